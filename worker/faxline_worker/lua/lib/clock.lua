@@ -1,0 +1,5 @@
+-- The clock of every transition: Redis TIME, so that the pods' clocks do not matter. Tests put another file here.
+local clock = redis.call('TIME')
+local now_us = clock[1] * 1000000 + clock[2]
+local now = math.floor(now_us / 1000)
+local function int(number) return string.format('%.0f', number) end

@@ -1,0 +1,55 @@
+-- A job's record and its events. A transition is one HSET (fields and history together) and one XADD.
+-- JSON text that a producer or iFax gave (metadata, jobId) is spliced in as it is: cjson would bend numbers.
+local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
+local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
+  'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at' }
+
+local function read_record(key)
+  local values = redis.call('HMGET', key, unpack(RECORD))
+  local job = {}
+  for i, name in ipairs(RECORD) do job[name] = values[i] or nil end
+  if not job.state then return nil end
+  job.attempt = tonumber(job.attempt) or 0
+  job.tries = tonumber(job.tries) or 0
+  job.n = tonumber(job.n) or 0
+  return job
+end
+
+local function to_json(data, job_id, metadata)
+  local text = cjson.encode(data)
+  local more = ''
+  if job_id then more = more .. ',"jobId":' .. job_id end
+  if metadata then more = more .. ',"metadata":' .. metadata end
+  return string.sub(text, 1, -2) .. more .. '}'
+end
+
+local function emit(events, cap, name, id, text)
+  redis.call('XADD', events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
+end
+
+-- changes: field -> value (false deletes nothing: it writes the empty string, which readers take as none).
+local function transition(keys, cap, id, job, name, changes, data)
+  for field, value in pairs(changes) do job[field] = value end
+  job.n = job.n + 1
+  data.state = job.state
+  data.attempt = job.attempt
+  local record = { 'n', job.n, 'updated_at', int(now) }
+  local history = { event = name, at = now, state = job.state, attempt = job.attempt, code = data.code,
+    reason = data.reason, retry_at = data.retry_at }
+  table.insert(record, 'h:' .. job.n)
+  table.insert(record, to_json(history, changes.job_id, nil))
+  for field, value in pairs(changes) do
+    table.insert(record, field)
+    table.insert(record, tostring(value or ''))
+  end
+  redis.call('HSET', keys.job .. id, unpack(record))
+  local job_id = job.job_id and job.job_id ~= '' and job.job_id or nil
+  emit(keys.events, cap, name, id, to_json(data, job_id, job.metadata ~= '' and job.metadata or nil))
+end
+
+-- A job that came to its end: counted, and its record lives on for the retention (ms).
+local function finish(keys, id, state, retention)
+  redis.call('HINCRBY', keys.account, 'done:' .. state, 1)
+  redis.call('ZREM', keys.expiring, id)
+  redis.call('PEXPIRE', keys.job .. id, retention)
+end

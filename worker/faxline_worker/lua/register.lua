@@ -1,0 +1,77 @@
+-- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
+-- include: clock record
+-- KEYS  intake, account, ready, expiring, events, job prefix
+-- ARGV  consumer group, cap of the events stream, JSON list of items:
+--         {entry, reject = {job, member, reason, message}} or {entry, jobs = [{id, digest, rank, fields…}]}
+-- reply JSON list, one an item: registered, repeated, rejected or gone, with the reason of a rejection
+local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
+  job = KEYS[6] }
+local group, cap = ARGV[1], ARGV[2]
+local EPOCH_US = 1577836800000000 -- 2020-01-01, so that a place stays an exact double
+local STRIDE = 2000000000000000
+
+local function reject(entry, r)
+  emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
+    { state = 'rejected', member = r.member, reason = r.reason, message = r.message, entry = entry }, nil, nil))
+  return { 'rejected', r.reason }
+end
+
+local function refusal(job)
+  local held = redis.call('HGET', keys.job .. job.id, 'digest')
+  if held then
+    if held == job.digest then return 'repeated' end
+    return { job = job.id, member = 'id', reason = 'id_reused',
+      message = 'this id belongs to a job with other content; take a new id' }
+  end
+  if job.of then
+    local origin = redis.call('HMGET', keys.job .. job.of, 'job_id', 'number', 'n')
+    if not origin[3] then
+      return { job = job.id, member = 'of', reason = 'unknown_job', message = 'no such job on this account' }
+    elseif not origin[1] or origin[1] == '' then
+      return { job = job.id, member = 'of', reason = 'unknown_job', message = 'that job has no iFax jobId to resend' }
+    end
+    job.fields.request = '{"jobId":' .. origin[1] .. (job.fields.number and
+      ',"faxNumber":"' .. job.fields.number .. '"' or '') .. '}'
+    job.fields.number = job.fields.number or origin[2]
+  end
+  return nil
+end
+
+local place = 0
+local function store(job)
+  place = place + 1
+  local score = int(job.rank * STRIDE + now_us - EPOCH_US + place)
+  local record = { state = 'queued', attempt = 0, n = 0, metadata = job.fields.metadata }
+  job.fields.place = score
+  job.fields.digest = job.digest
+  job.fields.created_at = int(now)
+  job.fields.state = 'queued'
+  redis.call('ZADD', keys.ready, score, job.id)
+  if job.fields.expires_at then redis.call('ZADD', keys.expiring, job.fields.expires_at, job.id) end
+  transition(keys, cap, job.id, record, 'fax.queued', job.fields, {})
+end
+
+local replies, done = {}, {}
+for i, item in ipairs(cjson.decode(ARGV[3])) do
+  if #redis.call('XRANGE', keys.intake, item.entry, item.entry) == 0 then
+    replies[i] = { 'gone', '' }
+  elseif item.reject then
+    replies[i] = reject(item.entry, item.reject)
+  else
+    local answer, fresh = nil, {}
+    for _, job in ipairs(item.jobs) do
+      local r = refusal(job)
+      if type(r) == 'table' then answer = reject(item.entry, r) break end
+      if not r then table.insert(fresh, job) end
+    end
+    if not answer then
+      for _, job in ipairs(fresh) do store(job) end
+      answer = { #fresh > 0 and 'registered' or 'repeated', '' }
+    end
+    replies[i] = answer
+  end
+  table.insert(done, item.entry)
+end
+redis.call('XACK', keys.intake, group, unpack(done))
+redis.call('XDEL', keys.intake, unpack(done))
+return cjson.encode(replies)

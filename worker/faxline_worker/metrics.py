@@ -1,0 +1,328 @@
+"""Every metric that Faxline exposes, each defined once, with all its label sets at 0 from the start.
+
+A process makes one registry (`new_registry`) and one of `WorkerMetrics`, `DispatcherMetrics` and
+`WebhookMetrics` on it. DESIGN, section 3, has the table. No number, no job id and no free text is ever a
+label: account names come from the settings, the rest from fixed lists.
+
+What several processes count (outcomes, failures, deferrals) is summed over them; of the dispatcher's gauges,
+which every dispatcher exposes alike, take the greatest.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Literal, TypeVar, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+SubmissionResult = Literal["accepted", "rate_limited", "refused", "retryable", "in_doubt"]
+Outcome = Literal["delivered", "failed", "canceled", "unconfirmed", "rejected"]
+Stage = Literal["intake", "submission", "delivery"]
+DeferralLimit = Literal["concurrency", "window", "burst", "paused"]
+Limit = Literal["concurrency", "window", "burst"]
+WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
+ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt"]
+PageKind = Literal["total", "transferred"]
+PriorityName = Literal["urgent", "normal", "bulk"]
+StateName = Literal[
+    "queued", "submitting", "submitted", "in_doubt", "delivered", "failed", "canceled", "unconfirmed"
+]
+
+FailureLabels = tuple[Stage, int | None, str]
+"""Stage, iFax's number of the error (None if it gave none), and the fixed name of the reason."""
+
+UNKNOWN_ACCOUNT = "unknown"
+"""The account label of webhooks whose path names no account of ours: a stranger's text is no label."""
+
+QUEUE_WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
+REQUEST_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 30, 60)
+DELIVERY_BUCKETS = (10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 10800)
+
+
+class _Registry(CollectorRegistry):
+    """Leaves out the `_created` series, which only a switch for the whole interpreter would turn off."""
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in super().collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry of its own, with the metrics of the process, the interpreter and its garbage collector."""
+    registry = _Registry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+_Family = TypeVar("_Family", Counter, Gauge, Histogram)
+
+
+def _started(family: _Family, *values: Sequence[str]) -> _Family:
+    """The family with every label set created, at 0, so that rates and alerts see the first event too."""
+    for labels in product(*values):
+        family.labels(*labels)
+    return family
+
+
+def _counter(registry: CollectorRegistry, name: str, help_text: str, **labels: Sequence[str]) -> Counter:
+    return _started(Counter(name, help_text, labels, registry=registry), *labels.values())
+
+
+def _gauge(registry: CollectorRegistry, name: str, help_text: str, **labels: Sequence[str]) -> Gauge:
+    return _started(Gauge(name, help_text, labels, registry=registry), *labels.values())
+
+
+def _histogram(
+    registry: CollectorRegistry, name: str, help_text: str, buckets: Sequence[float], **labels: Sequence[str]
+) -> Histogram:
+    return _started(Histogram(name, help_text, labels, registry=registry, buckets=buckets), *labels.values())
+
+
+def _code(code: int | None) -> str:
+    return "" if code is None else str(code)
+
+
+class _JobMetrics:
+    """What both the worker and the dispatcher count."""
+
+    def __init__(
+        self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
+    ) -> None:
+        account = tuple(accounts)
+        self._outcomes = _counter(
+            registry,
+            "fax_outcomes_total",
+            "Jobs that ended, by outcome.",
+            account=account,
+            outcome=get_args(Outcome),
+        )
+        self._failures = Counter(
+            "fax_failures_total",
+            "Failures, by the stage they happened at, iFax's code (empty if it gave none) and the reason.",
+            ["account", "stage", "code", "reason"],
+            registry=registry,
+        )
+        for name, (stage, code, reason) in product(account, failure_labels):
+            self._failures.labels(name, stage, _code(code), reason)
+        self._deferrals = _counter(
+            registry,
+            "fax_deferrals_total",
+            "Admissions put off, by the limit that had no room; a deferral spends no attempt.",
+            account=account,
+            limit=get_args(DeferralLimit),
+        )
+
+    def outcome(self, account: str, outcome: Outcome) -> None:
+        """A job ended; `rejected` is an intake entry that became none."""
+        self._outcomes.labels(account, outcome).inc()
+
+    def failure(self, account: str, stage: Stage, code: int | None, reason: str) -> None:
+        """Something failed; the reason is its fixed name from the table of codes."""
+        self._failures.labels(account, stage, _code(code), reason).inc()
+
+    def deferral(self, account: str, limit: DeferralLimit) -> None:
+        """An admission was put off."""
+        self._deferrals.labels(account, limit).inc()
+
+
+class WorkerMetrics(_JobMetrics):
+    """The metrics of a `worker` process.
+
+    Args:
+        registry: where they are registered; one of these a registry.
+        accounts: the names of all accounts.
+        failure_labels: every (stage, code, reason) that can come up.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
+    ) -> None:
+        account = tuple(accounts)
+        super().__init__(registry, account, failure_labels)
+        self._submissions = _counter(
+            registry,
+            "fax_submissions_total",
+            "Submissions (send or resend) by how the call to iFax ended.",
+            account=account,
+            result=get_args(SubmissionResult),
+        )
+        self._pages = _counter(
+            registry,
+            "fax_pages_total",
+            "Pages that receipts report: in the fax (total) and sent and received (transferred).",
+            account=account,
+            kind=get_args(PageKind),
+        )
+        self._rate_limited = _counter(
+            registry,
+            "fax_rate_limited_total",
+            "Answers of iFax that its rate limit was exceeded (HTTP 429 or code -3010).",
+            account=account,
+        )
+        self._receipts = _counter(
+            registry,
+            "fax_receipts_total",
+            "Receipts read from the status stream, by what became of them.",
+            account=account,
+            result=get_args(ReceiptResult),
+        )
+        self._queue_wait = _histogram(
+            registry,
+            "fax_queue_wait_seconds",
+            "Time a job waited from being due until it was admitted.",
+            QUEUE_WAIT_BUCKETS,
+            account=account,
+            priority=get_args(PriorityName),
+        )
+        self._request = _histogram(
+            registry,
+            "fax_request_seconds",
+            "Time a call to iFax took, until its answer or its failure.",
+            REQUEST_BUCKETS,
+            account=account,
+        )
+        self._delivery = _histogram(
+            registry,
+            "fax_delivery_seconds",
+            "Time from a submission that iFax accepted until its receipt.",
+            DELIVERY_BUCKETS,
+            account=account,
+        )
+
+    def submission(self, account: str, result: SubmissionResult) -> None:
+        """A send or resend ended."""
+        self._submissions.labels(account, result).inc()
+
+    def pages(self, account: str, total: int, transferred: int) -> None:
+        """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
+        self._pages.labels(account, "total").inc(max(0, total))
+        self._pages.labels(account, "transferred").inc(max(0, transferred))
+
+    def rate_limited(self, account: str) -> None:
+        """An answer of iFax was 429 or code -3010."""
+        self._rate_limited.labels(account).inc()
+
+    def receipt(self, account: str, result: ReceiptResult) -> None:
+        """A receipt was read from the status stream."""
+        self._receipts.labels(account, result).inc()
+
+    def queue_wait(self, account: str, priority: PriorityName, seconds: float) -> None:
+        """A job was admitted, so long after it was due; less than 0 (two clocks) counts as 0."""
+        self._queue_wait.labels(account, priority).observe(max(0.0, seconds))
+
+    def request(self, account: str, seconds: float) -> None:
+        """A call to iFax took so long; less than 0 counts as 0."""
+        self._request.labels(account).observe(max(0.0, seconds))
+
+    def delivery(self, account: str, seconds: float) -> None:
+        """A receipt came so long after the fax was accepted; less than 0 (it came first) counts as 0."""
+        self._delivery.labels(account).observe(max(0.0, seconds))
+
+
+class DispatcherMetrics(_JobMetrics):
+    """The metrics of a `dispatcher` process, with the gauges that describe Redis.
+
+    Args:
+        registry: where they are registered; one of these a registry.
+        accounts: the names of all accounts.
+        failure_labels: every (stage, code, reason) that can come up.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
+    ) -> None:
+        account, limit = tuple(accounts), get_args(Limit)
+        super().__init__(registry, account, failure_labels)
+        self._jobs = _gauge(
+            registry, "fax_jobs", "Jobs on record, by state.", account=account, state=get_args(StateName)
+        )
+        self._oldest = _gauge(
+            registry,
+            "fax_oldest_job_age_seconds",
+            "Age of the job that has waited longest to be submitted; 0 if none waits.",
+            account=account,
+            priority=get_args(PriorityName),
+        )
+        self._used = _gauge(
+            registry, "fax_limit_used", "Room in use under a limit of iFax.", account=account, limit=limit
+        )
+        self._capacity = _gauge(
+            registry,
+            "fax_limit_capacity",
+            "Room there is under a limit of iFax, as now in effect.",
+            account=account,
+            limit=limit,
+        )
+        self._paused = _gauge(
+            registry, "fax_account_paused", "1 while the account is paused, else 0.", account=account
+        )
+        self._dead_receipts = _gauge(
+            registry,
+            "fax_dead_receipts",
+            "Webhooks kept for a look because they could not be applied.",
+            account=account,
+        )
+        self._durable = Gauge(
+            "fax_redis_durable",
+            "1 if Redis keeps what it accepted (append-only file, no eviction), else 0.",
+            registry=registry,
+        )
+
+    def set_jobs(self, account: str, state: StateName, n: int) -> None:
+        """So many jobs are in this state."""
+        self._jobs.labels(account, state).set(n)
+
+    def set_oldest_job_age(self, account: str, priority: PriorityName, seconds: float) -> None:
+        """The job that has waited longest has waited so long; 0 if none waits."""
+        self._oldest.labels(account, priority).set(seconds)
+
+    def set_limit(self, account: str, limit: Limit, used: float, capacity: float) -> None:
+        """A limit's room in use and in all."""
+        self._used.labels(account, limit).set(used)
+        self._capacity.labels(account, limit).set(capacity)
+
+    def set_paused(self, account: str, paused: bool) -> None:
+        """Whether the account is paused."""
+        self._paused.labels(account).set(paused)
+
+    def set_dead_receipts(self, account: str, n: int) -> None:
+        """So many webhooks are kept for a look."""
+        self._dead_receipts.labels(account).set(n)
+
+    def set_redis_durable(self, durable: bool) -> None:
+        """Whether Redis keeps what it accepted."""
+        self._durable.set(durable)
+
+
+class WebhookMetrics:
+    """The metrics of a `webhook` process.
+
+    Args:
+        registry: where they are registered; one of these a registry.
+        accounts: the names of all accounts.
+    """
+
+    def __init__(self, registry: CollectorRegistry, accounts: Iterable[str]) -> None:
+        self._webhooks = _counter(
+            registry,
+            "fax_webhooks_total",
+            "Webhooks by result; a path that names no account counts as a bad signature of account unknown.",
+            account=tuple(accounts),
+            result=get_args(WebhookResult),
+        )
+        self._webhooks.labels(UNKNOWN_ACCOUNT, "bad_signature")
+
+    def webhook(self, account: str, result: WebhookResult) -> None:
+        """A webhook was answered; `account` is a configured name or UNKNOWN_ACCOUNT."""
+        self._webhooks.labels(account, result).inc()

@@ -1,0 +1,190 @@
+"""The Redis clients: every one with timeouts and retries of ours, and the look at the server at start-up.
+
+**Retries.** A command is sent again after a lost connection, a timeout or LOADING: two more tries after
+short random pauses. redis-py has no way to know whether the server ran a command whose answer was lost, so
+what is sent through these clients must bear running twice: our scripts answer the same when called again
+(DESIGN, section 1), an XREADGROUP's entries stay pending, a Dramatiq message is a hint. An error the server
+*answers* (a script's error, NOPERM, READONLY, OOM) is raised at once, but for a refused password: redis-py
+counts that as a connection error and tries it as often.
+
+**How long a call may take.** redis-py's own defaults (5 s, ten retries, and retries inside retries) can hold
+a caller for minutes. With the defaults here a call raises `redis.ConnectionError` or `redis.TimeoutError`
+
+- within 1 s of pauses if the server refuses connections,
+- in at most about 30 s if it accepts and never answers (a frozen server): five waits of SOCKET_TIMEOUT,
+- in at most about 35 s if packets vanish: one wait of SOCKET_TIMEOUT and twelve of CONNECT_TIMEOUT;
+
+a few seconds more if the host's name has several addresses. `longest_block` prolongs each wait of the
+frozen case. A lease must outlast these.
+
+**Protocol.** RESP2, on purpose: it needs no HELLO (which a confined ACL user may lack), no maintenance
+notifications are asked for, and Redis and Valkey answer it alike. Replies are bytes.
+
+A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all of this.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
+from redis.retry import Retry
+
+import redis
+
+CONNECT_TIMEOUT = 2.0
+"""Seconds to wait for a connection."""
+SOCKET_TIMEOUT = 5.0
+"""Seconds to wait for an answer beyond the time a command may block."""
+RETRIES = 2
+"""Tries after the first."""
+HEALTH_CHECK_INTERVAL = 30
+"""Seconds a pooled connection may have been idle before it is tested with PING."""
+
+_PAUSE_CAP = 0.4
+_PAUSE_BASE = 0.05
+_LOOK_EVERY = 0.25
+
+
+class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like redis-py's ConnectionError
+    """The server did not answer in time, or lets us not in. The message names it, without the password."""
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What the server says about itself.
+
+    Attributes:
+        name: `redis` or `valkey`.
+        version: its own version, such as `7.0.15`.
+        aof_on: whether it writes an append-only file.
+        appendfsync: `always`, `everysec` or `no`; None if CONFIG is not allowed.
+        maxmemory_policy: such as `noeviction`.
+        durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
+            system (as far as known), and nothing is evicted.
+    """
+
+    name: str
+    version: str
+    aof_on: bool
+    appendfsync: str | None
+    maxmemory_policy: str
+
+    @property
+    def durable(self) -> bool:  # noqa: D102 - told above
+        return self.aof_on and self.appendfsync != "no" and self.maxmemory_policy == "noeviction"
+
+
+def state_client(
+    url: str, *, name: str = "faxline", socket_timeout: float = SOCKET_TIMEOUT, longest_block: float = 0.0
+) -> redis.Redis:
+    """A client on the state's database. Thread-safe; close it.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        name: the connections' name in CLIENT LIST, such as `faxline-dispatcher`; no spaces.
+        socket_timeout: seconds to wait for an answer.
+        longest_block: seconds, the longest BLOCK this client asks for; added to `socket_timeout`, so that a
+            quiet stream is not taken for a dead server. Give a blocking reader a client of its own.
+    """
+    return redis.Redis.from_url(
+        url, retry=Retry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
+    )
+
+
+def async_state_client(
+    url: str, *, name: str = "faxline", socket_timeout: float = SOCKET_TIMEOUT, longest_block: float = 0.0
+) -> redis.asyncio.Redis:
+    """The asyncio twin of `state_client`; close it with `await client.aclose()`."""
+    return redis.asyncio.Redis.from_url(
+        url, retry=AsyncRetry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
+    )
+
+
+def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:
+    """A client for `dramatiq.brokers.redis.RedisBroker(client=…)`, which polls and never blocks.
+
+    A retried enqueue may put a message twice, a retried fetch may leave one unacknowledged: both do no harm,
+    for a message is a hint (DESIGN, section 1).
+    """
+    return state_client(url, name=name)
+
+
+def check_reachable(client: redis.Redis, patience_seconds: float) -> None:
+    """Wait until the server answers PING; for start-up, when the server may be starting too.
+
+    A refused connection, a timeout, an unknown host name and LOADING are waited out. The last try may end
+    later than the patience, by as long as one call may take.
+
+    Raises:
+        RedisUnreachable: the patience is over; or, at once, the server refuses the password or the user.
+    """
+    give_up = time.monotonic() + patience_seconds
+    while True:
+        try:
+            client.ping()
+        except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
+            raise RedisUnreachable(
+                f"{address(client)} refuses our user or password ({error}): check the Redis URL and the ACL"
+            ) from error
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            if time.monotonic() >= give_up:
+                raise RedisUnreachable(
+                    f"{address(client)} did not answer within {patience_seconds:g} s ({error}): start it, or "
+                    f"check the Redis URL"
+                ) from error
+            time.sleep(_LOOK_EVERY)
+        else:
+            return
+
+
+def server_facts(client: redis.Redis) -> ServerFacts:
+    """Ask the server what it is and whether it keeps what it accepts.
+
+    CONFIG may be refused to our user: then `appendfsync` is not known.
+
+    Raises:
+        redis.exceptions.NoPermissionError: INFO is refused too.
+        redis.ConnectionError, redis.TimeoutError: the server is away.
+    """
+    info: dict[str, Any] = client.info()
+    try:
+        config = client.config_get("appendfsync")
+    except redis.ResponseError:  # NOPERM, or a hosted Redis without CONFIG
+        config = {}
+    valkey = info.get("valkey_version")
+    return ServerFacts(
+        name="valkey" if valkey else "redis",
+        version=str(valkey or info["redis_version"]),
+        aof_on=bool(info["aof_enabled"]),
+        appendfsync=config.get("appendfsync"),
+        maxmemory_policy=str(info["maxmemory_policy"]),
+    )
+
+
+def address(client: redis.Redis | redis.asyncio.Redis) -> str:
+    """Where the client connects to, for messages: `host:port` or a socket's path; never the password."""
+    options = client.connection_pool.connection_kwargs
+    if "path" in options:
+        return str(options["path"])
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+
+
+def _backoff() -> ExponentialWithJitterBackoff:
+    return ExponentialWithJitterBackoff(cap=_PAUSE_CAP, base=_PAUSE_BASE)
+
+
+def _options(url: str, name: str, socket_timeout: float) -> dict[str, Any]:
+    options = {
+        "socket_timeout": socket_timeout,
+        "health_check_interval": HEALTH_CHECK_INTERVAL,
+        "client_name": name,
+        "protocol": 2,
+        "decode_responses": False,
+    }
+    if not url.startswith("unix://"):  # a socket file has neither
+        options |= {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_keepalive": True}
+    return options

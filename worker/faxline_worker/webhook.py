@@ -1,0 +1,282 @@
+"""The webhook: takes iFax's postflight webhooks, proves that they are iFax's, keeps them, answers.
+
+It decides nothing about a fax. What is verified goes onto the account's status stream as it came, for the
+worker to reconcile; only then is iFax told 204 (DESIGN, section 2, "What must always hold", 1). Any other
+answer makes iFax try again, up to 5 times (ifax-api, Webhook Retries). So a webhook may be stored twice; a
+receipt is applied once all the same.
+
+Anybody can reach this address. So a body is read only for an account that exists, in bounded size and time,
+and no text of a stranger becomes a label or a log line.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import redis.asyncio
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from structlog.stdlib import BoundLogger
+
+from faxline.keys import AccountKeys
+from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
+from faxline_worker.signatures import HEADER, verify
+
+if TYPE_CHECKING:
+    from redis.typing import EncodableT, FieldT
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a webhook's body that are read at most."""
+BODY_TIMEOUT = 10.0
+"""Seconds in which the whole body must have come."""
+STORE_TIMEOUT = 5.0
+"""Seconds for storing a webhook; iFax does not wait for ever either."""
+READY_TIMEOUT = 1.0
+"""Seconds in which Redis must answer for `/readyz`."""
+RETRY_AFTER = 30
+"""Seconds, the Retry-After of a 503."""
+
+_JOB_IDS = range(2**63)
+
+Kind = Literal["receipt", "malformed", "inbound"]
+
+
+class StatusWriter(Protocol):
+    """Where verified webhooks are kept."""
+
+    async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
+        """Add an entry to the account's status stream.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: it is not, or perhaps not, stored.
+        """
+
+    async def ping(self) -> None:
+        """Return if `add` has someone to talk to.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: it has not.
+        """
+
+
+class RedisStatusWriter:
+    """Keeps webhooks on Redis. Its Redis user needs XADD on the status streams and `@connection`, no more.
+
+    Args:
+        client: of the state's database; the caller closes it.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+
+    async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
+        """Add an entry to the account's status stream, see `StatusWriter`."""
+        entry: dict[FieldT, EncodableT] = dict(fields.items())
+        await self._client.xadd(AccountKeys(account).status, entry)
+
+    async def ping(self) -> None:
+        """Return if Redis answers, see `StatusWriter`."""
+        await self._client.ping()
+
+
+def create_app(
+    *,
+    accounts: Mapping[str, Sequence[bytes]],
+    store: StatusWriter,
+    metrics: WebhookMetrics,
+    log: BoundLogger,
+    body_timeout: float = BODY_TIMEOUT,
+    store_timeout: float = STORE_TIMEOUT,
+) -> Starlette:
+    """The ASGI app: `POST /webhooks/ifax/{account}`, `GET /healthz`, `GET /readyz`.
+
+    | answer | to |
+    |---|---|
+    | 204 | a webhook that is stored: a receipt, or `malformed`, kept for a look; or one of an inbound fax |
+    | 401 | a bad or missing signature; anything for an account without secrets |
+    | 404 | an account that is not ours; its body is not read |
+    | 408 | a body that is not whole within `body_timeout` |
+    | 413 | more than 64 KiB, announced or sent |
+    | 503 | Redis is away, with Retry-After |
+
+    An entry of the status stream has the fields `body` (as received), `kind` (`receipt` or `malformed`) and
+    `at` (ms since 1970 by this pod's clock, for information only).
+
+    Args:
+        accounts: each account's webhook secrets by its name; with none, everything is refused.
+        store: where webhooks are kept.
+        metrics: where they are counted.
+        log: gets one line a webhook.
+        body_timeout: seconds in which the whole body must have come.
+        store_timeout: seconds in which it must be stored.
+    """
+    webhook = _Webhook(accounts, store, metrics, log, body_timeout, store_timeout)
+    app = Starlette(
+        routes=[
+            Route("/webhooks/ifax/{account}", webhook.receive, methods=["POST"]),
+            Route("/healthz", webhook.healthy, methods=["GET"]),
+            Route("/readyz", webhook.ready, methods=["GET"]),
+        ]
+    )
+    app.router.redirect_slashes = False  # a redirect would be built from the stranger's Host header
+    return app
+
+
+def read_webhook(body: bytes) -> tuple[Kind, int | None]:
+    """What a signed body is, and its jobId if it has one.
+
+    The fax object stands in `data`, or flat at the top level (ifax-api, Webhook Payload and Fax Object). A
+    `receipt` has an integer jobId and a faxStatus; `inbound` says `"direction": "received"`. All else, also
+    what is no JSON object, is `malformed`. It never raises.
+    """
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):  # no JSON, no Unicode, an endless number; nested too deep
+        return "malformed", None
+    if not isinstance(payload, dict):
+        return "malformed", None
+    for fax in (payload.get("data"), payload):
+        if not isinstance(fax, dict):
+            continue
+        job_id = _job_id(fax.get("jobId"))
+        if fax.get("direction") == "received":
+            return "inbound", job_id
+        if job_id is not None and isinstance(fax.get("faxStatus"), str):
+            return "receipt", job_id
+    return "malformed", None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """How a request ends: the word for the log, the HTTP status, and as what it is counted, if at all."""
+
+    result: str
+    status: int
+    counted: WebhookResult | None
+    level: int = logging.WARNING
+    close: bool = False  # there may be more to come that nobody wants to read
+
+
+_STORED = _Answer("stored", 204, "stored", logging.INFO)
+_INBOUND = _Answer("inbound", 204, "inbound", logging.INFO)
+_MALFORMED = _Answer("malformed", 204, "malformed")
+_DISCONNECTED = _Answer("disconnected", 400, None, logging.INFO)
+_BAD_SIGNATURE = _Answer("bad_signature", 401, "bad_signature")
+_UNKNOWN_ACCOUNT = _Answer("unknown_account", 404, "bad_signature", close=True)
+_TOO_SLOW = _Answer("too_slow", 408, None, close=True)
+_TOO_LARGE = _Answer("too_large", 413, "too_large", close=True)
+_UNAVAILABLE = _Answer("unavailable", 503, "unavailable", logging.ERROR)
+
+
+@dataclass(frozen=True)
+class _Webhook:
+    accounts: Mapping[str, Sequence[bytes]]
+    store: StatusWriter
+    metrics: WebhookMetrics
+    log: BoundLogger
+    body_timeout: float
+    store_timeout: float
+
+    async def receive(self, request: Request) -> Response:
+        """Answer one webhook, count it and write its line."""
+        began = time.perf_counter()
+        account = request.path_params["account"]
+        line: dict[str, Any] = {"account": account, "size": 0}
+        if account in self.accounts:
+            answer = await self._take(request, account, line)
+        else:
+            answer, line["account"] = _UNKNOWN_ACCOUNT, UNKNOWN_ACCOUNT
+        if answer.counted is not None:
+            self.metrics.webhook(line["account"], answer.counted)
+        line |= {"result": answer.result, "status": answer.status}
+        self.log.log(answer.level, "webhook", **line, seconds=round(time.perf_counter() - began, 4))
+        return _response(answer)
+
+    async def healthy(self, _request: Request) -> Response:
+        """Say that the process runs."""
+        return JSONResponse({})
+
+    async def ready(self, _request: Request) -> Response:
+        """Say whether a webhook could be stored now."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT):
+                await self.store.ping()
+        except (RedisError, OSError):
+            return JSONResponse({"redis": False}, 503)
+        return JSONResponse({"redis": True})
+
+    async def _take(self, request: Request, account: str, line: dict[str, Any]) -> _Answer:
+        """Read and verify, then keep; `line` gets what is known for the log."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.body_timeout):
+                whole = await _read(request, body)
+        except TimeoutError:
+            return _TOO_SLOW
+        except ClientDisconnect:
+            return _DISCONNECTED
+        finally:
+            line["size"] = len(body)
+        if not whole:
+            return _TOO_LARGE
+        received = bytes(body)
+        if not verify(received, request.headers.get(HEADER), self.accounts[account]):
+            return _BAD_SIGNATURE
+        return await self._keep(account, received, line)
+
+    async def _keep(self, account: str, body: bytes, line: dict[str, Any]) -> _Answer:
+        """Store a verified body, unless it is about an inbound fax."""
+        kind, job_id = read_webhook(body)
+        if job_id is not None:
+            line["jobId"] = job_id
+        if kind == "inbound":
+            return _INBOUND
+        fields = {"body": body, "kind": kind.encode(), "at": b"%d" % (time.time_ns() // 1_000_000)}
+        try:
+            async with asyncio.timeout(self.store_timeout):
+                await self.store.add(account, fields)
+        except (RedisError, OSError) as error:
+            line["error"] = type(error).__name__  # its text may quote the command, the body with it
+            return _UNAVAILABLE
+        return _STORED if kind == "receipt" else _MALFORMED
+
+
+async def _read(request: Request, body: bytearray) -> bool:
+    """Append the request's body; False as soon as it is known to be over BODY_LIMIT.
+
+    Raises:
+        ClientDisconnect: the client went away.
+    """
+    try:
+        announced = int(request.headers.get("content-length", "0"))
+    except ValueError:  # nonsense, or more digits than Python reads: what comes is counted anyway
+        announced = 0
+    if announced > BODY_LIMIT:
+        return False
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                return False
+    return True
+
+
+def _job_id(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value in _JOB_IDS else None
+
+
+def _response(answer: _Answer) -> Response:
+    if answer.status == 204:  # noqa: PLR2004 - no content
+        return Response(status_code=204)
+    headers = {"Connection": "close"} if answer.close else {}
+    if answer is _UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    return JSONResponse({"error": answer.result}, answer.status, headers)
