@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 import redis
+
 from faxline_worker.redis_server import (
     NoServerError,
     RedisServer,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-
 import redis
+
 from faxline_worker.redis_clients import (
     RETRIES,
     RedisUnreachable,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import redis
+
 from faxline_worker import redis_server
 from faxline_worker.redis_server import (
     NoServerError,

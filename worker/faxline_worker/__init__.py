@@ -1,0 +1,1 @@
+"""The Faxline daemon: dispatcher, worker and webhook."""

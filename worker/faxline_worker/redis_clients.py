@@ -27,13 +27,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 from redis.retry import Retry
-
-import redis
 
 CONNECT_TIMEOUT = 2.0
 """Seconds to wait for a connection."""

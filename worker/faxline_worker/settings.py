@@ -1,0 +1,246 @@
+"""The daemon's settings: one frozen object, read once from the environment by the composition root.
+
+DESIGN section 3 lists the variables. Every duration is in seconds. A bad setting raises `SettingsError`,
+whose text is one readable line that names the variable.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import model_validator
+
+from faxline.keys import AccountKeys
+
+PREFIX = "FAXLINE_"
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; the text names the variable and the fix."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Part):
+    """What iFax allows one account (ifax-api, Rate Limiting); 0 turns a limit off."""
+
+    requests: int = Field(1000, ge=0)
+    window: PositiveFloat = 3600.0
+    concurrency: int = Field(20, ge=0)
+    burst: int = Field(50, ge=0)
+
+
+class AccountLimits(_Part):
+    """An account's own limits; what is not given is the general limit."""
+
+    requests: int | None = Field(None, ge=0)
+    window: PositiveFloat | None = None
+    concurrency: int | None = Field(None, ge=0)
+    burst: int | None = Field(None, ge=0)
+
+
+class Account(_Part):
+    """One iFax account."""
+
+    token: SecretStr = Field(min_length=1)
+    webhook_secrets: tuple[SecretStr, ...] = ()
+    caller_id: str | None = None
+    limits: AccountLimits = AccountLimits()
+
+
+class SubmissionRetries(_Part):
+    """Retries of a submission that is proved not taken."""
+
+    attempts: PositiveInt = 5
+    base: PositiveFloat = 2.0
+    max: PositiveFloat = 300.0
+
+
+class DeliveryRetries(_Part):
+    """Retries of a fax that iFax could not deliver."""
+
+    attempts: PositiveInt = 3
+    busy: PositiveFloat = 180.0
+    no_answer: PositiveFloat = 300.0
+    other: PositiveFloat = 60.0
+
+
+class Retries(_Part):
+    """Both kinds of retries."""
+
+    submission: SubmissionRetries = SubmissionRetries()
+    delivery: DeliveryRetries = DeliveryRetries()
+
+
+class InDoubt(_Part):
+    """How long a doubt waits for a receipt, and what then."""
+
+    wait: PositiveFloat = 9000.0
+    then: Literal["hold", "resend", "fail"] = "hold"
+
+
+class Webhook(_Part):
+    """Where the webhook listens."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - the contract's default: iFax calls from outside
+    port: int = Field(8080, ge=0, le=65535)
+
+
+class Metrics(_Part):
+    """The ports of /metrics, /healthz and /readyz."""
+
+    dispatcher_port: int = Field(9101, ge=0, le=65535)
+    worker_port: int = Field(9102, ge=0, le=65535)
+    webhook_port: int = Field(9103, ge=0, le=65535)
+
+
+class Settings(_Part):
+    """All settings of the daemon.
+
+    Attributes beyond the contract's table: `lease_grace`, how long after the HTTP timeout a request's bytes
+    may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent again; `sweep`,
+    the longest time between two looks at an account; `takeover`, after how long a dispatcher's unfinished
+    intake entries are taken over; `retention`, how long the record of a job that ended is kept;
+    `document_ttl`, how long a document is; `events_cap`, about how many events an account's stream holds.
+    """
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    broker_url: str = ""
+    redis_patience: float = Field(10.0, ge=0)
+    ifax_url: str = "https://api.ifaxapp.com/v1"
+    account: str | None = None
+    accounts: dict[str, Account] = Field(min_length=1)
+    limits: Limits = Limits()
+    http_timeout: PositiveFloat = 30.0
+    retries: Retries = Retries()
+    in_doubt: InDoubt = InDoubt()
+    receipt_deadline: PositiveFloat = 9000.0
+    webhook: Webhook = Webhook()
+    metrics: Metrics = Metrics()
+    worker_threads: PositiveInt = 20
+    lease_grace: PositiveFloat = 10.0
+    wake_lease: PositiveFloat = 5.0
+    sweep: PositiveFloat = 10.0
+    takeover: PositiveFloat = 15.0
+    retention: PositiveFloat = 30 * 86400.0
+    document_ttl: PositiveFloat = 7 * 86400.0
+    events_cap: PositiveInt = 100_000
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in self.accounts:
+            AccountKeys(name)
+        if self.account is not None and self.account not in self.accounts:
+            raise ValueError(f"ACCOUNT names {self.account!r}, which is not among ACCOUNTS")
+        for variable, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker)):
+            _check_url(variable, url, ("redis", "rediss", "unix"))
+        _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
+        if self.broker == self.redis_url:
+            raise ValueError("BROKER_URL must name another database than REDIS_URL: Dramatiq scans its keys")
+        return self
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL; by default database 1 of the state's server."""
+        if self.broker_url:
+            return self.broker_url
+        parts = urlsplit(self.redis_url)
+        return urlunsplit(parts._replace(path="/1" if parts.path != "/1" else "/2"))
+
+    def limits_of(self, account: str) -> Limits:
+        """The limits of one account: its own where it has some, else the general ones."""
+        own = self.accounts[account].limits.model_dump(exclude_none=True)
+        return self.limits.model_copy(update=own)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every secret text, for the logs' redactor."""
+        found = [s.get_secret_value() for a in self.accounts.values() for s in (a.token, *a.webhook_secrets)]
+        passwords = [urlsplit(url).password for url in (self.redis_url, self.broker)]
+        return [*found, *(p for p in passwords if p)]
+
+
+def _check_url(variable: str, url: str, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{variable} is no URL: its port is no number") from None
+    if parts.scheme not in schemes or not (parts.netloc or parts.path) or port == 0:
+        raise ValueError(f"{variable} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
+    if parts.scheme != "unix" and not parts.hostname:
+        raise ValueError(f"{variable} names no host")
+    if parts.scheme.startswith("redis") and parts.path.strip("/") and not parts.path.strip("/").isdigit():
+        raise ValueError(f"{variable} must end in a database number, such as /0")
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Build the settings from environment variables (DESIGN section 3, Settings).
+
+    A variable `NAME_FILE` names a file that holds the value of `NAME`, for secrets.
+
+    Raises:
+        SettingsError: a variable is missing, unknown or wrong; the text names it.
+    """
+    tree: dict[str, Any] = {}
+    for variable, text in sorted(environment.items()):
+        if not variable.upper().startswith(PREFIX):
+            continue
+        path = variable[len(PREFIX) :].lower().split("__")
+        value: Any = text
+        if path[-1].endswith("_file"):
+            path[-1] = path[-1].removesuffix("_file")
+            value = _read_file(variable, text)
+        if path[-1] == "webhook_secrets":
+            value = _read_list(variable, value)
+        node = tree
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise SettingsError(f"{variable}: {name.upper()} is one value and has no parts")
+        node[path[-1]] = value
+    if not tree.get("accounts"):
+        raise SettingsError(
+            f"{PREFIX}ACCOUNTS__<NAME>__TOKEN is missing: set the API token of at least one iFax account, "
+            f"such as {PREFIX}ACCOUNTS__DEFAULT__TOKEN"
+        )
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise SettingsError(_readable(error)) from None
+
+
+def _read_file(variable: str, path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a path from the operator, read once
+            return file.read().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable} names a file that cannot be read: {error.strerror}") from None
+
+
+def _read_list(variable: str, text: str) -> list[str]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise SettingsError(f'{variable} must be a JSON list of texts, such as ["first","second"]')
+    return value
+
+
+def _readable(error: ValidationError) -> str:
+    problem = error.errors(include_input=False, include_url=False)[0]
+    variable = PREFIX + "__".join(str(part) for part in problem["loc"]).upper()
+    if problem["type"] == "missing":
+        return f"{variable} is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"{variable} is not a setting of Faxline; see the table in the README"
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return f"{PREFIX}{message}" if message[:1].isupper() else message
+    return f"{variable}: {message}"
