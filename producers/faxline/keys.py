@@ -54,6 +54,81 @@ class AccountKeys:
         """Stream, capped: one event a transition, for any service to read."""
         return self.prefix + "events"
 
+    @cached_property
+    def account_state(self) -> str:
+        """Hash: the leaky bucket, the gate, the pause, the dispatchers' alarm, counts of ended jobs."""
+        return self.prefix + "account"
+
+    @cached_property
+    def ready(self) -> str:
+        """Sorted set of job ids by place: priority, then age."""
+        return self.prefix + "ready"
+
+    @cached_property
+    def delayed(self) -> str:
+        """Sorted set of job ids by the time (ms) of their retry."""
+        return self.prefix + "delayed"
+
+    @cached_property
+    def permits(self) -> str:
+        """Sorted set of permit tokens by the end (ms) of their lease."""
+        return self.prefix + "permits"
+
+    @cached_property
+    def holders(self) -> str:
+        """Hash: permit token to the job it was granted for."""
+        return self.prefix + "holders"
+
+    @cached_property
+    def answers(self) -> str:
+        """Sorted set of permit tokens by the time (µs) of their answer, for the window."""
+        return self.prefix + "answers"
+
+    @cached_property
+    def wakes(self) -> str:
+        """Sorted set of wake-up tokens on their way, by the time (ms) they are given up."""
+        return self.prefix + "wakes"
+
+    @cached_property
+    def submitted(self) -> str:
+        """Sorted set of job ids that await a receipt, by its deadline (ms)."""
+        return self.prefix + "submitted"
+
+    @cached_property
+    def in_doubt(self) -> str:
+        """Sorted set of job ids in doubt, by the end (ms) of the wait; infinite when held."""
+        return self.prefix + "in_doubt"
+
+    @cached_property
+    def expiring(self) -> str:
+        """Sorted set of job ids by their expires_at (ms)."""
+        return self.prefix + "expiring"
+
+    @cached_property
+    def doorbell(self) -> str:
+        """Stream of one entry: tells the dispatchers of a timer due before they would look."""
+        return self.prefix + "doorbell"
+
+    @cached_property
+    def reconcile_wake(self) -> str:
+        """String: a `reconcile` message is on its way; has a time to live."""
+        return self.prefix + "reconcile-wake"
+
+    @cached_property
+    def dead(self) -> str:
+        """Stream, capped: receipts that make no sense, kept for a look."""
+        return self.prefix + "dead"
+
+    @cached_property
+    def job_ids(self) -> str:
+        """Prefix of strings: iFax's jobId to the job; with a time to live."""
+        return self.prefix + "jobid:"
+
+    @cached_property
+    def receipts(self) -> str:
+        """Prefix of strings: a receipt by its jobId that nobody knows yet; with a time to live."""
+        return self.prefix + "receipt:"
+
     def job(self, job_id: str) -> str:
         """Hash: the durable record of one fax."""
         return f"{self.prefix}job:{job_id}"

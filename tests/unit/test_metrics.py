@@ -200,9 +200,9 @@ def test_each_of_the_dispatchers_words_sets_its_own_series_alone(registry: Colle
     metrics.set_jobs("default", "queued", 1000)
     metrics.set_oldest_job_age("default", "bulk", 61.5)
     metrics.set_limit("default", "burst", used=12.5, capacity=50)
-    metrics.set_paused("second", True)
+    metrics.set_paused("second", paused=True)
     metrics.set_dead_receipts("default", 3)
-    metrics.set_redis_durable(True)
+    metrics.set_redis_durable(durable=True)
     moved = {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in exposed(registry).values()
@@ -280,7 +280,8 @@ def test_the_registry_tells_about_the_process_and_the_interpreter_too(registry: 
 def test_no_created_series_are_exposed_in_any_format(registry: CollectorRegistry) -> None:
     WorkerMetrics(registry, ACCOUNTS, FAILURES)
     Histogram("other_seconds", "Not ours.", registry=registry).observe(1)
-    for text in (generate_latest(registry), generate_openmetrics(registry)):
+    openmetrics = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
+    for text in (generate_latest(registry), openmetrics):
         assert b"fax_outcomes_total" in text
         assert b"other_seconds_count" in text
         assert b"_created" not in text

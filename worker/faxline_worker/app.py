@@ -1,0 +1,262 @@
+"""The composition root: reads the environment once and puts each process together."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NoReturn
+from uuid import uuid4
+
+import dramatiq
+import redis
+from dramatiq import Broker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Middleware, ShutdownNotifications
+
+from faxline.errors import Rejection
+from faxline_worker.actors import Wakes, declare_actors
+from faxline_worker.dispatcher import BLOCK, Dispatcher
+from faxline_worker.ifax import IfaxClient, failure_reasons
+from faxline_worker.ifax.receipts import delivery_reasons
+from faxline_worker.logs import configure_logs, get_logger
+from faxline_worker.metrics import DispatcherMetrics, FailureLabels, WebhookMetrics, WorkerMetrics, new_registry
+from faxline_worker.monitoring import MonitoringPortError, MonitoringServer
+from faxline_worker.reconciling import Reconciler, count_receipt
+from faxline_worker.redis_clients import (
+    RedisUnreachable,
+    async_state_client,
+    broker_client,
+    check_reachable,
+    server_facts,
+    state_client,
+)
+from faxline_worker.settings import Settings, SettingsError, read_settings
+from faxline_worker.store import Store
+from faxline_worker.submitting import Submitter
+from faxline_worker.webhook import RedisStatusWriter, create_app
+
+BAD_SETTINGS = 2
+"""The exit code of a process that cannot start."""
+
+
+def give_up(message: str) -> NoReturn:
+    """End the process with one readable line."""
+    print(f"faxline-worker: {message}", file=sys.stderr)  # noqa: T201 - before and instead of the log
+    sys.exit(BAD_SETTINGS)
+
+
+def load(role: str, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
+    try:
+        settings = read_settings(os.environ if environment is None else environment)
+    except SettingsError as error:
+        give_up(str(error))
+    configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
+    return settings
+
+
+def require_redis(settings: Settings) -> None:
+    """Wait for both servers as long as the settings say; else end the process with one line."""
+    for variable, url, make in (
+        ("FAXLINE_REDIS_URL", settings.redis_url, state_client),
+        ("FAXLINE_BROKER_URL", settings.broker, broker_client),
+    ):
+        try:
+            client = make(url)
+            try:
+                check_reachable(client, settings.redis_patience)
+            finally:
+                client.close()
+        except (RedisUnreachable, redis.RedisError, ValueError, OSError) as error:
+            give_up(f"{variable}: {error}")
+
+
+def failure_labels() -> list[FailureLabels]:
+    """Every stage, code and reason under which a failure is counted."""
+    labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in Rejection]
+    labels += [("intake", None, "expired")]
+    labels += [("submission", code, reason) for code, reason in failure_reasons()]
+    labels += [("submission", None, "document_missing")]
+    labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
+    return sorted(set(labels), key=str)
+
+
+def make_broker(settings: Settings) -> RedisBroker:
+    """The Dramatiq broker: a client of ours, no retries and no time limit, for no message matters."""
+    return RedisBroker(client=broker_client(settings.broker), middleware=[ShutdownNotifications(notify_shutdown=False)])
+
+
+class _WorkerMonitoring(Middleware):
+    """Serves the worker's metrics once the process has forked, and closes what it holds at the end."""
+
+    def __init__(self, settings: Settings, registry: Any, client: redis.Redis) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._client = client
+        self._server: MonitoringServer | None = None
+
+    def after_process_boot(self, broker: Broker) -> None:
+        """Start to listen."""
+        del broker
+        try:
+            self._server = MonitoringServer(
+                self._registry,
+                self._settings.metrics.worker_port,
+                ready=lambda: {"redis": bool(self._client.ping())},
+                variable="FAXLINE_METRICS__WORKER_PORT",
+            )
+        except MonitoringPortError as error:
+            give_up(str(error))
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        """Stop listening."""
+        del broker, worker
+        if self._server is not None:
+            self._server.close()
+
+
+def worker() -> None:
+    """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
+    settings = load("worker")
+    require_redis(settings)
+    log = get_logger("faxline_worker.worker")
+    client = state_client(settings.redis_url, name="faxline-worker")
+    registry = new_registry()
+    metrics = WorkerMetrics(registry, settings.accounts, failure_labels())
+    broker = make_broker(settings)
+    broker.add_middleware(_WorkerMonitoring(settings, registry, client))
+    dramatiq.set_broker(broker)
+    ifax = IfaxClient(
+        settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads
+    )
+    wakes = Wakes(broker)
+    stores = {name: Store(client, settings, name) for name in settings.accounts}
+
+    @cache
+    def submitter(account: str) -> Submitter:
+        own = settings.accounts[account]
+        return Submitter(
+            store=stores[account],
+            client=ifax,
+            token=own.token.get_secret_value(),
+            caller_id=own.caller_id,
+            retries=settings.retries.submission,
+            wakes=wakes,
+            metrics=metrics,
+            log=log.bind(account=account),
+            applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
+        )
+
+    @cache
+    def reconciler(account: str) -> Reconciler:
+        return Reconciler(stores[account], wakes, metrics, log.bind(account=account))
+
+    declare_actors(broker, submitter, reconciler)
+    log.info("worker ready", count=settings.worker_threads)
+
+
+def exec_worker(threads: int | None) -> NoReturn:
+    """Check the settings, then become dramatiq with one process (its metrics are this pod's)."""
+    settings = load("worker")
+    require_redis(settings)
+    count = threads or settings.worker_threads
+    arguments = ["-p", "1", "-t", str(count), "--skip-logging", "faxline_worker.app:worker"]
+    grace = round((settings.http_timeout + settings.lease_grace) * 1000)
+    arguments = ["--worker-shutdown-timeout", str(grace), *arguments]
+    os.execv(sys.executable, [sys.executable, "-m", "dramatiq", *arguments])  # noqa: S606 - our own interpreter
+
+
+def dispatcher() -> None:
+    """Run a dispatcher until SIGTERM or SIGINT."""
+    settings = load("dispatcher")
+    require_redis(settings)
+    log = get_logger("faxline_worker.dispatcher")
+    client = state_client(settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK)
+    registry = new_registry()
+    metrics = DispatcherMetrics(registry, settings.accounts, failure_labels())
+    facts = server_facts(client)
+    metrics.set_redis_durable(facts.durable)
+    if not facts.durable:
+        log.warning("Redis may lose faxes: it needs appendonly yes and maxmemory-policy noeviction")
+    broker = make_broker(settings)
+    process = Dispatcher(
+        client,
+        {name: Store(client, settings, name) for name in settings.accounts},
+        Wakes(broker),
+        metrics,
+        log,
+        consumer=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        takeover=settings.takeover,
+    )
+    try:
+        monitoring = MonitoringServer(
+            registry,
+            settings.metrics.dispatcher_port,
+            ready=lambda: {"redis": bool(client.ping()), "intake": process.ready},
+            variable="FAXLINE_METRICS__DISPATCHER_PORT",
+        )
+    except MonitoringPortError as error:
+        give_up(str(error))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    process.start()
+    log.info("dispatcher ready", version=facts.version, count=len(settings.accounts))
+    stop.wait()
+    log.info("dispatcher stops")
+    process.stop()
+    monitoring.close()
+    broker.close()
+    client.close()
+    log.info("dispatcher stopped")
+
+
+def webhook() -> None:
+    """Run the webhook until SIGTERM or SIGINT."""
+    import uvicorn  # noqa: PLC0415 - only this process needs it
+
+    settings = load("webhook")
+    require_redis(settings)
+    log = get_logger("faxline_worker.webhook")
+    registry = new_registry()
+    probe = state_client(settings.redis_url, name="faxline-webhook-probe")
+
+    async def serve() -> None:
+        client = async_state_client(settings.redis_url, name="faxline-webhook")
+        secrets = {
+            name: [secret.get_secret_value().encode() for secret in account.webhook_secrets]
+            for name, account in settings.accounts.items()
+        }
+        app = create_app(
+            accounts=secrets,
+            store=RedisStatusWriter(client),
+            metrics=WebhookMetrics(registry, settings.accounts),
+            log=log,
+        )
+        config = uvicorn.Config(
+            app, host=settings.webhook.host, port=settings.webhook.port, log_config=None, access_log=False,
+            server_header=False, timeout_graceful_shutdown=10,
+        )
+        log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
+        try:
+            await uvicorn.Server(config).serve()
+        finally:
+            await client.aclose()
+
+    try:
+        monitoring = MonitoringServer(
+            registry,
+            settings.metrics.webhook_port,
+            ready=lambda: {"redis": bool(probe.ping())},
+            variable="FAXLINE_METRICS__WEBHOOK_PORT",
+        )
+    except MonitoringPortError as error:
+        give_up(str(error))
+    with monitoring:
+        asyncio.run(serve())
+    probe.close()
+    log.info("webhook stopped")

@@ -1,0 +1,219 @@
+"""The dispatcher: reads intake, keeps the timers, sends the wake-ups. Two may run at once.
+
+Three threads, each blocking: one reads the intake streams in a consumer group, one listens to the status
+streams and the doorbells, one surveys the accounts whose time has come. A Redis that is away is waited for.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import redis
+import structlog
+
+from faxline.keys import INTAKE_GROUP
+from faxline_worker.actors import Wakes
+from faxline_worker.agenda import Agenda
+from faxline_worker.intake import Intake
+from faxline_worker.metrics import DispatcherMetrics
+from faxline_worker.store import Store, Survey
+
+BATCH = 200
+"""Intake entries an account in one read."""
+BLOCK = 2.0
+"""Seconds that a read waits for the next entry; also how soon a stop is noticed."""
+PAUSE = 0.5
+"""Seconds before the next try while Redis is away."""
+GAUGES = 2.0
+"""Seconds between two readings of the gauges."""
+
+Entries = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
+
+
+class Dispatcher:
+    """Runs until `stop`.
+
+    Args:
+        client: a client whose socket timeout outlasts BLOCK.
+        stores: the state of every account, by name.
+        wakes: sends the Dramatiq messages.
+        consumer: this dispatcher's name in the consumer group, unique among those that run.
+        takeover: seconds after which another dispatcher's unfinished entries are taken over.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        stores: Mapping[str, Store],
+        wakes: Wakes,
+        metrics: DispatcherMetrics,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        consumer: str,
+        takeover: float,
+    ) -> None:
+        self._client = client
+        self._stores = stores
+        self._wakes = wakes
+        self._metrics = metrics
+        self._log = log
+        self._consumer = consumer
+        self._takeover = takeover
+        self._intakes = {name: Intake(store, metrics, log.bind(account=name)) for name, store in stores.items()}
+        self._agenda = Agenda()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.ready = False
+
+    def start(self) -> None:
+        """Start the threads."""
+        for work in (self._take_intake, self._listen, self._survey, self._read_gauges):
+            thread = threading.Thread(target=self._guarded, args=(work,), name=work.__name__.strip("_"))
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Ask the threads to end and wait for them."""
+        self._stopping.set()
+        self._agenda.close()
+        for thread in self._threads:
+            thread.join()
+        self._leave_group()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run one thread's work again and again; a Redis that is away is waited for, nothing is given up."""
+        away = False
+        while not self._stopping.is_set():
+            try:
+                work()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if not away:
+                    self._log.warning("Redis is away", error=type(error).__name__)
+                away, self.ready = True, False
+                self._stopping.wait(PAUSE)
+            except Exception:
+                self._log.exception("the dispatcher goes on after an error")
+                self._stopping.wait(PAUSE)
+            else:
+                away = False
+
+    def _take_intake(self) -> None:
+        self._make_groups()
+        self.ready = True
+        self._own_pending()
+        taken_over = 0.0
+        streams: Any = {store.keys.intake: ">" for store in self._stores.values()}
+        while not self._stopping.is_set():
+            if time.monotonic() - taken_over > self._takeover:
+                taken_over = time.monotonic()
+                self._take_over()
+            reply = self._client.xreadgroup(
+                INTAKE_GROUP, self._consumer, streams, count=BATCH, block=round(BLOCK * 1000)
+            )
+            self._take(cast("Entries", reply or []))
+
+    def _own_pending(self) -> None:
+        """Entries delivered to this consumer whose reply was lost."""
+        streams: Any = {store.keys.intake: "0" for store in self._stores.values()}
+        self._take(cast("Entries", self._client.xreadgroup(INTAKE_GROUP, self._consumer, streams) or []))
+
+    def _take(self, reply: Entries) -> None:
+        accounts = {store.keys.intake.encode(): name for name, store in self._stores.items()}
+        for stream, entries in reply:
+            name = accounts[stream]
+            if entries:
+                self._intakes[name].take([(entry.decode(), fields or {}) for entry, fields in entries])
+                self._agenda.look(name)
+
+    def _make_groups(self) -> None:
+        for store in self._stores.values():
+            try:
+                self._client.xgroup_create(store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+            except redis.ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+    def _take_over(self) -> None:
+        """Take the entries that a dispatcher left unfinished, and strike dispatchers that have none and are gone."""
+        idle = round(self._takeover * 1000)
+        for name, store in self._stores.items():
+            start: Any = "0-0"
+            while True:
+                start, entries, *_ = self._client.xautoclaim(
+                    store.keys.intake, INTAKE_GROUP, self._consumer, idle, start_id=start, count=BATCH
+                )
+                if entries:
+                    self._log.warning("intake entries taken over", account=name, count=len(entries))
+                    self._take([(store.keys.intake.encode(), entries)])
+                if start == b"0-0":
+                    break
+            for other in self._client.xinfo_consumers(store.keys.intake, INTAKE_GROUP):
+                gone = other["pending"] == 0 and other["idle"] > max(idle * 20, 600_000)
+                if gone and other["name"] != self._consumer.encode():
+                    self._client.xgroup_delconsumer(store.keys.intake, INTAKE_GROUP, other["name"])
+
+    def _leave_group(self) -> None:
+        try:
+            for store in self._stores.values():
+                pending = self._client.xpending_range(
+                    store.keys.intake, INTAKE_GROUP, "-", "+", 1, consumername=self._consumer
+                )
+                if not pending:
+                    self._client.xgroup_delconsumer(store.keys.intake, INTAKE_GROUP, self._consumer)
+        except redis.RedisError as error:
+            self._log.warning("left the group without a word", error=type(error).__name__)
+
+    def _listen(self) -> None:
+        """Receipts and doorbells: whatever comes, the account is looked at."""
+        names: dict[bytes, str] = {}
+        last: dict[Any, Any] = {}
+        for name, store in self._stores.items():
+            for key in (store.keys.status, store.keys.doorbell):
+                names[key.encode()] = name
+                newest = self._client.xrevrange(key, count=1)
+                last[key] = newest[0][0] if newest else "0-0"  # type: ignore[index]
+            self._agenda.look(name)
+        while not self._stopping.is_set():
+            reply = self._client.xread(last, count=1000, block=round(BLOCK * 1000))
+            for stream, entries in cast("Entries", reply or []):
+                last[stream.decode()] = entries[-1][0]
+                self._agenda.look(names[stream])
+
+    def _survey(self) -> None:
+        name = self._agenda.next()
+        if name is None:
+            return
+        try:
+            survey = self._stores[name].survey()
+            self._send(name, survey)
+        except BaseException:
+            self._agenda.look(name, PAUSE)
+            raise
+        self._agenda.look(name, survey.next)
+
+    def _send(self, account: str, survey: Survey) -> None:
+        for token in survey.wakes:
+            self._wakes.submit(account, token)
+        if survey.reconcile:
+            self._wakes.reconcile(account)
+        outcomes: dict[str, Any] = {"fax.failed": "failed", "fax.unconfirmed": "unconfirmed"}
+        for change in survey.changes:
+            if change.event in outcomes:
+                self._metrics.outcome(account, outcomes[change.event])
+            self._log.info(
+                change.event, account=account, job=change.job, reason=change.reason, code=change.code
+            )
+
+    def _read_gauges(self) -> None:
+        for name, store in self._stores.items():
+            read = store.gauges()
+            for state, n in read.jobs.items():
+                self._metrics.set_jobs(name, cast("Any", state), n)
+            for priority, age in read.oldest.items():
+                self._metrics.set_oldest_job_age(name, cast("Any", priority), age)
+            for limit, used in read.used.items():
+                self._metrics.set_limit(name, cast("Any", limit), used=used, capacity=read.capacity[limit])
+            self._metrics.set_paused(name, read.paused)
+            self._metrics.set_dead_receipts(name, read.dead)
+        self._stopping.wait(GAUGES)

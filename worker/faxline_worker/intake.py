@@ -1,0 +1,142 @@
+"""Intake: entries of an account's intake stream are checked and become what `register` takes."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from faxline.checks import check_send
+from faxline.documents import digest
+from faxline.entries import CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
+from faxline.errors import EntryRejected
+from faxline_worker.metrics import DispatcherMetrics
+from faxline_worker.store import Registration, Store
+
+RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
+"""A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
+KINDS = ("send", "cancel", "resend")
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes the entries of one account."""
+
+    store: Store
+    metrics: DispatcherMetrics
+    log: structlog.stdlib.BoundLogger
+
+    def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
+        """Register or reject each entry, in the order in which they came."""
+        items: list[dict[str, Any]] = []
+        for entry, fields in entries:
+            item = self._read(entry, fields)
+            if isinstance(item, CancelEntry):
+                self._register(items)
+                items = []
+                result = self.store.cancel(entry, item.id)
+                if result is Registration.CANCELED:
+                    self.metrics.outcome(self.store.account, "canceled")
+                self.log.info("cancel", job=item.id, entry=entry, result=str(result))
+            else:
+                items.append(item)
+        self._register(items)
+
+    def _register(self, items: Sequence[dict[str, Any]]) -> None:
+        if not items:
+            return
+        for item, (result, reason) in zip(items, self.store.register(items), strict=True):
+            rejected = item.get("reject")
+            job = rejected["job"] if rejected else item["jobs"][0]["id"]
+            line = {"job": job, "entry": item["entry"], "result": str(result)}
+            if result is Registration.REJECTED:
+                self.metrics.outcome(self.store.account, "rejected")
+                self.metrics.failure(self.store.account, "intake", None, reason)
+                member = rejected["member"] if rejected else None
+                self.log.warning("entry rejected", **line, member=member, reason=reason)
+            else:
+                self.log.info("entry taken", **line)
+
+    def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
+        kind, raw = next(iter(fields.items()), (b"", b""))
+        name = kind.decode("utf-8", "replace")
+        try:
+            if len(fields) != 1:
+                raise EntryRejected("", "unknown_kind", "an entry has one field: send, cancel or resend")
+            parsed = parse_entry(name, raw)
+            if isinstance(parsed, CancelEntry):
+                return parsed
+            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed)
+        except EntryRejected as error:
+            reject = {
+                "job": _id_of(raw),
+                "member": error.member,
+                "reason": str(error.reason),
+                "message": error.message,
+            }
+            return {"entry": entry, "reject": reject}
+        return {"entry": entry, "jobs": jobs}
+
+    def _send(self, entry: SendEntry) -> list[dict[str, Any]]:
+        found: dict[str, bytes] = {}
+
+        def document(name: str) -> bytes | None:
+            if name not in found:
+                data = self.store.document(name)
+                if data is None:
+                    return None
+                found[name] = data
+            return found[name]
+
+        check_send(entry, document)
+        fax = entry.fax.model_dump(mode="json", exclude_none=True)
+        for file in fax["faxData"]:
+            if "fileData" in file:  # stored once, as bytes
+                data = base64.b64decode(file.pop("fileData"))
+                file["document"] = digest(data)
+                self.store.keep_document(file["document"], data)
+        content = _digest(entry.model_dump(mode="json"))
+        numbers = fax["faxNumber"] if isinstance(fax["faxNumber"], list) else [fax["faxNumber"]]
+        group = entry.id if isinstance(fax["faxNumber"], list) else None
+        jobs = []
+        for i, number in enumerate(numbers, start=1):
+            values = {
+                "kind": "send",
+                "request": json.dumps(fax | {"faxNumber": number}, ensure_ascii=False),
+                "number": number,
+                "group": group,
+                "expires_at": round(entry.expires_at.timestamp() * 1000) if entry.expires_at else None,
+                "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
+                "attempts": entry.attempts,
+            }
+            jobs.append(_job(f"{entry.id}.{i}" if group else entry.id, content, entry, values))
+        return jobs
+
+    def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
+        values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
+        return [_job(entry.id, _digest(entry.model_dump(mode="json")), entry, values) | {"of": entry.of}]
+
+
+def _job(name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"v": "1", "priority": str(entry.priority), **values}
+    if entry.metadata:
+        fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False, separators=(",", ":"))
+    kept = {key: str(value) for key, value in fields.items() if value is not None}
+    return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": kept}
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _id_of(raw: bytes) -> str:
+    """The id that a rejected entry gave, if it gave one that can be shown."""
+    try:
+        value = json.loads(raw)["id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return value if isinstance(value, str) and len(value) <= 128 and value.isprintable() else ""  # noqa: PLR2004

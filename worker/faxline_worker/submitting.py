@@ -1,0 +1,158 @@
+"""One turn of `submit`: admit a job, call iFax, settle the answer."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+
+from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
+from faxline_worker.ifax.requests import resend_body, send_body
+from faxline_worker.metrics import WorkerMetrics
+from faxline_worker.settings import SubmissionRetries
+from faxline_worker.store import Admitted, Held, Idle, Mark, Settlement, Store
+
+GATE = 5.0
+"""Seconds that an account's gate closes after a 429 that names no time."""
+GATE_MAX = 900.0
+
+
+class LeaseLostError(Exception):
+    """The lease ran out before the first byte: the job is no longer ours and nothing was sent."""
+
+
+class DocumentMissingError(Exception):
+    """A document of the job is not, or no longer, in Redis."""
+
+
+class SubmitWakes(Protocol):
+    """Sends a wake-up."""
+
+    def submit(self, account: str, token: str) -> None:
+        """Wake an actor for one admission."""
+
+
+RESULTS: Mapping[Decision, Any] = {
+    Decision.ACCEPTED: "accepted",
+    Decision.DEFER: "rate_limited",
+    Decision.PAUSE: "refused",
+    Decision.REFUSE: "refused",
+    Decision.RETRY: "retryable",
+    Decision.IN_DOUBT: "in_doubt",
+}
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Submits the jobs of one account, one call a turn."""
+
+    store: Store
+    client: IfaxClient
+    token: str
+    caller_id: str | None
+    retries: SubmissionRetries
+    wakes: SubmitWakes
+    metrics: WorkerMetrics
+    log: structlog.stdlib.BoundLogger
+    applied: Callable[[dict[str, Any], int | None, str], None]
+    """Counts a receipt that had come before its answer."""
+
+    def turn(self, wake: str) -> None:
+        """Admit one job, call iFax, settle. Another wake-up goes out before the call while there is more."""
+        account = self.store.account
+        admitted = self.store.admit(uuid4().hex, wake)
+        if isinstance(admitted, Idle):
+            return
+        if isinstance(admitted, Held):
+            limit: Any = "window" if admitted.limit == "gate" else admitted.limit
+            self.metrics.deferral(account, limit)
+            return
+        for token in admitted.wakes:
+            self.wakes.submit(account, token)
+        if admitted.waited is not None:
+            priority: Any = admitted.priority
+            self.metrics.queue_wait(account, priority, admitted.waited)
+        try:
+            answer = self._call(admitted)
+        except LeaseLostError:
+            self.log.warning("lease lost before the first byte", job=admitted.job, attempt=admitted.attempt)
+            return
+        settlement = self.store.settle(admitted, self._settled(admitted, answer))
+        self._count(answer, settlement)
+        self.log.info(
+            "iFax answered",
+            job=admitted.job,
+            attempt=admitted.attempt,
+            to=admitted.number[-4:] and "…" + admitted.number[-4:],
+            decision=str(answer.decision),
+            status=answer.http_status,
+            code=answer.code,
+            reason=answer.reason,
+            jobId=answer.job_id,
+            seconds=round(answer.seconds, 3),
+            state=settlement.state,
+            result=settlement.result,
+        )
+        for token in settlement.wakes:
+            self.wakes.submit(account, token)
+
+    def _call(self, admitted: Admitted) -> Answer:
+        started = time.monotonic()
+
+        def mark() -> None:
+            if self.store.mark(admitted) is Mark.LOST:
+                raise LeaseLostError
+
+        try:
+            if admitted.kind == "resend":
+                return self.client.call(Endpoint.RESEND, self.token, resend_body(admitted.request), mark)
+            body = send_body(admitted.request, self._document, caller_id=self.caller_id)
+            return self.client.call(Endpoint.SEND, self.token, body, mark)
+        except DocumentMissingError:
+            return Answer(
+                decision=Decision.REFUSE,
+                http_status=None,
+                code=None,
+                reason="document_missing",
+                message="a document of this fax is no longer stored",
+                job_id=None,
+                retry_after=None,
+                seconds=time.monotonic() - started,
+            )
+
+    def _document(self, digest: str) -> bytes:
+        data = self.store.document(digest)
+        if data is None:
+            raise DocumentMissingError
+        return data
+
+    def _settled(self, admitted: Admitted, answer: Answer) -> dict[str, Any]:
+        """The answer as `settle` takes it; times in milliseconds."""
+        exponent = min(admitted.attempt - 1, 30)
+        backoff = min(self.retries.base * 2**exponent, self.retries.max) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        gate = min(answer.retry_after, GATE_MAX) if answer.retry_after else GATE * random.uniform(1.0, 1.5)  # noqa: S311
+        return {
+            "decision": str(answer.decision),
+            "job_id": str(answer.job_id) if answer.job_id is not None else None,
+            "code": answer.code,
+            "reason": answer.reason,
+            "message": answer.message or None,
+            "retry": round(max(backoff, answer.retry_after or 0.0) * 1000),
+            "gate": round(gate * 1000),
+        }
+
+    def _count(self, answer: Answer, settlement: Settlement) -> None:
+        account = self.store.account
+        self.metrics.submission(account, RESULTS[answer.decision])
+        self.metrics.request(account, answer.seconds)
+        if answer.decision is Decision.DEFER:
+            self.metrics.rate_limited(account)
+        elif answer.decision not in {Decision.ACCEPTED, Decision.IN_DOUBT}:
+            self.metrics.failure(account, "submission", answer.code, answer.reason)
+        if settlement.state == "failed" and settlement.result == "settled":
+            self.metrics.outcome(account, "failed")
+        if settlement.receipt is not None:
+            self.applied(settlement.receipt, settlement.submitted_at, account)
