@@ -31,7 +31,7 @@ class AccountKeys:
     def __post_init__(self) -> None:
         if not ACCOUNT_NAME.fullmatch(self.account):
             raise ValueError(
-                f"account {self.account!r}: a name is 1 to 63 of a-z 0-9 _ . - and begins with a letter or digit"
+                f"account {self.account!r}: 1 to 63 of a-z 0-9 _.- and begins with a letter or digit"
             )
 
     @cached_property

@@ -1,12 +1,11 @@
 """The transitions, on a real server, through their typed methods."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import redis
 
 from faxline.keys import INTAKE_GROUP
 from faxline_worker.settings import Settings, read_settings
@@ -25,16 +24,16 @@ def settings(**changes: str) -> Settings:
 
 
 @pytest.fixture
-def make(redis_client: redis.Redis) -> Iterator[Make]:
+def make(redis_client: Any) -> Make:
     def store(**changes: str) -> Store:
         made = Store(redis_client, settings(**changes), "default")
         redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
         return made
 
-    yield store
+    return store
 
 
-def push(store: Store, client: redis.Redis, job: str, *, rank: int = 2, digest: str = "d", **fields: str) -> Any:
+def push(store: Store, client: Any, job: str, *, rank: int = 2, digest: str = "d", **fields: str) -> Any:
     entry = client.xadd(store.keys.intake, {"send": "{}"})
     client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
     values = {"kind": "send", "request": '{"a":1}', "number": "+12345678901", "priority": "normal", **fields}
@@ -48,23 +47,21 @@ def admit(store: Store, permit: str | None = None) -> Admitted:
     return admitted
 
 
-def record(store: Store, client: redis.Redis, job: str) -> dict[str, str]:
+def record(store: Store, client: Any, job: str) -> dict[str, str]:
     return {k.decode(): v.decode() for k, v in client.hgetall(store.keys.job(job)).items()}
 
 
-def events(store: Store, client: redis.Redis) -> list[tuple[str, str]]:
+def events(store: Store, client: Any) -> list[tuple[str, str]]:
     return [(f[b"event"].decode(), f[b"job"].decode()) for _, f in client.xrange(store.keys.events)]
 
 
-def receipt(store: Store, client: redis.Redis, job_id: str, outcome: str = "delivered") -> Any:
+def receipt(store: Store, client: Any, job_id: str, outcome: str = "delivered") -> Any:
     entry = client.xadd(store.keys.status, {"body": b"{}", "kind": "receipt"})
     content = {"job_id": job_id, "outcome": outcome, "code": 0, "reason": "r", "pages": 3, "transferred": 3}
     return store.receipt(entry.decode(), content)
 
 
-def test_a_job_goes_from_registration_to_delivered_with_one_event_each(
-    make: Make, redis_client: redis.Redis
-) -> None:
+def test_a_job_goes_from_registration_to_delivered_with_one_event_each(make: Make, redis_client: Any) -> None:
     store = make()
     assert push(store, redis_client, "a", metadata='{"order":12345678901234567890}') == ("registered", "")
     admitted = admit(store)
@@ -82,7 +79,7 @@ def test_a_job_goes_from_registration_to_delivered_with_one_event_each(
 
 
 def test_the_same_id_is_ignored_with_the_same_content_and_rejected_with_other(
-    make: Make, redis_client: redis.Redis
+    make: Make, redis_client: Any
 ) -> None:
     store = make()
     push(store, redis_client, "a")
@@ -91,7 +88,7 @@ def test_the_same_id_is_ignored_with_the_same_content_and_rejected_with_other(
     assert events(store, redis_client) == [("fax.queued", "a"), ("fax.rejected", "a")]
 
 
-def test_a_receipt_is_applied_once_however_often_it_comes(make: Make, redis_client: redis.Redis) -> None:
+def test_a_receipt_is_applied_once_however_often_it_comes(make: Make, redis_client: Any) -> None:
     store = make()
     push(store, redis_client, "a")
     admitted = admit(store)
@@ -103,7 +100,7 @@ def test_a_receipt_is_applied_once_however_often_it_comes(make: Make, redis_clie
     assert record(store, redis_client, "a")["state"] == "delivered"
 
 
-def test_a_receipt_before_the_answer_is_claimed_by_the_answer(make: Make, redis_client: redis.Redis) -> None:
+def test_a_receipt_before_the_answer_is_claimed_by_the_answer(make: Make, redis_client: Any) -> None:
     store = make()
     push(store, redis_client, "a")
     admitted = admit(store)
@@ -117,7 +114,7 @@ def test_a_receipt_before_the_answer_is_claimed_by_the_answer(make: Make, redis_
 
 
 def test_every_script_called_again_answers_the_same_and_changes_nothing(
-    make: Make, redis_client: redis.Redis
+    make: Make, redis_client: Any
 ) -> None:
     store = make()
     push(store, redis_client, "a")
@@ -133,7 +130,7 @@ def test_every_script_called_again_answers_the_same_and_changes_nothing(
     assert redis_client.zcard(store.keys.answers) == 1
 
 
-def test_the_most_urgent_then_the_oldest_job_is_admitted_first(make: Make, redis_client: redis.Redis) -> None:
+def test_the_most_urgent_then_the_oldest_job_is_admitted_first(make: Make, redis_client: Any) -> None:
     store = make()
     for job, rank in (("bulk", 3), ("normal-1", 2), ("normal-2", 2), ("urgent", 1)):
         push(store, redis_client, job, rank=rank)
@@ -141,7 +138,7 @@ def test_the_most_urgent_then_the_oldest_job_is_admitted_first(make: Make, redis
     assert isinstance(store.admit("x", ""), Idle)
 
 
-def test_no_more_permits_are_held_than_the_concurrency_allows(make: Make, redis_client: redis.Redis) -> None:
+def test_no_more_permits_are_held_than_the_concurrency_allows(make: Make, redis_client: Any) -> None:
     store = make(LIMITS__CONCURRENCY="2")
     for i in range(3):
         push(store, redis_client, f"job-{i}")
@@ -154,7 +151,7 @@ def test_no_more_permits_are_held_than_the_concurrency_allows(make: Make, redis_
 
 
 def test_an_answer_counts_in_the_window_and_the_survey_says_when_it_leaves(
-    make: Make, redis_client: redis.Redis
+    make: Make, redis_client: Any
 ) -> None:
     store = make(LIMITS__REQUESTS="2", LIMITS__WINDOW="7", LIMITS__BURST="0")
     for i in range(3):
@@ -169,7 +166,7 @@ def test_an_answer_counts_in_the_window_and_the_survey_says_when_it_leaves(
     assert 0 < survey.next <= 7
 
 
-def test_a_burst_ends_at_its_limit_and_the_bucket_drains(make: Make, redis_client: redis.Redis) -> None:
+def test_a_burst_ends_at_its_limit_and_the_bucket_drains(make: Make, redis_client: Any) -> None:
     store = make(LIMITS__BURST="3", LIMITS__REQUESTS="1000", LIMITS__WINDOW="100000")
     for i in range(4):
         push(store, redis_client, f"job-{i}")
@@ -181,7 +178,7 @@ def test_a_burst_ends_at_its_limit_and_the_bucket_drains(make: Make, redis_clien
 
 
 def test_a_deferral_keeps_the_place_spends_no_attempt_and_closes_the_gate(
-    make: Make, redis_client: redis.Redis
+    make: Make, redis_client: Any
 ) -> None:
     store = make()
     push(store, redis_client, "a")
@@ -196,7 +193,7 @@ def test_a_deferral_keeps_the_place_spends_no_attempt_and_closes_the_gate(
     assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b"]
 
 
-def test_a_pause_holds_the_account_and_burns_nothing(make: Make, redis_client: redis.Redis) -> None:
+def test_a_pause_holds_the_account_and_burns_nothing(make: Make, redis_client: Any) -> None:
     store = make()
     push(store, redis_client, "a")
     admitted = admit(store)
@@ -208,7 +205,7 @@ def test_a_pause_holds_the_account_and_burns_nothing(make: Make, redis_client: r
 
 
 def test_a_retry_waits_for_its_time_and_then_fails_when_the_attempts_are_spent(
-    make: Make, redis_client: redis.Redis, wait_until: Callable[..., Any]
+    make: Make, redis_client: Any, wait_until: Callable[..., Any]
 ) -> None:
     store = make(RETRIES__SUBMISSION__ATTEMPTS="2")
     push(store, redis_client, "a")
@@ -222,7 +219,7 @@ def test_a_retry_waits_for_its_time_and_then_fails_when_the_attempts_are_spent(
 
 
 def test_a_lease_that_ran_out_before_the_mark_returns_the_job_to_its_place(
-    make: Make, redis_client: redis.Redis, wait_until: Callable[..., Any]
+    make: Make, redis_client: Any, wait_until: Callable[..., Any]
 ) -> None:
     store = make(HTTP_TIMEOUT="0.01", LEASE_GRACE="0.01")
     push(store, redis_client, "a")
@@ -234,7 +231,7 @@ def test_a_lease_that_ran_out_before_the_mark_returns_the_job_to_its_place(
 
 
 def test_a_lease_that_ran_out_after_the_mark_is_in_doubt_and_a_late_answer_settles_it(
-    make: Make, redis_client: redis.Redis, wait_until: Callable[..., Any]
+    make: Make, redis_client: Any, wait_until: Callable[..., Any]
 ) -> None:
     store = make(HTTP_TIMEOUT="0.05", LEASE_GRACE="0.05")
     push(store, redis_client, "a")
@@ -248,7 +245,7 @@ def test_a_lease_that_ran_out_after_the_mark_is_in_doubt_and_a_late_answer_settl
 
 
 def test_an_unknown_answer_holds_its_permit_while_the_request_could_live(
-    make: Make, redis_client: redis.Redis
+    make: Make, redis_client: Any
 ) -> None:
     store = make(LIMITS__CONCURRENCY="1", LEASE_GRACE="60")
     push(store, redis_client, "a")
@@ -260,7 +257,7 @@ def test_an_unknown_answer_holds_its_permit_while_the_request_could_live(
 
 
 def test_a_burst_of_entries_makes_no_more_wake_ups_than_could_be_admitted(
-    make: Make, redis_client: redis.Redis
+    make: Make, redis_client: Any
 ) -> None:
     store = make(LIMITS__CONCURRENCY="5")
     for i in range(50):
@@ -269,7 +266,7 @@ def test_a_burst_of_entries_makes_no_more_wake_ups_than_could_be_admitted(
     assert store.survey().wakes == ()
 
 
-def test_a_queued_job_is_canceled_and_a_submitted_one_refuses(make: Make, redis_client: redis.Redis) -> None:
+def test_a_queued_job_is_canceled_and_a_submitted_one_refuses(make: Make, redis_client: Any) -> None:
     store = make()
     push(store, redis_client, "a")
     push(store, redis_client, "b")
@@ -281,7 +278,7 @@ def test_a_queued_job_is_canceled_and_a_submitted_one_refuses(make: Make, redis_
     assert events(store, redis_client)[-2:] == [("fax.canceled", "b"), ("fax.cancel_refused", "a")]
 
 
-def test_a_job_not_submitted_by_its_expiry_fails(make: Make, redis_client: redis.Redis) -> None:
+def test_a_job_not_submitted_by_its_expiry_fails(make: Make, redis_client: Any) -> None:
     store = make()
     push(store, redis_client, "a", expires_at="1")
     assert [(c.event, c.reason) for c in store.survey().changes] == [("fax.failed", "expired")]
@@ -289,7 +286,7 @@ def test_a_job_not_submitted_by_its_expiry_fails(make: Make, redis_client: redis
 
 
 def test_no_receipt_in_time_is_unconfirmed_and_a_late_one_amends_it(
-    make: Make, redis_client: redis.Redis, wait_until: Callable[..., Any]
+    make: Make, redis_client: Any, wait_until: Callable[..., Any]
 ) -> None:
     store = make(RECEIPT_DEADLINE="0.01")
     push(store, redis_client, "a")
@@ -302,7 +299,7 @@ def test_no_receipt_in_time_is_unconfirmed_and_a_late_one_amends_it(
     assert store.gauges().jobs["unconfirmed"] == 0
 
 
-def test_a_receipt_that_makes_no_sense_is_set_aside(make: Make, redis_client: redis.Redis) -> None:
+def test_a_receipt_that_makes_no_sense_is_set_aside(make: Make, redis_client: Any) -> None:
     store = make()
     entry = redis_client.xadd(store.keys.status, {"body": b"??", "kind": "malformed"})
     assert store.receipt(entry.decode(), None).result == "dead"

@@ -158,6 +158,15 @@ def test_an_error_of_ours_is_still_printed(capfd: pytest.CaptureFixture[str]) ->
     assert "a collector of ours is broken" in capfd.readouterr().err
 
 
+def test_an_error_of_ours_in_the_server_itself_is_still_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    with monitoring() as server:
+        try:
+            int("nonsense")
+        except ValueError:
+            server._server.handle_error(None, ("127.0.0.1", 1))
+    assert "ValueError" in capfd.readouterr().err
+
+
 def test_a_taken_port_is_an_error_that_names_the_port_and_its_variable() -> None:
     with monitoring() as server, pytest.raises(MonitoringPortError) as caught:
         MonitoringServer(CollectorRegistry(), server.port, "127.0.0.1", ready=all_well, variable=VARIABLE)

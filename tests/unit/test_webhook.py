@@ -465,6 +465,11 @@ def exchange(address: tuple[str, int], request: bytes) -> bytes:
         return received(connection)
 
 
+def hung_up(answer: bytes) -> bool:
+    """Whether the server closes the connection at once, so that nothing more is read from it."""
+    return b"\r\nconnection: close\r\n" in answer.lower()
+
+
 def test_a_receipt_over_the_wire_is_stored(site: Site, store: MemoryStore) -> None:
     request = head(
         f"Content-Length: {len(RECEIPT)}", f"X-IFAX-SIGNATURE: {sign(RECEIPT, NEW)}", "Connection: close"
@@ -486,6 +491,7 @@ def test_a_length_announced_too_large_is_refused_before_a_byte_of_the_body(site:
     with served(site) as address:
         answer = exchange(address, head(f"Content-Length: {BODY_LIMIT + 1}", "Expect: 100-continue"))
     assert answer.startswith(b"HTTP/1.1 413 ")
+    assert hung_up(answer)
     assert site.lines[0]["size"] == 0
     assert site.counted == {("default", "too_large"): 1}
 
@@ -493,7 +499,9 @@ def test_a_length_announced_too_large_is_refused_before_a_byte_of_the_body(site:
 def test_a_chunked_body_is_refused_at_the_first_byte_past_64_kib(site: Site, store: MemoryStore) -> None:
     endless = head("Transfer-Encoding: chunked") + b"%x\r\n" % 2**40 + b" " * (BODY_LIMIT + 1)
     with served(site) as address:
-        assert exchange(address, endless).startswith(b"HTTP/1.1 413 ")
+        answer = exchange(address, endless)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert hung_up(answer)
     assert store.entries == []
     assert site.counted == {("default", "too_large"): 1}
 
@@ -501,7 +509,9 @@ def test_a_chunked_body_is_refused_at_the_first_byte_past_64_kib(site: Site, sto
 def test_an_unknown_account_is_told_so_before_its_body_is_read(site: Site) -> None:
     request = head("Content-Length: 1000", "Expect: 100-continue", path="/webhooks/ifax/nobody")
     with served(site) as address:
-        assert exchange(address, request).startswith(b"HTTP/1.1 404 ")
+        answer = exchange(address, request)
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert hung_up(answer)
 
 
 def test_a_client_that_goes_away_halfway_is_no_error(
@@ -525,7 +535,9 @@ def test_a_client_that_goes_away_halfway_is_no_error(
 def test_a_body_that_stalls_is_a_408(store: MemoryStore) -> None:
     site = Site(store, body_timeout=0.1)
     with served(site) as address:
-        assert exchange(address, head("Content-Length: 1000") + b"{").startswith(b"HTTP/1.1 408 ")
+        answer = exchange(address, head("Content-Length: 1000") + b"{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert hung_up(answer)
     assert (site.lines[0]["result"], site.lines[0]["size"]) == ("too_slow", 1)
     assert site.counted == {}
 

@@ -55,5 +55,5 @@ def declare_actors(
     def reconcile(account: str) -> None:
         reconcilers(account).turn()
 
-    dramatiq.actor(submit, broker=broker, queue_name=QUEUE, actor_name=SUBMIT)
-    dramatiq.actor(reconcile, broker=broker, queue_name=QUEUE, actor_name=RECONCILE)
+    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=SUBMIT)(submit)
+    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RECONCILE)(reconcile)

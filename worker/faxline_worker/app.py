@@ -23,7 +23,13 @@ from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.ifax import IfaxClient, failure_reasons
 from faxline_worker.ifax.receipts import delivery_reasons
 from faxline_worker.logs import configure_logs, get_logger
-from faxline_worker.metrics import DispatcherMetrics, FailureLabels, WebhookMetrics, WorkerMetrics, new_registry
+from faxline_worker.metrics import (
+    DispatcherMetrics,
+    FailureLabels,
+    WebhookMetrics,
+    WorkerMetrics,
+    new_registry,
+)
 from faxline_worker.monitoring import MonitoringPortError, MonitoringServer
 from faxline_worker.reconciling import Reconciler, count_receipt
 from faxline_worker.redis_clients import (
@@ -87,7 +93,9 @@ def failure_labels() -> list[FailureLabels]:
 
 def make_broker(settings: Settings) -> RedisBroker:
     """The Dramatiq broker: a client of ours, no retries and no time limit, for no message matters."""
-    return RedisBroker(client=broker_client(settings.broker), middleware=[ShutdownNotifications(notify_shutdown=False)])
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        client=broker_client(settings.broker), middleware=[ShutdownNotifications(notify_shutdown=False)]
+    )
 
 
 class _WorkerMonitoring(Middleware):
@@ -130,9 +138,7 @@ def worker() -> None:
     broker = make_broker(settings)
     broker.add_middleware(_WorkerMonitoring(settings, registry, client))
     dramatiq.set_broker(broker)
-    ifax = IfaxClient(
-        settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads
-    )
+    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
     wakes = Wakes(broker)
     stores = {name: Store(client, settings, name) for name in settings.accounts}
 
@@ -238,8 +244,13 @@ def webhook() -> None:
             log=log,
         )
         config = uvicorn.Config(
-            app, host=settings.webhook.host, port=settings.webhook.port, log_config=None, access_log=False,
-            server_header=False, timeout_graceful_shutdown=10,
+            app,
+            host=settings.webhook.host,
+            port=settings.webhook.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
         )
         log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
         try:

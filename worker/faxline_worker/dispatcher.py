@@ -60,7 +60,9 @@ class Dispatcher:
         self._log = log
         self._consumer = consumer
         self._takeover = takeover
-        self._intakes = {name: Intake(store, metrics, log.bind(account=name)) for name, store in stores.items()}
+        self._intakes = {
+            name: Intake(store, metrics, log.bind(account=name)) for name, store in stores.items()
+        }
         self._agenda = Agenda()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -92,7 +94,7 @@ class Dispatcher:
                     self._log.warning("Redis is away", error=type(error).__name__)
                 away, self.ready = True, False
                 self._stopping.wait(PAUSE)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged, and the next round begins from the state
                 self._log.exception("the dispatcher goes on after an error")
                 self._stopping.wait(PAUSE)
             else:
@@ -135,7 +137,7 @@ class Dispatcher:
                     raise
 
     def _take_over(self) -> None:
-        """Take the entries that a dispatcher left unfinished, and strike dispatchers that have none and are gone."""
+        """Take the entries that a dispatcher left unfinished; strike dispatchers that are gone."""
         idle = round(self._takeover * 1000)
         for name, store in self._stores.items():
             start: Any = "0-0"
@@ -172,7 +174,7 @@ class Dispatcher:
             for key in (store.keys.status, store.keys.doorbell):
                 names[key.encode()] = name
                 newest = self._client.xrevrange(key, count=1)
-                last[key] = newest[0][0] if newest else "0-0"  # type: ignore[index]
+                last[key] = newest[0][0] if newest else "0-0"
             self._agenda.look(name)
         while not self._stopping.is_set():
             reply = self._client.xread(last, count=1000, block=round(BLOCK * 1000))

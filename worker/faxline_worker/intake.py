@@ -18,7 +18,6 @@ from faxline_worker.store import Registration, Store
 
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
-KINDS = ("send", "cancel", "resend")
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,7 @@ class Intake:
         kind, raw = next(iter(fields.items()), (b"", b""))
         name = kind.decode("utf-8", "replace")
         try:
-            if len(fields) != 1:
-                raise EntryRejected("", "unknown_kind", "an entry has one field: send, cancel or resend")
-            parsed = parse_entry(name, raw)
+            parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
             if isinstance(parsed, CancelEntry):
                 return parsed
             jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed)
@@ -108,7 +105,7 @@ class Intake:
                 "request": json.dumps(fax | {"faxNumber": number}, ensure_ascii=False),
                 "number": number,
                 "group": group,
-                "expires_at": round(entry.expires_at.timestamp() * 1000) if entry.expires_at else None,
+                "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
                 "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
                 "attempts": entry.attempts,
             }
@@ -120,7 +117,9 @@ class Intake:
         return [_job(entry.id, _digest(entry.model_dump(mode="json")), entry, values) | {"of": entry.of}]
 
 
-def _job(name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]) -> dict[str, Any]:
+def _job(
+    name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]
+) -> dict[str, Any]:
     fields: dict[str, Any] = {"v": "1", "priority": str(entry.priority), **values}
     if entry.metadata:
         fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False, separators=(",", ":"))

@@ -21,7 +21,9 @@ class ReconcileWakes(Protocol):
         """Wake an actor for the receipts of an account."""
 
 
-def count_receipt(metrics: WorkerMetrics, account: str, receipt: dict[str, Any], submitted_at: int | None) -> None:
+def count_receipt(
+    metrics: WorkerMetrics, account: str, receipt: dict[str, Any], submitted_at: int | None
+) -> None:
     """Count what an applied receipt says: outcome, pages, failure and time from acceptance to the end."""
     outcome: Any = receipt["outcome"]
     metrics.outcome(account, outcome)

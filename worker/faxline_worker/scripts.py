@@ -4,7 +4,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-import redis
+from redis import Redis
 from redis.commands.core import Script
 
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
@@ -17,9 +17,11 @@ def source(name: str) -> str:
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     match = _INCLUDE.search(text)
     pieces = match[1].split() if match else []
-    return "\n".join([*((folder / "lib" / f"{piece}.lua").read_text(encoding="utf-8") for piece in pieces), text])
+    return "\n".join(
+        [*((folder / "lib" / f"{piece}.lua").read_text(encoding="utf-8") for piece in pieces), text]
+    )
 
 
-def register(client: "redis.Redis", name: str) -> Script:
+def register(client: Redis, name: str) -> Script:
     """Register a script on a client: EVALSHA, and EVAL where the server does not know it yet."""
     return client.register_script(source(name))

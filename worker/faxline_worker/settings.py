@@ -9,8 +9,16 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from faxline.keys import AccountKeys
 
@@ -172,7 +180,9 @@ def _check_url(variable: str, url: str, schemes: tuple[str, ...]) -> None:
     except ValueError:
         raise ValueError(f"{variable} is no URL: its port is no number") from None
     if parts.scheme not in schemes or not (parts.netloc or parts.path) or port == 0:
-        raise ValueError(f"{variable} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
+        raise ValueError(
+            f"{variable} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}"
+        )
     if parts.scheme != "unix" and not parts.hostname:
         raise ValueError(f"{variable} names no host")
     if parts.scheme.startswith("redis") and parts.path.strip("/") and not parts.path.strip("/").isdigit():

@@ -161,7 +161,7 @@ class Store:
         return self._scripts[name](keys=list(keys), args=list(args))
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
-        """Register or reject a batch of intake entries: a result and, of a rejection, the reason, for each."""
+        """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
         k = self.keys
         reply = self._run(
             "register",
@@ -186,7 +186,16 @@ class Store:
         reply = self._run(
             "admit",
             [k.account_state, k.ready, k.permits, k.holders, k.answers, k.wakes, k.job("")],
-            [permit, wake, self._lease, o["wake_lease"], o["requests"], o["window"], o["concurrency"], o["burst"]],
+            [
+                permit,
+                wake,
+                self._lease,
+                o["wake_lease"],
+                o["requests"],
+                o["window"],
+                o["concurrency"],
+                o["burst"],
+            ],
         )
         answer = json.loads(reply)
         if answer["result"] == "idle":
@@ -210,14 +219,26 @@ class Store:
         """Write the mark: the first byte of the request is about to leave."""
         k = self.keys
         reply = self._run(
-            "mark", [k.permits, k.holders, k.job(admitted.job)], [admitted.permit, admitted.job, self._call_lease]
+            "mark",
+            [k.permits, k.holders, k.job(admitted.job)],
+            [admitted.permit, admitted.job, self._call_lease],
         )
         return Mark(reply.decode())
 
     def settle(self, admitted: Admitted, answer: Mapping[str, Any]) -> Settlement:
-        """Move the job on by the call's answer: {decision, job_id, code, reason, message, retry, gate} (ms)."""
+        """Move the job on by an answer: {decision, job_id, code, reason, message, retry, gate} (ms)."""
         k = self.keys
-        keys = [k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.wakes, k.submitted, k.in_doubt]
+        keys = [
+            k.account_state,
+            k.ready,
+            k.delayed,
+            k.permits,
+            k.holders,
+            k.answers,
+            k.wakes,
+            k.submitted,
+            k.in_doubt,
+        ]
         keys += [k.expiring, k.events, k.doorbell, k.job(""), k.job_ids, k.receipts]
         reply = json.loads(
             self._run(
@@ -234,7 +255,9 @@ class Store:
 
     def receipts(self, count: int) -> list[tuple[str, dict[bytes, bytes]]]:
         """The oldest entries of the status stream."""
-        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(self.keys.status, count=count))
+        entries = cast(
+            "list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(self.keys.status, count=count)
+        )
         return [(entry.decode(), fields) for entry, fields in entries]
 
     def receipt(self, entry: str, receipt: Mapping[str, Any] | None) -> Receipted:
@@ -243,8 +266,10 @@ class Store:
         reply = json.loads(
             self._run(
                 "receipt",
-                [k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.dead, k.job("")]
-                + [k.job_ids, k.receipts],
+                [
+                    *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.dead),
+                    *(k.job(""), k.job_ids, k.receipts),
+                ],
                 [entry, _compact(receipt) if receipt else "", json.dumps(self._options)],
             )
         )
@@ -264,7 +289,17 @@ class Store:
     def survey(self, most: int = 200) -> Survey:
         """Move on all that is due, and say what to send and when to look again."""
         k = self.keys
-        keys = [k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.wakes, k.submitted, k.in_doubt]
+        keys = [
+            k.account_state,
+            k.ready,
+            k.delayed,
+            k.permits,
+            k.holders,
+            k.answers,
+            k.wakes,
+            k.submitted,
+            k.in_doubt,
+        ]
         keys += [k.expiring, k.events, k.status, k.reconcile_wake, k.job("")]
         reply = json.loads(self._run("survey", keys, [json.dumps(self._options), most]))
         return Survey(
@@ -297,13 +332,22 @@ class Store:
             pipe.xlen(k.dead)
             pipe.time()
             for rank in (1, 2, 3):
-                pipe.zrangebyscore(k.ready, rank * _STRIDE, (rank + 1) * _STRIDE, start=0, num=1, withscores=True)
+                pipe.zrangebyscore(
+                    k.ready, rank * _STRIDE, (rank + 1) * _STRIDE, start=0, num=1, withscores=True
+                )
             reply = pipe.execute()
         ready, delayed, permits, submitted, in_doubt, answers, holders, state, dead, clock, *heads = reply
         account = {name.decode(): value.decode() for name, value in state.items()}
         now = clock[0] * 1_000_000 + clock[1]
-        done = {s: int(account.get(f"done:{s}", 0)) for s in ("delivered", "failed", "canceled", "unconfirmed")}
-        jobs = {"queued": ready + delayed, "submitting": holders, "submitted": submitted, "in_doubt": in_doubt}
+        done = {
+            s: int(account.get(f"done:{s}", 0)) for s in ("delivered", "failed", "canceled", "unconfirmed")
+        }
+        jobs = {
+            "queued": ready + delayed,
+            "submitting": holders,
+            "submitted": submitted,
+            "in_doubt": in_doubt,
+        }
         oldest = {}
         for rank, (name, head) in enumerate(zip(("urgent", "normal", "bulk"), heads, strict=True), start=1):
             born = head[0][1] - rank * _STRIDE + _EPOCH_US if head else now
@@ -330,4 +374,6 @@ def _ms(seconds: float) -> int:
 
 
 def _compact(data: Mapping[str, Any]) -> str:
-    return json.dumps({name: value for name, value in data.items() if value is not None}, separators=(",", ":"))
+    return json.dumps(
+        {name: value for name, value in data.items() if value is not None}, separators=(",", ":")
+    )

@@ -1,0 +1,74 @@
+"""The checks of a fax beyond its shape (ifax-api, Request Restrictions), for producers and intake alike."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+from faxline.documents import page_count, selected_pages
+from faxline.entries import FILES, RECIPIENTS, SendEntry
+from faxline.errors import EntryRejected, Rejection
+
+PAGES = 200
+REQUEST_BYTES = 20_000_000
+"""20 MB, in the smaller of the two readings."""
+
+
+def check_send(  # noqa: C901 - one rule after the other
+    entry: SendEntry, document: Callable[[str], bytes | None]
+) -> int:
+    """Check a fax; return how many pages are known to be sent (a fileUrl is not fetched and counts none).
+
+    Args:
+        entry: the parsed entry.
+        document: gives a stored document's bytes by `sha256:<hex>`, or None.
+
+    Raises:
+        EntryRejected: with the member and the reason.
+    """
+    files, numbers = entry.fax.faxData, entry.fax.faxNumber
+    if isinstance(numbers, list) and len(numbers) > RECIPIENTS:
+        raise EntryRejected(
+            "fax.faxNumber", Rejection.TOO_MANY_RECIPIENTS, f"{RECIPIENTS} numbers at most; split the list"
+        )
+    if isinstance(numbers, list) and len(f"{entry.id}.{len(numbers)}") > 128:  # noqa: PLR2004 - an id's length
+        raise EntryRejected("id", Rejection.BAD_ID, "too long for the ids of the group, ID.1 and so on")
+    if not files:
+        raise EntryRejected("fax.faxData", Rejection.NO_FILES, "at least one file is required")
+    if len(files) > FILES:
+        raise EntryRejected("fax.faxData", Rejection.TOO_MANY_FILES, f"{FILES} files at most")
+    pages = 0
+    size = len(json.dumps(_rest(entry), ensure_ascii=False).encode("utf-8", "replace"))
+    for i, file in enumerate(files):
+        member = f"fax.faxData[{i}]"
+        given = [name for name in ("fileUrl", "fileData", "document") if getattr(file, name) is not None]
+        if len(given) != 1:
+            raise EntryRejected(
+                member, Rejection.BAD_VALUE, "a file has exactly one of fileUrl, fileData and document"
+            )
+        if file.fileUrl is not None:
+            continue
+        data = base64.b64decode(file.fileData) if file.fileData is not None else document(file.document or "")
+        if data is None:
+            raise EntryRejected(
+                f"{member}.document", Rejection.DOCUMENT_MISSING, "store the document before the push"
+            )
+        member = f"{member}.{given[0]}"
+        pages += selected_pages(file.pages, page_count(data, member), f"fax.faxData[{i}].pages")
+        size += (len(data) + 2) // 3 * 4
+    if pages > PAGES:
+        raise EntryRejected(
+            "fax.faxData", Rejection.TOO_MANY_PAGES, f"{PAGES} pages at most; this has {pages}"
+        )
+    if size > REQUEST_BYTES:
+        raise EntryRejected(
+            "fax.faxData", Rejection.TOO_LARGE, "20 MB at most as sent (base64); use fileUrl for large files"
+        )
+    return pages
+
+
+def _rest(entry: SendEntry) -> Any:
+    """The request without the documents' content, for its size."""
+    return entry.fax.model_dump(
+        mode="json", exclude_none=True, exclude={"faxData": {"__all__": {"fileData", "document"}}}
+    )

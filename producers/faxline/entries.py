@@ -1,0 +1,251 @@
+"""The entries of the intake stream (DESIGN section 3, Intake), read without trust.
+
+A field of an entry has the name of its kind and a JSON object as its value. The first rule that an entry
+breaks is told, with the member's path.
+"""
+
+import base64
+import binascii
+import json
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
+
+from faxline.errors import EntryRejected, Rejection
+
+METADATA = 4096
+"""Bytes of a job's metadata as compact JSON."""
+RECIPIENTS = 15
+FILES = 20
+SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
+
+
+class Priority(StrEnum):
+    """Which job goes first; among equals the oldest."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class InDoubtPolicy(StrEnum):
+    """What happens to a job in doubt when the wait is over."""
+
+    HOLD = "hold"
+    RESEND = "resend"
+    FAIL = "fail"
+
+
+def _problem(reason: Rejection, message: str) -> PydanticCustomError:
+    return PydanticCustomError(reason.value, message)
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", value):
+        raise _problem(Rejection.BAD_ID, "an id is 1 to 128 of A-Z a-z 0-9 . _ : -")
+    return value
+
+
+def _moment(value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise _problem(Rejection.BAD_DATE, "write an ISO 8601 time, such as 2030-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise _problem(Rejection.BAD_DATE, "the time needs Z or an offset from UTC, such as +01:00")
+    return moment
+
+
+def _iso(value: str) -> str:
+    _moment(value)
+    return value
+
+
+def _number(value: str) -> str:
+    from faxline.numbers import check_number  # noqa: PLC0415 - loads the numbering plans when one is checked
+
+    try:
+        check_number(value, "")
+    except EntryRejected as error:
+        raise _problem(error.reason, error.message) from None
+    return value
+
+
+def _selections(value: list[str]) -> list[str]:
+    for item in value:
+        ends = item.split("-")
+        if not SELECTION.fullmatch(item) or int(ends[0]) > int(ends[-1]):
+            raise _problem(Rejection.BAD_VALUE, 'a page selection is such as "2" or "1-5"')
+    return value
+
+
+def _metadata(value: dict[str, Any]) -> dict[str, Any]:
+    if (
+        len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+        > METADATA
+    ):
+        raise _problem(Rejection.METADATA_TOO_LARGE, f"metadata may have {METADATA} bytes as JSON")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise _problem(Rejection.BAD_VALUE, "fileUrl is an http or https URL that iFax can reach")
+    return value
+
+
+def _base64(value: str) -> str:
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise _problem(Rejection.BAD_DOCUMENT, "fileData is not base64") from None
+    return value
+
+
+def _document(value: str) -> str:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
+        raise _problem(Rejection.BAD_VALUE, "document is sha256: and 64 hexadecimal digits, lower case")
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Number = Annotated[str, AfterValidator(_number)]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
+Moment = Annotated[str, AfterValidator(_iso)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FaxFile(_Part):
+    """One item of faxData (ifax-api, Fax Data Array), with one of fileUrl, fileData and document."""
+
+    fileName: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    fileUrl: Annotated[str, AfterValidator(_url)] | None = None
+    fileData: Annotated[str, AfterValidator(_base64)] | None = None
+    document: Annotated[str, AfterValidator(_document)] | None = None
+    pages: Annotated[list[str], AfterValidator(_selections)] | None = None
+
+
+class FaxRequest(_Part):
+    """The parameters of fax-send (ifax-api, Request Parameters), word for word."""
+
+    faxNumber: Number | Annotated[list[Number], Field(min_length=1)]
+    callerId: Text | None = None
+    templateId: Text | None = None
+    smartDocumentId: Text | None = None
+    subject: Text | None = None
+    from_name: Text | None = None
+    to_name: Text | None = None
+    message: Text | None = None
+    send_at: Moment | None = None
+    faxQuality: Literal["Low", "Standard", "HD"] | None = None
+    faxData: list[FaxFile]
+
+
+class SendEntry(_Part):
+    """`send`: one fax, or one a number where faxNumber is a list."""
+
+    id: Identifier
+    fax: FaxRequest
+    priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
+    expires_at: Moment | None = None
+    in_doubt: Annotated[InDoubtPolicy, Field(strict=False)] | None = None
+    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    metadata: Metadata = {}
+
+    @property
+    def expires(self) -> datetime | None:
+        """The moment of expires_at."""
+        return _moment(self.expires_at) if self.expires_at else None
+
+
+class CancelEntry(_Part):
+    """`cancel`: a job is not wanted any more."""
+
+    id: Identifier
+
+
+class ResendEntry(_Part):
+    """`resend`: a job of its own that repeats another, to the same or another number."""
+
+    id: Identifier
+    of: Identifier
+    faxNumber: Number | None = None
+    priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
+    metadata: Metadata = {}
+
+
+KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {
+    "send": SendEntry,
+    "cancel": CancelEntry,
+    "resend": ResendEntry,
+}
+
+
+def parse_entry(kind: str, raw: bytes | str) -> SendEntry | CancelEntry | ResendEntry:
+    """Read one entry.
+
+    Args:
+        kind: the name of the entry's only field: send, cancel or resend.
+        raw: its value.
+
+    Raises:
+        EntryRejected: the entry breaks a rule; nothing else is raised.
+    """
+    model = KINDS.get(kind)
+    if model is None:
+        raise EntryRejected("", Rejection.UNKNOWN_KIND, "an entry has one field: send, cancel or resend")
+    try:
+        content = json.loads(raw, object_pairs_hook=_once, parse_constant=_constant)
+    except EntryRejected:
+        raise
+    except (ValueError, RecursionError):
+        raise EntryRejected("", Rejection.NOT_JSON, f"the value of {kind} is not JSON") from None
+    if not isinstance(content, dict):
+        raise EntryRejected("", Rejection.NOT_JSON, f"the value of {kind} is no JSON object")
+    try:
+        return model.model_validate(content)
+    except (ValidationError, RecursionError) as error:
+        raise _rejection(error) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise EntryRejected("", Rejection.NOT_JSON, "a member stands twice in one object")
+    return members
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+_REASONS = {
+    "extra_forbidden": (Rejection.UNKNOWN_MEMBER, "there is no such member"),
+    "missing": (Rejection.MISSING_MEMBER, "this member is required"),
+}
+
+
+def _rejection(error: ValidationError | RecursionError) -> EntryRejected:
+    if isinstance(error, RecursionError):
+        return EntryRejected("", Rejection.NOT_JSON, "the entry is nested too deeply")
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ""
+    for part in problem["loc"]:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part.isidentifier() and part not in {"str", "list"}:
+            path += f".{part}" if path else part
+        elif not part.startswith(("function-after", "list[", "constrained")) and part not in {"str", "list"}:
+            path += ".?"  # a stranger's text is not repeated
+    if problem["type"] in set(Rejection):
+        return EntryRejected(path, Rejection(problem["type"]), problem["msg"])
+    reason, message = _REASONS.get(problem["type"], (Rejection.BAD_VALUE, problem["msg"]))
+    return EntryRejected(path, reason, message)

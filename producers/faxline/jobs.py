@@ -1,0 +1,145 @@
+"""A job as a producer or an operator sees it: the durable record of one fax."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from faxline.numbers import mask_number
+
+
+class JobState(StrEnum):
+    """DESIGN section 2."""
+
+    INTAKE = "intake"
+    """Pushed, and not yet registered."""
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    IN_DOUBT = "in_doubt"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNCONFIRMED = "unconfirmed"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has come to its end (a late receipt may still amend `unconfirmed`)."""
+        return self in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of a job's history."""
+
+    event: str
+    at: datetime
+    state: str
+    attempt: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One fax. `to` shows the last four digits only; times are aware, in UTC."""
+
+    id: str
+    account: str
+    state: JobState
+    priority: str = "normal"
+    attempt: int = 0
+    job_id: int | None = None
+    code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    pages: int | None = None
+    transferred: int | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    kind: str = "send"
+    of: str | None = None
+    group: str | None = None
+    to: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Transition, ...] = ()
+
+    @classmethod
+    def from_record(cls, account: str, job: str, record: Mapping[str, str]) -> "Job":
+        """Read the record that the daemon keeps; fields of a newer daemon are left."""
+
+        def text(name: str) -> str | None:
+            return record.get(name) or None
+
+        def number(name: str) -> int | None:
+            value = text(name)
+            return int(value) if value is not None else None
+
+        def moment(name: str) -> datetime | None:
+            value = text(name)
+            return _moment(float(value)) if value is not None else None
+
+        steps = (record.get(f"h:{i}") for i in range(1, int(record.get("n", 0)) + 1))
+        history = [json.loads(step) for step in steps if step]
+        return cls(
+            id=job,
+            account=account,
+            state=JobState(record["state"]),
+            priority=record.get("priority", "normal"),
+            attempt=number("attempt") or 0,
+            job_id=number("job_id"),
+            code=number("code"),
+            reason=text("reason"),
+            message=text("message"),
+            pages=number("pages"),
+            transferred=number("transferred"),
+            created_at=moment("created_at"),
+            updated_at=moment("updated_at"),
+            kind=record.get("kind", "send"),
+            of=text("of"),
+            group=text("group"),
+            to=mask_number(record["number"]) if record.get("number") else None,
+            metadata=json.loads(text("metadata") or "{}"),
+            history=tuple(
+                Transition(
+                    event=step["event"],
+                    at=_moment(step["at"]),
+                    state=step["state"],
+                    attempt=step["attempt"],
+                    data={k: v for k, v in step.items() if k not in {"event", "at", "state", "attempt"}},
+                )
+                for step in history
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `show --json` (DESIGN section 3, CLI)."""
+        return {
+            "id": self.id,
+            "account": self.account,
+            "state": str(self.state),
+            "priority": self.priority,
+            "attempt": self.attempt,
+            "jobId": self.job_id,
+            "code": self.code,
+            "reason": self.reason,
+            "message": self.message,
+            "pages": self.pages,
+            "transferred": self.transferred,
+            "created_at": self.created_at.isoformat() if self.created_at else None,
+            "updated_at": self.updated_at.isoformat() if self.updated_at else None,
+            "kind": self.kind,
+            "of": self.of,
+            "group": self.group,
+            "to": self.to,
+            "metadata": dict(self.metadata),
+            "history": [
+                {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}
+                for s in self.history
+            ],
+        }
+
+
+def _moment(ms: float) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)
