@@ -1,1 +1,22 @@
 """An iFax to run: the whole documented API on this machine, for tests and demonstrations."""
+
+from faxline_sandbox.app import create_app
+from faxline_sandbox.config import Account, ConfigError, Limits, SandboxConfig
+from faxline_sandbox.faults import Fault, FaultError, WebhookFault
+from faxline_sandbox.outcomes import MAGIC_NUMBERS, Outcome
+from faxline_sandbox.server import SandboxServer, serve
+
+__all__ = [
+    "MAGIC_NUMBERS",
+    "Account",
+    "ConfigError",
+    "Fault",
+    "FaultError",
+    "Limits",
+    "Outcome",
+    "SandboxConfig",
+    "SandboxServer",
+    "WebhookFault",
+    "create_app",
+    "serve",
+]

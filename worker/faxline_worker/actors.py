@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import dramatiq
+import redis
+import structlog
 from dramatiq import Broker
 
 from faxline_worker.reconciling import Reconciler
@@ -39,7 +41,10 @@ class Wakes:
 
 
 def declare_actors(
-    broker: Broker, submitters: Callable[[str], Submitter], reconcilers: Callable[[str], Reconciler]
+    broker: Broker,
+    submitters: Callable[[str], Submitter],
+    reconcilers: Callable[[str], Reconciler],
+    log: structlog.stdlib.BoundLogger,
 ) -> None:
     """Declare `submit` and `reconcile` on a broker.
 
@@ -47,13 +52,20 @@ def declare_actors(
         broker: where the messages come from.
         submitters: the submitter of an account; raises KeyError for an account that is not in the settings.
         reconcilers: likewise for receipts.
+        log: told when Redis is away; the dispatcher sends a new wake-up then.
     """
 
     def submit(account: str, token: str) -> None:
-        submitters(account).turn(token)
+        try:
+            submitters(account).turn(token)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            log.warning("Redis is away", account=account, actor=SUBMIT, error=type(error).__name__)
 
     def reconcile(account: str) -> None:
-        reconcilers(account).turn()
+        try:
+            reconcilers(account).turn()
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            log.warning("Redis is away", account=account, actor=RECONCILE, error=type(error).__name__)
 
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=SUBMIT)(submit)
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RECONCILE)(reconcile)

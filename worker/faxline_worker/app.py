@@ -154,6 +154,7 @@ def worker() -> None:
             wakes=wakes,
             metrics=metrics,
             log=log.bind(account=account),
+            patience=settings.in_doubt.wait,
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
         )
 
@@ -161,7 +162,7 @@ def worker() -> None:
     def reconciler(account: str) -> Reconciler:
         return Reconciler(stores[account], wakes, metrics, log.bind(account=account))
 
-    declare_actors(broker, submitter, reconciler)
+    declare_actors(broker, submitter, reconciler, log)
     log.info("worker ready", count=settings.worker_threads)
 
 
@@ -229,7 +230,7 @@ def webhook() -> None:
     require_redis(settings)
     log = get_logger("faxline_worker.webhook")
     registry = new_registry()
-    probe = state_client(settings.redis_url, name="faxline-webhook-probe")
+    probe = state_client(settings.redis_url, name="faxline-webhook-probe", socket_timeout=1.0)
 
     async def serve() -> None:
         client = async_state_client(settings.redis_url, name="faxline-webhook")
@@ -267,6 +268,8 @@ def webhook() -> None:
         )
     except MonitoringPortError as error:
         give_up(str(error))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
     with monitoring:
         asyncio.run(serve())
     probe.close()

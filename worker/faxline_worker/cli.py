@@ -39,6 +39,55 @@ def webhook() -> None:
     run()
 
 
+@app.command()
+def sandbox(  # noqa: PLR0917 - each is an option of the command
+    token: Annotated[str, typer.Option(help="The access token that it takes.")] = "sandbox-token",  # noqa: S107 - of no worth
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8090,
+    webhook_url: Annotated[str | None, typer.Option(help="Where postflight webhooks go.")] = None,
+    webhook_secret: Annotated[str, typer.Option(help="What they are signed with.")] = "",
+    call_seconds: Annotated[float, typer.Option(help="How long a call takes, without its pages.")] = 2.0,
+    page_seconds: Annotated[float, typer.Option(help="How long each page takes.")] = 0.5,
+    answer_seconds: Annotated[tuple[float, float], typer.Option(help="Least and most time to an answer.")] = (
+        0.05,
+        0.5,
+    ),
+    time_scale: Annotated[float, typer.Option(help="Factor on the schedule of webhook retries.")] = 1.0,
+    requests: Annotated[int, typer.Option(help="Requests in a window.")] = 1000,
+    window: Annotated[float, typer.Option(help="Seconds of the window.")] = 3600.0,
+    concurrency: Annotated[int, typer.Option(help="Requests at once.")] = 20,
+    burst: Annotated[int, typer.Option(help="Burst capacity.")] = 50,
+) -> None:
+    """Run an iFax on this machine, for tests: docs/sandbox.md."""
+    from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
+    from faxline_worker.logs import configure_logs  # noqa: PLC0415 - as above
+
+    configure_logs(role="sandbox", secrets=[token, webhook_secret])
+    account = Account(webhook_url=webhook_url, webhook_secret=webhook_secret)
+    serve(
+        SandboxConfig(
+            accounts={token: account},
+            host=host,
+            port=port,
+            limits=Limits(requests, window, concurrency, burst),
+            answer_seconds=answer_seconds,
+            call_seconds=call_seconds,
+            page_seconds=page_seconds,
+            time_scale=time_scale,
+        )
+    )
+
+
+@app.command()
+def demo(
+    faxes: Annotated[int, typer.Option(help="PDFs to fax, besides one by URL and one by hand.", min=1)] = 20,
+) -> None:
+    """Fax real PDFs through every part on this machine, and show what came out."""
+    from faxline_worker.demo import run  # noqa: PLC0415 - as above
+
+    raise typer.Exit(run(faxes))
+
+
 def main() -> None:
     """The command's entry."""
     app()

@@ -1,12 +1,14 @@
 """One turn of `submit`: admit a job, call iFax, settle the answer."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
+import redis
 import structlog
 
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
@@ -18,6 +20,8 @@ from faxline_worker.store import Admitted, Held, Idle, Mark, Settlement, Store
 GATE = 5.0
 """Seconds that an account's gate closes after a 429 that names no time."""
 GATE_MAX = 900.0
+AWAY = 0.5
+"""Seconds between two tries to settle while Redis is away."""
 
 
 class LeaseLostError(Exception):
@@ -57,6 +61,8 @@ class Submitter:
     wakes: SubmitWakes
     metrics: WorkerMetrics
     log: structlog.stdlib.BoundLogger
+    patience: float
+    """Seconds for which an answer is kept while Redis is away."""
     applied: Callable[[dict[str, Any], int | None, str], None]
     """Counts a receipt that had come before its answer."""
 
@@ -80,7 +86,11 @@ class Submitter:
         except LeaseLostError:
             self.log.warning("lease lost before the first byte", job=admitted.job, attempt=admitted.attempt)
             return
-        settlement = self.store.settle(admitted, self._settled(admitted, answer))
+        except redis.RedisError as error:  # not a byte was sent: the mark or a document could not be had
+            self.log.warning("job released", job=admitted.job, error=type(error).__name__)
+            self._settle(admitted, {"decision": "released"})
+            return
+        settlement = self._settle(admitted, self._settled(admitted, answer))
         self._count(answer, settlement)
         self.log.info(
             "iFax answered",
@@ -98,6 +108,18 @@ class Submitter:
         )
         for token in settlement.wakes:
             self.wakes.submit(account, token)
+
+    def _settle(self, admitted: Admitted, answer: dict[str, Any]) -> Settlement:
+        """Settle, however long Redis is away: what is known must not be lost."""
+        pause = threading.Event()
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                return self.store.settle(admitted, answer)
+            except (redis.ConnectionError, redis.TimeoutError):
+                if time.monotonic() > until:
+                    raise
+                pause.wait(AWAY)
 
     def _call(self, admitted: Admitted) -> Answer:
         started = time.monotonic()

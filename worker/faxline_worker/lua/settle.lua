@@ -1,4 +1,4 @@
--- settle: the answer of one call moves the job on and gives the permit back.
+-- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent.
 -- include: clock record limits wakes receipts
 -- KEYS  account, ready, delayed, permits, holders, answers, wakes, submitted, in_doubt, expiring, events,
 --       doorbell, job prefix, jobId prefix, receipt prefix
@@ -43,6 +43,7 @@ end
 local by_decision = {
   accepted = accept,
   refuse = fail,
+  released = put_back,
   defer = function()
     account.gate = math.max(account.gate, now_us + answer.gate * 1000)
     redis.call('HSET', keys.account, 'gate', int(account.gate))
@@ -72,7 +73,7 @@ local by_decision = {
 
 if held then
   redis.call('HDEL', keys.holders, token)
-  if job.marked ~= '1' then
+  if job.marked ~= '1' or answer.decision == 'released' then
     redis.call('ZREM', keys.permits, token) -- not a byte was sent
   elseif answer.decision == 'in_doubt' then
     redis.call('ZADD', keys.permits, int(now + options.linger), token) -- held while the request could live
@@ -84,13 +85,14 @@ if held then
   by_decision[answer.decision]()
 elseif not job or redis.call('HGET', keys.job .. id, 'settled') == token then
   result = job and 'repeated' or 'stale'
+elseif job.state == 'in_doubt' and answer.decision ~= 'in_doubt'
+  and redis.call('HGET', keys.job .. id, 'doubted') == token then
+  redis.call('ZREM', keys.in_doubt, id) -- a late answer settles the doubt
+  redis.call('HSET', keys.job .. id, 'settled', token)
+  by_decision[answer.decision]()
+  result = 'resolved'
 elseif answer.decision ~= 'accepted' or job.job_id == answer.job_id then
   result = 'stale'
-elseif job.state == 'in_doubt' and redis.call('HGET', keys.job .. id, 'doubted') == token then
-  redis.call('ZREM', keys.in_doubt, id)
-  redis.call('HSET', keys.job .. id, 'settled', token)
-  accept()
-  result = 'resolved'
 else
   redis.call('SET', keys.job_ids .. answer.job_id, id, 'PX', options.retention + options.deadline)
   redis.call('HSET', keys.job .. id, 'settled', token)

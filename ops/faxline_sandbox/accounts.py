@@ -1,0 +1,110 @@
+"""What the sandbox keeps of each account: its limits, its balance, and what it did."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from faxline_sandbox.answers import Refusal
+from faxline_sandbox.config import Account, Limits
+from faxline_sandbox.limits import LIMIT_NAMES, Excess, LimitKeeper
+
+
+@dataclass
+class WebhookCounts:
+    """What became of the webhooks of an account.
+
+    Args:
+        sent: faxes whose webhook was taken by the receiver.
+        failed: faxes whose webhook was given up after the last retry.
+        lost: faxes whose webhook was lost on purpose.
+        pending: faxes that are over and whose webhook is neither.
+        tries: requests made.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    lost: int = 0
+    pending: int = 0
+    tries: int = 0
+
+
+class Customer:
+    """An account while the sandbox runs.
+
+    Args:
+        account: as configured.
+        limits: of the account.
+    """
+
+    def __init__(self, account: Account, limits: Limits) -> None:
+        self.account = account
+        self.balance = account.balance
+        self.accepted = 0
+        self.canceled = 0
+        self.refused: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.webhooks = WebhookCounts()
+        self._keeper = LimitKeeper(limits)
+        self._arrivals: list[_Arrival] = []
+
+    @property
+    def label(self) -> str:
+        """The account's name."""
+        return self.account.label
+
+    def arrive(self, at: int) -> Excess | None:
+        """Judge a request against the limits, see `LimitKeeper.arrive`."""
+        excess = self._keeper.arrive(at)
+        self._arrivals.append(_Arrival(time.time(), None if excess is None else excess.limit))
+        return excess
+
+    def leave(self) -> None:
+        """End an admitted request."""
+        self._keeper.leave()
+
+    def refuse_unknown(self) -> None:
+        """Count a request that no account is answerable for."""
+        self._arrivals.append(_Arrival(time.time(), None))
+
+    def pay(self, pages: int) -> None:
+        """Take the pages of a fax from the balance.
+
+        Raises:
+            Refusal: -3002, they are more than the balance.
+        """
+        if self.balance is not None:
+            if pages > self.balance:
+                raise Refusal(f"{pages} pages, the balance is {self.balance}", code=-3002)
+            self.balance -= pages
+
+    def refund(self, pages: int) -> None:
+        """Put the pages of a canceled fax back."""
+        if self.balance is not None:
+            self.balance += pages
+
+    def arrivals(self) -> list[dict[str, Any]]:
+        """Every request by its Unix time `at`, with the `limit` it broke or None."""
+        return [{"at": arrival.at, "limit": arrival.limit} for arrival in self._arrivals]
+
+    def stats(self) -> dict[str, Any]:
+        """The account's statistics for the control page."""
+        broken = Counter(arrival.limit for arrival in self._arrivals)
+        return {
+            "requests": len(self._arrivals),
+            "accepted": self.accepted,
+            "canceled": self.canceled,
+            "refused": dict(self.refused),
+            "rate_limited": {name: broken[name] for name in LIMIT_NAMES},
+            "faults": dict(self.faults),
+            "max_concurrent": self._keeper.max_concurrent,
+            "max_in_window": self._keeper.max_in_window,
+            "webhooks": vars(self.webhooks).copy(),
+            "balance": self.balance,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    at: float
+    limit: str | None = field(default=None)

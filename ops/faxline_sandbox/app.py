@@ -1,0 +1,59 @@
+"""The ASGI app: the API under `/v1`, the control page under `/sandbox`."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from faxline_sandbox.answers import Refusal
+from faxline_sandbox.config import SandboxConfig
+from faxline_sandbox.control import Control
+from faxline_sandbox.endpoints import EndpointApp
+from faxline_sandbox.sandbox import Sandbox
+
+BASE_PATH = "/v1"
+
+
+def create_app(config: SandboxConfig, *, clock: Callable[[], int] = time.monotonic_ns) -> Starlette:
+    """The sandbox as an ASGI app; its lifespan must be run. `app.state.sandbox` is the `Sandbox`.
+
+    Under `serve` or `SandboxServer` a request's arrival is stamped by the server. Elsewhere (an ASGI
+    transport, another server) the app stamps it, and the faults that cut a connection do not work.
+
+    Args:
+        config: what the sandbox is told.
+        clock: nanoseconds of a monotonic clock, for the limits where the server stamps nothing.
+    """
+    sandbox = Sandbox(config, clock)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        await sandbox.open()
+        try:
+            yield
+        finally:
+            await sandbox.close()
+
+    app = Starlette(
+        routes=[
+            Route(f"{BASE_PATH}/customer/fax-send", EndpointApp(sandbox, "fax-send", sandbox.send)),
+            Route(f"{BASE_PATH}/customer/fax-cancel", EndpointApp(sandbox, "fax-cancel", sandbox.cancel)),
+            Route(f"{BASE_PATH}/customer/fax-resend", EndpointApp(sandbox, "fax-resend", sandbox.resend)),
+            Mount("/sandbox", routes=Control(sandbox).routes()),
+        ],
+        exception_handlers={404: _no_such_address},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.sandbox = sandbox
+    return app
+
+
+async def _no_such_address(request: Request, error: Exception) -> Response:
+    del request, error
+    return Refusal("there is no such address", status=-5).answer()

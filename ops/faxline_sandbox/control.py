@@ -1,0 +1,128 @@
+"""The control page of the tests, under `/sandbox`, without a token."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from faxline_sandbox.answers import JSON
+from faxline_sandbox.config import E164
+from faxline_sandbox.faults import F, Fault, FaultError, FaultPlan, WebhookFault
+from faxline_sandbox.outcomes import MAGIC_NUMBERS, Outcome
+from faxline_sandbox.sandbox import Sandbox
+
+DRAIN_SECONDS = 60.0
+
+
+class Control:
+    """The handlers of the control page.
+
+    Args:
+        sandbox: what is controlled.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def routes(self) -> list[Route]:
+        """The page's addresses, below `/sandbox`."""
+        return [
+            Route("/ledger", self.ledger, methods=["GET"]),
+            Route("/ledger/{job_id:int}", self.entry, methods=["GET"]),
+            Route("/stats", self.stats, methods=["GET"]),
+            Route("/arrivals", self.arrivals, methods=["GET"]),
+            Route("/faults", self.faults, methods=["GET", "POST", "DELETE"]),
+            Route("/webhook-faults", self.webhook_faults, methods=["GET", "POST", "DELETE"]),
+            Route("/numbers/{number}", self.number, methods=["PUT", "DELETE"]),
+            Route("/drain", self.drain, methods=["POST"]),
+        ]
+
+    async def ledger(self, request: Request) -> Response:
+        """The faxes, all or those of the queries `subject` and `toNumber`."""
+        query = request.query_params
+        return JSON(self._sandbox.faxes(query.get("subject"), query.get("toNumber")))
+
+    async def entry(self, request: Request) -> Response:
+        """One fax; 404 without it."""
+        entry = self._sandbox.ledger.find(request.path_params["job_id"])
+        return _error("there is no such jobId", 404) if entry is None else JSON(entry.as_json())
+
+    async def stats(self, request: Request) -> Response:
+        """Every account's statistics by its label."""
+        del request
+        return JSON(self._sandbox.stats())
+
+    async def arrivals(self, request: Request) -> Response:
+        """Every account's requests by its label."""
+        del request
+        return JSON(self._sandbox.arrivals())
+
+    async def faults(self, request: Request) -> Response:
+        """Add faults (an object or a list of them), forget all, or only show what is left."""
+        return await _plan(request, self._sandbox.faults, Fault.read)
+
+    async def webhook_faults(self, request: Request) -> Response:
+        """The same for webhook faults."""
+        return await _plan(request, self._sandbox.webhook_faults, WebhookFault.read)
+
+    async def number(self, request: Request) -> Response:
+        """Give a number an outcome (an object, or the digits of a magic number), or its own again."""
+        number = request.path_params["number"]
+        if not E164.fullmatch(number):
+            return _error("number: must be E.164, such as +1234567890")
+        try:
+            outcome = None if request.method == "DELETE" else read_outcome(await _json(request))
+        except FaultError as error:
+            return _error(str(error))
+        self._sandbox.numbers.give(number, outcome)
+        return JSON({"number": number})
+
+    async def drain(self, request: Request) -> Response:
+        """Wait for every call and webhook, at most the query `timeout` (60 seconds)."""
+        try:
+            seconds = float(request.query_params.get("timeout", DRAIN_SECONDS))
+        except ValueError:
+            return _error("timeout: must be seconds")
+        drained = await self._sandbox.calls.drain(seconds)
+        return JSON({"drained": drained, "pending": self._sandbox.calls.pending})
+
+
+def read_outcome(value: Any) -> Outcome:
+    """The outcome of a JSON value: an object as in `Outcome`, or the four digits of a magic number.
+
+    Raises:
+        FaultError: it is neither.
+    """
+    if not isinstance(value, str):
+        return Outcome.read(value)
+    if value not in MAGIC_NUMBERS:
+        raise FaultError(f"outcome: must be an object, or one of {', '.join(MAGIC_NUMBERS)}")
+    return MAGIC_NUMBERS[value]
+
+
+async def _plan(request: Request, plan: FaultPlan[F], read: Callable[[Any], F]) -> Response:
+    if request.method == "DELETE":
+        plan.clear()
+    elif request.method == "POST":
+        try:
+            value = await _json(request)
+            faults = [read(one) for one in (value if isinstance(value, list) else [value])]
+        except FaultError as error:
+            return _error(str(error))
+        for fault in faults:
+            plan.add(fault)
+    return JSON(plan.as_json())
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise FaultError("the body must be JSON") from None
+
+
+def _error(message: str, status: int = 400) -> Response:
+    return JSON({"error": message}, status)

@@ -1,0 +1,149 @@
+"""The ledger: every fax the sandbox accepted, and all that became of it. In memory, and never cut short."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from faxline_sandbox.faults import Endpoint
+
+State = Literal["scheduled", "sending", "delivered", "failed", "canceled"]
+
+
+@dataclass(frozen=True)
+class WebhookAttempt:
+    """One try to deliver a webhook.
+
+    Args:
+        at: Unix seconds when it was sent.
+        answer: the HTTP status, or None without an answer.
+        error: the name of what went wrong in the place of an answer.
+    """
+
+    at: float
+    answer: int | None
+    error: str | None = None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the receiver took it (2xx)."""
+        return self.answer is not None and self.answer // 100 == 2  # noqa: PLR2004 - the class of success
+
+
+@dataclass
+class Entry:
+    """An accepted fax. Times are Unix seconds.
+
+    Args:
+        job_id: iFax's.
+        account: the account's label.
+        endpoint: which one accepted it.
+        original: the jobId that was resent, or None.
+        to_number: E.164.
+        from_number: E.164.
+        subject: of the request (of the original for a resent one), or None.
+        digest: SHA-256 of the canonical request, hexadecimal.
+        files: how many.
+        pages: how many.
+        accepted_at: when.
+        send_at: when it was to be sent, or None for at once.
+    """
+
+    job_id: int
+    account: str
+    endpoint: Endpoint
+    original: int | None
+    to_number: str
+    from_number: str
+    subject: str | None
+    digest: str
+    files: int
+    pages: int
+    accepted_at: float
+    send_at: float | None
+    transferred: int = 0
+    message: str = ""
+    code: int = 0
+    history: list[tuple[State, float]] = field(default_factory=list)
+    webhooks: list[WebhookAttempt] = field(default_factory=list)
+
+    @property
+    def state(self) -> State:
+        """The newest state."""
+        return self.history[-1][0]
+
+    @property
+    def over(self) -> bool:
+        """Whether its state is final."""
+        return self.state in {"delivered", "failed", "canceled"}
+
+    @property
+    def marks(self) -> Mapping[str, Any]:
+        """What a webhook fault is matched to."""
+        return {
+            "subject": self.subject,
+            "toNumber": self.to_number,
+            "jobId": self.job_id,
+            "account": self.account,
+        }
+
+    def enter(self, state: State, at: float) -> None:
+        """Go on to a state."""
+        self.history.append((state, at))
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry for the control page."""
+        return {
+            "jobId": self.job_id,
+            "account": self.account,
+            "endpoint": self.endpoint,
+            "originalJobId": self.original,
+            "toNumber": self.to_number,
+            "fromNumber": self.from_number,
+            "subject": self.subject,
+            "sha256": self.digest,
+            "files": self.files,
+            "pages": self.pages,
+            "transferred": self.transferred,
+            "accepted_at": self.accepted_at,
+            "send_at": self.send_at,
+            "state": self.state,
+            "message": self.message,
+            "code": self.code,
+            "history": [{"state": state, "at": at} for state, at in self.history],
+            "webhooks": [
+                {"attempt": number, "at": attempt.at, "answer": attempt.answer, "error": attempt.error}
+                for number, attempt in enumerate(self.webhooks, 1)
+            ],
+        }
+
+
+class Ledger:
+    """The accepted faxes by their jobId, in the order of acceptance.
+
+    Args:
+        first_job_id: of the first fax; each later one's is greater by one.
+    """
+
+    def __init__(self, first_job_id: int) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._next = first_job_id
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def next_job_id(self) -> int:
+        """A jobId that no fax has."""
+        job_id = self._next
+        self._next += 1
+        return job_id
+
+    def add(self, entry: Entry) -> None:
+        """Keep an accepted fax."""
+        self._entries[entry.job_id] = entry
+
+    def find(self, job_id: int) -> Entry | None:
+        """The fax with this jobId."""
+        return self._entries.get(job_id)

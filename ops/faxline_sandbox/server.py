@@ -1,0 +1,216 @@
+"""The sandbox on a socket: as a process, or inside a test."""
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar
+
+import uvicorn
+
+from faxline_sandbox.app import BASE_PATH, create_app
+from faxline_sandbox.config import SandboxConfig
+from faxline_sandbox.connection import SandboxProtocol
+from faxline_sandbox.control import read_outcome
+from faxline_sandbox.faults import Action, Fault, WebhookAction, WebhookFault
+from faxline_sandbox.outcomes import Outcome
+from faxline_sandbox.sandbox import Sandbox
+
+_T = TypeVar("_T")
+
+BACKLOG = 2048
+SHUTDOWN_SECONDS = 3
+"""Seconds that requests under way get at the end."""
+
+_log = logging.getLogger("faxline_sandbox")
+
+
+def serve(config: SandboxConfig) -> None:
+    """Run a sandbox until SIGTERM or SIGINT, then return.
+
+    Raises:
+        OSError: the port is taken, or the address is not ours; the message names both.
+    """
+    listener = _listen(config)
+    server = _Server(config)
+    _log.info("sandbox listens on %s", _url(config, listener))
+    server.run(sockets=[listener])
+    _log.info("sandbox stopped")
+
+
+class SandboxServer:
+    """A sandbox for a test, in a thread and an event loop of its own, for the time of a `with`.
+
+    Args:
+        config: port 0 (the default) takes a free one.
+    """
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._config = config
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._run, name="ifax-sandbox", daemon=True)
+        self._listener: socket.socket
+        self._failure: BaseException | None = None
+        self.url = ""
+        """The API's base, such as `http://127.0.0.1:40001/v1`."""
+
+    def __enter__(self) -> Self:
+        self._listener = _listen(self._config)
+        self.url = _url(self._config, self._listener)
+        self._thread.start()
+        self._server.ready.wait()
+        if self._failure is not None:
+            raise RuntimeError("the sandbox did not start") from self._failure
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    @property
+    def control_url(self) -> str:
+        """The control page's base, such as `http://127.0.0.1:40001/sandbox`."""
+        return self.url.removesuffix(BASE_PATH) + "/sandbox"
+
+    def ledger(self, *, subject: str | None = None, number: str | None = None) -> list[dict[str, Any]]:
+        """The accepted faxes in their order, all or those with a subject or a recipient."""
+        return self._ask(lambda sandbox: sandbox.faxes(subject, number))
+
+    def stats(self) -> dict[str, Any]:
+        """Every account's statistics by its label."""
+        return self._ask(lambda sandbox: sandbox.stats())
+
+    def arrivals(self) -> dict[str, list[dict[str, Any]]]:
+        """Every account's requests by its label: `at` in Unix seconds, `limit` that it broke or None."""
+        return self._ask(lambda sandbox: sandbox.arrivals())
+
+    def fault(self, action: Action, **members: Any) -> None:
+        """Have an answer go wrong; the members are those of `Fault`.
+
+        Raises:
+            FaultError: a member is wrong.
+        """
+        fault = Fault(action, **members)
+        self._ask(lambda sandbox: sandbox.faults.add(fault))
+
+    def webhook_fault(self, action: WebhookAction, **members: Any) -> None:
+        """Have a webhook go wrong; the members are those of `WebhookFault`.
+
+        Raises:
+            FaultError: a member is wrong.
+        """
+        fault = WebhookFault(action, **members)
+        self._ask(lambda sandbox: sandbox.webhook_faults.add(fault))
+
+    def clear_faults(self) -> None:
+        """Forget all faults of answers and webhooks."""
+        self._ask(lambda sandbox: sandbox.faults.clear())
+        self._ask(lambda sandbox: sandbox.webhook_faults.clear())
+
+    def number(self, number: str, outcome: Outcome | Mapping[str, Any] | str | None) -> None:
+        """Decide what becomes of faxes to a number.
+
+        Args:
+            number: E.164.
+            outcome: the digits of a magic number such as "0017" will do; None gives back its own.
+
+        Raises:
+            FaultError: the outcome makes no sense.
+        """
+        if outcome is not None and not isinstance(outcome, Outcome):
+            outcome = read_outcome(outcome)
+        self._ask(lambda sandbox: sandbox.numbers.give(number, outcome))
+
+    def drain(self, timeout: float = 30.0) -> None:
+        """Wait until every call and webhook is over.
+
+        Raises:
+            TimeoutError: that takes longer than so many seconds.
+        """
+        sandbox = self._server.sandbox
+        drained = asyncio.run_coroutine_threadsafe(sandbox.calls.drain(timeout), sandbox.loop).result()
+        if not drained:
+            raise TimeoutError(f"{sandbox.calls.pending} calls or webhooks are not over after {timeout:g} s")
+
+    def _ask(self, question: Callable[[Sandbox], _T]) -> _T:
+        """Ask in the sandbox's thread; once that has ended, in this one."""
+        sandbox = self._server.sandbox
+        if not self._thread.is_alive():
+            return question(sandbox)
+
+        async def ask() -> _T:
+            return question(sandbox)
+
+        return asyncio.run_coroutine_threadsafe(ask(), sandbox.loop).result()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._listener])
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+            self._failure = error
+        finally:
+            self._listener.close()
+            self._server.ready.set()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, quiet, with our protocol, and ending without waiting for requests that hang on purpose."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        app = create_app(config)
+        self.sandbox: Sandbox = app.state.sandbox
+        self.ready = threading.Event()
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=SandboxProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what hangs, then the rest."""
+        self.sandbox.stopping.set()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End on a signal, without raising it again afterwards: `serve` returns."""
+        del sig, frame
+        self.should_exit = True
+
+
+def _listen(config: SandboxConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    # The protocol is named because asyncio turns Nagle's delay off only where it is: 40 ms a request.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.host, config.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        message = (
+            f"port {config.port} of {config.host}: {error.strerror or error}; free it, or choose another"
+        )
+        raise OSError(error.errno, message) from error
+    return listener
+
+
+def _url(config: SandboxConfig, listener: socket.socket) -> str:
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{listener.getsockname()[1]}{BASE_PATH}"

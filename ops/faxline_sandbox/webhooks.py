@@ -1,0 +1,154 @@
+"""Postflight webhooks: the documented payload, signed, tried again (ifax-api, Fax Webhook Events)."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections import defaultdict
+from typing import Any
+
+import httpx
+
+from faxline_sandbox.accounts import Customer
+from faxline_sandbox.config import SandboxConfig
+from faxline_sandbox.faults import WebhookFault
+from faxline_sandbox.ledger import Entry, WebhookAttempt
+
+RETRY_WAITS = (300.0, 600.0, 1200.0, 1800.0, 3600.0)
+"""Seconds before each retry, before `time_scale` (ifax-api, Webhook Retries)."""
+SIGNATURE_HEADER = "X-iFax-Signature"
+SHUFFLE_SECONDS = 10.0
+
+_LOST = "lost"
+_KEEPALIVE = 1.0  # seconds; well below what servers use, so that no try is spent on a connection just closed
+
+_log = logging.getLogger("faxline_sandbox")
+
+
+def payload(entry: Entry) -> bytes:
+    """The body of a fax's webhook. Times are whole Unix seconds."""
+    start, end = int(entry.accepted_at), int(entry.history[-1][1])
+    data: dict[str, Any] = {
+        "jobId": entry.job_id,
+        "fromNumber": entry.from_number,
+        "toNumber": entry.to_number,
+        "faxCallLength": end - start,
+        "faxCallStart": start,
+        "faxCallEnd": end,
+        "faxTotalPages": entry.pages,
+        "faxTransferredPages": entry.transferred,
+        "faxStatus": entry.state,
+        "message": entry.message,
+        "code": entry.code,
+    }
+    return json.dumps({"event": "fax.completed", "timestamp": end, "data": data}).encode()
+
+
+def signature(body: bytes, secret: str) -> str:
+    """Lower-case hexadecimal HMAC-SHA256 of the raw body (ifax-api, Webhook Security)."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+class WebhookSender:
+    """Delivers webhooks; made inside the event loop, closed by `close`.
+
+    Args:
+        config: the timeout, the time scale and how many may be on their way at once.
+    """
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._timeout = config.webhook_timeout
+        self._scale = config.time_scale
+        self._room = asyncio.Semaphore(config.webhook_concurrency)
+        self._client = httpx.AsyncClient(
+            timeout=None,  # noqa: S113 - the whole try has one deadline, below
+            limits=httpx.Limits(keepalive_expiry=_KEEPALIVE),
+            trust_env=False,
+        )
+        self._overtaking: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def deliver(
+        self, entry: Entry, customer: Customer, fault: WebhookFault | None, tried: asyncio.Event
+    ) -> None:
+        """Deliver the webhook of a fax that is over, with all its retries; or give up.
+
+        Args:
+            entry: gets every try.
+            customer: whose receiver it is; counts the outcome.
+            fault: what goes wrong, or None.
+            tried: set after the first try.
+        """
+        account = customer.account
+        if account.webhook_url is None:
+            tried.set()
+            return
+        customer.webhooks.pending += 1
+        try:
+            action = fault.action if fault else None
+            if action == "lose":
+                entry.webhooks.append(WebhookAttempt(time.time(), None, _LOST))
+                customer.webhooks.lost += 1
+                return
+            if fault and action == "delay":
+                await asyncio.sleep(fault.seconds or 0)
+            if fault and action == "shuffle":
+                await self._overtaken(account.label, fault.seconds)
+            body = payload(entry)
+            for wait in (None, *RETRY_WAITS):
+                if wait is not None:
+                    await asyncio.sleep(wait * self._scale)
+                if action == "late" and wait is None:
+                    entry.webhooks.append(WebhookAttempt(time.time(), None, _LOST))
+                    continue
+                arrived = await self._try(entry, customer, body)
+                if action == "double" and wait is None:
+                    arrived = await self._try(entry, customer, body) or arrived
+                tried.set()
+                if arrived:
+                    customer.webhooks.sent += 1
+                    return
+            customer.webhooks.failed += 1
+            _log.warning("webhook of job %d, account %s: given up", entry.job_id, account.label)
+        finally:
+            tried.set()
+            customer.webhooks.pending -= 1
+
+    async def _try(self, entry: Entry, customer: Customer, body: bytes) -> bool:
+        account = customer.account
+        headers = {
+            "Content-Type": "application/json",
+            SIGNATURE_HEADER: signature(body, account.webhook_secret),
+        }
+        answer, error = None, None
+        async with self._room:
+            at = time.time()
+            customer.webhooks.tries += 1
+            try:
+                async with asyncio.timeout(self._timeout):
+                    response = await self._client.post(
+                        account.webhook_url or "", content=body, headers=headers
+                    )
+                answer = response.status_code
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as failure:
+                error = type(failure).__name__
+        attempt = WebhookAttempt(at, answer, error)
+        entry.webhooks.append(attempt)
+        for overtaken in self._overtaking.pop(account.label, ()):
+            overtaken.set()
+        return attempt.arrived
+
+    async def _overtaken(self, label: str, seconds: float | None) -> None:
+        """Wait until another webhook of the account has been tried, or the seconds are over."""
+        event = asyncio.Event()
+        self._overtaking[label].append(event)
+        try:
+            async with asyncio.timeout(SHUFFLE_SECONDS if seconds is None else seconds):
+                await event.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,39 @@
+"""Redis goes away in the middle of a run, and comes back."""
+
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faxline import FaxLine, JobState
+from faxline_worker.local import Local
+from faxline_worker.redis_server import ServerBinary
+
+SANDBOX = ("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.1", "0.4")
+SANDBOX += ("--time-scale", "0.005", "--window", "60", "--burst", "400", "--requests", "5000")
+SETTINGS = {"LIMITS__WINDOW": "60", "LIMITS__BURST": "400", "LIMITS__REQUESTS": "5000", "WAKE_LEASE": "2"}
+
+
+@pytest.mark.parametrize("seconds", [10])
+def test_all_faxes_are_delivered_once_though_redis_was_killed_in_the_middle(
+    server_binary: ServerBinary, tmp_path: Path, wait_until: Any, seconds: int
+) -> None:
+    with Local(tmp_path, workers=2, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as local:
+        with FaxLine(local.redis_url) as line:
+            for i in range(200):
+                url = "https://example.com/a.pdf"
+                line.send(
+                    to="+12025550123", files=[url], id=f"away-{i}", subject=f"away-{i}", priority="bulk"
+                )
+        wait_until(lambda: len(local.ledger()) >= 30, timeout=30)
+        local.server.kill()
+        threading.Event().wait(seconds)  # the outage itself: nothing is awaited here
+        local.server.restart()
+        with FaxLine(local.redis_url) as line:
+            states = Counter(line.wait(f"away-{i}", timeout=90).state for i in range(200))
+        assert states == {JobState.DELIVERED: 200}
+        assert Counter(f["subject"] for f in local.ledger()) == {f"away-{i}": 1 for i in range(200)}
+        assert all(part.process.poll() is None for part in local.parts)
+    assert set(local.exit_codes.values()) == {0}

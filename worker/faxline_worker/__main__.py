@@ -1,0 +1,5 @@
+"""`python -m faxline_worker` is `faxline-worker`."""
+
+from faxline_worker.cli import main
+
+main()
