@@ -12,7 +12,7 @@ from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
 SANDBOX = ("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.1", "0.4")
-SANDBOX += ("--time-scale", "0.005", "--window", "60", "--burst", "400", "--requests", "5000")
+MORE = ("--time-scale", "0.005", "--window", "60", "--burst", "400", "--requests", "5000")
 SETTINGS = {"LIMITS__WINDOW": "60", "LIMITS__BURST": "400", "LIMITS__REQUESTS": "5000", "WAKE_LEASE": "2"}
 
 
@@ -20,7 +20,7 @@ SETTINGS = {"LIMITS__WINDOW": "60", "LIMITS__BURST": "400", "LIMITS__REQUESTS": 
 def test_all_faxes_are_delivered_once_though_redis_was_killed_in_the_middle(
     server_binary: ServerBinary, tmp_path: Path, wait_until: Any, seconds: int
 ) -> None:
-    with Local(tmp_path, workers=2, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as local:
+    with Local(tmp_path, workers=2, settings=SETTINGS, sandbox=SANDBOX + MORE, binary=server_binary) as local:
         with FaxLine(local.redis_url) as line:
             for i in range(200):
                 url = "https://example.com/a.pdf"
