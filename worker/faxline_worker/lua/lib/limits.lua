@@ -30,7 +30,7 @@ local function room(keys, account, limits)
     if left < free then
       free, limit = left, 'window'
       if left <= 0 and answered + left > 0 then
-        local oldest = redis.call('ZRANGE', keys.answers, -left, -left, 'WITHSCORES')
+        local oldest = redis.call('ZRANGE', keys.answers, 0 - left, 0 - left, 'WITHSCORES')
         if oldest[2] then wait = math.max(1, tonumber(oldest[2]) + limits.window + 1 - now_us) end
       end
     end
