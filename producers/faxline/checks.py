@@ -38,7 +38,7 @@ def check_send(  # noqa: C901 - one rule after the other
     if len(files) > FILES:
         raise EntryRejected("fax.faxData", Rejection.TOO_MANY_FILES, f"{FILES} files at most")
     pages = 0
-    size = len(json.dumps(_rest(entry), ensure_ascii=False).encode("utf-8", "replace"))
+    size = len(json.dumps(_rest(entry), ensure_ascii=False, separators=(",", ":")).encode())
     for i, file in enumerate(files):
         member = f"fax.faxData[{i}]"
         given = [name for name in ("fileUrl", "fileData", "document") if getattr(file, name) is not None]
@@ -54,7 +54,9 @@ def check_send(  # noqa: C901 - one rule after the other
                 f"{member}.document", Rejection.DOCUMENT_MISSING, "store the document before the push"
             )
         member = f"{member}.{given[0]}"
-        pages += selected_pages(file.pages, page_count(data, member), f"fax.faxData[{i}].pages")
+        pages += selected_pages(
+            file.pages, page_count(data, member, file.fileName), f"fax.faxData[{i}].pages"
+        )
         size += (len(data) + 2) // 3 * 4
     if pages > PAGES:
         raise EntryRejected(
@@ -68,7 +70,11 @@ def check_send(  # noqa: C901 - one rule after the other
 
 
 def _rest(entry: SendEntry) -> Any:
-    """The request without the documents' content, for its size."""
-    return entry.fax.model_dump(
-        mode="json", exclude_none=True, exclude={"faxData": {"__all__": {"fileData", "document"}}}
-    )
+    """The request as it is sent, but for the documents' content: its members' names count too."""
+    rest = entry.fax.model_dump(mode="json", exclude_none=True)
+    for file in rest["faxData"]:
+        if file.pop("document", None) or "fileData" in file:
+            file["fileData"] = ""
+    if isinstance(rest["faxNumber"], list):  # one job each
+        rest["faxNumber"] = max(rest["faxNumber"], key=len)
+    return rest

@@ -17,8 +17,10 @@ def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def page_count(data: bytes, member: str) -> int:
+def page_count(data: bytes, member: str, file_name: str = "") -> int:
     """How many pages a document has: PDF and TIFF are opened, anything else counts as one.
+
+    A file that calls itself .pdf or .tif and is neither is broken; it would be refused by iFax.
 
     Raises:
         EntryRejected: bad_document: empty, encrypted or broken.
@@ -29,6 +31,10 @@ def page_count(data: bytes, member: str) -> int:
         return _pdf_pages(data, member)
     if data[:4] in {b"II*\0", b"MM\0*"}:
         return _tiff_pages(data, member)
+    if file_name.lower().endswith((".pdf", ".tif", ".tiff")):
+        raise EntryRejected(
+            member, Rejection.BAD_DOCUMENT, "the content is not what the name says; is it broken?"
+        )
     return 1
 
 

@@ -12,13 +12,24 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 
 from faxline.errors import EntryRejected, Rejection
 
 METADATA = 4096
 """Bytes of a job's metadata as compact JSON."""
+DEPTH = 32
+"""Levels of a job's metadata: whoever reads an event must be able to, with any JSON library."""
 RECIPIENTS = 15
 FILES = 20
 SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
@@ -83,11 +94,29 @@ def _selections(value: list[str]) -> list[str]:
     return value
 
 
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth - 1
+
+
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
-    if (
-        len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
-        > METADATA
-    ):
+    if _depth(value) > DEPTH:
+        raise _problem(Rejection.BAD_VALUE, f"metadata may be nested {DEPTH} levels deep")
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError:  # 1e400, or half of a surrogate pair: neither can be written again
+        raise _problem(
+            Rejection.BAD_VALUE, "metadata has a number or a text that cannot be written as JSON in UTF-8"
+        ) from None
+    if len(text) > METADATA:
         raise _problem(Rejection.METADATA_TOO_LARGE, f"metadata may have {METADATA} bytes as JSON")
     return value
 
@@ -119,6 +148,9 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 Moment = Annotated[str, AfterValidator(_iso)]
 
 
+_ONE, _MANY = "<one>", "<many>"  # no names of members: left out of paths
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -136,7 +168,10 @@ class FaxFile(_Part):
 class FaxRequest(_Part):
     """The parameters of fax-send (ifax-api, Request Parameters), word for word."""
 
-    faxNumber: Number | Annotated[list[Number], Field(min_length=1)]
+    faxNumber: Annotated[
+        Annotated[Number, Tag(_ONE)] | Annotated[list[Number], Field(min_length=1), Tag(_MANY)],
+        Discriminator(lambda value: _MANY if isinstance(value, list) else _ONE),
+    ]
     callerId: Text | None = None
     templateId: Text | None = None
     smartDocumentId: Text | None = None
@@ -187,6 +222,10 @@ KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {
     "cancel": CancelEntry,
     "resend": ResendEntry,
 }
+
+
+_SHOWN = re.compile(r"[A-Za-z_-]{1,40}")
+"""A member's name as a path may show it, so that a typing error is seen and a phone number is not."""
 
 
 def parse_entry(kind: str, raw: bytes | str) -> SendEntry | CancelEntry | ResendEntry:
@@ -241,10 +280,10 @@ def _rejection(error: ValidationError | RecursionError) -> EntryRejected:
     for part in problem["loc"]:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part.isidentifier() and part not in {"str", "list"}:
+        elif _SHOWN.fullmatch(part):
             path += f".{part}" if path else part
-        elif not part.startswith(("function-after", "list[", "constrained")) and part not in {"str", "list"}:
-            path += ".?"  # a stranger's text is not repeated
+        elif part not in {_ONE, _MANY}:
+            path += ".?" if path else "?"  # a stranger's text is not repeated
     if problem["type"] in set(Rejection):
         return EntryRejected(path, Rejection(problem["type"]), problem["msg"])
     reason, message = _REASONS.get(problem["type"], (Rejection.BAD_VALUE, problem["msg"]))

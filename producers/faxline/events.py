@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from faxline.errors import JobRejected, Rejection
+
 
 class EventName(StrEnum):
     """Every event there is."""
@@ -44,3 +46,21 @@ class Event:
             at=datetime.fromtimestamp(int(fields[b"at"]) / 1000, tz=UTC),
             data=json.loads(fields[b"data"]),
         )
+
+    def concerns(self, pushed: str | None) -> bool:
+        """Whether a rejection is of the intake entry with this stream id or a later one (None: of any)."""
+        entry = self.data.get("entry")
+        return pushed is None or not entry or _position(entry) >= _position(pushed)
+
+    def rejection(self) -> JobRejected:
+        """What a `fax.rejected` says; a newer daemon's reason becomes `bad_value`, told in the message."""
+        reason, message = str(self.data.get("reason")), str(self.data.get("message", ""))
+        member = str(self.data.get("member") or "")
+        if reason not in set(Rejection):
+            return JobRejected(member, Rejection.BAD_VALUE, f"{reason}: {message}")
+        return JobRejected(member, Rejection(reason), message)
+
+
+def _position(entry: str) -> tuple[int, int]:
+    at, _, number = entry.partition("-")
+    return int(at), int(number or 0)

@@ -43,7 +43,11 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One fax. `to` shows the last four digits only; times are aware, in UTC."""
+    """One fax. `to` shows the last four digits only; times are aware, in UTC.
+
+    `entry` is the intake entry's stream id, only on a Job that a push returned: `wait` then takes no older
+    rejection of the same id for this one's.
+    """
 
     id: str
     account: str
@@ -62,6 +66,7 @@ class Job:
     of: str | None = None
     group: str | None = None
     to: str | None = None
+    entry: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Transition, ...] = ()
 
@@ -80,7 +85,7 @@ class Job:
             value = text(name)
             return _moment(float(value)) if value is not None else None
 
-        steps = (record.get(f"h:{i}") for i in range(1, int(record.get("n", 0)) + 1))
+        steps = (record.get(f"h:{i}") for i in range(1, int(record.get("n") or 0) + 1))
         history = [json.loads(step) for step in steps if step]
         return cls(
             id=job,

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -14,15 +15,19 @@ from redis.retry import Retry
 from faxline.checks import check_send
 from faxline.documents import digest
 from faxline.entries import SendEntry, parse_entry
-from faxline.errors import JobNotFound, JobRejected, QueueUnavailable, Rejection, WaitTimeout
+from faxline.errors import JobNotFound, WaitTimeout
 from faxline.events import Event, EventName
 from faxline.jobs import Job, JobState
 from faxline.keys import AccountKeys
+from faxline.replies import asked
 
 DOCUMENT_TTL = 7 * 86400
 """Seconds that a document is kept from its last push."""
 _BLOCK = 5.0
 _PAGE = 1000
+
+File = str | Path | tuple[str, bytes]
+"""A path, an http or https URL, or a name with its content."""
 
 
 class FaxLine:
@@ -31,9 +36,15 @@ class FaxLine:
     Args:
         redis_url: such as redis://localhost:6379/0, or a `redis.Redis` client with bytes replies.
         account: the account's name.
+        document_ttl: seconds that a document is kept from its last push.
+
+    Raises:
+        ValueError: the client decodes replies (documents are bytes), or the account's name is not one.
     """
 
-    def __init__(self, redis_url: "str | redis.Redis", account: str = "default") -> None:
+    def __init__(
+        self, redis_url: "str | redis.Redis", account: str = "default", *, document_ttl: float = DOCUMENT_TTL
+    ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
         self._own = isinstance(redis_url, str)
@@ -42,11 +53,17 @@ class FaxLine:
                 redis_url,
                 socket_connect_timeout=5,
                 socket_timeout=_BLOCK + 10,
+                protocol=2,  # no HELLO, which a confined user may lack
                 retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3),
             )
             if isinstance(redis_url, str)
             else redis_url
         )
+        if self._client.get_encoder().decode_responses:
+            raise ValueError("give a client with bytes replies (decode_responses=False): documents are bytes")
+        self._document_ttl = round(document_ttl * 1000)
+        patience = self._client.get_connection_kwargs().get("socket_timeout")
+        self._longest = min(_BLOCK, patience / 2) if patience else _BLOCK  # a quiet stream is no dead server
 
     def close(self) -> None:
         """Close the connections that this line opened."""
@@ -63,7 +80,7 @@ class FaxLine:
         self,
         *,
         to: str | Sequence[str],
-        files: Sequence[str | Path],
+        files: Sequence[File],
         id: str | None = None,  # noqa: A002 - the contract's name
         priority: str = "normal",
         expires_at: str | None = None,
@@ -76,7 +93,7 @@ class FaxLine:
 
         Args:
             to: an E.164 number, or up to 15 (one job each, `ID.1` and so on).
-            files: paths of local files, and http or https URLs that iFax can reach.
+            files: paths of local files, http or https URLs that iFax can reach, or (name, bytes).
             id: the idempotency key; a UUID when not given.
             priority: urgent, normal or bulk.
             expires_at: ISO 8601 with an offset: not submitted by then, it fails.
@@ -104,26 +121,64 @@ class FaxLine:
         parsed = parse_entry("send", text)
         assert isinstance(parsed, SendEntry)  # noqa: S101 - what its kind means
         check_send(parsed, documents.get)
-        self._push("send", text, documents)
-        return Job(id=parsed.id, account=self.account, state=JobState.INTAKE, priority=priority)
+        entry_id = self._push("send", text, documents)
+        return Job(
+            id=parsed.id,
+            account=self.account,
+            state=JobState.INTAKE,
+            priority=priority,
+            group=None if isinstance(to, str) else parsed.id,
+            entry=entry_id,
+        )
+
+    def push(self, kind: str, payload: Mapping[str, Any]) -> str:
+        """Push a ready-made entry, checked in its form; the entry's id in the intake stream.
+
+        Its documents are not opened and must be stored already. Pushing the same again is ignored by intake.
+
+        Raises:
+            EntryRejected: the entry breaks a rule; nothing was pushed.
+            QueueUnavailable: Redis did not take it.
+        """
+        text = json.dumps(payload)
+        parse_entry(kind, text)
+        return self._push(kind, text, {})
 
     def cancel(self, job: str) -> None:
         """Ask that a job is not sent; `fax.canceled` or `fax.cancel_refused` answers."""
-        self._push_checked("cancel", {"id": job})
+        self.push("cancel", {"id": job})
 
-    def resend(self, job: str, *, to: str | None = None, id: str | None = None) -> Job:  # noqa: A002 - as above
+    def resend(
+        self,
+        job: str,
+        *,
+        to: str | None = None,
+        id: str | None = None,  # noqa: A002 - as above
+        priority: str = "normal",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Job:
         """Send a job again, to the same number or another, as a job of its own."""
-        entry = {"id": id or str(uuid4()), "of": job, **({"faxNumber": to} if to else {})}
-        self._push_checked("resend", entry)
-        return Job(id=entry["id"], account=self.account, state=JobState.INTAKE, kind="resend", of=job)
+        name = id or str(uuid4())
+        entry = {"id": name, "of": job, "priority": priority, "faxNumber": to, "metadata": metadata}
+        entry_id = self.push("resend", {k: v for k, v in entry.items() if v is not None})
+        return Job(
+            id=name,
+            account=self.account,
+            state=JobState.INTAKE,
+            priority=priority,
+            kind="resend",
+            of=job,
+            entry=entry_id,
+        )
 
     def job(self, job: str) -> Job:
         """The record of a job.
 
         Raises:
             JobNotFound: there is none.
+            QueueUnavailable: Redis did not answer.
         """
-        record = self._client.hgetall(self.keys.job(job))
+        record = asked(lambda: self._client.hgetall(self.keys.job(job)))
         if not record:
             raise JobNotFound(f"no job {job!r} on account {self.account!r}")
         return Job.from_record(self.account, job, {k.decode(): v.decode() for k, v in record.items()})
@@ -134,25 +189,33 @@ class FaxLine:
         Raises:
             JobRejected: intake rejected its entry.
             WaitTimeout: it did not end in the time (seconds) given.
+            QueueUnavailable: Redis did not answer.
+            ValueError: the Job stands for several numbers: wait for `ID.1`, `ID.2` and so on.
         """
-        name = job if isinstance(job, str) else job.id
-        newest = self._client.xrevrange(self.keys.events, count=1)
-        after = newest[0][0].decode() if newest else "0-0"
-        try:
-            found = self.job(name)
-            if found.state.final:
-                return found
-        except JobNotFound:
-            self._raise_if_rejected(name)
-        for event in self.events(after=after, timeout=timeout):
+        name, pushed = (job, None) if isinstance(job, str) else (job.id, job.entry)
+        if isinstance(job, Job) and job.group == name:
+            raise ValueError(f"{name!r} is a group of jobs: wait for {name}.1, {name}.2 and so on")
+        after = self._newest()  # before the look at the record, so that no event falls between
+        found = self._found(name)
+        if found is None or pushed is not None:
+            self._raise_if_rejected(name, pushed)
+        if found is not None and found.state.final:
+            return found
+        for event in self._tail(after, time.monotonic() + timeout):
             if event.job != name:
                 continue
-            if event.name == EventName.REJECTED:
-                raise _rejected(event)
-            found = self.job(name)
-            if found.state.final:
+            if event.name == EventName.REJECTED and event.concerns(pushed):
+                raise event.rejection()
+            found = self._found(name)
+            if found is not None and found.state.final:
                 return found
         raise WaitTimeout(f"job {name!r} did not end within {timeout:g} s")
+
+    def _found(self, job: str) -> Job | None:
+        try:
+            return self.job(job)
+        except JobNotFound:
+            return None
 
     def events(
         self,
@@ -162,7 +225,9 @@ class FaxLine:
         consumer: str = "consumer",
         timeout: float | None = None,
     ) -> Iterator[Event]:
-        """Follow the events.
+        """Follow the events, from the moment of this call on (not of the first `next`).
+
+        Raises QueueUnavailable, here or while iterating, when Redis does not answer.
 
         Args:
             after: a stream id, `0` for all that are kept, `$` for those to come. Not used with a group.
@@ -173,86 +238,91 @@ class FaxLine:
         """
         until = time.monotonic() + timeout if timeout is not None else None
         if group is not None:
-            yield from self._group_events(group, consumer, until)
-            return
+            self._make_group(group)
+            return self._group_events(group, consumer, until)
+        return self._tail(self._newest() if after == "$" else after, until)
+
+    def _newest(self) -> str:
+        newest = asked(lambda: self._client.xrevrange(self.keys.events, count=1))
+        return newest[0][0].decode() if newest else "0-0"
+
+    def _tail(self, after: str, until: float | None) -> Iterator[Event]:
         last: Any = after
-        if last == "$":
-            newest = self._client.xrevrange(self.keys.events, count=1)
-            last = newest[0][0] if newest else "0-0"
-        while (block := _block(until)) is not None:
-            for _, entries in self._client.xread({self.keys.events: last}, count=_PAGE, block=block) or []:
-                for entry, fields in entries:
-                    last = entry
-                    yield Event.from_entry(entry, fields)
+        while (block := self._block(until)) is not None:
+            reply = asked(partial(self._client.xread, {self.keys.events: last}, count=_PAGE, block=block))
+            for entry, fields in _entries(reply):
+                last = entry
+                yield Event.from_entry(entry, fields)
+
+    def _make_group(self, group: str) -> None:
+        def create() -> None:
+            try:
+                self._client.xgroup_create(self.keys.events, group, id="0", mkstream=True)
+            except redis.ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+        asked(create)
 
     def _group_events(self, group: str, consumer: str, until: float | None) -> Iterator[Event]:
-        try:
-            self._client.xgroup_create(self.keys.events, group, id="0", mkstream=True)
-        except redis.ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
         since = "0"  # first what was delivered and not acknowledged
-        while (block := _block(until)) is not None:
-            reply = self._client.xreadgroup(
-                group, consumer, {self.keys.events: since}, count=_PAGE, block=block
+        while (block := self._block(until)) is not None:
+            streams = {self.keys.events: since}
+            reply = asked(
+                partial(self._client.xreadgroup, group, consumer, streams, count=_PAGE, block=block)
             )
-            entries = reply[0][1] if reply else []
+            entries = _entries(reply)
             if not entries:
                 since = ">"
             for entry, fields in entries:
                 if fields:
                     yield Event.from_entry(entry, fields)
-                self._client.xack(self.keys.events, group, entry)
+                asked(partial(self._client.xack, self.keys.events, group, entry))
 
-    def _file(self, file: str | Path, documents: dict[str, bytes]) -> dict[str, str]:
+    def _block(self, until: float | None) -> int | None:
+        """Milliseconds for the next blocking read; None when the time is over."""
+        left = self._longest if until is None else until - time.monotonic()
+        return max(1, round(min(left, self._longest) * 1000)) if left > 0 else None
+
+    def _file(self, file: File, documents: dict[str, bytes]) -> dict[str, str]:
         if isinstance(file, str) and file.startswith(("http://", "https://")):
             return {"fileName": file.rsplit("/", 1)[-1].split("?")[0] or "document", "fileUrl": file}
-        path = Path(file)
-        data = path.read_bytes()
+        name, data = file if isinstance(file, tuple) else (Path(file).name, Path(file).read_bytes())
         documents[digest(data)] = data
-        return {"fileName": path.name, "document": digest(data)}
+        return {"fileName": name, "document": digest(data)}
 
-    def _push_checked(self, kind: str, entry: Mapping[str, Any]) -> None:
-        text = json.dumps(entry)
-        parse_entry(kind, text)
-        self._push(kind, text, {})
+    def _push(self, kind: str, text: str, documents: Mapping[str, bytes]) -> str:
+        """One transaction: a full Redis takes the documents and the entry, or neither.
 
-    def _push(self, kind: str, text: str, documents: Mapping[str, bytes]) -> None:
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
+        Retried after a lost reply it may add the entry twice, which intake ignores by the id.
+        """
+
+        def push() -> str:
+            with self._client.pipeline(transaction=True) as pipe:
                 for name, data in documents.items():
                     key = self.keys.document(name.removeprefix("sha256:"))
-                    pipe.set(key, data, nx=True, ex=DOCUMENT_TTL)
-                    pipe.expire(key, DOCUMENT_TTL, gt=True)
+                    pipe.set(key, data, nx=True, px=self._document_ttl)
+                    pipe.pexpire(key, self._document_ttl, gt=True)
                 pipe.xadd(self.keys.intake, {kind: text})
-                pipe.execute()
-        except redis.OutOfMemoryError:
-            raise QueueUnavailable(
-                "Redis is full and took nothing; push again later, with the same id"
-            ) from None
-        except redis.RedisError as error:
-            raise QueueUnavailable(
-                f"Redis did not answer ({type(error).__name__}); push again with the same id, which is safe"
-            ) from None
+                entry: bytes = pipe.execute()[-1]
+                return entry.decode()
 
-    def _raise_if_rejected(self, job: str) -> None:
-        """Look back through the kept events for the rejection of a job that has no record."""
-        before = "+"
-        while entries := self._client.xrevrange(self.keys.events, max=before, count=_PAGE):
+        return asked(push)
+
+    def _raise_if_rejected(self, job: str, pushed: str | None) -> None:
+        """Look back through the kept events, to the time of the push if it is known, for the rejection."""
+        before, since = "+", pushed.partition("-")[0] if pushed else "-"
+        while entries := asked(partial(self._client.xrevrange, self.keys.events, before, since, count=_PAGE)):
             for entry, fields in entries:
                 if fields[b"job"] == job.encode() and fields[b"event"] == b"fax.rejected":
-                    raise _rejected(Event.from_entry(entry, fields))
+                    event = Event.from_entry(entry, fields)
+                    if event.concerns(pushed):
+                        raise event.rejection()
             before = "(" + entries[-1][0].decode()
 
 
-def _rejected(event: Event) -> JobRejected:
-    data = event.data
-    return JobRejected(data.get("member", ""), Rejection(data["reason"]), data.get("message", ""))
-
-
-def _block(until: float | None) -> int | None:
-    """Milliseconds for the next blocking read; None when the time is over."""
-    if until is None:
-        return round(_BLOCK * 1000)
-    left = until - time.monotonic()
-    return max(1, round(min(left, _BLOCK) * 1000)) if left > 0 else None
+def _entries(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """The entries of one stream: a client on protocol 3 gives them in another shape."""
+    if isinstance(reply, dict):
+        return [entry for pages in reply.values() for page in pages for entry in page]
+    return [entry for _, entries in reply or [] for entry in entries]

@@ -1,0 +1,128 @@
+"""Documents: their names, their pages, and what is no document."""
+
+import hashlib
+import io
+import struct
+from concurrent.futures import ThreadPoolExecutor
+
+import pypdfium2
+import pytest
+
+from faxline.documents import digest, page_count, selected_pages
+from faxline.errors import EntryRejected, Rejection
+
+
+def pdf(pages: int) -> bytes:
+    document = pypdfium2.PdfDocument.new()
+    for _ in range(pages):
+        document.new_page(595, 842).close()
+    out = io.BytesIO()
+    document.save(out)
+    document.close()
+    return out.getvalue()
+
+
+def tiff(pages: int, order: str = "<", last: int = 0) -> bytes:
+    """IFDs of one entry each; `last` is where the last one points to."""
+    size = 2 + 12 + 4
+    data = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    for i in range(pages):
+        after = 8 + (i + 1) * size if i + 1 < pages else last
+        data += struct.pack(order + "HHHIII", 1, 256, 3, 1, 1, after)
+    return data
+
+
+def refused(data: bytes, name: str = "") -> EntryRejected:
+    with pytest.raises(EntryRejected) as caught:
+        page_count(data, "fax.faxData[0].document", name)
+    assert caught.value.reason == Rejection.BAD_DOCUMENT
+    assert caught.value.member == "fax.faxData[0].document"
+    return caught.value
+
+
+def test_a_document_is_named_by_its_sha256_digest() -> None:
+    assert digest(b"fax") == "sha256:" + hashlib.sha256(b"fax").hexdigest()
+
+
+@pytest.mark.parametrize("pages", [1, 2, 200])
+def test_the_pages_of_a_pdf_are_counted(pages: int) -> None:
+    assert page_count(pdf(pages), "m", "a.pdf") == pages
+
+
+def test_a_pdf_is_known_by_its_content_not_its_name() -> None:
+    assert page_count(pdf(3), "m", "letter.doc") == 3
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("pages", [1, 5])
+def test_the_pages_of_a_tiff_are_counted_in_either_byte_order(order: str, pages: int) -> None:
+    assert page_count(tiff(pages, order), "m", "a.tif") == pages
+
+
+def test_a_tiff_whose_pages_form_a_ring_is_counted_once_round() -> None:
+    assert page_count(tiff(3, last=8), "m", "a.tif") == 3
+
+
+def test_any_other_file_has_one_page() -> None:
+    assert page_count(b"hello", "m", "a.txt") == 1
+
+
+def test_an_empty_document_is_refused() -> None:
+    assert "empty" in refused(b"", "a.txt").message
+
+
+def test_a_pdf_without_pages_is_refused() -> None:
+    refused(pdf(0), "a.pdf")
+
+
+def test_a_broken_pdf_is_refused() -> None:
+    assert "broken" in refused(b"%PDF-1.4\nnothing more", "a.pdf").message
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "A.PDF", "a.tif", "a.tiff"])
+def test_a_file_that_is_not_what_its_name_says_is_refused(name: str) -> None:
+    refused(b"hello", name)
+
+
+def test_a_tiff_that_ends_too_early_is_refused() -> None:
+    refused(tiff(2)[:-3], "a.tif")
+
+
+def test_an_encrypted_pdf_is_refused_and_the_message_says_so() -> None:
+    user = b"<" + b"11" * 32 + b">"
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[]/Count 0>>",
+        b"<</Filter/Standard/V 1/R 2/Length 40/P -4/O " + user + b"/U " + user + b">>",
+    ]
+    data, offsets = b"%PDF-1.4\n", []
+    for i, body in enumerate(objects, start=1):
+        offsets.append(len(data))
+        data += b"%d 0 obj" % i + body + b"endobj\n"
+    start = len(data)
+    data += b"xref\n0 4\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % o for o in offsets)
+    data += b"trailer<</Size 4/Root 1 0 R/Encrypt 3 0 R/ID[<00><00>]>>\nstartxref\n%d\n%%%%EOF" % start
+    assert "encrypted" in refused(data, "a.pdf").message
+
+
+def test_pages_are_counted_in_many_threads_at_once() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        documents = [pdf(n) for n in range(1, 9)] * 10
+        assert list(pool.map(lambda d: page_count(d, "m", "a.pdf"), documents)) == [*range(1, 9)] * 10
+
+
+@pytest.mark.parametrize(
+    ("selections", "pages", "sent"),
+    [(None, 7, 7), ([], 7, 7), (["2"], 7, 1), (["1-5", "7"], 7, 6), (["1-5", "2"], 5, 6), (["7-7"], 7, 1)],
+)
+def test_selected_pages_are_counted_each_time_they_are_named(
+    selections: list[str] | None, pages: int, sent: int
+) -> None:
+    assert selected_pages(selections, pages, "m") == sent
+
+
+@pytest.mark.parametrize("selection", ["8", "1-8", "8-9"])
+def test_a_selection_outside_the_document_is_refused(selection: str) -> None:
+    with pytest.raises(EntryRejected) as caught:
+        selected_pages(["1", selection], 7, "fax.faxData[0].pages")
+    assert (caught.value.member, caught.value.reason) == ("fax.faxData[0].pages", Rejection.BAD_VALUE)
