@@ -1,26 +1,28 @@
-"""The iFax API: requests, answers, codes and errors. It knows HTTP and iFax, nothing of Redis."""
+"""The iFax API: requests, answers, codes, errors and receipts. It knows HTTP and iFax, nothing of Redis."""
 
-from faxline_worker.ifax.answers import Answer, read_answer
-from faxline_worker.ifax.client import Endpoint, IfaxClient
-from faxline_worker.ifax.codes import (
-    BAD_ANSWER,
-    CODES,
-    NO_JOB_ID,
-    OTHER_4XX,
-    REDIRECT,
-    SERVER_ERROR,
-    STATUSES,
-    Decision,
-)
-from faxline_worker.ifax.errors import REASONS
+from faxline_worker.ifax.answers import Answer, Endpoint, read_answer
+from faxline_worker.ifax.client import IfaxClient
+from faxline_worker.ifax.codes import Decision, code_reasons
+from faxline_worker.ifax.errors import BaseUrlError, IfaxError, cause_reasons
+from faxline_worker.ifax.requests import Body, cancel_body, resend_body, send_body
 
 
 def failure_reasons() -> list[tuple[int | None, str]]:
-    """Every code and reason with which a submission can fail, for the metrics."""
-    rows = [*STATUSES.values(), OTHER_4XX, REDIRECT, SERVER_ERROR, BAD_ANSWER, NO_JOB_ID]
-    found: list[tuple[int | None, str]] = [(code, row.reason) for code, row in CODES.items()]
-    found += [(None, row.reason) for row in rows]
-    return [*found, *((None, reason) for reason in set(REASONS.values()))]
+    """Every (code, reason) with which a call can end without being accepted, for the metrics' labels."""
+    return sorted({*code_reasons(), *((None, reason) for reason in cause_reasons())}, key=str)
 
 
-__all__ = ["Answer", "Decision", "Endpoint", "IfaxClient", "failure_reasons", "read_answer"]
+__all__ = [
+    "Answer",
+    "BaseUrlError",
+    "Body",
+    "Decision",
+    "Endpoint",
+    "IfaxClient",
+    "IfaxError",
+    "cancel_body",
+    "failure_reasons",
+    "read_answer",
+    "resend_body",
+    "send_body",
+]

@@ -1,19 +1,24 @@
-"""An answer of iFax, read without trust."""
+"""An answer of iFax, read without trust: every body that a stranger could send gives an Answer."""
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from typing import Any
 
 from faxline_worker.ifax.codes import (
     BAD_ANSWER,
     CODES,
+    GENERAL_ERROR,
     NO_JOB_ID,
+    NOT_NOW,
+    RESPONSE_CODES,
     SERVER_ERROR,
-    STARTED,
+    UNAVAILABLE,
     Decision,
     Row,
     status_row,
@@ -22,12 +27,26 @@ from faxline_worker.ifax.codes import (
 MESSAGE = 200
 """Characters of iFax's text that are kept."""
 LARGEST = 64 * 1024
-"""Bytes of an answer; a larger one is none of iFax's."""
+"""Bytes of an answer that are read; a larger one is none of iFax's."""
+LONGEST_WAIT = 86_400.0
+"""Seconds; a longer Retry-After is cut to a day."""
 
-_NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_DIGITS = re.compile(r"-?[0-9]{1,15}")
-_OK, _OTHER, _SERVER = 200, 300, 500
+_NUMBER = re.compile(r"\+?\d(?:[\s().\-/]{0,3}\d){6,}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_GOOD = frozenset({1, 0})
+
+
+class Endpoint(StrEnum):
+    """The calls of the API, and what a good answer of each must hold besides a 2xx and status 1 or 0."""
+
+    SEND = "fax-send"
+    """The new fax's jobId."""
+    CANCEL = "fax-cancel"
+    """Status 1 (0, started, is not canceled) and, where it is given, faxStatus "canceled"."""
+    RESEND = "fax-resend"
+    """The new fax's jobId, which is not originalJobId."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +54,13 @@ class Answer:
     """What a call came to.
 
     Attributes:
-        decision: what it means for the job.
+        decision: what it means for the job. ACCEPTED of fax-cancel means canceled.
         http_status: None where no answer came.
-        code: iFax's own number, or None.
-        reason: the fixed name.
-        message: iFax's text, cut, without phone numbers.
-        job_id: the new fax's jobId, when accepted.
-        retry_after: seconds that iFax asks to wait, or None.
+        code: iFax's own number where it decided, else None.
+        reason: the fixed name from the tables of codes and errors.
+        message: one line of iFax's text without phone numbers, or the table's.
+        job_id: the jobId where accepted (of fax-cancel the canceled one's, if it was named), else None.
+        retry_after: seconds that iFax asks to wait, from 0 to a day, or None.
         seconds: how long the call took.
     """
 
@@ -56,46 +75,84 @@ class Answer:
 
 
 def clean_message(text: str) -> str:
-    """A stranger's text, fit to be shown: one line, no phone number, 200 characters at most."""
-    line = _CONTROL.sub(" ", text).encode("utf-8", "replace").decode()
-    return _NUMBER.sub(lambda match: "…" + re.sub(r"\D", "", match[0])[-4:], line).strip()[:MESSAGE]
+    """A stranger's text, fit to be shown: one line without control characters, at most 200 characters.
+
+    Every run of 7 or more digits, also one written with spaces, brackets, dots, dashes or slashes, keeps its
+    last four: `+1 (234) 567-8901` becomes `…8901`.
+    """
+    line = " ".join(text.split())
+    shown = "".join(c for c in line if unicodedata.category(c) not in _HIDDEN)
+    return _NUMBER.sub(lambda run: "…" + re.sub(r"\D", "", run[0])[-4:], shown).strip()[:MESSAGE]
 
 
-def read_answer(http_status: int, headers: Mapping[str, str], body: bytes, seconds: float = 0.0) -> Answer:
-    """Read an answer by the table of codes. Raises nothing."""
+def read_answer(
+    http_status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    seconds: float = 0.0,
+    *,
+    endpoint: Endpoint = Endpoint.SEND,
+) -> Answer:
+    """Read an answer by the table of codes. Raises nothing.
+
+    Args:
+        http_status: the status of the answer.
+        headers: its headers, of which Retry-After and Date are read; names in any case.
+        body: at most 64 KiB of it are believed.
+        seconds: how long the call took.
+        endpoint: what was called.
+    """
     whole = _object(body)
     inner = whole.get("data")
     data: dict[str, Any] = inner if isinstance(inner, dict) else {}
-    code, status = _code(whole, data), _number(whole.get("status"))
+    numbers = _numbers(whole, data, http_status)
     job_id = _job_id(data.get("jobId", whole.get("jobId")))
-    row = _row(http_status, code, status, job_id)
-    message = whole.get("message")
+    code = _error_code(numbers)
+    if code is None and numbers and numbers[0] in _GOOD and min(numbers) >= 0:
+        code = numbers[0]
+        row = _good_row(http_status, code, job_id, data, endpoint)
+    else:
+        row = _bad_row(http_status, code, job_id if endpoint is not Endpoint.CANCEL else None)
+    accepted = row.decision is Decision.ACCEPTED
+    texts = [text for text in (whole.get("message"), data.get("message")) if isinstance(text, str)]
     return Answer(
         decision=row.decision,
         http_status=http_status,
-        code=code if code is not None else status if status in CODES or status in STARTED else None,
+        code=code if code is not None and row is CODES[code] else None,
         reason=row.reason,
-        message=clean_message(message) if isinstance(message, str) else "",
-        job_id=job_id if row.decision is Decision.ACCEPTED else None,
-        retry_after=_retry_after(headers),
+        message=clean_message(texts[0] if texts else "") or row.message,
+        job_id=job_id if accepted else None,
+        retry_after=_retry_after({name.lower(): value for name, value in headers.items()}),
         seconds=seconds,
     )
 
 
-def _row(http_status: int, code: int | None, status: int | None, job_id: int | None) -> Row:
-    if http_status >= _SERVER and http_status != 503:  # noqa: PLR2004 - the one 5xx that proves "not taken"
-        return SERVER_ERROR
-    known = CODES.get(code if code is not None else 1) or CODES.get(status if status is not None else 1)
-    good = known is None and status in STARTED
-    if _OK <= http_status < _OTHER and good:
-        return Row("accepted", "Success", Decision.ACCEPTED) if job_id is not None else NO_JOB_ID
-    if _OK <= http_status < _OTHER:
-        return known if known is not None and job_id is None else BAD_ANSWER
-    if good and job_id is not None:
-        return BAD_ANSWER
-    if http_status == 429 or http_status == 503:  # noqa: PLR1714, PLR2004 - these two say it whatever the body says
-        return status_row(http_status)
-    return known or status_row(http_status)
+def _good_row(http_status: int, code: int, job_id: int | None, data: Mapping[str, Any], to: Endpoint) -> Row:
+    """The row of a body that says success."""
+    if http_status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
+        row = status_row(http_status)
+        return BAD_ANSWER if job_id is not None and row is not SERVER_ERROR else row
+    if to is Endpoint.CANCEL:
+        return CODES[code] if code == 1 and data.get("faxStatus", "canceled") == "canceled" else BAD_ANSWER
+    original = _job_id(data.get("originalJobId")) if to is Endpoint.RESEND else None
+    return CODES[code] if job_id is not None and job_id != original else NO_JOB_ID
+
+
+def _bad_row(http_status: int, code: int | None, job_id: int | None) -> Row:
+    """The row of a body that does not say success."""
+    kind, by_status = http_status // 100, status_row(http_status)
+    if kind == 2:  # noqa: PLR2004 - HTTP's class of success
+        proved = code is not None and code != GENERAL_ERROR and job_id is None
+        return CODES[code] if code is not None and proved else BAD_ANSWER
+    if code is None or (kind != 4 and http_status != UNAVAILABLE):  # noqa: PLR2004 - refusals
+        return by_status
+    by_code = CODES[code]
+    if by_code.decision is Decision.DEFER:
+        return by_code
+    # A 429 spends no attempt and a 503 is worth another, whatever else the body says; -1 says nothing, so it
+    # does not turn a bad key or an empty balance into spent attempts.
+    says_nothing = code == GENERAL_ERROR and by_status.decision is Decision.PAUSE
+    return by_status if http_status in NOT_NOW or says_nothing else by_code
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -106,35 +163,45 @@ def _object(body: bytes) -> dict[str, Any]:
     return whole if isinstance(whole, dict) else {}
 
 
-def _code(whole: Mapping[str, Any], data: Any) -> int | None:
-    """The error code, as `code` or `errorCode`, above or in `data`, or in the place of the status."""
-    for place in (whole, data):
-        for name in ("code", "errorCode"):
-            number = _number(place.get(name))
-            if number in CODES:
-                return number
-    status = _number(whole.get("status"))
-    return status if status in CODES else None
+def _numbers(whole: Mapping[str, Any], data: Mapping[str, Any], http_status: int) -> list[int]:
+    """The codes that a body holds, the status on top first; one that only repeats the HTTP status is none."""
+    names = [(whole, "status")]
+    names += [(place, name) for name in ("code", "errorCode") for place in (whole, data)]
+    found = [_number(place.get(name)) for place, name in [*names, (data, "status")]]
+    return [number for number in found if number is not None and number != http_status]
+
+
+def _error_code(numbers: list[int]) -> int | None:
+    """The documented error code, the precise -30xx before -1 to -5."""
+    known = [number for number in numbers if number < 0 and number in CODES]
+    return next((number for number in known if number < RESPONSE_CODES), next(iter(known), None))
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15:
-        return value
-    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else None
+    """An integer, also as a string of digits."""
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18
+    return value if whole else None
 
 
 def _job_id(value: Any) -> int | None:
     number = _number(value)
-    return number if number is not None and number >= 0 else None
+    return number if number is not None and number > 0 else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until Retry-After, which is a number of them or an HTTP-date (RFC 9110, 10.2.3)."""
     text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:  # noqa: PLR2004 - seconds that fit
-        return float(text)
+    if _SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_WAIT)
+    until, now = _moment(text), _moment(headers.get("date", "")) or datetime.now(UTC)
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT) if until is not None else None
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        until = parsedate_to_datetime(text)
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

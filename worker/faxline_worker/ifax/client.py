@@ -1,130 +1,203 @@
 """One call to iFax, bounded in time, with the mark just before its first byte."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx
 
-from faxline_worker.ifax.answers import LARGEST, Answer, read_answer
-from faxline_worker.ifax.errors import CallTooLongError, failure_row
+from faxline_worker.ifax.answers import LARGEST, Answer, Endpoint, read_answer
+from faxline_worker.ifax.errors import (
+    BaseUrlError,
+    CallError,
+    NoTimeLeftError,
+    UnusableKeyError,
+    failure_of,
+)
 from faxline_worker.ifax.requests import Body
+from faxline_worker.ifax.transport import DeadlineTransport
 
 IDLE = 0.9
-"""Seconds that an idle connection is kept: one that iFax closed looks like doubt (DESIGN section 5)."""
+"""Seconds that an unused connection is kept: one that iFax closed looks like doubt (DESIGN section 5)."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-class Endpoint(StrEnum):
-    """The calls of the API."""
+class _MarkFailedError(CallError):
+    """`mark` raised; ends the request inside httpx, and the mark's own exception goes on to the caller."""
 
-    SEND = "fax-send"
-    CANCEL = "fax-cancel"
-    RESEND = "fax-resend"
+
+class _Start:
+    """The moment of the first byte: the mark is called once, in time, and nothing is sent without it.
+
+    httpcore's trace event tells that the headers are the next thing to be written. The body asks as well, so
+    that no whole request leaves unmarked over a transport that has no such event.
+    """
+
+    def __init__(self, mark: Callable[[], None], deadline: float) -> None:
+        self._mark = mark
+        self.deadline = deadline
+        self.sent = False
+        self.spoiled: BaseException | None = None
+
+    def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        if event.endswith(".send_request_headers.started"):
+            self._begin()
+
+    def pieces(self, body: bytes | Body) -> Iterator[bytes]:
+        self._begin()
+        yield from [body] if isinstance(body, bytes) else body
+
+    def _begin(self) -> None:
+        if self.sent:
+            return
+        self._check_time()
+        try:
+            self._mark()
+        except BaseException as error:
+            self.spoiled = error
+            raise _MarkFailedError from error
+        self._check_time()  # the mark took its time too, and still nothing has left
+        self.sent = True
+
+    def _check_time(self) -> None:
+        if time.monotonic() >= self.deadline:
+            raise NoTimeLeftError
 
 
 class IfaxClient:
-    """The API of one base URL, for any number of threads.
+    """The API at one base URL, for any number of threads and accounts.
 
     Args:
         base_url: such as https://api.ifaxapp.com/v1.
-        timeout: seconds for a whole call. A call ends at the latest one socket operation after it, and each
-            operation is given what was left when the call began: twice the timeout in the worst case.
-        connections: how many calls may run at once.
-        transport: another transport, for tests.
+        timeout: seconds for a whole call, from waiting for a connection to the answer's last byte. Every
+            connect, handshake, write and read ends by then, so no request lives longer than this after its
+            mark. Not bounded by it: the system's name resolution and the mark itself, both before the first
+            byte, which does not leave when they took too long.
+        transport: another way to the wire, for tests.
+        connections: how many calls may run at once; more wait for a connection.
+
+    Raises:
+        BaseUrlError: the base URL is no plain http or https URL.
     """
 
     def __init__(
         self,
         base_url: str,
-        *,
         timeout: float,
-        connections: int = 20,
         transport: httpx.BaseTransport | None = None,
+        *,
+        connections: int = 20,
     ) -> None:
-        self._base = base_url.rstrip("/")
+        self._base = _check_url(base_url)
         self._timeout = timeout
-        limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=IDLE
-        )
         self._http = httpx.Client(
-            limits=limits,
+            transport=transport or DeadlineTransport(connections=connections, idle=IDLE),
             timeout=timeout,
             follow_redirects=False,
             trust_env=False,
-            transport=transport,
-            headers={"Accept": "application/json", "User-Agent": f"faxline/{version('faxline')}"},
-        )
-
-    def call(self, endpoint: Endpoint, token: str, body: Body, mark: Callable[[], None]) -> Answer:
-        """Make one call. `mark` is called once, after the connection stands and before the first byte.
-
-        Raises:
-            Exception: whatever `mark` raised; no byte was sent then.
-        """
-        started = time.monotonic()
-        deadline = started + self._timeout
-        marked, spoiled = False, None
-
-        def trace(event: str, _info: Mapping[str, Any]) -> None:
-            nonlocal marked, spoiled
-            if marked or not event.endswith(".send_request_headers.started"):
-                return
-            if time.monotonic() >= deadline:
-                raise CallTooLongError("no time was left when the connection stood")
-            try:
-                mark()
-            except Exception as error:
-                spoiled = error
-                raise
-            marked = True
-
-        def content() -> Iterator[bytes]:
-            for piece in body:
-                if time.monotonic() >= deadline:
-                    raise CallTooLongError("the request was not sent in time")
-                yield piece
-
-        request = self._http.build_request(
-            "POST",
-            f"{self._base}/customer/{endpoint}",
-            content=content(),
+            # No cookie is kept: accounts share the client, and one's session is not another's.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={
-                "accessToken": token,
-                "Content-Type": "application/json",
-                "Content-Length": str(body.length),
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # a compressed answer has no bound
+                "User-Agent": f"faxline/{version('faxline')}",
             },
-            extensions={"trace": trace, "timeout": httpx.Timeout(self._timeout).as_dict()},
         )
-        try:
-            response = self._http.send(request, stream=True)
-            try:
-                text = _read(response, deadline)
-            finally:
-                response.close()
-        except Exception as error:
-            if error is spoiled or not isinstance(
-                error, (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
-            ):
-                raise
-            row = failure_row(error, marked=marked)
-            took = time.monotonic() - started
-            return Answer(row.decision, None, None, row.reason, row.meaning, None, None, took)
-        return read_answer(response.status_code, response.headers, text, time.monotonic() - started)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"IfaxClient({self._base!r})"
 
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
 
+    def call(self, endpoint: Endpoint, token: str, body: bytes | Body, mark: Callable[[], None]) -> Answer:
+        """Make one call.
 
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    """The body, up to a byte more than the largest that is believed."""
-    text = b""
-    for piece in response.iter_bytes():
+        Args:
+            endpoint: what to call.
+            token: the account's API key, sent as accessToken.
+            body: the JSON body; its length is sent as Content-Length.
+            mark: called at most once, when the connection stands and just before the first byte is written;
+                not called when no connection was made or no time is left.
+
+        Returns:
+            The answer, or what its absence means: before the first byte RETRY, after it IN_DOUBT (by the
+            table errors.CAUSES).
+
+        Raises:
+            BaseException: whatever `mark` raised, as it is; no byte was sent and the connection is closed.
+        """
+        started = time.monotonic()
+        start = _Start(mark, started + self._timeout)
+        try:
+            status, headers, text = self._exchange(endpoint, token, body, start)
+        except _MarkFailedError:
+            pass  # raised below, free of the context it came through
+        except Exception as error:
+            failure = failure_of(error, sent=start.sent)
+            if failure is None:
+                raise
+            seconds = time.monotonic() - started
+            return Answer(failure.decision, None, None, failure.reason, failure.message, None, None, seconds)
+        if start.spoiled is not None:
+            raise start.spoiled
+        return read_answer(status, headers, text, time.monotonic() - started, endpoint=endpoint)
+
+    def _exchange(
+        self, endpoint: Endpoint, token: str, body: bytes | Body, start: _Start
+    ) -> tuple[int, httpx.Headers, bytes]:
+        if not _TOKEN.fullmatch(token):
+            raise UnusableKeyError
+        request = self._http.build_request(
+            "POST",
+            f"{self._base}/customer/{endpoint}",
+            content=start.pieces(body),
+            headers={
+                "accessToken": token,
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+            },
+            extensions={"trace": start.trace, "deadline": start.deadline},
+        )
+        response = self._http.send(request, stream=True)
+        try:
+            return response.status_code, response.headers, _read(response)
+        finally:
+            response.close()
+
+
+def _read(response: httpx.Response) -> bytes:
+    """The body, up to a piece more than the largest that is believed."""
+    text = bytearray()
+    for piece in response.iter_raw():
         text += piece
         if len(text) > LARGEST:
             break
-        if time.monotonic() >= deadline:
-            raise CallTooLongError("the answer did not end in time")
-    return text
+    return bytes(text)
+
+
+def _check_url(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+        raise BaseUrlError(
+            "the base URL must be http:// or https:// with a host, without user, query and fragment: "
+            "check FAXLINE_IFAX_URL"
+        )
+    return base_url.rstrip("/")

@@ -1,6 +1,7 @@
-"""One table of what iFax can answer, and what Faxline decides by it (ifax-api, Response Codes, Error Codes).
+"""One table of every number that iFax documents, and what Faxline decides by each.
 
-Refuse, retry, defer and pause are decided only where the answer proves that the request was not taken.
+Source: ifax-api, Response Codes and Error Codes & Messages. Every decision but ACCEPTED and IN_DOUBT stands
+only where the answer proves that the request was not taken.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ class Decision(StrEnum):
     """What an answer, or its absence, means for the job."""
 
     ACCEPTED = "accepted"
-    """iFax took it and gave a jobId."""
+    """iFax took it."""
     DEFER = "defer"
     """Not now: the job returns to its place and no attempt is spent."""
     PAUSE = "pause"
@@ -20,25 +21,35 @@ class Decision(StrEnum):
     REFUSE = "refuse"
     """No, for good."""
     RETRY = "retry"
-    """Proved not taken, and worth another try later."""
+    """Proved not taken, and worth another attempt later."""
     IN_DOUBT = "in_doubt"
     """It may have been taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the fixed name of the reason (a metric's label), what iFax calls it, and the decision."""
+    """One row of the table.
+
+    Attributes:
+        reason: the fixed name, a metric's label.
+        message: what iFax calls it.
+        decision: what follows.
+    """
 
     reason: str
-    meaning: str
+    message: str
     decision: Decision
 
 
-STARTED = frozenset({1, 0})
-"""Response codes of a good answer: success, and processing started. Only a jobId makes them an acceptance."""
+GENERAL_ERROR = -1
+"""The response code that says nothing but "no": it proves that nothing was taken only beside a 4xx."""
+RESPONSE_CODES = -1000
+"""Below it lie the error codes -30xx, which are more precise than the response codes."""
 
 CODES: Mapping[int, Row] = {
-    -1: Row("general_error", "General error", Decision.RETRY),
+    1: Row("accepted", "Success", Decision.ACCEPTED),
+    0: Row("accepted", "Fax processing started", Decision.ACCEPTED),
+    GENERAL_ERROR: Row("general_error", "General error", Decision.RETRY),
     -2: Row("invalid_parameters", "Invalid parameters", Decision.REFUSE),
     -3: Row("authentication_failed", "Authentication failed", Decision.PAUSE),
     -4: Row("insufficient_balance", "Insufficient balance", Decision.PAUSE),
@@ -49,11 +60,13 @@ CODES: Mapping[int, Row] = {
     -3004: Row("tiff_empty", "TIFF file is empty", Decision.REFUSE),
     -3005: Row("file_too_large", "File size exceeds maximum limit", Decision.REFUSE),
     -3006: Row("invalid_file_format", "Invalid file format", Decision.REFUSE),
-    -3007: Row("no_permission", "No permission for this action", Decision.PAUSE),
+    -3007: Row("no_permission", "No permission for this action (user is not Primary)", Decision.PAUSE),
     -3008: Row("too_many_recipients", "Recipient limit exceeded", Decision.REFUSE),
     -3009: Row("invalid_key", "Invalid API key", Decision.PAUSE),
     -3010: Row("rate_limited", "Rate limit exceeded", Decision.DEFER),
 }
+"""Response codes 1 and 0 (error code 0, Success, is the same number) accept only beside what the endpoint's
+good answer must hold, such as a jobId."""
 
 STATUSES: Mapping[int, Row] = {
     400: Row("bad_request", "Bad Request", Decision.REFUSE),
@@ -65,21 +78,31 @@ STATUSES: Mapping[int, Row] = {
     429: Row("rate_limited", "Too Many Requests", Decision.DEFER),
     503: Row("unavailable", "Service Unavailable", Decision.RETRY),
 }
-OTHER_4XX = Row("client_error", "any other 4xx", Decision.REFUSE)
-REDIRECT = Row("redirected", "3xx: not followed, so not taken", Decision.RETRY)
-SERVER_ERROR = Row("server_error", "5xx other than 503", Decision.IN_DOUBT)
+REDIRECTED = Row("redirected", "a redirect, which is not followed: check FAXLINE_IFAX_URL", Decision.RETRY)
+"""Any 3xx. The server names another place instead of doing what was asked, so the request was not taken."""
+CLIENT_ERROR = Row("client_error", "a 4xx status that iFax does not document", Decision.REFUSE)
+SERVER_ERROR = Row("server_error", "a 5xx status other than 503", Decision.IN_DOUBT)
+NO_JOB_ID = Row("no_job_id", "a good answer without a jobId of the new fax", Decision.IN_DOUBT)
 BAD_ANSWER = Row(
     "bad_answer", "no JSON, an unknown code, or an answer that contradicts itself", Decision.IN_DOUBT
 )
-NO_JOB_ID = Row("no_job_id", "a good answer without a jobId", Decision.IN_DOUBT)
+
+UNAVAILABLE = 503
+NOT_NOW = frozenset({429, UNAVAILABLE})
+"""Statuses that say "not now" over the body's code: a 429 spends no attempt (DESIGN section 2, rule 6)."""
 
 
 def status_row(status: int) -> Row:
-    """The row of an HTTP status that is not 2xx."""
+    """The row of an HTTP status that is no 2xx; IN_DOUBT for a status that no final answer has."""
     if status in STATUSES:
         return STATUSES[status]
-    if 400 <= status < 500:  # noqa: PLR2004 - HTTP's classes
-        return OTHER_4XX
-    if 300 <= status < 400:  # noqa: PLR2004 - as above
-        return REDIRECT
-    return SERVER_ERROR if status >= 500 else BAD_ANSWER  # noqa: PLR2004 - as above
+    return {3: REDIRECTED, 4: CLIENT_ERROR, 5: SERVER_ERROR}.get(status // 100, BAD_ANSWER)
+
+
+def code_reasons() -> list[tuple[int | None, str]]:
+    """Every (code, reason) of an answer that accepts nothing; no code where the HTTP status decided."""
+    codes: list[tuple[int | None, str]] = [
+        (code, row.reason) for code, row in CODES.items() if row.decision is not Decision.ACCEPTED
+    ]
+    rows = (*STATUSES.values(), REDIRECTED, CLIENT_ERROR, SERVER_ERROR, NO_JOB_ID, BAD_ANSWER)
+    return [*codes, *((None, row.reason) for row in rows)]

@@ -1,57 +1,137 @@
-"""One table from every exception of httpx to a decision: what is known when a call ended without an answer.
+"""What can go wrong around a call: our own error tree, and one table of every exception that ends a call.
 
-Before the mark no byte of the request has left: proved not taken. After it, the answer is unknown.
+IfaxError
+  x BaseUrlError        the base URL cannot be used; raised by IfaxClient()
+  x CallError           ends a call; the table makes an Answer of it, no caller sees it
+    - UnusableKeyError  the API key cannot stand in a header
+    - NoTimeLeftError   the call's time was over before the first byte
+    - SlowAnswerError   the answer had begun and did not end in time
+
+Before the first byte of a request has left, every failure proves that iFax did not take it. After it none
+does (DESIGN section 2, rule 2): a timeout after sending, a cut connection, a broken answer.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
-from faxline_worker.ifax.codes import Decision, Row
+from faxline_worker.ifax.codes import Decision
 
 
-class CallTooLongError(httpx.TimeoutException):
-    """The whole call took longer than its time, however lively the connection."""
+class IfaxError(Exception):
+    """Root of the client's own errors."""
 
 
-REASONS: Mapping[type[Exception], str] = {
-    CallTooLongError: "answer_too_slow",
-    httpx.ConnectTimeout: "connect_timeout",
-    httpx.ReadTimeout: "read_timeout",
-    httpx.WriteTimeout: "write_timeout",
-    httpx.PoolTimeout: "pool_timeout",
-    httpx.ConnectError: "connect_failed",
-    httpx.ReadError: "connection_lost",
-    httpx.WriteError: "connection_lost",
-    httpx.CloseError: "connection_lost",
-    httpx.ProxyError: "connect_failed",
-    httpx.UnsupportedProtocol: "bad_url",
-    httpx.LocalProtocolError: "protocol_error",
-    httpx.RemoteProtocolError: "connection_lost",
-    httpx.DecodingError: "bad_answer",
-    httpx.TooManyRedirects: "redirected",
-    httpx.TimeoutException: "read_timeout",
-    httpx.NetworkError: "connection_lost",
-    httpx.ProtocolError: "protocol_error",
-    httpx.TransportError: "connection_lost",
-    httpx.RequestError: "connection_lost",
-    httpx.HTTPStatusError: "bad_answer",
-    httpx.HTTPError: "connection_lost",
-    httpx.InvalidURL: "bad_url",
-    httpx.CookieConflict: "bad_answer",
-    httpx.StreamConsumed: "bad_answer",
-    httpx.StreamClosed: "connection_lost",
-    httpx.ResponseNotRead: "bad_answer",
-    httpx.RequestNotRead: "bad_answer",
-    httpx.StreamError: "bad_answer",
-}
+class BaseUrlError(IfaxError, ValueError):
+    """The base URL is no http or https URL with a host and nothing else."""
 
 
-def failure_row(error: Exception, *, marked: bool) -> Row:
-    """What is decided when a call raised.
+class CallError(IfaxError):
+    """A call was ended by a rule of ours."""
 
-    Raises:
-        KeyError: the exception is not httpx's.
+
+class UnusableKeyError(CallError):
+    """The API key holds a character that no HTTP header may hold, or is empty."""
+
+
+class NoTimeLeftError(CallError):
+    """The call's time was over before its first byte left."""
+
+
+class SlowAnswerError(CallError):
+    """The answer had begun and was not complete when the call's time was over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One row of the table.
+
+    Attributes:
+        reason: the fixed name, a metric's label.
+        message: a fixed sentence; the exception's own text is never shown, as it may quote a header.
+        unsent: the decision while no byte has left. RETRY, or what is true of a request that can never work.
     """
-    known = next(kind for kind in type(error).__mro__ if kind in REASONS)
-    return Row(REASONS[known], type(error).__name__, Decision.IN_DOUBT if marked else Decision.RETRY)
+
+    reason: str
+    message: str
+    unsent: Decision = Decision.RETRY
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a call without an answer came to."""
+
+    decision: Decision
+    reason: str
+    message: str
+
+
+_LOST = Cause("connection_lost", "the connection broke")
+_NO_CONNECTION = Cause("connect_failed", "no connection to iFax could be made")
+_BAD_ANSWER = Cause("bad_answer", "the answer could not be read")
+_BAD_URL = Cause("bad_url", "the URL cannot be called: check FAXLINE_IFAX_URL", Decision.REFUSE)
+
+CAUSES: Mapping[type[Exception], Cause] = {
+    UnusableKeyError: Cause(
+        "unusable_key", "the account's TOKEN is empty or holds a character no header may", Decision.PAUSE
+    ),
+    NoTimeLeftError: Cause("no_time_left", "the time was over before the first byte left"),
+    SlowAnswerError: Cause("answer_too_slow", "the answer did not end in time"),
+    httpx.PoolTimeout: Cause(
+        "pool_timeout", "no connection became free in time: more calls than connections"
+    ),
+    httpx.ConnectTimeout: Cause("connect_timeout", "no connection to iFax in time"),
+    httpx.WriteTimeout: Cause("write_timeout", "iFax did not take the request in time"),
+    httpx.ReadTimeout: Cause("read_timeout", "iFax did not answer in time"),
+    httpx.TimeoutException: Cause("read_timeout", "iFax did not answer in time"),
+    httpx.ConnectError: _NO_CONNECTION,
+    httpx.ProxyError: _NO_CONNECTION,
+    httpx.WriteError: _LOST,
+    httpx.ReadError: _LOST,
+    httpx.CloseError: _LOST,
+    httpx.NetworkError: _LOST,
+    httpx.TransportError: _LOST,
+    httpx.LocalProtocolError: Cause("protocol_error", "our request broke HTTP's rules", Decision.REFUSE),
+    httpx.RemoteProtocolError: Cause("protocol_error", "the connection ended or the answer was no HTTP"),
+    httpx.ProtocolError: Cause("protocol_error", "HTTP's rules were broken"),
+    httpx.UnsupportedProtocol: _BAD_URL,
+    httpx.InvalidURL: _BAD_URL,
+    httpx.TooManyRedirects: Cause("redirected", "too many redirects"),
+    httpx.DecodingError: _BAD_ANSWER,
+    httpx.HTTPStatusError: _BAD_ANSWER,
+    httpx.CookieConflict: _BAD_ANSWER,
+    httpx.ResponseNotRead: _BAD_ANSWER,
+    httpx.RequestNotRead: Cause("unexpected_error", "the request was not read"),
+    httpx.StreamConsumed: Cause("unexpected_error", "the request or the answer was read twice"),
+    httpx.StreamClosed: _LOST,
+    httpx.StreamError: _BAD_ANSWER,
+    httpx.RequestError: _LOST,
+    httpx.HTTPError: _LOST,
+}
+UNEXPECTED = "unexpected_error"
+"""The reason of an exception that is not in the table, once the first byte may have left."""
+
+
+def failure_of(error: Exception, *, sent: bool) -> Failure | None:
+    """What is decided when a call raised instead of answering.
+
+    Args:
+        error: the exception; the nearest of its classes in the table counts.
+        sent: the first byte of the request may have left.
+
+    Returns:
+        The failure; None where the exception is not in the table and nothing was sent: a fault of ours, to be
+        raised on.
+    """
+    cause = next((CAUSES[kind] for kind in type(error).__mro__ if kind in CAUSES), None)
+    if cause is None and not sent:
+        return None
+    if cause is None:
+        return Failure(Decision.IN_DOUBT, UNEXPECTED, f"the call broke off: {type(error).__name__}")
+    return Failure(Decision.IN_DOUBT if sent else cause.unsent, cause.reason, cause.message)
+
+
+def cause_reasons() -> list[str]:
+    """Every reason that a call without an answer can have."""
+    return sorted({cause.reason for cause in CAUSES.values()} | {UNEXPECTED})

@@ -7,22 +7,55 @@ from dataclasses import dataclass
 from typing import Any
 
 CHUNK = 48 * 1024
-"""Bytes of a document encoded at a time; a multiple of three, so that the pieces join."""
+"""Bytes of a document that are encoded at a time; a multiple of three, so that the pieces join."""
+SMALL = 64 * 1024
+"""A body of up to so many bytes is one piece."""
+
+PARAMETERS = (
+    "faxNumber",
+    "callerId",
+    "templateId",
+    "smartDocumentId",
+    "subject",
+    "from_name",
+    "to_name",
+    "message",
+    "send_at",
+    "faxQuality",
+)
+"""The members of fax-send besides faxData (ifax-api, Request Parameters)."""
+FILE = ("fileName", "fileUrl", "fileData", "pages")
+"""The members of a file (ifax-api, Fax Data Array)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Body:
-    """A JSON body in pieces, of a known length, encoded as it is sent."""
+    """A JSON body of known length, which may be iterated over more than once.
+
+    A document in it is encoded piece by piece while it is sent, so that a call holds the document's bytes and
+    one piece, never the whole body.
+
+    Attributes:
+        parts: text that is sent as it is (bytes), and documents that are sent as base64 (memoryview).
+    """
 
     parts: tuple[bytes | memoryview, ...]
-    """Text as it is (bytes), and documents that are base64-encoded on the way (memoryview)."""
 
-    @property
-    def length(self) -> int:
-        """Bytes on the wire."""
+    def __len__(self) -> int:
+        """Bytes on the wire, which is the Content-Length."""
         return sum(-(-len(p) // 3) * 4 if isinstance(p, memoryview) else len(p) for p in self.parts)
 
     def __iter__(self) -> Iterator[bytes]:
+        """The pieces; one piece where the whole is small."""
+        if len(self) <= SMALL:
+            yield b"".join(self._pieces())
+        else:
+            yield from self._pieces()
+
+    def __repr__(self) -> str:
+        return f"Body({len(self)} bytes)"
+
+    def _pieces(self) -> Iterator[bytes]:
         for part in self.parts:
             if isinstance(part, memoryview):
                 for start in range(0, len(part), CHUNK):
@@ -34,31 +67,32 @@ class Body:
 def send_body(
     request: Mapping[str, Any], document: Callable[[str], bytes], *, caller_id: str | None = None
 ) -> Body:
-    """The body of fax-send.
+    """The body of fax-send. Only documented members that are not null go into it.
 
     Args:
-        request: the checked request; a file may name a `document` by its digest.
+        request: the checked request, its faxNumber one number; a file may name its `document` by the digest.
         document: gives a document's bytes by `sha256:<hex>`.
-        caller_id: the account's, used where the request names none.
+        caller_id: the account's, where the request names none.
+
+    Raises:
+        Exception: whatever `document` raises.
     """
-    whole = dict(request)
-    if caller_id and not whole.get("callerId"):
-        whole["callerId"] = caller_id
-    files = whole.pop("faxData")
-    parts: list[bytes | memoryview] = [_text(whole)[:-1] + b',"faxData":[']
-    for i, file in enumerate(files):
-        rest = {name: value for name, value in file.items() if name != "document"}
-        text = (b"," if i else b"") + _text(rest)
+    whole = _members({"callerId": caller_id, **_members(request, PARAMETERS)}, PARAMETERS)
+    # A member that is written last and empty is cut open, so that its content can follow in pieces.
+    parts: list[bytes | memoryview] = [_text({**whole, "faxData": []})[:-2]]
+    for i, file in enumerate(request["faxData"]):
+        comma, members = b"," if i else b"", _members(file, FILE)
         if "document" in file:
-            parts += [text[:-1] + b',"fileData":"', memoryview(document(file["document"])), b'"}']
+            text = _text({**members, "fileData": ""})
+            parts += [comma + text[:-2], memoryview(document(file["document"])), text[-2:]]
         else:
-            parts.append(text)
+            parts.append(comma + _text(members))
     return Body((*parts, b"]}"))
 
 
 def resend_body(request: Mapping[str, Any]) -> Body:
-    """The body of fax-resend: {jobId, faxNumber}."""
-    return Body((_text(request),))
+    """The body of fax-resend: jobId, and faxNumber where it is to go to another number."""
+    return Body((_text(_members(request, ("jobId", "faxNumber"))),))
 
 
 def cancel_body(job_id: int) -> Body:
@@ -66,5 +100,10 @@ def cancel_body(job_id: int) -> Body:
     return Body((_text({"jobId": job_id}),))
 
 
+def _members(whole: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: whole[name] for name in names if whole.get(name) is not None}
+
+
 def _text(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Compact JSON in UTF-8, a lone surrogate as a question mark: it has no UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

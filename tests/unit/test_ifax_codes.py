@@ -1,0 +1,84 @@
+"""The table of codes against the documentation."""
+
+import re
+
+import pytest
+
+from faxline_worker.ifax import Decision, failure_reasons
+from faxline_worker.ifax.codes import CODES, STATUSES, status_row
+
+RESPONSE_CODES = {
+    1: "Success",
+    0: "Fax processing started",
+    -1: "General error",
+    -2: "Invalid parameters",
+    -3: "Authentication failed",
+    -4: "Insufficient balance",
+    -5: "Resource not found",
+}
+"""ifax-api, Response Codes, word for word."""
+ERROR_CODES = {
+    -3001: "Invalid fax number",
+    -3002: "Insufficient account balance",
+    -3003: "Image does not exist",
+    -3004: "TIFF file is empty",
+    -3005: "File size exceeds maximum limit",
+    -3006: "Invalid file format",
+    -3007: "No permission for this action (user is not Primary)",
+    -3008: "Recipient limit exceeded",
+    -3009: "Invalid API key",
+    -3010: "Rate limit exceeded",
+}
+"""ifax-api, Error Codes & Messages, word for word; its 0, Success, is a response code as well."""
+DECISIONS = {
+    Decision.ACCEPTED: {1, 0},
+    Decision.DEFER: {-3010},
+    Decision.PAUSE: {-3, -4, -3002, -3007, -3009},
+    Decision.REFUSE: {-2, -5, -3001, -3003, -3004, -3005, -3006, -3008},
+    Decision.RETRY: {-1},
+}
+
+
+def test_every_documented_number_is_in_the_table_with_its_message_and_no_other_is() -> None:
+    assert {code: row.message for code, row in CODES.items()} == RESPONSE_CODES | ERROR_CODES
+
+
+@pytest.mark.parametrize("decision", Decision)
+def test_each_number_has_its_decision(decision: Decision) -> None:
+    assert {code for code, row in CODES.items() if row.decision is decision} == DECISIONS.get(decision, set())
+
+
+@pytest.mark.parametrize(
+    ("statuses", "decision", "reason"),
+    [
+        ([429], Decision.DEFER, "rate_limited"),
+        ([401], Decision.PAUSE, "authentication_failed"),
+        ([402], Decision.PAUSE, "insufficient_balance"),
+        ([400], Decision.REFUSE, "bad_request"),
+        ([404], Decision.REFUSE, "not_found"),
+        ([413], Decision.REFUSE, "request_too_large"),
+        ([403, 405, 409, 415, 422, 451, 499], Decision.REFUSE, "client_error"),
+        ([408], Decision.RETRY, "request_timeout"),
+        ([503], Decision.RETRY, "unavailable"),
+        ([300, 301, 302, 304, 307, 308], Decision.RETRY, "redirected"),
+        ([500, 501, 502, 504, 520, 524, 599], Decision.IN_DOUBT, "server_error"),
+        ([100, 101, 199, 600, 999], Decision.IN_DOUBT, "bad_answer"),
+    ],
+)
+def test_each_http_status_has_its_row(statuses: list[int], decision: Decision, reason: str) -> None:
+    assert {(status_row(status).decision, status_row(status).reason) for status in statuses} == {
+        (decision, reason)
+    }
+
+
+def test_every_reason_can_be_a_metric_label() -> None:
+    names = [row.reason for row in (*CODES.values(), *STATUSES.values())]
+    names += [reason for _, reason in failure_reasons()]
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", name)] == []
+
+
+def test_the_reasons_for_the_metrics_are_each_named_once_and_none_is_an_acceptance() -> None:
+    found = failure_reasons()
+    assert len(found) == len(set(found))
+    assert {code for code, _ in found} == {None, *CODES} - {1, 0}
+    assert "accepted" not in {reason for _, reason in found}

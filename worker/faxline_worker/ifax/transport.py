@@ -1,0 +1,213 @@
+"""HTTP/1.1 over sockets of which every operation ends by the call's deadline.
+
+httpx gives each operation a timeout of its own, so a server that sends one byte a second, or takes one, holds
+a call for as long as it likes. Here the time that is left bounds each connect, handshake, read and write, so
+that a request is over by its deadline whatever the server does. Only the resolver of names has its own limit;
+it runs before the first byte.
+
+A socket is closed with SO_LINGER 0: the system throws away what it has not sent yet, instead of sending it on
+for minutes after a call was given up, or after this process was killed. So the deadline also ends the life of
+the request on the wire, up to what is already on its way.
+"""
+
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+import httpx
+
+from faxline_worker.ifax.errors import SlowAnswerError
+
+LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+    httpcore.PoolTimeout: httpx.PoolTimeout,
+    httpcore.TimeoutException: httpx.TimeoutException,
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.NetworkError: httpx.NetworkError,
+    httpcore.ProxyError: httpx.ProxyError,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+    httpcore.ProtocolError: httpx.ProtocolError,
+    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+}
+"""httpcore's exceptions as httpx's; ConnectionNotAvailable never leaves its pool."""
+
+
+class DeadlineTransport(httpx.BaseTransport):
+    """A pool of connections for requests that carry `extensions={"deadline": moment}`.
+
+    Args:
+        connections: how many may be open at once; a request beyond them waits until its deadline.
+        idle: seconds that an unused connection is kept.
+        ssl_context: what to trust; by default the certificates of certifi. The environment is not read.
+    """
+
+    def __init__(self, *, connections: int, idle: float, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=idle,
+            network_backend=_Backend(),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, which is over at the `time.monotonic()` moment of its deadline.
+
+        Raises:
+            httpx.TransportError: as httpx's own transport does.
+            SlowAnswerError: the answer had begun and its time is over; also while its body is read.
+        """
+        deadline: float = request.extensions["deadline"]
+        # The pool waits for so many seconds; _Backend and _Stream take their timeouts as the deadline itself.
+        timeouts = {"pool": max(deadline - time.monotonic(), 0.0)}
+        timeouts |= dict.fromkeys(("connect", "read", "write"), deadline)
+        with _httpx_errors():
+            response = self._pool.handle_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions={**request.extensions, "timeout": timeouts},
+                )
+            )
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_AnswerStream(response),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+
+@contextmanager
+def _httpx_errors() -> Iterator[None]:
+    try:
+        yield
+    except tuple(ERRORS) as error:
+        kind = next(kind for kind in type(error).__mro__ if kind in ERRORS)
+        raise ERRORS[kind](kind.__name__) from None  # its text may quote a header
+
+
+class _AnswerStream(httpx.SyncByteStream):
+    """The body of an answer as it comes."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _httpx_errors():
+            yield from self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _left(deadline: float | None, over: type[Exception]) -> float | None:
+    """Seconds until the deadline.
+
+    Raises:
+        Exception: `over`, if none are left.
+    """
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise over("the call's time is over")
+    return left
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Connects; its `timeout` is the deadline."""
+
+    def __init__(self) -> None:
+        self._system = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from error
+        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        options = [*(socket_options or ()), LINGER]
+        failure: Exception = httpcore.ConnectError("the name has no address")
+        for tried, address in enumerate(addresses):
+            left = _left(timeout, httpcore.ConnectTimeout)
+            # An address that swallows packets leaves the others their share.
+            share = left / (len(addresses) - tried) if left is not None else None
+            try:
+                return _Stream(self._system.connect_tcp(address, port, share, local_address, options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection; its operations' `timeout` is the deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._answering = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            data = self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        except httpcore.ReadTimeout:
+            if self._answering:
+                raise SlowAnswerError from None
+            raise
+        self._answering = True
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._answering = False
+        connection: socket.socket = self._stream.get_extra_info("socket")
+        rest = memoryview(buffer)
+        while rest:  # the library's own loop would give each turn the whole time
+            left = _left(timeout, httpcore.WriteTimeout)
+            try:
+                connection.settimeout(left)
+                rest = rest[connection.send(rest) :]
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout(str(error)) from error
+            except OSError as error:
+                raise httpcore.WriteError(str(error)) from error
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
