@@ -92,7 +92,7 @@ class Calls:
             await asyncio.sleep((entry.send_at or 0) - time.time())
             del self._waiting[entry.job_id]
             entry.enter("sending", time.time())
-        await asyncio.sleep(self._call_length(entry))
+        await asyncio.sleep(call_length(self._config, entry))
         await self._end(entry, customer, outcome, asyncio.Event())
 
     async def _end(self, entry: Entry, customer: Customer, outcome: Outcome, tried: asyncio.Event) -> None:
@@ -101,12 +101,6 @@ class Calls:
         entry.enter(outcome.status, time.time())
         fault = self._faults.take(entry.marks, _is_not_early) or outcome.webhook
         await self._sender.deliver(entry, customer, fault, tried)
-
-    def _call_length(self, entry: Entry) -> float:
-        """Seconds; the same for the same seed and jobId, whatever else goes on."""
-        config = self._config
-        spread = random.Random(f"{config.seed}:{entry.job_id}").uniform(-config.spread, config.spread)  # noqa: S311 - no secret
-        return (config.call_seconds + entry.pages * config.page_seconds) * (1 + spread)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -118,6 +112,13 @@ class Calls:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a call broke off", exc_info=error)
+
+
+def call_length(config: SandboxConfig, entry: Entry) -> float:
+    """Seconds of a fax's call: the same for the same seed, jobId and pages, whatever else goes on."""
+    chance = random.Random(f"{config.seed}:{entry.job_id}")  # noqa: S311 - no secret
+    length = config.call_seconds + entry.pages * config.page_seconds
+    return length * (1 + chance.uniform(-config.spread, config.spread))
 
 
 def _is_early(fault: WebhookFault) -> bool:
