@@ -136,7 +136,8 @@ class Store:
         self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
         # After the mark a request lives for the HTTP timeout at most, and its bytes may need a little longer
         # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
-        self._life = _ms(settings.http_timeout + settings.lease_grace)
+        # One millisecond more, for the scripts cut their clock down to whole ones.
+        self._life = _ms(settings.http_timeout + settings.lease_grace) + 1
         submission = settings.retries.submission
         options: dict[str, Any] = {
             "cap": settings.events_cap,
@@ -145,7 +146,7 @@ class Store:
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
             "lease": self._life + _ms(settings.lease_grace),
-            "linger": _ms(settings.lease_grace),
+            "linger": _ms(settings.lease_grace) + 1,
             "tries": submission.attempts,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
