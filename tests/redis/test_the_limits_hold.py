@@ -1,9 +1,9 @@
 """The proof of ARCHITECTURE.md (The limits), held against the scripts on a real server.
 
-Greedy workers admit whatever `admit` gives, connect, mark, and are answered, cut off, killed or late, with delays
-that hypothesis draws. Time is the test's own, through the one seam of the scripts. Each marked request could have
-reached iFax at any moment between its mark and the end of its life, so each is an interval, and no choice of one
-moment in each interval may break a limit of iFax. The mutations show that the test would notice.
+Greedy workers admit whatever `admit` gives, connect, mark, and are answered, cut off, killed or late, with
+delays that hypothesis draws. Time is the test's own, through the one seam of the scripts. Each marked request
+could have reached iFax at any moment between its mark and the end of its life, so each is an interval, and no
+choice of one moment in each interval may break a limit of iFax. The mutations show that it would notice.
 """
 
 import heapq
@@ -268,10 +268,11 @@ STAMPED_AT_GRANT = (
     ("bound(math.floor(limits.burst - r.held - r.level),", "bound(math.floor(limits.burst - r.level),"),
     (
         "    redis.call('HSET', keys.holders, token, id)\n",
-        "    redis.call('HSET', keys.holders, token, id)\n"
-        "    redis.call('ZADD', keys.answers, int(now_us), token)\n"
-        "    redis.call('HSET', keys.account, 'bucket', bucket_level(account, limits_of(options, account)) + 1,\n"
-        "      'bucket_at', int(now_us))\n",
+        """    redis.call('HSET', keys.holders, token, id)
+    redis.call('ZADD', keys.answers, int(now_us), token)
+    local level = bucket_level(account, limits_of(options, account))
+    redis.call('HSET', keys.account, 'bucket', level + 1, 'bucket_at', int(now_us))
+""",
     ),
 )
 FORGOTTEN_LEASES = (

@@ -15,7 +15,7 @@ end
 -- backoff that doubles with each one after another), once for all calls that were under way, and the share that
 -- is used of the limits shrinks towards what was in use.
 local function close_gate(keys, account, options, admitted_at, wait, jitter)
-  if admitted_at * 1000 >= account.gated_at then
+  if admitted_at * 1000 > account.gated_at then
     local whole = { requests = options.requests, window = options.window }
     local share = share_of(account, whole)
     local used = options.requests > 0 and (redis.call('ZCARD', keys.permits) + count_answers(keys, whole))
@@ -72,11 +72,11 @@ local function learn(keys, account, options, answer, admitted_at)
     save(keys, account, 'strain')
   end
   local good = answer.decision == 'accepted' or answer.decision == 'refuse'
-  if good and account.gates > 0 and admitted_at * 1000 >= account.gated_at then
+  if good and account.gates > 0 and admitted_at * 1000 > account.gated_at then
     account.gates = 0
     save(keys, account, 'gates')
   end
-  if good and account.paused ~= '' and account.paused ~= 'operator' and admitted_at * 1000 >= account.paused_at then
+  if good and account.paused ~= '' and account.paused ~= 'operator' and admitted_at * 1000 > account.paused_at then
     open_account(keys, account)
   end
 end
