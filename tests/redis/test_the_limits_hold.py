@@ -100,7 +100,7 @@ class Simulation:
         self.client.set("clock", self.now)
 
     def _at(self, seconds: float, event: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (round(self.now + seconds * S), next(self._order), event))
+        heapq.heappush(self._events, (self.now + round(seconds * S), next(self._order), event))
 
     def _push(self) -> None:
         store = self.store
