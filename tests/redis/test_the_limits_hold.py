@@ -277,8 +277,8 @@ STAMPED_AT_GRANT = (
 )
 FORGOTTEN_LEASES = (
     (
-        "    answered(keys, account, limits, token)\n    if job and job.state == 'submitting'",
-        "    redis.call('ZREM', keys.permits, token)\n    if job and job.state == 'submitting'",
+        "    answered(keys, account, limits, token)\n    if lost then",
+        "    redis.call('ZREM', keys.permits, token)\n    if lost then",
     ),
 )
 NO_LINGER = (("int(now + options.linger), token) -- held", "int(now), token) -- held"),)

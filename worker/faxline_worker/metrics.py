@@ -115,6 +115,12 @@ class _JobMetrics:
         )
         for name, (stage, code, reason) in product(account, failure_labels):
             self._failures.labels(name, stage, _code(code), reason)
+        self._duplicates = _counter(
+            registry,
+            "fax_duplicates_total",
+            "Requests that iFax turned out to have accepted besides the one that counts.",
+            account=account,
+        )
         self._deferrals = _counter(
             registry,
             "fax_deferrals_total",
@@ -130,6 +136,10 @@ class _JobMetrics:
     def failure(self, account: str, stage: Stage, code: int | None, reason: str) -> None:
         """Something failed; the reason is its fixed name from the table of codes."""
         self._failures.labels(account, stage, _code(code), reason).inc()
+
+    def duplicate(self, account: str) -> None:
+        """An older attempt turned out to be accepted too."""
+        self._duplicates.labels(account).inc()
 
     def deferral(self, account: str, limit: DeferralLimit) -> None:
         """An admission was put off."""
