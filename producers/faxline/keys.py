@@ -11,6 +11,9 @@ from functools import cached_property
 
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
+ACCOUNTS = "fax:accounts"
+"""Set: the names of the accounts that dispatchers run for. Under no account's hash tag."""
+
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import redis
 import structlog
 
-from faxline.keys import INTAKE_GROUP
+from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
@@ -154,6 +154,7 @@ class Dispatcher:
                 self._agenda.look((PLAN, name))
 
     def _make_groups(self) -> None:
+        self._client.sadd(ACCOUNTS, *self._stores)
         for store in self._stores.values():
             try:
                 self._client.xgroup_create(store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)

@@ -66,7 +66,7 @@ class Intake:
                 raise
             except Exception as error:
                 why = type(error).__name__
-                self.log.exception("entry made our code raise", entry=entry, error=why)
+                self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
                 if not left and self.store.set_aside("intake", entry, why):
                     self.log.warning("entry set aside", entry=entry, reason=why)
         return None

@@ -115,12 +115,6 @@ class _JobMetrics:
         )
         for name, (stage, code, reason) in product(account, failure_labels):
             self._failures.labels(name, stage, _code(code), reason)
-        self._duplicates = _counter(
-            registry,
-            "fax_duplicates_total",
-            "Requests that iFax turned out to have accepted besides the one that counts.",
-            account=account,
-        )
         self._deferrals = _counter(
             registry,
             "fax_deferrals_total",
@@ -136,10 +130,6 @@ class _JobMetrics:
     def failure(self, account: str, stage: Stage, code: int | None, reason: str) -> None:
         """Something failed; the reason is its fixed name from the table of codes."""
         self._failures.labels(account, stage, _code(code), reason).inc()
-
-    def duplicate(self, account: str) -> None:
-        """An older attempt turned out to be accepted too."""
-        self._duplicates.labels(account).inc()
 
     def deferral(self, account: str, limit: DeferralLimit) -> None:
         """An admission was put off."""
@@ -173,6 +163,12 @@ class WorkerMetrics(_JobMetrics):
             "Pages that receipts report: in the fax (total) and sent and received (transferred).",
             account=account,
             kind=get_args(PageKind),
+        )
+        self._duplicates = _counter(
+            registry,
+            "fax_duplicates_total",
+            "Requests that iFax turned out to have accepted besides the one that counts.",
+            account=account,
         )
         self._rate_limited = _counter(
             registry,
@@ -218,6 +214,10 @@ class WorkerMetrics(_JobMetrics):
         """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
         self._pages.labels(account, "total").inc(max(0, total))
         self._pages.labels(account, "transferred").inc(max(0, transferred))
+
+    def duplicate(self, account: str) -> None:
+        """An older attempt turned out to be accepted too."""
+        self._duplicates.labels(account).inc()
 
     def rate_limited(self, account: str) -> None:
         """An answer of iFax was 429 or code -3010."""
