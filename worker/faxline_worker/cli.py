@@ -57,6 +57,9 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     window: Annotated[float, typer.Option(help="Seconds of the window.")] = 3600.0,
     concurrency: Annotated[int, typer.Option(help="Requests at once.")] = 20,
     burst: Annotated[int, typer.Option(help="Burst capacity.")] = 50,
+    status_call: Annotated[
+        bool, typer.Option(help="Answer fax-status, which iFax does not document.")
+    ] = False,
 ) -> None:
     """Run an iFax on this machine, for tests: docs/sandbox.md."""
     from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
@@ -74,6 +77,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
             call_seconds=call_seconds,
             page_seconds=page_seconds,
             time_scale=time_scale,
+            status_call=status_call,
         )
     )
 

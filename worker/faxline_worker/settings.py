@@ -141,11 +141,12 @@ class Metrics(_Part):
 class Settings(_Part):
     """All settings of the daemon.
 
-    Attributes beyond the contract's table: `lease_grace`, how long after the HTTP timeout a request's bytes
-    may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent again; `sweep`,
-    the longest time between two looks at an account; `takeover`, after how long a dispatcher's unfinished
-    intake entries are taken over; `retention`, how long the record of a job that ended is kept;
-    `document_ttl`, how long a document is; `events_cap`, about how many events an account's stream holds.
+    Attributes beyond the contract's table: `ask`, how long (s) the answer to a status call is waited for, and
+    how long a fax that is still being sent has until the next; `lease_grace`, how long after the HTTP timeout
+    a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent
+    again; `sweep`, the longest time between two looks at an account; `takeover`, after how long the intake
+    entries that a dispatcher left unfinished are taken over; `retention`, how long the record of a job that
+    ended is kept; `document_ttl`, how long a document is; `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -159,6 +160,7 @@ class Settings(_Part):
     retries: Retries = Retries()
     in_doubt: InDoubt = InDoubt()
     receipt_deadline: PositiveFloat = 9000.0
+    status_call: bool = False
     gate: Gate = Gate()
     probe: Probe = Probe()
     starvation: Starvation = Starvation()
@@ -167,6 +169,7 @@ class Settings(_Part):
     worker_threads: PositiveInt = 20
     lease_grace: PositiveFloat = 10.0
     wake_lease: PositiveFloat = 5.0
+    ask: PositiveFloat = 900.0
     sweep: PositiveFloat = 10.0
     takeover: PositiveFloat = 15.0
     retention: PositiveFloat = 30 * 86400.0

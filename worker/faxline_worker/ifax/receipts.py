@@ -70,15 +70,24 @@ class Receipt:
         return asdict(self)
 
 
-def read_receipt(body: bytes) -> Receipt | None:
-    """Read a webhook's body; None where it makes no sense. Raises nothing."""
+def _fax(body: bytes) -> dict[str, Any]:
+    """The fax object of a body; empty where there is none."""
     try:
         whole = json.loads(body)
     except (ValueError, RecursionError):
-        return None
+        return {}
     data = whole.get("data", whole) if isinstance(whole, dict) else None
-    if not isinstance(data, dict):
-        return None
+    return data if isinstance(data, dict) else {}
+
+
+def is_sending(body: bytes) -> bool:
+    """Whether the answer to a status call says that the fax is still on its way."""
+    return _fax(body).get("faxStatus") == "sending"
+
+
+def read_receipt(body: bytes) -> Receipt | None:
+    """Read a webhook's body; None where it makes no sense. Raises nothing."""
+    data = _fax(body)
     job_id, outcome = _number(data.get("jobId")), data.get("faxStatus")
     if job_id is None or job_id < 0 or outcome not in OUTCOMES:
         return None
