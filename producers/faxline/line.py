@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from faxline.account import AccountState, read_account_state
 from faxline.checks import check_send
+from faxline.connections import connect
 from faxline.documents import digest
 from faxline.entries import SendEntry, parse_entry
 from faxline.errors import JobNotFound, WaitTimeout
@@ -42,7 +43,8 @@ class FaxLine:
     """One account's line. Thread-safe.
 
     Args:
-        redis_url: such as redis://localhost:6379/0, or a `redis.Redis` client with bytes replies.
+        redis_url: such as redis://localhost:6379/0 or redis+sentinel://host1,host2/service/0 (all forms:
+            `faxline.connections`), or a `redis.Redis` client with bytes replies.
         account: the account's name.
         document_ttl: seconds that a document is kept from its last push.
 
@@ -57,7 +59,7 @@ class FaxLine:
         self.keys = AccountKeys(account)
         self._own = isinstance(redis_url, str)
         self._client: Any = (
-            redis.Redis.from_url(
+            connect(
                 redis_url,
                 socket_connect_timeout=5,
                 socket_timeout=_BLOCK + 10,

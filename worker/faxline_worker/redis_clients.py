@@ -33,6 +33,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 from redis.retry import Retry
 
+from faxline.connections import connect, connect_async
+
 CONNECT_TIMEOUT = 2.0
 """Seconds to wait for a connection."""
 SOCKET_TIMEOUT = 5.0
@@ -57,13 +59,13 @@ def state_client(
     """A client on the state's database. Thread-safe; close it.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: as faxline.connections has it: one server, a socket, or Sentinels.
         name: the connections' name in CLIENT LIST, such as `faxline-dispatcher`; no spaces.
         socket_timeout: seconds to wait for an answer.
         longest_block: seconds, the longest BLOCK this client asks for; added to `socket_timeout`, so that a
             quiet stream is not taken for a dead server. Give a blocking reader a client of its own.
     """
-    return redis.Redis.from_url(
+    return connect(
         url, retry=Retry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
     )
 
@@ -72,7 +74,7 @@ def async_state_client(
     url: str, *, name: str = "faxline", socket_timeout: float = SOCKET_TIMEOUT, longest_block: float = 0.0
 ) -> redis.asyncio.Redis:
     """The asyncio twin of `state_client`; close it with `await client.aclose()`."""
-    return redis.asyncio.Redis.from_url(
+    return connect_async(
         url, retry=AsyncRetry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
     )
 
@@ -117,6 +119,9 @@ def check_reachable(client: redis.Redis, patience_seconds: float) -> None:
 def address(client: redis.Redis | redis.asyncio.Redis) -> str:
     """Where the client connects to, for messages: `host:port` or a socket's path; never the password."""
     options = client.connection_pool.connection_kwargs
+    service = getattr(client.connection_pool, "service_name", None)
+    if service is not None:
+        return f"the master of {service!r} that the Sentinels name"
     if "path" in options:
         return str(options["path"])
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
