@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks`: measure the limits, and write what came out; `make bench-limits` calls it."""
 
 import argparse
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def main() -> None:
     scale = replace(scale, **{name: value for name, value in given.items() if value is not None})
     console = Console()
     report = Report(scale, choose_server())
+    shutil.rmtree(options.out.parent / "logs", ignore_errors=True)
     for part in options.only:
         console.print(f"[bold]{part}[/] …")
         logs = options.out.parent / "logs" / part

@@ -56,16 +56,22 @@ class Part:
     ) -> None:
         self.name = name
         self.log = log
+        self._asked = False
         self._file: IO[bytes] = log.open("ab")
         command = [sys.executable, "-m", module, *arguments]
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file
         )
 
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, once: a second one would make dramatiq break off what it does."""
+        if not self._asked and self.process.poll() is None:
+            self.process.terminate()
+        self._asked = True
+
     def stop(self) -> int:
         """End it by SIGTERM, and by SIGKILL where that does not help; its exit code."""
-        if self.process.poll() is None:
-            self.process.terminate()
+        self.ask_to_stop()
         try:
             code = self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -136,6 +142,8 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for part in self.parts[1:]:  # all at once, the sandbox last: calls under way get their answers
+            part.ask_to_stop()
         for part in reversed(self.parts):
             self.exit_codes[part.name] = part.stop()
         self.server.close()
