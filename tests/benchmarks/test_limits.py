@@ -3,11 +3,17 @@
 import json
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import fakeredis
 import pytest
 
+from faxline import FaxLine, Job
+from tests.benchmarks.expectations import NOT_AVAILABLE, Expectations, ExpectedStart
 from tests.benchmarks.figures import (
     first_arrivals,
     percentile,
@@ -90,3 +96,28 @@ def test_a_fax_arrives_when_it_is_accepted_first_and_once_more_is_twice() -> Non
     ledger = [{"subject": name, "accepted_at": at} for name, at in (("a", 1.0), ("b", 2.0), ("a", 3.0))]
     assert first_arrivals(ledger) == {"a": 1.0, "b": 2.0}
     assert sent_twice(ledger) == 1
+
+
+def test_an_expected_start_is_compared_with_the_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    told = SimpleNamespace(expected_start=datetime.fromtimestamp(now + 100, UTC))
+    monkeypatch.setattr(Job, "expected_start", None, raising=False)
+    monkeypatch.setattr(FaxLine, "job", lambda _line, _name: told)
+    client = fakeredis.FakeRedis()
+    for name in ("other", "a", "b"):
+        event = {"event": "fax.queued", "job": name, "at": 0, "data": "{}"}
+        client.xadd("fax:{default}:events", event)  # type: ignore[arg-type]
+    expectations = Expectations(client, ["a", "b"])
+    expectations.look()
+    found = expectations.compare({"a": now + 200})
+    assert isinstance(found, ExpectedStart)
+    assert (found.sampled, found.without) == (2, 1)
+    assert found.seconds
+    assert found.of_the_wait
+    assert found.seconds.median == pytest.approx(100, abs=0.01)
+    assert found.of_the_wait.p95 == pytest.approx(0.5, abs=0.1)
+
+
+def test_without_the_attribute_the_expected_start_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Job, "expected_start", raising=False)
+    assert Expectations(fakeredis.FakeRedis(), []).compare({}) == NOT_AVAILABLE
