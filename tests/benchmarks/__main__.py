@@ -22,7 +22,7 @@ def main() -> None:
     """Measure what the options name, one after the other, and keep the figures after each."""
     options = _options()
     scale = SHORT if options.short else FULL
-    given = {name: getattr(options, name) for name in ("faxes", "seconds", "accounts")}
+    given = {name: getattr(options, name) for name in ("faxes", "seconds", "accounts", "account_requests")}
     scale = replace(scale, **{name: value for name, value in given.items() if value is not None})
     console = Console()
     report = Report(scale, choose_server())
@@ -46,6 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--faxes", type=int, help="the bulk backlog (what the limits let through)")
     parser.add_argument("--seconds", type=float, help="of each contender (300)")
     parser.add_argument("--accounts", type=int, help="accounts at once (50)")
+    parser.add_argument("--account-requests", type=int, help="of each of them in a minute (60)")
     parser.add_argument("--only", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")
     parser.add_argument("--out", type=Path, default=Path(".bench/limits.json"), help="the JSON file")
     parser.add_argument("--short", action="store_true", help="only prove that everything runs")

@@ -121,6 +121,9 @@ class Local:
         self.metrics: dict[str, int] = {}
         """The monitoring port of each process of the daemon, by its name."""
         self._sandbox_port, self.webhook_port = free_port(), free_port()
+        self._http = httpx.Client(  # one, for each new one reads all certificates; no stale connections
+            trust_env=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     @property
     def redis_url(self) -> str:
@@ -146,6 +149,7 @@ class Local:
             part.ask_to_stop()
         for part in reversed(self.parts):
             self.exit_codes[part.name] = part.stop()
+        self._http.close()
         self.server.close()
 
     def environment(self) -> dict[str, str]:
@@ -181,7 +185,7 @@ class Local:
     def fault(self, action: str, **members: Any) -> None:
         """Have answers of the sandbox go wrong; the members are those of its `Fault`."""
         fault = {"action": action, **members}
-        httpx.post(self._page("faults"), json=fault, trust_env=False, timeout=10).raise_for_status()
+        self._http.post(self._page("faults"), json=fault).raise_for_status()
 
     def start(self, name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> Part:
         """Start a further process, `python -m MODULE ARGUMENTS`, that ends with the context."""
@@ -190,7 +194,7 @@ class Local:
         return part
 
     def _look(self, page: str) -> Any:
-        return httpx.get(self._page(page), trust_env=False, timeout=10).raise_for_status().json()
+        return self._http.get(self._page(page)).raise_for_status().json()
 
     def _page(self, page: str) -> str:
         return f"http://127.0.0.1:{self._sandbox_port}/sandbox/{page}"
@@ -222,7 +226,7 @@ class Local:
             if part.process.poll() is not None:
                 return True
             try:
-                return httpx.get(url, trust_env=False, timeout=2).is_success
+                return self._http.get(url, timeout=2).is_success
             except httpx.HTTPError:
                 return False
 
