@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench-limits check format lint types contract lock clean
+.PHONY: help install demo test proof bench-limits check format lint types contract lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ demo: install ## Fax real PDFs through every part, on this machine, and show the
 
 test: install ## Run the tests
 	$(BIN)/python -m pytest
+
+proof: install ## Hold the proof of the limits against the scripts for a few minutes (EXAMPLES=500)
+	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py --examples $(or $(EXAMPLES),500)
 
 BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
 bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)

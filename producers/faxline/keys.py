@@ -11,6 +11,9 @@ from functools import cached_property
 
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
+ACCOUNTS = "fax:accounts"
+"""Set: the names of the accounts that dispatchers run for. Under no account's hash tag."""
+
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""
 
@@ -56,7 +59,7 @@ class AccountKeys:
 
     @cached_property
     def account_state(self) -> str:
-        """Hash: the leaky bucket, the gate, the pause, the dispatchers' alarm, counts of ended jobs."""
+        """Hash: the limits and the leaky bucket, the gate, the pause, the alarm, counts of ended jobs."""
         return self.prefix + "account"
 
     @cached_property
@@ -106,8 +109,13 @@ class AccountKeys:
 
     @cached_property
     def doorbell(self) -> str:
-        """Stream of one entry: tells the dispatchers of a timer due before they would look."""
+        """Stream of one entry: tells the dispatchers to look at the account before they would."""
         return self.prefix + "doorbell"
+
+    @cached_property
+    def orders(self) -> str:
+        """Stream: what operators order; an entry leaves in the script that carries it out."""
+        return self.prefix + "orders"
 
     @cached_property
     def reconcile_wake(self) -> str:
@@ -116,18 +124,28 @@ class AccountKeys:
 
     @cached_property
     def dead(self) -> str:
-        """Stream, capped: receipts that make no sense, kept for a look."""
+        """Stream, capped: receipts and entries that could not be worked on, kept for a look."""
         return self.prefix + "dead"
 
     @cached_property
-    def job_ids(self) -> str:
-        """Prefix of strings: iFax's jobId to the job; with a time to live."""
-        return self.prefix + "jobid:"
+    def unmatched(self) -> str:
+        """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
+        return self.prefix + "unmatched"
 
     @cached_property
-    def receipts(self) -> str:
-        """Prefix of strings: a receipt by its jobId that nobody knows yet; with a time to live."""
-        return self.prefix + "receipt:"
+    def doubts(self) -> str:
+        """Sorted set of doubts by recipient, for receipts whose jobId nobody knows."""
+        return self.prefix + "doubts"
+
+    @cached_property
+    def doubts_until(self) -> str:
+        """The same doubts by the time (ms) they are forgotten."""
+        return self.prefix + "doubts-until"
+
+    @cached_property
+    def job_ids(self) -> str:
+        """Prefix of strings: iFax's jobId to the job or to a receipt that came early; has a time to live."""
+        return self.prefix + "jobid:"
 
     def job(self, job_id: str) -> str:
         """Hash: the durable record of one fax."""

@@ -6,12 +6,13 @@ Python runs no transition and takes no time: the clock is the server's.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
 import redis
 
+from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline_worker import scripts
 from faxline_worker.settings import Settings
@@ -48,7 +49,6 @@ class Admitted:
     priority: str
     waited: float | None
     """Seconds from registration to this, its first, admission; None for a later attempt."""
-    wakes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """What a receipt did: applied, repeated, resolved_doubt, unmatched, dead or gone."""
+    """What a receipt did: applied, repeated, resolved_doubt, unmatched or gone."""
 
     result: str
     job: str | None = None
@@ -86,35 +86,57 @@ class Receipted:
 
 
 @dataclass(frozen=True, slots=True)
+class Matched:
+    """A receipt whose jobId nobody knew met a doubt: resolved_doubt, or duplicate: the job went again."""
+
+    result: str
+    job: str
+    attempt: int
+    receipt: dict[str, Any]
+
+
+class Claim(StrEnum):
+    """What `claim` answers."""
+
+    NONE = "none"
+    CLAIMED = "claimed"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A transition that a timer made."""
 
     job: str
     event: str
-    reason: str | None = None
-    code: int | None = None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is to be done for an account now, and when (seconds) to look again."""
+    """What the timers moved, when (seconds) to look again, and whether to plan: a job or permit came back."""
 
     next: float
-    wakes: tuple[str, ...] = ()
-    reconcile: bool = False
+    ready: bool
+    match: bool
+    """Receipts are due to meet the doubts."""
     changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Gauges:
-    """Sizes of an account's indexes, for the dispatcher's gauges."""
+class Plan:
+    """The wake-ups to send: a token and in how many seconds. When to plan again (s); None: when asked."""
 
-    jobs: dict[str, int]
-    oldest: dict[str, float] = field(default_factory=dict)
-    used: dict[str, float] = field(default_factory=dict)
-    capacity: dict[str, float] = field(default_factory=dict)
-    paused: bool = False
-    dead: int = 0
+    wakes: tuple[tuple[str, float], ...] = ()
+    next: float | None = None
+
+
+SCRIPTS = (
+    *("register", "cancel", "admit", "mark", "settle", "receipt", "match", "survey", "plan"),
+    *("claim", "order", "resolve", "set_aside", "redrive"),
+)
+DEAD = 10_000
+"""About how many entries that were set aside are kept."""
 
 
 class Store:
@@ -124,38 +146,53 @@ class Store:
         client: a client of the state's database (bytes replies).
         settings: the daemon's settings.
         account: the account's name; one of `settings.accounts`.
+        clock: Lua text that tells the scripts the time, for tests (scripts.source).
     """
 
-    def __init__(self, client: redis.Redis, settings: Settings, account: str) -> None:
+    def __init__(
+        self, client: redis.Redis, settings: Settings, account: str, *, clock: str | None = None
+    ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
         self.limits = settings.limits_of(account)
+        self.caller_id = settings.accounts[account].caller_id
         self._client = client
         self._settings = settings
-        names = ("register", "cancel", "admit", "mark", "settle", "receipt", "survey")
-        self._scripts = {name: scripts.register(client, name) for name in names}
-        grace = settings.lease_grace
-        # Before the mark: connecting takes at most the HTTP timeout. After it: the call's whole time, and the
-        # time that bytes already sent may still need to reach iFax.
-        self._lease = _ms(settings.http_timeout + grace)
-        self._call_lease = _ms(settings.http_timeout + grace)
-        self._options: dict[str, Any] = {
+        self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
+        # After the mark a request lives for the HTTP timeout at most, and its bytes may need a little longer
+        # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
+        # One millisecond more, for the scripts cut their clock down to whole ones.
+        self._life = _ms(settings.http_timeout + settings.lease_grace) + 1
+        submission = settings.retries.submission
+        options: dict[str, Any] = {
             "cap": settings.events_cap,
             "retention": _ms(settings.retention),
             "deadline": _ms(settings.receipt_deadline),
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
-            "linger": _ms(grace),
-            "tries": settings.retries.submission.attempts,
+            "lease": self._life + _ms(settings.lease_grace),
+            "clock_slack": _ms(settings.in_doubt.clock_slack),
+            "linger": _ms(settings.lease_grace) + 1,
+            "tries": submission.attempts,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             "keep": _ms(max(settings.in_doubt.wait, settings.http_timeout) * 2),
-            "dead_cap": 10_000,
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
             "burst": self.limits.burst,
+            "gate_base": _ms(settings.gate.base),
+            "gate_least": _ms(settings.gate.least),
+            "gate_max": _ms(settings.gate.max),
+            "share_least": settings.gate.least_share,
+            "probe_first": _ms(settings.probe.first),
+            "probe_max": _ms(settings.probe.max),
+            "starve_after": _ms(settings.starvation.after),
+            "starve_share": settings.starvation.share,
         }
+        self._retention: int = options["retention"]
+        self._wake_lease: int = options["wake_lease"]
+        self._options = json.dumps(options, separators=(",", ":"))
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._scripts[name](keys=list(keys), args=list(args))
@@ -176,26 +213,26 @@ class Store:
         reply = self._run(
             "cancel",
             [k.intake, k.account_state, k.ready, k.delayed, k.expiring, k.events, k.job("")],
-            [INTAKE_GROUP, self._settings.events_cap, entry, job, self._options["retention"]],
+            [INTAKE_GROUP, self._settings.events_cap, entry, job, self._retention],
         )
         return Registration(reply.decode())
 
-    def admit(self, permit: str, wake: str) -> Admitted | Held | Idle:
-        """Take the best job and a permit, under a token of the caller's own."""
-        k, o = self.keys, self._options
+    def admit(self, permit: str, wake: str, chance: float = 1.0) -> Admitted | Held | Idle:
+        """Take the best job and a permit.
+
+        Args:
+            permit: a token of the caller's own: asked again with it, the answer is the same.
+            wake: the wake-up's token, or nothing.
+            chance: from 0 to 1, drawn for this permit; below the starvation share the oldest job goes first.
+        """
+        k = self.keys
         reply = self._run(
             "admit",
-            [k.account_state, k.ready, k.permits, k.holders, k.answers, k.wakes, k.job("")],
             [
-                permit,
-                wake,
-                self._lease,
-                o["wake_lease"],
-                o["requests"],
-                o["window"],
-                o["concurrency"],
-                o["burst"],
+                *(k.account_state, k.ready, k.permits, k.holders, k.answers, k.wakes, k.doorbell),
+                k.job(""),
             ],
+            [permit, wake, self._options, chance],
         )
         answer = json.loads(reply)
         if answer["result"] == "idle":
@@ -212,43 +249,28 @@ class Store:
             number=answer.get("number") or "",
             priority=answer["priority"],
             waited=waited / 1000 if waited is not None else None,
-            wakes=tuple(answer.get("wakes", ())),
         )
 
     def mark(self, admitted: Admitted) -> Mark:
         """Write the mark: the first byte of the request is about to leave."""
         k = self.keys
-        reply = self._run(
-            "mark",
-            [k.permits, k.holders, k.job(admitted.job)],
-            [admitted.permit, admitted.job, self._call_lease],
-        )
+        reply = self._run("mark", [k.permits, k.job(admitted.job)], [admitted.permit, self._life])
         return Mark(reply.decode())
 
     def settle(self, admitted: Admitted, answer: Mapping[str, Any]) -> Settlement:
-        """Move the job on by an answer: {decision, job_id, code, reason, message, retry, gate} (ms)."""
+        """Move the job on by an answer, as lua/settle.lua names its members (ms)."""
         k = self.keys
         keys = [
-            k.account_state,
-            k.ready,
-            k.delayed,
-            k.permits,
-            k.holders,
-            k.answers,
-            k.wakes,
-            k.submitted,
-            k.in_doubt,
+            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.wakes, k.submitted),
+            *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
+            *(k.job(""), k.job_ids),
         ]
-        keys += [k.expiring, k.events, k.doorbell, k.job(""), k.job_ids, k.receipts]
-        reply = json.loads(
-            self._run(
-                "settle", keys, [admitted.permit, admitted.job, _compact(answer), json.dumps(self._options)]
-            )
-        )
+        args = [admitted.permit, admitted.job, _compact(answer), self._options]
+        reply = json.loads(self._run("settle", keys, args))
         return Settlement(
             result=reply["result"],
             state=reply.get("state"),
-            wakes=tuple(reply.get("wakes", ())),
+            wakes=tuple(token for token, _ in reply.get("wakes", ())),
             receipt=reply.get("receipt"),
             submitted_at=reply.get("submitted_at"),
         )
@@ -260,54 +282,99 @@ class Store:
         )
         return [(entry.decode(), fields) for entry, fields in entries]
 
-    def receipt(self, entry: str, receipt: Mapping[str, Any] | None) -> Receipted:
-        """Apply one entry of the status stream; None sets it aside as making no sense."""
+    def receipt(self, entry: str, receipt: Mapping[str, Any]) -> Receipted:
+        """Apply one entry of the status stream."""
         k = self.keys
-        reply = json.loads(
-            self._run(
-                "receipt",
-                [
-                    *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.dead),
-                    *(k.job(""), k.job_ids, k.receipts),
-                ],
-                [entry, _compact(receipt) if receipt else "", json.dumps(self._options)],
-            )
-        )
-        return Receipted(**reply)
+        keys = [
+            *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.unmatched),
+            *(k.job(""), k.job_ids),
+        ]
+        return Receipted(**json.loads(self._run("receipt", keys, [entry, _compact(receipt), self._options])))
+
+    def match(self, most: int = 50) -> list[Matched]:
+        """Hold receipts that no answer claimed in time against the doubts."""
+        k = self.keys
+        keys = [
+            *(k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
+            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+        ]
+        return [Matched(**row) for row in json.loads(self._run("match", keys, [self._options, most]))]
+
+    def set_aside(self, origin: str, entry: str, why: str) -> bool:
+        """Move an entry that cannot be worked on from the stream `intake` or `status` to the dead."""
+        stream, group = (self.keys.intake, INTAKE_GROUP) if origin == "intake" else (self.keys.status, "")
+        reply = self._run("set_aside", [stream, self.keys.dead], [entry, group, origin, why, DEAD])
+        return bool(reply == b"done")
 
     def reconcile_begins(self) -> None:
         """A `reconcile` message arrived: what comes from now on needs another."""
         self._client.delete(self.keys.reconcile_wake)
 
-    def more_receipts(self) -> bool:
-        """Whether receipts wait and this caller is the one to send the next `reconcile` message."""
-        if not self._client.xlen(self.keys.status):
-            return False
-        lease = self._options["wake_lease"]
-        return bool(self._client.set(self.keys.reconcile_wake, "1", nx=True, px=lease))
+    def claim_reconcile(self) -> Claim:
+        """Whether receipts wait, and whether the caller is the one to send a `reconcile` message for them."""
+        k = self.keys
+        reply = self._run("claim", [k.status, k.unmatched, k.reconcile_wake], [self._wake_lease])
+        return Claim(reply.decode())
+
+    def orders(self) -> list[tuple[str, dict[bytes, bytes]]]:
+        """What operators ordered and nobody has carried out."""
+        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(self.keys.orders))
+        return [(entry.decode(), fields) for entry, fields in entries]
 
     def survey(self, most: int = 200) -> Survey:
-        """Move on all that is due, and say what to send and when to look again."""
+        """Move on all that is due, and say when to look again."""
         k = self.keys
         keys = [
-            k.account_state,
-            k.ready,
-            k.delayed,
-            k.permits,
-            k.holders,
-            k.answers,
-            k.wakes,
-            k.submitted,
-            k.in_doubt,
+            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.submitted),
+            *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
+            k.job(""),
         ]
-        keys += [k.expiring, k.events, k.status, k.reconcile_wake, k.job("")]
-        reply = json.loads(self._run("survey", keys, [json.dumps(self._options), most]))
+        reply = json.loads(self._run("survey", keys, [self._options, most]))
         return Survey(
             next=reply["next"] / 1000,
-            wakes=tuple(reply.get("wakes", ())),
-            reconcile=reply["reconcile"],
+            ready=reply["ready"],
+            match=reply["match"],
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
         )
+
+    def plan(self, horizon: float = 1.0, most: int = 64) -> Plan:
+        """Say which wake-ups to send now and within the horizon (seconds), `most` at the most."""
+        k = self.keys
+        keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes]
+        reply = json.loads(self._run("plan", keys, [self._options, _ms(horizon), most]))
+        after = reply.get("next")
+        return Plan(
+            wakes=tuple((token, wait / 1000) for token, wait in reply.get("wakes", ())),
+            next=after / 1000 if after is not None else None,
+        )
+
+    def order(self, entry: str, order: str) -> str:
+        """Carry out an operator's order, pause or resume: done, idle (it was so), unknown or gone."""
+        k = self.keys
+        keys = [k.orders, k.account_state, k.permits, k.answers, k.doorbell]
+        return cast("bytes", self._run("order", keys, [entry, order, self._options])).decode()
+
+    def resolve(self, entry: str, job: str, how: str, job_id: str) -> str:
+        """Settle a doubt as an operator ordered: done, refused, taken or gone.
+
+        Args:
+            entry: the order's, on the stream `orders`.
+            job: the job in doubt.
+            how: accepted, resend or fail.
+            job_id: iFax's jobId, of accepted.
+        """
+        k = self.keys
+        keys = [
+            *(k.orders, k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
+            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+        ]
+        return cast("bytes", self._run("resolve", keys, [entry, job, how, job_id, self._options])).decode()
+
+    def redrive(self, entry: str, dead: str) -> str:
+        """Put an entry that was set aside back on its stream, as ordered: done, refused or gone."""
+        k = self.keys
+        keys = [k.orders, k.dead, k.intake, k.status]
+        return cast("bytes", self._run("redrive", keys, [entry, dead])).decode()
 
     def document(self, digest: str) -> bytes | None:
         """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""
@@ -321,52 +388,9 @@ class Store:
             pipe.pexpire(key, ttl, gt=True)
             pipe.execute()
 
-    def gauges(self) -> Gauges:
-        """Sizes of the indexes, read in one pipeline."""
-        k = self.keys
-        with self._client.pipeline(transaction=False) as pipe:
-            for key in (k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.answers):
-                pipe.zcard(key)
-            pipe.hlen(k.holders)
-            pipe.hgetall(k.account_state)
-            pipe.xlen(k.dead)
-            pipe.time()
-            for rank in (1, 2, 3):
-                pipe.zrangebyscore(
-                    k.ready, rank * _STRIDE, (rank + 1) * _STRIDE, start=0, num=1, withscores=True
-                )
-            reply = pipe.execute()
-        ready, delayed, permits, submitted, in_doubt, answers, holders, state, dead, clock, *heads = reply
-        account = {name.decode(): value.decode() for name, value in state.items()}
-        now = clock[0] * 1_000_000 + clock[1]
-        done = {
-            s: int(account.get(f"done:{s}", 0)) for s in ("delivered", "failed", "canceled", "unconfirmed")
-        }
-        jobs = {
-            "queued": ready + delayed,
-            "submitting": holders,
-            "submitted": submitted,
-            "in_doubt": in_doubt,
-        }
-        oldest = {}
-        for rank, (name, head) in enumerate(zip(("urgent", "normal", "bulk"), heads, strict=True), start=1):
-            born = head[0][1] - rank * _STRIDE + _EPOCH_US if head else now
-            oldest[name] = max(0.0, (now - born) / 1e6)
-        limits = self.limits
-        drained = (now - float(account.get("bucket_at", now))) * limits.requests / (limits.window * 1e6)
-        level = max(0.0, float(account.get("bucket", 0)) - drained)
-        return Gauges(
-            jobs=jobs | done,
-            oldest=oldest,
-            used={"concurrency": permits, "window": permits + answers, "burst": permits + level},
-            capacity={"concurrency": limits.concurrency, "window": limits.requests, "burst": limits.burst},
-            paused=bool(account.get("paused")),
-            dead=dead,
-        )
-
-
-_STRIDE = 2_000_000_000_000_000
-_EPOCH_US = 1_577_836_800_000_000
+    def state(self) -> AccountState:
+        """The account as a whole, for the dispatcher's gauges."""
+        return read_account_state(self._client, self.keys)
 
 
 def _ms(seconds: float) -> int:
