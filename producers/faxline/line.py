@@ -22,6 +22,7 @@ from faxline.entries import SendEntry, parse_entry
 from faxline.errors import JobNotFound, WaitTimeout
 from faxline.events import Event, EventName
 from faxline.forecast import read_forecast
+from faxline.health import Check, examine
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.listing import OPEN, read_jobs
@@ -236,6 +237,15 @@ class FaxLine:
             QueueUnavailable: Redis did not answer.
         """
         return sorted(name.decode() for name in asked(lambda: self._client.smembers(ACCOUNTS)))
+
+    def checks(self) -> list[Check]:
+        """What may be wrong with Redis, the dispatchers and the accounts, and what to do about it.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        names = sorted({*self.accounts(), self.account})
+        return asked(lambda: list(examine(self._client, names)))
 
     def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Close the account until `resume`: its jobs stay queued. The account's state after that.

@@ -64,7 +64,7 @@ class Intake:
                 return work()
             except (redis.ConnectionError, redis.TimeoutError):
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - those behind it go on
                 why = type(error).__name__
                 self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
                 if not left and self.store.set_aside("intake", entry, why):

@@ -24,7 +24,6 @@ A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all o
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -50,31 +49,6 @@ _LOOK_EVERY = 0.25
 
 class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like redis-py's ConnectionError
     """The server did not answer in time, or lets us not in. The message names it, without the password."""
-
-
-@dataclass(frozen=True)
-class ServerFacts:
-    """What the server says about itself.
-
-    Attributes:
-        name: `redis` or `valkey`.
-        version: its own version, such as `7.0.15`.
-        aof_on: whether it writes an append-only file.
-        appendfsync: `always`, `everysec` or `no`; None if CONFIG is not allowed.
-        maxmemory_policy: such as `noeviction`.
-        durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
-            system (as far as known), and nothing is evicted.
-    """
-
-    name: str
-    version: str
-    aof_on: bool
-    appendfsync: str | None
-    maxmemory_policy: str
-
-    @property
-    def durable(self) -> bool:  # noqa: D102 - told above
-        return self.aof_on and self.appendfsync != "no" and self.maxmemory_policy == "noeviction"
 
 
 def state_client(
@@ -138,30 +112,6 @@ def check_reachable(client: redis.Redis, patience_seconds: float) -> None:
             time.sleep(_LOOK_EVERY)
         else:
             return
-
-
-def server_facts(client: redis.Redis) -> ServerFacts:
-    """Ask the server what it is and whether it keeps what it accepts.
-
-    CONFIG may be refused to our user: then `appendfsync` is not known.
-
-    Raises:
-        redis.exceptions.NoPermissionError: INFO is refused too.
-        redis.ConnectionError, redis.TimeoutError: the server is away.
-    """
-    info: dict[str, Any] = client.info()
-    try:
-        config = client.config_get("appendfsync")
-    except redis.ResponseError:  # NOPERM, or a hosted Redis without CONFIG
-        config = {}
-    valkey = info.get("valkey_version")
-    return ServerFacts(
-        name="valkey" if valkey else "redis",
-        version=str(valkey or info["redis_version"]),
-        aof_on=bool(info["aof_enabled"]),
-        appendfsync=config.get("appendfsync"),
-        maxmemory_policy=str(info["maxmemory_policy"]),
-    )
 
 
 def address(client: redis.Redis | redis.asyncio.Redis) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from faxline.cli import accounts, events, jobs, sending  # noqa: F401 - they add their commands
+from faxline.cli import accounts, doctor, events, jobs, sending  # noqa: F401 - they add their commands
 from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
 from faxline.cli.output import OutputClosed, complain, masked
 from faxline.errors import EntryRejected, FaxlineError, JobNotFound
