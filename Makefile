@@ -22,8 +22,8 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: install ## Fax real PDFs through every part, on this machine, and show the result
 	$(BIN)/faxline-worker demo
 
-test: install ## Run the tests
-	$(BIN)/python -m pytest
+test: install ## Run the tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 proof: install ## Hold the proof of the limits against the scripts for a few minutes (EXAMPLES=500)
 	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py --examples $(or $(EXAMPLES),500)
