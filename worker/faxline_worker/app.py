@@ -86,7 +86,9 @@ def failure_labels() -> list[FailureLabels]:
     """Every stage, code and reason under which a failure is counted."""
     labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in Rejection]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
-    labels += [("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt")]
+    labels += [
+        ("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt", "operator")
+    ]
     labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
     return sorted(set(labels), key=str)
 

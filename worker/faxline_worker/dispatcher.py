@@ -14,6 +14,7 @@ import redis
 import structlog
 
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
+from faxline.operators import MOST_DIGITS
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
@@ -38,9 +39,10 @@ HOW = ("accepted", "resend", "fail")
 Entries = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 
 
-def is_job_id(word: Mapping[str, str]) -> bool:
-    """Whether an order names an iFax jobId."""
-    return word.get("jobId", "").isascii() and word.get("jobId", "").isdigit()
+def job_id_of(word: Mapping[str, str]) -> str:
+    """The iFax jobId that an order names, without leading zeros, which JSON does not know; or nothing."""
+    digits = word.get("jobId", "")
+    return str(int(digits)) if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS else ""
 
 
 class Dispatcher:
@@ -265,17 +267,17 @@ class Dispatcher:
         for entry, fields in store.orders():
             word = {name.decode(): fields[name].decode("utf-8", "replace")[:128] for name in fields}
             order, job = word.get("order", ""), word.get("job", "")
-            if (
-                order == "resolve"
-                and word.get("how") in HOW
-                and (word["how"] != "accepted" or is_job_id(word))
-            ):
-                result = store.resolve(entry, job, word["how"], word.get("jobId", ""))
+            how, job_id = word.get("how", ""), job_id_of(word)
+            if order == "resolve" and how in HOW and (job_id or how != "accepted"):
+                result = store.resolve(entry, job, how, job_id)
+                if (result, how) == ("done", "fail"):
+                    self._metrics.outcome(account, "failed")
+                    self._metrics.failure(account, "submission", None, "operator")
             elif order == "redrive":
                 result = store.redrive(entry, word.get("entry", ""))
             else:
                 result = store.order(entry, order)
-            told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": word.get("how")}
+            told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}
             self._log.info("operator's order", account=account, result=result, **told)
 
     def _read_gauges(self) -> None:

@@ -351,7 +351,7 @@ class Store:
     def order(self, entry: str, order: str) -> str:
         """Carry out an operator's order, pause or resume: done, idle (it was so), unknown or gone."""
         k = self.keys
-        keys = [k.orders, k.account_state, k.permits, k.answers, k.doorbell]
+        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell]
         return cast("bytes", self._run("order", keys, [entry, order, self._options])).decode()
 
     def resolve(self, entry: str, job: str, how: str, job_id: str) -> str:
@@ -365,15 +365,15 @@ class Store:
         """
         k = self.keys
         keys = [
-            *(k.orders, k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
-            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+            *(k.orders, k.reply(entry), k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt),
+            *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
         ]
         return cast("bytes", self._run("resolve", keys, [entry, job, how, job_id, self._options])).decode()
 
     def redrive(self, entry: str, dead: str) -> str:
         """Put an entry that was set aside back on its stream, as ordered: done, refused or gone."""
         k = self.keys
-        keys = [k.orders, k.dead, k.intake, k.status]
+        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status]
         return cast("bytes", self._run("redrive", keys, [entry, dead])).decode()
 
     def document(self, digest: str) -> bytes | None:
