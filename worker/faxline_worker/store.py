@@ -163,6 +163,7 @@ class Store:
         # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
         # One millisecond more, for the scripts cut their clock down to whole ones.
         self._life = _ms(settings.http_timeout + settings.lease_grace) + 1
+        lease = self._life + _ms(settings.lease_grace)
         submission = settings.retries.submission
         options: dict[str, Any] = {
             "cap": settings.events_cap,
@@ -170,13 +171,14 @@ class Store:
             "deadline": _ms(settings.receipt_deadline),
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
-            "lease": self._life + _ms(settings.lease_grace),
+            "lease": lease,
             "clock_slack": _ms(settings.in_doubt.clock_slack),
             "linger": _ms(settings.lease_grace) + 1,
             "tries": submission.attempts,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
-            "keep": _ms(max(settings.in_doubt.wait, settings.http_timeout) * 2),
+            # A receipt that nobody claims outlives the doubts that it may settle.
+            "keep": 2 * (_ms(settings.in_doubt.wait + settings.sweep) + lease),
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
