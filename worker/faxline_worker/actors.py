@@ -14,6 +14,7 @@ from dramatiq import Broker
 
 from faxline_worker.broker import send
 from faxline_worker.reconciling import Reconciler
+from faxline_worker.redis_clients import unserved
 from faxline_worker.seats import Seats
 from faxline_worker.submitting import Submitter
 
@@ -57,7 +58,9 @@ def declare_actors(
     def guarded(actor: str, account: str, turn: Callable[[], None]) -> None:
         try:
             turn()
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except redis.RedisError as error:
+            if not unserved(error):
+                raise
             log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
 
     def submit(account: str, token: str) -> None:

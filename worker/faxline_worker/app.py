@@ -22,6 +22,7 @@ from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.ifax import IfaxClient, failure_reasons
 from faxline_worker.ifax.receipts import delivery_reasons
+from faxline_worker.intake import SET_ASIDE
 from faxline_worker.logs import configure_logs, get_logger
 from faxline_worker.metrics import (
     DispatcherMetrics,
@@ -84,7 +85,7 @@ def require_redis(settings: Settings) -> None:
 
 def failure_labels() -> list[FailureLabels]:
     """Every stage, code and reason under which a failure is counted."""
-    labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in Rejection]
+    labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
     labels += [
         ("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt", "operator")

@@ -19,6 +19,7 @@ from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
+from faxline_worker.redis_clients import unserved
 from faxline_worker.store import Claim, Store
 
 BATCH = 200
@@ -27,6 +28,8 @@ BLOCK = 2.0
 """Seconds that a read waits for the next entry; also how soon a stop is noticed."""
 PAUSE = 0.5
 """Seconds before the next try while Redis is away."""
+NEWS = 10.0
+"""Seconds of work after which it is news that Redis is away."""
 GAUGES = 2.0
 """Seconds between two readings of the gauges."""
 GATHER = 0.05
@@ -114,15 +117,16 @@ class Dispatcher:
         """Run one thread's work again and again; a Redis that is away is waited for, nothing is given up."""
         away = False
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 work()
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                if not away:
-                    self._log.warning("Redis is away", error=type(error).__name__)
-                away, self.ready = True, False
-                self._stopping.wait(PAUSE)
-            except Exception:  # noqa: BLE001 - it is logged, and the next round begins from the state
-                self._log.exception("the dispatcher goes on after an error")
+            except Exception as error:  # noqa: BLE001 - the next round begins from the state
+                if not unserved(error):
+                    self._log.exception("the dispatcher goes on after an error")
+                else:
+                    if not away or time.monotonic() - began > NEWS:
+                        self._log.warning("Redis is away", error=type(error).__name__)
+                    away, self.ready = True, False
                 self._stopping.wait(PAUSE)
             else:
                 away = False
@@ -140,6 +144,7 @@ class Dispatcher:
             reply = self._client.xreadgroup(
                 INTAKE_GROUP, self._consumer, streams, count=BATCH, block=round(BLOCK * 1000)
             )
+            self.ready = True
             self._take(cast("Entries", reply or []))
 
     def _own_pending(self) -> None:

@@ -14,6 +14,7 @@ import structlog
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.requests import resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
+from faxline_worker.redis_clients import unserved
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.store import Admitted, Held, Idle, Mark, Settlement, Store
 
@@ -111,8 +112,8 @@ class Submitter:
         while True:
             try:
                 return self.store.settle(admitted, answer)
-            except (redis.ConnectionError, redis.TimeoutError):
-                if time.monotonic() > until:
+            except redis.RedisError as error:
+                if not unserved(error) or time.monotonic() > until:
                     raise
                 pause.wait(AWAY)
 
