@@ -15,7 +15,7 @@ from dramatiq import Broker
 from faxline_worker.broker import send
 from faxline_worker.reconciling import Reconciler
 from faxline_worker.redis_clients import unserved
-from faxline_worker.seats import Seats
+from faxline_worker.seats import Seat, Seats
 from faxline_worker.submitting import Submitter
 
 SUBMIT = "submit"
@@ -65,7 +65,10 @@ def declare_actors(
 
     def submit(account: str, token: str) -> None:
         submitter = submitters(account)
-        wake: str | None = token if seats.take(account, token) else None
+        seat = seats.take(account, token)
+        if seat is Seat.CLOSED:
+            guarded(SUBMIT, account, lambda: Wakes(broker).submit(account, token))  # for another process
+        wake = token if seat is Seat.TAKEN else None
         while wake is not None:
             try:
                 guarded(SUBMIT, account, lambda wake=wake: submitter.turn(wake))  # type: ignore[misc]

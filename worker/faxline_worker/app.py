@@ -128,6 +128,28 @@ class _WorkerMonitoring(Middleware):
             self._server.close()
 
 
+class Shutdown(Middleware):
+    """When the process begins to end, no turn begins any more; calls under way end and settle."""
+
+    def __init__(self, broker: WakeBroker, seats: Seats, wakes: Wakes, log: Any) -> None:
+        self._broker = broker
+        self._seats = seats
+        self._wakes = wakes
+        self._log = log
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        """Take no wake-up from now on, and pass on those that wait here."""
+        del broker, worker
+        self._broker.stop_taking()
+        waited = self._seats.close()
+        self._log.info("worker ends: calls under way are finished, no other begins", count=len(waited))
+        try:
+            for account, token in waited:
+                self._wakes.submit(account, token)
+        except redis.RedisError as error:  # the dispatcher sends them again
+            self._log.warning("Redis is away", error=type(error).__name__)
+
+
 def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
     settings = load("worker")
@@ -164,6 +186,7 @@ def worker() -> None:
         return Reconciler(stores[account], wakes, metrics, log.bind(account=account))
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
+    broker.add_middleware(Shutdown(broker, seats, wakes, log))
     declare_actors(broker, submitter, reconciler, seats, log)
     log.info("worker ready", count=settings.worker_threads)
 
