@@ -25,7 +25,7 @@ from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.listing import OPEN, read_jobs
 from faxline.operators import Operators
 from faxline.orders import Order, give_order
-from faxline.replies import asked, entries_of
+from faxline.replies import asked, at_one_moment, entries_of
 
 DOCUMENT_TTL = 7 * 86400
 """Seconds that a document is kept from its last push."""
@@ -185,15 +185,13 @@ class FaxLine(Operators):
             QueueUnavailable: Redis did not answer.
         """
 
-        def look() -> Any:  # at one moment
-            with self._client.pipeline(transaction=True) as pipe:
-                pipe.hgetall(self.keys.job(job))
-                pipe.zscore(self.keys.submitted, job)
-                pipe.zscore(self.keys.in_doubt, job)
-                pipe.hget(self.keys.account_state, "then")
-                return pipe.execute()
+        def questions(pipe: Any) -> None:
+            pipe.hgetall(self.keys.job(job))
+            pipe.zscore(self.keys.submitted, job)
+            pipe.zscore(self.keys.in_doubt, job)
+            pipe.hget(self.keys.account_state, "then")
 
-        record, *deadlines, then = asked(look)
+        record, *deadlines, then = asked(lambda: at_one_moment(self._client, questions))
         found = self._read(job, record)
         if found.state is JobState.QUEUED:
             return replace(found, forecast=asked(lambda: read_forecast(self._client, self.keys, job)))

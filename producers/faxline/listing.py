@@ -5,6 +5,7 @@ from typing import Any
 
 from faxline.jobs import Job, JobState
 from faxline.keys import AccountKeys
+from faxline.replies import at_one_moment
 
 OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUEUED)
 """The states that have an index, in the order in which they are listed."""
@@ -24,7 +25,8 @@ def read_jobs(client: Any, keys: AccountKeys, states: Sequence[JobState], limit:
     Raises:
         redis.RedisError: the server did not answer or refused.
     """
-    with client.pipeline(transaction=True) as pipe:
+
+    def questions(pipe: Any) -> None:
         pipe.hget(keys.account_state, "then")
         pipe.zrangebyscore(keys.in_doubt, "inf", "inf", 0, limit)
         pipe.zrangebyscore(keys.in_doubt, "-inf", "(inf", 0, limit, withscores=True)
@@ -32,7 +34,8 @@ def read_jobs(client: Any, keys: AccountKeys, states: Sequence[JobState], limit:
         pipe.zrange(keys.submitted, 0, limit - 1, withscores=True)
         pipe.zrange(keys.ready, 0, limit - 1)
         pipe.zrange(keys.delayed, 0, limit - 1)
-        then, held, in_doubt, submitting, submitted, ready, delayed = pipe.execute()
+
+    then, held, in_doubt, submitting, submitted, ready, delayed = at_one_moment(client, questions)
     policy = then.decode() if then else None
     until = dict([*submitted, *in_doubt])
     found = {

@@ -11,7 +11,7 @@ from faxline import FaxLine, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
-THREADS = 5
+THREADS = 7
 SETTINGS = {"LIMITS__CONCURRENCY": str(2 * THREADS), "WAKE_LEASE": "2", "SWEEP": "2"}
 SANDBOX = ("--answer-seconds", "2", "3", "--call-seconds", "0.1", "--page-seconds", "0.02")
 

@@ -15,6 +15,7 @@ import structlog
 
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline.operators import MOST_DIGITS
+from faxline_worker import scripts
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
@@ -94,6 +95,7 @@ class Dispatcher:
             RECEIPTS: self._gather,
             ORDERS: self._carry_out,
         }
+        self._enroll = scripts.register(client, "enroll")
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.ready = False
@@ -161,13 +163,9 @@ class Dispatcher:
                 self._agenda.look((PLAN, name))
 
     def _make_groups(self) -> None:
-        self._client.sadd(ACCOUNTS, *self._stores)
+        self._enroll(keys=[ACCOUNTS], args=list(self._stores))
         for store in self._stores.values():
-            try:
-                self._client.xgroup_create(store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-            except redis.ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+            store.join()
 
     def _take_over(self) -> None:
         """Take the entries that a dispatcher left unfinished; strike dispatchers that are gone."""

@@ -133,7 +133,7 @@ class Plan:
 
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "receipt", "match", "survey", "plan"),
-    *("claim", "order", "resolve", "set_aside", "redrive"),
+    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep"),
 )
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
@@ -198,6 +198,10 @@ class Store:
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._scripts[name](keys=list(keys), args=list(args))
+
+    def join(self) -> None:
+        """Make the dispatchers' consumer group, where it is not there."""
+        self._run("join", [self.keys.intake], [INTAKE_GROUP])
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
@@ -385,10 +389,7 @@ class Store:
     def keep_document(self, digest: str, data: bytes) -> None:
         """Store a document once; a time to live that is longer already stays."""
         key, ttl = self.keys.document(digest.removeprefix("sha256:")), _ms(self._settings.document_ttl)
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(key, data, nx=True, px=ttl)
-            pipe.pexpire(key, ttl, gt=True)
-            pipe.execute()
+        self._run("keep", [key], [data, ttl])
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
