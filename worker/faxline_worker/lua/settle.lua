@@ -15,6 +15,7 @@ local said = { code = answer.code, reason = answer.reason, message = answer.mess
 local job = read_record(keys.job .. id)
 local account = read_account(keys.account)
 local settled, result, applied = { settled = token }, 'settled', nil
+local doubted = job and redis.call('HGET', keys.job .. id, 'doubt:' .. token) -- this attempt was in doubt
 
 local by_decision = {
   accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
@@ -56,19 +57,26 @@ elseif redis.call('HDEL', keys.holders, token) == 1 then
   by_decision[answer.decision]()
 elseif job.settled == token then
   result = 'repeated'
-elseif job.doubted == token and answer.decision ~= 'in_doubt'
-  and (job.state == 'in_doubt' or (job.state == 'queued' and answer.decision == 'accepted')) then
-  -- A late answer settles the doubt, and a job that was to be sent again is not.
-  forget_doubt(keys, doubt_of(job, id))
-  for _, key in ipairs({ keys.in_doubt, keys.ready, keys.delayed }) do redis.call('ZREM', key, id) end
-  by_decision[answer.decision]()
-  result = 'resolved'
-elseif answer.decision ~= 'accepted' or job.job_id == answer.job_id then
+elseif answer.decision == 'in_doubt' then
   result = 'stale'
 else
-  redis.call('HSET', keys.job .. id, 'settled', token)
-  duplicate(keys, options, id, job, answer.job_id)
-  result = 'duplicate'
+  local accepted = answer.decision == 'accepted'
+  if doubted then
+    forget_doubt(keys, doubted)
+    redis.call('HDEL', keys.job .. id, 'doubt:' .. token)
+  end
+  if doubted and (job.state == 'in_doubt' and (accepted or job.doubted == token) or job.state == 'queued' and accepted)
+  then -- a late answer settles the doubt, and a job that was to be sent again is not
+    for _, key in ipairs({ keys.in_doubt, keys.ready, keys.delayed }) do redis.call('ZREM', key, id) end
+    by_decision[answer.decision]()
+    result = 'resolved'
+  elseif not accepted or job.job_id == answer.job_id then
+    result = 'stale'
+  else
+    redis.call('HSET', keys.job .. id, 'settled', token)
+    duplicate(keys, options, id, job, answer.job_id)
+    result = 'duplicate'
+  end
 end
 
 local wakes = {}
