@@ -56,19 +56,26 @@ elseif redis.call('HDEL', keys.holders, token) == 1 then
   by_decision[answer.decision]()
 elseif job.settled == token then
   result = 'repeated'
-elseif job.doubted == token and answer.decision ~= 'in_doubt'
-  and (job.state == 'in_doubt' or (job.state == 'queued' and answer.decision == 'accepted')) then
-  -- A late answer settles the doubt, and a job that was to be sent again is not.
-  forget_doubt(keys, doubt_of(job, id))
-  for _, key in ipairs({ keys.in_doubt, keys.ready, keys.delayed }) do redis.call('ZREM', key, id) end
-  by_decision[answer.decision]()
-  result = 'resolved'
-elseif answer.decision ~= 'accepted' or job.job_id == answer.job_id then
-  result = 'stale'
+elseif answer.decision == 'accepted'
+  and (job.job_id == answer.job_id or redis.call('GET', keys.job_ids .. answer.job_id) == id) then
+  result = 'repeated' -- a receipt, an operator or this call told it before
+elseif answer.decision ~= 'in_doubt' then -- the lease ran out before the answer came
+  local accepted, waits = answer.decision == 'accepted', job.state == 'in_doubt' or job.state == 'queued'
+  local member = redis.call('HGET', keys.job .. id, doubt_field(token))
+  if member then forget_doubt(keys, member) end
+  if accepted and waits or job.state == 'in_doubt' and job.doubted == token then
+    -- It settles the doubt; and a job that an older attempt got accepted is not sent again.
+    for _, key in ipairs({ keys.in_doubt, keys.ready, keys.delayed }) do redis.call('ZREM', key, id) end
+    by_decision[answer.decision]()
+    result = 'resolved'
+  elseif accepted then
+    duplicate(keys, options, id, job, answer.job_id)
+    result = 'duplicate'
+  else
+    result = 'stale'
+  end
 else
-  redis.call('HSET', keys.job .. id, 'settled', token)
-  duplicate(keys, options, id, job, answer.job_id)
-  result = 'duplicate'
+  result = 'stale'
 end
 
 local wakes = {}

@@ -54,11 +54,11 @@ end
 
 -- The request of this permit may have reached iFax. Until the deadline a receipt may tell, found by the number.
 local function doubt(keys, account, options, id, job, said, token, more)
+  local member = doubt_of(job, id)
   local changes = with(said, more)
-  changes.state, changes.doubted = 'in_doubt', token
+  changes.state, changes.doubted, changes[doubt_field(token)] = 'in_doubt', token, member
   transition(keys, options.cap, id, job, 'fax.in_doubt', changes, with(said, {}))
   redis.call('ZADD', keys.in_doubt, int(now + options.doubt), id)
-  local member = doubt_of(job, id)
   redis.call('ZADD', keys.doubts, 0, member)
   redis.call('ZADD', keys.doubts_until, int(now + options.doubt + options.deadline), member)
   ring_by(keys, account, now + options.doubt)
