@@ -108,3 +108,20 @@ def test_a_late_acceptance_whose_failure_is_known_does_not_wait_for_a_receipt_ag
     scene.store.match()
     assert accepted(scene, older, "77") == "repeated"
     assert state(scene) == "queued"
+
+
+def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_one(make: Make) -> None:
+    scene = make()
+    scene.push(JOB)
+    sent = scene.now // 1000
+    lost(scene)
+    scene.go(1000)
+    resend(scene)
+    newer = lost(scene)
+    scene.receipt("77", "failed", to=NUMBER, started=sent)
+    scene.go(MATCH)
+    assert [m.result for m in scene.store.match()] == ["duplicate"]
+    assert state(scene) == "in_doubt"
+    assert accepted(scene, newer, "78") == "resolved"
+    assert scene.receipt("78").result == "applied"
+    assert state(scene) == "delivered"

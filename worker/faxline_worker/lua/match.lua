@@ -13,8 +13,10 @@ local function settle_doubt(receipt, member, id, job)
   forget_doubt(keys, member)
   redis.call('ZREM', keys.unmatched, receipt.job_id)
   redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
-  local waits = job.state == 'queued' and receipt.outcome == 'delivered' -- to be sent again, needlessly
-  if job.state == 'in_doubt' or waits then
+  -- A job that is to be sent again, or whose newer attempt is in doubt, is settled by a delivery alone.
+  local newest = job.state == 'in_doubt' and member == doubt_of(job, id)
+  local waits = (job.state == 'in_doubt' or job.state == 'queued') and receipt.outcome == 'delivered'
+  if newest or waits then
     redis.call('ZREM', keys.delayed, id)
     return apply_receipt(keys, options, id, job, receipt)
   end
