@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from faxline_worker.store import Admitted, Idle
-from tests.stage.scene import NUMBER, Scene
+from tests.stage.scene import BEGIN, NUMBER, Scene
 from tests.stage.states import JOB, LEASE, WAIT
 
 Make = Callable[..., Scene]
@@ -125,3 +125,39 @@ def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_o
     assert accepted(scene, newer, "78") == "resolved"
     assert scene.receipt("78").result == "applied"
     assert state(scene) == "delivered"
+
+
+def test_a_job_that_expired_while_it_was_in_doubt_is_not_sent_again(make: Make) -> None:
+    scene = make()
+    scene.push(JOB, in_doubt="resend", expires_at=str((BEGIN + 20) * 1000))
+    lost(scene)
+    scene.go(20)
+    scene.store.survey()
+    scene.go(WAIT)
+    scene.store.survey()
+    assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
+    assert isinstance(scene.store.admit("permit-x", ""), Idle)
+
+
+def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(make: Make) -> None:
+    scene = make()
+    scene.push(JOB, expires_at=str((BEGIN + 20) * 1000))
+    worker = lost(scene)
+    scene.go(20)
+    scene.store.survey()
+    assert scene.store.settle(worker, {"decision": "defer", "gate": 1000}).state == "queued"
+    scene.store.survey()
+    assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
+
+
+@pytest.mark.parametrize("looked_at", [True, False], ids=["after a survey", "before a survey"])
+def test_an_operator_may_order_that_an_expired_job_is_sent_again(make: Make, *, looked_at: bool) -> None:
+    scene = make()
+    scene.push(JOB, expires_at=str((BEGIN + 20) * 1000))
+    lost(scene)
+    scene.go(20)
+    if looked_at:
+        scene.store.survey()
+    resend(scene)
+    scene.store.survey()
+    assert scene.admit().attempt == 2

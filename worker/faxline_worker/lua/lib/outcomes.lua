@@ -29,11 +29,17 @@ local function fail(keys, options, id, job, said, more)
   finish(keys, id, job, options.retention)
 end
 
+-- A job that waits again may expire again; while it was in doubt nobody looked.
+local function may_expire(keys, id, job)
+  if job.expires_at and job.expires_at ~= '' then redis.call('ZADD', keys.expiring, job.expires_at, id) end
+end
+
 -- Back to its place, no attempt spent.
 local function put_back(keys, id, job, token)
   redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
     'updated_at', int(now), 'settled', token)
   redis.call('ZADD', keys.ready, job.place, id)
+  may_expire(keys, id, job)
   job.state = 'queued'
   ring(keys)
 end
@@ -43,6 +49,7 @@ local function retry(keys, account, options, id, job, said, wait, more)
   local changes = with(said, more)
   changes.state = 'queued'
   transition(keys, options.cap, id, job, 'fax.retrying', changes, with(said, { retry_at = now + wait }))
+  may_expire(keys, id, job)
   if wait > 0 then
     redis.call('ZADD', keys.delayed, int(now + wait), id)
     ring_by(keys, account, now + wait)
