@@ -7,7 +7,7 @@ import redis
 
 from faxline_worker.store import Admitted, Idle
 from tests.stage.scene import BEGIN, NUMBER, Scene
-from tests.stage.states import JOB, LEASE, WAIT
+from tests.stage.states import DEADLINE, JOB, LEASE, WAIT
 
 Make = Callable[..., Scene]
 MATCH = LEASE + 1
@@ -161,3 +161,16 @@ def test_an_operator_may_order_that_an_expired_job_is_sent_again(make: Make, *, 
     resend(scene)
     scene.store.survey()
     assert scene.admit().attempt == 2
+
+
+def test_a_worker_that_asks_again_for_a_question_that_became_needless_goes_on(make: Make) -> None:
+    scene = make(STATUS_CALL="true")
+    scene.push(JOB)
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    accepted(scene, admitted, "77")
+    scene.go(DEADLINE)
+    scene.store.survey()
+    assert isinstance(scene.store.admit("permit-x", ""), Admitted)  # and the reply is lost
+    scene.receipt("77")
+    assert isinstance(scene.store.admit("permit-x", ""), Idle)
