@@ -25,8 +25,8 @@ demo: install ## Fax real PDFs through every part, on this machine, and show the
 test: install ## Run the tests, two files at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-proof: install ## Hold the proof of the limits against the scripts for a few minutes (EXAMPLES=500)
-	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py --examples $(or $(EXAMPLES),500)
+proof: install ## Hold the limits and the invariants against the scripts for some minutes (EXAMPLES=500)
+	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py tests/redis/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)
 
 BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
 bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)

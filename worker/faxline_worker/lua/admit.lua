@@ -45,7 +45,10 @@ end
 
 if ARGV[2] ~= '' then redis.call('ZREM', keys.wakes, ARGV[2]) end
 local held = redis.call('HGET', keys.holders, token)
-if held then return errand(held) or admission(held, read_record(keys.job .. held, 'request')) end
+if held then
+  local reply, job = errand(held), read_record(keys.job .. held, 'request')
+  return reply or job and admission(held, job) or cjson.encode({ result = 'idle' }) -- the errand has become needless
+end
 
 local account = read_account(keys.account)
 local r = room(keys, account, limits_of(options, account))
