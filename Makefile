@@ -5,7 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lint types contract lock clean
+FAXES ?= 2000
+KILLS ?= 100
+BASELINE ?= 0
+REQUESTS ?= 100000
+SEEDED = $(if $(SEED),--seed $(SEED))
+CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
+
+.PHONY: help install demo test chaos fuzz check format lint types contract lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +31,12 @@ demo: install ## Fax real PDFs through every part, on this machine, and show the
 
 test: install ## Run the tests
 	$(BIN)/python -m pytest
+
+chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… BASELINE=1 (docs/chaos.md)
+	$(CHAOS) chaos --faxes $(FAXES) --kills $(KILLS) --baseline $(BASELINE) $(SEEDED)
+
+fuzz: install ## The webhook under random and mutated requests: REQUESTS=100000 SEED=…
+	$(CHAOS) fuzz --requests $(REQUESTS) $(SEEDED)
 
 check: install lint types contract test ## What CI runs: format, lint, types, import contract, tests
 

@@ -1,0 +1,61 @@
+"""`python -m faxline_chaos chaos|fuzz`: what `make chaos` and `make fuzz` run."""
+
+import secrets
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from faxline_chaos import baseline_run, campaign, report
+from faxline_chaos.faults import draw_faxes
+from faxline_chaos.schedule import draw_kills
+from faxline_chaos.verdict import judge
+
+SHOWN = 40
+"""Findings that are printed; all are counted."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def chaos(
+    faxes: Annotated[int, typer.Option(min=1)] = 2000,
+    kills: Annotated[int, typer.Option(min=0)] = 100,
+    seed: Annotated[
+        int | None, typer.Option(help="Of all faults and kills; a random one by default.")
+    ] = None,
+    baseline: Annotated[int, typer.Option(help="1 runs the plain Dramatiq actor too.", min=0, max=1)] = 0,
+    logs: Annotated[
+        Path | None, typer.Option(help="Where the logs go; a temporary folder by default.")
+    ] = None,
+) -> None:
+    """Faxes under faults and kills; the exit code is 1 when one of the zeros is not."""
+    console = Console()
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    folder = logs or Path(tempfile.mkdtemp(prefix="faxline-chaos-"))
+    console.print(f"[bold]make chaos FAXES={faxes} KILLS={kills} SEED={seed}[/] runs this again")
+    drawn, planned = draw_faxes(seed, faxes), draw_kills(seed, kills, campaign.crew())
+    begun = time.monotonic()
+    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=console.print)
+    findings = judge(drawn, evidence)
+    rows = report.rows_of(drawn, planned, evidence, findings, time.monotonic() - begun)
+    other = None
+    if baseline:
+        begun, fitting = time.monotonic(), baseline_run.baseline_kills(planned)
+        end = baseline_run.run_baseline(drawn, fitting, seed, folder / "baseline", say=console.print)
+        other = report.baseline_rows(drawn, fitting, end, time.monotonic() - begun)
+    for finding in findings[:SHOWN]:
+        console.print(f"[red]{finding.zero}[/]: {finding.subject}: {finding.text}", highlight=False)
+    if len(findings) > SHOWN:
+        console.print(f"and {len(findings) - SHOWN} more")
+    console.print(report.table(f"chaos, seed {seed}", rows, other))
+    if findings:
+        console.print(f"[bold red]not proved[/]; again: make chaos FAXES={faxes} KILLS={kills} SEED={seed}")
+    raise typer.Exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    app()
