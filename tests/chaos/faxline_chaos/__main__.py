@@ -11,6 +11,7 @@ from rich.console import Console
 
 from faxline_chaos import baseline_run, campaign, report
 from faxline_chaos.faults import draw_faxes
+from faxline_chaos.fuzzing import run_fuzz
 from faxline_chaos.schedule import draw_kills
 from faxline_chaos.verdict import judge
 
@@ -55,6 +56,27 @@ def chaos(
     if findings:
         console.print(f"[bold red]not proved[/]; again: make chaos FAXES={faxes} KILLS={kills} SEED={seed}")
     raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def fuzz(
+    requests: Annotated[int, typer.Option(min=1)] = 100_000,
+    seed: Annotated[int | None, typer.Option(help="Of all requests; a random one by default.")] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="Where the logs go; a temporary folder by default.")
+    ] = None,
+) -> None:
+    """The webhook under random and mutated requests; the exit code is 1 when something is wrong."""
+    console = Console()
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    again = f"make fuzz REQUESTS={requests} SEED={seed}"
+    console.print(f"[bold]{again}[/] runs this again")
+    begun = time.monotonic()
+    end = run_fuzz(requests, seed, logs or Path(tempfile.mkdtemp(prefix="faxline-fuzz-")))
+    console.print(report.fuzz_table(requests, seed, end, time.monotonic() - begun))
+    for wrong in end.wrong():
+        console.print(f"[bold red]{wrong}[/]; again: {again}", highlight=False)
+    raise typer.Exit(1 if end.wrong() else 0)
 
 
 if __name__ == "__main__":

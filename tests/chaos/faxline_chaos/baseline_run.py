@@ -22,8 +22,8 @@ from faxline_chaos.schedule import REDIS, Kill, push_times
 from faxline_worker.local import TOKEN, Local
 from faxline_worker.redis_server import ServerBinary
 
-STALL = 150.0
-"""Seconds without a change after which a message counts as stuck: more than the stock broker's minute."""
+STALL = 6 * baseline.HEARTBEAT
+"""Seconds without a change after which a message counts as stranded."""
 QUEUES = (f"dramatiq:{baseline.QUEUE}.msgs", f"dramatiq:{baseline.QUEUE}.DQ.msgs")
 _LOOK = 1.0
 

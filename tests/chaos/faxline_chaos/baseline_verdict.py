@@ -17,7 +17,7 @@ class BaselineEnd:
         doubled: acceptances beyond the first of a fax.
         doubled_faxes: the faxes with some.
         lost: faxes never accepted, for which no message is queued any more.
-        stuck: faxes never accepted whose message is still somewhere in the broker's keys, after the wait.
+        stranded: faxes never accepted whose message the broker still has and gives to nobody.
         faults: struck, by action.
     """
 
@@ -25,7 +25,7 @@ class BaselineEnd:
     doubled: int
     doubled_faxes: int
     lost: int
-    stuck: int
+    stranded: int
     faults: Mapping[str, int]
 
 
@@ -43,6 +43,6 @@ def baseline_end(
         doubled=sum(n - 1 for n in counts.values() if n > 1),
         doubled_faxes=sum(n > 1 for n in counts.values()),
         lost=len(never - queued),
-        stuck=len(never & queued),
+        stranded=len(never & queued),
         faults=stats.get("faults", {}),
     )

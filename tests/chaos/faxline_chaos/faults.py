@@ -75,9 +75,15 @@ class Fax:
     document: bool
 
 
-def draw_faxes(seed: int, count: int) -> list[Fax]:
-    """The faxes of a run. Fax number i is the same whatever the count."""
-    return [_fax(random.Random(f"fax:{seed}:{i}"), i) for i in range(count)]  # noqa: S311 - no secret
+def draw_faxes(seed: int, count: int, most: int = 3) -> list[Fax]:
+    """The faxes of a run. Fax number i is the same whatever the count.
+
+    Args:
+        seed: of everything random.
+        count: how many.
+        most: faults of answers that one fax has at most; up to 3.
+    """
+    return [_fax(random.Random(f"fax:{seed}:{i}"), i, most) for i in range(count)]  # noqa: S311 - no secret
 
 
 def answer_faults(fax: Fax) -> list[dict[str, Any]]:
@@ -90,8 +96,8 @@ def webhook_faults(fax: Fax) -> list[dict[str, Any]]:
     return [{**WEBHOOKS[fax.webhook][1], "match": {"subject": fax.id}}] if fax.webhook else []
 
 
-def _fax(chance: random.Random, i: int) -> Fax:
-    troubles = chance.choices((0, 1, 2, 3), (50, 35, 10, 5))[0]
+def _fax(chance: random.Random, i: int, most: int) -> Fax:
+    troubles = min(most, chance.choices((0, 1, 2, 3), (50, 35, 10, 5))[0])
     return Fax(
         id=f"chaos-{i}",
         number=f"+1202{6_000_000 + i}",

@@ -9,6 +9,7 @@ from faxline_chaos.baseline_verdict import BaselineEnd
 from faxline_chaos.doubts import SETTLERS, Doubt, doubts_of, spread
 from faxline_chaos.evidence import Evidence
 from faxline_chaos.faults import Fax
+from faxline_chaos.fuzzing import FuzzEnd
 from faxline_chaos.schedule import Kill
 from faxline_chaos.verdict import DUPLICATE, LOST, ZEROS, Finding
 
@@ -65,11 +66,32 @@ def baseline_rows(faxes: Sequence[Fax], kills: Sequence[Kill], end: BaselineEnd,
         ("faxes pushed", str(len(faxes))),
         ("accepted by the sandbox", str(end.accepted)),
         (DUPLICATE, f"{end.doubled} extra, of {end.doubled_faxes} faxes"),
-        (LOST, f"{end.lost} never accepted, nothing queued; {end.stuck} still queued"),
+        (LOST, f"{end.lost} gone, {end.stranded} stranded in the broker"),
         ("answers gone wrong", _counted(Counter(end.faults), total=True)),
         ("kills", _counted(Counter(kill.role for kill in kills), total=True)),
         ("duration", f"{seconds:.0f} s"),
     ]
+
+
+def fuzz_table(requests: int, seed: int, end: FuzzEnd, seconds: float) -> Table:
+    """What came out of a fuzz."""
+    made = Table(title=f"the webhook under fuzz, seed {seed}", show_header=False)
+    bad = sum(n for status, n in end.answers.items() if status.startswith("5") and status != "503")
+    rows = (
+        ("requests", str(requests)),
+        ("answers", _counted(end.answers, total=True)),
+        ("5xx but 503 (0)", str(bad)),
+        ("whole requests without an answer (0)", str(end.unanswered)),
+        ("stored", str(end.stored)),
+        ("stored and not signed (0)", str(end.unsigned)),
+        ("tracebacks, bodies, numbers, secrets in the log (0)", str(sum(end.logged.values()))),
+        ("memory warm, last, growth", f"{end.warm} KiB, {end.memory[-1]} KiB, {end.growth} KiB"),
+        ("the process lives", "yes" if end.alive else "no"),
+        ("duration", f"{seconds:.0f} s"),
+    )
+    for row in rows:
+        made.add_row(*row)
+    return made
 
 
 def _settled(doubts: Iterable[Doubt], settler: str) -> str:
