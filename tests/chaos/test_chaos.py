@@ -4,7 +4,7 @@ from pathlib import Path
 
 from faxline_chaos import campaign
 from faxline_chaos.faults import draw_faxes
-from faxline_chaos.schedule import draw_kills
+from faxline_chaos.schedule import draw_hits
 from faxline_chaos.verdict import judge
 from faxline_worker.redis_server import ServerBinary
 
@@ -15,6 +15,6 @@ def test_nothing_is_lost_and_nothing_doubled_under_faults_and_kills(
     server_binary: ServerBinary, tmp_path: Path
 ) -> None:
     faxes = draw_faxes(SEED, 80, most=1)
-    kills = draw_kills(SEED, 8, campaign.crew())
-    evidence = campaign.run(faxes, kills, SEED, tmp_path, say=print, binary=server_binary)
+    hits = draw_hits(SEED, 8, campaign.crew())
+    evidence = campaign.run(faxes, hits, SEED, tmp_path, say=print, binary=server_binary)
     assert judge(faxes, evidence) == []

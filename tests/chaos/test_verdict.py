@@ -13,7 +13,7 @@ from faxline_chaos import campaign, verdict
 from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
 from faxline_chaos.evidence import Acceptance, Evidence
 from faxline_chaos.faults import Fax, draw_faxes
-from faxline_chaos.schedule import SETTLE, draw_kills, push_times
+from faxline_chaos.schedule import SETTLE, draw_hits, push_times
 
 FAX = Fax("f", "+12026000000", "normal", "hold", "delivered", (), None, document=False)
 DELIVERED = ("fax.queued", "fax.submitted", "fax.delivered")
@@ -133,16 +133,17 @@ def test_a_doubt_tells_what_settled_it_and_after_how_long(after: list[Event], se
 
 def test_the_same_seed_makes_the_same_plan_and_another_seed_another() -> None:
     def plan(seed: int) -> tuple[Any, ...]:
-        kills = draw_kills(seed, 50, campaign.crew())
-        return draw_faxes(seed, 200), kills, push_times(seed, 200, kills)
+        hits = draw_hits(seed, 50, campaign.crew())
+        return draw_faxes(seed, 200), hits, push_times(seed, 200, hits)
 
     assert plan(1) == plan(1)
     assert plan(1) != plan(2)
 
 
-def test_a_killed_process_is_spared_until_it_has_been_up_again_for_a_while() -> None:
-    kills = draw_kills(3, 200, campaign.crew())
-    assert {kill.role for kill in kills} == {"dispatcher", "worker", "webhook", "redis"}
+def test_a_process_that_was_hit_is_spared_until_it_has_worked_again_for_a_while() -> None:
+    hits = draw_hits(3, 200, campaign.crew())
+    assert sum(not hit.stall for hit in hits) == 200
+    assert {hit.role for hit in hits} == {"dispatcher", "worker", "webhook", "redis"}
     for name in campaign.crew():
-        mine = [kill for kill in kills if kill.name == name]
+        mine = [hit for hit in hits if hit.name == name]
         assert all(b.at >= a.at + a.down + SETTLE for a, b in pairwise(mine))

@@ -77,20 +77,32 @@ class Part:
 
     def kill(self) -> None:
         """End it and all that it forked at once (SIGKILL), as a pod that is gone."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self.process.wait()
+
+    def pause(self) -> None:
+        """Freeze it and all that it forked (SIGSTOP): connections stay open and nothing is done."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
 
     def stop(self) -> int:
         """End it by SIGTERM, and by SIGKILL where that does not help; its exit code."""
         if self.process.poll() is None:
             self.process.terminate()
+            self.resume()  # a paused process heeds SIGTERM only once it goes on
         try:
             code = self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL
         self.kill()  # also what it left behind
         return code
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
+            os.killpg(self.process.pid, number)
 
 
 class Local:

@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from faxline_chaos import baseline_run, campaign, report
 from faxline_chaos.faults import draw_faxes
 from faxline_chaos.fuzzing import run_fuzz
-from faxline_chaos.schedule import draw_kills
+from faxline_chaos.schedule import draw_hits
 from faxline_chaos.verdict import judge
-
-SHOWN = 40
-"""Findings that are printed; all are counted."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,20 +36,18 @@ def chaos(
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     folder = logs or Path(tempfile.mkdtemp(prefix="faxline-chaos-"))
     console.print(f"[bold]make chaos FAXES={faxes} KILLS={kills} SEED={seed}[/] runs this again")
-    drawn, planned = draw_faxes(seed, faxes), draw_kills(seed, kills, campaign.crew())
+    drawn, planned = draw_faxes(seed, faxes), draw_hits(seed, kills, campaign.crew())
     begun = time.monotonic()
     evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=console.print)
     findings = judge(drawn, evidence)
     rows = report.rows_of(drawn, planned, evidence, findings, time.monotonic() - begun)
     other = None
     if baseline:
-        begun, fitting = time.monotonic(), baseline_run.baseline_kills(planned)
+        begun, fitting = time.monotonic(), baseline_run.baseline_hits(planned)
         end = baseline_run.run_baseline(drawn, fitting, seed, folder / "baseline", say=console.print)
         other = report.baseline_rows(drawn, fitting, end, time.monotonic() - begun)
-    for finding in findings[:SHOWN]:
-        console.print(f"[red]{finding.zero}[/]: {finding.subject}: {finding.text}", highlight=False)
-    if len(findings) > SHOWN:
-        console.print(f"and {len(findings) - SHOWN} more")
+    for text in report.findings_lines(findings):
+        console.print(f"[red]{escape(text)}[/]", highlight=False)
     console.print(report.table(f"chaos, seed {seed}", rows, other))
     if findings:
         console.print(f"[bold red]not proved[/]; again: make chaos FAXES={faxes} KILLS={kills} SEED={seed}")

@@ -16,9 +16,9 @@ from faxline_chaos.baseline_verdict import BaselineEnd, baseline_end
 from faxline_chaos.campaign import CREW, SANDBOX, THREADS, Say, script_sandbox
 from faxline_chaos.evidence import by_fax
 from faxline_chaos.faults import Fax
-from faxline_chaos.killing import run_kills
+from faxline_chaos.killing import run_hits
 from faxline_chaos.producer import pushes
-from faxline_chaos.schedule import REDIS, Kill, push_times
+from faxline_chaos.schedule import REDIS, Hit, push_times
 from faxline_worker.local import TOKEN, Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -28,14 +28,14 @@ QUEUES = (f"dramatiq:{baseline.QUEUE}.msgs", f"dramatiq:{baseline.QUEUE}.DQ.msgs
 _LOOK = 1.0
 
 
-def baseline_kills(kills: Sequence[Kill]) -> list[Kill]:
-    """The kills that hit what the plain actor has: workers and Redis."""
-    return [kill for kill in kills if kill.role in {"worker", REDIS}]
+def baseline_hits(hits: Sequence[Hit]) -> list[Hit]:
+    """The hits on what the plain actor has: workers and Redis."""
+    return [hit for hit in hits if hit.role in {"worker", REDIS}]
 
 
 def run_baseline(
     faxes: Sequence[Fax],
-    kills: Sequence[Kill],
+    hits: Sequence[Hit],
     seed: int,
     folder: Path,
     *,
@@ -46,7 +46,7 @@ def run_baseline(
 
     Args:
         faxes: what is pushed.
-        kills: those of `baseline_kills`.
+        hits: those of `baseline_hits`.
         seed: of the times of the pushes.
         folder: for the logs.
         say: gets a line on each part of the run.
@@ -75,10 +75,10 @@ def run_baseline(
         ]
         for i in range(CREW["workers"]):
             local.add(f"worker-{CREW['dispatchers'] + 1 + i}", command, environment)
-        say(f"the plain actor: {len(faxes)} faxes and {len(kills)} kills")
-        producer = threading.Thread(target=_push, args=(local.server.url(1), faxes, seed, kills), daemon=True)
+        say(f"the plain actor: {len(faxes)} faxes and {len(hits)} kills and stalls")
+        producer = threading.Thread(target=_push, args=(local.server.url(1), faxes, seed, hits), daemon=True)
         producer.start()
-        run_kills(local, kills)
+        run_hits(local, hits)
         producer.join()
         say("the plain actor: the last kill is over; waiting until its queue is empty or stands still")
         with redis.Redis.from_url(local.server.url(1)) as client:
@@ -87,10 +87,10 @@ def run_baseline(
         return baseline_end(faxes, by_fax(local.ledger()), queued, local.stats()["default"])
 
 
-def _push(url: str, faxes: Sequence[Fax], seed: int, kills: Sequence[Kill]) -> None:
+def _push(url: str, faxes: Sequence[Fax], seed: int, hits: Sequence[Hit]) -> None:
     broker = type(baseline.broker)(url=url)
     broker.declare_queue(baseline.QUEUE)
-    for fax in pushes(faxes, push_times(seed, len(faxes), kills)):
+    for fax in pushes(faxes, push_times(seed, len(faxes), hits)):
         message: dramatiq.Message[Any] = dramatiq.Message(
             queue_name=baseline.QUEUE,
             actor_name=baseline.ACTOR,

@@ -10,9 +10,9 @@ import redis
 from faxline import Event, FaxLine, JobState
 from faxline_chaos.evidence import Evidence, by_fax, by_job, read_jobs
 from faxline_chaos.faults import ENDS, Fax, answer_faults, webhook_faults
-from faxline_chaos.killing import run_kills
+from faxline_chaos.killing import run_hits
 from faxline_chaos.producer import Producer
-from faxline_chaos.schedule import Kill, push_times
+from faxline_chaos.schedule import Hit, push_times
 from faxline_chaos.verdict import judge
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
@@ -60,18 +60,18 @@ def crew() -> list[str]:
 
 def run(
     faxes: Sequence[Fax],
-    kills: Sequence[Kill],
+    hits: Sequence[Hit],
     seed: int,
     folder: Path,
     *,
     say: Say,
     binary: ServerBinary | None = None,
 ) -> Evidence:
-    """Push, kill by the schedule, wait until all is settled or nothing moves, and gather the evidence.
+    """Push, kill and stall by the schedule, wait until all is settled or nothing moves, gather the evidence.
 
     Args:
         faxes: what is pushed.
-        kills: what is killed.
+        hits: what is killed and stalled.
         seed: of the times of the pushes.
         folder: for the logs.
         say: gets a line on each part of the run.
@@ -88,10 +88,10 @@ def run(
     )
     with local:
         script_sandbox(local, faxes)
-        say(f"{len(faxes)} faxes and {len(kills)} kills; the logs are in {folder}")
-        producer = Producer(local.redis_url, faxes, push_times(seed, len(faxes), kills))
+        say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")
+        producer = Producer(local.redis_url, faxes, push_times(seed, len(faxes), hits))
         producer.start()
-        exits = run_kills(local, kills)
+        exits = run_hits(local, hits)
         producer.join()
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:

@@ -1,4 +1,4 @@
-"""Carries out the kills of a run and starts what was killed again."""
+"""Carries out the hits of a run, and has what was hit work again."""
 
 import heapq
 import threading
@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import count
 
-from faxline_chaos.schedule import REDIS, Kill
-from faxline_worker.local import Local
+from faxline_chaos.schedule import REDIS, Hit
+from faxline_worker.local import Local, Part
+from faxline_worker.redis_server import RedisServer
 
 WATCH = 0.25
 """Seconds between two looks at who ended without being killed."""
@@ -21,21 +22,28 @@ class _Victims:
         self._down: set[str] = set()
         self.exits: list[str] = []
 
-    def kill(self, name: str) -> None:
-        """End it at once."""
-        self._down.add(name)
-        if name == REDIS:
-            self._local.server.kill()
+    def hit(self, hit: Hit) -> None:
+        """Kill or stall it."""
+        self._down.add(hit.name)
+        victim = self._victim(hit.name)
+        if hit.stall:
+            victim.pause()
         else:
-            self._local.part(name).kill()
+            victim.kill()
 
-    def start(self, name: str) -> None:
-        """Start it again, on its port and its data."""
-        if name == REDIS:
-            self._local.server.restart()
+    def mend(self, hit: Hit) -> None:
+        """Start it again on its port and data, or let it go on."""
+        victim = self._victim(hit.name)
+        if hit.stall:
+            victim.resume()
+        elif isinstance(victim, Part):
+            victim.start()
         else:
-            self._local.part(name).start()
-        self._down.discard(name)
+            victim.restart()
+        self._down.discard(hit.name)
+
+    def _victim(self, name: str) -> Part | RedisServer:
+        return self._local.server if name == REDIS else self._local.part(name)
 
     def watch(self) -> None:
         """Note who ended by itself, and start it again."""
@@ -47,26 +55,23 @@ class _Victims:
                 part.start()
 
 
-def run_kills(local: Local, kills: Sequence[Kill]) -> list[str]:
-    """Kill and start again by the schedule; what ended by itself meanwhile.
-
-    Returns when everything that was killed has been started again.
-    """
+def run_hits(local: Local, hits: Sequence[Hit]) -> list[str]:
+    """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again."""
     victims, order = _Victims(local), count()
-    agenda: list[tuple[float, int, Callable[[str], None], str]] = []
-    for kill in kills:
-        agenda.append((kill.at, next(order), victims.kill, kill.name))
-        agenda.append((kill.at + kill.down, next(order), victims.start, kill.name))
+    agenda: list[tuple[float, int, Callable[[Hit], None], Hit]] = []
+    for hit in hits:
+        agenda.append((hit.at, next(order), victims.hit, hit))
+        agenda.append((hit.at + hit.down, next(order), victims.mend, hit))
     heapq.heapify(agenda)
     pause, begun = threading.Event(), time.monotonic()
     while agenda:
-        at, _, act, name = agenda[0]
+        at, _, act, hit = agenda[0]
         left = begun + at - time.monotonic()
         if left > 0:
             pause.wait(min(left, WATCH))
             victims.watch()
         else:
             heapq.heappop(agenda)
-            act(name)
+            act(hit)
     victims.watch()
     return victims.exits

@@ -1,5 +1,6 @@
 """The one table at the end of a run."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -10,10 +11,13 @@ from faxline_chaos.doubts import SETTLERS, Doubt, doubts_of, spread
 from faxline_chaos.evidence import Evidence
 from faxline_chaos.faults import Fax
 from faxline_chaos.fuzzing import FuzzEnd
-from faxline_chaos.schedule import Kill
+from faxline_chaos.schedule import Hit
 from faxline_chaos.verdict import DUPLICATE, LOST, ZEROS, Finding
 
 Row = tuple[str, str]
+
+SHOWN = 12
+"""Faxes that are named for each kind of finding."""
 
 
 def table(title: str, rows: Sequence[Row], baseline: Sequence[Row] | None) -> Table:
@@ -33,7 +37,7 @@ def table(title: str, rows: Sequence[Row], baseline: Sequence[Row] | None) -> Ta
 
 def rows_of(
     faxes: Sequence[Fax],
-    kills: Sequence[Kill],
+    hits: Sequence[Hit],
     evidence: Evidence,
     findings: Sequence[Finding],
     seconds: float,
@@ -55,12 +59,13 @@ def rows_of(
         ("doubts entered", _counted(Counter(doubt.reason for doubt in doubts), total=True)),
         *((f"… settled by {settler}", _settled(doubts, settler)) for settler in SETTLERS),
         ("answers gone wrong", _counted(Counter(evidence.stats.get("faults", {})), total=True)),
-        ("kills", _counted(Counter(kill.role for kill in kills), total=True)),
+        ("kills", _hit(hits, stall=False)),
+        ("stalls", _hit(hits, stall=True)),
         ("duration", f"{seconds:.0f} s"),
     ]
 
 
-def baseline_rows(faxes: Sequence[Fax], kills: Sequence[Kill], end: BaselineEnd, seconds: float) -> list[Row]:
+def baseline_rows(faxes: Sequence[Fax], hits: Sequence[Hit], end: BaselineEnd, seconds: float) -> list[Row]:
     """The rows of the plain actor, with the same names."""
     return [
         ("faxes pushed", str(len(faxes))),
@@ -68,7 +73,8 @@ def baseline_rows(faxes: Sequence[Fax], kills: Sequence[Kill], end: BaselineEnd,
         (DUPLICATE, f"{end.doubled} extra, of {end.doubled_faxes} faxes"),
         (LOST, f"{end.lost} gone, {end.stranded} stranded in the broker"),
         ("answers gone wrong", _counted(Counter(end.faults), total=True)),
-        ("kills", _counted(Counter(kill.role for kill in kills), total=True)),
+        ("kills", _hit(hits, stall=False)),
+        ("stalls", _hit(hits, stall=True)),
         ("duration", f"{seconds:.0f} s"),
     ]
 
@@ -92,6 +98,22 @@ def fuzz_table(requests: int, seed: int, end: FuzzEnd, seconds: float) -> Table:
     for row in rows:
         made.add_row(*row)
     return made
+
+
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """What was found, alike things in one line with some of their faxes."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.zero, re.sub(r"[0-9]+", "N", finding.text)), []).append(finding)
+    return [
+        f"{zero}: {len(group)} times: {group[0].text} ({', '.join(f.subject for f in group[:SHOWN])}"
+        f"{', …' if len(group) > SHOWN else ''})"
+        for (zero, _), group in groups.items()
+    ]
+
+
+def _hit(hits: Sequence[Hit], *, stall: bool) -> str:
+    return _counted(Counter(hit.role for hit in hits if hit.stall is stall), total=True)
 
 
 def _settled(doubts: Iterable[Doubt], settler: str) -> str:
