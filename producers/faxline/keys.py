@@ -56,7 +56,7 @@ class AccountKeys:
 
     @cached_property
     def account_state(self) -> str:
-        """Hash: the leaky bucket, the gate, the pause, the dispatchers' alarm, counts of ended jobs."""
+        """Hash: the limits and the leaky bucket, the gate, the pause, the alarm, counts of ended jobs."""
         return self.prefix + "account"
 
     @cached_property
@@ -106,8 +106,13 @@ class AccountKeys:
 
     @cached_property
     def doorbell(self) -> str:
-        """Stream of one entry: tells the dispatchers of a timer due before they would look."""
+        """Stream of one entry: tells the dispatchers to look at the account before they would."""
         return self.prefix + "doorbell"
+
+    @cached_property
+    def orders(self) -> str:
+        """Stream: what operators order; an entry leaves in the script that carries it out."""
+        return self.prefix + "orders"
 
     @cached_property
     def reconcile_wake(self) -> str:
@@ -121,13 +126,8 @@ class AccountKeys:
 
     @cached_property
     def job_ids(self) -> str:
-        """Prefix of strings: iFax's jobId to the job; with a time to live."""
+        """Prefix of strings: iFax's jobId to the job or to a receipt that came early; has a time to live."""
         return self.prefix + "jobid:"
-
-    @cached_property
-    def receipts(self) -> str:
-        """Prefix of strings: a receipt by its jobId that nobody knows yet; with a time to live."""
-        return self.prefix + "receipt:"
 
     def job(self, job_id: str) -> str:
         """Hash: the durable record of one fax."""

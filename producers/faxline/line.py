@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from faxline.documents import digest
 from faxline.entries import SendEntry, parse_entry
 from faxline.errors import JobNotFound, WaitTimeout
 from faxline.events import Event, EventName
+from faxline.forecast import read_forecast
 from faxline.jobs import Job, JobState
 from faxline.keys import AccountKeys
 from faxline.replies import asked
@@ -172,12 +174,19 @@ class FaxLine:
         )
 
     def job(self, job: str) -> Job:
-        """The record of a job.
+        """The record of a job; of a queued one with what holds it and when it is expected to start.
 
         Raises:
             JobNotFound: there is none.
             QueueUnavailable: Redis did not answer.
         """
+        found = self._record(job)
+        if found.state is not JobState.QUEUED:
+            return found
+        told = asked(lambda: read_forecast(self._client, self.keys, job))
+        return replace(found, forecast=told)
+
+    def _record(self, job: str) -> Job:
         record = asked(lambda: self._client.hgetall(self.keys.job(job)))
         if not record:
             raise JobNotFound(f"no job {job!r} on account {self.account!r}")
@@ -213,7 +222,7 @@ class FaxLine:
 
     def _found(self, job: str) -> Job | None:
         try:
-            return self.job(job)
+            return self._record(job)
         except JobNotFound:
             return None
 

@@ -143,7 +143,7 @@ def test_no_more_permits_are_held_than_the_concurrency_allows(make: Make, redis_
     for i in range(3):
         push(store, redis_client, f"job-{i}")
     first = admit(store)
-    assert isinstance(store.admit("second", first.wakes[0]), Admitted)
+    assert isinstance(store.admit("second", ""), Admitted)
     assert store.admit("x", "") == Held("concurrency")
     store.mark(first)
     assert store.settle(first, {"decision": "accepted", "job_id": "1"}).wakes
@@ -161,9 +161,10 @@ def test_an_answer_counts_in_the_window_and_the_survey_says_when_it_leaves(
         store.mark(admitted)
         store.settle(admitted, {"decision": "accepted", "job_id": str(i)})
     assert store.admit("x", "") == Held("window")
-    survey = store.survey()
-    assert not survey.wakes
-    assert 0 < survey.next <= 7
+    plan = store.plan()
+    assert not plan.wakes
+    assert plan.next is not None
+    assert 0 < plan.next <= 7
 
 
 def test_a_burst_ends_at_its_limit_and_the_bucket_drains(make: Make, redis_client: Any) -> None:
@@ -201,7 +202,7 @@ def test_a_pause_holds_the_account_and_burns_nothing(make: Make, redis_client: A
     store.settle(admitted, {"decision": "pause", "reason": "invalid_key", "code": -3009})
     assert store.admit("x", "") == Held("paused")
     assert record(store, redis_client, "a")["attempt"] == "0"
-    assert store.gauges().paused
+    assert store.state().paused == "invalid_key"
 
 
 def test_a_retry_waits_for_its_time_and_then_fails_when_the_attempts_are_spent(
@@ -262,8 +263,8 @@ def test_a_burst_of_entries_makes_no_more_wake_ups_than_could_be_admitted(
     store = make(LIMITS__CONCURRENCY="5")
     for i in range(50):
         push(store, redis_client, f"job-{i}")
-    assert len(store.survey().wakes) == 5
-    assert store.survey().wakes == ()
+    assert len(store.plan().wakes) == 5
+    assert store.plan().wakes == ()
 
 
 def test_a_queued_job_is_canceled_and_a_submitted_one_refuses(make: Make, redis_client: Any) -> None:
@@ -296,7 +297,7 @@ def test_no_receipt_in_time_is_unconfirmed_and_a_late_one_amends_it(
     wait_until(lambda: store.survey() and record(store, redis_client, "a")["state"] == "unconfirmed")
     assert receipt(store, redis_client, "5").result == "applied"
     assert record(store, redis_client, "a")["state"] == "delivered"
-    assert store.gauges().jobs["unconfirmed"] == 0
+    assert store.state().jobs["unconfirmed"] == 0
 
 
 def test_a_receipt_that_makes_no_sense_is_set_aside(make: Make, redis_client: Any) -> None:
@@ -304,4 +305,4 @@ def test_a_receipt_that_makes_no_sense_is_set_aside(make: Make, redis_client: An
     entry = redis_client.xadd(store.keys.status, {"body": b"??", "kind": "malformed"})
     assert store.receipt(entry.decode(), None).result == "dead"
     assert store.receipt(entry.decode(), None).result == "gone"
-    assert store.gauges().dead == 1
+    assert store.state().dead == 1

@@ -141,15 +141,15 @@ def test_waiting_misses_no_event_between_the_look_and_the_read(
     line: FaxLine, emit: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emit("queued", "a", "queued")
-    look = line.job
+    look = line._record
 
-    def job(name: str) -> Any:
+    def record(name: str) -> Any:
         found = look(name)
         if not found.state.final:
             emit("delivered", "a", "delivered")
         return found
 
-    monkeypatch.setattr(line, "job", job)
+    monkeypatch.setattr(line, "_record", record)
     assert line.wait("a", timeout=20).state is JobState.DELIVERED
 
 

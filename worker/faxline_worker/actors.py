@@ -12,7 +12,9 @@ import redis
 import structlog
 from dramatiq import Broker
 
+from faxline_worker.broker import send
 from faxline_worker.reconciling import Reconciler
+from faxline_worker.seats import Seats
 from faxline_worker.submitting import Submitter
 
 SUBMIT = "submit"
@@ -28,22 +30,18 @@ class Wakes:
 
     def submit(self, account: str, token: str) -> None:
         """Wake an actor for one admission."""
-        self._send(SUBMIT, account, token)
+        send(self.broker, QUEUE, SUBMIT, account, token)
 
     def reconcile(self, account: str) -> None:
         """Wake an actor for the receipts of an account."""
-        self._send(RECONCILE, account)
-
-    def _send(self, actor: str, *args: str) -> None:
-        self.broker.enqueue(
-            dramatiq.Message(queue_name=QUEUE, actor_name=actor, args=args, kwargs={}, options={})
-        )
+        send(self.broker, QUEUE, RECONCILE, account)
 
 
 def declare_actors(
     broker: Broker,
     submitters: Callable[[str], Submitter],
     reconcilers: Callable[[str], Reconciler],
+    seats: Seats,
     log: structlog.stdlib.BoundLogger,
 ) -> None:
     """Declare `submit` and `reconcile` on a broker.
@@ -52,20 +50,27 @@ def declare_actors(
         broker: where the messages come from.
         submitters: the submitter of an account; raises KeyError for an account that is not in the settings.
         reconcilers: likewise for receipts.
+        seats: shares out the threads among the accounts.
         log: told when Redis is away; the dispatcher sends a new wake-up then.
     """
 
-    def submit(account: str, token: str) -> None:
+    def guarded(actor: str, account: str, turn: Callable[[], None]) -> None:
         try:
-            submitters(account).turn(token)
+            turn()
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            log.warning("Redis is away", account=account, actor=SUBMIT, error=type(error).__name__)
+            log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
+
+    def submit(account: str, token: str) -> None:
+        submitter = submitters(account)
+        wake: str | None = token if seats.take(account, token) else None
+        while wake is not None:
+            try:
+                guarded(SUBMIT, account, lambda wake=wake: submitter.turn(wake))  # type: ignore[misc]
+            finally:
+                wake = seats.leave(account)
 
     def reconcile(account: str) -> None:
-        try:
-            reconcilers(account).turn()
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            log.warning("Redis is away", account=account, actor=RECONCILE, error=type(error).__name__)
+        guarded(RECONCILE, account, reconcilers(account).turn)
 
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=SUBMIT)(submit)
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RECONCILE)(reconcile)

@@ -1,30 +1,33 @@
-"""When to look at which account again: a thread-safe agenda of the dispatcher."""
+"""What to do for which account, and when: a thread-safe agenda of the dispatcher."""
 
 import heapq
 import threading
 import time
 
+Item = tuple[str, ...]
+"""What is to be done, and for which account."""
+
 
 class Agenda:
-    """Names with a time each; the earliest time asked for a name counts."""
+    """Items with a time each; the earliest time asked for an item counts."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, str]] = []
-        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, Item]] = []
+        self._due: dict[Item, float] = {}
         self._changed = threading.Condition()
         self._closed = False
 
-    def look(self, name: str, seconds: float = 0.0) -> None:
-        """Look at a name in so many seconds, or sooner if that was already wanted."""
+    def look(self, item: Item, seconds: float = 0.0) -> None:
+        """Come to an item in so many seconds, or sooner if that was already wanted."""
         at = time.monotonic() + seconds
         with self._changed:
-            if at < self._due.get(name, float("inf")):
-                self._due[name] = at
-                heapq.heappush(self._heap, (at, name))
+            if at < self._due.get(item, float("inf")):
+                self._due[item] = at
+                heapq.heappush(self._heap, (at, item))
                 self._changed.notify()
 
-    def next(self) -> str | None:
-        """Wait until a name is due and take it off; None once the agenda is closed."""
+    def next(self) -> Item | None:
+        """Wait until an item is due and take it off; None once the agenda is closed."""
         with self._changed:
             while not self._closed:
                 while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
@@ -32,12 +35,12 @@ class Agenda:
                 if not self._heap:
                     self._changed.wait()
                     continue
-                at, name = self._heap[0]
+                at, item = self._heap[0]
                 left = at - time.monotonic()
                 if left <= 0:
                     heapq.heappop(self._heap)
-                    del self._due[name]
-                    return name
+                    del self._due[item]
+                    return item
                 self._changed.wait(left)
             return None
 

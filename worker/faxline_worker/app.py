@@ -14,11 +14,11 @@ from uuid import uuid4
 import dramatiq
 import redis
 from dramatiq import Broker
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
 from faxline_worker.actors import Wakes, declare_actors
+from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.ifax import IfaxClient, failure_reasons
 from faxline_worker.ifax.receipts import delivery_reasons
@@ -40,7 +40,8 @@ from faxline_worker.redis_clients import (
     server_facts,
     state_client,
 )
-from faxline_worker.settings import Settings, SettingsError, read_settings
+from faxline_worker.seats import Seats
+from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings
 from faxline_worker.store import Store
 from faxline_worker.submitting import Submitter
 from faxline_worker.webhook import RedisStatusWriter, create_app
@@ -91,11 +92,9 @@ def failure_labels() -> list[FailureLabels]:
     return sorted(set(labels), key=str)
 
 
-def make_broker(settings: Settings) -> RedisBroker:
+def make_broker(settings: Settings) -> WakeBroker:
     """The Dramatiq broker: a client of ours, no retries and no time limit, for no message matters."""
-    return RedisBroker(  # type: ignore[no-untyped-call]
-        client=broker_client(settings.broker), middleware=[ShutdownNotifications(notify_shutdown=False)]
-    )
+    return WakeBroker(broker_client(settings.broker), [ShutdownNotifications(notify_shutdown=False)])
 
 
 class _WorkerMonitoring(Middleware):
@@ -162,7 +161,8 @@ def worker() -> None:
     def reconciler(account: str) -> Reconciler:
         return Reconciler(stores[account], wakes, metrics, log.bind(account=account))
 
-    declare_actors(broker, submitter, reconciler, log)
+    seats = Seats(settings.worker_threads, len(settings.accounts))
+    declare_actors(broker, submitter, reconciler, seats, log)
     log.info("worker ready", count=settings.worker_threads)
 
 
@@ -171,6 +171,9 @@ def exec_worker(threads: int | None) -> NoReturn:
     settings = load("worker")
     require_redis(settings)
     count = threads or settings.worker_threads
+    os.environ[f"{PREFIX}WORKER_THREADS"] = str(count)
+    # No message waits behind busy threads while another worker is idle; a cut connection is soon made again.
+    os.environ |= {"dramatiq_queue_prefetch": str(count), "dramatiq_restart_delay": "500"}
     arguments = ["-p", "1", "-t", str(count), "--skip-logging", "faxline_worker.app:worker"]
     grace = round((settings.http_timeout + settings.lease_grace) * 1000)
     arguments = ["--worker-shutdown-timeout", str(grace), *arguments]
@@ -198,6 +201,8 @@ def dispatcher() -> None:
         log,
         consumer=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         takeover=settings.takeover,
+        sweep=settings.sweep,
+        wake_lease=settings.wake_lease,
     )
     try:
         monitoring = MonitoringServer(

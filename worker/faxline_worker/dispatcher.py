@@ -1,7 +1,8 @@
 """The dispatcher: reads intake, keeps the timers, sends the wake-ups. Two may run at once.
 
-Three threads, each blocking: one reads the intake streams in a consumer group, one listens to the status
-streams and the doorbells, one surveys the accounts whose time has come. A Redis that is away is waited for.
+Threads that block, and poll nothing: one reads the intake streams in a consumer group, one listens to the
+status streams, the doorbells and the orders, one works through the agenda: it surveys the accounts whose time
+has come, plans their wake-ups and sends each at its moment. A Redis that is away is waited for.
 """
 
 import threading
@@ -17,7 +18,7 @@ from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
-from faxline_worker.store import Store, Survey
+from faxline_worker.store import Store
 
 BATCH = 200
 """Intake entries an account in one read."""
@@ -27,6 +28,10 @@ PAUSE = 0.5
 """Seconds before the next try while Redis is away."""
 GAUGES = 2.0
 """Seconds between two readings of the gauges."""
+GATHER = 0.05
+"""Seconds in which receipts are gathered for one wake-up."""
+
+SURVEY, PLAN, RECEIPTS, ORDERS, WAKE = "survey", "plan", "receipts", "orders", "wake"
 
 Entries = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 
@@ -40,6 +45,8 @@ class Dispatcher:
         wakes: sends the Dramatiq messages.
         consumer: this dispatcher's name in the consumer group, unique among those that run.
         takeover: seconds after which another dispatcher's unfinished entries are taken over.
+        sweep: seconds between two looks at an account for which nothing was asked.
+        wake_lease: seconds after which a wake-up that no actor took is sent again.
     """
 
     def __init__(
@@ -52,6 +59,8 @@ class Dispatcher:
         *,
         consumer: str,
         takeover: float,
+        sweep: float,
+        wake_lease: float,
     ) -> None:
         self._client = client
         self._stores = stores
@@ -60,17 +69,25 @@ class Dispatcher:
         self._log = log
         self._consumer = consumer
         self._takeover = takeover
+        self._sweep = sweep
+        self._wake_lease = wake_lease
         self._intakes = {
             name: Intake(store, metrics, log.bind(account=name)) for name, store in stores.items()
         }
         self._agenda = Agenda()
+        self._by_kind: dict[str, Callable[[str], float | None]] = {
+            SURVEY: self._survey,
+            PLAN: self._plan,
+            RECEIPTS: self._gather,
+            ORDERS: self._carry_out,
+        }
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.ready = False
 
     def start(self) -> None:
         """Start the threads."""
-        for work in (self._take_intake, self._listen, self._survey, self._read_gauges):
+        for work in (self._take_intake, self._listen, self._work, self._read_gauges):
             thread = threading.Thread(target=self._guarded, args=(work,), name=work.__name__.strip("_"))
             thread.start()
             self._threads.append(thread)
@@ -126,7 +143,7 @@ class Dispatcher:
             name = accounts[stream]
             if entries:
                 self._intakes[name].take([(entry.decode(), fields or {}) for entry, fields in entries])
-                self._agenda.look(name)
+                self._agenda.look((PLAN, name))
 
     def _make_groups(self) -> None:
         for store in self._stores.values():
@@ -167,38 +184,47 @@ class Dispatcher:
             self._log.warning("left the group without a word", error=type(error).__name__)
 
     def _listen(self) -> None:
-        """Receipts and doorbells: whatever comes, the account is looked at."""
-        names: dict[bytes, str] = {}
+        """Receipts, orders and doorbells: whatever comes, the account is looked at."""
+        asked: dict[bytes, list[tuple[tuple[str, str], float]]] = {}
         last: dict[Any, Any] = {}
         for name, store in self._stores.items():
-            for key in (store.keys.status, store.keys.doorbell):
-                names[key.encode()] = name
+            keys = store.keys
+            asked[keys.status.encode()] = [((RECEIPTS, name), GATHER)]
+            asked[keys.doorbell.encode()] = [((SURVEY, name), 0.0), ((PLAN, name), 0.0)]
+            asked[keys.orders.encode()] = [((ORDERS, name), 0.0)]
+            for key in (keys.status, keys.doorbell, keys.orders):
                 newest = self._client.xrevrange(key, count=1)
                 last[key] = newest[0][0] if newest else "0-0"
-            self._agenda.look(name)
+            for kind in (SURVEY, PLAN, RECEIPTS, ORDERS):
+                self._agenda.look((kind, name))
         while not self._stopping.is_set():
             reply = self._client.xread(last, count=1000, block=round(BLOCK * 1000))
             for stream, entries in cast("Entries", reply or []):
                 last[stream.decode()] = entries[-1][0]
-                self._agenda.look(names[stream])
+                for item, wait in asked[stream]:
+                    self._agenda.look(item, wait)
 
-    def _survey(self) -> None:
-        name = self._agenda.next()
-        if name is None:
+    def _work(self) -> None:
+        item = self._agenda.next()
+        if item is None:
             return
+        kind, account, *more = item
         try:
-            survey = self._stores[name].survey()
-            self._send(name, survey)
+            if kind == WAKE:
+                self._wakes.submit(account, more[0])
+            else:
+                again = self._by_kind[kind](account)
+                if again is not None:
+                    self._agenda.look(item, again)
         except BaseException:
-            self._agenda.look(name, PAUSE)
+            if kind != WAKE:  # a wake-up that could not be sent is given up, and planned anew
+                self._agenda.look(item, PAUSE)
             raise
-        self._agenda.look(name, survey.next)
 
-    def _send(self, account: str, survey: Survey) -> None:
-        for token in survey.wakes:
-            self._wakes.submit(account, token)
-        if survey.reconcile:
-            self._wakes.reconcile(account)
+    def _survey(self, account: str) -> float:
+        survey = self._stores[account].survey()
+        if survey.ready:
+            self._agenda.look((PLAN, account))
         outcomes: dict[str, Any] = {"fax.failed": "failed", "fax.unconfirmed": "unconfirmed"}
         for change in survey.changes:
             if change.event in outcomes:
@@ -206,16 +232,44 @@ class Dispatcher:
             self._log.info(
                 change.event, account=account, job=change.job, reason=change.reason, code=change.code
             )
+        return survey.next
+
+    def _plan(self, account: str) -> float:
+        plan = self._stores[account].plan()
+        for token, wait in plan.wakes:
+            if wait > 0:
+                self._agenda.look((WAKE, account, token), wait)
+            else:
+                self._wakes.submit(account, token)
+        return self._sweep if plan.next is None else plan.next
+
+    def _gather(self, account: str) -> float | None:
+        store = self._stores[account]
+        if not store.receipts_wait():
+            return None
+        if store.claim_reconcile():
+            self._wakes.reconcile(account)
+        return self._wake_lease
+
+    def _carry_out(self, account: str) -> None:
+        store = self._stores[account]
+        for entry, fields in store.orders():
+            order, by = (fields.get(name, b"").decode("utf-8", "replace")[:64] for name in (b"order", b"by"))
+            result = store.order(entry, order)
+            self._log.info("operator's order", account=account, order=order, by=by, result=result)
 
     def _read_gauges(self) -> None:
         for name, store in self._stores.items():
-            read = store.gauges()
-            for state, n in read.jobs.items():
-                self._metrics.set_jobs(name, cast("Any", state), n)
-            for priority, age in read.oldest.items():
+            state = store.state()
+            for job_state, n in state.jobs.items():
+                self._metrics.set_jobs(name, cast("Any", job_state), n)
+            for priority, age in state.oldest.items():
                 self._metrics.set_oldest_job_age(name, cast("Any", priority), age)
-            for limit, used in read.used.items():
-                self._metrics.set_limit(name, cast("Any", limit), used=used, capacity=read.capacity[limit])
-            self._metrics.set_paused(name, read.paused)
-            self._metrics.set_dead_receipts(name, read.dead)
+            self._metrics.set_limit(
+                name, "concurrency", used=state.concurrency.used, capacity=state.concurrency.effective
+            )
+            self._metrics.set_limit(name, "window", used=state.window.used, capacity=state.window.effective)
+            self._metrics.set_limit(name, "burst", used=state.burst.used, capacity=state.burst.effective)
+            self._metrics.set_paused(name, bool(state.paused))
+            self._metrics.set_dead_receipts(name, state.dead)
         self._stopping.wait(GAUGES)

@@ -46,11 +46,12 @@ class Reconciler:
     def turn(self) -> None:
         """Apply the oldest receipts; where more wait, another wake-up goes out."""
         self.store.reconcile_begins()
-        for entry, fields in self.store.receipts(BATCH):
+        entries = self.store.receipts(BATCH)
+        for entry, fields in entries:
             receipt = read_receipt(fields.get(b"body", b"")) if fields.get(b"kind") == b"receipt" else None
             done = self.store.receipt(entry, receipt.to_dict() if receipt else None)
             self._count(entry, receipt, done)
-        if self.store.more_receipts():
+        if len(entries) == BATCH and self.store.claim_reconcile():
             self.wakes.reconcile(self.store.account)
 
     def _count(self, entry: str, receipt: Receipt | None, done: Receipted) -> None:

@@ -91,6 +91,33 @@ class InDoubt(_Part):
     then: Literal["hold", "resend", "fail"] = "hold"
 
 
+class Gate(_Part):
+    """How long an account's gate closes after a 429: Retry-After, between `least` and `max`.
+
+    Without one, `base`, doubled with every further 429 in a row. Of the limits, at least the share
+    `least_share` stays in use.
+    """
+
+    base: PositiveFloat = 5.0
+    least: PositiveFloat = 0.5
+    max: PositiveFloat = 900.0
+    least_share: float = Field(0.05, gt=0, le=1)
+
+
+class Probe(_Part):
+    """How a paused account is probed: after `first` seconds, then after twice as long, at most `max`."""
+
+    first: PositiveFloat = 60.0
+    max: PositiveFloat = 3600.0
+
+
+class Starvation(_Part):
+    """Of the slots, `share` goes to the oldest job once it has waited longer than `after` seconds."""
+
+    after: PositiveFloat = 900.0
+    share: float = Field(0.1, ge=0, le=1)
+
+
 class Webhook(_Part):
     """Where the webhook listens."""
 
@@ -127,6 +154,9 @@ class Settings(_Part):
     retries: Retries = Retries()
     in_doubt: InDoubt = InDoubt()
     receipt_deadline: PositiveFloat = 9000.0
+    gate: Gate = Gate()
+    probe: Probe = Probe()
+    starvation: Starvation = Starvation()
     webhook: Webhook = Webhook()
     metrics: Metrics = Metrics()
     worker_threads: PositiveInt = 20

@@ -6,12 +6,13 @@ Python runs no transition and takes no time: the clock is the server's.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
 import redis
 
+from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline_worker import scripts
 from faxline_worker.settings import Settings
@@ -48,7 +49,6 @@ class Admitted:
     priority: str
     waited: float | None
     """Seconds from registration to this, its first, admission; None for a later attempt."""
-    wakes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +97,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is to be done for an account now, and when (seconds) to look again."""
+    """What the timers moved, when (seconds) to look again, and whether to plan: a job or permit came back."""
 
     next: float
-    wakes: tuple[str, ...] = ()
-    reconcile: bool = False
+    ready: bool
     changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Gauges:
-    """Sizes of an account's indexes, for the dispatcher's gauges."""
+class Plan:
+    """The wake-ups to send: a token and in how many seconds. When to plan again (s); None: when asked."""
 
-    jobs: dict[str, int]
-    oldest: dict[str, float] = field(default_factory=dict)
-    used: dict[str, float] = field(default_factory=dict)
-    capacity: dict[str, float] = field(default_factory=dict)
-    paused: bool = False
-    dead: int = 0
+    wakes: tuple[tuple[str, float], ...] = ()
+    next: float | None = None
+
+
+SCRIPTS = ("register", "cancel", "admit", "mark", "settle", "receipt", "survey", "plan", "order")
 
 
 class Store:
@@ -124,29 +122,32 @@ class Store:
         client: a client of the state's database (bytes replies).
         settings: the daemon's settings.
         account: the account's name; one of `settings.accounts`.
+        clock: Lua text that tells the scripts the time, for tests (scripts.source).
     """
 
-    def __init__(self, client: redis.Redis, settings: Settings, account: str) -> None:
+    def __init__(
+        self, client: redis.Redis, settings: Settings, account: str, *, clock: str | None = None
+    ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
         self.limits = settings.limits_of(account)
         self._client = client
         self._settings = settings
-        names = ("register", "cancel", "admit", "mark", "settle", "receipt", "survey")
-        self._scripts = {name: scripts.register(client, name) for name in names}
-        grace = settings.lease_grace
-        # Before the mark: connecting takes at most the HTTP timeout. After it: the call's whole time, and the
-        # time that bytes already sent may still need to reach iFax.
-        self._lease = _ms(settings.http_timeout + grace)
-        self._call_lease = _ms(settings.http_timeout + grace)
-        self._options: dict[str, Any] = {
+        self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
+        # After the mark a request lives for the HTTP timeout at most, and its bytes may need a little longer
+        # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
+        # One millisecond more, for the scripts cut their clock down to whole ones.
+        self._life = _ms(settings.http_timeout + settings.lease_grace) + 1
+        submission = settings.retries.submission
+        options: dict[str, Any] = {
             "cap": settings.events_cap,
             "retention": _ms(settings.retention),
             "deadline": _ms(settings.receipt_deadline),
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
-            "linger": _ms(grace),
-            "tries": settings.retries.submission.attempts,
+            "lease": self._life + _ms(settings.lease_grace),
+            "linger": _ms(settings.lease_grace) + 1,
+            "tries": submission.attempts,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             "keep": _ms(max(settings.in_doubt.wait, settings.http_timeout) * 2),
@@ -155,7 +156,18 @@ class Store:
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
             "burst": self.limits.burst,
+            "gate_base": _ms(settings.gate.base),
+            "gate_least": _ms(settings.gate.least),
+            "gate_max": _ms(settings.gate.max),
+            "share_least": settings.gate.least_share,
+            "probe_first": _ms(settings.probe.first),
+            "probe_max": _ms(settings.probe.max),
+            "starve_after": _ms(settings.starvation.after),
+            "starve_share": settings.starvation.share,
         }
+        self._retention: int = options["retention"]
+        self._wake_lease: int = options["wake_lease"]
+        self._options = json.dumps(options, separators=(",", ":"))
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._scripts[name](keys=list(keys), args=list(args))
@@ -176,26 +188,26 @@ class Store:
         reply = self._run(
             "cancel",
             [k.intake, k.account_state, k.ready, k.delayed, k.expiring, k.events, k.job("")],
-            [INTAKE_GROUP, self._settings.events_cap, entry, job, self._options["retention"]],
+            [INTAKE_GROUP, self._settings.events_cap, entry, job, self._retention],
         )
         return Registration(reply.decode())
 
-    def admit(self, permit: str, wake: str) -> Admitted | Held | Idle:
-        """Take the best job and a permit, under a token of the caller's own."""
-        k, o = self.keys, self._options
+    def admit(self, permit: str, wake: str, chance: float = 1.0) -> Admitted | Held | Idle:
+        """Take the best job and a permit.
+
+        Args:
+            permit: a token of the caller's own: asked again with it, the answer is the same.
+            wake: the wake-up's token, or nothing.
+            chance: from 0 to 1, drawn for this permit; below the starvation share the oldest job goes first.
+        """
+        k = self.keys
         reply = self._run(
             "admit",
-            [k.account_state, k.ready, k.permits, k.holders, k.answers, k.wakes, k.job("")],
             [
-                permit,
-                wake,
-                self._lease,
-                o["wake_lease"],
-                o["requests"],
-                o["window"],
-                o["concurrency"],
-                o["burst"],
+                *(k.account_state, k.ready, k.permits, k.holders, k.answers, k.wakes, k.doorbell),
+                k.job(""),
             ],
+            [permit, wake, self._options, chance],
         )
         answer = json.loads(reply)
         if answer["result"] == "idle":
@@ -212,43 +224,27 @@ class Store:
             number=answer.get("number") or "",
             priority=answer["priority"],
             waited=waited / 1000 if waited is not None else None,
-            wakes=tuple(answer.get("wakes", ())),
         )
 
     def mark(self, admitted: Admitted) -> Mark:
         """Write the mark: the first byte of the request is about to leave."""
         k = self.keys
-        reply = self._run(
-            "mark",
-            [k.permits, k.holders, k.job(admitted.job)],
-            [admitted.permit, admitted.job, self._call_lease],
-        )
+        reply = self._run("mark", [k.permits, k.job(admitted.job)], [admitted.permit, self._life])
         return Mark(reply.decode())
 
     def settle(self, admitted: Admitted, answer: Mapping[str, Any]) -> Settlement:
-        """Move the job on by an answer: {decision, job_id, code, reason, message, retry, gate} (ms)."""
+        """Move the job on by an answer, as lua/settle.lua names its members (ms)."""
         k = self.keys
         keys = [
-            k.account_state,
-            k.ready,
-            k.delayed,
-            k.permits,
-            k.holders,
-            k.answers,
-            k.wakes,
-            k.submitted,
-            k.in_doubt,
+            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.wakes, k.submitted),
+            *(k.in_doubt, k.expiring, k.events, k.doorbell, k.job(""), k.job_ids),
         ]
-        keys += [k.expiring, k.events, k.doorbell, k.job(""), k.job_ids, k.receipts]
-        reply = json.loads(
-            self._run(
-                "settle", keys, [admitted.permit, admitted.job, _compact(answer), json.dumps(self._options)]
-            )
-        )
+        args = [admitted.permit, admitted.job, _compact(answer), self._options]
+        reply = json.loads(self._run("settle", keys, args))
         return Settlement(
             result=reply["result"],
             state=reply.get("state"),
-            wakes=tuple(reply.get("wakes", ())),
+            wakes=tuple(token for token, _ in reply.get("wakes", ())),
             receipt=reply.get("receipt"),
             submitted_at=reply.get("submitted_at"),
         )
@@ -268,9 +264,9 @@ class Store:
                 "receipt",
                 [
                     *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.dead),
-                    *(k.job(""), k.job_ids, k.receipts),
+                    *(k.job(""), k.job_ids),
                 ],
-                [entry, _compact(receipt) if receipt else "", json.dumps(self._options)],
+                [entry, _compact(receipt) if receipt else "", self._options],
             )
         )
         return Receipted(**reply)
@@ -279,35 +275,49 @@ class Store:
         """A `reconcile` message arrived: what comes from now on needs another."""
         self._client.delete(self.keys.reconcile_wake)
 
-    def more_receipts(self) -> bool:
-        """Whether receipts wait and this caller is the one to send the next `reconcile` message."""
-        if not self._client.xlen(self.keys.status):
-            return False
-        lease = self._options["wake_lease"]
-        return bool(self._client.set(self.keys.reconcile_wake, "1", nx=True, px=lease))
+    def receipts_wait(self) -> bool:
+        """Whether the status stream holds anything."""
+        return bool(self._client.xlen(self.keys.status))
+
+    def claim_reconcile(self) -> bool:
+        """Whether the caller is the one to send the next `reconcile` message."""
+        return bool(self._client.set(self.keys.reconcile_wake, "1", nx=True, px=self._wake_lease))
+
+    def orders(self) -> list[tuple[str, dict[bytes, bytes]]]:
+        """What operators ordered and nobody has carried out."""
+        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(self.keys.orders))
+        return [(entry.decode(), fields) for entry, fields in entries]
 
     def survey(self, most: int = 200) -> Survey:
-        """Move on all that is due, and say what to send and when to look again."""
+        """Move on all that is due, and say when to look again."""
         k = self.keys
         keys = [
-            k.account_state,
-            k.ready,
-            k.delayed,
-            k.permits,
-            k.holders,
-            k.answers,
-            k.wakes,
-            k.submitted,
-            k.in_doubt,
+            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.submitted),
+            *(k.in_doubt, k.expiring, k.events, k.job("")),
         ]
-        keys += [k.expiring, k.events, k.status, k.reconcile_wake, k.job("")]
-        reply = json.loads(self._run("survey", keys, [json.dumps(self._options), most]))
+        reply = json.loads(self._run("survey", keys, [self._options, most]))
         return Survey(
             next=reply["next"] / 1000,
-            wakes=tuple(reply.get("wakes", ())),
-            reconcile=reply["reconcile"],
+            ready=reply["ready"],
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
         )
+
+    def plan(self, horizon: float = 1.0, most: int = 64) -> Plan:
+        """Say which wake-ups to send now and within the horizon (seconds), `most` at the most."""
+        k = self.keys
+        keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes]
+        reply = json.loads(self._run("plan", keys, [self._options, _ms(horizon), most]))
+        after = reply.get("next")
+        return Plan(
+            wakes=tuple((token, wait / 1000) for token, wait in reply.get("wakes", ())),
+            next=after / 1000 if after is not None else None,
+        )
+
+    def order(self, entry: str, order: str) -> str:
+        """Carry out an operator's order, pause or resume: done, idle (it was so) or gone."""
+        k = self.keys
+        keys = [k.orders, k.account_state, k.permits, k.answers, k.doorbell]
+        return cast("bytes", self._run("order", keys, [entry, order, self._options])).decode()
 
     def document(self, digest: str) -> bytes | None:
         """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""
@@ -321,52 +331,9 @@ class Store:
             pipe.pexpire(key, ttl, gt=True)
             pipe.execute()
 
-    def gauges(self) -> Gauges:
-        """Sizes of the indexes, read in one pipeline."""
-        k = self.keys
-        with self._client.pipeline(transaction=False) as pipe:
-            for key in (k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.answers):
-                pipe.zcard(key)
-            pipe.hlen(k.holders)
-            pipe.hgetall(k.account_state)
-            pipe.xlen(k.dead)
-            pipe.time()
-            for rank in (1, 2, 3):
-                pipe.zrangebyscore(
-                    k.ready, rank * _STRIDE, (rank + 1) * _STRIDE, start=0, num=1, withscores=True
-                )
-            reply = pipe.execute()
-        ready, delayed, permits, submitted, in_doubt, answers, holders, state, dead, clock, *heads = reply
-        account = {name.decode(): value.decode() for name, value in state.items()}
-        now = clock[0] * 1_000_000 + clock[1]
-        done = {
-            s: int(account.get(f"done:{s}", 0)) for s in ("delivered", "failed", "canceled", "unconfirmed")
-        }
-        jobs = {
-            "queued": ready + delayed,
-            "submitting": holders,
-            "submitted": submitted,
-            "in_doubt": in_doubt,
-        }
-        oldest = {}
-        for rank, (name, head) in enumerate(zip(("urgent", "normal", "bulk"), heads, strict=True), start=1):
-            born = head[0][1] - rank * _STRIDE + _EPOCH_US if head else now
-            oldest[name] = max(0.0, (now - born) / 1e6)
-        limits = self.limits
-        drained = (now - float(account.get("bucket_at", now))) * limits.requests / (limits.window * 1e6)
-        level = max(0.0, float(account.get("bucket", 0)) - drained)
-        return Gauges(
-            jobs=jobs | done,
-            oldest=oldest,
-            used={"concurrency": permits, "window": permits + answers, "burst": permits + level},
-            capacity={"concurrency": limits.concurrency, "window": limits.requests, "burst": limits.burst},
-            paused=bool(account.get("paused")),
-            dead=dead,
-        )
-
-
-_STRIDE = 2_000_000_000_000_000
-_EPOCH_US = 1_577_836_800_000_000
+    def state(self) -> AccountState:
+        """The account as a whole, for the dispatcher's gauges."""
+        return read_account_state(self._client, self.keys)
 
 
 def _ms(seconds: float) -> int:

@@ -17,9 +17,6 @@ from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.store import Admitted, Held, Idle, Mark, Settlement, Store
 
-GATE = 5.0
-"""Seconds that an account's gate closes after a 429 that names no time."""
-GATE_MAX = 900.0
 AWAY = 0.5
 """Seconds between two tries to settle while Redis is away."""
 
@@ -67,17 +64,15 @@ class Submitter:
     """Counts a receipt that had come before its answer."""
 
     def turn(self, wake: str) -> None:
-        """Admit one job, call iFax, settle. Another wake-up goes out before the call while there is more."""
+        """Admit one job, call iFax, settle. Where the next job waited for this answer, it is woken."""
         account = self.store.account
-        admitted = self.store.admit(uuid4().hex, wake)
+        admitted = self.store.admit(uuid4().hex, wake, random.random())  # noqa: S311 - a share, no secret
         if isinstance(admitted, Idle):
             return
         if isinstance(admitted, Held):
             limit: Any = "window" if admitted.limit == "gate" else admitted.limit
             self.metrics.deferral(account, limit)
             return
-        for token in admitted.wakes:
-            self.wakes.submit(account, token)
         if admitted.waited is not None:
             priority: Any = admitted.priority
             self.metrics.queue_wait(account, priority, admitted.waited)
@@ -155,7 +150,6 @@ class Submitter:
         """The answer as `settle` takes it; times in milliseconds."""
         exponent = min(admitted.attempt - 1, 30)
         backoff = min(self.retries.base * 2**exponent, self.retries.max) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        gate = min(answer.retry_after, GATE_MAX) if answer.retry_after else GATE * random.uniform(1.0, 1.5)  # noqa: S311
         return {
             "decision": str(answer.decision),
             "job_id": str(answer.job_id) if answer.job_id is not None else None,
@@ -163,7 +157,9 @@ class Submitter:
             "reason": answer.reason,
             "message": answer.message or None,
             "retry": round(max(backoff, answer.retry_after or 0.0) * 1000),
-            "gate": round(gate * 1000),
+            "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
+            "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
+            "silent": answer.silent or None,
         }
 
     def _count(self, answer: Answer, settlement: Settlement) -> None:

@@ -23,6 +23,7 @@ from faxline_worker.ifax.codes import (
     Row,
     status_row,
 )
+from faxline_worker.ifax.errors import SILENCES
 
 MESSAGE = 200
 """Characters of iFax's text that are kept."""
@@ -72,6 +73,11 @@ class Answer:
     job_id: int | None
     retry_after: float | None
     seconds: float = 0.0
+
+    @property
+    def silent(self) -> bool:
+        """IFax said nothing in the time it was given: it may hang."""
+        return self.http_status is None and self.reason in SILENCES
 
 
 def clean_message(text: str) -> str:

@@ -109,6 +109,8 @@ CAUSES: Mapping[type[Exception], Cause] = {
     httpx.RequestError: _LOST,
     httpx.HTTPError: _LOST,
 }
+SILENCES = frozenset({"connect_timeout", "write_timeout", "read_timeout", "answer_too_slow"})
+"""Reasons that say that iFax did not come to an end in time."""
 UNEXPECTED = "unexpected_error"
 """The reason of an exception that is not in the table, once the first byte may have left."""
 

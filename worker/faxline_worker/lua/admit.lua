@@ -1,45 +1,61 @@
 -- admit: takes the best job and a permit in one step, right before the call.
--- include: clock record limits wakes
--- KEYS  account, ready, permits, holders, answers, wakes, job prefix
--- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token,
---       lease (ms), wake-up lease (ms), requests, window (us), concurrency, burst
--- reply JSON {result = admitted, job, attempt, kind, request, waited (ms, first attempt), priority, wakes}
+-- include: clock record limits wakes account
+-- KEYS  account, ready, permits, holders, answers, wakes, doorbell, job prefix
+-- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
+--       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved
+-- reply JSON {result = admitted, job, attempt, kind, request, waited (ms, first attempt), priority}
 --       or {result = held, limit} or {result = idle}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
-  wakes = KEYS[6], job = KEYS[7] }
-local token, lease, wake_lease = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
-local limits = { requests = tonumber(ARGV[5]), window = tonumber(ARGV[6]), concurrency = tonumber(ARGV[7]),
-  burst = tonumber(ARGV[8]) }
+  wakes = KEYS[6], doorbell = KEYS[7], job = KEYS[8] }
+local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
 
-local function admission(id, job, wakes)
-  local request = redis.call('HGET', keys.job .. id, 'request')
-  return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = job.kind, request = request,
-    waited = job.tries == 1 and now - tonumber(job.created_at) or nil, priority = job.priority,
-    number = job.number, wakes = #wakes > 0 and wakes or nil })
+local function admission(id, job)
+  return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = job.kind, request = job.request,
+    waited = job.tries == 1 and now - tonumber(job.created_at) or nil, priority = job.priority, number = job.number })
 end
 
-redis.call('ZREM', keys.wakes, ARGV[2])
+-- The oldest of the less urgent jobs, if it has waited so long that it starves.
+local function starved()
+  local oldest, born
+  for rank = 2, 3 do
+    local head = redis.call('ZRANGEBYSCORE', keys.ready, int(rank * STRIDE), '(' .. int((rank + 1) * STRIDE), 'WITHSCORES',
+      'LIMIT', 0, 1)
+    local age = head[2] and tonumber(head[2]) - rank * STRIDE
+    if age and (not born or age < born) then oldest, born = head[1], age end
+  end
+  if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
+end
+
+local function take()
+  local id = chance < options.starve_share and starved()
+  if id then
+    redis.call('ZREM', keys.ready, id)
+    return id
+  end
+  return redis.call('ZPOPMIN', keys.ready)[1]
+end
+
+if ARGV[2] ~= '' then redis.call('ZREM', keys.wakes, ARGV[2]) end
 local held = redis.call('HGET', keys.holders, token)
-if held then return admission(held, read_record(keys.job .. held), {}) end
+if held then return admission(held, read_record(keys.job .. held, 'request')) end
 
 local account = read_account(keys.account)
-local free, limit = room(keys, account, limits)
-if free <= 0 then
+local r = room(keys, account, limits_of(options, account))
+if r.free == 0 then
   if redis.call('ZCARD', keys.ready) == 0 then return cjson.encode({ result = 'idle' }) end
-  return cjson.encode({ result = 'held', limit = limit })
+  if r.by_answer then await_answer(keys, account, '1') elseif r.by_answer == false then ring(keys) end
+  return cjson.encode({ result = 'held', limit = r.limit })
 end
-local best = redis.call('ZPOPMIN', keys.ready)
-while best[1] do
-  local id = best[1]
-  local job = read_record(keys.job .. id)
+for id in take do
+  local job = read_record(keys.job .. id, 'request')
   if job and job.state == 'queued' then
     job.attempt, job.tries = job.attempt + 1, job.tries + 1
     redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries,
-      'permit', token, 'marked', '', 'updated_at', int(now))
-    redis.call('ZADD', keys.permits, int(now + lease), token)
+      'permit', token, 'marked', '', 'lease', int(now + options.lease), 'admitted_at', int(now), 'updated_at', int(now))
+    redis.call('ZADD', keys.permits, int(now + options.lease), token)
     redis.call('HSET', keys.holders, token, id)
-    return admission(id, job, grant_wakes(keys, free - 1, 1, wake_lease))
+    if r.probe then probing(keys, account, options) end
+    return admission(id, job)
   end
-  best = redis.call('ZPOPMIN', keys.ready)
 end
 return cjson.encode({ result = 'idle' })

@@ -15,7 +15,7 @@ if job and job.state == 'queued' then
   redis.call('ZREM', keys.delayed, id)
   transition(keys, cap, id, job, 'fax.canceled', { state = 'canceled', reason = 'canceled_before_sending' },
     { reason = 'canceled_before_sending' })
-  finish(keys, id, 'canceled', retention)
+  finish(keys, id, job, retention)
   return 'canceled'
 end
 local reason = not job and 'unknown_job' or FINAL[job.state] and 'final' or job.state

@@ -1,14 +1,19 @@
 -- mark: written just before the first byte of a request; from here on its answer may be in doubt.
 -- include: clock
--- KEYS  permits, holders, job
--- ARGV  permit token, job id, lease (ms) from now: the longest time the request can live
+-- KEYS  permits, job
+-- ARGV  permit token, the longest time (ms) that the request can live from now on
 -- reply marked, or lost: the lease ran out and the job is no longer the caller's; nothing may be sent
-local lease = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not lease or tonumber(lease) <= now or redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 'lost' end
-local job = redis.call('HMGET', KEYS[3], 'state', 'permit', 'marked')
-if job[1] ~= 'submitting' or job[2] ~= ARGV[1] then return 'lost' end
+local job = redis.call('HMGET', KEYS[2], 'state', 'permit', 'marked', 'lease')
+local lease = tonumber(job[4]) or 0
+if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or lease <= now then return 'lost' end
 if job[3] ~= '1' then
-  redis.call('HSET', KEYS[3], 'marked', '1')
-  redis.call('ZADD', KEYS[1], 'XX', int(now + tonumber(ARGV[3])), ARGV[1])
+  local fields = { 'marked', '1' }
+  if lease < now + tonumber(ARGV[2]) then -- the lease must outlast the request
+    lease = now + tonumber(ARGV[2])
+    if redis.call('ZADD', KEYS[1], 'XX', 'CH', int(lease), ARGV[1]) == 0 then return 'lost' end
+    table.insert(fields, 'lease')
+    table.insert(fields, int(lease))
+  end
+  redis.call('HSET', KEYS[2], unpack(fields))
 end
 return 'marked'

@@ -1,6 +1,6 @@
 -- receipt: one entry of the status stream meets its job, and leaves the stream.
 -- include: clock record receipts
--- KEYS  status, account, submitted, in_doubt, expiring, events, dead, job prefix, jobId prefix, receipt prefix
+-- KEYS  status, account, submitted, in_doubt, expiring, events, dead, job prefix, jobId prefix
 -- ARGV  stream entry, JSON receipt {job_id, outcome, code, reason, message, pages, transferred} or '' (it makes no
 --       sense: it is set aside), JSON options {cap, retention, keep, dead_cap} (ms)
 -- reply JSON {result = applied | repeated | resolved_doubt | unmatched | dead | gone, job, submitted_at}
@@ -16,11 +16,13 @@ if ARGV[2] == '' then
 end
 local receipt = cjson.decode(ARGV[2])
 local id = redis.call('GET', KEYS[9] .. receipt.job_id)
-local job = id and read_record(keys.job .. id)
-if not job then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
-  redis.call('SET', KEYS[10] .. receipt.job_id, ARGV[2], 'PX', options.keep)
+if not id then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
+  redis.call('SET', KEYS[9] .. receipt.job_id, ARGV[2], 'PX', options.keep)
   return cjson.encode({ result = 'unmatched' })
 end
-if job.job_id ~= receipt.job_id then return cjson.encode({ result = 'repeated', job = id }) end
+local job = not is_receipt(id) and read_record(keys.job .. id)
+if not job or job.job_id ~= receipt.job_id then
+  return cjson.encode({ result = 'repeated', job = job and id or nil })
+end
 local result = apply_receipt(keys, options, id, job, receipt)
 return cjson.encode({ result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at) })

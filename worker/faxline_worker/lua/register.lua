@@ -7,8 +7,6 @@
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
   job = KEYS[6] }
 local group, cap = ARGV[1], ARGV[2]
-local EPOCH_US = 1577836800000000 -- 2020-01-01, so that a place stays an exact double
-local STRIDE = 2000000000000000
 
 local function reject(entry, r)
   emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
@@ -51,9 +49,15 @@ local function store(job)
   transition(keys, cap, job.id, record, 'fax.queued', job.fields, {})
 end
 
+-- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).
+local items, pending = cjson.decode(ARGV[3]), {}
+for _, entry in ipairs(redis.call('XPENDING', keys.intake, group, items[1].entry, items[#items].entry, 100000)) do
+  pending[entry[1]] = true
+end
+
 local replies, done = {}, {}
-for i, item in ipairs(cjson.decode(ARGV[3])) do
-  if #redis.call('XRANGE', keys.intake, item.entry, item.entry) == 0 then
+for i, item in ipairs(items) do
+  if not pending[item.entry] then
     replies[i] = { 'gone', '' }
   elseif item.reject then
     replies[i] = reject(item.entry, item.reject)

@@ -1,4 +1,5 @@
--- The clock of every transition: Redis TIME, so that the pods' clocks do not matter. Tests put another file here.
+-- The clock of every transition: Redis TIME, so that the pods' clocks do not matter. It is the one seam of time:
+-- a test puts another piece in its place (scripts.source).
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 local now = math.floor(now_us / 1000)

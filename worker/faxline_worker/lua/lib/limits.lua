@@ -1,51 +1,97 @@
 -- Room under the limits (DESIGN section 4). A request counts from its admission until its answer, plus the
 -- window: permits held, answers of the last window, and a leaky bucket that gains one at each answer.
--- A limit of 0 is off. Times in microseconds; the gate and the pause close the account whole.
+-- A limit of 0 is off. Times in microseconds. The gate and the pause close the account whole; the share and the
+-- strain lower its limits (lib/account.lua).
 local function bucket_level(account, limits)
-  local rate = limits.requests / limits.window
-  local level = (tonumber(account.bucket) or 0) - (now_us - (tonumber(account.bucket_at) or now_us)) * rate
+  local level = account.bucket - (now_us - account.bucket_at) * limits.requests / limits.window
   return math.max(0, level)
 end
 
 local function read_account(key)
-  local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'paused', 'alarm')
-  return { bucket = values[1], bucket_at = values[2], gate = tonumber(values[3]) or 0, paused = values[4],
-    alarm = tonumber(values[5]) or 0 }
+  local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
+    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds')
+  local function number(i, otherwise) return tonumber(values[i]) or otherwise end
+  return { bucket = number(1, 0), bucket_at = number(2, now_us), gate = number(3, 0), gated_at = number(4, 0),
+    gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
+    probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
+    waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil) }
 end
 
--- free: permits that can be granted now; limit: what holds when none can; wait: microseconds until that
--- limit alone lets one through (-1: only an answer or an operator does).
+-- The share of the limits that is used: less than 1 after a 429 of somebody else's making. It recovers in steps,
+-- six in a window, and each step is twice the one before.
+local STEP, STEPS = 0.01, 6
+local function steps_since(account, limits)
+  return math.max(0, math.floor((now_us - account.share_at) * STEPS / limits.window))
+end
+local function share_of(account, limits)
+  if account.share >= 1 then return 1 end
+  return math.min(1, account.share + STEP * (2 ^ math.min(30, steps_since(account, limits)) - 1))
+end
+
+-- The limits as they are in force now.
+local function limits_of(options, account)
+  local whole = { requests = options.requests, window = options.window }
+  local share = share_of(account, whole)
+  local function cut(limit) return limit > 0 and math.max(1, math.floor(limit * share)) or 0 end
+  local concurrency = cut(options.concurrency)
+  if account.strain > 0 and (concurrency == 0 or account.strain < concurrency) then concurrency = account.strain end
+  return { requests = cut(options.requests), window = options.window, concurrency = concurrency,
+    burst = cut(options.burst), share = share }
+end
+
+local function count_answers(keys, limits)
+  return redis.call('ZCOUNT', keys.answers, int(now_us - limits.window), '+inf')
+end
+
+-- free: permits that can be granted now. limit: what holds the next one. by_answer: no time helps, an answer does.
+-- held, answers, level: what is used.
 local function room(keys, account, limits)
-  if account.paused and account.paused ~= '' then return 0, 'paused', -1 end
-  if account.gate > now_us then return 0, 'gate', account.gate - now_us end
-  local held = redis.call('ZCARD', keys.permits)
-  local free, limit, wait = 1000000, 'none', -1
-  if limits.concurrency > 0 then
-    free, limit = limits.concurrency - held, 'concurrency'
+  if account.paused ~= '' then
+    local probe = account.paused ~= 'operator' and account.probe_at <= now_us
+    return { free = probe and 1 or 0, limit = 'paused', probe = probe }
+  end
+  if account.gate > now_us then return { free = 0, limit = 'gate' } end
+  local r = { held = redis.call('ZCARD', keys.permits), free = 1000000, limit = 'none', answers = 0, level = 0 }
+  local function bound(free, limit, by_answer)
+    if free < r.free then r.free, r.limit, r.by_answer = free, limit, by_answer end
   end
   if limits.requests > 0 then
-    redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
-    local answered = redis.call('ZCARD', keys.answers)
-    local left = limits.requests - held - answered
-    if left < free then
-      free, limit = left, 'window'
-      if left <= 0 and answered + left > 0 then
-        local oldest = redis.call('ZRANGE', keys.answers, 0 - left, 0 - left, 'WITHSCORES')
-        if oldest[2] then wait = math.max(1, tonumber(oldest[2]) + limits.window + 1 - now_us) end
-      end
-    end
+    r.answers = count_answers(keys, limits)
+    bound(limits.requests - r.held - r.answers, 'window', r.answers == 0)
     if limits.burst > 0 then
-      local over = held + bucket_level(account, limits)
-      local unused = math.floor(limits.burst - over)
-      if unused < free then
-        free, limit, wait = unused, 'burst', -1
-        if unused <= 0 and held < limits.burst then
-          wait = math.ceil((over - limits.burst + 1) * limits.window / limits.requests)
-        end
-      end
+      r.level = bucket_level(account, limits)
+      bound(math.floor(limits.burst - r.held - r.level), 'burst', r.held >= limits.burst)
     end
   end
-  return math.max(0, free), limit, wait
+  if limits.concurrency > 0 then bound(limits.concurrency - r.held, 'concurrency', true) end
+  r.free = math.max(0, r.free)
+  return r
+end
+
+-- The moments (us) at which time alone frees the next slots after the `free` ones, `most` at the most; each stands
+-- on those before it being taken. Concurrency is left out, for answers come meanwhile. Second: whether there are
+-- fewer because the next one needs an answer.
+local function slots(keys, account, limits, r, most)
+  local moments = {}
+  if account.paused ~= '' or account.gate > now_us or limits.requests == 0 then return moments, false end
+  local gone = r.held + r.answers + r.free - limits.requests -- answers to leave the window before the first
+  local skip = math.max(0, gone)
+  local leaving = gone + most <= 0 and {} or redis.call('ZRANGEBYSCORE', keys.answers, int(now_us - limits.window),
+    '+inf', 'WITHSCORES', 'LIMIT', int(skip), int(most))
+  for k = 1, most do
+    local at = now_us
+    if gone + k > 0 then
+      local score = leaving[2 * (gone + k - skip)]
+      if not score then return moments, true end
+      at = math.max(at, tonumber(score) + limits.window + 1)
+    end
+    local over = limits.burst > 0 and r.held + r.level + r.free + k - limits.burst or 0
+    if over > r.level then return moments, true end -- the bucket is empty before
+    if over > 0 then at = math.max(at, now_us + math.ceil(over * limits.window / limits.requests)) end
+    if at == now_us then return moments, true end -- it is the concurrency that holds it
+    moments[k] = at
+  end
+  return moments, false
 end
 
 -- The request behind a permit is answered (or can live no longer): it leaves the permits, joins the window.
@@ -53,13 +99,8 @@ local function answered(keys, account, limits, token)
   redis.call('ZREM', keys.permits, token)
   if limits.requests > 0 then
     redis.call('ZADD', keys.answers, int(now_us), token)
-    account.bucket = bucket_level(account, limits) + 1
-    account.bucket_at = now_us
-    redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(now_us))
+    account.bucket, account.bucket_at = bucket_level(account, limits) + 1, now_us
   end
-end
-
-local function limits_of(options)
-  return { requests = options.requests, window = options.window, concurrency = options.concurrency,
-    burst = options.burst }
+  redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
+    'seconds', account.seconds and int(account.seconds) or '')
 end

@@ -2,12 +2,19 @@
 -- JSON text that a producer or iFax gave (metadata, jobId) is spliced in as it is: cjson would bend numbers.
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
-  'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at' }
+  'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'settled',
+  'doubted' }
+-- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
+-- it stays an exact double.
+local EPOCH_US = 1577836800000000
+local STRIDE = 2000000000000000
 
-local function read_record(key)
-  local values = redis.call('HMGET', key, unpack(RECORD))
+-- more: one further field to read, or nil.
+local function read_record(key, more)
+  local values = redis.call('HMGET', key, more or 'state', unpack(RECORD))
   local job = {}
-  for i, name in ipairs(RECORD) do job[name] = values[i] or nil end
+  for i, name in ipairs(RECORD) do job[name] = values[i + 1] or nil end
+  if more then job[more] = values[1] or nil end
   if not job.state then return nil end
   job.attempt = tonumber(job.attempt) or 0
   job.tries = tonumber(job.tries) or 0
@@ -48,8 +55,8 @@ local function transition(keys, cap, id, job, name, changes, data)
 end
 
 -- A job that came to its end: counted, and its record lives on for the retention (ms).
-local function finish(keys, id, state, retention)
-  redis.call('HINCRBY', keys.account, 'done:' .. state, 1)
-  redis.call('ZREM', keys.expiring, id)
+local function finish(keys, id, job, retention)
+  redis.call('HINCRBY', keys.account, 'done:' .. job.state, 1)
+  if job.expires_at and job.expires_at ~= '' then redis.call('ZREM', keys.expiring, id) end
   redis.call('PEXPIRE', keys.job .. id, retention)
 end

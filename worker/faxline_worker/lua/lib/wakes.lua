@@ -1,22 +1,37 @@
 -- Wake-ups: messages on their way to an actor, each a token with the time it is given up. There are never
 -- more than jobs that could be admitted, so a burst of entries makes a handful of messages.
-local function grant_wakes(keys, free, most, lease)
-  if free <= 0 then return {} end
-  local ready = redis.call('ZCARD', keys.ready)
-  if ready == 0 then return {} end
-  local out = redis.call('ZCARD', keys.wakes)
-  local tokens = {}
-  for i = 1, math.min(free, ready, 1000) - out do
-    if i > most then break end
-    tokens[i] = int(now_us) .. '-' .. i
-    redis.call('ZADD', keys.wakes, int(now + lease), tokens[i])
+-- moments: when (us) each may be sent; returns a list of {token, milliseconds from now}.
+local function grant_wakes(keys, moments, lease)
+  local wakes, scores = {}, {}
+  for i, at in ipairs(moments) do
+    local wait = math.max(0, math.ceil((at - now_us) / 1000))
+    local token = int(now_us) .. '-' .. i
+    wakes[i] = { token, wait }
+    table.insert(scores, int(now + wait + lease))
+    table.insert(scores, token)
   end
-  return tokens
+  if #scores > 0 then redis.call('ZADD', keys.wakes, unpack(scores)) end
+  return wakes
 end
 
--- Tells the dispatchers of a timer that is due before they would look.
-local function ring(keys, account, at)
-  if account.alarm == 0 or at < account.alarm then
-    redis.call('XADD', keys.doorbell, 'MAXLEN', 1, '*', 'at', int(at))
-  end
+-- So many jobs are ready that no wake-up is on its way for; the expired ones have been struck.
+local function unwoken(keys)
+  local ready = redis.call('ZCARD', keys.ready)
+  if ready == 0 then return 0, 0 end
+  local out = redis.call('ZCOUNT', keys.wakes, '(' .. int(now), '+inf')
+  return ready - out, out
+end
+
+-- An answer is what the next job waits for: `settle` wakes an actor for it then.
+local function await_answer(keys, account, waits)
+  if account.waits ~= waits then redis.call('HSET', keys.account, 'waits', waits) end
+  account.waits = waits
+end
+
+-- Tells the dispatchers to look at the account again, now.
+local function ring(keys) redis.call('XADD', keys.doorbell, 'MAXLEN', 1, '*', 'at', int(now)) end
+
+-- Tells them of a timer that is due before they would look.
+local function ring_by(keys, account, at)
+  if account.alarm == 0 or at < account.alarm then ring(keys) end
 end

@@ -1,0 +1,147 @@
+"""The state of an account as a whole: its limits and what is used of them, its backlog, what holds it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from faxline.keys import AccountKeys
+
+STRIDE = 2_000_000_000_000_000
+EPOCH_US = 1_577_836_800_000_000
+"""A place in the ready set is the rank of the priority times STRIDE, and the µs from EPOCH_US to
+registration."""
+RANKS: Mapping[str, int] = {"urgent": 1, "normal": 2, "bulk": 3}
+ENDED = ("delivered", "failed", "canceled", "unconfirmed")
+OPERATOR = "operator"
+"""The reason of a pause that an operator ordered."""
+_STEP, _STEPS = 0.01, 6
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """One limit: what is used of it, what is in force now, and what the settings say. 0 is off."""
+
+    used: float
+    effective: int
+    configured: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account at one moment.
+
+    Attributes:
+        name: the account.
+        now: the server's clock, µs since 1970.
+        jobs: how many jobs are in each state.
+        oldest: seconds that the oldest ready job of each priority has waited.
+        concurrency, window, burst: the limits.
+        window_us: the window's length, µs.
+        share: the part of the limits that is used; below 1 after a 429 of somebody else's making.
+        strain: calls at once while calls hang, 0 while they do not.
+        gate: until when (µs) the account is closed after a 429.
+        paused: why it is paused, or nothing.
+        probe_at: when (µs) a paused account is probed.
+        seconds: how long a call takes on average, None before the first.
+        dead: receipts set aside.
+    """
+
+    name: str
+    now: int
+    jobs: Mapping[str, int]
+    oldest: Mapping[str, float]
+    concurrency: LimitState
+    window: LimitState
+    burst: LimitState
+    window_us: int
+    share: float
+    strain: int
+    gate: int
+    paused: str
+    probe_at: int
+    seconds: float | None
+    dead: int
+
+    @property
+    def held(self) -> int:
+        """Permits held."""
+        return int(self.concurrency.used)
+
+    @property
+    def gated(self) -> bool:
+        """Whether the gate is closed."""
+        return self.gate > self.now
+
+
+def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
+    """Read it in two round trips, from a client with bytes replies.
+
+    Raises:
+        redis.RedisError: the server did not answer or refused.
+    """
+    with client.pipeline(transaction=False) as pipe:
+        pipe.time()
+        pipe.hgetall(keys.account_state)
+        for key in (keys.ready, keys.delayed, keys.permits, keys.submitted, keys.in_doubt):
+            pipe.zcard(key)
+        pipe.hlen(keys.holders)
+        pipe.xlen(keys.dead)
+        for rank in RANKS.values():
+            low, high = rank * STRIDE, f"({(rank + 1) * STRIDE}"
+            pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
+        clock, raw, ready, delayed, held, submitted, in_doubt, holders, dead, *heads = pipe.execute()
+    now = clock[0] * 1_000_000 + clock[1]
+    fields = {name.decode(): value.decode() for name, value in raw.items()}
+
+    def number(name: str, otherwise: float = 0.0) -> float:
+        return float(fields.get(name) or otherwise)
+
+    window = int(number("window", 3_600_000_000))
+    answers = client.zcount(keys.answers, now - window, "+inf")
+    share = _share(number("share", 1.0), number("share_at"), now, window)
+    requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
+    strain = int(number("strain"))
+    rate = _cut(requests, share) / window
+    level = max(0.0, number("bucket") - (now - number("bucket_at", now)) * rate)
+    at_once = _cut(concurrency, share)
+    if strain and (not at_once or strain < at_once):
+        at_once = strain
+    jobs = {"queued": ready + delayed, "submitting": holders, "submitted": submitted, "in_doubt": in_doubt}
+    seconds = number("seconds") / 1e6
+    return AccountState(
+        name=keys.account,
+        now=now,
+        jobs=jobs | {state: int(number(f"done:{state}")) for state in ENDED},
+        oldest={
+            name: _age(head[0][1] if head else None, rank, now)
+            for (name, rank), head in zip(RANKS.items(), heads, strict=True)
+        },
+        concurrency=LimitState(held, at_once, concurrency),
+        window=LimitState(held + answers, _cut(requests, share), requests),
+        burst=LimitState(held + level, _cut(burst, share), burst),
+        window_us=window,
+        share=share,
+        strain=strain,
+        gate=int(number("gate")),
+        paused=fields.get("paused", ""),
+        probe_at=int(number("probe_at")),
+        seconds=seconds or None,
+        dead=dead,
+    )
+
+
+def _share(share: float, share_at: float, now: int, window: int) -> float:
+    """As lua/lib/limits.lua has it: steps that double, six in a window."""
+    if share >= 1:
+        return 1.0
+    steps = min(30, max(0, math.floor((now - share_at) * _STEPS / window)))
+    return min(1.0, share + _STEP * (2.0**steps - 1))
+
+
+def _cut(limit: int, share: float) -> int:
+    return max(1, math.floor(limit * share)) if limit > 0 else 0
+
+
+def _age(place: float | None, rank: int, now: int) -> float:
+    return max(0.0, (now - (place - rank * STRIDE + EPOCH_US)) / 1e6) if place is not None else 0.0

@@ -1,0 +1,162 @@
+"""When will it go? What holds a queued job, and when it is expected to start.
+
+The forecast takes the jobs before it in their order and gives each the moment at which the limits allow it.
+It does not know of jobs that will overtake it, nor of retries: with many of them the real start is later.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from faxline.account import OPERATOR, AccountState, read_account_state
+from faxline.keys import AccountKeys
+
+_USUAL = 1.0
+"""Seconds that a call is taken to need before one was made."""
+
+
+class Hold(StrEnum):
+    """What keeps a queued job from starting now."""
+
+    NOTHING = "nothing"
+    """It is the next, or about to be taken."""
+    PLACE = "place"
+    """Jobs before it take the slots that are free."""
+    CONCURRENCY = "concurrency"
+    WINDOW = "window"
+    BURST = "burst"
+    GATE = "gate"
+    """iFax answered 429; the account waits for all its jobs together."""
+    PAUSED = "paused"
+    RETRY = "retry"
+    """An earlier attempt was not taken; the job waits for its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Of one queued job.
+
+    Attributes:
+        hold: what holds it now.
+        place: how many jobs are before it.
+        expected_start: when it is expected to start; None where nobody knows.
+        paused: the reason of the pause that holds the account, or nothing.
+        free_at: when the gate opens, the probe goes or the retry is due, where one of these holds it.
+    """
+
+    hold: Hold
+    place: int
+    expected_start: datetime | None
+    paused: str = ""
+    free_at: datetime | None = None
+
+
+def read_forecast(client: Any, keys: AccountKeys, job: str) -> Forecast | None:
+    """Of a job that is queued; None for any other.
+
+    Raises:
+        redis.RedisError: the server did not answer or refused.
+    """
+    with client.pipeline(transaction=False) as pipe:
+        pipe.zrank(keys.ready, job)
+        pipe.zscore(keys.delayed, job)
+        pipe.hget(keys.job(job), "place")
+        rank, retry_at, place = pipe.execute()
+    if rank is None and (retry_at is None or place is None):
+        return None
+    before = rank if rank is not None else client.zcount(keys.ready, "-inf", f"({place.decode()}")
+    state = read_account_state(client, keys)
+
+    def leaves(n: int) -> float:
+        """Microseconds until the n-th oldest answer leaves the window."""
+        since = state.now - state.window_us
+        found = client.zrangebyscore(keys.answers, since, "+inf", start=n - 1, num=1, withscores=True)
+        return float(found[0][1] + state.window_us - state.now) if found else 0.0
+
+    return forecast(state, before, leaves, retry_at=retry_at)
+
+
+def forecast(
+    state: AccountState, before: int, leaves: Callable[[int], float], *, retry_at: float | None = None
+) -> Forecast:
+    """Compute it.
+
+    Args:
+        state: the account.
+        before: how many ready jobs are before it.
+        leaves: microseconds until the n-th oldest answer leaves the window, n from 1.
+        retry_at: milliseconds since 1970, when a retry is due.
+    """
+    waits = {
+        Hold.CONCURRENCY: _concurrency(state, before + 1),
+        Hold.WINDOW: _window(state, before + 1, leaves),
+        Hold.BURST: _burst(state, before + 1),
+    }
+    wait = max(waits.values())
+    gate = max(0.0, state.gate - state.now)
+    start: datetime | None = _moment(state.now + max(wait, gate))
+    free_at = None
+    if state.paused:
+        hold, start = Hold.PAUSED, None
+        free_at = _moment(max(state.now, state.probe_at)) if state.paused != OPERATOR else None
+    elif retry_at is not None:
+        hold, free_at = Hold.RETRY, _moment(retry_at * 1000)
+        start = max(free_at, start) if start else free_at
+    elif gate:
+        hold, free_at = Hold.GATE, _moment(state.gate)
+    elif wait <= 0:
+        hold = Hold.NOTHING if before == 0 else Hold.PLACE
+    else:
+        hold = max(waits, key=lambda limit: waits[limit])
+    return Forecast(hold, before, start, state.paused, free_at)
+
+
+def _moment(us: float) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)
+
+
+def _call(state: AccountState) -> float:
+    """Microseconds that a call takes."""
+    return (state.seconds if state.seconds is not None else _USUAL) * 1e6
+
+
+def _concurrency(state: AccountState, n: int) -> float:
+    """Microseconds until the n-th admission from now finds a free permit."""
+    most = state.concurrency.effective
+    over = state.held + n - most
+    return over * _call(state) / most if most and over > 0 else 0.0
+
+
+def _burst(state: AccountState, n: int) -> float:
+    """Microseconds until the bucket has drained enough for the n-th admission."""
+    over = state.burst.used + n - state.burst.effective
+    if not state.window.effective or not state.burst.effective or over <= 0:
+        return 0.0
+    return over * state.window_us / state.window.effective
+
+
+def _window(state: AccountState, n: int, leaves: Callable[[int], float]) -> float:
+    """Microseconds until the n-th admission fits in the window.
+
+    The first `requests` of them wait for answers of the past to leave. Each later one waits for the one that
+    many before it: that one's start, its call, and the window.
+    """
+    requests = state.window.effective
+    if not requests:
+        return 0.0
+    rounds, first = divmod(n - 1, requests)
+    first += 1
+    gone = int(state.window.used) + first - requests
+    answered = int(state.window.used) - state.held
+    if gone <= 0:
+        wait = 0.0
+    elif gone <= answered:
+        wait = leaves(gone)
+    else:
+        wait = _call(state) + state.window_us
+    for i in range(rounds):
+        slot = wait + _call(state) + state.window_us
+        wait = max(slot, _burst(state, first + (i + 1) * requests))
+    return wait

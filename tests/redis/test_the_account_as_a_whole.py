@@ -1,0 +1,306 @@
+"""The gate after a 429, the pause and its probes, calls that hang, jobs that starve: on our own clock."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from faxline.keys import INTAKE_GROUP
+from faxline_worker.settings import read_settings
+from faxline_worker.store import Admitted, Held, Store
+
+CLOCK = """
+local now_us = tonumber(redis.call('GET', 'clock'))
+local now = math.floor(now_us / 1000)
+local function int(number) return string.format('%.0f', number) end
+"""
+BEGIN = 1_800_000_000
+RANKS = {"urgent": 1, "normal": 2, "bulk": 3}
+
+
+class Account:
+    """A store whose time stands still until it is told otherwise."""
+
+    def __init__(self, client: redis.Redis, **changes: str) -> None:
+        environment = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}
+        environment |= {f"FAXLINE_{name}": value for name, value in changes.items()}
+        self.client = client
+        self.seconds = 0.0
+        self.go(0)
+        self.store = Store(client, read_settings(environment), "default", clock=CLOCK)
+        client.xgroup_create(self.store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+        self.store.survey()
+
+    def go(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.client.set("clock", round((BEGIN + self.seconds) * 1_000_000))
+
+    def push(self, *jobs: str, priority: str = "normal") -> None:
+        for job in jobs:
+            entry: Any = self.client.xadd(self.store.keys.intake, {"send": "{}"})
+            self.client.xreadgroup(INTAKE_GROUP, "test", {self.store.keys.intake: ">"})
+            fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": priority}
+            item = {"id": job, "digest": "d", "rank": RANKS[priority], "fields": fields}
+            self.store.register([{"entry": entry.decode(), "jobs": [item]}])
+            self.go(0.001)
+
+    def admit(self, chance: float = 1.0) -> Admitted:
+        admitted = self.store.admit(uuid4().hex, "", chance)
+        assert isinstance(admitted, Admitted), admitted
+        return admitted
+
+    def held(self) -> str:
+        held = self.store.admit(uuid4().hex, "")
+        assert isinstance(held, Held), held
+        return held.limit
+
+    def answer(self, admitted: Admitted, decision: str, **more: Any) -> None:
+        self.store.mark(admitted)
+        self.store.settle(admitted, {"decision": decision, "reason": decision, "retry": 100, **more})
+
+    def order(self, order: str) -> str:
+        entry: Any = self.client.xadd(self.store.keys.orders, {"order": order, "by": "test"})
+        return self.store.order(entry.decode(), order)
+
+    @property
+    def state(self) -> Any:
+        """The state as producers read it, at this clock's time."""
+        raw: dict[bytes, bytes] = self.client.hgetall(self.store.keys.account_state)  # type: ignore[assignment]
+        return {name.decode(): value.decode() for name, value in raw.items()}
+
+
+@pytest.fixture
+def make(redis_client: redis.Redis) -> Callable[..., Account]:
+    return lambda **changes: Account(redis_client, **changes)
+
+
+def test_a_429_closes_the_gate_for_as_long_as_retry_after_says(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push("a")
+    account.answer(account.admit(), "defer", gate=30_000)
+    assert account.held() == "gate"
+    account.go(29.9)
+    assert account.held() == "gate"
+    account.go(0.1)
+    assert account.admit().attempt == 1
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(0, 0.5), (10_000_000, 900)])
+def test_retry_after_is_clamped(make: Callable[..., Account], asked: int, waits: float) -> None:
+    account = make()
+    account.push("a")
+    account.answer(account.admit(), "defer", gate=asked)
+    account.go(waits - 0.01)
+    assert account.held() == "gate"
+    account.go(0.01)
+    account.admit()
+
+
+def test_without_retry_after_the_gate_closes_longer_with_every_429_in_a_row(
+    make: Callable[..., Account],
+) -> None:
+    account = make(GATE__BASE="5", GATE__MAX="60", GATE__LEAST_SHARE="1")
+    account.push("a", "b")
+    waits = []
+    for _ in range(5):
+        account.answer(account.admit(), "defer", jitter=1.0)
+        waits.append(float(account.state["gate"]) / 1e6 - BEGIN - account.seconds)
+        account.go(waits[-1])
+    assert [round(wait, 3) for wait in waits] == [5, 10, 20, 40, 60]
+    account.answer(account.admit(), "accepted", job_id="1")
+    account.answer(account.admit(), "defer", jitter=1.0)
+    assert round(float(account.state["gate"]) / 1e6 - BEGIN - account.seconds, 3) == 5
+
+
+def test_the_429s_of_calls_that_were_under_way_together_count_once(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push(*(f"job-{i}" for i in range(10)))
+    together = [account.admit() for _ in range(10)]
+    for admitted in together:
+        account.answer(admitted, "defer", jitter=1.0)
+    assert (account.state["gates"], account.state["share"]) == ("1", "0.5000")
+
+
+def test_after_a_429_the_limits_shrink_to_what_was_in_use_and_recover_in_growing_steps(
+    make: Callable[..., Account],
+) -> None:
+    account = make(LIMITS__REQUESTS="100", LIMITS__WINDOW="600", LIMITS__BURST="100", LIMITS__CONCURRENCY="0")
+    account.push(*(f"job-{i}" for i in range(200)))
+    for i in range(80):
+        account.answer(account.admit(), "accepted", job_id=str(i + 1))
+    account.answer(account.admit(), "defer", gate=1_000)
+    assert account.state["share"] == "0.7290"  # nine tenths of the 81 that were used
+    account.go(1)
+    assert account.held() in {"burst", "window"}
+    account.go(600)  # six steps, the whole window: everything that was used has left it
+    for _ in range(3):  # 1 + 2 + 4 … hundredths bring it back
+        account.go(100)
+    admitted = 0
+    while isinstance(account.store.admit(uuid4().hex, ""), Admitted):
+        admitted += 1
+    assert admitted == 100
+
+
+def test_a_shrunken_limit_holds(make: Callable[..., Account]) -> None:
+    account = make(LIMITS__REQUESTS="100", LIMITS__WINDOW="6000", LIMITS__BURST="0", LIMITS__CONCURRENCY="0")
+    account.push(*(f"job-{i}" for i in range(100)))
+    account.answer(account.admit(), "defer", gate=1_000)
+    account.go(1)
+    admitted = 0
+    while isinstance(account.store.admit(uuid4().hex, ""), Admitted):
+        admitted += 1
+    assert admitted == 50 - 1  # half at the most is given up for one 429, which itself counts
+
+
+def test_a_key_that_fails_pauses_the_account_and_spends_no_attempt(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push("a", "b", "c")
+    together = [account.admit() for _ in range(3)]
+    for admitted in together:
+        account.answer(admitted, "pause")
+    assert account.held() == "paused"
+    assert account.state["paused"] == "pause"
+    keys = account.store.keys
+    assert account.client.zcard(keys.ready) == 3
+    assert {account.client.hget(keys.job(job), "attempt") for job in "abc"} == {b"0"}
+
+
+def test_a_paused_account_is_probed_by_one_job_at_growing_intervals(make: Callable[..., Account]) -> None:
+    account = make(PROBE__FIRST="60", PROBE__MAX="200")
+    account.push("a", "b")
+    account.answer(account.admit(), "pause")
+    waits = []
+    for _ in range(4):
+        waited = 0
+        while isinstance(probe := account.store.admit(uuid4().hex, ""), Held):
+            plan = account.store.plan()
+            assert plan.next is not None
+            account.go(plan.next)
+            waited += round(plan.next)
+        assert isinstance(probe, Admitted)
+        assert account.held() == "paused"
+        account.answer(probe, "pause")
+        waits.append(waited)
+    assert waits == [60, 120, 200, 200]
+
+
+@pytest.mark.parametrize("decision", ["accepted", "refuse"])
+def test_a_probe_that_ifax_takes_or_refuses_for_itself_opens_the_account(
+    make: Callable[..., Account], decision: str
+) -> None:
+    account = make()
+    account.push("a", "b", "c")
+    account.answer(account.admit(), "pause")
+    account.go(60)
+    account.answer(account.admit(), decision, job_id="1")
+    assert account.state["paused"] == ""
+    account.admit()
+
+
+def test_an_answer_from_before_the_pause_does_not_open_the_account(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push("a", "b", "c")
+    early, other = account.admit(), account.admit()
+    account.go(0.1)
+    account.answer(other, "pause")
+    account.answer(early, "accepted", job_id="1")
+    assert account.held() == "paused"
+
+
+def test_an_operator_pauses_and_resumes_and_no_probe_goes_meanwhile(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push("a")
+    assert (account.order("pause"), account.order("pause")) == ("done", "idle")
+    account.go(1_000_000)
+    assert account.held() == "paused"
+    assert account.store.plan().wakes == ()
+    assert (account.order("resume"), account.order("resume")) == ("done", "idle")
+    account.admit()
+    assert account.client.xlen(account.store.keys.orders) == 0
+
+
+def test_an_order_is_carried_out_once_though_two_dispatchers_read_it(make: Callable[..., Account]) -> None:
+    account = make()
+    entry: Any = account.client.xadd(account.store.keys.orders, {"order": "pause", "by": "test"})
+    assert [account.store.order(entry.decode(), "pause") for _ in range(2)] == ["done", "gone"]
+
+
+def test_the_operators_pause_outlasts_the_answers_of_calls_under_way(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push("a", "b", "c")
+    first, second = account.admit(), account.admit()
+    account.order("pause")
+    account.answer(first, "accepted", job_id="1")
+    account.answer(second, "pause")
+    assert account.state["paused"] == "operator"
+
+
+def test_calls_that_hang_are_fewer_and_fewer_until_one_is_answered(make: Callable[..., Account]) -> None:
+    account = make(LIMITS__CONCURRENCY="8", LEASE_GRACE="1")
+    account.push(*(f"job-{i}" for i in range(20)))
+    for admitted in [account.admit() for _ in range(3)]:
+        account.answer(admitted, "in_doubt", silent=True)
+    account.go(2)
+    account.store.survey()  # their requests live no longer
+    assert account.state["strain"] == "1"
+    alone = account.admit()
+    assert account.held() == "concurrency"
+    account.answer(alone, "accepted", job_id="1")
+    account.answer(account.admit(), "accepted", job_id="2")
+    account.answer(account.admit(), "accepted", job_id="3")
+    assert account.state["strain"] == "0"
+
+
+def test_the_oldest_job_takes_one_of_the_slots_kept_for_those_that_starve(
+    make: Callable[..., Account],
+) -> None:
+    account = make(STARVATION__AFTER="900", STARVATION__SHARE="0.1")
+    account.push("bulk-1", "bulk-2", priority="bulk")
+    account.go(10)
+    account.push("normal", priority="normal")
+    account.push("urgent-1", "urgent-2", "urgent-3", priority="urgent")
+    assert account.admit(chance=0.05).job == "urgent-1"  # nothing has starved yet
+    account.go(895)
+    assert account.admit(chance=0.5).job == "urgent-2"
+    assert account.admit(chance=0.05).job == "bulk-1"
+    assert account.admit(chance=0.05).job == "bulk-2"
+    assert account.admit(chance=0.05).job == "urgent-3"
+
+
+def test_as_many_wake_ups_are_planned_as_slots_come_free_each_at_its_moment(
+    make: Callable[..., Account],
+) -> None:
+    account = make(LIMITS__REQUESTS="10", LIMITS__WINDOW="1", LIMITS__BURST="2", LIMITS__CONCURRENCY="0")
+    account.push(*(f"job-{i}" for i in range(30)))
+    for i in range(2):
+        account.answer(account.admit(), "accepted", job_id=str(i + 1))
+    plan = account.store.plan(horizon=0.25)
+    assert [round(wait, 2) for _, wait in plan.wakes] == [0.1, 0.2]
+    assert plan.next is not None
+    assert 0.2 <= plan.next <= 0.31
+    assert account.store.plan(horizon=0.25).wakes == ()  # another dispatcher has nothing to send
+    for token, _ in plan.wakes:
+        account.go(0.1)
+        assert isinstance(account.store.admit(uuid4().hex, token), Admitted)
+
+
+def test_a_wake_up_that_nobody_took_is_planned_again(make: Callable[..., Account]) -> None:
+    account = make(WAKE_LEASE="5")
+    account.push("a")
+    first = account.store.plan()
+    assert len(first.wakes) == 1
+    assert first.next is not None
+    account.go(first.next)
+    assert len(account.store.plan().wakes) == 1
+
+
+def test_the_answer_that_the_next_job_waits_for_wakes_an_actor(make: Callable[..., Account]) -> None:
+    account = make(LIMITS__CONCURRENCY="1")
+    account.push("a", "b")
+    admitted = account.admit()
+    assert account.store.plan().wakes == ()
+    account.store.mark(admitted)
+    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"})
+    assert len(settled.wakes) == 1

@@ -1,0 +1,147 @@
+"""The Dramatiq broker of the wake-ups: a Redis list that consumers wait on.
+
+Dramatiq's own RedisBroker polls (so a wake-up sits for up to a second), costs some thirty commands a message
+and keeps each until it is acknowledged, with heartbeats, a scan of the key space and a minute before a dead
+worker's messages come back. A wake-up needs none of it: it is a hint, and one that is lost is sent again
+(DESIGN section 1). So a message here is one RPUSH and one BLPOP, is delivered at most once, and nothing
+polls.
+"""
+
+import threading
+from collections.abc import Iterable
+from typing import Any, cast
+
+import dramatiq
+import redis
+from dramatiq import Broker, Message, MessageProxy
+from dramatiq.broker import Consumer
+from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
+from dramatiq.middleware import Middleware
+
+MOST = 10_000
+"""Messages that a queue holds; the oldest are dropped, for without workers the dispatchers send again and
+again."""
+
+
+class WakeBroker(Broker):
+    """Messages in lists of the broker's database.
+
+    Args:
+        client: outlasts a blocking read of `dramatiq_worker_timeout` (one second by default).
+        middleware: all of it.
+    """
+
+    def __init__(self, client: redis.Redis, middleware: list[Middleware]) -> None:
+        super().__init__(middleware=middleware)
+        self.client = client
+        self.queues: set[str] = set()
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue; there are no queues for delayed messages."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def get_declared_queues(self) -> set[str]:
+        """The queues declared so far."""
+        return self.queues.copy()
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Send a message.
+
+        Raises:
+            ValueError: a delay is asked for; the dispatcher keeps the timers.
+            redis.RedisError: the server did not take it.
+        """
+        if delay is not None:
+            raise ValueError("wake-ups are not delayed: the dispatcher keeps the timers")
+        self.emit_before("enqueue", message, delay)
+        key = queue_key(message.queue_name)
+        if self.client.rpush(key, message.encode()) > MOST:
+            self.client.ltrim(key, -MOST, -1)
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> Consumer:
+        """Wait on a queue.
+
+        Args:
+            queue_name: a declared queue.
+            prefetch: messages that may be under way at once; beyond them none is taken from the others.
+            timeout: milliseconds after which the consumer comes up for air.
+        """
+        if queue_name not in self.queues:
+            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+        return _Waiting(self.client, queue_key(queue_name), prefetch, timeout / 1000)
+
+    def flush(self, queue_name: str) -> None:
+        """Drop all messages of a queue."""
+        self.client.delete(queue_key(queue_name))
+
+    def flush_all(self) -> None:
+        """Drop all messages."""
+        for queue_name in self.queues:
+            self.flush(queue_name)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+
+def queue_key(queue_name: str) -> str:
+    """The list of a queue."""
+    return f"wake-ups:{queue_name}"
+
+
+class _Waiting(Consumer):
+    """Takes a message when one is there and a thread is free for it."""
+
+    def __init__(self, client: redis.Redis, key: str, prefetch: int, timeout: float) -> None:
+        self._client = client
+        self._key = key
+        self._prefetch = prefetch
+        self._timeout = timeout
+        self._under_way = 0
+        self._free = threading.Condition()
+
+    def __next__(self) -> MessageProxy | None:
+        with self._free:
+            if not self._free.wait_for(lambda: self._under_way < self._prefetch, self._timeout):
+                return None
+        try:
+            reply = cast("Any", self._client.blpop([self._key], self._timeout))
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        if reply is None:
+            return None
+        try:
+            message = Message.decode(reply[1])
+        except DecodeError:
+            return None
+        with self._free:
+            self._under_way += 1
+        return MessageProxy(message)
+
+    def ack(self, message: MessageProxy) -> None:
+        """The message's actor has run: a thread is free."""
+        del message
+        with self._free:
+            self._under_way -= 1
+            self._free.notify()
+
+    nack = ack
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Give back, on shutdown, what no thread has begun."""
+        texts = [message._message.encode() for message in messages]  # noqa: SLF001 - the proxy has no other way
+        if texts:
+            try:
+                self._client.lpush(self._key, *texts)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+
+def send(broker: Broker, queue: str, actor: str, *args: str) -> None:
+    """Enqueue a message for an actor by name."""
+    broker.enqueue(dramatiq.Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options={}))

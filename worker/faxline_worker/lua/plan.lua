@@ -1,0 +1,46 @@
+-- plan: says which wake-ups to send for an account, now and in the next moments, and when to look again.
+-- include: clock limits wakes
+-- KEYS  account, ready, permits, answers, wakes
+-- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups in one go
+-- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it)}
+local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], wakes = KEYS[5] }
+local options, horizon, most = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+
+redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(now))
+local ready, out = unwoken(keys)
+if ready + out == 0 then return cjson.encode({}) end
+local account = read_account(keys.account)
+local limits = limits_of(options, account)
+local r = room(keys, account, limits)
+local moments, later, broke = {}, nil, false
+for i = 1, math.min(r.free - out, ready, most) do moments[i] = now_us end
+if #moments < math.min(ready, most) then
+  local by_time
+  by_time, broke = slots(keys, account, limits, r, math.min(out + ready, most))
+  for i = math.max(0, out - r.free) + 1, #by_time do -- those before it have their wake-ups already
+    if #moments >= math.min(ready, most) then break end
+    if by_time[i] > now_us + horizon * 1000 then
+      later = by_time[i]
+      break
+    end
+    table.insert(moments, by_time[i])
+  end
+end
+local wakes = grant_wakes(keys, moments, options.wake_lease)
+if r.by_answer ~= nil then -- neither paused nor gated
+  local answer = (r.by_answer or (broke and not later and #wakes == 0)) and r.free < ready + out
+  await_answer(keys, account, answer and '1' or '')
+end
+
+local soonest
+local function consider(at) if at and (not soonest or at < soonest) then soonest = at end end
+if later then consider(later) elseif #wakes > 0 and #wakes < ready then consider(moments[#moments] + 1000) end
+if r.limit == 'gate' then consider(account.gate) end
+if r.limit == 'paused' and account.paused ~= 'operator' then consider(math.max(account.probe_at, now_us)) end
+if account.share < 1 then
+  consider(account.share_at + (steps_since(account, { window = limits.window }) + 1) * limits.window / STEPS)
+end
+local head = redis.call('ZRANGE', keys.wakes, 0, 0, 'WITHSCORES')
+if head[2] then consider((tonumber(head[2]) + 1) * 1000) end
+return cjson.encode({ wakes = #wakes > 0 and wakes or nil,
+  next = soonest and math.max(1, math.ceil((soonest - now_us) / 1000)) or nil })
