@@ -41,9 +41,9 @@ SETTINGS = {
 SANDBOX = (
     *(word for name, value in LIMITS.items() for word in (f"--{name}", value)),
     *("--call-seconds", "0.3", "--page-seconds", "0.1", "--answer-seconds", "0.02", "0.2"),
-    *("--time-scale", "0.002"),
+    *("--time-scale", "0.004"),
 )
-"""Its retries of a webhook come after 0.6, 1.2, 2.4, 3.6 and 7.2 seconds."""
+"""Its retries of a webhook come after 1.2, 2.4, 4.8, 7.2 and 14.4 seconds."""
 FINAL = frozenset(str(state) for state in JobState if state.final)
 _LOOK = 2.0
 

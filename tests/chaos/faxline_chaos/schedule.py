@@ -27,7 +27,7 @@ STALLED: Mapping[str, tuple[float, float]] = {
 """Least and most seconds of a stall: shorter and longer than a lease, and than the Redis clients' timeout."""
 STALLS = 5
 """One stall for so many kills."""
-SETTLE = 3.0
+SETTLE = 4.0
 """Seconds that a process that works again is spared, so that most hits are on one that works."""
 
 
