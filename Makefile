@@ -37,10 +37,9 @@ chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… 
 
 fuzz: install ## The webhook under random and mutated requests: REQUESTS=100000 SEED=…
 	$(CHAOS) fuzz --requests $(REQUESTS) $(SEEDED)
-=======
+
 proof: install ## Hold the proof of the limits against the scripts for a few minutes (EXAMPLES=500)
 	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py --examples $(or $(EXAMPLES),500)
->>>>>>> main
 
 check: install lint types contract test ## What CI runs: format, lint, types, import contract, tests
 
