@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from faxline.keys import AccountKeys
@@ -45,6 +46,7 @@ class AccountState:
         probe_at: when (µs) a paused account is probed.
         seconds: how long a call takes on average, None before the first.
         dead: receipts set aside.
+        known: whether a dispatcher has ever looked at it.
     """
 
     name: str
@@ -62,6 +64,7 @@ class AccountState:
     probe_at: int
     seconds: float | None
     dead: int
+    known: bool = True
 
     @property
     def held(self) -> int:
@@ -72,6 +75,32 @@ class AccountState:
     def gated(self) -> bool:
         """Whether the gate is closed."""
         return self.gate > self.now
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline accounts --json`; moments are ISO 8601 in UTC."""
+        probed = self.paused and self.paused != OPERATOR
+        return {
+            "account": self.name,
+            "known": self.known,
+            "paused": self.paused or None,
+            "probe_at": _iso(self.probe_at) if probed else None,
+            "gate_until": _iso(self.gate) if self.gated else None,
+            "limits": {
+                name: {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
+                for name, limit in (
+                    ("concurrency", self.concurrency),
+                    ("window", self.window),
+                    ("burst", self.burst),
+                )
+            },
+            "window_seconds": self.window_us / 1e6,
+            "share": self.share,
+            "strain": self.strain or None,
+            "call_seconds": self.seconds,
+            "jobs": dict(self.jobs),
+            "oldest_seconds": dict(self.oldest),
+            "dead_receipts": self.dead,
+        }
 
 
 def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
@@ -128,6 +157,7 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
         probe_at=int(number("probe_at")),
         seconds=seconds or None,
         dead=dead,
+        known=bool(raw),
     )
 
 
@@ -145,3 +175,7 @@ def _cut(limit: int, share: float) -> int:
 
 def _age(place: float | None, rank: int, now: int) -> float:
     return max(0.0, (now - (place - rank * STRIDE + EPOCH_US)) / 1e6) if place is not None else 0.0
+
+
+def _iso(us: float) -> str:
+    return (datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)).isoformat()

@@ -73,5 +73,9 @@ class WaitTimeout(FaxlineError):  # noqa: N818 - as above
     """The job did not come to its end in the time given; it goes on."""
 
 
+class OrderTimeout(FaxlineError):  # noqa: N818 - as above
+    """No dispatcher carried out an operator's order in the time given; it stays for one that comes."""
+
+
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not take the push; push again with the same id, which is safe."""

@@ -47,7 +47,8 @@ class Job:
     """One fax. `to` shows the last four digits only; times are aware, in UTC.
 
     `entry` is the intake entry's stream id, only on a Job that a push returned: `wait` then takes no older
-    rejection of the same id for this one's. `forecast` is there for a queued job.
+    rejection of the same id for this one's. `forecast` is there for a queued job. `waits_until` is the
+    deadline of a submitted job's receipt; of one in doubt the end of the wait, None if an operator decides.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Job:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Transition, ...] = ()
     forecast: Forecast | None = None
+    waits_until: datetime | None = None
 
     @property
     def expected_start(self) -> datetime | None:
@@ -127,6 +129,7 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `show --json` (DESIGN section 3, CLI)."""
+        told = self.forecast
         return {
             "id": self.id,
             "account": self.account,
@@ -145,6 +148,10 @@ class Job:
             "of": self.of,
             "group": self.group,
             "to": self.to,
+            "hold": str(told.hold) if told else None,
+            "place": told.place if told else None,
+            "expected_start": self.expected_start.isoformat() if self.expected_start else None,
+            "waits_until": self.waits_until.isoformat() if self.waits_until else None,
             "metadata": dict(self.metadata),
             "history": [
                 {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}

@@ -11,6 +11,9 @@ from functools import cached_property
 
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
+ACCOUNTS = "fax:accounts"
+"""Set: the names of the accounts that dispatchers run for. Under no account's hash tag."""
+
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""
 
@@ -121,8 +124,23 @@ class AccountKeys:
 
     @cached_property
     def dead(self) -> str:
-        """Stream, capped: receipts that make no sense, kept for a look."""
+        """Stream, capped: receipts and entries that could not be worked on, kept for a look."""
         return self.prefix + "dead"
+
+    @cached_property
+    def unmatched(self) -> str:
+        """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
+        return self.prefix + "unmatched"
+
+    @cached_property
+    def doubts(self) -> str:
+        """Sorted set of doubts by recipient, for receipts whose jobId nobody knows."""
+        return self.prefix + "doubts"
+
+    @cached_property
+    def doubts_until(self) -> str:
+        """The same doubts by the time (ms) they are forgotten."""
+        return self.prefix + "doubts-until"
 
     @cached_property
     def job_ids(self) -> str:

@@ -1,9 +1,11 @@
 """`FaxLine`: push faxes and follow them."""
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +15,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from faxline.account import AccountState, read_account_state
 from faxline.checks import check_send
 from faxline.documents import digest
 from faxline.entries import SendEntry, parse_entry
@@ -20,8 +23,10 @@ from faxline.errors import JobNotFound, WaitTimeout
 from faxline.events import Event, EventName
 from faxline.forecast import read_forecast
 from faxline.jobs import Job, JobState
-from faxline.keys import AccountKeys
-from faxline.replies import asked
+from faxline.keys import ACCOUNTS, AccountKeys
+from faxline.listing import OPEN, read_jobs
+from faxline.orders import Order, give_order
+from faxline.replies import asked, entries_of
 
 DOCUMENT_TTL = 7 * 86400
 """Seconds that a document is kept from its last push."""
@@ -180,14 +185,81 @@ class FaxLine:
             JobNotFound: there is none.
             QueueUnavailable: Redis did not answer.
         """
-        found = self._record(job)
-        if found.state is not JobState.QUEUED:
-            return found
-        told = asked(lambda: read_forecast(self._client, self.keys, job))
-        return replace(found, forecast=told)
+
+        def look() -> Any:  # at one moment
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.hgetall(self.keys.job(job))
+                pipe.zscore(self.keys.submitted, job)
+                pipe.zscore(self.keys.in_doubt, job)
+                return pipe.execute()
+
+        record, *deadlines = asked(look)
+        found = self._read(job, record)
+        if found.state is JobState.QUEUED:
+            return replace(found, forecast=asked(lambda: read_forecast(self._client, self.keys, job)))
+        until = next((at for at in deadlines if at is not None), math.inf)
+        return replace(found, waits_until=_moment(until)) if until < math.inf else found
+
+    def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
+        """The jobs that have not come to their end, without their metadata, history and forecast.
+
+        In doubt first (those held for an operator before the others), then submitting, submitted (the next
+        deadline first) and queued (the next in line first, then those that wait for a retry).
+
+        Args:
+            state: in_doubt, submitting, submitted or queued; all of them when not given.
+            limit: how many at most.
+
+        Raises:
+            ValueError: there is no list of that state, or the limit is below 1.
+            QueueUnavailable: Redis did not answer.
+        """
+        if state is not None and state not in OPEN:
+            raise ValueError(f"no list of {state!r}; there is one of {', '.join(OPEN)}")
+        if limit < 1:
+            raise ValueError("the limit is 1 or more")
+        states = OPEN if state is None else (JobState(state),)
+        return asked(lambda: read_jobs(self._client, self.keys, states, limit))
+
+    def account_state(self) -> AccountState:
+        """The account as a whole: its limits and what is used of them, its backlog, what holds it.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        return asked(lambda: read_account_state(self._client, self.keys))
+
+    def accounts(self) -> list[str]:
+        """The names of all accounts that a dispatcher has run for, on this Redis.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        return sorted(name.decode() for name in asked(lambda: self._client.smembers(ACCOUNTS)))
+
+    def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
+        """Close the account until `resume`: its jobs stay queued. The account's state after that.
+
+        Args:
+            by: who orders it, for the dispatcher's log.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer.
+        """
+        give_order(self._client, self.keys, Order.PAUSE, by, timeout=timeout, longest=self._longest)
+        return self.account_state()
+
+    def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
+        """Open a paused account, whatever the pause's reason. As `pause`."""
+        give_order(self._client, self.keys, Order.RESUME, by, timeout=timeout, longest=self._longest)
+        return self.account_state()
 
     def _record(self, job: str) -> Job:
-        record = asked(lambda: self._client.hgetall(self.keys.job(job)))
+        return self._read(job, asked(lambda: self._client.hgetall(self.keys.job(job))))
+
+    def _read(self, job: str, record: Mapping[bytes, bytes]) -> Job:
         if not record:
             raise JobNotFound(f"no job {job!r} on account {self.account!r}")
         return Job.from_record(self.account, job, {k.decode(): v.decode() for k, v in record.items()})
@@ -259,7 +331,7 @@ class FaxLine:
         last: Any = after
         while (block := self._block(until)) is not None:
             reply = asked(partial(self._client.xread, {self.keys.events: last}, count=_PAGE, block=block))
-            for entry, fields in _entries(reply):
+            for entry, fields in entries_of(reply):
                 last = entry
                 yield Event.from_entry(entry, fields)
 
@@ -280,7 +352,7 @@ class FaxLine:
             reply = asked(
                 partial(self._client.xreadgroup, group, consumer, streams, count=_PAGE, block=block)
             )
-            entries = _entries(reply)
+            entries = entries_of(reply)
             if not entries:
                 since = ">"
             for entry, fields in entries:
@@ -330,8 +402,5 @@ class FaxLine:
             before = "(" + entries[-1][0].decode()
 
 
-def _entries(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """The entries of one stream: a client on protocol 3 gives them in another shape."""
-    if isinstance(reply, dict):
-        return [entry for pages in reply.values() for page in pages for entry in page]
-    return [entry for _, entries in reply or [] for entry in entries]
+def _moment(ms: float) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)

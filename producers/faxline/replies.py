@@ -1,7 +1,7 @@
 """Asking Redis: its errors become the library's own."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis
 
@@ -28,3 +28,10 @@ def asked(question: Callable[[], _T]) -> _T:
         raise QueueUnavailable(
             f"Redis did not answer ({type(error).__name__}); try again: pushing the same id again is safe"
         ) from None
+
+
+def entries_of(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """The entries of one stream: a client on protocol 3 gives them in another shape."""
+    if isinstance(reply, dict):
+        return [entry for pages in reply.values() for page in pages for entry in page]
+    return [entry for _, entries in reply or [] for entry in entries]

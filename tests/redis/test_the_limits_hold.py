@@ -100,7 +100,7 @@ class Simulation:
         self.client.set("clock", self.now)
 
     def _at(self, seconds: float, event: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (round(self.now + seconds * S), next(self._order), event))
+        heapq.heappush(self._events, (self.now + round(seconds * S), next(self._order), event))
 
     def _push(self) -> None:
         store = self.store
@@ -277,8 +277,8 @@ STAMPED_AT_GRANT = (
 )
 FORGOTTEN_LEASES = (
     (
-        "    answered(keys, account, limits, token)\n    if job and job.state == 'submitting'",
-        "    redis.call('ZREM', keys.permits, token)\n    if job and job.state == 'submitting'",
+        "    answered(keys, account, limits, token)\n    if lost then",
+        "    redis.call('ZREM', keys.permits, token)\n    if lost then",
     ),
 )
 NO_LINGER = (("int(now + options.linger), token) -- held", "int(now), token) -- held"),)

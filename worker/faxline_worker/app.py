@@ -85,9 +85,8 @@ def require_redis(settings: Settings) -> None:
 def failure_labels() -> list[FailureLabels]:
     """Every stage, code and reason under which a failure is counted."""
     labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in Rejection]
-    labels += [("intake", None, "expired")]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
-    labels += [("submission", None, "document_missing")]
+    labels += [("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt")]
     labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
     return sorted(set(labels), key=str)
 

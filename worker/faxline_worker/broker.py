@@ -18,6 +18,8 @@ from dramatiq.broker import Consumer
 from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
 from dramatiq.middleware import Middleware
 
+from faxline_worker import scripts
+
 MOST = 10_000
 """Messages that a queue holds; the oldest are dropped, for without workers the dispatchers send again and
 again."""
@@ -35,6 +37,7 @@ class WakeBroker(Broker):
         super().__init__(middleware=middleware)
         self.client = client
         self.queues: set[str] = set()
+        self._push = scripts.register(client, "wake")
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue; there are no queues for delayed messages."""
@@ -57,9 +60,7 @@ class WakeBroker(Broker):
         if delay is not None:
             raise ValueError("wake-ups are not delayed: the dispatcher keeps the timers")
         self.emit_before("enqueue", message, delay)
-        key = queue_key(message.queue_name)
-        if self.client.rpush(key, message.encode()) > MOST:
-            self.client.ltrim(key, -MOST, -1)
+        self._push(keys=[queue_key(message.queue_name)], args=[message.encode(), MOST])
         self.emit_after("enqueue", message, delay)
         return message
 

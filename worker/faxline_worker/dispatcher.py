@@ -13,12 +13,12 @@ from typing import Any, cast
 import redis
 import structlog
 
-from faxline.keys import INTAKE_GROUP
+from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
-from faxline_worker.store import Store
+from faxline_worker.store import Claim, Store
 
 BATCH = 200
 """Intake entries an account in one read."""
@@ -32,8 +32,15 @@ GATHER = 0.05
 """Seconds in which receipts are gathered for one wake-up."""
 
 SURVEY, PLAN, RECEIPTS, ORDERS, WAKE = "survey", "plan", "receipts", "orders", "wake"
+HOW = ("accepted", "resend", "fail")
+"""How an operator may settle a doubt."""
 
 Entries = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
+
+
+def is_job_id(word: Mapping[str, str]) -> bool:
+    """Whether an order names an iFax jobId."""
+    return word.get("jobId", "").isascii() and word.get("jobId", "").isdigit()
 
 
 class Dispatcher:
@@ -72,7 +79,8 @@ class Dispatcher:
         self._sweep = sweep
         self._wake_lease = wake_lease
         self._intakes = {
-            name: Intake(store, metrics, log.bind(account=name)) for name, store in stores.items()
+            name: Intake(store, metrics, log.bind(account=name), store.caller_id)
+            for name, store in stores.items()
         }
         self._agenda = Agenda()
         self._by_kind: dict[str, Callable[[str], float | None]] = {
@@ -146,6 +154,7 @@ class Dispatcher:
                 self._agenda.look((PLAN, name))
 
     def _make_groups(self) -> None:
+        self._client.sadd(ACCOUNTS, *self._stores)
         for store in self._stores.values():
             try:
                 self._client.xgroup_create(store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
@@ -225,13 +234,15 @@ class Dispatcher:
         survey = self._stores[account].survey()
         if survey.ready:
             self._agenda.look((PLAN, account))
-        outcomes: dict[str, Any] = {"fax.failed": "failed", "fax.unconfirmed": "unconfirmed"}
+        if survey.match:
+            self._agenda.look((RECEIPTS, account))
         for change in survey.changes:
-            if change.event in outcomes:
-                self._metrics.outcome(account, outcomes[change.event])
-            self._log.info(
-                change.event, account=account, job=change.job, reason=change.reason, code=change.code
-            )
+            if change.event == "fax.failed":
+                self._metrics.outcome(account, "failed")
+                self._metrics.failure(account, "submission", None, change.reason)
+            elif change.event == "fax.unconfirmed":
+                self._metrics.outcome(account, "unconfirmed")
+            self._log.info(change.event, account=account, job=change.job, reason=change.reason)
         return survey.next
 
     def _plan(self, account: str) -> float:
@@ -244,19 +255,28 @@ class Dispatcher:
         return self._sweep if plan.next is None else plan.next
 
     def _gather(self, account: str) -> float | None:
-        store = self._stores[account]
-        if not store.receipts_wait():
-            return None
-        if store.claim_reconcile():
+        claim = self._stores[account].claim_reconcile()
+        if claim is Claim.CLAIMED:
             self._wakes.reconcile(account)
-        return self._wake_lease
+        return None if claim is Claim.NONE else self._wake_lease
 
     def _carry_out(self, account: str) -> None:
         store = self._stores[account]
         for entry, fields in store.orders():
-            order, by = (fields.get(name, b"").decode("utf-8", "replace")[:64] for name in (b"order", b"by"))
-            result = store.order(entry, order)
-            self._log.info("operator's order", account=account, order=order, by=by, result=result)
+            word = {name.decode(): fields[name].decode("utf-8", "replace")[:128] for name in fields}
+            order, job = word.get("order", ""), word.get("job", "")
+            if (
+                order == "resolve"
+                and word.get("how") in HOW
+                and (word["how"] != "accepted" or is_job_id(word))
+            ):
+                result = store.resolve(entry, job, word["how"], word.get("jobId", ""))
+            elif order == "redrive":
+                result = store.redrive(entry, word.get("entry", ""))
+            else:
+                result = store.order(entry, order)
+            told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": word.get("how")}
+            self._log.info("operator's order", account=account, result=result, **told)
 
     def _read_gauges(self) -> None:
         for name, store in self._stores.items():

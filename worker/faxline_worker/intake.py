@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+import redis
 import structlog
 
 from faxline.checks import check_send
@@ -15,9 +17,15 @@ from faxline.entries import CancelEntry, Priority, ResendEntry, SendEntry, parse
 from faxline.errors import EntryRejected
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.store import Registration, Store
+from faxline_worker.stumbles import TRIES
+
+_T = TypeVar("_T")
 
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
+
+COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
+"""Members of a request that may add a cover page."""
 
 
 @dataclass(frozen=True)
@@ -27,37 +35,74 @@ class Intake:
     store: Store
     metrics: DispatcherMetrics
     log: structlog.stdlib.BoundLogger
+    caller_id: str | None = None
+    """The account's own."""
 
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
-        """Register or reject each entry, in the order in which they came."""
+        """Register or reject each entry, in the order in which they came.
+
+        An entry that makes our code raise is tried a few times and then set aside; those behind it go on.
+
+        Raises:
+            redis.ConnectionError, redis.TimeoutError: Redis is away; what was not taken stays pending.
+        """
         items: list[dict[str, Any]] = []
         for entry, fields in entries:
-            item = self._read(entry, fields)
+            item = self._guarded(entry, partial(self._read, entry, fields))
             if isinstance(item, CancelEntry):
                 self._register(items)
                 items = []
-                result = self.store.cancel(entry, item.id)
-                if result is Registration.CANCELED:
-                    self.metrics.outcome(self.store.account, "canceled")
-                self.log.info("cancel", job=item.id, entry=entry, result=str(result))
-            else:
+                self._guarded(entry, partial(self._cancel, entry, item.id))
+            elif item is not None:
                 items.append(item)
         self._register(items)
+
+    def _guarded(self, entry: str, work: Callable[[], _T]) -> _T | None:
+        """What the work gives; None once the entry was set aside."""
+        for left in reversed(range(TRIES)):
+            try:
+                return work()
+            except (redis.ConnectionError, redis.TimeoutError):
+                raise
+            except Exception as error:  # noqa: BLE001 - those behind it go on
+                why = type(error).__name__
+                self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
+                if not left and self.store.set_aside("intake", entry, why):
+                    self.log.warning("entry set aside", entry=entry, reason=why)
+        return None
+
+    def _cancel(self, entry: str, job: str) -> None:
+        result = self.store.cancel(entry, job)
+        if result is Registration.CANCELED:
+            self.metrics.outcome(self.store.account, "canceled")
+        self.log.info("cancel", job=job, entry=entry, result=str(result))
 
     def _register(self, items: Sequence[dict[str, Any]]) -> None:
         if not items:
             return
-        for item, (result, reason) in zip(items, self.store.register(items), strict=True):
-            rejected = item.get("reject")
-            job = rejected["job"] if rejected else item["jobs"][0]["id"]
-            line = {"job": job, "entry": item["entry"], "result": str(result)}
-            if result is Registration.REJECTED:
-                self.metrics.outcome(self.store.account, "rejected")
-                self.metrics.failure(self.store.account, "intake", None, reason)
-                member = rejected["member"] if rejected else None
-                self.log.warning("entry rejected", **line, member=member, reason=reason)
-            else:
-                self.log.info("entry taken", **line)
+        try:
+            answers = self.store.register(items)
+        except redis.ResponseError:  # one of them is at fault: find out which
+            for item in items:
+                self._guarded(item["entry"], partial(self._register_one, item))
+            return
+        for item, (result, reason) in zip(items, answers, strict=True):
+            self._tell(item, result, reason)
+
+    def _register_one(self, item: dict[str, Any]) -> None:
+        self._tell(item, *self.store.register([item])[0])
+
+    def _tell(self, item: dict[str, Any], result: Registration, reason: str) -> None:
+        rejected = item.get("reject")
+        job = rejected["job"] if rejected else item["jobs"][0]["id"]
+        line = {"job": job, "entry": item["entry"], "result": str(result)}
+        if result is Registration.REJECTED:
+            self.metrics.outcome(self.store.account, "rejected")
+            self.metrics.failure(self.store.account, "intake", None, reason)
+            member = rejected["member"] if rejected else None
+            self.log.warning("entry rejected", **line, member=member, reason=reason)
+        else:
+            self.log.info("entry taken", **line)
 
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
         kind, raw = next(iter(fields.items()), (b"", b""))
@@ -88,7 +133,7 @@ class Intake:
                 found[name] = data
             return found[name]
 
-        check_send(entry, document)
+        pages = check_send(entry, document)
         fax = entry.fax.model_dump(mode="json", exclude_none=True)
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes
@@ -108,6 +153,10 @@ class Intake:
                 "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
                 "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
                 "attempts": entry.attempts,
+                # What a receipt without a known jobId is held against, should the job come in doubt.
+                "sender": fax.get("callerId") or self.caller_id,
+                "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
+                "cover": "1" if any(fax.get(member) for member in COVER) else None,
             }
             jobs.append(_job(f"{entry.id}.{i}" if group else entry.id, content, entry, values))
         return jobs

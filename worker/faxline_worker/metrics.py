@@ -164,6 +164,12 @@ class WorkerMetrics(_JobMetrics):
             account=account,
             kind=get_args(PageKind),
         )
+        self._duplicates = _counter(
+            registry,
+            "fax_duplicates_total",
+            "Requests that iFax turned out to have accepted besides the one that counts.",
+            account=account,
+        )
         self._rate_limited = _counter(
             registry,
             "fax_rate_limited_total",
@@ -208,6 +214,10 @@ class WorkerMetrics(_JobMetrics):
         """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
         self._pages.labels(account, "total").inc(max(0, total))
         self._pages.labels(account, "transferred").inc(max(0, transferred))
+
+    def duplicate(self, account: str) -> None:
+        """An older attempt turned out to be accepted too."""
+        self._duplicates.labels(account).inc()
 
     def rate_limited(self, account: str) -> None:
         """An answer of iFax was 429 or code -3010."""

@@ -1,14 +1,17 @@
 """One turn of `reconcile`: the receipts of an account's status stream meet their jobs."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import redis
 import structlog
 
 from faxline_worker.ifax.receipts import Receipt, read_receipt
 from faxline_worker.metrics import WorkerMetrics
-from faxline_worker.store import Receipted, Store
+from faxline_worker.store import Claim, Matched, Receipted, Store
+from faxline_worker.stumbles import Stumbles
 
 BATCH = 100
 """Receipts of one account in one turn, so that the accounts take turns."""
@@ -42,23 +45,63 @@ class Reconciler:
     wakes: ReconcileWakes
     metrics: WorkerMetrics
     log: structlog.stdlib.BoundLogger
+    stumbles: Stumbles = field(default_factory=Stumbles)
 
     def turn(self) -> None:
-        """Apply the oldest receipts; where more wait, another wake-up goes out."""
+        """Apply the oldest receipts, then those that are due to meet the doubts.
+
+        An entry that makes our code raise is tried again in later turns, and then set aside; those behind it
+        go on.
+        """
         self.store.reconcile_begins()
         entries = self.store.receipts(BATCH)
         for entry, fields in entries:
-            receipt = read_receipt(fields.get(b"body", b"")) if fields.get(b"kind") == b"receipt" else None
-            done = self.store.receipt(entry, receipt.to_dict() if receipt else None)
-            self._count(entry, receipt, done)
-        if len(entries) == BATCH and self.store.claim_reconcile():
+            try:
+                self._apply(entry, fields)
+            except (redis.ConnectionError, redis.TimeoutError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the entries behind it go on
+                self._stumble(entry, error)
+        for matched in self.store.match():
+            self._count_matched(matched)
+        if len(entries) == BATCH and self.store.claim_reconcile() is Claim.CLAIMED:
             self.wakes.reconcile(self.store.account)
 
-    def _count(self, entry: str, receipt: Receipt | None, done: Receipted) -> None:
+    def _apply(self, entry: str, fields: Mapping[bytes, bytes]) -> None:
+        receipt = read_receipt(fields.get(b"body", b"")) if fields.get(b"kind") == b"receipt" else None
+        if receipt is None:
+            self._set_aside(entry, "malformed")
+        else:
+            self._count(entry, receipt, self.store.receipt(entry, receipt.to_dict()))
+        self.stumbles.forget(entry)
+
+    def _stumble(self, entry: str, error: Exception) -> None:
+        self.log.error("receipt made our code raise", entry=entry, error=type(error).__name__)
+        if self.stumbles.exhausted(entry):
+            self._set_aside(entry, type(error).__name__)
+
+    def _set_aside(self, entry: str, why: str) -> None:
+        if self.store.set_aside("status", entry, why):
+            self.log.warning("receipt set aside", entry=entry, reason=why)
+
+    def _count_matched(self, matched: Matched) -> None:
+        account = self.store.account
+        if matched.result == "resolved_doubt":
+            self.metrics.receipt(account, "resolved_doubt")
+            count_receipt(self.metrics, account, matched.receipt, None)
+        else:
+            self.metrics.duplicate(account)
+        self.log.info(
+            "receipt met a doubt",
+            job=matched.job,
+            attempt=matched.attempt,
+            jobId=matched.receipt["job_id"],
+            outcome=matched.receipt["outcome"],
+            result=matched.result,
+        )
+
+    def _count(self, entry: str, receipt: Receipt, done: Receipted) -> None:
         if done.result == "gone":
-            return
-        if receipt is None or done.result == "dead":
-            self.log.warning("receipt set aside", entry=entry, reason="malformed")
             return
         result: Any = done.result
         self.metrics.receipt(self.store.account, result)

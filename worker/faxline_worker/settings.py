@@ -85,9 +85,14 @@ class Retries(_Part):
 
 
 class InDoubt(_Part):
-    """How long a doubt waits for a receipt, and what then."""
+    """How long a doubt waits for a receipt, and what then.
+
+    `clock_slack` is how much (s) iFax's clock and Redis' may differ when a receipt without a known jobId is
+    held against the doubts.
+    """
 
     wait: PositiveFloat = 9000.0
+    clock_slack: float = Field(120.0, ge=0)
     then: Literal["hold", "resend", "fail"] = "hold"
 
 

@@ -77,7 +77,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """What a receipt did: applied, repeated, resolved_doubt, unmatched, dead or gone."""
+    """What a receipt did: applied, repeated, resolved_doubt, unmatched or gone."""
 
     result: str
     job: str | None = None
@@ -86,13 +86,30 @@ class Receipted:
 
 
 @dataclass(frozen=True, slots=True)
+class Matched:
+    """A receipt whose jobId nobody knew met a doubt: resolved_doubt, or duplicate: the job went again."""
+
+    result: str
+    job: str
+    attempt: int
+    receipt: dict[str, Any]
+
+
+class Claim(StrEnum):
+    """What `claim` answers."""
+
+    NONE = "none"
+    CLAIMED = "claimed"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A transition that a timer made."""
 
     job: str
     event: str
-    reason: str | None = None
-    code: int | None = None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,8 @@ class Survey:
 
     next: float
     ready: bool
+    match: bool
+    """Receipts are due to meet the doubts."""
     changes: tuple[Change, ...] = ()
 
 
@@ -112,7 +131,12 @@ class Plan:
     next: float | None = None
 
 
-SCRIPTS = ("register", "cancel", "admit", "mark", "settle", "receipt", "survey", "plan", "order")
+SCRIPTS = (
+    *("register", "cancel", "admit", "mark", "settle", "receipt", "match", "survey", "plan"),
+    *("claim", "order", "resolve", "set_aside", "redrive"),
+)
+DEAD = 10_000
+"""About how many entries that were set aside are kept."""
 
 
 class Store:
@@ -131,6 +155,7 @@ class Store:
         self.account = account
         self.keys = AccountKeys(account)
         self.limits = settings.limits_of(account)
+        self.caller_id = settings.accounts[account].caller_id
         self._client = client
         self._settings = settings
         self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
@@ -146,12 +171,12 @@ class Store:
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
             "lease": self._life + _ms(settings.lease_grace),
+            "clock_slack": _ms(settings.in_doubt.clock_slack),
             "linger": _ms(settings.lease_grace) + 1,
             "tries": submission.attempts,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             "keep": _ms(max(settings.in_doubt.wait, settings.http_timeout) * 2),
-            "dead_cap": 10_000,
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
@@ -237,7 +262,8 @@ class Store:
         k = self.keys
         keys = [
             *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.wakes, k.submitted),
-            *(k.in_doubt, k.expiring, k.events, k.doorbell, k.job(""), k.job_ids),
+            *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
+            *(k.job(""), k.job_ids),
         ]
         args = [admitted.permit, admitted.job, _compact(answer), self._options]
         reply = json.loads(self._run("settle", keys, args))
@@ -256,32 +282,39 @@ class Store:
         )
         return [(entry.decode(), fields) for entry, fields in entries]
 
-    def receipt(self, entry: str, receipt: Mapping[str, Any] | None) -> Receipted:
-        """Apply one entry of the status stream; None sets it aside as making no sense."""
+    def receipt(self, entry: str, receipt: Mapping[str, Any]) -> Receipted:
+        """Apply one entry of the status stream."""
         k = self.keys
-        reply = json.loads(
-            self._run(
-                "receipt",
-                [
-                    *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.dead),
-                    *(k.job(""), k.job_ids),
-                ],
-                [entry, _compact(receipt) if receipt else "", self._options],
-            )
-        )
-        return Receipted(**reply)
+        keys = [
+            *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.unmatched),
+            *(k.job(""), k.job_ids),
+        ]
+        return Receipted(**json.loads(self._run("receipt", keys, [entry, _compact(receipt), self._options])))
+
+    def match(self, most: int = 50) -> list[Matched]:
+        """Hold receipts that no answer claimed in time against the doubts."""
+        k = self.keys
+        keys = [
+            *(k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
+            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+        ]
+        return [Matched(**row) for row in json.loads(self._run("match", keys, [self._options, most]))]
+
+    def set_aside(self, origin: str, entry: str, why: str) -> bool:
+        """Move an entry that cannot be worked on from the stream `intake` or `status` to the dead."""
+        stream, group = (self.keys.intake, INTAKE_GROUP) if origin == "intake" else (self.keys.status, "")
+        reply = self._run("set_aside", [stream, self.keys.dead], [entry, group, origin, why, DEAD])
+        return bool(reply == b"done")
 
     def reconcile_begins(self) -> None:
         """A `reconcile` message arrived: what comes from now on needs another."""
         self._client.delete(self.keys.reconcile_wake)
 
-    def receipts_wait(self) -> bool:
-        """Whether the status stream holds anything."""
-        return bool(self._client.xlen(self.keys.status))
-
-    def claim_reconcile(self) -> bool:
-        """Whether the caller is the one to send the next `reconcile` message."""
-        return bool(self._client.set(self.keys.reconcile_wake, "1", nx=True, px=self._wake_lease))
+    def claim_reconcile(self) -> Claim:
+        """Whether receipts wait, and whether the caller is the one to send a `reconcile` message for them."""
+        k = self.keys
+        reply = self._run("claim", [k.status, k.unmatched, k.reconcile_wake], [self._wake_lease])
+        return Claim(reply.decode())
 
     def orders(self) -> list[tuple[str, dict[bytes, bytes]]]:
         """What operators ordered and nobody has carried out."""
@@ -293,12 +326,14 @@ class Store:
         k = self.keys
         keys = [
             *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.submitted),
-            *(k.in_doubt, k.expiring, k.events, k.job("")),
+            *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
+            k.job(""),
         ]
         reply = json.loads(self._run("survey", keys, [self._options, most]))
         return Survey(
             next=reply["next"] / 1000,
             ready=reply["ready"],
+            match=reply["match"],
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
         )
 
@@ -314,10 +349,32 @@ class Store:
         )
 
     def order(self, entry: str, order: str) -> str:
-        """Carry out an operator's order, pause or resume: done, idle (it was so) or gone."""
+        """Carry out an operator's order, pause or resume: done, idle (it was so), unknown or gone."""
         k = self.keys
         keys = [k.orders, k.account_state, k.permits, k.answers, k.doorbell]
         return cast("bytes", self._run("order", keys, [entry, order, self._options])).decode()
+
+    def resolve(self, entry: str, job: str, how: str, job_id: str) -> str:
+        """Settle a doubt as an operator ordered: done, refused, taken or gone.
+
+        Args:
+            entry: the order's, on the stream `orders`.
+            job: the job in doubt.
+            how: accepted, resend or fail.
+            job_id: iFax's jobId, of accepted.
+        """
+        k = self.keys
+        keys = [
+            *(k.orders, k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
+            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+        ]
+        return cast("bytes", self._run("resolve", keys, [entry, job, how, job_id, self._options])).decode()
+
+    def redrive(self, entry: str, dead: str) -> str:
+        """Put an entry that was set aside back on its stream, as ordered: done, refused or gone."""
+        k = self.keys
+        keys = [k.orders, k.dead, k.intake, k.status]
+        return cast("bytes", self._run("redrive", keys, [entry, dead])).decode()
 
     def document(self, digest: str) -> bytes | None:
         """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""

@@ -172,5 +172,7 @@ class Submitter:
             self.metrics.failure(account, "submission", answer.code, answer.reason)
         if settlement.state == "failed" and settlement.result == "settled":
             self.metrics.outcome(account, "failed")
+        if settlement.result == "duplicate":
+            self.metrics.duplicate(account)
         if settlement.receipt is not None:
             self.applied(settlement.receipt, settlement.submitted_at, account)

@@ -29,6 +29,7 @@ CAUSES: Mapping[str, str] = {
 """Names of call causes (Q.850, as FreeSWITCH writes them) to the fixed names of our reasons."""
 
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _CODES = range(-9999, 10_000)
 
 
@@ -49,6 +50,8 @@ class Receipt:
         message: iFax's text, without phone numbers.
         pages: faxTotalPages.
         transferred: faxTransferredPages.
+        to, sender: toNumber and fromNumber, in E.164.
+        started: faxCallStart, when the call to the API was made, seconds since 1970.
     """
 
     job_id: str
@@ -58,6 +61,9 @@ class Receipt:
     message: str
     pages: int | None
     transferred: int | None
+    to: str | None = None
+    sender: str | None = None
+    started: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Its members, for the scripts."""
@@ -87,6 +93,9 @@ def read_receipt(body: bytes) -> Receipt | None:
         message=text,
         pages=_count(data.get("faxTotalPages")),
         transferred=_count(data.get("faxTransferredPages")),
+        to=_e164(data.get("toNumber")),
+        sender=_e164(data.get("fromNumber")),
+        started=_number(data.get("faxCallStart")),
     )
 
 
@@ -96,6 +105,10 @@ def _number(value: Any) -> int | None:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     return None
+
+
+def _e164(value: Any) -> str | None:
+    return value if isinstance(value, str) and _E164.fullmatch(value) else None
 
 
 def _count(value: Any) -> int | None:

@@ -20,5 +20,5 @@ if job and job.state == 'queued' then
 end
 local reason = not job and 'unknown_job' or FINAL[job.state] and 'final' or job.state
 emit(keys.events, cap, 'fax.cancel_refused', id, to_json({ state = job and job.state, reason = reason }, nil,
-  job and job.metadata ~= '' and job.metadata or nil))
+  job and job.metadata or nil))
 return 'refused'

@@ -2,7 +2,7 @@
 -- include: clock limits wakes account
 -- KEYS  orders, account, permits, answers, doorbell
 -- ARGV  stream entry, order (pause or resume), JSON options
--- reply done, idle (it was so already) or gone (another dispatcher carried it out)
+-- reply done, idle (it was so already), unknown (there is no such order) or gone (another dispatcher carried it out)
 local keys = { account = KEYS[2], permits = KEYS[3], answers = KEYS[4], doorbell = KEYS[5] }
 local options = cjson.decode(ARGV[3])
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 'gone' end
@@ -13,6 +13,7 @@ if ARGV[2] == 'pause' then
   pause(keys, account, options, 'operator')
   return 'done'
 end
+if ARGV[2] ~= 'resume' then return 'unknown' end
 if account.paused == '' then return 'idle' end
 open_account(keys, account)
 return 'done'

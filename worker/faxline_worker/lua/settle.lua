@@ -1,107 +1,73 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent.
--- include: clock record limits wakes account receipts
+-- include: clock record limits wakes account receipts doubts outcomes
 -- KEYS  account, ready, delayed, permits, holders, answers, wakes, submitted, in_doubt, expiring, events,
---       doorbell, job prefix, jobId prefix
+--       unmatched, doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
 --       silent}, JSON options
 -- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], holders = KEYS[5],
   answers = KEYS[6], wakes = KEYS[7], submitted = KEYS[8], in_doubt = KEYS[9], expiring = KEYS[10],
-  events = KEYS[11], doorbell = KEYS[12], job = KEYS[13], job_ids = KEYS[14] }
+  events = KEYS[11], unmatched = KEYS[12], doubts = KEYS[13], doubts_until = KEYS[14], doorbell = KEYS[15],
+  job = KEYS[16], job_ids = KEYS[17] }
 local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
+local said = { code = answer.code, reason = answer.reason, message = answer.message }
 local job = read_record(keys.job .. id)
 local account = read_account(keys.account)
-local limits = limits_of(options, account)
-local result, applied = 'settled', nil
-local held = job and redis.call('HDEL', keys.holders, token) == 1
-
-local function said(fields)
-  fields.code, fields.reason, fields.message = answer.code, answer.reason, answer.message
-  return fields
-end
-
-local function accept()
-  local early = redis.call('SET', keys.job_ids .. answer.job_id, id, 'PX', options.retention + options.deadline, 'GET')
-  transition(keys, options.cap, id, job, 'fax.submitted', { state = 'submitted', job_id = answer.job_id,
-    submitted_at = int(now), code = '', reason = '', message = '', tries = 0, settled = token }, {})
-  redis.call('ZADD', keys.submitted, int(now + options.deadline), id)
-  if job.expires_at then redis.call('ZREM', keys.expiring, id) end
-  ring_by(keys, account, now + options.deadline)
-  if is_receipt(early) then
-    applied = cjson.decode(early)
-    applied.result = apply_receipt(keys, options, id, job, applied)
-  end
-end
-
-local function fail()
-  transition(keys, options.cap, id, job, 'fax.failed', said({ state = 'failed', settled = token }),
-    said({ stage = 'submission' }))
-  finish(keys, id, job, options.retention)
-end
-
-local function put_back() -- to its place, no attempt spent
-  redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
-    'updated_at', int(now), 'settled', token)
-  redis.call('ZADD', keys.ready, job.place, id)
-  job.state = 'queued'
-  ring(keys)
-end
+local settled, result, applied = { settled = token }, 'settled', nil
 
 local by_decision = {
-  accepted = accept,
-  refuse = fail,
-  released = put_back,
+  accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
+  refuse = function() fail(keys, options, id, job, said, settled) end,
+  released = function() put_back(keys, id, job, token) end,
   defer = function()
-    put_back()
+    put_back(keys, id, job, token)
     close_gate(keys, account, options, tonumber(job.admitted_at), answer.gate, answer.jitter or 1)
   end,
   pause = function()
-    put_back()
+    put_back(keys, id, job, token)
     pause(keys, account, options, answer.reason)
   end,
   retry = function()
-    if job.tries >= options.tries then return fail() end
-    transition(keys, options.cap, id, job, 'fax.retrying', said({ state = 'queued', settled = token }),
-      said({ retry_at = now + answer.retry }))
-    redis.call('ZADD', keys.delayed, int(now + answer.retry), id)
-    ring_by(keys, account, now + answer.retry)
+    if job.tries >= options.tries then return fail(keys, options, id, job, said, settled) end
+    retry(keys, account, options, id, job, said, answer.retry, settled)
   end,
-  in_doubt = function()
-    transition(keys, options.cap, id, job, 'fax.in_doubt', said({ state = 'in_doubt', doubted = token, settled = token }),
-      said({}))
-    redis.call('ZADD', keys.in_doubt, int(now + options.doubt), id)
-    ring_by(keys, account, now + options.doubt)
-  end,
+  in_doubt = function() doubt(keys, account, options, id, job, said, token, settled) end,
 }
 
-if held then
+local function give_back_permit()
   if job.marked ~= '1' or answer.decision == 'released' then
-    redis.call('ZREM', keys.permits, token) -- not a byte was sent
     if answer.silent then learn(keys, account, options, answer, tonumber(job.admitted_at)) end
-  else
-    learn(keys, account, options, answer, tonumber(job.admitted_at))
-    if answer.decision == 'in_doubt' then
-      redis.call('ZADD', keys.permits, int(now + options.linger), token) -- held while the request could live
-      ring_by(keys, account, now + options.linger)
-    else
-      answered(keys, account, limits, token)
-    end
+    return redis.call('ZREM', keys.permits, token) -- not a byte was sent
   end
+  learn(keys, account, options, answer, tonumber(job.admitted_at))
+  if answer.decision ~= 'in_doubt' then
+    return answered(keys, account, limits_of(options, account), token)
+  end
+  redis.call('ZADD', keys.permits, int(now + options.linger), token) -- held while the request could live
+  ring_by(keys, account, now + options.linger)
+end
+
+if not job then
+  redis.call('HDEL', keys.holders, token)
+  result = 'stale'
+elseif redis.call('HDEL', keys.holders, token) == 1 then
+  give_back_permit()
   by_decision[answer.decision]()
-elseif not job or job.settled == token then
-  result = job and 'repeated' or 'stale'
-elseif job.state == 'in_doubt' and answer.decision ~= 'in_doubt' and job.doubted == token then
-  redis.call('ZREM', keys.in_doubt, id) -- a late answer settles the doubt
+elseif job.settled == token then
+  result = 'repeated'
+elseif job.doubted == token and answer.decision ~= 'in_doubt'
+  and (job.state == 'in_doubt' or (job.state == 'queued' and answer.decision == 'accepted')) then
+  -- A late answer settles the doubt, and a job that was to be sent again is not.
+  forget_doubt(keys, doubt_of(job, id))
+  for _, key in ipairs({ keys.in_doubt, keys.ready, keys.delayed }) do redis.call('ZREM', key, id) end
   by_decision[answer.decision]()
   result = 'resolved'
 elseif answer.decision ~= 'accepted' or job.job_id == answer.job_id then
   result = 'stale'
 else
-  redis.call('SET', keys.job_ids .. answer.job_id, id, 'PX', options.retention + options.deadline)
   redis.call('HSET', keys.job .. id, 'settled', token)
-  emit(keys.events, options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt },
-    answer.job_id, job.metadata ~= '' and job.metadata or nil))
+  duplicate(keys, options, id, job, answer.job_id)
   result = 'duplicate'
 end
 

@@ -3,7 +3,7 @@
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'settled',
-  'doubted' }
+  'doubted', 'sender', 'known_pages', 'cover' }
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
 -- it stays an exact double.
 local EPOCH_US = 1577836800000000
@@ -13,7 +13,9 @@ local STRIDE = 2000000000000000
 local function read_record(key, more)
   local values = redis.call('HMGET', key, more or 'state', unpack(RECORD))
   local job = {}
-  for i, name in ipairs(RECORD) do job[name] = values[i + 1] or nil end
+  for i, name in ipairs(RECORD) do
+    if values[i + 1] ~= '' then job[name] = values[i + 1] or nil end
+  end
   if more then job[more] = values[1] or nil end
   if not job.state then return nil end
   job.attempt = tonumber(job.attempt) or 0
@@ -50,13 +52,12 @@ local function transition(keys, cap, id, job, name, changes, data)
     table.insert(record, tostring(value or ''))
   end
   redis.call('HSET', keys.job .. id, unpack(record))
-  local job_id = job.job_id and job.job_id ~= '' and job.job_id or nil
-  emit(keys.events, cap, name, id, to_json(data, job_id, job.metadata ~= '' and job.metadata or nil))
+    emit(keys.events, cap, name, id, to_json(data, job.job_id, job.metadata))
 end
 
 -- A job that came to its end: counted, and its record lives on for the retention (ms).
 local function finish(keys, id, job, retention)
   redis.call('HINCRBY', keys.account, 'done:' .. job.state, 1)
-  if job.expires_at and job.expires_at ~= '' then redis.call('ZREM', keys.expiring, id) end
+  if job.expires_at then redis.call('ZREM', keys.expiring, id) end
   redis.call('PEXPIRE', keys.job .. id, retention)
 end

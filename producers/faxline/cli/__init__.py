@@ -1,0 +1,20 @@
+"""The command `faxline`: push faxes, follow them, see why one waits, and operate the accounts.
+
+It needs the extra `cli` (typer and rich), which `import faxline` does not. A module a noun: each adds its
+commands to `faxline.cli.app.app`.
+"""
+
+import sys
+
+
+def main() -> None:
+    """The command's entry."""
+    try:
+        import rich  # noqa: F401, PLC0415 - the command says what is missing
+        import typer  # noqa: F401, PLC0415 - as above
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"faxline: {error.name} is missing; install it with: pip install 'faxline[cli]'\n")
+        sys.exit(2)
+    from faxline.cli.running import run  # noqa: PLC0415 - it needs typer
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""`accounts`: the limits in use, the backlog and what holds it; `pause` and `resume`."""
+
+import getpass
+import socket
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from faxline.account import OPERATOR, AccountState
+from faxline.cli.app import ACCOUNT, Json, UsageError, app, examples, faxline_of
+from faxline.cli.explaining import used_of
+from faxline.cli.output import moment, span, write, write_json, write_table
+
+ORDER_TIMEOUT = 5.0
+
+accounts = typer.Typer(rich_markup_mode=None)
+app.add_typer(
+    accounts,
+    name="accounts",
+    epilog=examples(
+        "faxline accounts",
+        "faxline accounts show acme --json",
+        "faxline accounts pause acme --yes",
+        "faxline accounts resume acme",
+    ),
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for a dispatcher.")]
+
+
+@accounts.callback(invoke_without_command=True)
+def show_all(ctx: typer.Context, as_json: Json = False) -> None:
+    """Show, pause and resume accounts.
+
+    Alone, it shows every account that a dispatcher has run for, and the one of --account.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    chosen: Any = ctx.obj
+    with faxline_of(ctx) as line:
+        known = set(line.accounts())
+    if chosen.account:
+        known.add(chosen.account)
+    _show(ctx, sorted(known) or [ACCOUNT], as_json=as_json)
+
+
+@accounts.command(epilog=examples("faxline accounts show acme", "faxline accounts show acme globex --json"))
+def show(
+    ctx: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The accounts.")],
+    as_json: Json = False,
+) -> None:
+    """Show these accounts only."""
+    _show(ctx, names, as_json=as_json)
+
+
+@accounts.command(epilog=examples("faxline accounts pause acme", "faxline accounts pause acme --yes --json"))
+def pause(
+    ctx: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    timeout: Timeout = ORDER_TIMEOUT,
+    as_json: Json = False,
+) -> None:
+    """Close an account: its jobs stay queued until it is resumed. Calls under way go on."""
+    with faxline_of(ctx, name) as line:
+        if not yes:
+            if not sys.stdin.isatty():
+                raise UsageError(f"pausing {name} needs a yes: add --yes where nobody can be asked")
+            typer.confirm(f"Pause account {name}? Its jobs stay queued.", abort=True, err=True)
+        state = line.pause(by=_operator(), timeout=timeout)
+    _tell(state, as_json=as_json, wanted=state.paused == OPERATOR)
+
+
+@accounts.command(epilog=examples("faxline accounts resume acme"))
+def resume(ctx: typer.Context, name: Name, timeout: Timeout = ORDER_TIMEOUT, as_json: Json = False) -> None:
+    """Open a paused account, whatever it was paused for."""
+    with faxline_of(ctx, name) as line:
+        state = line.resume(by=_operator(), timeout=timeout)
+    _tell(state, as_json=as_json, wanted=not state.paused)
+
+
+def _tell(state: AccountState, *, as_json: bool, wanted: bool) -> None:
+    if as_json:
+        write_json({"account": state.name, "paused": state.paused or None, "jobs": dict(state.jobs)})
+        return
+    is_so = f"paused ({state.paused})" if state.paused else "open"
+    after = "" if wanted else "; the order was carried out, and another change followed"
+    write(f"account {state.name} is {is_so}, {state.jobs['queued']} jobs queued{after}")
+
+
+def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
+    states: list[AccountState] = []
+    for name in dict.fromkeys(names):
+        with faxline_of(ctx, name) as line:
+            states.append(line.account_state())
+    if as_json:
+        for state in states:
+            write_json(state.to_dict())
+        return
+    write_table(
+        [
+            *("account", "status", "calls", "window", "burst", "share"),
+            *("queued", "submitting", "submitted", "in doubt", "oldest"),
+        ],
+        [_row(state) for state in states],
+    )
+
+
+def _row(state: AccountState) -> list[str]:
+    backlog = [str(state.jobs[name]) for name in ("queued", "submitting", "submitted", "in_doubt")]
+    limits = [
+        used_of(limit) if state.known else "-" for limit in (state.concurrency, state.window, state.burst)
+    ]
+    oldest = ", ".join(f"{name} {span(age)}" for name, age in state.oldest.items() if age)
+    return [state.name, _status(state), *limits, f"{state.share:.0%}", *backlog, oldest or "-"]
+
+
+def _status(state: AccountState) -> str:
+    now = datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=state.now)
+
+    def at(us: int) -> str:
+        return moment(now + timedelta(microseconds=us - state.now), now)
+
+    if not state.known:
+        return "never run"
+    if state.paused == OPERATOR:
+        return "paused by an operator"
+    if state.paused:
+        return f"paused: {state.paused}; next probe {at(max(state.now, state.probe_at))}"
+    if state.gated:
+        return f"429: closed until {at(state.gate)}"
+    return "open"
+
+
+def _operator() -> str:
+    """Who gives an order: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"

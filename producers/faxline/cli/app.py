@@ -1,0 +1,93 @@
+"""The application, its global options, and what every command takes from them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from faxline.line import FaxLine
+
+REDIS_URL = "redis://127.0.0.1:6379/0"
+ACCOUNT = "default"
+DELIVERED, ENDED_OTHERWISE, BAD_USAGE, AWAY, NO_SUCH_JOB, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
+"""The exit codes; the first is that of everything that went well."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or one a line for lists.")]
+
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait.")]
+WAIT = 600.0
+"""Seconds that a command waits for a job's end by default."""
+
+
+class UsageError(Exception):
+    """What was asked for cannot be; the text is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options: where Redis is, and the account if one was named."""
+
+    redis_url: str
+    account: str | None
+
+
+def examples(*lines: str) -> str:
+    r"""The examples at the end of a command's help, one a line as they are (what the \b is for)."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+app = typer.Typer(
+    name="faxline",
+    help="Push faxes onto Faxline, follow them, see why one waits, and operate the accounts.",
+    epilog=examples(
+        "faxline send --to +12025550123 letter.pdf --id invoice-77 --wait",
+        "faxline explain invoice-77",
+        "faxline list --state in_doubt",
+        "faxline --account acme accounts pause acme",
+        "",
+        "--redis and --account may stand behind the command, too.",
+        "Exit codes: 0 fine, 1 the job ended otherwise than delivered, 2 bad usage or a",
+        "rejected entry, 3 Redis or the dispatcher is away, or a timeout, 4 no such job.",
+    ),
+    rich_markup_mode=None,  # plain help, which keeps the examples' lines
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    ctx: typer.Context,
+    redis_url: Annotated[
+        str,
+        typer.Option("--redis", metavar="URL", envvar="FAXLINE_REDIS_URL", help="Where the state is."),
+    ] = REDIS_URL,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="FAXLINE_ACCOUNT",
+            help=f"The account. [default: {ACCOUNT}]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Take the global options; the one place where the environment is read."""
+    ctx.obj = Options(redis_url, account or None)
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(BAD_USAGE)
+
+
+@contextmanager
+def faxline_of(ctx: typer.Context, account: str | None = None) -> Iterator[FaxLine]:
+    """The line of an account: the one given, else that of the global options."""
+    chosen: Any = ctx.obj
+    try:
+        line = FaxLine(chosen.redis_url, account or chosen.account or ACCOUNT)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    with line:
+        yield line

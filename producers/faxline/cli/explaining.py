@@ -1,0 +1,172 @@
+"""Why is it not sent yet? What holds a job, in plain sentences."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from faxline.account import OPERATOR, AccountState, LimitState
+from faxline.cli.output import moment, span
+from faxline.forecast import Forecast, Hold
+from faxline.jobs import Job, JobState
+
+_LIMITS = {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
+
+
+def explanation(job: Job, state: AccountState) -> list[str]:
+    """What a job waits for, or how it ended.
+
+    Args:
+        job: as `FaxLine.job` gives it.
+        state: its account's, read just after it.
+    """
+    now = _at(state.now)
+    if job.forecast is not None:
+        return _queued(job, job.forecast, state, now)
+    since = f" since {moment(job.updated_at, now)}" if job.updated_at else ""
+    match job.state:
+        case JobState.QUEUED:  # it was taken while we looked
+            return [f"{job.id} is about to be submitted."]
+        case JobState.SUBMITTING:
+            return [f"{job.id} is being submitted, attempt {job.attempt}{since}; it waits for iFax's answer."]
+        case JobState.SUBMITTED:
+            return [
+                f"{job.id} was taken by iFax (jobId {job.job_id}) and is submitted{since}.",
+                "It waits for the receipt, which says whether it was delivered"
+                + (
+                    f"; without one it is unconfirmed at {moment(job.waits_until, now)}."
+                    if job.waits_until
+                    else "."
+                ),
+            ]
+        case JobState.IN_DOUBT:
+            return _in_doubt(job, since, now)
+        case _:
+            at = f", {moment(job.updated_at, now)}" if job.updated_at else ""
+            return [f"{job.id} has come to its end: {ending(job)}{at}."]
+
+
+def ending(job: Job) -> str:
+    """How a job ended, in a few words."""
+    why = f": {job.reason or 'no reason known'}" + (f", code {job.code}" if job.code is not None else "")
+    said = f" ({job.message})" if job.message else ""
+    match job.state:
+        case JobState.DELIVERED:
+            return "delivered" + (
+                f", {job.transferred or 0} of {job.pages} pages" if job.pages is not None else ""
+            )
+        case JobState.UNCONFIRMED:
+            return "unconfirmed: iFax took it and no receipt came in time; a late one still amends it"
+        case _:
+            return f"{job.state}{why}{said}"
+
+
+def facts(job: Job, state: AccountState) -> dict[str, Any]:
+    """The same for machines."""
+    told = job.forecast
+    limit = _limit(told.hold, state) if told and told.hold in _LIMITS else None
+    return {
+        "id": job.id,
+        "account": job.account,
+        "state": str(job.state),
+        "priority": job.priority,
+        "attempt": job.attempt,
+        "jobId": job.job_id,
+        "code": job.code,
+        "reason": job.reason,
+        "hold": str(told.hold) if told else None,
+        "place": told.place if told else None,
+        "limit": {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
+        if limit
+        else None,
+        "paused": (told.paused if told else "") or None,
+        "free_at": told.free_at.isoformat() if told and told.free_at else None,
+        "expected_start": job.expected_start.isoformat() if job.expected_start else None,
+        "waits_until": job.waits_until.isoformat() if job.waits_until else None,
+    }
+
+
+def used_of(limit: LimitState) -> str:
+    """`12 of 20`, with the configured limit where less is in force; `off` for a limit of 0."""
+    if not limit.effective:
+        return "off"
+    lowered = f" (of {limit.configured})" if limit.effective < limit.configured else ""
+    return f"{limit.used:.4g} of {limit.effective}{lowered}"
+
+
+def _queued(job: Job, told: Forecast, state: AccountState, now: datetime) -> list[str]:
+    before = {0: "no job is", 1: "1 job is"}.get(told.place, f"{told.place} jobs are")
+    text = [
+        f"{job.id} is queued on account {job.account} with priority {job.priority}; {before} before it.",
+        _held(job, told, state, now),
+    ]
+    if told.expected_start is None:
+        text.append("Nobody knows when it will start.")
+    elif told.hold is not Hold.NOTHING:
+        text.append(f"It is expected to start at {moment(told.expected_start, now)}.")
+    return text
+
+
+def _held(  # noqa: PLR0911 - one sentence a hold
+    job: Job, told: Forecast, state: AccountState, now: datetime
+) -> str:
+    then = moment(told.free_at, now) if told.free_at else "an unknown time"
+    match told.hold:
+        case Hold.NOTHING:
+            return (
+                "Nothing holds it: the next free worker takes it. If it stays so, see whether a worker runs."
+            )
+        case Hold.PLACE:
+            return "No limit holds it: the jobs before it go first."
+        case Hold.GATE:
+            return f"iFax answered 429, so the whole account waits until {then}."
+        case Hold.RETRY:
+            why = (
+                f" ({job.reason}{f', code {job.code}' if job.code is not None else ''})" if job.reason else ""
+            )
+            return f"Attempt {job.attempt} was not taken{why}; the next one is due at {then}."
+        case Hold.PAUSED if told.paused == OPERATOR:
+            return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
+        case Hold.PAUSED:
+            return (
+                f"The account is paused: {told.paused}. The next probe goes at {then}; "
+                f"`faxline accounts resume {job.account}` opens it at once."
+            )
+        case _:
+            return _full(told.hold, state)
+
+
+def _full(hold: Hold, state: AccountState) -> str:
+    """Which limit is used up, and what frees it."""
+    limit = _limit(hold, state)
+    about = {
+        Hold.CONCURRENCY: "calls at once; an answer frees one",
+        Hold.WINDOW: f"requests in {span(state.window_us / 1e6)}; one is free when the oldest is older",
+        Hold.BURST: "requests of the burst; they drain with time",
+    }[hold]
+    lowered = ""
+    if limit.effective < limit.configured:
+        cause = "calls hang" if hold is Hold.CONCURRENCY and state.strain else "iFax answered 429"
+        lowered = f" The limit is {limit.configured} by the settings and lowered because {cause}."
+    return f"The limit {hold} holds it: {limit.used:.4g} of {limit.effective} {about}.{lowered}"
+
+
+def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
+    why = f" ({job.reason})" if job.reason else ""
+    text = [
+        f"{job.id} is in doubt{since}: iFax may have got attempt {job.attempt}; nobody has its answer{why}."
+    ]
+    if job.waits_until:
+        text.append(
+            f"A late answer or a receipt settles it; without one its policy applies at "
+            f"{moment(job.waits_until, now)}."
+        )
+    else:
+        text.append("The wait is over: it is held for an operator's word; a receipt still settles it.")
+    return text
+
+
+def _limit(hold: Hold, state: AccountState) -> LimitState:
+    return {Hold.CONCURRENCY: state.concurrency, Hold.WINDOW: state.window, Hold.BURST: state.burst}[hold]
+
+
+def _at(us: float) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

@@ -1,0 +1,181 @@
+"""`show`, `list`, `wait` and `explain`: what became of jobs, and what they wait for."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from faxline.cli.app import WAIT, Json, Timeout, app, examples, faxline_of
+from faxline.cli.explaining import explanation, facts
+from faxline.cli.output import clock, moment, span, write, write_json, write_pairs, write_table
+from faxline.cli.sending import show_ends
+from faxline.errors import JobNotFound, JobRejected, WaitTimeout
+from faxline.jobs import Job
+from faxline.line import FaxLine
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
+_LISTED = (
+    *(
+        "id",
+        "account",
+        "state",
+        "priority",
+        "attempt",
+        "jobId",
+        "code",
+        "reason",
+        "to",
+        "kind",
+        "of",
+        "group",
+    ),
+    *("created_at", "updated_at"),
+)
+
+
+class Listed(StrEnum):
+    """The states that can be listed."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    IN_DOUBT = "in_doubt"
+
+
+@app.command(epilog=examples("faxline show invoice-77", "faxline show invoice-77 --json | jq .history"))
+def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
+    """Show a job's record and its history."""
+    with faxline_of(ctx) as line:
+        found = line.job(job)
+    if as_json:
+        write_json(found.to_dict())
+        return
+    told = found.forecast
+    pages = f"{found.transferred or 0} of {found.pages} transferred" if found.pages is not None else ""
+    start = moment(found.expected_start) if found.expected_start else "nobody knows"
+    write_pairs(
+        [
+            ("id", found.id),
+            ("account", found.account),
+            ("state", str(found.state)),
+            ("priority", found.priority),
+            ("to", found.to or ""),
+            ("kind", f"resend of {found.of}" if found.of else found.kind),
+            ("group", found.group or ""),
+            ("attempt", str(found.attempt)),
+            ("jobId", _text(found.job_id)),
+            ("code", _text(found.code)),
+            ("reason", found.reason or ""),
+            ("message", found.message or ""),
+            ("pages", pages),
+            ("held by", str(told.hold) if told else ""),
+            ("jobs before it", str(told.place) if told else ""),
+            ("expected start", start if told else ""),
+            ("waits until", moment(found.waits_until) if found.waits_until else ""),
+            ("created", moment(found.created_at) if found.created_at else ""),
+            ("updated", moment(found.updated_at) if found.updated_at else ""),
+        ]
+    )
+    if found.history:
+        write("")
+        write_table(
+            ["at", "event", "state", "attempt", "more"],
+            [
+                [clock(step.at), step.event, step.state, str(step.attempt), _more(step.data)]
+                for step in found.history
+            ],
+        )
+
+
+@app.command(
+    "list",
+    epilog=examples("faxline list", "faxline list --state in_doubt", "faxline list --json --limit 1000"),
+)
+def list_jobs(
+    ctx: typer.Context,
+    state: Annotated[Listed | None, typer.Option(help="Only these. [default: all, in doubt first]")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many at most.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List the jobs that have not come to their end."""
+    with faxline_of(ctx) as line:
+        jobs = line.jobs(state=state, limit=limit)
+    now = datetime.now(UTC)
+    if as_json:
+        for job in jobs:
+            content = job.to_dict()
+            write_json({name: content[name] for name in _LISTED} | {"age_seconds": _age(job, now)})
+    elif jobs:
+        write_table(
+            ["id", "state", "priority", "to", "age", "reason"],
+            [
+                [job.id, str(job.state), job.priority, job.to or "", span(_age(job, now)), job.reason or ""]
+                for job in jobs
+            ],
+        )
+    else:
+        write(f"account {line.account} has no {state or 'open'} job")
+
+
+@app.command(epilog=examples("faxline wait invoice-77", "faxline wait invoice-77 --timeout 60 --json"))
+def wait(ctx: typer.Context, job: JobId, timeout: Timeout = WAIT, as_json: Json = False) -> None:
+    """Wait for the end of a job.
+
+    Exit code 0 if it is delivered, 1 if it ended otherwise.
+    """
+    with faxline_of(ctx) as line:
+        try:
+            ended = line.wait(job, timeout)
+        except WaitTimeout:
+            line.job(job)  # no such job, after all this time
+            raise
+    show_ends([ended], as_json=as_json)
+
+
+@app.command(epilog=examples("faxline explain invoice-77", "faxline explain invoice-77 --json"))
+def explain(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
+    """Say why a fax is not sent yet.
+
+    Its place, what holds it and when it is expected to start; or what it waits for, or how it ended.
+    """
+    with faxline_of(ctx) as line:
+        try:
+            found = line.job(job)
+        except JobNotFound:
+            rejected = _rejection(line, job)
+            if rejected is None:
+                raise
+            text = [f"{job} was rejected by intake and is no job: {rejected}."]
+            content: dict[str, Any] = {"id": job, "account": line.account, "state": "rejected"}
+            content |= {"member": rejected.member, "reason": str(rejected.reason)}
+        else:
+            state = line.account_state()
+            text, content = explanation(found, state), facts(found, state)
+    if as_json:
+        write_json(content | {"text": text})
+    else:
+        for sentence in text:
+            write(sentence)
+
+
+def _rejection(line: FaxLine, job: str) -> JobRejected | None:
+    try:
+        line.wait(job, timeout=0)
+    except JobRejected as error:
+        return error
+    except WaitTimeout:
+        pass
+    return None
+
+
+def _age(job: Job, now: datetime) -> float:
+    return max(0.0, (now - job.created_at).total_seconds()) if job.created_at else 0.0
+
+
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _more(data: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in data.items() if name != "retry_at")

@@ -1,0 +1,123 @@
+"""What the commands print: lines, tables and JSON on stdout, errors as one line on stderr."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{2,10}([0-9]{4})\b")
+_WIDE = 10_000
+"""Columns where nobody's terminal limits a table: a line a row."""
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+STYLES: Mapping[str, str] = {
+    "delivered": "green",
+    "failed": "red",
+    "in_doubt": "yellow",
+    "unconfirmed": "yellow",
+    "canceled": "dim",
+}
+"""How a state is shown on a terminal."""
+
+
+class OutputClosed(Exception):  # noqa: N818 - no error: the reader of the pipe has had enough
+    """Nobody reads stdout any more."""
+
+
+def write(text: str) -> None:
+    """Print one line, at once.
+
+    Raises:
+        OutputClosed: the reader has gone.
+    """
+    _put(clean(text) + "\n")
+
+
+def write_json(data: Any) -> None:
+    """Print one JSON document on one line."""
+    _put(json.dumps(data, ensure_ascii=False) + "\n")
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: coloured on a terminal and as wide as it is, else plain, a line a row."""
+    console = _console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell), style=STYLES.get(cell, "")) for cell in row))
+    with console.capture() as captured:
+        console.print(table)
+    _put("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def write_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names and their values; empty values are left out."""
+    shown = [(name, value) for name, value in pairs if value]
+    width = max(len(name) for name, _ in shown)
+    for name, value in shown:
+        write(f"{name:<{width}}  {value}")
+
+
+def complain(text: str) -> None:
+    """Print one line on stderr."""
+    sys.stderr.write(f"faxline: {clean(' '.join(text.split()))}\n")
+
+
+def masked(text: str) -> str:
+    """A text that may repeat what was typed, with phone numbers as they may be shown."""
+    return _NUMBER.sub(r"…\1", text)
+
+
+def clean(text: str) -> str:
+    """A text without what would command a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def span(seconds: float) -> str:
+    """A length of time, as one says it: `12 s`, `5 min`, `2 h 5 min`, `3 d 4 h`."""
+    whole = round(max(0.0, seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min" + (f" {whole % _MINUTE} s" if whole % _MINUTE else "")
+    if whole < _DAY:
+        minutes = whole % _HOUR // _MINUTE
+        return f"{whole // _HOUR} h" + (f" {minutes} min" if minutes else "")
+    hours = whole % _DAY // _HOUR
+    return f"{whole // _DAY} d" + (f" {hours} h" if hours else "")
+
+
+def moment(at: datetime, now: datetime | None = None) -> str:
+    """A moment in local time and how far it is from now: `14:03:12 (in 12 s)`."""
+    now = now or datetime.now(UTC)
+    away = (at - now).total_seconds()
+    relative = f"in {span(away)}" if away >= 0 else f"{span(-away)} ago"
+    return f"{clock(at, now)} ({relative})"
+
+
+def clock(at: datetime, now: datetime | None = None) -> str:
+    """A moment in local time, with its date if that is another day."""
+    local, today = at.astimezone(), (now or datetime.now(UTC)).astimezone().date()
+    return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def _console() -> Console:
+    options: dict[str, Any] = {} if sys.stdout.isatty() else {"width": _WIDE, "color_system": None}
+    return Console(markup=False, highlight=False, emoji=False, **options)
+
+
+def _put(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        raise OutputClosed from None

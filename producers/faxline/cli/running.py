@@ -1,0 +1,73 @@
+"""One run of the command: from its arguments to its exit code, with every error as one line."""
+
+import io
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from faxline.cli import accounts, events, jobs, sending  # noqa: F401 - they add their commands
+from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
+from faxline.cli.output import OutputClosed, complain, masked
+from faxline.errors import EntryRejected, FaxlineError, JobNotFound
+
+_ANYWHERE = ("--redis", "--account")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
+    try:
+        code = typer.main.get_command(app).main(
+            args=_globals_first(arguments), prog_name="faxline", standalone_mode=False
+        )
+    except OutputClosed:
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - an operator gets one line, never a traceback
+        return _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    match error:
+        case typer.TyperException():
+            text, code = masked(error.format_message()), BAD_USAGE
+        case EntryRejected():
+            text, code = f"rejected ({error.reason}): {error}", BAD_USAGE
+        case UsageError():
+            text, code = masked(str(error)), BAD_USAGE
+        case typer.Abort():
+            text, code = "not confirmed; nothing was done", BAD_USAGE
+        case JobNotFound():
+            text, code = f"{error}: never registered, or its retention is over", NO_SUCH_JOB
+        case FaxlineError():
+            text, code = str(error), AWAY
+        case _:
+            text = masked(f"a fault of the command itself: {type(error).__name__}: {error}")
+            code = FAULT
+    complain(text)
+    return code
+
+
+def _globals_first(arguments: Sequence[str]) -> list[str]:
+    """Let the global options stand anywhere before `--`."""
+    first: list[str] = []
+    rest: list[str] = []
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return [*first, *rest, word, *left]
+        if word in _ANYWHERE:
+            if not left:
+                raise UsageError(f"{word} needs a value")
+            first += [word, left.pop(0)]
+        elif word.startswith(tuple(f"{name}=" for name in _ANYWHERE)):
+            first.append(word)
+        else:
+            rest.append(word)
+    return [*first, *rest]

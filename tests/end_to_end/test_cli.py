@@ -1,0 +1,115 @@
+"""The command `faxline` beside the running daemon, as an operator types it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faxline.cli.running import run
+from faxline_worker.local import TOKEN, Local
+from faxline_worker.redis_server import ServerBinary
+
+TO = ("--to", "+12025550123", "https://example.com/a.pdf")
+SETTINGS = {
+    "WAKE_LEASE": "2",
+    "SWEEP": "2",
+    "ACCOUNTS__NARROW__TOKEN": TOKEN,
+    "ACCOUNTS__NARROW__LIMITS__REQUESTS": "1",  # in the hour
+}
+SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--answer-seconds", "0.01", "0.1")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="module")
+def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    folder = tmp_path_factory.mktemp("logs")
+    with Local(folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as running:
+        yield running
+
+
+@pytest.fixture
+def cli(
+    local: Local, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """The command in this process, which is quicker; one test starts it as a process of its own."""
+    monkeypatch.setenv("FAXLINE_REDIS_URL", local.redis_url)
+
+    def call(*arguments: str, account: str = "default") -> Result:
+        monkeypatch.setenv("FAXLINE_ACCOUNT", account)
+        code = run(arguments)
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+def test_a_paused_account_holds_its_jobs_and_says_so_until_it_is_resumed(
+    cli: Callable[..., Result], wait_until: Callable[..., Any]
+) -> None:
+    paused = cli("accounts", "pause", "default", "--yes", "--timeout", "30")
+    assert (paused.code, paused.err) == (0, "")
+    assert "account default is paused (operator)" in paused.out
+    assert cli("accounts", "pause", "default", "--yes", "--timeout", "30").code == 0  # it is so already
+    assert cli("send", *TO, "--id", "held").out == "held\n"
+    wait_until(lambda: cli("show", "held").code == 0, timeout=30)
+    told = cli("explain", "held")
+    assert "held is queued on account default with priority normal; no job is before it.\n" in told.out
+    assert "The account is paused by an operator; `faxline accounts resume default` opens it.\n" in told.out
+    shown = cli("show", "held", "--json").json
+    assert (shown["state"], shown["hold"], shown["place"], shown["attempt"]) == ("queued", "paused", 0, 0)
+    assert cli("accounts", "resume", "default", "--timeout", "30").code == 0
+    assert cli("wait", "held", "--timeout", "60", "--json").json["state"] == "delivered"
+
+
+def test_a_job_behind_an_exhausted_window_says_which_limit_holds_it_and_when_it_will_start(
+    cli: Callable[..., Result], wait_until: Callable[..., Any]
+) -> None:
+    def narrow(*arguments: str) -> Result:
+        return cli(*arguments, account="narrow")
+
+    assert narrow("send", *TO, "--id", "first").code == 0
+    wait_until(lambda: narrow("list", "--state", "submitted", "--json").out, timeout=30)
+    assert narrow("send", *TO, "--id", "second").code == 0
+    wait_until(lambda: narrow("list", "--state", "queued", "--json").out, timeout=30)
+    told = narrow("explain", "second", "--json").json
+    assert (told["state"], told["hold"], told["place"]) == ("queued", "window", 0)
+    assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}
+    assert told["expected_start"]
+    assert "The limit window holds it: 1 of 1 requests in 1 h" in "\n".join(told["text"])
+    assert narrow("cancel", "second", "--timeout", "30").out == "second is canceled\n"
+    assert narrow("explain", "second", "--json").json["reason"] == "canceled_before_sending"
+    assert narrow("cancel", "first", "--timeout", "30").code == 1
+
+
+def test_a_fax_is_sent_and_waited_for_in_one_command(local: Local, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Hello")
+    command = [str(Path(sys.executable).with_name("faxline")), "send", "--to", "+12025550123"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "a.txt"), "--wait", "--timeout", "60", "--json"],
+        env=local.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    job = json.loads(done.stdout)
+    assert (job["state"], job["attempt"], job["to"]) == ("delivered", 1, "…0123")
+
+
+def test_every_account_of_the_dispatcher_is_shown(cli: Callable[..., Result]) -> None:
+    rows = [line.split()[:2] for line in cli("accounts").out.splitlines()]
+    assert rows == [["account", "status"], ["default", "open"], ["narrow", "open"]]

@@ -1,0 +1,72 @@
+-- What can become of a job, each in one function, whichever script decides it. `said` is what is known of the
+-- answer: code, reason, message. `more` are further fields of the record.
+local function with(said, fields)
+  local all = { code = said.code, reason = said.reason, message = said.message }
+  for name, value in pairs(fields) do all[name] = value end
+  return all
+end
+
+-- iFax took it under this jobId. Returns the receipt that had come before and was applied, or nil.
+local function accept(keys, account, options, id, job, job_id, more)
+  local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline, 'GET')
+  local changes = with({ code = '', reason = '', message = '' }, more)
+  changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(now), 0
+  transition(keys, options.cap, id, job, 'fax.submitted', changes, {})
+  redis.call('ZADD', keys.submitted, int(now + options.deadline), id)
+  if job.expires_at then redis.call('ZREM', keys.expiring, id) end
+  ring_by(keys, account, now + options.deadline)
+  if not is_receipt(early) then return nil end
+  local receipt = cjson.decode(early)
+  redis.call('ZREM', keys.unmatched, job_id)
+  receipt.result = apply_receipt(keys, options, id, job, receipt)
+  return receipt
+end
+
+local function fail(keys, options, id, job, said, more)
+  local changes = with(said, more)
+  changes.state = 'failed'
+  transition(keys, options.cap, id, job, 'fax.failed', changes, with(said, { stage = 'submission' }))
+  finish(keys, id, job, options.retention)
+end
+
+-- Back to its place, no attempt spent.
+local function put_back(keys, id, job, token)
+  redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
+    'updated_at', int(now), 'settled', token)
+  redis.call('ZADD', keys.ready, job.place, id)
+  job.state = 'queued'
+  ring(keys)
+end
+
+-- To its place again, now or after `wait` ms.
+local function retry(keys, account, options, id, job, said, wait, more)
+  local changes = with(said, more)
+  changes.state = 'queued'
+  transition(keys, options.cap, id, job, 'fax.retrying', changes, with(said, { retry_at = now + wait }))
+  if wait > 0 then
+    redis.call('ZADD', keys.delayed, int(now + wait), id)
+    ring_by(keys, account, now + wait)
+  else
+    redis.call('ZADD', keys.ready, job.place, id)
+    ring(keys)
+  end
+end
+
+-- The request of this permit may have reached iFax. Until the deadline a receipt may tell, found by the number.
+local function doubt(keys, account, options, id, job, said, token, more)
+  local changes = with(said, more)
+  changes.state, changes.doubted = 'in_doubt', token
+  transition(keys, options.cap, id, job, 'fax.in_doubt', changes, with(said, {}))
+  redis.call('ZADD', keys.in_doubt, int(now + options.doubt), id)
+  local member = doubt_of(job, id)
+  redis.call('ZADD', keys.doubts, 0, member)
+  redis.call('ZADD', keys.doubts_until, int(now + options.doubt + options.deadline), member)
+  ring_by(keys, account, now + options.doubt)
+end
+
+-- iFax took an older attempt too: told, never silent.
+local function duplicate(keys, options, id, job, job_id)
+  redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline)
+  emit(keys.events, options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
+    job.metadata))
+end

@@ -1,0 +1,40 @@
+-- match: receipts whose jobId no answer claimed in time are the word on doubts, the oldest that fits first.
+-- include: clock record receipts doubts limits wakes outcomes
+-- KEYS  account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until, doorbell,
+--       job prefix, jobId prefix
+-- ARGV  JSON options, most receipts in one go
+-- reply JSON list of {result = resolved_doubt | duplicate, job, attempt, receipt}
+local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted = KEYS[4], in_doubt = KEYS[5],
+  expiring = KEYS[6], events = KEYS[7], unmatched = KEYS[8], doubts = KEYS[9], doubts_until = KEYS[10],
+  doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
+local options, done = cjson.decode(ARGV[1]), {}
+
+local function settle_doubt(receipt, member, id, job)
+  forget_doubt(keys, member)
+  redis.call('ZREM', keys.unmatched, receipt.job_id)
+  redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
+  local waits = job.state == 'queued' and receipt.outcome == 'delivered' -- to be sent again, needlessly
+  if job.state == 'in_doubt' or waits then
+    redis.call('ZREM', keys.delayed, id)
+    return apply_receipt(keys, options, id, job, receipt)
+  end
+  if job.state ~= 'queued' then duplicate(keys, options, id, job, receipt.job_id) end
+  return 'duplicate'
+end
+
+for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(now), 'LIMIT', 0, tonumber(ARGV[2]))) do
+  local text = redis.call('GET', keys.job_ids .. job_id)
+  if not is_receipt(text) then
+    redis.call('ZREM', keys.unmatched, job_id)
+  else
+    local receipt = cjson.decode(text)
+    local member, id, job = find_doubt(keys, receipt, options)
+    if member then
+      local result = settle_doubt(receipt, member, id, job)
+      table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = receipt })
+    else -- a doubt may be entered later; each time it is looked at after twice as long
+      redis.call('ZADD', keys.unmatched, int(now + math.max(options.sweep, now - receipt.at)), job_id)
+    end
+  end
+end
+return #done > 0 and cjson.encode(done) or '[]'
