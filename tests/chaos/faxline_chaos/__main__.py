@@ -3,6 +3,7 @@
 import secrets
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,15 +37,16 @@ def chaos(
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     folder = logs or Path(tempfile.mkdtemp(prefix="faxline-chaos-"))
     console.print(f"[bold]make chaos FAXES={faxes} KILLS={kills} SEED={seed}[/] runs this again")
+    say = partial(console.print, soft_wrap=True)
     drawn, planned = draw_faxes(seed, faxes), draw_hits(seed, kills, campaign.crew())
     begun = time.monotonic()
-    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=console.print)
+    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say)
     findings = judge(drawn, evidence)
     rows = report.rows_of(drawn, planned, evidence, findings, time.monotonic() - begun)
     other = None
     if baseline:
         begun, fitting = time.monotonic(), baseline_run.baseline_hits(planned)
-        end = baseline_run.run_baseline(drawn, fitting, seed, folder / "baseline", say=console.print)
+        end = baseline_run.run_baseline(drawn, fitting, seed, folder / "baseline", say=say)
         other = report.baseline_rows(drawn, fitting, end, time.monotonic() - begun)
     for text in report.findings_lines(findings):
         console.print(f"[red]{escape(text)}[/]", highlight=False)

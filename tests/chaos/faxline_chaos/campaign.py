@@ -25,11 +25,11 @@ LIMITS = {"requests": "100000", "window": "60", "burst": "5000", "concurrency": 
 SETTINGS = {
     **{f"LIMITS__{name.upper()}": value for name, value in LIMITS.items()},
     "HTTP_TIMEOUT": "2",
-    "LEASE_GRACE": "3",
+    "LEASE_GRACE": "1",
     "WAKE_LEASE": "2",
     "SWEEP": "1",
     "TAKEOVER": "4",
-    "IN_DOUBT__WAIT": "10",
+    "IN_DOUBT__WAIT": "12",
     "RECEIPT_DEADLINE": "16",
     "RETRIES__SUBMISSION__ATTEMPTS": "20",
     "RETRIES__SUBMISSION__BASE": "0.2",

@@ -17,7 +17,7 @@ EXITS = "processes that ended by themselves"
 ZEROS = (DUPLICATE, LOST, WRONG, EVENTS, LIMITS, EXITS)
 """What must be 0."""
 
-STALE = 8.0
+STALE = 9.0
 """Seconds that a stored receipt may take to be used, while Redis and workers are killed: one that was there
 longer settles a doubt before the policy does."""
 
