@@ -1,6 +1,8 @@
 """`python -m faxline_chaos chaos|fuzz`: what `make chaos` and `make fuzz` run."""
 
 import secrets
+import signal
+import sys
 import tempfile
 import time
 from functools import partial
@@ -77,5 +79,11 @@ def fuzz(
     raise typer.Exit(1 if end.wrong() else 0)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The command's entry. SIGTERM ends a run as Ctrl-C does: with all that it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app()
+
+
+if __name__ == "__main__":
+    main()

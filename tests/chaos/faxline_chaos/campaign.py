@@ -21,9 +21,10 @@ CREW = {"dispatchers": 2, "workers": 3, "webhooks": 1}
 THREADS = 16
 STALL = 45.0
 """Seconds without any news after which a run is judged as it stands; longer than every scaled duration."""
-LIMITS = {"requests": "100000", "window": "60", "burst": "5000", "concurrency": "40"}
+LIMITS = {"requests": "20000", "window": "10", "burst": "5000", "concurrency": "40"}
 SETTINGS = {
     **{f"LIMITS__{name.upper()}": value for name, value in LIMITS.items()},
+    "GATE__LEAST_SHARE": "0.5",  # or the scripted 429s would keep nearly all of the limits unused
     "HTTP_TIMEOUT": "2",
     "LEASE_GRACE": "1",
     "WAKE_LEASE": "2",

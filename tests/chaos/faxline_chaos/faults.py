@@ -13,8 +13,8 @@ BEYOND = 4.0
 ANSWERS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     "cut before acceptance": (4, {"action": "reset_before"}),
     "cut after acceptance": (5, {"action": "reset_after"}),
-    "hang before acceptance": (2, {"action": "hang_before", "seconds": BEYOND}),
-    "hang after acceptance": (2, {"action": "hang_after", "seconds": BEYOND}),
+    "hang before acceptance": (1, {"action": "hang_before", "seconds": BEYOND}),
+    "hang after acceptance": (1, {"action": "hang_after", "seconds": BEYOND}),
     "500, not accepted": (3, {"action": "status", "status": 500}),
     "500, accepted": (3, {"action": "status", "status": 500, "accepted": True}),
     "502 as HTML, accepted": (2, {"action": "garbage", "status": 502}),
