@@ -30,21 +30,21 @@ SETTINGS = {
     "WAKE_LEASE": "2",
     "SWEEP": "1",
     "TAKEOVER": "4",
-    "IN_DOUBT__WAIT": "12",
-    "RECEIPT_DEADLINE": "16",
+    "IN_DOUBT__WAIT": "18",
+    "RECEIPT_DEADLINE": "18",
     "RETRIES__SUBMISSION__ATTEMPTS": "20",
     "RETRIES__SUBMISSION__BASE": "0.2",
     "RETRIES__SUBMISSION__MAX": "2",
     "REDIS_PATIENCE": "60",
     "EVENTS_CAP": "1000000",
 }
-"""An hour in seconds."""
+"""An hour in seconds; the wait and the deadline outlast iFax's retries of a webhook as the defaults do."""
 SANDBOX = (
     *(word for name, value in LIMITS.items() for word in (f"--{name}", value)),
     *("--call-seconds", "0.3", "--page-seconds", "0.1", "--answer-seconds", "0.02", "0.2"),
-    *("--time-scale", "0.004"),
+    *("--time-scale", "0.002"),
 )
-"""Its retries of a webhook come after 1.2, 2.4, 4.8, 7.2 and 14.4 seconds."""
+"""Its retries of a webhook come after 0.6, 1.2, 2.4, 3.6 and 7.2 seconds, 15 in all."""
 FINAL = frozenset(str(state) for state in JobState if state.final)
 _LOOK = 2.0
 
