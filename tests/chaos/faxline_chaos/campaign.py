@@ -1,5 +1,6 @@
 """One run of Faxline under faults and kills, from the first push to the evidence."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +31,8 @@ SETTINGS = {
     "WAKE_LEASE": "2",
     "SWEEP": "1",
     "TAKEOVER": "4",
-    "IN_DOUBT__WAIT": "18",
-    "RECEIPT_DEADLINE": "18",
+    "IN_DOUBT__WAIT": "14",
+    "RECEIPT_DEADLINE": "14",
     "RETRIES__SUBMISSION__ATTEMPTS": "20",
     "RETRIES__SUBMISSION__BASE": "0.2",
     "RETRIES__SUBMISSION__MAX": "2",
@@ -42,9 +43,9 @@ SETTINGS = {
 SANDBOX = (
     *(word for name, value in LIMITS.items() for word in (f"--{name}", value)),
     *("--call-seconds", "0.3", "--page-seconds", "0.1", "--answer-seconds", "0.02", "0.2"),
-    *("--time-scale", "0.002"),
+    *("--time-scale", "0.0015"),
 )
-"""Its retries of a webhook come after 0.6, 1.2, 2.4, 3.6 and 7.2 seconds, 15 in all."""
+"""Its retries of a webhook come after 0.45, 0.9, 1.8, 2.7 and 5.4 seconds, 11 in all."""
 FINAL = frozenset(str(state) for state in JobState if state.final)
 _LOOK = 2.0
 
@@ -97,6 +98,7 @@ def run(
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:
             evidence = _gather(local, line, faxes, say)
+        (folder / "ledger.json").write_text(json.dumps(local.ledger(), indent=1))  # to look into a finding
     wrong = [f"{name} with exit code {code} at SIGTERM" for name, code in local.exit_codes.items() if code]
     evidence.exits += exits + wrong
     return evidence
