@@ -3,7 +3,7 @@
 import heapq
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 from faxline_chaos.schedule import REDIS, Hit
@@ -12,6 +12,11 @@ from faxline_worker.redis_server import RedisServer
 
 WATCH = 0.25
 """Seconds between two looks at who ended without being killed."""
+POSTPONE = 0.5
+"""Seconds until a hit is tried again that would leave a role with nobody who is ready: a slow machine takes
+many seconds to start a process, and an outage for a doubt's whole wait is not what a run is about."""
+PATIENCE = 60.0
+"""Seconds for which one hit is put off at most."""
 
 
 class _Victims:
@@ -19,12 +24,19 @@ class _Victims:
 
     def __init__(self, local: Local) -> None:
         self._local = local
-        self._down: set[str] = set()
+        self.down: set[str] = set()
         self.exits: list[str] = []
+
+    def spared(self, hit: Hit) -> bool:
+        """Whether the victim is down already, or the last of several of its role that is ready."""
+        if hit.name in self.down:
+            return True
+        others = [name for name in self._local.names(hit.role) if name != hit.name]
+        return bool(others) and not any(self._local.ready(name) for name in others if name not in self.down)
 
     def hit(self, hit: Hit) -> None:
         """Kill or stall it."""
-        self._down.add(hit.name)
+        self.down.add(hit.name)
         victim = self._victim(hit.name)
         if hit.stall:
             victim.pause()
@@ -40,7 +52,7 @@ class _Victims:
             victim.start()
         else:
             victim.restart()
-        self._down.discard(hit.name)
+        self.down.discard(hit.name)
 
     def _victim(self, name: str) -> Part | RedisServer:
         return self._local.server if name == REDIS else self._local.part(name)
@@ -49,7 +61,7 @@ class _Victims:
         """Note who ended by itself, and start it again."""
         for part in self._local.parts:
             code = part.process.poll()
-            if code is not None and part.name not in self._down:
+            if code is not None and part.name not in self.down:
                 self.exits.append(f"{part.name} with exit code {code}")
                 part.kill()
                 part.start()
@@ -58,20 +70,23 @@ class _Victims:
 def run_hits(local: Local, hits: Sequence[Hit]) -> list[str]:
     """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again."""
     victims, order = _Victims(local), count()
-    agenda: list[tuple[float, int, Callable[[Hit], None], Hit]] = []
-    for hit in hits:
-        agenda.append((hit.at, next(order), victims.hit, hit))
-        agenda.append((hit.at + hit.down, next(order), victims.mend, hit))
+    agenda = [(hit.at, next(order), hit.at, hit) for hit in hits]
+    mends: list[tuple[float, int, Hit]] = []
     heapq.heapify(agenda)
     pause, begun = threading.Event(), time.monotonic()
-    while agenda:
-        at, _, act, hit = agenda[0]
-        left = begun + at - time.monotonic()
-        if left > 0:
-            pause.wait(min(left, WATCH))
-            victims.watch()
+    while agenda or mends:
+        now = time.monotonic() - begun
+        if mends and mends[0][0] <= now:
+            victims.mend(heapq.heappop(mends)[2])
+        elif agenda and agenda[0][0] <= now:
+            _, number, planned, hit = heapq.heappop(agenda)
+            if victims.spared(hit) and (hit.name in victims.down or now - planned < PATIENCE):
+                heapq.heappush(agenda, (now + POSTPONE, number, planned, hit))
+            else:
+                victims.hit(hit)
+                heapq.heappush(mends, (now + hit.down, number, hit))
         else:
-            heapq.heappop(agenda)
-            act(hit)
+            pause.wait(WATCH)
+            victims.watch()
     victims.watch()
     return victims.exits
