@@ -47,15 +47,21 @@ class Part:
         self.name = name
         self.log = log
         self._file: IO[bytes] = log.open("ab")
+        self._ending = False
         command = [sys.executable, "-m", "faxline_worker", *arguments]
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file
         )
 
+    def end(self) -> None:
+        """Tell it to end, once: a second SIGTERM would cut a worker's calls."""
+        if not self._ending and self.process.poll() is None:
+            self._ending = True
+            self.process.terminate()
+
     def stop(self) -> int:
         """End it by SIGTERM, and by SIGKILL where that does not help; its exit code."""
-        if self.process.poll() is None:
-            self.process.terminate()
+        self.end()
         try:
             code = self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -115,6 +121,8 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for part in self.parts[1:]:  # all at once, but for the sandbox, which answers the last calls
+            part.end()
         for part in reversed(self.parts):
             self.exit_codes[part.name] = part.stop()
         self.server.close()
