@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test proof check format lint types contract lock clean
+.PHONY: help install demo test proof bench-limits check format lint types contract lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## Make .venv with everything, from the locked and hashed versions
 
@@ -22,11 +22,15 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: install ## Fax real PDFs through every part, on this machine, and show the result
 	$(BIN)/faxline-worker demo
 
-test: install ## Run the tests
-	$(BIN)/python -m pytest
+test: install ## Run the tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-proof: install ## Hold the proof of the limits against the scripts for a few minutes (EXAMPLES=500)
-	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py --examples $(or $(EXAMPLES),500)
+proof: install ## Hold the limits and the invariants against the scripts for some minutes (EXAMPLES=500)
+	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py tests/redis/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)
+
+BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
+bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)
+	$(BIN)/python -m tests.benchmarks $(BENCH) $(if $(SHORT),--short)
 
 check: install lint types contract test ## What CI runs: format, lint, types, import contract, tests
 

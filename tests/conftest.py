@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--examples",
         type=int,
         default=20,
-        help="how many courses of events the proof of the limits tries",
+        help="how many courses of events the proofs of the limits and of the invariants try",
     )
 
 

@@ -93,6 +93,7 @@ class SandboxConfig:
         webhook_timeout: a webhook that is not answered by then has failed.
         webhook_concurrency: webhooks on their way at once.
         webhook_on_cancel: whether a canceled fax gets a webhook as well.
+        status_call: whether it has fax-status, which iFax does not document.
         pages_per_url: pages that a fileUrl stands for; it is never fetched.
         seed: of everything random.
         first_job_id: the first fax's jobId.
@@ -113,6 +114,7 @@ class SandboxConfig:
     webhook_timeout: float = 10.0
     webhook_concurrency: int = 20
     webhook_on_cancel: bool = True
+    status_call: bool = False
     pages_per_url: int = 1
     seed: int = 0
     first_job_id: int = 12345

@@ -29,7 +29,7 @@ class EndpointApp:
 
     Args:
         sandbox: whose it is.
-        name: fax-send, fax-cancel or fax-resend.
+        name: fax-send, fax-cancel, fax-resend or fax-status.
         work: carries a request out; returns the answer's body or raises `Refusal`.
     """
 
@@ -91,7 +91,7 @@ class EndpointApp:
         marks = self._sandbox.marks(customer, fields)
         fault = self._sandbox.faults.take(marks, lambda fault: fault.endpoint in {None, self._name})
         number = marks.get("toNumber")
-        if fault is None and self._name != "fax-cancel" and isinstance(number, str):
+        if fault is None and self._name in {"fax-send", "fax-resend"} and isinstance(number, str):
             fault = self._sandbox.numbers.outcome(number).fault
         return fault
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Literal, Self, TypeVar, get_args
 
-Endpoint = Literal["fax-send", "fax-cancel", "fax-resend"]
+Endpoint = Literal["fax-send", "fax-cancel", "fax-resend", "fax-status"]
 ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 
 Action = Literal[

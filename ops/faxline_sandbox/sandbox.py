@@ -16,7 +16,7 @@ from faxline_sandbox.faults import Endpoint, Fault, FaultPlan, WebhookFault
 from faxline_sandbox.ledger import Entry, Ledger
 from faxline_sandbox.outcomes import Numbers, Outcome
 from faxline_sandbox.restrictions import PageCounter, check_job_id, check_resend, check_send
-from faxline_sandbox.webhooks import WebhookSender
+from faxline_sandbox.webhooks import WebhookSender, fax_object
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,15 @@ class Sandbox:
         customer.canceled += 1
         customer.refund(entry.pages)
         return answers.canceled(entry.job_id)
+
+    async def status(self, customer: Customer, fields: Fields) -> dict[str, Any]:
+        """Carry out fax-status, which iFax does not document: the fax object as it stands.
+
+        Raises:
+            Refusal: there is no such fax.
+        """
+        entry = self._existing(customer, check_job_id(fields))
+        return {"status": 1, "message": "Fax status", "data": fax_object(entry)}
 
     async def _accept(self, customer: Customer, order: _Order) -> int:
         outcome: Outcome = self.numbers.outcome(order.to_number)

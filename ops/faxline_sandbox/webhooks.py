@@ -27,10 +27,10 @@ _KEEPALIVE = 1.0  # seconds; well below what servers use, so that no try is spen
 _log = logging.getLogger("faxline_sandbox")
 
 
-def payload(entry: Entry) -> bytes:
-    """The body of a fax's webhook. Times are whole Unix seconds."""
+def fax_object(entry: Entry) -> dict[str, Any]:
+    """A fax as webhooks and fax-status show it. Times are whole Unix seconds."""
     start, end = int(entry.accepted_at), int(entry.history[-1][1])
-    data: dict[str, Any] = {
+    return {
         "jobId": entry.job_id,
         "fromNumber": entry.from_number,
         "toNumber": entry.to_number,
@@ -43,7 +43,12 @@ def payload(entry: Entry) -> bytes:
         "message": entry.message,
         "code": entry.code,
     }
-    return json.dumps({"event": "fax.completed", "timestamp": end, "data": data}).encode()
+
+
+def payload(entry: Entry) -> bytes:
+    """The body of a fax's webhook."""
+    data = fax_object(entry)
+    return json.dumps({"event": "fax.completed", "timestamp": data["faxCallEnd"], "data": data}).encode()
 
 
 def signature(body: bytes, secret: str) -> str:

@@ -15,11 +15,13 @@ from redis.retry import Retry
 
 from faxline.account import AccountState, read_account_state
 from faxline.checks import check_send
+from faxline.connections import connect
 from faxline.documents import digest
 from faxline.entries import SendEntry, parse_entry
 from faxline.errors import JobNotFound, WaitTimeout
 from faxline.events import Event, EventName
 from faxline.forecast import read_forecast
+from faxline.health import Check, examine
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.listing import OPEN, read_jobs
@@ -40,7 +42,8 @@ class FaxLine(Operators):
     """One account's line. Thread-safe.
 
     Args:
-        redis_url: such as redis://localhost:6379/0, or a `redis.Redis` client with bytes replies.
+        redis_url: such as redis://localhost:6379/0 or redis+sentinel://host1,host2/service/0 (all forms:
+            `faxline.connections`), or a `redis.Redis` client with bytes replies.
         account: the account's name.
         document_ttl: seconds that a document is kept from its last push.
 
@@ -55,7 +58,7 @@ class FaxLine(Operators):
         self.keys = AccountKeys(account)
         self._own = isinstance(redis_url, str)
         self._client: Any = (
-            redis.Redis.from_url(
+            connect(
                 redis_url,
                 socket_connect_timeout=5,
                 socket_timeout=_BLOCK + 10,
@@ -234,6 +237,15 @@ class FaxLine(Operators):
             QueueUnavailable: Redis did not answer.
         """
         return sorted(name.decode() for name in asked(lambda: self._client.smembers(ACCOUNTS)))
+
+    def checks(self) -> list[Check]:
+        """What may be wrong with Redis, the dispatchers and the accounts, and what to do about it.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        names = sorted({*self.accounts(), self.account})
+        return asked(lambda: list(examine(self._client, names)))
 
     def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Close the account until `resume`: its jobs stay queued. The account's state after that.

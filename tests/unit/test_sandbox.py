@@ -599,7 +599,7 @@ def test_the_control_page_shows_ledger_and_statistics_without_a_token_and_withou
         ("faults", '{"action": "slow", "seconds": -1}', "seconds"),
         ("faults", '{"action": "garbage", "body": {}}', "body"),
         ("faults", '{"action": "status", "times": 0}', "times"),
-        ("faults", '{"action": "status", "endpoint": "fax-status"}', "fax-send"),
+        ("faults", '{"action": "status", "endpoint": "fax-page"}', "fax-send"),
         ("faults", '{"action": "status", "match": {"colour": 1}}', "subject"),
         ("faults", '{"action": "status", "colour": 1}', "colour"),
         ("webhook-faults", '{"action": "delay"}', "seconds"),

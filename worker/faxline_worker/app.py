@@ -17,6 +17,7 @@ from dramatiq import Broker
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
+from faxline.server import server_facts
 from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
@@ -38,7 +39,6 @@ from faxline_worker.redis_clients import (
     async_state_client,
     broker_client,
     check_reachable,
-    server_facts,
     state_client,
 )
 from faxline_worker.seats import Seats
@@ -216,7 +216,9 @@ def dispatcher() -> None:
     facts = server_facts(client)
     metrics.set_redis_durable(facts.durable)
     if not facts.durable:
-        log.warning("Redis may lose faxes: it needs appendonly yes and maxmemory-policy noeviction")
+        log.warning(
+            "Redis may lose faxes: it needs appendonly yes and maxmemory-policy noeviction (ops/redis)"
+        )
     broker = make_broker(settings)
     process = Dispatcher(
         client,

@@ -44,7 +44,13 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     token: Annotated[str, typer.Option(help="The access token that it takes.")] = "sandbox-token",  # noqa: S107 - of no worth
     host: Annotated[str, typer.Option()] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8090,
-    webhook_url: Annotated[str | None, typer.Option(help="Where postflight webhooks go.")] = None,
+    account: Annotated[
+        list[str] | None, typer.Option(help="A further account of this name; its token is TOKEN-NAME.")
+    ] = None,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(help="Where postflight webhooks go; {account} stands for the account's name."),
+    ] = None,
     webhook_secret: Annotated[str, typer.Option(help="What they are signed with.")] = "",
     call_seconds: Annotated[float, typer.Option(help="How long a call takes, without its pages.")] = 2.0,
     page_seconds: Annotated[float, typer.Option(help="How long each page takes.")] = 0.5,
@@ -57,16 +63,27 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     window: Annotated[float, typer.Option(help="Seconds of the window.")] = 3600.0,
     concurrency: Annotated[int, typer.Option(help="Requests at once.")] = 20,
     burst: Annotated[int, typer.Option(help="Burst capacity.")] = 50,
+    status_call: Annotated[
+        bool, typer.Option(help="Answer fax-status, which iFax does not document.")
+    ] = False,
 ) -> None:
     """Run an iFax on this machine, for tests: docs/sandbox.md."""
     from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
     from faxline_worker.logs import configure_logs  # noqa: PLC0415 - as above
 
-    configure_logs(role="sandbox", secrets=[token, webhook_secret])
-    account = Account(webhook_url=webhook_url, webhook_secret=webhook_secret)
+    tokens = {"default": token} | {name: f"{token}-{name}" for name in account or ()}
+    configure_logs(role="sandbox", secrets=[*tokens.values(), webhook_secret])
+    accounts = {
+        secret: Account(
+            label=name,
+            webhook_url=webhook_url and webhook_url.replace("{account}", name),
+            webhook_secret=webhook_secret,
+        )
+        for name, secret in tokens.items()
+    }
     serve(
         SandboxConfig(
-            accounts={token: account},
+            accounts=accounts,
             host=host,
             port=port,
             limits=Limits(requests, window, concurrency, burst),
@@ -74,6 +91,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
             call_seconds=call_seconds,
             page_seconds=page_seconds,
             time_scale=time_scale,
+            status_call=status_call,
         )
     )
 

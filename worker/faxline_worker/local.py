@@ -1,11 +1,12 @@
-"""All parts on one machine, as processes: for the demo and for the end-to-end tests."""
+"""All parts on one machine, as processes: for the demo, the end-to-end tests and the benchmarks."""
 
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -15,6 +16,8 @@ from faxline_worker.redis_server import RedisServer, ServerBinary
 
 TOKEN = "local-token"  # noqa: S105 - the sandbox's, of no worth
 WEBHOOK_SECRET = "local-secret"  # noqa: S105 - as above
+DEFAULT = "default"
+DAEMON = "faxline_worker"
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 45.0
 
@@ -30,38 +33,45 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:
     """Look again and again until a condition holds (True) or the time is over (False)."""
-    pause, rounds = threading.Event(), int(seconds / 0.05)
-    for _ in range(rounds):
-        if condition():
-            return True
-        pause.wait(0.05)
-    return condition()
+    pause, until = threading.Event(), time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= until:
+            return False
+        pause.wait(every)
+    return True
+
+
+def token_of(account: str) -> str:
+    """The token that the sandbox takes for an account of `Local`."""
+    return TOKEN if account == DEFAULT else f"{TOKEN}-{account}"
 
 
 class Part:
-    """One process, its log in a file."""
+    """One process, `python -m MODULE ARGUMENTS`, its log in a file."""
 
-    def __init__(self, name: str, log: Path, environment: Mapping[str, str], *arguments: str) -> None:
+    def __init__(
+        self, name: str, log: Path, environment: Mapping[str, str], *arguments: str, module: str = DAEMON
+    ) -> None:
         self.name = name
         self.log = log
+        self._asked = False
         self._file: IO[bytes] = log.open("ab")
-        self._ending = False
-        command = [sys.executable, "-m", "faxline_worker", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file
         )
 
-    def end(self) -> None:
-        """Tell it to end, once: a second SIGTERM would cut a worker's calls."""
-        if not self._ending and self.process.poll() is None:
-            self._ending = True
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, once: a second one would make dramatiq break off what it does."""
+        if not self._asked and self.process.poll() is None:
             self.process.terminate()
+        self._asked = True
 
     def stop(self) -> int:
         """End it by SIGTERM, and by SIGKILL where that does not help; its exit code."""
-        self.end()
+        self.ask_to_stop()
         try:
             code = self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -76,8 +86,10 @@ class Local:
 
     Args:
         directory: where the logs go.
-        workers, dispatchers: how many of them.
+        workers, dispatchers: how many of them; 0 starts none.
+        webhook: False starts none, and the sandbox sends no webhooks.
         threads: of each worker.
+        accounts: their names; each has a token of its own at the sandbox, which always knows `default`.
         settings: further FAXLINE_ variables, without the prefix.
         sandbox: further options of `faxline-worker sandbox`.
         binary: the Redis server's, chosen by itself when None.
@@ -89,14 +101,18 @@ class Local:
         *,
         workers: int = 1,
         dispatchers: int = 1,
+        webhook: bool = True,
         threads: int = 20,
+        accounts: Sequence[str] = (DEFAULT,),
         settings: Mapping[str, str] | None = None,
         sandbox: tuple[str, ...] = (),
         binary: ServerBinary | None = None,
     ) -> None:
         self._directory = directory
-        self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"]
+        self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"] * webhook
+        self._webhook = webhook
         self._threads = threads
+        self._accounts = tuple(accounts)
         self._settings = dict(settings or {})
         self._sandbox = sandbox
         self.server = RedisServer(binary=binary)
@@ -105,11 +121,19 @@ class Local:
         self.metrics: dict[str, int] = {}
         """The monitoring port of each process of the daemon, by its name."""
         self._sandbox_port, self.webhook_port = free_port(), free_port()
+        self._http = httpx.Client(  # one, for each new one reads all certificates; no stale connections
+            trust_env=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     @property
     def redis_url(self) -> str:
         """The state's database."""
         return self.server.url(0)
+
+    @property
+    def ifax_url(self) -> str:
+        """The sandbox's API."""
+        return f"http://127.0.0.1:{self._sandbox_port}/v1"
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -121,10 +145,11 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part in self.parts[1:]:  # all at once, but for the sandbox, which answers the last calls
-            part.end()
+        for part in self.parts[1:]:  # all at once, the sandbox last: calls under way get their answers
+            part.ask_to_stop()
         for part in reversed(self.parts):
             self.exit_codes[part.name] = part.stop()
+        self._http.close()
         self.server.close()
 
     def environment(self) -> dict[str, str]:
@@ -132,13 +157,14 @@ class Local:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FAXLINE_")}
         values = {
             "REDIS_URL": self.redis_url,
-            "IFAX_URL": f"http://127.0.0.1:{self._sandbox_port}/v1",
-            "ACCOUNTS__DEFAULT__TOKEN": TOKEN,
-            "ACCOUNTS__DEFAULT__WEBHOOK_SECRETS": f'["{WEBHOOK_SECRET}"]',
+            "IFAX_URL": self.ifax_url,
             "WEBHOOK__HOST": "127.0.0.1",
             "WEBHOOK__PORT": str(self.webhook_port),
-            **self._settings,
         }
+        for account in self._accounts:
+            values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)
+            values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{WEBHOOK_SECRET}"]'
+        values |= self._settings
         return kept | {f"FAXLINE_{name}": value for name, value in values.items()}
 
     def ledger(self) -> list[dict[str, Any]]:
@@ -147,41 +173,60 @@ class Local:
         return found
 
     def stats(self) -> dict[str, Any]:
-        """What the sandbox counted of the account."""
+        """What the sandbox counted of each account."""
         found: dict[str, Any] = self._look("stats")
         return found
 
+    def arrivals(self) -> dict[str, list[dict[str, Any]]]:
+        """Every request that reached the sandbox, by its account."""
+        found: dict[str, list[dict[str, Any]]] = self._look("arrivals")
+        return found
+
+    def fault(self, action: str, **members: Any) -> None:
+        """Have answers of the sandbox go wrong; the members are those of its `Fault`."""
+        fault = {"action": action, **members}
+        self._http.post(self._page("faults"), json=fault).raise_for_status()
+
+    def start(self, name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> Part:
+        """Start a further process, `python -m MODULE ARGUMENTS`, that ends with the context."""
+        part = Part(name, self._directory / f"{name}.log", environment, *arguments, module=module)
+        self.parts.append(part)
+        return part
+
     def _look(self, page: str) -> Any:
-        url = f"http://127.0.0.1:{self._sandbox_port}/sandbox/{page}"
-        return httpx.get(url, trust_env=False, timeout=10).raise_for_status().json()
+        return self._http.get(self._page(page)).raise_for_status().json()
+
+    def _page(self, page: str) -> str:
+        return f"http://127.0.0.1:{self._sandbox_port}/sandbox/{page}"
 
     def _start(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        webhook = f"http://127.0.0.1:{self.webhook_port}/webhooks/ifax/default"
-        options = ["--port", str(self._sandbox_port), "--token", TOKEN, "--webhook-url", webhook]
-        options += ["--webhook-secret", WEBHOOK_SECRET, *self._sandbox]
+        options = ["--port", str(self._sandbox_port), "--token", TOKEN]
+        options += [word for name in self._accounts if name != DEFAULT for word in ("--account", name)]
+        if self._webhook:
+            url = f"http://127.0.0.1:{self.webhook_port}/webhooks/ifax/{{account}}"
+            options += ["--webhook-url", url, "--webhook-secret", WEBHOOK_SECRET]
         environment = self.environment()
-        self._add("sandbox", environment, "sandbox", *options)
+        self.start("sandbox", DAEMON, "sandbox", *options, *self._sandbox, environment=environment)
         for i, role in enumerate(self._roles, start=1):
             port = free_port()
             name = f"{role}-{i}"
             self.metrics[name] = port
             own = environment | {f"FAXLINE_METRICS__{role.upper()}_PORT": str(port)}
-            self._add(name, own, role, *(["--threads", str(self._threads)] if role == "worker" else []))
-        self._await(self.parts[0], f"http://127.0.0.1:{self._sandbox_port}/sandbox/stats")
+            more = ["--threads", str(self._threads)] if role == "worker" else []
+            self.start(name, DAEMON, role, *more, environment=own)
+        self._await(self.parts[0], self._page("stats"))
         for part in self.parts[1:]:
             self._await(part, f"http://127.0.0.1:{self.metrics[part.name]}/readyz")
-        self._await(self.parts[-1], f"http://127.0.0.1:{self.webhook_port}/readyz")
-
-    def _add(self, name: str, environment: Mapping[str, str], *arguments: str) -> None:
-        self.parts.append(Part(name, self._directory / f"{name}.log", environment, *arguments))
+        if self._webhook:
+            self._await(self.parts[-1], f"http://127.0.0.1:{self.webhook_port}/readyz")
 
     def _await(self, part: Part, url: str) -> None:
         def answers() -> bool:
             if part.process.poll() is not None:
                 return True
             try:
-                return httpx.get(url, trust_env=False, timeout=2).is_success
+                return self._http.get(url, timeout=2).is_success
             except httpx.HTTPError:
                 return False
 

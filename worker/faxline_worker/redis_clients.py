@@ -24,7 +24,6 @@ A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all o
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -41,6 +40,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.retry import Retry
+
+from faxline.connections import connect, connect_async
 
 CONNECT_TIMEOUT = 2.0
 """Seconds to wait for a connection."""
@@ -75,44 +76,19 @@ class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like re
     """The server did not answer in time, or lets us not in. The message names it, without the password."""
 
 
-@dataclass(frozen=True)
-class ServerFacts:
-    """What the server says about itself.
-
-    Attributes:
-        name: `redis` or `valkey`.
-        version: its own version, such as `7.0.15`.
-        aof_on: whether it writes an append-only file.
-        appendfsync: `always`, `everysec` or `no`; None if CONFIG is not allowed.
-        maxmemory_policy: such as `noeviction`.
-        durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
-            system (as far as known), and nothing is evicted.
-    """
-
-    name: str
-    version: str
-    aof_on: bool
-    appendfsync: str | None
-    maxmemory_policy: str
-
-    @property
-    def durable(self) -> bool:  # noqa: D102 - told above
-        return self.aof_on and self.appendfsync != "no" and self.maxmemory_policy == "noeviction"
-
-
 def state_client(
     url: str, *, name: str = "faxline", socket_timeout: float = SOCKET_TIMEOUT, longest_block: float = 0.0
 ) -> redis.Redis:
     """A client on the state's database. Thread-safe; close it.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: as faxline.connections has it: one server, a socket, or Sentinels.
         name: the connections' name in CLIENT LIST, such as `faxline-dispatcher`; no spaces.
         socket_timeout: seconds to wait for an answer.
         longest_block: seconds, the longest BLOCK this client asks for; added to `socket_timeout`, so that a
             quiet stream is not taken for a dead server. Give a blocking reader a client of its own.
     """
-    return redis.Redis.from_url(
+    return connect(
         url, retry=Retry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
     )
 
@@ -121,7 +97,7 @@ def async_state_client(
     url: str, *, name: str = "faxline", socket_timeout: float = SOCKET_TIMEOUT, longest_block: float = 0.0
 ) -> redis.asyncio.Redis:
     """The asyncio twin of `state_client`; close it with `await client.aclose()`."""
-    return redis.asyncio.Redis.from_url(
+    return connect_async(
         url, retry=AsyncRetry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
     )
 
@@ -163,33 +139,12 @@ def check_reachable(client: redis.Redis, patience_seconds: float) -> None:
             return
 
 
-def server_facts(client: redis.Redis) -> ServerFacts:
-    """Ask the server what it is and whether it keeps what it accepts.
-
-    CONFIG may be refused to our user: then `appendfsync` is not known.
-
-    Raises:
-        redis.exceptions.NoPermissionError: INFO is refused too.
-        redis.ConnectionError, redis.TimeoutError: the server is away.
-    """
-    info: dict[str, Any] = client.info()
-    try:
-        config = client.config_get("appendfsync")
-    except redis.ResponseError:  # NOPERM, or a hosted Redis without CONFIG
-        config = {}
-    valkey = info.get("valkey_version")
-    return ServerFacts(
-        name="valkey" if valkey else "redis",
-        version=str(valkey or info["redis_version"]),
-        aof_on=bool(info["aof_enabled"]),
-        appendfsync=config.get("appendfsync"),
-        maxmemory_policy=str(info["maxmemory_policy"]),
-    )
-
-
 def address(client: redis.Redis | redis.asyncio.Redis) -> str:
     """Where the client connects to, for messages: `host:port` or a socket's path; never the password."""
     options = client.connection_pool.connection_kwargs
+    service = getattr(client.connection_pool, "service_name", None)
+    if service is not None:
+        return f"the master of {service!r} that the Sentinels name"
     if "path" in options:
         return str(options["path"])
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from faxline.connections import sentinel_url
 from faxline.keys import AccountKeys
 
 PREFIX = "FAXLINE_"
@@ -141,11 +142,12 @@ class Metrics(_Part):
 class Settings(_Part):
     """All settings of the daemon.
 
-    Attributes beyond the contract's table: `lease_grace`, how long after the HTTP timeout a request's bytes
-    may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent again; `sweep`,
-    the longest time between two looks at an account; `takeover`, after how long a dispatcher's unfinished
-    intake entries are taken over; `retention`, how long the record of a job that ended is kept;
-    `document_ttl`, how long a document is; `events_cap`, about how many events an account's stream holds.
+    Attributes beyond the contract's table: `ask`, how long (s) the answer to a status call is waited for, and
+    how long a fax that is still being sent has until the next; `lease_grace`, how long after the HTTP timeout
+    a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent
+    again; `sweep`, the longest time between two looks at an account; `takeover`, after how long the intake
+    entries that a dispatcher left unfinished are taken over; `retention`, how long the record of a job that
+    ended is kept; `document_ttl`, how long a document is; `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -159,6 +161,7 @@ class Settings(_Part):
     retries: Retries = Retries()
     in_doubt: InDoubt = InDoubt()
     receipt_deadline: PositiveFloat = 9000.0
+    status_call: bool = False
     gate: Gate = Gate()
     probe: Probe = Probe()
     starvation: Starvation = Starvation()
@@ -167,6 +170,7 @@ class Settings(_Part):
     worker_threads: PositiveInt = 20
     lease_grace: PositiveFloat = 10.0
     wake_lease: PositiveFloat = 5.0
+    ask: PositiveFloat = 900.0
     sweep: PositiveFloat = 10.0
     takeover: PositiveFloat = 15.0
     retention: PositiveFloat = 30 * 86400.0
@@ -180,8 +184,8 @@ class Settings(_Part):
             AccountKeys(name)
         if self.account is not None and self.account not in self.accounts:
             raise ValueError(f"ACCOUNT names {self.account!r}, which is not among ACCOUNTS")
-        for variable, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker)):
-            _check_url(variable, url, ("redis", "rediss", "unix"))
+        _check_redis_url("REDIS_URL", self.redis_url)
+        _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
         if self.broker == self.redis_url:
             raise ValueError("BROKER_URL must name another database than REDIS_URL: Dramatiq scans its keys")
@@ -192,6 +196,9 @@ class Settings(_Part):
         """The broker's URL; by default database 1 of the state's server."""
         if self.broker_url:
             return self.broker_url
+        if (sentinel := sentinel_url(self.redis_url)) is not None:
+            place = self.redis_url.split("/")
+            return "/".join([*place[:3], sentinel.service, "2" if sentinel.database == 1 else "1"])
         parts = urlsplit(self.redis_url)
         return urlunsplit(parts._replace(path="/1" if parts.path != "/1" else "/2"))
 
@@ -204,8 +211,20 @@ class Settings(_Part):
     def secrets(self) -> list[str]:
         """Every secret text, for the logs' redactor."""
         found = [s.get_secret_value() for a in self.accounts.values() for s in (a.token, *a.webhook_secrets)]
-        passwords = [urlsplit(url).password for url in (self.redis_url, self.broker)]
+        passwords = [
+            told.password if (told := sentinel_url(url)) is not None else urlsplit(url).password
+            for url in (self.redis_url, self.broker)
+        ]
         return [*found, *(p for p in passwords if p)]
+
+
+def _check_redis_url(variable: str, url: str) -> None:
+    try:
+        if sentinel_url(url) is not None:
+            return
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
+    _check_url(variable, url, ("redis", "rediss", "unix"))
 
 
 def _check_url(variable: str, url: str, schemes: tuple[str, ...]) -> None:

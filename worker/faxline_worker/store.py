@@ -49,6 +49,8 @@ class Admitted:
     priority: str
     waited: float | None
     """Seconds from registration to this, its first, admission; None for a later attempt."""
+    errand: str | None = None
+    """Set where the call is no submission but a question about the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,15 @@ class Settlement:
     receipt: dict[str, Any] | None
     """The receipt that had come before the answer and was applied with it."""
     submitted_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the answer to an errand did: applied, later, unconfirmed, again or repeated."""
+
+    result: str
+    job: str
+    submitted_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ class Plan:
 
 
 SCRIPTS = (
-    *("register", "cancel", "admit", "mark", "settle", "receipt", "match", "survey", "plan"),
+    *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
     *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep"),
 )
 DEAD = 10_000
@@ -174,6 +185,8 @@ class Store:
             "lease": lease,
             "clock_slack": _ms(settings.in_doubt.clock_slack),
             "linger": _ms(settings.lease_grace) + 1,
+            "status_call": settings.status_call,
+            "ask": _ms(settings.ask),
             "tries": submission.attempts,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
@@ -255,12 +268,14 @@ class Store:
             number=answer.get("number") or "",
             priority=answer["priority"],
             waited=waited / 1000 if waited is not None else None,
+            errand=answer.get("errand"),
         )
 
     def mark(self, admitted: Admitted) -> Mark:
         """Write the mark: the first byte of the request is about to leave."""
         k = self.keys
-        reply = self._run("mark", [k.permits, k.job(admitted.job)], [admitted.permit, self._life])
+        args = [admitted.permit, self._life, "1" if admitted.errand else ""]
+        reply = self._run("mark", [k.permits, k.job(admitted.job)], args)
         return Mark(reply.decode())
 
     def settle(self, admitted: Admitted, answer: Mapping[str, Any]) -> Settlement:
@@ -280,6 +295,16 @@ class Store:
             receipt=reply.get("receipt"),
             submitted_at=reply.get("submitted_at"),
         )
+
+    def report(self, admitted: Admitted, answer: Mapping[str, Any]) -> Reported:
+        """The answer to an errand, as lua/report.lua names its members (ms)."""
+        k = self.keys
+        keys = [
+            *(k.account_state, k.ready, k.permits, k.holders, k.answers, k.submitted, k.in_doubt),
+            *(k.expiring, k.events, k.doorbell, k.job("")),
+        ]
+        args = [admitted.permit, admitted.errand, _compact(answer), self._options]
+        return Reported(**json.loads(self._run("report", keys, args)))
 
     def receipts(self, count: int) -> list[tuple[str, dict[bytes, bytes]]]:
         """The oldest entries of the status stream."""

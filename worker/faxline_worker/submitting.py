@@ -5,19 +5,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import redis
 import structlog
 
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
-from faxline_worker.ifax.requests import resend_body, send_body
+from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
+from faxline_worker.ifax.requests import job_body, resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.store import Admitted, Held, Idle, Mark, Settlement, Store
 
+_T = TypeVar("_T")
 AWAY = 0.5
 """Seconds between two tries to settle while Redis is away."""
 
@@ -84,7 +86,11 @@ class Submitter:
             return
         except redis.RedisError as error:  # not a byte was sent: the mark or a document could not be had
             self.log.warning("job released", job=admitted.job, error=type(error).__name__)
-            self._settle(admitted, {"decision": "released"})
+            if admitted.errand is None:  # an errand's permit runs out, and it is asked again or given up
+                self._settle(admitted, {"decision": "released"})
+            return
+        if admitted.errand is not None:
+            self._report(admitted, answer)
             return
         settlement = self._settle(admitted, self._settled(admitted, answer))
         self._count(answer, settlement)
@@ -105,13 +111,46 @@ class Submitter:
         for token in settlement.wakes:
             self.wakes.submit(account, token)
 
+    def _report(self, admitted: Admitted, answer: Answer) -> None:
+        """The answer to the question how a fax stands: a final word is as good as a receipt."""
+        account, word = self.store.account, read_receipt(answer.body)
+        accepted = answer.decision is Decision.ACCEPTED
+        receipt = word if accepted and isinstance(word, Receipt) else None
+        told = self._settled(admitted, answer) | {
+            "seconds": answer.seconds,
+            "receipt": receipt.to_dict() if receipt else None,
+            "sending": (accepted and is_sending(answer.body)) or None,
+        }
+        done = self._patient(lambda: self.store.report(admitted, told))
+        self.metrics.request(account, answer.seconds)
+        if answer.decision is Decision.DEFER:
+            self.metrics.rate_limited(account)
+        if done.result == "applied" and receipt is not None:
+            self.applied(receipt.to_dict(), done.submitted_at, account)
+        elif done.result == "unconfirmed":
+            self.metrics.outcome(account, "unconfirmed")
+        self.log.info(
+            "iFax told how a fax stands",
+            job=admitted.job,
+            decision=str(answer.decision),
+            status=answer.http_status,
+            code=answer.code,
+            reason=answer.reason,
+            seconds=round(answer.seconds, 3),
+            result=done.result,
+        )
+
     def _settle(self, admitted: Admitted, answer: dict[str, Any]) -> Settlement:
-        """Settle, however long Redis is away: what is known must not be lost."""
+        """Settle an answer."""
+        return self._patient(lambda: self.store.settle(admitted, answer))
+
+    def _patient(self, step: Callable[[], _T]) -> _T:
+        """Take a step in Redis, however long it is away: what is known must not be lost."""
         pause = threading.Event()
         until = time.monotonic() + self.patience
         while True:
             try:
-                return self.store.settle(admitted, answer)
+                return step()
             except redis.RedisError as error:
                 if not unserved(error) or time.monotonic() > until:
                     raise
@@ -125,6 +164,8 @@ class Submitter:
                 raise LeaseLostError
 
         try:
+            if admitted.kind == "status":
+                return self.client.call(Endpoint.STATUS, self.token, job_body(admitted.request), mark)
             if admitted.kind == "resend":
                 return self.client.call(Endpoint.RESEND, self.token, resend_body(admitted.request), mark)
             body = send_body(admitted.request, self._document, caller_id=self.caller_id)

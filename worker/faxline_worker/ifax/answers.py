@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -48,6 +48,8 @@ class Endpoint(StrEnum):
     """Status 1 (0, started, is not canceled) and, where it is given, faxStatus "canceled"."""
     RESEND = "fax-resend"
     """The new fax's jobId, which is not originalJobId."""
+    STATUS = "fax-status"
+    """The jobId that was asked about. iFax does not document this call; clients of it do use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Answer:
         job_id: the jobId where accepted (of fax-cancel the canceled one's, if it was named), else None.
         retry_after: seconds that iFax asks to wait, from 0 to a day, or None.
         seconds: how long the call took.
+        body: of fax-status, the whole; else nothing.
     """
 
     decision: Decision
@@ -73,6 +76,7 @@ class Answer:
     job_id: int | None
     retry_after: float | None
     seconds: float = 0.0
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def silent(self) -> bool:

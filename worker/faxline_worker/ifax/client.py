@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from types import TracebackType
@@ -155,7 +156,8 @@ class IfaxClient:
             return Answer(failure.decision, None, None, failure.reason, failure.message, None, None, seconds)
         if start.spoiled is not None:
             raise start.spoiled
-        return read_answer(status, headers, text, time.monotonic() - started, endpoint=endpoint)
+        answer = read_answer(status, headers, text, time.monotonic() - started, endpoint=endpoint)
+        return replace(answer, body=text) if endpoint is Endpoint.STATUS else answer
 
     def _exchange(
         self, endpoint: Endpoint, token: str, body: bytes | Body, start: _Start

@@ -80,15 +80,27 @@ class Receipt:
         return asdict(self)
 
 
-def read_receipt(body: bytes) -> Receipt | Nonsense:
-    """Read a webhook's body, or say why it is no receipt. Raises nothing."""
+def _fax(body: bytes) -> dict[str, Any] | None:
+    """The fax object of a body, in `data` or at the top level; None where there is none."""
     try:
         whole = json.loads(body)
     except (ValueError, RecursionError):
-        return Nonsense.MALFORMED
+        return None
     if not isinstance(whole, dict):
+        return None
+    return whole["data"] if isinstance(whole.get("data"), dict) else whole
+
+
+def is_sending(body: bytes) -> bool:
+    """Whether the answer to a status call says that the fax is still on its way."""
+    return (_fax(body) or {}).get("faxStatus") == "sending"
+
+
+def read_receipt(body: bytes) -> Receipt | Nonsense:
+    """Read a webhook's body, or say why it is no receipt. Raises nothing."""
+    data = _fax(body)
+    if data is None:
         return Nonsense.MALFORMED
-    data = whole["data"] if isinstance(whole.get("data"), dict) else whole
     job_id, outcome = _number(data.get("jobId")), data.get("faxStatus")
     if job_id is None or job_id < 0 or not isinstance(outcome, str):
         return Nonsense.MALFORMED

@@ -1,13 +1,21 @@
 -- admit: takes the best job and a permit in one step, right before the call.
--- include: clock record limits wakes account
+-- include: clock record limits wakes account errands
 -- KEYS  account, ready, permits, holders, answers, wakes, doorbell, job prefix
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
 --       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved
--- reply JSON {result = admitted, job, attempt, kind, request, waited (ms, first attempt), priority}
+-- reply JSON {result = admitted, job, errand (the member of the ready set, where it is one), attempt, kind, request, waited (ms, first attempt), priority}
 --       or {result = held, limit} or {result = idle}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
   wakes = KEYS[6], doorbell = KEYS[7], job = KEYS[8] }
 local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
+
+local function errand(member)
+  local kind, id = parse_errand(member)
+  local job = id and read_record(keys.job .. id)
+  if not job or job.state ~= 'submitted' then return nil end
+  return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = kind, errand = member,
+    request = '{"jobId":' .. job.job_id .. '}', priority = job.priority, number = job.number })
+end
 
 local function admission(id, job)
   return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = job.kind, request = job.request,
@@ -37,7 +45,10 @@ end
 
 if ARGV[2] ~= '' then redis.call('ZREM', keys.wakes, ARGV[2]) end
 local held = redis.call('HGET', keys.holders, token)
-if held then return admission(held, read_record(keys.job .. held, 'request')) end
+if held then
+  local reply, job = errand(held), read_record(keys.job .. held, 'request')
+  return reply or job and admission(held, job) or cjson.encode({ result = 'idle' }) -- the errand has become needless
+end
 
 local account = read_account(keys.account)
 local r = room(keys, account, limits_of(options, account))
@@ -46,15 +57,24 @@ if r.free == 0 then
   if r.by_answer then await_answer(keys, account, '1') elseif r.by_answer == false then ring(keys) end
   return cjson.encode({ result = 'held', limit = r.limit })
 end
+local function grant(id)
+  redis.call('ZADD', keys.permits, int(now + options.lease), token)
+  redis.call('HSET', keys.holders, token, id)
+  if r.probe then probing(keys, account, options) end
+end
+
 for id in take do
+  local reply = errand(id)
+  if reply then
+    grant(id)
+    return reply
+  end
   local job = read_record(keys.job .. id, 'request')
   if job and job.state == 'queued' then
     job.attempt, job.tries = job.attempt + 1, job.tries + 1
     redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries,
       'permit', token, 'marked', '', 'lease', int(now + options.lease), 'admitted_at', int(now), 'updated_at', int(now))
-    redis.call('ZADD', keys.permits, int(now + options.lease), token)
-    redis.call('HSET', keys.holders, token, id)
-    if r.probe then probing(keys, account, options) end
+    grant(id)
     return admission(id, job)
   end
 end

@@ -1,8 +1,15 @@
 -- mark: written just before the first byte of a request; from here on its answer may be in doubt.
 -- include: clock
 -- KEYS  permits, job
--- ARGV  permit token, the longest time (ms) that the request can live from now on
+-- ARGV  permit token, the longest time (ms) that the request can live from now on, errand (1: the call is one; it
+--       leaves no mark on the job, for nothing is in doubt about it)
 -- reply marked, or lost: the lease ran out and the job is no longer the caller's; nothing may be sent
+if ARGV[3] == '1' then
+  local held = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+  if held <= now then return 'lost' end
+  redis.call('ZADD', KEYS[1], 'XX', int(math.max(held, now + tonumber(ARGV[2]))), ARGV[1])
+  return 'marked'
+end
 local job = redis.call('HMGET', KEYS[2], 'state', 'permit', 'marked', 'lease')
 local lease = tonumber(job[4]) or 0
 if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or lease <= now then return 'lost' end

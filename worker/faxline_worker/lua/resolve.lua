@@ -22,7 +22,9 @@ if how == 'accepted' then
   accept(keys, account, options, id, job, job_id, {})
 elseif how == 'resend' then
   redis.call('ZREM', keys.in_doubt, id)
-  retry(keys, account, options, id, job, said, 0, { tries = 0 })
+  local over = job.expires_at and tonumber(job.expires_at) <= now -- who orders it now wants it now
+  if over then redis.call('ZREM', keys.expiring, id) end
+  retry(keys, account, options, id, job, said, 0, { tries = 0, expires_at = over and '' or nil })
 else
   redis.call('ZREM', keys.in_doubt, id)
   fail(keys, options, id, job, said, {})

@@ -15,7 +15,6 @@ local said = { code = answer.code, reason = answer.reason, message = answer.mess
 local job = read_record(keys.job .. id)
 local account = read_account(keys.account)
 local settled, result, applied = { settled = token }, 'settled', nil
-local doubted = job and redis.call('HGET', keys.job .. id, 'doubt:' .. token) -- this attempt was in doubt
 
 local by_decision = {
   accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
@@ -57,26 +56,26 @@ elseif redis.call('HDEL', keys.holders, token) == 1 then
   by_decision[answer.decision]()
 elseif job.settled == token then
   result = 'repeated'
-elseif answer.decision == 'in_doubt' then
-  result = 'stale'
-else
-  local accepted = answer.decision == 'accepted'
-  if doubted then
-    forget_doubt(keys, doubted)
-    redis.call('HDEL', keys.job .. id, 'doubt:' .. token)
-  end
-  if doubted and (job.state == 'in_doubt' and (accepted or job.doubted == token) or job.state == 'queued' and accepted)
-  then -- a late answer settles the doubt, and a job that was to be sent again is not
+elseif answer.decision == 'accepted'
+  and (job.job_id == answer.job_id or redis.call('GET', keys.job_ids .. answer.job_id) == id) then
+  result = 'repeated' -- a receipt, an operator or this call told it before
+elseif answer.decision ~= 'in_doubt' then -- the lease ran out before the answer came
+  local accepted, waits = answer.decision == 'accepted', job.state == 'in_doubt' or job.state == 'queued'
+  local member = redis.call('HGET', keys.job .. id, doubt_field(token))
+  if member then forget_doubt(keys, member) end
+  if accepted and waits or job.state == 'in_doubt' and job.doubted == token then
+    -- It settles the doubt; and a job that an older attempt got accepted is not sent again.
     for _, key in ipairs({ keys.in_doubt, keys.ready, keys.delayed }) do redis.call('ZREM', key, id) end
     by_decision[answer.decision]()
     result = 'resolved'
-  elseif not accepted or job.job_id == answer.job_id then
-    result = 'stale'
-  else
-    redis.call('HSET', keys.job .. id, 'settled', token)
+  elseif accepted then
     duplicate(keys, options, id, job, answer.job_id)
     result = 'duplicate'
+  else
+    result = 'stale'
   end
+else
+  result = 'stale'
 end
 
 local wakes = {}

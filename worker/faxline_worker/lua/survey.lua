@@ -1,5 +1,5 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock record limits wakes receipts doubts outcomes
+-- include: clock record limits wakes receipts doubts outcomes errands
 -- KEYS  account, ready, delayed, permits, holders, answers, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, job prefix
 -- ARGV  JSON options, most items a kind in one go
@@ -44,7 +44,13 @@ end
 for _, id in ipairs(due(keys.submitted)) do -- no receipt in time
   redis.call('ZREM', keys.submitted, id)
   local job = read_record(keys.job .. id)
-  if job and job.state == 'submitted' then
+  if job and job.state == 'submitted' and options.status_call and job.asked ~= '1' then
+    redis.call('HSET', keys.job .. id, 'asked', '1') -- and if no answer to it comes, unconfirmed all the same
+    redis.call('ZADD', keys.submitted, int(now + options.ask), id)
+    send_errand(keys, errand_of('status', id))
+    look = true
+  elseif job and job.state == 'submitted' then
+    redis.call('ZREM', keys.ready, errand_of('status', id))
     transition(keys, options.cap, id, job, 'fax.unconfirmed', { state = 'unconfirmed', reason = 'no_receipt' },
       { reason = 'no_receipt' })
     finish(keys, id, job, options.retention)

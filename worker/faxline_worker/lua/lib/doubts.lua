@@ -4,6 +4,9 @@ local function doubt_of(job, id)
   return (job.number or '') .. '|' .. string.format('%015.0f', tonumber(job.admitted_at)) .. '|' .. id
 end
 
+-- The field of the record that holds the doubt of one attempt, so that its late answer finds it.
+local function doubt_field(token) return 'doubt:' .. token end
+
 local function forget_doubt(keys, member)
   redis.call('ZREM', keys.doubts, member)
   redis.call('ZREM', keys.doubts_until, member)

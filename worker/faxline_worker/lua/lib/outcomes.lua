@@ -29,9 +29,9 @@ local function fail(keys, options, id, job, said, more)
   finish(keys, id, job, options.retention)
 end
 
--- A doubt that outlasted the expiry had left the index: the job must not be sent after it.
-local function expire_again(keys, id, job)
-  if job.expires_at then redis.call('ZADD', keys.expiring, job.expires_at, id) end
+-- A job that waits again may expire again; while it was in doubt nobody looked.
+local function may_expire(keys, id, job)
+  if job.expires_at and job.expires_at ~= '' then redis.call('ZADD', keys.expiring, job.expires_at, id) end
 end
 
 -- Back to its place, no attempt spent.
@@ -39,8 +39,8 @@ local function put_back(keys, id, job, token)
   redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
     'updated_at', int(now), 'settled', token)
   redis.call('ZADD', keys.ready, job.place, id)
+  may_expire(keys, id, job)
   job.state = 'queued'
-  expire_again(keys, id, job)
   ring(keys)
 end
 
@@ -49,7 +49,7 @@ local function retry(keys, account, options, id, job, said, wait, more)
   local changes = with(said, more)
   changes.state = 'queued'
   transition(keys, options.cap, id, job, 'fax.retrying', changes, with(said, { retry_at = now + wait }))
-  expire_again(keys, id, job)
+  may_expire(keys, id, job)
   if wait > 0 then
     redis.call('ZADD', keys.delayed, int(now + wait), id)
     ring_by(keys, account, now + wait)
@@ -61,9 +61,9 @@ end
 
 -- The request of this permit may have reached iFax. Until the deadline a receipt may tell, found by the number.
 local function doubt(keys, account, options, id, job, said, token, more)
-  local changes = with(said, more)
   local member = doubt_of(job, id)
-  changes.state, changes.doubted, changes['doubt:' .. token] = 'in_doubt', token, member
+  local changes = with(said, more)
+  changes.state, changes.doubted, changes[doubt_field(token)] = 'in_doubt', token, member
   transition(keys, options.cap, id, job, 'fax.in_doubt', changes, with(said, {}))
   redis.call('ZADD', keys.in_doubt, int(now + options.doubt), id)
   redis.call('ZADD', keys.doubts, 0, member)

@@ -1,0 +1,66 @@
+"""What the Redis server says about itself, and whether it keeps what it accepted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What the server says about itself.
+
+    Attributes:
+        name: `redis` or `valkey`.
+        version: its own version, such as `7.0.15`.
+        aof_on: whether it writes an append-only file.
+        appendfsync: `always`, `everysec` or `no`; None if CONFIG is not allowed.
+        maxmemory_policy: such as `noeviction`.
+        used_memory: bytes.
+        maxmemory: bytes, 0 for no limit.
+        durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
+            system (as far as known), and nothing is evicted.
+    """
+
+    name: str
+    version: str
+    aof_on: bool
+    appendfsync: str | None
+    maxmemory_policy: str
+    used_memory: int = 0
+    maxmemory: int = 0
+
+    @property
+    def durable(self) -> bool:  # noqa: D102 - told above
+        return self.aof_on and self.appendfsync != "no" and self.maxmemory_policy == "noeviction"
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it knows what the scripts need: those of Redis 7.0."""
+        return self.name == "valkey" or int(self.version.partition(".")[0]) >= 7  # noqa: PLR2004 - as told
+
+
+def server_facts(client: Any) -> ServerFacts:
+    """Ask the server what it is and whether it keeps what it accepts.
+
+    CONFIG may be refused to our user: then `appendfsync` is not known.
+
+    Raises:
+        redis.exceptions.NoPermissionError: INFO is refused too.
+        redis.ConnectionError, redis.TimeoutError: the server is away.
+    """
+    info: dict[str, Any] = client.info()
+    try:
+        config = client.config_get("appendfsync")
+    except redis.ResponseError:  # NOPERM, or a hosted Redis without CONFIG
+        config = {}
+    valkey = info.get("valkey_version")
+    return ServerFacts(
+        name="valkey" if valkey else "redis",
+        version=str(valkey or info["redis_version"]),
+        aof_on=bool(info["aof_enabled"]),
+        appendfsync=config.get("appendfsync"),
+        maxmemory_policy=str(info["maxmemory_policy"]),
+        used_memory=int(info["used_memory"]),
+        maxmemory=int(info["maxmemory"]),
+    )

@@ -1,0 +1,62 @@
+"""What must always hold, whatever happens in whatever order (tests/stage/courses.py, tests/stage/ledger.py).
+
+No job is lost or stands in two places; none is sent again while an earlier request may have been accepted,
+but by its policy or an operator's word; each transition writes one event and each receipt is applied once;
+who comes too late changes nothing; a deferral spends no attempt; the limits are kept; time alone brings
+everything to an end. The mutations show that the courses would notice.
+"""
+
+import pytest
+import redis
+
+from tests.stage.courses import SETTINGS, run
+from tests.stage.mutants import mutate
+from tests.stage.scene import Scene
+
+
+def test_what_must_hold_holds_after_every_step(
+    redis_client: redis.Redis, pytestconfig: pytest.Config
+) -> None:
+    run(Scene(redis_client, **SETTINGS), examples=pytestconfig.getoption("--examples") * 3 // 2)
+
+
+MUTATIONS = {
+    "settle does not ask who holds the job": (
+        "elseif redis.call('HDEL', keys.holders, token) == 1 then",
+        "elseif redis.call('HDEL', keys.holders, token) >= 0 then",
+    ),
+    "mark does not ask who holds the job": (
+        "if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or",
+        "if job[1] ~= 'submitting' or",
+    ),
+    "survey puts a job that was sent back to its place": (
+        "  if lost and job.marked ~= '1' then",
+        "  if lost then",
+    ),
+    "survey sends again what its policy holds": ("policy == 'resend' and", "policy ~= 'fail' and"),
+    "a deferral spends an attempt": ("'attempt', job.attempt - 1,", "'attempt', job.attempt,"),
+}
+SUBTLE_MUTATIONS = {
+    "a receipt is applied twice": (
+        "local OPEN = {",
+        "local OPEN = { delivered = 'submitted', failed = 'submitted',",
+    ),
+    "a late answer leaves the job in its place": (
+        "ipairs({ keys.in_doubt, keys.ready, keys.delayed })",
+        "ipairs({ keys.in_doubt })",
+    ),
+    "a duplicate is silent": ("    duplicate(keys, options, id, job, answer.job_id)\n", ""),
+}
+"""It takes a hundred courses and more to notice these, so `make proof` does."""
+
+
+@pytest.mark.parametrize("name", [*MUTATIONS, *SUBTLE_MUTATIONS])
+def test_the_courses_notice_when_a_script_does_otherwise(
+    redis_client: redis.Redis, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    if name in SUBTLE_MUTATIONS and pytestconfig.getoption("--examples") < 100:
+        pytest.skip("subtle: needs --examples 100 or more")
+    mutate(monkeypatch, (MUTATIONS | SUBTLE_MUTATIONS)[name])
+    scene = Scene(redis_client, **SETTINGS)
+    with pytest.raises(AssertionError):
+        run(scene, examples=300)

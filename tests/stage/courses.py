@@ -1,0 +1,277 @@
+"""Courses of events that hypothesis draws; after each step the ledger is held against all that Redis has.
+
+Producers push and cancel, workers admit, send, answer, answer late, answer twice, or die; iFax takes a
+request or not; receipts come early, late, doubled or contradict each other; time passes; operators order.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from faxline_worker.store import Admitted, Mark
+from tests.stage.ledger import FINAL, Attempt, Job, Ledger
+from tests.stage.scene import RANKS, Scene
+
+LEASE, LIFE = 7001, 6001
+"""Milliseconds that a lease lasts, and that a request lives after its mark."""
+WAIT, DEADLINE = 30.0, 60.0
+SETTINGS = {
+    "IN_DOUBT__WAIT": str(WAIT),
+    "RECEIPT_DEADLINE": str(DEADLINE),
+    "LIMITS__REQUESTS": "12",
+    "LIMITS__WINDOW": "20",
+    "LIMITS__CONCURRENCY": "3",
+    "LIMITS__BURST": "8",
+    "GATE__BASE": "0.5",
+    "GATE__MAX": "1",
+    "PROBE__FIRST": "1",
+    "PROBE__MAX": "2",
+}
+MOST_JOBS = 6
+POLICIES = ("resend", "resend", "hold", "fail")
+UNKNOWN_OR_NOT_TAKEN = ("refuse", "retry", "defer", "pause", "in_doubt")
+SILENT = {"account_state", "wakes", "doubts", "doubts_until"}
+"""What an answer may touch that comes too late: what it tells of the account, and its own doubt."""
+PICK = st.integers(0, 60)
+Which = Callable[[Attempt], object]
+
+
+def unsent(attempt: Attempt) -> bool:
+    return not attempt.marked and attempt.answer is None
+
+
+def sent(attempt: Attempt) -> bool:
+    return bool(attempt.marked) and attempt.answer is None
+
+
+def answered(attempt: Attempt) -> bool:
+    return attempt.answer is not None
+
+
+def taken(attempt: Attempt) -> bool:
+    return bool(attempt.taken)
+
+
+class Courses(RuleBasedStateMachine):
+    """One course of events. A rule is what one party may do, for then each has its say in most courses."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__()
+        self.scene = scene
+        self.store = scene.store
+        scene.begin()
+        self.ledger = Ledger(scene)
+
+    def _one(self, pick: int, which: Which) -> Attempt | None:
+        found = [attempt for attempt in self.ledger.attempts if which(attempt)]
+        return found[-1 - pick % len(found)] if found else None
+
+    @initialize(policies=st.lists(st.sampled_from(POLICIES), min_size=2, max_size=5))
+    def begin(self, policies: list[str]) -> None:
+        for policy in policies:
+            self._push("normal", policy, 0)
+
+    @rule(
+        what=st.sampled_from(["push", "push", "push", "again", "cancel"]),
+        pick=PICK,
+        priority=st.sampled_from(sorted(RANKS)),
+        policy=st.sampled_from(POLICIES),
+        expires=st.sampled_from([0, 5, 50]),
+    )
+    def producer(self, what: str, pick: int, priority: str, policy: str, expires: int) -> None:
+        name = f"job-{pick % len(self.ledger.jobs)}"
+        if what == "cancel":
+            self.store.cancel(self.scene.intake("cancel"), name)
+        elif what == "push" and len(self.ledger.jobs) < MOST_JOBS:
+            self._push(priority, policy, expires)
+        elif what == "again":
+            assert self.scene.push(name) == "repeated"
+            assert self.scene.push(name, digest="other") == "rejected"
+
+    def _push(self, priority: str, policy: str, expires: int) -> None:
+        name = f"job-{len(self.ledger.jobs)}"
+        job = self.ledger.jobs[name] = Job(policy, f"+1234567{1000 + len(self.ledger.jobs)}")
+        more = {"expires_at": str(self.scene.now + expires * 1000)} if expires else {}
+        pushed = self.scene.push(name, priority=priority, in_doubt=policy, number=job.number, **more)
+        assert pushed == "registered"
+
+    @rule(accepted=st.booleans(), lives=st.booleans(), why=st.sampled_from(UNKNOWN_OR_NOT_TAKEN))
+    def worker(self, *, accepted: bool, lives: bool, why: str) -> None:
+        """A whole turn, or one that ends after the mark."""
+        attempt = self._admit()
+        if attempt is not None:
+            self._send(attempt, accepted=accepted)
+            if lives:
+                self.scene.go(1)
+                self._answer(attempt, why)
+
+    @rule(
+        sends=st.booleans(),
+        wait=st.sampled_from([LEASE / 1000, WAIT + LEASE / 1000]),
+        other=st.booleans(),
+        comes_back=st.booleans(),
+    )
+    def lost_worker(self, *, sends: bool, wait: float, other: bool, comes_back: bool) -> None:
+        """A turn that stops before or after the mark, and perhaps goes on when another worker has the job."""
+        attempt = self._admit()
+        if attempt is None:
+            return
+        if sends:
+            self._send(attempt, accepted=True)
+        self.time(wait, 1)
+        self.time(0, 1)
+        if other and (newer := self._admit()) is not None:
+            self._send(newer, accepted=True)
+        if comes_back and sends:
+            self._answer(attempt, "accepted")
+        elif comes_back:
+            self._send(attempt, accepted=True)
+
+    @rule(
+        what=st.sampled_from(["admit", "send", "answer", "answer", "again", "release"]),
+        pick=PICK,
+        accepted=st.booleans(),
+        why=st.sampled_from(UNKNOWN_OR_NOT_TAKEN),
+    )
+    def slow_worker(self, what: str, pick: int, *, accepted: bool, why: str) -> None:
+        """One step of a turn, of any attempt, long after the step before."""
+        which: dict[str, Which] = {"send": unsent, "release": unsent, "answer": sent, "again": answered}
+        attempt = self._one(pick, which.get(what, bool))
+        if what == "admit":
+            self._admit()
+        elif attempt is None:
+            return
+        elif what == "send":
+            self._send(attempt, accepted=accepted)
+        elif what == "release":
+            self._report(attempt, {"decision": "retry" if accepted else "released"})
+        elif what == "answer":
+            self._answer(attempt, why)
+        else:
+            self._answer_again(attempt)
+
+    def _admit(self) -> Attempt | None:
+        permit = self.scene.permit()
+        admitted = self.store.admit(permit, "")
+        assert self.store.admit(permit, "") == admitted  # the first reply was lost
+        return self.ledger.admitted(admitted, LEASE) if isinstance(admitted, Admitted) else None
+
+    def _send(self, attempt: Attempt, *, accepted: bool) -> None:
+        if attempt.lease <= self.scene.now:
+            before = self.scene.content()
+            assert self.store.mark(attempt.admitted) is Mark.LOST
+            assert self.scene.content() == before
+            return
+        assert self.store.mark(attempt.admitted) is Mark.MARKED
+        attempt.marked = self.scene.now // 1000
+        attempt.lease = max(attempt.lease, self.scene.now + LIFE)
+        attempt.taken = str(self.ledger.attempts.index(attempt) + 1000) if accepted else ""
+
+    def _answer(self, attempt: Attempt, why: str) -> None:
+        if attempt.taken and why != "in_doubt":
+            self._report(attempt, {"decision": "accepted", "job_id": attempt.taken})
+        elif sent(attempt):
+            self._report(attempt, {"decision": why, "silent": why == "in_doubt" or None})
+
+    def _answer_again(self, attempt: Attempt) -> None:
+        assert attempt.answer is not None
+        before = self.scene.content()
+        assert self.store.settle(attempt.admitted, attempt.answer).result in {"repeated", "stale"}
+        assert self._changed(before) <= {"account_state", "wakes"}
+
+    def _report(self, attempt: Attempt, answer: dict[str, Any]) -> None:
+        attempt.answer = {"reason": "r", "retry": 2000, **answer}
+        before = self.scene.content()
+        result = self.store.settle(attempt.admitted, attempt.answer).result
+        changed = self._changed(before)
+        self.ledger.reported(attempt, result)
+        if result in {"stale", "repeated"}:
+            assert changed <= SILENT, changed
+        elif result == "duplicate":
+            assert changed <= {*SILENT, "events", f"jobid:{attempt.taken}"}, changed
+
+    def _changed(self, before: dict[str, bytes]) -> set[str]:
+        after, keys = self.scene.content(), self.scene.keys
+        names = {getattr(keys, name): name for name in (*SILENT, "events")}
+        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        return {names.get(key, key.removeprefix(keys.prefix)) for key in changed}
+
+    @rule(
+        what=st.sampled_from(["receipt", "receipt", "receipt", "match"]),
+        pick=PICK,
+        outcome=st.sampled_from(["delivered", "delivered", "failed", "canceled"]),
+    )
+    def ifax(self, what: str, pick: int, outcome: str) -> None:
+        attempt = self._one(pick, taken)
+        if what == "match":
+            self._match()
+        elif attempt is not None:
+            job = self.ledger.jobs[attempt.admitted.job]
+            job.delivered = job.delivered or outcome == "delivered"
+            self.scene.receipt(attempt.taken, outcome, to=job.number, started=attempt.marked)
+
+    def _match(self) -> None:
+        for matched in self.store.match():
+            self.ledger.jobs[matched.job].known.add(matched.receipt["job_id"])
+
+    @rule(seconds=st.sampled_from([0, 2, 8, 8, WAIT + 1, DEADLINE + 1]), look=st.sampled_from([1, 1, 0]))
+    def time(self, seconds: float, look: int) -> None:
+        self.scene.go(seconds)
+        if look:
+            self.store.survey()
+            self.ledger.surveyed()
+
+    @rule(
+        what=st.sampled_from(["resend", "resend", "accepted", "fail", "resume", "resume", "pause"]), pick=PICK
+    )
+    def operator(self, what: str, pick: int) -> None:
+        attempt = self._one(pick, taken if what == "accepted" else bool)
+        if what in {"resume", "pause"}:
+            self.store.order(self.scene.ordered(what), what)
+        elif attempt is not None:
+            job, job_id = attempt.admitted.job, attempt.taken if what == "accepted" else ""
+            done = self.store.resolve(self.scene.ordered("resolve"), job, what, job_id)
+            if done == "done" and what == "resend":
+                self.ledger.forgive(job)
+
+    @invariant()
+    def holds(self) -> None:
+        self.ledger.check()
+
+    def teardown(self) -> None:
+        """Nothing happens any more but time: every job comes to its end, or to where somebody is asked."""
+        for _ in range(4):
+            self.time(DEADLINE + WAIT, 1)
+            self._match()
+            self.ledger.check()
+        for name, job in self.ledger.jobs.items():
+            held = job.state == "in_doubt" and job.policy != "fail"
+            assert held or job.state in {"queued", *FINAL}, (name, job.state)
+            assert self.scene.client.zscore(self.scene.keys.delayed, name) is None
+        assert self.scene.client.zcard(self.scene.keys.permits) == 0
+
+
+COURSE = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    stateful_step_count=40,
+    print_blob=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def run(scene: Scene, examples: int) -> None:
+    """Try so many courses.
+
+    Raises:
+        AssertionError: something that must always hold does not; hypothesis tells the course.
+    """
+    run_state_machine_as_test(
+        lambda: Courses(scene),  # type: ignore[arg-type]
+        settings=settings(COURSE, max_examples=examples),
+    )

@@ -1,0 +1,108 @@
+"""What every input does in every state: the state after it and the events it writes.
+
+A state that an input's entry does not name is left as it is, without an event. A name counts for a second
+attempt too, where there is no entry with ` again`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from tests.stage.inputs import OUTCOMES
+from tests.stage.states import NOTHING, STATES
+
+Outcome = tuple[str, ...]
+Row = dict[str, Outcome]
+
+WAITING = ("queued", "delayed")
+HELD = ("submitting", "marked")
+OPEN = (*HELD, "in_doubt")
+"""The owner's answer is still the word on them."""
+FINAL = ("delivered", "failed", "canceled", "unconfirmed")
+
+
+def told(states: Iterable[str], event: str) -> Row:
+    """An event, and the state is the same."""
+    return {state: (state, event) for state in states}
+
+
+def become(states: Iterable[str], *outcome: str) -> Row:
+    """The states come to one outcome."""
+    return dict.fromkeys(states, outcome)
+
+
+def again(states: Iterable[str], row: Mapping[str, Outcome]) -> Row:
+    """Only where an older attempt is in doubt."""
+    return {f"{state} again": row[state] for state in states}
+
+
+EVERY = (NOTHING, *STATES)
+REGISTERED = become([NOTHING], "queued", "fax.queued")
+DUPLICATE = told(STATES, "fax.duplicate")
+WOKEN = become(["delayed"], "queued")
+RAN_OUT: Row = WOKEN | become(["submitting"], "queued") | become(["marked"], "in_doubt", "fax.in_doubt")
+EXPIRED = become(WAITING, "failed", "fax.failed")
+
+
+def accepted(*then: str) -> Row:
+    """The owner's acceptance: a job that waits is not sent again; of one that ended it is a duplicate."""
+    return become(OPEN, *then) | become(["queued"], *then) | told(["canceled"], "fax.duplicate")
+
+
+def by_older(outcome: str) -> Row:
+    """A receipt that only a doubt explains, where the doubt is an older attempt's."""
+    duplicate = told((*HELD, "submitted", *FINAL), "fax.duplicate")
+    if outcome == "delivered":
+        return again(duplicate, duplicate) | again(WAITING, become(WAITING, "delivered", "fax.delivered"))
+    return again(duplicate, duplicate) | again(
+        ("in_doubt", *WAITING), told(("in_doubt", *WAITING), "fax.duplicate")
+    )
+
+
+EXPECTED: Mapping[tuple[str, str], Row] = {
+    ("register", "the same fax"): REGISTERED,
+    ("register", "another fax of the same id"): REGISTERED | told(STATES, "fax.rejected"),
+    ("register", "an entry that is not valid"): told(EVERY, "fax.rejected"),
+    ("cancel", "the job"): told(EVERY, "fax.cancel_refused") | become(WAITING, "canceled", "fax.canceled"),
+    ("admit", "the best job"): become(["queued"], "submitting"),
+    ("admit", "the question how it stands"): become(("queued", "delayed", "submitting"), "submitting"),
+    ("mark", "by the owner"): become(["submitting"], "marked"),
+    ("settle", "accepted"): accepted("submitted", "fax.submitted"),
+    **{("settle", f"accepted, {o} came before"): accepted(o, "fax.submitted", f"fax.{o}") for o in OUTCOMES},
+    ("settle", "refuse"): become(OPEN, "failed", "fax.failed"),
+    ("settle", "released"): become(OPEN, "queued"),
+    ("settle", "defer"): become(OPEN, "queued"),
+    ("settle", "pause"): become(OPEN, "queued"),
+    ("settle", "retry"): become(OPEN, "delayed", "fax.retrying"),
+    ("settle", "retry, the last try"): become(OPEN, "failed", "fax.failed"),
+    ("settle", "in_doubt"): become(HELD, "in_doubt", "fax.in_doubt"),
+    ("settle", "accepted, by an older attempt"): DUPLICATE
+    | become((*WAITING, "in_doubt"), "submitted", "fax.submitted"),
+    **{("receipt", o): become(("submitted", "unconfirmed"), o, f"fax.{o}") for o in OUTCOMES},
+    **{("report", o): become(["submitted"], o, f"fax.{o}") for o in OUTCOMES},
+    ("report", "nothing known"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
+    ("report", "no answer"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
+    **{("match", o): become(["in_doubt"], o, f"fax.{o}") | by_older(o) for o in OUTCOMES},
+    ("survey", "a retry is due"): WOKEN,
+    ("survey", "the lease ran out"): RAN_OUT,
+    ("survey", "the wait is over: hold"): RAN_OUT,
+    ("survey", "the wait is over: resend"): RAN_OUT | become(["in_doubt"], "queued", "fax.retrying"),
+    ("survey", "the wait is over: fail"): RAN_OUT | become(["in_doubt"], "failed", "fax.failed"),
+    ("survey", "no receipt in time"): RAN_OUT | become(["submitted"], "unconfirmed", "fax.unconfirmed"),
+    ("survey", "no receipt in time, and iFax is asked"): RAN_OUT,
+    ("survey", "no receipt in time, and iFax did not answer"): become(
+        ["submitted"], "unconfirmed", "fax.unconfirmed"
+    ),
+    ("survey", "it expires"): EXPIRED,
+    ("resolve", "accepted"): become(["in_doubt"], "submitted", "fax.submitted"),
+    **{
+        ("resolve", f"accepted, {o} came before"): become(["in_doubt"], o, "fax.submitted", f"fax.{o}")
+        for o in OUTCOMES
+    },
+    ("resolve", "resend"): become(["in_doubt"], "queued", "fax.retrying"),
+    ("resolve", "fail"): become(["in_doubt"], "failed", "fax.failed"),
+}
+
+
+def expected(script: str, name: str, state: str, before: str) -> Outcome:
+    """What an input should do in a state; `before` is the state that its preparation made of it."""
+    row = EXPECTED.get((script, name), {})
+    return row.get(state) or row.get(state.removesuffix(" again")) or (before,)

@@ -1,0 +1,272 @@
+"""What every script can be told about a job.
+
+An input prepares what the script needs, such as the entry of a stream, and gives the call itself: calling
+that twice is what a client does whose first reply was lost.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from faxline_worker.store import Admitted
+from tests.stage.scene import BEGIN, NUMBER, receipt
+from tests.stage.states import DEADLINE, JOB, JOB_ID, LEASE, RETRY, WAIT, Actors
+
+Call = Callable[[], Any]
+UNKNOWN = "99"
+"""A jobId that no answer told."""
+EXPIRES = RETRY + 1
+MATCH = LEASE + 1
+"""Seconds after which a receipt that no answer claimed meets the doubts."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One way to call a script; `fields` are those of the job it is about."""
+
+    prepare: Callable[[Actors], Call]
+    fields: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    first_only: bool = False
+    """Only on the states of a first attempt: those of a second one come too late for its timer."""
+
+
+def _register(job: str, digest: str) -> Input:
+    def prepare(actors: Actors) -> Call:
+        item = actors.scene.item(actors.scene.intake(), job, digest=digest)
+        return lambda: actors.scene.store.register([item])
+
+    return Input(prepare)
+
+
+def _reject(actors: Actors) -> Call:
+    entry = actors.scene.intake()
+    reject = {"job": JOB, "member": "fax", "reason": "bad", "message": "bad"}
+    return lambda: actors.scene.store.register([{"entry": entry, "reject": reject}])
+
+
+def _cancel(actors: Actors) -> Call:
+    entry = actors.scene.intake("cancel")
+    return lambda: actors.scene.store.cancel(entry, JOB)
+
+
+def _admit(actors: Actors) -> Call:
+    return lambda: actors.scene.store.admit("permit-x", "wake-x")
+
+
+def _owner(actors: Actors) -> Admitted:
+    return actors.owner
+
+
+def _older(actors: Actors) -> Admitted:
+    return actors.older
+
+
+def _mark(who: Callable[[Actors], Admitted]) -> Input:
+    return Input(lambda actors: lambda: actors.scene.store.mark(who(actors)))
+
+
+def _settle(decision: str, who: Callable[[Actors], Admitted] = _owner, **more: Any) -> Input:
+    answer = {"decision": decision, "reason": decision, "code": 7, "retry": round(RETRY * 1000), **more}
+    return Input(lambda actors: lambda: actors.scene.store.settle(who(actors), answer))
+
+
+def _settle_the_last_try(actors: Actors) -> Call:
+    if actors.scene.record(JOB):
+        actors.scene.client.hset(actors.scene.keys.job(JOB), "tries", 3)
+    return _settle("retry").prepare(actors)
+
+
+def _settle_after_the_receipt(outcome: str) -> Input:
+    def prepare(actors: Actors) -> Call:
+        actors.scene.receipt(JOB_ID, outcome)
+        return _settle("accepted", job_id=JOB_ID).prepare(actors)
+
+    return Input(prepare)
+
+
+def _receipt(job_id: str, outcome: str) -> Input:
+    def prepare(actors: Actors) -> Call:
+        entry, content = actors.scene.status(), receipt(job_id, outcome, to=NUMBER)
+        return lambda: actors.scene.store.receipt(entry, content)
+
+    return Input(prepare)
+
+
+def _match(outcome: str, number: str = NUMBER) -> Input:
+    def prepare(actors: Actors) -> Call:
+        actors.scene.receipt(UNKNOWN, outcome, to=number)
+        actors.scene.go(MATCH)
+        return actors.scene.store.match
+
+    return Input(prepare)
+
+
+def _survey(after: float, *, first_only: bool = False, **fields: str) -> Input:
+    def prepare(actors: Actors) -> Call:
+        actors.scene.go(after)
+        return actors.scene.store.survey
+
+    return Input(prepare, fields, first_only=first_only)
+
+
+ASKING = {"STATUS_CALL": "true", "ASK": "50"}
+ASKED = 50.1
+
+
+def _ask(actors: Actors) -> None:
+    actors.scene.go(DEADLINE)
+    actors.scene.store.survey()
+    if actors.scene.record(JOB).get("state") == "submitted":
+        actors.asker = actors.scene.admit()
+        actors.scene.store.mark(actors.asker)
+
+
+def _report(decision: str, *, receipt_first: bool = False, **more: Any) -> Input:
+    def prepare(actors: Actors) -> Call:
+        _ask(actors)
+        if receipt_first:
+            actors.scene.receipt(JOB_ID)
+        answer = {"decision": decision, "reason": decision, "seconds": 0.5, **more}
+        return lambda: actors.scene.store.report(actors.asker, answer)
+
+    return Input(prepare, settings=ASKING)
+
+
+def _admit_the_question(actors: Actors) -> Call:
+    actors.scene.go(DEADLINE)
+    actors.scene.store.survey()
+    return _admit(actors)
+
+
+def _mark_the_question(actors: Actors) -> Call:
+    _ask(actors)
+    return lambda: actors.scene.store.mark(actors.asker)
+
+
+def _survey_asked(actors: Actors) -> Call:
+    _ask(actors)
+    actors.scene.go(ASKED)
+    return actors.scene.store.survey
+
+
+def _resolve(how: str, job_id: str = "", *, after_its_receipt: str = "") -> Input:
+    def prepare(actors: Actors) -> Call:
+        if after_its_receipt:
+            actors.scene.receipt(job_id, after_its_receipt)
+        entry = actors.scene.ordered("resolve")
+        return lambda: actors.scene.store.resolve(entry, JOB, how, job_id)
+
+    return Input(prepare)
+
+
+def _resolve_with_the_jobid_of_another(actors: Actors) -> Call:
+    actors.scene.client.set(actors.scene.keys.job_ids + UNKNOWN, "another")
+    return _resolve("accepted", UNKNOWN).prepare(actors)
+
+
+def _set_aside(origin: str) -> Input:
+    def prepare(actors: Actors) -> Call:
+        entry = actors.scene.intake() if origin == "intake" else actors.scene.status()
+        return lambda: actors.scene.store.set_aside(origin, entry, "malformed")
+
+    return Input(prepare)
+
+
+def _redrive(origin: str) -> Input:
+    def prepare(actors: Actors) -> Call:
+        _set_aside(origin).prepare(actors)()
+        dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]  # type: ignore[index]
+        entry = actors.scene.ordered("redrive")
+        return lambda: actors.scene.store.redrive(entry, dead[0].decode())
+
+    return Input(prepare)
+
+
+def _order(order: str, *, while_paused: bool = False) -> Input:
+    def prepare(actors: Actors) -> Call:
+        if while_paused:
+            actors.scene.store.order(actors.scene.ordered("pause"), "pause")
+        entry = actors.scene.ordered(order)
+        return lambda: actors.scene.store.order(entry, order)
+
+    return Input(prepare)
+
+
+def _keep(actors: Actors) -> Call:
+    return partial(actors.scene.store.keep_document, "sha256:ab", b"bytes")
+
+
+def _claim(actors: Actors) -> Call:
+    actors.scene.status()
+    return actors.scene.store.claim_reconcile
+
+
+OUTCOMES = ("delivered", "failed", "canceled")
+INPUTS: Mapping[tuple[str, str], Input] = {
+    ("register", "the same fax"): _register(JOB, "same"),
+    ("register", "another fax of the same id"): _register(JOB, "other"),
+    ("register", "an entry that is not valid"): Input(_reject),
+    ("cancel", "the job"): Input(_cancel),
+    ("admit", "the best job"): Input(_admit),
+    ("admit", "the question how it stands"): Input(_admit_the_question, settings=ASKING),
+    ("mark", "by the owner"): _mark(_owner),
+    ("mark", "by an older attempt"): _mark(_older),
+    ("settle", "accepted"): _settle("accepted", job_id=JOB_ID),
+    **{("settle", f"accepted, {o} came before"): _settle_after_the_receipt(o) for o in OUTCOMES},
+    ("settle", "refuse"): _settle("refuse"),
+    ("settle", "released"): _settle("released"),
+    ("settle", "defer"): _settle("defer", gate=1000),
+    ("settle", "pause"): _settle("pause"),
+    ("settle", "retry"): _settle("retry"),
+    ("settle", "retry, the last try"): Input(_settle_the_last_try),
+    ("settle", "in_doubt"): _settle("in_doubt", silent=True),
+    ("settle", "accepted, by an older attempt"): _settle("accepted", _older, job_id=UNKNOWN),
+    ("settle", "refuse, by an older attempt"): _settle("refuse", _older),
+    ("settle", "retry, by an older attempt"): _settle("retry", _older),
+    ("mark", "the question how it stands"): Input(_mark_the_question, settings=ASKING),
+    **{("report", o): _report("accepted", receipt=receipt(JOB_ID, o)) for o in OUTCOMES},
+    ("report", "delivered, the receipt came before"): _report(
+        "accepted", receipt=receipt(JOB_ID), receipt_first=True
+    ),
+    ("report", "still being sent"): _report("accepted", sending=True),
+    ("report", "nothing known"): _report("refuse"),
+    ("report", "no answer"): _report("in_doubt", silent=True),
+    ("report", "defer"): _report("defer", gate=1000),
+    ("report", "pause"): _report("pause"),
+    **{("receipt", o): _receipt(JOB_ID, o) for o in OUTCOMES},
+    ("receipt", "delivered, of an unknown jobId"): _receipt(UNKNOWN, "delivered"),
+    **{("match", o): _match(o) for o in OUTCOMES},
+    ("match", "delivered to somebody else"): _match("delivered", "+19999999999"),
+    ("survey", "nothing is due"): _survey(0),
+    ("survey", "a retry is due"): _survey(RETRY),
+    ("survey", "the lease ran out"): _survey(LEASE),
+    ("survey", "the wait is over: hold"): _survey(WAIT, in_doubt="hold"),
+    ("survey", "the wait is over: resend"): _survey(WAIT, in_doubt="resend"),
+    ("survey", "the wait is over: fail"): _survey(WAIT, in_doubt="fail"),
+    ("survey", "no receipt in time"): _survey(DEADLINE),
+    ("survey", "it expires"): _survey(
+        EXPIRES, first_only=True, expires_at=str(round((BEGIN + EXPIRES) * 1000))
+    ),
+    ("survey", "no receipt in time, and iFax is asked"): replace(_survey(DEADLINE), settings=ASKING),
+    ("survey", "no receipt in time, and iFax did not answer"): Input(_survey_asked, settings=ASKING),
+    ("resolve", "accepted"): _resolve("accepted", UNKNOWN),
+    **{
+        ("resolve", f"accepted, {o} came before"): _resolve("accepted", UNKNOWN, after_its_receipt=o)
+        for o in OUTCOMES
+    },
+    ("resolve", "accepted under another's jobId"): Input(_resolve_with_the_jobid_of_another),
+    ("resolve", "resend"): _resolve("resend"),
+    ("resolve", "fail"): _resolve("fail"),
+    **{("set_aside", origin): _set_aside(origin) for origin in ("intake", "status")},
+    **{("redrive", origin): _redrive(origin) for origin in ("intake", "status")},
+    ("order", "pause"): _order("pause"),
+    ("order", "pause, while it is paused"): _order("pause", while_paused=True),
+    ("order", "resume"): _order("resume", while_paused=True),
+    ("order", "nonsense"): _order("nonsense"),
+    ("plan", "wake-ups"): Input(lambda actors: actors.scene.store.plan),
+    ("claim", "a receipt waits"): Input(_claim),
+    ("join", "a dispatcher starts"): Input(lambda actors: actors.scene.store.join),
+    ("keep", "a document"): Input(_keep),
+}

@@ -1,0 +1,220 @@
+"""The ledger: what really happened at iFax and with every worker, and what therefore must hold in Redis.
+
+It takes nothing from the scripts but their answers. `Ledger.check` reads all that Redis holds and says what
+is wrong.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from faxline_worker.store import Admitted
+from tests.stage.scene import Event, Scene
+
+FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
+PLACES = {"queued": {"ready", "delayed"}, "submitted": {"submitted"}, "in_doubt": {"in_doubt"}}
+"""The sorted sets in one of which a job stands, by its state; in any other state it stands in none."""
+NEXT = {
+    "queued": {"queued", "submitted", "in_doubt", "delivered", "failed", "canceled"},
+    "in_doubt": {"queued", "submitted", "delivered", "failed", "canceled"},
+    "submitted": {"delivered", "failed", "canceled", "unconfirmed"},
+    "unconfirmed": {"delivered", "failed", "canceled"},
+}
+"""What may follow, by the events."""
+STILL = {"fax.duplicate", "fax.cancel_refused", "fax.rejected"}
+"""Events that tell of no new state."""
+
+
+@dataclass
+class Attempt:
+    """One admission, and the truth about it."""
+
+    admitted: Admitted
+    lease: int
+    """Milliseconds since 1970 at which it runs out."""
+    holds: bool = True
+    """Nobody has settled it, and no survey found its lease run out."""
+    marked: int = 0
+    """When its first byte left (s); 0: not yet."""
+    taken: str = ""
+    """The jobId, if iFax accepted it, whoever knows."""
+    answer: dict[str, Any] | None = None
+    """What its worker reported."""
+    disproved: bool = False
+    """It was reported that iFax did not take it."""
+    forgiven: bool = False
+    """The policy or an operator ordered another attempt in spite of it."""
+    uncounted: bool = False
+    """It was put back."""
+
+
+@dataclass
+class Job:
+    """What the ledger knows of a job."""
+
+    policy: str
+    number: str
+    attempts: list[Attempt] = field(default_factory=list)
+    state: str = ""
+    """By the events, and by the answers that put it back without one."""
+    transitions: int = 0
+    known: set[str] = field(default_factory=set)
+    """jobIds that an event or a match told."""
+    delivered: bool = False
+    """A receipt said so."""
+
+    def may_be_sent(self) -> bool:
+        """Whether nothing that was sent may have been accepted, but what was forgiven."""
+        return all(not a.marked or a.disproved or a.forgiven for a in self.attempts)
+
+
+class Ledger:
+    """All jobs and attempts of one course of events."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.jobs: dict[str, Job] = {}
+        self.attempts: list[Attempt] = []
+        self._duplicates: Counter[tuple[str, Any]] = Counter()
+
+    def admitted(self, admitted: Admitted, lease: int) -> Attempt:
+        """A worker was given a job.
+
+        Raises:
+            AssertionError: an earlier attempt may have been accepted, and nobody ordered another.
+        """
+        self.listen()
+        job = self.jobs[admitted.job]
+        assert job.may_be_sent(), f"{admitted.job} is sent again while an attempt may have been accepted"
+        attempt = Attempt(admitted, self.scene.now + lease)
+        job.attempts.append(attempt)
+        self.attempts.append(attempt)
+        return attempt
+
+    def surveyed(self) -> None:
+        """The leases that ran out by now are over."""
+        for attempt in self.attempts:
+            if attempt.holds and attempt.lease <= self.scene.now:
+                attempt.holds, attempt.uncounted = False, not attempt.marked
+
+    def reported(self, attempt: Attempt, result: str) -> None:
+        """A worker's answer did what `result` says; it is the first time that it was reported."""
+        decision = attempt.answer["decision"] if attempt.answer else ""
+        assert (result == "settled") == attempt.holds, (result, attempt)
+        attempt.holds = False
+        attempt.disproved = decision not in {"accepted", "in_doubt"}
+        if decision in {"released", "defer", "pause"} and result in {"settled", "resolved"}:
+            attempt.uncounted = True
+            self.jobs[attempt.admitted.job].state = "queued"
+
+    def forgive(self, job: str) -> None:
+        """Another attempt is ordered in spite of all that were made."""
+        for attempt in self.jobs[job].attempts:
+            attempt.forgiven = True
+
+    def listen(self) -> None:
+        """Read the events since the last time.
+
+        Raises:
+            AssertionError: one of them may not follow those before it.
+        """
+        for event in self.scene.news():
+            self._hear(event)
+
+    def _hear(self, event: Event) -> None:
+        job, told = self.jobs[event.job], event.data.get("jobId")
+        if event.name == "fax.duplicate":
+            self._duplicates[event.job, told] += 1
+            assert self._duplicates[event.job, told] == 1, f"{event} was told before"
+        if told is not None:
+            job.known.add(str(told))
+        if event.name in STILL:
+            return
+        state = event.data["state"]
+        assert state in (NEXT.get(job.state, set()) if job.state else {"queued"}), (job.state, event)
+        if event.name == "fax.retrying" and event.data.get("reason") == "in_doubt":
+            assert job.policy == "resend", event
+            self.forgive(event.job)
+        job.state, job.transitions = state, job.transitions + 1
+
+    def check(self) -> None:
+        """Hold all that Redis has against the ledger.
+
+        Raises:
+            AssertionError: something that must always hold does not.
+        """
+        self.listen()
+        now = Contents(self.scene, list(self.jobs))
+        for name, job in self.jobs.items():
+            self._check_job(name, job, now)
+        for index, members in now.indexes.items():
+            strangers = {m for m in members if index in PLACES.get(now.state(m), set())} ^ set(members)
+            assert not strangers, f"{index} holds {strangers}"
+        assert set(now.holders) == {a.admitted.permit for a in self.attempts if a.holds}
+        assert set(now.holders) <= set(now.permits), "a job is held without a permit"
+        assert len(now.permits) <= self.scene.store.limits.concurrency
+        assert len(now.permits) + now.answers <= self.scene.store.limits.requests
+        assert now.waiting == [0, 0, 0], "an entry was applied and stays on its stream"
+
+    def _check_job(self, name: str, job: Job, now: "Contents") -> None:
+        record, state = now.records[name], now.state(name)
+        assert record, f"{name} is lost"
+        stands = {index for index, members in now.indexes.items() if name in members}
+        assert stands <= PLACES.get(state, set()), (name, state, stands)
+        assert len(stands) == (state in PLACES), (name, state, stands)
+        holders = [permit for permit, held in now.holders.items() if held == name]
+        assert holders == ([record["permit"]] if state == "submitting" else []), (name, state, holders)
+        assert (now.lives[name] > 0) == (state in FINAL), (name, state, now.lives[name])
+        assert state == job.state or (state == "submitting" and job.state == "queued"), (name, state, job)
+        assert int(record["n"]) == job.transitions == sum(f.startswith("h:") for f in record), name
+        counted = sum(not a.uncounted for a in job.attempts)
+        assert int(record.get("attempt", 0)) == counted, (name, "spent", record["attempt"], counted)
+        expires = name in now.expiring
+        assert expires == (state in {"queued", "submitting"} and bool(record.get("expires_at"))) or (
+            expires and state == "in_doubt"
+        ), (name, state, expires)
+        if state == "delivered":
+            assert job.delivered, f"{name} is delivered, and nobody said so"
+        for attempt in job.attempts:
+            if attempt.answer and attempt.answer["decision"] == "accepted":
+                assert attempt.taken in job.known, f"{attempt.taken} was accepted, and nobody was told"
+
+
+class Contents:
+    """What Redis holds, read in one go."""
+
+    def __init__(self, scene: Scene, jobs: list[str]) -> None:
+        keys = scene.keys
+        indexes = {name: getattr(keys, name) for name in ("ready", "delayed", "submitted", "in_doubt")}
+        with scene.client.pipeline(transaction=False) as pipe:
+            for key in (*indexes.values(), keys.expiring, keys.permits):
+                pipe.zrange(key, 0, -1)
+            pipe.hgetall(keys.holders)
+            pipe.zcount(keys.answers, round(scene.now * 1000 - scene.store.limits.window * 1_000_000), "+inf")
+            for stream in (keys.intake, keys.status, keys.orders):
+                pipe.xlen(stream)
+            for job in jobs:
+                pipe.hgetall(keys.job(job))
+                pipe.pttl(keys.job(job))
+            replies = iter(pipe.execute())
+        self.indexes = {name: _texts(next(replies)) for name in indexes}
+        self.expiring, self.permits = _texts(next(replies)), _texts(next(replies))
+        self.holders = _pairs(next(replies))
+        self.answers: int = next(replies)
+        self.waiting: list[int] = [next(replies) for _ in range(3)]
+        self.records: dict[str, dict[str, str]] = {}
+        self.lives: dict[str, int] = {}
+        for job in jobs:
+            self.records[job], self.lives[job] = _pairs(next(replies)), next(replies)
+
+    def state(self, job: str) -> str:
+        """The state in a job's record."""
+        return self.records.get(job, {}).get("state", "")
+
+
+def _texts(members: list[bytes]) -> list[str]:
+    return [member.decode() for member in members]
+
+
+def _pairs(fields: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in fields.items()}
