@@ -31,7 +31,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_calls_and_nothing_turns_in_do
             line.send(to="+12025550123", files=["https://example.com/a.pdf"], id=job, subject=job)
         wait_until(lambda: client.zcard(line.keys.permits) == 2 * THREADS, timeout=30)
         ending = next(part for part in local.parts if part.name.startswith("worker"))
-        ending.process.terminate()
+        ending.ask_to_stop()
         assert ending.process.wait(40) == 0
         log = ending.log.read_text()
         assert log.partition("worker ends")[2].count("iFax answered") <= THREADS
