@@ -358,7 +358,7 @@ class Store:
         keys = [
             *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.submitted),
             *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
-            k.job(""),
+            *(k.status, k.job(""), k.job_ids),
         ]
         reply = json.loads(self._run("survey", keys, [self._options, most]))
         return Survey(

@@ -81,7 +81,9 @@ def run(
     """
     local = Local(
         folder,
-        **CREW,
+        workers=CREW["workers"],
+        dispatchers=CREW["dispatchers"],
+        webhooks=CREW["webhooks"],
         threads=THREADS,
         settings=SETTINGS,
         sandbox=SANDBOX,

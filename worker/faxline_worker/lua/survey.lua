@@ -1,13 +1,14 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
 -- include: clock record limits wakes receipts doubts outcomes errands
 -- KEYS  account, ready, delayed, permits, holders, answers, submitted, in_doubt, expiring, events, unmatched, doubts,
---       doubts until, doorbell, job prefix
+--       doubts until, doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
 --       meet doubts), changes = [{job, event, reason}]}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], holders = KEYS[5],
   answers = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
-  unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14], job = KEYS[15] }
+  unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14],
+  status = KEYS[15], job = KEYS[16], job_ids = KEYS[17] }
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local account, changes, look = read_account(keys.account), {}, false
 local limits = limits_of(options, account)
@@ -57,21 +58,40 @@ for _, id in ipairs(due(keys.submitted)) do -- no receipt in time
     tell(id, 'fax.unconfirmed', 'no_receipt')
   end
 end
+-- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
+local function word_waits(job, id)
+  local oldest = redis.call('XRANGE', keys.status, '-', '+', 'COUNT', 1)[1]
+  local over = tonumber(redis.call('ZSCORE', keys.in_doubt, id))
+  if oldest and tonumber(string.match(oldest[1], '^%d+')) <= over then return true end
+  local unmatched = redis.call('ZRANGE', keys.unmatched, 0, 999, 'WITHSCORES')
+  for i = 1, #unmatched, 2 do
+    local text = redis.call('GET', keys.job_ids .. unmatched[i])
+    local receipt = is_receipt(text) and cjson.decode(text)
+    local first = receipt and receipt.at + options.lease + options.sweep -- when it is tried first
+    if receipt and receipt.to == job.number and tonumber(unmatched[i + 1]) <= first then return true end
+  end
+  return false
+end
+local put_off = false
 for _, id in ipairs(due(keys.in_doubt)) do -- the wait is over: the job's policy applies
   local job = read_record(keys.job .. id)
-  local policy = job and job.in_doubt or options.then_
-  redis.call('ZREM', keys.in_doubt, id)
-  if not job or job.state ~= 'in_doubt' then
-    policy = nil
-  elseif policy == 'resend' and job.tries < options.tries then
-    retry(keys, account, options, id, job, { reason = 'in_doubt' }, 0, {})
-    tell(id, 'fax.retrying', 'in_doubt')
-    look = true
-  elseif policy == 'fail' then
-    fail(keys, options, id, job, { reason = 'in_doubt' }, {})
-    tell(id, 'fax.failed', 'in_doubt')
+  local open = job and job.state == 'in_doubt'
+  local policy = open and (job.in_doubt or options.then_)
+  if policy == 'resend' and job.tries >= options.tries then policy = 'hold' end
+  if open and policy ~= 'hold' and word_waits(job, id) then
+    put_off = true
   else
-    redis.call('ZADD', keys.in_doubt, '+inf', id) -- held for an operator
+    redis.call('ZREM', keys.in_doubt, id)
+    if policy == 'resend' then
+      retry(keys, account, options, id, job, { reason = 'in_doubt' }, 0, {})
+      tell(id, 'fax.retrying', 'in_doubt')
+      look = true
+    elseif policy == 'fail' then
+      fail(keys, options, id, job, { reason = 'in_doubt' }, {})
+      tell(id, 'fax.failed', 'in_doubt')
+    elseif policy then
+      redis.call('ZADD', keys.in_doubt, '+inf', id) -- held for an operator
+    end
   end
 end
 for _, id in ipairs(due(keys.expiring)) do -- not submitted by expires_at
@@ -86,16 +106,25 @@ for _, id in ipairs(due(keys.expiring)) do -- not submitted by expires_at
   end
   if not job or job.state ~= 'submitting' then redis.call('ZREM', keys.expiring, id) end
 end
-for _, member in ipairs(due(keys.doubts_until)) do forget_doubt(keys, member) end
+for _, member in ipairs(due(keys.doubts_until)) do
+  local state = redis.call('HGET', keys.job .. string.match(member, '^[^|]*|[^|]*|(.*)$'), 'state')
+  if state == 'in_doubt' then -- held: a receipt may still settle it
+    redis.call('ZADD', keys.doubts_until, int(now + options.deadline), member)
+  else
+    forget_doubt(keys, member)
+  end
+end
 
 if limits.requests > 0 then
   redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
 end
 local soonest = now + options.sweep
 for _, key in ipairs({ keys.delayed, keys.permits, keys.submitted, keys.in_doubt, keys.expiring }) do
-  local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  local least = key == keys.in_doubt and put_off and '(' .. int(now) or '-inf'
+  local head = redis.call('ZRANGEBYSCORE', key, least, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   if head[2] and head[2] ~= 'inf' then soonest = math.min(soonest, tonumber(head[2])) end
 end
+if put_off then soonest = math.min(soonest, now + 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 if match and tonumber(match) > now then soonest = math.min(soonest, tonumber(match)) end
 redis.call('HSET', keys.account, 'alarm', int(soonest), 'requests', options.requests, 'window', options.window,
