@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test proof bench-limits check format lint types contract lock clean
+SEEDED = $(if $(SEED),--seed $(SEED))
+CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
+
+.PHONY: help install demo test proof bench-limits chaos fuzz check format lint types contract lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,8 +25,8 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: install ## Fax real PDFs through every part, on this machine, and show the result
 	$(BIN)/faxline-worker demo
 
-test: install ## Run the tests
-	$(BIN)/python -m pytest
+test: install ## Run the tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 proof: install ## Hold the limits and the invariants against the scripts for some minutes (EXAMPLES=500)
 	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py tests/redis/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)
@@ -31,6 +34,12 @@ proof: install ## Hold the limits and the invariants against the scripts for som
 BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
 bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)
 	$(BIN)/python -m tests.benchmarks $(BENCH) $(if $(SHORT),--short)
+
+chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… BASELINE=1 (docs/chaos.md)
+	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --baseline $(or $(BASELINE),0) $(SEEDED)
+
+fuzz: install ## The webhook under random and mutated requests: REQUESTS=100000 SEED=…
+	$(CHAOS) fuzz --requests $(or $(REQUESTS),100000) $(SEEDED)
 
 check: install lint types contract test ## What CI runs: format, lint, types, import contract, tests
 

@@ -9,10 +9,13 @@ line.wait(job, timeout=600)
 from faxline.account import AccountState, LimitState
 from faxline.entries import Priority
 from faxline.errors import (
+    EntryNotFound,
     EntryRejected,
     FaxlineError,
+    JobIdTaken,
     JobNotFound,
     JobRejected,
+    NotInDoubt,
     OrderTimeout,
     QueueUnavailable,
     Rejection,
@@ -22,9 +25,12 @@ from faxline.events import Event, EventName
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState, Transition
 from faxline.line import FaxLine
+from faxline.operators import DeadEntry
 
 __all__ = [
     "AccountState",
+    "DeadEntry",
+    "EntryNotFound",
     "EntryRejected",
     "Event",
     "EventName",
@@ -33,10 +39,12 @@ __all__ = [
     "Forecast",
     "Hold",
     "Job",
+    "JobIdTaken",
     "JobNotFound",
     "JobRejected",
     "JobState",
     "LimitState",
+    "NotInDoubt",
     "OrderTimeout",
     "Priority",
     "QueueUnavailable",

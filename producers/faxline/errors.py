@@ -77,5 +77,25 @@ class OrderTimeout(FaxlineError):  # noqa: N818 - as above
     """No dispatcher carried out an operator's order in the time given; it stays for one that comes."""
 
 
+class NotInDoubt(FaxlineError):  # noqa: N818 - as above
+    """There is no doubt to settle: the job's `state` is another. Nothing was changed."""
+
+    def __init__(self, message: str, state: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class JobIdTaken(FaxlineError):  # noqa: N818 - as above
+    """The jobId that was to settle a doubt belongs to another `job`. Nothing was changed."""
+
+    def __init__(self, message: str, job: str) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class EntryNotFound(FaxlineError):  # noqa: N818 - as above
+    """No such entry is set aside: it was put back already, or is too old to be kept."""
+
+
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not take the push; push again with the same id, which is safe."""

@@ -1,8 +1,9 @@
 """A job as a producer or an operator sees it: the durable record of one fax."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -49,6 +50,7 @@ class Job:
     `entry` is the intake entry's stream id, only on a Job that a push returned: `wait` then takes no older
     rejection of the same id for this one's. `forecast` is there for a queued job. `waits_until` is the
     deadline of a submitted job's receipt; of one in doubt the end of the wait, None if an operator decides.
+    `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail.
     """
 
     id: str
@@ -73,6 +75,20 @@ class Job:
     history: tuple[Transition, ...] = ()
     forecast: Forecast | None = None
     waits_until: datetime | None = None
+    policy: str | None = None
+
+    def waiting(self, until: float | None, then: str | None) -> "Job":
+        """The same job with what a submitted one, or one in doubt, waits for.
+
+        Args:
+            until: milliseconds since 1970; infinite or None: nobody knows.
+            then: the account's policy for doubts, which holds where the job has none of its own.
+        """
+        return replace(
+            self,
+            waits_until=_moment(until) if until is not None and until < math.inf else None,
+            policy=(self.policy or then) if self.state is JobState.IN_DOUBT else None,
+        )
 
     @property
     def expected_start(self) -> datetime | None:
@@ -114,6 +130,7 @@ class Job:
             of=text("of"),
             group=text("group"),
             to=mask_number(record["number"]) if record.get("number") else None,
+            policy=text("in_doubt"),
             metadata=json.loads(text("metadata") or "{}"),
             history=tuple(
                 Transition(
@@ -152,6 +169,7 @@ class Job:
             "place": told.place if told else None,
             "expected_start": self.expected_start.isoformat() if self.expected_start else None,
             "waits_until": self.waits_until.isoformat() if self.waits_until else None,
+            "policy": self.policy if self.state is JobState.IN_DOUBT else None,
             "metadata": dict(self.metadata),
             "history": [
                 {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}

@@ -117,6 +117,10 @@ class AccountKeys:
         """Stream: what operators order; an entry leaves in the script that carries it out."""
         return self.prefix + "orders"
 
+    def reply(self, order: str) -> str:
+        """Stream of one entry: what became of an order, by its entry's id; has a time to live."""
+        return f"{self.prefix}reply:{order}"
+
     @cached_property
     def reconcile_wake(self) -> str:
         """String: a `reconcile` message is on its way; has a time to live."""

@@ -1,11 +1,9 @@
 """`FaxLine`: push faxes and follow them."""
 
 import json
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -27,8 +25,9 @@ from faxline.health import Check, examine
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.listing import OPEN, read_jobs
+from faxline.operators import Operators
 from faxline.orders import Order, give_order
-from faxline.replies import asked, entries_of
+from faxline.replies import asked, at_one_moment, entries_of
 
 DOCUMENT_TTL = 7 * 86400
 """Seconds that a document is kept from its last push."""
@@ -39,7 +38,7 @@ File = str | Path | tuple[str, bytes]
 """A path, an http or https URL, or a name with its content."""
 
 
-class FaxLine:
+class FaxLine(Operators):
     """One account's line. Thread-safe.
 
     Args:
@@ -189,19 +188,18 @@ class FaxLine:
             QueueUnavailable: Redis did not answer.
         """
 
-        def look() -> Any:  # at one moment
-            with self._client.pipeline(transaction=True) as pipe:
-                pipe.hgetall(self.keys.job(job))
-                pipe.zscore(self.keys.submitted, job)
-                pipe.zscore(self.keys.in_doubt, job)
-                return pipe.execute()
+        def questions(pipe: Any) -> None:
+            pipe.hgetall(self.keys.job(job))
+            pipe.zscore(self.keys.submitted, job)
+            pipe.zscore(self.keys.in_doubt, job)
+            pipe.hget(self.keys.account_state, "then")
 
-        record, *deadlines = asked(look)
+        record, *deadlines, then = asked(lambda: at_one_moment(self._client, questions))
         found = self._read(job, record)
         if found.state is JobState.QUEUED:
             return replace(found, forecast=asked(lambda: read_forecast(self._client, self.keys, job)))
-        until = next((at for at in deadlines if at is not None), math.inf)
-        return replace(found, waits_until=_moment(until)) if until < math.inf else found
+        until = next((at for at in deadlines if at is not None), None)
+        return found.waiting(until, then.decode() if then else None)
 
     def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         """The jobs that have not come to their end, without their metadata, history and forecast.
@@ -412,7 +410,3 @@ class FaxLine:
                     if event.concerns(pushed):
                         raise event.rejection()
             before = "(" + entries[-1][0].decode()
-
-
-def _moment(ms: float) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)

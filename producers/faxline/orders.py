@@ -9,24 +9,23 @@ from faxline.errors import OrderTimeout
 from faxline.keys import AccountKeys
 from faxline.replies import asked, entries_of
 
-_LOOK = 0.5
-"""Seconds between two looks while the doorbell is silent: an order that changes nothing does not ring."""
-
 
 class Order(StrEnum):
     """What an operator can order."""
 
     PAUSE = "pause"
     RESUME = "resume"
+    RESOLVE = "resolve"
+    REDRIVE = "redrive"
 
 
 def give_order(
-    client: Any, keys: AccountKeys, order: Order, by: str, *, timeout: float, longest: float
-) -> None:
+    client: Any, keys: AccountKeys, order: Order, by: str, *, timeout: float, longest: float, **more: str
+) -> dict[str, str]:
     """Give an order and wait until a dispatcher has carried it out.
 
-    It leaves the stream in the script that carries it out, so its absence is the proof; the doorbell, which
-    most orders ring, tells when to look.
+    The script that carries it out says what became of it in a stream of its own, which is read and not
+    consumed, so that an answer of Redis that is lost on its way is no lost reply.
 
     Args:
         client: a client with bytes replies.
@@ -35,23 +34,26 @@ def give_order(
         by: who orders it, for the log.
         timeout: seconds to wait.
         longest: seconds that one read of the client may block.
+        more: the order's further members.
+
+    Returns:
+        The reply: `result`, and what else the order's script tells.
 
     Raises:
         OrderTimeout: no dispatcher carried it out in time.
-        QueueUnavailable: Redis did not answer.
+        QueueUnavailable: Redis did not answer, or is full.
     """
-    newest = asked(lambda: client.xrevrange(keys.doorbell, count=1))
-    rung: Any = newest[0][0] if newest else "0-0"  # from before the order, so that its ring is heard
-    entry = asked(lambda: client.xadd(keys.orders, {"order": str(order), "by": by})).decode()
+    word = {"order": str(order), **more, "by": by}
+    entry = asked(lambda: client.xadd(keys.orders, word)).decode()
     until = time.monotonic() + timeout
-    while asked(lambda: client.xrange(keys.orders, entry, entry, count=1)):
+    while True:
         left = until - time.monotonic()
+        block = max(1, round(min(left, longest) * 1000))
+        reply = asked(partial(client.xread, {keys.reply(entry): "0"}, count=1, block=block))
+        for _, fields in entries_of(reply):
+            return {name.decode(): value.decode() for name, value in fields.items()}
         if left <= 0:
             raise OrderTimeout(
                 f"no dispatcher carried out '{order}' for account {keys.account!r} within {timeout:g} s; "
                 "the order stays, and one that runs for this account will carry it out"
             )
-        block = max(1, round(min(left, longest, _LOOK) * 1000))
-        reply = asked(partial(client.xread, {keys.doorbell: rung}, block=block))
-        for ring, _ in entries_of(reply):
-            rung = ring

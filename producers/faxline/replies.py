@@ -18,9 +18,11 @@ def asked(question: Callable[[], _T]) -> _T:
     """
     try:
         return question()
-    except redis.OutOfMemoryError:
-        raise QueueUnavailable("Redis is full and took nothing; push again later, with the same id") from None
     except redis.ResponseError as error:
+        if is_full(error):
+            raise QueueUnavailable(
+                "Redis is full and took nothing; push again later, with the same id"
+            ) from None
         raise QueueUnavailable(
             f"Redis refused ({type(error).__name__}); check the user's permissions and the server"
         ) from None
@@ -28,6 +30,34 @@ def asked(question: Callable[[], _T]) -> _T:
         raise QueueUnavailable(
             f"Redis did not answer ({type(error).__name__}); try again: pushing the same id again is safe"
         ) from None
+
+
+def is_full(error: redis.ResponseError) -> bool:
+    """Whether Redis refused because it is full, a transaction as a whole perhaps only at its end."""
+    return isinstance(error, redis.OutOfMemoryError) or "OOM" in str(error)
+
+
+def at_one_moment(client: Any, questions: Callable[[Any], None]) -> list[Any]:
+    """The replies to the questions that are put to a pipeline, as of one moment.
+
+    A Redis that is full refuses a transaction even if it only reads: then they are of moments close together.
+
+    Raises:
+        redis.RedisError: the server did not answer or refused.
+    """
+    try:
+        return _replies(client, questions, transaction=True)
+    except redis.ResponseError as error:
+        if not is_full(error):
+            raise
+    return _replies(client, questions, transaction=False)
+
+
+def _replies(client: Any, questions: Callable[[Any], None], *, transaction: bool) -> list[Any]:
+    with client.pipeline(transaction=transaction) as pipe:
+        questions(pipe)
+        replies: list[Any] = pipe.execute()
+        return replies
 
 
 def entries_of(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

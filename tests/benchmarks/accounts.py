@@ -9,7 +9,8 @@ from typing import Any
 
 import redis
 
-from faxline_worker.local import Local, wait_for
+from faxline_worker.local import Local
+from faxline_worker.processes import wait_for
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.figures import admitted, share_between
 from tests.benchmarks.pushes import bulk_names
@@ -57,13 +58,15 @@ def run_accounts(scale: Scale, directory: Path) -> ManyAccounts:
         directory,
         workers=scale.workers,
         threads=scale.threads,
-        webhook=False,
+        webhooks=0,
         accounts=[*sound, HANGING],
         settings={**own.settings(), "HTTP_TIMEOUT": f"{scale.http_timeout:g}"},
         sandbox=own.sandbox(),
     )
     with parts as local:
-        local.fault("hang_before", match={"account": HANGING}, times=None)
+        local.control(
+            "POST", "faults", {"action": "hang_before", "match": {"account": HANGING}, "times": None}
+        )
         # One window before the halves, and one that may pass until every account has begun.
         names = bulk_names(own.requests * (2 * own.account_windows + 2))
         with redis.Redis.from_url(local.redis_url) as client:

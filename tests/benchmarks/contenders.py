@@ -12,7 +12,8 @@ import redis
 
 from faxline import FaxLine
 from faxline.keys import AccountKeys
-from faxline_worker.local import DEFAULT, Local, token_of, wait_for
+from faxline_worker.local import DEFAULT, Local, token_of
+from faxline_worker.processes import wait_for
 from tests.benchmarks.baselines import Actors, Setup, paced_actors, plain_actors
 from tests.benchmarks.pushes import NUMBER, URL, fax
 from tests.benchmarks.scale import Scale
@@ -66,7 +67,7 @@ class Faxline(Contender):
             directory,
             workers=self.scale.workers,
             threads=self.scale.threads,
-            webhook=False,
+            webhooks=0,
             settings=self.scale.settings(),
             sandbox=self.scale.sandbox(),
         )
@@ -99,7 +100,7 @@ class Baseline(Contender):
 
     def parts(self, directory: Path) -> Local:
         """Nothing of the daemon."""
-        return Local(directory, workers=0, dispatchers=0, webhook=False, sandbox=self.scale.sandbox())
+        return Local(directory, workers=0, dispatchers=0, webhooks=0, sandbox=self.scale.sandbox())
 
     def begin(self, local: Local) -> None:
         """Start the workers; each that fetches has a heartbeat."""
@@ -116,7 +117,8 @@ class Baseline(Contender):
         arguments = ("-p", "1", "-t", str(self.scale.threads), "--worker-shutdown-timeout", "5000")
         worker = f"tests.benchmarks.baselines:{self._worker}"
         for i in range(1, self.scale.workers + 1):
-            local.start(f"{self.name}-{i}", "dramatiq", *arguments, worker, environment=environment)
+            command = [sys.executable, "-m", "dramatiq", *arguments, worker]
+            local.add(f"{self.name}-{i}", command, environment)
         client: Any = self._made.broker.client
         if not wait_for(lambda: client.zcard("dramatiq:__heartbeats__") >= self.scale.workers, START_SECONDS):
             raise TimeoutError(f"the workers of {self.name} did not start; see their logs")

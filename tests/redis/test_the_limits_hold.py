@@ -267,12 +267,12 @@ STAMPED_AT_GRANT = (
     ("bound(limits.requests - r.held - r.answers,", "bound(limits.requests - r.answers,"),
     ("bound(math.floor(limits.burst - r.held - r.level),", "bound(math.floor(limits.burst - r.level),"),
     (
-        "    redis.call('HSET', keys.holders, token, id)\n",
-        """    redis.call('HSET', keys.holders, token, id)
-    redis.call('ZADD', keys.answers, int(now_us), token)
-    local level = bucket_level(account, limits_of(options, account))
-    redis.call('HSET', keys.account, 'bucket', level + 1, 'bucket_at', int(now_us))
-""",
+        "  redis.call('HSET', keys.holders, token, id)\n  if r.probe",
+        """  redis.call('HSET', keys.holders, token, id)
+  redis.call('ZADD', keys.answers, int(now_us), token)
+  local level = bucket_level(account, limits_of(options, account))
+  redis.call('HSET', keys.account, 'bucket', level + 1, 'bucket_at', int(now_us))
+  if r.probe""",
     ),
 )
 FORGOTTEN_LEASES = (

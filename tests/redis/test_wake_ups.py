@@ -15,7 +15,7 @@ from faxline_worker.actors import Wakes
 from faxline_worker.broker import MOST, WakeBroker, queue_key
 from faxline_worker.dispatcher import Dispatcher
 from faxline_worker.metrics import DispatcherMetrics, new_registry
-from faxline_worker.seats import Seats
+from faxline_worker.seats import Seat, Seats
 from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 
@@ -109,14 +109,25 @@ def test_without_workers_the_oldest_wake_ups_are_dropped(broker: WakeBroker) -> 
 
 def test_one_of_several_accounts_takes_half_of_the_threads_and_its_wake_ups_wait_without_one() -> None:
     seats = Seats(threads=4, accounts=2)
-    assert [seats.take("hangs", f"wake-{i}") for i in range(4)] == [True, True, False, False]
-    assert seats.take("other", "wake")
+    taken = [seats.take("hangs", f"wake-{i}") for i in range(4)]
+    assert taken == [Seat.TAKEN, Seat.TAKEN, Seat.WAITS, Seat.WAITS]
+    assert seats.take("other", "wake") is Seat.TAKEN
     assert (seats.leave("hangs"), seats.leave("hangs"), seats.leave("hangs")) == ("wake-2", "wake-3", None)
 
 
 def test_an_account_alone_takes_all_threads() -> None:
     seats = Seats(threads=4, accounts=1)
-    assert [seats.take("only", "wake") for _ in range(5)] == [True] * 4 + [False]
+    assert [seats.take("only", "wake") for _ in range(5)] == [Seat.TAKEN] * 4 + [Seat.WAITS]
+
+
+def test_closed_seats_let_no_turn_begin_and_give_back_the_wake_ups_that_waited() -> None:
+    seats = Seats(threads=4, accounts=2)
+    for i in range(4):
+        seats.take("hangs", f"wake-{i}")
+    assert seats.close() == [("hangs", "wake-2"), ("hangs", "wake-3")]
+    assert seats.take("other", "wake") is Seat.CLOSED
+    assert (seats.leave("hangs"), seats.leave("hangs")) == (None, None)
+    assert seats.close() == []
 
 
 def test_the_entries_of_a_dead_dispatcher_are_taken_over(

@@ -52,7 +52,9 @@ def by_older(outcome: str) -> Row:
     duplicate = told((*HELD, "submitted", *FINAL), "fax.duplicate")
     if outcome == "delivered":
         return again(duplicate, duplicate) | again(WAITING, become(WAITING, "delivered", "fax.delivered"))
-    return again(duplicate, duplicate) | {"in_doubt again": ("in_doubt", "fax.duplicate")}
+    return again(duplicate, duplicate) | again(
+        ("in_doubt", *WAITING), told(("in_doubt", *WAITING), "fax.duplicate")
+    )
 
 
 EXPECTED: Mapping[tuple[str, str], Row] = {

@@ -6,6 +6,7 @@ that twice is what a client does whose first reply was lost.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from faxline_worker.store import Admitted
@@ -193,6 +194,10 @@ def _order(order: str, *, while_paused: bool = False) -> Input:
     return Input(prepare)
 
 
+def _keep(actors: Actors) -> Call:
+    return partial(actors.scene.store.keep_document, "sha256:ab", b"bytes")
+
+
 def _claim(actors: Actors) -> Call:
     actors.scene.status()
     return actors.scene.store.claim_reconcile
@@ -264,4 +269,6 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("order", "nonsense"): _order("nonsense"),
     ("plan", "wake-ups"): Input(lambda actors: actors.scene.store.plan),
     ("claim", "a receipt waits"): Input(_claim),
+    ("join", "a dispatcher starts"): Input(lambda actors: actors.scene.store.join),
+    ("keep", "a document"): Input(_keep),
 }

@@ -30,7 +30,10 @@ URL = "https://example.com/a.pdf"
 KEYS = AccountKeys("default")
 AT = 1_750_000_000_000
 NOW = datetime.fromtimestamp(AT / 1000, tz=UTC)
-COMMANDS = ["send", "show", "list", "wait", "cancel", "resend", "events", "explain", "accounts"]
+COMMANDS = [
+    *("send", "show", "list", "wait", "cancel", "resend", "events", "explain", "accounts"),
+    *("resolve", "dead"),
+]
 
 
 @dataclass(frozen=True)
@@ -308,7 +311,7 @@ def test_list_shows_jobs_in_doubt_first_and_only_the_end_of_a_number(
     redis_client.zadd(KEYS.submitted, {"s": 1})
     redis_client.zadd(KEYS.in_doubt, {"d": math.inf})
     rows = [line.split() for line in cli("list").out.splitlines()]
-    assert rows[0] == ["id", "state", "priority", "to", "age", "reason"]
+    assert rows[0] == ["id", "state", "priority", "to", "age", "reason", "waits", "until", "policy"]
     assert [row[:4] for row in rows[1:]] == [
         ["d", "in_doubt", "normal", "…0147"],
         ["s", "submitted", "normal", "…0147"],
@@ -539,13 +542,22 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
                 account="default",
                 state=JobState.IN_DOUBT,
                 attempt=1,
-                reason="timeout",
+                reason="read_timeout",
+                message="iFax did not answer in time",
                 waits_until=LATER,
+                policy="resend",
             ),
             STATE,
-            "in doubt|(timeout)|its policy applies at|(in 12 s)",
+            (
+                "in doubt|Why: read_timeout (iFax did not answer in time).|its policy, resend, applies"
+                "|it is sent again|(in 12 s)|`faxline resolve a --accepted JOBID`"
+            ),
         ),
-        (Job(id="a", account="default", state=JobState.IN_DOUBT), STATE, "held for an operator's word"),
+        (
+            Job(id="a", account="acme", state=JobState.IN_DOUBT),
+            STATE,
+            "held for an operator's word|`faxline --account acme resolve a --accepted JOBID`|`--fail`",
+        ),
         (Job(id="a", account="default", state=JobState.QUEUED), STATE, "about to be submitted"),
         (
             Job(id="a", account="default", state=JobState.DELIVERED, pages=3, transferred=3),
@@ -642,7 +654,7 @@ def test_pause_and_resume_tell_the_state_after_it(
         said.update(fields)
         client.hset(KEYS.account_state, "paused", after)
         client.xdel(KEYS.orders, entry)
-        client.xadd(KEYS.doorbell, {"at": "1"}, maxlen=1)
+        client.xadd(KEYS.reply(entry), {"result": "done"})
 
     daemon(KEYS.orders, carry_out)
     done = cli("accounts", order, "default", *(["--yes"] if order == "pause" else []), "--timeout", "20")

@@ -55,7 +55,10 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_duplicates_total": ("counter", {"account": ACCOUNTS}),
     "fax_receipts_total": (
         "counter",
-        {"account": ACCOUNTS, "result": ("applied", "repeated", "unmatched", "resolved_doubt")},
+        {
+            "account": ACCOUNTS,
+            "result": ("applied", "repeated", "unmatched", "resolved_doubt", "set_aside"),
+        },
     ),
     "fax_queue_wait_seconds": ("histogram", {"account": ACCOUNTS, "priority": PRIORITIES}),
     "fax_request_seconds": ("histogram", {"account": ACCOUNTS}),

@@ -14,7 +14,8 @@ from dramatiq import Broker
 
 from faxline_worker.broker import send
 from faxline_worker.reconciling import Reconciler
-from faxline_worker.seats import Seats
+from faxline_worker.redis_clients import unserved
+from faxline_worker.seats import Seat, Seats
 from faxline_worker.submitting import Submitter
 
 SUBMIT = "submit"
@@ -57,12 +58,17 @@ def declare_actors(
     def guarded(actor: str, account: str, turn: Callable[[], None]) -> None:
         try:
             turn()
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except redis.RedisError as error:
+            if not unserved(error):
+                raise
             log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
 
     def submit(account: str, token: str) -> None:
         submitter = submitters(account)
-        wake: str | None = token if seats.take(account, token) else None
+        seat = seats.take(account, token)
+        if seat is Seat.CLOSED:
+            guarded(SUBMIT, account, lambda: Wakes(broker).submit(account, token))  # for another process
+        wake = token if seat is Seat.TAKEN else None
         while wake is not None:
             try:
                 guarded(SUBMIT, account, lambda wake=wake: submitter.turn(wake))  # type: ignore[misc]

@@ -23,6 +23,7 @@ from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.ifax import IfaxClient, failure_reasons
 from faxline_worker.ifax.receipts import delivery_reasons
+from faxline_worker.intake import SET_ASIDE
 from faxline_worker.logs import configure_logs, get_logger
 from faxline_worker.metrics import (
     DispatcherMetrics,
@@ -84,9 +85,11 @@ def require_redis(settings: Settings) -> None:
 
 def failure_labels() -> list[FailureLabels]:
     """Every stage, code and reason under which a failure is counted."""
-    labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in Rejection]
+    labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
-    labels += [("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt")]
+    labels += [
+        ("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt", "operator")
+    ]
     labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
     return sorted(set(labels), key=str)
 
@@ -125,6 +128,28 @@ class _WorkerMonitoring(Middleware):
             self._server.close()
 
 
+class Shutdown(Middleware):
+    """When the process begins to end, no turn begins any more; calls under way end and settle."""
+
+    def __init__(self, broker: WakeBroker, seats: Seats, wakes: Wakes, log: Any) -> None:
+        self._broker = broker
+        self._seats = seats
+        self._wakes = wakes
+        self._log = log
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        """Take no wake-up from now on, and pass on those that wait here."""
+        del broker, worker
+        self._broker.stop_taking()
+        waited = self._seats.close()
+        self._log.info("worker ends: calls under way are finished, no other begins", count=len(waited))
+        try:
+            for account, token in waited:
+                self._wakes.submit(account, token)
+        except redis.RedisError as error:  # the dispatcher sends them again
+            self._log.warning("Redis is away", error=type(error).__name__)
+
+
 def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
     settings = load("worker")
@@ -161,6 +186,7 @@ def worker() -> None:
         return Reconciler(stores[account], wakes, metrics, log.bind(account=account))
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
+    broker.add_middleware(Shutdown(broker, seats, wakes, log))
     declare_actors(broker, submitter, reconciler, seats, log)
     log.info("worker ready", count=settings.worker_threads)
 

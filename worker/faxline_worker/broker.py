@@ -8,8 +8,8 @@ polls.
 """
 
 import threading
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import dramatiq
 import redis
@@ -19,6 +19,7 @@ from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
 from dramatiq.middleware import Middleware
 
 from faxline_worker import scripts
+from faxline_worker.redis_clients import unserved
 
 MOST = 10_000
 """Messages that a queue holds; the oldest are dropped, for without workers the dispatchers send again and
@@ -38,6 +39,7 @@ class WakeBroker(Broker):
         self.client = client
         self.queues: set[str] = set()
         self._push = scripts.register(client, "wake")
+        self.closing = threading.Event()
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue; there are no queues for delayed messages."""
@@ -60,7 +62,7 @@ class WakeBroker(Broker):
         if delay is not None:
             raise ValueError("wake-ups are not delayed: the dispatcher keeps the timers")
         self.emit_before("enqueue", message, delay)
-        self._push(keys=[queue_key(message.queue_name)], args=[message.encode(), MOST])
+        self.push(queue_key(message.queue_name), message.encode())
         self.emit_after("enqueue", message, delay)
         return message
 
@@ -74,7 +76,15 @@ class WakeBroker(Broker):
         """
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
-        return _Waiting(self.client, queue_key(queue_name), prefetch, timeout / 1000)
+        return _Waiting(self, queue_key(queue_name), prefetch, timeout / 1000)
+
+    def stop_taking(self) -> None:
+        """Take no message from now on: this process ends, and others are there for it."""
+        self.closing.set()
+
+    def push(self, key: str, text: bytes) -> None:
+        """Put a message on its queue, also one that was taken and is given back."""
+        self._push(keys=[key], args=[text, MOST])
 
     def flush(self, queue_name: str) -> None:
         """Drop all messages of a queue."""
@@ -98,8 +108,8 @@ def queue_key(queue_name: str) -> str:
 class _Waiting(Consumer):
     """Takes a message when one is there and a thread is free for it."""
 
-    def __init__(self, client: redis.Redis, key: str, prefetch: int, timeout: float) -> None:
-        self._client = client
+    def __init__(self, broker: WakeBroker, key: str, prefetch: int, timeout: float) -> None:
+        self._broker = broker
         self._key = key
         self._prefetch = prefetch
         self._timeout = timeout
@@ -107,14 +117,18 @@ class _Waiting(Consumer):
         self._free = threading.Condition()
 
     def __next__(self) -> MessageProxy | None:
+        if self._broker.closing.is_set():
+            with self._free:
+                self._free.wait(self._timeout)
+            return None
         with self._free:
             if not self._free.wait_for(lambda: self._under_way < self._prefetch, self._timeout):
                 return None
-        try:
-            reply = cast("Any", self._client.blpop([self._key], self._timeout))
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        reply = self._try(lambda: self._broker.client.blpop([self._key], self._timeout))
         if reply is None:
+            return None
+        if self._broker.closing.is_set():
+            self._try(lambda: self._broker.push(self._key, reply[1]))
             return None
         try:
             message = Message.decode(reply[1])
@@ -135,12 +149,19 @@ class _Waiting(Consumer):
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give back, on shutdown, what no thread has begun."""
-        texts = [message._message.encode() for message in messages]  # noqa: SLF001 - the proxy has no other way
-        if texts:
-            try:
-                self._client.lpush(self._key, *texts)
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        for message in messages:
+            text = message._message.encode()  # noqa: SLF001 - the proxy has no other way
+            self._try(lambda text=text: self._broker.push(self._key, text))  # type: ignore[misc]
+
+    @staticmethod
+    def _try(work: Callable[[], Any]) -> Any:
+        """What the work gives; dramatiq knows its own error for a server that is away."""
+        try:
+            return work()
+        except redis.RedisError as error:
+            if not unserved(error):
+                raise
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
 
 def send(broker: Broker, queue: str, actor: str, *args: str) -> None:

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from faxline import FaxLine, Job
-from faxline_worker.local import Local, wait_for
+from faxline_worker.local import Local
+from faxline_worker.processes import wait_for
 
 PDFS = {"letter.pdf": 2, "contract.pdf": 5, "report.pdf": 9}
 """Files made at run time, and their pages."""

@@ -14,10 +14,13 @@ import redis
 import structlog
 
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
+from faxline.operators import MOST_DIGITS
+from faxline_worker import scripts
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
+from faxline_worker.redis_clients import unserved
 from faxline_worker.store import Claim, Store
 
 BATCH = 200
@@ -26,6 +29,8 @@ BLOCK = 2.0
 """Seconds that a read waits for the next entry; also how soon a stop is noticed."""
 PAUSE = 0.5
 """Seconds before the next try while Redis is away."""
+NEWS = 10.0
+"""Seconds of work after which it is news that Redis is away."""
 GAUGES = 2.0
 """Seconds between two readings of the gauges."""
 GATHER = 0.05
@@ -38,9 +43,10 @@ HOW = ("accepted", "resend", "fail")
 Entries = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 
 
-def is_job_id(word: Mapping[str, str]) -> bool:
-    """Whether an order names an iFax jobId."""
-    return word.get("jobId", "").isascii() and word.get("jobId", "").isdigit()
+def job_id_of(word: Mapping[str, str]) -> str:
+    """The iFax jobId that an order names, without leading zeros, which JSON does not know; or nothing."""
+    digits = word.get("jobId", "")
+    return str(int(digits)) if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS else ""
 
 
 class Dispatcher:
@@ -89,6 +95,7 @@ class Dispatcher:
             RECEIPTS: self._gather,
             ORDERS: self._carry_out,
         }
+        self._enroll = scripts.register(client, "enroll")
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.ready = False
@@ -112,15 +119,16 @@ class Dispatcher:
         """Run one thread's work again and again; a Redis that is away is waited for, nothing is given up."""
         away = False
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 work()
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                if not away:
-                    self._log.warning("Redis is away", error=type(error).__name__)
-                away, self.ready = True, False
-                self._stopping.wait(PAUSE)
-            except Exception:  # noqa: BLE001 - it is logged, and the next round begins from the state
-                self._log.exception("the dispatcher goes on after an error")
+            except Exception as error:  # noqa: BLE001 - the next round begins from the state
+                if not unserved(error):
+                    self._log.exception("the dispatcher goes on after an error")
+                else:
+                    if not away or time.monotonic() - began > NEWS:
+                        self._log.warning("Redis is away", error=type(error).__name__)
+                    away, self.ready = True, False
                 self._stopping.wait(PAUSE)
             else:
                 away = False
@@ -138,6 +146,7 @@ class Dispatcher:
             reply = self._client.xreadgroup(
                 INTAKE_GROUP, self._consumer, streams, count=BATCH, block=round(BLOCK * 1000)
             )
+            self.ready = True
             self._take(cast("Entries", reply or []))
 
     def _own_pending(self) -> None:
@@ -154,13 +163,9 @@ class Dispatcher:
                 self._agenda.look((PLAN, name))
 
     def _make_groups(self) -> None:
-        self._client.sadd(ACCOUNTS, *self._stores)
+        self._enroll(keys=[ACCOUNTS], args=list(self._stores))
         for store in self._stores.values():
-            try:
-                self._client.xgroup_create(store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-            except redis.ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+            store.join()
 
     def _take_over(self) -> None:
         """Take the entries that a dispatcher left unfinished; strike dispatchers that are gone."""
@@ -265,17 +270,17 @@ class Dispatcher:
         for entry, fields in store.orders():
             word = {name.decode(): fields[name].decode("utf-8", "replace")[:128] for name in fields}
             order, job = word.get("order", ""), word.get("job", "")
-            if (
-                order == "resolve"
-                and word.get("how") in HOW
-                and (word["how"] != "accepted" or is_job_id(word))
-            ):
-                result = store.resolve(entry, job, word["how"], word.get("jobId", ""))
+            how, job_id = word.get("how", ""), job_id_of(word)
+            if order == "resolve" and how in HOW and (job_id or how != "accepted"):
+                result = store.resolve(entry, job, how, job_id)
+                if (result, how) == ("done", "fail"):
+                    self._metrics.outcome(account, "failed")
+                    self._metrics.failure(account, "submission", None, "operator")
             elif order == "redrive":
                 result = store.redrive(entry, word.get("entry", ""))
             else:
                 result = store.order(entry, order)
-            told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": word.get("how")}
+            told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}
             self._log.info("operator's order", account=account, result=result, **told)
 
     def _read_gauges(self) -> None:

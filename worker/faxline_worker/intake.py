@@ -16,6 +16,7 @@ from faxline.documents import digest
 from faxline.entries import CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
 from faxline.errors import EntryRejected
 from faxline_worker.metrics import DispatcherMetrics
+from faxline_worker.redis_clients import unserved
 from faxline_worker.store import Registration, Store
 from faxline_worker.stumbles import TRIES
 
@@ -23,6 +24,9 @@ _T = TypeVar("_T")
 
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
+
+SET_ASIDE = "set_aside"
+"""The reason under which an entry that made our code raise is counted."""
 
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""
@@ -44,7 +48,7 @@ class Intake:
         An entry that makes our code raise is tried a few times and then set aside; those behind it go on.
 
         Raises:
-            redis.ConnectionError, redis.TimeoutError: Redis is away; what was not taken stays pending.
+            redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
         """
         items: list[dict[str, Any]] = []
         for entry, fields in entries:
@@ -62,12 +66,13 @@ class Intake:
         for left in reversed(range(TRIES)):
             try:
                 return work()
-            except (redis.ConnectionError, redis.TimeoutError):
-                raise
-            except Exception as error:  # noqa: BLE001 - those behind it go on
+            except Exception as error:
+                if unserved(error):
+                    raise
                 why = type(error).__name__
                 self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
                 if not left and self.store.set_aside("intake", entry, why):
+                    self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
                     self.log.warning("entry set aside", entry=entry, reason=why)
         return None
 
@@ -82,7 +87,10 @@ class Intake:
             return
         try:
             answers = self.store.register(items)
-        except redis.ResponseError:  # one of them is at fault: find out which
+        except redis.ResponseError as error:
+            if unserved(error):
+                raise
+            # One of them is at fault: find out which.
             for item in items:
                 self._guarded(item["entry"], partial(self._register_one, item))
             return

@@ -1,46 +1,21 @@
-"""All parts on one machine, as processes: for the demo, the end-to-end tests and the benchmarks."""
+"""All parts on one machine, as processes: for the demo, end-to-end tests, benchmarks and the chaos."""
 
 import os
-import socket
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 
+from faxline_worker.processes import Part, PartFailedError, free_port, wait_for
 from faxline_worker.redis_server import RedisServer, ServerBinary
 
 TOKEN = "local-token"  # noqa: S105 - the sandbox's, of no worth
 WEBHOOK_SECRET = "local-secret"  # noqa: S105 - as above
 DEFAULT = "default"
-DAEMON = "faxline_worker"
 START_TIMEOUT = 30.0
-STOP_TIMEOUT = 45.0
-
-
-class PartFailedError(Exception):
-    """A process did not start; the text has the end of its log."""
-
-
-def free_port() -> int:
-    """A port of the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:
-    """Look again and again until a condition holds (True) or the time is over (False)."""
-    pause, until = threading.Event(), time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() >= until:
-            return False
-        pause.wait(every)
-    return True
+_PROGRAM = (sys.executable, "-m", "faxline_worker")
 
 
 def token_of(account: str) -> str:
@@ -48,51 +23,18 @@ def token_of(account: str) -> str:
     return TOKEN if account == DEFAULT else f"{TOKEN}-{account}"
 
 
-class Part:
-    """One process, `python -m MODULE ARGUMENTS`, its log in a file."""
-
-    def __init__(
-        self, name: str, log: Path, environment: Mapping[str, str], *arguments: str, module: str = DAEMON
-    ) -> None:
-        self.name = name
-        self.log = log
-        self._asked = False
-        self._file: IO[bytes] = log.open("ab")
-        command = [sys.executable, "-m", module, *arguments]
-        self.process = subprocess.Popen(  # noqa: S603 - our own command
-            command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file
-        )
-
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM, once: a second one would make dramatiq break off what it does."""
-        if not self._asked and self.process.poll() is None:
-            self.process.terminate()
-        self._asked = True
-
-    def stop(self) -> int:
-        """End it by SIGTERM, and by SIGKILL where that does not help; its exit code."""
-        self.ask_to_stop()
-        try:
-            code = self.process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        self._file.close()
-        return code
-
-
 class Local:
     """A Redis server, the sandbox and the daemon's processes, until the context ends.
 
     Args:
         directory: where the logs go.
-        workers, dispatchers: how many of them; 0 starts none.
-        webhook: False starts none, and the sandbox sends no webhooks.
+        workers, dispatchers, webhooks: how many of them; the sandbox calls the first webhook, or nobody.
         threads: of each worker.
         accounts: their names; each has a token of its own at the sandbox, which always knows `default`.
         settings: further FAXLINE_ variables, without the prefix.
         sandbox: further options of `faxline-worker sandbox`.
         binary: the Redis server's, chosen by itself when None.
+        appendfsync: when the server's append-only file reaches the disk.
     """
 
     def __init__(
@@ -101,21 +43,21 @@ class Local:
         *,
         workers: int = 1,
         dispatchers: int = 1,
-        webhook: bool = True,
+        webhooks: int = 1,
         threads: int = 20,
         accounts: Sequence[str] = (DEFAULT,),
         settings: Mapping[str, str] | None = None,
         sandbox: tuple[str, ...] = (),
         binary: ServerBinary | None = None,
+        appendfsync: Literal["everysec", "always"] = "everysec",
     ) -> None:
         self._directory = directory
-        self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"] * webhook
-        self._webhook = webhook
+        self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"] * webhooks
         self._threads = threads
         self._accounts = tuple(accounts)
         self._settings = dict(settings or {})
         self._sandbox = sandbox
-        self.server = RedisServer(binary=binary)
+        self.server = RedisServer(binary=binary, appendfsync=appendfsync)
         self.parts: list[Part] = []
         self.exit_codes: dict[str, int] = {}
         self.metrics: dict[str, int] = {}
@@ -131,9 +73,14 @@ class Local:
         return self.server.url(0)
 
     @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox listens."""
+        return f"http://127.0.0.1:{self._sandbox_port}"
+
+    @property
     def ifax_url(self) -> str:
         """The sandbox's API."""
-        return f"http://127.0.0.1:{self._sandbox_port}/v1"
+        return f"{self.sandbox_url}/v1"
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -167,69 +114,91 @@ class Local:
         values |= self._settings
         return kept | {f"FAXLINE_{name}": value for name, value in values.items()}
 
+    def part(self, name: str) -> Part:
+        """The part of this name, such as `sandbox` or one of `names`."""
+        return next(part for part in self.parts if part.name == name)
+
+    def names(self, role: str) -> list[str]:
+        """The parts of a role (dispatcher, worker, webhook)."""
+        return [name for name in self.metrics if name.startswith(f"{role}-")]
+
+    def add(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Part:
+        """Start another process beside these; it ends with them.
+
+        Args:
+            name: what it is called.
+            command: the program and its arguments.
+            environment: its own; that of the others when None.
+        """
+        part = Part(name, self._directory / f"{name}.log", environment or self.environment(), command)
+        self.parts.append(part)
+        return part
+
+    def ready(self, name: str) -> bool:
+        """Whether a process of the daemon says that it can work."""
+        return self._answers(f"http://127.0.0.1:{self.metrics[name]}/readyz")
+
     def ledger(self) -> list[dict[str, Any]]:
         """What the sandbox accepted."""
-        found: list[dict[str, Any]] = self._look("ledger")
+        found: list[dict[str, Any]] = self.control("GET", "ledger")
         return found
 
     def stats(self) -> dict[str, Any]:
         """What the sandbox counted of each account."""
-        found: dict[str, Any] = self._look("stats")
+        found: dict[str, Any] = self.control("GET", "stats")
         return found
 
     def arrivals(self) -> dict[str, list[dict[str, Any]]]:
         """Every request that reached the sandbox, by its account."""
-        found: dict[str, list[dict[str, Any]]] = self._look("arrivals")
+        found: dict[str, list[dict[str, Any]]] = self.control("GET", "arrivals")
         return found
 
-    def fault(self, action: str, **members: Any) -> None:
-        """Have answers of the sandbox go wrong; the members are those of its `Fault`."""
-        fault = {"action": action, **members}
-        self._http.post(self._page("faults"), json=fault).raise_for_status()
-
-    def start(self, name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> Part:
-        """Start a further process, `python -m MODULE ARGUMENTS`, that ends with the context."""
-        part = Part(name, self._directory / f"{name}.log", environment, *arguments, module=module)
-        self.parts.append(part)
-        return part
-
-    def _look(self, page: str) -> Any:
-        return self._http.get(self._page(page)).raise_for_status().json()
-
-    def _page(self, page: str) -> str:
-        return f"http://127.0.0.1:{self._sandbox_port}/sandbox/{page}"
+    def control(self, method: str, page: str, content: Any = None, timeout: float = 10.0) -> Any:
+        """Ask the sandbox's control page (docs/sandbox.md), such as `POST faults`."""
+        url = f"{self.sandbox_url}/sandbox/{page}"
+        return self._http.request(method, url, json=content, timeout=timeout).raise_for_status().json()
 
     def _start(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         options = ["--port", str(self._sandbox_port), "--token", TOKEN]
         options += [word for name in self._accounts if name != DEFAULT for word in ("--account", name)]
-        if self._webhook:
+        if "webhook" in self._roles:
             url = f"http://127.0.0.1:{self.webhook_port}/webhooks/ifax/{{account}}"
             options += ["--webhook-url", url, "--webhook-secret", WEBHOOK_SECRET]
-        environment = self.environment()
-        self.start("sandbox", DAEMON, "sandbox", *options, *self._sandbox, environment=environment)
+        sandbox = self.add("sandbox", [*_PROGRAM, "sandbox", *options, *self._sandbox])
         for i, role in enumerate(self._roles, start=1):
-            port = free_port()
-            name = f"{role}-{i}"
-            self.metrics[name] = port
-            own = environment | {f"FAXLINE_METRICS__{role.upper()}_PORT": str(port)}
-            more = ["--threads", str(self._threads)] if role == "worker" else []
-            self.start(name, DAEMON, role, *more, environment=own)
-        self._await(self.parts[0], self._page("stats"))
-        for part in self.parts[1:]:
-            self._await(part, f"http://127.0.0.1:{self.metrics[part.name]}/readyz")
-        if self._webhook:
-            self._await(self.parts[-1], f"http://127.0.0.1:{self.webhook_port}/readyz")
+            self._add(f"{role}-{i}", role)
+        self._await(sandbox, f"{self.sandbox_url}/sandbox/stats")
+        for name, port in self.metrics.items():
+            self._await(self.part(name), f"http://127.0.0.1:{port}/readyz")
+        if self.names("webhook"):
+            self._await(self.part(self.names("webhook")[0]), f"http://127.0.0.1:{self.webhook_port}/readyz")
+
+    def _add(self, name: str, role: str) -> None:
+        """Start a process of the daemon."""
+        port = self.metrics[name] = free_port()
+        own = self.environment() | {f"FAXLINE_METRICS__{role.upper()}_PORT": str(port)}
+        if role == "webhook" and self.names("webhook")[0] != name:
+            own["FAXLINE_WEBHOOK__PORT"] = str(free_port())
+        more = ["--threads", str(self._threads)] if role == "worker" else []
+        self.add(name, [*_PROGRAM, role, *more], own)
 
     def _await(self, part: Part, url: str) -> None:
-        def answers() -> bool:
-            if part.process.poll() is not None:
-                return True
-            try:
-                return self._http.get(url, timeout=2).is_success
-            except httpx.HTTPError:
-                return False
+        """Wait until a part answers.
 
-        if not wait_for(answers, START_TIMEOUT) or part.process.poll() is not None:
+        Raises:
+            PartFailedError: it ended, or did not answer in time.
+        """
+
+        def settled() -> bool:
+            return part.process.poll() is not None or self._answers(url)
+
+        if not wait_for(settled, START_TIMEOUT) or part.process.poll() is not None:
             end = part.log.read_text(errors="replace")[-2000:]
             raise PartFailedError(f"{part.name} did not start:\n{end}")
+
+    def _answers(self, url: str) -> bool:
+        try:
+            return self._http.get(url, timeout=2).is_success
+        except httpx.HTTPError:
+            return False

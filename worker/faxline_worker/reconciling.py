@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import redis
 import structlog
 
-from faxline_worker.ifax.receipts import Receipt, read_receipt
+from faxline_worker.ifax.receipts import Nonsense, Receipt, read_receipt
 from faxline_worker.metrics import WorkerMetrics
+from faxline_worker.redis_clients import unserved
 from faxline_worker.store import Claim, Matched, Receipted, Store
 from faxline_worker.stumbles import Stumbles
 
@@ -58,9 +58,9 @@ class Reconciler:
         for entry, fields in entries:
             try:
                 self._apply(entry, fields)
-            except (redis.ConnectionError, redis.TimeoutError):
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the entries behind it go on
+            except Exception as error:
+                if unserved(error):
+                    raise
                 self._stumble(entry, error)
         for matched in self.store.match():
             self._count_matched(matched)
@@ -68,9 +68,10 @@ class Reconciler:
             self.wakes.reconcile(self.store.account)
 
     def _apply(self, entry: str, fields: Mapping[bytes, bytes]) -> None:
-        receipt = read_receipt(fields.get(b"body", b"")) if fields.get(b"kind") == b"receipt" else None
-        if receipt is None:
-            self._set_aside(entry, "malformed")
+        kept = fields.get(b"kind") == b"receipt"
+        receipt = read_receipt(fields.get(b"body", b"")) if kept else Nonsense.MALFORMED
+        if isinstance(receipt, Nonsense):
+            self._set_aside(entry, str(receipt))
         else:
             self._count(entry, receipt, self.store.receipt(entry, receipt.to_dict()))
         self.stumbles.forget(entry)
@@ -82,6 +83,7 @@ class Reconciler:
 
     def _set_aside(self, entry: str, why: str) -> None:
         if self.store.set_aside("status", entry, why):
+            self.metrics.receipt(self.store.account, "set_aside")
             self.log.warning("receipt set aside", entry=entry, reason=why)
 
     def _count_matched(self, matched: Matched) -> None:

@@ -30,7 +30,15 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from faxline.connections import connect, connect_async
@@ -47,6 +55,21 @@ HEALTH_CHECK_INTERVAL = 30
 _PAUSE_CAP = 0.4
 _PAUSE_BASE = 0.05
 _LOOK_EVERY = 0.25
+
+_REFUSALS = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError)
+_REFUSED = ("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE")
+"""How the server's answer begins where redis-py has no class for it."""
+
+
+def unserved(error: BaseException) -> bool:
+    """Whether the server is away, or serves nobody or not us: what was asked is not at fault, and waits.
+
+    It is lost, read-only after a failover, full, cannot write its file, has too few replicas, or its ACL does
+    not let us. Any other error that it answers is about what was asked.
+    """
+    return isinstance(error, (redis.ConnectionError, redis.TimeoutError, *_REFUSALS)) or (
+        isinstance(error, redis.ResponseError) and str(error).startswith(_REFUSED)
+    )
 
 
 class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like redis-py's ConnectionError

@@ -2,6 +2,17 @@
 
 import threading
 from collections import defaultdict, deque
+from enum import Enum, auto
+
+
+class Seat(Enum):
+    """What `take` answers."""
+
+    TAKEN = auto()
+    WAITS = auto()
+    """None is free: the wake-up waits here, without a thread."""
+    CLOSED = auto()
+    """The process ends: the wake-up is for another one."""
 
 
 class Seats:
@@ -19,16 +30,19 @@ class Seats:
         self._most = threads if accounts <= 1 else max(1, threads // 2)
         self._taken: defaultdict[str, int] = defaultdict(int)
         self._waiting: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=self._most))
+        self._closed = False
         self._lock = threading.Lock()
 
-    def take(self, account: str, wake: str) -> bool:
-        """Take a seat; False: none is free and the wake-up waits (the oldest goes where too many do)."""
+    def take(self, account: str, wake: str) -> Seat:
+        """Take a seat, or let the wake-up wait for one (the oldest goes where too many do)."""
         with self._lock:
+            if self._closed:
+                return Seat.CLOSED
             if self._taken[account] >= self._most:
                 self._waiting[account].append(wake)
-                return False
+                return Seat.WAITS
             self._taken[account] += 1
-            return True
+            return Seat.TAKEN
 
     def leave(self, account: str) -> str | None:
         """Leave it; a wake-up that waited: the caller keeps the seat for it."""
@@ -37,3 +51,11 @@ class Seats:
                 return self._waiting[account].popleft()
             self._taken[account] -= 1
             return None
+
+    def close(self) -> list[tuple[str, str]]:
+        """Let no turn begin from now on; the accounts and wake-ups that waited for a seat."""
+        with self._lock:
+            self._closed = True
+            waited = [(account, wake) for account, wakes in self._waiting.items() for wake in wakes]
+            self._waiting.clear()
+            return waited

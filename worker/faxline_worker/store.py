@@ -144,7 +144,7 @@ class Plan:
 
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
-    *("claim", "order", "resolve", "set_aside", "redrive"),
+    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep"),
 )
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
@@ -174,6 +174,7 @@ class Store:
         # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
         # One millisecond more, for the scripts cut their clock down to whole ones.
         self._life = _ms(settings.http_timeout + settings.lease_grace) + 1
+        lease = self._life + _ms(settings.lease_grace)
         submission = settings.retries.submission
         options: dict[str, Any] = {
             "cap": settings.events_cap,
@@ -181,7 +182,7 @@ class Store:
             "deadline": _ms(settings.receipt_deadline),
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
-            "lease": self._life + _ms(settings.lease_grace),
+            "lease": lease,
             "clock_slack": _ms(settings.in_doubt.clock_slack),
             "linger": _ms(settings.lease_grace) + 1,
             "status_call": settings.status_call,
@@ -189,7 +190,8 @@ class Store:
             "tries": submission.attempts,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
-            "keep": _ms(max(settings.in_doubt.wait, settings.http_timeout) * 2),
+            # A receipt that nobody claims outlives the doubts that it may settle.
+            "keep": 2 * (_ms(settings.in_doubt.wait + settings.sweep) + lease),
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
@@ -209,6 +211,10 @@ class Store:
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._scripts[name](keys=list(keys), args=list(args))
+
+    def join(self) -> None:
+        """Make the dispatchers' consumer group, where it is not there."""
+        self._run("join", [self.keys.intake], [INTAKE_GROUP])
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
@@ -376,7 +382,7 @@ class Store:
     def order(self, entry: str, order: str) -> str:
         """Carry out an operator's order, pause or resume: done, idle (it was so), unknown or gone."""
         k = self.keys
-        keys = [k.orders, k.account_state, k.permits, k.answers, k.doorbell]
+        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell]
         return cast("bytes", self._run("order", keys, [entry, order, self._options])).decode()
 
     def resolve(self, entry: str, job: str, how: str, job_id: str) -> str:
@@ -390,15 +396,15 @@ class Store:
         """
         k = self.keys
         keys = [
-            *(k.orders, k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
-            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+            *(k.orders, k.reply(entry), k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt),
+            *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
         ]
         return cast("bytes", self._run("resolve", keys, [entry, job, how, job_id, self._options])).decode()
 
     def redrive(self, entry: str, dead: str) -> str:
         """Put an entry that was set aside back on its stream, as ordered: done, refused or gone."""
         k = self.keys
-        keys = [k.orders, k.dead, k.intake, k.status]
+        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status]
         return cast("bytes", self._run("redrive", keys, [entry, dead])).decode()
 
     def document(self, digest: str) -> bytes | None:
@@ -408,10 +414,7 @@ class Store:
     def keep_document(self, digest: str, data: bytes) -> None:
         """Store a document once; a time to live that is longer already stays."""
         key, ttl = self.keys.document(digest.removeprefix("sha256:")), _ms(self._settings.document_ttl)
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(key, data, nx=True, px=ttl)
-            pipe.pexpire(key, ttl, gt=True)
-            pipe.execute()
+        self._run("keep", [key], [data, ttl])
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""

@@ -12,9 +12,10 @@ import redis
 import structlog
 
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
-from faxline_worker.ifax.receipts import is_sending, read_receipt
+from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
 from faxline_worker.ifax.requests import job_body, resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
+from faxline_worker.redis_clients import unserved
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.store import Admitted, Held, Idle, Mark, Settlement, Store
 
@@ -112,13 +113,13 @@ class Submitter:
 
     def _report(self, admitted: Admitted, answer: Answer) -> None:
         """The answer to the question how a fax stands: a final word is as good as a receipt."""
-        account, receipt = self.store.account, None
-        if answer.decision is Decision.ACCEPTED:
-            receipt = read_receipt(answer.body)
+        account, word = self.store.account, read_receipt(answer.body)
+        accepted = answer.decision is Decision.ACCEPTED
+        receipt = word if accepted and isinstance(word, Receipt) else None
         told = self._settled(admitted, answer) | {
             "seconds": answer.seconds,
             "receipt": receipt.to_dict() if receipt else None,
-            "sending": (answer.decision is Decision.ACCEPTED and is_sending(answer.body)) or None,
+            "sending": (accepted and is_sending(answer.body)) or None,
         }
         done = self._patient(lambda: self.store.report(admitted, told))
         self.metrics.request(account, answer.seconds)
@@ -150,8 +151,8 @@ class Submitter:
         while True:
             try:
                 return step()
-            except (redis.ConnectionError, redis.TimeoutError):
-                if time.monotonic() > until:
+            except redis.RedisError as error:
+                if not unserved(error) or time.monotonic() > until:
                     raise
                 pause.wait(AWAY)
 

@@ -1,7 +1,5 @@
 """`accounts`: the limits in use, the backlog and what holds it; `pause` and `resume`."""
 
-import getpass
-import socket
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -10,11 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from faxline.account import OPERATOR, AccountState
-from faxline.cli.app import ACCOUNT, Json, UsageError, app, examples, faxline_of
+from faxline.cli.app import (
+    ACCOUNT,
+    ORDER_TIMEOUT,
+    Json,
+    OrderTimeout,
+    UsageError,
+    app,
+    examples,
+    faxline_of,
+    operator,
+)
 from faxline.cli.explaining import used_of
 from faxline.cli.output import moment, span, write, write_json, write_table
-
-ORDER_TIMEOUT = 5.0
 
 accounts = typer.Typer(rich_markup_mode=None)
 app.add_typer(
@@ -29,7 +35,6 @@ app.add_typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
-Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for a dispatcher.")]
 
 
 @accounts.callback(invoke_without_command=True)
@@ -63,7 +68,7 @@ def pause(
     ctx: typer.Context,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    timeout: Timeout = ORDER_TIMEOUT,
+    timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
     """Close an account: its jobs stay queued until it is resumed. Calls under way go on."""
@@ -72,15 +77,17 @@ def pause(
             if not sys.stdin.isatty():
                 raise UsageError(f"pausing {name} needs a yes: add --yes where nobody can be asked")
             typer.confirm(f"Pause account {name}? Its jobs stay queued.", abort=True, err=True)
-        state = line.pause(by=_operator(), timeout=timeout)
+        state = line.pause(by=operator(), timeout=timeout)
     _tell(state, as_json=as_json, wanted=state.paused == OPERATOR)
 
 
 @accounts.command(epilog=examples("faxline accounts resume acme"))
-def resume(ctx: typer.Context, name: Name, timeout: Timeout = ORDER_TIMEOUT, as_json: Json = False) -> None:
+def resume(
+    ctx: typer.Context, name: Name, timeout: OrderTimeout = ORDER_TIMEOUT, as_json: Json = False
+) -> None:
     """Open a paused account, whatever it was paused for."""
     with faxline_of(ctx, name) as line:
-        state = line.resume(by=_operator(), timeout=timeout)
+        state = line.resume(by=operator(), timeout=timeout)
     _tell(state, as_json=as_json, wanted=not state.paused)
 
 
@@ -135,12 +142,3 @@ def _status(state: AccountState) -> str:
     if state.gated:
         return f"429: closed until {at(state.gate)}"
     return "open"
-
-
-def _operator() -> str:
-    """Who gives an order: user@host."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"

@@ -1,5 +1,7 @@
 """The application, its global options, and what every command takes from them."""
 
+import getpass
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait.")]
 WAIT = 600.0
 """Seconds that a command waits for a job's end by default."""
+
+OrderTimeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait for a dispatcher.")]
+ORDER_TIMEOUT = 5.0
+By = Annotated[str | None, typer.Option(metavar="WHO", help="Who decides, for the log. [default: user@host]")]
 
 
 class UsageError(Exception):
@@ -79,6 +85,15 @@ def options(
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(BAD_USAGE)
+
+
+def operator() -> str:
+    """Who gives an order, where nobody is named: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
 
 
 @contextmanager

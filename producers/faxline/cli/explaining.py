@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from faxline.account import OPERATOR, AccountState, LimitState
+from faxline.cli.app import ACCOUNT
 from faxline.cli.output import moment, span
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState
@@ -81,6 +82,7 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
         "free_at": told.free_at.isoformat() if told and told.free_at else None,
         "expected_start": job.expected_start.isoformat() if job.expected_start else None,
         "waits_until": job.waits_until.isoformat() if job.waits_until else None,
+        "policy": job.policy,
     }
 
 
@@ -149,18 +151,33 @@ def _full(hold: Hold, state: AccountState) -> str:
     return f"The limit {hold} holds it: {limit.used:.4g} of {limit.effective} {about}.{lowered}"
 
 
+_POLICIES = {
+    "hold": "it is held for an operator's word",
+    "resend": "it is sent again, or held where it has no attempt left",
+    "fail": "it is given up",
+}
+"""What becomes of a job in doubt when the wait is over."""
+
+
 def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
-    why = f" ({job.reason})" if job.reason else ""
+    why = " ".join(part for part in (job.reason, f"({job.message})" if job.message else None) if part)
     text = [
-        f"{job.id} is in doubt{since}: iFax may have got attempt {job.attempt}; nobody has its answer{why}."
+        f"{job.id} is in doubt{since}: iFax may have got attempt {job.attempt}; nobody has its answer.",
+        *([f"Why: {why}."] if why else []),
     ]
     if job.waits_until:
+        then = f", {job.policy}, applies: {_POLICIES[job.policy]}" if job.policy in _POLICIES else " applies"
         text.append(
-            f"A late answer or a receipt settles it; without one its policy applies at "
-            f"{moment(job.waits_until, now)}."
+            "A late answer or a receipt settles it; without one its policy"
+            f"{then}, at {moment(job.waits_until, now)}."
         )
     else:
         text.append("The wait is over: it is held for an operator's word; a receipt still settles it.")
+    at = f" --account {job.account}" if job.account != ACCOUNT else ""
+    text.append(
+        f"If you know better: `faxline{at} resolve {job.id} --accepted JOBID` where iFax shows it, "
+        "`--resend` where iFax does not have it, `--fail` to give it up."
+    )
     return text
 
 

@@ -11,7 +11,7 @@ from faxline.cli.explaining import explanation, facts
 from faxline.cli.output import clock, moment, span, write, write_json, write_pairs, write_table
 from faxline.cli.sending import show_ends
 from faxline.errors import JobNotFound, JobRejected, WaitTimeout
-from faxline.jobs import Job
+from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
@@ -30,7 +30,7 @@ _LISTED = (
         "of",
         "group",
     ),
-    *("created_at", "updated_at"),
+    *("created_at", "updated_at", "waits_until", "policy"),
 )
 
 
@@ -72,7 +72,8 @@ def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
             ("held by", str(told.hold) if told else ""),
             ("jobs before it", str(told.place) if told else ""),
             ("expected start", start if told else ""),
-            ("waits until", moment(found.waits_until) if found.waits_until else ""),
+            ("waits until", _until(found, datetime.now(UTC))),
+            ("policy", found.policy or ""),
             ("created", moment(found.created_at) if found.created_at else ""),
             ("updated", moment(found.updated_at) if found.updated_at else ""),
         ]
@@ -108,9 +109,12 @@ def list_jobs(
             write_json({name: content[name] for name in _LISTED} | {"age_seconds": _age(job, now)})
     elif jobs:
         write_table(
-            ["id", "state", "priority", "to", "age", "reason"],
+            ["id", "state", "priority", "to", "age", "reason", "waits until", "policy"],
             [
-                [job.id, str(job.state), job.priority, job.to or "", span(_age(job, now)), job.reason or ""]
+                [
+                    *(job.id, str(job.state), job.priority, job.to or "", span(_age(job, now))),
+                    *(job.reason or "", _until(job, now), job.policy or ""),
+                ]
                 for job in jobs
             ],
         )
@@ -171,6 +175,13 @@ def _rejection(line: FaxLine, job: str) -> JobRejected | None:
 
 def _age(job: Job, now: datetime) -> float:
     return max(0.0, (now - job.created_at).total_seconds()) if job.created_at else 0.0
+
+
+def _until(job: Job, now: datetime) -> str:
+    """When a submitted job's receipt, or one in doubt, is given up."""
+    if job.waits_until:
+        return moment(job.waits_until, now)
+    return "an operator decides" if job.state is JobState.IN_DOUBT else ""
 
 
 def _text(value: int | None) -> str:

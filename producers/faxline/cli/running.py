@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import typer
 
-from faxline.cli import accounts, doctor, events, jobs, sending  # noqa: F401 - they add their commands
+from faxline.cli import accounts, dead, doctor, doubts, events, jobs, sending  # noqa: F401 - they add their commands
 from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
 from faxline.cli.output import OutputClosed, complain, masked
-from faxline.errors import EntryRejected, FaxlineError, JobNotFound
+from faxline.errors import EntryNotFound, EntryRejected, FaxlineError, JobNotFound
 
 _ANYWHERE = ("--redis", "--account")
 
@@ -44,6 +44,8 @@ def _failed(error: Exception) -> int:
             text, code = "not confirmed; nothing was done", BAD_USAGE
         case JobNotFound():
             text, code = f"{error}: never registered, or its retention is over", NO_SUCH_JOB
+        case EntryNotFound():
+            text, code = str(error), NO_SUCH_JOB
         case FaxlineError():
             text, code = str(error), AWAY
         case _:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from faxline_worker.ifax.answers import clean_message
@@ -36,6 +37,15 @@ _CODES = range(-9999, 10_000)
 def delivery_reasons() -> list[tuple[int | None, str]]:
     """The reasons of a failed delivery that are counted from the start, with no code."""
     return [(None, reason) for reason in sorted({*CAUSES.values(), "other"})]
+
+
+class Nonsense(StrEnum):
+    """Why a body is no receipt."""
+
+    MALFORMED = "malformed"
+    """No JSON object, or one without a jobId and a faxStatus."""
+    UNKNOWN_STATUS = "unknown_status"
+    """Its faxStatus is no final one that we know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +80,32 @@ class Receipt:
         return asdict(self)
 
 
-def _fax(body: bytes) -> dict[str, Any]:
-    """The fax object of a body; empty where there is none."""
+def _fax(body: bytes) -> dict[str, Any] | None:
+    """The fax object of a body, in `data` or at the top level; None where there is none."""
     try:
         whole = json.loads(body)
     except (ValueError, RecursionError):
-        return {}
-    data = whole.get("data", whole) if isinstance(whole, dict) else None
-    return data if isinstance(data, dict) else {}
+        return None
+    if not isinstance(whole, dict):
+        return None
+    return whole["data"] if isinstance(whole.get("data"), dict) else whole
 
 
 def is_sending(body: bytes) -> bool:
     """Whether the answer to a status call says that the fax is still on its way."""
-    return _fax(body).get("faxStatus") == "sending"
+    return (_fax(body) or {}).get("faxStatus") == "sending"
 
 
-def read_receipt(body: bytes) -> Receipt | None:
-    """Read a webhook's body; None where it makes no sense. Raises nothing."""
+def read_receipt(body: bytes) -> Receipt | Nonsense:
+    """Read a webhook's body, or say why it is no receipt. Raises nothing."""
     data = _fax(body)
+    if data is None:
+        return Nonsense.MALFORMED
     job_id, outcome = _number(data.get("jobId")), data.get("faxStatus")
-    if job_id is None or job_id < 0 or outcome not in OUTCOMES:
-        return None
+    if job_id is None or job_id < 0 or not isinstance(outcome, str):
+        return Nonsense.MALFORMED
+    if outcome not in OUTCOMES:
+        return Nonsense.UNKNOWN_STATUS
     code = _number(data.get("code"))
     message = data.get("message")
     text = clean_message(message) if isinstance(message, str) else ""

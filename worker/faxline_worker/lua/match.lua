@@ -9,18 +9,18 @@ local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted 
   doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
 local options, done = cjson.decode(ARGV[1]), {}
 
+-- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one
+-- (a job that was to be sent again is not). All else is told, and changes nothing.
 local function settle_doubt(receipt, member, id, job)
+  local delivered, last = receipt.outcome == 'delivered', member == doubt_of(job, id)
   forget_doubt(keys, member)
   redis.call('ZREM', keys.unmatched, receipt.job_id)
   redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
-  -- A job that is to be sent again, or whose newer attempt is in doubt, is settled by a delivery alone.
-  local newest = job.state == 'in_doubt' and member == doubt_of(job, id)
-  local waits = (job.state == 'in_doubt' or job.state == 'queued') and receipt.outcome == 'delivered'
-  if newest or waits then
+  if job.state == 'in_doubt' and (last or delivered) or job.state == 'queued' and delivered then
     redis.call('ZREM', keys.delayed, id)
     return apply_receipt(keys, options, id, job, receipt)
   end
-  if job.state ~= 'queued' then duplicate(keys, options, id, job, receipt.job_id) end
+  duplicate(keys, options, id, job, receipt.job_id)
   return 'duplicate'
 end
 

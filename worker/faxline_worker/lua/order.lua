@@ -1,19 +1,21 @@
 -- order: an operator's word about an account is carried out, and leaves the stream.
--- include: clock limits wakes account
--- KEYS  orders, account, permits, answers, doorbell
+-- include: clock limits wakes account orders
+-- KEYS  orders, reply, account, permits, answers, doorbell
 -- ARGV  stream entry, order (pause or resume), JSON options
--- reply done, idle (it was so already), unknown (there is no such order) or gone (another dispatcher carried it out)
-local keys = { account = KEYS[2], permits = KEYS[3], answers = KEYS[4], doorbell = KEYS[5] }
+-- reply done, idle (it was so already), unknown (there is no such order) or gone (another dispatcher carried it out);
+--       but for gone it is also in the stream `reply`
+local reply = KEYS[2]
+local keys = { account = KEYS[3], permits = KEYS[4], answers = KEYS[5], doorbell = KEYS[6] }
 local options = cjson.decode(ARGV[3])
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 'gone' end
+if not take_order(KEYS[1], ARGV[1]) then return 'gone' end
 local account = read_account(keys.account)
 if ARGV[2] == 'pause' then
-  if account.paused == 'operator' then return 'idle' end
+  if account.paused == 'operator' then return answer(reply, 'idle') end
   account.paused = ''
   pause(keys, account, options, 'operator')
-  return 'done'
+  return answer(reply, 'done')
 end
-if ARGV[2] ~= 'resume' then return 'unknown' end
-if account.paused == '' then return 'idle' end
+if ARGV[2] ~= 'resume' then return answer(reply, 'unknown') end
+if account.paused == '' then return answer(reply, 'idle') end
 open_account(keys, account)
-return 'done'
+return answer(reply, 'done')

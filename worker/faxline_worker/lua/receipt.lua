@@ -7,17 +7,21 @@
 local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expiring = KEYS[5], events = KEYS[6],
   unmatched = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }
 local options, receipt = cjson.decode(ARGV[3]), cjson.decode(ARGV[2])
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return cjson.encode({ result = 'gone' }) end
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return cjson.encode({ result = 'gone' }) end
+local function leave(reply) -- last, for a script that raises is not undone, and the receipt must not be lost
+  redis.call('XDEL', KEYS[1], ARGV[1])
+  return cjson.encode(reply)
+end
 local id = redis.call('GET', keys.job_ids .. receipt.job_id)
 if not id then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
   receipt.at = now
   redis.call('SET', keys.job_ids .. receipt.job_id, cjson.encode(receipt), 'PX', options.keep)
   redis.call('ZADD', keys.unmatched, int(now + options.lease + options.sweep), receipt.job_id)
-  return cjson.encode({ result = 'unmatched' })
+  return leave({ result = 'unmatched' })
 end
 local job = not is_receipt(id) and read_record(keys.job .. id)
 if not job or job.job_id ~= receipt.job_id or job.state == 'queued' then
-  return cjson.encode({ result = 'repeated', job = job and id or nil })
+  return leave({ result = 'repeated', job = job and id or nil })
 end
 local result = apply_receipt(keys, options, id, job, receipt)
-return cjson.encode({ result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at) })
+return leave({ result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at) })

@@ -1,22 +1,22 @@
 -- redrive: an operator puts an entry that was set aside back on its stream; the order leaves its stream.
--- include: clock
--- KEYS  orders, dead, intake, status
+-- include: clock orders
+-- KEYS  orders, reply, dead, intake, status
 -- ARGV  stream entry of the order, entry of the dead
--- reply done, refused (there is no such entry) or gone
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 'gone' end
-local found = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])[1]
-if not found then return 'refused' end
-local content, about = {}, { stream = true, entry = true, why = true }
-local stream = KEYS[4]
-for i = 1, #found[2], 2 do
+-- reply done, refused (there is no such entry) or gone; but for gone it is also in the stream `reply`
+local dead, intake, status = KEYS[3], KEYS[4], KEYS[5]
+if not take_order(KEYS[1], ARGV[1]) then return 'gone' end
+local entries = redis.pcall('XRANGE', dead, ARGV[2], ARGV[2]) -- what is no entry's id is an error
+local found = not entries.err and entries[1]
+if not found then return answer(KEYS[2], 'refused') end
+local stream, content = status, {}
+for i = 1, #found[2], 2 do -- first what `set_aside` wrote about it: stream, entry, why
   local name, value = found[2][i], found[2][i + 1]
-  if i <= 6 and about[name] then
-    if name == 'stream' and value == 'intake' then stream = KEYS[3] end
-  else
+  if i == 1 and value == 'intake' then stream = intake end
+  if i > 6 then
     table.insert(content, name)
     table.insert(content, value)
   end
 end
 redis.call('XADD', stream, '*', unpack(content))
-redis.call('XDEL', KEYS[2], ARGV[2])
-return 'done'
+redis.call('XDEL', dead, found[1])
+return answer(KEYS[2], 'done')

@@ -35,7 +35,8 @@ for _, token in ipairs(due(keys.permits)) do -- leases that ran out, and request
   else
     answered(keys, account, limits, token)
     if lost then
-      doubt(keys, account, options, id, job, { reason = 'worker_lost' }, token, {})
+      doubt(keys, account, options, id, job, { reason = 'worker_lost', message =
+        'the worker ended, or lost Redis, after the request had begun' }, token, {})
       tell(id, 'fax.in_doubt', 'worker_lost')
     end
   end
@@ -98,6 +99,6 @@ end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 if match and tonumber(match) > now then soonest = math.min(soonest, tonumber(match)) end
 redis.call('HSET', keys.account, 'alarm', int(soonest), 'requests', options.requests, 'window', options.window,
-  'concurrency', options.concurrency, 'burst', options.burst)
+  'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_)
 return cjson.encode({ next = math.max(1, soonest - now), ready = look, match = match and tonumber(match) <= now or false,
   changes = #changes > 0 and changes or nil })

@@ -1,0 +1,89 @@
+"""`python -m faxline_chaos chaos|fuzz`: what `make chaos` and `make fuzz` run."""
+
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from faxline_chaos import baseline_run, campaign, report
+from faxline_chaos.faults import draw_faxes
+from faxline_chaos.fuzzing import run_fuzz
+from faxline_chaos.schedule import draw_hits
+from faxline_chaos.verdict import judge
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def chaos(
+    faxes: Annotated[int, typer.Option(min=1)] = 2000,
+    kills: Annotated[int, typer.Option(min=0)] = 100,
+    seed: Annotated[
+        int | None, typer.Option(help="Of all faults and kills; a random one by default.")
+    ] = None,
+    baseline: Annotated[int, typer.Option(help="1 runs the plain Dramatiq actor too.", min=0, max=1)] = 0,
+    logs: Annotated[
+        Path | None, typer.Option(help="Where the logs go; a temporary folder by default.")
+    ] = None,
+) -> None:
+    """Faxes under faults and kills; the exit code is 1 when one of the zeros is not."""
+    console = Console()
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    folder = logs or Path(tempfile.mkdtemp(prefix="faxline-chaos-"))
+    console.print(f"[bold]make chaos FAXES={faxes} KILLS={kills} SEED={seed}[/] runs this again")
+    say = partial(console.print, soft_wrap=True)
+    drawn, planned = draw_faxes(seed, faxes), draw_hits(seed, kills, campaign.crew())
+    begun = time.monotonic()
+    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say)
+    findings = judge(drawn, evidence)
+    rows = report.rows_of(drawn, planned, evidence, findings, time.monotonic() - begun)
+    other = None
+    if baseline:
+        begun, fitting = time.monotonic(), baseline_run.baseline_hits(planned)
+        end = baseline_run.run_baseline(drawn, fitting, seed, folder / "baseline", say=say)
+        other = report.baseline_rows(drawn, fitting, end, time.monotonic() - begun)
+    for text in report.findings_lines(findings):
+        console.print(f"[red]{escape(text)}[/]", highlight=False)
+    console.print(report.table(f"chaos, seed {seed}", rows, other))
+    if findings:
+        console.print(f"[bold red]not proved[/]; again: make chaos FAXES={faxes} KILLS={kills} SEED={seed}")
+    raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def fuzz(
+    requests: Annotated[int, typer.Option(min=1)] = 100_000,
+    seed: Annotated[int | None, typer.Option(help="Of all requests; a random one by default.")] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="Where the logs go; a temporary folder by default.")
+    ] = None,
+) -> None:
+    """The webhook under random and mutated requests; the exit code is 1 when something is wrong."""
+    console = Console()
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    again = f"make fuzz REQUESTS={requests} SEED={seed}"
+    console.print(f"[bold]{again}[/] runs this again")
+    begun = time.monotonic()
+    end = run_fuzz(requests, seed, logs or Path(tempfile.mkdtemp(prefix="faxline-fuzz-")))
+    console.print(report.fuzz_table(requests, seed, end, time.monotonic() - begun))
+    for wrong in end.wrong():
+        console.print(f"[bold red]{wrong}[/]; again: {again}", highlight=False)
+    raise typer.Exit(1 if end.wrong() else 0)
+
+
+def main() -> None:
+    """The command's entry. SIGTERM ends a run as Ctrl-C does: with all that it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    app()
+
+
+if __name__ == "__main__":
+    main()

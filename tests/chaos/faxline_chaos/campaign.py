@@ -1,0 +1,173 @@
+"""One run of Faxline under faults and kills, from the first push to the evidence."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from faxline import Event, FaxLine, JobState
+from faxline_chaos.evidence import Evidence, by_fax, by_job, read_jobs
+from faxline_chaos.faults import ENDS, Fax, answer_faults, webhook_faults
+from faxline_chaos.killing import run_hits
+from faxline_chaos.producer import Producer
+from faxline_chaos.schedule import Hit, push_times
+from faxline_chaos.verdict import judge
+from faxline_worker.local import Local
+from faxline_worker.redis_server import ServerBinary
+
+CREW = {"dispatchers": 2, "workers": 3, "webhooks": 1}
+THREADS = 16
+STALL = 45.0
+"""Seconds without any news after which a run is judged as it stands; longer than every scaled duration."""
+LIMITS = {"requests": "20000", "window": "10", "burst": "5000", "concurrency": "40"}
+SETTINGS = {
+    **{f"LIMITS__{name.upper()}": value for name, value in LIMITS.items()},
+    "GATE__LEAST_SHARE": "0.5",  # or the scripted 429s would keep nearly all of the limits unused
+    "HTTP_TIMEOUT": "2",
+    "LEASE_GRACE": "1",
+    "WAKE_LEASE": "2",
+    "SWEEP": "1",
+    "TAKEOVER": "4",
+    "IN_DOUBT__WAIT": "14",
+    "RECEIPT_DEADLINE": "14",
+    "RETRIES__SUBMISSION__ATTEMPTS": "20",
+    "RETRIES__SUBMISSION__BASE": "0.2",
+    "RETRIES__SUBMISSION__MAX": "2",
+    "REDIS_PATIENCE": "60",
+    "EVENTS_CAP": "1000000",
+}
+"""An hour in seconds; the wait and the deadline outlast iFax's retries of a webhook as the defaults do."""
+SANDBOX = (
+    *(word for name, value in LIMITS.items() for word in (f"--{name}", value)),
+    *("--call-seconds", "0.3", "--page-seconds", "0.1", "--answer-seconds", "0.02", "0.2"),
+    *("--time-scale", "0.0015"),
+)
+"""Its retries of a webhook come after 0.45, 0.9, 1.8, 2.7 and 5.4 seconds, 11 in all."""
+FINAL = frozenset(str(state) for state in JobState if state.final)
+_LOOK = 2.0
+
+Say = Callable[[str], None]
+
+
+def crew() -> list[str]:
+    """The names of the processes that may be hit, as `Local` gives them, and Redis."""
+    roles = (
+        ["dispatcher"] * CREW["dispatchers"] + ["worker"] * CREW["workers"] + ["webhook"] * CREW["webhooks"]
+    )
+    return [*(f"{role}-{i}" for i, role in enumerate(roles, start=1)), "redis"]
+
+
+def run(
+    faxes: Sequence[Fax],
+    hits: Sequence[Hit],
+    seed: int,
+    folder: Path,
+    *,
+    say: Say,
+    binary: ServerBinary | None = None,
+) -> Evidence:
+    """Push, kill and stall by the schedule, wait until all is settled or nothing moves, gather the evidence.
+
+    Args:
+        faxes: what is pushed.
+        hits: what is killed and stalled.
+        seed: of the times of the pushes.
+        folder: for the logs.
+        say: gets a line on each part of the run.
+        binary: the Redis server's.
+    """
+    local = Local(
+        folder,
+        **CREW,
+        threads=THREADS,
+        settings=SETTINGS,
+        sandbox=SANDBOX,
+        binary=binary,
+        appendfsync="always",
+    )
+    with local:
+        script_sandbox(local, faxes)
+        say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")
+        producer = Producer(local.redis_url, faxes, push_times(seed, len(faxes), hits))
+        producer.start()
+        exits = run_hits(local, hits)
+        producer.join()
+        say("the last kill is over and all is pushed; now all must settle")
+        with FaxLine(local.redis_url) as line:
+            evidence = _gather(local, line, faxes, say)
+        (folder / "ledger.json").write_text(json.dumps(local.ledger(), indent=1))  # to look into a finding
+    wrong = [f"{name} with exit code {code} at SIGTERM" for name, code in local.exit_codes.items() if code]
+    evidence.exits += exits + wrong
+    return evidence
+
+
+def script_sandbox(local: Local, faxes: Sequence[Fax]) -> None:
+    """Tell the sandbox what will go wrong with each fax."""
+    local.control("POST", "faults", [fault for fax in faxes for fault in answer_faults(fax)])
+    local.control("POST", "webhook-faults", [fault for fax in faxes for fault in webhook_faults(fax)])
+    for fax in faxes:
+        digits = ENDS[fax.end][1]
+        if digits is not None:
+            local.control("PUT", f"numbers/{fax.number}", digits)
+
+
+@dataclass
+class _Watch:
+    """Follows the events, the first of them included."""
+
+    line: FaxLine
+    events: list[Event] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
+
+    def look(self, seconds: float) -> bool:
+        """Read the events of so many seconds; whether there were any."""
+        before = len(self.events)
+        after = self.events[-1].id if self.events else "0"
+        self.events.extend(self.line.events(after=after, timeout=seconds))
+        for event in self.events[before:]:
+            self.states[event.job] = str(event.data.get("state"))
+        return len(self.events) > before
+
+    def open(self, faxes: Sequence[Fax]) -> list[str]:
+        """The faxes that, by their last event, are neither over nor held."""
+        return [fax.id for fax in faxes if not _over(self.states.get(fax.id), fax)]
+
+
+def _over(state: str | None, fax: Fax) -> bool:
+    return state in FINAL or (state == JobState.IN_DOUBT and fax.policy == "hold")
+
+
+def _gather(local: Local, line: FaxLine, faxes: Sequence[Fax], say: Say) -> Evidence:
+    """Wait until the verdict is clean, or until no event has come for `STALL` seconds."""
+    watch, moved = _Watch(line), time.monotonic()
+    with redis.Redis.from_url(local.redis_url) as client:
+        while time.monotonic() - moved < STALL:
+            if watch.look(_LOOK):
+                moved = time.monotonic()
+            if not watch.open(faxes) and _quiet(local, line, client):
+                evidence = _look(local, watch, faxes)
+                if not judge(faxes, evidence):
+                    return evidence
+    say(f"no event for {STALL:g} s; judged as it stands")
+    return _look(local, watch, faxes)
+
+
+def _look(local: Local, watch: _Watch, faxes: Sequence[Fax]) -> Evidence:
+    """The evidence as it stands. The events are read last, so none of a record is missing."""
+    jobs = read_jobs(watch.line, (fax.id for fax in faxes))
+    watch.look(0.2)
+    return Evidence(jobs, by_job(watch.events), by_fax(local.ledger()), local.stats()["default"])
+
+
+def _quiet(local: Local, line: FaxLine, client: redis.Redis) -> bool:
+    """Whether nothing is under way any more: no call or webhook, no entry, no permit."""
+    keys = line.keys
+    return bool(
+        local.control("POST", "drain?timeout=1")["drained"]
+        and not client.xlen(keys.intake)
+        and not client.xlen(keys.status)
+        and not client.zcard(keys.permits)
+    )

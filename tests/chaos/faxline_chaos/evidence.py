@@ -1,0 +1,75 @@
+"""What is known when a run is over: the records, the events, and what the sandbox saw."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from faxline import Event, FaxLine, Job, JobNotFound
+
+ASIDE = frozenset({"fax.duplicate", "fax.cancel_refused", "fax.rejected"})
+"""Events that are no transition of the job and so are not in its history."""
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """One fax that the sandbox accepted. Times are Unix seconds."""
+
+    job_id: int
+    accepted_at: float
+    state: str
+    receipt_at: float | None
+    """When the webhook answered 2xx for the first time; None: never."""
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> "Acceptance":
+        """Read an entry of the sandbox's ledger."""
+        answered = [w["at"] for w in entry["webhooks"] if w["answer"] and w["answer"] // 100 == 2]
+        return cls(entry["jobId"], entry["accepted_at"], entry["state"], min(answered, default=None))
+
+
+@dataclass
+class Evidence:
+    """All of it.
+
+    Attributes:
+        jobs: the records by id; None: there is none.
+        events: the events by job, in their order.
+        accepted: what the sandbox accepted, by the fax's id, the oldest first.
+        stats: the sandbox's statistics of the account.
+        exits: processes that ended by themselves, or not in order at the end.
+    """
+
+    jobs: dict[str, Job | None]
+    events: dict[str, list[Event]]
+    accepted: dict[str, list[Acceptance]]
+    stats: Mapping[str, Any]
+    exits: list[str] = field(default_factory=list)
+
+
+def read_jobs(line: FaxLine, names: Iterable[str]) -> dict[str, Job | None]:
+    """The records of jobs."""
+    return {name: _job(line, name) for name in names}
+
+
+def by_job(events: Sequence[Event]) -> dict[str, list[Event]]:
+    """The events of each job."""
+    found: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        found[event.job].append(event)
+    return found
+
+
+def by_fax(ledger: Sequence[Mapping[str, Any]]) -> dict[str, list[Acceptance]]:
+    """The ledger's entries by the fax's id, its subject."""
+    found: defaultdict[str, list[Acceptance]] = defaultdict(list)
+    for entry in ledger:
+        found[entry["subject"]].append(Acceptance.read(entry))
+    return found
+
+
+def _job(line: FaxLine, name: str) -> Job | None:
+    try:
+        return line.job(name)
+    except JobNotFound:
+        return None

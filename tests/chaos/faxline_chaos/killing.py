@@ -1,0 +1,93 @@
+"""Carries out the hits of a run, and has what was hit work again."""
+
+import heapq
+import threading
+import time
+from collections.abc import Sequence
+from itertools import count
+
+from faxline_chaos.schedule import REDIS, Hit
+from faxline_worker.local import Local
+from faxline_worker.processes import Part
+from faxline_worker.redis_server import RedisServer
+
+WATCH = 0.25
+"""Seconds between two looks at who ended without being killed."""
+POSTPONE = 0.5
+"""Seconds until a hit is tried again that would leave a role with nobody who is ready: a slow machine takes
+many seconds to start a process, and an outage for a doubt's whole wait is not what a run is about."""
+PATIENCE = 60.0
+"""Seconds for which one hit is put off at most."""
+
+
+class _Victims:
+    """The processes and the Redis server, and which of them are down."""
+
+    def __init__(self, local: Local) -> None:
+        self._local = local
+        self.down: set[str] = set()
+        self.exits: list[str] = []
+
+    def spared(self, hit: Hit) -> bool:
+        """Whether the victim is down already, or the last of several of its role that is ready."""
+        if hit.name in self.down:
+            return True
+        others = [name for name in self._local.names(hit.role) if name != hit.name]
+        return bool(others) and not any(self._local.ready(name) for name in others if name not in self.down)
+
+    def hit(self, hit: Hit) -> None:
+        """Kill or stall it."""
+        self.down.add(hit.name)
+        victim = self._victim(hit.name)
+        if hit.stall:
+            victim.pause()
+        else:
+            victim.kill()
+
+    def mend(self, hit: Hit) -> None:
+        """Start it again on its port and data, or let it go on."""
+        victim = self._victim(hit.name)
+        if hit.stall:
+            victim.resume()
+        elif isinstance(victim, Part):
+            victim.start()
+        else:
+            victim.restart()
+        self.down.discard(hit.name)
+
+    def _victim(self, name: str) -> Part | RedisServer:
+        return self._local.server if name == REDIS else self._local.part(name)
+
+    def watch(self) -> None:
+        """Note who ended by itself, and start it again."""
+        for part in self._local.parts:
+            code = part.process.poll()
+            if code is not None and part.name not in self.down:
+                self.exits.append(f"{part.name} with exit code {code}")
+                part.kill()
+                part.start()
+
+
+def run_hits(local: Local, hits: Sequence[Hit]) -> list[str]:
+    """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again."""
+    victims, order = _Victims(local), count()
+    agenda = [(hit.at, next(order), hit.at, hit) for hit in hits]
+    mends: list[tuple[float, int, Hit]] = []
+    heapq.heapify(agenda)
+    pause, begun = threading.Event(), time.monotonic()
+    while agenda or mends:
+        now = time.monotonic() - begun
+        if mends and mends[0][0] <= now:
+            victims.mend(heapq.heappop(mends)[2])
+        elif agenda and agenda[0][0] <= now:
+            _, number, planned, hit = heapq.heappop(agenda)
+            if victims.spared(hit) and (hit.name in victims.down or now - planned < PATIENCE):
+                heapq.heappush(agenda, (now + POSTPONE, number, planned, hit))
+            else:
+                victims.hit(hit)
+                heapq.heappush(mends, (now + hit.down, number, hit))
+        else:
+            pause.wait(WATCH)
+            victims.watch()
+    victims.watch()
+    return victims.exits

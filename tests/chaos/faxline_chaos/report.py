@@ -1,0 +1,130 @@
+"""The one table at the end of a run."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+
+from faxline_chaos.baseline_verdict import BaselineEnd
+from faxline_chaos.doubts import SETTLERS, Doubt, doubts_of, spread
+from faxline_chaos.evidence import Evidence
+from faxline_chaos.faults import Fax
+from faxline_chaos.fuzzing import FuzzEnd
+from faxline_chaos.schedule import Hit
+from faxline_chaos.verdict import DUPLICATE, LOST, ZEROS, Finding
+
+Row = tuple[str, str]
+
+SHOWN = 12
+"""Faxes that are named for each kind of finding."""
+
+
+def table(title: str, rows: Sequence[Row], baseline: Sequence[Row] | None) -> Table:
+    """What came out, the plain actor beside it if it ran too."""
+    made = Table(title=title)
+    made.add_column("")
+    made.add_column("Faxline")
+    if baseline is not None:
+        made.add_column("plain Dramatiq actor")
+    other = dict(baseline or ())
+    for name, value in rows:
+        style = ("green" if value == "0" else "bold red") if name in ZEROS else ""
+        cells = [name, f"[{style}]{value}[/]" if style else value]
+        made.add_row(*cells, *([other.get(name, "")] if baseline is not None else []))
+    return made
+
+
+def rows_of(
+    faxes: Sequence[Fax],
+    hits: Sequence[Hit],
+    evidence: Evidence,
+    findings: Sequence[Finding],
+    seconds: float,
+) -> list[Row]:
+    """The rows of Faxline."""
+    broken = Counter(finding.zero for finding in findings)
+    accepted = [len(evidence.accepted.get(fax.id, ())) for fax in faxes]
+    events = [event for fax in faxes for event in evidence.events.get(fax.id, ())]
+    doubts = [doubt for fax in faxes for doubt in doubts_of(evidence.events.get(fax.id, ()))]
+    states = Counter(str(job.state) if job else "no record" for job in evidence.jobs.values())
+    extra = sum(n - 1 for n in accepted if n > 1) - broken[DUPLICATE]
+    return [
+        ("faxes pushed", str(len(faxes))),
+        ("accepted by the sandbox", str(sum(accepted))),
+        *((zero, str(broken[zero])) for zero in ZEROS),
+        ("duplicates the policy resend allows", str(extra)),
+        ("… told by fax.duplicate", str(sum(event.name == "fax.duplicate" for event in events))),
+        ("states at the end", _counted(states)),
+        ("doubts entered", _counted(Counter(doubt.reason for doubt in doubts), total=True)),
+        *((f"… settled by {settler}", _settled(doubts, settler)) for settler in SETTLERS),
+        ("answers gone wrong", _counted(Counter(evidence.stats.get("faults", {})), total=True)),
+        ("kills", _hit(hits, stall=False)),
+        ("stalls", _hit(hits, stall=True)),
+        ("duration", f"{seconds:.0f} s"),
+    ]
+
+
+def baseline_rows(faxes: Sequence[Fax], hits: Sequence[Hit], end: BaselineEnd, seconds: float) -> list[Row]:
+    """The rows of the plain actor, with the same names."""
+    return [
+        ("faxes pushed", str(len(faxes))),
+        ("accepted by the sandbox", str(end.accepted)),
+        (DUPLICATE, f"{end.doubled} extra, of {end.doubled_faxes} faxes"),
+        (LOST, f"{end.lost} gone, {end.stranded} stranded in the broker"),
+        ("answers gone wrong", _counted(Counter(end.faults), total=True)),
+        ("kills", _hit(hits, stall=False)),
+        ("stalls", _hit(hits, stall=True)),
+        ("duration", f"{seconds:.0f} s"),
+    ]
+
+
+def fuzz_table(requests: int, seed: int, end: FuzzEnd, seconds: float) -> Table:
+    """What came out of a fuzz."""
+    made = Table(title=f"the webhook under fuzz, seed {seed}", show_header=False)
+    bad = sum(n for status, n in end.answers.items() if status.startswith("5") and status != "503")
+    rows = (
+        ("requests", str(requests)),
+        ("answers", _counted(end.answers, total=True)),
+        ("5xx but 503 (0)", str(bad)),
+        ("whole requests without an answer (0)", str(end.unanswered)),
+        ("stored", str(end.stored)),
+        ("stored and not signed (0)", str(end.unsigned)),
+        ("tracebacks, bodies, numbers, secrets in the log (0)", str(sum(end.logged.values()))),
+        ("memory warm, last, growth", f"{end.warm} KiB, {end.memory[-1]} KiB, {end.growth} KiB"),
+        ("the process lives", "yes" if end.alive else "no"),
+        ("duration", f"{seconds:.0f} s"),
+    )
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """What was found, alike things in one line with some of their faxes."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.zero, re.sub(r"[0-9]+", "N", finding.text)), []).append(finding)
+    return [
+        f"{zero}: {len(group)} times: {group[0].text} ({', '.join(f.subject for f in group[:SHOWN])}"
+        f"{', …' if len(group) > SHOWN else ''})"
+        for (zero, _), group in groups.items()
+    ]
+
+
+def _hit(hits: Sequence[Hit], *, stall: bool) -> str:
+    return _counted(Counter(hit.role for hit in hits if hit.stall is stall), total=True)
+
+
+def _settled(doubts: Iterable[Doubt], settler: str) -> str:
+    mine = [doubt for doubt in doubts if doubt.settled == settler]
+    if not mine:
+        return "0"
+    return ", ".join(
+        filter(None, (str(len(mine)), spread([d.seconds for d in mine if d.seconds is not None])))
+    )
+
+
+def _counted(counts: Counter[str], *, total: bool = False) -> str:
+    parts = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()) if n)
+    return f"{counts.total()}: {parts}" if total and parts else parts or "0"

@@ -1,0 +1,103 @@
+"""The verdict on a run: each fax's record against the ledger of the sandbox. The zeros are the proof."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from faxline import Job, JobState
+from faxline_chaos.evidence import ASIDE, Acceptance, Evidence
+from faxline_chaos.faults import Fax
+
+DUPLICATE = "duplicates not allowed by policy"
+LOST = "lost"
+WRONG = "wrong final state"
+EVENTS = "events that disagree with the record"
+LIMITS = "requests over iFax's limits"
+EXITS = "processes that ended by themselves"
+ZEROS = (DUPLICATE, LOST, WRONG, EVENTS, LIMITS, EXITS)
+"""What must be 0."""
+
+STALE = 9.0
+"""Seconds that a stored receipt may take to be used, while Redis and workers are killed: one that was there
+longer settles a doubt before the policy does."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that must not be.
+
+    Attributes:
+        zero: which of `ZEROS` it breaks.
+        subject: the fax's id, or what else it is about.
+        text: what is wrong.
+    """
+
+    zero: str
+    subject: str
+    text: str
+
+
+def judge(faxes: Sequence[Fax], evidence: Evidence) -> list[Finding]:
+    """All that must not be, the same order for the same evidence."""
+    found = [finding for fax in faxes for finding in _judge(fax, evidence)]
+    over = {limit: n for limit, n in evidence.stats.get("rate_limited", {}).items() if n}
+    found += [Finding(LIMITS, limit, f"{limit} broken") for limit, n in over.items() for _ in range(n)]
+    return found + [Finding(EXITS, name, "ended by itself") for name in evidence.exits]
+
+
+def settled(job: Job | None, fax: Fax) -> bool:
+    """Whether a job came to its end, or is rightly held for an operator."""
+    if job is None:
+        return False
+    return job.state.final or (job.state is JobState.IN_DOUBT and fax.policy == "hold")
+
+
+def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
+    job, accepted = evidence.jobs.get(fax.id), evidence.accepted.get(fax.id, [])
+    doubts = [e for e in evidence.events.get(fax.id, []) if e.name == "fax.in_doubt"]
+    allowed = 1 + len(doubts) if fax.policy == "resend" else 1
+    for extra in accepted[allowed:]:
+        yield Finding(DUPLICATE, fax.id, f"jobId {extra.job_id}: policy {fax.policy}, {len(doubts)} doubts")
+    for earlier, later in pairwise(accepted[:allowed]):
+        if earlier.receipt_at is not None and earlier.receipt_at + STALE < later.accepted_at:
+            yield Finding(DUPLICATE, fax.id, f"jobId {later.job_id}: a receipt of {earlier.job_id} was there")
+    if job is None:
+        yield Finding(LOST, fax.id, f"no record; {len(accepted)} accepted")
+        return
+    if not settled(job, fax):
+        yield Finding(LOST, fax.id, f"still {job.state}; {len(accepted)} accepted")
+    elif (wrong := _wrong(fax, job, accepted)) is not None:
+        yield Finding(WRONG, fax.id, f"{job.state} ({job.reason}): {wrong}")
+    told = [e.name for e in evidence.events.get(fax.id, []) if e.name not in ASIDE]
+    written = [step.event for step in job.history]
+    if told != written:
+        yield Finding(EVENTS, fax.id, f"events {told}, history {written}")
+
+
+def _wrong(fax: Fax, job: Job, accepted: Sequence[Acceptance]) -> str | None:
+    """Why a job's state does not agree with the ledger; None: it does."""
+    own = next((a for a in accepted if a.job_id == job.job_id), None)
+    receipts = [a.receipt_at for a in accepted if a.receipt_at is not None]
+    if job.state is JobState.DELIVERED:
+        return None if own and own.state == "delivered" else "the ledger has no such delivery"
+    if job.state is JobState.UNCONFIRMED:
+        if own is None:
+            return "the ledger has no such acceptance"
+        return None if own.receipt_at is None else "its receipt had arrived"
+    if job.state is JobState.IN_DOUBT:
+        return "a receipt had arrived" if receipts else None
+    if job.state is JobState.CANCELED:
+        return "nobody canceled it"
+    return _wrong_failure(fax, job, own, accepted)
+
+
+def _wrong_failure(fax: Fax, job: Job, own: Acceptance | None, accepted: Sequence[Acceptance]) -> str | None:
+    if job.reason != "in_doubt":
+        if own is not None:
+            return None if own.state == "failed" else f"the ledger says {own.state}"
+        return "the ledger has an acceptance" if accepted else None
+    if fax.policy != "fail":
+        return f"the policy is {fax.policy}"
+    ended = job.history[-1].at.timestamp()
+    waited = [ended - a.receipt_at for a in accepted if a.receipt_at is not None]
+    return "a receipt had arrived before the policy applied" if max(waited, default=0.0) > STALE else None

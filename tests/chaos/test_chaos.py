@@ -1,0 +1,20 @@
+"""The short form of `make chaos`: real processes, scripted faults and `kill -9`, with a fixed seed."""
+
+from pathlib import Path
+
+from faxline_chaos import campaign
+from faxline_chaos.faults import draw_faxes
+from faxline_chaos.schedule import draw_hits
+from faxline_chaos.verdict import judge
+from faxline_worker.redis_server import ServerBinary
+
+SEED = 4
+
+
+def test_nothing_is_lost_and_nothing_doubled_under_faults_and_kills(
+    server_binary: ServerBinary, tmp_path: Path
+) -> None:
+    faxes = draw_faxes(SEED, 80, most=1)
+    hits = draw_hits(SEED, 8, campaign.crew())
+    evidence = campaign.run(faxes, hits, SEED, tmp_path, say=print, binary=server_binary)
+    assert judge(faxes, evidence) == []

@@ -1,0 +1,15 @@
+"""The short form of `make fuzz`, with a fixed seed."""
+
+from pathlib import Path
+
+from faxline_chaos.fuzzing import run_fuzz
+from faxline_worker.redis_server import ServerBinary
+
+
+def test_the_webhook_answers_no_5xx_and_stores_nothing_unsigned_whatever_it_is_sent(
+    server_binary: ServerBinary, tmp_path: Path
+) -> None:
+    end = run_fuzz(3000, 1, tmp_path, binary=server_binary)
+    assert end.wrong() == []
+    assert end.stored > 0
+    assert {"204", "400", "401", "404", "405", "413"} <= set(end.answers)

@@ -1,0 +1,149 @@
+"""The verdict finds what must not be, and the plan of a run comes from its seed alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from faxline import Event, Job, JobState
+from faxline.jobs import Transition
+from faxline_chaos import campaign, verdict
+from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
+from faxline_chaos.evidence import Acceptance, Evidence
+from faxline_chaos.faults import Fax, draw_faxes
+from faxline_chaos.schedule import SETTLE, draw_hits, push_times
+
+FAX = Fax("f", "+12026000000", "normal", "hold", "delivered", (), None, document=False)
+DELIVERED = ("fax.queued", "fax.submitted", "fax.delivered")
+FAILED = ("fax.queued", "fax.in_doubt", "fax.failed")
+RESENT = ("fax.queued", "fax.in_doubt", "fax.retrying", "fax.submitted", "fax.delivered")
+NO_RECEIPT = ("fax.queued", "fax.submitted", "fax.unconfirmed")
+DOUBTED = ("fax.queued", "fax.in_doubt")
+END = 1000.0
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def acceptance(job_id: int = 7, state: str = "delivered", receipt_at: float | None = END) -> Acceptance:
+    return Acceptance(job_id, accepted_at=END - 1, state=state, receipt_at=receipt_at)
+
+
+def event(name: str, seconds: float = END, **data: Any) -> Event:
+    return Event("1-0", name, FAX.id, at(seconds), data)
+
+
+def found(
+    state: JobState,
+    accepted: list[Acceptance],
+    told: tuple[str, ...],
+    *,
+    policy: Any = "hold",
+    reason: str | None = None,
+    job_id: int | None = 7,
+    written: tuple[str, ...] | None = None,
+) -> list[str]:
+    """The zeros that the verdict on one fax breaks."""
+    steps = tuple(Transition(name, at(END), state, 1, {}) for name in written or told)
+    job = Job(FAX.id, "default", state, job_id=job_id, reason=reason, history=steps)
+    evidence = Evidence({FAX.id: job}, {FAX.id: [event(name) for name in told]}, {FAX.id: accepted}, {})
+    return [finding.zero for finding in verdict.judge([replace(FAX, policy=policy)], evidence)]
+
+
+def test_a_fax_accepted_and_delivered_once_is_right() -> None:
+    assert found(JobState.DELIVERED, [acceptance()], DELIVERED) == []
+
+
+def test_a_second_acceptance_is_allowed_to_resend_after_a_doubt_and_to_nobody_else() -> None:
+    twice = [acceptance(6, receipt_at=None), acceptance(7)]
+    assert found(JobState.DELIVERED, twice, RESENT, policy="resend") == []
+    assert found(JobState.DELIVERED, twice, DELIVERED, policy="resend") == [verdict.DUPLICATE]
+    assert found(JobState.DELIVERED, twice, RESENT, policy="hold") == [verdict.DUPLICATE]
+
+
+def test_a_fax_accepted_again_long_after_a_receipt_of_the_first_arrived_is_a_duplicate() -> None:
+    earlier = acceptance(6, receipt_at=END - 1 - 2 * verdict.STALE)
+    twice = [earlier, acceptance(7)]
+    assert found(JobState.DELIVERED, twice, RESENT, policy="resend") == [verdict.DUPLICATE]
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.SUBMITTING, JobState.SUBMITTED])
+def test_a_job_that_never_ends_is_lost(state: JobState) -> None:
+    assert found(state, [], ("fax.queued",)) == [verdict.LOST]
+
+
+def test_a_fax_without_a_record_is_lost() -> None:
+    assert [f.zero for f in verdict.judge([FAX], Evidence({}, {}, {}, {}))] == [verdict.LOST]
+
+
+def test_a_doubt_may_be_held_by_policy_only_and_only_without_a_receipt() -> None:
+    silent = [acceptance(receipt_at=None)]
+    assert found(JobState.IN_DOUBT, silent, DOUBTED) == []
+    assert found(JobState.IN_DOUBT, silent, DOUBTED, policy="fail") == [verdict.LOST]
+    assert found(JobState.IN_DOUBT, [acceptance()], DOUBTED) == [verdict.WRONG]
+
+
+@pytest.mark.parametrize(
+    "accepted", [[], [acceptance(state="failed")], [acceptance(job_id=8)]], ids=["never", "failed", "other"]
+)
+def test_a_delivery_that_the_ledger_does_not_know_is_wrong(accepted: list[Acceptance]) -> None:
+    assert found(JobState.DELIVERED, accepted, DELIVERED) == [verdict.WRONG]
+
+
+def test_unconfirmed_is_right_without_a_receipt_only() -> None:
+    assert found(JobState.UNCONFIRMED, [acceptance(receipt_at=None)], NO_RECEIPT) == []
+    assert found(JobState.UNCONFIRMED, [acceptance()], NO_RECEIPT) == [verdict.WRONG]
+
+
+def test_failed_by_policy_is_right_for_fail_unless_a_receipt_was_there_long_before() -> None:
+    silent, old = [acceptance(receipt_at=None)], [acceptance(receipt_at=END - 2 * verdict.STALE)]
+    told = {"told": FAILED, "reason": "in_doubt", "job_id": None}
+    assert found(JobState.FAILED, silent, policy="fail", **told) == []  # type: ignore[arg-type]
+    assert found(JobState.FAILED, old, policy="fail", **told) == [verdict.WRONG]  # type: ignore[arg-type]
+    assert found(JobState.FAILED, silent, policy="hold", **told) == [verdict.WRONG]  # type: ignore[arg-type]
+
+
+def test_an_event_too_many_or_too_few_is_found() -> None:
+    assert found(JobState.DELIVERED, [acceptance()], DELIVERED[:2], written=DELIVERED) == [verdict.EVENTS]
+
+
+def test_a_limit_that_the_sandbox_saw_broken_and_a_process_that_ended_are_found() -> None:
+    evidence = Evidence({}, {}, {}, {"rate_limited": {"burst": 2, "window": 0}}, ["worker-3"])
+    assert [f.zero for f in verdict.judge([], evidence)] == [verdict.LIMITS] * 2 + [verdict.EXITS]
+
+
+@pytest.mark.parametrize(
+    ("after", "settled"),
+    [
+        ([event("fax.delivered", END + 2)], RECEIPT),
+        ([event("fax.failed", END + 2, reason="busy")], RECEIPT),
+        ([event("fax.submitted", END + 2), event("fax.delivered", END + 3)], ANSWER),
+        ([event("fax.retrying", END + 2, reason="in_doubt")], RESEND),
+        ([event("fax.failed", END + 2, reason="in_doubt")], FAIL),
+        ([], HELD),
+    ],
+)
+def test_a_doubt_tells_what_settled_it_and_after_how_long(after: list[Event], settled: str) -> None:
+    (doubt,) = doubts_of([event("fax.queued"), event("fax.in_doubt", reason="worker_lost"), *after])
+    assert (doubt.reason, doubt.settled, doubt.seconds) == ("worker_lost", settled, 2.0 if after else None)
+
+
+def test_the_same_seed_makes_the_same_plan_and_another_seed_another() -> None:
+    def plan(seed: int) -> tuple[Any, ...]:
+        hits = draw_hits(seed, 50, campaign.crew())
+        return draw_faxes(seed, 200), hits, push_times(seed, 200, hits)
+
+    assert plan(1) == plan(1)
+    assert plan(1) != plan(2)
+
+
+def test_a_process_that_was_hit_is_spared_until_it_has_worked_again_for_a_while() -> None:
+    hits = draw_hits(3, 200, campaign.crew())
+    assert sum(not hit.stall for hit in hits) == 200
+    assert {hit.role for hit in hits} == {"dispatcher", "worker", "webhook", "redis"}
+    for name in campaign.crew():
+        mine = [hit for hit in hits if hit.name == name]
+        assert all(b.at >= a.at + a.down + SETTLE for a, b in pairwise(mine))

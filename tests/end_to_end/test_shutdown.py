@@ -1,0 +1,43 @@
+"""A rolling restart: a worker ends in the middle of its calls."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from faxline import FaxLine, JobState
+from faxline_worker.local import Local
+from faxline_worker.redis_server import ServerBinary
+
+THREADS = 7
+SETTINGS = {"LIMITS__CONCURRENCY": str(2 * THREADS), "WAKE_LEASE": "2", "SWEEP": "2"}
+SANDBOX = ("--answer-seconds", "2", "3", "--call-seconds", "0.1", "--page-seconds", "0.02")
+
+
+def test_a_worker_that_is_told_to_end_finishes_its_calls_and_nothing_turns_in_doubt(
+    server_binary: ServerBinary, tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    jobs = [f"rolling-{i}" for i in range(20)]
+    with (
+        Local(
+            tmp_path, workers=2, threads=THREADS, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary
+        ) as local,
+        FaxLine(local.redis_url) as line,
+        redis.Redis.from_url(local.redis_url) as client,
+    ):
+        for job in jobs:
+            line.send(to="+12025550123", files=["https://example.com/a.pdf"], id=job, subject=job)
+        wait_until(lambda: client.zcard(line.keys.permits) == 2 * THREADS, timeout=30)
+        ending = next(part for part in local.parts if part.name.startswith("worker"))
+        ending.process.terminate()
+        assert ending.process.wait(40) == 0
+        log = ending.log.read_text()
+        assert log.partition("worker ends")[2].count("iFax answered") <= THREADS
+        assert Counter(line.wait(job, timeout=60).state for job in jobs) == {JobState.DELIVERED: 20}
+        names = Counter(event.name for event in line.events(after="0", timeout=0.1))
+        assert names == {"fax.queued": 20, "fax.submitted": 20, "fax.delivered": 20}
+        assert Counter(fax["subject"] for fax in local.ledger()) == dict.fromkeys(jobs, 1)
+        assert client.zcard(line.keys.permits) == 0
+    assert set(local.exit_codes.values()) == {0}
