@@ -203,6 +203,8 @@ def _claim(actors: Actors) -> Call:
     return actors.scene.store.claim_reconcile
 
 
+PLAIN = {"register", "report", "order", "set_aside", "redrive", "claim", "plan"}
+"""Scripts that know nothing of attempts: the states of a second one tell no more about them."""
 OUTCOMES = ("delivered", "failed", "canceled")
 INPUTS: Mapping[tuple[str, str], Input] = {
     ("register", "the same fax"): _register(JOB, "same"),
