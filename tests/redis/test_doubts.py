@@ -438,10 +438,38 @@ def test_a_doubt_holds_its_permit_as_long_as_the_request_could_live(make: Make) 
     assert line.call().job == "b"
 
 
-def test_a_doubt_is_forgotten_when_no_receipt_can_come_any_more(make: Make) -> None:
-    line = make(IN_DOUBT__WAIT="100", RECEIPT_DEADLINE="1000")
+@pytest.mark.parametrize(("policy", "state", "remembered"), [("fail", "failed", 0), ("hold", "in_doubt", 2)])
+def test_a_doubt_is_forgotten_when_no_receipt_can_come_any_more_unless_it_is_held(
+    make: Make, policy: str, state: str, remembered: int
+) -> None:
+    line = make(IN_DOUBT__WAIT="100", RECEIPT_DEADLINE="1000", IN_DOUBT__THEN=policy)
     line.doubt("a")
     line.go(1099)
     line.store.survey()
-    assert not line.client.exists(line.store.keys.doubts, line.store.keys.doubts_until)
+    assert line.client.exists(line.store.keys.doubts, line.store.keys.doubts_until) == remembered
+    assert line.state("a") == state
+
+
+def test_a_policy_waits_for_a_receipt_that_came_in_time_and_has_not_been_read(make: Make) -> None:
+    line = make(IN_DOUBT__WAIT="100", IN_DOUBT__THEN="fail")
+    line.doubt("a")
+    moment = round((BEGIN + line.seconds + 50) * 1000)
+    line.client.xadd(line.store.keys.status, {"kind": "receipt", "body": "{}"}, id=f"{moment}-0")
+    line.go(101)
+    line.store.survey()
     assert line.state("a") == "in_doubt"
+    line.client.xtrim(line.store.keys.status, maxlen=0)
+    line.store.survey()
+    assert line.state("a") == "failed"
+
+
+def test_a_policy_waits_for_a_receipt_that_is_to_be_held_against_the_doubt(make: Make) -> None:
+    line = make(IN_DOUBT__WAIT="100", IN_DOUBT__THEN="fail")
+    line.doubt("a")
+    line.go(95)
+    line.receipt("77")
+    line.go(6)
+    line.store.survey()
+    assert line.state("a") == "in_doubt"
+    line.match()
+    assert line.state("a") == "delivered"

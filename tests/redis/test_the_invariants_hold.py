@@ -33,7 +33,10 @@ MUTATIONS = {
         "  if lost and job.marked ~= '1' then",
         "  if lost then",
     ),
-    "survey sends again what its policy holds": ("policy == 'resend' and", "policy ~= 'fail' and"),
+    "survey sends again what its policy holds": (
+        "    if policy == 'resend' then",
+        "    if policy and policy ~= 'fail' then",
+    ),
     "a deferral spends an attempt": ("'attempt', job.attempt - 1,", "'attempt', job.attempt,"),
 }
 SUBTLE_MUTATIONS = {
