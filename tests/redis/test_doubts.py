@@ -117,6 +117,17 @@ def test_a_receipt_that_nobody_claims_is_the_word_on_the_oldest_doubt_of_its_rec
     assert line.state("newer") == line.state("elsewhere") == "in_doubt"
 
 
+def test_of_the_attempts_of_one_job_the_nearest_in_time_is_meant(make: Make) -> None:
+    line = make(IN_DOUBT__WAIT="100", IN_DOUBT__THEN="resend")
+    line.doubt("a")
+    line.go(100)
+    line.store.survey()
+    assert line.answer(line.call(), "in_doubt").state == "in_doubt"
+    line.receipt("77", "failed")
+    assert line.match() == [("resolved_doubt", "a")]  # the word on the second attempt, and so on the job
+    assert line.state("a") == "failed"
+
+
 def test_one_receipt_settles_one_doubt_however_often_it_comes(make: Make) -> None:
     line = make()
     line.doubt("a")

@@ -17,7 +17,6 @@ from dramatiq import Broker
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
-from faxline.server import server_facts
 from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
@@ -213,12 +212,6 @@ def dispatcher() -> None:
     client = state_client(settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK)
     registry = new_registry()
     metrics = DispatcherMetrics(registry, settings.accounts, failure_labels())
-    facts = server_facts(client)
-    metrics.set_redis_durable(facts.durable)
-    if not facts.durable:
-        log.warning(
-            "Redis may lose faxes: it needs appendonly yes and maxmemory-policy noeviction (ops/redis)"
-        )
     broker = make_broker(settings)
     process = Dispatcher(
         client,
@@ -244,7 +237,7 @@ def dispatcher() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     process.start()
-    log.info("dispatcher ready", version=facts.version, count=len(settings.accounts))
+    log.info("dispatcher ready", count=len(settings.accounts))
     stop.wait()
     log.info("dispatcher stops")
     process.stop()

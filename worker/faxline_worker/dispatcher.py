@@ -15,6 +15,7 @@ import structlog
 
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline.operators import MOST_DIGITS
+from faxline.server import server_facts
 from faxline_worker import scripts
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
@@ -33,6 +34,8 @@ NEWS = 10.0
 """Seconds of work after which it is news that Redis is away."""
 GAUGES = 2.0
 """Seconds between two readings of the gauges."""
+DURABLE = 30.0
+"""Seconds between two looks at whether Redis keeps what it is told."""
 GATHER = 0.05
 """Seconds in which receipts are gathered for one wake-up."""
 
@@ -96,6 +99,7 @@ class Dispatcher:
             ORDERS: self._carry_out,
         }
         self._enroll = scripts.register(client, "enroll")
+        self._durable, self._durable_at = True, 0.0
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.ready = False
@@ -297,4 +301,20 @@ class Dispatcher:
             self._metrics.set_limit(name, "burst", used=state.burst.used, capacity=state.burst.effective)
             self._metrics.set_paused(name, bool(state.paused))
             self._metrics.set_dead_receipts(name, state.dead)
+        if time.monotonic() >= self._durable_at:
+            self._look_at_the_server()
+            self._durable_at = time.monotonic() + DURABLE
         self._stopping.wait(GAUGES)
+
+    def _look_at_the_server(self) -> None:
+        """Whether Redis keeps what it is told; a change for the worse is warned of."""
+        try:
+            durable = server_facts(self._client).durable
+        except redis.exceptions.NoPermissionError:  # INFO is refused, so nobody knows
+            durable = False
+        self._metrics.set_redis_durable(durable)
+        if self._durable and not durable:
+            self._log.warning(
+                "Redis may lose faxes: it needs appendonly yes and maxmemory-policy noeviction (ops/redis)"
+            )
+        self._durable = durable

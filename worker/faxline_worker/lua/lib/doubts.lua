@@ -26,17 +26,21 @@ local function fits(receipt, job, sent, options)
   return receipt.pages == pages or (receipt.pages > pages and job.cover == '1')
 end
 
--- The oldest doubt that a receipt fits: its member, the job's id and record.
+-- The doubt that a receipt fits: of the job whose doubt is the oldest, and of its attempts the one nearest in time.
+-- Its member, the job's id and record.
 local function find_doubt(keys, receipt, options)
   if not receipt.to then return nil end
+  local found, nearest, found_id, found_job
   local range = { '[' .. receipt.to .. '|', '(' .. receipt.to .. '}' }
   for _, member in ipairs(redis.call('ZRANGEBYLEX', keys.doubts, range[1], range[2])) do
     local sent, id = string.match(member, '^[^|]*|([^|]*)|(.*)$')
-    local job = read_record(keys.job .. id)
-    if not job then
+    local job = (not found or id == found_id) and read_record(keys.job .. id)
+    local away = receipt.started and math.abs(receipt.started * 1000 - tonumber(sent)) or 0
+    if job == nil then
       forget_doubt(keys, member)
-    elseif fits(receipt, job, tonumber(sent), options) then
-      return member, id, job
+    elseif job and fits(receipt, job, tonumber(sent), options) and (not found or away < nearest) then
+      found, nearest, found_id, found_job = member, away, id, job
     end
   end
+  return found, found_id, found_job
 end
