@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from faxline.keys import INTAKE_GROUP
+from faxline_worker.replies import Admitted, Held, Mark
 from faxline_worker.settings import read_settings
-from faxline_worker.store import Admitted, Held, Mark, Store
+from faxline_worker.store import Store
 
 WORD = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "pages": 2, "transferred": 2}
 

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from faxline_worker.redis_server import RedisServer
-from faxline_worker.store import SCRIPTS, Plan, Receipted, Reported, Settlement, Survey
+from faxline_worker.replies import Plan, Receipted, Reported, Settlement, Survey
+from faxline_worker.store import SCRIPTS
 from tests.stage.expected import expected
 from tests.stage.inputs import INPUTS
 from tests.stage.walk import Seen, Walk

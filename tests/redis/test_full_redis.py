@@ -21,8 +21,9 @@ from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registr
 from faxline_worker.reconciling import Reconciler
 from faxline_worker.redis_clients import unserved
 from faxline_worker.redis_server import RedisServer, ServerBinary
+from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
-from faxline_worker.store import Admitted, Store
+from faxline_worker.store import Store
 
 TEXT = b"A letter."
 FAX = {

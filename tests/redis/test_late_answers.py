@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from faxline_worker.store import Admitted, Idle
+from faxline_worker.replies import Admitted, Idle
 from tests.stage.scene import BEGIN, NUMBER, Scene
 from tests.stage.states import DEADLINE, JOB, LEASE, WAIT
 

@@ -16,8 +16,9 @@ from faxline_worker.actors import Wakes
 from faxline_worker.app import failure_labels
 from faxline_worker.dispatcher import Dispatcher
 from faxline_worker.metrics import DispatcherMetrics, new_registry
+from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
-from faxline_worker.store import Admitted, Store
+from faxline_worker.store import Store
 
 SETTINGS = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_IN_DOUBT__WAIT": "600"}
 

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from faxline.keys import INTAKE_GROUP
+from faxline_worker.replies import Admitted, Held, Idle, Mark, Registration
 from faxline_worker.settings import Settings, read_settings
-from faxline_worker.store import Admitted, Held, Idle, Mark, Registration, Store
+from faxline_worker.store import Store
 
 Make = Callable[..., Store]
 

@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from faxline.keys import INTAKE_GROUP
+from faxline_worker.replies import Admitted, Held
 from faxline_worker.settings import read_settings
-from faxline_worker.store import Admitted, Held, Store
+from faxline_worker.store import Store
 
 CLOCK = """
 local now_us = tonumber(redis.call('GET', 'clock'))

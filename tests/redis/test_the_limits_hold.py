@@ -21,8 +21,9 @@ from faxline.keys import INTAKE_GROUP
 from faxline_sandbox.config import Limits
 from faxline_sandbox.limits import LimitKeeper
 from faxline_worker import scripts
+from faxline_worker.replies import Admitted, Mark
 from faxline_worker.settings import Settings, read_settings
-from faxline_worker.store import Admitted, Mark, Store
+from faxline_worker.store import Store
 
 REQUESTS, WINDOW, CONCURRENCY, BURST = 8, 10, 3, 5
 TIMEOUT, GRACE = 2.0, 1.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from faxline_worker.store import Admitted
+from faxline_worker.replies import Admitted
 from tests.stage.scene import BEGIN, NUMBER, receipt
 from tests.stage.states import DEADLINE, JOB, JOB_ID, LEASE, RETRY, WAIT, Actors
 

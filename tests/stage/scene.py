@@ -8,8 +8,9 @@ from typing import Any
 import redis
 
 from faxline.keys import INTAKE_GROUP
+from faxline_worker.replies import Admitted, Receipted
 from faxline_worker.settings import Settings, read_settings
-from faxline_worker.store import Admitted, Receipted, Store
+from faxline_worker.store import Store
 
 CLOCK = """
 local now_us = tonumber(redis.call('GET', 'clock'))

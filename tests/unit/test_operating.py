@@ -11,8 +11,9 @@ import redis
 from faxline import FaxLine, Hold, JobState, OrderTimeout, QueueUnavailable
 from faxline.account import OPERATOR, RANKS
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
+from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
-from faxline_worker.store import Admitted, Store
+from faxline_worker.store import Store
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
-from faxline_worker.store import Claim, Store
+from faxline_worker.replies import Claim
+from faxline_worker.store import Store
 
 BATCH = 200
 """Intake entries an account in one read."""

@@ -17,7 +17,8 @@ from faxline.entries import CancelEntry, Priority, ResendEntry, SendEntry, parse
 from faxline.errors import EntryRejected
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
-from faxline_worker.store import Registration, Store
+from faxline_worker.replies import Registration
+from faxline_worker.store import Store
 from faxline_worker.stumbles import TRIES
 
 _T = TypeVar("_T")

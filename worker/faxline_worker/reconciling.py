@@ -10,7 +10,8 @@ import structlog
 from faxline_worker.ifax.receipts import Nonsense, Receipt, read_receipt
 from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.redis_clients import unserved
-from faxline_worker.store import Claim, Matched, Receipted, Store
+from faxline_worker.replies import Claim, Matched, Receipted
+from faxline_worker.store import Store
 from faxline_worker.stumbles import Stumbles
 
 BATCH = 100

@@ -16,8 +16,9 @@ from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
 from faxline_worker.ifax.requests import job_body, resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.redis_clients import unserved
+from faxline_worker.replies import Admitted, Held, Idle, Mark, Settlement
 from faxline_worker.settings import SubmissionRetries
-from faxline_worker.store import Admitted, Held, Idle, Mark, Settlement, Store
+from faxline_worker.store import Store
 
 _T = TypeVar("_T")
 AWAY = 0.5

@@ -1,0 +1,129 @@
+"""What the scripts answer: one dataclass or enum a reply."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Mark(StrEnum):
+    """What `mark` answers."""
+
+    MARKED = "marked"
+    LOST = "lost"
+
+
+class Registration(StrEnum):
+    """What became of an intake entry."""
+
+    REGISTERED = "registered"
+    REPEATED = "repeated"
+    REJECTED = "rejected"
+    GONE = "gone"
+    CANCELED = "canceled"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A job and a permit, for one call."""
+
+    permit: str
+    job: str
+    attempt: int
+    kind: str
+    request: dict[str, Any]
+    number: str
+    priority: str
+    waited: float | None
+    """Seconds from registration to this, its first, admission; None for a later attempt."""
+    errand: str | None = None
+    """Set where the call is no submission but a question about the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Jobs are ready, and a limit holds them: concurrency, window, burst, gate or paused."""
+
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No job is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a call's answer did: result is settled, repeated, stale, resolved or duplicate."""
+
+    result: str
+    state: str | None
+    wakes: tuple[str, ...]
+    receipt: dict[str, Any] | None
+    """The receipt that had come before the answer and was applied with it."""
+    submitted_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the answer to an errand did: applied, later, unconfirmed, again or repeated."""
+
+    result: str
+    job: str
+    submitted_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipted:
+    """What a receipt did: applied, repeated, resolved_doubt, unmatched or gone."""
+
+    result: str
+    job: str | None = None
+    attempt: int | None = None
+    submitted_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A receipt whose jobId nobody knew met a doubt: resolved_doubt, or duplicate: the job went again."""
+
+    result: str
+    job: str
+    attempt: int
+    receipt: dict[str, Any]
+
+
+class Claim(StrEnum):
+    """What `claim` answers."""
+
+    NONE = "none"
+    CLAIMED = "claimed"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A transition that a timer made."""
+
+    job: str
+    event: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the timers moved, when (seconds) to look again, and whether to plan: a job or permit came back."""
+
+    next: float
+    ready: bool
+    match: bool
+    """Receipts are due to meet the doubts."""
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The wake-ups to send: a token and in how many seconds. When to plan again (s); None: when asked."""
+
+    wakes: tuple[tuple[str, float], ...] = ()
+    next: float | None = None
