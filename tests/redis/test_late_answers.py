@@ -59,6 +59,51 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(make: M
     assert names(scene) == ["fax.submitted", "fax.delivered"]
 
 
+@pytest.mark.parametrize("decision", ["defer", "pause", "released", "retry", "refuse"])
+def test_a_job_whose_older_attempt_was_accepted_is_not_sent_again_when_the_newer_comes_to_nothing(
+    make: Make, decision: str
+) -> None:
+    scene = make()
+    scene.push(JOB)
+    older = lost(scene)
+    resend(scene)
+    newer = scene.admit()
+    scene.store.mark(newer)
+    assert accepted(scene, older, "77") == "duplicate"
+    answer = {"decision": decision, "reason": decision, "retry": 0, "gate": 500}
+    assert scene.store.settle(newer, answer).state == "submitted"
+    assert scene.record(JOB)["job_id"] == "77"
+    assert scene.receipt("77").result == "applied"
+    assert state(scene) == "delivered"
+
+
+def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(make: Make) -> None:
+    scene = make()
+    scene.push(JOB)
+    older = lost(scene)
+    resend(scene)
+    scene.admit()
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.go(LEASE)
+    scene.store.survey()
+    assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
+
+
+def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(make: Make) -> None:
+    scene = make()
+    scene.push(JOB, in_doubt="resend")
+    older = lost(scene)
+    resend(scene)
+    newer = scene.admit()
+    scene.store.mark(newer)
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.store.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
+    assert state(scene) == "in_doubt"
+    scene.go(WAIT + LEASE)
+    scene.store.survey()
+    assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
+
+
 def test_a_doubt_about_an_attempt_that_proves_not_taken_is_forgotten(make: Make) -> None:
     scene = make()
     scene.push(JOB)

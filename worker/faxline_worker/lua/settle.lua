@@ -16,19 +16,27 @@ local job = read_record(keys.job .. id)
 local account = read_account(keys.account)
 local settled, result, applied = { settled = token }, 'settled', nil
 
+local function back()
+  if not taken_before(keys, account, options, id, job, settled) then put_back(keys, id, job, token) end
+end
+
 local by_decision = {
   accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
-  refuse = function() fail(keys, options, id, job, said, settled) end,
-  released = function() put_back(keys, id, job, token) end,
+  refuse = function()
+    if taken_before(keys, account, options, id, job, settled) then return end
+    fail(keys, options, id, job, said, settled)
+  end,
+  released = back,
   defer = function()
-    put_back(keys, id, job, token)
+    back()
     close_gate(keys, account, options, tonumber(job.admitted_at), answer.gate, answer.jitter or 1)
   end,
   pause = function()
-    put_back(keys, id, job, token)
+    back()
     pause(keys, account, options, answer.reason)
   end,
   retry = function()
+    if taken_before(keys, account, options, id, job, settled) then return end
     if job.tries >= options.tries then return fail(keys, options, id, job, said, settled) end
     retry(keys, account, options, id, job, said, answer.retry, settled)
   end,

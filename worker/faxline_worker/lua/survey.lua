@@ -32,7 +32,7 @@ for _, token in ipairs(due(keys.permits)) do -- leases that ran out, and request
   look = true
   if lost and job.marked ~= '1' then
     redis.call('ZREM', keys.permits, token)
-    put_back(keys, id, job, '')
+    if not taken_before(keys, account, options, id, job, {}) then put_back(keys, id, job, '') end
   else
     answered(keys, account, limits, token)
     if lost then
@@ -83,9 +83,13 @@ for _, id in ipairs(due(keys.in_doubt)) do -- the wait is over: the job's policy
   else
     redis.call('ZREM', keys.in_doubt, id)
     if policy == 'resend' then
-      retry(keys, account, options, id, job, { reason = 'in_doubt' }, 0, {})
-      tell(id, 'fax.retrying', 'in_doubt')
-      look = true
+      if taken_before(keys, account, options, id, job, {}) then
+        tell(id, 'fax.submitted', 'in_doubt')
+      else
+        retry(keys, account, options, id, job, { reason = 'in_doubt' }, 0, {})
+        tell(id, 'fax.retrying', 'in_doubt')
+        look = true
+      end
     elseif policy == 'fail' then
       fail(keys, options, id, job, { reason = 'in_doubt' }, {})
       tell(id, 'fax.failed', 'in_doubt')

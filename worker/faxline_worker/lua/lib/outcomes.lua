@@ -22,6 +22,15 @@ local function accept(keys, account, options, id, job, job_id, more)
   return receipt
 end
 
+-- Where an older attempt turned out to be accepted while this one was under way, and this one comes to nothing: the
+-- job is not sent again, and ends by the word on the older one.
+local function taken_before(keys, account, options, id, job, more)
+  if not job.also then return false end
+  more.also = ''
+  accept(keys, account, options, id, job, job.also, more)
+  return true
+end
+
 local function fail(keys, options, id, job, said, more)
   local changes = with(said, more)
   changes.state = 'failed'
@@ -74,6 +83,7 @@ end
 -- iFax took an older attempt too: told, never silent.
 local function duplicate(keys, options, id, job, job_id)
   redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline)
+  if job.state == 'submitting' then redis.call('HSET', keys.job .. id, 'also', job_id) end
   emit(keys.events, options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
     job.metadata))
 end

@@ -3,7 +3,7 @@
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'settled',
-  'doubted', 'sender', 'known_pages', 'cover', 'asked' }
+  'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also' }
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
 -- it stays an exact double.
 local EPOCH_US = 1577836800000000
