@@ -191,7 +191,8 @@ class Courses(RuleBasedStateMachine):
         if result in {"stale", "repeated"}:
             assert changed <= SILENT, changed
         elif result == "duplicate":
-            assert changed <= {*SILENT, "events", f"jobid:{attempt.taken}"}, changed
+            record = f"job:{attempt.admitted.job}"  # it keeps the jobId while a newer attempt is under way
+            assert changed <= {*SILENT, "events", f"jobid:{attempt.taken}", record}, changed
 
     def _changed(self, before: dict[str, bytes]) -> set[str]:
         after, keys = self.scene.content(), self.scene.keys

@@ -23,7 +23,7 @@ end
 local by_decision = {
   accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
   refuse = function()
-    if taken_before(keys, account, options, id, job, settled) then return end
+    if taken_before(keys, account, options, id, job, settled, true) then return end
     fail(keys, options, id, job, said, settled)
   end,
   released = back,
@@ -36,7 +36,7 @@ local by_decision = {
     pause(keys, account, options, answer.reason)
   end,
   retry = function()
-    if taken_before(keys, account, options, id, job, settled) then return end
+    if taken_before(keys, account, options, id, job, settled, true) then return end
     if job.tries >= options.tries then return fail(keys, options, id, job, said, settled) end
     retry(keys, account, options, id, job, said, answer.retry, settled)
   end,

@@ -83,7 +83,7 @@ for _, id in ipairs(due(keys.in_doubt)) do -- the wait is over: the job's policy
   else
     redis.call('ZREM', keys.in_doubt, id)
     if policy == 'resend' then
-      if taken_before(keys, account, options, id, job, {}) then
+      if taken_before(keys, account, options, id, job, {}, true) then
         tell(id, 'fax.submitted', 'in_doubt')
       else
         retry(keys, account, options, id, job, { reason = 'in_doubt' }, 0, {})

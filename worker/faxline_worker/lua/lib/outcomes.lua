@@ -23,10 +23,11 @@ local function accept(keys, account, options, id, job, job_id, more)
 end
 
 -- Where an older attempt turned out to be accepted while this one was under way, and this one comes to nothing: the
--- job is not sent again, and ends by the word on the older one.
-local function taken_before(keys, account, options, id, job, more)
+-- job is not sent again, and ends by the word on the older one. spent: this one counts as an attempt.
+local function taken_before(keys, account, options, id, job, more, spent)
   if not job.also then return false end
   more.also = ''
+  if not spent then more.attempt = job.attempt - 1 end
   accept(keys, account, options, id, job, job.also, more)
   return true
 end
