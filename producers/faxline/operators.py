@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faxline.errors import EntryNotFound, JobIdTaken, JobNotFound, NotInDoubt
 from faxline.jobs import Job
@@ -72,9 +72,9 @@ class Operators:
     _client: Any
     _longest: float
 
-    def job(self, job: str) -> Job:
-        """The record of a job."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # `FaxLine` has it
+
+        def job(self, job: str) -> Job: ...  # noqa: D102 - told there
 
     def resolve(
         self,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faxline_worker.ifax import Body, cancel_body, resend_body, send_body
+from faxline_worker.ifax import Body, job_body, resend_body, send_body
 from faxline_worker.ifax.requests import CHUNK, SMALL
 
 NUMBER = "+12345678901"
@@ -146,7 +146,7 @@ def test_a_resend_names_the_job_and_a_new_number_if_there_is_one(request_: dict[
 
 
 def test_a_cancel_names_the_job() -> None:
-    assert content(cancel_body(12345)) == {"jobId": 12345}
+    assert content(job_body(12345)) == {"jobId": 12345}
 
 
 @given(

@@ -188,7 +188,9 @@ class Settings(_Part):
         _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
         if self.broker == self.redis_url:
-            raise ValueError("BROKER_URL must name another database than REDIS_URL: Dramatiq scans its keys")
+            raise ValueError(
+                "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"
+            )
         return self
 
     @property

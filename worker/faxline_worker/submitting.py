@@ -166,7 +166,9 @@ class Submitter:
 
         try:
             if admitted.kind == "status":
-                return self.client.call(Endpoint.STATUS, self.token, job_body(admitted.request), mark)
+                return self.client.call(
+                    Endpoint.STATUS, self.token, job_body(admitted.request["jobId"]), mark
+                )
             if admitted.kind == "resend":
                 return self.client.call(Endpoint.RESEND, self.token, resend_body(admitted.request), mark)
             body = send_body(admitted.request, self._document, caller_id=self.caller_id)

@@ -4,7 +4,7 @@ from faxline_worker.ifax.answers import Answer, Endpoint, read_answer
 from faxline_worker.ifax.client import IfaxClient
 from faxline_worker.ifax.codes import Decision, code_reasons
 from faxline_worker.ifax.errors import BaseUrlError, IfaxError, cause_reasons
-from faxline_worker.ifax.requests import Body, cancel_body, resend_body, send_body
+from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
 
 
 def failure_reasons() -> list[tuple[int | None, str]]:
@@ -20,8 +20,8 @@ __all__ = [
     "Endpoint",
     "IfaxClient",
     "IfaxError",
-    "cancel_body",
     "failure_reasons",
+    "job_body",
     "read_answer",
     "resend_body",
     "send_body",

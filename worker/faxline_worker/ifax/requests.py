@@ -95,13 +95,8 @@ def resend_body(request: Mapping[str, Any]) -> Body:
     return Body((_text(_members(request, ("jobId", "faxNumber"))),))
 
 
-def job_body(request: Mapping[str, Any]) -> Body:
-    """The body of fax-status: the jobId."""
-    return Body((_text(_members(request, ("jobId",))),))
-
-
-def cancel_body(job_id: int) -> Body:
-    """The body of fax-cancel."""
+def job_body(job_id: int) -> Body:
+    """The body of fax-cancel and fax-status: the jobId."""
     return Body((_text({"jobId": job_id}),))
 
 
