@@ -33,6 +33,10 @@ def check_send(  # noqa: C901 - one rule after the other
         )
     if isinstance(numbers, list) and len(f"{entry.id}.{len(numbers)}") > 128:  # noqa: PLR2004 - an id's length
         raise EntryRejected("id", Rejection.BAD_ID, "too long for the ids of the group, ID.1 and so on")
+    if isinstance(numbers, list) and entry.group is not None:
+        raise EntryRejected(
+            "group", Rejection.BAD_VALUE, "a list of numbers is a group of its own, named by the id"
+        )
     if not files:
         raise EntryRejected("fax.faxData", Rejection.NO_FILES, "at least one file is required")
     if len(files) > FILES:

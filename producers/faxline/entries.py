@@ -193,6 +193,7 @@ class SendEntry(_Part):
     expires_at: Moment | None = None
     in_doubt: Annotated[InDoubtPolicy, Field(strict=False)] | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    group: Identifier | None = None
     metadata: Metadata = {}
 
     @property

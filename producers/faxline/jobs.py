@@ -50,7 +50,8 @@ class Job:
     `entry` is the intake entry's stream id, only on a Job that a push returned: `wait` then takes no older
     rejection of the same id for this one's. `forecast` is there for a queued job. `waits_until` is the
     deadline of a submitted job's receipt; of one in doubt the end of the wait, None if an operator decides.
-    `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail.
+    `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail. `deliveries`
+    counts those that failed. `send_at` is the date of a scheduled fax.
     """
 
     id: str
@@ -76,6 +77,14 @@ class Job:
     forecast: Forecast | None = None
     waits_until: datetime | None = None
     policy: str | None = None
+    deliveries: int = 0
+    send_at: datetime | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether it was delivered without all of its pages."""
+        known = self.transferred is not None and self.pages is not None
+        return self.state is JobState.DELIVERED and known and (self.transferred or 0) < (self.pages or 0)
 
     def waiting(self, until: float | None, then: str | None) -> "Job":
         """The same job with what a submitted one, or one in doubt, waits for.
@@ -131,6 +140,8 @@ class Job:
             group=text("group"),
             to=mask_number(record["number"]) if record.get("number") else None,
             policy=text("in_doubt"),
+            deliveries=number("deliveries") or 0,
+            send_at=moment("send_at"),
             metadata=json.loads(text("metadata") or "{}"),
             history=tuple(
                 Transition(
@@ -159,6 +170,9 @@ class Job:
             "message": self.message,
             "pages": self.pages,
             "transferred": self.transferred,
+            "partial": self.partial,
+            "deliveries": self.deliveries,
+            "send_at": self.send_at.isoformat() if self.send_at else None,
             "created_at": self.created_at.isoformat() if self.created_at else None,
             "updated_at": self.updated_at.isoformat() if self.updated_at else None,
             "kind": self.kind,

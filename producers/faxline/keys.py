@@ -151,6 +151,30 @@ class AccountKeys:
         """Prefix of strings: iFax's jobId to the job or to a receipt that came early; has a time to live."""
         return self.prefix + "jobid:"
 
+    @cached_property
+    def lines(self) -> str:
+        """Hash: a number to the jobs whose faxes are on their way to it, each with the end of its lease."""
+        return self.prefix + "lines"
+
+    @cached_property
+    def waiting(self) -> str:
+        """Sorted set, in the order of its members: queued jobs that wait for their number's line."""
+        return self.prefix + "waiting"
+
+    @cached_property
+    def lines_until(self) -> str:
+        """Sorted set of numbers that are waited for, by when (ms) the next lease on their line ends."""
+        return self.prefix + "lines-until"
+
+    @cached_property
+    def document_uses(self) -> str:
+        """Hash: a document's digest to how many jobs that have not ended need it."""
+        return self.prefix + "document-uses"
+
+    def group(self, name: str) -> str:
+        """Set of the ids of a group's jobs; has a time to live once one of them has ended."""
+        return f"{self.prefix}group:{name}"
+
     def job(self, job_id: str) -> str:
         """Hash: the durable record of one fax."""
         return f"{self.prefix}job:{job_id}"

@@ -151,14 +151,14 @@ class Intake:
                 self.store.keep_document(file["document"], data)
         content = _digest(entry.model_dump(mode="json"))
         numbers = fax["faxNumber"] if isinstance(fax["faxNumber"], list) else [fax["faxNumber"]]
-        group = entry.id if isinstance(fax["faxNumber"], list) else None
+        several = isinstance(fax["faxNumber"], list)
         jobs = []
         for i, number in enumerate(numbers, start=1):
             values = {
                 "kind": "send",
                 "request": json.dumps(fax | {"faxNumber": number}, ensure_ascii=False),
                 "number": number,
-                "group": group,
+                "group": entry.id if several else entry.group,
                 "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
                 "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
                 "attempts": entry.attempts,
@@ -167,7 +167,7 @@ class Intake:
                 "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
                 "cover": "1" if any(fax.get(member) for member in COVER) else None,
             }
-            jobs.append(_job(f"{entry.id}.{i}" if group else entry.id, content, entry, values))
+            jobs.append(_job(f"{entry.id}.{i}" if several else entry.id, content, entry, values))
         return jobs
 
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:

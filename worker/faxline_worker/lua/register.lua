@@ -45,6 +45,7 @@ local function store(job)
   job.fields.created_at = int(now)
   job.fields.state = 'queued'
   redis.call('ZADD', keys.ready, score, job.id)
+  if job.fields.group then redis.call('SADD', beside(keys, 'group:' .. job.fields.group), job.id) end
   if job.fields.expires_at then redis.call('ZADD', keys.expiring, job.fields.expires_at, job.id) end
   transition(keys, cap, job.id, record, 'fax.queued', job.fields, {})
 end

@@ -3,7 +3,7 @@
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'settled',
-  'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also' }
+  'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group' }
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
 -- it stays an exact double.
 local EPOCH_US = 1577836800000000
@@ -55,9 +55,13 @@ local function transition(keys, cap, id, job, name, changes, data)
     emit(keys.events, cap, name, id, to_json(data, job.job_id, job.metadata))
 end
 
--- A job that came to its end: counted, and its record lives on for the retention (ms).
+-- A key of the same account, by its name: the prefix of the records ends in `job:`.
+local function beside(keys, name) return string.sub(keys.job, 1, -5) .. name end
+
+-- A job that came to its end: counted, and its record lives on for the retention (ms), its group as long.
 local function finish(keys, id, job, retention)
   redis.call('HINCRBY', keys.account, 'done:' .. job.state, 1)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
   redis.call('PEXPIRE', keys.job .. id, retention)
+  if job.group then redis.call('PEXPIRE', beside(keys, 'group:' .. job.group), retention) end
 end
