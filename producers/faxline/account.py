@@ -112,14 +112,14 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
     with client.pipeline(transaction=False) as pipe:
         pipe.time()
         pipe.hgetall(keys.account_state)
-        for key in (keys.ready, keys.delayed, keys.permits, keys.submitted, keys.in_doubt):
+        for key in (keys.ready, keys.delayed, keys.waiting, keys.permits, keys.submitted, keys.in_doubt):
             pipe.zcard(key)
         pipe.hlen(keys.holders)
         pipe.xlen(keys.dead)
         for rank in RANKS.values():
             low, high = rank * STRIDE, f"({(rank + 1) * STRIDE}"
             pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
-        clock, raw, ready, delayed, held, submitted, in_doubt, holders, dead, *heads = pipe.execute()
+        clock, raw, ready, delayed, waiting, held, submitted, in_doubt, holders, dead, *heads = pipe.execute()
     now = clock[0] * 1_000_000 + clock[1]
     fields = {name.decode(): value.decode() for name, value in raw.items()}
 
@@ -136,7 +136,12 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
     at_once = _cut(concurrency, share)
     if strain and (not at_once or strain < at_once):
         at_once = strain
-    jobs = {"queued": ready + delayed, "submitting": holders, "submitted": submitted, "in_doubt": in_doubt}
+    jobs = {
+        "queued": ready + delayed + waiting,
+        "submitting": holders,
+        "submitted": submitted,
+        "in_doubt": in_doubt,
+    }
     seconds = number("seconds") / 1e6
     return AccountState(
         name=keys.account,

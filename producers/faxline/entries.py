@@ -201,6 +201,11 @@ class SendEntry(_Part):
         """The moment of expires_at."""
         return _moment(self.expires_at) if self.expires_at else None
 
+    @property
+    def send_at(self) -> datetime | None:
+        """The date of a scheduled fax."""
+        return _moment(self.fax.send_at) if self.fax.send_at else None
+
 
 class CancelEntry(_Part):
     """`cancel`: a job is not wanted any more."""

@@ -20,7 +20,11 @@ from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 
-SETTINGS = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_IN_DOUBT__WAIT": "600"}
+SETTINGS = {
+    "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
+    "FAXLINE_IN_DOUBT__WAIT": "600",
+    "FAXLINE_LINES__PER_NUMBER": "0",
+}
 
 
 @pytest.fixture

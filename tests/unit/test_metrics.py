@@ -53,6 +53,7 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_pages_total": ("counter", {"account": ACCOUNTS, "kind": ("total", "transferred")}),
     "fax_rate_limited_total": ("counter", {"account": ACCOUNTS}),
     "fax_duplicates_total": ("counter", {"account": ACCOUNTS}),
+    "fax_partial_deliveries_total": ("counter", {"account": ACCOUNTS}),
     "fax_receipts_total": (
         "counter",
         {

@@ -21,7 +21,7 @@ from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.ifax import IfaxClient, failure_reasons
-from faxline_worker.ifax.receipts import delivery_reasons
+from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake import SET_ASIDE
 from faxline_worker.logs import configure_logs, get_logger
 from faxline_worker.metrics import (

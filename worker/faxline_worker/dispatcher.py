@@ -89,7 +89,7 @@ class Dispatcher:
         self._sweep = sweep
         self._wake_lease = wake_lease
         self._intakes = {
-            name: Intake(store, metrics, log.bind(account=name), store.caller_id)
+            name: Intake(store, metrics, log.bind(account=name), store.caller_id, store.schedule)
             for name, store in stores.items()
         }
         self._agenda = Agenda()

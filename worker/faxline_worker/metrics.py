@@ -164,6 +164,12 @@ class WorkerMetrics(_JobMetrics):
             account=account,
             kind=get_args(PageKind),
         )
+        self._partial = _counter(
+            registry,
+            "fax_partial_deliveries_total",
+            "Faxes that were delivered without all of their pages.",
+            account=account,
+        )
         self._duplicates = _counter(
             registry,
             "fax_duplicates_total",
@@ -218,6 +224,10 @@ class WorkerMetrics(_JobMetrics):
     def duplicate(self, account: str) -> None:
         """An older attempt turned out to be accepted too."""
         self._duplicates.labels(account).inc()
+
+    def partial(self, account: str) -> None:
+        """A fax was delivered without all of its pages."""
+        self._partial.labels(account).inc()
 
     def rate_limited(self, account: str) -> None:
         """An answer of iFax was 429 or code -3010."""

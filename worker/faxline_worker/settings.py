@@ -85,6 +85,16 @@ class Retries(_Part):
     delivery: DeliveryRetries = DeliveryRetries()
 
 
+class Lines(_Part):
+    """How many faxes may be on their way to one number at a time; 0: any number.
+
+    A fax holds its number's line until it is final, or for `lease` seconds, lest a lost receipt block it.
+    """
+
+    per_number: int = Field(1, ge=0)
+    lease: PositiveFloat = 1800.0
+
+
 class InDoubt(_Part):
     """How long a doubt waits for a receipt, and what then.
 
@@ -142,8 +152,10 @@ class Metrics(_Part):
 class Settings(_Part):
     """All settings of the daemon.
 
-    Attributes beyond the contract's table: `ask`, how long (s) the answer to a status call is waited for, and
-    how long a fax that is still being sent has until the next; `lease_grace`, how long after the HTTP timeout
+    Attributes beyond the contract's table: `schedule`, who keeps a fax with a `send_at` until then, iFax
+    (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number; `ask`, how long
+    (s) the answer to a status call is waited for, and how long a fax that is still being sent has until the
+    next; `lease_grace`, how long after the HTTP timeout
     a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent
     again; `sweep`, the longest time between two looks at an account; `takeover`, after how long the intake
     entries that a dispatcher left unfinished are taken over; `retention`, how long the record of a job that
@@ -159,6 +171,8 @@ class Settings(_Part):
     limits: Limits = Limits()
     http_timeout: PositiveFloat = 30.0
     retries: Retries = Retries()
+    schedule: Literal["provider", "local"] = "provider"
+    lines: Lines = Lines()
     in_doubt: InDoubt = InDoubt()
     receipt_deadline: PositiveFloat = 9000.0
     status_call: bool = False
