@@ -153,9 +153,9 @@ class Settings(_Part):
     """All settings of the daemon.
 
     Attributes beyond the contract's table: `schedule`, who keeps a fax with a `send_at` until then, iFax
-    (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number; `ask`, how long
-    (s) the answer to a status call is waited for, and how long a fax that is still being sent has until the
-    next; `lease_grace`, how long after the HTTP timeout
+    (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number; `ask`, how
+    long (s) the answer to a status call is waited for, and how long a fax that is still being sent has until
+    the next; `lease_grace`, how long after the HTTP timeout
     a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent
     again; `sweep`, the longest time between two looks at an account; `takeover`, after how long the intake
     entries that a dispatcher left unfinished are taken over; `retention`, how long the record of a job that

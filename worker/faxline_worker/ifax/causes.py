@@ -1,8 +1,8 @@
 """One table of why a delivery failed: the reason that is counted, and whether the fax is worth another try.
 
 A receipt tells the cause by its `message`, the name of a call's end as ITU-T Q.850 numbers it and FreeSWITCH
-writes it (ifax-api, Fax Object: NORMAL_CLEARING is one), and by its `code`: the Q.850 number, or one of iFax's
-own error codes (ifax-api, Error Codes & Messages). docs/causes.md shows this table.
+writes it (ifax-api, Fax Object: NORMAL_CLEARING is one), and by its `code`: the Q.850 number, or one of
+iFax's own error codes (ifax-api, Error Codes & Messages). docs/causes.md shows this table.
 """
 
 import re

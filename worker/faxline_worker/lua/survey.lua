@@ -41,7 +41,7 @@ end
 local function lost_errand(member)
   local kind, id = parse_errand(member)
   local job = kind == 'cancel' and read_record(keys.job .. id)
-  if job and job.state == 'submitted' and job.canceling and cancel_again(keys, options, id, job, 0, true) then
+  if job and job.state == 'submitted' and job.canceling and cancel_again(keys, options, id, job, 1000, true) then
     answer_cancel(keys, options, id, job, { reason = 'unknown' })
   end
 end

@@ -37,6 +37,7 @@ local function apply_receipt(keys, options, id, job, receipt)
     transferred = receipt.transferred }
   local changes = { job_id = receipt.job_id, state = receipt.outcome }
   for name, value in pairs(said) do changes[name] = value end
+  if job.resend_of then changes.resend_of = '' end
   if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
   local wait = next_delivery(options, job, receipt, changes.deliveries)
   if wait then
