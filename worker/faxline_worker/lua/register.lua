@@ -42,7 +42,7 @@ local place = 0
 local function store(job)
   place = place + 1
   local send_at = tonumber(job.fields.send_at)
-  if send_at and send_at <= now then send_at, job.fields.send_at = nil, nil end -- at once
+  if send_at and send_at <= now then send_at = nil end -- at once
   local record = { state = 'queued', attempt = 0, n = 0, metadata = job.fields.metadata }
   job.fields.place = int(job.rank * STRIDE + (send_at and send_at * 1000 or now_us) - EPOCH_US + place)
   job.fields.digest = job.digest
