@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from faxline.drivers import run
 from faxline.keys import AccountKeys
+from faxline.questions import Ask, Batch, Steps
 
 STRIDE = 2_000_000_000_000_000
 EPOCH_US = 1_577_836_800_000_000
@@ -104,12 +106,18 @@ class AccountState:
 
 
 def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
-    """Read it in two round trips, from a client with bytes replies.
+    """Read it from a client with bytes replies.
 
     Raises:
         redis.RedisError: the server did not answer or refused.
     """
-    with client.pipeline(transaction=False) as pipe:
+    return run(client, account_state(keys))
+
+
+def account_state(keys: AccountKeys) -> Steps[AccountState]:
+    """Read it in two round trips."""
+
+    def questions(pipe: Any) -> None:
         pipe.time()
         pipe.hgetall(keys.account_state)
         for key in (keys.ready, keys.delayed, keys.waiting, keys.permits, keys.submitted, keys.in_doubt):
@@ -119,7 +127,9 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
         for rank in RANKS.values():
             low, high = rank * STRIDE, f"({(rank + 1) * STRIDE}"
             pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
-        clock, raw, ready, delayed, waiting, held, submitted, in_doubt, holders, dead, *heads = pipe.execute()
+
+    replies = yield Batch(questions)
+    clock, raw, ready, delayed, waiting, held, submitted, in_doubt, holders, dead, *heads = replies
     now = clock[0] * 1_000_000 + clock[1]
     fields = {name.decode(): value.decode() for name, value in raw.items()}
 
@@ -127,7 +137,7 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
         return float(fields.get(name) or otherwise)
 
     window = int(number("window", 3_600_000_000))
-    answers = client.zcount(keys.answers, now - window, "+inf")
+    answers = yield Ask(lambda client: client.zcount(keys.answers, now - window, "+inf"))
     share = _share(number("share", 1.0), number("share_at"), now, window)
     requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
     strain = int(number("strain"))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from faxline.documents import page_count, selected_pages
+from faxline.documents import Opened, open_document, selected_pages
 from faxline.entries import FILES, RECIPIENTS, SendEntry
 from faxline.errors import EntryRejected, Rejection
 
@@ -15,13 +15,13 @@ REQUEST_BYTES = 20_000_000
 
 
 def check_send(  # noqa: C901 - one rule after the other
-    entry: SendEntry, document: Callable[[str], bytes | None]
+    entry: SendEntry, document: Callable[[str], bytes | Opened | None]
 ) -> int:
     """Check a fax; return how many pages are known to be sent (a fileUrl is not fetched and counts none).
 
     Args:
         entry: the parsed entry.
-        document: gives a stored document's bytes by `sha256:<hex>`, or None.
+        document: gives a stored document by `sha256:<hex>`: its bytes, what opening it told, or None.
 
     Raises:
         EntryRejected: with the member and the reason.
@@ -57,11 +57,10 @@ def check_send(  # noqa: C901 - one rule after the other
             raise EntryRejected(
                 f"{member}.document", Rejection.DOCUMENT_MISSING, "store the document before the push"
             )
-        member = f"{member}.{given[0]}"
-        pages += selected_pages(
-            file.pages, page_count(data, member, file.fileName), f"fax.faxData[{i}].pages"
-        )
-        size += (len(data) + 2) // 3 * 4
+        opened = data if isinstance(data, Opened) else open_document(data)
+        count = opened.count(f"{member}.{given[0]}", file.fileName)
+        pages += selected_pages(file.pages, count, f"{member}.pages")
+        size += (opened.size + 2) // 3 * 4
     if pages > PAGES:
         raise EntryRejected(
             "fax.faxData", Rejection.TOO_MANY_PAGES, f"{PAGES} pages at most; this has {pages}"

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from faxline.account import OPERATOR, AccountState, read_account_state
+from faxline.account import OPERATOR, AccountState, account_state
 from faxline.keys import AccountKeys
+from faxline.questions import Ask, Batch, Steps
 
 _USUAL = 1.0
 """Seconds that a call is taken to need before one was made."""
@@ -53,29 +54,32 @@ class Forecast:
     free_at: datetime | None = None
 
 
-def read_forecast(client: Any, keys: AccountKeys, job: str) -> Forecast | None:
-    """Of a job that is queued; None for any other.
+def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
+    """Of a job that is queued; None for any other."""
 
-    Raises:
-        redis.RedisError: the server did not answer or refused.
-    """
-    with client.pipeline(transaction=False) as pipe:
+    def questions(pipe: Any) -> None:
         pipe.zrank(keys.ready, job)
         pipe.zscore(keys.delayed, job)
         pipe.hget(keys.job(job), "place")
-        rank, retry_at, place = pipe.execute()
+
+    rank, retry_at, place = yield Batch(questions)
     if rank is None and (retry_at is None or place is None):
         return None
-    before = rank if rank is not None else client.zcount(keys.ready, "-inf", f"({place.decode()}")
-    state = read_account_state(client, keys)
-
-    def leaves(n: int) -> float:
-        """Microseconds until the n-th oldest answer leaves the window."""
+    before = rank
+    if before is None:
+        before = yield Ask(lambda client: client.zcount(keys.ready, "-inf", f"({place.decode()}"))
+    state = yield from account_state(keys)
+    nth = _awaited(state, before + 1)
+    leaves = 0.0
+    if nth:
         since = state.now - state.window_us
-        found = client.zrangebyscore(keys.answers, since, "+inf", start=n - 1, num=1, withscores=True)
-        return float(found[0][1] + state.window_us - state.now) if found else 0.0
-
-    return forecast(state, before, leaves, retry_at=retry_at)
+        found = yield Ask(
+            lambda client: client.zrangebyscore(
+                keys.answers, since, "+inf", start=nth - 1, num=1, withscores=True
+            )
+        )
+        leaves = float(found[0][1] + state.window_us - state.now) if found else 0.0
+    return forecast(state, before, lambda _: leaves, retry_at=retry_at)
 
 
 def forecast(
@@ -148,15 +152,23 @@ def _window(state: AccountState, n: int, leaves: Callable[[int], float]) -> floa
         return 0.0
     rounds, first = divmod(n - 1, requests)
     first += 1
-    gone = int(state.window.used) + first - requests
-    answered = int(state.window.used) - state.held
-    if gone <= 0:
+    if (nth := _awaited(state, n)) > 0:
+        wait = leaves(nth)
+    elif int(state.window.used) + first <= requests:
         wait = 0.0
-    elif gone <= answered:
-        wait = leaves(gone)
     else:
         wait = _call(state) + state.window_us
     for i in range(rounds):
         slot = wait + _call(state) + state.window_us
         wait = max(slot, _burst(state, first + (i + 1) * requests))
     return wait
+
+
+def _awaited(state: AccountState, n: int) -> int:
+    """Which answer of the past, the oldest being 1, must leave the window for the n-th admission; 0: none."""
+    requests = state.window.effective
+    if not requests:
+        return 0
+    gone = int(state.window.used) + (n - 1) % requests + 1 - requests
+    answered = int(state.window.used) - state.held
+    return gone if 0 < gone <= answered else 0

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import redis
+from faxline.drivers import run
+from faxline.questions import Ask, Steps
+from faxline.replies import is_refusal
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,17 @@ def server_facts(client: Any) -> ServerFacts:
         redis.exceptions.NoPermissionError: INFO is refused too.
         redis.ConnectionError, redis.TimeoutError: the server is away.
     """
-    info: dict[str, Any] = client.info()
+    return run(client, facts())
+
+
+def facts() -> Steps[ServerFacts]:
+    """The steps of `server_facts`."""
+    info: dict[str, Any] = yield Ask(lambda client: client.info())
     try:
-        config = client.config_get("appendfsync")
-    except redis.ResponseError:  # NOPERM, or a hosted Redis without CONFIG
+        config = yield Ask(lambda client: client.config_get("appendfsync"))
+    except Exception as error:
+        if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
+            raise
         config = {}
     valkey = info.get("valkey_version")
     return ServerFacts(
