@@ -4,8 +4,9 @@ The forecast takes the jobs before it in their order and gives each the moment a
 It does not know of jobs that will overtake it, nor of retries: with many of them the real start is later.
 """
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -32,7 +33,11 @@ class Hold(StrEnum):
     """iFax answered 429; the account waits for all its jobs together."""
     PAUSED = "paused"
     RETRY = "retry"
-    """An earlier attempt was not taken; the job waits for its time."""
+    """An earlier attempt was not taken, or its delivery failed; the job waits for its time."""
+    DATE = "date"
+    """It is held here until its send_at."""
+    LINE = "line"
+    """Another fax to the same number is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,9 @@ class Forecast:
         place: how many jobs are before it.
         expected_start: when it is expected to start; None where nobody knows.
         paused: the reason of the pause that holds the account, or nothing.
-        free_at: when the gate opens, the probe goes or the retry is due, where one of these holds it.
+        free_at: when the gate opens, the probe goes, the retry or the date is due, or the line is free at the
+            latest, where one of these holds it.
+        behind: the job that holds the number's line.
     """
 
     hold: Hold
@@ -52,6 +59,7 @@ class Forecast:
     expected_start: datetime | None
     paused: str = ""
     free_at: datetime | None = None
+    behind: str | None = None
 
 
 def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
@@ -60,9 +68,11 @@ def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
     def questions(pipe: Any) -> None:
         pipe.zrank(keys.ready, job)
         pipe.zscore(keys.delayed, job)
-        pipe.hget(keys.job(job), "place")
+        pipe.hmget(keys.job(job), "place", "number", "send_at")
 
-    rank, retry_at, place = yield Batch(questions)
+    rank, retry_at, (place, number, send_at) = yield Batch(questions)
+    if rank is None and place is not None and number is not None and retry_at is None:
+        return (yield from _line(keys, job, place, number))
     if rank is None and (retry_at is None or place is None):
         return None
     before = rank
@@ -79,7 +89,29 @@ def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
             )
         )
         leaves = float(found[0][1] + state.window_us - state.now) if found else 0.0
-    return forecast(state, before, lambda _: leaves, retry_at=retry_at)
+    made = forecast(state, before, lambda _: leaves, retry_at=retry_at)
+    if made.hold is Hold.RETRY and send_at and float(send_at) == retry_at:
+        return replace(made, hold=Hold.DATE)
+    return made
+
+
+def _line(keys: AccountKeys, job: str, place: bytes, number: bytes) -> Steps[Forecast | None]:
+    """Of a job that waits for its number's line; None where it does not."""
+    member = b"|".join((number, place.zfill(17), job.encode()))
+    range_ = b"[" + number + b"|", b"(" + member
+
+    def questions(pipe: Any) -> None:
+        pipe.zscore(keys.waiting, member)
+        pipe.zlexcount(keys.waiting, *range_)
+        pipe.hget(keys.lines, number)
+        pipe.zscore(keys.lines_until, number)
+
+    waits, before, held, until = yield Batch(questions)
+    if waits is None:
+        return None
+    holders = re.findall(r"([^ @*]+)@\d+", held.decode() if held else "")
+    free_at = _moment(until * 1000) if until is not None else None
+    return Forecast(Hold.LINE, before, None, free_at=free_at, behind=holders[0] if holders else None)
 
 
 def forecast(

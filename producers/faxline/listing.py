@@ -32,15 +32,17 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
         pipe.zrange(keys.submitted, 0, limit - 1, withscores=True)
         pipe.zrange(keys.ready, 0, limit - 1)
         pipe.zrange(keys.delayed, 0, limit - 1)
+        pipe.zrange(keys.waiting, 0, limit - 1)
 
-    then, held, in_doubt, submitting, submitted, ready, delayed = yield from at_one_moment(questions)
+    replies = yield from at_one_moment(questions)
+    then, held, in_doubt, submitting, submitted, ready, delayed, waiting = replies
     policy = then.decode() if then else None
     until = dict([*submitted, *in_doubt])
     found = {
         JobState.IN_DOUBT: [*held, *(name for name, _ in in_doubt)],
         JobState.SUBMITTING: submitting,
         JobState.SUBMITTED: [name for name, _ in submitted],
-        JobState.QUEUED: [*ready, *delayed],
+        JobState.QUEUED: [*ready, *delayed, *(member.split(b"|", 2)[2] for member in waiting)],
     }
     names = list(dict.fromkeys(name.decode() for state in OPEN if state in states for name in found[state]))
     jobs: list[Job] = []
