@@ -2,12 +2,13 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from faxline.documents import page_count, selected_pages
 from faxline.entries import FILES, RECIPIENTS, SendEntry
 from faxline.errors import EntryRejected, Rejection
+from faxline.hosts import is_allowed
 
 PAGES = 200
 REQUEST_BYTES = 20_000_000
@@ -15,16 +16,18 @@ REQUEST_BYTES = 20_000_000
 
 
 def check_send(  # noqa: C901 - one rule after the other
-    entry: SendEntry, document: Callable[[str], bytes | None]
+    entry: SendEntry, document: Callable[[str], bytes | None], hosts: Collection[str] = ()
 ) -> int:
     """Check a fax; return how many pages are known to be sent (a fileUrl is not fetched and counts none).
 
     Args:
         entry: the parsed entry.
         document: gives a stored document's bytes by `sha256:<hex>`, or None.
+        hosts: those that a fileUrl may name, as `faxline.hosts.host_pattern` takes them; none is any.
 
     Raises:
         EntryRejected: with the member and the reason.
+        ValueError: one of the hosts is no pattern.
     """
     files, numbers = entry.fax.faxData, entry.fax.faxNumber
     if isinstance(numbers, list) and len(numbers) > RECIPIENTS:
@@ -51,6 +54,12 @@ def check_send(  # noqa: C901 - one rule after the other
                 member, Rejection.BAD_VALUE, "a file has exactly one of fileUrl, fileData and document"
             )
         if file.fileUrl is not None:
+            if not is_allowed(file.fileUrl, hosts):
+                raise EntryRejected(
+                    f"{member}.fileUrl",
+                    Rejection.HOST_NOT_ALLOWED,
+                    "the URL's host is not among FAXLINE_FILE_HOSTS, or is written so that it may be misread",
+                )
             continue
         data = base64.b64decode(file.fileData) if file.fileData is not None else document(file.document or "")
         if data is None:

@@ -42,6 +42,8 @@ class Intake:
     log: structlog.stdlib.BoundLogger
     caller_id: str | None = None
     """The account's own."""
+    hosts: tuple[str, ...] = ()
+    """Those that a fileUrl may name; none is any."""
 
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
         """Register or reject each entry, in the order in which they came.
@@ -142,7 +144,7 @@ class Intake:
                 found[name] = data
             return found[name]
 
-        pages = check_send(entry, document)
+        pages = check_send(entry, document, self.hosts)
         fax = entry.fax.model_dump(mode="json", exclude_none=True)
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes
