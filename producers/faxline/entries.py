@@ -124,6 +124,11 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
         raise _problem(Rejection.BAD_VALUE, "fileUrl is an http or https URL that iFax can reach")
+    if "@" in value.split("/")[2]:  # it would stay in the job's record, for all who may read it
+        raise _problem(
+            Rejection.BAD_VALUE,
+            "fileUrl has no user and no password: use a URL that is signed, or a document",
+        )
     return value
 
 

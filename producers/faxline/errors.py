@@ -46,6 +46,8 @@ class Rejection(StrEnum):
     """A document is empty, encrypted, broken, or no base64."""
     DOCUMENT_MISSING = "document_missing"
     """The document was never stored, or its time to live is over."""
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    """A fileUrl names a host that is not among those that the daemon was told (FAXLINE_FILE_HOSTS)."""
     METADATA_TOO_LARGE = "metadata_too_large"
     """More than 4096 bytes as compact JSON."""
     UNKNOWN_JOB = "unknown_job"

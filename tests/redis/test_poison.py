@@ -85,7 +85,7 @@ def test_an_entry_that_makes_our_check_raise_is_set_aside_after_its_tries_and_th
 ) -> None:
     tries = []
 
-    def check(entry: SendEntry, _documents: Any) -> int:
+    def check(entry: SendEntry, _documents: Any, _hosts: Any) -> int:
         if entry.id == "bad":
             tries.append(entry.id)
             raise KeyError("a fault of ours that quotes +12025550123")

@@ -223,6 +223,7 @@ def dispatcher() -> None:
         takeover=settings.takeover,
         sweep=settings.sweep,
         wake_lease=settings.wake_lease,
+        file_hosts=settings.file_hosts,
     )
     try:
         monitoring = MonitoringServer(

@@ -64,6 +64,7 @@ class Dispatcher:
         takeover: seconds after which another dispatcher's unfinished entries are taken over.
         sweep: seconds between two looks at an account for which nothing was asked.
         wake_lease: seconds after which a wake-up that no actor took is sent again.
+        file_hosts: the hosts that a fileUrl may name; none is any.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Dispatcher:
         takeover: float,
         sweep: float,
         wake_lease: float,
+        file_hosts: tuple[str, ...] = (),
     ) -> None:
         self._client = client
         self._stores = stores
@@ -89,7 +91,7 @@ class Dispatcher:
         self._sweep = sweep
         self._wake_lease = wake_lease
         self._intakes = {
-            name: Intake(store, metrics, log.bind(account=name), store.caller_id, store.schedule)
+            name: Intake(store, metrics, log.bind(account=name), store.caller_id, store.schedule, file_hosts)
             for name, store in stores.items()
         }
         self._agenda = Agenda()

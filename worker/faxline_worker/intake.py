@@ -45,6 +45,8 @@ class Intake:
     """The account's own."""
     schedule: str = "provider"
     """Who keeps a fax until its send_at: provider (iFax) or local (we)."""
+    hosts: tuple[str, ...] = ()
+    """Those that a fileUrl may name; none is any."""
 
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
         """Register or reject each entry, in the order in which they came.
@@ -145,7 +147,7 @@ class Intake:
                 found[name] = data
             return found[name]
 
-        pages = check_send(entry, document)
+        pages = check_send(entry, document, self.hosts)
         fax = entry.fax.model_dump(mode="json", exclude_none=True)
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes

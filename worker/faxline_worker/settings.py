@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from faxline.connections import sentinel_url
+from faxline.hosts import host_pattern
 from faxline.keys import AccountKeys
 
 PREFIX = "FAXLINE_"
@@ -159,7 +160,8 @@ class Settings(_Part):
     a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent
     again; `sweep`, the longest time between two looks at an account; `takeover`, after how long the intake
     entries that a dispatcher left unfinished are taken over; `retention`, how long the record of a job that
-    ended is kept; `document_ttl`, how long a document is; `events_cap`, about how many events a stream holds.
+    ended is kept; `document_ttl`, how long a document is; `file_hosts`, the hosts that a fileUrl may name, or
+    any; `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -189,6 +191,7 @@ class Settings(_Part):
     takeover: PositiveFloat = 15.0
     retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0
+    file_hosts: tuple[str, ...] = ()
     events_cap: PositiveInt = 100_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -198,6 +201,11 @@ class Settings(_Part):
             AccountKeys(name)
         if self.account is not None and self.account not in self.accounts:
             raise ValueError(f"ACCOUNT names {self.account!r}, which is not among ACCOUNTS")
+        for host in self.file_hosts:
+            try:
+                host_pattern(host)
+            except ValueError as error:
+                raise ValueError(f"FILE_HOSTS: {host!r}: {error}") from None
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
@@ -278,6 +286,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             value = _read_file(variable, text)
         if path[-1] == "webhook_secrets":
             value = _read_list(variable, value)
+        elif path == ["file_hosts"]:
+            value = _read_names(variable, value)
         node = tree
         for name in path[:-1]:
             node = node.setdefault(name, {})
@@ -311,6 +321,13 @@ def _read_list(variable: str, text: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise SettingsError(f'{variable} must be a JSON list of texts, such as ["first","second"]')
     return value
+
+
+def _read_names(variable: str, text: str) -> list[str]:
+    """A JSON list, or names with commas between them; nothing is no names."""
+    if text.lstrip().startswith("["):
+        return _read_list(variable, text)
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _readable(error: ValidationError) -> str:
