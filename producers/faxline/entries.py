@@ -21,10 +21,12 @@ from pydantic import (
     StringConstraints,
     Tag,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 from faxline.errors import EntryRejected, Rejection
+from faxline.numbers import E164
 
 METADATA = 4096
 """Bytes of a job's metadata as compact JSON."""
@@ -32,7 +34,14 @@ DEPTH = 32
 """Levels of a job's metadata: whoever reads an event must be able to, with any JSON library."""
 RECIPIENTS = 15
 FILES = 20
+IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
+URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+"""Looser than base64 is, for the schema: some regular expressions' engines give up on groups in 20 MB."""
+ZONED = re.compile(r"[0-9]{4}.+(Z|[+-][0-9]{2}(:?[0-9]{2}.*)?)")
+"""Looser than ISO 8601 is, for the schema: a year at the front, Z or an offset from UTC at the end."""
 
 
 class Priority(StrEnum):
@@ -56,7 +65,7 @@ def _problem(reason: Rejection, message: str) -> PydanticCustomError:
 
 
 def _identifier(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", value):
+    if not IDENTIFIER.fullmatch(value):
         raise _problem(Rejection.BAD_ID, "an id is 1 to 128 of A-Z a-z 0-9 . _ : -")
     return value
 
@@ -122,7 +131,7 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+    if not URL.fullmatch(value):
         raise _problem(Rejection.BAD_VALUE, "fileUrl is an http or https URL that iFax can reach")
     if "@" in value.split("/")[2]:  # it would stay in the job's record, for all who may read it
         raise _problem(
@@ -141,16 +150,29 @@ def _base64(value: str) -> str:
 
 
 def _document(value: str) -> str:
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
+    if not DIGEST.fullmatch(value):
         raise _problem(Rejection.BAD_VALUE, "document is sha256: and 64 hexadecimal digits, lower case")
     return value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
-Number = Annotated[str, AfterValidator(_number)]
+def _shape(pattern: re.Pattern[str], **more: Any) -> WithJsonSchema:
+    """What a validator that is a function can say of its text in the JSON Schema."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$", **more})
+
+
+Identifier = Annotated[str, AfterValidator(_identifier), _shape(IDENTIFIER)]
+Number = Annotated[str, AfterValidator(_number), _shape(E164)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
-Moment = Annotated[str, AfterValidator(_iso)]
+Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
+Url = Annotated[str, AfterValidator(_url), _shape(URL)]
+Base64 = Annotated[str, AfterValidator(_base64), _shape(BASE64, contentEncoding="base64")]
+Document = Annotated[str, AfterValidator(_document), _shape(DIGEST)]
+Selections = Annotated[
+    list[str],
+    AfterValidator(_selections),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{SELECTION.pattern}$"}}),
+]
 
 
 _ONE, _MANY = "<one>", "<many>"  # no names of members: left out of paths
@@ -164,10 +186,10 @@ class FaxFile(_Part):
     """One item of faxData (ifax-api, Fax Data Array), with one of fileUrl, fileData and document."""
 
     fileName: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    fileUrl: Annotated[str, AfterValidator(_url)] | None = None
-    fileData: Annotated[str, AfterValidator(_base64)] | None = None
-    document: Annotated[str, AfterValidator(_document)] | None = None
-    pages: Annotated[list[str], AfterValidator(_selections)] | None = None
+    fileUrl: Url | None = None
+    fileData: Base64 | None = None
+    document: Document | None = None
+    pages: Selections | None = None
 
 
 class FaxRequest(_Part):

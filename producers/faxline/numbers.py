@@ -4,7 +4,7 @@ import re
 
 from faxline.errors import EntryRejected, Rejection
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def mask_number(number: str) -> str:
@@ -23,7 +23,7 @@ def check_number(number: str, member: str) -> None:
     import phonenumbers  # noqa: PLC0415 - its tables are large, and `import faxline` is to be quick
 
     fix = "write it as E.164, such as +12345678901: a plus, the country code, the number"
-    if not _E164.fullmatch(number):
+    if not E164.fullmatch(number):
         raise EntryRejected(member, Rejection.BAD_NUMBER, f"not a fax number; {fix}")
     try:
         possible = phonenumbers.is_possible_number(phonenumbers.parse(number, None))

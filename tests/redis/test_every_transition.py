@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from jsonschema import Draft202012Validator
 
+from faxline.schema import events_schema
 from faxline_worker.redis_server import RedisServer
 from faxline_worker.replies import Plan, Receipted, Reported, Settlement, Survey
 from faxline_worker.store import SCRIPTS
@@ -112,6 +114,30 @@ def documented() -> set[Step]:
 def test_the_transition_table_of_the_architecture_is_what_was_seen(seen: list[Seen]) -> None:
     assert documented() - steps(seen) == set()
     assert steps(seen) - documented() == set()
+
+
+def test_every_event_fits_its_schema_and_has_no_member_that_the_schema_does_not_describe(
+    seen: list[Seen],
+) -> None:
+    schema = events_schema()
+    definitions = schema["$defs"]
+    models = {
+        rule["if"]["properties"]["event"]["const"]: rule["then"]["properties"]["data"]["$ref"]
+        for rule in schema["allOf"]
+    }
+    validator = Draft202012Validator(schema)
+    told = {event.name: event for s in seen for event in s.events}
+    assert set(models) == set(told)
+    for s in seen:
+        for event in s.events:
+            entry = {"event": event.name, "job": event.job, "at": "0", "data": event.data}
+            assert [error.message for error in validator.iter_errors(entry)] == [], (
+                s.script,
+                s.input,
+                s.state,
+            )
+            described = definitions[models[event.name].rpartition("/")[2]]["properties"]
+            assert set(event.data) <= set(described), (s.script, s.input, s.state)
 
 
 def test_the_architecture_names_the_scripts_that_move_no_job(seen: list[Seen]) -> None:

@@ -1,0 +1,72 @@
+"""The JSON Schema of the entries: the models' rules, and of the checks' those that a schema can say."""
+
+from typing import Any
+
+from faxline.entries import FILES, KINDS, RECIPIENTS
+from faxline.schema.descriptions import DESCRIPTIONS
+from faxline.schema.generator import DEFINITIONS, DIALECT, Generator, definitions, summary
+
+ID_LENGTH = 128
+SOURCES = ("fileUrl", "fileData", "document")
+ENTRY_NAMES = {kind: model.__name__ for kind, model in KINDS.items()}
+"""A kind to the name of its schema."""
+
+
+def entries_schema() -> dict[str, Any]:
+    """The schema of an entry of the intake stream, as an object of its only field: `{"send": {…}}`.
+
+    Each kind is also a schema of its own under `$defs`, such as `#/$defs/SendEntry`.
+    """
+    return {
+        "$schema": DIALECT,
+        "$id": "urn:faxline:entries",
+        "title": "An entry of fax:{account}:intake",
+        "description": "One field: its name is the kind, its value the JSON text of the object told here.",
+        "type": "object",
+        "properties": {kind: {"$ref": DEFINITIONS.format(model=name)} for kind, name in ENTRY_NAMES.items()},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "$defs": entry_definitions(),
+    }
+
+
+def entry_definitions(template: str = DEFINITIONS) -> dict[str, Any]:
+    """The schemas of the kinds and of their parts, by the models' names."""
+    found = definitions(KINDS.values(), Generator, template)
+    for name, words in DESCRIPTIONS.items():
+        members = found[name]["properties"]
+        for member, text in words.items():
+            members[member] |= {"description": text}
+    for model in KINDS.values():
+        found[model.__name__]["description"] = summary(model)
+    _add_checks(found)
+    return found
+
+
+def _add_checks(found: dict[str, Any]) -> None:
+    """What `check_send` asks for beyond the models, where a schema can say it."""
+    number, files = (found["FaxRequest"]["properties"][name] for name in ("faxNumber", "faxData"))
+    number["oneOf"][1]["maxItems"] = RECIPIENTS
+    files |= {"minItems": 1, "maxItems": FILES}
+    found["FaxFile"]["oneOf"] = [_only(source) for source in SOURCES]
+    # The ids of a list's jobs are ID.1 and so on, and must be ids too; the list is a group of its own.
+    found["SendEntry"]["allOf"] = [
+        {"if": _numbers(1), "then": {"properties": {"id": _shorter(2), "group": {"type": "null"}}}},
+        {"if": _numbers(10), "then": {"properties": {"id": _shorter(3)}}},
+    ]
+
+
+def _only(source: str) -> dict[str, Any]:
+    """That a source is given: null is as good as absent."""
+    return {"required": [source], "properties": {source: {"type": "string"}}}
+
+
+def _numbers(least: int) -> dict[str, Any]:
+    listed = {"type": "array", "minItems": least}
+    fax = {"required": ["faxNumber"], "properties": {"faxNumber": listed}}
+    return {"required": ["fax"], "properties": {"fax": fax}}
+
+
+def _shorter(by: int) -> dict[str, Any]:
+    return {"maxLength": ID_LENGTH - by}
