@@ -20,6 +20,8 @@ class ServerFacts:
         maxmemory_policy: such as `noeviction`.
         used_memory: bytes.
         maxmemory: bytes, 0 for no limit.
+        aof_size: bytes of the append-only file, 0 where there is none.
+        aof_ok: its last write and its last rewrite went well.
         durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
             system (as far as known), and nothing is evicted.
     """
@@ -31,6 +33,8 @@ class ServerFacts:
     maxmemory_policy: str
     used_memory: int = 0
     maxmemory: int = 0
+    aof_size: int = 0
+    aof_ok: bool = True
 
     @property
     def durable(self) -> bool:  # noqa: D102 - told above
@@ -72,4 +76,8 @@ def facts() -> Steps[ServerFacts]:
         maxmemory_policy=str(info["maxmemory_policy"]),
         used_memory=int(info["used_memory"]),
         maxmemory=int(info["maxmemory"]),
+        aof_size=int(info.get("aof_current_size", 0)),
+        aof_ok=all(
+            info.get(name, "ok") == "ok" for name in ("aof_last_write_status", "aof_last_bgrewrite_status")
+        ),
     )

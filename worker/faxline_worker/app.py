@@ -186,7 +186,8 @@ def worker() -> None:
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
     broker.add_middleware(Shutdown(broker, seats, wakes, log))
-    declare_actors(broker, submitter, reconciler, seats, log)
+    metrics.set_threads(settings.worker_threads)
+    declare_actors(broker, submitter, reconciler, seats, log, busy=metrics.busy)
     log.info("worker ready", count=settings.worker_threads)
 
 

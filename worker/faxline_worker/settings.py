@@ -154,14 +154,14 @@ class Settings(_Part):
     """All settings of the daemon.
 
     Attributes beyond the contract's table: `schedule`, who keeps a fax with a `send_at` until then, iFax
-    (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number; `ask`, how
-    long (s) the answer to a status call is waited for, and how long a fax that is still being sent has until
-    the next; `lease_grace`, how long after the HTTP timeout
-    a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent
-    again; `sweep`, the longest time between two looks at an account; `takeover`, after how long the intake
-    entries that a dispatcher left unfinished are taken over; `retention`, how long the record of a job that
-    ended is kept; `document_ttl`, how long a document is; `file_hosts`, the hosts that a fileUrl may name, or
-    any; `events_cap`, about how many events a stream holds.
+    (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number;
+    `receipt_expected`, after how long (s) a receipt is overdue; `ask`, how long (s) the answer to a status
+    call is waited for, and how long a fax that is still being sent has until the next; `lease_grace`, how
+    long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
+    that no actor took is sent again; `sweep`, the longest time between two looks at an account; `takeover`,
+    after how long the intake entries that a dispatcher left unfinished are taken over; `retention`, how long
+    the record of a job that ended is kept; `document_ttl`, how long a document is; `file_hosts`, the hosts
+    that a fileUrl may name, or any; `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -177,6 +177,7 @@ class Settings(_Part):
     lines: Lines = Lines()
     in_doubt: InDoubt = InDoubt()
     receipt_deadline: PositiveFloat = 9000.0
+    receipt_expected: PositiveFloat = 1800.0
     status_call: bool = False
     gate: Gate = Gate()
     probe: Probe = Probe()

@@ -70,6 +70,7 @@ class Store:
             "cap": settings.events_cap,
             "retention": _ms(settings.retention),
             "deadline": _ms(settings.receipt_deadline),
+            "expected": _ms(settings.receipt_expected),
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
             "lease": lease,

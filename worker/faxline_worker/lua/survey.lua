@@ -156,6 +156,7 @@ if put_off then soonest = math.min(soonest, now + 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 if match and tonumber(match) > now then soonest = math.min(soonest, tonumber(match)) end
 redis.call('HSET', keys.account, 'alarm', int(soonest), 'requests', options.requests, 'window', options.window,
-  'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_)
+  'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
+  'expected', options.expected)
 return cjson.encode({ next = math.max(1, soonest - now), ready = look, match = match and tonumber(match) <= now or false,
   changes = #changes > 0 and changes or nil })
