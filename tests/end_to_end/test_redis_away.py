@@ -25,7 +25,11 @@ def test_all_faxes_are_delivered_once_though_redis_was_killed_in_the_middle(
             for i in range(200):
                 url = "https://example.com/a.pdf"
                 line.send(
-                    to="+12025550123", files=[url], id=f"away-{i}", subject=f"away-{i}", priority="bulk"
+                    to=f"+1202{6_000_000 + i}",
+                    files=[url],
+                    id=f"away-{i}",
+                    subject=f"away-{i}",
+                    priority="bulk",
                 )
         wait_until(lambda: len(local.ledger()) >= 30, timeout=30)
         local.server.kill()

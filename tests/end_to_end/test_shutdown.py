@@ -27,8 +27,8 @@ def test_a_worker_that_is_told_to_end_finishes_its_calls_and_nothing_turns_in_do
         FaxLine(local.redis_url) as line,
         redis.Redis.from_url(local.redis_url) as client,
     ):
-        for job in jobs:
-            line.send(to="+12025550123", files=["https://example.com/a.pdf"], id=job, subject=job)
+        for i, job in enumerate(jobs):
+            line.send(to=f"+1202{6_000_000 + i}", files=["https://example.com/a.pdf"], id=job, subject=job)
         wait_until(lambda: client.zcard(line.keys.permits) == 2 * THREADS, timeout=30)
         ending = next(part for part in local.parts if part.name.startswith("worker"))
         ending.ask_to_stop()
