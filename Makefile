@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test proof bench-limits chaos fuzz check format lint types contract schema lock clean
+.PHONY: help install demo test proof bench-limits bench-memory chaos fuzz check format lint types contract schema lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ proof: install ## Hold the limits and the invariants against the scripts for som
 BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
 bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)
 	$(BIN)/python -m tests.benchmarks $(BENCH) $(if $(SHORT),--short)
+
+bench-memory: install ## Measure a worker's memory with 20 large documents on their way at once
+	$(BIN)/python -m tests.benchmarks.memory $(if $(OUT),--out $(OUT)) $(if $(SHORT),--short)
 
 chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… BASELINE=1 (docs/chaos.md)
 	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --baseline $(or $(BASELINE),0) $(SEEDED)

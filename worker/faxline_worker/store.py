@@ -307,6 +307,16 @@ class Store:
         """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""
         return cast("bytes | None", self._client.get(self.keys.document(digest.removeprefix("sha256:"))))
 
+    def document_piece(self, digest: str, start: int, end: int) -> bytes:
+        """A document's bytes from `start` until before `end`; fewer where it ends, none where it is not."""
+        key = self.keys.document(digest.removeprefix("sha256:"))
+        return cast("bytes", self._client.getrange(key, start, end - 1))
+
+    def document_size(self, digest: str) -> int:
+        """How many bytes a document has; 0 when it is not there."""
+        size: int = self._client.strlen(self.keys.document(digest.removeprefix("sha256:")))
+        return size
+
     def keep_document(self, digest: str, data: bytes) -> None:
         """Store a document once; a time to live that is longer already stays."""
         key, ttl = self.keys.document(digest.removeprefix("sha256:")), _ms(self._settings.document_ttl)

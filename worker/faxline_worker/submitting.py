@@ -11,6 +11,7 @@ from uuid import uuid4
 import redis
 import structlog
 
+from faxline_worker.documents import DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
 from faxline_worker.ifax.requests import job_body, resend_body, send_body
@@ -27,10 +28,6 @@ AWAY = 0.5
 
 class LeaseLostError(Exception):
     """The lease ran out before the first byte: the job is no longer ours and nothing was sent."""
-
-
-class DocumentMissingError(Exception):
-    """A document of the job is not, or no longer, in Redis."""
 
 
 class SubmitWakes(Protocol):
@@ -174,7 +171,8 @@ class Submitter:
                 return self.client.call(Endpoint.RESEND, self.token, resend_body(admitted.request), mark)
             # iFax would be asked to keep it until a moment that is over.
             request = admitted.request | ({"send_at": None} if admitted.due else {})
-            body = send_body(request, self._document, caller_id=self.caller_id)
+            documents = Documents(self.store, self.client.timeout)
+            body = send_body(request, documents.open, caller_id=self.caller_id)
             return self.client.call(Endpoint.SEND, self.token, body, mark)
         except DocumentMissingError:
             return Answer(
@@ -187,12 +185,6 @@ class Submitter:
                 retry_after=None,
                 seconds=time.monotonic() - started,
             )
-
-    def _document(self, digest: str) -> bytes:
-        data = self.store.document(digest)
-        if data is None:
-            raise DocumentMissingError
-        return data
 
     def _settled(self, admitted: Admitted, answer: Answer) -> dict[str, Any]:
         """The answer as `settle` takes it; times in milliseconds."""
