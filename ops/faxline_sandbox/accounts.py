@@ -42,6 +42,7 @@ class Customer:
         self.balance = account.balance
         self.accepted = 0
         self.canceled = 0
+        self.line_busy = 0
         self.refused: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.webhooks = WebhookCounts()
@@ -94,6 +95,7 @@ class Customer:
             "requests": len(self._arrivals),
             "accepted": self.accepted,
             "canceled": self.canceled,
+            "line_busy": self.line_busy,
             "refused": dict(self.refused),
             "rate_limited": {name: broken[name] for name in LIMIT_NAMES},
             "faults": dict(self.faults),

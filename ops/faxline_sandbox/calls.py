@@ -5,19 +5,40 @@ import logging
 import random
 import time
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from faxline_sandbox.accounts import Customer
+from faxline_sandbox.causes import BUSY, CANCELED, CAUSES
 from faxline_sandbox.config import SandboxConfig
 from faxline_sandbox.faults import FaultPlan, WebhookFault
 from faxline_sandbox.ledger import Entry
+from faxline_sandbox.lines import Lines
+from faxline_sandbox.numbers import Numbers
 from faxline_sandbox.outcomes import Outcome
 from faxline_sandbox.webhooks import WebhookSender
 
-CANCELED_MESSAGE = "ORIGINATOR_CANCEL"
-CANCELED_CODE = 487
+LINE_BUSY = Outcome("failed", CAUSES[BUSY], BUSY)
+"""What becomes of a fax whose number has no free line."""
+BUSY_SHARE = 0.1
+"""How long the busy tone is heard, as a share of a call without its pages."""
 
 _log = logging.getLogger("faxline_sandbox")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call that has begun.
+
+    Args:
+        outcome: how it will end.
+        seconds: how long it takes.
+        line: the number whose line it holds, or None when there was none free.
+    """
+
+    outcome: Outcome
+    seconds: float
+    line: str | None
 
 
 class Calls:
@@ -25,12 +46,23 @@ class Calls:
 
     Args:
         config: the length of a call.
+        numbers: what becomes of a call; asked when it begins.
+        lines: one is taken for the time of a call.
         faults: asked for the webhook's fault.
         sender: delivers the webhooks.
     """
 
-    def __init__(self, config: SandboxConfig, faults: FaultPlan[WebhookFault], sender: WebhookSender) -> None:
+    def __init__(
+        self,
+        config: SandboxConfig,
+        numbers: Numbers,
+        lines: Lines,
+        faults: FaultPlan[WebhookFault],
+        sender: WebhookSender,
+    ) -> None:
         self._config = config
+        self._numbers = numbers
+        self._lines = lines
         self._faults = faults
         self._sender = sender
         self._tasks: set[asyncio.Task[None]] = set()
@@ -41,29 +73,39 @@ class Calls:
         """Calls and webhooks that are not over."""
         return len(self._tasks)
 
-    async def start(self, entry: Entry, customer: Customer, outcome: Outcome) -> None:
+    async def start(self, entry: Entry, customer: Customer, outcome: Outcome | None) -> None:
         """Begin a fax's call, or its wait for `send_at`.
 
         Returns at once, except when the webhook is to come early: then after its first try.
+
+        Args:
+            entry: the fax.
+            customer: whose it is.
+            outcome: what becomes of it, or None when that is decided at the beginning of its call.
         """
         now = entry.accepted_at
-        entry.enter("sending" if entry.send_at is None or entry.send_at <= now else "scheduled", now)
-        if self._faults.take(entry.marks, _is_early) or (outcome.webhook and _is_early(outcome.webhook)):
+        if self._faults.take(entry.marks, _is_early) or (outcome and outcome.early):
+            call = self._begin(entry, customer, outcome)
             tried = asyncio.Event()
-            self._spawn(self._end(entry, customer, outcome, tried))
+            self._spawn(self._end(entry, customer, call, tried))
             await tried.wait()
+        elif entry.send_at is None or entry.send_at <= now:
+            self._spawn(self._run(entry, customer, self._begin(entry, customer, outcome)))
         else:
-            task = self._spawn(self._run(entry, customer, outcome))
-            if entry.state == "scheduled":
-                self._waiting[entry.job_id] = task
+            entry.enter("scheduled", now)
+            self._waiting[entry.job_id] = self._spawn(self._wait(entry, customer, outcome, entry.send_at))
 
     def cancel(self, entry: Entry, customer: Customer) -> bool:
-        """Cancel a fax that waits for its time; False when it does not (any more)."""
+        """Cancel a fax that waits for its time; False when it does not (any more).
+
+        Its call begins in the step of the event loop that takes it off the list, so a fax that is found here
+        was not sent, and is not going to be, also when its time has come this very moment.
+        """
         waiting = self._waiting.pop(entry.job_id, None)
         if waiting is None:
             return False
         waiting.cancel()
-        entry.message, entry.code = CANCELED_MESSAGE, CANCELED_CODE
+        entry.message, entry.code = CAUSES[CANCELED], CANCELED
         entry.enter("canceled", time.time())
         if self._config.webhook_on_cancel:
             fault = self._faults.take(entry.marks, _is_not_early)
@@ -87,18 +129,33 @@ class Calls:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, entry: Entry, customer: Customer, outcome: Outcome) -> None:
-        if entry.state == "scheduled":
-            await asyncio.sleep((entry.send_at or 0) - time.time())
-            del self._waiting[entry.job_id]
-            entry.enter("sending", time.time())
-        await asyncio.sleep(call_length(self._config, entry))
-        await self._end(entry, customer, outcome, asyncio.Event())
+    async def _wait(self, entry: Entry, customer: Customer, outcome: Outcome | None, send_at: float) -> None:
+        await asyncio.sleep(send_at - time.time())
+        del self._waiting[entry.job_id]
+        await self._run(entry, customer, self._begin(entry, customer, outcome))
 
-    async def _end(self, entry: Entry, customer: Customer, outcome: Outcome, tried: asyncio.Event) -> None:
+    def _begin(self, entry: Entry, customer: Customer, outcome: Outcome | None) -> _Call:
+        number = entry.to_number
+        entry.enter("sending", time.time() if entry.history else entry.accepted_at)
+        if not self._lines.take(number):
+            entry.line_busy = True
+            customer.line_busy += 1
+            return _Call(LINE_BUSY, call_length(self._config, entry, pages=0) * BUSY_SHARE, None)
+        outcome = outcome or self._numbers.take(number)
+        seconds = call_length(self._config, entry) * outcome.factor + outcome.seconds
+        return _Call(outcome, seconds, number)
+
+    async def _run(self, entry: Entry, customer: Customer, call: _Call) -> None:
+        await asyncio.sleep(call.seconds)
+        await self._end(entry, customer, call, asyncio.Event())
+
+    async def _end(self, entry: Entry, customer: Customer, call: _Call, tried: asyncio.Event) -> None:
+        outcome = call.outcome
         entry.transferred = outcome.transferred_pages(entry.pages)
         entry.message, entry.code = outcome.message, outcome.code
         entry.enter(outcome.status, time.time())
+        if call.line is not None:
+            self._lines.free(call.line)
         fault = self._faults.take(entry.marks, _is_not_early) or outcome.webhook
         await self._sender.deliver(entry, customer, fault, tried)
 
@@ -114,10 +171,16 @@ class Calls:
             _log.error("a call broke off", exc_info=error)
 
 
-def call_length(config: SandboxConfig, entry: Entry) -> float:
-    """Seconds of a fax's call: the same for the same seed, jobId and pages, whatever else goes on."""
+def call_length(config: SandboxConfig, entry: Entry, pages: int | None = None) -> float:
+    """Seconds of a fax's call: the same for the same seed, jobId and pages, whatever else goes on.
+
+    Args:
+        config: the seed, and how long a call and each page take.
+        entry: the fax.
+        pages: how many are sent; None is all of them.
+    """
     chance = random.Random(f"{config.seed}:{entry.job_id}")  # noqa: S311 - no secret
-    length = config.call_seconds + entry.pages * config.page_seconds
+    length = config.call_seconds + (entry.pages if pages is None else pages) * config.page_seconds
     return length * (1 + chance.uniform(-config.spread, config.spread))
 
 

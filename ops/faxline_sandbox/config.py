@@ -87,6 +87,7 @@ class SandboxConfig:
         answer_seconds: least and most random delay before an answer is written.
         call_seconds: the telephone call without its pages.
         page_seconds: the call's time for each page.
+        lines: how many faxes a number receives at once; a further one meets USER_BUSY. 0 is endless.
         spread: a call's random share of its length, up or down: 0.2 is 80 % to 120 %.
         time_scale: factor of the waits between a webhook's tries, and of nothing else: 1.0 waits 5, 10, 20,
             30 and 60 minutes.
@@ -109,6 +110,7 @@ class SandboxConfig:
     answer_seconds: tuple[float, float] = (0.0, 0.0)
     call_seconds: float = 2.0
     page_seconds: float = 0.5
+    lines: int = 0
     spread: float = 0.2
     time_scale: float = 1.0
     webhook_timeout: float = 10.0
@@ -138,6 +140,8 @@ class SandboxConfig:
                 raise ConfigError(f"{name}: must be 0 or more")
         if not 0 <= self.spread <= 1:
             raise ConfigError("spread: must be 0 to 1")
+        if self.lines < 0:
+            raise ConfigError("lines: must be 0 (endless) or more")
         if self.webhook_timeout <= 0:
             raise ConfigError("webhook_timeout: must be more than 0")
         for name in ("webhook_concurrency", "pages_per_url", "first_job_id"):

@@ -1,7 +1,7 @@
 """The control page of the tests, under `/sandbox`, without a token."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -9,12 +9,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from faxline_sandbox.answers import JSON
+from faxline_sandbox.causes import CAUSES
 from faxline_sandbox.config import E164
 from faxline_sandbox.faults import F, Fault, FaultError, FaultPlan, WebhookFault
-from faxline_sandbox.outcomes import MAGIC_NUMBERS, Outcome
+from faxline_sandbox.numbers import MAGIC_NUMBERS
+from faxline_sandbox.outcomes import Outcome, check_order
 from faxline_sandbox.sandbox import Sandbox
 
 DRAIN_SECONDS = 60.0
+NO_NUMBER = "number: must be E.164, such as +1234567890"
+
+_CODES = {name: code for code, name in CAUSES.items()}
 
 
 class Control:
@@ -36,7 +41,8 @@ class Control:
             Route("/arrivals", self.arrivals, methods=["GET"]),
             Route("/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/webhook-faults", self.webhook_faults, methods=["GET", "POST", "DELETE"]),
-            Route("/numbers/{number}", self.number, methods=["PUT", "DELETE"]),
+            Route("/numbers/{number}", self.number, methods=["GET", "PUT", "DELETE"]),
+            Route("/numbers/{number}/lines", self.lines, methods=["PUT", "DELETE"]),
             Route("/drain", self.drain, methods=["POST"]),
         ]
 
@@ -69,16 +75,29 @@ class Control:
         return await _plan(request, self._sandbox.webhook_faults, WebhookFault.read)
 
     async def number(self, request: Request) -> Response:
-        """Give a number an outcome (an object, or the digits of a magic number), or its own again."""
+        """Give a number an outcome or several (see `read_outcomes`), or its own again; show it."""
         number = request.path_params["number"]
         if not E164.fullmatch(number):
-            return _error("number: must be E.164, such as +1234567890")
+            return _error(NO_NUMBER)
+        if request.method != "GET":
+            try:
+                outcomes = () if request.method == "DELETE" else read_outcomes(await _json(request))
+            except FaultError as error:
+                return _error(str(error))
+            self._sandbox.numbers.give(number, outcomes)
+        return JSON(self._sandbox.number(number))
+
+    async def lines(self, request: Request) -> Response:
+        """Say how many faxes a number receives at once (0 is endless), or give it the default again."""
+        number = request.path_params["number"]
+        if not E164.fullmatch(number):
+            return _error(NO_NUMBER)
         try:
-            outcome = None if request.method == "DELETE" else read_outcome(await _json(request))
+            lines = None if request.method == "DELETE" else check_lines(await _json(request))
         except FaultError as error:
             return _error(str(error))
-        self._sandbox.numbers.give(number, outcome)
-        return JSON({"number": number})
+        self._sandbox.lines.give(number, lines)
+        return JSON(self._sandbox.number(number))
 
     async def drain(self, request: Request) -> Response:
         """Wait for every call and webhook, at most the query `timeout` (60 seconds)."""
@@ -90,16 +109,36 @@ class Control:
         return JSON({"drained": drained, "pending": self._sandbox.calls.pending})
 
 
-def read_outcome(value: Any) -> Outcome:
-    """The outcome of a JSON value: an object as in `Outcome`, or the four digits of a magic number.
+def read_outcomes(value: Any) -> Sequence[Outcome]:
+    """The outcomes of a value, one or a list of them.
+
+    One is an `Outcome`, its members as an object, the four digits of a magic number, or the name of a cause.
 
     Raises:
-        FaultError: it is neither.
+        FaultError: it is none of these.
     """
+    several = value if isinstance(value, list | tuple) else [value]
+    return check_order([one if isinstance(one, Outcome) else _read_outcome(one) for one in several])
+
+
+def check_lines(value: Any) -> int:
+    """How many lines a number is to have.
+
+    Raises:
+        FaultError: it is no whole number, or less than 0.
+    """
+    if type(value) is not int or value < 0:
+        raise FaultError("lines: must be 0 (endless) or more")
+    return value
+
+
+def _read_outcome(value: Any) -> Outcome:
     if not isinstance(value, str):
         return Outcome.read(value)
+    if value in _CODES:
+        return Outcome.read({"status": "failed", "code": _CODES[value]})
     if value not in MAGIC_NUMBERS:
-        raise FaultError(f"outcome: must be an object, or one of {', '.join(MAGIC_NUMBERS)}")
+        raise FaultError("outcome: must be an object, a cause's name, or the digits of a magic number")
     return MAGIC_NUMBERS[value]
 
 

@@ -93,6 +93,8 @@ class EndpointApp:
         number = marks.get("toNumber")
         if fault is None and self._name in {"fax-send", "fax-resend"} and isinstance(number, str):
             fault = self._sandbox.numbers.outcome(number).fault
+            if fault is not None and fault.before:  # no call will use the outcome up
+                self._sandbox.numbers.take(number)
         return fault
 
     async def _carry_out(self, customer: Customer, fields: Fields, refusal: Refusal | None) -> JSON:

@@ -46,6 +46,7 @@ class Entry:
         pages: how many.
         accepted_at: when.
         send_at: when it was to be sent, or None for at once.
+        line_busy: whether all lines of its number were taken by other faxes when its call began.
     """
 
     job_id: int
@@ -63,6 +64,7 @@ class Entry:
     transferred: int = 0
     message: str = ""
     code: int = 0
+    line_busy: bool = False
     history: list[tuple[State, float]] = field(default_factory=list)
     webhooks: list[WebhookAttempt] = field(default_factory=list)
 
@@ -109,6 +111,7 @@ class Entry:
             "state": self.state,
             "message": self.message,
             "code": self.code,
+            "line_busy": self.line_busy,
             "history": [{"state": state, "at": at} for state, at in self.history],
             "webhooks": [
                 {"attempt": number, "at": attempt.at, "answer": attempt.answer, "error": attempt.error}

@@ -1,19 +1,15 @@
-"""What becomes of a fax: the magic numbers, and outcomes given to other numbers.
+"""What becomes of a fax: how its call ends, and what goes wrong with its answer and its webhook."""
 
-A magic number ends in 555 and the four digits of a row, such as +1 202 555 0017. Everything else is
-delivered. A row is added to `MAGIC_NUMBERS`, and to the table in docs/sandbox.md (a test compares them).
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 from faxline_sandbox.answers import ERROR_CODES
+from faxline_sandbox.causes import CAUSES
 from faxline_sandbox.faults import Fault, FaultError, WebhookFault
 
 Final = Literal["delivered", "failed"]
-
-MAGIC_PREFIX = "555"
 
 
 @dataclass(frozen=True)
@@ -29,6 +25,10 @@ class Outcome:
         refusal: an error code (-3001 … -3010) with which fax-send and fax-resend are answered.
         fault: what goes wrong with the answer to fax-send and fax-resend, always.
         webhook: what goes wrong with the webhook, always.
+        seconds: how much longer the call takes.
+        factor: how many times as long the call takes, before the seconds are added.
+        times: for how many calls it holds, before what comes next; None is for all. A request that a fault
+            or the refusal keeps from becoming a call counts as one.
 
     Raises:
         FaultError: a member is wrong.
@@ -41,6 +41,9 @@ class Outcome:
     refusal: int | None = None
     fault: Fault | None = None
     webhook: WebhookFault | None = None
+    seconds: float = 0.0
+    factor: float = 1.0
+    times: int | None = None
 
     def __post_init__(self) -> None:
         if self.status not in ("delivered", "failed"):
@@ -54,6 +57,17 @@ class Outcome:
             raise FaultError("transferred: must be 0 to 1")
         if self.refusal not in (None, *ERROR_CODES):
             raise FaultError(f"refusal: must be one of {', '.join(map(str, ERROR_CODES))}")
+        for name in ("seconds", "factor"):
+            value = getattr(self, name)
+            if not _is_number(value) or not 0 <= value < math.inf:
+                raise FaultError(f"{name}: must be 0 or more")
+        if self.times is not None and not (type(self.times) is int and self.times >= 1):
+            raise FaultError("times: must be 1 or more, or null for always")
+
+    @property
+    def early(self) -> bool:
+        """Whether its fax ends before the answer to the request."""
+        return self.webhook is not None and self.webhook.action == "early"
 
     def transferred_pages(self, pages: int) -> int:
         """The faxTransferredPages of a fax with so many pages."""
@@ -65,6 +79,8 @@ class Outcome:
     def read(cls, value: Any) -> Self:
         """The outcome of a JSON object, with `fault` and `webhook` as objects in it.
 
+        Where it has a cause's code and no message, the message is the cause's name.
+
         Raises:
             FaultError: a member is wrong or unknown.
         """
@@ -74,7 +90,9 @@ class Outcome:
         for name in value:
             if name not in known:
                 raise FaultError(f"{name}: is unknown; an outcome has {', '.join(sorted(known))}")
-        fault, webhook = value.get("fault"), value.get("webhook")
+        fault, webhook, code = value.get("fault"), value.get("webhook"), value.get("code")
+        if "message" not in value and type(code) is int and (words := words_of(code)) is not None:
+            value = {"message": words, **value}
         return cls(
             **{
                 **value,
@@ -84,67 +102,23 @@ class Outcome:
         )
 
 
-DELIVERED = Outcome()
+def check_order(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """Outcomes that a number is to have one after the other.
+
+    Raises:
+        FaultError: there are none, or one would never let the next come.
+    """
+    if not outcomes:
+        raise FaultError("outcomes: at least one is needed")
+    if any(outcome.times is None for outcome in outcomes[:-1]):
+        raise FaultError("times: all outcomes but the last need them, or the next never comes")
+    return outcomes
 
 
-def _failed(code: int, message: str, transferred: float | None = None) -> Outcome:
-    return Outcome("failed", message, code, transferred)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-MAGIC_NUMBERS: Mapping[str, Outcome] = {
-    # The call fails (codes and names of Q.850, as NORMAL_CLEARING is one).
-    "0001": _failed(1, "UNALLOCATED_NUMBER"),
-    "0003": _failed(3, "NO_ROUTE_DESTINATION"),
-    "0017": _failed(17, "USER_BUSY"),
-    "0018": _failed(18, "NO_USER_RESPONSE"),
-    "0019": _failed(19, "NO_ANSWER"),
-    "0021": _failed(21, "CALL_REJECTED"),
-    "0027": _failed(27, "DESTINATION_OUT_OF_ORDER"),
-    "0034": _failed(34, "NORMAL_CIRCUIT_CONGESTION"),
-    "0038": _failed(38, "NETWORK_OUT_OF_ORDER"),
-    # A part of the pages arrives.
-    "0041": _failed(41, "NORMAL_TEMPORARY_FAILURE", 0.5),
-    "0206": Outcome(transferred=0.5),
-    # The answer is lost, late or strange.
-    "0202": Outcome(fault=Fault("status_zero")),
-    "0204": Outcome(fault=Fault("no_job_id")),
-    "0408": Outcome(fault=Fault("hang_before")),
-    "0429": Outcome(fault=Fault("status", status=429, retry_after=1)),
-    "0444": Outcome(fault=Fault("reset_before")),
-    "0445": Outcome(fault=Fault("reset_after")),
-    "0500": Outcome(fault=Fault("status", status=500)),
-    "0501": Outcome(fault=Fault("status", status=500, accepted=True)),
-    "0502": Outcome(fault=Fault("garbage", status=502)),
-    "0503": Outcome(fault=Fault("status", status=503, retry_after=1)),
-    "0504": Outcome(fault=Fault("hang_after")),
-    # The webhook is lost, doubled, late or early.
-    "0601": Outcome(webhook=WebhookFault("lose")),
-    "0602": Outcome(webhook=WebhookFault("double")),
-    "0603": Outcome(webhook=WebhookFault("late")),
-    "0604": Outcome(webhook=WebhookFault("early")),
-    # The submission is refused with the error code of the same digits.
-    **{str(-code): Outcome(refusal=code) for code in ERROR_CODES},
-}
-
-
-@dataclass
-class Numbers:
-    """The outcome of every number: what it was given, its magic, or delivery."""
-
-    _given: dict[str, Outcome] = field(default_factory=dict)
-
-    def give(self, number: str, outcome: Outcome | None) -> None:
-        """Decide what becomes of faxes to a number; None gives it back its own outcome."""
-        if outcome is None:
-            self._given.pop(number, None)
-        else:
-            self._given[number] = outcome
-
-    def outcome(self, number: str) -> Outcome:
-        """What becomes of a fax to a number."""
-        given = self._given.get(number)
-        if given is not None:
-            return given
-        if number[-7:-4] == MAGIC_PREFIX:
-            return MAGIC_NUMBERS.get(number[-4:], DELIVERED)
-        return DELIVERED
+def words_of(code: int) -> str | None:
+    """What a receipt calls a cause's number or an error code; None for any other."""
+    return ERROR_CODES[code].message if code in ERROR_CODES else CAUSES.get(code)

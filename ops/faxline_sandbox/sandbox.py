@@ -14,7 +14,8 @@ from faxline_sandbox.calls import Calls
 from faxline_sandbox.config import UNKNOWN, Account, SandboxConfig
 from faxline_sandbox.faults import Endpoint, Fault, FaultPlan, WebhookFault
 from faxline_sandbox.ledger import Entry, Ledger
-from faxline_sandbox.outcomes import Numbers, Outcome
+from faxline_sandbox.lines import Lines
+from faxline_sandbox.numbers import Numbers
 from faxline_sandbox.restrictions import PageCounter, check_job_id, check_resend, check_send
 from faxline_sandbox.webhooks import WebhookSender, fax_object
 
@@ -47,6 +48,7 @@ class Sandbox:
         self.clock = clock
         self.ledger = Ledger(config.first_job_id)
         self.numbers = Numbers()
+        self.lines = Lines(config.lines)
         self.faults: FaultPlan[Fault] = FaultPlan()
         self.webhook_faults: FaultPlan[WebhookFault] = FaultPlan()
         self.stopping = asyncio.Event()
@@ -64,7 +66,7 @@ class Sandbox:
         """Begin to work in the running event loop."""
         self.loop = asyncio.get_running_loop()
         self._sender = WebhookSender(self.config)
-        self.calls = Calls(self.config, self.webhook_faults, self._sender)
+        self.calls = Calls(self.config, self.numbers, self.lines, self.webhook_faults, self._sender)
 
     async def close(self) -> None:
         """Break off the calls and webhooks."""
@@ -101,6 +103,15 @@ class Sandbox:
             for entry in self.ledger
             if subject in {None, entry.subject} and number in {None, entry.to_number}
         ]
+
+    def number(self, number: str) -> dict[str, Any]:
+        """A number: its lines, how many of them are taken, and the outcomes that are to come."""
+        return {
+            "number": number,
+            "lines": self.lines.of(number),
+            "taken": self.lines.taken(number),
+            "outcomes": self.numbers.as_json(number),
+        }
 
     def marks(self, customer: Customer, fields: Fields) -> dict[str, Any]:
         """What a fault is matched to: the request's own members, or else those of the fax its jobId names."""
@@ -179,8 +190,9 @@ class Sandbox:
         return {"status": 1, "message": "Fax status", "data": fax_object(entry)}
 
     async def _accept(self, customer: Customer, order: _Order) -> int:
-        outcome: Outcome = self.numbers.outcome(order.to_number)
+        outcome = self.numbers.outcome(order.to_number)
         if outcome.refusal is not None:
+            self.numbers.take(order.to_number)
             retry_after = 1 if outcome.refusal == answers.RATE_LIMITED else None
             raise Refusal("by the number's outcome", code=outcome.refusal, retry_after=retry_after)
         customer.pay(order.pages)
@@ -188,7 +200,10 @@ class Sandbox:
         entry = Entry(job_id=job_id, account=customer.label, accepted_at=time.time(), **vars(order))
         self.ledger.add(entry)
         customer.accepted += 1
-        await self.calls.start(entry, customer, outcome)
+        # One that concerns this answer belongs to this fax; any other is decided when the call begins.
+        concerned = outcome.fault is not None or outcome.early
+        decided = self.numbers.take(order.to_number) if concerned else None
+        await self.calls.start(entry, customer, decided)
         return job_id
 
     def _find(self, customer: Customer, job_id: Any) -> Entry | None:

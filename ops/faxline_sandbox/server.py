@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,12 +13,14 @@ import uvicorn
 from faxline_sandbox.app import BASE_PATH, create_app
 from faxline_sandbox.config import SandboxConfig
 from faxline_sandbox.connection import SandboxProtocol
-from faxline_sandbox.control import read_outcome
+from faxline_sandbox.control import check_lines, read_outcomes
 from faxline_sandbox.faults import Action, Fault, WebhookAction, WebhookFault
 from faxline_sandbox.outcomes import Outcome
 from faxline_sandbox.sandbox import Sandbox
 
 _T = TypeVar("_T")
+Outcomes = Outcome | Mapping[str, Any] | str
+"""An outcome, its members, the digits of a magic number, or the name of a cause."""
 
 BACKLOG = 2048
 SHUTDOWN_SECONDS = 3
@@ -111,19 +113,32 @@ class SandboxServer:
         self._ask(lambda sandbox: sandbox.faults.clear())
         self._ask(lambda sandbox: sandbox.webhook_faults.clear())
 
-    def number(self, number: str, outcome: Outcome | Mapping[str, Any] | str | None) -> None:
+    def number(self, number: str, outcome: Outcomes | Sequence[Outcomes] | None) -> None:
         """Decide what becomes of faxes to a number.
 
         Args:
             number: E.164.
-            outcome: the digits of a magic number such as "0017" will do; None gives back its own.
+            outcome: one, or several that come one after the other; the number's own follows those that have
+                `times`. None gives it back its own alone, from the beginning.
 
         Raises:
-            FaultError: the outcome makes no sense.
+            FaultError: an outcome makes no sense.
         """
-        if outcome is not None and not isinstance(outcome, Outcome):
-            outcome = read_outcome(outcome)
-        self._ask(lambda sandbox: sandbox.numbers.give(number, outcome))
+        outcomes = () if outcome is None else read_outcomes(outcome)
+        self._ask(lambda sandbox: sandbox.numbers.give(number, outcomes))
+
+    def lines(self, number: str, lines: int | None) -> None:
+        """Say how many faxes a number receives at once.
+
+        Args:
+            number: E.164.
+            lines: 0 is endless; None gives it the default of the configuration.
+
+        Raises:
+            FaultError: the lines are less than 0.
+        """
+        checked = None if lines is None else check_lines(lines)
+        self._ask(lambda sandbox: sandbox.lines.give(number, checked))
 
     def drain(self, timeout: float = 30.0) -> None:
         """Wait until every call and webhook is over.

@@ -4,51 +4,91 @@ from faxline import FaxLine
 line = FaxLine("redis://localhost:6379/0")
 job = line.send(to="+12345678901", files=["letter.pdf"])
 line.wait(job, timeout=600)
+
+`AsyncFaxLine` is its asyncio twin, `faxline.testing` has one for tests that needs no Redis.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from faxline.account import AccountState, LimitState
-from faxline.entries import Priority
 from faxline.errors import (
     EntryNotFound,
     EntryRejected,
+    FaxesRejected,
     FaxlineError,
+    GroupNotFound,
     JobIdTaken,
     JobNotFound,
     JobRejected,
     NotInDoubt,
     OrderTimeout,
+    PushInterrupted,
     QueueUnavailable,
+    RejectedFax,
     Rejection,
     WaitTimeout,
 )
 from faxline.events import Event, EventName
+from faxline.faxes import Fax, File
 from faxline.forecast import Forecast, Hold
+from faxline.groups import Group
 from faxline.jobs import Job, JobState, Transition
 from faxline.line import FaxLine
-from faxline.operators import DeadEntry
+from faxline.mailings import Mailing
+from faxline.operations import DeadEntry
+
+if TYPE_CHECKING:
+    from faxline.asynchronous import AsyncEvents, AsyncFaxLine
+    from faxline.entries import InDoubtPolicy, Priority
 
 __all__ = [
     "AccountState",
+    "AsyncEvents",
+    "AsyncFaxLine",
     "DeadEntry",
     "EntryNotFound",
     "EntryRejected",
     "Event",
     "EventName",
+    "Fax",
     "FaxLine",
+    "FaxesRejected",
     "FaxlineError",
+    "File",
     "Forecast",
+    "Group",
+    "GroupNotFound",
     "Hold",
+    "InDoubtPolicy",
     "Job",
     "JobIdTaken",
     "JobNotFound",
     "JobRejected",
     "JobState",
     "LimitState",
+    "Mailing",
     "NotInDoubt",
     "OrderTimeout",
     "Priority",
+    "PushInterrupted",
     "QueueUnavailable",
+    "RejectedFax",
     "Rejection",
     "Transition",
     "WaitTimeout",
 ]
+
+_LATER = {
+    "AsyncEvents": "faxline.asynchronous",
+    "AsyncFaxLine": "faxline.asynchronous",
+    "InDoubtPolicy": "faxline.entries",
+    "Priority": "faxline.entries",
+}
+"""What loads asyncio or pydantic, and is imported when it is asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from faxline.drivers import run
 from faxline.keys import AccountKeys
+from faxline.questions import Batch, Steps
 
 STRIDE = 2_000_000_000_000_000
 EPOCH_US = 1_577_836_800_000_000
@@ -46,6 +48,10 @@ class AccountState:
         probe_at: when (µs) a paused account is probed.
         seconds: how long a call takes on average, None before the first.
         dead: receipts set aside.
+        waiting: queued jobs by what they wait for: their turn, a time, their number's line.
+        held_doubts: jobs in doubt that wait for an operator.
+        receipt_wait: seconds that the receipt that is awaited longest is awaited.
+        overdue: submitted faxes whose receipt is later than usual.
         known: whether a dispatcher has ever looked at it.
     """
 
@@ -65,6 +71,10 @@ class AccountState:
     seconds: float | None
     dead: int
     known: bool = True
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    held_doubts: int = 0
+    receipt_wait: float = 0.0
+    overdue: int = 0
 
     @property
     def held(self) -> int:
@@ -99,27 +109,42 @@ class AccountState:
             "call_seconds": self.seconds,
             "jobs": dict(self.jobs),
             "oldest_seconds": dict(self.oldest),
+            "waiting": dict(self.waiting),
+            "held_doubts": self.held_doubts,
+            "receipt_wait_seconds": self.receipt_wait,
+            "receipts_overdue": self.overdue,
             "dead_receipts": self.dead,
         }
 
 
 def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
-    """Read it in two round trips, from a client with bytes replies.
+    """Read it from a client with bytes replies.
 
     Raises:
         redis.RedisError: the server did not answer or refused.
     """
-    with client.pipeline(transaction=False) as pipe:
+    return run(client, account_state(keys))
+
+
+def account_state(keys: AccountKeys) -> Steps[AccountState]:
+    """Read it in two round trips."""
+
+    def questions(pipe: Any) -> None:
         pipe.time()
         pipe.hgetall(keys.account_state)
-        for key in (keys.ready, keys.delayed, keys.permits, keys.submitted, keys.in_doubt):
+        for key in (keys.ready, keys.delayed, keys.waiting, keys.permits, keys.submitted, keys.in_doubt):
             pipe.zcard(key)
         pipe.hlen(keys.holders)
         pipe.xlen(keys.dead)
+        pipe.zcount(keys.in_doubt, "inf", "inf")
+        pipe.zrange(keys.submitted, 0, 0, withscores=True)
         for rank in RANKS.values():
             low, high = rank * STRIDE, f"({(rank + 1) * STRIDE}"
             pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
-        clock, raw, ready, delayed, held, submitted, in_doubt, holders, dead, *heads = pipe.execute()
+
+    replies = yield Batch(questions)
+    clock, raw, ready, delayed, waiting, held, submitted, in_doubt, holders, *more = replies
+    dead, held_doubts, first, *heads = more
     now = clock[0] * 1_000_000 + clock[1]
     fields = {name.decode(): value.decode() for name, value in raw.items()}
 
@@ -127,7 +152,14 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
         return float(fields.get(name) or otherwise)
 
     window = int(number("window", 3_600_000_000))
-    answers = client.zcount(keys.answers, now - window, "+inf")
+    deadline, usual = number("deadline"), number("expected", math.inf)
+    late = now / 1000 + deadline - usual
+
+    def counts(pipe: Any) -> None:
+        pipe.zcount(keys.answers, now - window, "+inf")
+        pipe.zcount(keys.submitted, "-inf", late)
+
+    answers, overdue = yield Batch(counts)
     share = _share(number("share", 1.0), number("share_at"), now, window)
     requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
     strain = int(number("strain"))
@@ -136,7 +168,12 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
     at_once = _cut(concurrency, share)
     if strain and (not at_once or strain < at_once):
         at_once = strain
-    jobs = {"queued": ready + delayed, "submitting": holders, "submitted": submitted, "in_doubt": in_doubt}
+    jobs = {
+        "queued": ready + delayed + waiting,
+        "submitting": holders,
+        "submitted": submitted,
+        "in_doubt": in_doubt,
+    }
     seconds = number("seconds") / 1e6
     return AccountState(
         name=keys.account,
@@ -158,6 +195,10 @@ def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
         seconds=seconds or None,
         dead=dead,
         known=bool(raw),
+        waiting={"turn": ready, "time": delayed, "line": waiting},
+        held_doubts=held_doubts,
+        receipt_wait=max(0.0, (now / 1000 + deadline - first[0][1]) / 1000) if first and deadline else 0.0,
+        overdue=overdue,
     )
 
 

@@ -2,29 +2,33 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from faxline.documents import page_count, selected_pages
+from faxline.documents import Opened, open_document, selected_pages
 from faxline.entries import FILES, RECIPIENTS, SendEntry
 from faxline.errors import EntryRejected, Rejection
+from faxline.hosts import is_allowed
 
 PAGES = 200
 REQUEST_BYTES = 20_000_000
 """20 MB, in the smaller of the two readings."""
+LONGEST_NUMBER = "+123456789012345"
 
 
 def check_send(  # noqa: C901 - one rule after the other
-    entry: SendEntry, document: Callable[[str], bytes | None]
+    entry: SendEntry, document: Callable[[str], bytes | Opened | None], hosts: Collection[str] = ()
 ) -> int:
     """Check a fax; return how many pages are known to be sent (a fileUrl is not fetched and counts none).
 
     Args:
         entry: the parsed entry.
-        document: gives a stored document's bytes by `sha256:<hex>`, or None.
+        document: gives a stored document by `sha256:<hex>`: its bytes, what opening it told, or None.
+        hosts: those that a fileUrl may name, as `faxline.hosts.host_pattern` takes them; none is any.
 
     Raises:
         EntryRejected: with the member and the reason.
+        ValueError: one of the hosts is no pattern.
     """
     files, numbers = entry.fax.faxData, entry.fax.faxNumber
     if isinstance(numbers, list) and len(numbers) > RECIPIENTS:
@@ -51,17 +55,22 @@ def check_send(  # noqa: C901 - one rule after the other
                 member, Rejection.BAD_VALUE, "a file has exactly one of fileUrl, fileData and document"
             )
         if file.fileUrl is not None:
+            if not is_allowed(file.fileUrl, hosts):
+                raise EntryRejected(
+                    f"{member}.fileUrl",
+                    Rejection.HOST_NOT_ALLOWED,
+                    "the URL's host is not among FAXLINE_FILE_HOSTS, or is written so that it may be misread",
+                )
             continue
         data = base64.b64decode(file.fileData) if file.fileData is not None else document(file.document or "")
         if data is None:
             raise EntryRejected(
                 f"{member}.document", Rejection.DOCUMENT_MISSING, "store the document before the push"
             )
-        member = f"{member}.{given[0]}"
-        pages += selected_pages(
-            file.pages, page_count(data, member, file.fileName), f"fax.faxData[{i}].pages"
-        )
-        size += (len(data) + 2) // 3 * 4
+        opened = data if isinstance(data, Opened) else open_document(data)
+        count = opened.count(f"{member}.{given[0]}", file.fileName)
+        pages += selected_pages(file.pages, count, f"{member}.pages")
+        size += (opened.size + 2) // 3 * 4
     if pages > PAGES:
         raise EntryRejected(
             "fax.faxData", Rejection.TOO_MANY_PAGES, f"{PAGES} pages at most; this has {pages}"
@@ -74,8 +83,11 @@ def check_send(  # noqa: C901 - one rule after the other
 
 
 def _rest(entry: SendEntry) -> Any:
-    """The request as it is sent, but for the documents' content: its members' names count too."""
-    rest = entry.fax.model_dump(mode="json", exclude_none=True)
+    """The request as it is sent, but for the documents' content: its members' names count too.
+
+    Where it names no callerId, the account may have one, which the worker adds; there must be room for it.
+    """
+    rest = {"callerId": LONGEST_NUMBER} | entry.fax.model_dump(mode="json", exclude_none=True)
     for file in rest["faxData"]:
         if file.pop("document", None) or "fileData" in file:
             file["fileData"] = ""

@@ -133,6 +133,11 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
 def _url(value: str) -> str:
     if not URL.fullmatch(value):
         raise _problem(Rejection.BAD_VALUE, "fileUrl is an http or https URL that iFax can reach")
+    if "@" in value.split("/")[2]:  # it would stay in the job's record, for all who may read it
+        raise _problem(
+            Rejection.BAD_VALUE,
+            "fileUrl has no user and no password: use a URL that is signed, or a document",
+        )
     return value
 
 
@@ -222,6 +227,11 @@ class SendEntry(_Part):
     def expires(self) -> datetime | None:
         """The moment of expires_at."""
         return _moment(self.expires_at) if self.expires_at else None
+
+    @property
+    def send_at(self) -> datetime | None:
+        """The date of a scheduled fax."""
+        return _moment(self.fax.send_at) if self.fax.send_at else None
 
 
 class CancelEntry(_Part):

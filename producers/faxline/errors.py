@@ -3,7 +3,12 @@
 No message holds a full phone number, a document or a cover text.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+
+_SHOWN = 5
+"""Of many errors, how many a message repeats."""
 
 
 class Rejection(StrEnum):
@@ -41,6 +46,8 @@ class Rejection(StrEnum):
     """A document is empty, encrypted, broken, or no base64."""
     DOCUMENT_MISSING = "document_missing"
     """The document was never stored, or its time to live is over."""
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    """A fileUrl names a host that is not among those that the daemon was told (FAXLINE_FILE_HOSTS)."""
     METADATA_TOO_LARGE = "metadata_too_large"
     """More than 4096 bytes as compact JSON."""
     UNKNOWN_JOB = "unknown_job"
@@ -65,8 +72,39 @@ class JobRejected(EntryRejected):
     """Intake rejected the entry of the job that was waited for."""
 
 
+@dataclass(frozen=True, slots=True)
+class RejectedFax:
+    """One of many faxes that breaks a rule.
+
+    Attributes:
+        index: its place among those given, from 0.
+        id: its id, given or made.
+        error: the rule.
+    """
+
+    index: int
+    id: str
+    error: EntryRejected
+
+
+class FaxesRejected(FaxlineError):  # noqa: N818 - as EntryRejected
+    """Of many faxes some break a rule: `rejected`, in their order. Nothing was pushed."""
+
+    def __init__(self, rejected: Sequence[RejectedFax], total: int) -> None:
+        self.rejected = tuple(rejected)
+        shown = "; ".join(f"fax {fax.index} ({fax.id}): {fax.error}" for fax in self.rejected[:_SHOWN])
+        more = f"; and {len(self.rejected) - _SHOWN} more" if len(self.rejected) > _SHOWN else ""
+        super().__init__(
+            f"{len(self.rejected)} of {total} faxes break a rule, so none was pushed: {shown}{more}"
+        )
+
+
 class JobNotFound(FaxlineError):  # noqa: N818 - reads as what it says
     """There is no record of this job: never registered, rejected, or its retention is over."""
+
+
+class GroupNotFound(JobNotFound):
+    """There is no job of this group: none is registered yet, or the retention of all is over."""
 
 
 class WaitTimeout(FaxlineError):  # noqa: N818 - as above
@@ -98,4 +136,18 @@ class EntryNotFound(FaxlineError):  # noqa: N818 - as above
 
 
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
-    """Redis did not take the push; push again with the same id, which is safe."""
+    """Redis did not answer, refused, or is full. To push again with the same id is safe."""
+
+
+class PushInterrupted(QueueUnavailable):
+    """Redis went away, or a file was changed, while many faxes were pushed: not all of them are.
+
+    Attributes:
+        pushed: how many were taken for certain, the first ones; a few more may have been.
+        ids: the ids of all that were given, in their order: push all again with these, and none goes twice.
+    """
+
+    def __init__(self, message: str, pushed: int, ids: Sequence[str]) -> None:
+        super().__init__(message)
+        self.pushed = pushed
+        self.ids = tuple(ids)

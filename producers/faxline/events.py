@@ -50,7 +50,7 @@ class Event:
     def concerns(self, pushed: str | None) -> bool:
         """Whether a rejection is of the intake entry with this stream id or a later one (None: of any)."""
         entry = self.data.get("entry")
-        return pushed is None or not entry or _position(entry) >= _position(pushed)
+        return pushed is None or not entry or position(entry) >= position(pushed)
 
     def rejection(self) -> JobRejected:
         """What a `fax.rejected` says; a newer daemon's reason becomes `bad_value`, told in the message."""
@@ -61,6 +61,7 @@ class Event:
         return JobRejected(member, Rejection(reason), message)
 
 
-def _position(entry: str) -> tuple[int, int]:
+def position(entry: str) -> tuple[int, int]:
+    """The place of a stream id in its stream: milliseconds since 1970, and a number."""
     at, _, number = entry.partition("-")
     return int(at), int(number or 0)

@@ -4,14 +4,16 @@ The forecast takes the jobs before it in their order and gives each the moment a
 It does not know of jobs that will overtake it, nor of retries: with many of them the real start is later.
 """
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from faxline.account import OPERATOR, AccountState, read_account_state
+from faxline.account import OPERATOR, AccountState, account_state
 from faxline.keys import AccountKeys
+from faxline.questions import Ask, Batch, Steps
 
 _USUAL = 1.0
 """Seconds that a call is taken to need before one was made."""
@@ -31,7 +33,11 @@ class Hold(StrEnum):
     """iFax answered 429; the account waits for all its jobs together."""
     PAUSED = "paused"
     RETRY = "retry"
-    """An earlier attempt was not taken; the job waits for its time."""
+    """An earlier attempt was not taken, or its delivery failed; the job waits for its time."""
+    DATE = "date"
+    """It is held here until its send_at."""
+    LINE = "line"
+    """Another fax to the same number is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class Forecast:
         place: how many jobs are before it.
         expected_start: when it is expected to start; None where nobody knows.
         paused: the reason of the pause that holds the account, or nothing.
-        free_at: when the gate opens, the probe goes or the retry is due, where one of these holds it.
+        free_at: when the gate opens, the probe goes, the retry or the date is due, or the line is free at the
+            latest, where one of these holds it.
+        behind: the job that holds the number's line.
     """
 
     hold: Hold
@@ -51,31 +59,59 @@ class Forecast:
     expected_start: datetime | None
     paused: str = ""
     free_at: datetime | None = None
+    behind: str | None = None
 
 
-def read_forecast(client: Any, keys: AccountKeys, job: str) -> Forecast | None:
-    """Of a job that is queued; None for any other.
+def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
+    """Of a job that is queued; None for any other."""
 
-    Raises:
-        redis.RedisError: the server did not answer or refused.
-    """
-    with client.pipeline(transaction=False) as pipe:
+    def questions(pipe: Any) -> None:
         pipe.zrank(keys.ready, job)
         pipe.zscore(keys.delayed, job)
-        pipe.hget(keys.job(job), "place")
-        rank, retry_at, place = pipe.execute()
+        pipe.hmget(keys.job(job), "place", "number", "send_at")
+
+    rank, retry_at, (place, number, send_at) = yield Batch(questions)
+    if rank is None and place is not None and number is not None and retry_at is None:
+        return (yield from _line(keys, job, place, number))
     if rank is None and (retry_at is None or place is None):
         return None
-    before = rank if rank is not None else client.zcount(keys.ready, "-inf", f"({place.decode()}")
-    state = read_account_state(client, keys)
-
-    def leaves(n: int) -> float:
-        """Microseconds until the n-th oldest answer leaves the window."""
+    before = rank
+    if before is None:
+        before = yield Ask(lambda client: client.zcount(keys.ready, "-inf", f"({place.decode()}"))
+    state = yield from account_state(keys)
+    nth = _awaited(state, before + 1)
+    leaves = 0.0
+    if nth:
         since = state.now - state.window_us
-        found = client.zrangebyscore(keys.answers, since, "+inf", start=n - 1, num=1, withscores=True)
-        return float(found[0][1] + state.window_us - state.now) if found else 0.0
+        found = yield Ask(
+            lambda client: client.zrangebyscore(
+                keys.answers, since, "+inf", start=nth - 1, num=1, withscores=True
+            )
+        )
+        leaves = float(found[0][1] + state.window_us - state.now) if found else 0.0
+    made = forecast(state, before, lambda _: leaves, retry_at=retry_at)
+    if made.hold is Hold.RETRY and send_at and float(send_at) == retry_at:
+        return replace(made, hold=Hold.DATE)
+    return made
 
-    return forecast(state, before, leaves, retry_at=retry_at)
+
+def _line(keys: AccountKeys, job: str, place: bytes, number: bytes) -> Steps[Forecast | None]:
+    """Of a job that waits for its number's line; None where it does not."""
+    member = b"|".join((number, place.zfill(17), job.encode()))
+    range_ = b"[" + number + b"|", b"(" + member
+
+    def questions(pipe: Any) -> None:
+        pipe.zscore(keys.waiting, member)
+        pipe.zlexcount(keys.waiting, *range_)
+        pipe.hget(keys.lines, number)
+        pipe.zscore(keys.lines_until, number)
+
+    waits, before, held, until = yield Batch(questions)
+    if waits is None:
+        return None
+    holders = re.findall(r"([^ @*]+)@\d+", held.decode() if held else "")
+    free_at = _moment(until * 1000) if until is not None else None
+    return Forecast(Hold.LINE, before, None, free_at=free_at, behind=holders[0] if holders else None)
 
 
 def forecast(
@@ -148,15 +184,23 @@ def _window(state: AccountState, n: int, leaves: Callable[[int], float]) -> floa
         return 0.0
     rounds, first = divmod(n - 1, requests)
     first += 1
-    gone = int(state.window.used) + first - requests
-    answered = int(state.window.used) - state.held
-    if gone <= 0:
+    if (nth := _awaited(state, n)) > 0:
+        wait = leaves(nth)
+    elif int(state.window.used) + first <= requests:
         wait = 0.0
-    elif gone <= answered:
-        wait = leaves(gone)
     else:
         wait = _call(state) + state.window_us
     for i in range(rounds):
         slot = wait + _call(state) + state.window_us
         wait = max(slot, _burst(state, first + (i + 1) * requests))
     return wait
+
+
+def _awaited(state: AccountState, n: int) -> int:
+    """Which answer of the past, the oldest being 1, must leave the window for the n-th admission; 0: none."""
+    requests = state.window.effective
+    if not requests:
+        return 0
+    gone = int(state.window.used) + (n - 1) % requests + 1 - requests
+    answered = int(state.window.used) - state.held
+    return gone if 0 < gone <= answered else 0

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import redis
-
-from faxline.account import OPERATOR, AccountState, read_account_state
+from faxline.account import OPERATOR, AccountState, account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
-from faxline.server import ServerFacts, server_facts
+from faxline.questions import Ask, Steps
+from faxline.replies import is_refusal
+from faxline.server import ServerFacts, facts
 
 _FULL = 0.8
 _SILENT_MS = 60_000
@@ -41,26 +41,22 @@ class Check:
         return {"check": self.name, "result": str(self.result), "text": self.text}
 
 
-def examine(client: Any, accounts: Iterable[str]) -> Iterator[Check]:
-    """Look at everything, from a client with bytes replies.
-
-    Raises:
-        redis.RedisError: Redis does not answer at all, or refuses.
-    """
-    client.ping()
-    yield Check("redis", Result.OK, "it answers")
+def examination(accounts: Iterable[str]) -> Steps[list[Check]]:
+    """Look at everything."""
+    yield Ask(lambda client: client.ping())
+    checks = [Check("redis", Result.OK, "it answers")]
     try:
-        facts = server_facts(client)
-    except redis.ResponseError:
-        yield Check(
-            "server", Result.WARN, "INFO is refused to this user: version and durability are not known"
-        )
-    else:
-        yield from _server(facts)
+        checks += _server((yield from facts()))
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        text = "INFO is refused to this user: version and durability are not known"
+        checks.append(Check("server", Result.WARN, text))
     for name in accounts:
         keys = AccountKeys(name)
-        yield _dispatcher(client, keys)
-        yield from _account(read_account_state(client, keys))
+        checks.append((yield from _dispatcher(keys)))
+        checks += _account((yield from account_state(keys)))
+    return checks
 
 
 def _server(facts: ServerFacts) -> Iterator[Check]:
@@ -89,11 +85,15 @@ def _server(facts: ServerFacts) -> Iterator[Check]:
     yield Check("memory", Result.WARN if used > _FULL else Result.OK, told)
 
 
-def _dispatcher(client: Any, keys: AccountKeys) -> Check:
+def _dispatcher(keys: AccountKeys) -> Steps[Check]:
     name = f"dispatcher of {keys.account}"
     try:
-        consumers = client.xinfo_consumers(keys.intake, INTAKE_GROUP)
-    except redis.ResponseError:
+        consumers: list[dict[str, Any]] = yield Ask(
+            lambda client: client.xinfo_consumers(keys.intake, INTAKE_GROUP)
+        )
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         return Check(name, Result.FAIL, "none has ever run: start one with this account in its settings")
     alive = sum(1 for consumer in consumers if consumer["idle"] < _SILENT_MS)
     if not alive:

@@ -25,11 +25,16 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
     UNCONFIRMED = "unconfirmed"
+    UNKNOWN = "unknown"
+    """One that only a newer daemon knows; not final as far as this library can tell."""
 
     @property
     def final(self) -> bool:
         """Whether the job has come to its end (a late receipt may still amend `unconfirmed`)."""
         return self in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}
+
+
+_STATES = {str(state): state for state in JobState}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Job:
     rejection of the same id for this one's. `forecast` is there for a queued job. `waits_until` is the
     deadline of a submitted job's receipt; of one in doubt the end of the wait, None if an operator decides.
     `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail. `deliveries`
-    counts those that failed. `send_at` is the date of a scheduled fax.
+    counts those that failed. `send_at` is the date of a scheduled fax. `size` is how many jobs a push made of
+    a list of numbers: the Job stands for all of them, ID.1 to ID.size, and its id is their group's name.
     """
 
     id: str
@@ -79,6 +85,7 @@ class Job:
     policy: str | None = None
     deliveries: int = 0
     send_at: datetime | None = None
+    size: int | None = None
 
     @property
     def partial(self) -> bool:
@@ -98,6 +105,11 @@ class Job:
             waits_until=_moment(until) if until is not None and until < math.inf else None,
             policy=(self.policy or then) if self.state is JobState.IN_DOUBT else None,
         )
+
+    def is_older(self, entry: str) -> bool:
+        """Whether it was registered before an intake entry of its id, given by its stream id, was pushed."""
+        pushed = int(entry.partition("-")[0])
+        return self.created_at is not None and round(self.created_at.timestamp() * 1000) < pushed
 
     @property
     def expected_start(self) -> datetime | None:
@@ -124,7 +136,7 @@ class Job:
         return cls(
             id=job,
             account=account,
-            state=JobState(record["state"]),
+            state=_STATES.get(record.get("state", ""), JobState.UNKNOWN),
             priority=record.get("priority", "normal"),
             attempt=number("attempt") or 0,
             job_id=number("job_id"),

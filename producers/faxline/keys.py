@@ -152,6 +152,11 @@ class AccountKeys:
         return self.prefix + "jobid:"
 
     @cached_property
+    def scheduled(self) -> str:
+        """Sorted set of the ready jobs that are to be kept by iFax, by their date (ms)."""
+        return self.prefix + "scheduled"
+
+    @cached_property
     def lines(self) -> str:
         """Hash: a number to the jobs whose faxes are on their way to it, each with the end of its lease."""
         return self.prefix + "lines"

@@ -5,25 +5,23 @@ from typing import Any
 
 from faxline.jobs import Job, JobState
 from faxline.keys import AccountKeys
-from faxline.replies import at_one_moment
+from faxline.questions import Batch, Steps, at_one_moment
 
 OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUEUED)
 """The states that have an index, in the order in which they are listed."""
 _FIELDS = (
-    *("state", "priority", "attempt", "job_id", "code", "reason", "created_at", "updated_at"),
-    *("kind", "of", "group", "number", "in_doubt"),
+    *("state", "priority", "attempt", "job_id", "code", "reason", "message", "pages", "transferred"),
+    *("created_at", "updated_at", "kind", "of", "group", "number", "in_doubt", "deliveries", "send_at"),
 )
-_BATCH = 500
+BATCH = 500
+"""Records in one round trip."""
 
 
-def read_jobs(client: Any, keys: AccountKeys, states: Sequence[JobState], limit: int) -> list[Job]:
+def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Steps[list[Job]]:
     """Read them: in doubt (held, then by the end of the wait), submitted by deadline, queued by place.
 
     The indexes are read at one moment, the records just after it; a job that moved between to a state that
     was not asked for is left out.
-
-    Raises:
-        redis.RedisError: the server did not answer or refused.
     """
 
     def questions(pipe: Any) -> None:
@@ -34,29 +32,43 @@ def read_jobs(client: Any, keys: AccountKeys, states: Sequence[JobState], limit:
         pipe.zrange(keys.submitted, 0, limit - 1, withscores=True)
         pipe.zrange(keys.ready, 0, limit - 1)
         pipe.zrange(keys.delayed, 0, limit - 1)
+        pipe.zrange(keys.waiting, 0, limit - 1)
 
-    then, held, in_doubt, submitting, submitted, ready, delayed = at_one_moment(client, questions)
+    replies = yield from at_one_moment(questions)
+    then, held, in_doubt, submitting, submitted, ready, delayed, waiting = replies
     policy = then.decode() if then else None
     until = dict([*submitted, *in_doubt])
     found = {
         JobState.IN_DOUBT: [*held, *(name for name, _ in in_doubt)],
         JobState.SUBMITTING: submitting,
         JobState.SUBMITTED: [name for name, _ in submitted],
-        JobState.QUEUED: [*ready, *delayed],
+        JobState.QUEUED: [*ready, *delayed, *(member.split(b"|", 2)[2] for member in waiting)],
     }
     names = list(dict.fromkeys(name.decode() for state in OPEN if state in states for name in found[state]))
     jobs: list[Job] = []
-    for start in range(0, len(names), _BATCH):
-        batch = names[start : start + _BATCH]
-        with client.pipeline(transaction=False) as pipe:
-            for name in batch:
-                pipe.hmget(keys.job(name), _FIELDS)
-            records = pipe.execute()
-        for name, values in zip(batch, records, strict=True):
-            record = {f: v.decode() for f, v in zip(_FIELDS, values, strict=True) if v is not None}
-            if record.get("state") in states:
-                job = Job.from_record(keys.account, name, record)
+    for start in range(0, len(names), BATCH):
+        batch = names[start : start + BATCH]
+        for name, job in (yield from light_records(keys, batch)).items():
+            if job.state in states:
                 jobs.append(job.waiting(until.get(name.encode()), policy))
         if len(jobs) >= limit:
             break
     return jobs[:limit]
+
+
+def light_records(keys: AccountKeys, names: Sequence[str]) -> Steps[dict[str, Job]]:
+    """The jobs of these names that have a record, without their metadata, history and forecast.
+
+    In one round trip, so for BATCH names at most.
+    """
+
+    def questions(pipe: Any) -> None:
+        for name in names:
+            pipe.hmget(keys.job(name), _FIELDS)
+
+    found: dict[str, Job] = {}
+    for name, values in zip(names, (yield Batch(questions)), strict=True):
+        record = {f: v.decode() for f, v in zip(_FIELDS, values, strict=True) if v is not None}
+        if "state" in record:
+            found[name] = Job.from_record(keys.account, name, record)
+    return found

@@ -1,63 +1,44 @@
-"""Asking Redis: its errors become the library's own."""
+"""What Redis answers: its errors in the library's words, and the shapes of its replies."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import redis
+from typing import Any
 
 from faxline.errors import QueueUnavailable
 
-_T = TypeVar("_T")
 
+def unavailable(error: Exception, *, pushing: bool) -> QueueUnavailable:
+    """An error of the client as one of ours; to be raised `from None`, for it may quote what was sent.
 
-def asked(question: Callable[[], _T]) -> _T:
-    """What Redis answers; its errors are not chained, for one may quote what was sent.
-
-    Raises:
-        QueueUnavailable: Redis did not answer, refused, or is full.
+    Args:
+        error: a `redis.RedisError`.
+        pushing: something was pushed, which is safe to do again.
     """
-    try:
-        return question()
-    except redis.ResponseError as error:
-        if is_full(error):
-            raise QueueUnavailable(
-                "Redis is full and took nothing; push again later, with the same id"
-            ) from None
-        raise QueueUnavailable(
-            f"Redis refused ({type(error).__name__}); check the user's permissions and the server"
-        ) from None
-    except redis.RedisError as error:
-        raise QueueUnavailable(
-            f"Redis did not answer ({type(error).__name__}); try again: pushing the same id again is safe"
-        ) from None
+    if is_full(error):
+        return QueueUnavailable(f"{trouble(error)} and took nothing; push again later, with the same id")
+    if is_refusal(error):
+        return QueueUnavailable(f"{trouble(error)}; check the user's permissions and the server")
+    again = "try again: pushing the same id again is safe" if pushing else "try again"
+    return QueueUnavailable(f"{trouble(error)}; {again}")
 
 
-def is_full(error: redis.ResponseError) -> bool:
+def trouble(error: Exception) -> str:
+    """What is the matter with Redis, in a few words that quote nothing."""
+    if is_full(error):
+        return "Redis is full"
+    return f"Redis {'refused' if is_refusal(error) else 'did not answer'} ({type(error).__name__})"
+
+
+def is_full(error: Exception) -> bool:
     """Whether Redis refused because it is full, a transaction as a whole perhaps only at its end."""
-    return isinstance(error, redis.OutOfMemoryError) or "OOM" in str(error)
+    from redis.exceptions import OutOfMemoryError, ResponseError  # noqa: PLC0415 - `import faxline` is to be quick
+
+    return isinstance(error, OutOfMemoryError) or (isinstance(error, ResponseError) and "OOM" in str(error))
 
 
-def at_one_moment(client: Any, questions: Callable[[Any], None]) -> list[Any]:
-    """The replies to the questions that are put to a pipeline, as of one moment.
+def is_refusal(error: Exception) -> bool:
+    """Whether Redis answered, and refused: for want of a right, or because it does not know the command."""
+    from redis.exceptions import ResponseError  # noqa: PLC0415 - as above
 
-    A Redis that is full refuses a transaction even if it only reads: then they are of moments close together.
-
-    Raises:
-        redis.RedisError: the server did not answer or refused.
-    """
-    try:
-        return _replies(client, questions, transaction=True)
-    except redis.ResponseError as error:
-        if not is_full(error):
-            raise
-    return _replies(client, questions, transaction=False)
-
-
-def _replies(client: Any, questions: Callable[[Any], None], *, transaction: bool) -> list[Any]:
-    with client.pipeline(transaction=transaction) as pipe:
-        questions(pipe)
-        replies: list[Any] = pipe.execute()
-        return replies
+    return isinstance(error, ResponseError)
 
 
 def entries_of(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

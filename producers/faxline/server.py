@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import redis
+from faxline.drivers import run
+from faxline.questions import Ask, Steps
+from faxline.replies import is_refusal
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class ServerFacts:
         maxmemory_policy: such as `noeviction`.
         used_memory: bytes.
         maxmemory: bytes, 0 for no limit.
+        aof_size: bytes of the append-only file, 0 where there is none.
+        aof_ok: its last write and its last rewrite went well.
         durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
             system (as far as known), and nothing is evicted.
     """
@@ -29,6 +33,8 @@ class ServerFacts:
     maxmemory_policy: str
     used_memory: int = 0
     maxmemory: int = 0
+    aof_size: int = 0
+    aof_ok: bool = True
 
     @property
     def durable(self) -> bool:  # noqa: D102 - told above
@@ -49,10 +55,17 @@ def server_facts(client: Any) -> ServerFacts:
         redis.exceptions.NoPermissionError: INFO is refused too.
         redis.ConnectionError, redis.TimeoutError: the server is away.
     """
-    info: dict[str, Any] = client.info()
+    return run(client, facts())
+
+
+def facts() -> Steps[ServerFacts]:
+    """The steps of `server_facts`."""
+    info: dict[str, Any] = yield Ask(lambda client: client.info())
     try:
-        config = client.config_get("appendfsync")
-    except redis.ResponseError:  # NOPERM, or a hosted Redis without CONFIG
+        config = yield Ask(lambda client: client.config_get("appendfsync"))
+    except Exception as error:
+        if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
+            raise
         config = {}
     valkey = info.get("valkey_version")
     return ServerFacts(
@@ -63,4 +76,8 @@ def server_facts(client: Any) -> ServerFacts:
         maxmemory_policy=str(info["maxmemory_policy"]),
         used_memory=int(info["used_memory"]),
         maxmemory=int(info["maxmemory"]),
+        aof_size=int(info.get("aof_current_size", 0)),
+        aof_ok=all(
+            info.get(name, "ok") == "ok" for name in ("aof_last_write_status", "aof_last_bgrewrite_status")
+        ),
     )

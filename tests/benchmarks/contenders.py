@@ -15,7 +15,7 @@ from faxline.keys import AccountKeys
 from faxline_worker.local import DEFAULT, Local, token_of
 from faxline_worker.processes import wait_for
 from tests.benchmarks.baselines import Actors, Setup, paced_actors, plain_actors
-from tests.benchmarks.pushes import NUMBER, URL, fax
+from tests.benchmarks.pushes import URL, fax
 from tests.benchmarks.scale import Scale
 
 START_SECONDS = 30.0
@@ -83,7 +83,7 @@ class Faxline(Contender):
 
     def push_urgent(self, name: str) -> None:
         """By the producers' library."""
-        self._line.send(to=NUMBER, files=[URL], id=name, subject=name, priority="urgent")
+        self._line.send(to=fax(name)["faxNumber"], files=[URL], id=name, subject=name, priority="urgent")
 
     def end(self) -> None:
         """Close both clients."""

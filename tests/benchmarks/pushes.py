@@ -4,15 +4,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
+from zlib import crc32
 
 URL = "https://example.com/letter.pdf"
-NUMBER = "+12025550123"
+AREA = 12_020_000_000
+"""The faxes go to as many numbers after it, for a number receives one fax at a time."""
 
 
 def fax(subject: str) -> dict[str, Any]:
     """The fax-send request of every fax here; its subject is the mark in the sandbox's ledger."""
     return {
-        "faxNumber": NUMBER,
+        "faxNumber": f"+{AREA + 2_000_000 + crc32(subject.encode()) % 2_999_999}",
         "subject": subject,
         "faxData": [{"fileName": "letter.pdf", "fileUrl": URL}],
     }

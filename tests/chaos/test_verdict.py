@@ -64,6 +64,16 @@ def test_a_second_acceptance_is_allowed_to_resend_after_a_doubt_and_to_nobody_el
     assert found(JobState.DELIVERED, twice, RESENT, policy="hold") == [verdict.DUPLICATE]
 
 
+def test_a_second_acceptance_is_allowed_after_a_delivery_that_failed() -> None:
+    earlier, later = acceptance(6, "failed", receipt_at=END - 1 - 2 * verdict.STALE), acceptance(7)
+    job = Job(FAX.id, "default", JobState.DELIVERED, job_id=7)
+    told = [event("fax.retrying", stage="delivery", jobId=6)]
+    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: [earlier, later]}, {})
+    assert verdict.DUPLICATE not in {finding.zero for finding in verdict.judge([FAX], evidence)}
+    third = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: [earlier, later, acceptance(8)]}, {})
+    assert verdict.DUPLICATE in {finding.zero for finding in verdict.judge([FAX], third)}
+
+
 def test_a_fax_accepted_again_long_after_a_receipt_of_the_first_arrived_is_a_duplicate() -> None:
     earlier = acceptance(6, receipt_at=END - 1 - 2 * verdict.STALE)
     twice = [earlier, acceptance(7)]

@@ -20,7 +20,11 @@ from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 
-SETTINGS = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_IN_DOUBT__WAIT": "600"}
+SETTINGS = {
+    "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
+    "FAXLINE_IN_DOUBT__WAIT": "600",
+    "FAXLINE_LINES__PER_NUMBER": "0",
+}
 
 
 @pytest.fixture
@@ -136,13 +140,16 @@ def test_a_job_that_ifax_does_not_have_is_sent_again_with_all_its_attempts(
 
 
 def test_a_job_that_is_given_up_fails_and_is_counted(
-    line: FaxLine, doubt: Callable[..., Admitted], dispatcher: Dispatcher
+    line: FaxLine,
+    doubt: Callable[..., Admitted],
+    dispatcher: Dispatcher,
+    wait_until: Callable[..., Any],
 ) -> None:
     doubt("a")
     settled = line.resolve("a", fail=True, by="me@here", timeout=20)
     assert (settled.state, settled.reason) == (JobState.FAILED, "operator")
     counted = dispatcher._metrics._outcomes.labels("default", "failed")
-    assert counted._value.get() == 1
+    wait_until(lambda: counted._value.get() == 1)
 
 
 @pytest.mark.usefixtures("dispatcher")

@@ -26,7 +26,11 @@ FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "ht
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
-    made = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    made = Store(
+        redis_client,
+        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"}),
+        "default",
+    )
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     return made
 
@@ -81,7 +85,7 @@ def test_an_entry_that_makes_our_check_raise_is_set_aside_after_its_tries_and_th
 ) -> None:
     tries = []
 
-    def check(entry: SendEntry, _documents: Any) -> int:
+    def check(entry: SendEntry, _documents: Any, _hosts: Any) -> int:
         if entry.id == "bad":
             tries.append(entry.id)
             raise KeyError("a fault of ours that quotes +12025550123")

@@ -105,7 +105,11 @@ def test_a_message_that_comes_while_its_reader_is_closed_is_given_back(
 def test_a_dispatcher_that_stops_leaves_no_entry_pending_and_no_consumer(
     redis_client: Any, wait_until: Callable[..., Any]
 ) -> None:
-    store = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    store = Store(
+        redis_client,
+        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"}),
+        "default",
+    )
     dispatcher = Dispatcher(
         redis_client,
         {"default": store},

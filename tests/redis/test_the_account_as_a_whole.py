@@ -25,7 +25,7 @@ class Account:
     """A store whose time stands still until it is told otherwise."""
 
     def __init__(self, client: redis.Redis, **changes: str) -> None:
-        environment = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}
+        environment = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"}
         environment |= {f"FAXLINE_{name}": value for name, value in changes.items()}
         self.client = client
         self.seconds = 0.0

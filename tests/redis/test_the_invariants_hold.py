@@ -45,8 +45,8 @@ SUBTLE_MUTATIONS = {
         "local OPEN = { delivered = 'submitted', failed = 'submitted',",
     ),
     "a late answer leaves the job in its place": (
-        "ipairs({ keys.in_doubt, keys.ready, keys.delayed })",
-        "ipairs({ keys.in_doubt })",
+        "    if job.state == 'queued' then leave_queue(keys, options, id, job) end\n",
+        "",
     ),
     "a duplicate is silent": ("    duplicate(keys, options, id, job, answer.job_id)\n", ""),
 }

@@ -195,6 +195,7 @@ def configured() -> Settings:
     return read_settings(
         {
             "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
+            "FAXLINE_LINES__PER_NUMBER": "0",
             "FAXLINE_HTTP_TIMEOUT": str(TIMEOUT),
             "FAXLINE_LEASE_GRACE": str(GRACE),
             "FAXLINE_LIMITS__REQUESTS": str(REQUESTS),

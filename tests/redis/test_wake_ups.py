@@ -133,7 +133,7 @@ def test_closed_seats_let_no_turn_begin_and_give_back_the_wake_ups_that_waited()
 def test_the_entries_of_a_dead_dispatcher_are_taken_over(
     redis_client: redis.Redis, wait_until: Callable[..., Any]
 ) -> None:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"})
     keys = AccountKeys("default")
     redis_client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     for i in range(3):

@@ -29,8 +29,11 @@ SETTINGS = {
     "GATE__MAX": "1",
     "PROBE__FIRST": "1",
     "PROBE__MAX": "2",
+    "RETRIES__DELIVERY__ATTEMPTS": "3",
+    "RETRIES__DELIVERY__BUSY": "2",
 }
 MOST_JOBS = 6
+SCHEDULES = ("", "", "provider", "local")
 POLICIES = ("resend", "resend", "hold", "fail")
 UNKNOWN_OR_NOT_TAKEN = ("refuse", "retry", "defer", "pause", "in_doubt")
 SILENT = {"account_state", "wakes", "doubts", "doubts_until"}
@@ -72,7 +75,7 @@ class Courses(RuleBasedStateMachine):
     @initialize(policies=st.lists(st.sampled_from(POLICIES), min_size=2, max_size=5))
     def begin(self, policies: list[str]) -> None:
         for policy in policies:
-            self._push("normal", policy, 0)
+            self._push("normal", policy, 0, "")
 
     @rule(
         what=st.sampled_from(["push", "push", "push", "again", "cancel"]),
@@ -80,21 +83,26 @@ class Courses(RuleBasedStateMachine):
         priority=st.sampled_from(sorted(RANKS)),
         policy=st.sampled_from(POLICIES),
         expires=st.sampled_from([0, 5, 50]),
+        schedule=st.sampled_from(SCHEDULES),
     )
-    def producer(self, what: str, pick: int, priority: str, policy: str, expires: int) -> None:
+    def producer(
+        self, what: str, pick: int, *, priority: str, policy: str, expires: int, schedule: str
+    ) -> None:
         name = f"job-{pick % len(self.ledger.jobs)}"
         if what == "cancel":
             self.store.cancel(self.scene.intake("cancel"), name)
         elif what == "push" and len(self.ledger.jobs) < MOST_JOBS:
-            self._push(priority, policy, expires)
+            self._push(priority, policy, expires, schedule)
         elif what == "again":
             assert self.scene.push(name) == "repeated"
             assert self.scene.push(name, digest="other") == "rejected"
 
-    def _push(self, priority: str, policy: str, expires: int) -> None:
+    def _push(self, priority: str, policy: str, expires: int, schedule: str) -> None:
         name = f"job-{len(self.ledger.jobs)}"
         job = self.ledger.jobs[name] = Job(policy, f"+1234567{1000 + len(self.ledger.jobs)}")
         more = {"expires_at": str(self.scene.now + expires * 1000)} if expires else {}
+        if schedule:
+            more |= {"send_at": str(self.scene.now + 20_000), "schedule": schedule}
         pushed = self.scene.push(name, priority=priority, in_doubt=policy, number=job.number, **more)
         assert pushed == "registered"
 
@@ -157,7 +165,20 @@ class Courses(RuleBasedStateMachine):
         permit = self.scene.permit()
         admitted = self.store.admit(permit, "")
         assert self.store.admit(permit, "") == admitted  # the first reply was lost
+        if isinstance(admitted, Admitted) and admitted.errand is not None:
+            self._cancel_at_ifax(admitted)
+            return None
         return self.ledger.admitted(admitted, LEASE) if isinstance(admitted, Admitted) else None
+
+    def _cancel_at_ifax(self, admitted: Admitted) -> None:
+        """A worker asks iFax to cancel; it dies, or reports one of the answers."""
+        assert self.store.mark(admitted) is Mark.MARKED
+        answers = ("accepted", "refuse", "retry", "in_doubt", "")
+        decision = answers[self.scene.now // 1000 % len(answers)]  # as good as drawn
+        if not decision:
+            self.ledger.errands.add(admitted.permit)
+            return
+        self.store.report(admitted, {"decision": decision, "reason": decision, "retry": 1000, "seconds": 0})
 
     def _send(self, attempt: Attempt, *, accepted: bool) -> None:
         if attempt.lease <= self.scene.now:
@@ -203,7 +224,7 @@ class Courses(RuleBasedStateMachine):
     @rule(
         what=st.sampled_from(["receipt", "receipt", "receipt", "match"]),
         pick=PICK,
-        outcome=st.sampled_from(["delivered", "delivered", "failed", "canceled"]),
+        outcome=st.sampled_from(["delivered", "delivered", "failed", "busy", "busy", "canceled"]),
     )
     def ifax(self, what: str, pick: int, outcome: str) -> None:
         attempt = self._one(pick, taken)
@@ -212,7 +233,9 @@ class Courses(RuleBasedStateMachine):
         elif attempt is not None:
             job = self.ledger.jobs[attempt.admitted.job]
             job.delivered = job.delivered or outcome == "delivered"
-            self.scene.receipt(attempt.taken, outcome, to=job.number, started=attempt.marked)
+            busy = {"again": "busy"} if outcome == "busy" else {}
+            told = "failed" if busy else outcome
+            self.scene.receipt(attempt.taken, told, to=job.number, started=attempt.marked, **busy)
 
     def _match(self) -> None:
         for matched in self.store.match():

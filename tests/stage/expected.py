@@ -39,6 +39,8 @@ REGISTERED = become([NOTHING], "queued", "fax.queued")
 DUPLICATE = told(STATES, "fax.duplicate")
 WOKEN = become(["delayed"], "queued")
 RAN_OUT: Row = WOKEN | become(["submitting"], "queued") | become(["marked"], "in_doubt", "fax.in_doubt")
+CANCELED = told(EVERY, "fax.cancel_refused") | become(WAITING, "canceled", "fax.canceled")
+RETRIED = ("delayed", "fax.retrying")
 EXPIRED = become(WAITING, "failed", "fax.failed")
 
 
@@ -61,12 +63,20 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("register", "the same fax"): REGISTERED,
     ("register", "another fax of the same id"): REGISTERED | told(STATES, "fax.rejected"),
     ("register", "an entry that is not valid"): told(EVERY, "fax.rejected"),
-    ("cancel", "the job"): told(EVERY, "fax.cancel_refused") | become(WAITING, "canceled", "fax.canceled"),
+    ("register", "a fax for a date, kept here"): become([NOTHING], "delayed", "fax.queued"),
+    ("register", "a fax for a date, kept by iFax"): REGISTERED,
+    ("cancel", "the job, which iFax keeps for a date"): {
+        state: outcome for state, outcome in CANCELED.items() if state != "submitted"
+    },
+    ("cancel", "the job"): CANCELED,
     ("admit", "the best job"): become(["queued"], "submitting"),
     ("admit", "the question how it stands"): become(("queued", "delayed", "submitting"), "submitting"),
     ("mark", "by the owner"): become(["submitting"], "marked"),
     ("settle", "accepted"): accepted("submitted", "fax.submitted"),
     **{("settle", f"accepted, {o} came before"): accepted(o, "fax.submitted", f"fax.{o}") for o in OUTCOMES},
+    ("settle", "accepted, a failure worth another try came before"): accepted(
+        "delayed", "fax.submitted", "fax.retrying"
+    ),
     ("settle", "refuse"): become(OPEN, "failed", "fax.failed"),
     ("settle", "released"): become(OPEN, "queued"),
     ("settle", "defer"): become(OPEN, "queued"),
@@ -77,10 +87,20 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("settle", "accepted, by an older attempt"): DUPLICATE
     | become((*WAITING, "in_doubt"), "submitted", "fax.submitted"),
     **{("receipt", o): become(("submitted", "unconfirmed"), o, f"fax.{o}") for o in OUTCOMES},
+    ("receipt", "failed, worth another try"): become(["submitted"], *RETRIED)
+    | become(["unconfirmed"], "failed", "fax.failed"),
+    ("report", "failed, worth another try"): become(["submitted"], *RETRIED),
+    ("report", "the wish: canceled"): become(["submitted"], "canceled", "fax.canceled"),
+    ("report", "the wish: refused"): told(["submitted"], "fax.cancel_refused"),
+    ("report", "the wish: no answer, the last try"): told(["submitted"], "fax.cancel_refused"),
     **{("report", o): become(["submitted"], o, f"fax.{o}") for o in OUTCOMES},
     ("report", "nothing known"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
     ("report", "no answer"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
     **{("match", o): become(["in_doubt"], o, f"fax.{o}") | by_older(o) for o in OUTCOMES},
+    ("match", "failed, worth another try"): become(["in_doubt"], *RETRIED) | by_older("failed"),
+    ("survey", "its date has come"): RAN_OUT,
+    ("survey", "the wish was lost"): become(["submitting"], "queued")
+    | become(["marked"], "in_doubt", "fax.in_doubt"),
     ("survey", "a retry is due"): WOKEN,
     ("survey", "the lease ran out"): RAN_OUT,
     ("survey", "the wait is over: hold"): RAN_OUT,
@@ -97,6 +117,9 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
         ("resolve", f"accepted, {o} came before"): become(["in_doubt"], o, "fax.submitted", f"fax.{o}")
         for o in OUTCOMES
     },
+    ("resolve", "accepted, a failure worth another try came before"): become(
+        ["in_doubt"], "delayed", "fax.submitted", "fax.retrying"
+    ),
     ("resolve", "resend"): become(["in_doubt"], "queued", "fax.retrying"),
     ("resolve", "fail"): become(["in_doubt"], "failed", "fax.failed"),
 }

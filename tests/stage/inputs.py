@@ -11,12 +11,17 @@ from typing import Any
 
 from faxline_worker.replies import Admitted
 from tests.stage.scene import BEGIN, NUMBER, receipt
-from tests.stage.states import DEADLINE, JOB, JOB_ID, LEASE, RETRY, WAIT, Actors
+from tests.stage.states import DATE, DEADLINE, JOB, JOB_ID, LEASE, RETRY, WAIT, Actors
 
 Call = Callable[[], Any]
 UNKNOWN = "99"
 """A jobId that no answer told."""
 EXPIRES = RETRY + 1
+KEPT = {"send_at": str(round((BEGIN + DATE) * 1000)), "schedule": "provider"}
+"""Fields of a job that iFax keeps for a date."""
+HERE = KEPT | {"schedule": "local"}
+WORTH = {"again": "busy"}
+"""Of a failure: it is worth another delivery."""
 MATCH = LEASE + 1
 """Seconds after which a receipt that no answer claimed meets the doubts."""
 
@@ -32,9 +37,9 @@ class Input:
     """Only on the states of a first attempt: those of a second one come too late for its timer."""
 
 
-def _register(job: str, digest: str) -> Input:
+def _register(job: str, digest: str, **fields: str) -> Input:
     def prepare(actors: Actors) -> Call:
-        item = actors.scene.item(actors.scene.intake(), job, digest=digest)
+        item = actors.scene.item(actors.scene.intake(), job, digest=digest, **fields)
         return lambda: actors.scene.store.register([item])
 
     return Input(prepare)
@@ -78,25 +83,25 @@ def _settle_the_last_try(actors: Actors) -> Call:
     return _settle("retry").prepare(actors)
 
 
-def _settle_after_the_receipt(outcome: str) -> Input:
+def _settle_after_the_receipt(outcome: str, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
-        actors.scene.receipt(JOB_ID, outcome)
+        actors.scene.receipt(JOB_ID, outcome, **more)
         return _settle("accepted", job_id=JOB_ID).prepare(actors)
 
     return Input(prepare)
 
 
-def _receipt(job_id: str, outcome: str) -> Input:
+def _receipt(job_id: str, outcome: str, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
-        entry, content = actors.scene.status(), receipt(job_id, outcome, to=NUMBER)
+        entry, content = actors.scene.status(), receipt(job_id, outcome, to=NUMBER, **more)
         return lambda: actors.scene.store.receipt(entry, content)
 
     return Input(prepare)
 
 
-def _match(outcome: str, number: str = NUMBER) -> Input:
+def _match(outcome: str, number: str = NUMBER, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
-        actors.scene.receipt(UNKNOWN, outcome, to=number)
+        actors.scene.receipt(UNKNOWN, outcome, to=number, **more)
         actors.scene.go(MATCH)
         return actors.scene.store.match
 
@@ -151,10 +156,47 @@ def _survey_asked(actors: Actors) -> Call:
     return actors.scene.store.survey
 
 
-def _resolve(how: str, job_id: str = "", *, after_its_receipt: str = "") -> Input:
+def _wish(actors: Actors) -> None:
+    """The producer does not want the fax any more, and a worker is on its way to tell iFax."""
+    actors.scene.store.cancel(actors.scene.intake("cancel"), JOB)
+    actors.asker = replace(actors.asker, kind="cancel", errand=f"!cancel!{JOB}")
+    if actors.scene.record(JOB).get("state") == "submitted":
+        actors.asker = actors.scene.admit()
+        actors.scene.store.mark(actors.asker)
+
+
+def _report_the_wish(decision: str, *, tries: int = 0, receipt_first: str = "", **more: Any) -> Input:
+    def prepare(actors: Actors) -> Call:
+        _wish(actors)
+        if tries and actors.scene.record(JOB):
+            actors.scene.client.hset(actors.scene.keys.job(JOB), "cancel_tries", tries)
+        if receipt_first:
+            actors.scene.receipt(JOB_ID, receipt_first)
+        answer = {"decision": decision, "reason": decision, "seconds": 0.5, "retry": 500, **more}
+        return lambda: actors.scene.store.report(actors.asker, answer)
+
+    return Input(prepare, KEPT)
+
+
+def _admit_the_wish(actors: Actors) -> Call:
+    actors.scene.store.cancel(actors.scene.intake("cancel"), JOB)
+    return _admit(actors)
+
+
+def _mark_the_wish(actors: Actors) -> Call:
+    _wish(actors)
+    return lambda: actors.scene.store.mark(actors.asker)
+
+
+def _lose_the_wish(actors: Actors) -> Call:
+    _wish(actors)
+    return _survey(LEASE).prepare(actors)
+
+
+def _resolve(how: str, job_id: str = "", *, after_its_receipt: str = "", **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         if after_its_receipt:
-            actors.scene.receipt(job_id, after_its_receipt)
+            actors.scene.receipt(job_id, after_its_receipt, **more)
         entry = actors.scene.ordered("resolve")
         return lambda: actors.scene.store.resolve(entry, JOB, how, job_id)
 
@@ -210,13 +252,21 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("register", "the same fax"): _register(JOB, "same"),
     ("register", "another fax of the same id"): _register(JOB, "other"),
     ("register", "an entry that is not valid"): Input(_reject),
+    ("register", "a fax for a date, kept here"): _register(JOB, "same", **HERE),
+    ("register", "a fax for a date, kept by iFax"): _register(JOB, "same", **KEPT),
     ("cancel", "the job"): Input(_cancel),
+    ("cancel", "the job, which iFax keeps for a date"): Input(_cancel, KEPT),
     ("admit", "the best job"): Input(_admit),
     ("admit", "the question how it stands"): Input(_admit_the_question, settings=ASKING),
+    ("admit", "the wish that it is canceled"): Input(_admit_the_wish, KEPT),
+    ("mark", "the wish that it is canceled"): Input(_mark_the_wish, KEPT),
     ("mark", "by the owner"): _mark(_owner),
     ("mark", "by an older attempt"): _mark(_older),
     ("settle", "accepted"): _settle("accepted", job_id=JOB_ID),
     **{("settle", f"accepted, {o} came before"): _settle_after_the_receipt(o) for o in OUTCOMES},
+    ("settle", "accepted, a failure worth another try came before"): _settle_after_the_receipt(
+        "failed", **WORTH
+    ),
     ("settle", "refuse"): _settle("refuse"),
     ("settle", "released"): _settle("released"),
     ("settle", "defer"): _settle("defer", gate=1000),
@@ -232,18 +282,34 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("report", "delivered, the receipt came before"): _report(
         "accepted", receipt=receipt(JOB_ID), receipt_first=True
     ),
+    ("report", "failed, worth another try"): _report("accepted", receipt=receipt(JOB_ID, "failed", **WORTH)),
+    ("report", "the wish: canceled"): _report_the_wish("accepted"),
+    ("report", "the wish: canceled, the receipt came before"): _report_the_wish(
+        "accepted", receipt_first="canceled"
+    ),
+    ("report", "the wish: it is delivered meanwhile"): _report_the_wish("refuse", receipt_first="delivered"),
+    ("report", "the wish: refused"): _report_the_wish("refuse"),
+    ("report", "the wish: retry"): _report_the_wish("retry"),
+    ("report", "the wish: no answer"): _report_the_wish("in_doubt", silent=True),
+    ("report", "the wish: no answer, the last try"): _report_the_wish("in_doubt", tries=2),
+    ("report", "the wish: defer"): _report_the_wish("defer", gate=1000),
+    ("report", "the wish: pause"): _report_the_wish("pause"),
     ("report", "still being sent"): _report("accepted", sending=True),
     ("report", "nothing known"): _report("refuse"),
     ("report", "no answer"): _report("in_doubt", silent=True),
     ("report", "defer"): _report("defer", gate=1000),
     ("report", "pause"): _report("pause"),
     **{("receipt", o): _receipt(JOB_ID, o) for o in OUTCOMES},
+    ("receipt", "failed, worth another try"): _receipt(JOB_ID, "failed", **WORTH),
     ("receipt", "delivered, of an unknown jobId"): _receipt(UNKNOWN, "delivered"),
     **{("match", o): _match(o) for o in OUTCOMES},
+    ("match", "failed, worth another try"): _match("failed", **WORTH),
     ("match", "delivered to somebody else"): _match("delivered", "+19999999999"),
     ("survey", "nothing is due"): _survey(0),
     ("survey", "a retry is due"): _survey(RETRY),
     ("survey", "the lease ran out"): _survey(LEASE),
+    ("survey", "its date has come"): Input(_survey(DATE).prepare, KEPT),
+    ("survey", "the wish was lost"): Input(_lose_the_wish, KEPT),
     ("survey", "the wait is over: hold"): _survey(WAIT, in_doubt="hold"),
     ("survey", "the wait is over: resend"): _survey(WAIT, in_doubt="resend"),
     ("survey", "the wait is over: fail"): _survey(WAIT, in_doubt="fail"),
@@ -258,6 +324,9 @@ INPUTS: Mapping[tuple[str, str], Input] = {
         ("resolve", f"accepted, {o} came before"): _resolve("accepted", UNKNOWN, after_its_receipt=o)
         for o in OUTCOMES
     },
+    ("resolve", "accepted, a failure worth another try came before"): _resolve(
+        "accepted", UNKNOWN, after_its_receipt="failed", **WORTH
+    ),
     ("resolve", "accepted under another's jobId"): Input(_resolve_with_the_jobid_of_another),
     ("resolve", "resend"): _resolve("resend"),
     ("resolve", "fail"): _resolve("fail"),

@@ -17,7 +17,7 @@ PLACES = {"queued": {"ready", "delayed"}, "submitted": {"submitted"}, "in_doubt"
 NEXT = {
     "queued": {"queued", "submitted", "in_doubt", "delivered", "failed", "canceled"},
     "in_doubt": {"queued", "submitted", "delivered", "failed", "canceled"},
-    "submitted": {"delivered", "failed", "canceled", "unconfirmed"},
+    "submitted": {"queued", "delivered", "failed", "canceled", "unconfirmed"},
     "unconfirmed": {"delivered", "failed", "canceled"},
 }
 """What may follow, by the events."""
@@ -46,6 +46,8 @@ class Attempt:
     """The policy or an operator ordered another attempt in spite of it."""
     uncounted: bool = False
     """It was put back."""
+    undelivered: bool = False
+    """iFax said that its delivery failed."""
 
 
 @dataclass
@@ -62,10 +64,14 @@ class Job:
     """jobIds that an event or a match told."""
     delivered: bool = False
     """A receipt said so."""
+    most: int = 3
+    """Deliveries that are tried."""
+    deliveries: int = 0
+    """Those that failed and were followed by another."""
 
     def may_be_sent(self) -> bool:
         """Whether nothing that was sent may have been accepted, but what was forgiven."""
-        return all(not a.marked or a.disproved or a.forgiven for a in self.attempts)
+        return all(not a.marked or a.disproved or a.forgiven or a.undelivered for a in self.attempts)
 
 
 class Ledger:
@@ -76,6 +82,8 @@ class Ledger:
         self.jobs: dict[str, Job] = {}
         self.attempts: list[Attempt] = []
         self._duplicates: Counter[tuple[str, Any]] = Counter()
+        self.errands: set[str] = set()
+        """Permits of errands whose workers died."""
 
     def admitted(self, admitted: Admitted, lease: int) -> Attempt:
         """A worker was given a job.
@@ -135,7 +143,18 @@ class Ledger:
         if event.name == "fax.retrying" and event.data.get("reason") == "in_doubt":
             assert job.policy == "resend", event
             self.forgive(event.job)
+        if event.name == "fax.retrying" and event.data["stage"] == "delivery":
+            self._failed_to_deliver(event)
         job.state, job.transitions = state, job.transitions + 1
+
+    def _failed_to_deliver(self, event: Event) -> None:
+        job, told = self.jobs[event.job], str(event.data["jobId"])
+        failed = [attempt for attempt in job.attempts if attempt.taken == told]
+        assert failed, f"{event} is about no attempt"
+        for attempt in failed:
+            attempt.undelivered = True
+        job.deliveries += 1
+        assert event.data["delivery"] == job.deliveries < job.most, event
 
     def check(self) -> None:
         """Hold all that Redis has against the ledger.
@@ -150,7 +169,7 @@ class Ledger:
         for index, members in now.indexes.items():
             strangers = {m for m in members if index in PLACES.get(now.state(m), set())} ^ set(members)
             assert not strangers, f"{index} holds {strangers}"
-        assert set(now.holders) == {a.admitted.permit for a in self.attempts if a.holds}
+        assert set(now.holders) - self.errands == {a.admitted.permit for a in self.attempts if a.holds}
         assert set(now.holders) <= set(now.permits), "a job is held without a permit"
         assert len(now.permits) <= self.scene.store.limits.concurrency
         assert len(now.permits) + now.answers <= self.scene.store.limits.requests
@@ -197,7 +216,7 @@ class Contents:
                 pipe.hgetall(keys.job(job))
                 pipe.pttl(keys.job(job))
             replies = iter(pipe.execute())
-        self.indexes = {name: _texts(next(replies)) for name in indexes}
+        self.indexes = {name: [m for m in _texts(next(replies)) if m[0] != "!"] for name in indexes}
         self.expiring, self.permits = _texts(next(replies)), _texts(next(replies))
         self.holders = _pairs(next(replies))
         self.answers: int = next(replies)

@@ -16,6 +16,8 @@ AGAIN = " again"
 LEASE, WAIT, DEADLINE = 7.1, 100.1, 1000.1
 """Seconds after which a lease runs out, a doubt's wait is over, a receipt is overdue."""
 RETRY = 2.0
+DATE = 10.0
+"""Seconds after the begin at which a scheduled fax is due."""
 STRANGER = Admitted("stranger", JOB, 1, "send", {}, "", "normal", None)
 ASKER = replace(STRANGER, kind="status", errand=f"!status!{JOB}")
 
@@ -28,7 +30,7 @@ class Actors:
     owner: Admitted = STRANGER
     older: Admitted = STRANGER
     asker: Admitted = ASKER
-    """Who asks iFax how the submitted fax stands."""
+    """Who goes on an errand: asks iFax how the submitted fax stands, or that it does not send one."""
 
     def admit(self) -> None:
         """A worker takes the job; the one before is stale from now on."""
@@ -88,7 +90,7 @@ def _canceled(actors: Actors) -> None:
 
 def _unconfirmed(actors: Actors) -> None:
     _submitted(actors)
-    actors.scene.go(DEADLINE)
+    actors.scene.go(DATE + DEADLINE)
     actors.scene.store.survey()
 
 

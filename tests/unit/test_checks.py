@@ -13,6 +13,7 @@ from faxline.documents import digest
 from faxline.entries import SendEntry, parse_entry
 from faxline.errors import EntryRejected
 from faxline.numbers import check_number, mask_number
+from faxline_worker.ifax import send_body
 
 NUMBER = "+12345678901"
 URL = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
@@ -120,11 +121,14 @@ def test_a_file_has_exactly_one_source(sources: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_a_request_of_20_million_bytes_as_sent_passes_and_more_does_not(count: int) -> None:
-    """The length is that of the body which the worker sends: compact JSON with base64 inside."""
+    """The length is that of the body which the worker sends, where the account has the longest caller id."""
 
     def body(files: list[dict[str, Any]]) -> int:
         request = {"faxNumber": NUMBER, "faxData": files}
-        return len(json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode())
+        return len(send_body(request, document, caller_id="+123456789012345"))
+
+    def document(digest: str) -> Any:
+        raise KeyError(digest)
 
     names = [f"{i}.txt" for i in range(count)]
     room = (REQUEST_BYTES - body([inline(b"", name) for name in names])) // 4 * 3

@@ -31,7 +31,7 @@ KEYS = AccountKeys("default")
 AT = 1_750_000_000_000
 NOW = datetime.fromtimestamp(AT / 1000, tz=UTC)
 COMMANDS = [
-    *("send", "show", "list", "wait", "cancel", "resend", "events", "explain", "accounts"),
+    *("send", "show", "list", "group", "wait", "cancel", "resend", "events", "explain", "accounts"),
     *("resolve", "dead"),
 ]
 
@@ -257,7 +257,7 @@ def test_a_job_that_does_not_exist_is_exit_code_4(cli: Cli, command: list[str]) 
 
 
 def test_a_fault_of_the_command_is_no_traceback(cli: Cli, record: Callable[..., None]) -> None:
-    record("a", "of tomorrow")
+    record("a", "queued", pages="many")
     done = cli("show", "a")
     assert done.code == 70
     assert "a fault of the command itself: ValueError" in done.err

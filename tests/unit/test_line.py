@@ -141,15 +141,15 @@ def test_waiting_misses_no_event_between_the_look_and_the_read(
     line: FaxLine, emit: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emit("queued", "a", "queued")
-    look = line._record
+    look = line._client.hgetall
 
-    def record(name: str) -> Any:
-        found = look(name)
-        if not found.state.final:
+    def record(key: str) -> Any:
+        found = look(key)
+        if found[b"state"] == b"queued":
             emit("delivered", "a", "delivered")
         return found
 
-    monkeypatch.setattr(line, "_record", record)
+    monkeypatch.setattr(line._client, "hgetall", record)
     assert line.wait("a", timeout=20).state is JobState.DELIVERED
 
 
@@ -181,12 +181,6 @@ def test_a_reason_of_a_newer_daemon_is_still_a_rejection(line: FaxLine, emit: Ca
     emit("rejected", "a", reason="of_tomorrow", message="why")
     with pytest.raises(JobRejected, match="of_tomorrow: why"):
         line.wait("a", timeout=5)
-
-
-def test_a_group_is_waited_for_by_its_jobs(line: FaxLine) -> None:
-    job = line.send(to=[TO, TO], files=[URL], id="a")
-    with pytest.raises(ValueError, match=r"a\.1"):
-        line.wait(job, timeout=5)
 
 
 def test_events_are_followed_from_the_call_on(line: FaxLine, emit: Callable[..., str]) -> None:

@@ -53,6 +53,7 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_pages_total": ("counter", {"account": ACCOUNTS, "kind": ("total", "transferred")}),
     "fax_rate_limited_total": ("counter", {"account": ACCOUNTS}),
     "fax_duplicates_total": ("counter", {"account": ACCOUNTS}),
+    "fax_partial_deliveries_total": ("counter", {"account": ACCOUNTS}),
     "fax_receipts_total": (
         "counter",
         {
@@ -63,6 +64,8 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_queue_wait_seconds": ("histogram", {"account": ACCOUNTS, "priority": PRIORITIES}),
     "fax_request_seconds": ("histogram", {"account": ACCOUNTS}),
     "fax_delivery_seconds": ("histogram", {"account": ACCOUNTS}),
+    "fax_worker_threads": ("gauge", {}),
+    "fax_worker_threads_busy": ("gauge", {}),
 }
 DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_jobs": ("gauge", {"account": ACCOUNTS, "state": STATES}),
@@ -71,7 +74,15 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_limit_capacity": ("gauge", {"account": ACCOUNTS, "limit": LIMITS}),
     "fax_account_paused": ("gauge", {"account": ACCOUNTS}),
     "fax_dead_receipts": ("gauge", {"account": ACCOUNTS}),
+    "fax_queued_jobs": ("gauge", {"account": ACCOUNTS, "waits_for": ("turn", "time", "line")}),
+    "fax_oldest_receipt_wait_seconds": ("gauge", {"account": ACCOUNTS}),
+    "fax_receipts_overdue": ("gauge", {"account": ACCOUNTS}),
+    "fax_doubts_held": ("gauge", {"account": ACCOUNTS}),
     "fax_redis_durable": ("gauge", {}),
+    "fax_redis_memory_bytes": ("gauge", {}),
+    "fax_redis_memory_limit_bytes": ("gauge", {}),
+    "fax_redis_aof_bytes": ("gauge", {}),
+    "fax_redis_aof_ok": ("gauge", {}),
 }
 WEBHOOK_RESULTS = ("stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable")
 

@@ -24,7 +24,13 @@ def line(redis_url: str) -> Iterator[FaxLine]:
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_IN_DOUBT__WAIT": "600"})
+    settings = read_settings(
+        {
+            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
+            "FAXLINE_IN_DOUBT__WAIT": "600",
+            "FAXLINE_LINES__PER_NUMBER": "0",
+        }
+    )
     made = Store(redis_client, settings, "default")
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     made.survey()

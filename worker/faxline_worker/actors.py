@@ -5,6 +5,7 @@ status stream holds. Neither retries by Dramatiq: the dispatcher sends a new wak
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import dramatiq
@@ -44,6 +45,8 @@ def declare_actors(
     reconcilers: Callable[[str], Reconciler],
     seats: Seats,
     log: structlog.stdlib.BoundLogger,
+    *,
+    busy: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Declare `submit` and `reconcile` on a broker.
 
@@ -53,11 +56,13 @@ def declare_actors(
         reconcilers: likewise for receipts.
         seats: shares out the threads among the accounts.
         log: told when Redis is away; the dispatcher sends a new wake-up then.
+        busy: entered while a thread works on something.
     """
 
     def guarded(actor: str, account: str, turn: Callable[[], None]) -> None:
         try:
-            turn()
+            with busy():
+                turn()
         except redis.RedisError as error:
             if not unserved(error):
                 raise

@@ -21,7 +21,7 @@ from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.ifax import IfaxClient, failure_reasons
-from faxline_worker.ifax.receipts import delivery_reasons
+from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake import SET_ASIDE
 from faxline_worker.logs import configure_logs, get_logger
 from faxline_worker.metrics import (
@@ -186,7 +186,8 @@ def worker() -> None:
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
     broker.add_middleware(Shutdown(broker, seats, wakes, log))
-    declare_actors(broker, submitter, reconciler, seats, log)
+    metrics.set_threads(settings.worker_threads)
+    declare_actors(broker, submitter, reconciler, seats, log, busy=metrics.busy)
     log.info("worker ready", count=settings.worker_threads)
 
 
@@ -223,6 +224,7 @@ def dispatcher() -> None:
         takeover=settings.takeover,
         sweep=settings.sweep,
         wake_lease=settings.wake_lease,
+        file_hosts=settings.file_hosts,
     )
     try:
         monitoring = MonitoringServer(

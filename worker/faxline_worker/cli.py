@@ -54,6 +54,12 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     webhook_secret: Annotated[str, typer.Option(help="What they are signed with.")] = "",
     call_seconds: Annotated[float, typer.Option(help="How long a call takes, without its pages.")] = 2.0,
     page_seconds: Annotated[float, typer.Option(help="How long each page takes.")] = 0.5,
+    lines: Annotated[
+        int,
+        typer.Option(
+            help="Faxes that a number receives at once; a further one is busy. 0 is endless.", min=0
+        ),
+    ] = 0,
     answer_seconds: Annotated[tuple[float, float], typer.Option(help="Least and most time to an answer.")] = (
         0.05,
         0.5,
@@ -90,6 +96,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
             answer_seconds=answer_seconds,
             call_seconds=call_seconds,
             page_seconds=page_seconds,
+            lines=lines,
             time_scale=time_scale,
             status_call=status_call,
         )

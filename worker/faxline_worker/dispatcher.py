@@ -64,6 +64,7 @@ class Dispatcher:
         takeover: seconds after which another dispatcher's unfinished entries are taken over.
         sweep: seconds between two looks at an account for which nothing was asked.
         wake_lease: seconds after which a wake-up that no actor took is sent again.
+        file_hosts: the hosts that a fileUrl may name; none is any.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Dispatcher:
         takeover: float,
         sweep: float,
         wake_lease: float,
+        file_hosts: tuple[str, ...] = (),
     ) -> None:
         self._client = client
         self._stores = stores
@@ -89,7 +91,7 @@ class Dispatcher:
         self._sweep = sweep
         self._wake_lease = wake_lease
         self._intakes = {
-            name: Intake(store, metrics, log.bind(account=name), store.caller_id)
+            name: Intake(store, metrics, log.bind(account=name), store.caller_id, store.schedule, file_hosts)
             for name, store in stores.items()
         }
         self._agenda = Agenda()
@@ -300,6 +302,10 @@ class Dispatcher:
             )
             self._metrics.set_limit(name, "window", used=state.window.used, capacity=state.window.effective)
             self._metrics.set_limit(name, "burst", used=state.burst.used, capacity=state.burst.effective)
+            for reason, n in state.waiting.items():
+                self._metrics.set_queued(name, cast("Any", reason), n)
+            self._metrics.set_receipts(name, oldest=state.receipt_wait, overdue=state.overdue)
+            self._metrics.set_doubts_held(name, state.held_doubts)
             self._metrics.set_paused(name, bool(state.paused))
             self._metrics.set_dead_receipts(name, state.dead)
         if time.monotonic() >= self._durable_at:
@@ -310,9 +316,14 @@ class Dispatcher:
     def _look_at_the_server(self) -> None:
         """Whether Redis keeps what it is told; a change for the worse is warned of."""
         try:
-            durable = server_facts(self._client).durable
+            facts = server_facts(self._client)
         except redis.exceptions.NoPermissionError:  # INFO is refused, so nobody knows
             durable = False
+        else:
+            durable = facts.durable
+            self._metrics.set_redis(
+                memory=facts.used_memory, limit=facts.maxmemory, aof=facts.aof_size, aof_ok=facts.aof_ok
+            )
         self._metrics.set_redis_durable(durable)
         if self._durable and not durable:
             self._log.warning(

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from typing import Any, TypeVar
 
@@ -42,6 +43,10 @@ class Intake:
     log: structlog.stdlib.BoundLogger
     caller_id: str | None = None
     """The account's own."""
+    schedule: str = "provider"
+    """Who keeps a fax until its send_at: provider (iFax) or local (we)."""
+    hosts: tuple[str, ...] = ()
+    """Those that a fileUrl may name; none is any."""
 
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
         """Register or reject each entry, in the order in which they came.
@@ -142,14 +147,23 @@ class Intake:
                 found[name] = data
             return found[name]
 
-        pages = check_send(entry, document)
+        pages = check_send(entry, document, self.hosts)
         fax = entry.fax.model_dump(mode="json", exclude_none=True)
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes
                 data = base64.b64decode(file.pop("fileData"))
                 file["document"] = digest(data)
                 self.store.keep_document(file["document"], data)
-        content = _digest(entry.model_dump(mode="json"))
+        content = _digest(entry.model_dump(mode="json", exclude_none=True))
+        send_at = entry.send_at
+        if send_at and self.schedule == "local":
+            del fax["send_at"]
+        elif send_at:  # ifax-api, Request Parameters: UTC, as its sample has it
+            utc = send_at.astimezone(UTC).isoformat(timespec="milliseconds")
+            fax["send_at"] = utc.removesuffix("+00:00") + "Z"
+        documents = [
+            file["document"].removeprefix("sha256:") for file in fax["faxData"] if "document" in file
+        ]
         numbers = fax["faxNumber"] if isinstance(fax["faxNumber"], list) else [fax["faxNumber"]]
         several = isinstance(fax["faxNumber"], list)
         jobs = []
@@ -162,6 +176,9 @@ class Intake:
                 "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
                 "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
                 "attempts": entry.attempts,
+                "send_at": round(send_at.timestamp() * 1000) if send_at else None,
+                "schedule": self.schedule if send_at else None,
+                "documents": ",".join(dict.fromkeys(documents)) or None,
                 # What a receipt without a known jobId is held against, should the job come in doubt.
                 "sender": fax.get("callerId") or self.caller_id,
                 "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,

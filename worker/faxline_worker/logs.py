@@ -57,6 +57,8 @@ ALLOWED_KEYS = frozenset(
         "result",  # how a submission or a webhook ended
         "outcome",  # how a job ended
         "reason",  # the fixed name of a reason
+        "kind",  # which errand: status, cancel
+        "retried",  # the delivery failed and is tried again
         "code",  # iFax's number of an error
         "status",  # the HTTP status
         "stage",  # intake, submission, delivery

@@ -8,7 +8,8 @@ What several processes count (outcomes, failures, deferrals) is summed over them
 which every dispatcher exposes alike, take the greatest.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import Literal, TypeVar, get_args
 
@@ -32,6 +33,8 @@ WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "in
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside"]
 PageKind = Literal["total", "transferred"]
 PriorityName = Literal["urgent", "normal", "bulk"]
+WaitsFor = Literal["turn", "time", "line"]
+"""What a queued job waits for: a permit, the time of its retry or date, or its number's line."""
 StateName = Literal[
     "queued", "submitting", "submitted", "in_doubt", "delivered", "failed", "canceled", "unconfirmed"
 ]
@@ -164,6 +167,12 @@ class WorkerMetrics(_JobMetrics):
             account=account,
             kind=get_args(PageKind),
         )
+        self._partial = _counter(
+            registry,
+            "fax_partial_deliveries_total",
+            "Faxes that were delivered without all of their pages.",
+            account=account,
+        )
         self._duplicates = _counter(
             registry,
             "fax_duplicates_total",
@@ -198,6 +207,16 @@ class WorkerMetrics(_JobMetrics):
             REQUEST_BUCKETS,
             account=account,
         )
+        self._threads = Gauge(
+            "fax_worker_threads",
+            "Threads of this worker process; each makes a call at a time.",
+            registry=registry,
+        )
+        self._busy = Gauge(
+            "fax_worker_threads_busy",
+            "Threads of this worker process that work on something.",
+            registry=registry,
+        )
         self._delivery = _histogram(
             registry,
             "fax_delivery_seconds",
@@ -210,6 +229,16 @@ class WorkerMetrics(_JobMetrics):
         """A send or resend ended."""
         self._submissions.labels(account, result).inc()
 
+    def set_threads(self, n: int) -> None:
+        """The process has so many threads."""
+        self._threads.set(n)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """A thread works on something."""
+        with self._busy.track_inprogress():
+            yield
+
     def pages(self, account: str, total: int, transferred: int) -> None:
         """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
         self._pages.labels(account, "total").inc(max(0, total))
@@ -218,6 +247,10 @@ class WorkerMetrics(_JobMetrics):
     def duplicate(self, account: str) -> None:
         """An older attempt turned out to be accepted too."""
         self._duplicates.labels(account).inc()
+
+    def partial(self, account: str) -> None:
+        """A fax was delivered without all of its pages."""
+        self._partial.labels(account).inc()
 
     def rate_limited(self, account: str) -> None:
         """An answer of iFax was 429 or code -3010."""
@@ -264,6 +297,31 @@ class DispatcherMetrics(_JobMetrics):
             account=account,
             priority=get_args(PriorityName),
         )
+        self._queued = _gauge(
+            registry,
+            "fax_queued_jobs",
+            "Queued jobs by what they wait for: their turn, the time of a retry or date, a number's line.",
+            account=account,
+            waits_for=get_args(WaitsFor),
+        )
+        self._receipt_wait = _gauge(
+            registry,
+            "fax_oldest_receipt_wait_seconds",
+            "How long the fax that has waited longest for its receipt has waited; 0 if none waits.",
+            account=account,
+        )
+        self._overdue = _gauge(
+            registry,
+            "fax_receipts_overdue",
+            "Submitted faxes whose receipt is later than it usually is (FAXLINE_RECEIPT_EXPECTED).",
+            account=account,
+        )
+        self._held_doubts = _gauge(
+            registry,
+            "fax_doubts_held",
+            "Jobs in doubt whose wait is over: an operator must resolve them.",
+            account=account,
+        )
         self._used = _gauge(
             registry, "fax_limit_used", "Room in use under a limit of iFax.", account=account, limit=limit
         )
@@ -288,6 +346,20 @@ class DispatcherMetrics(_JobMetrics):
             "1 if Redis keeps what it accepted (append-only file, no eviction), else 0.",
             registry=registry,
         )
+        self._memory = Gauge(
+            "fax_redis_memory_bytes", "Memory that Redis uses for its data.", registry=registry
+        )
+        self._memory_limit = Gauge(
+            "fax_redis_memory_limit_bytes", "Redis' maxmemory; 0: no limit.", registry=registry
+        )
+        self._aof = Gauge(
+            "fax_redis_aof_bytes", "Size of Redis' append-only file; 0: there is none.", registry=registry
+        )
+        self._aof_ok = Gauge(
+            "fax_redis_aof_ok",
+            "1 if the last write and the last rewrite of the append-only file went well, else 0.",
+            registry=registry,
+        )
 
     def set_jobs(self, account: str, state: StateName, n: int) -> None:
         """So many jobs are in this state."""
@@ -310,9 +382,29 @@ class DispatcherMetrics(_JobMetrics):
         """So many webhooks are kept for a look."""
         self._dead_receipts.labels(account).set(n)
 
+    def set_queued(self, account: str, waits_for: WaitsFor, n: int) -> None:
+        """So many queued jobs wait for this."""
+        self._queued.labels(account, waits_for).set(n)
+
+    def set_receipts(self, account: str, *, oldest: float, overdue: int) -> None:
+        """How long (s) the oldest awaited receipt is awaited, and how many are later than usual."""
+        self._receipt_wait.labels(account).set(oldest)
+        self._overdue.labels(account).set(overdue)
+
+    def set_doubts_held(self, account: str, n: int) -> None:
+        """So many doubts wait for an operator."""
+        self._held_doubts.labels(account).set(n)
+
     def set_redis_durable(self, durable: bool) -> None:
         """Whether Redis keeps what it accepted."""
         self._durable.set(durable)
+
+    def set_redis(self, *, memory: int, limit: int, aof: int, aof_ok: bool) -> None:
+        """What the server says of its memory and its append-only file, in bytes."""
+        self._memory.set(memory)
+        self._memory_limit.set(limit)
+        self._aof.set(aof)
+        self._aof_ok.set(aof_ok)
 
 
 class WebhookMetrics:

@@ -28,10 +28,17 @@ class ReconcileWakes(Protocol):
 def count_receipt(
     metrics: WorkerMetrics, account: str, receipt: dict[str, Any], submitted_at: int | None
 ) -> None:
-    """Count what an applied receipt says: outcome, pages, failure and time from acceptance to the end."""
+    """Count what an applied receipt says: outcome, pages, failure and time from acceptance to the end.
+
+    A delivery that failed and is tried again (`retried`) is a failure, and no outcome yet.
+    """
     outcome: Any = receipt["outcome"]
-    metrics.outcome(account, outcome)
-    metrics.pages(account, receipt.get("pages") or 0, receipt.get("transferred") or 0)
+    if not receipt.get("retried"):
+        metrics.outcome(account, outcome)
+    pages, transferred = receipt.get("pages") or 0, receipt.get("transferred") or 0
+    metrics.pages(account, pages, transferred)
+    if outcome == "delivered" and receipt.get("transferred") is not None and transferred < pages:
+        metrics.partial(account)
     if outcome == "failed":
         metrics.failure(account, "delivery", receipt.get("code"), receipt["reason"])
     if submitted_at is not None:
@@ -109,7 +116,8 @@ class Reconciler:
         result: Any = done.result
         self.metrics.receipt(self.store.account, result)
         if done.result in {"applied", "resolved_doubt"}:
-            count_receipt(self.metrics, self.store.account, receipt.to_dict(), done.submitted_at)
+            told = receipt.to_dict() | {"retried": done.retried}
+            count_receipt(self.metrics, self.store.account, told, done.submitted_at)
         self.log.info(
             "receipt",
             job=done.job,
@@ -121,5 +129,6 @@ class Reconciler:
             pages=receipt.pages,
             transferred=receipt.transferred,
             result=done.result,
+            retried=done.retried or None,
             entry=entry,
         )

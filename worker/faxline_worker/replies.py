@@ -21,6 +21,7 @@ class Registration(StrEnum):
     GONE = "gone"
     CANCELED = "canceled"
     REFUSED = "refused"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class Admitted:
     waited: float | None
     """Seconds from registration to this, its first, admission; None for a later attempt."""
     errand: str | None = None
-    """Set where the call is no submission but a question about the job."""
+    """Set where the call is no submission but an errand about the job."""
+    due: bool = False
+    """Of a scheduled fax: its date has come, so it goes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,13 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the answer to an errand did: applied, later, unconfirmed, again or repeated."""
+    """What the answer to an errand did: applied, later, unconfirmed, canceled, refused, again or repeated."""
 
     result: str
     job: str
     submitted_at: int | None = None
+    retried: bool = False
+    """The delivery failed and is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class Receipted:
     job: str | None = None
     attempt: int | None = None
     submitted_at: int | None = None
+    retried: bool = False
+    """The delivery failed and is tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from faxline.connections import sentinel_url
+from faxline.hosts import host_pattern
 from faxline.keys import AccountKeys
 
 PREFIX = "FAXLINE_"
@@ -85,6 +86,16 @@ class Retries(_Part):
     delivery: DeliveryRetries = DeliveryRetries()
 
 
+class Lines(_Part):
+    """How many faxes may be on their way to one number at a time; 0: any number.
+
+    A fax holds its number's line until it is final, or for `lease` seconds, lest a lost receipt block it.
+    """
+
+    per_number: int = Field(1, ge=0)
+    lease: PositiveFloat = 1800.0
+
+
 class InDoubt(_Part):
     """How long a doubt waits for a receipt, and what then.
 
@@ -142,12 +153,15 @@ class Metrics(_Part):
 class Settings(_Part):
     """All settings of the daemon.
 
-    Attributes beyond the contract's table: `ask`, how long (s) the answer to a status call is waited for, and
-    how long a fax that is still being sent has until the next; `lease_grace`, how long after the HTTP timeout
-    a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up that no actor took is sent
-    again; `sweep`, the longest time between two looks at an account; `takeover`, after how long the intake
-    entries that a dispatcher left unfinished are taken over; `retention`, how long the record of a job that
-    ended is kept; `document_ttl`, how long a document is; `events_cap`, about how many events a stream holds.
+    Attributes beyond the contract's table: `schedule`, who keeps a fax with a `send_at` until then, iFax
+    (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number;
+    `receipt_expected`, after how long (s) a receipt is overdue; `ask`, how long (s) the answer to a status
+    call is waited for, and how long a fax that is still being sent has until the next; `lease_grace`, how
+    long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
+    that no actor took is sent again; `sweep`, the longest time between two looks at an account; `takeover`,
+    after how long the intake entries that a dispatcher left unfinished are taken over; `retention`, how long
+    the record of a job that ended is kept; `document_ttl`, how long a document is; `file_hosts`, the hosts
+    that a fileUrl may name, or any; `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -159,8 +173,11 @@ class Settings(_Part):
     limits: Limits = Limits()
     http_timeout: PositiveFloat = 30.0
     retries: Retries = Retries()
+    schedule: Literal["provider", "local"] = "provider"
+    lines: Lines = Lines()
     in_doubt: InDoubt = InDoubt()
     receipt_deadline: PositiveFloat = 9000.0
+    receipt_expected: PositiveFloat = 1800.0
     status_call: bool = False
     gate: Gate = Gate()
     probe: Probe = Probe()
@@ -175,6 +192,7 @@ class Settings(_Part):
     takeover: PositiveFloat = 15.0
     retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0
+    file_hosts: tuple[str, ...] = ()
     events_cap: PositiveInt = 100_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -184,6 +202,11 @@ class Settings(_Part):
             AccountKeys(name)
         if self.account is not None and self.account not in self.accounts:
             raise ValueError(f"ACCOUNT names {self.account!r}, which is not among ACCOUNTS")
+        for host in self.file_hosts:
+            try:
+                host_pattern(host)
+            except ValueError as error:
+                raise ValueError(f"FILE_HOSTS: {host!r}: {error}") from None
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
@@ -264,6 +287,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             value = _read_file(variable, text)
         if path[-1] == "webhook_secrets":
             value = _read_list(variable, value)
+        elif path == ["file_hosts"]:
+            value = _read_names(variable, value)
         node = tree
         for name in path[:-1]:
             node = node.setdefault(name, {})
@@ -297,6 +322,13 @@ def _read_list(variable: str, text: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise SettingsError(f'{variable} must be a JSON list of texts, such as ["first","second"]')
     return value
+
+
+def _read_names(variable: str, text: str) -> list[str]:
+    """A JSON list, or names with commas between them; nothing is no names."""
+    if text.lstrip().startswith("["):
+        return _read_list(variable, text)
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _readable(error: ValidationError) -> str:

@@ -13,6 +13,7 @@ import redis
 from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline_worker import scripts
+from faxline_worker.ifax.causes import Again
 from faxline_worker.replies import (
     Admitted,
     Change,
@@ -55,6 +56,7 @@ class Store:
         self.keys = AccountKeys(account)
         self.limits = settings.limits_of(account)
         self.caller_id = settings.accounts[account].caller_id
+        self.schedule = settings.schedule
         self._client = client
         self._settings = settings
         self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
@@ -63,11 +65,12 @@ class Store:
         # One millisecond more, for the scripts cut their clock down to whole ones.
         self._life = _ms(settings.http_timeout + settings.lease_grace) + 1
         lease = self._life + _ms(settings.lease_grace)
-        submission = settings.retries.submission
+        submission, delivery = settings.retries.submission, settings.retries.delivery
         options: dict[str, Any] = {
             "cap": settings.events_cap,
             "retention": _ms(settings.retention),
             "deadline": _ms(settings.receipt_deadline),
+            "expected": _ms(settings.receipt_expected),
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
             "lease": lease,
@@ -76,6 +79,11 @@ class Store:
             "status_call": settings.status_call,
             "ask": _ms(settings.ask),
             "tries": submission.attempts,
+            "deliveries": delivery.attempts,
+            "again": {cause: _ms(getattr(delivery, cause)) for cause in Again},
+            "lines": settings.lines.per_number,
+            "line_lease": _ms(settings.lines.lease),
+            "document_ttl": _ms(settings.document_ttl),
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             # A receipt that nobody claims outlives the doubts that it may settle.
@@ -93,7 +101,6 @@ class Store:
             "starve_after": _ms(settings.starvation.after),
             "starve_share": settings.starvation.share,
         }
-        self._retention: int = options["retention"]
         self._wake_lease: int = options["wake_lease"]
         self._options = json.dumps(options, separators=(",", ":"))
 
@@ -110,17 +117,17 @@ class Store:
         reply = self._run(
             "register",
             [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")],
-            [INTAKE_GROUP, self._settings.events_cap, json.dumps(items)],
+            [INTAKE_GROUP, self._options, json.dumps(items)],
         )
         return [(Registration(result), reason) for result, reason in json.loads(reply)]
 
     def cancel(self, entry: str, job: str) -> Registration:
-        """Cancel a queued job; an entry of the intake stream asks for it."""
+        """Cancel a queued job, or ask iFax to; an entry of the intake stream asks for it."""
         k = self.keys
         reply = self._run(
             "cancel",
-            [k.intake, k.account_state, k.ready, k.delayed, k.expiring, k.events, k.job("")],
-            [INTAKE_GROUP, self._settings.events_cap, entry, job, self._retention],
+            [k.intake, k.account_state, k.ready, k.expiring, k.events, k.doorbell, k.job("")],
+            [INTAKE_GROUP, entry, job, self._options],
         )
         return Registration(reply.decode())
 
@@ -157,6 +164,7 @@ class Store:
             priority=answer["priority"],
             waited=waited / 1000 if waited is not None else None,
             errand=answer.get("errand"),
+            due=bool(answer.get("due")),
         )
 
     def mark(self, admitted: Admitted) -> Mark:

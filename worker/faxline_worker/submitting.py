@@ -113,9 +113,9 @@ class Submitter:
             self.wakes.submit(account, token)
 
     def _report(self, admitted: Admitted, answer: Answer) -> None:
-        """The answer to the question how a fax stands: a final word is as good as a receipt."""
+        """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
         account, word = self.store.account, read_receipt(answer.body)
-        accepted = answer.decision is Decision.ACCEPTED
+        accepted = answer.decision is Decision.ACCEPTED and admitted.kind == "status"
         receipt = word if accepted and isinstance(word, Receipt) else None
         told = self._settled(admitted, answer) | {
             "seconds": answer.seconds,
@@ -127,12 +127,14 @@ class Submitter:
         if answer.decision is Decision.DEFER:
             self.metrics.rate_limited(account)
         if done.result == "applied" and receipt is not None:
-            self.applied(receipt.to_dict(), done.submitted_at, account)
-        elif done.result == "unconfirmed":
-            self.metrics.outcome(account, "unconfirmed")
+            self.applied(receipt.to_dict() | {"retried": done.retried}, done.submitted_at, account)
+        elif done.result in {"unconfirmed", "canceled"}:
+            outcome: Any = done.result
+            self.metrics.outcome(account, outcome)
         self.log.info(
-            "iFax told how a fax stands",
+            "iFax answered an errand",
             job=admitted.job,
+            kind=admitted.kind,
             decision=str(answer.decision),
             status=answer.http_status,
             code=answer.code,
@@ -165,13 +167,14 @@ class Submitter:
                 raise LeaseLostError
 
         try:
-            if admitted.kind == "status":
-                return self.client.call(
-                    Endpoint.STATUS, self.token, job_body(admitted.request["jobId"]), mark
-                )
+            if admitted.errand is not None:
+                endpoint = {"status": Endpoint.STATUS, "cancel": Endpoint.CANCEL}[admitted.kind]
+                return self.client.call(endpoint, self.token, job_body(admitted.request["jobId"]), mark)
             if admitted.kind == "resend":
                 return self.client.call(Endpoint.RESEND, self.token, resend_body(admitted.request), mark)
-            body = send_body(admitted.request, self._document, caller_id=self.caller_id)
+            # iFax would be asked to keep it until a moment that is over.
+            request = admitted.request | ({"send_at": None} if admitted.due else {})
+            body = send_body(request, self._document, caller_id=self.caller_id)
             return self.client.call(Endpoint.SEND, self.token, body, mark)
         except DocumentMissingError:
             return Answer(

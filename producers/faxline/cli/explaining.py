@@ -29,8 +29,10 @@ def explanation(job: Job, state: AccountState) -> list[str]:
         case JobState.SUBMITTING:
             return [f"{job.id} is being submitted, attempt {job.attempt}{since}; it waits for iFax's answer."]
         case JobState.SUBMITTED:
+            kept = job.send_at and job.send_at > now and f"iFax sends it at {moment(job.send_at, now)}."
             return [
                 f"{job.id} was taken by iFax (jobId {job.job_id}) and is submitted{since}.",
+                *([f"{kept} Until then `faxline cancel {job.id}` takes it back."] if kept else []),
                 "It waits for the receipt, which says whether it was delivered"
                 + (
                     f"; without one it is unconfirmed at {moment(job.waits_until, now)}."
@@ -80,6 +82,9 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
         else None,
         "paused": (told.paused if told else "") or None,
         "free_at": told.free_at.isoformat() if told and told.free_at else None,
+        "behind": told.behind if told else None,
+        "send_at": job.send_at.isoformat() if job.send_at else None,
+        "deliveries": job.deliveries,
         "expected_start": job.expected_start.isoformat() if job.expected_start else None,
         "waits_until": job.waits_until.isoformat() if job.waits_until else None,
         "policy": job.policy,
@@ -100,6 +105,11 @@ def _queued(job: Job, told: Forecast, state: AccountState, now: datetime) -> lis
         f"{job.id} is queued on account {job.account} with priority {job.priority}; {before} before it.",
         _held(job, told, state, now),
     ]
+    if job.send_at and job.send_at > now and told.hold is not Hold.DATE:
+        date = moment(job.send_at, now)
+        text.append(f"iFax is to keep it until {date}, and is given it when nothing else is due.")
+    if told.hold is Hold.LINE:
+        return text
     if told.expected_start is None:
         text.append("Nobody knows when it will start.")
     elif told.hold is not Hold.NOTHING:
@@ -120,11 +130,18 @@ def _held(  # noqa: PLR0911 - one sentence a hold
             return "No limit holds it: the jobs before it go first."
         case Hold.GATE:
             return f"iFax answered 429, so the whole account waits until {then}."
-        case Hold.RETRY:
-            why = (
-                f" ({job.reason}{f', code {job.code}' if job.code is not None else ''})" if job.reason else ""
+        case Hold.DATE:
+            return f"It is held here until its date, {then}."
+        case Hold.LINE:
+            other = f": {told.behind}" if told.behind else ""
+            return (
+                f"Another fax to the same number is on its way{other}; a number receives one at a time. "
+                f"This one follows when that one has ended, at the latest at {then}."
             )
-            return f"Attempt {job.attempt} was not taken{why}; the next one is due at {then}."
+        case Hold.RETRY if job.deliveries:
+            return f"Delivery {job.deliveries} failed{_why(job)}; the next one is due at {then}."
+        case Hold.RETRY:
+            return f"Attempt {job.attempt} was not taken{_why(job)}; the next one is due at {then}."
         case Hold.PAUSED if told.paused == OPERATOR:
             return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
         case Hold.PAUSED:
@@ -134,6 +151,11 @@ def _held(  # noqa: PLR0911 - one sentence a hold
             )
         case _:
             return _full(told.hold, state)
+
+
+def _why(job: Job) -> str:
+    """The reason and the code of what went wrong last, in brackets; nothing where none is known."""
+    return f" ({job.reason}{f', code {job.code}' if job.code is not None else ''})" if job.reason else ""
 
 
 def _full(hold: Hold, state: AccountState) -> str:

@@ -1,4 +1,4 @@
-"""`show`, `list`, `wait` and `explain`: what became of jobs, and what they wait for."""
+"""`show`, `list`, `group`, `wait` and `explain`: what became of jobs, and what they wait for."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -6,15 +6,27 @@ from typing import Annotated, Any
 
 import typer
 
-from faxline.cli.app import WAIT, Json, Timeout, app, examples, faxline_of
+from faxline.cli.app import (
+    DELIVERED,
+    ENDED_OTHERWISE,
+    WAIT,
+    Json,
+    Timeout,
+    UsageError,
+    app,
+    examples,
+    faxline_of,
+)
 from faxline.cli.explaining import explanation, facts
 from faxline.cli.output import clock, moment, span, write, write_json, write_pairs, write_table
+from faxline.cli.overview import show_group
 from faxline.cli.sending import show_ends
 from faxline.errors import JobNotFound, JobRejected, WaitTimeout
+from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, or the group.")]
 _LISTED = (
     *(
         "id",
@@ -45,11 +57,14 @@ class Listed(StrEnum):
 
 @app.command(epilog=examples("faxline show invoice-77", "faxline show invoice-77 --json | jq .history"))
 def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
-    """Show a job's record and its history."""
+    """Show a job's record and its history, or a group as a whole."""
     with faxline_of(ctx) as line:
         found = line.job(job)
     if as_json:
         write_json(found.to_dict())
+        return
+    if isinstance(found, Group):
+        show_group(found)
         return
     told = found.forecast
     pages = f"{found.transferred or 0} of {found.pages} transferred" if found.pages is not None else ""
@@ -124,9 +139,9 @@ def list_jobs(
 
 @app.command(epilog=examples("faxline wait invoice-77", "faxline wait invoice-77 --timeout 60 --json"))
 def wait(ctx: typer.Context, job: JobId, timeout: Timeout = WAIT, as_json: Json = False) -> None:
-    """Wait for the end of a job.
+    """Wait for the end of a job, or of all jobs of a group.
 
-    Exit code 0 if it is delivered, 1 if it ended otherwise.
+    Exit code 0 if it is delivered (all of them are), 1 if it ended otherwise.
     """
     with faxline_of(ctx) as line:
         try:
@@ -134,7 +149,28 @@ def wait(ctx: typer.Context, job: JobId, timeout: Timeout = WAIT, as_json: Json 
         except WaitTimeout:
             line.job(job)  # no such job, after all this time
             raise
+    if isinstance(ended, Group) and not as_json:
+        show_group(ended)
+        raise typer.Exit(DELIVERED if ended.state is JobState.DELIVERED else ENDED_OTHERWISE)
     show_ends([ended], as_json=as_json)
+
+
+@app.command(epilog=examples("faxline group june", "faxline group june --json | jq .counts"))
+def group(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The group.")],
+    as_json: Json = False,
+) -> None:
+    """Show a group: how many of its jobs are in each state, and why some failed.
+
+    A list of numbers is a group of the id's name; a mailing has the name that --group gave it.
+    """
+    with faxline_of(ctx) as line:
+        found = line.group(name)
+    if as_json:
+        write_json(found.to_dict())
+    else:
+        show_group(found)
 
 
 @app.command(epilog=examples("faxline explain invoice-77", "faxline explain invoice-77 --json"))
@@ -154,6 +190,12 @@ def explain(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
             content: dict[str, Any] = {"id": job, "account": line.account, "state": "rejected"}
             content |= {"member": rejected.member, "reason": str(rejected.reason)}
         else:
+            if isinstance(found, Group):
+                waiting = next((member.id for member in found.jobs if not member.state.final), "")
+                raise UsageError(
+                    f"{job} is a group of {found.total} jobs: explain one of them"
+                    + (f", such as {waiting}" if waiting else "; all have ended")
+                )
             state = line.account_state()
             text, content = explanation(found, state), facts(found, state)
     if as_json:

@@ -1,8 +1,9 @@
 """`send`, `resend` and `cancel`: what is pushed onto intake."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,6 @@ import typer
 from faxline.cli.app import (
     DELIVERED,
     ENDED_OTHERWISE,
-    NO_SUCH_JOB,
     WAIT,
     Json,
     Timeout,
@@ -20,12 +20,17 @@ from faxline.cli.app import (
     faxline_of,
 )
 from faxline.cli.explaining import ending
-from faxline.cli.output import complain, write, write_json
+from faxline.cli.mailing import mail
+from faxline.cli.output import write, write_json
 from faxline.entries import InDoubtPolicy, Priority
-from faxline.errors import JobNotFound, WaitTimeout
-from faxline.events import Event, EventName
+from faxline.faxes import FaxParameters
+from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
+from faxline.mailings import names_of
+
+PARAMETERS = frozenset(FaxParameters.__annotations__)
+"""Those that --param takes."""
 
 Id = Annotated[
     str | None,
@@ -42,18 +47,38 @@ Level = Annotated[Priority, typer.Option(help="Which jobs go first.")]
         "faxline send --to +12025550123 --to +12025550124 a.pdf https://example.com/b.pdf",
         "faxline send --to +12025550123 letter.pdf --id invoice-77 --priority urgent --wait",
         """faxline send --to +12025550123 letter.pdf --metadata '{"customer": 7}' --json""",
+        "faxline send --to +12025550123 letter.pdf --send-at 2030-01-31T12:00:00Z",
+        "faxline send --csv recipients.csv --file letter.pdf --group june --wait",
+        "",
+        "A CSV file has a header line with a column `to` and, as needed, id, priority, send_at,",
+        "expires_at, subject, to_name, from_name, message, file and metadata.NAME. Its ids are",
+        "GROUP.ROW, so the same command again pushes nothing twice; another letter to the same",
+        "file needs another --group.",
     )
 )
 def send(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Paths, or URLs that iFax can reach.")
-    ],
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Paths, or URLs that iFax can reach.")
+    ] = None,
     to: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(metavar="NUMBER", help="An E.164 number; several make a job each, ID.1 and so on."),
-    ],
+    ] = None,
+    more_files: Annotated[
+        list[str] | None, typer.Option("--file", metavar="FILE", help="A file more; goes well with --csv.")
+    ] = None,
+    recipients: Annotated[
+        Path | None, typer.Option("--csv", metavar="CSV", help="One fax for each row of this file.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="With --csv: push the others where rows break a rule.")
+    ] = False,
     job: Id = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The group of the job. [default with --csv: of its content]"),
+    ] = None,
     priority: Level = Priority.NORMAL,
     expires_at: Annotated[
         str | None,
@@ -70,111 +95,59 @@ def send(  # noqa: PLR0917 - each is an option of the command
     to_name: Annotated[str | None, typer.Option(help="The recipient's name.")] = None,
     quality: Annotated[str | None, typer.Option(help="Low, Standard or HD.")] = None,
     caller_id: Annotated[str | None, typer.Option(help="The number that the fax shows.")] = None,
+    template_id: Annotated[str | None, typer.Option(metavar="ID", help="A template of iFax's.")] = None,
+    smart_document_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="A smart document of iFax's.")
+    ] = None,
     send_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="ISO 8601 with an offset: iFax sends it then.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of fax-send, by iFax's name.")
     ] = None,
     wait: Wait = False,
     timeout: Timeout = WAIT,
     as_json: Json = False,
 ) -> None:
-    """Check a fax and push it.
+    """Check a fax and push it, or one for each row of a CSV file.
 
-    Prints the id, and with --wait how it ended.
+    Prints the id, and with --wait how it ended. Exit code 1 if that is otherwise than delivered.
     """
-    fax = {
+    named = {
         "subject": subject,
         "message": message,
         "from_name": from_name,
         "to_name": to_name,
         "faxQuality": quality,
         "callerId": caller_id,
+        "templateId": template_id,
+        "smartDocumentId": smart_document_id,
         "send_at": send_at,
     }
+    common: dict[str, Any] = {
+        "files": [*(files or ()), *(more_files or ())],
+        "priority": priority,
+        "expires_at": expires_at,
+        "in_doubt": in_doubt,
+        "attempts": attempts,
+        "metadata": object_of(metadata),
+        **parameters_of(named, param or ()),
+    }
+    if recipients is not None:
+        if to or job:
+            raise UsageError("with --csv the numbers and ids are in the file: leave out --to and --id")
+        mail(ctx, recipients, common, group, skip_bad=skip_bad, wait=wait, timeout=timeout, as_json=as_json)
+        return
+    if not to:
+        raise UsageError("say who gets it: --to NUMBER, or --csv FILE")
+    if not common["files"]:
+        raise UsageError("Missing argument 'FILE...': say what to send")
     with faxline_of(ctx) as line:
-        events = line.events(timeout=timeout) if wait else iter(())
         try:
-            pushed = line.send(
-                to=to if len(to) > 1 else to[0],
-                files=files,
-                id=job,
-                priority=priority,
-                expires_at=expires_at,
-                in_doubt=in_doubt,
-                attempts=attempts,
-                metadata=_object(metadata),
-                **{name: value for name, value in fax.items() if value is not None},
-            )
+            pushed = line.send(to=to if len(to) > 1 else to[0], id=job, group=group, **common)
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
-        names = [f"{pushed.id}.{i}" for i in range(1, len(to) + 1)] if pushed.group else [pushed.id]
-        _finish(line, pushed, names, events, wait=wait, timeout=timeout, as_json=as_json)
-
-
-@app.command(
-    epilog=examples(
-        "faxline resend invoice-77",
-        "faxline resend invoice-77 --to +12025550124 --id invoice-77-b --wait",
-    )
-)
-def resend(  # noqa: PLR0917 - each is an option of the command
-    ctx: typer.Context,
-    of: Annotated[str, typer.Argument(metavar="ID", help="The job to send again; iFax must have taken it.")],
-    to: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Another number. [default: the same]")
-    ] = None,
-    job: Id = None,
-    priority: Level = Priority.NORMAL,
-    metadata: Metadata = None,
-    wait: Wait = False,
-    timeout: Timeout = WAIT,
-    as_json: Json = False,
-) -> None:
-    """Send a job again, as a job of its own.
-
-    Prints the new id, and with --wait how it ended.
-    """
-    with faxline_of(ctx) as line:
-        pushed = line.resend(of, to=to, id=job, priority=priority, metadata=_object(metadata))
-        _finish(line, pushed, [pushed.id], iter(()), wait=wait, timeout=timeout, as_json=as_json)
-
-
-@app.command(epilog=examples("faxline cancel invoice-77"))
-def cancel(
-    ctx: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="ID", help="The job that is not wanted any more.")],
-    timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for the answer; 0: not at all.")
-    ] = 5.0,
-    as_json: Json = False,
-) -> None:
-    """Cancel a job that is still queued.
-
-    Exit code 1 if it is too late for that.
-    """
-    with faxline_of(ctx) as line:
-        events = line.events(timeout=timeout)
-        line.cancel(job)
-        if timeout == 0:
-            write_json({"id": job, "canceled": None, "reason": None}) if as_json else write(f"{job}: asked")
-            return
-        answers = {EventName.CANCELED, EventName.CANCEL_REFUSED}
-        answer = next((event for event in events if event.job == job and event.name in answers), None)
-    if answer is None:
-        raise WaitTimeout(
-            f"no dispatcher answered within {timeout:g} s; the request stays for one that comes"
-        )
-    canceled, reason = answer.name == EventName.CANCELED, str(answer.data.get("reason"))
-    if reason == "unknown_job":
-        complain(f"no job {job!r} on this account")
-        raise typer.Exit(NO_SUCH_JOB)
-    if as_json:
-        write_json({"id": job, "canceled": canceled, "reason": reason})
-    elif canceled:
-        write(f"{job} is canceled")
-    else:
-        state = str(answer.data.get("state") or reason)
-        write(f"{job} is not canceled: it is {state} already")
-    raise typer.Exit(DELIVERED if canceled else ENDED_OTHERWISE)
+        finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
 
 
 def show_ends(jobs: list[Job], *, as_json: bool) -> None:
@@ -188,58 +161,27 @@ def show_ends(jobs: list[Job], *, as_json: bool) -> None:
     raise typer.Exit(DELIVERED if delivered else ENDED_OTHERWISE)
 
 
-def _finish(
-    line: FaxLine,
-    pushed: Job,
-    names: list[str],
-    events: Iterator[Event],
-    *,
-    wait: bool,
-    timeout: float,
-    as_json: bool,
-) -> None:
+def finish(line: FaxLine, pushed: Job, *, wait: bool, timeout: float, as_json: bool) -> None:
     """Tell the ids; wait for the ends if that is asked for."""
+    names = names_of(pushed)
     for name in names:
         if not as_json:
             write(name)
         elif not wait:
-            write_json(replace(pushed, id=name).to_dict())
-    if not wait:
-        return
-    if pushed.group:
-        show_ends(_group_ends(line, pushed, names, events, timeout), as_json=as_json)
-    show_ends([line.wait(pushed, timeout)], as_json=as_json)
+            write_json(replace(pushed, id=name, size=None).to_dict())
+    if wait:
+        ended = line.wait(pushed, timeout)
+        show_ends(
+            [line.job(name) for name in names] if isinstance(ended, Group) else [ended], as_json=as_json
+        )
 
 
-def _group_ends(
-    line: FaxLine, pushed: Job, names: list[str], events: Iterator[Event], timeout: float
-) -> list[Job]:
-    """Wait for the jobs of a group; `events` are those since before the push."""
-    ended: dict[str, Job] = {}
+def object_of(text: str | None) -> dict[str, Any] | None:
+    """The JSON object of an option.
 
-    def look(name: str) -> None:
-        try:
-            job = line.job(name)
-        except JobNotFound:
-            return
-        if job.state.final:
-            ended[name] = job
-
-    for name in names:
-        look(name)
-    while len(ended) < len(names):
-        event = next(events, None)
-        if event is None:
-            left = len(names) - len(ended)
-            raise WaitTimeout(f"{left} of {len(names)} jobs did not end within {timeout:g} s")
-        if event.name == EventName.REJECTED and event.data.get("entry") == pushed.entry:
-            raise event.rejection()
-        if event.job in names:
-            look(event.job)
-    return [ended[name] for name in names]
-
-
-def _object(text: str | None) -> dict[str, Any] | None:
+    Raises:
+        UsageError: it is none.
+    """
     if text is None:
         return None
     try:
@@ -249,3 +191,20 @@ def _object(text: str | None) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise UsageError("""--metadata is a JSON object, such as '{"customer": 7}'""")
     return value
+
+
+def parameters_of(named: Mapping[str, str | None], given: Sequence[str]) -> dict[str, str]:
+    """The parameters of fax-send, of the options that have a name and of --param.
+
+    Raises:
+        UsageError: one is not documented, has no value, or stands twice.
+    """
+    found = {name: value for name, value in named.items() if value is not None}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in PARAMETERS:
+            raise UsageError(f"--param is NAME=VALUE, NAME one of {', '.join(sorted(PARAMETERS))}")
+        if name in found:
+            raise UsageError(f"{name} is given twice")
+        found[name] = value
+    return found

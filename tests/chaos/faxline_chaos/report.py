@@ -12,7 +12,7 @@ from faxline_chaos.evidence import Evidence
 from faxline_chaos.faults import Fax
 from faxline_chaos.fuzzing import FuzzEnd
 from faxline_chaos.schedule import Hit
-from faxline_chaos.verdict import DUPLICATE, LOST, ZEROS, Finding
+from faxline_chaos.verdict import DUPLICATE, LOST, ZEROS, Finding, tried_again
 
 Row = tuple[str, str]
 
@@ -48,12 +48,14 @@ def rows_of(
     events = [event for fax in faxes for event in evidence.events.get(fax.id, ())]
     doubts = [doubt for fax in faxes for doubt in doubts_of(evidence.events.get(fax.id, ()))]
     states = Counter(str(job.state) if job else "no record" for job in evidence.jobs.values())
-    extra = sum(n - 1 for n in accepted if n > 1) - broken[DUPLICATE]
+    again = sum(tried_again(event) for event in events)
+    extra = sum(n - 1 for n in accepted if n > 1) - broken[DUPLICATE] - again
     return [
         ("faxes pushed", str(len(faxes))),
         ("accepted by the sandbox", str(sum(accepted))),
         *((zero, str(broken[zero])) for zero in ZEROS),
-        ("duplicates the policy resend allows", str(extra)),
+        ("deliveries that failed and were followed by another", str(again)),
+        ("duplicates the policy resend allows", str(max(0, extra))),
         ("… told by fax.duplicate", str(sum(event.name == "fax.duplicate" for event in events))),
         ("states at the end", _counted(states)),
         ("doubts entered", _counted(Counter(doubt.reason for doubt in doubts), total=True)),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from faxline import Job, JobState
+from faxline import Event, Job, JobState
 from faxline_chaos.evidence import ASIDE, Acceptance, Evidence
 from faxline_chaos.faults import Fax
 
@@ -54,24 +54,32 @@ def settled(job: Job | None, fax: Fax) -> bool:
 
 def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
     job, accepted = evidence.jobs.get(fax.id), evidence.accepted.get(fax.id, [])
-    doubts = [e for e in evidence.events.get(fax.id, []) if e.name == "fax.in_doubt"]
-    allowed = 1 + len(doubts) if fax.policy == "resend" else 1
+    events = evidence.events.get(fax.id, [])
+    doubts = [e for e in events if e.name == "fax.in_doubt"]
+    undelivered = {e.data["jobId"] for e in events if tried_again(e)}
+    allowed = 1 + len(undelivered) + (len(doubts) if fax.policy == "resend" else 0)
     for extra in accepted[allowed:]:
         yield Finding(DUPLICATE, fax.id, f"jobId {extra.job_id}: policy {fax.policy}, {len(doubts)} doubts")
     for earlier, later in pairwise(accepted[:allowed]):
-        if earlier.receipt_at is not None and earlier.receipt_at + STALE < later.accepted_at:
+        at = earlier.receipt_at if earlier.job_id not in undelivered else None
+        if at is not None and at + STALE < later.accepted_at:
             yield Finding(DUPLICATE, fax.id, f"jobId {later.job_id}: a receipt of {earlier.job_id} was there")
     if job is None:
         yield Finding(LOST, fax.id, f"no record; {len(accepted)} accepted")
         return
     if not settled(job, fax):
         yield Finding(LOST, fax.id, f"still {job.state}; {len(accepted)} accepted")
-    elif (wrong := _wrong(fax, job, accepted)) is not None:
+    elif (wrong := _wrong(fax, job, [a for a in accepted if a.job_id not in undelivered])) is not None:
         yield Finding(WRONG, fax.id, f"{job.state} ({job.reason}): {wrong}")
-    told = [e.name for e in evidence.events.get(fax.id, []) if e.name not in ASIDE]
+    told = [e.name for e in events if e.name not in ASIDE]
     written = [step.event for step in job.history]
     if told != written:
         yield Finding(EVENTS, fax.id, f"events {told}, history {written}")
+
+
+def tried_again(event: Event) -> bool:
+    """Whether a delivery failed, and is followed by another."""
+    return event.name == "fax.retrying" and event.data.get("stage") == "delivery"
 
 
 def _wrong(fax: Fax, job: Job, accepted: Sequence[Acceptance]) -> str | None:

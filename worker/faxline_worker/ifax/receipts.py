@@ -6,37 +6,17 @@ An unknown `faxStatus` is not guessed at: the body makes no sense to us and is k
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from faxline_worker.ifax.answers import clean_message
+from faxline_worker.ifax.causes import cause_of
 
 OUTCOMES = ("delivered", "failed", "canceled")
-CAUSES: Mapping[str, str] = {
-    "NORMAL_CLEARING": "normal_clearing",
-    "USER_BUSY": "busy",
-    "NO_ANSWER": "no_answer",
-    "NO_USER_RESPONSE": "no_answer",
-    "UNALLOCATED_NUMBER": "unallocated_number",
-    "INVALID_NUMBER_FORMAT": "invalid_number",
-    "CALL_REJECTED": "rejected",
-    "NORMAL_TEMPORARY_FAILURE": "line_trouble",
-    "NETWORK_OUT_OF_ORDER": "line_trouble",
-    "RECOVERY_ON_TIMER_EXPIRE": "line_trouble",
-    "ORIGINATOR_CANCEL": "canceled",
-}
-"""Names of call causes (Q.850, as FreeSWITCH writes them) to the fixed names of our reasons."""
-
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _CODES = range(-9999, 10_000)
-
-
-def delivery_reasons() -> list[tuple[int | None, str]]:
-    """The reasons of a failed delivery that are counted from the start, with no code."""
-    return [(None, reason) for reason in sorted({*CAUSES.values(), "other"})]
 
 
 class Nonsense(StrEnum):
@@ -56,12 +36,13 @@ class Receipt:
         job_id: iFax's jobId, as decimal digits.
         outcome: delivered, failed or canceled.
         code: iFax's numeric code, if it gave one.
-        reason: our fixed name of the cause.
+        reason: our fixed name of the cause (causes.CAUSES).
         message: iFax's text, without phone numbers.
         pages: faxTotalPages.
         transferred: faxTransferredPages.
         to, sender: toNumber and fromNumber, in E.164.
         started: faxCallStart, when the call to the API was made, seconds since 1970.
+        again: of a failure, after which delay it is worth another try (causes.Again); None: final.
     """
 
     job_id: str
@@ -74,6 +55,7 @@ class Receipt:
     to: str | None = None
     sender: str | None = None
     started: int | None = None
+    again: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Its members, for the scripts."""
@@ -109,17 +91,19 @@ def read_receipt(body: bytes) -> Receipt | Nonsense:
     code = _number(data.get("code"))
     message = data.get("message")
     text = clean_message(message) if isinstance(message, str) else ""
+    cause = cause_of(text, code)
     return Receipt(
         job_id=str(job_id),
         outcome=outcome,
         code=code if code in _CODES else None,
-        reason=CAUSES.get(text, "other"),
+        reason=cause.reason,
         message=text,
         pages=_count(data.get("faxTotalPages")),
         transferred=_count(data.get("faxTransferredPages")),
         to=_e164(data.get("toNumber")),
         sender=_e164(data.get("fromNumber")),
         started=_number(data.get("faxCallStart")),
+        again=str(cause.again) if cause.again is not None and outcome == "failed" else None,
     )
 
 

@@ -1,12 +1,14 @@
 -- admit: takes the best job and a permit in one step, right before the call.
--- include: clock record limits wakes account errands
+-- include: clock record lines limits wakes account errands
 -- KEYS  account, ready, permits, holders, answers, wakes, doorbell, job prefix
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
 --       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved
--- reply JSON {result = admitted, job, errand (the member of the ready set, where it is one), attempt, kind, request, waited (ms, first attempt), priority}
---       or {result = held, limit} or {result = idle}
+-- reply JSON {result = admitted, job, errand (the member of the ready set, where it is one), attempt, kind, request,
+--       waited (ms, first attempt, since it was due), due (its date has come), priority, number} or
+--       {result = held, limit} or {result = idle}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
   wakes = KEYS[6], doorbell = KEYS[7], job = KEYS[8] }
+local TURNED = 100
 local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
 
 local function errand(member)
@@ -17,9 +19,14 @@ local function errand(member)
     request = '{"jobId":' .. job.job_id .. '}', priority = job.priority, number = job.number })
 end
 
+-- A delivery that failed is tried again by a resend of iFax's job, whatever the job's own kind.
 local function admission(id, job)
-  return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = job.kind, request = job.request,
-    waited = job.tries == 1 and now - tonumber(job.created_at) or nil, priority = job.priority, number = job.number })
+  local kind, request = job.kind, job.request
+  if job.resend_of then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
+  local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
+  return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
+    waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
+    due = job.send_at and not ahead(job) or nil })
 end
 
 -- The oldest of the less urgent jobs, if it has waited so long that it starves.
@@ -63,6 +70,7 @@ local function grant(id)
   if r.probe then probing(keys, account, options) end
 end
 
+local turned = 0
 for id in take do
   local reply = errand(id)
   if reply then
@@ -70,12 +78,19 @@ for id in take do
     return reply
   end
   local job = read_record(keys.job .. id, 'request')
-  if job and job.state == 'queued' then
+  if job and job.state == 'queued' and take_line(keys, options, id, job) then
     job.attempt, job.tries = job.attempt + 1, job.tries + 1
-    redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries,
-      'permit', token, 'marked', '', 'lease', int(now + options.lease), 'admitted_at', int(now), 'updated_at', int(now))
+    if job.send_at then redis.call('ZREM', beside(keys, 'scheduled'), id) end
+    redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
+      'marked', '', 'lease', int(now + options.lease), 'admitted_at', int(now), 'updated_at', int(now), 'line',
+      (options.lines > 0 and not ahead(job)) and '1' or '')
     grant(id)
     return admission(id, job)
+  end
+  turned = turned + 1
+  if turned == TURNED then -- so many wait for their lines: the rest is for the next turn
+    ring(keys)
+    break
   end
 end
 return cjson.encode({ result = 'idle' })

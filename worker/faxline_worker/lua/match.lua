@@ -1,5 +1,5 @@
 -- match: receipts whose jobId no answer claimed in time are the word on doubts, the oldest that fits first.
--- include: clock record receipts doubts limits wakes outcomes
+-- include: clock record lines receipts doubts limits wakes outcomes
 -- KEYS  account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until, doorbell,
 --       job prefix, jobId prefix
 -- ARGV  JSON options, most receipts in one go
@@ -17,7 +17,6 @@ local function settle_doubt(receipt, member, id, job)
   redis.call('ZREM', keys.unmatched, receipt.job_id)
   redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
   if job.state == 'in_doubt' and (last or delivered) or job.state == 'queued' and delivered then
-    redis.call('ZREM', keys.delayed, id)
     return apply_receipt(keys, options, id, job, receipt)
   end
   duplicate(keys, options, id, job, receipt.job_id)

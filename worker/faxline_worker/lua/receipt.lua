@@ -1,9 +1,9 @@
 -- receipt: one entry of the status stream meets its job, and leaves the stream.
--- include: clock record receipts
+-- include: clock record lines receipts
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
--- ARGV  stream entry, JSON receipt {job_id, outcome, code, reason, message, pages, transferred, to, sender, started},
---       JSON options
--- reply JSON {result = applied | repeated | resolved_doubt | unmatched | gone, job, attempt, submitted_at}
+-- ARGV  stream entry, JSON receipt {job_id, outcome, code, reason, message, pages, transferred, to, sender, started,
+--       again}, JSON options
+-- reply JSON {result = applied | repeated | resolved_doubt | unmatched | gone, job, attempt, submitted_at, retried}
 local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expiring = KEYS[5], events = KEYS[6],
   unmatched = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }
 local options, receipt = cjson.decode(ARGV[3]), cjson.decode(ARGV[2])
@@ -20,8 +20,11 @@ if not id then -- nobody knows the jobId yet: a submission in flight may claim i
   return leave({ result = 'unmatched' })
 end
 local job = not is_receipt(id) and read_record(keys.job .. id)
-if not job or job.job_id ~= receipt.job_id or job.state == 'queued' then
+-- A job that waits for its next delivery is not sent again where iFax says after all that the last one arrived.
+local after_all = job and job.state == 'queued' and job.resend_of == receipt.job_id and receipt.outcome == 'delivered'
+if not after_all and (not job or job.job_id ~= receipt.job_id or job.state == 'queued') then
   return leave({ result = 'repeated', job = job and id or nil })
 end
 local result = apply_receipt(keys, options, id, job, receipt)
-return leave({ result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at) })
+return leave({ result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at),
+  retried = receipt.retried })

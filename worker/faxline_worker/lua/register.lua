@@ -1,12 +1,13 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock record
+-- include: clock record lines
 -- KEYS  intake, account, ready, expiring, events, job prefix
--- ARGV  consumer group, cap of the events stream, JSON list of items:
+-- ARGV  consumer group, JSON options, JSON list of items:
 --         {entry, reject = {job, member, reason, message}} or {entry, jobs = [{id, digest, rank, fields…}]}
 -- reply JSON list, one an item: registered, repeated, rejected or gone, with the reason of a rejection
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
   job = KEYS[6] }
-local group, cap = ARGV[1], ARGV[2]
+local group, options = ARGV[1], cjson.decode(ARGV[2])
+local cap = options.cap
 
 local function reject(entry, r)
   emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
@@ -22,15 +23,17 @@ local function refusal(job)
       message = 'this id belongs to a job with other content; take a new id' }
   end
   if job.of then
-    local origin = redis.call('HMGET', keys.job .. job.of, 'job_id', 'number', 'n')
-    if not origin[3] then
+    local origin = read_record(keys.job .. job.of)
+    local job_id = origin and (origin.job_id or origin.resend_of)
+    if not origin then
       return { job = job.id, member = 'of', reason = 'unknown_job', message = 'no such job on this account' }
-    elseif not origin[1] or origin[1] == '' then
+    elseif not job_id then
       return { job = job.id, member = 'of', reason = 'unknown_job', message = 'that job has no iFax jobId to resend' }
     end
-    job.fields.request = '{"jobId":' .. origin[1] .. (job.fields.number and
+    job.fields.request = '{"jobId":' .. job_id .. (job.fields.number and
       ',"faxNumber":"' .. job.fields.number .. '"' or '') .. '}'
-    job.fields.number = job.fields.number or origin[2]
+    job.fields.number = job.fields.number or origin.number
+    for _, name in ipairs({ 'sender', 'known_pages', 'cover' }) do job.fields[name] = origin[name] end
   end
   return nil
 end
@@ -38,16 +41,23 @@ end
 local place = 0
 local function store(job)
   place = place + 1
-  local score = int(job.rank * STRIDE + now_us - EPOCH_US + place)
+  local send_at = tonumber(job.fields.send_at)
+  if send_at and send_at <= now then send_at = nil end -- at once
   local record = { state = 'queued', attempt = 0, n = 0, metadata = job.fields.metadata }
-  job.fields.place = score
+  job.fields.place = int(job.rank * STRIDE + (send_at and send_at * 1000 or now_us) - EPOCH_US + place)
   job.fields.digest = job.digest
   job.fields.created_at = int(now)
   job.fields.state = 'queued'
-  redis.call('ZADD', keys.ready, score, job.id)
+  if send_at and job.fields.schedule == 'local' then
+    redis.call('ZADD', beside(keys, 'delayed'), int(send_at), job.id)
+    ring_by_alarm(keys, send_at)
+  else
+    enter_ready(keys, job.id, job.fields)
+  end
+  if job.fields.documents then need_documents(keys, job.fields.documents) end
   if job.fields.group then redis.call('SADD', beside(keys, 'group:' .. job.fields.group), job.id) end
   if job.fields.expires_at then redis.call('ZADD', keys.expiring, job.fields.expires_at, job.id) end
-  transition(keys, cap, job.id, record, 'fax.queued', job.fields, {})
+  transition(keys, cap, job.id, record, 'fax.queued', job.fields, { send_at = send_at })
 end
 
 -- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).

@@ -1,13 +1,14 @@
--- report: the answer to an errand gives the permit back, and says how the fax stands.
--- include: clock record limits wakes account receipts outcomes errands
+-- report: the answer to an errand: how iFax says that a submitted fax stands, or whether it cancels one.
+-- include: clock record limits wakes account lines receipts outcomes errands
 -- KEYS  account, ready, permits, holders, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
--- ARGV  permit token, errand, JSON answer {decision, gate (ms), jitter, silent, reason, receipt, sending}, JSON options
--- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | again (not now) |
---       repeated, job, submitted_at}
+-- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
+--       receipt, sending}, JSON options
+-- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
+--       again (not now) | repeated, job, submitted_at, retried}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], doorbell = KEYS[10], job = KEYS[11] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
-local _, id = parse_errand(member)
+local kind, id = parse_errand(member)
 if redis.call('HDEL', keys.holders, token) == 0 then return cjson.encode({ result = 'repeated', job = id }) end
 local account = read_account(keys.account)
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
@@ -19,17 +20,19 @@ else
 end
 
 local job = read_record(keys.job .. id)
-local function conclude()
-  if not job or job.state ~= 'submitted' then return 'repeated' end
-  if answer.decision == 'defer' or answer.decision == 'pause' then
-    if answer.decision == 'pause' then
-      pause(keys, account, options, answer.reason)
-    else
-      close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
-    end
-    send_errand(keys, member)
-    return 'again'
+
+local function not_now()
+  if answer.decision ~= 'defer' and answer.decision ~= 'pause' then return false end
+  if answer.decision == 'pause' then
+    pause(keys, account, options, answer.reason)
+  else
+    close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
   end
+  send_errand(keys, member)
+  return true
+end
+
+local function stands()
   if answer.receipt then
     apply_receipt(keys, options, id, job, answer.receipt)
     return 'applied'
@@ -42,7 +45,36 @@ local function conclude()
   redis.call('ZREM', keys.submitted, id)
   transition(keys, options.cap, id, job, 'fax.unconfirmed', { state = 'unconfirmed', reason = 'no_receipt' },
     { reason = 'no_receipt' })
-  finish(keys, id, job, options.retention)
+  leave_line(keys, options, id, job)
+  finish(keys, options, id, job)
   return 'unconfirmed'
 end
-return cjson.encode({ result = conclude(), job = id, submitted_at = job and tonumber(job.submitted_at) })
+
+local function canceled()
+  if answer.decision == 'accepted' then
+    redis.call('ZREM', keys.submitted, id)
+    transition(keys, options.cap, id, job, 'fax.canceled', { state = 'canceled', reason = 'canceled_at_ifax',
+      canceling = '' }, { reason = 'canceled_at_ifax' })
+    finish(keys, options, id, job)
+    return 'canceled'
+  end
+  local refused = answer.decision == 'refuse'
+  if not refused and not cancel_again(keys, options, id, job, answer.retry or 0, answer.decision == 'in_doubt') then
+    return 'again'
+  end
+  local doubt = job.canceling == 'doubt' or answer.decision == 'in_doubt'
+  answer_cancel(keys, options, id, job, { reason = doubt and 'unknown' or refused and 'too_late' or 'not_canceled',
+    code = answer.code, message = answer.message })
+  return 'refused'
+end
+
+local function conclude()
+  if not job or job.state ~= 'submitted' then return 'repeated' end
+  if kind == 'cancel' and not job.canceling then return 'repeated' end
+  if not_now() then return 'again' end
+  if kind == 'cancel' then return canceled() end
+  return stands()
+end
+local result = conclude()
+return cjson.encode({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at),
+  retried = answer.receipt and answer.receipt.retried or nil })

@@ -1,5 +1,5 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent.
--- include: clock record limits wakes account receipts doubts outcomes
+-- include: clock record lines limits wakes account receipts doubts outcomes
 -- KEYS  account, ready, delayed, permits, holders, answers, wakes, submitted, in_doubt, expiring, events,
 --       unmatched, doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
@@ -17,13 +17,17 @@ local account = read_account(keys.account)
 local settled, result, applied = { settled = token }, 'settled', nil
 
 local function back()
-  if not taken_before(keys, account, options, id, job, settled) then put_back(keys, id, job, token) end
+  if not taken_before(keys, account, options, id, job, settled) then put_back(keys, options, id, job, token) end
 end
 
 local by_decision = {
   accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
   refuse = function()
     if taken_before(keys, account, options, id, job, settled, true) then return end
+    if job.resend_of and job.kind == 'send' and answer.reason == 'not_found' then -- iFax has it no more
+      settled.resend_of = ''
+      return retry(keys, account, options, id, job, said, 0, settled)
+    end
     fail(keys, options, id, job, said, settled)
   end,
   released = back,
@@ -73,7 +77,8 @@ elseif answer.decision ~= 'in_doubt' then -- the lease ran out before the answer
   if member then forget_doubt(keys, member) end
   if accepted and waits or job.state == 'in_doubt' and job.doubted == token then
     -- It settles the doubt; and a job that an older attempt got accepted is not sent again.
-    for _, key in ipairs({ keys.in_doubt, keys.ready, keys.delayed }) do redis.call('ZREM', key, id) end
+    if job.state == 'queued' then leave_queue(keys, options, id, job) end
+    redis.call('ZREM', keys.in_doubt, id)
     by_decision[answer.decision]()
     result = 'resolved'
   elseif accepted then

@@ -1,5 +1,5 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock record limits wakes receipts doubts outcomes errands
+-- include: clock record lines limits wakes receipts doubts outcomes errands
 -- KEYS  account, ready, delayed, permits, holders, answers, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go
@@ -16,12 +16,33 @@ local limits = limits_of(options, account)
 local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, most) end
 local function tell(id, event, reason) table.insert(changes, { job = id, event = event, reason = reason }) end
 
-for _, id in ipairs(due(keys.delayed)) do -- retries
+for _, id in ipairs(due(keys.delayed)) do -- retries, and faxes that were held here for a date
   redis.call('ZREM', keys.delayed, id)
-  local job = redis.call('HMGET', keys.job .. id, 'place', 'state')
-  if job[2] == 'queued' then
-    redis.call('ZADD', keys.ready, job[1], id)
+  local job = not parse_errand(id) and read_record(keys.job .. id)
+  if parse_errand(id) then
+    send_errand(keys, id)
+  elseif job and job.state == 'queued' then
+    enter_ready(keys, id, job)
     look = true
+  end
+end
+for _, id in ipairs(due(beside(keys, 'scheduled'))) do -- the date of one that waits to be scheduled at iFax has come
+  redis.call('ZREM', beside(keys, 'scheduled'), id)
+  local place = redis.call('HGET', keys.job .. id, 'place')
+  if place then redis.call('ZADD', keys.ready, 'XX', place, id) end
+end
+for _, number in ipairs(due(beside(keys, 'lines-until'))) do -- a lease on a line ran out, and jobs wait for it
+  redis.call('ZREM', beside(keys, 'lines-until'), number)
+  local line = read_line(keys, number)
+  follow(keys, options, number, line)
+  look = true
+end
+-- Nobody tells what became of a fax-cancel whose worker is gone: it is asked again.
+local function lost_errand(member)
+  local kind, id = parse_errand(member)
+  local job = kind == 'cancel' and read_record(keys.job .. id)
+  if job and job.state == 'submitted' and job.canceling and cancel_again(keys, options, id, job, 1000, true) then
+    answer_cancel(keys, options, id, job, { reason = 'unknown' })
   end
 end
 for _, token in ipairs(due(keys.permits)) do -- leases that ran out, and requests that can live no longer
@@ -32,8 +53,9 @@ for _, token in ipairs(due(keys.permits)) do -- leases that ran out, and request
   look = true
   if lost and job.marked ~= '1' then
     redis.call('ZREM', keys.permits, token)
-    if not taken_before(keys, account, options, id, job, {}) then put_back(keys, id, job, '') end
+    if not taken_before(keys, account, options, id, job, {}) then put_back(keys, options, id, job, '') end
   else
+    if id then lost_errand(id) end
     answered(keys, account, limits, token)
     if lost then
       doubt(keys, account, options, id, job, { reason = 'worker_lost', message =
@@ -51,10 +73,12 @@ for _, id in ipairs(due(keys.submitted)) do -- no receipt in time
     send_errand(keys, errand_of('status', id))
     look = true
   elseif job and job.state == 'submitted' then
-    redis.call('ZREM', keys.ready, errand_of('status', id))
+    redis.call('ZREM', keys.ready, errand_of('status', id), errand_of('cancel', id))
+    redis.call('ZREM', keys.delayed, errand_of('cancel', id))
     transition(keys, options.cap, id, job, 'fax.unconfirmed', { state = 'unconfirmed', reason = 'no_receipt' },
       { reason = 'no_receipt' })
-    finish(keys, id, job, options.retention)
+    leave_line(keys, options, id, job)
+    finish(keys, options, id, job)
     tell(id, 'fax.unconfirmed', 'no_receipt')
   end
 end
@@ -101,8 +125,7 @@ end
 for _, id in ipairs(due(keys.expiring)) do -- not submitted by expires_at
   local job = read_record(keys.job .. id)
   if job and job.state == 'queued' then
-    redis.call('ZREM', keys.ready, id)
-    redis.call('ZREM', keys.delayed, id)
+    leave_queue(keys, options, id, job)
     fail(keys, options, id, job, { reason = 'expired' }, {})
     tell(id, 'fax.failed', 'expired')
   elseif job and job.state == 'submitting' then
@@ -123,7 +146,8 @@ if limits.requests > 0 then
   redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
 end
 local soonest = now + options.sweep
-for _, key in ipairs({ keys.delayed, keys.permits, keys.submitted, keys.in_doubt, keys.expiring }) do
+for _, key in ipairs({ keys.delayed, keys.permits, keys.submitted, keys.in_doubt, keys.expiring,
+  beside(keys, 'scheduled'), beside(keys, 'lines-until') }) do
   local least = key == keys.in_doubt and put_off and '(' .. int(now) or '-inf'
   local head = redis.call('ZRANGEBYSCORE', key, least, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   if head[2] and head[2] ~= 'inf' then soonest = math.min(soonest, tonumber(head[2])) end
@@ -132,6 +156,7 @@ if put_off then soonest = math.min(soonest, now + 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 if match and tonumber(match) > now then soonest = math.min(soonest, tonumber(match)) end
 redis.call('HSET', keys.account, 'alarm', int(soonest), 'requests', options.requests, 'window', options.window,
-  'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_)
+  'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
+  'expected', options.expected)
 return cjson.encode({ next = math.max(1, soonest - now), ready = look, match = match and tonumber(match) <= now or false,
   changes = #changes > 0 and changes or nil })

@@ -1,10 +1,22 @@
--- An errand is a call about a job that is no submission: so far `status`, the question how a submitted fax stands.
--- In the ready set it is !kind!job, of rank 0, so ahead of all; it takes a permit like any call.
+-- An errand is a call about a job that is no submission: `status`, the question how a submitted fax stands, and
+-- `cancel`, the wish that iFax does not send one that it keeps for a date. In the ready set it is !kind!job, of rank 0,
+-- so ahead of all; it takes a permit like any call.
 local function errand_of(kind, id) return '!' .. kind .. '!' .. id end
 
 local function parse_errand(member) return string.match(member, '^!(%l+)!(.*)$') end
 
 local function send_errand(keys, member)
   redis.call('ZADD', keys.ready, int(now_us - EPOCH_US), member)
-  ring(keys)
+  redis.call('XADD', keys.doorbell, 'MAXLEN', 1, '*', 'at', int(now))
+end
+
+-- What became of fax-cancel is not known, or it was not taken: asked again after `wait` (ms), a few times. Asking twice
+-- does no harm; but a refusal of the second may then mean that the first did it, and only the receipt tells. True
+-- when it was the last time.
+local function cancel_again(keys, options, id, job, wait, doubt)
+  if doubt then redis.call('HSET', keys.job .. id, 'canceling', 'doubt') end
+  if redis.call('HINCRBY', keys.job .. id, 'cancel_tries', 1) >= options.tries then return true end
+  redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), errand_of('cancel', id))
+  redis.call('XADD', keys.doorbell, 'MAXLEN', 1, '*', 'at', int(now))
+  return false
 end

@@ -8,13 +8,16 @@ end
 
 -- iFax took it under this jobId. Returns the receipt that had come before and was applied, or nil.
 local function accept(keys, account, options, id, job, job_id, more)
-  local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline, 'GET')
+  local date = math.max(now, tonumber(job.send_at) or 0) -- iFax begins then, and the receipt's time with it
+  local deadline = date + options.deadline
+  local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + deadline - now), 'GET')
   local changes = with({ code = '', reason = '', message = '' }, more)
-  changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(now), 0
-  transition(keys, options.cap, id, job, 'fax.submitted', changes, {})
-  redis.call('ZADD', keys.submitted, int(now + options.deadline), id)
+  changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(date), 0
+  if job.resend_of then changes.resend_of = '' end
+  transition(keys, options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
+  redis.call('ZADD', keys.submitted, int(deadline), id)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
-  ring_by(keys, account, now + options.deadline)
+  ring_by(keys, account, deadline)
   if not is_receipt(early) then return nil end
   local receipt = cjson.decode(early)
   redis.call('ZREM', keys.unmatched, job_id)
@@ -36,7 +39,8 @@ local function fail(keys, options, id, job, said, more)
   local changes = with(said, more)
   changes.state = 'failed'
   transition(keys, options.cap, id, job, 'fax.failed', changes, with(said, { stage = 'submission' }))
-  finish(keys, id, job, options.retention)
+  leave_line(keys, options, id, job)
+  finish(keys, options, id, job)
 end
 
 -- A job that waits again may expire again; while it was in doubt nobody looked.
@@ -45,12 +49,13 @@ local function may_expire(keys, id, job)
 end
 
 -- Back to its place, no attempt spent.
-local function put_back(keys, id, job, token)
+local function put_back(keys, options, id, job, token)
   redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
     'updated_at', int(now), 'settled', token)
-  redis.call('ZADD', keys.ready, job.place, id)
+  enter_ready(keys, id, job)
   may_expire(keys, id, job)
   job.state = 'queued'
+  leave_line(keys, options, id, job)
   ring(keys)
 end
 
@@ -58,13 +63,15 @@ end
 local function retry(keys, account, options, id, job, said, wait, more)
   local changes = with(said, more)
   changes.state = 'queued'
-  transition(keys, options.cap, id, job, 'fax.retrying', changes, with(said, { retry_at = now + wait }))
+  transition(keys, options.cap, id, job, 'fax.retrying', changes,
+    with(said, { retry_at = now + wait, stage = 'submission' }))
   may_expire(keys, id, job)
+  leave_line(keys, options, id, job)
   if wait > 0 then
     redis.call('ZADD', keys.delayed, int(now + wait), id)
     ring_by(keys, account, now + wait)
   else
-    redis.call('ZADD', keys.ready, job.place, id)
+    enter_ready(keys, id, job)
     ring(keys)
   end
 end

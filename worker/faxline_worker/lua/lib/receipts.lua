@@ -4,18 +4,51 @@ local function is_receipt(value) return value and string.sub(value, 1, 1) == '{'
 
 local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
 
--- receipt: a table with job_id, outcome, code, reason, message, pages, transferred. Returns applied, repeated or
--- resolved_doubt.
+-- A delivery that failed is tried again, after the delay (ms) of its cause, by a resend of iFax's job: the wait, or nil
+-- where the cause is final, the deliveries are used up, or it would be too late.
+local function next_delivery(options, job, receipt, deliveries)
+  local wait = receipt.again and options.again[receipt.again]
+  if receipt.outcome ~= 'failed' or not wait or job.state == 'unconfirmed' or job.canceling then return nil end
+  if deliveries >= (tonumber(job.attempts) or options.deliveries) then return nil end
+  if job.expires_at and now + wait >= tonumber(job.expires_at) then return nil end
+  return wait
+end
+
+local function deliver_again(keys, options, id, job, receipt, changes, said, wait)
+  changes.state, changes.resend_of, changes.tries = 'queued', receipt.job_id, 0
+  said.stage, said.delivery, said.retry_at = 'delivery', changes.deliveries, now + wait
+  transition(keys, options.cap, id, job, 'fax.retrying', changes, said)
+  redis.call('HSET', keys.job .. id, 'job_id', '') -- so that this receipt, repeated, finds nothing to say
+  job.job_id, receipt.retried = nil, true
+  redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), id)
+  if job.expires_at then redis.call('ZADD', keys.expiring, job.expires_at, id) end
+  leave_line(keys, options, id, job)
+  ring_by_alarm(keys, now + wait)
+end
+
+-- receipt: a table with job_id, outcome, code, reason, message, pages, transferred, again (the delay's name). Returns
+-- applied, repeated or resolved_doubt; and receipt.retried is set where the job is not at its end.
 local function apply_receipt(keys, options, id, job, receipt)
   local before = job.state
   if not OPEN[before] then return 'repeated' end
-  redis.call('ZREM', keys[OPEN[before]], id)
+  if before == 'queued' then leave_queue(keys, options, id, job) else redis.call('ZREM', keys[OPEN[before]], id) end
   if before == 'unconfirmed' then redis.call('HINCRBY', keys.account, 'done:unconfirmed', -1) end
   local said = { code = receipt.code, reason = receipt.reason, message = receipt.message, pages = receipt.pages,
     transferred = receipt.transferred }
   local changes = { job_id = receipt.job_id, state = receipt.outcome }
   for name, value in pairs(said) do changes[name] = value end
-  transition(keys, options.cap, id, job, 'fax.' .. receipt.outcome, changes, said)
-  finish(keys, id, job, options.retention)
+  if job.resend_of then changes.resend_of = '' end
+  if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
+  local wait = next_delivery(options, job, receipt, changes.deliveries)
+  if wait then
+    deliver_again(keys, options, id, job, receipt, changes, said, wait)
+  else
+    if receipt.outcome == 'failed' then said.stage, said.delivery = 'delivery', changes.deliveries end
+    said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
+      and receipt.transferred ~= nil or nil
+    transition(keys, options.cap, id, job, 'fax.' .. receipt.outcome, changes, said)
+    leave_line(keys, options, id, job)
+    finish(keys, options, id, job)
+  end
   return (before == 'in_doubt' or before == 'queued') and 'resolved_doubt' or 'applied'
 end

@@ -3,7 +3,8 @@
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'settled',
-  'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group' }
+  'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
+  'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents' }
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
 -- it stays an exact double.
 local EPOCH_US = 1577836800000000
@@ -52,16 +53,52 @@ local function transition(keys, cap, id, job, name, changes, data)
     table.insert(record, tostring(value or ''))
   end
   redis.call('HSET', keys.job .. id, unpack(record))
-    emit(keys.events, cap, name, id, to_json(data, job.job_id, job.metadata))
+  emit(keys.events, cap, name, id, to_json(data, job.job_id, job.metadata))
 end
 
 -- A key of the same account, by its name: the prefix of the records ends in `job:`.
 local function beside(keys, name) return string.sub(keys.job, 1, -5) .. name end
 
+-- Documents live on while a job that has not ended needs them.
+local function need_documents(keys, digests)
+  for digest in string.gmatch(digests, '[^,]+') do
+    redis.call('HINCRBY', beside(keys, 'document-uses'), digest, 1)
+    redis.call('PERSIST', beside(keys, 'document:' .. digest))
+  end
+end
+
+-- Tells the dispatchers of a timer that is due before they would look.
+local function ring_by_alarm(keys, at)
+  local alarm = tonumber(redis.call('HGET', keys.account, 'alarm'))
+  if not alarm or at < alarm then redis.call('XADD', beside(keys, 'doorbell'), 'MAXLEN', 1, '*', 'at', int(now)) end
+end
+
+-- Documents that no job needs any more live on for a while: an entry that is still to come may name them.
+local function release_documents(keys, options, id, job)
+  for digest in string.gmatch(job.documents, '[^,]+') do
+    if redis.call('HINCRBY', beside(keys, 'document-uses'), digest, -1) <= 0 then
+      redis.call('HDEL', beside(keys, 'document-uses'), digest)
+      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl)
+    end
+  end
+  redis.call('HSET', keys.job .. id, 'documents', '')
+  job.documents = nil
+end
+
+-- A cancellation that was asked for is answered, however the job ends.
+local function answer_cancel(keys, options, id, job, said)
+  job.canceling = nil
+  redis.call('HSET', keys.job .. id, 'canceling', '')
+  said.state = job.state
+  emit(keys.events, options.cap, 'fax.cancel_refused', id, to_json(said, job.job_id, job.metadata))
+end
+
 -- A job that came to its end: counted, and its record lives on for the retention (ms), its group as long.
-local function finish(keys, id, job, retention)
+local function finish(keys, options, id, job)
   redis.call('HINCRBY', keys.account, 'done:' .. job.state, 1)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
-  redis.call('PEXPIRE', keys.job .. id, retention)
-  if job.group then redis.call('PEXPIRE', beside(keys, 'group:' .. job.group), retention) end
+  if job.canceling and job.state ~= 'canceled' then answer_cancel(keys, options, id, job, { reason = 'final' }) end
+  if job.documents then release_documents(keys, options, id, job) end
+  redis.call('PEXPIRE', keys.job .. id, options.retention)
+  if job.group then redis.call('PEXPIRE', beside(keys, 'group:' .. job.group), options.retention) end
 end

@@ -1,0 +1,104 @@
+"""What becomes of faxes by their number: the magic numbers, and outcomes given to other numbers.
+
+A magic number ends in 555 and the four digits of a row, such as +1 202 555 0017. Everything else is
+delivered. A row is added to `MAGIC_NUMBERS`, and to the table in docs/sandbox.md (a test compares them).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from faxline_sandbox.answers import ERROR_CODES
+from faxline_sandbox.causes import CAUSES, magic_digits
+from faxline_sandbox.faults import Fault, WebhookFault
+from faxline_sandbox.outcomes import Outcome, words_of
+
+MAGIC_PREFIX = "555"
+DELIVERED = Outcome()
+
+
+def _failed(code: int, transferred: float | None = None, times: int | None = None) -> Outcome:
+    return Outcome("failed", words_of(code) or "", code, transferred, times=times)
+
+
+MAGIC_NUMBERS: Mapping[str, Outcome] = {
+    # The call fails, with the cause of the same digits.
+    **{magic_digits(code): _failed(code) for code in CAUSES},
+    # A part of the pages arrives.
+    "0041": _failed(41, 0.5),
+    "0206": Outcome(transferred=0.5),
+    # The answer is lost, late or strange.
+    "0202": Outcome(fault=Fault("status_zero")),
+    "0204": Outcome(fault=Fault("no_job_id")),
+    "0408": Outcome(fault=Fault("hang_before")),
+    "0429": Outcome(fault=Fault("status", status=429, retry_after=1)),
+    "0444": Outcome(fault=Fault("reset_before")),
+    "0445": Outcome(fault=Fault("reset_after")),
+    "0500": Outcome(fault=Fault("status", status=500)),
+    "0501": Outcome(fault=Fault("status", status=500, accepted=True)),
+    "0502": Outcome(fault=Fault("garbage", status=502)),
+    "0503": Outcome(fault=Fault("status", status=503, retry_after=1)),
+    "0504": Outcome(fault=Fault("hang_after")),
+    # The webhook is lost, doubled, late or early.
+    "0601": Outcome(webhook=WebhookFault("lose")),
+    "0602": Outcome(webhook=WebhookFault("double")),
+    "0603": Outcome(webhook=WebhookFault("late")),
+    "0604": Outcome(webhook=WebhookFault("early")),
+    # The first call fails, the later ones do not.
+    "0917": _failed(17, times=1),
+    "0919": _failed(19, times=1),
+    "0941": _failed(41, 0.5, times=1),
+    # The call is slow.
+    "0990": Outcome(factor=10.0),
+    # The submission is refused with the error code of the same digits.
+    **{str(-code): Outcome(refusal=code) for code in ERROR_CODES},
+    # The submission is accepted, and the receipt has the error code: 4001 is -3001.
+    **{str(1000 - code): _failed(code) for code in ERROR_CODES},
+}
+
+
+class Numbers:
+    """The outcome of every number: what it was given, its magic, then delivery."""
+
+    def __init__(self) -> None:
+        # Only of numbers whose outcomes were given or change by themselves: the calls left, None for endless.
+        self._next: dict[str, list[tuple[Outcome, int | None]]] = {}
+
+    def give(self, number: str, outcomes: Sequence[Outcome]) -> None:
+        """Decide what becomes of faxes to a number, one outcome after the other and then its own.
+
+        Args:
+            number: E.164.
+            outcomes: as `check_order` wants them; none gives the number its own back, from the beginning.
+        """
+        self._next.pop(number, None)
+        if outcomes:
+            own = self._coming(number)
+            self._next[number] = [*((outcome, outcome.times) for outcome in outcomes), *own]
+
+    def outcome(self, number: str) -> Outcome:
+        """What becomes of the next fax to a number."""
+        coming = self._coming(number)
+        return coming[0][0] if coming else DELIVERED
+
+    def take(self, number: str) -> Outcome:
+        """The same, used up once."""
+        coming = self._coming(number)
+        if not coming:
+            return DELIVERED
+        outcome, left = coming[0]
+        if left is not None:
+            # An empty list stays: a magic number that has had its turn is an ordinary one from then on.
+            self._next[number] = [(outcome, left - 1), *coming[1:]] if left > 1 else coming[1:]
+        return outcome
+
+    def as_json(self, number: str) -> list[dict[str, Any]]:
+        """What is to come to a number before delivery, `times` being what is left of each."""
+        return [asdict(outcome) | {"times": left} for outcome, left in self._coming(number)]
+
+    def _coming(self, number: str) -> list[tuple[Outcome, int | None]]:
+        coming = self._next.get(number)
+        if coming is not None:
+            return coming
+        magic = MAGIC_NUMBERS.get(number[-4:]) if number[-7:-4] == MAGIC_PREFIX else None
+        return [] if magic is None else [(magic, magic.times)]

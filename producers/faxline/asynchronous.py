@@ -1,0 +1,246 @@
+"""`AsyncFaxLine`: the asyncio twin of `FaxLine`."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+
+from faxline.account import AccountState, account_state
+from faxline.base import CONNECTION, DOCUMENT_TTL, Base
+from faxline.drivers import drive_async, in_our_words, run_async
+from faxline.events import Event
+from faxline.faxes import Fax, FaxParameters, File, fax_of
+from faxline.groups import Group
+from faxline.health import Check
+from faxline.jobs import Job
+from faxline.line import FaxLine
+from faxline.listing import open_jobs
+from faxline.mailings import Mailing, Progress, sent_many
+from faxline.operations import (
+    DeadEntry,
+    checked,
+    known_accounts,
+    ordered,
+    redriven,
+    resolved,
+    set_aside,
+    settling,
+    states_of,
+)
+from faxline.orders import Order
+from faxline.pushes import ready_made, sent, sent_again
+from faxline.questions import Steps
+from faxline.records import group_of, job_of
+from faxline.streams import opening
+from faxline.waits import end_of
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+_T = TypeVar("_T")
+_C = TypeVar("_C", bound=type)
+
+
+def _twin(cls: _C) -> _C:
+    """Give each method the docstring of its twin in `FaxLine`."""
+    for name, method in vars(cls).items():
+        if name in {"events", "close"} or name.startswith("_"):
+            continue
+        method.__doc__ = getattr(FaxLine, name).__doc__
+    return cls
+
+
+class AsyncEvents(AsyncIterator[Event]):
+    """Events that are followed: `async for event in line.events()` begins with the first one asked for.
+
+    Awaited (`events = await line.events()`) it begins at once.
+    """
+
+    def __init__(self, client: Any, begin: Steps[Steps[None]]) -> None:
+        self._client = client
+        self._begin = begin
+        self._followed: AsyncGenerator[Event, None] | None = None
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._opened().__await__()
+
+    async def _opened(self) -> Self:
+        if self._followed is None:
+            following = await run_async(self._client, in_our_words(self._begin))
+            self._followed = drive_async(self._client, in_our_words(following))
+        return self
+
+    async def __anext__(self) -> Event:
+        await self._opened()
+        assert self._followed is not None  # noqa: S101 - as just done
+        return await anext(self._followed)
+
+    async def aclose(self) -> None:
+        """End the iteration. The event that a group's reader got last is not acknowledged."""
+        if self._followed is not None:
+            await self._followed.aclose()
+
+
+@_twin
+class AsyncFaxLine(Base):
+    """One account's line, for asyncio: `FaxLine` with its methods awaited, and told there.
+
+    Files are read and PDFs opened in a thread, off the event loop. A `wait` may be canceled. A line belongs
+    to one event loop.
+
+    Args:
+        redis_url: as of `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
+        account: the account's name.
+        document_ttl: seconds that a document is kept from its last push.
+
+    Raises:
+        ValueError: the client decodes replies (documents are bytes), or the account's name is not one.
+    """
+
+    def __init__(
+        self,
+        redis_url: "str | redis.asyncio.Redis",
+        account: str = "default",
+        *,
+        document_ttl: float = DOCUMENT_TTL,
+    ) -> None:
+        self._own = isinstance(redis_url, str)
+        client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
+        self._set_up(client, account, document_ttl)
+
+    async def close(self) -> None:
+        """Close the connections that this line opened."""
+        if self._own:
+            await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, steps: Steps[_T]) -> _T:
+        return await run_async(self._client, in_our_words(steps))
+
+    async def send(
+        self,
+        *,
+        to: str | Sequence[str],
+        files: Sequence[File],
+        id: str | None = None,  # noqa: A002 - the contract's name
+        priority: str = "normal",
+        expires_at: str | None = None,
+        in_doubt: str | None = None,
+        attempts: int | None = None,
+        group: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **fax: Unpack[FaxParameters],
+    ) -> Job:
+        given = fax_of(to, files, id, priority, expires_at, in_doubt, attempts, group, metadata, fax)
+        return await self._run(sent(self._terms, given))
+
+    async def send_many(
+        self,
+        faxes: Iterable[Fax],
+        *,
+        group: str | None = None,
+        skip_rejected: bool = False,
+        progress: Progress | None = None,
+    ) -> Mailing:
+        return await self._run(sent_many(self._terms, faxes, group, skip=skip_rejected, progress=progress))
+
+    async def push(self, kind: str, payload: Mapping[str, Any]) -> str:
+        return await self._run(ready_made(self._terms, kind, payload))
+
+    async def cancel(self, job: str) -> None:
+        await self._run(ready_made(self._terms, "cancel", {"id": job}))
+
+    async def resend(
+        self,
+        job: str,
+        *,
+        to: str | None = None,
+        id: str | None = None,  # noqa: A002 - as above
+        priority: str = "normal",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Job:
+        return await self._run(sent_again(self._terms, job, to, id, priority, metadata))
+
+    async def job(self, job: str) -> Job:
+        return await self._run(job_of(self._terms, job))
+
+    async def group(self, name: str) -> Group:
+        return await self._run(group_of(self._terms, name))
+
+    @overload
+    async def wait(
+        self, job: Mailing | Group, timeout: float, *, progress: Progress | None = None
+    ) -> Group: ...
+
+    @overload
+    async def wait(self, job: str | Job, timeout: float, *, progress: Progress | None = None) -> Job: ...
+
+    async def wait(
+        self, job: str | Job | Mailing, timeout: float, *, progress: Progress | None = None
+    ) -> Job:
+        return await self._run(end_of(self._terms, job, timeout, progress))
+
+    def events(
+        self,
+        *,
+        after: str = "$",
+        group: str | None = None,
+        consumer: str = "consumer",
+        timeout: float | None = None,
+    ) -> AsyncEvents:
+        """Follow the events, from the first one that is asked for on, or at once: `await line.events()`.
+
+        The arguments are those of `FaxLine.events`.
+
+        Raises QueueUnavailable while iterating, when Redis does not answer.
+        """
+        return AsyncEvents(self._client, opening(self._terms, after, group, consumer, timeout))
+
+    async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
+        return await self._run(open_jobs(self.keys, states_of(state, limit), limit))
+
+    async def account_state(self) -> AccountState:
+        return await self._run(account_state(self.keys))
+
+    async def accounts(self) -> list[str]:
+        return await self._run(known_accounts())
+
+    async def checks(self) -> list[Check]:
+        return await self._run(checked(self._terms))
+
+    async def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
+        return await self._run(ordered(self._terms, Order.PAUSE, by, timeout))
+
+    async def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
+        return await self._run(ordered(self._terms, Order.RESUME, by, timeout))
+
+    async def resolve(
+        self,
+        job: str,
+        *,
+        accepted: int | None = None,
+        resend: bool = False,
+        fail: bool = False,
+        by: str,
+        timeout: float = 5.0,
+    ) -> Job:
+        how = settling(accepted, resend=resend, fail=fail)
+        return await self._run(resolved(self._terms, job, accepted, how, by, timeout))
+
+    async def dead(self, limit: int = 100) -> list[DeadEntry]:
+        return await self._run(set_aside(self._terms, limit))
+
+    async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
+        await self._run(redriven(self._terms, entry, by, timeout))
+
+
+def _connected(url: str) -> Any:
+    from redis.asyncio.retry import Retry  # noqa: PLC0415 - `import faxline` is to be quick
+    from redis.backoff import ExponentialWithJitterBackoff  # noqa: PLC0415 - as above
+
+    from faxline.connections import connect_async  # noqa: PLC0415 - as above
+
+    return connect_async(url, **CONNECTION, retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3))

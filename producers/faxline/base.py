@@ -1,0 +1,51 @@
+"""What both lines are made of: an account, a client, and the terms on which the steps rest."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from faxline.drivers import in_our_words, run
+from faxline.keys import AccountKeys
+from faxline.questions import Steps, Terms
+
+DOCUMENT_TTL = 7 * 86400
+"""Seconds that a document is kept from its last push."""
+BLOCK = 5.0
+"""Seconds that one read may block."""
+CONNECTION: Mapping[str, Any] = {
+    "socket_connect_timeout": 5,
+    "socket_timeout": BLOCK + 10,
+    "protocol": 2,  # no HELLO, which a confined user may lack
+}
+"""What a connection of ours is made with, beside its retries: three, after short random pauses."""
+
+_T = TypeVar("_T")
+
+
+class Base:
+    """An account and a client with bytes replies.
+
+    Raises:
+        ValueError: the client decodes replies (documents are bytes), or the account's name is not one.
+    """
+
+    account: str
+    keys: AccountKeys
+    _client: Any
+    _terms: Terms
+
+    def _set_up(self, client: Any, account: str, document_ttl: float) -> None:
+        self.account = account
+        self.keys = AccountKeys(account)
+        self._client = client
+        if client.get_encoder().decode_responses:
+            raise ValueError("give a client with bytes replies (decode_responses=False): documents are bytes")
+        patience = client.get_connection_kwargs().get("socket_timeout")
+        longest = min(BLOCK, patience / 2) if patience else BLOCK  # a quiet stream is no dead server
+        self._terms = Terms(self.keys, round(document_ttl * 1000), longest)
+
+
+class Driven(Base):
+    """One whose steps are driven in the caller's thread."""
+
+    def _run(self, steps: Steps[_T]) -> _T:
+        return run(self._client, in_our_words(steps))

@@ -1,0 +1,130 @@
+"""`send --csv`: a mailing, from a file of recipients to the table of how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, faxline_of
+from faxline.cli.output import complain, masked, write, write_json
+from faxline.cli.overview import failures_of, show_group
+from faxline.cli.progress import progress_of
+from faxline.cli.recipients import Recipients, Row, read_recipients
+from faxline.errors import FaxesRejected, PushInterrupted
+from faxline.faxes import Fax
+from faxline.groups import Group
+from faxline.line import FaxLine
+from faxline.mailings import Mailing
+
+
+def mail(
+    ctx: typer.Context,
+    path: Path,
+    common: Mapping[str, Any],
+    group: str | None,
+    *,
+    skip_bad: bool,
+    wait: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Push a fax for each row, tell how it went, and exit: 0 if all were pushed (delivered, with `wait`).
+
+    Args:
+        ctx: the command's.
+        path: the CSV file.
+        common: what the rows do not say, as keyword arguments of `FaxLine.send`.
+        group: the mailing's name; of the file's content when None.
+        skip_bad: push the others where rows break a rule.
+        wait: follow it to its end.
+        timeout: seconds to wait.
+        as_json: one document a job, and a last one that sums up.
+    """
+    recipients = read_recipients(path)
+    name = group or recipients.name
+    with faxline_of(ctx) as line:
+        mailing, bad = _push(line, recipients, common, name, skip_bad=skip_bad, quiet=as_json)
+        if not wait:
+            _tell(mailing, name, bad, as_json=as_json)
+            raise typer.Exit(ENDED_OTHERWISE if bad else DELIVERED)
+        with progress_of("ended", quiet=as_json) as tell:
+            ended = line.wait(mailing, timeout, progress=tell)
+    _show(ended, name, bad, as_json=as_json)
+    raise typer.Exit(ENDED_OTHERWISE if bad or ended.delivered < ended.total else DELIVERED)
+
+
+def _push(
+    line: FaxLine,
+    recipients: Recipients,
+    common: Mapping[str, Any],
+    name: str,
+    *,
+    skip_bad: bool,
+    quiet: bool,
+) -> tuple[Mailing, int]:
+    """Push what is good; how many rows are not."""
+    problems = {row.line: row.problem for row in recipients.rows if row.problem}
+    if problems and not skip_bad:
+        raise _bad(problems, len(recipients.rows))
+    rows = [(row, f"{name}.{i}") for i, row in enumerate(recipients.rows, start=1) if not row.problem]
+    faxes = [_fax(row, common, fallback) for row, fallback in rows]
+    try:
+        with progress_of("pushed", quiet=quiet) as tell:
+            mailing = line.send_many(faxes, group=name, skip_rejected=skip_bad, progress=tell)
+    except FaxesRejected as error:
+        raise _bad(
+            {rows[fax.index][0].line: str(fax.error) for fax in error.rejected}, len(recipients.rows)
+        ) from None
+    except PushInterrupted as error:
+        complain(f"{error}; the same command again does that")
+        raise typer.Exit(AWAY) from None
+    problems |= {rows[fax.index][0].line: str(fax.error) for fax in mailing.rejected}
+    _complain(problems)
+    return mailing, len(problems)
+
+
+def _fax(row: Row, common: Mapping[str, Any], fallback: str) -> Fax:
+    """A row's fax: what it says goes before what the options say."""
+    own = dict(row.fax)
+    if common.get("metadata") or own.get("metadata"):
+        own["metadata"] = {**(common.get("metadata") or {}), **(own.get("metadata") or {})}
+    fax: Any = {"id": fallback, **{k: v for k, v in common.items() if v is not None}, **own}
+    made: Fax = fax
+    return made
+
+
+def _bad(problems: Mapping[int, str], total: int) -> typer.Exit:
+    _complain(problems)
+    complain(
+        f"{len(problems)} of {total} rows break a rule and nothing was pushed; mend them, or push the others "
+        "with --skip-bad"
+    )
+    return typer.Exit(BAD_USAGE)
+
+
+def _complain(problems: Mapping[int, str]) -> None:
+    for line, problem in sorted(problems.items()):
+        complain(f"line {line}: {masked(problem)}")
+
+
+def _tell(mailing: Mailing, name: str, bad: int, *, as_json: bool) -> None:
+    if as_json:
+        for job in mailing.jobs:
+            write_json(job.to_dict())
+        write_json({"group": name, "pushed": len(mailing.jobs), "skipped": bad})
+        return
+    skipped = f", {bad} rows left out" if bad else ""
+    write(f"{len(mailing.jobs)} faxes are pushed{skipped}; group {name}: faxline wait {name}")
+
+
+def _show(ended: Group, name: str, bad: int, *, as_json: bool) -> None:
+    named = replace(ended, id=name, group=name)
+    if as_json:
+        content = named.to_dict()
+        for job in [*content.pop("jobs"), *content.pop("rejected")]:
+            write_json(job)
+        write_json(content | {"failures": failures_of(named), "skipped": bad})
+    else:
+        show_group(named)

@@ -1,0 +1,21 @@
+"""A progress bar on a terminal; nothing where there is none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from faxline.mailings import Progress as Tell
+
+
+@contextmanager
+def progress_of(what: str, *, quiet: bool) -> Iterator[Tell]:
+    """A bar on stderr, gone at the end; gives what it is to be told: how many are done, and of how many."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+    ) as bars:
+        bar = bars.add_task(what, total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)

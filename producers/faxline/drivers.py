@@ -1,0 +1,138 @@
+"""The drivers of the steps: the same questions, asked in a thread or on an event loop."""
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, TypeVar
+
+from faxline.events import Event
+from faxline.questions import Ask, Batch, Question, Steps
+from faxline.replies import unavailable
+
+_T = TypeVar("_T")
+_Replied = tuple[Any, Exception | None]
+
+
+def run(client: Any, steps: Steps[_T]) -> _T:
+    """Ask a client with bytes replies until the steps come to their result.
+
+    Raises:
+        redis.RedisError: as the client raised it, unless the steps are put `in_our_words`.
+    """
+    driven = drive(client, steps)
+    try:
+        next(driven)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    raise TypeError("these steps give events")
+
+
+def drive(client: Any, steps: Steps[_T]) -> Generator[Event, None, _T]:
+    """The same for steps that give events on their way."""
+    try:
+        asked = next(steps)
+        while True:
+            if isinstance(asked, Event):
+                yield asked
+                asked = next(steps)
+            else:
+                asked = _go_on(steps, _replied(client, asked))
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    finally:
+        steps.close()
+
+
+async def run_async(client: Any, steps: Steps[_T]) -> _T:
+    """`run` with an asyncio client."""
+    try:
+        asked = next(steps)
+        while not isinstance(asked, Event):
+            asked = _go_on(steps, await _replied_async(client, asked))
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    finally:
+        steps.close()
+    raise TypeError("these steps give events")
+
+
+async def drive_async(client: Any, steps: Steps[None]) -> AsyncGenerator[Event, None]:
+    """`drive` with an asyncio client."""
+    try:
+        asked = next(steps)
+        while True:
+            if isinstance(asked, Event):
+                yield asked
+                asked = next(steps)
+            else:
+                asked = _go_on(steps, await _replied_async(client, asked))
+    except StopIteration:
+        return
+    finally:
+        steps.close()
+
+
+def in_our_words(steps: Steps[_T]) -> Steps[_T]:
+    """The same steps; an error of Redis that they let pass becomes the library's own.
+
+    It is not chained, for one may quote what was sent.
+
+    Raises:
+        QueueUnavailable: Redis did not answer, refused, or is full.
+    """
+    from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
+
+    asked: Question | Event | None = None
+    try:
+        asked = next(steps)
+        while True:
+            try:
+                replied: _Replied = ((yield asked), None)
+            except Exception as error:  # noqa: BLE001 - the steps decide what it means
+                replied = (None, error)
+            asked = _go_on(steps, replied)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    except RedisError as error:
+        raise unavailable(error, pushing=getattr(asked, "pushes", False)) from None
+    finally:
+        steps.close()
+
+
+def _go_on(steps: Steps[_T], replied: _Replied) -> Question | Event:
+    answer, error = replied
+    return steps.send(answer) if error is None else steps.throw(error)
+
+
+def _replied(client: Any, question: Question) -> _Replied:
+    try:
+        match question:
+            case Ask():
+                return question.call(client), None
+            case Batch():
+                with client.pipeline(transaction=question.transaction) as pipe:
+                    question.fill(pipe)
+                    return pipe.execute(), None
+            case _:
+                return question.call(), None
+    except Exception as error:  # noqa: BLE001 - the steps decide what it means
+        return None, error
+
+
+async def _replied_async(client: Any, question: Question) -> _Replied:
+    import asyncio  # noqa: PLC0415 - only who uses it loads it
+
+    try:
+        match question:
+            case Ask():
+                return await question.call(client), None
+            case Batch():
+                async with client.pipeline(transaction=question.transaction) as pipe:
+                    question.fill(pipe)
+                    return await pipe.execute(), None
+            case _:
+                return await asyncio.to_thread(question.call), None
+    except Exception as error:  # noqa: BLE001 - as above
+        return None, error

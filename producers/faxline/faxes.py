@@ -1,0 +1,211 @@
+"""A fax as a producer gives it, and what it becomes: a checked entry and the documents that it needs."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Required, TypeAlias, TypedDict
+from uuid import uuid4
+
+from faxline.documents import Opened, digest, open_document
+from faxline.errors import EntryRejected, Rejection
+from faxline.jobs import Job, JobState
+
+_KEPT = 64_000_000
+"""Bytes of documents that one call keeps in memory between the check and the push; others are read twice."""
+
+File: TypeAlias = str | Path | tuple[str, bytes]
+"""A path, an http or https URL that iFax can reach, or a name with its content."""
+
+
+class FaxParameters(TypedDict, total=False):
+    """The further parameters of fax-send, by their documented names; times are ISO 8601."""
+
+    callerId: str
+    templateId: str
+    smartDocumentId: str
+    subject: str
+    from_name: str
+    to_name: str
+    message: str
+    send_at: str
+    faxQuality: Literal["Low", "Standard", "HD"]
+
+
+class Fax(FaxParameters, total=False):
+    """One fax: the keyword arguments of `FaxLine.send`, which tells what each is."""
+
+    to: Required[str | Sequence[str]]
+    files: Required[Sequence[File]]
+    id: str | None
+    priority: str
+    expires_at: str | None
+    in_doubt: str | None
+    attempts: int | None
+    group: str | None
+    metadata: Mapping[str, Any] | None
+
+
+def fax_of(  # noqa: PLR0917 - in the order of `send`
+    to: str | Sequence[str],
+    files: Sequence[File],
+    id: str | None,  # noqa: A002 - the contract's name
+    priority: str,
+    expires_at: str | None,
+    in_doubt: str | None,
+    attempts: int | None,
+    group: str | None,
+    metadata: Mapping[str, Any] | None,
+    parameters: FaxParameters,
+) -> Fax:
+    """The arguments of `send` as one."""
+    return {
+        "to": to,
+        "files": files,
+        "id": id,
+        "priority": priority,
+        "expires_at": expires_at,
+        "in_doubt": in_doubt,
+        "attempts": attempts,
+        "group": group,
+        "metadata": metadata,
+        **parameters,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A fax that was checked.
+
+    Attributes:
+        job: it, as its push will return it but for the entry's stream id.
+        text: the entry.
+        documents: the names of those that it needs.
+    """
+
+    job: Job
+    text: str
+    documents: tuple[str, ...]
+
+
+class Documents:
+    """The documents of one call, by `sha256:<hex>`: each is read and opened once."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._opened: dict[str, Opened] = {}
+        self._data: dict[str, bytes] = {}
+        self._paths: dict[str, str] = {}
+        self._kept = 0
+
+    def add(self, file: str | Path | bytes) -> str:
+        """Take one in; its name.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if isinstance(file, bytes):
+            return self._take(file, None)
+        path = os.fspath(file)
+        if path not in self._names:
+            self._names[path] = self._take(Path(path).read_bytes(), path)
+        return self._names[path]
+
+    def _take(self, data: bytes, path: str | None) -> str:
+        name = digest(data)
+        if name not in self._opened:
+            self._opened[name] = open_document(data)
+            if path is None or self._kept + len(data) <= _KEPT:
+                self._data[name] = data
+                self._kept += len(data) if path is not None else 0
+            else:
+                self._paths[name] = path
+        return name
+
+    def opened(self, name: str) -> Opened | None:
+        """What opening it told; None where it is not one of these."""
+        return self._opened.get(name)
+
+    def size(self, name: str) -> int:
+        """Its bytes."""
+        return self._opened[name].size
+
+    def contents(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The documents of these names.
+
+        Raises:
+            EntryRejected: a file is another one than was checked, or is gone.
+        """
+        return {name: self._content(name) for name in names}
+
+    def _content(self, name: str) -> bytes:
+        if name in self._data:
+            return self._data[name]
+        path = Path(self._paths[name])
+        data = path.read_bytes() if path.is_file() else b""
+        if digest(data) != name:
+            raise EntryRejected(
+                "fax.faxData",
+                Rejection.BAD_DOCUMENT,
+                f"the file {path.name} was changed between the check and the push; push again",
+            )
+        return data
+
+
+def prepare(fax: Mapping[str, Any], account: str, documents: Documents) -> Prepared:
+    """Check a fax in its form and by the rules; its documents are added to the others.
+
+    Args:
+        fax: the keyword arguments of `FaxLine.send`; what is not one of them is a parameter of fax-send.
+        account: the account's name.
+        documents: those of this call.
+
+    Raises:
+        EntryRejected: it breaks a rule.
+        OSError: a file cannot be read.
+    """
+    from faxline.checks import check_send  # noqa: PLC0415 - needs pydantic, which takes its time to load
+    from faxline.entries import SendEntry, parse_entry  # noqa: PLC0415 - as above
+
+    parameters = {name: value for name, value in fax.items() if name not in _OWN}
+    if "to" in fax:
+        parameters["faxNumber"] = fax["to"] if isinstance(fax["to"], str) else list(fax["to"])
+    parameters["faxData"] = [_item(file, documents) for file in fax.get("files", ())]
+    metadata = fax.get("metadata")
+    entry: dict[str, Any] = {
+        "id": fax.get("id") or str(uuid4()),
+        "priority": fax.get("priority") or "normal",
+        "expires_at": fax.get("expires_at"),
+        "in_doubt": fax.get("in_doubt"),
+        "attempts": fax.get("attempts"),
+        "group": fax.get("group"),
+        "metadata": dict(metadata) if metadata else None,
+        "fax": parameters,
+    }
+    text = json.dumps({k: v for k, v in entry.items() if v is not None}, ensure_ascii=False)
+    parsed = parse_entry("send", text)
+    assert isinstance(parsed, SendEntry)  # noqa: S101 - what its kind means
+    check_send(parsed, documents.opened)
+    numbers = parsed.fax.faxNumber
+    several = isinstance(numbers, list)
+    job = Job(
+        id=parsed.id,
+        account=account,
+        state=JobState.INTAKE,
+        priority=str(parsed.priority),
+        group=parsed.id if several else parsed.group,
+        size=len(numbers) if several else None,
+    )
+    needed = dict.fromkeys(file.document for file in parsed.fax.faxData if file.document)
+    return Prepared(job, text, tuple(needed))
+
+
+_OWN = Fax.__annotations__.keys() - FaxParameters.__annotations__.keys()
+
+
+def _item(file: File, documents: Documents) -> dict[str, str]:
+    if isinstance(file, str) and file.startswith(("http://", "https://")):
+        return {"fileName": file.rsplit("/", 1)[-1].split("?")[0] or "document", "fileUrl": file}
+    name, content = file if isinstance(file, tuple) else (Path(file).name, file)
+    return {"fileName": name, "document": documents.add(content)}

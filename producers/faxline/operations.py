@@ -1,0 +1,155 @@
+"""Operators' words: about an account, a doubt, an entry that was set aside."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from faxline.account import AccountState, account_state
+from faxline.errors import EntryNotFound, JobIdTaken, JobNotFound, NotInDoubt
+from faxline.health import Check, examination
+from faxline.jobs import Job, JobState
+from faxline.keys import ACCOUNTS
+from faxline.listing import OPEN
+from faxline.orders import Order, given
+from faxline.questions import Ask, Steps, Terms
+from faxline.records import job_of
+
+_PAGE = 10
+"""Entries in one read: their content comes along, and one may have megabytes."""
+_ABOUT = 3
+"""Fields that tell about the entry (stream, entry, why); its own follow."""
+MOST_DIGITS = 18
+"""Of a jobId of iFax."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEntry:
+    """An entry that was set aside: what is known about it, never what it says.
+
+    Attributes:
+        id: its id among those set aside; `redrive` takes it.
+        stream: where it came from, intake or status (a receipt).
+        entry: its id there.
+        why: malformed, unknown_status, or the name of what our code raised.
+        at: when it was set aside.
+        size: bytes of its content.
+    """
+
+    id: str
+    stream: str
+    entry: str
+    why: str
+    at: datetime
+    size: int
+
+    @classmethod
+    def from_entry(cls, entry: bytes, fields: dict[bytes, bytes]) -> "DeadEntry":
+        """Read what the daemon keeps."""
+        stream, origin, why = (value.decode("utf-8", "replace") for value in list(fields.values())[:_ABOUT])
+        return cls(
+            id=entry.decode(),
+            stream=stream,
+            entry=origin,
+            why=why,
+            at=datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, tz=UTC),
+            size=sum(len(name) + len(value) for name, value in list(fields.items())[_ABOUT:]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline dead --json`."""
+        return {
+            "id": self.id,
+            "stream": self.stream,
+            "entry": self.entry,
+            "why": self.why,
+            "at": self.at.isoformat(),
+            "size": self.size,
+        }
+
+
+def ordered(terms: Terms, order: Order, by: str, timeout: float) -> Steps[AccountState]:
+    """Pause or resume the account; its state after that."""
+    yield from given(terms, order, by, timeout)
+    return (yield from account_state(terms.keys))
+
+
+def resolved(  # noqa: PLR0917 - the line's own, and what its method is given
+    terms: Terms, job: str, accepted: int | None, how: str, by: str, timeout: float
+) -> Steps[Job]:
+    """Settle a doubt; the job after that."""
+    more = {"job": job, "how": how} | ({"jobId": str(accepted)} if accepted is not None else {})
+    reply = yield from given(terms, Order.RESOLVE, by, timeout, **more)
+    match reply["result"]:
+        case "taken":
+            raise JobIdTaken(f"jobId {accepted} belongs to job {reply['job']!r}", reply["job"])
+        case "refused" if not reply["state"]:
+            raise JobNotFound(f"no job {job!r} on account {terms.account!r}")
+        case "refused":
+            raise NotInDoubt(f"job {job!r} is not in doubt: it is {reply['state']}", reply["state"])
+    return (yield from job_of(terms, job))
+
+
+def settling(accepted: int | None, *, resend: bool, fail: bool) -> str:
+    """Which of the three settles a doubt.
+
+    Raises:
+        ValueError: none or several of them, or the jobId is none.
+    """
+    if (accepted is not None) + resend + fail != 1:
+        raise ValueError("one of accepted, resend and fail settles a doubt")
+    if accepted is not None:
+        if not 0 <= accepted < 10**MOST_DIGITS:
+            raise ValueError("a jobId is a whole number that is not negative")
+        return "accepted"
+    return "resend" if resend else "fail"
+
+
+def set_aside(terms: Terms, limit: int) -> Steps[list[DeadEntry]]:
+    """The entries that were set aside, the newest first."""
+    if limit < 1:
+        raise ValueError("the limit is 1 or more")
+    found: list[DeadEntry] = []
+    before = "+"
+    while len(found) < limit:
+        count = min(_PAGE, limit - len(found))
+        entries = yield Ask(partial(_dead_page, key=terms.keys.dead, before=before, count=count))
+        if not entries:
+            break
+        found += [DeadEntry.from_entry(entry, fields) for entry, fields in entries]
+        before = "(" + found[-1].id
+    return found
+
+
+def _dead_page(client: Any, *, key: str, before: str, count: int) -> Any:
+    return client.xrevrange(key, before, "-", count=count)
+
+
+def redriven(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:
+    """Put an entry back on its stream."""
+    if (yield from given(terms, Order.REDRIVE, by, timeout, entry=entry))["result"] == "refused":
+        raise EntryNotFound(f"no entry {entry!r} is set aside on account {terms.account!r}")
+
+
+def known_accounts() -> Steps[list[str]]:
+    """The names of all accounts, in order."""
+    return sorted(name.decode() for name in (yield Ask(lambda client: client.smembers(ACCOUNTS))))
+
+
+def checked(terms: Terms) -> Steps[list[Check]]:
+    """What may be wrong with the line."""
+    names = yield from known_accounts()
+    return (yield from examination(sorted({*names, terms.account})))
+
+
+def states_of(state: str | None, limit: int) -> tuple[JobState, ...]:
+    """The states that are to be listed.
+
+    Raises:
+        ValueError: there is no list of that state, or the limit is below 1.
+    """
+    if state is not None and state not in OPEN:
+        raise ValueError(f"no list of {state!r}; there is one of {', '.join(OPEN)}")
+    if limit < 1:
+        raise ValueError("the limit is 1 or more")
+    return OPEN if state is None else (JobState(state),)

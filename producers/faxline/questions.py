@@ -1,0 +1,93 @@
+"""The library's logic without its I/O: a generator that asks, and a driver that gets the answers.
+
+A function of the logic returns `Steps`: it yields a question, is sent the reply (or has the error thrown into
+it), and returns its result. `faxline.drivers` asks with or without asyncio, so no logic stands twice. Steps
+that follow the events yield each `Event` on their way, too.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from faxline.events import Event
+from faxline.keys import AccountKeys
+from faxline.replies import is_full
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One command.
+
+    Attributes:
+        call: is given the client and calls one of its methods.
+        pushes: something is pushed, which the text of an error tells.
+    """
+
+    call: Callable[[Any], Any]
+    pushes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Commands in one round trip; the reply is the list of theirs.
+
+    Attributes:
+        fill: is given a pipeline and queues them.
+        transaction: whether they are carried out as one.
+        pushes: as above.
+    """
+
+    fill: Callable[[Any], object]
+    transaction: bool = False
+    pushes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What takes its time beside Redis (files are read, PDFs opened): not on an event loop."""
+
+    call: Callable[[], Any]
+
+
+Question: TypeAlias = Ask | Batch | Work
+Steps: TypeAlias = Generator[Question | Event, Any, _T]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the steps of one line rest on.
+
+    Attributes:
+        keys: the account's.
+        document_ttl: milliseconds that a document is kept from its last push.
+        longest: seconds that one read may block; a quiet stream is no dead server.
+    """
+
+    keys: AccountKeys
+    document_ttl: int
+    longest: float
+
+    @property
+    def account(self) -> str:
+        """The account's name."""
+        return self.keys.account
+
+    def block(self, left: float) -> int:
+        """Milliseconds that the next read may block, with so many seconds left; 1 at least."""
+        return max(1, round(min(left, self.longest) * 1000))
+
+
+def at_one_moment(fill: Callable[[Any], object]) -> Steps[list[Any]]:
+    """The replies to what is queued on a pipeline, as of one moment.
+
+    A Redis that is full refuses a transaction even if it only reads: then they are of moments close together.
+    """
+    try:
+        replies: list[Any] = yield Batch(fill, transaction=True)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        replies = yield Batch(fill)
+    return replies

@@ -1,0 +1,224 @@
+"""A delivery that failed is tried again, where its cause is worth it, by a resend of the job at iFax."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from tests.stage.mutants import mutate
+from tests.stage.scene import NUMBER, Scene
+
+DELAYS = {"busy": 180.0, "no_answer": 300.0, "other": 60.0}
+SETTINGS = {f"RETRIES__DELIVERY__{name.upper()}": str(delay) for name, delay in DELAYS.items()}
+JOB = "a"
+
+
+@pytest.fixture
+def scene(redis_client: redis.Redis) -> Scene:
+    return Scene(redis_client, **SETTINGS, RETRIES__DELIVERY__ATTEMPTS="3")
+
+
+def submit(scene: Scene, job_id: str) -> dict[str, Any]:
+    """The job's fax is taken under this jobId; what was asked of iFax."""
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    return {"kind": admitted.kind, "attempt": admitted.attempt, **admitted.request}
+
+
+def fail(scene: Scene, job_id: str, again: str | None = "busy", **more: Any) -> None:
+    scene.receipt(job_id, "failed", to=NUMBER, again=again, code=17, reason="busy", **more)
+
+
+@pytest.mark.parametrize(("again", "delay"), DELAYS.items())
+def test_a_failed_delivery_is_tried_again_after_the_delay_of_its_cause(
+    scene: Scene, again: str, delay: float
+) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    fail(scene, "77", again)
+    record = scene.record(JOB)
+    assert (record["state"], record["deliveries"]) == ("queued", "1")
+    scene.go(delay - 1)
+    assert not scene.store.survey().ready
+    scene.go(1)
+    assert scene.store.survey().ready
+    assert submit(scene, "78") == {"kind": "resend", "attempt": 2, "jobId": 77}
+
+
+def test_the_event_of_a_failed_delivery_tells_why_and_when_the_next_one_is(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    scene.news()
+    fail(scene, "77", pages=3, transferred=1, message="USER_BUSY")
+    event = scene.news()[0]
+    assert event.name == "fax.retrying"
+    assert event.data == {
+        "state": "queued",
+        "stage": "delivery",
+        "delivery": 1,
+        "attempt": 1,
+        "jobId": 77,
+        "code": 17,
+        "reason": "busy",
+        "message": "USER_BUSY",
+        "pages": 3,
+        "transferred": 1,
+        "retry_at": scene.now + 180_000,
+    }
+
+
+def test_each_retry_resends_the_job_that_iFax_had_last_until_the_attempts_are_used_up(  # noqa: N802
+    scene: Scene,
+) -> None:
+    scene.push(JOB)
+    asked = [submit(scene, "77")]
+    for job_id, following in (("77", "78"), ("78", "79")):
+        fail(scene, job_id)
+        scene.go(180)
+        scene.store.survey()
+        asked.append(submit(scene, following))
+    assert [call.get("jobId") for call in asked] == [None, 77, 78]
+    scene.news()
+    fail(scene, "79")
+    event = scene.news()[0]
+    assert (event.name, event.data["stage"], event.data["delivery"]) == ("fax.failed", "delivery", 3)
+    assert scene.record(JOB)["state"] == "failed"
+
+
+def test_a_job_may_have_deliveries_of_its_own_number(scene: Scene) -> None:
+    scene.push(JOB, attempts="1")
+    submit(scene, "77")
+    fail(scene, "77")
+    assert scene.record(JOB)["state"] == "failed"
+
+
+def test_a_final_cause_is_not_tried_again(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    fail(scene, "77", None)
+    assert scene.record(JOB)["state"] == "failed"
+
+
+def test_a_delivery_that_would_come_after_expires_at_is_not_tried(scene: Scene) -> None:
+    for job_id, (name, seconds) in enumerate({"soon": 179, "late": 181}.items()):
+        scene.push(name, expires_at=str(scene.now + seconds * 1000))
+        submit(scene, str(job_id))
+        scene.receipt(str(job_id), "failed", again="busy")
+    assert scene.record("soon")["state"] == "failed"
+    assert scene.record("late")["state"] == "queued"
+
+
+def test_a_job_that_waits_for_its_next_delivery_can_expire_and_can_be_canceled(scene: Scene) -> None:
+    for job_id, name in enumerate(("expires", "canceled")):
+        scene.push(name, expires_at=str(scene.now + 200_000))
+        submit(scene, str(job_id))
+        scene.receipt(str(job_id), "failed", again="busy")
+    scene.store.cancel(scene.intake("cancel"), "canceled")
+    scene.client.zrem(scene.keys.delayed, "expires")
+    scene.client.zadd(scene.keys.delayed, {"expires": scene.now + 10_000_000})
+    scene.go(200)
+    scene.store.survey()
+    assert scene.record("canceled")["state"] == "canceled"
+    assert (scene.record("expires")["state"], scene.record("expires")["reason"]) == ("failed", "expired")
+
+
+def test_a_receipt_that_comes_again_says_nothing_about_the_next_delivery(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    fail(scene, "77")
+    scene.go(180)
+    scene.store.survey()
+    repeat_changes_nothing(scene)
+    again = scene.admit()
+    repeat_changes_nothing(scene)
+    scene.store.mark(again)
+    scene.store.settle(again, {"decision": "in_doubt", "reason": "timeout"})
+    repeat_changes_nothing(scene)
+
+
+def repeat_changes_nothing(scene: Scene) -> None:
+    before = scene.record(JOB)
+    assert scene.receipt("77", "failed", to=NUMBER, again="busy").result == "repeated"
+    assert scene.record(JOB) == before
+
+
+def test_the_repeated_receipt_would_be_noticed_if_it_were_applied(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch, ("  redis.call('HSET', keys.job .. id, 'job_id', '')", ""))
+    scene = Scene(redis_client, **SETTINGS)
+    with pytest.raises(AssertionError):
+        test_a_receipt_that_comes_again_says_nothing_about_the_next_delivery(scene)
+
+
+def test_a_job_is_not_sent_again_where_its_failed_delivery_proves_delivered_after_all(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    fail(scene, "77")
+    scene.receipt("77", "delivered")
+    assert scene.record(JOB)["state"] == "delivered"
+    scene.go(200)
+    scene.store.survey()
+    assert scene.client.zcard(scene.keys.ready) == 0
+
+
+def test_a_late_failure_of_an_unconfirmed_job_is_its_end(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    scene.go(1001)
+    scene.store.survey()
+    assert scene.record(JOB)["state"] == "unconfirmed"
+    fail(scene, "77")
+    assert scene.record(JOB)["state"] == "failed"
+
+
+def test_a_resend_that_is_refused_because_iFax_has_the_job_no_more_becomes_a_whole_send(  # noqa: N802
+    scene: Scene,
+) -> None:
+    scene.push(JOB, request='{"faxNumber":"+12345678901"}')
+    submit(scene, "77")
+    fail(scene, "77")
+    scene.go(180)
+    scene.store.survey()
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "refuse", "code": -5, "reason": "not_found"})
+    admitted = scene.admit()
+    assert (admitted.kind, admitted.request) == ("send", {"faxNumber": "+12345678901"})
+
+
+def test_a_resend_that_is_not_taken_is_retried_as_the_resend_it_is(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    fail(scene, "77")
+    scene.go(180)
+    scene.store.survey()
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "retry", "reason": "unavailable", "retry": 1000})
+    scene.go(1)
+    scene.store.survey()
+    assert submit(scene, "78") == {"kind": "resend", "attempt": 3, "jobId": 77}
+
+
+def test_a_delivered_fax_without_all_of_its_pages_says_so(scene: Scene) -> None:
+    for job_id, (name, transferred) in enumerate({"whole": 3, "part": 2, "unknown": None}.items()):
+        scene.push(name)
+        submit(scene, str(job_id))
+        scene.news()
+        scene.receipt(str(job_id), "delivered", pages=3, transferred=transferred)
+        assert scene.news()[0].data.get("partial") == (True if name == "part" else None)
+
+
+def test_a_resend_of_a_job_that_waits_for_its_next_delivery_names_the_last_one(scene: Scene) -> None:
+    scene.push(JOB, sender="+12025550100", known_pages="3")
+    submit(scene, "77")
+    fail(scene, "77")
+    fields = {"kind": "resend", "priority": "normal", "of": JOB, "number": "+12345678999"}
+    entry = scene.intake("resend")
+    item = {"entry": entry, "jobs": [{"id": "b", "digest": "d", "rank": 2, "of": JOB, "fields": fields}]}
+    scene.store.register([item])
+    record = scene.record("b")
+    assert record["request"] == '{"jobId":77,"faxNumber":"+12345678999"}'
+    assert (record["sender"], record["known_pages"]) == ("+12025550100", "3")

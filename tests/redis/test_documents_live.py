@@ -1,0 +1,95 @@
+"""A document lives as long as a job needs it and its time to live; a group as long as its records."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from tests.stage.scene import Scene
+
+DIGEST, OTHER = "a" * 64, "b" * 64
+TTL = 500.0
+
+
+@pytest.fixture
+def scene(redis_client: redis.Redis) -> Scene:
+    made = Scene(redis_client, DOCUMENT_TTL=str(TTL), RETENTION="1000")
+    for digest in (DIGEST, OTHER):
+        made.client.set(made.keys.document(digest), b"bytes", px=10_000)
+    return made
+
+
+def lives(scene: Scene, digest: str = DIGEST) -> float | None:
+    """Seconds that a document has left; None: without end."""
+    left: Any = scene.client.pttl(scene.keys.document(digest))
+    assert left != -2, "it is gone"
+    return None if left == -1 else left / 1000
+
+
+def end(scene: Scene, job: str, how: str) -> None:
+    if how == "canceled":
+        scene.store.cancel(scene.intake("cancel"), job)
+        return
+    admitted = scene.admit()
+    assert admitted.job == job
+    scene.store.mark(admitted)
+    if how == "refused":
+        scene.store.settle(admitted, {"decision": "refuse", "reason": "r"})
+        return
+    job_id = str(100 + admitted.attempt)
+    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    scene.receipt(job_id, how, again="busy")
+
+
+@pytest.mark.parametrize("how", ["delivered", "canceled", "refused"])
+def test_a_document_lives_until_its_job_has_ended_and_then_its_time(scene: Scene, how: str) -> None:
+    scene.push("a", documents=DIGEST)
+    assert lives(scene) is None
+    end(scene, "a", how)
+    assert lives(scene) == pytest.approx(TTL, abs=5)
+    assert not scene.client.exists(scene.keys.document_uses)
+
+
+def test_a_document_lives_until_the_last_of_its_jobs_has_ended(scene: Scene) -> None:
+    for name in "ab":
+        scene.push(name, documents=f"{DIGEST},{OTHER}")
+    end(scene, "a", "canceled")
+    assert (lives(scene), lives(scene, OTHER)) == (None, None)
+    end(scene, "b", "canceled")
+    assert lives(scene) == lives(scene, OTHER) == pytest.approx(TTL, abs=5)
+
+
+def test_a_document_of_a_job_whose_delivery_is_tried_again_lives_on(scene: Scene) -> None:
+    scene.push("a", documents=DIGEST)
+    end(scene, "a", "failed")
+    assert scene.record("a")["state"] == "queued"
+    assert lives(scene) is None
+
+
+def test_an_unconfirmed_job_that_a_late_receipt_amends_gives_its_document_back_once(scene: Scene) -> None:
+    for name in "ab":
+        scene.push(name, documents=DIGEST)
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "accepted", "job_id": "77"})
+    scene.go(1001)
+    scene.store.survey()
+    scene.receipt("77")
+    assert scene.record("a")["state"] == "delivered"
+    assert lives(scene) is None
+
+
+def test_an_entry_that_is_repeated_needs_its_document_once(scene: Scene) -> None:
+    for _ in range(2):
+        scene.push("a", documents=DIGEST)
+    assert scene.client.hget(scene.keys.document_uses, DIGEST) == b"1"
+
+
+def test_a_group_knows_its_jobs_for_as_long_as_their_records_are_kept(scene: Scene) -> None:
+    for name in ("m.1", "m.2"):
+        scene.push(name, group="m")
+    members: Any = scene.client.smembers(scene.keys.group("m"))
+    assert members == {b"m.1", b"m.2"}
+    assert scene.client.pttl(scene.keys.group("m")) == -1
+    end(scene, "m.1", "canceled")
+    assert 990_000 < int(scene.client.pttl(scene.keys.group("m"))) <= 1_000_000

@@ -1,0 +1,168 @@
+"""Intake's checks of a fax: what breaks a rule is rejected with its reason before it could take a slot."""
+
+import base64
+import io
+import json
+import struct
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import Mock
+
+import pypdfium2
+import pytest
+import redis
+
+from faxline.documents import digest
+from faxline.keys import INTAKE_GROUP
+from faxline_worker.app import failure_labels
+from faxline_worker.intake import Intake
+from faxline_worker.metrics import DispatcherMetrics, new_registry
+from faxline_worker.replies import Admitted, Idle
+from faxline_worker.settings import read_settings
+from faxline_worker.store import Store
+
+NUMBER = "+12025550123"
+ENCRYPTED = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
+    b"3 0 obj<</Filter/Standard/V 1/R 2/Length 40/P -4/O <"
+    + b"11" * 32
+    + b">/U <"
+    + b"11" * 32
+    + b">>>endobj\ntrailer<</Size 4/Root 1 0 R/Encrypt 3 0 R/ID[<00><00>]>>\n"
+)
+
+
+def pdf(pages: int) -> bytes:
+    document = pypdfium2.PdfDocument.new()
+    for _ in range(pages):
+        document.new_page(595, 842).close()
+    out = io.BytesIO()
+    document.save(out)
+    document.close()
+    return out.getvalue()
+
+
+def tiff(pages: int) -> bytes:
+    """Image file directories without entries, one behind the other."""
+    offsets = [8 + 6 * i for i in range(pages)] + [0]
+    body = b"".join(struct.pack("<HI", 0, following) for following in offsets[1:])
+    return b"II*\0" + struct.pack("<I", offsets[0]) + body
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> Store:
+    made = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    return made
+
+
+Push = Callable[..., None]
+
+
+@pytest.fixture
+def push(store: Store, redis_client: Any) -> Push:
+    """Push a fax with these files, and have intake take it."""
+    metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+
+    def pushed(*files: dict[str, Any], id: str = "a", hosts: tuple[str, ...] = ()) -> None:  # noqa: A002
+        fax = {"faxNumber": NUMBER, "faxData": list(files)}
+        redis_client.xadd(store.keys.intake, {"send": json.dumps({"id": id, "fax": fax})})
+        reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+        taker = Intake(store, metrics, Mock(), hosts=hosts)
+        taker.take([(entry.decode(), fields) for entry, fields in reply[0][1]])
+
+    return pushed
+
+
+def inline(data: bytes, name: str = "a.pdf", **more: Any) -> dict[str, Any]:
+    return {"fileName": name, "fileData": base64.b64encode(data).decode(), **more}
+
+
+def events(client: Any, store: Store) -> list[tuple[str, dict[str, Any]]]:
+    found = client.xrange(store.keys.events)
+    return [(fields[b"event"].decode(), json.loads(fields[b"data"])) for _, fields in found]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("data", "name", "pages", "reason", "words"),
+    [
+        (ENCRYPTED, "a.pdf", None, "bad_document", "encrypted"),
+        (b"%PDF-1.4\nno more", "a.pdf", None, "bad_document", "broken"),
+        (b"no PDF at all", "a.pdf", None, "bad_document", "name"),
+        (pdf(0), "a.pdf", None, "bad_document", "PDF"),
+        (tiff(2)[:-3], "a.tif", None, "bad_document", "TIFF"),
+        (tiff(0), "a.tiff", None, "bad_document", "TIFF"),
+        (b"no TIFF at all", "a.tiff", None, "bad_document", "name"),
+        (b"", "a.txt", None, "bad_document", "empty"),
+        (pdf(201), "a.pdf", None, "too_many_pages", "201"),
+        (tiff(201), "a.tif", None, "too_many_pages", "201"),
+        (pdf(2), "a.pdf", ["1-3"], "bad_value", "page 3"),
+        (tiff(2), "a.tif", ["3"], "bad_value", "page 3"),
+        (b"a" * 15_000_000, "a.txt", None, "too_large", "20 MB"),
+    ],
+)
+def test_a_document_that_cannot_be_faxed_is_rejected_before_it_takes_a_slot(
+    *,
+    push: Push,
+    store: Store,
+    redis_client: redis.Redis,
+    stored: bool,
+    data: bytes,
+    name: str,
+    pages: Any,
+    reason: str,
+    words: str,
+) -> None:
+    file = inline(data, name, pages=pages)
+    if stored:
+        redis_client.set(store.keys.document(digest(data).removeprefix("sha256:")), data)
+        file = {"fileName": name, "document": digest(data), "pages": pages}
+    push(file)
+    [(event, told)] = events(redis_client, store)
+    assert (event, told["reason"]) == ("fax.rejected", reason)
+    assert words in told["message"]
+    assert isinstance(store.admit("permit", ""), Idle)
+    assert not redis_client.exists(store.keys.job("a"))
+
+
+def test_a_document_inside_an_entry_is_stored_once_and_named_by_its_digest(
+    push: Push, store: Store, redis_client: Any
+) -> None:
+    data = pdf(2)
+    push(inline(data), inline(data, "again.pdf"), id="a")
+    push(inline(data), id="b")
+    keys = list(redis_client.scan_iter(store.keys.document("*")))
+    assert keys == [store.keys.document(digest(data).removeprefix("sha256:")).encode()]
+    assert redis_client.get(keys[0]) == data
+    admitted = store.admit("permit", "")
+    assert isinstance(admitted, Admitted)
+    assert admitted.request["faxData"] == [
+        {"fileName": "a.pdf", "document": digest(data)},
+        {"fileName": "again.pdf", "document": digest(data)},
+    ]
+    assert b"fileData" not in b"".join(redis_client.hgetall(store.keys.job("b")).values())
+
+
+def test_a_fax_whose_file_lies_on_another_host_is_rejected_and_the_url_is_in_no_event(
+    push: Push, store: Store, redis_client: redis.Redis
+) -> None:
+    push(
+        {"fileName": "a.pdf", "fileUrl": "https://files.example/a.pdf"},
+        {"fileName": "b.pdf", "fileUrl": "https://files.example.evil.example/b.pdf?key=secret"},
+        hosts=("files.example",),
+    )
+    [(event, told)] = events(redis_client, store)
+    assert (event, told["reason"]) == ("fax.rejected", "host_not_allowed")
+    assert told["member"] == "fax.faxData[1].fileUrl"
+    assert "evil" not in json.dumps(told)
+    assert isinstance(store.admit("permit", ""), Idle)
+
+
+def test_a_fax_whose_files_lie_on_listed_hosts_is_taken(push: Push, store: Store) -> None:
+    push({"fileName": "a.pdf", "fileUrl": "https://a.files.example/a.pdf"}, hosts=("*.files.example",))
+    assert isinstance(store.admit("permit", ""), Admitted)
+
+
+def test_rejected_hosts_are_counted_by_their_reason_from_the_start() -> None:
+    assert ("intake", None, "host_not_allowed") in failure_labels()

@@ -1,0 +1,104 @@
+-- One line a number: a fax that is on its way holds its number's line for a lease; queued jobs to the same number wait
+-- for it, in the order of their places. `lines` has an entry for a number that is held or waited for: `*` if jobs
+-- wait, then each holder as job@end of its lease (ms).
+local SCHEDULED_RANK = 4
+
+-- Whether iFax is to keep the fax until a date that is still to come.
+local function ahead(job) return job.schedule == 'provider' and job.send_at and tonumber(job.send_at) > now end
+
+-- To its place in the ready set; a fax for later stands behind all that is due, until its date.
+local function enter_ready(keys, id, job)
+  local place = job.place
+  if ahead(job) then
+    place = int(SCHEDULED_RANK * STRIDE + now_us - EPOCH_US)
+    redis.call('ZADD', beside(keys, 'scheduled'), job.send_at, id)
+  end
+  redis.call('ZADD', beside(keys, 'ready'), place, id)
+end
+
+local function read_line(keys, number)
+  local text = redis.call('HGET', beside(keys, 'lines'), number) or ''
+  local line = { waited = string.sub(text, 1, 1) == '*', was = text, holders = {} }
+  for id, till in string.gmatch(text, '([^ @*]+)@(%d+)') do
+    if tonumber(till) > now then table.insert(line.holders, { id = id, till = tonumber(till) }) end
+  end
+  return line
+end
+
+local function write_line(keys, number, line)
+  local text = line.waited and '*' or ''
+  for _, holder in ipairs(line.holders) do text = text .. ' ' .. holder.id .. '@' .. int(holder.till) end
+  if text == line.was then return end
+  if text == '' then redis.call('HDEL', beside(keys, 'lines'), number)
+  else redis.call('HSET', beside(keys, 'lines'), number, text) end
+end
+
+-- When to look at a line that is waited for, should no holder's end be told: the first lease to end.
+local function watch_line(keys, options, number, line)
+  local first = now + options.line_lease
+  for _, holder in ipairs(line.holders) do first = math.min(first, holder.till) end
+  redis.call('ZADD', beside(keys, 'lines-until'), int(first), number)
+end
+
+local function waiting_of(job, id) return job.number .. '|' .. string.format('%017.0f', tonumber(job.place)) .. '|' .. id end
+
+-- The job takes its number's line, or waits for it.
+local function take_line(keys, options, id, job)
+  if options.lines == 0 or not job.number or ahead(job) then return true end
+  local line = read_line(keys, job.number)
+  local free = #line.holders < options.lines
+  if free then
+    table.insert(line.holders, { id = id, till = now + options.line_lease })
+  else
+    line.waited = true
+    redis.call('ZADD', beside(keys, 'waiting'), 0, waiting_of(job, id))
+  end
+  if line.waited then watch_line(keys, options, job.number, line) end
+  write_line(keys, job.number, line)
+  return free
+end
+
+-- Those who wait follow, as far as there is room.
+local function follow(keys, options, number, line)
+  if line.waited then
+    local free = math.max(0, options.lines - #line.holders)
+    if options.lines == 0 then free = 1000 end -- turned off meanwhile
+    local range = { '[' .. number .. '|', '(' .. number .. '}' }
+    local waiting = redis.call('ZRANGEBYLEX', beside(keys, 'waiting'), range[1], range[2], 'LIMIT', 0, free + 1)
+    for i = 1, math.min(free, #waiting) do
+      local id = string.match(waiting[i], '^[^|]*|[^|]*|(.*)$')
+      redis.call('ZREM', beside(keys, 'waiting'), waiting[i])
+      local job = read_record(keys.job .. id)
+      if job and job.state == 'queued' then enter_ready(keys, id, job) end
+    end
+    if free > 0 and #waiting > 0 then redis.call('XADD', beside(keys, 'doorbell'), 'MAXLEN', 1, '*', 'at', int(now)) end
+    line.waited = #waiting > free
+    if line.waited then watch_line(keys, options, number, line)
+    else redis.call('ZREM', beside(keys, 'lines-until'), number) end
+  end
+  write_line(keys, number, line)
+end
+
+-- The job's fax is not on its way (any more).
+local function leave_line(keys, options, id, job)
+  if options.lines == 0 or job.line ~= '1' then return end
+  local line = read_line(keys, job.number)
+  for i, holder in ipairs(line.holders) do
+    if holder.id == id then
+      table.remove(line.holders, i)
+      break
+    end
+  end
+  follow(keys, options, job.number, line)
+end
+
+-- A queued job comes to its end, or proves to be sent: it stands nowhere in the queue any more.
+local function leave_queue(keys, options, id, job)
+  redis.call('ZREM', beside(keys, 'ready'), id)
+  redis.call('ZREM', beside(keys, 'delayed'), id)
+  if job.send_at then redis.call('ZREM', beside(keys, 'scheduled'), id) end
+  if options.lines == 0 or not job.number then return end
+  redis.call('ZREM', beside(keys, 'waiting'), waiting_of(job, id))
+  local line = read_line(keys, job.number)
+  if line.waited then follow(keys, options, job.number, line) end -- it may have been the next
+end
