@@ -332,6 +332,13 @@ def _ms(seconds: float) -> int:
 
 
 def _compact(data: Mapping[str, Any]) -> str:
-    return json.dumps(
-        {name: value for name, value in data.items() if value is not None}, separators=(",", ":")
-    )
+    """JSON without nulls: in a script a null is a value, and no nil."""
+    return json.dumps(_known(data), separators=(",", ":"))
+
+
+def _known(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _known(value) if isinstance(value, Mapping) else value
+        for name, value in data.items()
+        if value is not None
+    }
