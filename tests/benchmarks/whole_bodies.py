@@ -15,7 +15,8 @@ import httpx
 import redis
 
 from tests.benchmarks.processes import memory_of
-from tests.benchmarks.pushes import NUMBER
+
+NUMBER = "+12025550123"
 
 VARIABLE = "WHOLE_BODIES"
 
