@@ -162,7 +162,8 @@ def worker() -> None:
     dramatiq.set_broker(broker)
     ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
     wakes = Wakes(broker)
-    stores = {name: Store(client, settings, name) for name in settings.accounts}
+    who = f"{socket.gethostname()}:{os.getpid()}"
+    stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
 
     @cache
     def submitter(account: str) -> Submitter:
@@ -214,13 +215,14 @@ def dispatcher() -> None:
     registry = new_registry()
     metrics = DispatcherMetrics(registry, settings.accounts, failure_labels())
     broker = make_broker(settings)
+    who = f"{socket.gethostname()}:{os.getpid()}"
     process = Dispatcher(
         client,
-        {name: Store(client, settings, name) for name in settings.accounts},
+        {name: Store(client, settings, name, who=who) for name in settings.accounts},
         Wakes(broker),
         metrics,
         log,
-        consumer=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        consumer=f"{who}-{uuid4().hex[:8]}",
         takeover=settings.takeover,
         sweep=settings.sweep,
         wake_lease=settings.wake_lease,

@@ -160,8 +160,9 @@ class Settings(_Part):
     long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
     that no actor took is sent again; `sweep`, the longest time between two looks at an account; `takeover`,
     after how long the intake entries that a dispatcher left unfinished are taken over; `retention`, how long
-    the record of a job that ended is kept; `document_ttl`, how long a document is; `file_hosts`, the hosts
-    that a fileUrl may name, or any; `events_cap`, about how many events a stream holds.
+    the record of a job that ended is kept; `audit_retention`, how long an entry of the audit is;
+    `document_ttl`, how long a document is; `file_hosts`, the hosts that a fileUrl may name, or any;
+    `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -191,6 +192,7 @@ class Settings(_Part):
     sweep: PositiveFloat = 10.0
     takeover: PositiveFloat = 15.0
     retention: PositiveFloat = 30 * 86400.0
+    audit_retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0
     file_hosts: tuple[str, ...] = ()
     events_cap: PositiveInt = 100_000

@@ -46,11 +46,18 @@ class Store:
         client: a client of the state's database (bytes replies).
         settings: the daemon's settings.
         account: the account's name; one of `settings.accounts`.
+        who: the process, for the audit.
         clock: Lua text that tells the scripts the time, for tests (scripts.source).
     """
 
     def __init__(
-        self, client: redis.Redis, settings: Settings, account: str, *, clock: str | None = None
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        account: str,
+        *,
+        who: str = "",
+        clock: str | None = None,
     ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
@@ -84,6 +91,8 @@ class Store:
             "lines": settings.lines.per_number,
             "line_lease": _ms(settings.lines.lease),
             "document_ttl": _ms(settings.document_ttl),
+            "audit": _ms(settings.audit_retention),
+            "who": who,
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             # A receipt that nobody claims outlives the doubts that it may settle.
@@ -275,13 +284,13 @@ class Store:
             next=after / 1000 if after is not None else None,
         )
 
-    def order(self, entry: str, order: str) -> str:
+    def order(self, entry: str, order: str, by: str = "") -> str:
         """Carry out an operator's order, pause or resume: done, idle (it was so), unknown or gone."""
         k = self.keys
-        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell]
-        return cast("bytes", self._run("order", keys, [entry, order, self._options])).decode()
+        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell, k.audit]
+        return cast("bytes", self._run("order", keys, [entry, order, by, self._options])).decode()
 
-    def resolve(self, entry: str, job: str, how: str, job_id: str) -> str:
+    def resolve(self, entry: str, job: str, how: str, job_id: str, by: str = "") -> str:
         """Settle a doubt as an operator ordered: done, refused, taken or gone.
 
         Args:
@@ -289,19 +298,22 @@ class Store:
             job: the job in doubt.
             how: accepted, resend or fail.
             job_id: iFax's jobId, of accepted.
+            by: who orders it, for the audit.
         """
         k = self.keys
         keys = [
             *(k.orders, k.reply(entry), k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt),
             *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
         ]
-        return cast("bytes", self._run("resolve", keys, [entry, job, how, job_id, self._options])).decode()
+        return cast(
+            "bytes", self._run("resolve", keys, [entry, job, how, job_id, by, self._options])
+        ).decode()
 
-    def redrive(self, entry: str, dead: str) -> str:
+    def redrive(self, entry: str, dead: str, by: str = "") -> str:
         """Put an entry that was set aside back on its stream, as ordered: done, refused or gone."""
         k = self.keys
-        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status]
-        return cast("bytes", self._run("redrive", keys, [entry, dead])).decode()
+        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status, k.audit]
+        return cast("bytes", self._run("redrive", keys, [entry, dead, by, self._options])).decode()
 
     def document(self, digest: str) -> bytes | None:
         """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""

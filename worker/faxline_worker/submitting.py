@@ -14,7 +14,7 @@ import structlog
 from faxline_worker.documents import DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
-from faxline_worker.ifax.requests import job_body, resend_body, send_body
+from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Admitted, Held, Idle, Mark, Settlement
@@ -45,6 +45,19 @@ RESULTS: Mapping[Decision, Any] = {
     Decision.RETRY: "retryable",
     Decision.IN_DOUBT: "in_doubt",
 }
+
+
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "send": Endpoint.SEND,
+    "resend": Endpoint.RESEND,
+    "status": Endpoint.STATUS,
+    "cancel": Endpoint.CANCEL,
+}
+DOCUMENT_MISSING = "document_missing"
+
+
+def _endpoint(admitted: Admitted) -> Endpoint:
+    return ENDPOINTS[admitted.kind]
 
 
 @dataclass(frozen=True)
@@ -165,26 +178,29 @@ class Submitter:
 
         try:
             if admitted.errand is not None:
-                endpoint = {"status": Endpoint.STATUS, "cancel": Endpoint.CANCEL}[admitted.kind]
-                return self.client.call(endpoint, self.token, job_body(admitted.request["jobId"]), mark)
-            if admitted.kind == "resend":
-                return self.client.call(Endpoint.RESEND, self.token, resend_body(admitted.request), mark)
-            # iFax would be asked to keep it until a moment that is over.
-            request = admitted.request | ({"send_at": None} if admitted.due else {})
-            documents = Documents(self.store, self.client.timeout)
-            body = send_body(request, documents.open, caller_id=self.caller_id)
-            return self.client.call(Endpoint.SEND, self.token, body, mark)
+                body = job_body(admitted.request["jobId"])
+            elif admitted.kind == "resend":
+                body = resend_body(admitted.request)
+            else:
+                body = self._send_body(admitted)
+            return self.client.call(_endpoint(admitted), self.token, body, mark)
         except DocumentMissingError:
             return Answer(
                 decision=Decision.REFUSE,
                 http_status=None,
                 code=None,
-                reason="document_missing",
+                reason=DOCUMENT_MISSING,
                 message="a document of this fax is no longer stored",
                 job_id=None,
                 retry_after=None,
                 seconds=time.monotonic() - started,
             )
+
+    def _send_body(self, admitted: Admitted) -> Body:
+        # iFax would be asked to keep it until a moment that is over.
+        request = admitted.request | ({"send_at": None} if admitted.due else {})
+        documents = Documents(self.store, self.client.timeout)
+        return send_body(request, documents.open, caller_id=self.caller_id)
 
     def _settled(self, admitted: Admitted, answer: Answer) -> dict[str, Any]:
         """The answer as `settle` takes it; times in milliseconds."""
@@ -200,6 +216,13 @@ class Submitter:
             "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
             "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
             "silent": answer.silent or None,
+            # For the audit: what was called, and how that ended.
+            "call": str(_endpoint(admitted)) if answer.reason != DOCUMENT_MISSING else None,
+            "attempt": admitted.attempt,
+            "about": str(admitted.request["jobId"]) if admitted.errand else None,
+            "outcome": RESULTS[answer.decision],
+            "status": answer.http_status,
+            "ms": round(answer.seconds * 1000),
         }
 
     def _count(self, answer: Answer, settlement: Settlement) -> None:
