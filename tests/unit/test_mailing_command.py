@@ -340,6 +340,12 @@ def test_a_redis_that_goes_away_is_told_with_what_to_do(
             "--param is NAME=VALUE, NAME one of",
         ),
         (["send", "--to", NUMBER, "letter.txt", "--param", "subject"], "--param is NAME=VALUE"),
+        (["send", "--to", NUMBER, "a", "b", "--pages", "1"], "--pages 1: say of which file, FILE=1"),
+        (["send", "--to", NUMBER, "a", "--pages", "c=1"], "--pages c=1: say of which file, FILE=1"),
+        (
+            ["send", "--to", NUMBER, "letter.txt", "--pages", "2"],
+            "page 2 is selected, but the document has 1",
+        ),
         (["send", "--to", NUMBER, "a", "--subject", "x", "--param", "subject=y"], "subject is given twice"),
     ],
 )
@@ -358,6 +364,16 @@ def test_every_parameter_of_fax_send_can_be_given(cli: Cli, redis_client: redis.
     assert entry["fax"].items() >= {
         *(("templateId", "7"), ("smartDocumentId", "8"), ("subject", "a=b"), ("faxQuality", "HD")),
     }
+
+
+def test_pages_of_a_file_can_be_selected(cli: Cli, redis_client: redis.Redis) -> None:
+    url = "https://example.com/a.pdf"
+    assert cli("send", "--to", NUMBER, url, "--pages", "1-5,7", "--pages", "9").code == 0
+    options = ("--pages", f"{url}=1", "--pages", f"{url}=3-4")
+    assert cli("send", "--to", NUMBER, url, "letter.txt", *options).code == 0
+    first, second = (entry["fax"]["faxData"] for entry in pushed(redis_client))
+    assert [file.get("pages") for file in first] == [["1-5", "7", "9"]]
+    assert [file.get("pages") for file in second] == [["1", "3-4"], None]
 
 
 @pytest.fixture
