@@ -30,7 +30,7 @@ from faxline.errors import (
     WaitTimeout,
 )
 from faxline.events import Event, EventName
-from faxline.faxes import Fax, File
+from faxline.faxes import Fax, File, Selection
 from faxline.forecast import Forecast, Hold
 from faxline.groups import Group
 from faxline.jobs import Job, JobState, Transition
@@ -75,6 +75,7 @@ __all__ = [
     "QueueUnavailable",
     "RejectedFax",
     "Rejection",
+    "Selection",
     "Transition",
     "WaitTimeout",
 ]

@@ -25,6 +25,7 @@ from faxline import (
     JobRejected,
     JobState,
     NotInDoubt,
+    Selection,
     WaitTimeout,
 )
 from faxline.testing import AsyncMemoryLine, MemoryLine
@@ -137,7 +138,9 @@ def test_files_are_checked_and_their_pages_counted(world: World, tmp_path: Path)
     with pytest.raises(FileNotFoundError):
         world.line.send(to=TO, files=[tmp_path / "none.pdf"])
     assert list(world.line.events(after="0", timeout=0.05)) == []
-    world.line.send(to=TO, files=[("a.txt", b"Hello")], id="a")
+    with pytest.raises(EntryRejected, match=r"fax\.faxData\[0\]\.pages: page 3 is selected"):
+        world.line.send(to=TO, files=[Selection(file=("a.txt", b"Hello"), pages=["1", "2-3"])])
+    world.line.send(to=TO, files=[Selection(file=("a.txt", b"Hello"), pages=["1"])], id="a")
     world.registered("a")
 
 
