@@ -107,6 +107,8 @@ def test_an_event_tells_state_attempt_jobid_and_metadata(world: World) -> None:
         "reason": "busy",
         "pages": 1,
         "transferred": 0,
+        "stage": "delivery",
+        "delivery": 1,
     }
 
 

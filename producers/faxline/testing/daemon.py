@@ -203,6 +203,10 @@ class Daemon:
         pages = int(self.record(name).get("known_pages") or 1)
         told: dict[str, Any] = {"pages": pages, "transferred": pages if outcome == "delivered" else 0}
         told |= {"code": 0, "reason": "delivered"} if outcome == "delivered" else {}
+        if outcome == "failed":
+            deliveries = int(self.record(name).get("deliveries") or 0) + 1
+            self._memory.hset(self._keys.job(name), {"deliveries": deliveries})
+            told |= {"stage": "delivery", "delivery": deliveries}
         told |= {key: value for key, value in said.items() if value is not None}
         self.move(name, outcome, f"fax.{outcome}", **told)
 
@@ -215,7 +219,7 @@ class Daemon:
         history |= {key: said[key] for key in ("code", "reason", "retry_at") if key in said}
         if job.get("job_id") and event in _KNOWN_BY:
             history["jobId"] = int(job["job_id"])
-        kept = {k: v for k, v in said.items() if k not in {"retry_at", "stage"}}
+        kept = {k: v for k, v in said.items() if k not in {"retry_at", "stage", "delivery"}}
         record: dict[str, Any] = {
             "state": state,
             "n": steps,
