@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from faxline.account import AccountState, LimitState
+from faxline.audit import AuditEntry
 from faxline.errors import (
     EntryNotFound,
     EntryRejected,
@@ -46,6 +47,7 @@ __all__ = [
     "AccountState",
     "AsyncEvents",
     "AsyncFaxLine",
+    "AuditEntry",
     "DeadEntry",
     "EntryNotFound",
     "EntryRejected",
