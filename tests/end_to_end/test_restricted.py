@@ -21,7 +21,11 @@ SANDBOX = (
     "--lines",
     "1",
 )
-SETTINGS = {"FILE_HOSTS": "files.example, *.cdn.example", "RETRIES__DELIVERY__ATTEMPTS": "1"}
+SETTINGS = {
+    "FILE_HOSTS": "files.example, *.cdn.example",
+    "RETRIES__DELIVERY__ATTEMPTS": "1",
+    "LINES__PER_NUMBER": "0",
+}
 
 
 def test_a_listed_host_passes_another_is_rejected_and_a_second_fax_to_a_number_is_busy(
