@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -44,16 +46,16 @@ SHARED: dict[str, tuple[str, Labels]] = {
         "counter",
         {"account": ACCOUNTS, "limit": ("concurrency", "window", "burst", "paused")},
     ),
+    "fax_pages_total": ("counter", {"account": ACCOUNTS, "kind": ("total", "transferred")}),
+    "fax_partial_deliveries_total": ("counter", {"account": ACCOUNTS}),
 }
 WORKER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_submissions_total": (
         "counter",
         {"account": ACCOUNTS, "result": ("accepted", "rate_limited", "refused", "retryable", "in_doubt")},
     ),
-    "fax_pages_total": ("counter", {"account": ACCOUNTS, "kind": ("total", "transferred")}),
     "fax_rate_limited_total": ("counter", {"account": ACCOUNTS}),
     "fax_duplicates_total": ("counter", {"account": ACCOUNTS}),
-    "fax_partial_deliveries_total": ("counter", {"account": ACCOUNTS}),
     "fax_receipts_total": (
         "counter",
         {
@@ -83,6 +85,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_redis_memory_limit_bytes": ("gauge", {}),
     "fax_redis_aof_bytes": ("gauge", {}),
     "fax_redis_aof_ok": ("gauge", {}),
+    "fax_redis_read_timestamp_seconds": ("gauge", {}),
 }
 WEBHOOK_RESULTS = ("stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable")
 
@@ -159,7 +162,7 @@ def test_a_metric_of_two_processes_is_the_same_in_both() -> None:
     WorkerMetrics(worker, ACCOUNTS, FAILURES)
     DispatcherMetrics(dispatcher, ACCOUNTS, FAILURES)
     ours, theirs = exposed(worker), exposed(dispatcher)
-    assert ours.keys() & theirs.keys() == {"fax_outcomes_total", "fax_failures_total", "fax_deferrals_total"}
+    assert ours.keys() & theirs.keys() == SHARED.keys() | {"fax_failures_total"}
     for name in ours.keys() & theirs.keys():
         assert ours[name] == theirs[name]
 
@@ -236,6 +239,19 @@ def test_each_of_the_dispatchers_words_sets_its_own_series_alone(registry: Colle
         ("fax_dead_receipts", "default"): 3,
         ("fax_redis_durable",): 1,
     }
+
+
+def test_every_gauge_that_all_dispatchers_expose_alike_says_so(registry: CollectorRegistry) -> None:
+    DispatcherMetrics(registry, ACCOUNTS, FAILURES)
+    gauges = [family for family in exposed(registry).values() if family.type == "gauge"]
+    silent = {family.name for family in gauges if "take max, never sum" not in family.documentation}
+    assert silent == {"fax_redis_read_timestamp_seconds"}
+
+
+def test_the_moment_of_the_last_look_at_redis_is_told(registry: CollectorRegistry) -> None:
+    before = time.time()
+    DispatcherMetrics(registry, ACCOUNTS, FAILURES).redis_read()
+    assert (value(registry, "fax_redis_read_timestamp_seconds") or 0) >= before
 
 
 def test_a_paused_account_and_a_durable_redis_can_end(registry: CollectorRegistry) -> None:

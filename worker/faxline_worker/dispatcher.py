@@ -8,6 +8,7 @@ has come, plans their wake-ups and sends each at its moment. A Redis that is awa
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import redis
@@ -21,6 +22,7 @@ from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
+from faxline_worker.reconciling import count_end
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
 from faxline_worker.store import Store
@@ -279,7 +281,8 @@ class Dispatcher:
             order, job = word.get("order", ""), word.get("job", "")
             how, job_id = word.get("how", ""), job_id_of(word)
             if order == "resolve" and how in HOW and (job_id or how != "accepted"):
-                result = store.resolve(entry, job, how, job_id, word.get("by", ""))
+                applied = partial(count_end, self._metrics, account)
+                result = store.resolve(entry, job, how, job_id, word.get("by", ""), applied=applied)
                 if (result, how) == ("done", "fail"):
                     self._metrics.outcome(account, "failed")
                     self._metrics.failure(account, "submission", None, "operator")
@@ -308,6 +311,7 @@ class Dispatcher:
             self._metrics.set_doubts_held(name, state.held_doubts)
             self._metrics.set_paused(name, bool(state.paused))
             self._metrics.set_dead_receipts(name, state.dead)
+        self._metrics.redis_read()
         if time.monotonic() >= self._durable_at:
             self._look_at_the_server()
             self._durable_at = time.monotonic() + DURABLE

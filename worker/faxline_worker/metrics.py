@@ -4,8 +4,9 @@ A process makes one registry (`new_registry`) and one of `WorkerMetrics`, `Dispa
 `WebhookMetrics` on it. DESIGN, section 3, has the table. No number, no job id and no free text is ever a
 label: account names come from the settings, the rest from fixed lists.
 
-What several processes count (outcomes, failures, deferrals) is summed over them; of the dispatcher's gauges,
-which every dispatcher exposes alike, take the greatest.
+Counters and histograms are summed over the processes, which share the work. The gauges that describe Redis
+come from every dispatcher alike, and a sum over two dispatchers would double them: take
+`max by (account, …)`, as their help texts say. ops/prometheus and grafana do.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -68,6 +69,8 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
+_ALIKE = "; every dispatcher tells the same: take max, never sum."
+
 _Family = TypeVar("_Family", Counter, Gauge, Histogram)
 
 
@@ -96,8 +99,8 @@ def _code(code: int | None) -> str:
     return "" if code is None else str(code)
 
 
-class _JobMetrics:
-    """What both the worker and the dispatcher count."""
+class JobMetrics:
+    """What both the worker and the dispatcher count; a job may end in either."""
 
     def __init__(
         self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
@@ -106,13 +109,13 @@ class _JobMetrics:
         self._outcomes = _counter(
             registry,
             "fax_outcomes_total",
-            "Jobs that ended, by outcome.",
+            "Jobs that ended, by outcome; an unconfirmed one that a late receipt amends counts again.",
             account=account,
             outcome=get_args(Outcome),
         )
         self._failures = Counter(
             "fax_failures_total",
-            "Failures, by the stage they happened at, iFax's code (empty if it gave none) and the reason.",
+            "Failures by stage, iFax's code (empty if it gave none) and reason, also those tried again.",
             ["account", "stage", "code", "reason"],
             registry=registry,
         )
@@ -124,6 +127,19 @@ class _JobMetrics:
             "Admissions put off, by the limit that had no room; a deferral spends no attempt.",
             account=account,
             limit=get_args(DeferralLimit),
+        )
+        self._pages = _counter(
+            registry,
+            "fax_pages_total",
+            "Pages that receipts report, of the fax (total) and arrived (transferred); each delivery counts.",
+            account=account,
+            kind=get_args(PageKind),
+        )
+        self._partial = _counter(
+            registry,
+            "fax_partial_deliveries_total",
+            "Faxes that were delivered without all of their pages.",
+            account=account,
         )
 
     def outcome(self, account: str, outcome: Outcome) -> None:
@@ -138,8 +154,17 @@ class _JobMetrics:
         """An admission was put off."""
         self._deferrals.labels(account, limit).inc()
 
+    def pages(self, account: str, total: int, transferred: int) -> None:
+        """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
+        self._pages.labels(account, "total").inc(max(0, total))
+        self._pages.labels(account, "transferred").inc(max(0, transferred))
 
-class WorkerMetrics(_JobMetrics):
+    def partial(self, account: str) -> None:
+        """A fax was delivered without all of its pages."""
+        self._partial.labels(account).inc()
+
+
+class WorkerMetrics(JobMetrics):
     """The metrics of a `worker` process.
 
     Args:
@@ -156,22 +181,9 @@ class WorkerMetrics(_JobMetrics):
         self._submissions = _counter(
             registry,
             "fax_submissions_total",
-            "Submissions (send or resend) by how the call to iFax ended.",
+            "Submissions (fax-send or fax-resend) by how the call to iFax ended.",
             account=account,
             result=get_args(SubmissionResult),
-        )
-        self._pages = _counter(
-            registry,
-            "fax_pages_total",
-            "Pages that receipts report: in the fax (total) and sent and received (transferred).",
-            account=account,
-            kind=get_args(PageKind),
-        )
-        self._partial = _counter(
-            registry,
-            "fax_partial_deliveries_total",
-            "Faxes that were delivered without all of their pages.",
-            account=account,
         )
         self._duplicates = _counter(
             registry,
@@ -188,7 +200,7 @@ class WorkerMetrics(_JobMetrics):
         self._receipts = _counter(
             registry,
             "fax_receipts_total",
-            "Receipts read from the status stream, by what became of them.",
+            "Receipts by what became of them; one that came before its answer is unmatched first.",
             account=account,
             result=get_args(ReceiptResult),
         )
@@ -239,18 +251,9 @@ class WorkerMetrics(_JobMetrics):
         with self._busy.track_inprogress():
             yield
 
-    def pages(self, account: str, total: int, transferred: int) -> None:
-        """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
-        self._pages.labels(account, "total").inc(max(0, total))
-        self._pages.labels(account, "transferred").inc(max(0, transferred))
-
     def duplicate(self, account: str) -> None:
         """An older attempt turned out to be accepted too."""
         self._duplicates.labels(account).inc()
-
-    def partial(self, account: str) -> None:
-        """A fax was delivered without all of its pages."""
-        self._partial.labels(account).inc()
 
     def rate_limited(self, account: str) -> None:
         """An answer of iFax was 429 or code -3010."""
@@ -273,7 +276,7 @@ class WorkerMetrics(_JobMetrics):
         self._delivery.labels(account).observe(max(0.0, seconds))
 
 
-class DispatcherMetrics(_JobMetrics):
+class DispatcherMetrics(JobMetrics):
     """The metrics of a `dispatcher` process, with the gauges that describe Redis.
 
     Args:
@@ -288,76 +291,91 @@ class DispatcherMetrics(_JobMetrics):
         account, limit = tuple(accounts), get_args(Limit)
         super().__init__(registry, account, failure_labels)
         self._jobs = _gauge(
-            registry, "fax_jobs", "Jobs on record, by state.", account=account, state=get_args(StateName)
+            registry,
+            "fax_jobs",
+            f"Jobs on record, by state{_ALIKE}",
+            account=account,
+            state=get_args(StateName),
         )
         self._oldest = _gauge(
             registry,
             "fax_oldest_job_age_seconds",
-            "Age of the job that has waited longest to be submitted; 0 if none waits.",
+            f"Age of the job that has waited longest to be submitted; 0 if none waits{_ALIKE}",
             account=account,
             priority=get_args(PriorityName),
         )
         self._queued = _gauge(
             registry,
             "fax_queued_jobs",
-            "Queued jobs by what they wait for: their turn, the time of a retry or date, a number's line.",
+            f"Queued jobs by what they wait for: turn, time (of a retry or date), line (of a number){_ALIKE}",
             account=account,
             waits_for=get_args(WaitsFor),
         )
         self._receipt_wait = _gauge(
             registry,
             "fax_oldest_receipt_wait_seconds",
-            "How long the fax that has waited longest for its receipt has waited; 0 if none waits.",
+            f"How long the fax that has waited longest for its receipt has waited; 0 if none waits{_ALIKE}",
             account=account,
         )
         self._overdue = _gauge(
             registry,
             "fax_receipts_overdue",
-            "Submitted faxes whose receipt is later than it usually is (FAXLINE_RECEIPT_EXPECTED).",
+            f"Submitted faxes whose receipt is later than FAXLINE_RECEIPT_EXPECTED{_ALIKE}",
             account=account,
         )
         self._held_doubts = _gauge(
             registry,
             "fax_doubts_held",
-            "Jobs in doubt whose wait is over: an operator must resolve them.",
+            f"Jobs in doubt whose wait is over: an operator must resolve them{_ALIKE}",
             account=account,
         )
         self._used = _gauge(
-            registry, "fax_limit_used", "Room in use under a limit of iFax.", account=account, limit=limit
+            registry,
+            "fax_limit_used",
+            f"Room in use under a limit of iFax{_ALIKE}",
+            account=account,
+            limit=limit,
         )
         self._capacity = _gauge(
             registry,
             "fax_limit_capacity",
-            "Room there is under a limit of iFax, as now in effect.",
+            f"Room there is under a limit of iFax, as now in effect; 0: the limit is off{_ALIKE}",
             account=account,
             limit=limit,
         )
         self._paused = _gauge(
-            registry, "fax_account_paused", "1 while the account is paused, else 0.", account=account
+            registry, "fax_account_paused", f"1 while the account is paused, else 0{_ALIKE}", account=account
         )
         self._dead_receipts = _gauge(
             registry,
             "fax_dead_receipts",
-            "Webhooks kept for a look because they could not be applied.",
+            f"Entries set aside for a look: nonsense, or what made our code raise{_ALIKE}",
             account=account,
         )
         self._durable = Gauge(
             "fax_redis_durable",
-            "1 if Redis keeps what it accepted (append-only file, no eviction), else 0.",
+            f"1 if Redis keeps what it accepted (append-only file, no eviction), else 0{_ALIKE}",
             registry=registry,
         )
         self._memory = Gauge(
-            "fax_redis_memory_bytes", "Memory that Redis uses for its data.", registry=registry
+            "fax_redis_memory_bytes", f"Memory that Redis uses for its data{_ALIKE}", registry=registry
         )
         self._memory_limit = Gauge(
-            "fax_redis_memory_limit_bytes", "Redis' maxmemory; 0: no limit.", registry=registry
+            "fax_redis_memory_limit_bytes", f"Redis' maxmemory; 0: no limit{_ALIKE}", registry=registry
         )
         self._aof = Gauge(
-            "fax_redis_aof_bytes", "Size of Redis' append-only file; 0: there is none.", registry=registry
+            "fax_redis_aof_bytes",
+            f"Size of Redis' append-only file; 0: there is none{_ALIKE}",
+            registry=registry,
         )
         self._aof_ok = Gauge(
             "fax_redis_aof_ok",
-            "1 if the last write and the last rewrite of the append-only file went well, else 0.",
+            f"1 if the last write and the last rewrite of the append-only file went well, else 0{_ALIKE}",
+            registry=registry,
+        )
+        self._read = Gauge(
+            "fax_redis_read_timestamp_seconds",
+            "When this dispatcher last read its gauges from Redis; while Redis is away they stand still.",
             registry=registry,
         )
 
@@ -405,6 +423,10 @@ class DispatcherMetrics(_JobMetrics):
         self._memory_limit.set(limit)
         self._aof.set(aof)
         self._aof_ok.set(aof_ok)
+
+    def redis_read(self) -> None:
+        """The gauges were read from Redis now."""
+        self._read.set_to_current_time()
 
 
 class WebhookMetrics:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import structlog
 
 from faxline_worker.ifax.receipts import Nonsense, Receipt, read_receipt
-from faxline_worker.metrics import WorkerMetrics
+from faxline_worker.metrics import JobMetrics, WorkerMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim, Matched, Receipted
 from faxline_worker.store import Store
@@ -25,10 +25,8 @@ class ReconcileWakes(Protocol):
         """Wake an actor for the receipts of an account."""
 
 
-def count_receipt(
-    metrics: WorkerMetrics, account: str, receipt: dict[str, Any], submitted_at: int | None
-) -> None:
-    """Count what an applied receipt says: outcome, pages, failure and time from acceptance to the end.
+def count_end(metrics: JobMetrics, account: str, receipt: dict[str, Any]) -> None:
+    """Count what an applied receipt says: outcome, pages and failure.
 
     A delivery that failed and is tried again (`retried`) is a failure, and no outcome yet.
     """
@@ -41,6 +39,13 @@ def count_receipt(
         metrics.partial(account)
     if outcome == "failed":
         metrics.failure(account, "delivery", receipt.get("code"), receipt["reason"])
+
+
+def count_receipt(
+    metrics: WorkerMetrics, account: str, receipt: dict[str, Any], submitted_at: int | None
+) -> None:
+    """Count what an applied receipt says, and the time from acceptance to the end where it is known."""
+    count_end(metrics, account, receipt)
     if submitted_at is not None:
         metrics.delivery(account, max(0.0, time.time() - submitted_at / 1000))
 

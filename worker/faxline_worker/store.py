@@ -5,7 +5,7 @@ Python runs no transition and takes no time: the clock is the server's.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import redis
@@ -290,7 +290,16 @@ class Store:
         keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell, k.audit]
         return cast("bytes", self._run("order", keys, [entry, order, by, self._options])).decode()
 
-    def resolve(self, entry: str, job: str, how: str, job_id: str, by: str = "") -> str:
+    def resolve(
+        self,
+        entry: str,
+        job: str,
+        how: str,
+        job_id: str,
+        by: str = "",
+        *,
+        applied: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> str:
         """Settle a doubt as an operator ordered: done, refused, taken or gone.
 
         Args:
@@ -299,15 +308,17 @@ class Store:
             how: accepted, resend or fail.
             job_id: iFax's jobId, of accepted.
             by: who orders it, for the audit.
+            applied: gets the receipt that had come before and was applied with it.
         """
         k = self.keys
         keys = [
             *(k.orders, k.reply(entry), k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt),
             *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
         ]
-        return cast(
-            "bytes", self._run("resolve", keys, [entry, job, how, job_id, by, self._options])
-        ).decode()
+        reply = json.loads(self._run("resolve", keys, [entry, job, how, job_id, by, self._options]))
+        if "receipt" in reply:
+            applied(reply["receipt"])
+        return str(reply["result"])
 
     def redrive(self, entry: str, dead: str, by: str = "") -> str:
         """Put an entry that was set aside back on its stream, as ordered: done, refused or gone."""

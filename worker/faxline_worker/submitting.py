@@ -233,9 +233,13 @@ class Submitter:
             self.metrics.rate_limited(account)
         elif answer.decision not in {Decision.ACCEPTED, Decision.IN_DOUBT}:
             self.metrics.failure(account, "submission", answer.code, answer.reason)
-        if settlement.state == "failed" and settlement.result == "settled":
+        # Where iFax accepted and the job is failed, it failed by a receipt, which is counted as such. And
+        # what `settle` repeats, called again after a lost reply, was this call's.
+        ended = settlement.state == "failed" and answer.decision is not Decision.ACCEPTED
+        if ended and settlement.result in {"settled", "resolved", "repeated"}:
             self.metrics.outcome(account, "failed")
         if settlement.result == "duplicate":
             self.metrics.duplicate(account)
         if settlement.receipt is not None:
+            self.metrics.receipt(account, "applied")
             self.applied(settlement.receipt, settlement.submitted_at, account)

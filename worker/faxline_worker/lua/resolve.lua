@@ -3,17 +3,19 @@
 -- KEYS  orders, reply, account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options
--- reply done, refused (the job is not in doubt), taken (the jobId belongs to another job) or gone; but for gone it is
---       also in the stream `reply`, with the job's `state` or the other `job`
+-- reply JSON {result = done | refused (the job is not in doubt) | taken (the jobId belongs to another job) | gone,
+--       receipt (that had come before and was applied)}; but for gone the result is also in the stream `reply`, with the
+--       job's `state` or the other `job`
 local reply = KEYS[2]
 local keys = { account = KEYS[3], ready = KEYS[4], delayed = KEYS[5], submitted = KEYS[6], in_doubt = KEYS[7],
   expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10], doubts = KEYS[11], doubts_until = KEYS[12],
   doorbell = KEYS[13], job = KEYS[14], job_ids = KEYS[15] }
 local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6])
-if not take_order(KEYS[1], ARGV[1]) then return 'gone' end
+if not take_order(KEYS[1], ARGV[1]) then return cjson.encode({ result = 'gone' }) end
+local applied
 local function done(result, more, value)
   audit(beside(keys, 'audit'), options, ARGV[5], 'resolve ' .. how, { job = id, outcome = result, jobId = job_id })
-  return answer(reply, result, more, value)
+  return cjson.encode({ result = answer(reply, result, more, value), receipt = applied })
 end
 local job = read_record(keys.job .. id)
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
@@ -23,7 +25,7 @@ if how == 'accepted' then
   if known and known ~= id and not is_receipt(known) then return done('taken', 'job', known) end
   forget_doubt(keys, doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
-  accept(keys, account, options, id, job, job_id, {})
+  applied = accept(keys, account, options, id, job, job_id, {})
 elseif how == 'resend' then
   redis.call('ZREM', keys.in_doubt, id)
   local over = job.expires_at and tonumber(job.expires_at) <= now -- who orders it now wants it now
