@@ -44,7 +44,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
     def go(call: Callable[[Callable[[], None]], Answer], store: Any = None) -> None:
         Submitter(
             store=store or scene.store,
-            client=Mock(call=lambda _endpoint, _token, _body, mark: call(mark)),
+            client=Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark: call(mark)),
             token="t",
             caller_id=None,
             retries=SubmissionRetries(),

@@ -14,7 +14,7 @@ import structlog
 
 from faxline.checks import check_send
 from faxline.documents import digest
-from faxline.entries import CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
+from faxline.entries import IDENTIFIER, CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
 from faxline.errors import EntryRejected
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
@@ -208,9 +208,9 @@ def _digest(content: Any) -> str:
 
 
 def _id_of(raw: bytes) -> str:
-    """The id that a rejected entry gave, if it gave one that can be shown."""
+    """The id that a rejected entry gave, if it is one: another text may be anything, such as a number."""
     try:
         value = json.loads(raw)["id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return value if isinstance(value, str) and len(value) <= 128 and value.isprintable() else ""  # noqa: PLR2004
+    return value if isinstance(value, str) and IDENTIFIER.fullmatch(value) else ""
