@@ -26,6 +26,7 @@ from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registr
 from faxline_worker.settings import SubmissionRetries, read_settings
 from faxline_worker.store import Store
 from faxline_worker.submitting import Submitter
+from faxline_worker.tracing import NoTraces
 
 TOKEN = "t"
 NUMBER = "+12025550123"
@@ -245,6 +246,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
             metrics=WorkerMetrics(new_registry(), ["default"], failure_labels()),
             log=Mock(),
             patience=1,
+            traces=NoTraces(),
             applied=Mock(),
         )
         submitter.turn("wake")

@@ -135,6 +135,12 @@ class Starvation(_Part):
     share: float = Field(0.1, ge=0, le=1)
 
 
+class Traces(_Part):
+    """Where OTLP over HTTP is taken, such as http://127.0.0.1:4318/v1/traces; empty: no traces."""
+
+    endpoint: str = ""
+
+
 class Webhook(_Part):
     """Where the webhook listens."""
 
@@ -185,6 +191,7 @@ class Settings(_Part):
     starvation: Starvation = Starvation()
     webhook: Webhook = Webhook()
     metrics: Metrics = Metrics()
+    traces: Traces = Traces()
     worker_threads: PositiveInt = 20
     lease_grace: PositiveFloat = 10.0
     wake_lease: PositiveFloat = 5.0
@@ -212,6 +219,8 @@ class Settings(_Part):
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
+        if self.traces.endpoint:
+            _check_url("TRACES__ENDPOINT", self.traces.endpoint, ("http", "https"))
         if self.broker == self.redis_url:
             raise ValueError(
                 "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"

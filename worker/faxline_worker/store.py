@@ -93,6 +93,7 @@ class Store:
             "document_ttl": _ms(settings.document_ttl),
             "audit": _ms(settings.audit_retention),
             "who": who,
+            "traces": bool(settings.traces.endpoint),
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             # A receipt that nobody claims outlives the doubts that it may settle.
@@ -174,6 +175,8 @@ class Store:
             waited=waited / 1000 if waited is not None else None,
             errand=answer.get("errand"),
             due=bool(answer.get("due")),
+            born=answer["born"],
+            trace=answer.get("trace"),
         )
 
     def mark(self, admitted: Admitted) -> Mark:

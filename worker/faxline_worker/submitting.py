@@ -20,6 +20,7 @@ from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Admitted, Held, Idle, Mark, Settlement
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.store import Store
+from faxline_worker.tracing import Traces
 
 _T = TypeVar("_T")
 AWAY = 0.5
@@ -74,6 +75,7 @@ class Submitter:
     log: structlog.stdlib.BoundLogger
     patience: float
     """Seconds for which an answer is kept while Redis is away."""
+    traces: Traces
     applied: Callable[[dict[str, Any], int | None, str], None]
     """Counts a receipt that had come before its answer."""
 
@@ -100,6 +102,8 @@ class Submitter:
             if admitted.errand is None:  # an errand's permit runs out, and it is asked again or given up
                 self._settle(admitted, {"decision": "released"})
             return
+        if answer.reason != DOCUMENT_MISSING:
+            self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
             self._report(admitted, answer)
             return
