@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test proof bench-limits bench-memory chaos fuzz check format lint types contract schema lock clean
+.PHONY: help install demo test proof bench-limits bench-memory chaos fuzz watch dashboards picture check format lint types contract schema lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,12 @@ schema: install ## Write docs/schema and docs/asyncapi.json from the models
 	$(BIN)/python -m faxline.schema entries > docs/schema/entries.schema.json
 	$(BIN)/python -m faxline.schema events > docs/schema/events.schema.json
 	$(BIN)/python -m faxline.schema asyncapi > docs/asyncapi.json
+
+dashboards: install ## Write grafana/dashboards from their builder
+	PYTHONPATH=grafana $(BIN)/python -m faxline_boards grafana/dashboards
+
+watch: install ## Hold alerts and dashboards against a real Prometheus (needs prometheus and promtool)
+	$(BIN)/python -m pytest tests/prometheus
 
 lock: ## Renew requirements/*.lock from pyproject.toml (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker -o requirements/worker.lock

@@ -25,7 +25,7 @@ BY_HAND_STORED = 2
 @pytest.fixture(scope="module")
 def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     def wait(condition: Callable[[], Any], *, timeout: float) -> None:
-        assert wait_for(lambda: bool(condition()), timeout), condition
+        assert wait_for(lambda: bool(condition()), timeout, every=0.2), condition
 
     with running(tmp_path_factory.mktemp("local"), server_binary) as started:
         provoke(started, wait)

@@ -1,0 +1,122 @@
+"""What every panel is made of: its place, its queries, the colours of its thresholds, its links."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.builders import prometheus
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardLinkType,
+    DataSourceRef,
+    DynamicConfigValue,
+    FieldColorModeId,
+    GridPos,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+TAG = "faxline"
+A_MINUTE = "suffix: /min"
+GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE = "green", "yellow", "orange", "red", "blue", "purple"
+Steps = Mapping[float, str]
+"""The colours from which values on; what is below the first is green."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query of a panel: its expression, how its series are called, and whether it asks for now only."""
+
+    expr: str
+    legend: str = "__auto"
+    instant: bool = False
+    form: PromQueryFormat = PromQueryFormat.TIME_SERIES
+
+    def build(self, ref_id: str) -> prometheus.Dataquery:
+        """Its builder."""
+        made = prometheus.Dataquery().expr(self.expr).legend_format(self.legend).ref_id(ref_id)
+        made = made.datasource(SOURCE).format(self.form)
+        return made.instant() if self.instant else made.range()
+
+
+def now(expr: str, legend: str = "__auto") -> Query:
+    """What is so now."""
+    return Query(expr, legend, instant=True)
+
+
+def rows(expr: str) -> Query:
+    """What is so now, as the rows of a table."""
+    return Query(expr, instant=True, form=PromQueryFormat.TABLE)
+
+
+def place(x: int, y: int, w: int, h: int) -> GridPos:
+    """A place in the grid of 24 columns."""
+    return GridPos(x=x, y=y, w=w, h=h)
+
+
+def thresholds(steps: Steps, base: str = GREEN) -> build.ThresholdsConfig:
+    """The colours of values."""
+    first = Threshold(value=None, color=base)
+    more = [Threshold(value=value, color=color) for value, color in sorted(steps.items())]
+    return build.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([first, *more])
+
+
+def threshold_override(steps: Steps, base: str = GREEN) -> DynamicConfigValue:
+    """The colours of one field's values."""
+    return DynamicConfigValue("thresholds", thresholds(steps, base).build())
+
+
+def fixed(color: str) -> DynamicConfigValue:
+    """One field's colour."""
+    return DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
+
+
+def option(name: str, value: Any) -> DynamicConfigValue:
+    """One option of a field."""
+    return DynamicConfigValue(name, value)
+
+
+def color_of_thresholds() -> build.FieldColor:
+    """Values have the colour of their threshold."""
+    return build.FieldColor().mode(FieldColorModeId.THRESHOLDS)
+
+
+def words(texts: Mapping[str, tuple[str, str]]) -> list[ValueMap]:
+    """Words with colours in the place of values."""
+    options = {
+        value: ValueMappingResult(text=text, color=color, index=i)
+        for i, (value, (text, color)) in enumerate(texts.items())
+    }
+    return [ValueMap(options=options)]
+
+
+def runbook(alert: str) -> build.DashboardLink:
+    """A link to the board that shows an alert's runbook."""
+    link = build.DashboardLink(f"What to do: {alert}").type(DashboardLinkType.LINK)
+    return link.url(f"/d/{runbook_uid(alert)}").target_blank(True)
+
+
+def runbook_uid(alert: str) -> str:
+    """The uid of the board that shows an alert's runbook."""
+    return f"runbook-{alert}"
+
+
+def dress(
+    panel: Any,
+    title: str,
+    description: str,
+    at: GridPos,
+    queries: Sequence[Query],
+    unit: str,
+    alerts: Sequence[str] = (),
+) -> Any:
+    """What every panel has, whatever its kind; its builders share no type but the methods."""
+    panel = panel.title(title).description(description).grid_pos(at).datasource(SOURCE).unit(unit)
+    panel = panel.links([runbook(alert) for alert in alerts])
+    for ref_id, query in zip("ABCDEFGHIJ", queries, strict=False):
+        panel = panel.with_target(query.build(ref_id))
+    return panel

@@ -1,0 +1,144 @@
+"""The tables: alerts that fire, limits in use, failures by code and reason."""
+
+from typing import Any
+
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
+
+from faxline_boards.expressions import ACCOUNT
+from faxline_boards.panels import table
+from faxline_boards.parts import (
+    BLUE,
+    ORANGE,
+    PURPLE,
+    RED,
+    YELLOW,
+    option,
+    rows,
+    runbook_uid,
+    threshold_override,
+    words,
+)
+
+GAUGE_CELL = option("custom.cellOptions", {"type": "gauge", "mode": "gradient", "valueDisplayMode": "text"})
+COLOR_CELL = option("custom.cellOptions", {"type": "color-background", "mode": "basic"})
+
+
+def firing(at: Any) -> Any:
+    """The alerts that fire, each with the link to its runbook."""
+    ours = 'alertstate="firing", alertname=~"Fax.+", account=~"$account|"'
+    expr = f"max by (severity, alertname, account) (ALERTS{{{ours}}})"
+    severities = {"critical": ("critical", RED), "warning": ("warning", ORANGE), "info": ("info", BLUE)}
+    link = {"title": "What to do", "url": f"/d/{runbook_uid('${__value.raw}')}", "targetBlank": True}
+    hide = DataTransformerConfig(
+        "organize",
+        options={
+            "excludeByName": {"Time": True, "Value": True},
+            "indexByName": {"severity": 0, "alertname": 1, "account": 2},
+            "renameByName": {"alertname": "alert"},
+        },
+    )
+    return table(
+        "Alerts: click one for what to do",
+        "What fires now. A click on an alert opens its runbook: what it means, how to look, what to do.",
+        at,
+        [rows(expr)],
+        "short",
+        {},
+        transformations=[
+            hide,
+            DataTransformerConfig("sortBy", options={"fields": {}, "sort": [{"field": "severity"}]}),
+        ],
+        overrides={
+            "severity": [COLOR_CELL, option("mappings", words(severities)), option("custom.width", 75)],
+            "alert": [option("links", [link])],
+            "account": [option("custom.width", 80)],
+        },
+        nothing="No alert fires.",
+    )
+
+
+def limits(at: Any) -> Any:
+    """The limits in use, a row each."""
+    used = f"max by (account, limit) (fax_limit_used{{{ACCOUNT}}})"
+    capacity = f"max by (account, limit) (fax_limit_capacity{{{ACCOUNT}}})"
+    names = {"account": 0, "limit": 1, "Value #A": 2, "Value #B": 3, "Value #C": 4}
+    return table(
+        "iFax's limits in use",
+        "window: requests of the last hour, of 1000. concurrency: calls in flight, of 20. burst: of 50. `of` "
+        "is what is in effect: it shrinks after a 429 and recovers. A full limit holds faxes, and more pods "
+        "do not help.",
+        at,
+        [rows(used), rows(capacity), rows(f"{used} / ({capacity} > 0)")],
+        "short",
+        {},
+        alerts=["FaxRateLimited", "FaxUrgentWaits"],
+        transformations=[
+            DataTransformerConfig("merge", options={}),
+            DataTransformerConfig(
+                "organize",
+                options={
+                    "excludeByName": {"Time": True},
+                    "indexByName": names,
+                    "renameByName": {"Value #A": "used", "Value #B": "of", "Value #C": "share"},
+                },
+            ),
+            DataTransformerConfig(
+                "sortBy", options={"fields": {}, "sort": [{"field": "share", "desc": True}]}
+            ),
+        ],
+        overrides={
+            "account": [option("custom.width", 80)],
+            "limit": [option("custom.width", 100)],
+            "used": [option("decimals", 0), option("custom.width", 60)],
+            "of": [option("decimals", 0), option("custom.width", 60)],
+            "share": [
+                GAUGE_CELL,
+                option("unit", "percentunit"),
+                option("min", 0),
+                option("max", 1),
+                threshold_override({0.8: YELLOW, 0.95: RED}),
+            ],
+        },
+    )
+
+
+def failures(at: Any) -> Any:
+    """What failed in the time shown, and why."""
+    expr = (
+        f"sort_desc(sum by (stage, reason, code) (increase(fax_failures_total{{{ACCOUNT}}}[$__range])) > 0.5)"
+    )
+    stages = {
+        "intake": ("intake", PURPLE),
+        "submission": ("submission", ORANGE),
+        "delivery": ("delivery", RED),
+    }
+    return table(
+        "Failures, by code and reason",
+        "All failures of the time shown. intake: the producer's entry. submission: iFax refused the fax. "
+        "delivery: the call failed; busy, no_answer and bad numbers are the callee's. docs/causes.md says "
+        "what a reason means.",
+        at,
+        [rows(expr)],
+        "short",
+        {},
+        alerts=["FaxDeliveryFailuresFast", "FaxSubmissionsRefused", "FaxCalleesFail"],
+        transformations=[
+            DataTransformerConfig(
+                "organize",
+                options={
+                    "excludeByName": {"Time": True},
+                    "indexByName": {"stage": 0, "reason": 1, "code": 2, "Value": 3},
+                    "renameByName": {"Value": "faxes"},
+                },
+            ),
+            DataTransformerConfig(
+                "sortBy", options={"fields": {}, "sort": [{"field": "faxes", "desc": True}]}
+            ),
+        ],
+        overrides={
+            "stage": [COLOR_CELL, option("mappings", words(stages)), option("custom.width", 90)],
+            "code": [option("custom.width", 60)],
+            "faxes": [option("decimals", 0), option("custom.width", 60)],
+        },
+        nothing="Nothing failed.",
+    )
