@@ -50,7 +50,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 ENTRIES = (
     QUOTING,
-    json.dumps({"id": MARK + " " + NUMBER}),
+    json.dumps({"id": f"to {NUMBER}, 1 (202) 555-7100"}),
     json.dumps({"id": "by-hand-1", QUOTING: QUOTING, "fax": {"faxNumber": NUMBER, "faxData": []}}),
     json.dumps({"id": "by-hand-2", "fax": {"faxNumber": QUOTING, "faxData": [{"fileName": QUOTING}]}}),
     json.dumps(
