@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test proof bench-limits bench-memory chaos fuzz watch dashboards picture check format lint types contract schema lock clean
+.PHONY: help install demo test test-all proof bench-limits bench-memory chaos fuzz watch dashboards picture check format lint types contract schema lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,8 +25,11 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: install ## Fax real PDFs through every part, on this machine, and show the result
 	$(BIN)/faxline-worker demo
 
-test: install ## Run the tests, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: install ## Run the tests but for the slow ones
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+
+test-all: install ## Run all of them
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 proof: install ## Hold the limits and the invariants against the scripts for some minutes (EXAMPLES=500)
 	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py tests/redis/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)

@@ -15,6 +15,8 @@ from faxline_worker.local import WEBHOOK_SECRET, Local
 from faxline_worker.redis_server import ServerBinary
 from faxline_worker.signatures import HEADER, sign
 
+pytestmark = pytest.mark.slow
+
 JOBS = [f"inside-{i}" for i in range(20)]
 SETTINGS = {"LIMITS__CONCURRENCY": "4", "WAKE_LEASE": "2", "SWEEP": "2"}
 SANDBOX = (

@@ -11,6 +11,8 @@ from faxline import FaxLine, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
+pytestmark = pytest.mark.slow
+
 SANDBOX = ("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.1", "0.4")
 MORE = ("--time-scale", "0.005", "--window", "60", "--burst", "400", "--requests", "5000")
 SETTINGS = {"LIMITS__WINDOW": "60", "LIMITS__BURST": "400", "LIMITS__REQUESTS": "5000", "WAKE_LEASE": "2"}

@@ -8,6 +8,8 @@ from faxline import FaxLine, JobRejected, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
+pytestmark = pytest.mark.slow
+
 LARGE = ("large.txt", b"".join(b"%09d " % i for i in range(100_000)))
 """A million bytes: it is read in pieces while it is sent."""
 SANDBOX = (

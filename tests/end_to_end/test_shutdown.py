@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from faxline import FaxLine, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
+
+pytestmark = pytest.mark.slow
 
 THREADS = 7
 SETTINGS = {"LIMITS__CONCURRENCY": str(2 * THREADS), "WAKE_LEASE": "2", "SWEEP": "2"}

@@ -13,6 +13,8 @@ from faxline import FaxLine, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
+pytestmark = pytest.mark.slow
+
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.01", "--answer-seconds", "0.01", "0.05")
 

@@ -440,8 +440,13 @@ def test_a_shell_completes_commands_and_options(words: str, offered: str) -> Non
     asked = {"_FAXLINE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
     assert (done.stdout.split(), done.stderr) == ([offered], "")
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # else it is the shell that runs the tests
     shown = subprocess.run(
-        [*command, "--show-completion", "bash"], capture_output=True, text=True, check=False
+        [*command, "--show-completion", "bash"],
+        env=os.environ | named,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (shown.returncode, "complete -o default -F _faxline_completion faxline" in shown.stdout) == (
         0,
