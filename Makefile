@@ -71,6 +71,11 @@ schema: install ## Write docs/schema and docs/asyncapi.json from the models
 dashboards: install ## Write grafana/dashboards from their builder
 	PYTHONPATH=grafana $(BIN)/python -m faxline_boards grafana/dashboards
 
+picture: install ## Draw docs/overview.png from twelve live minutes (needs prometheus, node and chromium)
+	cd grafana/picture && npm ci
+	PYTHONPATH=grafana $(BIN)/python -m tests.prometheus.live grafana/picture/answers.json
+	cd grafana/picture && node draw.mjs answers.json ../../docs/overview.png && rm answers.json
+
 watch: install ## Hold alerts and dashboards against a real Prometheus (needs prometheus and promtool)
 	$(BIN)/python -m pytest tests/prometheus
 

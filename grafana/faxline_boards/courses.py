@@ -4,7 +4,7 @@ from typing import Any
 
 from faxline_boards.expressions import a_minute, quantile
 from faxline_boards.panels import lines
-from faxline_boards.parts import A_MINUTE, BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW, Query, fixed
+from faxline_boards.parts import A_MINUTE, BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW, Query, fixed, option
 
 
 def flow(at: Any) -> Any:
@@ -54,7 +54,6 @@ def held_back(at: Any) -> Any:
             "burst": [fixed(PURPLE)],
             "paused": [fixed(ORANGE)],
         },
-        legend=("max",),
     )
 
 
@@ -95,6 +94,7 @@ def queue_time(at: Any) -> Any:
         ],
         "s",
         alerts=["FaxUrgentWaits"],
+        times=True,
         overrides={
             "urgent p95": [fixed(RED)],
             "normal p95": [fixed(BLUE)],
@@ -113,6 +113,7 @@ def call_time(at: Any, title: str, histogram: str, description: str, alert: str)
         [Query(quantile(0.95, histogram), "p95"), Query(quantile(0.5, histogram), "p50")],
         "s",
         alerts=[alert],
+        times=True,
         overrides={"p95": [fixed(ORANGE)], "p50": [fixed(GREEN)]},
     )
 
@@ -145,5 +146,9 @@ def redis(at: Any) -> Any:
         ],
         "bytes",
         alerts=["FaxRedisMemoryHigh", "FaxRedisAway"],
-        overrides={"memory": [fixed(BLUE)], "limit": [fixed(RED)], "AOF": [fixed(PURPLE)]},
+        overrides={
+            "memory": [fixed(BLUE)],
+            "limit": [fixed(RED), option("custom.fillOpacity", 0)],
+            "AOF": [fixed(PURPLE)],
+        },
     )

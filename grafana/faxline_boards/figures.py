@@ -29,10 +29,8 @@ def waiting() -> list[Any]:
             "`faxline explain ID` says what holds it.",
             place(7, 0, 5, 5),
             [
-                Query(
-                    f"max by (priority) (fax_oldest_job_age_seconds{{{ACCOUNT}}})",
-                    "{{priority}}",
-                )
+                Query(f'max(fax_oldest_job_age_seconds{{{ACCOUNT}, priority="{priority}"}})', priority)
+                for priority in ("urgent", "normal", "bulk")
             ],
             "s",
             {60: YELLOW, 300: RED},
@@ -48,7 +46,10 @@ def waiting() -> list[Any]:
             "turn: a permit under iFax's limits, or a free worker. time: a retry's time, or a date. line: "
             "another fax to the same number. Many at `turn` with room under the limits: look at the workers.",
             place(12, 0, 4, 5),
-            [Query(of_all("fax_queued_jobs", by="waits_for"), "{{waits_for}}")],
+            [
+                Query(of_all("fax_queued_jobs", f'waits_for="{what}"'), what)
+                for what in ("turn", "time", "line")
+            ],
             "short",
             {},
             alerts=["FaxNoneSubmitted", "FaxWorkersBusy"],
@@ -122,7 +123,7 @@ def states(at: Any) -> Any:
         "All jobs on record. queued, submitting, submitted and in_doubt are on their way; the others have "
         "ended.",
         at,
-        [now(of_all("fax_jobs", by="state"), "{{state}}")],
+        [now(of_all("fax_jobs", f'state="{state}"'), state) for state in colors],
         "short",
         {},
         alerts=["FaxDoubtsMany", "FaxUnconfirmed"],

@@ -10,10 +10,10 @@ from faxline_boards.parts import place
 def overview() -> dict[str, Any]:
     """The board's JSON."""
     panels = [
-        tables.firing(place(0, 0, 7, 5)),
+        tables.firing(place(0, 0, 7, 7)),
         *figures.waiting(),
         *figures.trouble(),
-        tables.limits(place(0, 5, 7, 7)),
+        tables.limits(place(0, 7, 7, 5)),
         courses.flow(place(7, 5, 9, 7)),
         figures.states(place(16, 5, 5, 7)),
         figures.parts(place(21, 5, 3, 7)),

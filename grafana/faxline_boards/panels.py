@@ -17,6 +17,8 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from faxline_boards.parts import Query, Steps, color_of_thresholds, dress, thresholds
 
+GAP = 180_000
+"""Milliseconds without a fax over which the line of a time goes on."""
 Overrides = Mapping[str, Sequence[DynamicConfigValue]]
 """Options of single fields, by their names."""
 
@@ -70,6 +72,7 @@ def bars(
     panel = dress(bargauge_build.Panel(), title, description, at, queries, unit, alerts)
     panel = panel.thresholds(thresholds(steps)).color_scheme(color_of_thresholds()).reduce_options(_last())
     panel = panel.min(0).orientation(common.VizOrientation.HORIZONTAL).show_unfilled(True)
+    panel = panel.text(common_build.VizTextDisplayOptions().title_size(12).value_size(18))
     panel = panel.display_mode(common.BarGaugeDisplayMode.GRADIENT).value_mode(common.BarGaugeValueMode.TEXT)
     made: bargauge_build.Panel = _with(
         panel.name_placement(common.BarGaugeNamePlacement.LEFT), overrides or {}
@@ -87,14 +90,19 @@ def lines(
     alerts: Sequence[str] = (),
     overrides: Overrides | None = None,
     stacked: bool = False,
-    legend: Sequence[str] = ("lastNotNull",),
     steps: Steps | None = None,
+    times: bool = False,
 ) -> timeseries_build.Panel:
-    """The course of figures; the legend has the calculations named."""
+    """The course of figures; `times` are shown by their order of magnitude, and over gaps of minutes."""
     panel = dress(timeseries_build.Panel(), title, description, at, queries, unit, alerts)
     panel = panel.color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
-    panel = panel.min(0).line_width(2 if not stacked else 1).fill_opacity(40 if stacked else 8)
-    panel = panel.show_points(common.VisibilityMode.NEVER).span_nulls(False)
+    panel = panel.line_width(0 if stacked else 2).fill_opacity(70 if stacked else 6)
+    panel = panel.show_points(common.VisibilityMode.NEVER).span_nulls(GAP if times else False)
+    if times:
+        scale = common_build.ScaleDistributionConfig().type(common.ScaleDistribution.LOG)
+        panel = panel.scale_distribution(scale.log(10)).fill_opacity(0)
+    else:
+        panel = panel.min(0)
     if stacked:
         panel = panel.stacking(common_build.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     if steps is not None:
@@ -102,7 +110,7 @@ def lines(
         style = common_build.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds_style(style)
     shown = common_build.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).show_legend(True)
-    shown = shown.placement(common.LegendPlacement.BOTTOM).calcs(list(legend))
+    shown = shown.placement(common.LegendPlacement.BOTTOM).calcs([])
     hover = common_build.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
     panel = panel.legend(shown).tooltip(hover.sort(common.SortOrder.DESCENDING))
     made: timeseries_build.Panel = _with(panel, overrides or {})

@@ -21,7 +21,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "faxline"
-A_MINUTE = "suffix: /min"
+A_MINUTE = "suffix:/min"
 GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE = "green", "yellow", "orange", "red", "blue", "purple"
 Steps = Mapping[float, str]
 """The colours from which values on; what is below the first is green."""
@@ -83,6 +83,12 @@ def option(name: str, value: Any) -> DynamicConfigValue:
 def color_of_thresholds() -> build.FieldColor:
     """Values have the colour of their threshold."""
     return build.FieldColor().mode(FieldColorModeId.THRESHOLDS)
+
+
+def as_text(width: int = 0) -> list[DynamicConfigValue]:
+    """A column of words; what looks like a number in it is none, and nothing is a dash."""
+    options = [option("unit", "string"), option("noValue", "-")]
+    return [*options, option("custom.width", width)] if width else options
 
 
 def words(texts: Mapping[str, tuple[str, str]]) -> list[ValueMap]:

@@ -12,6 +12,7 @@ from faxline_boards.parts import (
     PURPLE,
     RED,
     YELLOW,
+    as_text,
     option,
     rows,
     runbook_uid,
@@ -26,7 +27,10 @@ COLOR_CELL = option("custom.cellOptions", {"type": "color-background", "mode": "
 def firing(at: Any) -> Any:
     """The alerts that fire, each with the link to its runbook."""
     ours = 'alertstate="firing", alertname=~"Fax.+", account=~"$account|"'
-    expr = f"max by (severity, alertname, account) (ALERTS{{{ours}}})"
+    expr = " or ".join(
+        f'{rank} * max by (severity, alertname, account) (ALERTS{{{ours}, severity="{severity}"}})'
+        for rank, severity in ((3, "critical"), (2, "warning"), (1, "info"))
+    )
     severities = {"critical": ("critical", RED), "warning": ("warning", ORANGE), "info": ("info", BLUE)}
     link = {"title": "What to do", "url": f"/d/{runbook_uid('${__value.raw}')}", "targetBlank": True}
     hide = DataTransformerConfig(
@@ -45,13 +49,15 @@ def firing(at: Any) -> Any:
         "short",
         {},
         transformations=[
+            DataTransformerConfig(
+                "sortBy", options={"fields": {}, "sort": [{"field": "Value", "desc": True}]}
+            ),
             hide,
-            DataTransformerConfig("sortBy", options={"fields": {}, "sort": [{"field": "severity"}]}),
         ],
         overrides={
-            "severity": [COLOR_CELL, option("mappings", words(severities)), option("custom.width", 75)],
-            "alert": [option("links", [link])],
-            "account": [option("custom.width", 80)],
+            "severity": [COLOR_CELL, option("mappings", words(severities)), *as_text(75)],
+            "alert": [option("links", [link]), *as_text()],
+            "account": as_text(80),
         },
         nothing="No alert fires.",
     )
@@ -87,10 +93,10 @@ def limits(at: Any) -> Any:
             ),
         ],
         overrides={
-            "account": [option("custom.width", 80)],
-            "limit": [option("custom.width", 100)],
-            "used": [option("decimals", 0), option("custom.width", 60)],
-            "of": [option("decimals", 0), option("custom.width", 60)],
+            "account": as_text(80),
+            "limit": as_text(100),
+            "used": [option("unit", "none"), option("decimals", 0), option("custom.width", 60)],
+            "of": [option("unit", "none"), option("decimals", 0), option("custom.width", 60)],
             "share": [
                 GAUGE_CELL,
                 option("unit", "percentunit"),
@@ -136,9 +142,10 @@ def failures(at: Any) -> Any:
             ),
         ],
         overrides={
-            "stage": [COLOR_CELL, option("mappings", words(stages)), option("custom.width", 90)],
-            "code": [option("custom.width", 60)],
-            "faxes": [option("decimals", 0), option("custom.width", 60)],
+            "stage": [COLOR_CELL, option("mappings", words(stages)), *as_text(95)],
+            "reason": as_text(),
+            "code": as_text(60),
+            "faxes": [option("unit", "none"), option("decimals", 0), option("custom.width", 60)],
         },
         nothing="Nothing failed.",
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -96,9 +97,25 @@ def configuration(local: Local, interval: str) -> dict[str, Any]:
 
 
 @contextmanager
-def scraping(local: Local, folder: Path, interval: str = "1s") -> Iterator[Prometheus]:
-    """A server that scrapes a running Faxline and evaluates its rules; its data goes with the folder."""
-    (folder / "prometheus.yml").write_text(json.dumps(configuration(local, interval)))
+def scraping(
+    local: Local, folder: Path, interval: str = "1s", *, at_once: bool = False
+) -> Iterator[Prometheus]:
+    """A server that scrapes a running Faxline and evaluates its rules; its data goes with the folder.
+
+    Args:
+        local: what is scraped.
+        folder: for its files.
+        interval: between two scrapes, and two evaluations of the rules.
+        at_once: alerts fire without the time for which they must hold, which a short run has not.
+    """
+    content = configuration(local, interval)
+    if at_once:
+        (folder / "rules").mkdir()
+        for path in (OPS / "rules").glob("*.yaml"):
+            text = re.sub(r"\bfor: \w+", "for: 0s", path.read_text())
+            (folder / "rules" / path.name).write_text(text)
+        content["rule_files"] = [str(folder / "rules/*.yaml")]
+    (folder / "prometheus.yml").write_text(json.dumps(content))
     port = free_port()
     command = [
         program("prometheus"),
