@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test proof bench-limits chaos fuzz watch dashboards picture check format lint types contract schema lock clean
+.PHONY: help install demo test test-all proof bench-limits bench-memory chaos fuzz watch dashboards picture check format lint types contract schema lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,8 +25,11 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: install ## Fax real PDFs through every part, on this machine, and show the result
 	$(BIN)/faxline-worker demo
 
-test: install ## Run the tests, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: install ## Run the tests but for the slow ones
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+
+test-all: install ## Run all of them
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 proof: install ## Hold the limits and the invariants against the scripts for some minutes (EXAMPLES=500)
 	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py tests/redis/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)
@@ -34,6 +37,9 @@ proof: install ## Hold the limits and the invariants against the scripts for som
 BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
 bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)
 	$(BIN)/python -m tests.benchmarks $(BENCH) $(if $(SHORT),--short)
+
+bench-memory: install ## Measure a worker's memory with 20 large documents on their way at once
+	$(BIN)/python -m tests.benchmarks.memory $(if $(OUT),--out $(OUT)) $(if $(SHORT),--short)
 
 chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… BASELINE=1 (docs/chaos.md)
 	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --baseline $(or $(BASELINE),0) $(SEEDED)
@@ -75,7 +81,7 @@ watch: install ## Hold alerts and dashboards against a real Prometheus (needs pr
 
 lock: ## Renew requirements/*.lock from pyproject.toml (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker -o requirements/worker.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --group dev -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra otel --group dev -o requirements/dev.lock
 
 clean: ## Remove .venv and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

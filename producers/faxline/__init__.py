@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from faxline.account import AccountState, LimitState
+from faxline.audit import AuditEntry
 from faxline.errors import (
     EntryNotFound,
     EntryRejected,
@@ -30,7 +31,7 @@ from faxline.errors import (
     WaitTimeout,
 )
 from faxline.events import Event, EventName
-from faxline.faxes import Fax, File
+from faxline.faxes import Fax, File, Selection
 from faxline.forecast import Forecast, Hold
 from faxline.groups import Group
 from faxline.jobs import Job, JobState, Transition
@@ -46,6 +47,7 @@ __all__ = [
     "AccountState",
     "AsyncEvents",
     "AsyncFaxLine",
+    "AuditEntry",
     "DeadEntry",
     "EntryNotFound",
     "EntryRejected",
@@ -75,6 +77,7 @@ __all__ = [
     "QueueUnavailable",
     "RejectedFax",
     "Rejection",
+    "Selection",
     "Transition",
     "WaitTimeout",
 ]

@@ -1,9 +1,11 @@
 """`AsyncFaxLine`: the asyncio twin of `FaxLine`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from faxline.account import AccountState, account_state
+from faxline.audit import AuditEntry, audit
 from faxline.base import CONNECTION, DOCUMENT_TTL, Base
 from faxline.drivers import drive_async, in_our_words, run_async
 from faxline.events import Event
@@ -229,6 +231,11 @@ class AsyncFaxLine(Base):
     ) -> Job:
         how = settling(accepted, resend=resend, fail=fail)
         return await self._run(resolved(self._terms, job, accepted, how, by, timeout))
+
+    async def audit(
+        self, *, after: str | datetime | None = None, before: datetime | None = None, limit: int = 1000
+    ) -> list[AuditEntry]:
+        return await self._run(audit(self._terms, after, before, limit))
 
     async def dead(self, limit: int = 100) -> list[DeadEntry]:
         return await self._run(set_aside(self._terms, limit))

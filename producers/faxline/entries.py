@@ -37,6 +37,7 @@ FILES = 20
 IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+URL_WITHOUT_USER = re.compile(r"https?://[^\s/@]+(/\S*)?")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 """Looser than base64 is, for the schema: some regular expressions' engines give up on groups in 20 MB."""
@@ -165,7 +166,7 @@ Number = Annotated[str, AfterValidator(_number), _shape(E164)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
-Url = Annotated[str, AfterValidator(_url), _shape(URL)]
+Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER)]
 Base64 = Annotated[str, AfterValidator(_base64), _shape(BASE64, contentEncoding="base64")]
 Document = Annotated[str, AfterValidator(_document), _shape(DIGEST)]
 Selections = Annotated[

@@ -15,8 +15,18 @@ from faxline.jobs import Job, JobState
 _KEPT = 64_000_000
 """Bytes of documents that one call keeps in memory between the check and the push; others are read twice."""
 
-File: TypeAlias = str | Path | tuple[str, bytes]
+Source: TypeAlias = str | Path | tuple[str, bytes]
 """A path, an http or https URL that iFax can reach, or a name with its content."""
+
+
+class Selection(TypedDict):
+    """A file of which some pages are sent, such as `["1-5", "7"]`."""
+
+    file: Source
+    pages: Sequence[str]
+
+
+File: TypeAlias = Source | Selection
 
 
 class FaxParameters(TypedDict, total=False):
@@ -204,7 +214,9 @@ def prepare(fax: Mapping[str, Any], account: str, documents: Documents) -> Prepa
 _OWN = Fax.__annotations__.keys() - FaxParameters.__annotations__.keys()
 
 
-def _item(file: File, documents: Documents) -> dict[str, str]:
+def _item(file: File, documents: Documents) -> dict[str, Any]:
+    if isinstance(file, dict):
+        return _item(file["file"], documents) | {"pages": list(file["pages"])}
     if isinstance(file, str) and file.startswith(("http://", "https://")):
         return {"fileName": file.rsplit("/", 1)[-1].split("?")[0] or "document", "fileUrl": file}
     name, content = file if isinstance(file, tuple) else (Path(file).name, file)

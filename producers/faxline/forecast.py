@@ -68,7 +68,7 @@ def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
     def questions(pipe: Any) -> None:
         pipe.zrank(keys.ready, job)
         pipe.zscore(keys.delayed, job)
-        pipe.hmget(keys.job(job), "place", "number", "send_at")
+        pipe.hmget(keys.job(job), ("place", "number", "send_at"))
 
     rank, retry_at, (place, number, send_at) = yield Batch(questions)
     if rank is None and place is not None and number is not None and retry_at is None:

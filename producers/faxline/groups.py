@@ -38,7 +38,7 @@ class Group(Job):
 
     total: int = 0
     counts: Mapping[JobState, int] = field(default_factory=dict)
-    jobs: tuple[Job, ...] = ()
+    jobs: tuple[Job, ...] = field(default=(), repr=False)
     rejected: Mapping[str, JobRejected] = field(default_factory=dict)
     forgotten: int = 0
 

@@ -132,6 +132,11 @@ class AccountKeys:
         return self.prefix + "dead"
 
     @cached_property
+    def audit(self) -> str:
+        """Stream, append-only: every call to iFax and every operator's order; older entries go."""
+        return self.prefix + "audit"
+
+    @cached_property
     def unmatched(self) -> str:
         """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
         return self.prefix + "unmatched"

@@ -72,7 +72,8 @@ class FaxLine(Operators):
         Args:
             to: an E.164 number, or up to 15: one job each, `ID.1` and so on, a group of the id's name, and
                 the Job stands for all of them.
-            files: paths of local files, http or https URLs that iFax can reach, or (name, bytes).
+            files: paths of local files, http or https URLs that iFax can reach, or (name, bytes); of some of
+                its pages as `Selection(file="a.pdf", pages=["1-5", "7"])`.
             id: the idempotency key; a UUID when not given.
             priority: urgent, normal or bulk.
             expires_at: ISO 8601 with an offset: not submitted by then, it fails.

@@ -1,6 +1,9 @@
 """What a line offers operators."""
 
+from datetime import datetime
+
 from faxline.account import AccountState, account_state
+from faxline.audit import AuditEntry, audit
 from faxline.base import Driven
 from faxline.health import Check
 from faxline.jobs import Job
@@ -24,6 +27,22 @@ __all__ = ["MOST_DIGITS", "DeadEntry", "Operators"]
 
 class Operators(Driven):
     """The operators' part of `FaxLine`."""
+
+    def audit(
+        self, *, after: str | datetime | None = None, before: datetime | None = None, limit: int = 1000
+    ) -> list[AuditEntry]:
+        """What was called at iFax and what operators ordered, the oldest first.
+
+        Args:
+            after: a moment, or the id of the last entry that is known already; from the begin when not given.
+            before: a moment; to the end when not given.
+            limit: how many at most.
+
+        Raises:
+            ValueError: the limit is below 1.
+            QueueUnavailable: Redis did not answer.
+        """
+        return self._run(audit(self._terms, after, before, limit))
 
     def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         """The jobs that have not come to their end, without their metadata, history and forecast.

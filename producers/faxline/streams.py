@@ -58,8 +58,8 @@ def _group_events(terms: Terms, group: str, consumer: str, until: float | None) 
     since = "0"  # first what was delivered and not acknowledged
     while (left := _left(terms, until)) > 0:
         entries = yield from _group_page(terms, group, consumer, since, left)
-        if not entries:
-            since = ">"
+        if not entries:  # the reply that brought some may have been lost on its way: look again what is ours
+            since = ">" if since == "0" else "0"
         for entry, fields in entries:
             if fields:
                 yield Event.from_entry(entry, fields)

@@ -31,7 +31,7 @@ class Together:
         name: the group's, or nothing.
         by_name: it is the group as Redis knows it, whoever pushed its jobs.
         pushed: else the jobs that a push made, by name, each with its entry.
-        owners: the ids of the entries, each with its stream id and its jobs.
+        owners: each entry (its stream id and its jobs) by all that a rejection of it may name.
         raises: a rejection ends the wait.
         open: the jobs that are known and have not ended.
         ended: those that have.
@@ -66,10 +66,10 @@ class Together:
         return made
 
     def _add(self, job: Job) -> None:
-        names = names_of(job)
+        entry, names = job.entry or "", names_of(job)
         self.open.update(names)
-        self.pushed.update(dict.fromkeys(names, job.entry or ""))
-        self.owners[job.id] = (job.entry or "", names)
+        self.pushed.update(dict.fromkeys(names, entry))
+        self.owners.update(dict.fromkeys((entry, job.id, *names), (entry, names)))
 
     @property
     def total(self) -> int:
@@ -84,9 +84,10 @@ class Together:
         """
         if event.name in _ENDS and event.job in self.open:
             self.end([event.job])
-        elif event.name == EventName.REJECTED and event.job in self.owners:
-            entry, names = self.owners[event.job]
-            if event.concerns(entry or None):
+        elif event.name == EventName.REJECTED:
+            owner = self.owners.get(str(event.data.get("entry"))) or self.owners.get(event.job)
+            entry, names = owner or ("", [])
+            if names and event.concerns(entry or None):
                 if self.raises:
                     raise event.rejection()
                 self.rejected.update(dict.fromkeys(names, event.rejection()))

@@ -110,6 +110,23 @@ def test_a_fax_is_sent_and_waited_for_in_one_command(local: Local, tmp_path: Pat
     assert (job["state"], job["attempt"], job["to"]) == ("delivered", 1, "…0123")
 
 
+def test_a_mailing_goes_from_a_csv_file_to_its_end_and_the_same_command_sends_nothing_twice(
+    local: Local, cli: Callable[..., Result], tmp_path: Path
+) -> None:
+    numbers = [f"+120255501{i:02}" for i in range(40)]
+    (tmp_path / "r.csv").write_text("to;subject\n" + "".join(f"{n};mailing {n}\n" for n in numbers))
+    (tmp_path / "a.txt").write_text("Hello")
+    command = ("send", "--csv", str(tmp_path / "r.csv"), "--file", str(tmp_path / "a.txt"), "--group", "june")
+    for _ in range(2):
+        done = cli(*command, "--wait", "--timeout", "120", "--json")
+        assert (done.code, done.err) == (0, "")
+        *jobs, last = [json.loads(line) for line in done.out.splitlines()]
+        assert [job["id"] for job in jobs] == [f"june.{i}" for i in range(1, 41)]
+        assert (last["counts"], last["pages"], last["transferred"]) == ({"delivered": 40}, 40, 40)
+    assert sum((fax["subject"] or "").startswith("mailing ") for fax in local.ledger()) == 40
+    assert cli("group", "june", "--json").json["counts"] == {"delivered": 40}
+
+
 def test_every_account_of_the_dispatcher_is_shown(cli: Callable[..., Result]) -> None:
     rows = [line.split()[:2] for line in cli("accounts").out.splitlines()]
     assert rows == [["account", "status"], ["default", "open"], ["narrow", "open"]]

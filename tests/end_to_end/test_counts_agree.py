@@ -14,6 +14,8 @@ from tests.troubles.course import ACCOUNTS, provoke, running, told
 from tests.troubles.faxes import REJECTED, TROUBLES
 from tests.troubles.reading import Key, counted, gauged, samples
 
+pytestmark = pytest.mark.slow
+
 Event = tuple[str, str, str, dict[str, Any]]
 """Account, name, job, data."""
 NOBODYS_FAULT = {"in_doubt", "operator"}

@@ -11,6 +11,8 @@ from faxline import FaxLine, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
+pytestmark = pytest.mark.slow
+
 LOST = "+12025550601"
 """The sandbox delivers it, and its webhook never comes."""
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.01", "--answer-seconds", "0.01", "0.05")

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from faxline import FaxLine, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
+
+pytestmark = pytest.mark.slow
 
 THREADS = 7
 SETTINGS = {"LIMITS__CONCURRENCY": str(2 * THREADS), "WAKE_LEASE": "2", "SWEEP": "2"}
@@ -27,8 +30,8 @@ def test_a_worker_that_is_told_to_end_finishes_its_calls_and_nothing_turns_in_do
         FaxLine(local.redis_url) as line,
         redis.Redis.from_url(local.redis_url) as client,
     ):
-        for job in jobs:
-            line.send(to="+12025550123", files=["https://example.com/a.pdf"], id=job, subject=job)
+        for i, job in enumerate(jobs):
+            line.send(to=f"+1202{6_000_000 + i}", files=["https://example.com/a.pdf"], id=job, subject=job)
         wait_until(lambda: client.zcard(line.keys.permits) == 2 * THREADS, timeout=30)
         ending = next(part for part in local.parts if part.name.startswith("worker"))
         ending.ask_to_stop()

@@ -101,7 +101,7 @@ def test_three_hundred_faxes_are_each_delivered_once_by_two_of_each_and_leave_no
         lasting = {key for key in left if client.pttl(key) < 0}
     assert lasting <= {
         *(line.keys.intake, line.keys.status, line.keys.events, line.keys.account_state, line.keys.answers),
-        *(line.keys.doorbell, ACCOUNTS),
+        *(line.keys.doorbell, line.keys.audit, ACCOUNTS),
     }
 
 

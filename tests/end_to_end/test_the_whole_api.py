@@ -13,7 +13,10 @@ from faxline import EventName, FaxLine, JobState
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
-SANDBOX = ("--call-seconds", "0.2", "--page-seconds", "0.01", "--answer-seconds", "0.01", "0.05")
+SANDBOX = (
+    *("--call-seconds", "0.2", "--page-seconds", "0.01", "--answer-seconds", "0.01", "0.05"),
+    *("--lines", "1"),
+)
 FREE = ("--requests", "100000", "--burst", "100000")
 SETTINGS = {
     "RETRIES__DELIVERY__BUSY": "0.5",
@@ -142,6 +145,22 @@ def test_a_busy_number_is_tried_again_by_a_resend_until_it_is_free(local: Local,
     assert (second["endpoint"], second["originalJobId"]) == ("fax-resend", first["jobId"])
     name, data = events_of(line, "busy")[2]
     assert (name, data["stage"], data["reason"], data["code"]) == ("fax.retrying", "delivery", "busy", 17)
+
+
+def test_many_faxes_to_one_number_follow_each_other_and_none_finds_it_busy(
+    local: Local, line: FaxLine
+) -> None:
+    busy = local.stats()["default"]["line_busy"]
+    names = [f"line-{i}" for i in range(6)]
+    for name in names:
+        line.send(to="+12025557007", files=[URL], id=name, subject=name)
+    line.send(to="+12025557008", files=[URL], id="elsewhere", subject="elsewhere")
+    jobs = [line.wait(name, timeout=60) for name in names]
+    assert [(job.state, job.attempt) for job in jobs] == [(JobState.DELIVERED, 1)] * 6
+    assert local.stats()["default"]["line_busy"] == busy
+    order = [fax["subject"] for fax in local.ledger() if fax["subject"] in {*names, "elsewhere"}]
+    assert order.index("elsewhere") < 3, "it did not overtake"
+    assert [name for name in order if name != "elsewhere"] == names
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registr
 from faxline_worker.reconciling import count_receipt
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.submitting import Submitter
+from faxline_worker.tracing import NoTraces
 from tests.stage.scene import Scene
 from tests.stage.states import JOB, LEASE
 
@@ -44,7 +45,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
     def go(call: Callable[[Callable[[], None]], Answer], store: Any = None) -> None:
         Submitter(
             store=store or scene.store,
-            client=Mock(call=lambda _endpoint, _token, _body, mark: call(mark)),
+            client=Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark: call(mark)),
             token="t",
             caller_id=None,
             retries=SubmissionRetries(),
@@ -52,6 +53,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
             metrics=metrics,
             log=Mock(),
             patience=60,
+            traces=NoTraces(),
             applied=lambda told, at, name: count_receipt(metrics, name, told, at),
         ).turn("")
 

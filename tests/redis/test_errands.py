@@ -1,5 +1,6 @@
 """How does a submitted fax stand? Asked within the limits, ahead of all, before it is unconfirmed."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -7,7 +8,9 @@ from uuid import uuid4
 import pytest
 import redis
 
+from faxline import FaxLine, JobState
 from faxline.keys import INTAKE_GROUP
+from faxline_worker.ifax.receipts import Receipt, read_receipt
 from faxline_worker.replies import Admitted, Held, Mark
 from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
@@ -76,6 +79,20 @@ def test_a_final_word_is_as_good_as_a_receipt_and_applied_once(
     assert [store.report(asked, answer).result for _ in range(2)] == ["applied", "repeated"]
     assert state(store, redis_client) == "delivered"
     assert store.state().held == 0
+
+
+def test_a_final_word_that_says_nothing_else_is_applied_too(
+    store: Store, asked: Admitted, redis_client: redis.Redis
+) -> None:
+    word = read_receipt(b'{"data":{"jobId":77,"faxStatus":"delivered"}}')
+    assert isinstance(word, Receipt)
+    answer = {"decision": "accepted", "receipt": word.to_dict(), "seconds": 0.1}
+    assert store.report(asked, answer).result == "applied"
+    with FaxLine(redis_client) as line:
+        job = line.job("a")
+    assert (job.state, job.code, job.pages) == (JobState.DELIVERED, None, None)
+    newest: Any = redis_client.xrevrange(store.keys.events, count=1)
+    assert None not in json.loads(newest[0][1][b"data"]).values()
 
 
 @pytest.mark.parametrize("decision", ["refuse", "retry", "in_doubt", "accepted"])

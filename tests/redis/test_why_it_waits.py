@@ -1,6 +1,7 @@
 """Why is it not sent yet? What holds a job beyond the limits, told by the record, the list and `explain`."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -124,3 +125,43 @@ def test_a_fax_whose_delivery_failed_says_why_and_when_the_next_one_is_due(
     receipt = {"job_id": "77", "outcome": "failed", "reason": "busy", "code": 17, "again": "busy"}
     assert store.receipt(entry, receipt).retried
     assert "Delivery 1 failed (busy, code 17); the next one is due at" in explain("busy")
+
+
+def answered_by_ifax(store: Store, line: FaxLine, redis_client: Any, decision: str, **more: Any) -> None:
+    """A dispatcher takes the wish that is pushed next, and a worker brings this answer."""
+    reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {line.keys.intake: ">"}, block=20_000)
+    store.cancel(reply[0][1][0][0].decode(), "kept")
+    errand = store.admit(uuid4().hex, "")
+    assert isinstance(errand, Admitted)
+    store.mark(errand)
+    store.report(errand, {"decision": decision, "reason": decision, "seconds": 0.1, **more})
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        ({"decision": "accepted"}, 0, "kept is canceled"),
+        ({"decision": "refuse", "code": -2}, 1, "kept is not canceled: iFax is sending it, or has sent it"),
+        ({"decision": "in_doubt"}, 3, "iFax has not answered within 1 s"),
+    ],
+    ids=["canceled", "too late", "no answer"],
+)
+def test_canceling_a_fax_that_the_provider_keeps_tells_what_the_provider_said(  # noqa: PLR0917 - fixtures
+    store: Store,
+    line: FaxLine,
+    redis_client: Any,
+    redis_url: str,
+    capsys: pytest.CaptureFixture[str],
+    answer: dict[str, Any],
+    code: int,
+    says: str,
+) -> None:
+    push(store, redis_client, "kept", send_at=ms(later(3600)), schedule="provider")
+    submit(store, "77")
+    worker = threading.Thread(target=answered_by_ifax, args=(store, line, redis_client), kwargs=answer)
+    worker.start()
+    wait = "1" if code == 3 else "20"
+    assert faxline(["--redis", redis_url, "cancel", "kept", "--timeout", wait]) == code
+    worker.join()
+    told = capsys.readouterr()
+    assert says in told.out + told.err

@@ -129,9 +129,30 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_the_library_loads_neither_typer_nor_rich_nor_the_command() -> None:
-    code = "import sys, faxline; print({'typer', 'rich', 'faxline.cli'} & set(sys.modules) or 'none')"
+def test_the_library_loads_what_takes_time_when_it_is_needed() -> None:
+    code = (
+        "import sys, faxline; from faxline import FaxLine, Fax, Group; late = {'typer', 'rich', 'redis', "
+        "'asyncio', 'pydantic', 'pypdfium2', 'phonenumbers', 'faxline.cli'}; "
+        "print(late & set(sys.modules) or 'none')"
+    )
     assert python(code).stdout == "none\n"
+
+
+@pytest.mark.parametrize("name", ["AsyncFaxLine", "AsyncEvents", "Priority", "InDoubtPolicy"])
+def test_what_takes_time_to_load_is_imported_when_it_is_asked_for(name: str) -> None:
+    done = python(
+        f"import faxline; from faxline import {name}; print({name}.__name__, hasattr(faxline, 'x'))"
+    )
+    assert done.stdout == f"{name} False\n"
+
+
+def test_the_lines_for_tests_need_no_fake_redis_and_no_daemon() -> None:
+    code = (
+        "import sys; from faxline.testing import MemoryLine; line = MemoryLine(); "
+        "print(line.wait(line.send(to='+12345678901', files=['https://example.com/a.pdf']), 1).state, "
+        "{'fakeredis', 'faxline_worker'} & set(sys.modules) or 'none')"
+    )
+    assert python(code).stdout == "delivered none\n"
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

@@ -60,6 +60,7 @@ def test_the_documented_good_answer_is_accepted() -> None:
         (200, {"status": 1, "data": {"jobId": None}}, Q, None, "no_job_id"),
         (200, {"status": 1, "data": {"jobId": True}}, Q, None, "no_job_id"),
         (200, {"status": 1, "data": {"jobId": "abc"}}, Q, None, "no_job_id"),
+        (200, {"status": 1, "data": {"jobId": "+12025550123"}}, Q, None, "no_job_id"),
         (200, {"status": 1, "data": {"jobId": 0}}, Q, None, "no_job_id"),
         (200, {"status": 1, "data": {"jobId": -5}}, Q, None, "no_job_id"),
         (200, {"status": 1, "data": {"jobId": 5.5}}, Q, None, "no_job_id"),

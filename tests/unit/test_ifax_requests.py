@@ -3,20 +3,29 @@
 import base64
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faxline_worker.ifax import Body, job_body, resend_body, send_body
-from faxline_worker.ifax.requests import CHUNK, SMALL
+from faxline_worker.ifax import Body, Document, job_body, resend_body, send_body
+from faxline_worker.ifax.requests import CHUNK, PIECE, SMALL
 
 NUMBER = "+12345678901"
 
 
-def no_document(digest: str) -> bytes:
+def no_document(digest: str) -> Document:
     raise KeyError(digest)
+
+
+def stored(documents: Mapping[str, bytes]) -> Callable[[str], Document]:
+    return lambda name: Document.of(documents[name])
+
+
+def one(data: bytes) -> Callable[[str], Document]:
+    return lambda _: Document.of(data)
 
 
 def content(body: Body) -> Any:
@@ -57,11 +66,14 @@ def test_the_documented_request_comes_out_word_for_word() -> None:
     assert content(send_body(request, no_document)) == request
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 2])
+@pytest.mark.parametrize(
+    "size",
+    [0, 1, 2, 3, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 2],
+)
 def test_a_stored_document_becomes_filedata(size: int) -> None:
     data = bytes(i % 251 for i in range(size))
     name = "sha256:" + hashlib.sha256(data).hexdigest()
-    body = send_body(fax({"fileName": "a.pdf", "document": name, "pages": ["1"]}), {name: data}.__getitem__)
+    body = send_body(fax({"fileName": "a.pdf", "document": name, "pages": ["1"]}), stored({name: data}))
     [file] = content(body)["faxData"]
     assert file == {"fileName": "a.pdf", "pages": ["1"], "fileData": base64.b64encode(data).decode()}
 
@@ -74,7 +86,7 @@ def test_files_of_every_kind_keep_their_order() -> None:
         {"fileName": "3", "document": "sha256:bb"},
         {"fileName": "4", "fileData": "QUJD"},
     )
-    files = content(send_body(request, documents.__getitem__))["faxData"]
+    files = content(send_body(request, stored(documents)))["faxData"]
     assert [file.get("fileData", file.get("fileUrl")) for file in files] == [
         base64.b64encode(b"first").decode(),
         LINK["fileUrl"],
@@ -123,18 +135,36 @@ def test_a_lone_surrogate_which_has_no_utf_8_does_not_break_a_body() -> None:
 def test_a_small_body_is_one_piece_and_a_large_one_comes_in_small_pieces() -> None:
     assert len(list(send_body(fax(LINK), no_document))) == 1
     document = bytes(5_000_000)
-    pieces = list(send_body(fax({"fileName": "a", "document": "sha256:aa"}), lambda _: document))
+    pieces = list(send_body(fax({"fileName": "a", "document": "sha256:aa"}), one(document)))
     assert len(pieces) > 100
     assert max(map(len, pieces)) <= SMALL
 
 
+def test_a_document_is_read_piece_by_piece_while_the_body_is_sent_and_not_before() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def read(start: int, end: int) -> bytes:
+        asked.append((start, end))
+        return bytes(end - start)
+
+    size = 2 * PIECE + 1
+    body = send_body(fax({"fileName": "a", "document": "sha256:aa"}), lambda _: Document(size, read))
+    pieces = iter(body)
+    assert (len(body) > size, asked) == (True, [])
+    for _ in range(3):  # the request, the file's name, the document's beginning
+        next(pieces)
+    assert asked == [(0, PIECE)]
+    list(pieces)
+    assert asked == [(0, PIECE), (PIECE, 2 * PIECE), (2 * PIECE, size)]
+
+
 def test_a_body_can_be_sent_again() -> None:
-    body = send_body(fax({"fileName": "a", "document": "sha256:aa"}), lambda _: bytes(200_000))
+    body = send_body(fax({"fileName": "a", "document": "sha256:aa"}), one(bytes(200_000)))
     assert list(body) == list(body)
 
 
 def test_a_body_shows_nothing_but_its_length() -> None:
-    body = send_body(fax({"fileName": "a", "document": "sha256:aa"}), lambda _: b"secret")
+    body = send_body(fax({"fileName": "a", "document": "sha256:aa"}), one(b"secret"))
     assert repr(body) == f"Body({len(body)} bytes)"
     assert f"{body}" == repr(body)
 
@@ -156,6 +186,6 @@ def test_a_cancel_names_the_job() -> None:
 def test_any_request_survives_the_way(texts: dict[str, str], files: list[bytes]) -> None:
     documents = {f"sha256:{i}": data for i, data in enumerate(files)}
     request = fax(*({"fileName": name, "document": name} for name in documents), **texts)
-    body = content(send_body(request, documents.__getitem__))
+    body = content(send_body(request, stored(documents)))
     assert {name: body[name] for name in texts} == texts
     assert [base64.b64decode(file["fileData"]) for file in body["faxData"]] == files

@@ -3,13 +3,14 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from faxline import FaxLine, JobNotFound, JobRejected, JobState, QueueUnavailable, WaitTimeout
+from faxline import FaxLine, Group, Job, JobNotFound, JobRejected, JobState, QueueUnavailable, WaitTimeout
 from faxline.documents import digest
 from faxline.errors import EntryRejected
 
@@ -177,6 +178,73 @@ def test_the_rejection_of_an_earlier_push_is_not_taken_for_this_ones(
         line.wait(second, timeout=0.01)
 
 
+@pytest.fixture
+def older(redis_client: redis.Redis, line: FaxLine) -> Job:
+    """A push of an id that a job had before, which has ended; intake has not taken the entry yet."""
+    redis_client.hset(line.keys.job("a"), mapping={"state": "delivered", "n": "0", "created_at": "1"})
+    return line.send(to=TO, files=[URL], id="a")
+
+
+def test_an_older_jobs_end_is_not_taken_for_that_of_an_entry_which_intake_has_yet_to_take(
+    line: FaxLine, older: Job
+) -> None:
+    with pytest.raises(WaitTimeout):
+        line.wait(older, timeout=0.3)
+
+
+def test_a_repeat_that_intake_ignored_has_the_older_jobs_end(
+    line: FaxLine, older: Job, redis_client: redis.Redis
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(line.wait, older, 30)
+        redis_client.xdel(line.keys.intake, older.entry or "")
+        assert waiting.result().state is JobState.DELIVERED
+
+
+def test_an_entry_of_a_reused_id_that_intake_rejected_has_no_end(
+    line: FaxLine, older: Job, redis_client: redis.Redis, emit: Callable[..., str]
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(line.wait, older, 30)
+        emit("rejected", "a", reason="id_reused", member="id", message="taken", entry=older.entry)
+        redis_client.xdel(line.keys.intake, older.entry or "")
+        with pytest.raises(JobRejected, match="taken"):
+            waiting.result()
+
+
+def test_who_may_not_read_intake_gets_the_older_jobs_end(
+    redis_url: str, older: Job, redis_client: Any
+) -> None:
+    rules = ["on", "nopass", "~*", "+@all", "-xrange"]
+    redis_client.execute_command("ACL", "SETUSER", "confined", *rules)
+    try:
+        with FaxLine(redis_url.replace("://", "://confined:x@")) as confined:
+            assert confined.wait(older, timeout=5).state is JobState.DELIVERED
+    finally:
+        redis_client.execute_command("ACL", "DELUSER", "confined")
+
+
+def test_an_end_whose_event_was_missed_is_seen_all_the_same(
+    redis_url: str, line: FaxLine, redis_client: redis.Redis, wait_until: Callable[..., Any]
+) -> None:
+    names = ["a", "g.1", "g.2"]
+    redis_client.sadd(line.keys.group("g"), "g.1", "g.2")
+    for name in names:
+        redis_client.hset(line.keys.job(name), mapping={"state": "queued", "n": "0"})
+    with redis.Redis.from_url(redis_url, socket_timeout=0.4) as client, ThreadPoolExecutor() as pool:
+        waits = [pool.submit(FaxLine(client).wait, name, 30) for name in ("a", "g")]
+        wait_until(lambda: blocked(redis_client))
+        for name in names:
+            redis_client.hset(line.keys.job(name), "state", "delivered")
+        assert [wait.result().state for wait in waits] == [JobState.DELIVERED] * 2
+
+
+def test_a_state_of_a_newer_daemon_is_read_as_unknown(line: FaxLine, redis_client: redis.Redis) -> None:
+    redis_client.hset(line.keys.job("a"), mapping={"state": "of_tomorrow", "n": "0"})
+    job = line.job("a")
+    assert (job.state, job.state.final, job.to_dict()["state"]) == (JobState.UNKNOWN, False, "unknown")
+
+
 def test_a_reason_of_a_newer_daemon_is_still_a_rejection(line: FaxLine, emit: Callable[..., str]) -> None:
     emit("rejected", "a", reason="of_tomorrow", message="why")
     with pytest.raises(JobRejected, match="of_tomorrow: why"):
@@ -246,6 +314,69 @@ def test_a_redis_that_is_away_is_told_for_every_call(free_port: int) -> None:
         for call in calls:
             with pytest.raises(QueueUnavailable):
                 call()
+
+
+@pytest.mark.parametrize("call", ["send", "cancel", "job", "group", "jobs", "accounts"])
+def test_what_went_wrong_speaks_of_pushing_only_where_something_was_pushed(free_port: int, call: str) -> None:
+    calls: dict[str, Callable[[FaxLine], Any]] = {
+        "send": lambda line: line.send(to=TO, files=[URL]),
+        "cancel": lambda line: line.cancel("a"),
+        "job": lambda line: line.job("a"),
+        "group": lambda line: line.group("a"),
+        "jobs": lambda line: line.jobs(),
+        "accounts": lambda line: line.accounts(),
+    }
+    with FaxLine(f"redis://127.0.0.1:{free_port}/0") as line, pytest.raises(QueueUnavailable) as caught:
+        calls[call](line)
+    assert ("push" in str(caught.value)) == (call in {"send", "cancel"})
+
+
+def test_the_jobs_of_a_group_are_read_in_batches_in_the_order_of_their_ids(
+    line: FaxLine, redis_client: redis.Redis
+) -> None:
+    ids = [f"g.{i}" for i in range(1, 1201)]
+    with redis_client.pipeline(transaction=False) as pipe:
+        for i, name in enumerate(ids):
+            state = "failed" if i % 3 else "delivered"
+            fields: Any = {"state": state, "reason": "busy", "pages": "2", "transferred": "1", "n": "0"}
+            pipe.hset(line.keys.job(name), mapping=fields)
+            pipe.sadd(line.keys.group("g"), name)
+        pipe.sadd(line.keys.group("g"), "g.long-gone")
+        pipe.execute()
+    group = line.group("g")
+    assert [job.id for job in group.jobs] == ids
+    assert (group.total, group.ended, group.forgotten, group.final) == (1201, 1201, 1, True)
+    assert group.counts == {JobState.DELIVERED: 400, JobState.FAILED: 800}
+    assert (group.pages, group.transferred, group.partial) == (2400, 1200, True)
+    assert line.wait("g", timeout=5) == group
+
+
+def test_a_group_that_grows_while_it_is_waited_for_is_waited_for_whole(
+    line: FaxLine, emit: Callable[..., str], redis_client: redis.Redis, wait_until: Callable[..., Any]
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(line.wait, "g", 30)  # before there is anything of it
+        wait_until(lambda: blocked(redis_client))
+        redis_client.sadd(line.keys.group("g"), "a")
+        emit("queued", "a", "queued")
+        redis_client.sadd(line.keys.group("g"), "b")
+        emit("queued", "b", "queued")
+        emit("delivered", "a", "delivered")
+        emit("delivered", "b", "delivered")
+        ended = waiting.result()
+    assert isinstance(ended, Group)
+    assert [job.id for job in ended.jobs] == ["a", "b"]
+
+
+def test_a_job_goes_before_a_group_of_its_name(
+    line: FaxLine, emit: Callable[..., str], redis_client: redis.Redis
+) -> None:
+    emit("delivered", "a", "delivered")
+    emit("failed", "b", "failed")
+    redis_client.sadd(line.keys.group("a"), "b")
+    assert line.job("a").kind == "send"
+    assert line.wait("a", timeout=5).state is JobState.DELIVERED
+    assert line.group("a").state is JobState.FAILED
 
 
 def test_a_full_redis_takes_neither_document_nor_entry(line: FaxLine, redis_client: redis.Redis) -> None:

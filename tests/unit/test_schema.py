@@ -209,6 +209,7 @@ BAD: dict[str, tuple[str, Any]] = {
     "a file whose source is null": ("send", send("fax.faxData.0", {**NO_SOURCE, "document": None})),
     "a URL of another scheme": ("send", send("fax.faxData.0.fileUrl", "ftp://example.com/a")),
     "a URL with a space": ("send", send("fax.faxData.0.fileUrl", "https://example.com/a b")),
+    "a URL with a user": ("send", send("fax.faxData.0.fileUrl", "https://a:b@example.com/a")),
     "what is no base64": ("send", send("fax.faxData.1.fileData", "not base64!")),
     "a digest in upper case": ("send", send("fax.faxData.2.document", "sha256:" + "A" * 64)),
     "a digest without its name": ("send", send("fax.faxData.2.document", "0" * 64)),
@@ -244,7 +245,7 @@ UNSAID: dict[str, tuple[str, Any]] = {
         ),
     ),
 }
-"""What a schema cannot say: the README lists the same."""
+"""What a schema cannot say: the README of the examples lists the same."""
 
 
 @pytest.mark.parametrize(("kind", "content"), UNSAID.values(), ids=UNSAID)

@@ -44,6 +44,7 @@ from faxline_worker.seats import Seats
 from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings
 from faxline_worker.store import Store
 from faxline_worker.submitting import Submitter
+from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
 from faxline_worker.webhook import RedisStatusWriter, create_app
 
 BAD_SETTINGS = 2
@@ -93,6 +94,14 @@ def failure_labels() -> list[FailureLabels]:
     return sorted(set(labels), key=str)
 
 
+def traces_of(settings: Settings, role: str) -> Traces:
+    """The traces of a process; a missing package ends it with one line."""
+    try:
+        return make_traces(settings.traces.endpoint, role)
+    except TracesMissingError as error:
+        give_up(str(error))
+
+
 def make_broker(settings: Settings) -> WakeBroker:
     """The Dramatiq broker: a client of ours, no retries and no time limit, for no message matters."""
     return WakeBroker(broker_client(settings.broker), [ShutdownNotifications(notify_shutdown=False)])
@@ -101,7 +110,8 @@ def make_broker(settings: Settings) -> WakeBroker:
 class _WorkerMonitoring(Middleware):
     """Serves the worker's metrics once the process has forked, and closes what it holds at the end."""
 
-    def __init__(self, settings: Settings, registry: Any, client: redis.Redis) -> None:
+    def __init__(self, settings: Settings, registry: Any, client: redis.Redis, traces: Traces) -> None:
+        self._traces = traces
         self._settings = settings
         self._registry = registry
         self._client = client
@@ -125,6 +135,7 @@ class _WorkerMonitoring(Middleware):
         del broker, worker
         if self._server is not None:
             self._server.close()
+        self._traces.close()
 
 
 class Shutdown(Middleware):
@@ -158,11 +169,13 @@ def worker() -> None:
     registry = new_registry()
     metrics = WorkerMetrics(registry, settings.accounts, failure_labels())
     broker = make_broker(settings)
-    broker.add_middleware(_WorkerMonitoring(settings, registry, client))
+    traces = traces_of(settings, "worker")
+    broker.add_middleware(_WorkerMonitoring(settings, registry, client, traces))
     dramatiq.set_broker(broker)
     ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
     wakes = Wakes(broker)
-    stores = {name: Store(client, settings, name) for name in settings.accounts}
+    who = f"{socket.gethostname()}:{os.getpid()}"
+    stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
 
     @cache
     def submitter(account: str) -> Submitter:
@@ -177,6 +190,7 @@ def worker() -> None:
             metrics=metrics,
             log=log.bind(account=account),
             patience=settings.in_doubt.wait,
+            traces=traces,
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
         )
 
@@ -214,13 +228,14 @@ def dispatcher() -> None:
     registry = new_registry()
     metrics = DispatcherMetrics(registry, settings.accounts, failure_labels())
     broker = make_broker(settings)
+    who = f"{socket.gethostname()}:{os.getpid()}"
     process = Dispatcher(
         client,
-        {name: Store(client, settings, name) for name in settings.accounts},
+        {name: Store(client, settings, name, who=who) for name in settings.accounts},
         Wakes(broker),
         metrics,
         log,
-        consumer=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        consumer=f"{who}-{uuid4().hex[:8]}",
         takeover=settings.takeover,
         sweep=settings.sweep,
         wake_lease=settings.wake_lease,
@@ -235,14 +250,22 @@ def dispatcher() -> None:
         )
     except MonitoringPortError as error:
         give_up(str(error))
+    follower = None
+    if settings.traces.endpoint:
+        traces = traces_of(settings, "dispatcher")
+        follower = TraceFollower(client, settings.accounts, traces, log, who)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     process.start()
+    if follower is not None:
+        follower.start()
     log.info("dispatcher ready", count=len(settings.accounts))
     stop.wait()
     log.info("dispatcher stops")
     process.stop()
+    if follower is not None:
+        follower.stop()
     monitoring.close()
     broker.close()
     client.close()

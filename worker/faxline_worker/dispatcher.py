@@ -282,14 +282,14 @@ class Dispatcher:
             how, job_id = word.get("how", ""), job_id_of(word)
             if order == "resolve" and how in HOW and (job_id or how != "accepted"):
                 applied = partial(count_end, self._metrics, account)
-                result = store.resolve(entry, job, how, job_id, applied)
+                result = store.resolve(entry, job, how, job_id, word.get("by", ""), applied=applied)
                 if (result, how) == ("done", "fail"):
                     self._metrics.outcome(account, "failed")
                     self._metrics.failure(account, "submission", None, "operator")
             elif order == "redrive":
-                result = store.redrive(entry, word.get("entry", ""))
+                result = store.redrive(entry, word.get("entry", ""), word.get("by", ""))
             else:
-                result = store.order(entry, order)
+                result = store.order(entry, order, word.get("by", ""))
             told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}
             self._log.info("operator's order", account=account, result=result, **told)
 

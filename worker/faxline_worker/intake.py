@@ -14,8 +14,9 @@ import structlog
 
 from faxline.checks import check_send
 from faxline.documents import digest
-from faxline.entries import CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
+from faxline.entries import IDENTIFIER, CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
 from faxline.errors import EntryRejected
+from faxline_worker.ifax.answers import clean_message
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Registration
@@ -26,6 +27,8 @@ _T = TypeVar("_T")
 
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
+
+LONGEST_ID = 128
 
 SET_ASIDE = "set_aside"
 """The reason under which an entry that made our code raise is counted."""
@@ -208,9 +211,11 @@ def _digest(content: Any) -> str:
 
 
 def _id_of(raw: bytes) -> str:
-    """The id that a rejected entry gave, if it gave one that can be shown."""
+    """The id that a rejected entry gave; a text that is none may be anything, so without phone numbers."""
     try:
         value = json.loads(raw)["id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return value if isinstance(value, str) and len(value) <= 128 and value.isprintable() else ""  # noqa: PLR2004
+    if not isinstance(value, str):
+        return ""
+    return value if IDENTIFIER.fullmatch(value) else clean_message(value)[:LONGEST_ID]

@@ -41,6 +41,10 @@ class Admitted:
     """Set where the call is no submission but an errand about the job."""
     due: bool = False
     """Of a scheduled fax: its date has come, so it goes at once."""
+    born: int = 0
+    """When the job was registered, milliseconds since 1970."""
+    trace: str | None = None
+    """The producer's traceparent, where traces are on and the metadata has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,12 @@ class Starvation(_Part):
     share: float = Field(0.1, ge=0, le=1)
 
 
+class Traces(_Part):
+    """Where OTLP over HTTP is taken, such as http://127.0.0.1:4318/v1/traces; empty: no traces."""
+
+    endpoint: str = ""
+
+
 class Webhook(_Part):
     """Where the webhook listens."""
 
@@ -160,8 +166,9 @@ class Settings(_Part):
     long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
     that no actor took is sent again; `sweep`, the longest time between two looks at an account; `takeover`,
     after how long the intake entries that a dispatcher left unfinished are taken over; `retention`, how long
-    the record of a job that ended is kept; `document_ttl`, how long a document is; `file_hosts`, the hosts
-    that a fileUrl may name, or any; `events_cap`, about how many events a stream holds.
+    the record of a job that ended is kept; `audit_retention`, how long an entry of the audit is;
+    `document_ttl`, how long a document is; `file_hosts`, the hosts that a fileUrl may name, or any;
+    `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -184,6 +191,7 @@ class Settings(_Part):
     starvation: Starvation = Starvation()
     webhook: Webhook = Webhook()
     metrics: Metrics = Metrics()
+    traces: Traces = Traces()
     worker_threads: PositiveInt = 20
     lease_grace: PositiveFloat = 10.0
     wake_lease: PositiveFloat = 5.0
@@ -191,6 +199,7 @@ class Settings(_Part):
     sweep: PositiveFloat = 10.0
     takeover: PositiveFloat = 15.0
     retention: PositiveFloat = 30 * 86400.0
+    audit_retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0
     file_hosts: tuple[str, ...] = ()
     events_cap: PositiveInt = 100_000
@@ -210,6 +219,8 @@ class Settings(_Part):
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
+        if self.traces.endpoint:
+            _check_url("TRACES__ENDPOINT", self.traces.endpoint, ("http", "https"))
         if self.broker == self.redis_url:
             raise ValueError(
                 "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"

@@ -46,11 +46,18 @@ class Store:
         client: a client of the state's database (bytes replies).
         settings: the daemon's settings.
         account: the account's name; one of `settings.accounts`.
+        who: the process, for the audit.
         clock: Lua text that tells the scripts the time, for tests (scripts.source).
     """
 
     def __init__(
-        self, client: redis.Redis, settings: Settings, account: str, *, clock: str | None = None
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        account: str,
+        *,
+        who: str = "",
+        clock: str | None = None,
     ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
@@ -84,6 +91,9 @@ class Store:
             "lines": settings.lines.per_number,
             "line_lease": _ms(settings.lines.lease),
             "document_ttl": _ms(settings.document_ttl),
+            "audit": _ms(settings.audit_retention),
+            "who": who,
+            "traces": bool(settings.traces.endpoint),
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             # A receipt that nobody claims outlives the doubts that it may settle.
@@ -165,6 +175,8 @@ class Store:
             waited=waited / 1000 if waited is not None else None,
             errand=answer.get("errand"),
             due=bool(answer.get("due")),
+            born=answer["born"],
+            trace=answer.get("trace"),
         )
 
     def mark(self, admitted: Admitted) -> Mark:
@@ -275,11 +287,11 @@ class Store:
             next=after / 1000 if after is not None else None,
         )
 
-    def order(self, entry: str, order: str) -> str:
+    def order(self, entry: str, order: str, by: str = "") -> str:
         """Carry out an operator's order, pause or resume: done, idle (it was so), unknown or gone."""
         k = self.keys
-        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell]
-        return cast("bytes", self._run("order", keys, [entry, order, self._options])).decode()
+        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell, k.audit]
+        return cast("bytes", self._run("order", keys, [entry, order, by, self._options])).decode()
 
     def resolve(
         self,
@@ -287,6 +299,8 @@ class Store:
         job: str,
         how: str,
         job_id: str,
+        by: str = "",
+        *,
         applied: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> str:
         """Settle a doubt as an operator ordered: done, refused, taken or gone.
@@ -296,6 +310,7 @@ class Store:
             job: the job in doubt.
             how: accepted, resend or fail.
             job_id: iFax's jobId, of accepted.
+            by: who orders it, for the audit.
             applied: gets the receipt that had come before and was applied with it.
         """
         k = self.keys
@@ -303,20 +318,30 @@ class Store:
             *(k.orders, k.reply(entry), k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt),
             *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
         ]
-        reply = json.loads(self._run("resolve", keys, [entry, job, how, job_id, self._options]))
+        reply = json.loads(self._run("resolve", keys, [entry, job, how, job_id, by, self._options]))
         if "receipt" in reply:
             applied(reply["receipt"])
         return str(reply["result"])
 
-    def redrive(self, entry: str, dead: str) -> str:
+    def redrive(self, entry: str, dead: str, by: str = "") -> str:
         """Put an entry that was set aside back on its stream, as ordered: done, refused or gone."""
         k = self.keys
-        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status]
-        return cast("bytes", self._run("redrive", keys, [entry, dead])).decode()
+        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status, k.audit]
+        return cast("bytes", self._run("redrive", keys, [entry, dead, by, self._options])).decode()
 
     def document(self, digest: str) -> bytes | None:
         """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""
         return cast("bytes | None", self._client.get(self.keys.document(digest.removeprefix("sha256:"))))
+
+    def document_piece(self, digest: str, start: int, end: int) -> bytes:
+        """A document's bytes from `start` until before `end`; fewer where it ends, none where it is not."""
+        key = self.keys.document(digest.removeprefix("sha256:"))
+        return cast("bytes", self._client.getrange(key, start, end - 1))
+
+    def document_size(self, digest: str) -> int:
+        """How many bytes a document has; 0 when it is not there."""
+        size: int = self._client.strlen(self.keys.document(digest.removeprefix("sha256:")))
+        return size
 
     def keep_document(self, digest: str, data: bytes) -> None:
         """Store a document once; a time to live that is longer already stays."""
@@ -333,6 +358,13 @@ def _ms(seconds: float) -> int:
 
 
 def _compact(data: Mapping[str, Any]) -> str:
-    return json.dumps(
-        {name: value for name, value in data.items() if value is not None}, separators=(",", ":")
-    )
+    """JSON without nulls: in a script a null is a value, and no nil."""
+    return json.dumps(_known(data), separators=(",", ":"))
+
+
+def _known(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _known(value) if isinstance(value, Mapping) else value
+        for name, value in data.items()
+        if value is not None
+    }

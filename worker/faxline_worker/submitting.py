@@ -11,14 +11,16 @@ from uuid import uuid4
 import redis
 import structlog
 
+from faxline_worker.documents import DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
-from faxline_worker.ifax.requests import job_body, resend_body, send_body
+from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Admitted, Held, Idle, Mark, Settlement
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.store import Store
+from faxline_worker.tracing import Traces
 
 _T = TypeVar("_T")
 AWAY = 0.5
@@ -27,10 +29,6 @@ AWAY = 0.5
 
 class LeaseLostError(Exception):
     """The lease ran out before the first byte: the job is no longer ours and nothing was sent."""
-
-
-class DocumentMissingError(Exception):
-    """A document of the job is not, or no longer, in Redis."""
 
 
 class SubmitWakes(Protocol):
@@ -50,6 +48,19 @@ RESULTS: Mapping[Decision, Any] = {
 }
 
 
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "send": Endpoint.SEND,
+    "resend": Endpoint.RESEND,
+    "status": Endpoint.STATUS,
+    "cancel": Endpoint.CANCEL,
+}
+DOCUMENT_MISSING = "document_missing"
+
+
+def _endpoint(admitted: Admitted) -> Endpoint:
+    return ENDPOINTS[admitted.kind]
+
+
 @dataclass(frozen=True)
 class Submitter:
     """Submits the jobs of one account, one call a turn."""
@@ -64,6 +75,7 @@ class Submitter:
     log: structlog.stdlib.BoundLogger
     patience: float
     """Seconds for which an answer is kept while Redis is away."""
+    traces: Traces
     applied: Callable[[dict[str, Any], int | None, str], None]
     """Counts a receipt that had come before its answer."""
 
@@ -90,6 +102,8 @@ class Submitter:
             if admitted.errand is None:  # an errand's permit runs out, and it is asked again or given up
                 self._settle(admitted, {"decision": "released"})
             return
+        if answer.reason != DOCUMENT_MISSING:
+            self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
             self._report(admitted, answer)
             return
@@ -168,31 +182,29 @@ class Submitter:
 
         try:
             if admitted.errand is not None:
-                endpoint = {"status": Endpoint.STATUS, "cancel": Endpoint.CANCEL}[admitted.kind]
-                return self.client.call(endpoint, self.token, job_body(admitted.request["jobId"]), mark)
-            if admitted.kind == "resend":
-                return self.client.call(Endpoint.RESEND, self.token, resend_body(admitted.request), mark)
-            # iFax would be asked to keep it until a moment that is over.
-            request = admitted.request | ({"send_at": None} if admitted.due else {})
-            body = send_body(request, self._document, caller_id=self.caller_id)
-            return self.client.call(Endpoint.SEND, self.token, body, mark)
+                body = job_body(admitted.request["jobId"])
+            elif admitted.kind == "resend":
+                body = resend_body(admitted.request)
+            else:
+                body = self._send_body(admitted)
+            return self.client.call(_endpoint(admitted), self.token, body, mark)
         except DocumentMissingError:
             return Answer(
                 decision=Decision.REFUSE,
                 http_status=None,
                 code=None,
-                reason="document_missing",
+                reason=DOCUMENT_MISSING,
                 message="a document of this fax is no longer stored",
                 job_id=None,
                 retry_after=None,
                 seconds=time.monotonic() - started,
             )
 
-    def _document(self, digest: str) -> bytes:
-        data = self.store.document(digest)
-        if data is None:
-            raise DocumentMissingError
-        return data
+    def _send_body(self, admitted: Admitted) -> Body:
+        # iFax would be asked to keep it until a moment that is over.
+        request = admitted.request | ({"send_at": None} if admitted.due else {})
+        documents = Documents(self.store, self.client.timeout)
+        return send_body(request, documents.open, caller_id=self.caller_id)
 
     def _settled(self, admitted: Admitted, answer: Answer) -> dict[str, Any]:
         """The answer as `settle` takes it; times in milliseconds."""
@@ -208,6 +220,13 @@ class Submitter:
             "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
             "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
             "silent": answer.silent or None,
+            # For the audit: what was called, and how that ended.
+            "call": str(_endpoint(admitted)) if answer.reason != DOCUMENT_MISSING else None,
+            "attempt": admitted.attempt,
+            "about": str(admitted.request["jobId"]) if admitted.errand else None,
+            "outcome": RESULTS[answer.decision],
+            "status": answer.http_status,
+            "ms": round(answer.seconds * 1000),
         }
 
     def _count(self, answer: Answer, settlement: Settlement) -> None:

@@ -18,8 +18,10 @@ from faxline.cli.app import (
 from faxline.cli.output import complain, write, write_json
 from faxline.cli.sending import Id, Level, Metadata, Wait, finish, object_of
 from faxline.entries import Priority
-from faxline.errors import WaitTimeout
+from faxline.errors import JobNotFound, WaitTimeout
 from faxline.events import EventName
+from faxline.jobs import JobState
+from faxline.line import FaxLine
 
 
 @app.command(
@@ -59,7 +61,7 @@ def cancel(
     ] = 5.0,
     as_json: Json = False,
 ) -> None:
-    """Cancel a job that is still queued.
+    """Cancel a job that is still queued, or that iFax keeps for a date.
 
     Exit code 1 if it is too late for that.
     """
@@ -71,10 +73,8 @@ def cancel(
             return
         answers = {EventName.CANCELED, EventName.CANCEL_REFUSED}
         answer = next((event for event in events if event.job == job and event.name in answers), None)
-    if answer is None:
-        raise WaitTimeout(
-            f"no dispatcher answered within {timeout:g} s; the request stays for one that comes"
-        )
+        if answer is None:
+            raise WaitTimeout(_unanswered(line, job, timeout))
     canceled, reason = answer.name == EventName.CANCELED, str(answer.data.get("reason"))
     if reason == "unknown_job":
         complain(f"no job {job!r} on this account")
@@ -85,5 +85,24 @@ def cancel(
         write(f"{job} is canceled")
     else:
         state = str(answer.data.get("state") or reason)
-        write(f"{job} is not canceled: it is {state} already")
+        write(f"{job} is not canceled: {_REFUSALS.get(reason, f'it is {state} already')}")
     raise typer.Exit(DELIVERED if canceled else ENDED_OTHERWISE)
+
+
+_REFUSALS = {
+    "too_late": "iFax is sending it, or has sent it",
+    "not_canceled": "iFax did not take the request; try again",
+    "unknown": "nobody knows whether iFax canceled it; its receipt will tell",
+}
+"""What iFax said about a fax that it keeps for a date."""
+
+
+def _unanswered(line: FaxLine, job: str, timeout: float) -> str:
+    """Who has not answered: a dispatcher, or iFax, which has been asked to cancel a fax that it keeps."""
+    try:
+        found = line.job(job)
+    except JobNotFound:
+        found = None
+    if found is not None and found.state is JobState.SUBMITTED and found.send_at is not None:
+        return f"iFax has not answered within {timeout:g} s; the request goes on, and an event tells its end"
+    return f"no dispatcher answered within {timeout:g} s; the request stays for one that comes"

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 import typer
 
-from faxline.cli import accounts, changing, dead, doctor, doubts, events, jobs, sending  # noqa: F401 - they add their commands
+from faxline.cli import (  # noqa: F401 - they add their commands
+    accounts,
+    audit,
+    changing,
+    dead,
+    doctor,
+    doubts,
+    events,
+    jobs,
+    sending,
+)
 from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
 from faxline.cli.output import OutputClosed, complain, masked
 from faxline.errors import EntryNotFound, EntryRejected, FaxlineError, JobNotFound

@@ -23,7 +23,7 @@ from faxline.cli.explaining import ending
 from faxline.cli.mailing import mail
 from faxline.cli.output import write, write_json
 from faxline.entries import InDoubtPolicy, Priority
-from faxline.faxes import FaxParameters
+from faxline.faxes import FaxParameters, File, Selection
 from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
@@ -47,7 +47,7 @@ Level = Annotated[Priority, typer.Option(help="Which jobs go first.")]
         "faxline send --to +12025550123 --to +12025550124 a.pdf https://example.com/b.pdf",
         "faxline send --to +12025550123 letter.pdf --id invoice-77 --priority urgent --wait",
         """faxline send --to +12025550123 letter.pdf --metadata '{"customer": 7}' --json""",
-        "faxline send --to +12025550123 letter.pdf --send-at 2030-01-31T12:00:00Z",
+        "faxline send --to +12025550123 letter.pdf --pages 1-5,7 --send-at 2030-01-31T12:00:00Z",
         "faxline send --csv recipients.csv --file letter.pdf --group june --wait",
         "",
         "A CSV file has a header line with a column `to` and, as needed, id, priority, send_at,",
@@ -102,6 +102,10 @@ def send(  # noqa: PLR0917 - each is an option of the command
     send_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="ISO 8601 with an offset: iFax sends it then.")
     ] = None,
+    pages: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[FILE=]PAGES", help="Only these pages of a file, such as 1-5,7 or a.pdf=1-5."),
+    ] = None,
     param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of fax-send, by iFax's name.")
     ] = None,
@@ -125,7 +129,7 @@ def send(  # noqa: PLR0917 - each is an option of the command
         "send_at": send_at,
     }
     common: dict[str, Any] = {
-        "files": [*(files or ()), *(more_files or ())],
+        "files": selected([*(files or ()), *(more_files or ())], pages or ()),
         "priority": priority,
         "expires_at": expires_at,
         "in_doubt": in_doubt,
@@ -191,6 +195,23 @@ def object_of(text: str | None) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise UsageError("""--metadata is a JSON object, such as '{"customer": 7}'""")
     return value
+
+
+def selected(files: Sequence[str], pages: Sequence[str]) -> list[File]:
+    """The files, each with the pages of it that --pages selects.
+
+    Raises:
+        UsageError: it is not told of which file they are.
+    """
+    chosen: dict[str, list[str]] = {}
+    for text in pages:
+        file, equals, selection = text.rpartition("=")
+        if not equals and len(files) == 1:
+            file = files[0]
+        if file not in files:
+            raise UsageError(f"--pages {text}: say of which file, FILE={selection}, as the file was given")
+        chosen.setdefault(file, []).extend(selection.split(","))
+    return [Selection(file=file, pages=chosen[file]) if file in chosen else file for file in files]
 
 
 def parameters_of(named: Mapping[str, str | None], given: Sequence[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from faxline_chaos.producer import Producer
 from faxline_chaos.schedule import Hit, push_times
 from faxline_chaos.verdict import judge
 from faxline_worker.local import Local
+from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import ServerBinary
 
 CREW = {"dispatchers": 2, "workers": 3, "webhooks": 1}
@@ -52,6 +53,8 @@ SANDBOX = (
 """Its retries of a webhook come after 0.45, 0.9, 1.8, 2.7 and 5.4 seconds, 11 in all."""
 FINAL = frozenset(str(state) for state in JobState if state.final)
 _LOOK = 2.0
+START = 30.0
+"""Seconds in which a process that was started again is ready."""
 
 Say = Callable[[str], None]
 
@@ -104,6 +107,8 @@ def run(
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:
             evidence = _gather(local, line, faxes, say)
+        # One that was started a moment ago is told to end only when it can: before, the signal just kills it.
+        wait_for(lambda: all(map(local.ready, local.metrics)), START)
         (folder / "ledger.json").write_text(json.dumps(local.ledger(), indent=1))  # to look into a finding
     wrong = [f"{name} with exit code {code} at SIGTERM" for name, code in local.exit_codes.items() if code]
     evidence.exits += exits + wrong

@@ -3,8 +3,14 @@
 from faxline_worker.ifax.answers import Answer, Endpoint, read_answer
 from faxline_worker.ifax.client import IfaxClient
 from faxline_worker.ifax.codes import Decision, code_reasons
-from faxline_worker.ifax.errors import BaseUrlError, IfaxError, cause_reasons
-from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
+from faxline_worker.ifax.errors import (
+    BaseUrlError,
+    DocumentLostError,
+    DocumentUnreadError,
+    IfaxError,
+    cause_reasons,
+)
+from faxline_worker.ifax.requests import Body, Document, job_body, resend_body, send_body
 
 
 def failure_reasons() -> list[tuple[int | None, str]]:
@@ -17,6 +23,9 @@ __all__ = [
     "BaseUrlError",
     "Body",
     "Decision",
+    "Document",
+    "DocumentLostError",
+    "DocumentUnreadError",
     "Endpoint",
     "IfaxClient",
     "IfaxError",

@@ -196,7 +196,8 @@ def _number(value: Any) -> int | None:
 
 
 def _job_id(value: Any) -> int | None:
-    number = _number(value)
+    """A jobId; a text with a sign is none: a phone number begins so."""
+    number = _number(value) if not isinstance(value, str) or value.isdigit() else None
     return number if number is not None and number > 0 else None
 
 

@@ -95,7 +95,7 @@ class IfaxClient:
         connections: int = 20,
     ) -> None:
         self._base = _check_url(base_url)
-        self._timeout = timeout
+        self.timeout = timeout
         self._http = httpx.Client(
             transport=transport or DeadlineTransport(connections=connections, idle=IDLE),
             timeout=timeout,
@@ -143,7 +143,7 @@ class IfaxClient:
             BaseException: whatever `mark` raised, as it is; no byte was sent and the connection is closed.
         """
         started = time.monotonic()
-        start = _Start(mark, started + self._timeout)
+        start = _Start(mark, started + self.timeout)
         try:
             status, headers, text = self._exchange(endpoint, token, body, start)
         except _MarkFailedError:

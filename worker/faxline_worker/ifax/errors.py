@@ -6,9 +6,14 @@ IfaxError
     - UnusableKeyError  the API key cannot stand in a header
     - NoTimeLeftError   the call's time was over before the first byte
     - SlowAnswerError   the answer had begun and did not end in time
+    - DocumentLostError, DocumentUnreadError
+                        the body could not be sent to its end
 
 Before the first byte of a request has left, every failure proves that iFax did not take it. After it none
-does (DESIGN section 2, rule 2): a timeout after sending, a cut connection, a broken answer.
+does (DESIGN section 2, rule 2): a timeout after sending, a cut connection, a broken answer. Nor does a body
+that we broke off ourselves: by HTTP's rules such a request is incomplete, and its JSON has no end, so iFax
+ought not to take it; but that rests on how every proxy and parser on the way treats half a request, and a fax
+sent twice is worse than a doubt that is looked at in vain.
 """
 
 from collections.abc import Mapping
@@ -41,6 +46,14 @@ class NoTimeLeftError(CallError):
 
 class SlowAnswerError(CallError):
     """The answer had begun and was not complete when the call's time was over."""
+
+
+class DocumentLostError(CallError):
+    """A document that was being sent is not there any more."""
+
+
+class DocumentUnreadError(CallError):
+    """A document that was being sent could not be read on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,10 @@ CAUSES: Mapping[type[Exception], Cause] = {
     ),
     NoTimeLeftError: Cause("no_time_left", "the time was over before the first byte left"),
     SlowAnswerError: Cause("answer_too_slow", "the answer did not end in time"),
+    DocumentLostError: Cause("document_lost", "a document was gone before all of it was sent"),
+    DocumentUnreadError: Cause(
+        "document_unread", "a document could not be read to its end while it was sent"
+    ),
     httpx.PoolTimeout: Cause(
         "pool_timeout", "no connection became free in time: more calls than connections"
     ),

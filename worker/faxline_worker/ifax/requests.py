@@ -3,11 +3,13 @@
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 CHUNK = 48 * 1024
 """Bytes of a document that are encoded at a time; a multiple of three, so that the pieces join."""
+PIECE = 5 * CHUNK
+"""Bytes of a document that are read at a time (240 KiB)."""
 SMALL = 64 * 1024
 """A body of up to so many bytes is one piece."""
 
@@ -28,22 +30,40 @@ FILE = ("fileName", "fileUrl", "fileData", "pages")
 """The members of a file (ifax-api, Fax Data Array)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that is read while it is sent.
+
+    Attributes:
+        size: its bytes.
+        read: gives its bytes from a start until before an end, all of them or an exception (CallError).
+    """
+
+    size: int
+    read: Callable[[int, int], bytes] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """A document that is there as a whole."""
+        return cls(len(data), lambda start, end: data[start:end])
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Body:
     """A JSON body of known length, which may be iterated over more than once.
 
-    A document in it is encoded piece by piece while it is sent, so that a call holds the document's bytes and
-    one piece, never the whole body.
+    A document in it is read and encoded piece by piece while it is sent, so that a call holds one piece and
+    never the whole document or the whole body.
 
     Attributes:
-        parts: text that is sent as it is (bytes), and documents that are sent as base64 (memoryview).
+        parts: text that is sent as it is (bytes), and documents that are sent as base64.
     """
 
-    parts: tuple[bytes | memoryview, ...]
+    parts: tuple[bytes | Document, ...]
 
     def __len__(self) -> int:
         """Bytes on the wire, which is the Content-Length."""
-        return sum(-(-len(p) // 3) * 4 if isinstance(p, memoryview) else len(p) for p in self.parts)
+        return sum(-(-p.size // 3) * 4 if isinstance(p, Document) else len(p) for p in self.parts)
 
     def __iter__(self) -> Iterator[bytes]:
         """The pieces; one piece where the whole is small."""
@@ -57,21 +77,20 @@ class Body:
 
     def _pieces(self) -> Iterator[bytes]:
         for part in self.parts:
-            if isinstance(part, memoryview):
-                for start in range(0, len(part), CHUNK):
-                    yield base64.b64encode(part[start : start + CHUNK])
+            if isinstance(part, Document):
+                yield from _encoded(part)
             else:
                 yield part
 
 
 def send_body(
-    request: Mapping[str, Any], document: Callable[[str], bytes], *, caller_id: str | None = None
+    request: Mapping[str, Any], document: Callable[[str], Document], *, caller_id: str | None = None
 ) -> Body:
     """The body of fax-send. Only documented members that are not null go into it.
 
     Args:
         request: the checked request, its faxNumber one number; a file may name its `document` by the digest.
-        document: gives a document's bytes by `sha256:<hex>`.
+        document: opens a document by `sha256:<hex>`.
         caller_id: the account's, where the request names none.
 
     Raises:
@@ -79,12 +98,12 @@ def send_body(
     """
     whole = _members({"callerId": caller_id, **_members(request, PARAMETERS)}, PARAMETERS)
     # A member that is written last and empty is cut open, so that its content can follow in pieces.
-    parts: list[bytes | memoryview] = [_text({**whole, "faxData": []})[:-2]]
+    parts: list[bytes | Document] = [_text({**whole, "faxData": []})[:-2]]
     for i, file in enumerate(request["faxData"]):
         comma, members = b"," if i else b"", _members(file, FILE)
         if "document" in file:
             text = _text({**members, "fileData": ""})
-            parts += [comma + text[:-2], memoryview(document(file["document"])), text[-2:]]
+            parts += [comma + text[:-2], document(file["document"]), text[-2:]]
         else:
             parts.append(comma + _text(members))
     return Body((*parts, b"]}"))
@@ -98,6 +117,13 @@ def resend_body(request: Mapping[str, Any]) -> Body:
 def job_body(job_id: int) -> Body:
     """The body of fax-cancel and fax-status: the jobId."""
     return Body((_text({"jobId": job_id}),))
+
+
+def _encoded(document: Document) -> Iterator[bytes]:
+    for start in range(0, document.size, PIECE):
+        piece = memoryview(document.read(start, min(start + PIECE, document.size)))
+        for at in range(0, len(piece), CHUNK):
+            yield base64.b64encode(piece[at : at + CHUNK])
 
 
 def _members(whole: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 httpx gives each operation a timeout of its own, so a server that sends one byte a second, or takes one, holds
 a call for as long as it likes. Here the time that is left bounds each connect, handshake, read and write, so
 that a request is over by its deadline whatever the server does. Only the resolver of names has its own limit;
-it runs before the first byte.
+it runs before the first byte. A request that is not whole by its deadline, because what gives its body does
+not come back, is cut off by a watch.
 
 A socket is closed with SO_LINGER 0: the system throws away what it has not sent yet, instead of sending it on
 for minutes after a call was given up, or after this process was killed. So the deadline also ends the life of
@@ -13,9 +14,10 @@ the request on the wire, up to what is already on its way.
 import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
@@ -123,6 +125,12 @@ class _AnswerStream(httpx.SyncByteStream):
         self._response.close()
 
 
+def _cut(connection: socket.socket) -> None:
+    """End both directions; the one who writes finds out at the next byte, and closes."""
+    with suppress(OSError):  # it is closed, or was never whole
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # TLS's own would forget that it was TLS
+
+
 def _left(deadline: float | None, over: type[Exception]) -> float | None:
     """Seconds until the deadline.
 
@@ -175,8 +183,10 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
         self._answering = False
+        self._watch: threading.Timer | None = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._unwatch()
         try:
             data = self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
         except httpcore.ReadTimeout:
@@ -189,6 +199,7 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._answering = False
         connection: socket.socket = self._stream.get_extra_info("socket")
+        self._keep_watch(connection, timeout)
         rest = memoryview(buffer)
         while rest:  # the library's own loop would give each turn the whole time
             left = _left(timeout, httpcore.WriteTimeout)
@@ -201,7 +212,20 @@ class _Stream(httpcore.NetworkStream):
                 raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
+        self._unwatch()
         self._stream.close()
+
+    def _keep_watch(self, connection: socket.socket, deadline: float | None) -> None:
+        """Cut the connection at the deadline, unless an answer is read or it is closed before."""
+        if self._watch is None and deadline is not None:
+            self._watch = threading.Timer(max(deadline - time.monotonic(), 0.0), _cut, [connection])
+            self._watch.daemon = True
+            self._watch.start()
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

@@ -4,19 +4,25 @@
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
 --       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved
 -- reply JSON {result = admitted, job, errand (the member of the ready set, where it is one), attempt, kind, request,
---       waited (ms, first attempt, since it was due), due (its date has come), priority, number} or
+--       waited (ms, first attempt, since it was due), due (its date has come), priority, number, born (ms), trace (the
+--       producer's traceparent, where traces are on)} or
 --       {result = held, limit} or {result = idle}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
   wakes = KEYS[6], doorbell = KEYS[7], job = KEYS[8] }
 local TURNED = 100
 local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
 
+local function trace_of(job)
+  return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
+end
+
 local function errand(member)
   local kind, id = parse_errand(member)
   local job = id and read_record(keys.job .. id)
   if not job or job.state ~= 'submitted' then return nil end
   return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = kind, errand = member,
-    request = '{"jobId":' .. job.job_id .. '}', priority = job.priority, number = job.number })
+    request = '{"jobId":' .. job.job_id .. '}', priority = job.priority, number = job.number,
+    born = tonumber(job.created_at), trace = trace_of(job) })
 end
 
 -- A delivery that failed is tried again by a resend of iFax's job, whatever the job's own kind.
@@ -26,7 +32,7 @@ local function admission(id, job)
   local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
   return cjson.encode({ result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
     waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
-    due = job.send_at and not ahead(job) or nil })
+    due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at), trace = trace_of(job) })
 end
 
 -- The oldest of the less urgent jobs, if it has waited so long that it starves.

@@ -1,13 +1,17 @@
 -- redrive: an operator puts an entry that was set aside back on its stream; the order leaves its stream.
--- include: clock orders
--- KEYS  orders, reply, dead, intake, status
--- ARGV  stream entry of the order, entry of the dead
+-- include: clock orders audit
+-- KEYS  orders, reply, dead, intake, status, audit
+-- ARGV  stream entry of the order, entry of the dead, who orders it, JSON options
 -- reply done, refused (there is no such entry) or gone; but for gone it is also in the stream `reply`
 local dead, intake, status = KEYS[3], KEYS[4], KEYS[5]
 if not take_order(KEYS[1], ARGV[1]) then return 'gone' end
 local entries = redis.pcall('XRANGE', dead, ARGV[2], ARGV[2]) -- what is no entry's id is an error
 local found = not entries.err and entries[1]
-if not found then return answer(KEYS[2], 'refused') end
+local function done(result)
+  audit(KEYS[6], cjson.decode(ARGV[4]), ARGV[3], 'redrive', { about = ARGV[2], outcome = result })
+  return answer(KEYS[2], result)
+end
+if not found then return done('refused') end
 local stream, content = status, {}
 for i = 1, #found[2], 2 do -- first what `set_aside` wrote about it: stream, entry, why
   local name, value = found[2][i], found[2][i + 1]
@@ -19,4 +23,4 @@ for i = 1, #found[2], 2 do -- first what `set_aside` wrote about it: stream, ent
 end
 redis.call('XADD', stream, '*', unpack(content))
 redis.call('XDEL', dead, found[1])
-return answer(KEYS[2], 'done')
+return done('done')

@@ -1,8 +1,8 @@
 -- report: the answer to an errand: how iFax says that a submitted fax stands, or whether it cancels one.
--- include: clock record limits wakes account lines receipts outcomes errands
+-- include: clock record limits wakes account lines receipts outcomes errands audit
 -- KEYS  account, ready, permits, holders, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
---       receipt, sending}, JSON options
+--       receipt, sending; and for the audit call, outcome, status, ms}, JSON options
 -- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
 --       again (not now) | repeated, job, submitted_at, retried}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
@@ -76,5 +76,9 @@ local function conclude()
   return stands()
 end
 local result = conclude()
+if answer.call then
+  audit(beside(keys, 'audit'), options, options.who, answer.call, { job = id, outcome = answer.outcome,
+    status = answer.status, code = answer.code, reason = answer.reason, jobId = answer.about, ms = answer.ms })
+end
 return cjson.encode({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at),
   retried = answer.receipt and answer.receipt.retried or nil })

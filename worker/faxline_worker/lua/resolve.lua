@@ -1,8 +1,8 @@
 -- resolve: an operator settles a doubt; the order leaves its stream.
--- include: clock record lines limits wakes receipts doubts outcomes orders
+-- include: clock record lines limits wakes receipts doubts outcomes orders audit
 -- KEYS  orders, reply, account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, job prefix, jobId prefix
--- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), JSON options
+-- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options
 -- reply JSON {result = done | refused (the job is not in doubt) | taken (the jobId belongs to another job) | gone,
 --       receipt (that had come before and was applied)}; but for gone the result is also in the stream `reply`, with the
 --       job's `state` or the other `job`
@@ -10,17 +10,19 @@ local reply = KEYS[2]
 local keys = { account = KEYS[3], ready = KEYS[4], delayed = KEYS[5], submitted = KEYS[6], in_doubt = KEYS[7],
   expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10], doubts = KEYS[11], doubts_until = KEYS[12],
   doorbell = KEYS[13], job = KEYS[14], job_ids = KEYS[15] }
-local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[5])
-local function told(result, receipt) return cjson.encode({ result = result, receipt = receipt }) end
-if not take_order(KEYS[1], ARGV[1]) then return told('gone') end
-local job = read_record(keys.job .. id)
-if not job or job.state ~= 'in_doubt' then
-  return told(answer(reply, 'refused', 'state', job and job.state or ''))
+local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6])
+if not take_order(KEYS[1], ARGV[1]) then return cjson.encode({ result = 'gone' }) end
+local applied
+local function done(result, more, value)
+  audit(beside(keys, 'audit'), options, ARGV[5], 'resolve ' .. how, { job = id, outcome = result, jobId = job_id })
+  return cjson.encode({ result = answer(reply, result, more, value), receipt = applied })
 end
-local account, said, applied = read_account(keys.account), { reason = 'operator' }, nil
+local job = read_record(keys.job .. id)
+if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
+local account, said = read_account(keys.account), { reason = 'operator' }
 if how == 'accepted' then
   local known = redis.call('GET', keys.job_ids .. job_id)
-  if known and known ~= id and not is_receipt(known) then return told(answer(reply, 'taken', 'job', known)) end
+  if known and known ~= id and not is_receipt(known) then return done('taken', 'job', known) end
   forget_doubt(keys, doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
   applied = accept(keys, account, options, id, job, job_id, {})
@@ -33,4 +35,4 @@ else
   redis.call('ZREM', keys.in_doubt, id)
   fail(keys, options, id, job, said, {})
 end
-return told(answer(reply, 'done', 'state', job.state), applied)
+return done('done', 'state', job.state)

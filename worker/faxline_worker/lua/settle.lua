@@ -1,9 +1,9 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent.
--- include: clock record lines limits wakes account receipts doubts outcomes
+-- include: clock record lines limits wakes account receipts doubts outcomes audit
 -- KEYS  account, ready, delayed, permits, holders, answers, wakes, submitted, in_doubt, expiring, events,
 --       unmatched, doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
---       silent}, JSON options
+--       silent; and for the audit call, outcome, status, ms}, JSON options
 -- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], holders = KEYS[5],
   answers = KEYS[6], wakes = KEYS[7], submitted = KEYS[8], in_doubt = KEYS[9], expiring = KEYS[10],
@@ -91,6 +91,11 @@ else
   result = 'stale'
 end
 
+if answer.call and result ~= 'repeated' and result ~= 'stale' then
+  audit(beside(keys, 'audit'), options, options.who, answer.call, { job = id, attempt = answer.attempt,
+    outcome = answer.outcome, status = answer.status, code = answer.code, reason = answer.reason,
+    jobId = answer.job_id, ms = answer.ms })
+end
 local wakes = {}
 if account.waits == '1' then -- the next job waits for an answer, and this was one
   local r, ready, out = room(keys, account, limits_of(options, account)), unwoken(keys)

@@ -1,5 +1,5 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock record lines limits wakes receipts doubts outcomes errands
+-- include: clock record lines limits wakes receipts doubts outcomes errands audit
 -- KEYS  account, ready, delayed, permits, holders, answers, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go
@@ -61,6 +61,8 @@ for _, token in ipairs(due(keys.permits)) do -- leases that ran out, and request
       doubt(keys, account, options, id, job, { reason = 'worker_lost', message =
         'the worker ended, or lost Redis, after the request had begun' }, token, {})
       tell(id, 'fax.in_doubt', 'worker_lost')
+      audit(beside(keys, 'audit'), options, options.who, job.resend_of and 'fax-resend' or 'fax-' .. job.kind,
+        { job = id, attempt = job.attempt, outcome = 'in_doubt', reason = 'worker_lost' })
     end
   end
 end
@@ -145,6 +147,7 @@ end
 if limits.requests > 0 then
   redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
 end
+redis.call('XTRIM', beside(keys, 'audit'), 'MINID', '~', int(math.max(0, now - options.audit)))
 local soonest = now + options.sweep
 for _, key in ipairs({ keys.delayed, keys.permits, keys.submitted, keys.in_doubt, keys.expiring,
   beside(keys, 'scheduled'), beside(keys, 'lines-until') }) do

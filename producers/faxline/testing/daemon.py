@@ -1,0 +1,255 @@
+"""What the daemon does, in memory: entries become jobs, and jobs move as the test says."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from faxline.account import EPOCH_US, OPERATOR, RANKS, STRIDE
+from faxline.checks import check_send
+from faxline.entries import CancelEntry, ResendEntry, SendEntry, parse_entry
+from faxline.errors import EntryRejected, Rejection
+from faxline.keys import ACCOUNTS, AccountKeys
+from faxline.orders import Order
+from faxline.testing.memory import Memory
+
+_FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
+_INDEXED = ("queued", "submitted", "in_doubt")
+_KNOWN_BY = {"fax.submitted", "fax.delivered", "fax.failed", "fax.canceled"}
+_DAY_MS = 86_400_000
+
+
+class _RefusedError(EntryRejected):
+    """The id of a job is that of another one."""
+
+    def __init__(self, job: str) -> None:
+        text = "this id belongs to a job with other content; take a new id"
+        super().__init__("id", Rejection.ID_REUSED, text)
+        self.job = job
+
+
+class Daemon:
+    """Takes what is pushed onto one account, at once.
+
+    Args:
+        memory: where the state is.
+        keys: the account's.
+        deliver: whether a fax is delivered as soon as it is queued.
+    """
+
+    def __init__(self, memory: Memory, keys: AccountKeys, *, deliver: bool) -> None:
+        self.entries: list[tuple[str, dict[str, Any]]] = []
+        """What was pushed: each kind with its content."""
+        self._memory = memory
+        self._keys = keys
+        self._deliver = deliver
+        self._job_ids = itertools.count(1001)
+        memory.sadd(ACCOUNTS, keys.account)
+        limits = {"requests": 1000, "window": 3_600_000_000, "concurrency": 20, "burst": 50, "then": "hold"}
+        memory.hset(keys.account_state, limits)
+        memory.added = self._see
+
+    def _see(self, key: str) -> None:
+        if key == self._keys.intake:
+            for entry, fields in self._memory.xrange(key):
+                self._memory.xdel(key, entry.decode())
+                self._take(entry.decode(), fields)
+        elif key == self._keys.orders:
+            for entry, fields in self._memory.xrange(key):
+                self._memory.xdel(key, entry.decode())
+                word = {name.decode(): value.decode() for name, value in fields.items()}
+                self._memory.xadd(self._keys.reply(entry.decode()), self._carry_out(word))
+        else:
+            return
+        self._work()
+
+    def _take(self, entry: str, fields: Mapping[bytes, bytes]) -> None:
+        ((kind, raw),) = fields.items()
+        try:
+            content = json.loads(raw)
+            self.entries.append((kind.decode(), content))
+            match parse_entry(kind.decode(), raw):
+                case SendEntry() as parsed:
+                    self._send(parsed)
+                case ResendEntry() as parsed:
+                    self._resend(parsed)
+                case CancelEntry() as parsed:
+                    self._cancel(parsed.id)
+        except EntryRejected as error:
+            data = {"state": "rejected", "member": error.member, "reason": str(error.reason)}
+            data |= {"message": error.message, "entry": entry}
+            name = error.job if isinstance(error, _RefusedError) else str(content.get("id", ""))
+            self._emit("fax.rejected", name, data)
+
+    def _send(self, entry: SendEntry) -> None:
+        def document(name: str) -> bytes | None:
+            return self._memory.get(self._keys.document(name.removeprefix("sha256:")))
+
+        pages = check_send(entry, document)
+        numbers, several = entry.fax.faxNumber, isinstance(entry.fax.faxNumber, list)
+        jobs: dict[str, dict[str, Any]] = {}
+        for i, number in enumerate(numbers if isinstance(numbers, list) else [numbers], start=1):
+            jobs[f"{entry.id}.{i}" if several else entry.id] = {
+                "kind": "send",
+                "number": number,
+                "group": entry.id if several else entry.group,
+                "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
+                "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
+                "known_pages": pages or 1,
+            }
+        self._register(jobs, entry)
+
+    def _resend(self, entry: ResendEntry) -> None:
+        origin = self.record(entry.of)
+        if not origin.get("job_id"):
+            why = "that job has no iFax jobId to resend" if origin else "no such job on this account"
+            raise EntryRejected("of", Rejection.UNKNOWN_JOB, why)
+        number = entry.faxNumber or origin["number"]
+        more = {"kind": "resend", "number": number, "of": entry.of, "known_pages": origin.get("known_pages")}
+        self._register({entry.id: more}, entry)
+
+    def _register(self, jobs: Mapping[str, Mapping[str, Any]], entry: SendEntry | ResendEntry) -> None:
+        """Register the jobs of an entry, all or none; those that are there by the same content stay."""
+        text = json.dumps(entry.model_dump(mode="json"), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        held = {name: self.record(name).get("digest") for name in jobs}
+        for name in jobs:
+            if held[name] not in {None, digest}:
+                raise _RefusedError(name)
+        for name, more in jobs.items():
+            if held[name] is None:
+                self._store(name, entry, digest, more)
+
+    def _store(self, name: str, entry: SendEntry | ResendEntry, digest: str, more: Mapping[str, Any]) -> None:
+        place = RANKS[str(entry.priority)] * STRIDE + self._now() * 1000 - EPOCH_US + len(self.entries)
+        fields = {"digest": digest, "priority": str(entry.priority), "place": place, **more}
+        fields |= {"created_at": self._now(), "attempt": 0, "n": 0}
+        if entry.metadata:
+            fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False)
+        if fields.get("group"):
+            self._memory.sadd(self._keys.group(fields["group"]), name)
+        self._memory.hset(self._keys.job(name), {k: v for k, v in fields.items() if v is not None})
+        self.move(name, "queued", "fax.queued")
+
+    def _cancel(self, name: str) -> None:
+        job = self.record(name)
+        if job.get("state") == "queued":
+            self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending")
+            return
+        reason = "unknown_job" if not job else "final" if job["state"] in _FINAL else job["state"]
+        self._emit("fax.cancel_refused", name, {"state": job.get("state"), "reason": reason}, job)
+
+    def _carry_out(self, word: Mapping[str, str]) -> dict[str, str]:
+        match word["order"]:
+            case Order.PAUSE | Order.RESUME as order:
+                paused = OPERATOR if order == Order.PAUSE else ""
+                self._memory.hset(self._keys.account_state, {"paused": paused})
+                return {"result": "done"}
+            case Order.RESOLVE:
+                return self._resolve(word["job"], word["how"], word.get("jobId", ""))
+        return {"result": "refused"}  # nothing is ever set aside
+
+    def _resolve(self, name: str, how: str, job_id: str) -> dict[str, str]:
+        state = self.record(name).get("state", "")
+        if state != "in_doubt":
+            return {"result": "refused", "state": state}
+        if other := self._memory.get(self._keys.job_ids + job_id) if job_id else None:
+            return {"result": "taken", "job": other.decode()}
+        if how == "accepted":
+            self.accept(name, job_id)
+        elif how == "resend":
+            self.move(name, "queued", "fax.retrying", reason="operator", retry_at=self._now())
+        else:
+            self.move(name, "failed", "fax.failed", reason="operator", stage="submission")
+        return {"result": "done", "state": self.record(name)["state"]}
+
+    def _work(self) -> None:
+        """Deliver what is queued, if that is how it is; strike what has expired."""
+        if self._memory.hget(self._keys.account_state, "paused"):
+            return
+        for member in self._memory.zrange(self._keys.ready, 0, -1):
+            name = member.decode()
+            expires = self.record(name).get("expires_at")
+            if expires and int(expires) <= self._now():
+                self.move(name, "failed", "fax.failed", reason="expired", stage="submission")
+            elif self._deliver:
+                self.end(name, "delivered")
+
+    def record(self, name: str) -> dict[str, str]:
+        """A job's record; empty where there is none."""
+        found = self._memory.hgetall(self._keys.job(name))
+        return {field.decode(): value.decode() for field, value in found.items()}
+
+    def attempt(self, name: str) -> None:
+        """It is being submitted."""
+        attempt = int(self.record(name)["attempt"]) + 1
+        self._memory.hset(self._keys.job(name), {"state": "submitting", "attempt": attempt})
+
+    def accept(self, name: str, job_id: str = "") -> None:
+        """It is taken by iFax, under this jobId or one of ours."""
+        known = job_id or str(next(self._job_ids))
+        self._memory.set(self._keys.job_ids + known, name.encode())
+        self._memory.hset(self._keys.job(name), {"job_id": known, "code": "", "reason": "", "message": ""})
+        self.move(name, "submitted", "fax.submitted")
+
+    def end(self, name: str, outcome: str, **said: Any) -> None:
+        """It comes to its end by a receipt, after what has to come before that."""
+        if self.record(name)["state"] == "queued":
+            self.attempt(name)
+            self.accept(name)
+        if not self.record(name).get("job_id"):  # the receipt tells of one that was in doubt
+            self._memory.hset(self._keys.job(name), {"job_id": next(self._job_ids)})
+        pages = int(self.record(name).get("known_pages") or 1)
+        told: dict[str, Any] = {"pages": pages, "transferred": pages if outcome == "delivered" else 0}
+        told |= {"code": 0, "reason": "delivered"} if outcome == "delivered" else {}
+        if outcome == "failed":
+            deliveries = int(self.record(name).get("deliveries") or 0) + 1
+            self._memory.hset(self._keys.job(name), {"deliveries": deliveries})
+            told |= {"stage": "delivery", "delivery": deliveries}
+        told |= {key: value for key, value in said.items() if value is not None}
+        self.move(name, outcome, f"fax.{outcome}", **told)
+
+    def move(self, name: str, state: str, event: str, **said: Any) -> None:
+        """One transition: the record, its history, the indexes, and the event."""
+        keys, job, now = self._keys, self.record(name), self._now()
+        steps = int(job.get("n", 0)) + 1
+        attempt = int(job.get("attempt", 0))
+        history: dict[str, Any] = {"event": event, "at": now, "state": state, "attempt": attempt}
+        history |= {key: said[key] for key in ("code", "reason", "retry_at") if key in said}
+        if job.get("job_id") and event in _KNOWN_BY:
+            history["jobId"] = int(job["job_id"])
+        kept = {k: v for k, v in said.items() if k not in {"retry_at", "stage", "delivery"}}
+        record: dict[str, Any] = {
+            "state": state,
+            "n": steps,
+            "updated_at": now,
+            f"h:{steps}": json.dumps(history),
+            **kept,
+        }
+        self._memory.hset(keys.job(name), record)
+        for index in (keys.ready, keys.submitted, keys.in_doubt):
+            self._memory.zrem(index, name)
+        if state in _INDEXED:
+            index = {"queued": keys.ready, "submitted": keys.submitted, "in_doubt": keys.in_doubt}[state]
+            self._memory.zadd(index, {name: int(job["place"]) if state == "queued" else now + _DAY_MS})
+        if state in _FINAL:
+            done = f"done:{state}"
+            count = int(self._memory.hget(keys.account_state, done) or 0) + 1
+            self._memory.hset(keys.account_state, {done: count})
+        self._emit(event, name, {**said, "state": state, "attempt": attempt}, job)
+
+    def _emit(
+        self, event: str, name: str, data: Mapping[str, Any], job: Mapping[str, str] | None = None
+    ) -> None:
+        content = {key: value for key, value in data.items() if value is not None}
+        if job and job.get("job_id"):
+            content["jobId"] = int(job["job_id"])
+        if job and job.get("metadata"):
+            content["metadata"] = json.loads(job["metadata"])
+        text = json.dumps(content, ensure_ascii=False)
+        self._memory.xadd(self._keys.events, {"event": event, "job": name, "at": self._now(), "data": text})
+
+    def _now(self) -> int:
+        seconds, micro = self._memory.time()
+        return seconds * 1000 + micro // 1000

@@ -1,0 +1,118 @@
+"""`MemoryLine` and `AsyncMemoryLine`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faxline.asynchronous import AsyncFaxLine
+from faxline.errors import JobNotFound
+from faxline.keys import AccountKeys
+from faxline.line import FaxLine
+from faxline.testing.clients import AsyncMemoryClient, MemoryClient, Shared
+from faxline.testing.daemon import Daemon
+
+
+class _Outcomes:
+    """What a test says becomes of a fax.
+
+    Each takes a job's id, or a group's name for those of its jobs that can come to that. It raises
+    `JobNotFound` where there is neither, and `ValueError` where the job's state is none from which it can.
+    They are called, and not awaited, on an `AsyncMemoryLine` too.
+    """
+
+    _shared: Shared
+    _daemon: Daemon
+    keys: AccountKeys
+
+    def _begin(self, account: str, *, deliver: bool) -> None:
+        self._shared = Shared()
+        self._daemon = Daemon(self._shared.memory, AccountKeys(account), deliver=deliver)
+
+    @property
+    def entries(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """What was pushed: each kind (send, cancel, resend) with its content, as intake read it."""
+        with self._shared.changed:
+            return tuple(self._daemon.entries)
+
+    def deliver(self, job: str, *, pages: int | None = None, transferred: int | None = None) -> None:
+        """It is delivered, with so many pages (None: those of its documents), all or fewer transferred."""
+        known = transferred if transferred is not None else pages
+        self._end(job, "delivered", pages=pages, transferred=known)
+
+    def fail(
+        self, job: str, *, reason: str = "no_answer", code: int | None = None, message: str = ""
+    ) -> None:
+        """It fails by iFax's receipt, for this reason."""
+        self._end(job, "failed", reason=reason, code=code, message=message or None)
+
+    def submit(self, job: str) -> None:
+        """It is taken by iFax and waits for its receipt."""
+
+        def taken(name: str) -> None:
+            self._daemon.attempt(name)
+            self._daemon.accept(name)
+
+        self._move(job, taken, "queued")
+
+    def doubt(self, job: str, *, reason: str = "read_timeout") -> None:
+        """Nobody knows whether iFax took it; `resolve`, `deliver` and `fail` settle it."""
+
+        def doubted(name: str) -> None:
+            self._daemon.attempt(name)
+            self._daemon.move(name, "in_doubt", "fax.in_doubt", reason=reason)
+
+        self._move(job, doubted, "queued")
+
+    def unconfirm(self, job: str) -> None:
+        """No receipt came in time of a fax that was submitted; a late one (`deliver`, `fail`) amends it."""
+        self._move(job, lambda name: self._daemon.move(name, "unconfirmed", "fax.unconfirmed"), "submitted")
+
+    def _end(self, job: str, outcome: str, **said: Any) -> None:
+        def ended(name: str) -> None:
+            self._daemon.end(name, outcome, **said)
+
+        self._move(job, ended, "queued", "submitted", "in_doubt", "unconfirmed")
+
+    def _move(self, job: str, move: Callable[[str], None], *states: str) -> None:
+        with self._shared.changed:
+            state = self._daemon.record(job).get("state")
+            members = sorted(name.decode() for name in self._shared.memory.smembers(self.keys.group(job)))
+            if state is None and not members:
+                raise JobNotFound(f"no job {job!r} on account {self.keys.account!r}")
+            if state is not None and state not in states:
+                raise ValueError(
+                    f"job {job!r} is {state}, and this becomes of one that is {' or '.join(states)}: a "
+                    f"{type(self).__name__}(deliver=False) leaves a fax queued until it is told otherwise"
+                )
+            for name in [job] if state is not None else members:
+                if self._daemon.record(name)["state"] in states:
+                    move(name)
+            self._shared.tell()
+
+
+class MemoryLine(_Outcomes, FaxLine):
+    """A `FaxLine` that needs neither Redis nor the daemon, for tests.
+
+    Args:
+        account: the account's name.
+        deliver: whether every fax is delivered at once; else it stays queued until `deliver`, `fail`,
+            `submit`, `doubt` or `cancel`.
+    """
+
+    def __init__(self, account: str = "default", *, deliver: bool = True) -> None:
+        self._begin(account, deliver=deliver)
+        client: Any = MemoryClient(self._shared)
+        super().__init__(client, account)
+
+
+class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
+    """An `AsyncFaxLine` of the same kind.
+
+    Args:
+        account: as of `MemoryLine`.
+        deliver: likewise.
+    """
+
+    def __init__(self, account: str = "default", *, deliver: bool = True) -> None:
+        self._begin(account, deliver=deliver)
+        client: Any = AsyncMemoryClient(self._shared)
+        super().__init__(client, account)

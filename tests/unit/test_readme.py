@@ -1,0 +1,158 @@
+"""The README's account of iFax's API leaves nothing out, and says of each code what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from faxline.entries import FaxFile, FaxRequest
+from faxline.errors import Rejection
+from faxline_worker.ifax.codes import CLIENT_ERROR, CODES, REDIRECTED, SERVER_ERROR, STATUSES, Decision, Row
+from faxline_worker.settings import Settings, read_settings
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SECTION = README.split("## Everything of iFax's API\n")[1].split("\n## ")[0]
+
+# The lists of the API documentation, in its order.
+HEADERS = ("accessToken", "Content-Type", "Accept", "_method")
+SEND = (
+    *("faxNumber", "callerId", "templateId", "smartDocumentId", "subject", "from_name", "to_name", "message"),
+    *("send_at", "faxQuality", "faxData", "fileName", "fileUrl", "fileData", "pages"),
+)
+SEND_ANSWER = ("status", "message", "data", "jobId")
+CANCEL = ("jobId",)
+CANCEL_ANSWER = ("jobId", "faxStatus")
+RESEND = ("jobId", "faxNumber")
+RESEND_ANSWER = ("jobId", "originalJobId")
+FAX = (
+    *("jobId", "fromNumber", "toNumber", "faxCallLength", "faxCallStart", "faxCallEnd", "faxTotalPages"),
+    *("faxTransferredPages", "faxStatus", "message", "code", "direction"),
+)
+WEBHOOK = ("event", "timestamp", "data")
+FAX_STATUSES = ("sending", "delivered", "canceled", "failed")
+ERROR_CODES = {
+    0: "Success",
+    -3001: "Invalid fax number",
+    -3002: "Insufficient account balance",
+    -3003: "Image does not exist",
+    -3004: "TIFF file is empty",
+    -3005: "File size exceeds maximum limit",
+    -3006: "Invalid file format",
+    -3007: "No permission for this action (user is not Primary)",
+    -3008: "Recipient limit exceeded",
+    -3009: "Invalid API key",
+    -3010: "Rate limit exceeded",
+}
+RESPONSE_CODES = {
+    1: "Success",
+    0: "Fax processing started",
+    -1: "General error",
+    -2: "Invalid parameters",
+    -3: "Authentication failed",
+    -4: "Insufficient balance",
+    -5: "Resource not found",
+}
+HTTP_STATUSES = (400, 401, 402, 404, 429)
+LIMITS = {
+    "1000 requests per hour": (),
+    "20 concurrent requests": (),
+    "burst capacity 50": (),
+    "20 MB per request": (Rejection.TOO_LARGE,),
+    "200 pages per fax": (Rejection.TOO_MANY_PAGES,),
+    "20 files per fax": (Rejection.TOO_MANY_FILES,),
+    "15 recipients per fax": (Rejection.TOO_MANY_RECIPIENTS,),
+}
+WORDS = {
+    Decision.ACCEPTED: "taken",
+    Decision.DEFER: "waits",
+    Decision.PAUSE: "pauses",
+    Decision.REFUSE: "fails",
+    Decision.RETRY: "again",
+    Decision.IN_DOUBT: "in doubt",
+}
+
+
+def table(head: str) -> list[list[str]]:
+    """The rows of the table whose first cell of the head is this."""
+    lines = SECTION.split(f"\n| {head} |", 1)[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def names(head: str) -> list[str]:
+    """What stands in backticks in the first cells, in the order of the rows."""
+    return [name for row in table(head) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+@pytest.mark.parametrize(
+    ("head", "documented"),
+    [
+        ("of every call", HEADERS[:3]),
+        ("`fax-send`", (*SEND, *SEND_ANSWER)),
+        ("`fax-cancel`", (*CANCEL, *CANCEL_ANSWER)),
+        ("`fax-resend`", (*RESEND, *RESEND_ANSWER)),
+        ("the fax object, and a webhook", (*FAX, *WEBHOOK)),
+        ("a `faxStatus`", FAX_STATUSES),
+        ("error code", tuple(str(code) for code in ERROR_CODES)),
+        ("response code", tuple(str(code) for code in RESPONSE_CODES)),
+        ("limit or restriction", ()),
+        ("webhooks", ("POST", "X-iFax-Signature")),
+    ],
+)
+def test_every_name_of_the_documentation_has_its_line_and_no_other_has(
+    head: str, documented: tuple[str, ...]
+) -> None:
+    assert sorted(names(head)) == sorted(documented)
+    assert all(row[1] for row in table(head))
+
+
+def test_the_lists_have_what_the_models_take_and_the_table_of_codes_knows() -> None:
+    assert set(SEND) == {*FaxRequest.model_fields, *FaxFile.model_fields} - {"document"}
+    assert set(CODES) == {*ERROR_CODES, *RESPONSE_CODES}
+    assert set(HTTP_STATUSES) <= set(STATUSES)
+
+
+def test_the_simulation_of_methods_is_mentioned() -> None:
+    assert "`_method`" in SECTION
+
+
+def says(row: list[str], found: Row) -> None:
+    assert row[1] == f"`{found.reason}`"
+    assert row[2].startswith(WORDS[found.decision])
+
+
+@pytest.mark.parametrize(("head", "codes"), [("error code", ERROR_CODES), ("response code", RESPONSE_CODES)])
+def test_a_code_has_its_message_its_reason_and_what_follows(head: str, codes: dict[int, str]) -> None:
+    rows = {row[0]: row for row in table(head)}
+    assert list(rows) == [f"`{code}` {message}" for code, message in codes.items()]
+    for code, message in codes.items():
+        says(rows[f"`{code}` {message}"], CODES[code])
+
+
+def test_an_http_status_has_its_reason_and_what_follows() -> None:
+    rows = {row[0]: row for row in table("HTTP status without a code")}
+    others = {"any 3xx": REDIRECTED, "any other 4xx": CLIENT_ERROR, "any other 5xx": SERVER_ERROR}
+    told = {**{f"`{status}`": row for status, row in STATUSES.items()}, **others}
+    assert set(rows) == {*told, "no answer"}
+    for name, row in told.items():
+        says(rows[name], row)
+
+
+def test_every_limit_has_its_line_with_the_reason_of_its_rejection() -> None:
+    rows = dict(table("limit or restriction"))
+    assert set(rows) == set(LIMITS)
+    for name, reasons in LIMITS.items():
+        assert all(f"`{reason}`" in rows[name] for reason in reasons)
+
+
+def test_the_retries_of_a_webhook_are_told_with_their_times() -> None:
+    rows = dict(table("webhooks"))
+    told = rows["5 retries, after 5, 10, 20, 30 and 60 minutes"]
+    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t"})
+    assert f"{sum((5, 10, 20, 30, 60))} minutes" in told
+    assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline / 60:g}" in told
+
+
+def test_every_variable_that_the_readme_names_is_a_setting() -> None:
+    tree = Settings.model_fields
+    for variable in set(re.findall(r"`FAXLINE_([A-Z]+(?:_[A-Z]+)*)", README)) - {"ACCOUNTS"}:
+        assert variable.lower() in tree, variable

@@ -1,0 +1,114 @@
+"""`faxline.testing` beyond what holds of every line: what a test says becomes of its faxes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from faxline import EventName, Fax, FaxLine, JobNotFound, JobState
+from faxline.testing import AsyncMemoryLine, MemoryLine
+
+TO = "+12345678901"
+URL = "https://example.com/a.pdf"
+
+
+def test_every_fax_is_delivered_at_once_unless_the_test_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Hello")
+    line = MemoryLine()
+    assert isinstance(line, FaxLine)
+    line.send(to=TO, files=[tmp_path / "letter.txt"], id="a")
+    assert line.job("a").state is JobState.DELIVERED
+    events = [event.name for event in line.events(after="0", timeout=0)]
+    assert events == []  # the time is over
+    events = [event.name for event in line.events(after="0", timeout=0.01)]
+    assert events == [EventName.QUEUED, EventName.SUBMITTED, EventName.DELIVERED]
+
+
+def test_two_lines_share_nothing() -> None:
+    first, second = MemoryLine(), MemoryLine()
+    first.send(to=TO, files=[URL], id="a")
+    with pytest.raises(JobNotFound):
+        second.job("a")
+
+
+def test_the_test_sees_what_was_pushed() -> None:
+    line = MemoryLine()
+    line.send(to=TO, files=[URL], id="a", subject="Hello")
+    line.cancel("a")
+    (sent, content), (canceled, job) = line.entries
+    assert (sent, content["fax"]["subject"], canceled, job) == ("send", "Hello", "cancel", {"id": "a"})
+
+
+def test_a_fax_becomes_what_the_test_says() -> None:
+    line = MemoryLine(deliver=False)
+    for name in "abcde":
+        line.send(to=TO, files=[URL], id=name)
+    line.deliver("a", pages=3, transferred=2)
+    line.fail("b", reason="busy", code=17, message="User busy")
+    line.submit("c")
+    line.unconfirm("c")
+    line.doubt("d")
+    states = {name: line.job(name).state for name in "abcde"}
+    assert states == {"a": "delivered", "b": "failed", "c": "unconfirmed", "d": "in_doubt", "e": "queued"}
+    partial, failed = line.job("a"), line.job("b")
+    assert (partial.pages, partial.transferred, partial.partial) == (3, 2, True)
+    assert (failed.reason, failed.code, failed.message) == ("busy", 17, "User busy")
+    line.deliver("c")  # the receipt came late
+    line.fail("d")
+    assert [line.job(name).state for name in "cd"] == [JobState.DELIVERED, JobState.FAILED]
+
+
+def test_all_of_a_group_can_be_moved_together() -> None:
+    line = MemoryLine(deliver=False)
+    mailing = line.send_many([Fax(to=TO, files=[URL])] * 3, group="june")
+    line.fail("june.2")
+    line.deliver("june")
+    ended = line.wait(mailing, timeout=1)
+    assert ended.counts == {JobState.DELIVERED: 2, JobState.FAILED: 1}
+
+
+def test_what_cannot_become_of_a_job_is_told() -> None:
+    line = MemoryLine()
+    with pytest.raises(JobNotFound, match="no job 'a' on account 'default'"):
+        line.deliver("a")
+    line.send(to=TO, files=[URL], id="a")
+    with pytest.raises(ValueError, match=r"job 'a' is delivered.*MemoryLine\(deliver=False\)"):
+        line.fail("a")
+
+
+def test_a_pause_holds_what_would_be_delivered_at_once() -> None:
+    line = MemoryLine()
+    line.pause(by="me@here")
+    line.send(to=TO, files=[URL], id="a")
+    assert line.job("a").state is JobState.QUEUED
+    line.resume(by="me@here")
+    assert line.job("a").state is JobState.DELIVERED
+
+
+def test_a_fax_that_has_expired_fails() -> None:
+    line = MemoryLine()
+    line.send(to=TO, files=[URL], id="a", expires_at="2001-01-01T00:00:00Z")
+    assert (line.job("a").state, line.job("a").reason) == (JobState.FAILED, "expired")
+
+
+def test_urgent_faxes_go_first() -> None:
+    line = MemoryLine(deliver=False)
+    for priority in ("bulk", "normal", "urgent"):
+        line.send(to=TO, files=[URL], id=priority, priority=priority)
+    assert [job.id for job in line.jobs()] == ["urgent", "normal", "bulk"]
+    told = line.job("bulk").forecast
+    assert told is not None
+    assert told.place == 2
+
+
+def test_an_asyncio_line_is_moved_by_calls_that_are_not_awaited() -> None:
+    async def main() -> None:
+        async with AsyncMemoryLine(deliver=False) as line:
+            waits = [asyncio.create_task(line.wait(name, timeout=20)) for name in ("a", "b")]
+            for name in ("a", "b"):
+                await line.send(to=TO, files=[URL], id=name)
+            line.deliver("a")
+            line.fail("b", reason="busy")
+            assert [job.state for job in await asyncio.gather(*waits)] == ["delivered", "failed"]
+
+    asyncio.run(main())

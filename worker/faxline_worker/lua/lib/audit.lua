@@ -1,0 +1,17 @@
+-- The audit: an append-only stream of every call to iFax and every operator's order, without any content. What is
+-- older than the retention goes.
+local AUDITED = { 'job', 'attempt', 'outcome', 'status', 'code', 'reason', 'jobId', 'ms', 'about' }
+
+-- key: the stream's. who: the process, or the operator. what: the call, or the order. fields: those of AUDITED that
+-- are known; `about` is what an order is about beside a job.
+local function audit(key, options, who, what, fields)
+  local entry = { 'at', int(now), 'who', who, 'what', what }
+  for _, name in ipairs(AUDITED) do
+    local value = fields[name]
+    if value ~= nil and value ~= '' then
+      table.insert(entry, name)
+      table.insert(entry, type(value) == 'number' and int(value) or value)
+    end
+  end
+  redis.call('XADD', key, 'MINID', '~', int(math.max(0, now - options.audit)), '*', unpack(entry))
+end
