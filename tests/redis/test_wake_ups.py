@@ -14,6 +14,7 @@ from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline_worker.actors import Wakes
 from faxline_worker.broker import MOST, WakeBroker, queue_key
 from faxline_worker.dispatcher import Dispatcher
+from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.seats import Seat, Seats
 from faxline_worker.settings import read_settings
@@ -128,6 +129,45 @@ def test_closed_seats_let_no_turn_begin_and_give_back_the_wake_ups_that_waited()
     assert seats.take("other", "wake") is Seat.CLOSED
     assert (seats.leave("hangs"), seats.leave("hangs")) == (None, None)
     assert seats.close() == []
+
+
+def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_works_on(
+    redis_client: redis.Redis, wait_until: Callable[..., Any]
+) -> None:
+    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+    store = Store(redis_client, settings, "default")
+    store.join()
+    redis_client.xadd(store.keys.intake, {"send": ENTRY % "a"})
+    other: Any = redis_client.xreadgroup(INTAKE_GROUP, "other", {store.keys.intake: ">"})
+    redis_client.xadd(store.keys.intake, {"cancel": '{"id":"a"}'})
+    redis_client.xadd(store.keys.intake, {"cancel": '{"id":"nobody"}'})
+    metrics = DispatcherMetrics(new_registry(), ["default"], [("intake", None, "expired")])
+    dispatcher = Dispatcher(
+        redis_client,
+        {"default": store},
+        Mock(spec=Wakes),
+        metrics,
+        structlog.get_logger("test"),
+        consumer="quick",
+        takeover=60.0,
+        sweep=1.0,
+        wake_lease=5.0,
+    )
+    dispatcher.start()
+    try:
+        wait_until(lambda: len(dispatcher._intakes["default"].early) == 2)
+        assert not redis_client.exists(store.keys.events)
+        entry, fields = other[0][1][0]
+        Intake(store, metrics, Mock()).take([(entry.decode(), fields)])
+        wait_until(lambda: redis_client.xlen(store.keys.intake) == 0)
+    finally:
+        dispatcher.stop()
+    events: Any = redis_client.xrange(store.keys.events)
+    assert [(f[b"event"], f[b"job"]) for _, f in events] == [
+        (b"fax.queued", b"a"),
+        (b"fax.canceled", b"a"),
+        (b"fax.cancel_refused", b"nobody"),
+    ]
 
 
 def test_the_entries_of_a_dead_dispatcher_are_taken_over(

@@ -31,6 +31,8 @@ BATCH = 200
 """Intake entries an account in one read."""
 BLOCK = 2.0
 """Seconds that a read waits for the next entry; also how soon a stop is noticed."""
+EARLY = 0.05
+"""Seconds that a read waits while cancellations came before the jobs that they are about."""
 PAUSE = 0.5
 """Seconds before the next try while Redis is away."""
 NEWS = 10.0
@@ -152,9 +154,13 @@ class Dispatcher:
             if time.monotonic() - taken_over > self._takeover:
                 taken_over = time.monotonic()
                 self._take_over()
+            early = [intake for intake in self._intakes.values() if intake.early]
+            block = EARLY if early else BLOCK
             reply = self._client.xreadgroup(
-                INTAKE_GROUP, self._consumer, streams, count=BATCH, block=round(BLOCK * 1000)
+                INTAKE_GROUP, self._consumer, streams, count=BATCH, block=round(block * 1000)
             )
+            for intake in early:
+                intake.again()
             self.ready = True
             self._take(cast("Entries", reply or []))
 

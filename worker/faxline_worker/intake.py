@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
 from typing import Any, TypeVar
@@ -50,6 +50,17 @@ class Intake:
     """Who keeps a fax until its send_at: provider (iFax) or local (we)."""
     hosts: tuple[str, ...] = ()
     """Those that a fileUrl may name; none is any."""
+    early: dict[str, str] = field(default_factory=dict)
+    """Cancellations, by their entries, of jobs that an older entry in other hands may make known."""
+
+    def again(self) -> None:
+        """Try the early cancellations once more.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses us.
+        """
+        for entry, job in list(self.early.items()):
+            self._guarded(entry, partial(self._cancel, entry, job))
 
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
         """Register or reject each entry, in the order in which they came.
@@ -87,6 +98,10 @@ class Intake:
 
     def _cancel(self, entry: str, job: str) -> None:
         result = self.store.cancel(entry, job)
+        if result is Registration.EARLY:
+            self.early[entry] = job
+            return
+        self.early.pop(entry, None)
         if result is Registration.CANCELED:
             self.metrics.outcome(self.store.account, "canceled")
         self.log.info("cancel", job=job, entry=entry, result=str(result))

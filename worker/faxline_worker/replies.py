@@ -22,6 +22,7 @@ class Registration(StrEnum):
     CANCELED = "canceled"
     REFUSED = "refused"
     ASKED = "asked"
+    EARLY = "early"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 -- include: clock record lines errands
 -- KEYS  intake, account, ready, expiring, events, doorbell, job prefix
 -- ARGV  consumer group, intake entry, job id, JSON options
--- reply canceled, asked, refused or gone
+-- reply canceled, asked, refused, gone, or early: the job is unknown, and an older entry, which another dispatcher
+--       works on, may be the one that makes it known; the entry stays
 local keys = { account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5], doorbell = KEYS[6],
   job = KEYS[7] }
 local group, entry, id, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
@@ -14,6 +15,7 @@ local function leave(result) -- last, for a script that raises is not undone, an
   return result
 end
 local job = read_record(keys.job .. id)
+if not job and #redis.call('XPENDING', KEYS[1], group, '-', '(' .. entry, 1) > 0 then return 'early' end
 if job and job.state == 'queued' then
   leave_queue(keys, options, id, job)
   transition(keys, options.cap, id, job, 'fax.canceled', { state = 'canceled', reason = 'canceled_before_sending' },
