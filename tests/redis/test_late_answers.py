@@ -219,3 +219,41 @@ def test_a_worker_that_asks_again_for_a_question_that_became_needless_goes_on(ma
     assert isinstance(scene.store.admit("permit-x", ""), Admitted)  # and the reply is lost
     scene.receipt("77")
     assert isinstance(scene.store.admit("permit-x", ""), Idle)
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "failed"])
+def test_the_receipt_of_an_older_attempt_that_came_first_ends_the_job_when_the_newer_one_fails(
+    make: Make, outcome: str
+) -> None:
+    scene = make()
+    scene.push(JOB)
+    older = lost(scene)
+    resend(scene)
+    newer = scene.admit()
+    scene.store.mark(newer)
+    scene.receipt("77", outcome, to=NUMBER)
+    assert accepted(scene, older, "77") == "duplicate"
+    assert accepted(scene, older, "77") == "repeated"
+    scene.go(MATCH)
+    assert scene.store.match() == []
+    scene.store.settle(newer, {"decision": "refuse", "reason": "r"})
+    assert state(scene) == outcome
+    assert names(scene).count("fax.duplicate") == 1
+
+
+def test_a_job_that_waits_for_its_next_delivery_is_not_sent_where_an_older_attempt_was_delivered(
+    make: Make,
+) -> None:
+    scene = make()
+    scene.push(JOB)
+    older = lost(scene)
+    resend(scene)
+    newer = scene.admit()
+    scene.store.mark(newer)
+    assert accepted(scene, older, "77") == "duplicate"
+    accepted(scene, newer, "78")
+    scene.receipt("78", "failed", again="busy")
+    assert state(scene) == "queued"
+    scene.receipt("77")
+    assert state(scene) == "delivered"
+    assert scene.client.zcard(scene.keys.delayed) == 0

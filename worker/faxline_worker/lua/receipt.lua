@@ -20,8 +20,8 @@ if not id then -- nobody knows the jobId yet: a submission in flight may claim i
   return leave({ result = 'unmatched' })
 end
 local job = not is_receipt(id) and read_record(keys.job .. id)
--- A job that waits for its next delivery is not sent again where iFax says after all that the last one arrived.
-local after_all = job and job.state == 'queued' and job.resend_of == receipt.job_id and receipt.outcome == 'delivered'
+-- A job that waits to be sent again is not, where iFax says that one of its requests was delivered after all.
+local after_all = job and job.state == 'queued' and receipt.outcome == 'delivered'
 if not after_all and (not job or job.job_id ~= receipt.job_id or job.state == 'queued') then
   return leave({ result = 'repeated', job = job and id or nil })
 end

@@ -69,7 +69,8 @@ elseif redis.call('HDEL', keys.holders, token) == 1 then
 elseif job.settled == token then
   result = 'repeated'
 elseif answer.decision == 'accepted'
-  and (job.job_id == answer.job_id or redis.call('GET', keys.job_ids .. answer.job_id) == id) then
+  and (job.job_id == answer.job_id or job.also == answer.job_id
+    or redis.call('GET', keys.job_ids .. answer.job_id) == id) then
   result = 'repeated' -- a receipt, an operator or this call told it before
 elseif answer.decision ~= 'in_doubt' then -- the lease ran out before the answer came
   local accepted, waits = answer.decision == 'accepted', job.state == 'in_doubt' or job.state == 'queued'

@@ -90,8 +90,14 @@ end
 
 -- iFax took an older attempt too: told, never silent.
 local function duplicate(keys, options, id, job, job_id)
-  redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline)
-  if job.state == 'submitting' then redis.call('HSET', keys.job .. id, 'also', job_id) end
+  local early = is_receipt(redis.call('GET', keys.job_ids .. job_id))
+  if early then redis.call('ZREM', keys.unmatched, job_id) end -- it is the word on this request and on no other
+  if job.state == 'submitting' then
+    redis.call('HSET', keys.job .. id, 'also', job_id) -- should this attempt come to nothing, that word counts
+  else
+    early = false
+  end
+  if not early then redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline) end
   emit(keys.events, options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
     job.metadata))
 end
