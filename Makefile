@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench-limits bench-memory chaos fuzz watch dashboards picture check format lint types contract schema lock clean
+.PHONY: help install demo test test-all proof bench-limits bench-memory chaos fuzz watch dashboards manifests picture check format lint types contract schema lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ schema: install ## Write docs/schema and docs/asyncapi.json from the models
 dashboards: install ## Write grafana/dashboards from their builder
 	PYTHONPATH=grafana $(BIN)/python -m faxline_boards grafana/dashboards
 
+manifests: install ## Write the PrometheusRules of ops/kubernetes from ops/prometheus/rules
+	$(BIN)/python ops/kubernetes/prometheus_rules.py > ops/kubernetes/components/monitoring/prometheusrules.yaml
+
 picture: install ## Draw docs/overview.png from twelve live minutes (needs prometheus, node and chromium)
 	cd grafana/picture && npm ci
 	PYTHONPATH=grafana $(BIN)/python -m tests.prometheus.live grafana/picture/answers.json
@@ -81,6 +84,7 @@ watch: install ## Hold alerts and dashboards against a real Prometheus (needs pr
 
 lock: ## Renew requirements/*.lock from pyproject.toml (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker -o requirements/worker.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group build -o requirements/build.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra otel --group dev -o requirements/dev.lock
 
 clean: ## Remove .venv and the caches
