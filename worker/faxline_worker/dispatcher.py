@@ -28,7 +28,11 @@ from faxline_worker.replies import Claim
 from faxline_worker.store import Store
 
 BATCH = 200
-"""Intake entries an account in one read."""
+"""Intake entries an account in one read, at the most."""
+FIRST = 4
+"""And in the first read, for nobody knows how large they are."""
+LARGE = 16_000_000
+"""Bytes that one read should bring, and not much more: an entry may carry a document."""
 BLOCK = 2.0
 """Seconds that a read waits for the next entry; also how soon a stop is noticed."""
 EARLY = 0.05
@@ -55,6 +59,16 @@ def job_id_of(word: Mapping[str, str]) -> str:
     """The iFax jobId that an order names, without leading zeros, which JSON does not know; or nothing."""
     digits = word.get("jobId", "")
     return str(int(digits)) if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS else ""
+
+
+def size_of(reply: Entries) -> int:
+    """Bytes of what the entries say."""
+    return sum(len(text) for _, entries in reply for _, fields in entries for text in (fields or {}).values())
+
+
+def next_batch(batch: int, size: int) -> int:
+    """How many entries to read next, where so many at the most brought so many bytes."""
+    return min(BATCH, batch * 2) if size <= LARGE else max(1, batch * LARGE // (2 * size))
 
 
 class Dispatcher:
@@ -106,6 +120,7 @@ class Dispatcher:
             ORDERS: self._carry_out,
         }
         self._enroll = scripts.register(client, "enroll")
+        self._batch = FIRST
         self._durable, self._durable_at = True, 0.0
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -157,12 +172,13 @@ class Dispatcher:
             early = [intake for intake in self._intakes.values() if intake.early]
             block = EARLY if early else BLOCK
             reply = self._client.xreadgroup(
-                INTAKE_GROUP, self._consumer, streams, count=BATCH, block=round(block * 1000)
+                INTAKE_GROUP, self._consumer, streams, count=self._batch, block=round(block * 1000)
             )
             for intake in early:
                 intake.again()
             self.ready = True
             self._take(cast("Entries", reply or []))
+            self._batch = next_batch(self._batch, size_of(cast("Entries", reply or [])))
 
     def _own_pending(self) -> None:
         """Entries delivered to this consumer whose reply was lost."""
@@ -189,7 +205,7 @@ class Dispatcher:
             start: Any = "0-0"
             while True:
                 start, entries, *_ = self._client.xautoclaim(
-                    store.keys.intake, INTAKE_GROUP, self._consumer, idle, start_id=start, count=BATCH
+                    store.keys.intake, INTAKE_GROUP, self._consumer, idle, start_id=start, count=self._batch
                 )
                 if entries:
                     self._log.warning("intake entries taken over", account=name, count=len(entries))
