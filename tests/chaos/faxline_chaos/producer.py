@@ -50,7 +50,6 @@ class Producer(threading.Thread):
                 subject=fax.id,
                 priority=fax.priority,
                 in_doubt=fax.policy,
-                attempts=1,
             )
         except QueueUnavailable:
             return False
