@@ -1,6 +1,6 @@
 -- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (an errand); any other state
 -- refuses, with the reason.
--- include: clock record lines errands
+-- include: clock bell record lines errands
 -- KEYS  intake, account, ready, expiring, events, doorbell, job prefix
 -- ARGV  consumer group, intake entry, job id, JSON options
 -- reply canceled, asked, refused, gone, or early: the job is unknown, and an older entry, which another dispatcher

@@ -1,5 +1,5 @@
 -- order: an operator's word about an account is carried out, and leaves the stream.
--- include: clock limits wakes account orders audit
+-- include: clock bell limits wakes account orders audit
 -- KEYS  orders, reply, account, permits, answers, doorbell, audit
 -- ARGV  stream entry, order (pause or resume), who orders it, JSON options
 -- reply done, idle (it was so already), unknown (there is no such order) or gone (another dispatcher carried it out);

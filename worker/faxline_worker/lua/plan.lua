@@ -1,5 +1,5 @@
 -- plan: says which wake-ups to send for an account, now and in the next moments, and when to look again.
--- include: clock limits wakes
+-- include: clock bell limits wakes
 -- KEYS  account, ready, permits, answers, wakes
 -- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups in one go
 -- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it)}

@@ -1,5 +1,5 @@
 -- receipt: one entry of the status stream meets its job, and leaves the stream.
--- include: clock record lines receipts
+-- include: clock bell record lines receipts
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  stream entry, JSON receipt {job_id, outcome, code, reason, message, pages, transferred, to, sender, started,
 --       again}, JSON options

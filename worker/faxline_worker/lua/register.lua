@@ -1,5 +1,5 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock record lines
+-- include: clock bell record lines
 -- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
 --         {entry, reject = {job, member, reason, message}} or {entry, jobs = [{id, digest, rank, fields…}]}

@@ -1,5 +1,5 @@
 -- report: the answer to an errand: how iFax says that a submitted fax stands, or whether it cancels one.
--- include: clock record limits wakes account lines receipts outcomes errands audit
+-- include: clock bell record limits wakes account lines receipts outcomes errands audit
 -- KEYS  account, ready, permits, holders, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
 --       receipt, sending; and for the audit call, outcome, status, ms}, JSON options

@@ -1,5 +1,5 @@
 -- resolve: an operator settles a doubt; the order leaves its stream.
--- include: clock record lines limits wakes receipts doubts outcomes orders audit
+-- include: clock bell record lines limits wakes receipts doubts outcomes orders audit
 -- KEYS  orders, reply, account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options

@@ -1,5 +1,5 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent.
--- include: clock record lines limits wakes account receipts doubts outcomes audit
+-- include: clock bell record lines limits wakes account receipts doubts outcomes audit
 -- KEYS  account, ready, delayed, permits, holders, answers, wakes, submitted, in_doubt, expiring, events,
 --       unmatched, doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,

@@ -1,5 +1,5 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock record lines limits wakes receipts doubts outcomes errands audit
+-- include: clock bell record lines limits wakes receipts doubts outcomes errands audit
 -- KEYS  account, ready, delayed, permits, holders, answers, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go

@@ -7,7 +7,7 @@ local function parse_errand(member) return string.match(member, '^!(%l+)!(.*)$')
 
 local function send_errand(keys, member)
   redis.call('ZADD', keys.ready, int(now_us - EPOCH_US), member)
-  redis.call('XADD', keys.doorbell, 'MAXLEN', 1, '*', 'at', int(now))
+  ring(keys)
 end
 
 -- What became of fax-cancel is not known, or it was not taken: asked again after `wait` (ms), a few times. Asking twice
@@ -17,6 +17,6 @@ local function cancel_again(keys, options, id, job, wait, doubt)
   if doubt then redis.call('HSET', keys.job .. id, 'canceling', 'doubt') end
   if redis.call('HINCRBY', keys.job .. id, 'cancel_tries', 1) >= options.tries then return true end
   redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), errand_of('cancel', id))
-  redis.call('XADD', keys.doorbell, 'MAXLEN', 1, '*', 'at', int(now))
+  ring(keys)
   return false
 end

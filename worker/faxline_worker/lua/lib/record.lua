@@ -70,7 +70,7 @@ end
 -- Tells the dispatchers of a timer that is due before they would look.
 local function ring_by_alarm(keys, at)
   local alarm = tonumber(redis.call('HGET', keys.account, 'alarm'))
-  if not alarm or at < alarm then redis.call('XADD', beside(keys, 'doorbell'), 'MAXLEN', 1, '*', 'at', int(now)) end
+  if not alarm or at < alarm then ring(keys) end
 end
 
 -- Documents that no job needs any more live on for a while: an entry that is still to come may name them.

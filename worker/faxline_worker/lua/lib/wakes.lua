@@ -28,9 +28,6 @@ local function await_answer(keys, account, waits)
   account.waits = waits
 end
 
--- Tells the dispatchers to look at the account again, now.
-local function ring(keys) redis.call('XADD', keys.doorbell, 'MAXLEN', 1, '*', 'at', int(now)) end
-
 -- Tells them of a timer that is due before they would look.
 local function ring_by(keys, account, at)
   if account.alarm == 0 or at < account.alarm then ring(keys) end
