@@ -16,7 +16,6 @@ import redis
 import structlog
 
 from faxline import FaxLine, JobNotFound
-from faxline.errors import QueueUnavailable
 from faxline.events import Event
 from faxline.jobs import Job, JobState
 from faxline.keys import AccountKeys
@@ -164,8 +163,9 @@ class TraceFollower:
                     self._make_groups()
                     ready = True
                 self._follow()
-            except (redis.RedisError, QueueUnavailable) as error:
-                self._log.warning("Redis is away", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next fax is traced again
+                self._log.warning("a trace is lost", error=type(error).__name__)
+                ready = False  # a server that lost the group gets it again
                 self._stopping.wait(PAUSE)
 
     def _make_groups(self) -> None:
@@ -178,12 +178,13 @@ class TraceFollower:
 
     def _follow(self) -> None:
         streams: Any = dict.fromkeys(self._lines, ">")
-        reply: Any = self._client.xreadgroup(GROUP, self._consumer, streams, count=200, block=BLOCK)
+        reply: Any = self._client.xreadgroup(
+            GROUP, self._consumer, streams, count=200, block=BLOCK, noack=True
+        )
         for stream, entries in reply or []:
             name = stream.decode()
             for entry, fields in entries_of([(stream, entries)]):
                 self._tell(self._lines[name], Event.from_entry(entry, fields))
-                self._client.xack(name, GROUP, entry)
 
     def _tell(self, line: FaxLine, event: Event) -> None:
         state = str(event.data.get("state"))
