@@ -9,6 +9,7 @@ from faxline.entries import FaxFile, FaxRequest
 from faxline.errors import Rejection
 from faxline_worker.ifax.codes import CLIENT_ERROR, CODES, REDIRECTED, SERVER_ERROR, STATUSES, Decision, Row
 from faxline_worker.settings import Settings, read_settings
+from tests.stage import codes
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README.split("## Everything of iFax's API\n")[1].split("\n## ")[0]
@@ -30,28 +31,7 @@ FAX = (
 )
 WEBHOOK = ("event", "timestamp", "data")
 FAX_STATUSES = ("sending", "delivered", "canceled", "failed")
-ERROR_CODES = {
-    0: "Success",
-    -3001: "Invalid fax number",
-    -3002: "Insufficient account balance",
-    -3003: "Image does not exist",
-    -3004: "TIFF file is empty",
-    -3005: "File size exceeds maximum limit",
-    -3006: "Invalid file format",
-    -3007: "No permission for this action (user is not Primary)",
-    -3008: "Recipient limit exceeded",
-    -3009: "Invalid API key",
-    -3010: "Rate limit exceeded",
-}
-RESPONSE_CODES = {
-    1: "Success",
-    0: "Fax processing started",
-    -1: "General error",
-    -2: "Invalid parameters",
-    -3: "Authentication failed",
-    -4: "Insufficient balance",
-    -5: "Resource not found",
-}
+ERROR_CODES = {0: "Success", **codes.ERROR_CODES}
 HTTP_STATUSES = (400, 401, 402, 404, 429)
 LIMITS = {
     "1000 requests per hour": (),
@@ -93,7 +73,7 @@ def names(head: str) -> list[str]:
         ("the fax object, and a webhook", (*FAX, *WEBHOOK)),
         ("a `faxStatus`", FAX_STATUSES),
         ("error code", tuple(str(code) for code in ERROR_CODES)),
-        ("response code", tuple(str(code) for code in RESPONSE_CODES)),
+        ("response code", tuple(str(code) for code in codes.RESPONSE_CODES)),
         ("limit or restriction", ()),
         ("webhooks", ("POST", "X-iFax-Signature")),
     ],
@@ -107,7 +87,7 @@ def test_every_name_of_the_documentation_has_its_line_and_no_other_has(
 
 def test_the_lists_have_what_the_models_take_and_the_table_of_codes_knows() -> None:
     assert set(SEND) == {*FaxRequest.model_fields, *FaxFile.model_fields} - {"document"}
-    assert set(CODES) == {*ERROR_CODES, *RESPONSE_CODES}
+    assert set(CODES) == {*ERROR_CODES, *codes.RESPONSE_CODES}
     assert set(HTTP_STATUSES) <= set(STATUSES)
 
 
@@ -120,7 +100,9 @@ def says(row: list[str], found: Row) -> None:
     assert row[2].startswith(WORDS[found.decision])
 
 
-@pytest.mark.parametrize(("head", "codes"), [("error code", ERROR_CODES), ("response code", RESPONSE_CODES)])
+@pytest.mark.parametrize(
+    ("head", "codes"), [("error code", ERROR_CODES), ("response code", codes.RESPONSE_CODES)]
+)
 def test_a_code_has_its_message_its_reason_and_what_follows(head: str, codes: dict[int, str]) -> None:
     rows = {row[0]: row for row in table(head)}
     assert list(rows) == [f"`{code}` {message}" for code, message in codes.items()]
