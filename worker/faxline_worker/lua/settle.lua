@@ -1,10 +1,13 @@
--- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent.
--- include: clock bell record lines limits wakes account receipts doubts outcomes audit
+-- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent. The
+-- caller that is ready for the next call is given the best job along with it.
+-- include: clock bell record lines limits wakes account receipts doubts outcomes errands audit admission
 -- KEYS  account, ready, delayed, permits, holders, answers, wakes, submitted, in_doubt, expiring, events,
 --       unmatched, doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
---       silent; and for the audit call, outcome, status, ms}, JSON options
--- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt}
+--       silent; and for the audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the caller
+--       stops here, and others are woken in its place), its chance (as for admit)
+-- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, next (as
+--       admit has it)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], holders = KEYS[5],
   answers = KEYS[6], wakes = KEYS[7], submitted = KEYS[8], in_doubt = KEYS[9], expiring = KEYS[10],
   events = KEYS[11], unmatched = KEYS[12], doubts = KEYS[13], doubts_until = KEYS[14], doorbell = KEYS[15],
@@ -97,13 +100,34 @@ if answer.call and result ~= 'repeated' and result ~= 'stale' then
     outcome = answer.outcome, status = answer.status, code = answer.code, reason = answer.reason,
     jobId = answer.job_id, ms = answer.ms })
 end
-local wakes = {}
-if account.waits == '1' then -- the next job waits for an answer, and this was one
-  local r, ready, out = room(keys, account, limits_of(options, account)), unwoken(keys)
+local wakes, following = {}, nil
+local function wake_others(r, most)
+  local ready, out = unwoken(keys)
   local moments = {}
-  for i = 1, math.min(r.free - out, ready, 10) do moments[i] = now_us end
+  for i = 1, math.min(r.free - out, ready, most) do moments[i] = now_us end
   wakes = grant_wakes(keys, moments, options.wake_lease)
+  if account.waits ~= '1' then return end
   if ready <= #wakes then await_answer(keys, account, '') elseif r.by_answer == false then ring(keys) end
 end
+local function go_on()
+  local stops = ARGV[5] == ''
+  local r = room(keys, account, limits_of(options, account))
+  -- Where room is scarce, what is free may be for others who are on their way.
+  if not stops and r.free > 0 and (r.free >= PLENTY or r.free > woken(keys)) then
+    following = admit_best(keys, account, options, r, ARGV[5], tonumber(ARGV[6]))
+    if not following then return account.waits == '1' and await_answer(keys, account, '') end
+    r.free = r.free - 1
+  end
+  if account.waits == '1' then -- the next job waits for an answer, and this was one
+    wake_others(r, 10)
+  elseif stops and r.free > 0 then
+    wake_others(r, 1)
+  end
+end
+if result == 'settled' then
+  go_on()
+elseif ARGV[5] ~= '' then
+  following = admitted_before(keys, options, ARGV[5])
+end
 return cjson.encode({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil,
-  receipt = applied, submitted_at = job and tonumber(job.submitted_at) })
+  receipt = applied, submitted_at = job and tonumber(job.submitted_at), next = following })
