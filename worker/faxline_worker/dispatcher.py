@@ -250,10 +250,10 @@ class Dispatcher:
             block = min([BLOCK, *(until - now for until in resting.values())])
             streams = {key: entry for key, entry in last.items() if key not in resting}
             reply = self._client.xread(streams, count=1000, block=max(1, round(block * 1000)))
-            for name, entries in cast("Entries", reply or []):
-                key = name.decode()
+            for stream, entries in cast("Entries", reply or []):
+                key = stream.decode()
                 last[key] = entries[-1][0]
-                for item, wait in asked[name]:
+                for item, wait in asked[stream]:
                     self._agenda.look(item, wait)
                     if wait > 0:
                         resting[key] = time.monotonic() + wait

@@ -87,7 +87,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """What a receipt did: applied, repeated, resolved_doubt, unmatched or gone; or raised: it is still there."""
+    """What a receipt did: applied, repeated, resolved_doubt, unmatched, gone or raised (it is there yet)."""
 
     result: str
     job: str | None = None

@@ -153,7 +153,7 @@ class Store:
         reply = self._run(
             "admit",
             [
-                *(k.account_state, k.ready, k.permits, k.holders, k.answers, k.wakes, k.doorbell),
+                *(k.account_state, k.ready, k.permits, k.answers, k.wakes, k.doorbell),
                 k.job(""),
             ],
             [permit, wake, self._options, chance],
@@ -168,7 +168,8 @@ class Store:
     def mark(self, admitted: Admitted) -> Mark:
         """Write the mark: the first byte of the request is about to leave."""
         k = self.keys
-        args = [admitted.permit, self._life, "1" if admitted.errand else ""]
+        held_for = admitted.errand or admitted.job
+        args = [admitted.permit, held_for, self._life, "1" if admitted.errand else ""]
         reply = self._run("mark", [k.permits, k.job(admitted.job)], args)
         return Mark(reply.decode())
 
@@ -185,7 +186,7 @@ class Store:
         """
         k = self.keys
         keys = [
-            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.wakes, k.submitted),
+            *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.wakes, k.submitted),
             *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
             *(k.job(""), k.job_ids),
         ]
@@ -205,7 +206,7 @@ class Store:
         """The answer to an errand, as lua/report.lua names its members (ms)."""
         k = self.keys
         keys = [
-            *(k.account_state, k.ready, k.permits, k.holders, k.answers, k.submitted, k.in_doubt),
+            *(k.account_state, k.ready, k.permits, k.answers, k.submitted, k.in_doubt),
             *(k.expiring, k.events, k.doorbell, k.job("")),
         ]
         args = [admitted.permit, admitted.errand, _compact(answer), self._options]
@@ -249,7 +250,7 @@ class Store:
         return bool(reply == b"done")
 
     def claim_news(self) -> bool:
-        """Whether the caller, who knows that receipts came, is the one to send a `reconcile` message for them."""
+        """Whether the caller, who knows that receipts came, is the one to send a message for them."""
         return bool(self._client.set(self.keys.reconcile_wake, "1", nx=True, px=self._wake_lease))
 
     def claim_reconcile(self, *, turn: bool = False) -> Claim:
@@ -272,7 +273,7 @@ class Store:
         """Move on all that is due, and say when to look again."""
         k = self.keys
         keys = [
-            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.submitted),
+            *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.submitted),
             *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
             *(k.status, k.job(""), k.job_ids),
         ]
@@ -285,7 +286,7 @@ class Store:
         )
 
     def plan(self, horizon: float = 1.0, most: int = 64) -> Plan:
-        """Say which wake-ups to send now and within the horizon (seconds); `most` are on their way at once."""
+        """Say which wake-ups to send now and within the horizon (s); `most` are on their way at once."""
         k = self.keys
         keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes]
         reply = json.loads(self._run("plan", keys, [self._options, _ms(horizon), most]))

@@ -1,23 +1,23 @@
 -- admit: takes the best job and a permit in one step, right before the call.
 -- include: clock bell record lines limits wakes account errands admission
--- KEYS  account, ready, permits, holders, answers, wakes, doorbell, job prefix
+-- KEYS  account, ready, permits, answers, wakes, doorbell, job prefix
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
 --       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved
 -- reply JSON {result = admitted, job, errand (the member of the ready set, where it is one), attempt, kind, request,
 --       waited (ms, first attempt, since it was due), due (its date has come), priority, number, born (ms), trace (the
 --       producer's traceparent, where traces are on)} or
 --       {result = held, limit} or {result = idle}
-local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
-  wakes = KEYS[6], doorbell = KEYS[7], job = KEYS[8] }
+local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], wakes = KEYS[5],
+  doorbell = KEYS[6], job = KEYS[7] }
 local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
 local IDLE = { result = 'idle' }
 
 if ARGV[2] ~= '' then redis.call('ZREM', keys.wakes, ARGV[2]) end
-local before, granted = admitted_before(keys, options, token)
+local before, granted, held = admitted_before(keys, options, token)
 if granted then return cjson.encode(before or IDLE) end
 
 local account = read_account(keys.account)
-local r = room(keys, account, limits_of(options, account))
+local r = room(keys, account, limits_of(options, account), held)
 if r.free > 0 then return cjson.encode(admit_best(keys, account, options, r, token, chance) or IDLE) end
 if redis.call('ZCARD', keys.ready) == 0 then return cjson.encode(IDLE) end
 if r.by_answer then await_answer(keys, account, '1') elseif r.by_answer == false then ring(keys) end

@@ -1,5 +1,5 @@
--- Admission: the best job and a permit for one call, in one step. It needs the keys account, ready, permits, holders,
--- doorbell and job.
+-- Admission: the best job and a permit for one call, in one step. It needs the keys account, ready, permits, doorbell
+-- and job.
 local TURNED = 100
 
 local function trace_of(options, job)
@@ -26,12 +26,17 @@ local function admission(options, id, job)
 end
 
 -- What a permit was granted for before, by a call whose reply was lost; nil where it was not, or that has become
--- needless. Second: whether the permit was granted.
+-- needless. Second: whether the permit was granted. Third: how many permits there are.
 local function admitted_before(keys, options, token)
-  local held = redis.call('HGET', keys.holders, token)
-  if not held then return nil, false end
-  local reply, job = admit_errand(keys, options, held), read_record(keys.job .. held, 'request')
-  return reply or job and admission(options, held, job) or nil, true
+  local permits = redis.call('ZRANGE', keys.permits, 0, -1)
+  for _, permit in ipairs(permits) do
+    if string.sub(permit, 1, #token + 1) == permit_of(token) then
+      local held = held_for(permit)
+      local job = held and read_record(keys.job .. held, 'request')
+      return held and admit_errand(keys, options, held) or job and admission(options, held, job) or nil, true, #permits
+    end
+  end
+  return nil, false, #permits
 end
 
 -- The oldest of the less urgent jobs, if it has waited so long that it starves.
@@ -58,8 +63,7 @@ local function admit_best(keys, account, options, r, token, chance)
     return redis.call('ZPOPMIN', keys.ready)[1]
   end
   local function grant(id)
-    redis.call('ZADD', keys.permits, int(now + options.lease), token)
-    redis.call('HSET', keys.holders, token, id)
+    redis.call('ZADD', keys.permits, int(now + options.lease), permit_of(token, id))
     if r.probe then probing(keys, account, options) end
   end
 
