@@ -104,7 +104,7 @@ class AccountKeys:
 
     @cached_property
     def doorbell(self) -> str:
-        """Stream of one entry: tells the dispatchers to look at the account before they would."""
+        """Stream, capped: tells the dispatchers to look at the account before they would."""
         return self.prefix + "doorbell"
 
     @cached_property

@@ -7,7 +7,7 @@ has come, plans their wake-ups and sends each at its moment. A Redis that is awa
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -45,6 +45,8 @@ GAUGES = 2.0
 """Seconds between two readings of the gauges."""
 DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
+RINGS = 100
+"""Entries of a doorbell that are kept at least (lua/lib/bell.lua)."""
 GATHER = 0.05
 """Seconds in which receipts are gathered for one wake-up."""
 
@@ -69,6 +71,11 @@ def size_of(reply: Entries) -> int:
 def next_batch(batch: int, size: int) -> int:
     """How many entries to read next, where so many at the most brought so many bytes."""
     return min(BATCH, batch * 2) if size <= LARGE else max(1, batch * LARGE // (2 * size))
+
+
+def _for_room(rings: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
+    """Whether the doorbell was rung for nothing but who may go next, and no ring was missed."""
+    return len(rings) < RINGS and all(fields.get(b"for") == b"room" for _, fields in rings)
 
 
 class Dispatcher:
@@ -232,11 +239,13 @@ class Dispatcher:
     def _listen(self) -> None:
         """Receipts, orders and doorbells: whatever comes, the account is looked at."""
         asked: dict[bytes, list[tuple[tuple[str, str], float]]] = {}
+        bells: dict[bytes, str] = {}
         last: dict[Any, Any] = {}
         for name, store in self._stores.items():
             keys = store.keys
             asked[keys.status.encode()] = [((CAME, name), GATHER)]
-            asked[keys.doorbell.encode()] = [((SURVEY, name), 0.0), ((PLAN, name), 0.0)]
+            asked[keys.doorbell.encode()] = [((PLAN, name), 0.0)]
+            bells[keys.doorbell.encode()] = name
             asked[keys.orders.encode()] = [((ORDERS, name), 0.0)]
             for key in (keys.status, keys.doorbell, keys.orders):
                 newest = self._client.xrevrange(key, count=1)
@@ -253,6 +262,8 @@ class Dispatcher:
             for stream, entries in cast("Entries", reply or []):
                 key = stream.decode()
                 last[key] = entries[-1][0]
+                if stream in bells and not _for_room(entries):
+                    self._agenda.look((SURVEY, bells[stream]))
                 for item, wait in asked[stream]:
                     self._agenda.look(item, wait)
                     if wait > 0:

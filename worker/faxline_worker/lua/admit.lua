@@ -20,5 +20,5 @@ local account = read_account(keys.account)
 local r = room(keys, account, limits_of(options, account), held)
 if r.free > 0 then return cjson.encode(admit_best(keys, account, options, r, token, chance) or IDLE) end
 if redis.call('ZCARD', keys.ready) == 0 then return cjson.encode(IDLE) end
-if r.by_answer then await_answer(keys, account, '1') elseif r.by_answer == false then ring(keys) end
+if r.by_answer then await_answer(keys, account, '1') elseif r.by_answer == false then ring_for_room(keys) end
 return cjson.encode({ result = 'held', limit = r.limit })

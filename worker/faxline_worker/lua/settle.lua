@@ -106,7 +106,7 @@ local function wake_others(r, most)
   for i = 1, math.min(r.free - out, ready, most) do moments[i] = now_us end
   wakes = grant_wakes(keys, moments, options.wake_lease)
   if account.waits ~= '1' then return end
-  if ready <= #wakes then await_answer(keys, account, '') elseif r.by_answer == false then ring(keys) end
+  if ready <= #wakes then await_answer(keys, account, '') elseif r.by_answer == false then ring_for_room(keys) end
 end
 local function go_on()
   local stops = ARGV[5] == ''

@@ -86,7 +86,7 @@ local function admit_best(keys, account, options, r, token, chance)
     end
     turned = turned + 1
     if turned == TURNED then -- so many wait for their lines: the rest is for the next turn
-      ring(keys)
+      ring_for_room(keys)
       return nil
     end
   end

@@ -77,7 +77,7 @@ local function follow(keys, options, number, line)
       local job = read_record(keys.job .. id)
       if job and job.state == 'queued' then enter_ready(keys, id, job) end
     end
-    if free > 0 and #waiting > 0 then ring(keys) end
+    if free > 0 and #waiting > 0 then ring_for_room(keys) end
     line.waited = #waiting > free
     if line.waited then watch_line(keys, options, number, line)
     else redis.call('ZREM', beside(keys, 'lines-until'), number) end
