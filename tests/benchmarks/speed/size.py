@@ -28,8 +28,8 @@ class Size:
 
     rounds: int = 3
     accounts: int = 20
-    faxes: int = 4000
-    receipts: int = 3000
+    faxes: int = 2500
+    receipts: int = 2000
     way: int = 500
     entries: int = 50_000
     probes: int = 300
