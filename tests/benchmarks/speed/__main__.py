@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from faxline_worker.redis_server import choose_server
+from tests.benchmarks.speed.intake import run_intake
 from tests.benchmarks.speed.sheet import Section, Sheet
 from tests.benchmarks.speed.size import FULL, SHORT, Size
 from tests.benchmarks.speed.throughput import run_throughput
@@ -17,6 +18,7 @@ from tests.benchmarks.speed.ways import run_ways
 SECTIONS: Mapping[str, Callable[[Size, Path], Section]] = {
     "throughput": run_throughput,
     "commands": run_ways,
+    "intake": run_intake,
 }
 
 
