@@ -10,15 +10,19 @@ from rich.console import Console
 
 from faxline_worker.redis_server import choose_server
 from tests.benchmarks.speed.intake import run_intake
+from tests.benchmarks.speed.latency import run_latency
 from tests.benchmarks.speed.sheet import Section, Sheet
 from tests.benchmarks.speed.size import FULL, SHORT, Size
 from tests.benchmarks.speed.throughput import run_throughput
+from tests.benchmarks.speed.webhooks import run_webhooks
 from tests.benchmarks.speed.ways import run_ways
 
 SECTIONS: Mapping[str, Callable[[Size, Path], Section]] = {
     "throughput": run_throughput,
     "commands": run_ways,
     "intake": run_intake,
+    "latency": run_latency,
+    "webhooks": run_webhooks,
 }
 
 
