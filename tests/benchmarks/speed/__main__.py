@@ -9,20 +9,28 @@ from pathlib import Path
 from rich.console import Console
 
 from faxline_worker.redis_server import choose_server
+from tests.benchmarks.speed.backlog import run_backlog
 from tests.benchmarks.speed.intake import run_intake
 from tests.benchmarks.speed.latency import run_latency
+from tests.benchmarks.speed.resident import run_resident
+from tests.benchmarks.speed.scaling import run_scaling
 from tests.benchmarks.speed.sheet import Section, Sheet
 from tests.benchmarks.speed.size import FULL, SHORT, Size
+from tests.benchmarks.speed.starts import run_starts
 from tests.benchmarks.speed.throughput import run_throughput
-from tests.benchmarks.speed.webhooks import run_webhooks
 from tests.benchmarks.speed.ways import run_ways
+from tests.benchmarks.speed.webhooks import run_webhooks
 
 SECTIONS: Mapping[str, Callable[[Size, Path], Section]] = {
     "throughput": run_throughput,
     "commands": run_ways,
     "intake": run_intake,
     "latency": run_latency,
+    "backlog": run_backlog,
     "webhooks": run_webhooks,
+    "memory": run_resident,
+    "start-up": run_starts,
+    "scaling": run_scaling,
 }
 
 

@@ -1,4 +1,4 @@
-"""The baseline of the throughput and the latency: a Dramatiq actor that makes the same POST and keeps no state.
+"""The baseline of throughput and latency: a Dramatiq actor that makes the same POST and keeps no state.
 
 `dramatiq tests.benchmarks.speed.bare:worker` runs it on the stock RedisBroker; BARE tells it what to do.
 """

@@ -27,7 +27,7 @@ ROLES = ("worker", "dispatcher", "webhook")
 
 
 def run_latency(size: Size, logs: Path) -> Section:
-    """One fax at a time, after a pause of random length, with the limits at their defaults but for their size."""
+    """One fax at a time, after a pause of random length; the limits are on, and wide."""
     section = Section("latency")
     # So high that they hold nothing, and every script looks at all of them.
     settings = {"LIMITS__REQUESTS": "1000000", "LIMITS__BURST": "100000"}

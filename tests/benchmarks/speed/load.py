@@ -119,6 +119,8 @@ async def call(load: Load) -> Answers:
     for i in range(load.connections):
         share = requests[i % len(requests) :] + requests[: i % len(requests)]
         make: Any = lambda share=share: _Caller(share, statuses, began + load.seconds)  # noqa: E731
+        assert parts.hostname
+        assert parts.port
         _, caller = await loop.create_connection(make, parts.hostname, parts.port)
         callers.append(caller)
     await asyncio.gather(*(caller.over for caller in callers))

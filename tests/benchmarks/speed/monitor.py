@@ -166,7 +166,7 @@ def client_names(client: redis.Redis) -> dict[str, str]:
 class Counts:
     """The server's own counts, from now on: commands (inside scripts too) and round trips.
 
-    A round trip is a read from a client's connection: the commands of a pipeline are one, where they come in one.
+    A round trip is a read from a client's connection; a pipeline is one, where it comes in one piece.
     """
 
     def __init__(self, client: redis.Redis) -> None:

@@ -90,7 +90,7 @@ class Field:
                 for line in lines:
                     line.pause(by="benchmark")
             else:
-                self._stand_still(True)
+                self._stand_still()
             for account, names in shares(accounts, faxes, mark).items():
                 push_entries(client, account, names)
             if registered:
@@ -99,13 +99,13 @@ class Field:
                 return self._watch(
                     self._parts(), lambda: [line.resume(by="benchmark") for line in lines], faxes
                 )
-            return self._watch(self._parts(), lambda: self._stand_still(False), faxes)
+            return self._watch(self._parts(), self._go_on, faxes)
 
     def plain(self, accounts: Sequence[str], faxes: int, mark: str) -> Round:
         """Push as many messages and let the bare actor send them, while the daemon stands still."""
         assert self._bare is not None
         bare = self._bare
-        self._stand_still(True)
+        self._stand_still()
         try:
             pushed = shares(accounts, faxes, mark)
             bare.push([(name, subject) for name, subjects in pushed.items() for subject in subjects])
@@ -113,14 +113,15 @@ class Field:
             return self._watch(groups, bare.part.resume, faxes)
         finally:
             bare.part.pause()
-            self._stand_still(False)
+            self._go_on()
 
-    def _stand_still(self, still: bool) -> None:
+    def _stand_still(self) -> None:
         for part in self._daemon:
-            if still:
-                part.pause()
-            else:
-                part.resume()
+            part.pause()
+
+    def _go_on(self) -> None:
+        for part in self._daemon:
+            part.resume()
 
     def _parts(self) -> dict[str, list[int]]:
         roles = [role for role in ("worker", "dispatcher", "webhook") if self._local.names(role)]
@@ -134,7 +135,7 @@ class Field:
             endpoint.forget()
         before = endpoint.count()
         usage = Usage(
-            groups | {endpoint.name: [endpoint.part.process.pid]}, {"redis": self._local.server.pid}
+            {**groups, endpoint.name: [endpoint.part.process.pid]}, {"redis": self._local.server.pid}
         )
         begin()
         _await(lambda: endpoint.count() >= before + faxes, "not all faxes are sent")

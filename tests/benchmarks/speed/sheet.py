@@ -142,6 +142,8 @@ class Sheet:
                 if isinstance(found, Mapping) and all(isinstance(n, (int, float)) for n in found.values()):
                     console.print(f"[italic]{title}[/]")
                     console.print(_breakdown(found))
+                elif isinstance(found, list) and all(isinstance(one, str) for one in found):
+                    console.print(f"[italic]{title}:[/] {', '.join(found[:10]) or 'none'}", markup=True)
 
 
 def machine(server: ServerBinary) -> dict[str, Any]:

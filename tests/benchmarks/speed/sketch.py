@@ -1,7 +1,7 @@
-"""`python -m tests.benchmarks.speed.sketch PORT COUNT`: the baseline of the registration, which checks nothing.
+"""`python -m tests.benchmarks.speed.sketch PORT COUNT`: registers without checks, as a baseline.
 
-It reads the intake stream in batches and has one script write a job, its place and its event for each entry. It ends
-when it has taken COUNT entries, and prints how many a second.
+It reads the intake stream in batches and has one script write a job, its place and its event for each entry.
+It ends when it has taken COUNT entries, and prints how many a second.
 """
 
 import json
@@ -22,7 +22,8 @@ local ids = {}
 for i = 2, #ARGV, 3 do
   redis.call('HSET', KEYS[4] .. ARGV[i + 1], 'state', 'queued', 'request', ARGV[i + 2], 'created_at', now)
   redis.call('ZADD', KEYS[2], now + i, ARGV[i + 1])
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'event', 'fax.queued', 'job', ARGV[i + 1], 'at', now)
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*',
+    'event', 'fax.queued', 'job', ARGV[i + 1], 'at', now)
   table.insert(ids, ARGV[i])
 end
 redis.call('XACK', KEYS[1], ARGV[1], unpack(ids))

@@ -1,8 +1,8 @@
-"""`python -m tests.benchmarks.speed.stub PORT`: an endpoint that costs next to nothing, in the sandbox's place.
+"""`python -m tests.benchmarks.speed.stub PORT`: costs next to nothing, in the sandbox's place.
 
-It accepts every POST with the next jobId and keeps when each came. So what is measured beside it is the caller.
-`GET /stats` tells how many came, and when the first and the last; `GET /arrivals` when each did, by the subject of
-its fax; `DELETE /` forgets.
+It accepts every POST with the next jobId and keeps when each came. So what is measured beside it is the
+caller. `GET /stats` tells how many came, and when the first and the last; `GET /arrivals` when each did, by
+the subject of its fax; `DELETE /` forgets.
 """
 
 import asyncio

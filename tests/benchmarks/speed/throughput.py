@@ -1,9 +1,9 @@
 """Faxes a second without limits, beside a bare Dramatiq actor, and the CPU time that each costs."""
 
-from collections.abc import Callable
 from contextlib import closing
 from json import dumps
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faxline_worker.local import DEFAULT, Local, token_of
 from tests.benchmarks.pushes import fax
@@ -14,6 +14,9 @@ from tests.benchmarks.speed.rounds import Field, Round, account_names, middle
 from tests.benchmarks.speed.sheet import Section, Wanted
 from tests.benchmarks.speed.size import Size
 from tests.benchmarks.speed.ways import ENDLESS, FREE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 THREADS = 20
 AT_ONCE = ("--answer-seconds", "0", "0", "--call-seconds", "0", "--page-seconds", "0")
@@ -100,6 +103,8 @@ def _with_receipts(section: Section, size: Size, local: Local) -> None:
 def _ceiling(endpoint: Endpoint, size: Size) -> float:
     """What a caller that costs next to nothing gets out of an endpoint."""
     headers = {"accessToken": token_of(DEFAULT), "content-type": "application/json"}
-    bodies = tuple((dumps(fax(f"ceiling-{i}")), {}) for i in range(100))
+    bodies: tuple[tuple[str, dict[str, str]], ...] = tuple(
+        (dumps(fax(f"ceiling-{i}")), {}) for i in range(100)
+    )
     load = Load(f"{endpoint.url}/customer/fax-send", headers, bodies, THREADS, min(3.0, size.webhook_seconds))
     return run_load(load).a_second
