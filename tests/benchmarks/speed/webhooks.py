@@ -114,7 +114,8 @@ def _receipts(section: Section, size: Size, logs: Path) -> None:
 def _reconciled(count: int, logs: Path) -> tuple[float, dict[str, float]]:
     """Receipts a second, and CPU milliseconds a receipt.
 
-    They wait on the status stream, then a dispatcher starts. It is counted from the first that has gone, so that no start is in it.
+    They wait on the status stream, then a dispatcher starts. It is counted from the first that has gone, so
+    that no start is in it.
     """
     status = AccountKeys(DEFAULT).status
     with (
