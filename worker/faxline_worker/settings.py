@@ -164,10 +164,11 @@ class Traces(_Part):
 
 
 class Webhook(_Part):
-    """Where the webhook listens."""
+    """Where the webhook listens; `url` is where iFax reaches it: what stands before /webhooks/ifax."""
 
     host: str = "0.0.0.0"  # noqa: S104 - the contract's default: iFax calls from outside
     port: int = Field(8080, ge=0, le=65535)
+    url: str = ""
 
 
 class Metrics(_Part):
@@ -245,6 +246,8 @@ class Settings(_Part):
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
         if self.traces.endpoint:
             _check_url("TRACES__ENDPOINT", self.traces.endpoint, ("http", "https"))
+        if self.webhook.url:
+            _check_url("WEBHOOK__URL", self.webhook.url, ("http", "https"))
         if self.broker == self.redis_url:
             raise ValueError(
                 "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"

@@ -1,10 +1,11 @@
--- report: the answer to an errand: how iFax says that a submitted fax stands, or whether it cancels one.
+-- report: the answer to an errand: how iFax says that a submitted fax stands, whether it cancels one, or (`check`, of no
+-- job) whether it takes the key.
 -- include: clock bell record limits wakes account lines receipts outcomes errands audit
 -- KEYS  account, ready, permits, holders, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
 --       receipt, sending; and for the audit call, outcome, status, ms}, JSON options
 -- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
---       again (not now) | repeated, job, submitted_at, retried}
+--       again (not now) | checked | repeated, job, submitted_at, retried}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], doorbell = KEYS[10], job = KEYS[11] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
@@ -21,13 +22,18 @@ end
 
 local job = read_record(keys.job .. id)
 
-local function not_now()
-  if answer.decision ~= 'defer' and answer.decision ~= 'pause' then return false end
+-- What the answer says about the account as a whole.
+local function closed()
   if answer.decision == 'pause' then
     pause(keys, account, options, answer.reason)
-  else
+  elseif answer.decision == 'defer' then
     close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
   end
+end
+
+local function not_now()
+  if answer.decision ~= 'defer' and answer.decision ~= 'pause' then return false end
+  closed()
   send_errand(keys, member)
   return true
 end
@@ -69,6 +75,11 @@ local function canceled()
 end
 
 local function conclude()
+  if kind == 'check' then
+    closed()
+    ring(keys) -- its permit may be what the next job waits for
+    return 'checked'
+  end
   if not job or job.state ~= 'submitted' then return 'repeated' end
   if kind == 'cancel' and not job.canceling then return 'repeated' end
   if not_now() then return 'again' end
