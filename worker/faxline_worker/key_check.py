@@ -1,8 +1,7 @@
 """Does iFax take the key? A call that costs nothing, under the same limits as any other.
 
 It is fax-cancel of a jobId that no fax has: a good key meets -5, "Resource not found" (ifax-api, Response
-Codes), a bad one 401, -3 or -3009. It takes a permit by `knock`, and its answer is told to the account, so a
-key that is refused pauses the account at once, as if a fax had met it.
+Codes), a bad one 401, -3 or -3009. It takes a permit by `knock`; a 429 closes the account's gate as ever. A key that is refused pauses nobody, for the workers may have another; one that is taken ends a pause.
 """
 
 import random
@@ -77,7 +76,7 @@ def _judged(name: str, answer: Answer) -> Check:
             return Check(name, Result.WARN, text)
         case Decision.PAUSE:
             fix = _FIXES.get(answer.reason, "write it anew")
-            return Check(name, Result.FAIL, f"refused, {answer.reason}; the account is paused: {fix}")
+            return Check(name, Result.FAIL, f"refused, {answer.reason}: {fix}")
         case Decision.DEFER:
             text = "iFax answered 429, so somebody else uses the key; the account waits: find out who"
             return Check(name, Result.WARN, text)

@@ -22,20 +22,24 @@ end
 
 local job = read_record(keys.job .. id)
 
--- What the answer says about the account as a whole.
-local function closed()
-  if answer.decision == 'pause' then
-    pause(keys, account, options, answer.reason)
-  elseif answer.decision == 'defer' then
-    close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
-  end
-end
-
 local function not_now()
   if answer.decision ~= 'defer' and answer.decision ~= 'pause' then return false end
-  closed()
+  if answer.decision == 'pause' then
+    pause(keys, account, options, answer.reason)
+  else
+    close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
+  end
   send_errand(keys, member)
   return true
+end
+
+-- A key that is refused here pauses nobody: the workers may have another.
+local function checked()
+  if answer.decision == 'defer' then
+    close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
+  end
+  ring(keys) -- the permit may be what the next job waits for
+  return 'checked'
 end
 
 local function stands()
@@ -75,11 +79,7 @@ local function canceled()
 end
 
 local function conclude()
-  if kind == 'check' then
-    closed()
-    ring(keys) -- its permit may be what the next job waits for
-    return 'checked'
-  end
+  if kind == 'check' then return checked() end
   if not job or job.state ~= 'submitted' then return 'repeated' end
   if kind == 'cancel' and not job.canceling then return 'repeated' end
   if not_now() then return 'again' end
