@@ -1,7 +1,7 @@
 """Does iFax take the key? A call that costs nothing, under the same limits as any other.
 
 It is fax-cancel of a jobId that no fax has: a good key meets -5, "Resource not found" (ifax-api, Response
-Codes), a bad one 401, -3 or -3009. It takes a permit by `knock`; a 429 closes the account's gate as ever. A key
+Codes), a bad one 401, -3 or -3009. It takes a permit by `knock`; a 429 closes the gate as ever. A key
 that is refused pauses nobody, for the workers may have another; one that is taken ends a pause.
 """
 
