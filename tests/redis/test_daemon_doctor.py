@@ -242,7 +242,7 @@ def test_a_permit_whose_doctor_is_lost_comes_back(environment: dict[str, str], c
         return state(client).concurrency.used == 0
 
     assert wait_for(back, 60)
-    assert client.hlen(store.keys.holders) == 0
+    assert client.zcard(store.keys.permits) == 0
 
 
 # --- iFax's clock

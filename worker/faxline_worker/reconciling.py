@@ -14,6 +14,8 @@ from faxline_worker.replies import Claim, Matched, Receipted
 from faxline_worker.store import Store
 from faxline_worker.stumbles import Stumbles
 
+SCRIPT_RAISED = "ResponseError"
+"""What is told of a receipt at which the script raised: its text may quote the receipt."""
 BATCH = 100
 """Receipts of one account in one turn, so that the accounts take turns."""
 
@@ -66,33 +68,44 @@ class Reconciler:
         An entry that makes our code raise is tried again in later turns, and then set aside; those behind it
         go on.
         """
-        self.store.reconcile_begins()
-        entries = self.store.receipts(BATCH)
-        for entry, fields in entries:
-            try:
-                self._apply(entry, fields)
-            except Exception as error:
-                if unserved(error):
-                    raise
-                self._stumble(entry, error)
-        for matched in self.store.match():
-            self._count_matched(matched)
-        if len(entries) == BATCH and self.store.claim_reconcile() is Claim.CLAIMED:
+        read: list[tuple[str, Receipt]] = []
+        for entry, fields in self.store.receipts(BATCH):
+            receipt = self._read(entry, fields)
+            if receipt is not None:
+                read.append((entry, receipt))
+        if read:
+            applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read])
+            for (entry, receipt), done in zip(read, applied, strict=True):
+                if done.error is None:
+                    self._count(entry, receipt, done)
+                    self.stumbles.forget(entry)
+                else:
+                    self._stumble(entry, SCRIPT_RAISED)
+        claim = self.store.claim_reconcile(turn=True)
+        if claim is Claim.MATCH:
+            for matched in self.store.match():
+                self._count_matched(matched)
+            claim = self.store.claim_reconcile(turn=True)
+        if claim is not Claim.NONE:
             self.wakes.reconcile(self.store.account)
 
-    def _apply(self, entry: str, fields: Mapping[bytes, bytes]) -> None:
-        kept = fields.get(b"kind") == b"receipt"
-        receipt = read_receipt(fields.get(b"body", b"")) if kept else Nonsense.MALFORMED
-        if isinstance(receipt, Nonsense):
+    def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> Receipt | None:
+        try:
+            kept = fields.get(b"kind") == b"receipt"
+            receipt = read_receipt(fields.get(b"body", b"")) if kept else Nonsense.MALFORMED
+            if isinstance(receipt, Receipt):
+                return receipt
             self._set_aside(entry, str(receipt))
-        else:
-            self._count(entry, receipt, self.store.receipt(entry, receipt.to_dict()))
-        self.stumbles.forget(entry)
+        except Exception as error:
+            if unserved(error):
+                raise
+            self._stumble(entry, type(error).__name__)
+        return None
 
-    def _stumble(self, entry: str, error: Exception) -> None:
-        self.log.error("receipt made our code raise", entry=entry, error=type(error).__name__)
+    def _stumble(self, entry: str, error: str) -> None:
+        self.log.error("receipt made our code raise", entry=entry, error=error)
         if self.stumbles.exhausted(entry):
-            self._set_aside(entry, type(error).__name__)
+            self._set_aside(entry, error)
 
     def _set_aside(self, entry: str, why: str) -> None:
         if self.store.set_aside("status", entry, why):
