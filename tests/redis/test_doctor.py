@@ -1,6 +1,7 @@
 """What the doctor finds, on real servers: every check is made to fail."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import redis
 
 from faxline import FaxLine
+from faxline.checkup import Check, Result
+from faxline.cli.running import run as run_command
 from faxline.drivers import run
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline.rights import needed, too_much
@@ -288,3 +291,51 @@ def test_a_paused_account_and_its_doubts_are_told_with_the_command_that_helps(
         client.hset(line.keys.account_state, "paused", "operator")
         found = results()["account default"]
     assert found == ("warn", "paused by an operator: faxline accounts resume default")
+
+
+class Missing:
+    """The entry point of a package that is installed without what it needs."""
+
+    def load(self) -> None:
+        raise ModuleNotFoundError("httpx")
+
+
+class Further:
+    """An entry point of who looks at more; what it was given is kept."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, Any] = {}
+
+    def load(self) -> Callable[..., list[Check]]:
+        def look(environment: dict[str, str], **options: Any) -> list[Check]:
+            self.given = {"url": environment["FAXLINE_REDIS_URL"], **options}
+            return [Check("more", Result.OK, "well")]
+
+        return look
+
+
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], point: Any, *words: str
+) -> list[dict[str, str]]:
+    monkeypatch.setattr("faxline.cli.doctor.entry_points", lambda *, group: [point] if group else [])
+    run_command(["doctor", "--json", *words])
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_without_the_daemons_packages_the_command_says_what_it_did_not_look_at(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = command(monkeypatch, capsys, Missing(), "--redis", server.url(0))
+    assert (found[-1]["check"], found[-1]["result"]) == ("settings", "skip")
+    assert "the extra `worker` is not installed" in found[-1]["text"]
+
+
+def test_who_looks_at_more_is_given_the_same_server_for_the_limits_stand_there(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAXLINE_REDIS_URL", "redis://elsewhere.invalid/0")
+    point = Further()
+    words = ("--redis", server.url(0), "--no-call", "--webhook-url", "https://fax.example.com")
+    found = command(monkeypatch, capsys, point, *words)
+    assert found[-1] == {"check": "more", "result": "ok", "text": "well"}
+    assert point.given == {"url": server.url(0), "call": False, "webhook_url": "https://fax.example.com"}
