@@ -165,7 +165,7 @@ def auditor(folder: Path, report: object, code: int) -> list[str]:
     [
         (REPORT, 0, CLEAN, "no known vulnerability"),
         (FOUND, 1, VULNERABLE, "a 1: CVE-1, fixed in 2"),
-        (None, 1, NOT_AUDITED, "NOT AUDITED: pip-audit made no report: the network is away"),
+        (None, 1, NOT_AUDITED, "NOT AUDITED: pip-audit made no report of build.lock: the network is away"),
         (SKIPPED, 0, NOT_AUDITED, "NOT AUDITED: 1 of 2 packages"),
     ],
 )
@@ -175,6 +175,16 @@ def test_an_audit_tells_what_was_found_and_never_passes_where_nobody_could_be_as
     done = audit(auditor(tmp_path, report, code))
     assert done.code == expected
     assert word in done.lines[0]
+
+
+def test_where_an_index_knows_no_advisories_it_is_not_asked_about_every_package(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    command = auditor(tmp_path, {"dependencies": SKIPPED["dependencies"][1:]}, 0)
+    program = Path(command[1])
+    program.write_text(program.read_text() + f"open({str(asked)!r}, 'a').write('once\\n')\n")
+    program.write_text(program.read_text().replace("sys.exit(0)\n", ""))
+    assert audit(command).code == NOT_AUDITED
+    assert asked.read_text() == "once\n"
 
 
 def test_where_an_audit_may_be_skipped_it_says_so_and_what_it_found_still_fails(
