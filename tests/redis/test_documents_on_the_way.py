@@ -239,7 +239,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
         submitter = Submitter(
             store=store,
             client=client,
-            token=TOKEN,
+            key=lambda: TOKEN,
             caller_id=None,
             retries=SubmissionRetries(),
             wakes=Mock(),
