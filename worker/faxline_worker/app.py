@@ -47,7 +47,7 @@ from faxline_worker.submitting import Submitter
 from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
 from faxline_worker.webhook import RedisStatusWriter, create_app
 
-CALLS, CALLS_OF_SEVERAL = 50, 8
+CALLS, CALLS_OF_SEVERAL = 50, 16
 """How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
 BAD_SETTINGS = 2
 """The exit code of a process that cannot start."""
