@@ -22,12 +22,15 @@ from faxline.errors import (
     JobIdTaken,
     JobNotFound,
     JobRejected,
+    KeyMissing,
+    NotForgotten,
     NotInDoubt,
     OrderTimeout,
     PushInterrupted,
     QueueUnavailable,
     RejectedFax,
     Rejection,
+    SealBroken,
     WaitTimeout,
 )
 from faxline.events import Event, EventName
@@ -35,6 +38,7 @@ from faxline.faxes import Fax, File, Selection
 from faxline.forecast import Forecast, Hold
 from faxline.groups import Group
 from faxline.jobs import Job, JobState, Transition
+from faxline.keyring import Keyring
 from faxline.line import FaxLine
 from faxline.mailings import Mailing
 from faxline.operations import DeadEntry
@@ -68,8 +72,11 @@ __all__ = [
     "JobNotFound",
     "JobRejected",
     "JobState",
+    "KeyMissing",
+    "Keyring",
     "LimitState",
     "Mailing",
+    "NotForgotten",
     "NotInDoubt",
     "OrderTimeout",
     "Priority",
@@ -77,6 +84,7 @@ __all__ = [
     "QueueUnavailable",
     "RejectedFax",
     "Rejection",
+    "SealBroken",
     "Selection",
     "Transition",
     "WaitTimeout",

@@ -51,6 +51,7 @@ GATHER = 0.05
 """Seconds in which receipts are gathered for one wake-up."""
 
 SURVEY, PLAN, CAME, RECEIPTS, ORDERS, WAKE = "survey", "plan", "came", "receipts", "orders", "wake"
+TIDY = "tidy"
 HOW = ("accepted", "resend", "fail")
 """How an operator may settle a doubt."""
 
@@ -126,6 +127,7 @@ class Dispatcher:
             CAME: self._gather,
             RECEIPTS: self._look_for_receipts,
             ORDERS: self._carry_out,
+            TIDY: self._tidy,
         }
         self._enroll = scripts.register(client, "enroll")
         self._batch = FIRST
@@ -250,7 +252,7 @@ class Dispatcher:
             for key in (keys.status, keys.doorbell, keys.orders):
                 newest = self._client.xrevrange(key, count=1)
                 last[key] = newest[0][0] if newest else "0-0"
-            for kind in (SURVEY, PLAN, RECEIPTS, ORDERS):
+            for kind in (SURVEY, PLAN, RECEIPTS, ORDERS, TIDY):
                 self._agenda.look((kind, name))
         resting: dict[str, float] = {}  # that receipts come is told once while they are gathered
         while not self._stopping.is_set():
@@ -323,6 +325,10 @@ class Dispatcher:
         if claim is Claim.CLAIMED:
             self._wakes.reconcile(account)
         return None if claim is Claim.NONE else self._wake_lease
+
+    def _tidy(self, account: str) -> float:
+        self._stores[account].tidy()
+        return self._sweep
 
     def _carry_out(self, account: str) -> None:
         store = self._stores[account]

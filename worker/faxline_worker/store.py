@@ -12,6 +12,8 @@ import redis
 
 from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
+from faxline.sealed_documents import HEADER_MOST
+from faxline.seals import MARK, Seals
 from faxline_worker import scripts
 from faxline_worker.ifax.causes import Again
 from faxline_worker.replies import (
@@ -33,7 +35,7 @@ from faxline_worker.settings import Settings
 
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
-    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep"),
+    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "reseal_document"),
 )
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
@@ -64,6 +66,7 @@ class Store:
         self.limits = settings.limits_of(account)
         self.caller_id = settings.accounts[account].caller_id
         self.schedule = settings.schedule
+        self.seals = Seals(settings.keyring, account)
         self._client = client
         self._settings = settings
         self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
@@ -91,6 +94,8 @@ class Store:
             "lines": settings.lines.per_number,
             "line_lease": _ms(settings.lines.lease),
             "document_ttl": _ms(settings.document_ttl),
+            "document_grace": _ms(settings.document_grace),
+            "request_retention": _ms(settings.request_retention),
             "audit": _ms(settings.audit_retention),
             "who": who,
             "traces": bool(settings.traces.endpoint),
@@ -339,23 +344,68 @@ class Store:
         return cast("bytes", self._run("redrive", keys, [entry, dead, by, self._options])).decode()
 
     def document(self, digest: str) -> bytes | None:
-        """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""
-        return cast("bytes | None", self._client.get(self.keys.document(digest.removeprefix("sha256:"))))
+        """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there.
+
+        One that came in clear is sealed, where there are keys.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another document.
+        """
+        stored = self.stored(digest)
+        if stored is None:
+            return None
+        data = self.seals.open_document(digest, stored)
+        if data is stored and self.seals.on:
+            self.reseal_document(digest, stored)
+        return data
+
+    def stored(self, digest: str) -> bytes | None:
+        """A document as it is stored, sealed or not."""
+        return cast("bytes | None", self._client.get(self._document_key(digest)))
+
+    def reseal_document(self, digest: str, stored: bytes) -> bool:
+        """Seal a stored document by the current key; whether it was still the one that was read.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another document.
+        """
+        sealed = self.seals.document(digest, self.seals.open_document(digest, stored))
+        args = [len(stored), stored[:HEADER_MOST], sealed]
+        return bool(self._run("reseal_document", [self._document_key(digest)], args) == b"done")
 
     def document_piece(self, digest: str, start: int, end: int) -> bytes:
-        """A document's bytes from `start` until before `end`; fewer where it ends, none where it is not."""
-        key = self.keys.document(digest.removeprefix("sha256:"))
-        return cast("bytes", self._client.getrange(key, start, end - 1))
+        """A document's stored bytes from `start` until before `end`; fewer where it ends or is not there."""
+        return cast("bytes", self._client.getrange(self._document_key(digest), start, end - 1))
+
+    def document_head_and_piece(self, digest: str, start: int, end: int) -> tuple[bytes, bytes, int]:
+        """What a stored document begins with, a piece of it, and its size, all of one moment."""
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.getrange(self._document_key(digest), 0, HEADER_MOST - 1)
+            pipe.getrange(self._document_key(digest), start, end - 1)
+            pipe.strlen(self._document_key(digest))
+            head, piece, size = pipe.execute()
+        return head, piece, size
 
     def document_size(self, digest: str) -> int:
-        """How many bytes a document has; 0 when it is not there."""
-        size: int = self._client.strlen(self.keys.document(digest.removeprefix("sha256:")))
+        """How many bytes of a document are stored; 0 when it is not there."""
+        size: int = self._client.strlen(self._document_key(digest))
         return size
 
     def keep_document(self, digest: str, data: bytes) -> None:
-        """Store a document once; a time to live that is longer already stays."""
-        key, ttl = self.keys.document(digest.removeprefix("sha256:")), _ms(self._settings.document_ttl)
-        self._run("keep", [key], [data, ttl])
+        """Store a document once, sealed where there are keys; a time to live that is longer already stays."""
+        args = [self.seals.document(digest, data), _ms(self._settings.document_ttl)]
+        self._run("keep", [self._document_key(digest)], args)
+
+    def _document_key(self, digest: str) -> str:
+        return self.keys.document(digest.removeprefix("sha256:"))
+
+    def tidy(self, most: int = 500) -> int:
+        """Take away documents that no job needs, and requests, whose time is over; how many went."""
+        k = self.keys
+        keys = [k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")]
+        return int(self._run("tidy", keys, [most]))
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
@@ -363,13 +413,15 @@ class Store:
 
 
 def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:
-    waited = answer.get("waited")
+    waited, kept = answer.get("waited"), answer["request"]
+    sealed = kept if kept.startswith(MARK) else ""
     return Admitted(
         permit=permit,
         job=answer["job"],
         attempt=answer["attempt"],
         kind=answer["kind"],
-        request=json.loads(answer["request"]),
+        request={} if sealed else json.loads(kept),
+        sealed=sealed,
         number=answer.get("number") or "",
         priority=answer["priority"],
         waited=waited / 1000 if waited is not None else None,
