@@ -23,6 +23,7 @@ from faxline.errors import (
     JobNotFound,
     JobRejected,
     KeyMissing,
+    NoKeys,
     NotForgotten,
     NotInDoubt,
     OrderTimeout,
@@ -41,7 +42,7 @@ from faxline.jobs import Job, JobState, Transition
 from faxline.keyring import Keyring
 from faxline.line import FaxLine
 from faxline.mailings import Mailing
-from faxline.operations import DeadEntry
+from faxline.operations import DeadEntry, Forgotten, SealedValues
 
 if TYPE_CHECKING:
     from faxline.asynchronous import AsyncEvents, AsyncFaxLine
@@ -63,6 +64,7 @@ __all__ = [
     "FaxlineError",
     "File",
     "Forecast",
+    "Forgotten",
     "Group",
     "GroupNotFound",
     "Hold",
@@ -76,6 +78,7 @@ __all__ = [
     "Keyring",
     "LimitState",
     "Mailing",
+    "NoKeys",
     "NotForgotten",
     "NotInDoubt",
     "OrderTimeout",
@@ -85,6 +88,7 @@ __all__ = [
     "RejectedFax",
     "Rejection",
     "SealBroken",
+    "SealedValues",
     "Selection",
     "Transition",
     "WaitTimeout",

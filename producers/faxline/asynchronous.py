@@ -19,8 +19,13 @@ from faxline.listing import open_jobs
 from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operations import (
     DeadEntry,
+    Forgotten,
+    SealedValues,
     checked,
+    forgotten,
+    keys_of,
     known_accounts,
+    number_forgotten,
     ordered,
     redriven,
     resolved,
@@ -246,6 +251,18 @@ class AsyncFaxLine(Base):
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         await self._run(redriven(self._terms, entry, by, timeout))
+
+    async def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
+        return await self._run(forgotten(self._terms, job, by, timeout))
+
+    async def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
+        return await self._run(number_forgotten(self._terms, number, by, timeout))
+
+    async def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        return await self._run(keys_of(self._terms, Order.KEYS, by, timeout))
+
+    async def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        return await self._run(keys_of(self._terms, Order.ROTATE, by, timeout))
 
 
 def _connected(url: str) -> Any:

@@ -146,6 +146,10 @@ class NotForgotten(FaxlineError):  # noqa: N818 - as above
         self.state = state
 
 
+class NoKeys(FaxlineError):  # noqa: N818 - as above
+    """The dispatcher has no keys to seal with."""
+
+
 class KeyMissing(FaxlineError):  # noqa: N818 - as above
     """A value is sealed by a key that is not on the keyring (FAXLINE_KEYS): `key_id` is its id."""
 

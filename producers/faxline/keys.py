@@ -186,6 +186,11 @@ class AccountKeys:
         """Sorted set of ended jobs whose request is still kept, by when (ms) it goes."""
         return self.prefix + "outdated"
 
+    @cached_property
+    def chore(self) -> str:
+        """String: which dispatcher carries out an order that takes its time; has a time to live."""
+        return self.prefix + "chore"
+
     def group(self, name: str) -> str:
         """Set of the ids of a group's jobs; has a time to live once one of them has ended."""
         return f"{self.prefix}group:{name}"
