@@ -23,8 +23,6 @@ CHORES = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS})
 """The orders that take their time."""
 LEASE = 30.0
 """Seconds after which another dispatcher begins anew what nobody says any more that he does."""
-_ABOUT = 3
-"""Fields that tell about an entry that was set aside; its own follow."""
 _FINAL = {b"delivered", b"failed", b"canceled", b"unconfirmed"}
 Told = tuple[str, dict[str, Any]]
 
@@ -119,9 +117,9 @@ class Housekeeping:
         found = []
         for entry, fields in self.store.entries(self.store.keys.dead):
             self._go_on()
-            kind, raw = list(fields.items())[_ABOUT]
+            kind, raw = _own(fields)
             known = _content(raw)
-            text = self._opened(kind.decode("utf-8", "replace"), known, raw)
+            text = self._opened(kind, known, raw)
             if (job and known.get("id") == job) or (number and number[1:] in text):
                 found.append(entry)
         self.store.delete_entries(self.store.keys.dead, found)
@@ -148,8 +146,7 @@ class Housekeeping:
         last = ""
         for entry, fields in self.store.entries(self.store.keys.dead):
             last = last or self.store.newest(self.store.keys.dead)
-            kind_, raw = list(fields.items())[_ABOUT]
-            name = kind_.decode("utf-8", "replace")
+            name, raw = _own(fields)
             if name in SEALED_KINDS and not seals.is_current(_key_of_entry(raw)):
                 self._reseal(count, "set_aside", partial(self._reseal_dead, entry, name, raw))
             if entry == last:  # what was sealed anew stands behind it
@@ -196,8 +193,8 @@ class Housekeeping:
             counts[what] = Counter(
                 _key_of_entry(raw) or ""
                 for _, fields in self._each(self.store.entries(stream))
-                for kind, raw in list(fields.items())[-1:]
-                if kind.decode("utf-8", "replace") in SEALED_KINDS
+                for kind, raw in [_own(fields)]
+                if kind in SEALED_KINDS
             )
         return {what: dict(count) for what, count in counts.items()}
 
@@ -205,6 +202,12 @@ class Housekeeping:
         for one in found:
             self._go_on()
             yield one
+
+
+def _own(fields: Mapping[bytes, bytes]) -> tuple[str, bytes]:
+    """An entry's own field and value: of one that was set aside they stand behind what is known about it."""
+    kind, raw = list(fields.items())[-1]
+    return kind.decode("utf-8", "replace"), raw
 
 
 def _content(raw: bytes) -> dict[str, Any]:
