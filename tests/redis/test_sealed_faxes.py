@@ -121,7 +121,7 @@ def everything(client: Any) -> bytes:
     return b"\n".join(found)
 
 
-@pytest.mark.parametrize("pushed_with", [ONE, None])
+@pytest.mark.parametrize("pushed_with", [ONE, None], ids=["sealed", "in clear"])
 def test_with_keys_no_document_and_no_cover_text_is_found_and_the_fax_arrives_whole(
     store_of: Any, redis_client: Any, redis_url: str, sandbox: SandboxServer, pushed_with: str | None
 ) -> None:
@@ -284,7 +284,7 @@ def test_a_sealed_document_of_any_size_is_read_whole_while_it_is_sent(store_of: 
     assert b"".join(pieces) == data
 
 
-@pytest.mark.parametrize("before", [ONE, ""])
+@pytest.mark.parametrize("before", [ONE, ""], ids=["sealed", "in clear"])
 def test_a_document_that_is_sealed_anew_half_sent_arrives_whole(
     store_of: Any, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
