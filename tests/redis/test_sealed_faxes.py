@@ -262,11 +262,9 @@ def test_a_request_that_was_changed_fails_its_job_before_anything_is_sent(
     store_of: Any, redis_client: Any, redis_url: str, sandbox: SandboxServer
 ) -> None:
     store = store_of(ONE)
-    for job in ("a", "b"):
-        push(redis_url, ONE, job)
+    push(redis_url, ONE)
     take(store, redis_client)
-    other = record(store, redis_client, "b")["request"]
-    redis_client.hset(store.keys.job("a"), "request", other)
+    redis_client.hset(store.keys.job("a"), "request", store.seals.request("another job", "{}"))
     before = len(sandbox.ledger())
     turn(store, sandbox)
     failed = record(store, redis_client, "a")
