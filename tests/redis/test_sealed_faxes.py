@@ -67,7 +67,7 @@ def turn(store: Store, server: SandboxServer) -> None:
         Submitter(
             store=store,
             client=client,
-            token="t",
+            key=lambda: "t",
             caller_id=None,
             retries=SubmissionRetries(),
             wakes=Mock(),
