@@ -73,16 +73,23 @@ local function ring_by_alarm(keys, at)
   if not alarm or at < alarm then ring(keys) end
 end
 
--- Documents that no job needs any more live on for a while: an entry that is still to come may name them.
-local function release_documents(keys, options, id, job)
-  for digest in string.gmatch(job.documents, '[^,]+') do
+-- What a job's end takes with it, in the write that ends it: the request with its cover texts, unless it is kept for a
+-- while, and the claim on its documents, whose digests stand in `freed` from then on.
+local function ended(options, job, changes)
+  if options.request_retention == 0 then changes.request = '' end
+  if job.documents then job.freeing, changes.freed, changes.documents = job.documents, job.documents, '' end
+  return changes
+end
+
+-- Documents that no job needs any more go after the grace (`tidy`): an entry that is still to come may name them.
+local function release_documents(keys, options, digests)
+  for digest in string.gmatch(digests, '[^,]+') do
     if redis.call('HINCRBY', beside(keys, 'document-uses'), digest, -1) <= 0 then
       redis.call('HDEL', beside(keys, 'document-uses'), digest)
-      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl)
+      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl) -- should nobody tidy
+      redis.call('ZADD', beside(keys, 'released'), int(now + options.document_grace), digest)
     end
   end
-  redis.call('HSET', keys.job .. id, 'documents', '')
-  job.documents = nil
 end
 
 -- A cancellation that was asked for is answered, however the job ends.
@@ -108,7 +115,11 @@ local function finish(keys, options, id, job)
   count_ended(keys, job.state, 1)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
   if job.canceling and job.state ~= 'canceled' then answer_cancel(keys, options, id, job, { reason = 'final' }) end
-  if job.documents then release_documents(keys, options, id, job) end
+  if job.freeing then release_documents(keys, options, job.freeing) end
+  job.freeing, job.documents = nil, nil
+  if options.request_retention > 0 then
+    redis.call('ZADD', beside(keys, 'outdated'), int(now + options.request_retention), id)
+  end
   redis.call('PEXPIRE', keys.job .. id, options.retention)
   if job.group then redis.call('PEXPIRE', beside(keys, 'group:' .. job.group), options.retention) end
 end
