@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -67,9 +68,24 @@ app = typer.Typer(
 def options(
     ctx: typer.Context,
     redis_url: Annotated[
-        str,
-        typer.Option("--redis", metavar="URL", envvar="FAXLINE_REDIS_URL", help="Where the state is."),
-    ] = REDIS_URL,
+        str | None,
+        typer.Option(
+            "--redis",
+            metavar="URL",
+            envvar="FAXLINE_REDIS_URL",
+            help=f"Where the state is. [default: {REDIS_URL}]",
+            show_default=False,
+        ),
+    ] = None,
+    redis_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--redis-file",
+            metavar="FILE",
+            envvar="FAXLINE_REDIS_URL_FILE",
+            help="A file with that URL, which no list of processes shows; --redis goes before it.",
+        ),
+    ] = None,
     account: Annotated[
         str | None,
         typer.Option(
@@ -81,10 +97,21 @@ def options(
     ] = None,
 ) -> None:
     """Take the global options; the one place where the environment is read."""
-    ctx.obj = Options(redis_url, account or None)
+    ctx.obj = Options(redis_url or _read(redis_file) or REDIS_URL, account or None)
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(BAD_USAGE)
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the file of --redis-file or FAXLINE_REDIS_URL_FILE cannot be read: {error}"
+        ) from None
 
 
 def operator() -> str:
