@@ -102,7 +102,10 @@ class Submitter:
         left = self.calls
         while admitted is not None:
             left -= 1
-            admitted = self._work(admitted, last=left <= 0 or self.ends())
+            admitted = self._work(admitted, most=left)
+            if admitted is not None and self.ends():
+                self._release(admitted)
+                return
 
     def _admit(self, wake: str = "") -> Admitted | None:
         admitted = self.store.admit(uuid4().hex, wake, _chance())
@@ -111,8 +114,8 @@ class Submitter:
             self.metrics.deferral(self.store.account, limit)
         return admitted if isinstance(admitted, Admitted) else None
 
-    def _work(self, admitted: Admitted, *, last: bool) -> Admitted | None:
-        """One call: what to go on with, if any."""
+    def _work(self, admitted: Admitted, *, most: int) -> Admitted | None:
+        """One call: what to go on with, if any. `most` further calls may follow."""
         account = self.store.account
         if admitted.waited is not None:
             priority: Any = admitted.priority
@@ -124,9 +127,9 @@ class Submitter:
             return None
         except redis.RedisError as error:  # not a byte was sent: the mark or a document could not be had
             self.log.warning("job released", job=admitted.job, error=type(error).__name__)
-            if admitted.errand is None:  # an errand's permit runs out, and it is asked again or given up
-                self._settle(admitted, {"decision": "released"}, last=True)
+            self._release(admitted)
             return None
+        last = most <= 0 or self.ends()
         if answer.reason not in NO_CALL:
             self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
@@ -153,6 +156,14 @@ class Submitter:
         if settlement.next is None and settlement.result != "settled" and not last:
             return self._admit()
         return settlement.next
+
+    def _release(self, admitted: Admitted) -> None:
+        """Give a job back to its place: not a byte was sent."""
+        if admitted.errand is not None:
+            return  # its permit runs out, and it is asked again or given up
+        settlement = self._settle(admitted, {"decision": "released"}, last=True)
+        if settlement.wakes:
+            self.wakes.submit(self.store.account, *settlement.wakes)
 
     def _report(self, admitted: Admitted, answer: Answer) -> None:
         """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
