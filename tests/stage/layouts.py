@@ -14,11 +14,17 @@ import redis
 
 from faxline.keys import INTAKE_GROUP
 from faxline_worker.redis_server import RedisServer
+from faxline_worker.scripts import LAYOUT
 from tests.stage.scene import NUMBER, Scene
 from tests.stage.states import LEASE
 
 FOLDER = Path(__file__).parents[1] / "layouts"
-SETTINGS = {"LINES__PER_NUMBER": "1", "RECEIPT_DEADLINE": "1000", "STATUS_CALL": "true"}
+SETTINGS = {
+    "LINES__PER_NUMBER": "1",
+    "RECEIPT_DEADLINE": "1000",
+    "STATUS_CALL": "true",
+    "CEILINGS__BYTES": "1000000",
+}
 DIGEST = "a" * 64
 STATES = {
     "delivered": "delivered",
@@ -44,7 +50,8 @@ STATES = {
 def fill(scene: Scene) -> None:
     """Bring about a job of every kind, on a scene of SETTINGS."""
     admit, settle = scene.admit, scene.store.settle
-    push = partial(scene.push, v="1")
+    push = partial(scene.push, v="{}.{}".format(*LAYOUT))
+    scene.store.adopt()
     numbers = iter(f"+1234567{1000 + i}" for i in range(100))
     scene.client.set(scene.keys.document(DIGEST), b"%PDF-1.4 bytes", px=10_000_000)
 

@@ -40,6 +40,18 @@ def webhook() -> None:
 
 
 @app.command()
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with 1 if there is work.")
+    ] = False,
+) -> None:
+    """Bring what is stored to this version's layout, while the daemon runs. May be called again."""
+    from faxline_worker.app import migrate as run  # noqa: PLC0415 - as above
+
+    raise typer.Exit(run(look=check))
+
+
+@app.command()
 def sandbox(  # noqa: PLR0917 - each is an option of the command
     token: Annotated[str, typer.Option(help="The access token that it takes.")] = "sandbox-token",  # noqa: S107 - of no worth
     host: Annotated[str, typer.Option()] = "127.0.0.1",

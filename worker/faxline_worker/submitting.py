@@ -79,6 +79,13 @@ class Submitter:
     applied: Callable[[dict[str, Any], int | None, str], None]
     """Counts a receipt that had come before its answer."""
 
+    def _defer(self, held_by: str) -> None:
+        if held_by == "layout":
+            self.log.error("what is stored has a newer layout than this version knows: it takes no jobs")
+            return
+        limit: Any = "window" if held_by == "gate" else held_by
+        self.metrics.deferral(self.store.account, limit)
+
     def turn(self, wake: str) -> None:
         """Admit one job, call iFax, settle. Where the next job waited for this answer, it is woken."""
         account = self.store.account
@@ -86,8 +93,7 @@ class Submitter:
         if isinstance(admitted, Idle):
             return
         if isinstance(admitted, Held):
-            limit: Any = "window" if admitted.limit == "gate" else admitted.limit
-            self.metrics.deferral(account, limit)
+            self._defer(admitted.limit)
             return
         if admitted.waited is not None:
             priority: Any = admitted.priority

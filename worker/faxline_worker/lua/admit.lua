@@ -64,6 +64,7 @@ if held then
 end
 
 local account = read_account(keys.account)
+if account.newer then return cjson.encode({ result = 'held', limit = 'layout' }) end
 local r = room(keys, account, limits_of(options, account))
 if r.free == 0 then
   if redis.call('ZCARD', keys.ready) == 0 then return cjson.encode({ result = 'idle' }) end

@@ -1,13 +1,14 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record lines
+-- include: clock bell record lines backlog
 -- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
---         {entry, reject = {job, member, reason, message}} or {entry, jobs = [{id, digest, rank, fields…}]}
+--         {entry, reject = {job, member, reason, message}} or {entry, name, jobs = [{id, digest, rank, fields…}]}
 -- reply JSON list, one an item: registered, repeated, rejected or gone, with the reason of a rejection
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
   job = KEYS[6] }
 local group, options = ARGV[1], cjson.decode(ARGV[2])
 local cap = options.cap
+local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog(keys) or nil
 
 local function reject(entry, r)
   emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
@@ -38,9 +39,10 @@ local function refusal(job)
   return nil
 end
 
-local place = 0
+local place = 0 -- and so many are taken
 local function store(job)
   place = place + 1
+  if backlog then backlog.taken = place end
   local send_at = tonumber(job.fields.send_at)
   if send_at and send_at <= now then send_at = nil end -- at once
   local record = { state = 'queued', attempt = 0, n = 0, metadata = job.fields.metadata }
@@ -79,6 +81,11 @@ for i, item in ipairs(items) do
       if type(r) == 'table' then answer = reject(item.entry, r) break end
       if not r then table.insert(fresh, job) end
     end
+    local none = not answer and no_room(keys, options, backlog, fresh, {})
+    if none then
+      none.job, none.member = item.name or item.jobs[1].id, ''
+      answer = reject(item.entry, none)
+    end
     if not answer then
       for _, job in ipairs(fresh) do store(job) end
       answer = { #fresh > 0 and 'registered' or 'repeated', '' }
@@ -87,6 +94,7 @@ for i, item in ipairs(items) do
   end
   table.insert(done, item.entry)
 end
+count_taken(keys, place, backlog)
 redis.call('XACK', keys.intake, group, unpack(done))
 redis.call('XDEL', keys.intake, unpack(done))
 return cjson.encode(replies)

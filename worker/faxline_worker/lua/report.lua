@@ -9,6 +9,7 @@ local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = 
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], doorbell = KEYS[10], job = KEYS[11] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_errand(member)
+local job = read_record(keys.job .. id) -- first, for it may refuse
 if redis.call('HDEL', keys.holders, token) == 0 then return cjson.encode({ result = 'repeated', job = id }) end
 local account = read_account(keys.account)
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
@@ -18,8 +19,6 @@ if answer.decision == 'in_doubt' then
 else
   answered(keys, account, limits_of(options, account), token)
 end
-
-local job = read_record(keys.job .. id)
 
 local function not_now()
   if answer.decision ~= 'defer' and answer.decision ~= 'pause' then return false end
