@@ -1,7 +1,7 @@
 """What is stored has a layout: older ones are read and upgraded, what is newer is left alone."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -17,6 +17,9 @@ from tests.stage.ledger import FINAL
 from tests.stage.scene import Scene
 from tests.stage.states import JOB, put
 from tests.stage.states import STATES as WAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CURRENT = "{}.{}".format(*scripts.LAYOUT)
 FILES = sorted(FOLDER.glob("*.json"))
@@ -38,7 +41,8 @@ def states(scene: Scene) -> dict[str, str]:
 def finish(scene: Scene) -> None:
     """Whatever each job waits for happens, until all have ended."""
     store, sent = scene.store, 1000
-    for token in scene.client.hkeys(scene.keys.holders):  # type: ignore[union-attr]
+    tokens: Any = scene.client.hkeys(scene.keys.holders)
+    for token in tokens:
         admitted = store.admit(token.decode(), "")
         assert isinstance(admitted, Admitted)
         if store.mark(admitted) is Mark.MARKED and admitted.errand is None:
@@ -163,9 +167,10 @@ def test_fields_and_members_of_a_newer_minor_layout_are_left_and_kept(redis_clie
     entry: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt", "newer_field": "1"})
     told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "newer_member": [1]}
     assert scene.store.receipt(entry.decode(), told).result == "applied"
-    record, account = scene.record("a"), scene.client.hgetall(scene.keys.account_state)
+    record = scene.record("a")
+    account: Any = scene.client.hgetall(scene.keys.account_state)
     assert (record["state"], record["newer_field"], record["v"]) == ("delivered", "kept", "1.999")
-    assert (account[b"layout"], account[b"newer_field"]) == (b"1.999", b"kept")  # type: ignore[index]
+    assert (account[b"layout"], account[b"newer_field"]) == (b"1.999", b"kept")
 
 
 def newer(scene: Scene) -> None:
@@ -205,7 +210,7 @@ def test_a_record_of_a_newer_major_layout_is_left_alone_by_whatever_is_told_abou
     entry, receipt, order = scene.intake("cancel"), scene.status(), scene.ordered("resolve")
     scene.client.set(scene.keys.job_ids + "77", JOB)
     told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r"}
-    calls = [
+    calls: list[Callable[[], Any]] = [
         lambda: scene.store.cancel(entry, JOB),
         lambda: scene.store.receipt(receipt, told),
         lambda: scene.store.resolve(order, JOB, "fail", ""),

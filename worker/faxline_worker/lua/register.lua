@@ -39,6 +39,18 @@ local function refusal(job)
   return nil
 end
 
+-- A group's name that is used for ever must not keep the ids of jobs long forgotten: every tenth that is added, twenty
+-- are looked at, so that at most about half of a group is such ids.
+local SOME, EVERY = 20, 10
+local function thin_out(group)
+  local members, keys_of = redis.call('SRANDMEMBER', group, SOME), {}
+  for i, id in ipairs(members) do keys_of[i] = keys.job .. id end
+  if redis.call('EXISTS', unpack(keys_of)) == #members then return end
+  for i, id in ipairs(members) do
+    if redis.call('EXISTS', keys_of[i]) == 0 then redis.call('SREM', group, id) end
+  end
+end
+
 local place = 0 -- and so many are taken
 local function store(job)
   place = place + 1
@@ -57,9 +69,11 @@ local function store(job)
     enter_ready(keys, job.id, job.fields)
   end
   if job.fields.documents then need_documents(keys, job.fields.documents) end
-  if job.fields.group then redis.call('SADD', beside(keys, 'group:' .. job.fields.group), job.id) end
+  local name = job.fields.group and beside(keys, 'group:' .. job.fields.group)
+  if name then redis.call('SADD', name, job.id) end
   if job.fields.expires_at then redis.call('ZADD', keys.expiring, job.fields.expires_at, job.id) end
   transition(keys, cap, job.id, record, 'fax.queued', job.fields, { send_at = send_at })
+  if name and (now_us + place) % EVERY == 0 then thin_out(name) end
 end
 
 -- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).
