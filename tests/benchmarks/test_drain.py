@@ -1,4 +1,4 @@
-"""Jobs that have come to their ends and are forgotten leave nothing in Redis; the short form of `make bench-drain`."""
+"""Jobs that have ended and are forgotten leave nothing in Redis: the short form of `make bench-drain`."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def test_redis_memory_comes_back_from_its_peak(found: dict[str, Any]) -> None:
 
 
 def test_a_curve_is_drawn_with_every_point_and_phase() -> None:
-    picture = ET.fromstring(
+    picture = ET.fromstring(  # noqa: S314 - our own text
         draw([(0, 1), (1, 5), (2, 1)], [(0, "push"), (1, "drain"), (2, "drain")], "Memory")
     )
     texts = {text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")}

@@ -73,7 +73,7 @@ local function store(job)
   if name then redis.call('SADD', name, job.id) end
   if job.fields.expires_at then redis.call('ZADD', keys.expiring, job.fields.expires_at, job.id) end
   transition(keys, cap, job.id, record, 'fax.queued', job.fields, { send_at = send_at })
-  if name and (now_us + place) % EVERY == 0 then thin_out(name) end
+  if name and (now + place) % EVERY == 0 then thin_out(name) end
 end
 
 -- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).
