@@ -190,7 +190,8 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
     }
     seconds = number("seconds") / 1e6
     done = {state: int(number(f"done:{state}")) for state in ENDED}
-    open_jobs = int(number("taken")) - sum(done.values()) if "taken" in fields else sum(jobs.values())
+    counted = number("ceiling_jobs") > 0 and "taken" in fields  # as `register` counts them
+    open_jobs = int(number("taken")) - sum(done.values()) if counted else sum(jobs.values())
     return AccountState(
         name=keys.account,
         now=now,

@@ -123,7 +123,8 @@ def test_an_older_version_beside_us_miscounts_and_a_dispatcher_that_starts_count
     for name in "abc":
         scene.push(name)
     scene.client.hincrby(scene.keys.account_state, "taken", -2)  # it registered two and did not count them
-    assert scene.store.state().backlog["jobs"] == BacklogState(1, 0)
+    scene.store.survey()
+    assert scene.store.state().backlog["jobs"] == BacklogState(1, 9)
     scene.store.adopt()
     assert scene.store.state().backlog["jobs"].used == 3
 
@@ -134,8 +135,10 @@ def test_a_dispatcher_that_starts_finds_the_open_jobs_counted(redis_client: redi
     put(scene, state)
     before = scene.content()
     scene.store.adopt()
+    scene.store.survey()
     changed = {k for k, v in scene.content().items() if before.get(k) != v}
     assert changed <= {scene.keys.account_state}
+    assert "ceiling_jobs" in {f.decode() for f in scene.client.hkeys(scene.keys.account_state)}  # type: ignore[union-attr]
     assert scene.store.state().backlog["jobs"].used == (state not in FINAL)
 
 

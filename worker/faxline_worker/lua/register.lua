@@ -108,7 +108,7 @@ for i, item in ipairs(items) do
   end
   table.insert(done, item.entry)
 end
-count_taken(keys, place, backlog)
+count_taken(keys, options, backlog)
 redis.call('XACK', keys.intake, group, unpack(done))
 redis.call('XDEL', keys.intake, unpack(done))
 return cjson.encode(replies)

@@ -1,5 +1,5 @@
 -- The backlog: jobs that have not ended, and what they keep in Redis, under the account's ceilings. `taken` counts the
--- jobs that were ever registered, and each end is counted anyway, so the open ones cost an end no command. With a
+-- jobs that were registered, and each end is counted anyway, so the open ones cost an end no command. With a
 -- ceiling of bytes each job's record says what was counted for it (`bytes`), and document-uses has a document's size
 -- (`DIGEST:bytes`) beside the count of its uses: what is counted is taken off again by the same number, whatever happens
 -- in between.
@@ -64,8 +64,12 @@ local function no_room(keys, options, backlog, jobs, sizes)
   return nil
 end
 
--- The jobs of a batch are counted, at its end.
-local function count_taken(keys, taken, backlog)
-  if taken > 0 then redis.call('HINCRBY', keys.account, 'taken', int(taken)) end
-  if backlog and backlog.kept > 0 then redis.call('HINCRBY', keys.account, 'bytes', int(backlog.kept)) end
+-- The jobs of a batch are counted, at its end. Without a ceiling nothing is: a dispatcher that starts with one counts what
+-- is there (adopt).
+local function count_taken(keys, options, backlog)
+  if not backlog then return end
+  if options.ceiling_jobs > 0 and backlog.taken > 0 then
+    redis.call('HINCRBY', keys.account, 'taken', int(backlog.taken))
+  end
+  if backlog.kept > 0 then redis.call('HINCRBY', keys.account, 'bytes', int(backlog.kept)) end
 end
