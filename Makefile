@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench-limits bench-memory bench-drain chaos fuzz watch dashboards manifests picture check format lint types contract schema lock clean
+.PHONY: help install demo test test-all proof bench bench-limits bench-memory bench-drain chaos fuzz watch dashboards manifests picture check format lint types contract schema lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ proof: install ## Hold the limits and the invariants against the scripts for som
 	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py tests/redis/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)
 
 BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
+bench: install ## Measure speed and size beside baselines: ONLY=throughput,… SHORT=1 OUT=…
+	$(BIN)/python -m tests.benchmarks.speed $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT)) $(if $(SHORT),--short)
+
 bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)
 	$(BIN)/python -m tests.benchmarks $(BENCH) $(if $(SHORT),--short)
 

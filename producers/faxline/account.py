@@ -1,7 +1,7 @@
 """The state of an account as a whole: its limits and what is used of them, its backlog, what holds it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -146,9 +146,9 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
     def questions(pipe: Any) -> None:
         pipe.time()
         pipe.hgetall(keys.account_state)
-        for key in (keys.ready, keys.delayed, keys.waiting, keys.permits, keys.submitted, keys.in_doubt):
+        for key in (keys.ready, keys.delayed, keys.waiting, keys.submitted, keys.in_doubt):
             pipe.zcard(key)
-        pipe.hlen(keys.holders)
+        pipe.zrange(keys.permits, 0, -1)
         pipe.xlen(keys.dead)
         pipe.zcount(keys.in_doubt, "inf", "inf")
         pipe.zrange(keys.submitted, 0, 0, withscores=True)
@@ -157,8 +157,9 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
             pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
 
     replies = yield Batch(questions)
-    clock, raw, ready, delayed, waiting, held, submitted, in_doubt, holders, *more = replies
+    clock, raw, ready, delayed, waiting, submitted, in_doubt, permits, *more = replies
     dead, held_doubts, first, *heads = more
+    held = len(permits)
     now = clock[0] * 1_000_000 + clock[1]
     fields = {name.decode(): value.decode() for name, value in raw.items()}
 
@@ -184,7 +185,7 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         at_once = strain
     jobs = {
         "queued": ready + delayed + waiting,
-        "submitting": holders,
+        "submitting": len(holders_of(permits)),
         "submitted": submitted,
         "in_doubt": in_doubt,
     }
@@ -221,6 +222,12 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
             "bytes": BacklogState(int(number("bytes")), int(number("ceiling_bytes"))),
         },
     )
+
+
+def holders_of(permits: Iterable[bytes]) -> list[bytes]:
+    """The ids of the jobs that permits are held for; errands are no jobs."""
+    held = [permit.partition(b"|")[2] for permit in permits]
+    return [job for job in held if job and not job.startswith(b"!")]
 
 
 def _share(share: float, share_at: float, now: int, window: int) -> float:

@@ -74,13 +74,8 @@ class AccountKeys:
 
     @cached_property
     def permits(self) -> str:
-        """Sorted set of permit tokens by the end (ms) of their lease."""
+        """Sorted set of permits by the end (ms) of their lease, each a token|what it is held for."""
         return self.prefix + "permits"
-
-    @cached_property
-    def holders(self) -> str:
-        """Hash: permit token to the job it was granted for."""
-        return self.prefix + "holders"
 
     @cached_property
     def answers(self) -> str:
@@ -109,7 +104,7 @@ class AccountKeys:
 
     @cached_property
     def doorbell(self) -> str:
-        """Stream of one entry: tells the dispatchers to look at the account before they would."""
+        """Stream, capped: tells the dispatchers to look at the account before they would."""
         return self.prefix + "doorbell"
 
     @cached_property

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from faxline.account import holders_of
 from faxline.jobs import Job, JobState
 from faxline.keys import AccountKeys
 from faxline.questions import Batch, Steps, at_one_moment
@@ -28,19 +29,19 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
         pipe.hget(keys.account_state, "then")
         pipe.zrangebyscore(keys.in_doubt, "inf", "inf", 0, limit)
         pipe.zrangebyscore(keys.in_doubt, "-inf", "(inf", 0, limit, withscores=True)
-        pipe.hvals(keys.holders)
+        pipe.zrange(keys.permits, 0, -1)
         pipe.zrange(keys.submitted, 0, limit - 1, withscores=True)
         pipe.zrange(keys.ready, 0, limit - 1)
         pipe.zrange(keys.delayed, 0, limit - 1)
         pipe.zrange(keys.waiting, 0, limit - 1)
 
     replies = yield from at_one_moment(questions)
-    then, held, in_doubt, submitting, submitted, ready, delayed, waiting = replies
+    then, held, in_doubt, permits, submitted, ready, delayed, waiting = replies
     policy = then.decode() if then else None
     until = dict([*submitted, *in_doubt])
     found = {
         JobState.IN_DOUBT: [*held, *(name for name, _ in in_doubt)],
-        JobState.SUBMITTING: submitting,
+        JobState.SUBMITTING: holders_of(permits),
         JobState.SUBMITTED: [name for name, _ in submitted],
         JobState.QUEUED: [*ready, *delayed, *(member.split(b"|", 2)[2] for member in waiting)],
     }

@@ -127,8 +127,8 @@ def test_a_refusal_whose_settlement_lost_its_reply_is_counted_once(
     pushed(scene)
     lost: list[str] = []
 
-    def settle(*arguments: Any) -> Any:
-        done = scene.store.settle(*arguments)
+    def settle(*arguments: Any, **more: Any) -> Any:
+        done = scene.store.settle(*arguments, **more)
         lost.append(done.result)
         if len(lost) == 1:
             raise redis.ConnectionError

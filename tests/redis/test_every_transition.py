@@ -66,7 +66,10 @@ def says_done(first: object, second: object) -> bool:
     """Whether the second answer tells the caller that the first call did it."""
     match first, second:
         case Settlement(), Settlement():
-            return second.result == "repeated" and second.state == first.state and not second.wakes
+            # A job that was put back may be what the caller goes on with.
+            state = "submitting" if first.next is not None else first.state
+            done = second.result == "repeated" and second.state == state and not second.wakes
+            return done and second.next == first.next
         case Reported(), Reported():
             return second.result == "repeated" and second.job == first.job
         case Receipted(), Receipted():

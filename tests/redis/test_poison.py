@@ -17,6 +17,7 @@ from faxline_worker.ifax.receipts import Nonsense, Receipt, read_receipt
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.reconciling import BATCH, Reconciler
+from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 from faxline_worker.stumbles import TRIES
@@ -122,6 +123,30 @@ def test_a_cancel_that_makes_a_script_raise_is_set_aside_too(
     taker.take([*delivered("a"), *delivered("bad", "a", kind="cancel")])
     assert [(stream, why) for stream, _, why in dead(redis_client, store)] == [("intake", "ResponseError")]
     assert redis_client.hget(store.keys.job("a"), "state") == b"canceled"
+
+
+def test_a_receipt_at_which_the_script_raises_holds_up_none_of_its_batch(
+    store: Store, taker: Intake, delivered: Any, webhook: Callable[..., str], redis_client: Any
+) -> None:
+    taker.take(delivered("a", "bad", "b"))
+    for i, job in enumerate(("a", "bad", "b"), start=71):
+        admitted = store.admit(f"permit-{job}", "")
+        assert isinstance(admitted, Admitted)
+        store.mark(admitted)
+        store.settle(admitted, {"decision": "accepted", "job_id": str(i)})
+    redis_client.set(store.keys.job("bad"), "no hash")
+    first, second, third = webhook(71), webhook(72), webhook(73)
+    done = store.apply(
+        [
+            (entry, {"job_id": str(71 + i), "outcome": "delivered"})
+            for i, entry in enumerate((first, second, third))
+        ]
+    )
+    assert [one.result for one in done] == ["applied", "raised", "applied"]
+    assert done[1].error is not None
+    assert "WRONGTYPE" in done[1].error
+    assert [entry.decode() for entry, _ in redis_client.xrange(store.keys.status)] == [second]
+    assert redis_client.hget(store.keys.account_state, "done:delivered") == b"2"
 
 
 @pytest.mark.parametrize(

@@ -275,8 +275,8 @@ def test_as_many_wake_ups_are_planned_as_slots_come_free_each_at_its_moment(
 ) -> None:
     account = make(LIMITS__REQUESTS="10", LIMITS__WINDOW="1", LIMITS__BURST="2", LIMITS__CONCURRENCY="0")
     account.push(*(f"job-{i}" for i in range(30)))
-    for i in range(2):
-        account.answer(account.admit(), "accepted", job_id=str(i + 1))
+    for i, admitted in enumerate([account.admit(), account.admit()]):
+        account.answer(admitted, "accepted", job_id=str(i + 1))
     plan = account.store.plan(horizon=0.25)
     assert [round(wait, 2) for _, wait in plan.wakes] == [0.1, 0.2]
     assert plan.next is not None
@@ -285,6 +285,59 @@ def test_as_many_wake_ups_are_planned_as_slots_come_free_each_at_its_moment(
     for token, _ in plan.wakes:
         account.go(0.1)
         assert isinstance(account.store.admit(uuid4().hex, token), Admitted)
+
+
+def test_a_caller_that_goes_on_is_given_the_best_job_with_the_settlement(
+    make: Callable[..., Account],
+) -> None:
+    account = make()
+    account.push("a", "b")
+    account.push("first", priority="urgent")
+    admitted = account.admit()
+    account.store.mark(admitted)
+    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="next")
+    assert settled.next is not None
+    assert (settled.next.job, settled.next.permit, settled.next.attempt) == ("a", "next", 1)
+    assert settled.wakes == ()
+
+
+def test_a_caller_that_stops_has_another_actor_woken_for_the_next_job(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push("a", "b")
+    admitted = account.admit()
+    account.store.mark(admitted)
+    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"})
+    assert (settled.next, len(settled.wakes)) == (None, 1)
+    assert account.store.plan().wakes == ()  # it is on its way
+
+
+@pytest.mark.parametrize("limit", ["CONCURRENCY", "REQUESTS", "BURST"])
+def test_a_caller_goes_on_inside_the_limits_only(make: Callable[..., Account], limit: str) -> None:
+    limits = {"LIMITS__CONCURRENCY": "0", f"LIMITS__{limit}": "1"}
+    account = make(**limits)
+    account.push("a", "b")
+    admitted = account.admit()
+    account.store.mark(admitted)
+    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="next")
+    assert (settled.next is not None) == (limit == "CONCURRENCY")
+
+
+def test_a_caller_does_not_take_the_room_that_another_is_on_its_way_to(make: Callable[..., Account]) -> None:
+    account = make(LIMITS__CONCURRENCY="2")
+    account.push("a", "b", "c")
+    admitted, _ = account.admit(), account.admit()
+    account.store.mark(admitted)
+    assert (
+        account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="x").next is not None
+    )
+    account.push("d")
+    assert account.store.plan().wakes == ()
+
+
+def test_no_more_wake_ups_are_on_their_way_than_wanted(make: Callable[..., Account]) -> None:
+    account = make(LIMITS__REQUESTS="0", LIMITS__CONCURRENCY="0")
+    account.push(*(f"job-{i}" for i in range(30)))
+    assert [len(account.store.plan(most=most).wakes) for most in (5, 5, 8)] == [5, 0, 3]
 
 
 def test_a_wake_up_that_nobody_took_is_planned_again(make: Callable[..., Account]) -> None:

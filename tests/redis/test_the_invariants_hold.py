@@ -22,8 +22,8 @@ def test_what_must_hold_holds_after_every_step(
 
 MUTATIONS = {
     "settle does not ask who holds the job": (
-        "elseif redis.call('HDEL', keys.holders, token) == 1 then",
-        "elseif redis.call('HDEL', keys.holders, token) >= 0 then",
+        "elseif redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then",
+        "elseif redis.call('ZREM', keys.permits, permit_of(token, id)) >= 0 then",
     ),
     "mark does not ask who holds the job": (
         "if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or",

@@ -269,21 +269,20 @@ STAMPED_AT_GRANT = (
     ("bound(limits.requests - r.held - r.answers,", "bound(limits.requests - r.answers,"),
     ("bound(math.floor(limits.burst - r.held - r.level),", "bound(math.floor(limits.burst - r.level),"),
     (
-        "  redis.call('HSET', keys.holders, token, id)\n  if r.probe",
-        """  redis.call('HSET', keys.holders, token, id)
-  redis.call('ZADD', keys.answers, int(now_us), token)
-  local level = bucket_level(account, limits_of(options, account))
-  redis.call('HSET', keys.account, 'bucket', level + 1, 'bucket_at', int(now_us))
-  if r.probe""",
+        "    if r.probe then probing",
+        """    redis.call('ZADD', keys.answers, int(now_us), token)
+    local level = bucket_level(account, limits_of(options, account))
+    redis.call('HSET', keys.account, 'bucket', level + 1, 'bucket_at', int(now_us))
+    if r.probe then probing""",
     ),
 )
 FORGOTTEN_LEASES = (
     (
         "    answered(keys, account, limits, token)\n    if lost then",
-        "    redis.call('ZREM', keys.permits, token)\n    if lost then",
+        "    if lost then",
     ),
 )
-NO_LINGER = (("int(now + options.linger), token) -- held", "int(now), token) -- held"),)
+NO_LINGER = (("int(now + options.linger), permit_of(token)) -- held", "int(now), permit_of(token)) -- held"),)
 
 
 @pytest.fixture

@@ -172,10 +172,13 @@ class Courses(RuleBasedStateMachine):
         permit = self.scene.permit()
         admitted = self.store.admit(permit, "")
         assert self.store.admit(permit, "") == admitted  # the first reply was lost
-        if isinstance(admitted, Admitted) and admitted.errand is not None:
+        return self._begin(admitted) if isinstance(admitted, Admitted) else None
+
+    def _begin(self, admitted: Admitted) -> Attempt | None:
+        if admitted.errand is not None:
             self._cancel_at_ifax(admitted)
             return None
-        return self.ledger.admitted(admitted, LEASE) if isinstance(admitted, Admitted) else None
+        return self.ledger.admitted(admitted, LEASE)
 
     def _cancel_at_ifax(self, admitted: Admitted) -> None:
         """A worker asks iFax to cancel; it dies, or reports one of the answers."""
@@ -213,9 +216,16 @@ class Courses(RuleBasedStateMachine):
     def _report(self, attempt: Attempt, answer: dict[str, Any]) -> None:
         attempt.answer = {"reason": "r", "retry": 2000, **answer}
         before = self.scene.content()
-        result = self.store.settle(attempt.admitted, attempt.answer).result
-        changed = self._changed(before)
+        goes_on = self.scene.now // 1000 % 2  # as good as drawn
+        permit = self.scene.permit() if goes_on else ""
+        settlement = self.store.settle(attempt.admitted, attempt.answer, permit=permit)
+        result, changed = settlement.result, self._changed(before)
+        again = self.store.settle(attempt.admitted, attempt.answer, permit=permit)
+        assert again.next == settlement.next  # the first reply was lost
         self.ledger.reported(attempt, result)
+        if settlement.next is not None:
+            assert result == "settled"
+            self._begin(settlement.next)
         if result in {"stale", "repeated"}:
             assert changed <= SILENT, changed
         elif result == "duplicate":

@@ -80,6 +80,8 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ),
     ("settle", "refuse"): become(OPEN, "failed", "fax.failed"),
     ("settle", "released"): become(OPEN, "queued"),
+    ("settle", "accepted, and the caller goes on"): accepted("submitted", "fax.submitted"),
+    ("settle", "released, and the caller goes on"): become(OPEN, "queued") | become(HELD, "submitting"),
     ("settle", "defer"): become(OPEN, "queued"),
     ("settle", "pause"): become(OPEN, "queued"),
     ("settle", "retry"): become(OPEN, "delayed", "fax.retrying"),

@@ -77,9 +77,11 @@ def _mark(who: Callable[[Actors], Admitted]) -> Input:
     return Input(lambda actors: lambda: actors.scene.store.mark(who(actors)))
 
 
-def _settle(decision: str, who: Callable[[Actors], Admitted] = _owner, **more: Any) -> Input:
+def _settle(
+    decision: str, who: Callable[[Actors], Admitted] = _owner, permit: str = "", **more: Any
+) -> Input:
     answer = {"decision": decision, "reason": decision, "code": 7, "retry": round(RETRY * 1000), **more}
-    return Input(lambda actors: lambda: actors.scene.store.settle(who(actors), answer))
+    return Input(lambda actors: lambda: actors.scene.store.settle(who(actors), answer, permit=permit))
 
 
 def _settle_the_last_try(actors: Actors) -> Call:
@@ -279,6 +281,8 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ),
     ("settle", "refuse"): _settle("refuse"),
     ("settle", "released"): _settle("released"),
+    ("settle", "accepted, and the caller goes on"): _settle("accepted", permit="permit-y", job_id=JOB_ID),
+    ("settle", "released, and the caller goes on"): _settle("released", permit="permit-y"),
     ("settle", "defer"): _settle("defer", gate=1000),
     ("settle", "pause"): _settle("pause"),
     ("settle", "retry"): _settle("retry"),

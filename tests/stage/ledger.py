@@ -170,7 +170,6 @@ class Ledger:
             strangers = {m for m in members if index in PLACES.get(now.state(m), set())} ^ set(members)
             assert not strangers, f"{index} holds {strangers}"
         assert set(now.holders) - self.errands == {a.admitted.permit for a in self.attempts if a.holds}
-        assert set(now.holders) <= set(now.permits), "a job is held without a permit"
         assert len(now.permits) <= self.scene.store.limits.concurrency
         assert len(now.permits) + now.answers <= self.scene.store.limits.requests
         self._check_backlog(now)
@@ -218,7 +217,6 @@ class Contents:
         with scene.client.pipeline(transaction=False) as pipe:
             for key in (*indexes.values(), keys.expiring, keys.permits):
                 pipe.zrange(key, 0, -1)
-            pipe.hgetall(keys.holders)
             pipe.zcount(keys.answers, round(scene.now * 1000 - scene.store.limits.window * 1_000_000), "+inf")
             for stream in (keys.intake, keys.status, keys.orders):
                 pipe.xlen(stream)
@@ -230,7 +228,7 @@ class Contents:
             replies = iter(pipe.execute())
         self.indexes = {name: [m for m in _texts(next(replies)) if m[0] != "!"] for name in indexes}
         self.expiring, self.permits = _texts(next(replies)), _texts(next(replies))
-        self.holders = _pairs(next(replies))
+        self.holders = dict(permit.split("|", 1) for permit in self.permits if not permit.endswith("|"))
         self.answers: int = next(replies)
         self.waiting: list[int] = [next(replies) for _ in range(3)]
         self.account, self.uses = _pairs(next(replies)), _pairs(next(replies))

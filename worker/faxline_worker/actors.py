@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import dramatiq
 import redis
 import structlog
-from dramatiq import Broker
 
-from faxline_worker.broker import send
+from faxline_worker.broker import WakeBroker, send
 from faxline_worker.reconciling import Reconciler
 from faxline_worker.redis_clients import unserved
 from faxline_worker.seats import Seat, Seats
@@ -28,19 +27,19 @@ QUEUE = "faxline"
 class Wakes:
     """Sends the wake-ups. Arguments of a message are opaque: an account's name and a wake-up's token."""
 
-    broker: Broker
+    broker: WakeBroker
 
-    def submit(self, account: str, token: str) -> None:
-        """Wake an actor for one admission."""
-        send(self.broker, QUEUE, SUBMIT, account, token)
+    def submit(self, account: str, *tokens: str) -> None:
+        """Wake an actor for each token."""
+        send(self.broker, QUEUE, SUBMIT, *((account, token) for token in tokens))
 
     def reconcile(self, account: str) -> None:
         """Wake an actor for the receipts of an account."""
-        send(self.broker, QUEUE, RECONCILE, account)
+        send(self.broker, QUEUE, RECONCILE, (account,))
 
 
 def declare_actors(
-    broker: Broker,
+    broker: WakeBroker,
     submitters: Callable[[str], Submitter],
     reconcilers: Callable[[str], Reconciler],
     seats: Seats,

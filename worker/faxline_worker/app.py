@@ -49,6 +49,8 @@ from faxline_worker.submitting import Submitter
 from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
 from faxline_worker.webhook import RedisStatusWriter, create_app
 
+CALLS, CALLS_OF_SEVERAL = 50, 8
+"""How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
 BAD_SETTINGS = 2
 """The exit code of a process that cannot start."""
 
@@ -202,6 +204,8 @@ def worker() -> None:
     ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
     wakes = Wakes(broker)
 
+    seats = Seats(settings.worker_threads, len(settings.accounts))
+
     @cache
     def submitter(account: str) -> Submitter:
         own = settings.accounts[account]
@@ -217,13 +221,14 @@ def worker() -> None:
             patience=settings.in_doubt.wait,
             traces=traces,
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
+            calls=CALLS if len(settings.accounts) == 1 else CALLS_OF_SEVERAL,
+            ends=lambda: seats.closed,
         )
 
     @cache
     def reconciler(account: str) -> Reconciler:
         return Reconciler(stores[account], wakes, metrics, log.bind(account=account))
 
-    seats = Seats(settings.worker_threads, len(settings.accounts))
     broker.add_middleware(Shutdown(broker, seats, wakes, log))
     metrics.set_threads(settings.worker_threads)
     declare_actors(broker, submitter, reconciler, seats, log, busy=metrics.busy)

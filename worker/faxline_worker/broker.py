@@ -8,7 +8,7 @@ polls.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dramatiq
@@ -61,10 +61,20 @@ class WakeBroker(Broker):
         """
         if delay is not None:
             raise ValueError("wake-ups are not delayed: the dispatcher keeps the timers")
-        self.emit_before("enqueue", message, delay)
-        self.push(queue_key(message.queue_name), message.encode())
-        self.emit_after("enqueue", message, delay)
+        self.enqueue_all([message])
         return message
+
+    def enqueue_all(self, messages: Sequence[Message[Any]]) -> None:
+        """Send messages to one queue, in one go.
+
+        Raises:
+            redis.RedisError: the server did not take them.
+        """
+        for message in messages:
+            self.emit_before("enqueue", message, None)
+        self.push(queue_key(messages[0].queue_name), *(message.encode() for message in messages))
+        for message in messages:
+            self.emit_after("enqueue", message, None)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> Consumer:
         """Wait on a queue.
@@ -82,9 +92,9 @@ class WakeBroker(Broker):
         """Take no message from now on: this process ends, and others are there for it."""
         self.closing.set()
 
-    def push(self, key: str, text: bytes) -> None:
-        """Put a message on its queue, also one that was taken and is given back."""
-        self._push(keys=[key], args=[text, MOST])
+    def push(self, key: str, *texts: bytes) -> None:
+        """Put messages on their queue, also one that was taken and is given back."""
+        self._push(keys=[key], args=[MOST, *texts])
 
     def flush(self, queue_name: str) -> None:
         """Drop all messages of a queue."""
@@ -164,6 +174,11 @@ class _Waiting(Consumer):
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
 
-def send(broker: Broker, queue: str, actor: str, *args: str) -> None:
-    """Enqueue a message for an actor by name."""
-    broker.enqueue(dramatiq.Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options={}))
+def send(broker: WakeBroker, queue: str, actor: str, *arguments: tuple[str, ...]) -> None:
+    """Enqueue a message for an actor, by its name, for each tuple of arguments."""
+    broker.enqueue_all(
+        [
+            dramatiq.Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options={})
+            for args in arguments
+        ]
+    )

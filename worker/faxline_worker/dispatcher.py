@@ -7,7 +7,7 @@ has come, plans their wake-ups and sends each at its moment. A Redis that is awa
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -45,10 +45,12 @@ GAUGES = 2.0
 """Seconds between two readings of the gauges."""
 DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
+RINGS = 100
+"""Entries of a doorbell that are kept at least (lua/lib/bell.lua)."""
 GATHER = 0.05
 """Seconds in which receipts are gathered for one wake-up."""
 
-SURVEY, PLAN, RECEIPTS, ORDERS, WAKE = "survey", "plan", "receipts", "orders", "wake"
+SURVEY, PLAN, CAME, RECEIPTS, ORDERS, WAKE = "survey", "plan", "came", "receipts", "orders", "wake"
 HOW = ("accepted", "resend", "fail")
 """How an operator may settle a doubt."""
 
@@ -69,6 +71,11 @@ def size_of(reply: Entries) -> int:
 def next_batch(batch: int, size: int) -> int:
     """How many entries to read next, where so many at the most brought so many bytes."""
     return min(BATCH, batch * 2) if size <= LARGE else max(1, batch * LARGE // (2 * size))
+
+
+def _for_room(rings: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
+    """Whether the doorbell was rung for nothing but who may go next, and no ring was missed."""
+    return len(rings) < RINGS and all(fields.get(b"for") == b"room" for _, fields in rings)
 
 
 class Dispatcher:
@@ -116,7 +123,8 @@ class Dispatcher:
         self._by_kind: dict[str, Callable[[str], float | None]] = {
             SURVEY: self._survey,
             PLAN: self._plan,
-            RECEIPTS: self._gather,
+            CAME: self._gather,
+            RECEIPTS: self._look_for_receipts,
             ORDERS: self._carry_out,
         }
         self._ended: Callable[[], None] = lambda: None
@@ -244,23 +252,35 @@ class Dispatcher:
     def _listen(self) -> None:
         """Receipts, orders and doorbells: whatever comes, the account is looked at."""
         asked: dict[bytes, list[tuple[tuple[str, str], float]]] = {}
+        bells: dict[bytes, str] = {}
         last: dict[Any, Any] = {}
         for name, store in self._stores.items():
             keys = store.keys
-            asked[keys.status.encode()] = [((RECEIPTS, name), GATHER)]
-            asked[keys.doorbell.encode()] = [((SURVEY, name), 0.0), ((PLAN, name), 0.0)]
+            asked[keys.status.encode()] = [((CAME, name), GATHER)]
+            asked[keys.doorbell.encode()] = [((PLAN, name), 0.0)]
+            bells[keys.doorbell.encode()] = name
             asked[keys.orders.encode()] = [((ORDERS, name), 0.0)]
             for key in (keys.status, keys.doorbell, keys.orders):
                 newest = self._client.xrevrange(key, count=1)
                 last[key] = newest[0][0] if newest else "0-0"
             for kind in (SURVEY, PLAN, RECEIPTS, ORDERS):
                 self._agenda.look((kind, name))
+        resting: dict[str, float] = {}  # that receipts come is told once while they are gathered
         while not self._stopping.is_set():
-            reply = self._client.xread(last, count=1000, block=round(BLOCK * 1000))
+            now = time.monotonic()
+            resting = {key: until for key, until in resting.items() if until > now}
+            block = min([BLOCK, *(until - now for until in resting.values())])
+            streams = {key: entry for key, entry in last.items() if key not in resting}
+            reply = self._client.xread(streams, count=1000, block=max(1, round(block * 1000)))
             for stream, entries in cast("Entries", reply or []):
-                last[stream.decode()] = entries[-1][0]
+                key = stream.decode()
+                last[key] = entries[-1][0]
+                if stream in bells and not _for_room(entries):
+                    self._agenda.look((SURVEY, bells[stream]))
                 for item, wait in asked[stream]:
                     self._agenda.look(item, wait)
+                    if wait > 0:
+                        resting[key] = time.monotonic() + wait
 
     def _work(self) -> None:
         item = self._agenda.next()
@@ -298,14 +318,22 @@ class Dispatcher:
 
     def _plan(self, account: str) -> float:
         plan = self._stores[account].plan()
+        at_once = [token for token, wait in plan.wakes if wait <= 0]
         for token, wait in plan.wakes:
             if wait > 0:
                 self._agenda.look((WAKE, account, token), wait)
-            else:
-                self._wakes.submit(account, token)
+        if at_once:
+            self._wakes.submit(account, *at_once)
         return self._sweep if plan.next is None else plan.next
 
-    def _gather(self, account: str) -> float | None:
+    def _gather(self, account: str) -> None:
+        """Receipts have come."""
+        if self._stores[account].claim_news():
+            self._wakes.reconcile(account)
+        self._agenda.look((RECEIPTS, account), self._wake_lease)
+
+    def _look_for_receipts(self, account: str) -> float | None:
+        """Receipts may wait although nobody works on them, or be due to meet the doubts."""
         claim = self._stores[account].claim_reconcile()
         if claim is Claim.CLAIMED:
             self._wakes.reconcile(account)

@@ -1,7 +1,7 @@
 """One turn of `reconcile`: the receipts of an account's status stream meet their jobs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,10 @@ from faxline_worker.replies import Claim, Matched, Receipted
 from faxline_worker.store import Store
 from faxline_worker.stumbles import Stumbles
 
+SCRIPT_RAISED = "ResponseError"
+"""What is told of a receipt at which the script raised: its text may quote the receipt."""
+NEWER = "NEWERLAYOUT"
+"""What a script raises that meets a record of a newer layout."""
 BATCH = 100
 """Receipts of one account in one turn, so that the accounts take turns."""
 
@@ -66,33 +70,54 @@ class Reconciler:
         An entry that makes our code raise is tried again in later turns, and then set aside; those behind it
         go on.
         """
-        self.store.reconcile_begins()
-        entries = self.store.receipts(BATCH)
-        for entry, fields in entries:
-            try:
-                self._apply(entry, fields)
-            except Exception as error:
-                if unserved(error):
-                    raise
-                self._stumble(entry, error)
-        for matched in self.store.match():
-            self._count_matched(matched)
-        if len(entries) == BATCH and self.store.claim_reconcile() is Claim.CLAIMED:
+        read: list[tuple[str, Receipt]] = []
+        for entry, fields in self.store.receipts(BATCH):
+            receipt = self._read(entry, fields)
+            if receipt is not None:
+                read.append((entry, receipt))
+        if read and not self._apply(read):
+            return
+        claim = self.store.claim_reconcile(turn=True)
+        if claim is Claim.MATCH:
+            for matched in self.store.match():
+                self._count_matched(matched)
+            claim = self.store.claim_reconcile(turn=True)
+        if claim is not Claim.NONE:
             self.wakes.reconcile(self.store.account)
 
-    def _apply(self, entry: str, fields: Mapping[bytes, bytes]) -> None:
-        kept = fields.get(b"kind") == b"receipt"
-        receipt = read_receipt(fields.get(b"body", b"")) if kept else Nonsense.MALFORMED
-        if isinstance(receipt, Nonsense):
-            self._set_aside(entry, str(receipt))
-        else:
-            self._count(entry, receipt, self.store.receipt(entry, receipt.to_dict()))
-        self.stumbles.forget(entry)
+    def _apply(self, read: Sequence[tuple[str, Receipt]]) -> bool:
+        """Apply them; False where some are for a newer process, for which the dispatcher asks again."""
+        applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read])
+        left = 0
+        for (entry, receipt), done in zip(read, applied, strict=True):
+            if done.error is None:
+                self._count(entry, receipt, done)
+                self.stumbles.forget(entry)
+            elif NEWER in done.error:
+                left += 1
+            else:
+                self._stumble(entry, SCRIPT_RAISED)
+        if left:
+            self.log.warning("receipts of a newer layout are left to newer workers", count=left)
+        return not left
 
-    def _stumble(self, entry: str, error: Exception) -> None:
-        self.log.error("receipt made our code raise", entry=entry, error=type(error).__name__)
+    def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> Receipt | None:
+        try:
+            kept = fields.get(b"kind") == b"receipt"
+            receipt = read_receipt(fields.get(b"body", b"")) if kept else Nonsense.MALFORMED
+            if isinstance(receipt, Receipt):
+                return receipt
+            self._set_aside(entry, str(receipt))
+        except Exception as error:
+            if unserved(error):
+                raise
+            self._stumble(entry, type(error).__name__)
+        return None
+
+    def _stumble(self, entry: str, error: str) -> None:
+        self.log.error("receipt made our code raise", entry=entry, error=error)
         if self.stumbles.exhausted(entry):
-            self._set_aside(entry, type(error).__name__)
+            self._set_aside(entry, error)
 
     def _set_aside(self, entry: str, why: str) -> None:
         if self.store.set_aside("status", entry, why):

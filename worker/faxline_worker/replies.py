@@ -73,6 +73,8 @@ class Settlement:
     receipt: dict[str, Any] | None
     """The receipt that had come before the answer and was applied with it."""
     submitted_at: int | None
+    next: Admitted | None = None
+    """What the caller goes on with, if it wanted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """What a receipt did: applied, repeated, resolved_doubt, unmatched or gone."""
+    """What a receipt did: applied, repeated, resolved_doubt, unmatched, gone or raised (it is there yet)."""
 
     result: str
     job: str | None = None
@@ -96,6 +98,8 @@ class Receipted:
     submitted_at: int | None = None
     retried: bool = False
     """The delivery failed and is tried again."""
+    error: str | None = None
+    """Of one that raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class Claim(StrEnum):
     NONE = "none"
     CLAIMED = "claimed"
     WAITS = "waits"
+    MATCH = "match"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,11 @@ class Seats:
             self._taken[account] -= 1
             return None
 
+    @property
+    def closed(self) -> bool:
+        """Whether the process ends."""
+        return self._closed
+
     def close(self) -> list[tuple[str, str]]:
         """Let no turn begin from now on; the accounts and wake-ups that waited for a seat."""
         with self._lock:

@@ -143,7 +143,7 @@ class Store:
             NewerLayoutError: a newer layout is stored; nothing was changed.
         """
         k = self.keys
-        keys = [k.account_state, k.ready, k.delayed, k.holders, k.submitted, k.in_doubt, k.job("")]
+        keys = [k.account_state, k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.job("")]
         reply = cast("bytes", self._run("adopt", keys, [self.layout])).decode()
         if reply != "adopted":
             raise NewerLayoutError(self.account, reply)
@@ -211,7 +211,7 @@ class Store:
         reply = self._run(
             "admit",
             [
-                *(k.account_state, k.ready, k.permits, k.holders, k.answers, k.wakes, k.doorbell),
+                *(k.account_state, k.ready, k.permits, k.answers, k.wakes, k.doorbell),
                 k.job(""),
             ],
             [permit, wake, self._options, chance],
@@ -221,52 +221,50 @@ class Store:
             return Idle()
         if answer["result"] == "held":
             return Held(answer["limit"])
-        waited = answer.get("waited")
-        return Admitted(
-            permit=permit,
-            job=answer["job"],
-            attempt=answer["attempt"],
-            kind=answer["kind"],
-            request=json.loads(answer["request"]),
-            number=answer.get("number") or "",
-            priority=answer["priority"],
-            waited=waited / 1000 if waited is not None else None,
-            errand=answer.get("errand"),
-            due=bool(answer.get("due")),
-            born=answer["born"],
-            trace=answer.get("trace"),
-        )
+        return _admitted(permit, answer)
 
     def mark(self, admitted: Admitted) -> Mark:
         """Write the mark: the first byte of the request is about to leave."""
         k = self.keys
-        args = [admitted.permit, self._life, "1" if admitted.errand else ""]
+        held_for = admitted.errand or admitted.job
+        args = [admitted.permit, held_for, self._life, "1" if admitted.errand else ""]
         reply = self._run("mark", [k.permits, k.job(admitted.job)], args)
         return Mark(reply.decode())
 
-    def settle(self, admitted: Admitted, answer: Mapping[str, Any]) -> Settlement:
-        """Move the job on by an answer, as lua/settle.lua names its members (ms)."""
+    def settle(
+        self, admitted: Admitted, answer: Mapping[str, Any], *, permit: str = "", chance: float = 1.0
+    ) -> Settlement:
+        """Move the job on by an answer, as lua/settle.lua names its members (ms).
+
+        Args:
+            admitted: the call that was answered.
+            answer: what came of it.
+            permit: a token for the next call, if the caller goes on; with nothing, others are woken.
+            chance: of the next call, as for `admit`.
+        """
         k = self.keys
         keys = [
-            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.wakes, k.submitted),
+            *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.wakes, k.submitted),
             *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
             *(k.job(""), k.job_ids),
         ]
-        args = [admitted.permit, admitted.job, _compact(answer), self._options]
+        args = [admitted.permit, admitted.job, _compact(answer), self._options, permit, chance]
         reply = json.loads(self._run("settle", keys, args))
+        following = reply.get("next")
         return Settlement(
             result=reply["result"],
             state=reply.get("state"),
             wakes=tuple(token for token, _ in reply.get("wakes", ())),
             receipt=reply.get("receipt"),
             submitted_at=reply.get("submitted_at"),
+            next=_admitted(permit, following) if following else None,
         )
 
     def report(self, admitted: Admitted, answer: Mapping[str, Any]) -> Reported:
         """The answer to an errand, as lua/report.lua names its members (ms)."""
         k = self.keys
         keys = [
-            *(k.account_state, k.ready, k.permits, k.holders, k.answers, k.submitted, k.in_doubt),
+            *(k.account_state, k.ready, k.permits, k.answers, k.submitted, k.in_doubt),
             *(k.expiring, k.events, k.doorbell, k.job("")),
         ]
         args = [admitted.permit, admitted.errand, _compact(answer), self._options]
@@ -281,12 +279,18 @@ class Store:
 
     def receipt(self, entry: str, receipt: Mapping[str, Any]) -> Receipted:
         """Apply one entry of the status stream."""
+        return self.apply([(entry, receipt)])[0]
+
+    def apply(self, receipts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Receipted]:
+        """Apply entries of the status stream, at least one, in the order of the stream."""
         k = self.keys
         keys = [
             *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.unmatched),
             *(k.job(""), k.job_ids),
         ]
-        return Receipted(**json.loads(self._run("receipt", keys, [entry, _compact(receipt), self._options])))
+        items = [{"entry": entry, "receipt": _known(receipt)} for entry, receipt in receipts]
+        args = [self._options, json.dumps(items, separators=(",", ":"))]
+        return [Receipted(**row) for row in json.loads(self._run("receipt", keys, args))]
 
     def match(self, most: int = 50) -> list[Matched]:
         """Hold receipts that no answer claimed in time against the doubts."""
@@ -303,14 +307,19 @@ class Store:
         reply = self._run("set_aside", [stream, self.keys.dead], [entry, group, origin, why, DEAD])
         return bool(reply == b"done")
 
-    def reconcile_begins(self) -> None:
-        """A `reconcile` message arrived: what comes from now on needs another."""
-        self._client.delete(self.keys.reconcile_wake)
+    def claim_news(self) -> bool:
+        """Whether the caller, who knows that receipts came, is the one to send a message for them."""
+        return bool(self._client.set(self.keys.reconcile_wake, "1", nx=True, px=self._wake_lease))
 
-    def claim_reconcile(self) -> Claim:
-        """Whether receipts wait, and whether the caller is the one to send a `reconcile` message for them."""
+    def claim_reconcile(self, *, turn: bool = False) -> Claim:
+        """Whether receipts wait, and whether the caller is the one to send a `reconcile` message for them.
+
+        Args:
+            turn: asked at the end of a turn: the claim is given up where nothing waits any more.
+        """
         k = self.keys
-        reply = self._run("claim", [k.status, k.unmatched, k.reconcile_wake], [self._wake_lease])
+        args = [self._wake_lease, "1" if turn else ""]
+        reply = self._run("claim", [k.status, k.unmatched, k.reconcile_wake], args)
         return Claim(reply.decode())
 
     def orders(self) -> list[tuple[str, dict[bytes, bytes]]]:
@@ -322,7 +331,7 @@ class Store:
         """Move on all that is due, and say when to look again."""
         k = self.keys
         keys = [
-            *(k.account_state, k.ready, k.delayed, k.permits, k.holders, k.answers, k.submitted),
+            *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.submitted),
             *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
             *(k.status, k.job(""), k.job_ids),
         ]
@@ -336,7 +345,7 @@ class Store:
         )
 
     def plan(self, horizon: float = 1.0, most: int = 64) -> Plan:
-        """Say which wake-ups to send now and within the horizon (seconds), `most` at the most."""
+        """Say which wake-ups to send now and within the horizon (s); `most` are on their way at once."""
         k = self.keys
         keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes]
         reply = json.loads(self._run("plan", keys, [self._options, _ms(horizon), most]))
@@ -410,6 +419,24 @@ class Store:
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
         return read_account_state(self._client, self.keys)
+
+
+def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:
+    waited = answer.get("waited")
+    return Admitted(
+        permit=permit,
+        job=answer["job"],
+        attempt=answer["attempt"],
+        kind=answer["kind"],
+        request=json.loads(answer["request"]),
+        number=answer.get("number") or "",
+        priority=answer["priority"],
+        waited=waited / 1000 if waited is not None else None,
+        errand=answer.get("errand"),
+        due=bool(answer.get("due")),
+        born=answer["born"],
+        trace=answer.get("trace"),
+    )
 
 
 def _ms(seconds: float) -> int:

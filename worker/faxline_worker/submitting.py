@@ -17,7 +17,7 @@ from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
 from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.redis_clients import unserved
-from faxline_worker.replies import Admitted, Held, Idle, Mark, Settlement
+from faxline_worker.replies import Admitted, Held, Mark, Settlement
 from faxline_worker.settings import SubmissionRetries
 from faxline_worker.store import Store
 from faxline_worker.tracing import Traces
@@ -34,8 +34,8 @@ class LeaseLostError(Exception):
 class SubmitWakes(Protocol):
     """Sends a wake-up."""
 
-    def submit(self, account: str, token: str) -> None:
-        """Wake an actor for one admission."""
+    def submit(self, account: str, *tokens: str) -> None:
+        """Wake an actor for each token."""
 
 
 RESULTS: Mapping[Decision, Any] = {
@@ -55,6 +55,10 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "cancel": Endpoint.CANCEL,
 }
 DOCUMENT_MISSING = "document_missing"
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - a share, no secret
 
 
 def _endpoint(admitted: Admitted) -> Endpoint:
@@ -78,6 +82,10 @@ class Submitter:
     traces: Traces
     applied: Callable[[dict[str, Any], int | None, str], None]
     """Counts a receipt that had come before its answer."""
+    calls: int = 50
+    """How many a wake-up stands for, at the most."""
+    ends: Callable[[], bool] = lambda: False
+    """Whether this process takes no further call."""
 
     def _defer(self, held_by: str) -> None:
         if held_by == "layout":
@@ -87,14 +95,26 @@ class Submitter:
         self.metrics.deferral(self.store.account, limit)
 
     def turn(self, wake: str) -> None:
-        """Admit one job, call iFax, settle. Where the next job waited for this answer, it is woken."""
-        account = self.store.account
-        admitted = self.store.admit(uuid4().hex, wake, random.random())  # noqa: S311 - a share, no secret
-        if isinstance(admitted, Idle):
-            return
+        """Admit a job, call iFax, settle; and go on with the next, which comes with the settlement.
+
+        So a wake-up starts a thread, and what is ready keeps it going: a job need not be woken for. After
+        `calls` of them, or when the process ends, another thread is woken instead.
+        """
+        admitted = self._admit(wake)
+        left = self.calls
+        while admitted is not None:
+            left -= 1
+            admitted = self._work(admitted, last=left <= 0 or self.ends())
+
+    def _admit(self, wake: str = "") -> Admitted | None:
+        admitted = self.store.admit(uuid4().hex, wake, _chance())
         if isinstance(admitted, Held):
             self._defer(admitted.limit)
-            return
+        return admitted if isinstance(admitted, Admitted) else None
+
+    def _work(self, admitted: Admitted, *, last: bool) -> Admitted | None:
+        """One call: what to go on with, if any."""
+        account = self.store.account
         if admitted.waited is not None:
             priority: Any = admitted.priority
             self.metrics.queue_wait(account, priority, admitted.waited)
@@ -102,18 +122,18 @@ class Submitter:
             answer = self._call(admitted)
         except LeaseLostError:
             self.log.warning("lease lost before the first byte", job=admitted.job, attempt=admitted.attempt)
-            return
+            return None
         except redis.RedisError as error:  # not a byte was sent: the mark or a document could not be had
             self.log.warning("job released", job=admitted.job, error=type(error).__name__)
             if admitted.errand is None:  # an errand's permit runs out, and it is asked again or given up
-                self._settle(admitted, {"decision": "released"})
-            return
+                self._settle(admitted, {"decision": "released"}, last=True)
+            return None
         if answer.reason != DOCUMENT_MISSING:
             self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
             self._report(admitted, answer)
-            return
-        settlement = self._settle(admitted, self._settled(admitted, answer))
+            return None if last else self._admit()
+        settlement = self._settle(admitted, self._settled(admitted, answer), last=last)
         self._count(answer, settlement)
         self.log.info(
             "iFax answered",
@@ -129,8 +149,11 @@ class Submitter:
             state=settlement.state,
             result=settlement.result,
         )
-        for token in settlement.wakes:
-            self.wakes.submit(account, token)
+        if settlement.wakes:
+            self.wakes.submit(account, *settlement.wakes)
+        if settlement.next is None and settlement.result != "settled" and not last:
+            return self._admit()
+        return settlement.next
 
     def _report(self, admitted: Admitted, answer: Answer) -> None:
         """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
@@ -163,9 +186,10 @@ class Submitter:
             result=done.result,
         )
 
-    def _settle(self, admitted: Admitted, answer: dict[str, Any]) -> Settlement:
-        """Settle an answer."""
-        return self._patient(lambda: self.store.settle(admitted, answer))
+    def _settle(self, admitted: Admitted, answer: dict[str, Any], *, last: bool) -> Settlement:
+        """Settle an answer; unless it is the last, the next job comes with it."""
+        permit, chance = "" if last else uuid4().hex, _chance()
+        return self._patient(lambda: self.store.settle(admitted, answer, permit=permit, chance=chance))
 
     def _patient(self, step: Callable[[], _T]) -> _T:
         """Take a step in Redis, however long it is away: what is known must not be lost."""

@@ -1,8 +1,19 @@
--- claim: whether receipts wait, and whether the caller is the one to send a `reconcile` message for them.
+-- claim: whether receipts wait, and whether the caller is the one to see to it that they are reconciled. One `reconcile`
+-- an account is under way at a time: its key is there from the claim until the turn gives it up.
 -- include: clock
 -- KEYS  status, unmatched, reconcile wake
--- ARGV  lease (ms) of the message
--- reply none (nothing waits), claimed (send it), or waits (one is on its way)
-local due = redis.call('XLEN', KEYS[1]) > 0 or redis.call('ZCOUNT', KEYS[2], '-inf', int(now)) > 0
-if not due then return 'none' end
+-- ARGV  lease (ms) of the message, and of the turn, turn (1: asked at a turn's end, by the one that has the claim)
+-- reply none (nothing waits), claimed (send a message for it), waits (one is under way), or match (at a turn's end:
+--       receipts are due to meet the doubts; the claim goes on)
+local came = redis.call('XLEN', KEYS[1]) > 0
+local due = redis.call('ZCOUNT', KEYS[2], '-inf', int(now)) > 0
+if ARGV[2] == '1' then
+  if not came and not due then
+    redis.call('DEL', KEYS[3])
+    return 'none'
+  end
+  redis.call('SET', KEYS[3], '1', 'PX', ARGV[1])
+  return due and 'match' or 'claimed'
+end
+if not came and not due then return 'none' end
 return redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1]) and 'claimed' or 'waits'

@@ -1,13 +1,14 @@
 -- mark: written just before the first byte of a request; from here on its answer may be in doubt.
--- include: clock
+-- include: clock limits
 -- KEYS  permits, job
--- ARGV  permit token, the longest time (ms) that the request can live from now on, errand (1: the call is one; it
+-- ARGV  permit token, what it is held for (a job, or an errand), the longest time (ms) that the request can live from now on, errand (1: the call is one; it
 --       leaves no mark on the job, for nothing is in doubt about it)
 -- reply marked, or lost: the lease ran out and the job is no longer the caller's; nothing may be sent
-if ARGV[3] == '1' then
-  local held = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+local permit = permit_of(ARGV[1], ARGV[2])
+if ARGV[4] == '1' then
+  local held = tonumber(redis.call('ZSCORE', KEYS[1], permit) or 0)
   if held <= now then return 'lost' end
-  redis.call('ZADD', KEYS[1], 'XX', int(math.max(held, now + tonumber(ARGV[2]))), ARGV[1])
+  redis.call('ZADD', KEYS[1], 'XX', int(math.max(held, now + tonumber(ARGV[3]))), permit)
   return 'marked'
 end
 local job = redis.call('HMGET', KEYS[2], 'state', 'permit', 'marked', 'lease')
@@ -15,9 +16,9 @@ local lease = tonumber(job[4]) or 0
 if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or lease <= now then return 'lost' end
 if job[3] ~= '1' then
   local fields = { 'marked', '1' }
-  if lease < now + tonumber(ARGV[2]) then -- the lease must outlast the request
-    lease = now + tonumber(ARGV[2])
-    if redis.call('ZADD', KEYS[1], 'XX', 'CH', int(lease), ARGV[1]) == 0 then return 'lost' end
+  if lease < now + tonumber(ARGV[3]) then -- the lease must outlast the request
+    lease = now + tonumber(ARGV[3])
+    if redis.call('ZADD', KEYS[1], 'XX', 'CH', int(lease), permit) == 0 then return 'lost' end
     table.insert(fields, 'lease')
     table.insert(fields, int(lease))
   end

@@ -1,7 +1,7 @@
 -- plan: says which wake-ups to send for an account, now and in the next moments, and when to look again.
 -- include: clock bell limits wakes
 -- KEYS  account, ready, permits, answers, wakes
--- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups in one go
+-- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once
 -- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it)}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], wakes = KEYS[5] }
 local options, horizon, most = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -14,7 +14,7 @@ if account.newer then return cjson.encode({}) end
 local limits = limits_of(options, account)
 local r = room(keys, account, limits)
 local moments, later, broke = {}, nil, false
-for i = 1, math.min(r.free - out, ready, most) do moments[i] = now_us end
+for i = 1, math.min(r.free - out, ready, most - out) do moments[i] = now_us end
 if #moments < math.min(ready, most) then
   local by_time
   by_time, broke = slots(keys, account, limits, r, math.min(out + ready, most))
@@ -35,7 +35,7 @@ end
 
 local soonest
 local function consider(at) if at and (not soonest or at < soonest) then soonest = at end end
-if later then consider(later) elseif #wakes > 0 and #wakes < ready then consider(moments[#moments] + 1000) end
+if later then consider(later) elseif #wakes > 0 and #wakes < ready then consider(math.max(moments[#moments] + 1000, now_us + 10000)) end
 if r.limit == 'gate' then consider(account.gate) end
 if r.limit == 'paused' and account.paused ~= 'operator' then consider(math.max(account.probe_at, now_us)) end
 if account.share < 1 then

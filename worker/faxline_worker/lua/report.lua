@@ -1,21 +1,23 @@
 -- report: the answer to an errand: how iFax says that a submitted fax stands, or whether it cancels one.
 -- include: clock bell record limits wakes account lines receipts outcomes errands audit
--- KEYS  account, ready, permits, holders, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
+-- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
 --       receipt, sending; and for the audit call, outcome, status, ms}, JSON options
 -- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
 --       again (not now) | repeated, job, submitted_at, retried}
-local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], holders = KEYS[4], answers = KEYS[5],
-  submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], doorbell = KEYS[10], job = KEYS[11] }
+local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], submitted = KEYS[5],
+  in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_errand(member)
 local job = read_record(keys.job .. id) -- first, for it may refuse
-if redis.call('HDEL', keys.holders, token) == 0 then return cjson.encode({ result = 'repeated', job = id }) end
+if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
+  return cjson.encode({ result = 'repeated', job = id })
+end
 local account = read_account(keys.account)
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
 learn(keys, account, options, answer, admitted_at)
 if answer.decision == 'in_doubt' then
-  redis.call('ZADD', keys.permits, int(now + options.linger), token)
+  redis.call('ZADD', keys.permits, int(now + options.linger), permit_of(token))
 else
   answered(keys, account, limits_of(options, account), token)
 end

@@ -1,14 +1,17 @@
--- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent.
--- include: clock bell record lines limits wakes account receipts doubts outcomes audit
--- KEYS  account, ready, delayed, permits, holders, answers, wakes, submitted, in_doubt, expiring, events,
---       unmatched, doubts, doubts until, doorbell, job prefix, jobId prefix
+-- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent. The
+-- caller that is ready for the next call is given the best job along with it.
+-- include: clock bell record lines limits wakes account receipts doubts outcomes errands audit admission
+-- KEYS  account, ready, delayed, permits, answers, wakes, submitted, in_doubt, expiring, events, unmatched,
+--       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
---       silent; and for the audit call, outcome, status, ms}, JSON options
--- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt}
-local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], holders = KEYS[5],
-  answers = KEYS[6], wakes = KEYS[7], submitted = KEYS[8], in_doubt = KEYS[9], expiring = KEYS[10],
-  events = KEYS[11], unmatched = KEYS[12], doubts = KEYS[13], doubts_until = KEYS[14], doorbell = KEYS[15],
-  job = KEYS[16], job_ids = KEYS[17] }
+--       silent; and for the audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the caller
+--       stops here, and others are woken in its place), its chance (as for admit)
+-- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, next (as
+--       admit has it)}
+local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
+  wakes = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
+  unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14], job = KEYS[15],
+  job_ids = KEYS[16] }
 local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local said = { code = answer.code, reason = answer.reason, message = answer.message }
@@ -47,24 +50,23 @@ local by_decision = {
   in_doubt = function() doubt(keys, account, options, id, job, said, token, settled) end,
 }
 
-local function give_back_permit()
+local function count_permit() -- it was given back
   if job.marked ~= '1' or answer.decision == 'released' then
     if answer.silent then learn(keys, account, options, answer, tonumber(job.admitted_at)) end
-    return redis.call('ZREM', keys.permits, token) -- not a byte was sent
+    return -- not a byte was sent
   end
   learn(keys, account, options, answer, tonumber(job.admitted_at))
   if answer.decision ~= 'in_doubt' then
     return answered(keys, account, limits_of(options, account), token)
   end
-  redis.call('ZADD', keys.permits, int(now + options.linger), token) -- held while the request could live
+  redis.call('ZADD', keys.permits, int(now + options.linger), permit_of(token)) -- held while the request could live
   ring_by(keys, account, now + options.linger)
 end
 
 if not job then
-  redis.call('HDEL', keys.holders, token)
   result = 'stale'
-elseif redis.call('HDEL', keys.holders, token) == 1 then
-  give_back_permit()
+elseif redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then
+  count_permit()
   by_decision[answer.decision]()
 elseif job.settled == token then
   result = 'repeated'
@@ -97,13 +99,35 @@ if answer.call and result ~= 'repeated' and result ~= 'stale' then
     outcome = answer.outcome, status = answer.status, code = answer.code, reason = answer.reason,
     jobId = answer.job_id, ms = answer.ms })
 end
-local wakes = {}
-if account.waits == '1' then -- the next job waits for an answer, and this was one
-  local r, ready, out = room(keys, account, limits_of(options, account)), unwoken(keys)
+local wakes, following = {}, nil
+local function wake_others(r, most)
+  local ready, out = unwoken(keys)
   local moments = {}
-  for i = 1, math.min(r.free - out, ready, 10) do moments[i] = now_us end
+  for i = 1, math.min(r.free - out, ready, most) do moments[i] = now_us end
   wakes = grant_wakes(keys, moments, options.wake_lease)
-  if ready <= #wakes then await_answer(keys, account, '') elseif r.by_answer == false then ring(keys) end
+  if account.waits ~= '1' then return end
+  if ready <= #wakes then await_answer(keys, account, '') elseif r.by_answer == false then ring_for_room(keys) end
+end
+local function go_on()
+  if account.newer then return end
+  local stops = ARGV[5] == ''
+  local r = room(keys, account, limits_of(options, account))
+  -- Where room is scarce, what is free may be for others who are on their way.
+  if not stops and r.free > 0 and (r.free >= PLENTY or r.free > woken(keys)) then
+    following = admit_best(keys, account, options, r, ARGV[5], tonumber(ARGV[6]))
+    if not following then return account.waits == '1' and await_answer(keys, account, '') end
+    r.free = r.free - 1
+  end
+  if account.waits == '1' then -- the next job waits for an answer, and this was one
+    wake_others(r, 10)
+  elseif stops and r.free > 0 then
+    wake_others(r, 1)
+  end
+end
+if result == 'settled' then
+  go_on()
+elseif ARGV[5] ~= '' then
+  following = admitted_before(keys, options, ARGV[5])
 end
 return cjson.encode({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil,
-  receipt = applied, submitted_at = job and tonumber(job.submitted_at) })
+  receipt = applied, submitted_at = job and tonumber(job.submitted_at), next = following })

@@ -1,14 +1,14 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
 -- include: clock bell record lines limits wakes receipts doubts outcomes errands audit
--- KEYS  account, ready, delayed, permits, holders, answers, submitted, in_doubt, expiring, events, unmatched, doubts,
---       doubts until, doorbell, status, job prefix, jobId prefix
+-- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
+--       doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
 --       meet doubts), changes = [{job, event, reason}], newer (a newer layout is stored: nothing was touched)}
-local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], holders = KEYS[5],
-  answers = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
-  unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14],
-  status = KEYS[15], job = KEYS[16], job_ids = KEYS[17] }
+local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
+  submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
+  doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], status = KEYS[14], job = KEYS[15],
+  job_ids = KEYS[16] }
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local account, changes, look = read_account(keys.account), {}, false
 if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
@@ -46,14 +46,13 @@ local function lost_errand(member)
     answer_cancel(keys, options, id, job, { reason = 'unknown' })
   end
 end
-for _, token in ipairs(due(keys.permits)) do -- leases that ran out, and requests that can live no longer
-  local id = redis.call('HGET', keys.holders, token)
+for _, permit in ipairs(due(keys.permits)) do -- leases that ran out, and requests that can live no longer
+  local token, id = string.match(permit, '^[^|]*'), held_for(permit)
   local job = id and read_record(keys.job .. id)
   local lost = job and job.state == 'submitting' and job.permit == token
-  redis.call('HDEL', keys.holders, token)
+  redis.call('ZREM', keys.permits, permit)
   look = true
   if lost and job.marked ~= '1' then
-    redis.call('ZREM', keys.permits, token)
     if not taken_before(keys, account, options, id, job, {}) then put_back(keys, options, id, job, '') end
   else
     if id then lost_errand(id) end

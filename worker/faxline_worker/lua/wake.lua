@@ -1,8 +1,9 @@
--- wake: a message for an actor joins its queue, in the broker's database. Without workers the oldest ones are
+-- wake: messages for actors join their queue, in the broker's database. Without workers the oldest ones are
 -- dropped, for the dispatchers send again and again.
 -- KEYS  queue (a list)
--- ARGV  message, most messages that are kept
+-- ARGV  most messages that are kept, messages
 -- reply length of the queue
-local length = redis.call('RPUSH', KEYS[1], ARGV[1])
-if length > tonumber(ARGV[2]) then redis.call('LTRIM', KEYS[1], -tonumber(ARGV[2]), -1) end
+local most = tonumber(ARGV[1])
+local length = redis.call('RPUSH', KEYS[1], unpack(ARGV, 2))
+if length > most then redis.call('LTRIM', KEYS[1], -most, -1) end
 return length

@@ -7,7 +7,7 @@ local function parse_errand(member) return string.match(member, '^!(%l+)!(.*)$')
 
 local function send_errand(keys, member)
   redis.call('ZADD', keys.ready, int(now_us - EPOCH_US), member)
-  ring(keys)
+  ring_for_room(keys)
 end
 
 -- What became of fax-cancel is not known, or it was not taken: asked again after `wait` (ms), a few times. Asking twice

@@ -14,7 +14,7 @@ local function read_account(key)
   return { bucket = number(1, 0), bucket_at = number(2, now_us), gate = number(3, 0), gated_at = number(4, 0),
     gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
     probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
-    waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil),
+    waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0),
     newer = newer(values[16]) }
 end
 
@@ -44,15 +44,18 @@ local function count_answers(keys, limits)
   return redis.call('ZCOUNT', keys.answers, int(now_us - limits.window), '+inf')
 end
 
+-- So much room that nobody needs to count who is on his way to it.
+local PLENTY = 1000
+
 -- free: permits that can be granted now. limit: what holds the next one. by_answer: no time helps, an answer does.
--- held, answers, level: what is used.
-local function room(keys, account, limits)
+-- held, answers, level: what is used. The argument `held` is for a caller that knows how many permits there are.
+local function room(keys, account, limits, held)
   if account.paused ~= '' then
     local probe = account.paused ~= 'operator' and account.probe_at <= now_us
     return { free = probe and 1 or 0, limit = 'paused', probe = probe }
   end
   if account.gate > now_us then return { free = 0, limit = 'gate' } end
-  local r = { held = redis.call('ZCARD', keys.permits), free = 1000000, limit = 'none', answers = 0, level = 0 }
+  local r = { held = held or redis.call('ZCARD', keys.permits), free = 1000000, limit = 'none', answers = 0, level = 0 }
   local function bound(free, limit, by_answer)
     if free < r.free then r.free, r.limit, r.by_answer = free, limit, by_answer end
   end
@@ -95,13 +98,22 @@ local function slots(keys, account, limits, r, most)
   return moments, false
 end
 
--- The request behind a permit is answered (or can live no longer): it leaves the permits, joins the window.
+-- A permit stands in `permits` with the job (or the errand) that it is held for, as token|job; and as token| where
+-- nobody holds it any more, but its request may still live.
+local function permit_of(token, id) return token .. '|' .. (id or '') end
+local function held_for(permit) return string.match(permit, '^[^|]*|(.+)$') end
+
+-- The request behind a permit that was given back is answered (or can live no longer): it joins the window.
 local function answered(keys, account, limits, token)
-  redis.call('ZREM', keys.permits, token)
   if limits.requests > 0 then
     redis.call('ZADD', keys.answers, int(now_us), token)
     account.bucket, account.bucket_at = bucket_level(account, limits) + 1, now_us
   end
-  redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
-    'seconds', account.seconds and int(account.seconds) or '')
+  local seconds = account.seconds and int(account.seconds) or ''
+  if limits.requests > 0 then
+    redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
+      'seconds', seconds)
+  elseif account.seconds and math.abs(account.seconds - account.told) > 0.1 * account.told then
+    redis.call('HSET', keys.account, 'seconds', seconds) -- for nothing but the forecasts
+  end
 end

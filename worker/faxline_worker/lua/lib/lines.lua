@@ -42,15 +42,21 @@ end
 
 local function waiting_of(job, id) return job.number .. '|' .. string.format('%017.0f', tonumber(job.place)) .. '|' .. id end
 
+local waited_for
+
 -- The job takes its number's line, or waits for it.
 local function take_line(keys, options, id, job)
   if options.lines == 0 or not job.number or ahead(job) then return true end
+  local till = now + options.line_lease
+  if options.lines == 1 and redis.call('HSETNX', beside(keys, 'lines'), job.number, ' ' .. id .. '@' .. int(till)) == 1 then
+    return true -- it was free, and nobody waits
+  end
   local line = read_line(keys, job.number)
   local free = #line.holders < options.lines
   if free then
-    table.insert(line.holders, { id = id, till = now + options.line_lease })
+    table.insert(line.holders, { id = id, till = till })
   else
-    line.waited = true
+    line.waited, waited_for = true, true
     redis.call('ZADD', beside(keys, 'waiting'), 0, waiting_of(job, id))
   end
   if line.waited then watch_line(keys, options, job.number, line) end
@@ -71,7 +77,7 @@ local function follow(keys, options, number, line)
       if not left then redis.call('ZREM', beside(keys, 'waiting'), waiting[i]) end
       if job and job.state == 'queued' then enter_ready(keys, id, job) end
     end
-    if free > 0 and #waiting > 0 then ring(keys) end
+    if free > 0 and #waiting > 0 then ring_for_room(keys) end
     line.waited = #waiting > free
     if line.waited then watch_line(keys, options, number, line)
     else redis.call('ZREM', beside(keys, 'lines-until'), number) end
@@ -79,9 +85,19 @@ local function follow(keys, options, number, line)
   write_line(keys, number, line)
 end
 
+-- Whether no job of the account waits for a line; asked once a script.
+local function nobody_waits(keys)
+  if waited_for == nil then waited_for = redis.call('EXISTS', beside(keys, 'waiting')) == 1 end
+  return not waited_for
+end
+
 -- The job's fax is not on its way (any more).
 local function leave_line(keys, options, id, job)
   if options.lines == 0 or job.line ~= '1' then return end
+  if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits(keys) then
+    redis.call('HDEL', beside(keys, 'lines'), job.number) -- its lease runs, so nobody else holds it
+    return
+  end
   local line = read_line(keys, job.number)
   for i, holder in ipairs(line.holders) do
     if holder.id == id then

@@ -56,7 +56,7 @@ local function put_back(keys, options, id, job, token)
   may_expire(keys, id, job)
   job.state = 'queued'
   leave_line(keys, options, id, job)
-  ring(keys)
+  ring_for_room(keys)
 end
 
 -- To its place again, now or after `wait` ms.
@@ -72,7 +72,7 @@ local function retry(keys, account, options, id, job, said, wait, more)
     ring_by(keys, account, now + wait)
   else
     enter_ready(keys, id, job)
-    ring(keys)
+    ring_for_room(keys)
   end
 end
 

@@ -1,5 +1,6 @@
 -- Wake-ups: messages on their way to an actor, each a token with the time it is given up. There are never
--- more than jobs that could be admitted, so a burst of entries makes a handful of messages.
+-- more than jobs that could be admitted, so a burst of entries makes a handful of messages; nor more than a worker or
+-- two can take, for an actor that has been woken goes on by itself as long as jobs are ready.
 -- moments: when (us) each may be sent; returns a list of {token, milliseconds from now}.
 local function grant_wakes(keys, moments, lease)
   local wakes, scores = {}, {}
@@ -14,11 +15,14 @@ local function grant_wakes(keys, moments, lease)
   return wakes
 end
 
--- So many jobs are ready that no wake-up is on its way for; the expired ones have been struck.
+-- Wake-ups on their way.
+local function woken(keys) return redis.call('ZCOUNT', keys.wakes, '(' .. int(now), '+inf') end
+
+-- So many jobs are ready that no wake-up is on its way for; and the wake-ups on their way.
 local function unwoken(keys)
   local ready = redis.call('ZCARD', keys.ready)
   if ready == 0 then return 0, 0 end
-  local out = redis.call('ZCOUNT', keys.wakes, '(' .. int(now), '+inf')
+  local out = woken(keys)
   return ready - out, out
 end
 

@@ -1,0 +1,100 @@
+"""A million queued jobs: what each costs in memory, and whether anything takes longer because of them."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from faxline_worker.redis_server import RedisServer
+from tests.benchmarks.figures import percentile
+from tests.benchmarks.speed.jobs import Maker
+from tests.benchmarks.speed.sheet import Section, Wanted
+from tests.benchmarks.speed.size import Size
+from tests.benchmarks.speed.starts import ROLES, ready_after
+from tests.benchmarks.speed.ways import FREE
+
+SLOW = 20_000
+"""Microseconds from which a command counts as slow."""
+PAGE = 10_000
+SMALL, LARGE = "small", "default"
+SCANS = ("keys", "scan", "hscan", "sscan", "zscan")
+
+
+def run_backlog(size: Size, logs: Path) -> Section:
+    """Fill one account through `register`, beside a small one on the same server, and look at both."""
+    section = Section("backlog")
+    with RedisServer() as empty:
+        before = ready_after(empty, logs / "empty", size.rounds)
+    with RedisServer() as server, redis.Redis.from_url(server.url(0)) as client:
+        client.config_set("slowlog-log-slower-than", SLOW)
+        client.config_set("slowlog-max-len", 1000)
+        makers = {name: Maker(client, name, FREE) for name in (SMALL, LARGE)}
+        makers[SMALL].register([f"small-{i}" for i in range(size.few)])
+        memory = _used(client)
+        began = time.monotonic()
+        for start in range(0, size.jobs, PAGE):
+            makers[LARGE].register([f"job-{i}" for i in range(start, min(size.jobs, start + PAGE))])
+        section.add(
+            "jobs registered a second, one caller without checks", size.jobs / (time.monotonic() - began)
+        )
+        section.add(
+            f"Redis memory a job, of {size.jobs:,}",
+            (_used(client) - memory) / size.jobs,
+            "bytes",
+            wanted=Wanted(1024, most=True),
+        )
+        _admissions(section, size, makers)
+        after = ready_after(server, logs / "full", size.rounds)
+        for role in ROLES:
+            for what, unit, now, then in zip(
+                ("from exec to ready", "CPU until ready"), ("s", "s"), after[role], before[role], strict=True
+            ):
+                section.add(f"{role}, {what}", now, unit, baseline=then, beside="on an empty server")
+        slow: Any = client.slowlog_get(1000)
+        section.add(
+            "the longest command (0: none took 20 ms)",
+            _longest(slow),
+            "ms",
+            wanted=Wanted(SLOW / 1000, most=True),
+        )
+        section.details["slow commands"] = [
+            f"{row['duration'] / 1000:.1f} ms {row['command'][:60].decode('utf-8', 'replace')}"
+            for row in slow
+        ]
+        stats: Any = client.info("commandstats")
+        scans = {name: int(stats[f"cmdstat_{name}"]["calls"]) for name in SCANS if f"cmdstat_{name}" in stats}
+        section.add("KEYS and scans", sum(scans.values()), wanted=Wanted(0, most=True))
+        section.details["KEYS and scans"] = scans
+    return section
+
+
+def _admissions(section: Section, size: Size, makers: dict[str, Maker]) -> None:
+    """Turn by turn, so that whatever else happens on the machine happens to both."""
+    found: dict[str, list[float]] = {name: [] for name in makers}
+    for i in range(size.admissions + size.admissions // 10):
+        for name, maker in makers.items():
+            admitted, seconds = maker.admit()
+            maker.release(admitted)
+            if i >= size.admissions // 10:  # the first of them warm up
+                found[name].append(seconds)
+    for share in (0.5, 0.99):
+        small, large = (1000 * percentile(sorted(found[name]), share) for name in (SMALL, LARGE))
+        section.add(
+            f"admit, p{100 * share:g}",
+            large,
+            "ms",
+            baseline=small,
+            beside=f"with {size.few:,} jobs",
+            wanted=Wanted(1.2, most=True, of="ratio"),
+        )
+
+
+def _used(client: redis.Redis) -> int:
+    info: Any = client.info("memory")
+    return int(info["used_memory"])
+
+
+def _longest(slow: list[dict[str, Any]]) -> float:
+    """Milliseconds; 0 where none was as long as the slow log's threshold."""
+    return max((row["duration"] / 1000 for row in slow), default=0.0)

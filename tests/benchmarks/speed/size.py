@@ -1,0 +1,67 @@
+"""How much is measured: the full run, and a short one that only proves that everything runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size of every section. Durations are in seconds.
+
+    Args:
+        rounds: how often each contender of an interleaved comparison runs; the median counts.
+        accounts: among which the faxes are shared out.
+        faxes: of a round of the throughput, and of a point of the scaling.
+        receipts: of the throughput with webhooks, and of `reconcile`.
+        way: faxes whose commands are counted.
+        entries: of the intake's backlog.
+        probes: faxes of the latency, one at a time; least and most time between two.
+        gap: as above.
+        idle: for which idle processes are watched.
+        jobs: of the backlog.
+        few: of the small account beside it.
+        admissions: timed in each of both.
+        webhook_seconds: of one round of requests.
+        flat: faxes during which the worker's memory is watched.
+        imports: of the library, timed.
+        workers, dispatchers: the points of the scaling.
+    """
+
+    rounds: int = 3
+    accounts: int = 20
+    faxes: int = 2500
+    receipts: int = 2000
+    way: int = 500
+    entries: int = 50_000
+    probes: int = 300
+    gap: tuple[float, float] = (0.02, 0.2)
+    idle: float = 15.0
+    jobs: int = 1_000_000
+    few: int = 1000
+    admissions: int = 3000
+    webhook_seconds: float = 5.0
+    flat: int = 5000
+    imports: int = 10
+    workers: tuple[int, ...] = (1, 2, 4)
+    dispatchers: tuple[int, ...] = (1, 2)
+
+
+FULL = Size()
+SHORT = Size(
+    rounds=1,
+    accounts=3,
+    faxes=60,
+    receipts=40,
+    way=30,
+    entries=300,
+    probes=5,
+    gap=(0.0, 0.02),
+    idle=0.5,
+    jobs=600,
+    few=50,
+    admissions=20,
+    webhook_seconds=0.3,
+    flat=60,
+    imports=1,
+    workers=(1,),
+    dispatchers=(1,),
+)

@@ -1,0 +1,94 @@
+-- Admission: the best job and a permit for one call, in one step. It needs the keys account, ready, permits, doorbell
+-- and job.
+local TURNED = 100
+
+local function trace_of(options, job)
+  return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
+end
+
+local function admit_errand(keys, options, member)
+  local kind, id = parse_errand(member)
+  local job = id and read_record(keys.job .. id)
+  if not job or job.state ~= 'submitted' then return nil end
+  return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, errand = member,
+    request = '{"jobId":' .. job.job_id .. '}', priority = job.priority, number = job.number,
+    born = tonumber(job.created_at), trace = trace_of(options, job) }
+end
+
+-- A delivery that failed is tried again by a resend of iFax's job, whatever the job's own kind.
+local function admission(options, id, job)
+  local kind, request = job.kind, job.request
+  if job.resend_of then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
+  local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
+  return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
+    waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
+    due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at), trace = trace_of(options, job) }
+end
+
+-- What a permit was granted for before, by a call whose reply was lost; nil where it was not, or that has become
+-- needless. Second: whether the permit was granted. Third: how many permits there are.
+local function admitted_before(keys, options, token)
+  local permits = redis.call('ZRANGE', keys.permits, 0, -1)
+  for _, permit in ipairs(permits) do
+    if string.sub(permit, 1, #token + 1) == permit_of(token) then
+      local held = held_for(permit)
+      local job = held and read_record(keys.job .. held, 'request')
+      return held and admit_errand(keys, options, held) or job and admission(options, held, job) or nil, true, #permits
+    end
+  end
+  return nil, false, #permits
+end
+
+-- The oldest of the less urgent jobs, if it has waited so long that it starves.
+local function starved(keys, options)
+  local oldest, born
+  for rank = 2, 3 do
+    local head = redis.call('ZRANGEBYSCORE', keys.ready, int(rank * STRIDE), '(' .. int((rank + 1) * STRIDE), 'WITHSCORES',
+      'LIMIT', 0, 1)
+    local age = head[2] and tonumber(head[2]) - rank * STRIDE
+    if age and (not born or age < born) then oldest, born = head[1], age end
+  end
+  if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
+end
+
+-- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is
+-- taken if it has starved. The reply's table; nil where no job is ready.
+local function admit_best(keys, account, options, r, token, chance)
+  local function take()
+    local id = chance < options.starve_share and starved(keys, options)
+    if id then
+      redis.call('ZREM', keys.ready, id)
+      return id
+    end
+    return redis.call('ZPOPMIN', keys.ready)[1]
+  end
+  local function grant(id)
+    redis.call('ZADD', keys.permits, int(now + options.lease), permit_of(token, id))
+    if r.probe then probing(keys, account, options) end
+  end
+
+  local turned = 0
+  for id in take do
+    local reply = admit_errand(keys, options, id)
+    if reply then
+      grant(id)
+      return reply
+    end
+    local job = read_record(keys.job .. id, 'request')
+    if job and job.state == 'queued' and take_line(keys, options, id, job) then
+      job.attempt, job.tries = job.attempt + 1, job.tries + 1
+      if job.send_at then redis.call('ZREM', beside(keys, 'scheduled'), id) end
+      redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
+        'marked', '', 'lease', int(now + options.lease), 'admitted_at', int(now), 'updated_at', int(now), 'line',
+        (options.lines > 0 and not ahead(job)) and '1' or '')
+      grant(id)
+      return admission(options, id, job)
+    end
+    turned = turned + 1
+    if turned == TURNED then -- so many wait for their lines: the rest is for the next turn
+      ring_for_room(keys)
+      return nil
+    end
+  end
+  return nil
+end
