@@ -2,6 +2,7 @@
 
 import json
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -9,7 +10,9 @@ import redis
 from faxline import FaxLine
 from faxline.account import BacklogState
 from faxline_worker import layout, scripts
-from faxline_worker.reconciling import NEWER
+from faxline_worker.app import failure_labels
+from faxline_worker.metrics import WorkerMetrics, new_registry
+from faxline_worker.reconciling import NEWER, Reconciler
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Admitted, Held, Idle, Mark, Plan
 from faxline_worker.store import NewerLayoutError
@@ -230,6 +233,27 @@ def test_a_record_of_a_newer_major_layout_is_left_alone_by_whatever_is_told_abou
             call()
         assert unserved(raised.value)  # so the entry is not poison: it waits for a newer process
     assert scene.content() == before
+
+
+def test_receipts_of_a_newer_major_layout_are_left_to_a_newer_worker_and_others_are_applied(
+    redis_client: redis.Redis,
+) -> None:
+    scene, wakes = Scene(redis_client), Mock()
+    for job, job_id in (("newer", "77"), ("ours", "78")):
+        scene.push(job)
+        admitted = scene.admit()
+        scene.store.mark(admitted)
+        scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+        body = json.dumps({"jobId": int(job_id), "faxStatus": "delivered", "later": [1]})
+        scene.client.xadd(scene.keys.status, {"kind": "receipt", "body": body, "later": "1"})
+    scene.client.hset(scene.keys.job("newer"), "v", "2.0")
+    metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
+    reconciler = Reconciler(scene.store, wakes, metrics, Mock())
+    for _ in range(5):
+        reconciler.turn()
+    assert (scene.record("newer")["state"], scene.record("ours")["state"]) == ("submitted", "delivered")
+    assert (scene.client.xlen(scene.keys.status), scene.client.xlen(scene.keys.dead)) == (1, 0)
+    assert not wakes.reconcile.called  # so that this worker and that receipt do not chase each other
 
 
 def test_a_job_of_a_newer_major_layout_that_waits_for_a_line_stays_there(redis_client: redis.Redis) -> None:
