@@ -56,7 +56,7 @@ class AccountLimits(_Part):
 class Ceilings(_Part):
     """How much an account may keep: jobs that have not ended, and their bytes; 0 is no ceiling.
 
-    Past a ceiling an entry is rejected (`backlog_full`). A million jobs are some 1.5 GB of Redis' memory and
+    Past a ceiling an entry is rejected (`backlog_full`). A million jobs are some 2.2 GB of Redis' memory and
     six weeks of work at iFax's limits; nobody means to queue more on one account.
     """
 
