@@ -6,9 +6,10 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 SEEDED = $(if $(SEED),--seed $(SEED))
+SUPPLY = PYTHONPATH=ops/supply $(BIN)/python -m faxline_supply
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench bench-limits bench-memory bench-drain chaos fuzz watch dashboards manifests picture check format lint types contract schema lock clean
+.PHONY: help install demo test test-all proof bench bench-limits bench-memory bench-drain chaos fuzz watch dashboards manifests picture check format lint types contract schema lock licences sbom audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -91,7 +92,22 @@ watch: install ## Hold alerts and dashboards against a real Prometheus (needs pr
 lock: ## Renew requirements/*.lock from pyproject.toml (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker -o requirements/worker.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group build -o requirements/build.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group audit -o requirements/audit.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra otel --group dev -o requirements/dev.lock
 
+licences: install ## Write docs/licences.md from the locks and the installed packages
+	$(SUPPLY) licences > docs/licences.md
+
+sbom: install ## Write sbom.cdx.json, the CycloneDX bill of materials of what the daemon runs with
+	$(SUPPLY) sbom > sbom.cdx.json
+
+audit: install .venv-audit/.installed ## Look for known vulnerabilities in every lock; MAY_SKIP=1 ends well where it cannot
+	$(SUPPLY) audit $(if $(MAY_SKIP),--may-skip) -- .venv-audit/bin/pip-audit
+
+.venv-audit/.installed: requirements/audit.lock
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@touch $@
+
 clean: ## Remove .venv and the caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-audit sbom.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -15,6 +15,14 @@ UNKNOWN = "(unknown)"
 
 class ConfigError(ValueError):
     """A member of the configuration is wrong; the message names it and says what it must be."""
+
+
+def check_tokens(tokens: Collection[str]) -> None:
+    """Raise `ConfigError` where there is none, or one cannot stand in a header."""
+    if not tokens:
+        raise ConfigError("accounts: at least one is needed, by its token")
+    if not all(token and token.isascii() and token.strip() == token for token in tokens):
+        raise ConfigError("accounts: a token is ASCII text without spaces around it")
 
 
 @dataclass(frozen=True)
@@ -122,10 +130,7 @@ class SandboxConfig:
     first_job_id: int = 12345
 
     def __post_init__(self) -> None:
-        if not self.accounts:
-            raise ConfigError("accounts: at least one is needed, by its token")
-        if not all(token and token.isascii() and token.strip() == token for token in self.accounts):
-            raise ConfigError("accounts: a token is ASCII text without spaces around it")
+        check_tokens(self.accounts)
         labels = {account.label for account in self.accounts.values()}
         if len(labels) < len(self.accounts):
             raise ConfigError("accounts: each needs a label of its own")

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from faxline_sandbox.answers import JSON
 from faxline_sandbox.causes import CAUSES
-from faxline_sandbox.config import E164
+from faxline_sandbox.config import E164, ConfigError
 from faxline_sandbox.faults import F, Fault, FaultError, FaultPlan, WebhookFault
 from faxline_sandbox.numbers import MAGIC_NUMBERS
 from faxline_sandbox.outcomes import Outcome, check_order
@@ -43,6 +43,8 @@ class Control:
             Route("/webhook-faults", self.webhook_faults, methods=["GET", "POST", "DELETE"]),
             Route("/numbers/{number}", self.number, methods=["GET", "PUT", "DELETE"]),
             Route("/numbers/{number}/lines", self.lines, methods=["PUT", "DELETE"]),
+            Route("/accounts/{label}/tokens", self.tokens, methods=["PUT"]),
+            Route("/accounts/{label}/webhook-secret", self.webhook_secret, methods=["PUT"]),
             Route("/drain", self.drain, methods=["POST"]),
         ]
 
@@ -98,6 +100,28 @@ class Control:
             return _error(str(error))
         self._sandbox.lines.give(number, lines)
         return JSON(self._sandbox.number(number))
+
+    async def tokens(self, request: Request) -> Response:
+        """Have an account known by a list of tokens and by no other."""
+        try:
+            tokens = await _json(request)
+            if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+                return _error("tokens: must be a list of texts")
+            self._sandbox.give_tokens(request.path_params["label"], tokens)
+        except (FaultError, ConfigError) as error:
+            return _error(str(error))
+        return JSON({"tokens": len(tokens)})
+
+    async def webhook_secret(self, request: Request) -> Response:
+        """Have an account's webhooks signed with another secret."""
+        try:
+            secret = await _json(request)
+            if not isinstance(secret, str):
+                return _error("webhook_secret: must be a text")
+            self._sandbox.give_webhook_secret(request.path_params["label"], secret)
+        except (FaultError, ConfigError) as error:
+            return _error(str(error))
+        return JSON({})
 
     async def drain(self, request: Request) -> Response:
         """Wait for every call and webhook, at most the query `timeout` (60 seconds)."""

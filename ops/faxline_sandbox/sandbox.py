@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from faxline_sandbox import answers
@@ -11,7 +11,7 @@ from faxline_sandbox.accounts import Customer
 from faxline_sandbox.answers import Refusal
 from faxline_sandbox.bodies import Fields
 from faxline_sandbox.calls import Calls
-from faxline_sandbox.config import UNKNOWN, Account, SandboxConfig
+from faxline_sandbox.config import UNKNOWN, Account, ConfigError, SandboxConfig, check_tokens
 from faxline_sandbox.faults import Endpoint, Fault, FaultPlan, WebhookFault
 from faxline_sandbox.ledger import Entry, Ledger
 from faxline_sandbox.lines import Lines
@@ -86,6 +86,34 @@ class Sandbox:
             self._unknown.refused["-3009"] += 1
             raise Refusal("the header accessToken must hold a known key", code=-3009)
         return customer
+
+    def give_tokens(self, label: str, tokens: Sequence[str]) -> None:
+        """Have an account known by these tokens from now on, and by no other: an API key is rotated.
+
+        Raises:
+            ConfigError: there is no such account; a token is empty, odd, or another account's.
+        """
+        customer = self._labelled(label)
+        others = {token: other for token, other in self._customers.items() if other is not customer}
+        check_tokens(tokens)
+        if taken := others.keys() & set(tokens):
+            raise ConfigError(f"tokens: {len(taken)} of them are another account's")
+        self._customers = {**others, **dict.fromkeys(tokens, customer)}
+
+    def give_webhook_secret(self, label: str, secret: str) -> None:
+        """Have an account's webhooks signed with this secret from their next try on.
+
+        Raises:
+            ConfigError: there is no such account, or the secret is empty.
+        """
+        customer = self._labelled(label)
+        customer.account = replace(customer.account, webhook_secret=secret)
+
+    def _labelled(self, label: str) -> Customer:
+        for customer in self._customers.values():
+            if customer.label == label:
+                return customer
+        raise ConfigError(f"there is no account {label!r}")
 
     def stats(self) -> dict[str, Any]:
         """Every account's statistics by its label, and those of requests without a valid token."""

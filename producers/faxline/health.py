@@ -1,96 +1,55 @@
 """What may be wrong with a line: looks at Redis and at what the daemon left there."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from importlib.metadata import version
 from typing import Any
 
 from faxline.account import OPERATOR, AccountState, account_state
+from faxline.checkup import Check, Result
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline.questions import Ask, Steps
 from faxline.replies import is_refusal
-from faxline.server import ServerFacts, facts
+from faxline.rights import rights_checks
+from faxline.server_checks import server_checks
 
-_FULL = 0.8
+__all__ = ["Check", "Result", "examination"]
+
 _SILENT_MS = 60_000
-
-
-class Result(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at, and what to do about it."""
-
-    name: str
-    result: Result
-    text: str
-
-    @property
-    def failed(self) -> bool:
-        """Whether it must be mended."""
-        return self.result is Result.FAIL
-
-    def to_dict(self) -> dict[str, str]:
-        """Its JSON."""
-        return {"check": self.name, "result": str(self.result), "text": self.text}
 
 
 def examination(accounts: Iterable[str]) -> Steps[list[Check]]:
     """Look at everything."""
+    names = list(accounts)
     yield Ask(lambda client: client.ping())
-    checks = [Check("redis", Result.OK, "it answers")]
-    try:
-        checks += _server((yield from facts()))
-    except Exception as error:
-        if not is_refusal(error):
-            raise
-        text = "INFO is refused to this user: version and durability are not known"
-        checks.append(Check("server", Result.WARN, text))
-    for name in accounts:
+    checks = [
+        Check("faxline", Result.OK, version("faxline")),
+        Check("redis", Result.OK, "it answers"),
+        *(yield from server_checks()),
+        *(yield from rights_checks(names[0])),
+    ]
+    for name in names:
         keys = AccountKeys(name)
         checks.append((yield from _dispatcher(keys)))
-        checks += _account((yield from account_state(keys)))
+        try:
+            checks += _account((yield from account_state(keys)))
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            text = "not allowed to look at it: use the user `operator` of ops/redis/users.acl"
+            checks.append(Check(f"account {name}", Result.WARN, text))
     return checks
 
 
-def _server(facts: ServerFacts) -> Iterator[Check]:
-    named = f"{facts.name} {facts.version}"
-    if facts.speaks:
-        yield Check("version", Result.OK, named)
-    else:
-        yield Check("version", Result.FAIL, f"{named}: 7.0 or newer is needed")
-    if not facts.aof_on:
-        yield Check("append-only file", Result.FAIL, "it is off, a restart loses faxes: set appendonly yes")
-    elif facts.appendfsync == "always":
-        yield Check("append-only file", Result.OK, "on, appendfsync always")
-    elif facts.appendfsync is None:
-        yield Check("append-only file", Result.OK, "on; appendfsync is not shown to this user")
-    else:
-        result = Result.WARN if facts.appendfsync == "everysec" else Result.FAIL
-        text = f"appendfsync {facts.appendfsync}: a crash may lose the last second; set appendfsync always"
-        yield Check("append-only file", result, text)
-    if facts.maxmemory_policy == "noeviction":
-        yield Check("eviction", Result.OK, "off")
-    else:
-        text = f"{facts.maxmemory_policy} throws faxes away: set maxmemory-policy noeviction"
-        yield Check("eviction", Result.FAIL, text)
-    used = facts.used_memory / facts.maxmemory if facts.maxmemory else 0.0
-    told = f"{facts.used_memory / 1e6:.0f} MB" + (f", {used:.0%} of maxmemory" if facts.maxmemory else "")
-    yield Check("memory", Result.WARN if used > _FULL else Result.OK, told)
-
-
 def _dispatcher(keys: AccountKeys) -> Steps[Check]:
+    from redis.exceptions import NoPermissionError  # noqa: PLC0415 - `import faxline` is to be quick
+
     name = f"dispatcher of {keys.account}"
     try:
         consumers: list[dict[str, Any]] = yield Ask(
             lambda client: client.xinfo_consumers(keys.intake, INTAKE_GROUP)
         )
+    except NoPermissionError:
+        return Check(name, Result.WARN, f"not allowed to look: grant +xinfo|consumers on {keys.intake}")
     except Exception as error:
         if not is_refusal(error):
             raise

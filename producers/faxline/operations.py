@@ -14,6 +14,7 @@ from faxline.listing import OPEN
 from faxline.orders import Order, given
 from faxline.questions import Ask, Steps, Terms
 from faxline.records import job_of
+from faxline.replies import is_refusal
 
 _PAGE = 10
 """Entries in one read: their content comes along, and one may have megabytes."""
@@ -138,8 +139,13 @@ def known_accounts() -> Steps[list[str]]:
 
 def checked(terms: Terms) -> Steps[list[Check]]:
     """What may be wrong with the line."""
-    names = yield from known_accounts()
-    return (yield from examination(sorted({*names, terms.account})))
+    try:
+        names = yield from known_accounts()
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        names = []
+    return (yield from examination([terms.account, *sorted({*names} - {terms.account})]))
 
 
 def states_of(state: str | None, limit: int) -> tuple[JobState, ...]:

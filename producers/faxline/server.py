@@ -22,6 +22,10 @@ class ServerFacts:
         maxmemory: bytes, 0 for no limit.
         aof_size: bytes of the append-only file, 0 where there is none.
         aof_ok: its last write and its last rewrite went well.
+        machine_memory: bytes of the machine, 0 where it does not say.
+        primary: it takes writes; a replica does not.
+        replicas: how many are connected to it.
+        guarded: it takes no write without its replicas (`min-replicas-to-write`).
         durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
             system (as far as known), and nothing is evicted.
     """
@@ -35,6 +39,10 @@ class ServerFacts:
     maxmemory: int = 0
     aof_size: int = 0
     aof_ok: bool = True
+    machine_memory: int = 0
+    primary: bool = True
+    replicas: int = 0
+    guarded: bool = False
 
     @property
     def durable(self) -> bool:  # noqa: D102 - told above
@@ -80,4 +88,8 @@ def facts() -> Steps[ServerFacts]:
         aof_ok=all(
             info.get(name, "ok") == "ok" for name in ("aof_last_write_status", "aof_last_bgrewrite_status")
         ),
+        machine_memory=int(info.get("total_system_memory", 0)),
+        primary=info.get("role", "master") == "master",
+        replicas=int(info.get("connected_slaves", 0)),
+        guarded="min_slaves_good_slaves" in info,  # told only where it is set
     )

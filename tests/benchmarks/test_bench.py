@@ -12,6 +12,7 @@ import redis
 
 from faxline_worker.processes import wait_for
 from tests.benchmarks.speed.__main__ import SECTIONS
+from tests.benchmarks.speed.backlog import name_of
 from tests.benchmarks.speed.jobs import Maker
 from tests.benchmarks.speed.load import Load, call
 from tests.benchmarks.speed.monitor import Command, Counts, Monitor, break_down, read_line, script_names
@@ -181,3 +182,9 @@ def test_the_cpu_time_of_a_busy_process_is_found_and_one_that_is_gone_has_none()
         assert wait_for(lambda: usage.seconds()["busy"] > 0.0, 30.0)
         assert usage.seconds()["gone"] == 0.0
         busy.kill()
+
+
+def test_a_slow_script_is_called_by_its_name() -> None:
+    digest = next(sha for sha, name in script_names().items() if name == "register")
+    assert name_of(f"EVALSHA {digest} 6 key".encode()) == "register"
+    assert name_of(b"HSET key field value") == "HSET"

@@ -46,7 +46,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
         Submitter(
             store=store or scene.store,
             client=Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark: call(mark)),
-            token="t",
+            key=lambda: "t",
             caller_id=None,
             retries=SubmissionRetries(),
             wakes=Mock(),

@@ -1,14 +1,29 @@
-"""What the doctor finds, on real servers."""
+"""What the doctor finds, on real servers: every check is made to fail."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
 from faxline import FaxLine
-from faxline.keys import INTAKE_GROUP
+from faxline.checkup import Check, Result
+from faxline.cli.running import run as run_command
+from faxline.drivers import run
+from faxline.keys import INTAKE_GROUP, AccountKeys
+from faxline.rights import needed, too_much
+from faxline.server import server_facts
+from faxline.server_checks import server_checks
+from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import RedisServer, ServerBinary
+
+ROOMY = str(1 << 30)
+SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "maxmemory", "min-replicas-to-write")
+Look = Callable[..., dict[str, tuple[str, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -18,53 +33,309 @@ def server(server_binary: ServerBinary) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def results(server: RedisServer) -> Iterator[Callable[..., dict[str, tuple[str, str]]]]:
+def client(server: RedisServer) -> Iterator[Any]:
+    with redis.Redis.from_url(server.url(0)) as made:
+        made.flushdb()
+        yield made
+
+
+def checks(url: str) -> dict[str, tuple[str, str]]:
+    with FaxLine(url) as line:
+        return {check.name: (str(check.result), check.text) for check in line.checks()}
+
+
+@pytest.fixture
+def results(server: RedisServer, client: Any) -> Iterator[Look]:
     """Check by check what the doctor says, after some CONFIG SET."""
-    with redis.Redis.from_url(server.url(0)) as client, FaxLine(server.url(0)) as line:
-        client.flushdb()
-        before = {
-            name: client.config_get(name)[name] for name in ("appendonly", "maxmemory-policy", "maxmemory")
-        }
+    before = {name: client.config_get(name)[name] for name in SETTINGS}
 
-        def look(**config: str) -> dict[str, tuple[str, str]]:
-            for name, value in config.items():
-                client.config_set(name.replace("_", "-"), value)
-            return {check.name: (str(check.result), check.text) for check in line.checks()}
+    def look(**config: str) -> dict[str, tuple[str, str]]:
+        for name, value in config.items():
+            client.config_set(name.replace("_", "-"), value)
+        return checks(server.url(0))
 
-        yield look
-        for name, value in before.items():
-            client.config_set(name, value)
+    yield look
+    for name, value in before.items():
+        client.config_set(name, value)
 
 
-def test_a_server_that_keeps_what_it_is_told_is_well(results: Callable[..., Any]) -> None:
-    found = results(appendfsync="always")
-    assert {found[name][0] for name in ("redis", "version", "append-only file", "eviction", "memory")} == {
-        "ok"
-    }
+@pytest.fixture
+def user(server: RedisServer, client: Any) -> Iterator[Callable[..., str]]:
+    """Make a user of the server; its URL."""
+    made = []
+
+    def make(name: str, *rules: str) -> str:
+        made.append(name)
+        client.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rules)
+        return server.url(0).replace("redis://", f"redis://{name}:secret@")
+
+    yield make
+    for name in made:
+        client.acl_deluser(name)
 
 
-def test_a_server_that_may_lose_faxes_fails_and_the_fix_is_named(results: Callable[..., Any]) -> None:
-    found = results(appendonly="no", maxmemory_policy="allkeys-lru")
-    assert found["append-only file"] == ("fail", "it is off, a restart loses faxes: set appendonly yes")
-    assert found["eviction"][0] == "fail"
-    assert "noeviction" in found["eviction"][1]
+def test_a_server_that_keeps_what_it_is_told_is_well(results: Look) -> None:
+    found = results(appendfsync="always", maxmemory=ROOMY)
+    names = ("faxline", "redis", "version", "append-only file", "eviction", "memory", "replication", "clock")
+    assert {found[name][0] for name in names} == {"ok"}
 
 
-def test_memory_that_is_almost_full_is_a_warning(results: Callable[..., Any], server: RedisServer) -> None:
-    with redis.Redis.from_url(server.url(0)) as client:
-        used = int(client.info("memory")["used_memory"])
-    assert results(maxmemory=str(round(used * 1.05)))["memory"][0] == "warn"
+@pytest.mark.parametrize(
+    ("config", "check", "result", "fix"),
+    [
+        ({"appendonly": "no"}, "append-only file", "fail", "set appendonly yes"),
+        ({"appendfsync": "everysec"}, "append-only file", "warn", "set appendfsync always"),
+        ({"appendfsync": "no"}, "append-only file", "fail", "set appendfsync always"),
+        ({"maxmemory_policy": "allkeys-lru"}, "eviction", "fail", "set maxmemory-policy noeviction"),
+        ({"maxmemory": "0"}, "memory", "warn", "set maxmemory"),
+        ({"maxmemory": str(1 << 50)}, "memory", "warn", "lower it"),
+        ({"min_replicas_to_write": "1"}, "replication", "fail", "start one"),
+    ],
+)
+def test_a_server_that_is_set_otherwise_is_told_with_the_fix(
+    results: Look, config: dict[str, str], check: str, result: str, fix: str
+) -> None:
+    found = results(**config)[check]
+    assert found[0] == result
+    assert fix in found[1]
 
 
-def test_a_missing_dispatcher_is_told(results: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(("room", "result"), [(1.1, "warn"), (1.0, "fail")])
+def test_memory_that_is_almost_full_is_told(results: Look, client: Any, room: float, result: str) -> None:
+    used = int(client.info("memory")["used_memory"])
+    assert results(maxmemory=str(round(used * room)))["memory"][0] == result
+
+
+def test_an_append_only_file_that_cannot_be_written_anew_is_told(server: RedisServer, client: Any) -> None:
+    folder = Path(client.config_get("dir")["dir"]) / client.config_get("appenddirname")["appenddirname"]
+    hidden = folder.with_name("hidden")
+
+    def rewritten(status: str) -> bool:
+        told = client.info("persistence")
+        return told["aof_last_bgrewrite_status"] == status and not told["aof_rewrite_in_progress"]
+
+    folder.rename(hidden)
+    folder.write_text("a file in its place")
+    try:
+        with contextlib.suppress(redis.ResponseError):  # perhaps it says so at once
+            client.execute_command("BGREWRITEAOF")
+        assert wait_for(lambda: rewritten("err"), 30)
+        found = checks(server.url(0))["append-only file"]
+    finally:
+        folder.unlink()
+        hidden.rename(folder)
+    assert found[0] == "fail"
+    assert "its disk" in found[1]
+    client.execute_command("BGREWRITEAOF")
+    assert wait_for(lambda: rewritten("ok"), 30)
+
+
+def test_a_replica_is_no_place_for_the_state_and_a_primary_must_not_write_without_one(
+    server: RedisServer, client: Any, server_binary: ServerBinary, results: Look
+) -> None:
+    host, port = server.url(0).split("//")[1].split("/")[0].split(":")
+    with RedisServer(binary=server_binary) as other, redis.Redis.from_url(other.url(0)) as replica:
+        replica.replicaof(host, port)
+        assert wait_for(lambda: server_facts(client).replicas == 1, 30)
+        assert checks(other.url(0))["replication"][0] == "fail"
+        assert results()["replication"][0] == "warn"
+        guarded = results(min_replicas_to_write="1")["replication"]
+        assert guarded == ("ok", "1 connected")
+
+
+@pytest.mark.parametrize(("shift", "word"), [(-60.0, "ahead of"), (60.0, "behind")])
+def test_a_clock_that_is_another_than_ours_is_told(client: Any, shift: float, word: str) -> None:
+    found = {check.name: check for check in run(client, server_checks(lambda: time.time() + shift))}
+    assert str(found["clock"].result) == "warn"
+    assert word in found["clock"].text
+
+
+def test_a_server_open_to_all_on_its_machine_is_told(results: Look) -> None:
+    result, text = results()["user"]
+    assert result == "warn"
+    assert "without a password, open to all on this machine" in text
+    assert "rights" not in results()
+    assert not any(name.startswith("rights of") for name in results())  # none of our users is there
+
+
+def test_the_user_who_may_do_everything_is_told_also_with_a_password(
+    server: RedisServer, client: Any
+) -> None:
+    client.execute_command("ACL", "SETUSER", "default", ">known")
+    client.execute_command("ACL", "SETUSER", "default", "resetpass", ">known")
+    try:
+        found = checks(server.url(0).replace("redis://", "redis://:known@"))["user"]
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "nopass")
+    assert found[0] == "warn"
+    assert "which may do everything" in found[1]
+
+
+READS = ("%R~fax:*", "+@read", "+ping", "+@connection", "+multi", "+exec", "+time")
+
+
+@pytest.mark.parametrize(
+    ("missing", "check", "grant"),
+    [
+        ("info", "server", "grant +info"),
+        ("acl|whoami", "user", "grant +acl|whoami"),
+        ("acl|dryrun", "rights", "grant +acl|dryrun"),
+        ("time", "clock", "grant +time"),
+        ("config|get", "append-only file", "grant +config|get"),
+    ],
+)
+def test_what_a_user_may_not_look_at_is_told_with_what_to_grant(
+    user: Callable[..., str], missing: str, check: str, grant: str
+) -> None:
+    rules = ["+info", "+acl|whoami", "+acl|dryrun", "+config|get"]
+    url = user("looker", *READS, *(rule for rule in rules if rule != f"+{missing}"), f"-{missing}")
+    found = checks(url)[check]
+    assert found[0] == "warn"
+    assert grant in found[1]
+
+
+def test_a_user_who_may_only_connect_gets_an_answer_all_the_same(user: Callable[..., str]) -> None:
+    found = checks(user("nobody", "+ping"))
+    results = {name: result for name, (result, _) in found.items()}
+    assert results.pop("faxline") == results.pop("redis") == "ok"
+    assert set(results.values()) == {"warn"}
+
+
+def rules(commands: Sequence[Sequence[str]]) -> list[str]:
+    return [f"+{words[0].lower()}" for words in commands]
+
+
+KEYS = AccountKeys("default")
+NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
+NARROW = {
+    "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.document('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
+    f"%R~{KEYS.events})",
+    "webhook": f"+xadd ~{KEYS.status}",
+    "dispatcher": "~fax:* ~wake-ups:* +@read +@write -@dangerous +evalsha +info",
+    "worker": "~fax:* ~wake-ups:* +@read +@write -@dangerous +evalsha",
+    "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.ready} %R~fax:accounts +hgetall +zrange +smembers "
+    f"(+xadd ~{KEYS.orders})",
+}
+"""Each user's rights as short as they can be."""
+
+
+def split(text: str) -> list[str]:
+    """Rules, of which those in parentheses are one."""
+    found: list[str] = []
+    for word in text.split():
+        if found and found[-1].count("(") > found[-1].count(")"):
+            found[-1] += f" {word}"
+        else:
+            found.append(word)
+    return found
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_a_user_with_the_rights_that_it_needs_and_no_more_is_well(
+    results: Look, user: Callable[..., str], name: str
+) -> None:
+    user(name, *split(NARROW[name]))
+    assert results()[f"rights of {name}"] == ("ok", "what it needs, and no more")
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_a_user_that_lacks_a_right_is_told_with_the_command(
+    results: Look, user: Callable[..., str], name: str
+) -> None:
+    command = NEEDED[name][0][0].lower()
+    user(name, *split(NARROW[name].replace("+xadd", "+ping")), f"-{command}")
+    result, text = results()[f"rights of {name}"]
+    assert result == "fail"
+    assert f"lacks {command.upper()}" in text
+    assert "ops/redis/users.acl" in text
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_a_user_that_may_do_everything_is_told_with_what_it_should_not(
+    results: Look, user: Callable[..., str], name: str
+) -> None:
+    user(name, "~*", "+@all")
+    result, text = results()[f"rights of {name}"]
+    assert result == "warn"
+    assert "FLUSHALL" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "told"),
+    [
+        ("producer", "+eval ~fax:*", "EVAL"),
+        ("producer", f"(+xadd ~{KEYS.status})", f"XADD {KEYS.status}"),
+        ("webhook", f"(+xadd ~{KEYS.intake})", f"XADD {KEYS.intake}"),
+        ("operator", "+get ~fax:*", "GET fax:"),
+        ("worker", "~*", "DEL"),
+    ],
+)
+def test_each_right_too_many_is_named(
+    results: Look, user: Callable[..., str], name: str, right: str, told: str
+) -> None:
+    user(name, *split(f"{NARROW[name]} {right}"))
+    result, text = results()[f"rights of {name}"]
+    assert result == "warn"
+    assert told in text
+
+
+def test_a_missing_dispatcher_is_told(results: Look) -> None:
     assert results()["dispatcher of default"][0] == "fail"
 
 
 def test_a_paused_account_and_its_doubts_are_told_with_the_command_that_helps(
-    results: Callable[..., Any], server: RedisServer
+    results: Look, server: RedisServer
 ) -> None:
     with redis.Redis.from_url(server.url(0)) as client, FaxLine(server.url(0)) as line:
         client.xgroup_create(line.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
         client.hset(line.keys.account_state, "paused", "operator")
         found = results()["account default"]
     assert found == ("warn", "paused by an operator: faxline accounts resume default")
+
+
+class Missing:
+    """The entry point of a package that is installed without what it needs."""
+
+    def load(self) -> None:
+        raise ModuleNotFoundError("httpx")
+
+
+class Further:
+    """An entry point of who looks at more; what it was given is kept."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, Any] = {}
+
+    def load(self) -> Callable[..., list[Check]]:
+        def look(environment: dict[str, str], **options: Any) -> list[Check]:
+            self.given = {"url": environment["FAXLINE_REDIS_URL"], **options}
+            return [Check("more", Result.OK, "well")]
+
+        return look
+
+
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], point: Any, *words: str
+) -> list[dict[str, str]]:
+    monkeypatch.setattr("faxline.cli.doctor.entry_points", lambda *, group: [point] if group else [])
+    run_command(["doctor", "--json", *words])
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_without_the_daemons_packages_the_command_says_what_it_did_not_look_at(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = command(monkeypatch, capsys, Missing(), "--redis", server.url(0))
+    assert (found[-1]["check"], found[-1]["result"]) == ("settings", "skip")
+    assert "the extra `worker` is not installed" in found[-1]["text"]
+
+
+def test_who_looks_at_more_is_given_the_same_server_for_the_limits_stand_there(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAXLINE_REDIS_URL", "redis://elsewhere.invalid/0")
+    point = Further()
+    words = ("--redis", server.url(0), "--no-call", "--webhook-url", "https://fax.example.com")
+    found = command(monkeypatch, capsys, point, *words)
+    assert found[-1] == {"check": "more", "result": "ok", "text": "well"}
+    assert point.given == {"url": server.url(0), "call": False, "webhook_url": "https://fax.example.com"}

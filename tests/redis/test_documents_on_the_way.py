@@ -239,7 +239,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
         submitter = Submitter(
             store=store,
             client=client,
-            token=TOKEN,
+            key=lambda: TOKEN,
             caller_id=None,
             retries=SubmissionRetries(),
             wakes=Mock(),
@@ -284,10 +284,13 @@ def test_a_request_is_cut_at_its_deadline_though_its_body_never_comes() -> None:
     assert (answer.decision, answer.reason) == (Decision.IN_DOUBT, "write_timeout")
 
 
-def test_a_call_that_is_over_leaves_no_watch_behind(
-    sandbox: tuple[SandboxServer, int], store: Store, wait_until: Callable[..., Any]
+def test_calls_that_are_over_leave_one_watch_at_the_most_and_are_not_cut_by_it(
+    sandbox: tuple[SandboxServer, int], store: Store
 ) -> None:
     server, before = sandbox
-    call(server, opened(store, LARGE))
-    assert len(server.ledger()) == before + 1
-    wait_until(lambda: not [one for one in threading.enumerate() if isinstance(one, threading.Timer)])
+    watches = {one.ident for one in threading.enumerate() if one.name == "deadlines"}
+    with IfaxClient(server.url, timeout=20) as client:
+        for _ in range(3):
+            assert client.call(Endpoint.SEND, TOKEN, opened(store, LARGE), lambda: None).job_id
+    assert len(server.ledger()) == before + 3
+    assert len({one.ident for one in threading.enumerate() if one.name == "deadlines"} - watches) == 1

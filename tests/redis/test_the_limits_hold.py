@@ -21,7 +21,7 @@ from faxline.keys import INTAKE_GROUP
 from faxline_sandbox.config import Limits
 from faxline_sandbox.limits import LimitKeeper
 from faxline_worker import scripts
-from faxline_worker.replies import Admitted, Mark
+from faxline_worker.replies import Admitted, Held, Idle, Mark
 from faxline_worker.settings import Settings, read_settings
 from faxline_worker.store import Store
 
@@ -53,7 +53,18 @@ class Call:
     late: float = 0.0
 
 
-ENDS = ("accepted", "accepted", "accepted", "refuse", "retry", "in_doubt", "killed", "released", "late")
+ENDS = (
+    "accepted",
+    "accepted",
+    "accepted",
+    "refuse",
+    "retry",
+    "in_doubt",
+    "killed",
+    "released",
+    "late",
+    "checked",
+)
 
 
 def plans(*ends: str) -> st.SearchStrategy[list[Call]]:
@@ -120,7 +131,7 @@ class Simulation:
         self._at(max(survey.next, 0.05), self._survey)
 
     def _admit(self) -> None:
-        while isinstance(admitted := self.store.admit(f"permit-{self._begun}", ""), Admitted):
+        while isinstance(admitted := self._permit(), Admitted):
             call = self._plan[self._begun % len(self._plan)]
             self._begun += 1
             self._at(call.connect, lambda a=admitted, c=call: self._mark(a, c))  # type: ignore[misc]
@@ -130,6 +141,12 @@ class Simulation:
                 self._at(wait, lambda: None)  # whatever happens, `_admit` follows
         if plan.next is not None:
             self._at(plan.next, lambda: None)
+
+    def _permit(self) -> Admitted | Held | Idle:
+        """For a job; or, of the doctor, for the question whether iFax takes the key."""
+        permit = f"permit-{self._begun}"
+        checks = self._plan[self._begun % len(self._plan)].end == "checked"
+        return self.store.knock(permit) if checks else self.store.admit(permit, "")
 
     def _mark(self, admitted: Admitted, call: Call) -> None:
         if call.end == "released":
@@ -151,6 +168,9 @@ class Simulation:
         self._at(wait, lambda: self._settle(admitted, call))
 
     def _settle(self, admitted: Admitted, call: Call) -> None:
+        if call.end == "checked":
+            self.store.report(admitted, {"decision": "refuse", "reason": "r"})
+            return
         decision = "accepted" if call.end == "late" else call.end
         job_id = str(1000 + len(self.intervals) + self._begun)
         answer = {"decision": decision, "job_id": job_id, "reason": "r", "retry": 100}

@@ -256,7 +256,21 @@ def _upgrade(actors: Actors) -> Call:
     return partial(actors.scene.store.upgrade, [JOB], [], look=False)
 
 
-PLAIN = {"adopt", "upgrade", "register", "report", "order", "set_aside", "redrive", "claim", "plan"}
+def _knock(actors: Actors) -> Call:
+    return lambda: actors.scene.store.knock("permit-k")
+
+
+def _report_the_check(decision: str, **more: Any) -> Input:
+    def prepare(actors: Actors) -> Call:
+        asked = actors.scene.store.knock("permit-k")
+        assert isinstance(asked, Admitted)
+        actors.scene.store.mark(asked)
+        return lambda: actors.scene.store.report(asked, {"decision": decision, "reason": decision, **more})
+
+    return Input(prepare)
+
+
+PLAIN = {"adopt", "upgrade", "register", "report", "order", "set_aside", "redrive", "claim", "plan", "knock"}
 """Scripts that know nothing of attempts: the states of a second one tell no more about them."""
 OUTCOMES = ("delivered", "failed", "canceled")
 INPUTS: Mapping[tuple[str, str], Input] = {
@@ -313,6 +327,11 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("report", "no answer"): _report("in_doubt", silent=True),
     ("report", "defer"): _report("defer", gate=1000),
     ("report", "pause"): _report("pause"),
+    ("knock", "does iFax take the key"): Input(_knock),
+    ("report", "the key: refuse"): _report_the_check("refuse"),
+    ("report", "the key: pause"): _report_the_check("pause"),
+    ("report", "the key: defer"): _report_the_check("defer", gate=1000),
+    ("report", "the key: no answer"): _report_the_check("in_doubt", silent=True),
     **{("receipt", o): _receipt(JOB_ID, o) for o in OUTCOMES},
     ("receipt", "failed, worth another try"): _receipt(JOB_ID, "failed", **WORTH),
     ("receipt", "delivered, of an unknown jobId"): _receipt(UNKNOWN, "delivered"),

@@ -595,6 +595,42 @@ def test_a_fault_that_makes_no_sense_is_refused_and_names_the_member(
     assert httpx.get(f"{sandbox.control_url}/{page}", trust_env=False).json() == []
 
 
+def test_an_api_key_is_rotated_on_the_control_page_and_the_account_stays_the_same() -> None:
+    with SandboxServer(config()) as server, httpx.Client(trust_env=False) as client:
+
+        def answers(token: str) -> int:
+            body = {"faxNumber": NUMBER, "faxData": [URL]}
+            url = f"{server.url}/customer/fax-send"
+            return client.post(url, json=body, headers={"accessToken": token}).status_code
+
+        page = f"{server.control_url}/accounts/default/tokens"
+        assert client.put(page, json=["t", "new"]).json() == {"tokens": 2}
+        assert (answers("t"), answers("new")) == (200, 200)
+        assert client.put(page, json=["new"]).json() == {"tokens": 1}
+        assert (answers("t"), answers("new")) == (401, 200)
+        assert server.stats()["default"]["accepted"] == 3
+
+
+@pytest.mark.parametrize(
+    ("page", "content", "word"),
+    [
+        ("default/tokens", [], "at least one"),
+        ("default/tokens", ["poor"], "another account"),
+        ("default/tokens", [" t"], "ASCII"),
+        ("default/tokens", "t", "list of texts"),
+        ("nobody/tokens", ["n"], "no account"),
+        ("default/webhook-secret", 1, "a text"),
+        ("nobody/webhook-secret", "s", "no account"),
+    ],
+)
+def test_a_rotation_that_makes_no_sense_is_refused(
+    sandbox: SandboxServer, page: str, content: Any, word: str
+) -> None:
+    answer = httpx.put(f"{sandbox.control_url}/accounts/{page}", json=content, trust_env=False)
+    assert answer.status_code == 400
+    assert word in answer.json()["error"]
+
+
 def test_a_bad_drain_timeout_is_refused(sandbox: SandboxServer) -> None:
     answer = httpx.post(f"{sandbox.control_url}/drain", params={"timeout": "soon"}, trust_env=False)
     assert (answer.status_code, answer.json()) == (400, {"error": "timeout: must be seconds"})

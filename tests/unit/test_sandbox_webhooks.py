@@ -140,6 +140,21 @@ def test_the_signature_is_the_lower_case_hmac_sha256_of_the_raw_body(
     assert headers["x-ifax-signature"] == hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
 
 
+def test_a_secret_that_is_rotated_signs_from_the_next_try_on(start: StartSandbox, receiver: Receiver) -> None:
+    server, client = start()
+    send(client)
+    server.drain()
+    page = f"{server.control_url}/accounts/default/webhook-secret"
+    assert httpx.put(page, json="later", trust_env=False).status_code == 200
+    send(client)
+    server.drain()
+    signed = [
+        hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        for secret, (_, body, _) in zip((SECRET, "later"), receiver.received, strict=True)
+    ]
+    assert [headers["x-ifax-signature"] for headers, _, _ in receiver.received] == signed
+
+
 def test_the_documented_waits_are_5_10_20_30_and_60_minutes() -> None:
     assert [wait / 60 for wait in RETRY_WAITS] == [5, 10, 20, 30, 60]
 

@@ -43,7 +43,8 @@ from faxline_worker.redis_clients import (
     state_client,
 )
 from faxline_worker.seats import Seats
-from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings
+from faxline_worker.secret_files import Secrets
+from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings, secret_files
 from faxline_worker.store import NewerLayoutError, Store
 from faxline_worker.submitting import Submitter
 from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
@@ -61,14 +62,16 @@ def give_up(message: str) -> NoReturn:
     sys.exit(BAD_SETTINGS)
 
 
-def load(role: str, environment: Mapping[str, str] | None = None) -> Settings:
+def load(role: str) -> tuple[Settings, Secrets]:
     """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
     try:
-        settings = read_settings(os.environ if environment is None else environment)
+        settings = read_settings(os.environ)
+        files = secret_files(os.environ)
     except SettingsError as error:
         give_up(str(error))
-    configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
-    return settings
+    redactor = configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
+    log = get_logger(f"faxline_worker.{role}")
+    return settings, Secrets(settings, files, log, redactor.learn)
 
 
 def require_redis(settings: Settings) -> None:
@@ -121,17 +124,20 @@ def make_broker(settings: Settings) -> WakeBroker:
 
 
 class _WorkerMonitoring(Middleware):
-    """Serves the worker's metrics once the process has forked, and closes what it holds at the end."""
+    """Serves metrics and follows the secrets once the process has forked; at the end closes what it holds."""
 
     def __init__(
         self,
         settings: Settings,
+        secrets: Secrets,
         registry: Any,
         client: redis.Redis,
         traces: Traces,
+        *,
         stores: Mapping[str, Store],
     ) -> None:
         self._traces = traces
+        self._secrets = secrets
         self._stores = stores
         self._settings = settings
         self._registry = registry
@@ -156,10 +162,12 @@ class _WorkerMonitoring(Middleware):
             )
         except MonitoringPortError as error:
             give_up(str(error))
+        self._secrets.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         """Stop listening."""
         del broker, worker
+        self._secrets.close()
         if self._server is not None:
             self._server.close()
         self._traces.close()
@@ -189,7 +197,7 @@ class Shutdown(Middleware):
 
 def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
-    settings = load("worker")
+    settings, secrets = load("worker")
     require_redis(settings)
     log = get_logger("faxline_worker.worker")
     client = state_client(settings.redis_url, name="faxline-worker")
@@ -199,7 +207,7 @@ def worker() -> None:
     traces = traces_of(settings, "worker")
     who = f"{socket.gethostname()}:{os.getpid()}"
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
-    broker.add_middleware(_WorkerMonitoring(settings, registry, client, traces, stores))
+    broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, client, traces, stores=stores))
     dramatiq.set_broker(broker)
     ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
     wakes = Wakes(broker)
@@ -212,7 +220,7 @@ def worker() -> None:
         return Submitter(
             store=stores[account],
             client=ifax,
-            token=own.token.get_secret_value(),
+            key=lambda: secrets.tokens[account],
             caller_id=own.caller_id,
             retries=settings.retries.submission,
             wakes=wakes,
@@ -237,7 +245,7 @@ def worker() -> None:
 
 def exec_worker(threads: int | None) -> NoReturn:
     """Check the settings, then become dramatiq with one process (its metrics are this pod's)."""
-    settings = load("worker")
+    settings, _ = load("worker")
     require_redis(settings)
     with closing(state_client(settings.redis_url, name="faxline-worker")) as client:
         require_layout({name: Store(client, settings, name) for name in settings.accounts})
@@ -253,7 +261,7 @@ def exec_worker(threads: int | None) -> NoReturn:
 
 def dispatcher() -> None:
     """Run a dispatcher until SIGTERM or SIGINT."""
-    settings = load("dispatcher")
+    settings, _ = load("dispatcher")
     require_redis(settings)
     log = get_logger("faxline_worker.dispatcher")
     client = state_client(settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK)
@@ -314,7 +322,7 @@ def migrate(*, look: bool) -> int:
     Args:
         look: change nothing; 1 is returned where there is something to do.
     """
-    settings = load("migrate")
+    settings, _ = load("migrate")
     require_redis(settings)
     left = 0
     with closing(state_client(settings.redis_url, name="faxline-migrate")) as client:
@@ -334,7 +342,7 @@ def webhook() -> None:
     """Run the webhook until SIGTERM or SIGINT."""
     import uvicorn  # noqa: PLC0415 - only this process needs it
 
-    settings = load("webhook")
+    settings, secrets = load("webhook")
     require_redis(settings)
     log = get_logger("faxline_worker.webhook")
     registry = new_registry()
@@ -342,12 +350,8 @@ def webhook() -> None:
 
     async def serve() -> None:
         client = async_state_client(settings.redis_url, name="faxline-webhook")
-        secrets = {
-            name: [secret.get_secret_value().encode() for secret in account.webhook_secrets]
-            for name, account in settings.accounts.items()
-        }
         app = create_app(
-            accounts=secrets,
+            accounts=secrets.webhook_secrets,
             store=RedisStatusWriter(client),
             metrics=WebhookMetrics(registry, settings.accounts),
             log=log,
@@ -378,7 +382,7 @@ def webhook() -> None:
         give_up(str(error))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
-    with monitoring:
+    with monitoring, secrets:
         asyncio.run(serve())
     probe.close()
     log.info("webhook stopped")

@@ -52,6 +52,26 @@ def migrate(
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a check a line.")] = False,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where iFax reaches the webhook: what stands before /webhooks/ifax."
+        ),
+    ] = None,
+    call: Annotated[bool, typer.Option("--call/--no-call", help="Ask iFax about each account's key.")] = True,
+) -> None:
+    """Check what needs the daemon's settings alone; `faxline doctor` does this and looks at Redis, too."""
+    import os  # noqa: PLC0415 - as above
+
+    from faxline.cli.doctor import tell  # noqa: PLC0415 - as above
+    from faxline_worker.doctor import examine  # noqa: PLC0415 - as above
+
+    tell(examine(os.environ, webhook_url=webhook_url, call=call), as_json=as_json)
+
+
+@app.command()
 def sandbox(  # noqa: PLR0917 - each is an option of the command
     token: Annotated[str, typer.Option(help="The access token that it takes.")] = "sandbox-token",  # noqa: S107 - of no worth
     host: Annotated[str, typer.Option()] = "127.0.0.1",

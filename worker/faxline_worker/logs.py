@@ -138,9 +138,15 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = (), extra_keys: Iterable[str] = ()) -> None:
         self._allowed = ALLOWED_KEYS | frozenset(extra_keys)
-        spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
-        longest_first = sorted(spellings, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
+        self._spellings: set[str] = set()
+        self._secrets: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Know these secrets too, from the next line on; the others stay secret. For one thread at a time."""
+        self._spellings |= {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+        longest_first = sorted(self._spellings, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         """Return a redacted copy with the main keys in front."""
@@ -155,8 +161,9 @@ class Redactor:
 
     def text(self, text: str, number: re.Pattern[str] = _NUMBER) -> str:
         """One text without secrets, documents and phone numbers, and not too long."""
-        if self._secrets is not None:
-            text = self._secrets.sub(_SECRET, text)
+        secrets = self._secrets
+        if secrets is not None:
+            text = secrets.sub(_SECRET, text)
         text = _DOCUMENT.sub(lambda run: f"…({len(run[0])} characters)", text)
         text = number.sub(lambda run: last_four(run[0]), text)
         half = LONGEST_TEXT // 2
@@ -232,7 +239,7 @@ def configure_logs(
     stream: TextIO | None = None,
     secrets: Iterable[str] = (),
     extra_keys: Iterable[str] = (),
-) -> None:
+) -> Redactor:
     """Send every log line of this process through one redacting pipeline to one stream.
 
     It replaces the root logger's handlers and those of the libraries, routes `warnings` and uncaught
@@ -245,6 +252,9 @@ def configure_logs(
         stream: standard error by default.
         secrets: texts that no line may hold: API keys, webhook secrets, Redis passwords.
         extra_keys: allowed in a line besides ALLOWED_KEYS.
+
+    Returns:
+        The redactor, which may be taught secrets that come later.
 
     Raises:
         ValueError: there is no such level.
@@ -271,6 +281,7 @@ def configure_logs(
         logger_factory=LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    redactor = Redactor(secrets, extra_keys)
     handler = _Handler(stream)
     handler.setFormatter(
         ProcessorFormatter(
@@ -278,13 +289,12 @@ def configure_logs(
             processors=[
                 ProcessorFormatter.remove_processors_meta,
                 _role(role),
-                *_rendering(
-                    Redactor(secrets, extra_keys), as_json=not stream.isatty() if json is None else json
-                ),
+                *_rendering(redactor, as_json=not stream.isatty() if json is None else json),
             ],
         )
     )
     _take_over(handler, number)
+    return redactor
 
 
 def _role(role: str) -> Processor:

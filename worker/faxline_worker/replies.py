@@ -79,7 +79,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the answer to an errand did: applied, later, unconfirmed, canceled, refused, again or repeated."""
+    """What the answer to an errand did.
+
+    It is applied, later, unconfirmed, canceled, refused, again, checked or repeated.
+    """
 
     result: str
     job: str

@@ -6,6 +6,7 @@ whose text is one readable line that names the variable.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,10 +26,31 @@ from faxline.hosts import host_pattern
 from faxline.keys import AccountKeys
 
 PREFIX = "FAXLINE_"
+_SECRET_FILES = ("token_file", "webhook_secrets_file")
+_SECRET_DEPTH = 3
 
 
 class SettingsError(Exception):
     """The environment does not make valid settings; the text names the variable and the fix."""
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """A file that holds a secret of an account.
+
+    Args:
+        variable: the environment's, which names the file.
+        path: the file.
+        account: whose it is.
+        member: `token` or `webhook_secrets`.
+        text: what it held when the settings were read.
+    """
+
+    variable: str
+    path: str
+    account: str
+    member: str
+    text: str = field(repr=False)
 
 
 class _Part(BaseModel):
@@ -161,10 +183,11 @@ class Traces(_Part):
 
 
 class Webhook(_Part):
-    """Where the webhook listens."""
+    """Where the webhook listens; `url` is where iFax reaches it: what stands before /webhooks/ifax."""
 
     host: str = "0.0.0.0"  # noqa: S104 - the contract's default: iFax calls from outside
     port: int = Field(8080, ge=0, le=65535)
+    url: str = ""
 
 
 class Metrics(_Part):
@@ -183,11 +206,12 @@ class Settings(_Part):
     `receipt_expected`, after how long (s) a receipt is overdue; `ask`, how long (s) the answer to a status
     call is waited for, and how long a fax that is still being sent has until the next; `lease_grace`, how
     long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
-    that no actor took is sent again; `sweep`, the longest time between two looks at an account; `takeover`,
-    after how long the intake entries that a dispatcher left unfinished are taken over; `retention`, how long
-    the record of a job that ended is kept; `audit_retention`, how long an entry of the audit is;
-    `document_ttl`, how long a document is; `file_hosts`, the hosts that a fileUrl may name, or any;
-    `events_cap`, about how many events a stream holds.
+    that no actor took is sent again; `sweep`, the longest time between two looks at an account; `reread`,
+    how often (s) a secret's file is looked at; `takeover`, after how long the intake entries that a
+    dispatcher left unfinished are taken over; `retention`, how long the record of a job that ended is kept;
+    `audit_retention`, how long an entry of the audit is; `document_ttl`, how long a document is;
+    `file_hosts`, the hosts that a fileUrl may name, or any; `events_cap`, about how many events a stream
+    holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -217,6 +241,7 @@ class Settings(_Part):
     wake_lease: PositiveFloat = 5.0
     ask: PositiveFloat = 900.0
     sweep: PositiveFloat = 10.0
+    reread: PositiveFloat = 5.0
     takeover: PositiveFloat = 15.0
     retention: PositiveFloat = 30 * 86400.0
     audit_retention: PositiveFloat = 30 * 86400.0
@@ -241,6 +266,8 @@ class Settings(_Part):
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
         if self.traces.endpoint:
             _check_url("TRACES__ENDPOINT", self.traces.endpoint, ("http", "https"))
+        if self.webhook.url:
+            _check_url("WEBHOOK__URL", self.webhook.url, ("http", "https"))
         if self.broker == self.redis_url:
             raise ValueError(
                 "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"
@@ -322,7 +349,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             path[-1] = path[-1].removesuffix("_file")
             value = _read_file(variable, text)
         if path[-1] == "webhook_secrets":
-            value = _read_list(variable, value)
+            value = read_list(variable, value)
         elif path == ["file_hosts"]:
             value = _read_names(variable, value)
         node = tree
@@ -342,6 +369,25 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise SettingsError(_readable(error)) from None
 
 
+def secret_files(environment: Mapping[str, str]) -> list[SecretFile]:
+    """The files that hold secrets of accounts, of an environment that `read_settings` took.
+
+    Raises:
+        SettingsError: one cannot be read.
+    """
+    found = []
+    for variable, path in sorted(environment.items()):
+        parts = variable.lower().split("__")
+        if (
+            len(parts) == _SECRET_DEPTH
+            and parts[0] == f"{PREFIX}ACCOUNTS".lower()
+            and parts[2] in _SECRET_FILES
+        ):
+            text = _read_file(variable, path)
+            found.append(SecretFile(variable, path, parts[1], parts[2].removesuffix("_file"), text))
+    return found
+
+
 def _read_file(variable: str, path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a path from the operator, read once
@@ -350,7 +396,12 @@ def _read_file(variable: str, path: str) -> str:
         raise SettingsError(f"{variable} names a file that cannot be read: {error.strerror}") from None
 
 
-def _read_list(variable: str, text: str) -> list[str]:
+def read_list(variable: str, text: str) -> list[str]:
+    """The texts of a JSON list.
+
+    Raises:
+        SettingsError: it is none; the text names the variable.
+    """
     try:
         value = json.loads(text)
     except ValueError:
@@ -363,7 +414,7 @@ def _read_list(variable: str, text: str) -> list[str]:
 def _read_names(variable: str, text: str) -> list[str]:
     """A JSON list, or names with commas between them; nothing is no names."""
     if text.lstrip().startswith("["):
-        return _read_list(variable, text)
+        return read_list(variable, text)
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

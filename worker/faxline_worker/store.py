@@ -33,8 +33,12 @@ from faxline_worker.settings import Settings
 
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
-    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "adopt", "upgrade"),
+    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "knock", "adopt", "upgrade"),
 )
+CHECK = "!check!"
+"""The errand about no job: does iFax take the key?"""
+NO_JOB = 0
+"""A jobId that no fax has: iFax's are unique and positive."""
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
 
@@ -222,6 +226,36 @@ class Store:
         if answer["result"] == "held":
             return Held(answer["limit"])
         return _admitted(permit, answer)
+
+    def knock(self, permit: str) -> Admitted | Held:
+        """Take a permit for a call about no job: the question whether iFax takes the key.
+
+        Its answer is told by `report`.
+
+        Args:
+            permit: a token of the caller's own, as in `admit`.
+        """
+        k = self.keys
+        reply = json.loads(
+            self._run(
+                "knock",
+                [k.account_state, k.permits, k.answers, k.doorbell],
+                [permit, CHECK, self._options],
+            )
+        )
+        if reply["result"] == "held":
+            return Held(reply["limit"])
+        return Admitted(
+            permit=permit,
+            job="",
+            attempt=0,
+            kind="check",
+            request={"jobId": NO_JOB},
+            number="",
+            priority="",
+            waited=None,
+            errand=CHECK,
+        )
 
     def mark(self, admitted: Admitted) -> Mark:
         """Write the mark: the first byte of the request is about to leave."""

@@ -71,7 +71,8 @@ class Submitter:
 
     store: Store
     client: IfaxClient
-    token: str
+    key: Callable[[], str]
+    """The account's API key as it is now: it may be rotated."""
     caller_id: str | None
     retries: SubmissionRetries
     wakes: SubmitWakes
@@ -217,7 +218,7 @@ class Submitter:
                 body = resend_body(admitted.request)
             else:
                 body = self._send_body(admitted)
-            return self.client.call(_endpoint(admitted), self.token, body, mark)
+            return self.client.call(_endpoint(admitted), self.key(), body, mark)
         except DocumentMissingError:
             return Answer(
                 decision=Decision.REFUSE,

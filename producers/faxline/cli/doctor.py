@@ -1,16 +1,60 @@
-"""`doctor`: what an operator should mend, as far as Redis can tell."""
+"""`doctor`: what an operator should mend, as far as can be seen from here."""
+
+import os
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import Annotated
 
 import typer
 
-from faxline.cli.app import ENDED_OTHERWISE, Json, app, examples, faxline_of
+from faxline.checkup import Check, Result
+from faxline.cli.app import ENDED_OTHERWISE, Json, Options, app, examples, faxline_of
 from faxline.cli.output import write_json, write_table
 
+GROUP = "faxline.doctor"
+"""The entry points of who can look at more: given the environment, each returns checks."""
 
-@app.command(epilog=examples("faxline doctor", "faxline doctor --json"))
-def doctor(ctx: typer.Context, as_json: Json = False) -> None:
-    """Check Redis and the daemon, and say what to mend. Exit code 1 where something fails."""
+
+@app.command(
+    epilog=examples(
+        "faxline doctor",
+        "faxline doctor --json",
+        "faxline doctor --webhook-url https://fax.example.com",
+        "",
+        "With the daemon's settings in the environment and the extra `worker` installed it looks at",
+        "them, at iFax, at each account's key (one call under the limits) and at the webhook, too.",
+    )
+)
+def doctor(
+    ctx: typer.Context,
+    as_json: Json = False,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where iFax reaches the webhook: what stands before /webhooks/ifax."
+        ),
+    ] = None,
+    call: Annotated[bool, typer.Option("--call/--no-call", help="Ask iFax about each account's key.")] = True,
+) -> None:
+    """Check Redis, the daemon and its way to iFax, and say what to mend. Exit code 1 if something fails."""
     with faxline_of(ctx) as line:
         checks = line.checks()
+    # What is looked at is the same server: a key is asked about under the limits that stand there.
+    chosen: Options = ctx.obj
+    environment = {**os.environ, "FAXLINE_REDIS_URL": chosen.redis_url}
+    for point in entry_points(group=GROUP):
+        try:
+            look = point.load()
+        except ModuleNotFoundError:
+            text = "the extra `worker` is not installed here: look beside the daemon for its key and webhook"
+            checks.append(Check("settings", Result.SKIP, text))
+        else:
+            checks += look(environment, webhook_url=webhook_url, call=call)
+    tell(checks, as_json=as_json)
+
+
+def tell(checks: Sequence[Check], *, as_json: bool) -> None:
+    """Print checks; exit code 1 where one fails."""
     if as_json:
         for check in checks:
             write_json(check.to_dict())

@@ -42,6 +42,14 @@ class Memory:
     def config_get(self, name: str) -> dict[str, str]:
         return {name: "always"}
 
+    def acl_whoami(self) -> bytes:
+        return b"memory"
+
+    def acl_dryrun(self, user: str, *words: str) -> bytes:
+        from redis.exceptions import ResponseError  # noqa: PLC0415 - as in replies.py
+
+        raise ResponseError("ERR User not found")
+
     def exists(self, *keys: str) -> int:
         kinds: tuple[Mapping[str, Any], ...] = (
             *(self.strings, self.hashes, self.sets, self.sorted, self.streams),

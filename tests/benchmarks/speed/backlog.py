@@ -1,14 +1,17 @@
 """A million queued jobs: what each costs in memory, and whether anything takes longer because of them."""
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import redis
 
+from faxline_worker.dispatcher import BATCH
 from faxline_worker.redis_server import RedisServer
 from tests.benchmarks.figures import percentile
 from tests.benchmarks.speed.jobs import Maker
+from tests.benchmarks.speed.monitor import script_names
 from tests.benchmarks.speed.sheet import Section, Wanted
 from tests.benchmarks.speed.size import Size
 from tests.benchmarks.speed.starts import ROLES, ready_after
@@ -58,10 +61,11 @@ def run_backlog(size: Size, logs: Path) -> Section:
             "ms",
             wanted=Wanted(SLOW / 1000, most=True),
         )
-        section.details["slow commands"] = [
-            f"{row['duration'] / 1000:.1f} ms {row['command'][:60].decode('utf-8', 'replace')}"
-            for row in slow
-        ]
+        batches = sorted(makers[LARGE].batches)
+        section.add(f"register, p50 of a batch of {BATCH}", 1000 * percentile(batches, 0.5), "ms")
+        told = [(row["duration"] / 1000, name_of(row["command"])) for row in slow]
+        section.details["slow commands, ms"] = [f"{ms:.0f} {name}" for ms, name in sorted(told, reverse=True)]
+        section.details["slow commands, how many"] = dict(Counter(name for _, name in told).most_common())
         stats: Any = client.info("commandstats")
         scans = {name: int(stats[f"cmdstat_{name}"]["calls"]) for name in SCANS if f"cmdstat_{name}" in stats}
         section.add("KEYS and scans", sum(scans.values()), wanted=Wanted(0, most=True))
@@ -88,6 +92,12 @@ def _admissions(section: Section, size: Size, makers: dict[str, Maker]) -> None:
             beside=f"with {size.few:,} jobs",
             wanted=Wanted(1.2, most=True, of="ratio"),
         )
+
+
+def name_of(command: bytes) -> str:
+    """A command of the slow log by its name, or that of its script."""
+    words = command.decode("utf-8", "replace").split()
+    return script_names().get(words[1], "a script") if words[0].upper().startswith("EVAL") else words[0]
 
 
 def _used(client: redis.Redis) -> int:

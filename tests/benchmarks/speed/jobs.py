@@ -11,6 +11,7 @@ import redis
 
 from faxline.keys import INTAKE_GROUP
 from faxline_worker.app import failure_labels
+from faxline_worker.dispatcher import BATCH
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.replies import Admitted
@@ -18,7 +19,6 @@ from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 from tests.benchmarks.pushes import fax
 
-BATCH = 500
 ACCEPTED: Mapping[str, Any] = {
     "decision": "accepted",
     "reason": "accepted",
@@ -50,6 +50,8 @@ class Maker:
             self.store, DispatcherMetrics(new_registry(), [account], failure_labels()), Mock()
         )
         self.store.join()
+        self.batches: list[float] = []
+        """Seconds of each call of `register`."""
 
     def register(self, names: Sequence[str]) -> None:
         """Push an entry a job and register it as a dispatcher does; what it checks is checked once."""
@@ -70,7 +72,9 @@ class Maker:
                 {"entry": entry.decode(), "jobs": [_job(template, name)]}
                 for (entry, _), name in zip(entries, page, strict=True)
             ]
+            began = time.perf_counter()
             self.store.register(items)
+            self.batches.append(time.perf_counter() - began)
 
     def admit(self) -> tuple[Admitted, float]:
         """Admit the next job; it, and the seconds that took."""

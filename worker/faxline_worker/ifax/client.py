@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
@@ -47,13 +46,9 @@ class _Start:
 
     def trace(self, event: str, _info: Mapping[str, Any]) -> None:
         if event.endswith(".send_request_headers.started"):
-            self._begin()
+            self.begin()
 
-    def pieces(self, body: bytes | Body) -> Iterator[bytes]:
-        self._begin()
-        yield from [body] if isinstance(body, bytes) else body
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
         if self.sent:
             return
         self._check_time()
@@ -68,6 +63,18 @@ class _Start:
     def _check_time(self) -> None:
         if time.monotonic() >= self.deadline:
             raise NoTimeLeftError
+
+
+class _Pieces(httpx.SyncByteStream):
+    """The body as it is sent."""
+
+    def __init__(self, body: bytes | Body, begin: Callable[[], None]) -> None:
+        self._body = body
+        self._begin = begin
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._begin()
+        yield from [self._body] if isinstance(self._body, bytes) else self._body
 
 
 class IfaxClient:
@@ -96,19 +103,17 @@ class IfaxClient:
     ) -> None:
         self._base = _check_url(base_url)
         self.timeout = timeout
-        self._http = httpx.Client(
-            transport=transport or DeadlineTransport(connections=connections, idle=IDLE),
-            timeout=timeout,
-            follow_redirects=False,
-            trust_env=False,
-            # No cookie is kept: accounts share the client, and one's session is not another's.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            headers={
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",  # a compressed answer has no bound
-                "User-Agent": f"faxline/{version('faxline')}",
-            },
-        )
+        # Not httpx.Client: it would keep cookies, read the environment and follow redirects, all of which would
+        # have to be turned off, and for which each call would pay.
+        self._transport = transport or DeadlineTransport(connections=connections, idle=IDLE)
+        self._urls = {endpoint: httpx.URL(f"{self._base}/customer/{endpoint}") for endpoint in Endpoint}
+        self._headers = [
+            (b"Host", httpx.URL(self._base).netloc),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),  # a compressed answer has no bound
+            (b"User-Agent", f"faxline/{version('faxline')}".encode()),
+            (b"Content-Type", b"application/json"),
+        ]
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +128,7 @@ class IfaxClient:
 
     def close(self) -> None:
         """Close every connection."""
-        self._http.close()
+        self._transport.close()
 
     def call(self, endpoint: Endpoint, token: str, body: bytes | Body, mark: Callable[[], None]) -> Answer:
         """Make one call.
@@ -164,18 +169,18 @@ class IfaxClient:
     ) -> tuple[int, httpx.Headers, bytes]:
         if not _TOKEN.fullmatch(token):
             raise UnusableKeyError
-        request = self._http.build_request(
+        request = httpx.Request(
             "POST",
-            f"{self._base}/customer/{endpoint}",
-            content=start.pieces(body),
-            headers={
-                "accessToken": token,
-                "Content-Type": "application/json",
-                "Content-Length": str(len(body)),
-            },
+            self._urls[endpoint],
+            stream=_Pieces(body, start.begin),
+            headers=[
+                *self._headers,
+                (b"accessToken", token.encode()),
+                (b"Content-Length", b"%d" % len(body)),
+            ],
             extensions={"trace": start.trace, "deadline": start.deadline},
         )
-        response = self._http.send(request, stream=True)
+        response = self._transport.handle_request(request)
         try:
             return response.status_code, response.headers, _read(response)
         finally:

@@ -4,13 +4,14 @@ httpx gives each operation a timeout of its own, so a server that sends one byte
 a call for as long as it likes. Here the time that is left bounds each connect, handshake, read and write, so
 that a request is over by its deadline whatever the server does. Only the resolver of names has its own limit;
 it runs before the first byte. A request that is not whole by its deadline, because what gives its body does
-not come back, is cut off by a watch.
+not come back, is cut off by a watch, one thread for all of them.
 
 A socket is closed with SO_LINGER 0: the system throws away what it has not sent yet, instead of sending it on
 for minutes after a call was given up, or after this process was killed. So the deadline also ends the life of
 the request on the wire, up to what is already on its way.
 """
 
+import math
 import socket
 import ssl
 import struct
@@ -145,11 +146,51 @@ def _left(deadline: float | None, over: type[Exception]) -> float | None:
     return left
 
 
+class _Watch:
+    """Cuts connections whose deadline comes while they are kept; its thread begins with the first."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[float, socket.socket]] = {}
+        self._changed = threading.Condition()
+        self._looks_at = math.inf
+        self._thread: threading.Thread | None = None
+
+    def keep(self, name: int, connection: socket.socket, deadline: float) -> None:
+        """Keep a connection until `let_go`, or its deadline."""
+        with self._changed:
+            self._kept[name] = deadline, connection
+            if deadline < self._looks_at:
+                self._changed.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="deadlines", daemon=True)
+                self._thread.start()
+
+    def let_go(self, name: int) -> None:
+        """It is in time."""
+        with self._changed:
+            self._kept.pop(name, None)
+
+    def _look(self) -> None:
+        while True:
+            with self._changed:
+                # What was let go meanwhile makes it look once in vain, and no call pays for waking it.
+                self._looks_at = min((deadline for deadline, _ in self._kept.values()), default=math.inf)
+                left = self._looks_at - time.monotonic()
+                if left > 0:
+                    self._changed.wait(min(left, threading.TIMEOUT_MAX))
+                    continue
+                over = [name for name, (deadline, _) in self._kept.items() if deadline <= self._looks_at]
+                cut = [self._kept.pop(name)[1] for name in over]
+            for connection in cut:
+                _cut(connection)
+
+
 class _Backend(httpcore.NetworkBackend):
     """Connects; its `timeout` is the deadline."""
 
     def __init__(self) -> None:
         self._system = httpcore.SyncBackend()
+        self._watch = _Watch()
 
     def connect_tcp(
         self,
@@ -171,7 +212,8 @@ class _Backend(httpcore.NetworkBackend):
             # An address that swallows packets leaves the others their share.
             share = left / (len(addresses) - tried) if left is not None else None
             try:
-                return _Stream(self._system.connect_tcp(address, port, share, local_address, options))
+                stream = self._system.connect_tcp(address, port, share, local_address, options)
+                return _Stream(stream, self._watch)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -180,10 +222,11 @@ class _Backend(httpcore.NetworkBackend):
 class _Stream(httpcore.NetworkStream):
     """A connection; its operations' `timeout` is the deadline."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, watch: _Watch) -> None:
         self._stream = stream
         self._answering = False
-        self._watch: threading.Timer | None = None
+        self._watch = watch
+        self._watched = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._unwatch()
@@ -217,21 +260,20 @@ class _Stream(httpcore.NetworkStream):
 
     def _keep_watch(self, connection: socket.socket, deadline: float | None) -> None:
         """Cut the connection at the deadline, unless an answer is read or it is closed before."""
-        if self._watch is None and deadline is not None:
-            self._watch = threading.Timer(max(deadline - time.monotonic(), 0.0), _cut, [connection])
-            self._watch.daemon = True
-            self._watch.start()
+        if not self._watched and deadline is not None:
+            self._watched = True
+            self._watch.keep(id(self), connection, deadline)
 
     def _unwatch(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        if self._watched:
+            self._watched = False
+            self._watch.let_go(id(self))
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._watch)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -1,10 +1,11 @@
--- report: the answer to an errand: how iFax says that a submitted fax stands, or whether it cancels one.
+-- report: the answer to an errand: how iFax says that a submitted fax stands, whether it cancels one, or (`check`, of no
+-- job) whether it takes the key.
 -- include: clock bell record limits wakes account lines receipts outcomes errands audit
 -- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
 --       receipt, sending; and for the audit call, outcome, status, ms}, JSON options
 -- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
---       again (not now) | repeated, job, submitted_at, retried}
+--       again (not now) | checked | repeated, job, submitted_at, retried}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], submitted = KEYS[5],
   in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
@@ -31,6 +32,15 @@ local function not_now()
   end
   send_errand(keys, member)
   return true
+end
+
+-- A key that is refused here pauses nobody: the workers may have another.
+local function checked()
+  if answer.decision == 'defer' then
+    close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
+  end
+  ring(keys) -- the permit may be what the next job waits for
+  return 'checked'
 end
 
 local function stands()
@@ -70,6 +80,7 @@ local function canceled()
 end
 
 local function conclude()
+  if kind == 'check' then return checked() end
   if not job or job.state ~= 'submitted' then return 'repeated' end
   if kind == 'cancel' and not job.canceling then return 'repeated' end
   if not_now() then return 'again' end

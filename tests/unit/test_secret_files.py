@@ -1,0 +1,162 @@
+"""A secret's file that changes is read again; whatever is wrong with it, the last good value stays."""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faxline_worker.logs import configure_logs, get_logger
+from faxline_worker.processes import wait_for
+from faxline_worker.secret_files import Secrets
+from faxline_worker.settings import read_settings, secret_files
+
+OLD, NEW = "old-key", "new-key-9f3a"
+LIST = ("first", "second")
+
+
+class Running:
+    """Secrets of two files, and the log."""
+
+    def __init__(self, folder: Path, *, every: str = "60") -> None:
+        self.token, self.webhook = folder / "token", folder / "webhook"
+        self.token.write_text(OLD + "\n")
+        self.webhook.write_text('["first"]')
+        environment = {
+            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN_FILE": str(self.token),
+            "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE": str(self.webhook),
+            "FAXLINE_ACCOUNTS__OTHER__TOKEN": "by-variable",
+            "FAXLINE_REREAD": every,
+        }
+        settings = read_settings(environment)
+        self.log = io.StringIO()
+        redactor = configure_logs(role="worker", stream=self.log, secrets=settings.secrets)
+        self.secrets = Secrets(settings, secret_files(environment), get_logger("t"), redactor.learn)
+        self.looks(2)
+
+    def looks(self, count: int) -> None:
+        for _ in range(count):
+            self.secrets.look()
+
+    @property
+    def lines(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    @property
+    def values(self) -> tuple[str, list[bytes]]:
+        return self.secrets.tokens["default"], list(self.secrets.webhook_secrets["default"])
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    made = Running(tmp_path)
+    yield made
+    made.secrets.close()
+
+
+def test_what_held_at_the_start_holds_while_no_file_changes(running: Running) -> None:
+    running.looks(3)
+    assert running.values == (OLD, [b"first"])
+    assert running.secrets.tokens["other"] == "by-variable"
+    assert running.lines == []
+
+
+def test_a_new_value_is_taken_once_it_has_stood_still_for_two_looks(running: Running) -> None:
+    running.token.write_text(NEW)
+    running.webhook.write_text(json.dumps(LIST))
+    running.looks(1)
+    assert running.values == (OLD, [b"first"])
+    running.looks(1)
+    assert running.values == (NEW, [b"first", b"second"])
+    assert [line["member"] for line in running.lines] == [
+        "FAXLINE_ACCOUNTS__DEFAULT__TOKEN_FILE",
+        "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE",
+    ]
+
+
+def test_a_file_that_is_being_written_is_not_taken_half(running: Running) -> None:
+    with running.token.open("w") as file:
+        for piece in (NEW[:4], NEW[4:8], NEW[8:]):
+            file.write(piece)
+            file.flush()
+            running.looks(1)
+            assert running.values[0] == OLD
+    running.looks(1)
+    assert running.values[0] == NEW
+
+
+def test_a_link_that_is_pointed_at_another_file_is_followed_as_kubernetes_changes_secrets(
+    running: Running, tmp_path: Path
+) -> None:
+    later = tmp_path / "later"
+    later.write_text(NEW)
+    link = tmp_path / "link"
+    link.symlink_to(later)
+    link.rename(running.token)
+    running.looks(2)
+    assert running.values[0] == NEW
+
+
+def empty(path: Path) -> None:
+    path.write_text("")
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def no_text(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe")
+
+
+def two_lines(path: Path) -> None:
+    path.write_text("a key\nand more")
+
+
+def no_list(path: Path) -> None:
+    path.write_text('{"a": 1}')
+
+
+def empty_list(path: Path) -> None:
+    path.write_text("[]")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [empty, gone, no_text, two_lines, no_list, empty_list, a_folder])
+def test_what_cannot_be_used_is_told_once_and_the_last_good_value_stays(
+    running: Running, spoil: Callable[[Path], None]
+) -> None:
+    path = running.token if spoil is two_lines else running.webhook
+    spoil(path)
+    running.looks(5)
+    assert running.values == (OLD, [b"first"])
+    (line,) = running.lines
+    assert (line["level"], line["member"].endswith("_FILE")) == ("warning", True)
+    if path.is_dir():
+        path.rmdir()
+    path.write_text(NEW if path is running.token else '["third"]')
+    running.looks(2)
+    assert running.values == ((NEW, [b"first"]) if path is running.token else (OLD, [b"third"]))
+
+
+def test_no_line_holds_an_old_or_a_new_secret(running: Running) -> None:
+    running.token.write_text(NEW)
+    running.looks(2)
+    get_logger("t").info(f"{OLD} and {NEW}")
+    assert running.lines[-1]["event"] == "*** and ***"
+
+
+def test_a_thread_looks_by_itself_until_it_is_closed(tmp_path: Path) -> None:
+    running = Running(tmp_path, every="0.01")
+    with running.secrets:
+        running.token.write_text(NEW)
+        assert wait_for(lambda: running.values[0] == NEW, 10)
+    running.token.write_text(OLD)
+    os.utime(running.token, (1, 1))
+    assert running.values[0] == NEW

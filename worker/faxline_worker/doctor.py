@@ -1,0 +1,133 @@
+"""What the doctor finds with the daemon's settings: they themselves, iFax, each account's key and webhook.
+
+`faxline doctor` finds this by the entry point `faxline.doctor`: the producers' library need not know of it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
+
+import httpx
+import redis
+
+from faxline.checkup import Check, Result
+from faxline.server_checks import clock_check
+from faxline_worker.ifax import IfaxClient
+from faxline_worker.key_check import key_check
+from faxline_worker.redis_clients import RedisUnreachable, broker_client, check_reachable, state_client
+from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings
+from faxline_worker.store import Store
+from faxline_worker.webhook_check import webhook_checks
+
+WHO = "doctor"
+_DATE_SLACK = 2.0
+"""Seconds: a Date header has no fractions, and is written some time before it is read."""
+_NOT_A_KEY = "not-for-the-"
+"""What the manifests give the parts that call nobody in the place of a key."""
+
+
+def examine(
+    environment: Mapping[str, str],
+    *,
+    webhook_url: str | None = None,
+    call: bool = True,
+    clock: Callable[[], float] = time.time,
+) -> list[Check]:
+    """Look at everything that needs the daemon's settings.
+
+    Args:
+        environment: the daemon's.
+        webhook_url: where iFax reaches the webhook: what stands before /webhooks/ifax; that of the settings
+            when None.
+        call: ask iFax about each account's key, which costs a permit each.
+        clock: ours, Unix seconds.
+    """
+    if not any(name.upper().startswith(f"{PREFIX}ACCOUNTS") for name in environment):
+        text = (
+            "no FAXLINE_ACCOUNTS__… here: run this beside the daemon, to have its key and webhook looked at"
+        )
+        return [Check("settings", Result.SKIP, text)]
+    given = environment if webhook_url is None else {**environment, f"{PREFIX}WEBHOOK__URL": webhook_url}
+    try:
+        settings = read_settings(given)
+    except SettingsError as error:
+        return [Check("settings", Result.FAIL, str(error))]
+    names = ", ".join(settings.accounts)
+    return [Check("settings", Result.OK, f"accounts {names}"), *_looks(settings, call=call, clock=clock)]
+
+
+def _looks(settings: Settings, *, call: bool, clock: Callable[[], float]) -> Iterator[Check]:
+    yield _broker(settings)
+    with ExitStack() as stack:
+        client = stack.enter_context(httpx.Client(timeout=settings.http_timeout, trust_env=False))
+        yield from _ifax(client, settings, clock)
+        yield from _keys(stack, settings, call=call)
+        yield from _webhooks(client, settings)
+
+
+def _broker(settings: Settings) -> Check:
+    try:
+        client = broker_client(settings.broker)
+        try:
+            check_reachable(client, 0)
+        finally:
+            client.close()
+    except (RedisUnreachable, redis.RedisError, ValueError, OSError) as error:
+        return Check("broker", Result.FAIL, f"FAXLINE_BROKER_URL: {error}")
+    return Check("broker", Result.OK, "it answers")
+
+
+def _ifax(client: httpx.Client, settings: Settings, clock: Callable[[], float]) -> Iterator[Check]:
+    """Whether iFax is reached, and its clock; asked without a key, so no account's limits count it."""
+    before = clock()
+    try:
+        answer = client.head(settings.ifax_url)
+    except httpx.HTTPError as error:
+        text = f"not reached ({type(error).__name__}): look at FAXLINE_IFAX_URL, DNS and the firewall"
+        yield Check("ifax", Result.FAIL, text)
+        return
+    after = clock()
+    yield Check("ifax", Result.OK, "reached")
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+    except ValueError:
+        yield Check("ifax clock", Result.SKIP, "it tells no Date")
+        return
+    found = clock_check("ifax clock", theirs, before, after, _DATE_SLACK)
+    if found.result is Result.WARN and abs(theirs - after) > settings.in_doubt.clock_slack:
+        text = f"{found.text}; beyond FAXLINE_IN_DOUBT__CLOCK_SLACK no receipt settles a doubt"
+        found = Check(found.name, Result.FAIL, text)
+    yield found
+
+
+def _keys(stack: ExitStack, settings: Settings, *, call: bool) -> Iterator[Check]:
+    if not call:
+        yield from (Check(f"key of {name}", Result.SKIP, "as was asked for") for name in settings.accounts)
+        return
+    ifax = stack.enter_context(IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=1))
+    state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
+    for name, account in settings.accounts.items():
+        token = account.token.get_secret_value()
+        if token.startswith(_NOT_A_KEY):
+            text = "this part has none, as it should be: look where the worker runs"
+            yield Check(f"key of {name}", Result.SKIP, text)
+            continue
+        try:
+            yield key_check(Store(state, settings, name, who=WHO), ifax, token)
+        except redis.exceptions.NoPermissionError:
+            text = "not allowed to look, for it takes a permit: use the worker's FAXLINE_REDIS_URL"
+            yield Check(f"key of {name}", Result.WARN, text)
+        except redis.RedisError as error:
+            text = f"Redis gave no permit ({type(error).__name__}): look at FAXLINE_REDIS_URL"
+            yield Check(f"key of {name}", Result.FAIL, text)
+
+
+def _webhooks(client: httpx.Client, settings: Settings) -> Iterator[Check]:
+    if not settings.webhook.url:
+        text = "give its public address by FAXLINE_WEBHOOK__URL or --webhook-url to have it looked at"
+        yield Check("webhook", Result.SKIP, text)
+        return
+    for name, account in settings.accounts.items():
+        secrets = [secret.get_secret_value().encode() for secret in account.webhook_secrets]
+        yield from webhook_checks(client, settings.webhook.url, name, secrets)
