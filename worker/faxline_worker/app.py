@@ -200,7 +200,7 @@ def worker() -> None:
     settings, secrets = load("worker")
     require_redis(settings)
     log = get_logger("faxline_worker.worker")
-    client = state_client(settings.redis_url, name="faxline-worker")
+    client = state_client(settings.redis_url, name="faxline-worker", threads=True)
     registry = new_registry()
     metrics = WorkerMetrics(registry, settings.accounts, failure_labels())
     broker = make_broker(settings)

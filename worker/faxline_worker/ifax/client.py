@@ -103,8 +103,8 @@ class IfaxClient:
     ) -> None:
         self._base = _check_url(base_url)
         self.timeout = timeout
-        # Not httpx.Client: it would keep cookies, read the environment and follow redirects, all of which would
-        # have to be turned off, and for which each call would pay.
+        # Not httpx.Client: it would keep cookies, read the environment and follow redirects, all of which
+        # would have to be turned off, and for which each call would pay.
         self._transport = transport or DeadlineTransport(connections=connections, idle=IDLE)
         self._urls = {endpoint: httpx.URL(f"{self._base}/customer/{endpoint}") for endpoint in Endpoint}
         self._headers = [
