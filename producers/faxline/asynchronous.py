@@ -13,13 +13,19 @@ from faxline.faxes import Fax, FaxParameters, File, fax_of
 from faxline.groups import Group
 from faxline.health import Check
 from faxline.jobs import Job
+from faxline.keyring import Keyring
 from faxline.line import FaxLine
 from faxline.listing import open_jobs
 from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operations import (
     DeadEntry,
+    Forgotten,
+    SealedValues,
     checked,
+    forgotten,
+    keys_of,
     known_accounts,
+    number_forgotten,
     ordered,
     redriven,
     resolved,
@@ -91,10 +97,12 @@ class AsyncFaxLine(Base):
     Args:
         redis_url: as of `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
         account: the account's name.
-        document_ttl: seconds that a document is kept from its last push.
+        document_ttl: as of `FaxLine`.
+        keys: likewise.
 
     Raises:
-        ValueError: the client decodes replies (documents are bytes), or the account's name is not one.
+        ValueError: the client decodes replies (documents are bytes), the account's name is not one, or the
+            keys are none.
     """
 
     def __init__(
@@ -103,10 +111,11 @@ class AsyncFaxLine(Base):
         account: str = "default",
         *,
         document_ttl: float = DOCUMENT_TTL,
+        keys: Keyring | str | None = None,
     ) -> None:
         self._own = isinstance(redis_url, str)
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
-        self._set_up(client, account, document_ttl)
+        self._set_up(client, account, document_ttl, keys)
 
     async def close(self) -> None:
         """Close the connections that this line opened."""
@@ -242,6 +251,18 @@ class AsyncFaxLine(Base):
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         await self._run(redriven(self._terms, entry, by, timeout))
+
+    async def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
+        return await self._run(forgotten(self._terms, job, by, timeout))
+
+    async def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
+        return await self._run(number_forgotten(self._terms, number, by, timeout))
+
+    async def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        return await self._run(keys_of(self._terms, Order.KEYS, by, timeout))
+
+    async def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        return await self._run(keys_of(self._terms, Order.ROTATE, by, timeout))
 
 
 def _connected(url: str) -> Any:

@@ -11,8 +11,13 @@ from faxline.listing import open_jobs
 from faxline.operations import (
     MOST_DIGITS,
     DeadEntry,
+    Forgotten,
+    SealedValues,
     checked,
+    forgotten,
+    keys_of,
     known_accounts,
+    number_forgotten,
     ordered,
     redriven,
     resolved,
@@ -158,3 +163,57 @@ class Operators(Driven):
             QueueUnavailable: Redis did not answer, or is full.
         """
         self._run(redriven(self._terms, entry, by, timeout))
+
+    def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
+        """Erase a job that has come to its end: its record, its events, what was set aside of it.
+
+        Its id may be pushed again then, and is a new fax. Entries of the audit stay; they name its id.
+
+        Args:
+            job: its id.
+            by: who orders it, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            NotForgotten: it has not come to its end; nothing was changed.
+            JobNotFound: there is no such job.
+            OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(forgotten(self._terms, job, by, timeout))
+
+    def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
+        """Erase all jobs to a number that have come to their end, and what else is known of the number.
+
+        Args:
+            number: E.164.
+            by: who orders it, for the audit, which has the last four digits of the number.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            EntryRejected: it is no number.
+            OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(number_forgotten(self._terms, number, by, timeout))
+
+    def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        """How many documents, requests and entries each key seals: one that seals none may be taken away.
+
+        Args:
+            by: who asks, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            OrderTimeout: no dispatcher counted them in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(keys_of(self._terms, Order.KEYS, by, timeout))
+
+    def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        """Seal everything anew by the dispatchers' current key. As `sealed_values`, after that.
+
+        Raises:
+            NoKeys: the dispatcher has none.
+        """
+        return self._run(keys_of(self._terms, Order.ROTATE, by, timeout))

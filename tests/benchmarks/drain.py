@@ -38,6 +38,7 @@ SETTINGS = {
     "RETENTION": f"{RETENTION:g}",
     "AUDIT_RETENTION": f"{RETENTION:g}",
     "DOCUMENT_TTL": f"{RETENTION:g}",
+    "DOCUMENT_GRACE": "5",
     "RECEIPT_DEADLINE": "20",
     "IN_DOUBT__WAIT": "5",
     "IN_DOUBT__THEN": "fail",

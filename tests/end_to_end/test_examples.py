@@ -21,7 +21,7 @@ from faxline_worker.redis_server import ServerBinary
 from tests.npm import do_without, installed
 
 EXAMPLES = Path(__file__).parents[2] / "producers" / "examples"
-SETTINGS = {"LIMITS__BURST": "400", "WAKE_LEASE": "2", "SWEEP": "2"}
+SETTINGS = {"REQUEST_RETENTION": "600", "LIMITS__BURST": "400", "WAKE_LEASE": "2", "SWEEP": "2"}
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0.001", "--burst", "400")
 LANGUAGES = ("bash", "node")
 

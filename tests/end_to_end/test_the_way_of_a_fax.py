@@ -36,6 +36,7 @@ WINDOW = {
     "LIMITS__REQUESTS": "5000",
     "WAKE_LEASE": "2",
     "SWEEP": "2",
+    "DOCUMENT_GRACE": "0",
 }
 SANDBOX = (*FAST, "--window", "60", "--burst", "400", "--requests", "5000")
 
@@ -97,6 +98,8 @@ def test_three_hundred_faxes_are_each_delivered_once_by_two_of_each_and_leave_no
     with redis.Redis.from_url(local.redis_url) as client:
         wait_until(lambda: client.xlen(line.keys.status) == client.xlen(line.keys.intake) == 0)
         wait_until(lambda: not client.exists(line.keys.wakes, line.keys.reconcile_wake))
+        wait_until(lambda: not client.exists(line.keys.released))
+        assert list(client.scan_iter(line.keys.document("*"))) == []
         left = {key.decode() for key in client.scan_iter()}
         lasting = {key for key in left if client.pttl(key) < 0}
     assert lasting <= {

@@ -38,7 +38,7 @@ MUTATIONS = {
         "    if policy and policy ~= 'fail' then",
     ),
     "an end gives back less than was counted": (
-        "local freed = (tonumber(job.bytes) or 0) +",
+        "local freed = (tonumber(job.counted) or 0) +",
         "local freed = 0 +",
     ),
     "the last end leaves a document counted": (
@@ -56,7 +56,10 @@ SUBTLE_MUTATIONS = {
         "    if job.state == 'queued' then leave_queue(keys, options, id, job) end\n",
         "",
     ),
-    "an unconfirmed job gives its place back twice": ("'documents', '', 'bytes', '')", "'documents', '')"),
+    "an unconfirmed job gives its place back twice": (
+        "job.counted, changes.bytes = job.bytes, ''",
+        "job.counted = job.bytes",
+    ),
     "a duplicate is silent": ("    duplicate(keys, options, id, job, answer.job_id)\n", ""),
 }
 """It takes a hundred courses and more to notice these, so `make proof` does."""

@@ -124,6 +124,7 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
         ["in_doubt"], "delayed", "fax.submitted", "fax.retrying"
     ),
     ("resolve", "resend"): become(["in_doubt"], "queued", "fax.retrying"),
+    ("forget", "the job"): become(FINAL, NOTHING),
     ("resolve", "fail"): become(["in_doubt"], "failed", "fax.failed"),
 }
 

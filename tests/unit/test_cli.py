@@ -32,7 +32,7 @@ AT = 1_750_000_000_000
 NOW = datetime.fromtimestamp(AT / 1000, tz=UTC)
 COMMANDS = [
     *("send", "show", "list", "group", "wait", "cancel", "resend", "events", "explain", "accounts"),
-    *("resolve", "dead"),
+    *("resolve", "dead", "keys", "forget"),
 ]
 
 

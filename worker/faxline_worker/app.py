@@ -46,11 +46,11 @@ from faxline_worker.seats import Seats
 from faxline_worker.secret_files import Secrets
 from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings, secret_files
 from faxline_worker.store import NewerLayoutError, Store
-from faxline_worker.submitting import Submitter
+from faxline_worker.submitting import NO_CALL, Submitter
 from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
 from faxline_worker.webhook import RedisStatusWriter, create_app
 
-CALLS, CALLS_OF_SEVERAL = 50, 8
+CALLS, CALLS_OF_SEVERAL = 50, 16
 """How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
 BAD_SETTINGS = 2
 """The exit code of a process that cannot start."""
@@ -95,7 +95,7 @@ def failure_labels() -> list[FailureLabels]:
     labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
     labels += [
-        ("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt", "operator")
+        ("submission", None, reason) for reason in (*sorted(NO_CALL), "expired", "in_doubt", "operator")
     ]
     labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
     return sorted(set(labels), key=str)

@@ -44,6 +44,8 @@ class Admitted:
     """Of a scheduled fax: its date has come, so it goes at once."""
     born: int = 0
     """When the job was registered, milliseconds since 1970."""
+    sealed: str = ""
+    """The request as the record keeps it, where it is sealed; `request` is empty then."""
     trace: str | None = None
     """The producer's traceparent, where traces are on and the metadata has one."""
 

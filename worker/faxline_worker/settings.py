@@ -5,8 +5,10 @@ whose text is one readable line that names the variable.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,6 +25,7 @@ from pydantic import (
 
 from faxline.connections import sentinel_url
 from faxline.hosts import host_pattern
+from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 
 PREFIX = "FAXLINE_"
@@ -209,9 +212,11 @@ class Settings(_Part):
     that no actor took is sent again; `sweep`, the longest time between two looks at an account; `reread`,
     how often (s) a secret's file is looked at; `takeover`, after how long the intake entries that a
     dispatcher left unfinished are taken over; `retention`, how long the record of a job that ended is kept;
-    `audit_retention`, how long an entry of the audit is; `document_ttl`, how long a document is;
-    `file_hosts`, the hosts that a fileUrl may name, or any; `events_cap`, about how many events a stream
-    holds.
+    `audit_retention`, how long an entry of the audit is;
+    `document_ttl`, how long a document is at most that no job needs; `document_grace`, how long it outlives
+    the last job that needed it; `request_retention`, how long a job's request with its cover texts outlives
+    its end; `keys`, what documents, requests and entries are sealed with (`faxline.keyring`); `file_hosts`,
+    the hosts that a fileUrl may name, or any; `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -246,6 +251,9 @@ class Settings(_Part):
     retention: PositiveFloat = 30 * 86400.0
     audit_retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0
+    document_grace: float = Field(60.0, ge=0)
+    request_retention: float = Field(0.0, ge=0)
+    keys: SecretStr = SecretStr("")
     file_hosts: tuple[str, ...] = ()
     events_cap: PositiveInt = 100_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -261,6 +269,10 @@ class Settings(_Part):
                 host_pattern(host)
             except ValueError as error:
                 raise ValueError(f"FILE_HOSTS: {host!r}: {error}") from None
+        try:
+            self.keyring  # noqa: B018 - reads the keys
+        except ValueError as error:
+            raise ValueError(f"KEYS: {error}") from None
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
@@ -273,6 +285,12 @@ class Settings(_Part):
                 "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"
             )
         return self
+
+    @cached_property
+    def keyring(self) -> Keyring | None:
+        """The sealing keys; None where there are none."""
+        text = self.keys.get_secret_value()
+        return Keyring.read(text) if text.strip() else None
 
     @property
     def broker(self) -> str:
@@ -303,7 +321,8 @@ class Settings(_Part):
             told.password if (told := sentinel_url(url)) is not None else urlsplit(url).password
             for url in (self.redis_url, self.broker)
         ]
-        return [*found, *(p for p in passwords if p)]
+        keys = re.findall(r"[A-Za-z0-9+/]{43}=", self.keys.get_secret_value())
+        return [*found, *keys, *(p for p in passwords if p)]
 
 
 def _check_redis_url(variable: str, url: str) -> None:

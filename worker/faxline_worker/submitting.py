@@ -1,5 +1,6 @@
 """One turn of `submit`: admit a job, call iFax, settle the answer."""
 
+import json
 import random
 import threading
 import time
@@ -11,6 +12,7 @@ from uuid import uuid4
 import redis
 import structlog
 
+from faxline.errors import KeyMissing, SealBroken
 from faxline_worker.documents import DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
@@ -54,7 +56,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "status": Endpoint.STATUS,
     "cancel": Endpoint.CANCEL,
 }
-DOCUMENT_MISSING = "document_missing"
+DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN = "document_missing", "key_missing", "seal_broken"
+NO_CALL = {DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN}
+"""Why iFax was not called."""
 
 
 def _chance() -> float:
@@ -129,7 +133,7 @@ class Submitter:
             if admitted.errand is None:  # an errand's permit runs out, and it is asked again or given up
                 self._settle(admitted, {"decision": "released"}, last=True)
             return None
-        if answer.reason != DOCUMENT_MISSING:
+        if answer.reason not in NO_CALL:
             self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
             self._report(admitted, answer)
@@ -220,20 +224,29 @@ class Submitter:
                 body = self._send_body(admitted)
             return self.client.call(_endpoint(admitted), self.key(), body, mark)
         except DocumentMissingError:
-            return Answer(
-                decision=Decision.REFUSE,
-                http_status=None,
-                code=None,
-                reason=DOCUMENT_MISSING,
-                message="a document of this fax is no longer stored",
-                job_id=None,
-                retry_after=None,
-                seconds=time.monotonic() - started,
-            )
+            decision, reason = Decision.REFUSE, DOCUMENT_MISSING
+            message = "a document of this fax is no longer stored"
+        except KeyMissing as error:  # an operator's fault, which can be mended: nothing is spent
+            decision, reason, message = Decision.PAUSE, KEY_MISSING, str(error)
+            self.log.error("key missing", job=admitted.job, error=message)  # noqa: TRY400 - the text says all
+        except SealBroken as error:
+            decision, reason, message = Decision.REFUSE, SEAL_BROKEN, str(error)
+        return Answer(
+            decision=decision,
+            http_status=None,
+            code=None,
+            reason=reason,
+            message=message,
+            job_id=None,
+            retry_after=None,
+            seconds=time.monotonic() - started,
+        )
 
     def _send_body(self, admitted: Admitted) -> Body:
-        # iFax would be asked to keep it until a moment that is over.
-        request = admitted.request | ({"send_at": None} if admitted.due else {})
+        kept = admitted.sealed
+        request = json.loads(self.store.seals.open_request(admitted.job, kept)) if kept else admitted.request
+        if admitted.due:  # iFax would be asked to keep it until a moment that is over
+            request = request | {"send_at": None}
         documents = Documents(self.store, self.client.timeout)
         return send_body(request, documents.open, caller_id=self.caller_id)
 
@@ -252,7 +265,7 @@ class Submitter:
             "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
             "silent": answer.silent or None,
             # For the audit: what was called, and how that ended.
-            "call": str(_endpoint(admitted)) if answer.reason != DOCUMENT_MISSING else None,
+            "call": str(_endpoint(admitted)) if answer.reason not in NO_CALL else None,
             "attempt": admitted.attempt,
             "about": str(admitted.request["jobId"]) if admitted.errand else None,
             "outcome": RESULTS[answer.decision],

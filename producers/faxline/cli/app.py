@@ -4,7 +4,8 @@ import getpass
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,10 +34,11 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The global options: where Redis is, and the account if one was named."""
+    """The global options: where Redis is, the account if one was named, and the sealing keys' text."""
 
     redis_url: str
     account: str | None
+    keys: str | None = field(default=None, repr=False)
 
 
 def examples(*lines: str) -> str:
@@ -79,12 +81,28 @@ def options(
             show_default=False,
         ),
     ] = None,
+    keys: Annotated[str | None, typer.Option(envvar="FAXLINE_KEYS", hidden=True)] = None,
+    keys_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="FAXLINE_KEYS_FILE",
+            help="The keys that faxes are sealed with before the push; or FAXLINE_KEYS itself.",
+        ),
+    ] = None,
 ) -> None:
     """Take the global options; the one place where the environment is read."""
-    ctx.obj = Options(redis_url, account or None)
+    ctx.obj = Options(redis_url, account or None, _keys(keys, keys_file))
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(BAD_USAGE)
+
+
+def _keys(text: str | None, path: Path | None) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8") if path is not None else text or None
+    except OSError as error:
+        raise UsageError(f"the keys' file cannot be read: {error.strerror}") from None
 
 
 def operator() -> str:
@@ -101,7 +119,7 @@ def faxline_of(ctx: typer.Context, account: str | None = None) -> Iterator[FaxLi
     """The line of an account: the one given, else that of the global options."""
     chosen: Any = ctx.obj
     try:
-        line = FaxLine(chosen.redis_url, account or chosen.account or ACCOUNT)
+        line = FaxLine(chosen.redis_url, account or chosen.account or ACCOUNT, keys=chosen.keys)
     except ValueError as error:
         raise UsageError(str(error)) from None
     with line:

@@ -2,7 +2,8 @@
 -- include: clock bell record lines backlog
 -- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
---         {entry, reject = {job, member, reason, message}} or {entry, name, jobs = [{id, digest, rank, fields…}]}
+--         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (all of these jobs are known: it is a
+--         repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}
 -- reply JSON list, one an item: registered, repeated, rejected or gone, with the reason of a rejection
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
   job = KEYS[6] }
@@ -14,6 +15,13 @@ local function reject(entry, r)
   emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
     { state = 'rejected', member = r.member, reason = r.reason, message = r.message, entry = entry }, nil, nil))
   return { 'rejected', r.reason }
+end
+
+local function repeats(jobs)
+  for _, job in ipairs(jobs or {}) do
+    if redis.call('HGET', keys.job .. job.id, 'digest') ~= job.digest then return false end
+  end
+  return jobs ~= nil
 end
 
 local function refusal(job)
@@ -87,7 +95,7 @@ for i, item in ipairs(items) do
   if not pending[item.entry] then
     replies[i] = { 'gone', '' }
   elseif item.reject then
-    replies[i] = reject(item.entry, item.reject)
+    replies[i] = repeats(item.unless) and { 'repeated', '' } or reject(item.entry, item.reject)
   else
     local answer, fresh = nil, {}
     for _, job in ipairs(item.jobs) do

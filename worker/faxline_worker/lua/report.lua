@@ -54,8 +54,8 @@ local function stands()
     return 'later'
   end
   redis.call('ZREM', keys.submitted, id)
-  transition(keys, options.cap, id, job, 'fax.unconfirmed', { state = 'unconfirmed', reason = 'no_receipt' },
-    { reason = 'no_receipt' })
+  transition(keys, options.cap, id, job, 'fax.unconfirmed',
+    ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
   leave_line(keys, options, id, job)
   finish(keys, options, id, job)
   return 'unconfirmed'
@@ -64,8 +64,8 @@ end
 local function canceled()
   if answer.decision == 'accepted' then
     redis.call('ZREM', keys.submitted, id)
-    transition(keys, options.cap, id, job, 'fax.canceled', { state = 'canceled', reason = 'canceled_at_ifax',
-      canceling = '' }, { reason = 'canceled_at_ifax' })
+    transition(keys, options.cap, id, job, 'fax.canceled', ended(options, job, { state = 'canceled',
+      reason = 'canceled_at_ifax', canceling = '' }), { reason = 'canceled_at_ifax' })
     finish(keys, options, id, job)
     return 'canceled'
   end

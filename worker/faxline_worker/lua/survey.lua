@@ -77,8 +77,8 @@ for _, id in ipairs(due(keys.submitted)) do -- no receipt in time
   elseif job and job.state == 'submitted' then
     redis.call('ZREM', keys.ready, errand_of('status', id), errand_of('cancel', id))
     redis.call('ZREM', keys.delayed, errand_of('cancel', id))
-    transition(keys, options.cap, id, job, 'fax.unconfirmed', { state = 'unconfirmed', reason = 'no_receipt' },
-      { reason = 'no_receipt' })
+    transition(keys, options.cap, id, job, 'fax.unconfirmed',
+      ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
     leave_line(keys, options, id, job)
     finish(keys, options, id, job)
     tell(id, 'fax.unconfirmed', 'no_receipt')

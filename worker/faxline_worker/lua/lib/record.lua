@@ -76,28 +76,30 @@ local function ring_by_alarm(keys, at)
   if not alarm or at < alarm then ring(keys) end
 end
 
--- Documents that no job needs any more live on for a while: an entry that is still to come may name them. Returns what
--- was counted of them under the ceiling of bytes, where there is one.
+-- What a job's end takes with it, in the write that ends it: the request with its cover texts, unless it is kept for a
+-- while, what was counted for it under the ceiling of bytes, and the claim on its documents, whose digests stand in
+-- `freed` from then on.
+local function ended(options, job, changes)
+  if options.request_retention == 0 then changes.request = '' end
+  if job.documents then job.freeing, changes.freed, changes.documents = job.documents, job.documents, '' end
+  if job.bytes then job.counted, changes.bytes = job.bytes, '' end
+  return changes
+end
+
+-- Documents that no job needs any more go after the grace (`tidy`): an entry that is still to come may name them. Returns
+-- what was counted of them under the ceiling of bytes, where there is one.
 local function release_documents(keys, options, job)
   local freed, uses = 0, beside(keys, 'document-uses')
-  local counted = options.ceiling_bytes > 0 or job.bytes
-  for digest in string.gmatch(job.documents, '[^,]+') do
+  local counted = options.ceiling_bytes > 0 or job.counted
+  for digest in string.gmatch(job.freeing, '[^,]+') do
     if redis.call('HINCRBY', uses, digest, -1) <= 0 then
       if counted then freed = freed + (tonumber(redis.call('HGET', uses, digest .. ':bytes')) or 0) end
       redis.call('HDEL', uses, digest, digest .. ':bytes')
-      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl)
+      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl) -- should nobody tidy
+      redis.call('ZADD', beside(keys, 'released'), int(now + options.document_grace), digest)
     end
   end
   return freed
-end
-
--- What an ended job kept is given back; its record says so, for an unconfirmed one may end again.
-local function give_back(keys, options, id, job)
-  if not job.documents and not job.bytes then return end
-  local freed = (tonumber(job.bytes) or 0) + (job.documents and release_documents(keys, options, job) or 0)
-  if freed > 0 then redis.call('HINCRBY', keys.account, 'bytes', int(-freed)) end
-  redis.call('HSET', keys.job .. id, 'documents', '', 'bytes', '')
-  job.documents, job.bytes = nil, nil
 end
 
 -- A cancellation that was asked for is answered, however the job ends.
@@ -123,7 +125,12 @@ local function finish(keys, options, id, job)
   count_ended(keys, job.state, 1)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
   if job.canceling and job.state ~= 'canceled' then answer_cancel(keys, options, id, job, { reason = 'final' }) end
-  give_back(keys, options, id, job)
+  local freed = (tonumber(job.counted) or 0) + (job.freeing and release_documents(keys, options, job) or 0)
+  if freed > 0 then redis.call('HINCRBY', keys.account, 'bytes', int(-freed)) end
+  job.freeing, job.documents, job.counted, job.bytes = nil, nil, nil, nil
+  if options.request_retention > 0 then
+    redis.call('ZADD', beside(keys, 'outdated'), int(now + options.request_retention), id)
+  end
   redis.call('PEXPIRE', keys.job .. id, options.retention)
   if job.group then redis.call('PEXPIRE', beside(keys, 'group:' .. job.group), options.retention) end
 end
