@@ -18,6 +18,11 @@ from faxline.line import FaxLine
 from faxline.listing import open_jobs
 from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operations import (
+    GIVE_ORDERS,
+    READ_ACCOUNTS,
+    READ_AUDIT,
+    READ_DEAD,
+    READ_QUEUE,
     DeadEntry,
     Forgotten,
     SealedValues,
@@ -128,8 +133,8 @@ class AsyncFaxLine(Base):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, steps: Steps[_T]) -> _T:
-        return await run_async(self._client, in_our_words(steps))
+    async def _run(self, steps: Steps[_T], right: str = "") -> _T:
+        return await run_async(self._client, in_our_words(steps, right))
 
     async def send(
         self,
@@ -211,22 +216,22 @@ class AsyncFaxLine(Base):
         return AsyncEvents(self._client, opening(self._terms, after, group, consumer, timeout))
 
     async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
-        return await self._run(open_jobs(self.keys, states_of(state, limit), limit))
+        return await self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
 
     async def account_state(self) -> AccountState:
-        return await self._run(account_state(self.keys))
+        return await self._run(account_state(self.keys), READ_QUEUE)
 
     async def accounts(self) -> list[str]:
-        return await self._run(known_accounts())
+        return await self._run(known_accounts(), READ_ACCOUNTS)
 
     async def checks(self) -> list[Check]:
-        return await self._run(checked(self._terms))
+        return await self._run(checked(self._terms), READ_ACCOUNTS)
 
     async def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(ordered(self._terms, Order.PAUSE, by, timeout))
+        return await self._run(ordered(self._terms, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
     async def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(ordered(self._terms, Order.RESUME, by, timeout))
+        return await self._run(ordered(self._terms, Order.RESUME, by, timeout), GIVE_ORDERS)
 
     async def resolve(
         self,
@@ -239,18 +244,18 @@ class AsyncFaxLine(Base):
         timeout: float = 5.0,
     ) -> Job:
         how = settling(accepted, resend=resend, fail=fail)
-        return await self._run(resolved(self._terms, job, accepted, how, by, timeout))
+        return await self._run(resolved(self._terms, job, accepted, how, by, timeout), GIVE_ORDERS)
 
     async def audit(
         self, *, after: str | datetime | None = None, before: datetime | None = None, limit: int = 1000
     ) -> list[AuditEntry]:
-        return await self._run(audit(self._terms, after, before, limit))
+        return await self._run(audit(self._terms, after, before, limit), READ_AUDIT)
 
     async def dead(self, limit: int = 100) -> list[DeadEntry]:
-        return await self._run(set_aside(self._terms, limit))
+        return await self._run(set_aside(self._terms, limit), READ_DEAD)
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
-        await self._run(redriven(self._terms, entry, by, timeout))
+        await self._run(redriven(self._terms, entry, by, timeout), GIVE_ORDERS)
 
     async def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
         return await self._run(forgotten(self._terms, job, by, timeout))

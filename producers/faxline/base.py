@@ -51,5 +51,5 @@ class Base:
 class Driven(Base):
     """One whose steps are driven in the caller's thread."""
 
-    def _run(self, steps: Steps[_T]) -> _T:
-        return run(self._client, in_our_words(steps))
+    def _run(self, steps: Steps[_T], right: str = "") -> _T:
+        return run(self._client, in_our_words(steps, right))

@@ -174,6 +174,10 @@ class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not answer, refused, or is full. To push again with the same id is safe."""
 
 
+class NotAllowed(QueueUnavailable):
+    """This Redis user has no right to it (ops/redis/users.acl); the text says to what. Nothing was done."""
+
+
 class PushInterrupted(QueueUnavailable):
     """Redis went away, or a file was changed, while many faxes were pushed: not all of them are.
 

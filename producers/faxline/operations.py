@@ -24,6 +24,12 @@ _ABOUT = 3
 """Fields that tell about the entry (stream, entry, why); its own follow."""
 MOST_DIGITS = 18
 """Of a jobId of iFax."""
+GIVE_ORDERS = "give orders"
+READ_QUEUE = "read the queue, its limits and what waits in it"
+READ_ACCOUNTS = "read the names of the accounts"
+READ_AUDIT = "read the audit"
+READ_DEAD = "read what was set aside"
+"""The rights that an operator's Redis user has and a producer's has not, as an error names them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import redis
 
 from faxline import FaxLine, JobRejected, JobState
 from faxline.keys import ACCOUNTS
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -42,7 +43,9 @@ SANDBOX = (*FAST, "--window", "60", "--burst", "400", "--requests", "5000")
 
 
 @pytest.fixture(scope="module")
-def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
     with Local(
         folder,
@@ -52,13 +55,14 @@ def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory)
         settings=WINDOW,
         sandbox=SANDBOX,
         binary=server_binary,
+        access=access,
     ) as running:
         yield running
 
 
 @pytest.fixture
 def line(local: Local) -> Iterator[FaxLine]:
-    with FaxLine(local.redis_url) as made:
+    with FaxLine(local.url_of("producer")) as made:
         yield made
 
 
@@ -176,12 +180,17 @@ def test_a_rejected_job_is_told_to_the_one_who_waits(local: Local, line: FaxLine
     ("settings", "says"),
     [
         ({}, "FAXLINE_ACCOUNTS__<NAME>__TOKEN"),
-        ({"ACCOUNTS__DEFAULT__TOKEN": "t", "REDIS_URL": "http://x"}, "FAXLINE_REDIS_URL"),
+        ({"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "REDIS_URL": "http://x"}, "FAXLINE_REDIS_URL"),
         (
-            {"ACCOUNTS__DEFAULT__TOKEN": "t", "REDIS_URL": "redis://127.0.0.1:1/0", "REDIS_PATIENCE": "0"},
+            {
+                "ACCOUNTS__DEFAULT__TOKEN": "t-of-tests",
+                "REDIS_URL": "redis://127.0.0.1:1/0",
+                "REDIS_PATIENCE": "0",
+            },
             "FAXLINE_REDIS_URL",
         ),
-        ({"ACCOUNTS__DEFAULT__TOKEN": "t", "ACCOUNT": "nobody"}, "FAXLINE_ACCOUNT"),
+        ({"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "ACCOUNT": "nobody"}, "FAXLINE_ACCOUNT"),
+        ({"ACCOUNTS__DEFAULT__TOKEN": "t"}, "FAXLINE_ACCOUNTS__DEFAULT__TOKEN holds a secret of less than 8"),
     ],
 )
 @pytest.mark.parametrize("role", ["dispatcher", "worker", "webhook"])

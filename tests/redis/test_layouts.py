@@ -116,7 +116,7 @@ def test_what_todays_code_stores_has_the_fields_of_its_layouts_file(redis_client
     scene = Scene(redis_client, **SETTINGS)
     fill(scene)
     kept = json.loads((FOLDER / f"{CURRENT}.json").read_text(encoding="utf-8"))["keys"]
-    today: Any = {key.decode(): None for key in scene.client.scan_iter()}
+    today: Any = {key.decode(): None for key in scene.client.scan_iter(match="fax:*")}
     assert set(today) == set(kept)
     for key in [k for k in today if kept[k]["kind"] == "hash"]:
         assert {f.decode() for f in scene.client.hkeys(key)} == set(kept[key]["content"]), key  # type: ignore[union-attr]

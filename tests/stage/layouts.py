@@ -101,10 +101,10 @@ def fill(scene: Scene) -> None:
 
 
 def dumped(scene: Scene) -> dict[str, Any]:
-    """All that the scene's database holds."""
+    """All that Faxline keeps in the scene's database."""
     client: Any = scene.client
     found: dict[str, Any] = {}
-    for key in sorted(client.scan_iter()):
+    for key in sorted(client.scan_iter(match="fax:*")):
         name, kind = key.decode(), client.type(key).decode()
         content: Any
         if kind == "hash":

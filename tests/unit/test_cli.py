@@ -270,6 +270,20 @@ def test_a_redis_that_is_away_is_one_line_and_exit_code_3(
     assert "secret" not in done.err
 
 
+def test_the_url_of_redis_may_stand_in_a_file(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "operator.url").write_text(f"{redis_url}\n")
+    monkeypatch.setenv("FAXLINE_REDIS_URL_FILE", str(tmp_path / "operator.url"))
+    assert run(["list", "--json"]) == 0
+    monkeypatch.setenv("FAXLINE_REDIS_URL_FILE", str(tmp_path / "missing"))
+    assert run(["--redis", redis_url, "list", "--json"]) == 0  # what is said aloud goes before
+    capsys.readouterr()
+    assert run(["list"]) == 2
+    assert "FAXLINE_REDIS_URL_FILE cannot be read" in capsys.readouterr().err
+    assert run(["list", "--redis-file", str(tmp_path / "operator.url")]) == 0
+
+
 @pytest.mark.parametrize("command", [["show"], ["explain"], ["wait", "--timeout", "0.01"]])
 def test_a_job_that_does_not_exist_is_exit_code_4(cli: Cli, command: list[str]) -> None:
     done = cli(*command, "a")

@@ -44,7 +44,8 @@ from faxline_worker.redis_clients import (
 )
 from faxline_worker.seats import Seats
 from faxline_worker.secret_files import Secrets
-from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings, secret_files
+from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings, secret_files
+from faxline_worker.signals import heed_once
 from faxline_worker.store import NewerLayoutError, Store
 from faxline_worker.submitting import NO_CALL, Submitter
 from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
@@ -66,6 +67,7 @@ def load(role: str) -> tuple[Settings, Secrets]:
     """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
     try:
         settings = read_settings(os.environ)
+        demand(settings, role)
         files = secret_files(os.environ)
     except SettingsError as error:
         give_up(str(error))
@@ -153,6 +155,7 @@ class _WorkerMonitoring(Middleware):
     def after_process_boot(self, broker: Broker) -> None:
         """Start to listen."""
         del broker
+        heed_once()
         try:
             self._server = MonitoringServer(
                 self._registry,

@@ -138,6 +138,7 @@ class Dispatcher:
         self._enroll = scripts.register(client, "enroll")
         self._batch = FIRST
         self._durable, self._durable_at = True, 0.0
+        self._may_see_config = True
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.ready = False
@@ -427,11 +428,12 @@ class Dispatcher:
     def _look_at_the_server(self) -> None:
         """Whether Redis keeps what it is told; a change for the worse is warned of."""
         try:
-            facts = server_facts(self._client)
+            facts = server_facts(self._client, config=self._may_see_config)
         except redis.exceptions.NoPermissionError:  # INFO is refused, so nobody knows
             durable = False
         else:
             durable = facts.durable
+            self._may_see_config = facts.appendfsync is not None  # a refusal each time would fill ACL LOG
             self._metrics.set_redis(
                 memory=facts.used_memory, limit=facts.maxmemory, aof=facts.aof_size, aof_ok=facts.aof_ok
             )

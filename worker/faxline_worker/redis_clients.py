@@ -58,7 +58,10 @@ _PAUSE_BASE = 0.05
 _LOOK_EVERY = 0.25
 
 _REFUSALS = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError)
-_REFUSED = ("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE", "NEWERLAYOUT")
+_REFUSED = (
+    *("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE", "NEWERLAYOUT"),
+    *("The user executing the script can't", "ACL failure in script"),  # Redis 7.0; newer ones and Valkey
+)
 """How the server's answer begins where redis-py has no class for it."""
 
 

@@ -6,11 +6,11 @@ whose text is one readable line that names the variable.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -97,9 +97,9 @@ class AccountCeilings(_Part):
 
 
 class Account(_Part):
-    """One iFax account."""
+    """One iFax account. The part that needs a token or a secret demands it (`demand`)."""
 
-    token: SecretStr = Field(min_length=1)
+    token: SecretStr | None = None
     webhook_secrets: tuple[SecretStr, ...] = ()
     caller_id: str | None = None
     limits: AccountLimits = AccountLimits()
@@ -299,7 +299,9 @@ class Settings(_Part):
             return self.broker_url
         if (sentinel := sentinel_url(self.redis_url)) is not None:
             place = self.redis_url.split("/")
-            return "/".join([*place[:3], sentinel.service, "2" if sentinel.database == 1 else "1"])
+            _, mark, options = self.redis_url.partition("?")
+            database = "2" if sentinel.database == 1 else "1"
+            return "/".join([*place[:3], sentinel.service, database]) + mark + options
         parts = urlsplit(self.redis_url)
         return urlunsplit(parts._replace(path="/1" if parts.path != "/1" else "/2"))
 
@@ -316,13 +318,51 @@ class Settings(_Part):
     @property
     def secrets(self) -> list[str]:
         """Every secret text, for the logs' redactor."""
-        found = [s.get_secret_value() for a in self.accounts.values() for s in (a.token, *a.webhook_secrets)]
-        passwords = [
-            told.password if (told := sentinel_url(url)) is not None else urlsplit(url).password
-            for url in (self.redis_url, self.broker)
-        ]
-        keys = re.findall(r"[A-Za-z0-9+/]{43}=", self.keys.get_secret_value())
-        return [*found, *keys, *(p for p in passwords if p)]
+        return [text for _, text in self.secrets_by_variable()]
+
+    def secrets_by_variable(self) -> Iterator[tuple[str, str]]:
+        """Every secret text, and the variable that it comes from."""
+        for name, account in self.accounts.items():
+            variable = f"{PREFIX}ACCOUNTS__{name.upper()}__"
+            if account.token is not None:
+                yield f"{variable}TOKEN", account.token.get_secret_value()
+            for secret in account.webhook_secrets:
+                yield f"{variable}WEBHOOK_SECRETS", secret.get_secret_value()
+        for variable, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker)):
+            if (told := sentinel_url(url)) is not None:
+                passwords = [told.password, told.sentinel_password]
+            else:
+                written = urlsplit(url).password or ""
+                passwords = [written, *([unquote(written)] if "%" in written else [])]
+            yield from ((PREFIX + variable, password) for password in passwords if password)
+        for key in re.findall(r"[A-Za-z0-9+/]{43}=", self.keys.get_secret_value()):
+            yield f"{PREFIX}KEYS", key
+
+
+SHORTEST = 8
+"""Characters of a secret: the logs are rid of it wherever it stands, and a short one stands in any word."""
+
+
+def demand(settings: Settings, role: str) -> None:
+    """What a part needs beyond what all do.
+
+    Args:
+        settings: as they were read.
+        role: dispatcher, worker or webhook. Only a worker calls iFax, and needs the token of each account.
+
+    Raises:
+        SettingsError: a token is missing, or a secret is so short that it would garble the logs.
+    """
+    for name, account in settings.accounts.items():
+        if role == "worker" and account.token is None:
+            raise SettingsError(
+                f"{PREFIX}ACCOUNTS__{name.upper()}__TOKEN is missing: a worker calls iFax with it"
+            )
+    for variable, secret in settings.secrets_by_variable():
+        if len(secret) < SHORTEST:
+            raise SettingsError(
+                f"{variable} holds a secret of less than {SHORTEST} characters: take a longer one"
+            )
 
 
 def _check_redis_url(variable: str, url: str) -> None:
@@ -353,7 +393,8 @@ def _check_url(variable: str, url: str, schemes: tuple[str, ...]) -> None:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Build the settings from environment variables (DESIGN section 3, Settings).
 
-    A variable `NAME_FILE` names a file that holds the value of `NAME`, for secrets.
+    A variable `NAME_FILE` names a file that holds the value of `NAME`, for secrets. FAXLINE_ACCOUNTS names
+    accounts about which nothing else is to be told, as a JSON list or with commas.
 
     Raises:
         SettingsError: a variable is missing, unknown or wrong; the text names it.
@@ -367,10 +408,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if path[-1].endswith("_file"):
             path[-1] = path[-1].removesuffix("_file")
             value = _read_file(variable, text)
-        if path[-1] == "webhook_secrets":
-            value = read_list(variable, value)
-        elif path == ["file_hosts"]:
-            value = _read_names(variable, value)
+        value = _value(variable, path, value)
         node = tree
         for name in path[:-1]:
             node = node.setdefault(name, {})
@@ -380,7 +418,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if not tree.get("accounts"):
         raise SettingsError(
             f"{PREFIX}ACCOUNTS__<NAME>__TOKEN is missing: set the API token of at least one iFax account, "
-            f"such as {PREFIX}ACCOUNTS__DEFAULT__TOKEN"
+            f"such as {PREFIX}ACCOUNTS__DEFAULT__TOKEN; a dispatcher and a webhook need its name only, as in "
+            f"{PREFIX}ACCOUNTS=default"
         )
     try:
         return Settings.model_validate(tree)
@@ -405,6 +444,16 @@ def secret_files(environment: Mapping[str, str]) -> list[SecretFile]:
             text = _read_file(variable, path)
             found.append(SecretFile(variable, path, parts[1], parts[2].removesuffix("_file"), text))
     return found
+
+
+def _value(variable: str, path: list[str], text: str) -> Any:
+    if path[-1] == "webhook_secrets":
+        return read_list(variable, text)
+    if path == ["file_hosts"]:
+        return _read_names(variable, text)
+    if path == ["accounts"]:
+        return {name.lower(): {} for name in _read_names(variable, text)}
+    return text
 
 
 def _read_file(variable: str, path: str) -> str:

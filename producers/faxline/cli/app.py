@@ -66,12 +66,27 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def options(
+def options(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     redis_url: Annotated[
-        str,
-        typer.Option("--redis", metavar="URL", envvar="FAXLINE_REDIS_URL", help="Where the state is."),
-    ] = REDIS_URL,
+        str | None,
+        typer.Option(
+            "--redis",
+            metavar="URL",
+            envvar="FAXLINE_REDIS_URL",
+            help=f"Where the state is. [default: {REDIS_URL}]",
+            show_default=False,
+        ),
+    ] = None,
+    redis_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--redis-file",
+            metavar="FILE",
+            envvar="FAXLINE_REDIS_URL_FILE",
+            help="A file with that URL, which no list of processes shows; --redis goes before it.",
+        ),
+    ] = None,
     account: Annotated[
         str | None,
         typer.Option(
@@ -92,7 +107,7 @@ def options(
     ] = None,
 ) -> None:
     """Take the global options; the one place where the environment is read."""
-    ctx.obj = Options(redis_url, account or None, _keys(keys, keys_file))
+    ctx.obj = Options(redis_url or _read(redis_file) or REDIS_URL, account or None, _keys(keys, keys_file))
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(BAD_USAGE)
@@ -103,6 +118,17 @@ def _keys(text: str | None, path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8") if path is not None else text or None
     except OSError as error:
         raise UsageError(f"the keys' file cannot be read: {error.strerror}") from None
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the file of --redis-file or FAXLINE_REDIS_URL_FILE cannot be read: {error}"
+        ) from None
 
 
 def operator() -> str:
