@@ -51,6 +51,8 @@ class Rejection(StrEnum):
     """A fileUrl names a host that is not among those that the daemon was told (FAXLINE_FILE_HOSTS)."""
     METADATA_TOO_LARGE = "metadata_too_large"
     """More than 4096 bytes as compact JSON."""
+    BACKLOG_FULL = "backlog_full"
+    """The account keeps as many jobs, or bytes, as its ceiling allows (FAXLINE_CEILINGS)."""
     UNKNOWN_JOB = "unknown_job"
     """The job to resend does not exist, or has no jobId."""
     SEAL_BROKEN = "seal_broken"

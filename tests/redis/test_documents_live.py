@@ -149,6 +149,18 @@ def test_an_entry_that_is_repeated_needs_its_document_once(scene: Scene) -> None
     assert scene.client.hget(scene.keys.document_uses, DIGEST) == b"1"
 
 
+def test_a_group_whose_name_is_used_for_ever_forgets_jobs_whose_records_are_gone(scene: Scene) -> None:
+    for i in range(600):
+        scene.push(f"old-{i}", group="daily")
+    for i in range(600):
+        scene.client.delete(scene.keys.job(f"old-{i}"))
+    for i in range(1200):
+        scene.push(f"new-{i}", group="daily")
+    members: Any = scene.client.smembers(scene.keys.group("daily"))
+    assert {f"new-{i}".encode() for i in range(1200)} <= members
+    assert len(members) < 1200 + 600 / 2
+
+
 def test_a_group_knows_its_jobs_for_as_long_as_their_records_are_kept(scene: Scene) -> None:
     for name in ("m.1", "m.2"):
         scene.push(name, group="m")

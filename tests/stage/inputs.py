@@ -45,6 +45,11 @@ def _register(job: str, digest: str, **fields: str) -> Input:
     return Input(prepare)
 
 
+def _register_above(actors: Actors) -> Call:
+    actors.scene.push("another")
+    return _register(JOB, "same").prepare(actors)
+
+
 def _reject(actors: Actors) -> Call:
     entry = actors.scene.intake()
     reject = {"job": JOB, "member": "fax", "reason": "bad", "message": "bad"}
@@ -289,6 +294,10 @@ def _claim(actors: Actors) -> Call:
     return actors.scene.store.claim_reconcile
 
 
+def _upgrade(actors: Actors) -> Call:
+    return partial(actors.scene.store.upgrade, [JOB], [], look=False)
+
+
 def _knock(actors: Actors) -> Call:
     return lambda: actors.scene.store.knock("permit-k")
 
@@ -305,7 +314,19 @@ def _report_the_check(decision: str, **more: Any) -> Input:
 
 SEALED = {"KEYS": "one:" + "A" * 43 + "="}
 PLAIN = {
-    *("register", "report", "order", "set_aside", "redrive", "claim", "plan", "knock", "tidy"),
+    *(
+        "adopt",
+        "upgrade",
+        "register",
+        "report",
+        "order",
+        "set_aside",
+        "redrive",
+        "claim",
+        "plan",
+        "knock",
+        "tidy",
+    ),
     *("reseal_document", "reseal_request", "reseal_dead", "forget_number", "begin", "conclude"),
 }
 """Scripts that know nothing of attempts: the states of a second one tell no more about them."""
@@ -314,6 +335,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("register", "the same fax"): _register(JOB, "same"),
     ("register", "another fax of the same id"): _register(JOB, "other"),
     ("register", "an entry that is not valid"): Input(_reject),
+    ("register", "a fax above the ceiling"): Input(_register_above, settings={"CEILINGS__JOBS": "1"}),
     ("register", "a fax for a date, kept here"): _register(JOB, "same", **HERE),
     ("register", "a fax for a date, kept by iFax"): _register(JOB, "same", **KEPT),
     ("cancel", "the job"): Input(_cancel),
@@ -409,6 +431,8 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("claim", "a receipt waits"): Input(_claim),
     ("join", "a dispatcher starts"): Input(lambda actors: actors.scene.store.join),
     ("keep", "a document"): Input(_keep),
+    ("adopt", "a dispatcher starts"): Input(lambda actors: actors.scene.store.adopt),
+    ("upgrade", "the job"): Input(_upgrade),
     ("tidy", "the grace is over"): Input(_tidy),
     ("reseal_document", "a document"): Input(_reseal_document, settings=SEALED),
     ("reseal_request", "the request"): Input(_reseal_request, settings=SEALED),

@@ -157,6 +157,7 @@ class Scene:
         values = {"kind": "send", "request": "{}", "number": NUMBER, "priority": priority, **fields}
         return {
             "entry": entry,
+            "name": job,
             "jobs": [{"id": job, "digest": digest, "rank": RANKS[priority], "fields": values}],
         }
 

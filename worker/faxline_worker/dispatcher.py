@@ -28,7 +28,7 @@ from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.reconciling import count_end
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
-from faxline_worker.store import Store
+from faxline_worker.store import NewerLayoutError, Store
 
 BATCH = 200
 """Intake entries an account in one read, at the most."""
@@ -134,6 +134,7 @@ class Dispatcher:
             ORDERS: self._carry_out,
             TIDY: self._tidy,
         }
+        self._ended: Callable[[], None] = lambda: None
         self._enroll = scripts.register(client, "enroll")
         self._batch = FIRST
         self._durable, self._durable_at = True, 0.0
@@ -141,9 +142,16 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.ready = False
+        self.newer: NewerLayoutError | None = None
+        """Set once a newer layout is stored than this version knows; it works no more then."""
 
-    def start(self) -> None:
-        """Start the threads."""
+    def start(self, ended: Callable[[], None] = lambda: None) -> None:
+        """Start the threads.
+
+        Args:
+            ended: called when this version can work no more (`newer`).
+        """
+        self._ended = ended
         threads = (self._take_intake, self._listen, self._work, self._read_gauges, self._keep_house)
         for work in threads:
             thread = threading.Thread(target=self._guarded, args=(work,), name=work.__name__.strip("_"))
@@ -165,6 +173,10 @@ class Dispatcher:
             began = time.monotonic()
             try:
                 work()
+            except NewerLayoutError as error:
+                self.ready, self.newer = False, error
+                self._stopping.set()
+                self._ended()
             except Exception as error:  # noqa: BLE001 - the next round begins from the state
                 if not unserved(error):
                     self._log.exception("the dispatcher goes on after an error")
@@ -213,6 +225,7 @@ class Dispatcher:
     def _make_groups(self) -> None:
         self._enroll(keys=[ACCOUNTS], args=list(self._stores))
         for store in self._stores.values():
+            store.adopt()
             store.join()
 
     def _take_over(self) -> None:
@@ -297,6 +310,8 @@ class Dispatcher:
 
     def _survey(self, account: str) -> float:
         survey = self._stores[account].survey()
+        if survey.newer:
+            self._stores[account].check_layout()
         if survey.ready:
             self._agenda.look((PLAN, account))
         if survey.match:
@@ -383,6 +398,7 @@ class Dispatcher:
 
     def _read_gauges(self) -> None:
         for name, store in self._stores.items():
+            store.check_layout()
             state = store.state()
             for job_state, n in state.jobs.items():
                 self._metrics.set_jobs(name, cast("Any", job_state), n)
@@ -399,6 +415,10 @@ class Dispatcher:
             self._metrics.set_doubts_held(name, state.held_doubts)
             self._metrics.set_paused(name, bool(state.paused))
             self._metrics.set_dead_receipts(name, state.dead)
+            for what, ceiling in state.backlog.items():
+                self._metrics.set_backlog(
+                    name, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured
+                )
         self._metrics.redis_read()
         if time.monotonic() >= self._durable_at:
             self._look_at_the_server()

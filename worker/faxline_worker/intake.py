@@ -30,6 +30,7 @@ from faxline_worker.ifax.answers import clean_message
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Registration
+from faxline_worker.scripts import LAYOUT
 from faxline_worker.store import Store
 from faxline_worker.stumbles import TRIES
 
@@ -39,6 +40,7 @@ RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priorit
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
 
 LONGEST_ID = 128
+LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
 
 SET_ASIDE = "set_aside"
 """The reason under which an entry that made our code raise, or whose key is missing, is counted."""
@@ -179,7 +181,7 @@ class Intake:
                 content = _digest_of(parsed)  # a repeat's document may have gone with its job
                 item["unless"] = [{"id": job, "digest": content} for job in _names(parsed)]
             return item
-        return {"entry": entry, "jobs": jobs}
+        return {"entry": entry, "name": parsed.id, "jobs": jobs}
 
     def _send(self, entry: SendEntry) -> list[dict[str, Any]]:
         found: dict[str, bytes] = {}
@@ -245,7 +247,7 @@ class Intake:
 def _job(
     name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    fields: dict[str, Any] = {"v": "1", "priority": str(entry.priority), **values}
+    fields: dict[str, Any] = {"v": LAYOUT_TEXT, "priority": str(entry.priority), **values}
     if entry.metadata:
         fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False, separators=(",", ":"))
     kept = {key: str(value) for key, value in fields.items() if value is not None}

@@ -59,7 +59,7 @@ _LOOK_EVERY = 0.25
 
 _REFUSALS = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError)
 _REFUSED = (
-    *("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE"),
+    *("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE", "NEWERLAYOUT"),
     *("The user executing the script can't", "ACL failure in script"),  # Redis 7.0; newer ones and Valkey
 )
 """How the server's answer begins where redis-py has no class for it."""
@@ -69,7 +69,7 @@ def unserved(error: BaseException) -> bool:
     """Whether the server is away, or serves nobody or not us: what was asked is not at fault, and waits.
 
     It is lost, read-only after a failover, full, cannot write its file, has too few replicas, or its ACL does
-    not let us. Any other error that it answers is about what was asked.
+    not let us; or a newer version must answer (layout.py). Any other error is about what was asked.
     """
     return isinstance(error, (redis.ConnectionError, redis.TimeoutError, *_REFUSALS)) or (
         isinstance(error, redis.ResponseError) and str(error).startswith(_REFUSED)

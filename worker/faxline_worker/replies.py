@@ -52,7 +52,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Jobs are ready, and a limit holds them: concurrency, window, burst, gate or paused."""
+    """Jobs are ready, and a limit holds them: concurrency, window, burst, gate or paused.
+
+    Or layout: a newer one is stored than this process knows.
+    """
 
     limit: str
 
@@ -141,6 +144,8 @@ class Survey:
     match: bool
     """Receipts are due to meet the doubts."""
     changes: tuple[Change, ...] = ()
+    newer: bool = False
+    """A newer layout is stored than this process knows; nothing was touched."""
 
 
 @dataclass(frozen=True, slots=True)

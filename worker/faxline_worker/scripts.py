@@ -14,8 +14,12 @@ _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 FLAGS = "#!lua flags=allow-oom"
 """Every script runs on when memory is full: what is inside must go on, only producers' entries are
 refused."""
+LAYOUT = (1, 1)
+"""MAJOR and MINOR of what this version stores (layout.py)."""
 CLOCK = "clock"
 """The piece that tells the time."""
+FIRST = "layout"
+"""The piece that stands in front of every script."""
 
 
 @cache
@@ -36,7 +40,7 @@ def source(name: str, clock: str | None = None) -> str:
             return clock
         return (folder / "lib" / f"{which}.lua").read_text(encoding="utf-8")
 
-    return "\n".join([FLAGS, *map(piece, pieces), text])
+    return "\n".join([FLAGS, f"local LAYOUT = {LAYOUT[0]}", *map(piece, [FIRST, *pieces]), text])
 
 
 class Script:

@@ -78,6 +78,24 @@ class AccountLimits(_Part):
     burst: int | None = Field(None, ge=0)
 
 
+class Ceilings(_Part):
+    """How much an account may keep: jobs that have not ended, and their bytes; 0 is no ceiling.
+
+    Past a ceiling an entry is rejected (`backlog_full`). A million jobs are some 2.2 GB of Redis' memory and
+    six weeks of work at iFax's limits; nobody means to queue more on one account.
+    """
+
+    jobs: int = Field(1_000_000, ge=0)
+    bytes: int = Field(0, ge=0)
+
+
+class AccountCeilings(_Part):
+    """An account's own ceilings; what is not given is the general one."""
+
+    jobs: int | None = Field(None, ge=0)
+    bytes: int | None = Field(None, ge=0)
+
+
 class Account(_Part):
     """One iFax account. The part that needs a token or a secret demands it (`demand`)."""
 
@@ -85,6 +103,7 @@ class Account(_Part):
     webhook_secrets: tuple[SecretStr, ...] = ()
     caller_id: str | None = None
     limits: AccountLimits = AccountLimits()
+    ceilings: AccountCeilings = AccountCeilings()
 
 
 class SubmissionRetries(_Part):
@@ -207,6 +226,7 @@ class Settings(_Part):
     account: str | None = None
     accounts: dict[str, Account] = Field(min_length=1)
     limits: Limits = Limits()
+    ceilings: Ceilings = Ceilings()
     http_timeout: PositiveFloat = 30.0
     retries: Retries = Retries()
     schedule: Literal["provider", "local"] = "provider"
@@ -289,6 +309,11 @@ class Settings(_Part):
         """The limits of one account: its own where it has some, else the general ones."""
         own = self.accounts[account].limits.model_dump(exclude_none=True)
         return self.limits.model_copy(update=own)
+
+    def ceilings_of(self, account: str) -> Ceilings:
+        """The ceilings of one account: its own where it has some, else the general ones."""
+        own = self.accounts[account].ceilings.model_dump(exclude_none=True)
+        return self.ceilings.model_copy(update=own)
 
     @property
     def secrets(self) -> list[str]:

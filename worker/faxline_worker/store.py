@@ -35,19 +35,9 @@ from faxline_worker.settings import Settings
 
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
-    *(
-        "claim",
-        "order",
-        "resolve",
-        "set_aside",
-        "redrive",
-        "join",
-        "keep",
-        "tidy",
-        "reseal_document",
-        "knock",
-    ),
-    *("reseal_request", "reseal_dead", "forget", "forget_number", "begin", "conclude"),
+    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
+    *("upgrade", "reseal_document", "reseal_request", "reseal_dead", "forget", "forget_number"),
+    *("begin", "conclude"),
 )
 CHECK = "!check!"
 """The errand about no job: does iFax take the key?"""
@@ -55,6 +45,16 @@ NO_JOB = 0
 """A jobId that no fax has: iFax's are unique and positive."""
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
+
+
+class NewerLayoutError(Exception):
+    """What is stored has a newer layout than this version knows."""
+
+    def __init__(self, account: str, stored: str) -> None:
+        super().__init__(
+            f"account {account!r} is stored in layout {stored}, and this version of Faxline knows "
+            f"{scripts.LAYOUT[0]}.x: start the newer version"
+        )
 
 
 class Store:
@@ -83,6 +83,9 @@ class Store:
         self.caller_id = settings.accounts[account].caller_id
         self.schedule = settings.schedule
         self.seals = Seals(settings.keyring, account)
+        ceilings = settings.ceilings_of(account)
+        self.layout = "{}.{}".format(*scripts.LAYOUT)
+        """The layout in which this version writes."""
         self._client = client
         self._settings = settings
         self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
@@ -122,6 +125,8 @@ class Store:
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
+            "ceiling_jobs": ceilings.jobs,
+            "ceiling_bytes": ceilings.bytes,
             "burst": self.limits.burst,
             "gate_base": _ms(settings.gate.base),
             "gate_least": _ms(settings.gate.least),
@@ -141,6 +146,49 @@ class Store:
     def join(self) -> None:
         """Make the dispatchers' consumer group, where it is not there."""
         self._run("join", [self.keys.intake], [INTAKE_GROUP])
+
+    def adopt(self) -> None:
+        """Take the account as it is stored: note the layout, count the open jobs.
+
+        Raises:
+            NewerLayoutError: a newer layout is stored; nothing was changed.
+        """
+        k = self.keys
+        keys = [k.account_state, k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.job("")]
+        reply = cast("bytes", self._run("adopt", keys, [self.layout])).decode()
+        if reply != "adopted":
+            raise NewerLayoutError(self.account, reply)
+
+    def check_layout(self) -> None:
+        """Look whether this version knows the stored layout.
+
+        Raises:
+            NewerLayoutError: it does not.
+        """
+        stored = cast("bytes | None", self._client.hget(self.keys.account_state, "layout"))
+        if stored is not None and int(stored.partition(b".")[0]) > scripts.LAYOUT[0]:
+            raise NewerLayoutError(self.account, stored.decode())
+
+    @property
+    def known(self) -> bool:
+        """Whether this version knows the stored layout."""
+        try:
+            self.check_layout()
+        except NewerLayoutError:
+            return False
+        return True
+
+    def upgrade(self, jobs: Sequence[str], digests: Sequence[str], *, look: bool) -> tuple[int, int, int]:
+        """Bring some records, and some sizes of documents, to the present layout (layout.Upgraded).
+
+        Args:
+            jobs: their ids.
+            digests: of documents that have a size in `document-uses`.
+            look: change nothing.
+        """
+        args = [self._options, self.layout, json.dumps(jobs), json.dumps(digests), "1" if look else ""]
+        reply = json.loads(self._run("upgrade", [self.keys.account_state, self.keys.job("")], args))
+        return reply["records"], reply["counted"], reply["freed"]
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
@@ -338,6 +386,7 @@ class Store:
             next=reply["next"] / 1000,
             ready=reply["ready"],
             match=reply["match"],
+            newer=reply.get("newer", False),
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
         )
 

@@ -92,6 +92,13 @@ class Submitter:
     ends: Callable[[], bool] = lambda: False
     """Whether this process takes no further call."""
 
+    def _defer(self, held_by: str) -> None:
+        if held_by == "layout":
+            self.log.error("what is stored has a newer layout than this version knows: it takes no jobs")
+            return
+        limit: Any = "window" if held_by == "gate" else held_by
+        self.metrics.deferral(self.store.account, limit)
+
     def turn(self, wake: str) -> None:
         """Admit a job, call iFax, settle; and go on with the next, which comes with the settlement.
 
@@ -110,8 +117,7 @@ class Submitter:
     def _admit(self, wake: str = "") -> Admitted | None:
         admitted = self.store.admit(uuid4().hex, wake, _chance())
         if isinstance(admitted, Held):
-            limit: Any = "window" if admitted.limit == "gate" else admitted.limit
-            self.metrics.deferral(self.store.account, limit)
+            self._defer(admitted.limit)
         return admitted if isinstance(admitted, Admitted) else None
 
     def _work(self, admitted: Admitted, *, most: int) -> Admitted | None:

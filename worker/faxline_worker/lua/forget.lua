@@ -10,6 +10,7 @@ local keys = { intake = KEYS[1], released = KEYS[2], uses = KEYS[3], expiring = 
 local id, fields = ARGV[1], {}
 local flat = redis.call('HGETALL', keys.job .. id)
 for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+refuse_newer(fields.v)
 if not fields.state then return 'gone' end
 if not FINAL[fields.state] then return fields.state end
 for name, value in pairs(fields) do
