@@ -8,8 +8,9 @@ A Redis that is away is waited for.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import cycle
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -46,6 +47,9 @@ NEWS = 10.0
 """Seconds of work after which it is news that Redis is away."""
 GAUGES = 2.0
 """Seconds between two readings of the gauges."""
+READINGS = 100
+"""Accounts of which one reading takes the gauges; of more, each reading takes the next ones. A reading of one
+account is some 20 commands, so that of many would cost more than their faxes."""
 DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
 RINGS = 100
@@ -75,6 +79,11 @@ def size_of(reply: Entries) -> int:
 def next_batch(batch: int, size: int) -> int:
     """How many entries to read next, where so many at the most brought so many bytes."""
     return min(BATCH, batch * 2) if size <= LARGE else max(1, batch * LARGE // (2 * size))
+
+
+def batches(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """So many names at the most, then the next ones, round and round."""
+    return cycle([names[start : start + most] for start in range(0, len(names), most)] or [()])
 
 
 def _for_room(rings: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
@@ -137,6 +146,7 @@ class Dispatcher:
         self._ended: Callable[[], None] = lambda: None
         self._enroll = scripts.register(client, "enroll")
         self._batch = FIRST
+        self._readings = batches(tuple(stores), READINGS)
         self._durable, self._durable_at = True, 0.0
         self._may_see_config = True
         self._stopping = threading.Event()
@@ -397,7 +407,8 @@ class Dispatcher:
             self._chores_known.discard(entry)
 
     def _read_gauges(self) -> None:
-        for name, store in self._stores.items():
+        for name in next(self._readings):
+            store = self._stores[name]
             store.check_layout()
             state = store.state()
             for job_state, n in state.jobs.items():

@@ -1,0 +1,55 @@
+"""What reading the gauges costs is bounded, however many accounts there are."""
+
+import math
+from collections import Counter
+from unittest.mock import Mock
+
+import pytest
+
+from faxline_worker.dispatcher import READINGS, Dispatcher
+from faxline_worker.store import Store
+
+
+def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
+    """A dispatcher that waits for nothing, and how often it read the state of each account."""
+    read: Counter[str] = Counter()
+    stores = {}
+    for i in range(accounts):
+        name = f"a{i:04}"
+        store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider")
+        store.state.side_effect = lambda name=name: (
+            read.update([name]) or Mock(jobs={}, oldest={}, waiting={}, backlog={})
+        )
+        stores[name] = store
+    dispatcher = Dispatcher(
+        Mock(), stores, Mock(), Mock(), Mock(), consumer="test", takeover=60, sweep=60, wake_lease=60
+    )
+    dispatcher._stopping.set()
+    dispatcher._durable_at = math.inf
+    return dispatcher, read
+
+
+@pytest.mark.parametrize("accounts", [1, READINGS])
+def test_each_reading_takes_the_gauges_of_all_accounts_while_they_are_few(accounts: int) -> None:
+    dispatcher, read = dispatcher_of(accounts)
+    dispatcher._read_gauges()
+    dispatcher._read_gauges()
+    assert len(read) == accounts
+    assert set(read.values()) == {2}
+
+
+def test_of_many_accounts_a_reading_takes_no_more_than_so_many_and_each_has_its_turn() -> None:
+    dispatcher, read = dispatcher_of(2 * READINGS + 1)
+    for reading in range(1, 4):
+        dispatcher._read_gauges()
+        assert read.total() == min(reading * READINGS, 2 * READINGS + 1)
+    assert set(read.values()) == {1}
+    dispatcher._read_gauges()
+    assert read.total() == 3 * READINGS + 1
+    assert read.most_common(1)[0] == ("a0000", 2)
+
+
+def test_without_accounts_there_is_nothing_to_read() -> None:
+    dispatcher, read = dispatcher_of(0)
+    dispatcher._read_gauges()
+    assert not read
