@@ -24,6 +24,10 @@ class Size:
         flat: faxes during which the worker's memory is watched.
         imports: of the library, timed.
         workers, dispatchers: the points of the scaling.
+        fleet: some accounts and many, of which faxes come at `fleet_rate` a second.
+        fleet_warm, fleet_seconds: before it is watched, and for which it is.
+        dispatched: accounts of a dispatcher with nothing to do.
+        at_quota: accounts that use all that iFax's limits let through.
     """
 
     rounds: int = 3
@@ -43,6 +47,12 @@ class Size:
     imports: int = 10
     workers: tuple[int, ...] = (1, 2, 4)
     dispatchers: tuple[int, ...] = (1, 2)
+    fleet: tuple[int, int] = (20, 200)
+    fleet_rate: float = 40.0
+    fleet_warm: float = 8.0
+    fleet_seconds: float = 40.0
+    dispatched: tuple[int, ...] = (100, 1000)
+    at_quota: int = 300
 
 
 FULL = Size()
@@ -64,4 +74,10 @@ SHORT = Size(
     imports=1,
     workers=(1,),
     dispatchers=(1,),
+    fleet=(2, 3),
+    fleet_rate=20.0,
+    fleet_warm=0.5,
+    fleet_seconds=1.0,
+    dispatched=(2,),
+    at_quota=4,
 )
