@@ -50,8 +50,8 @@ UNKNOWN_ACCOUNT = "unknown"
 QUEUE_WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 REQUEST_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 30, 60)
 FAILURES_BEGUN = 100
-"""Accounts for which each label set of `fax_failures_total` is there from the start. It has 150 an account, four
-fifths of what a dispatcher tells: a scrape of 1000 accounts took it 8 s. Of more they come as they count."""
+"""Accounts for which each label set of `fax_failures_total` is there from the start. It has 150 an account,
+four fifths of what a dispatcher tells: a scrape of 1000 took 8 s. Of more they come as they count."""
 DELIVERY_BUCKETS = (10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 10800)
 
 
