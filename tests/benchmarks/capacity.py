@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DAY = 86_400.0
+BROKER = 2
+"""Connections of a dispatcher or a worker to the broker's database, of the same server."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,10 @@ class Assumptions:
             ("iFax answers", f"after {self.answer:g} s, where nothing else is said"),
             ("a worker", f"one process of {self.threads} threads"),
             ("a part is full", f"at {self.full:.0%} of a core, of its threads, memory, link or connections"),
-            ("a group", f"{self.group} accounts to a dispatcher (`FAXLINE_ACCOUNTS`) and to its stand-in"),
+            (
+                "a shard",
+                f"{self.group} accounts with a Redis, 2 dispatchers, workers and webhooks of their own",
+            ),
             ("records and audit are kept", f"{days:g} day; the default is {long:g} days"),
             ("waiting at any time", f"the faxes of {self.backlog / 3600:g} hour, each with a document"),
             ("a document", f"10 pages, {self.document / 1000:g} KB, of its own"),
@@ -115,63 +120,65 @@ def costs_of(runs: Mapping[str, Any]) -> Costs:
 
 @dataclass(frozen=True)
 class Fleet:
-    """What so many accounts at full quota need. Whole numbers of processes, without those that stand in."""
+    """What so many accounts at full quota need, in shards: each a Redis with its own parts and some accounts.
+
+    Args:
+        accounts, rate: how many, and their faxes a second.
+        shards: how many; what begins with `shard_` is of one that is full.
+        shard_workers: by their threads or their cores, without the one that stands in.
+        shard_webhooks: likewise.
+        dispatcher, redis: how much of a core each of a shard has to do.
+        shard_memory: bytes of Redis: records and documents.
+        shard_link, shard_aof: bytes a second to Redis, and to its file.
+        shard_clients: connections to a Redis, those that stand in included.
+        workers, memory, series: of all shards; those that stand in are among the workers and series.
+    """
 
     accounts: int
     rate: float
-    calls: float
-    workers: int
-    dispatchers: int
-    webhooks: int
+    shards: int
+    shard_workers: int
+    shard_webhooks: int
+    dispatcher: float
     redis: float
+    shard_memory: float
+    shard_link: float
+    shard_aof: float
+    shard_clients: int
+    workers: int
     memory: float
-    long_memory: float
-    documents: float
-    link: float
-    aof: float
-    clients: int
     series: float
 
 
 def fleet(costs: Costs, given: Assumptions, accounts: int) -> Fleet:
-    """The needs of a fleet; its dispatchers have a group each."""
-    rate = accounts * given.rate
-    core = 1000 * given.full
-    group = min(accounts, given.group)
-    workers = max(
-        _up(rate * given.answer / (given.threads * given.full)),
-        _up(costs.cpu("worker", 0, rate, group=group) / core),
-    )
-    dispatchers = max(
-        _up(accounts / given.group), _up(costs.cpu("dispatcher", accounts, rate, group=group) / core)
-    )
+    """The needs of a fleet."""
+    shards, group = _up(accounts / given.group), min(accounts, given.group)
+    rate, core = group * given.rate, 1000 * given.full
+    by_threads = rate * given.answer / (given.threads * given.full)
+    workers = max(_up(by_threads), _up(costs.cpu("worker", 0, rate, group=group) / core))
     webhooks = _up(costs.cpu("webhook", 0, rate, group=group) / core)
-    documents = given.document * rate
-    clients = (
-        workers * costs.connections["faxline-worker"]
-        + (workers + 2 * dispatchers) * 2
-        + 2 * dispatchers * costs.connections["faxline-dispatcher"]
-        + webhooks * costs.connections["faxline-webhook"]
-    )
+    memory = rate * (given.retention * costs.left + given.backlog * given.document)
+    each = costs.connections
+    clients = (workers + 1) * (each["faxline-worker"] + BROKER) + 2 * (each["faxline-dispatcher"] + BROKER)
     told = costs.series
-    series = (
-        accounts * (told["worker"] * workers + told["webhook"] * webhooks) + accounts * told["dispatcher"] * 2
+    series = group * (
+        told["worker"] * (workers + 1) + told["webhook"] * (webhooks + 1) + told["dispatcher"] * 2
     )
     return Fleet(
         accounts=accounts,
-        rate=rate,
-        calls=rate * given.answer,
-        workers=workers,
-        dispatchers=dispatchers,
-        webhooks=webhooks,
-        redis=costs.cpu("redis", accounts, rate, group=group) / core,
-        memory=rate * given.retention * costs.left,
-        long_memory=rate * given.long_retention * costs.left,
-        documents=documents * given.backlog,
-        link=rate * (costs.fax["bytes to Redis"].at(group) + given.document),
-        aof=rate * (costs.fax["AOF bytes"].at(group) + given.document),
-        clients=clients,
-        series=series,
+        rate=accounts * given.rate,
+        shards=shards,
+        shard_workers=workers,
+        shard_webhooks=webhooks,
+        dispatcher=costs.cpu("dispatcher", group, rate) / 1000,
+        redis=costs.cpu("redis", group, rate) / 1000,
+        shard_memory=memory,
+        shard_link=rate * (costs.fax["bytes to Redis"].at(group) + given.document),
+        shard_aof=rate * (costs.fax["AOF bytes"].at(group) + given.document),
+        shard_clients=clients + (webhooks + 1) * each["faxline-webhook"],
+        workers=shards * (workers + 1),
+        memory=shards * memory,
+        series=shards * series,
     )
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "ops" / "capacity" / "measured.json"
 DOCUMENT = ROOT / "ops" / "capacity.md"
 PARTS = ("redis", "dispatcher", "worker", "webhook")
-FEW = 20
+FEW = 50
 DISK = re.compile("fdatasync|everysec|always")
 _BLOCK = "(<!-- {} -->\n).*?(<!-- end -->)"
 
@@ -166,18 +166,18 @@ def _fleet(costs: Costs, given: Assumptions) -> str:
     fleets = [fleet(costs, given, accounts) for accounts in given.fleet]
     rows: list[tuple[str, Callable[[Fleet], str]]] = [
         ("faxes a second", lambda f: n(f.rate)),
-        ("calls under way", lambda f: n(f.calls)),
-        (f"workers of {given.threads} threads", lambda f: n(f.workers)),
-        ("groups (each with 2 dispatchers)", lambda f: n(f.dispatchers)),
-        ("webhooks", lambda f: n(f.webhooks)),
-        (f"Redis, cores at {given.full:.0%}", lambda f: n(f.redis)),
-        (f"records, {given.retention / DAY:g} day", lambda f: size(f.memory)),
-        (f"records, {given.long_retention / DAY:g} days", lambda f: size(f.long_memory)),
-        ("documents that wait", lambda f: size(f.documents)),
-        ("to Redis a second, with documents", lambda f: size(f.link)),
-        ("AOF a second, with documents", lambda f: size(f.aof)),
-        ("connections", lambda f: n(f.clients)),
-        ("series, each worker with all accounts", lambda f: n(f.series)),
+        ("shards", lambda f: n(f.shards)),
+        (f"a shard: workers of {given.threads} threads, and 1 to stand in", lambda f: n(f.shard_workers)),
+        ("webhooks, and 1 to stand in", lambda f: n(f.shard_webhooks)),
+        ("cores of its dispatchers", lambda f: n(f.dispatcher)),
+        ("cores of its Redis", lambda f: n(f.redis)),
+        ("memory of its Redis: records, documents", lambda f: size(f.shard_memory)),
+        ("bytes to its Redis a second", lambda f: size(f.shard_link)),
+        ("bytes to its AOF a second", lambda f: size(f.shard_aof)),
+        ("connections to its Redis", lambda f: n(f.shard_clients)),
+        ("all: workers", lambda f: n(f.workers)),
+        ("memory of Redis", lambda f: size(f.memory)),
+        ("series in Prometheus", lambda f: n(f.series)),
     ]
     head = ("accounts", *(f"{one.accounts:,}" for one in fleets))
     return table(head, [(name, *(show(one) for one in fleets)) for name, show in rows])

@@ -45,7 +45,8 @@ def test_a_short_run_and_one_without_the_fleet_are_not_kept(tmp_path: Path) -> N
 
 
 def test_a_cost_is_a_line_through_two_points_that_does_not_fall() -> None:
-    assert line((20, 2.0), (200, 3.8)) == Line(pytest.approx(1.8), pytest.approx(0.01))
+    found = line((20, 2.0), (200, 3.8))
+    assert (found.base, found.each) == (pytest.approx(1.8), pytest.approx(0.01))
     assert line((20, 3.0), (200, 2.0)) == Line(2.5, 0.0)
 
 
@@ -55,15 +56,19 @@ def test_the_most_accounts_are_where_the_cost_meets_the_bound() -> None:
     )
 
 
-def test_a_fleet_of_ten_thousand_accounts_has_the_threads_for_its_calls_and_a_group_for_each_account(
-    kept: Any,
-) -> None:
-    given = Assumptions()
-    found = fleet(costs_of(kept["runs"]), given, 10_000)
-    assert found.rate == pytest.approx(2777.8, abs=0.1)
-    assert found.workers * given.threads * given.full >= found.calls
-    assert found.dispatchers * given.group >= 10_000
-    assert found.long_memory == pytest.approx(30 * found.memory)
+def test_a_fleet_is_as_many_shards_as_its_accounts_fill_and_none_is_larger_than_one(kept: Any) -> None:
+    given, costs = Assumptions(), costs_of(kept["runs"])
+    few, full, many = (fleet(costs, given, accounts) for accounts in (10, given.group, 10_000))
+    assert (few.shards, full.shards, many.shards) == (1, 1, 10_000 // given.group)
+    assert many.rate == pytest.approx(2777.8, abs=0.1)
+    assert (many.shard_workers, many.redis, many.shard_memory) == (
+        full.shard_workers,
+        full.redis,
+        full.shard_memory,
+    )
+    assert full.shard_workers * given.threads * given.full >= given.group * given.rate * given.answer
+    assert few.redis < full.redis
+    assert many.memory == pytest.approx(many.shards * many.shard_memory)
 
 
 def test_a_fax_waits_longer_for_a_thread_where_more_of_them_are_busy() -> None:

@@ -50,6 +50,11 @@ GAUGES = 2.0
 READINGS = 100
 """Accounts of which one reading takes the gauges; of more, each reading takes the next ones. A reading of one
 account is some 20 commands, so that of many would cost more than their faxes."""
+STREAMS = 20_000
+"""Streams a second that are named in reads, at the most: a read names those of all accounts, and where something
+comes all the time, to ask for a thousand streams for each would cost more than what came."""
+SHORTEST = 0.005
+"""Seconds that a read is held back for that reason at least; with few accounts none is."""
 DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
 RINGS = 100
@@ -79,6 +84,12 @@ def size_of(reply: Entries) -> int:
 def next_batch(batch: int, size: int) -> int:
     """How many entries to read next, where so many at the most brought so many bytes."""
     return min(BATCH, batch * 2) if size <= LARGE else max(1, batch * LARGE // (2 * size))
+
+
+def held_back(asked: float, streams: int) -> float:
+    """Seconds until the next read of so many streams, where the last was asked at that moment (monotonic)."""
+    left = asked + streams / STREAMS - time.monotonic()
+    return left if left >= SHORTEST else 0.0
 
 
 def batches(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
@@ -204,7 +215,10 @@ class Dispatcher:
         self._own_pending()
         taken_over = 0.0
         streams: Any = {store.keys.intake: ">" for store in self._stores.values()}
+        asked = 0.0
         while not self._stopping.is_set():
+            self._stopping.wait(held_back(asked, len(streams)))
+            asked = time.monotonic()
             if time.monotonic() - taken_over > self._takeover:
                 taken_over = time.monotonic()
                 self._take_over()
@@ -285,7 +299,9 @@ class Dispatcher:
             for kind in (SURVEY, PLAN, RECEIPTS, ORDERS, TIDY):
                 self._agenda.look((kind, name))
         resting: dict[str, float] = {}  # that receipts come is told once while they are gathered
+        now = 0.0
         while not self._stopping.is_set():
+            self._stopping.wait(held_back(now, len(last)))
             now = time.monotonic()
             resting = {key: until for key, until in resting.items() if until > now}
             block = min([BLOCK, *(until - now for until in resting.values())])

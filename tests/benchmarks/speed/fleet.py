@@ -12,15 +12,13 @@ from faxline_worker.local import Local
 from tests.benchmarks.speed.endpoint import Stub
 from tests.benchmarks.speed.rounds import Field
 from tests.benchmarks.speed.sheet import Section, median
-from tests.benchmarks.speed.size import Size
+from tests.benchmarks.speed.size import QUOTA, Size
 from tests.benchmarks.speed.steady import SOON, Steady, run_steady
 from tests.benchmarks.speed.ways import ENDLESS, FREE
 
 THREADS = 40
 WIDE: Mapping[str, str] = {"LIMITS__REQUESTS": "1000000", "LIMITS__BURST": "100000"}
 """Limits that hold nothing, and every script looks at all of them."""
-QUOTA = 1000 / 3600
-"""Faxes a second of an account at iFax's limits."""
 BLOCKS = 200
 FEW = 20
 
@@ -32,7 +30,7 @@ def run_fleet(size: Size, logs: Path) -> Section:
     answers = ("--answer-seconds", "0.05", "0.3")
     for count in (few, many):
         options = (*ENDLESS, *SOON, *answers)
-        found = _run(logs / f"{count}", size, count, size.fleet_rate, settings=WIDE, sandbox=options)
+        found = _run(logs / f"{count}", size, count, count * size.fleet_rate, settings=WIDE, sandbox=options)
         section.details[f"{count} accounts"] = facts(found)
     for count in size.dispatched:
         found = _run(logs / f"idle-{count}", size, count, 0.0, workers=0, webhooks=0)

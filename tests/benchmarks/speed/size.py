@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+QUOTA = 1000 / 3600
+"""Faxes a second of an account at iFax's limits."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -24,7 +27,7 @@ class Size:
         flat: faxes during which the worker's memory is watched.
         imports: of the library, timed.
         workers, dispatchers: the points of the scaling.
-        fleet: some accounts and many, of which faxes come at `fleet_rate` a second.
+        fleet: some accounts and many, each of which gets `fleet_rate` faxes a second.
         fleet_warm, fleet_seconds: before it is watched, and for which it is.
         dispatched: accounts of a dispatcher with nothing to do.
         at_quota: accounts that use all that iFax's limits let through.
@@ -47,8 +50,8 @@ class Size:
     imports: int = 10
     workers: tuple[int, ...] = (1, 2, 4)
     dispatchers: tuple[int, ...] = (1, 2)
-    fleet: tuple[int, int] = (20, 200)
-    fleet_rate: float = 40.0
+    fleet: tuple[int, int] = (50, 200)
+    fleet_rate: float = QUOTA
     fleet_warm: float = 8.0
     fleet_seconds: float = 40.0
     dispatched: tuple[int, ...] = (100, 1000)
@@ -75,7 +78,7 @@ SHORT = Size(
     workers=(1,),
     dispatchers=(1,),
     fleet=(2, 3),
-    fleet_rate=20.0,
+    fleet_rate=10.0,
     fleet_warm=0.5,
     fleet_seconds=1.0,
     dispatched=(2,),

@@ -1,4 +1,4 @@
-"""What reading the gauges costs is bounded, however many accounts there are."""
+"""What a dispatcher asks Redis for is bounded, however many accounts there are."""
 
 import math
 from collections import Counter
@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from faxline_worker.dispatcher import READINGS, Dispatcher
+from faxline_worker.dispatcher import READINGS, SHORTEST, STREAMS, Dispatcher, held_back
 from faxline_worker.store import Store
 
 
@@ -53,3 +53,27 @@ def test_without_accounts_there_is_nothing_to_read() -> None:
     dispatcher, read = dispatcher_of(0)
     dispatcher._read_gauges()
     assert not read
+
+
+@pytest.mark.parametrize(
+    ("streams", "passed", "held"),
+    [
+        (3, 0.0, 0.0),
+        (STREAMS // 10, 0.0, 0.1),
+        (STREAMS // 10, 0.06, 0.04),
+        (STREAMS // 10, 0.2, 0.0),
+        (STREAMS // 10, 0.1 - SHORTEST / 2, 0.0),
+    ],
+    ids=[
+        "few are not",
+        "many are",
+        "the time of the read counts",
+        "a read that waited is not",
+        "a moment is no matter",
+    ],
+)
+def test_a_read_of_many_streams_is_held_back_so_that_no_more_than_so_many_are_named_in_a_second(
+    monkeypatch: pytest.MonkeyPatch, streams: int, passed: float, held: float
+) -> None:
+    monkeypatch.setattr("faxline_worker.dispatcher.time.monotonic", lambda: 1000.0 + passed)
+    assert held_back(1000.0, streams) == pytest.approx(held)
