@@ -51,8 +51,8 @@ READINGS = 100
 """Accounts of which one reading takes the gauges; of more, each reading takes the next ones. A reading of one
 account is some 20 commands, so that of many would cost more than their faxes."""
 STREAMS = 20_000
-"""Streams a second that are named in reads, at the most: a read names those of all accounts, and where something
-comes all the time, to ask for a thousand streams for each would cost more than what came."""
+"""Streams a second that are named in reads, at the most. A read names those of all accounts, and where
+something comes all the time, to ask for a thousand streams for each would cost more than what came."""
 SHORTEST = 0.005
 """Seconds that a read is held back for that reason at least; with few accounts none is."""
 DURABLE = 30.0

@@ -1,5 +1,7 @@
 """Every metric that Faxline exposes, each defined once, with all its label sets at 0 from the start.
 
+With many accounts the failures are the exception (FAILURES_BEGUN).
+
 A process makes one registry (`new_registry`) and one of `WorkerMetrics`, `DispatcherMetrics` and
 `WebhookMetrics` on it. DESIGN, section 3, has the table. No number, no job id and no free text is ever a
 label: account names come from the settings, the rest from fixed lists.
