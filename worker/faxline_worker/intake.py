@@ -143,7 +143,7 @@ class Intake:
             parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
             if isinstance(parsed, CancelEntry):
                 return parsed
-            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed)
+            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed, len(raw))
         except EntryRejected as error:
             reject = {
                 "job": _id_of(raw),
@@ -154,7 +154,7 @@ class Intake:
             return {"entry": entry, "reject": reject}
         return {"entry": entry, "jobs": jobs}
 
-    def _send(self, entry: SendEntry) -> list[dict[str, Any]]:
+    def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
         found: dict[str, bytes] = {}
 
         def document(name: str) -> bytes | None:
@@ -165,14 +165,14 @@ class Intake:
                 found[name] = data
             return found[name]
 
-        pages = check_send(entry, document, self.hosts)
-        fax = entry.fax.model_dump(mode="json", exclude_none=True)
+        pages = check_send(entry, document, self.hosts, written=written)
+        whole = entry.model_dump(mode="json", exclude_none=True)
+        content, fax = _digest(whole), whole["fax"]
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes
                 data = base64.b64decode(file.pop("fileData"))
                 file["document"] = digest(data)
                 self.store.keep_document(file["document"], data)
-        content = _digest(entry.model_dump(mode="json", exclude_none=True))
         send_at = entry.send_at
         if send_at and self.schedule == "local":
             del fax["send_at"]
