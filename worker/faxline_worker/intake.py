@@ -3,7 +3,11 @@
 import base64
 import hashlib
 import json
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
@@ -32,6 +36,9 @@ LONGEST_ID = 128
 
 SET_ASIDE = "set_aside"
 """The reason under which an entry that made our code raise is counted."""
+
+AT_ONCE = 100
+"""Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
 
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""
@@ -70,16 +77,23 @@ class Intake:
         Raises:
             redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
         """
-        items: list[dict[str, Any]] = []
-        for entry, fields in entries:
-            item = self._guarded(entry, partial(self._read, entry, fields))
-            if isinstance(item, CancelEntry):
-                self._register(items)
-                items = []
-                self._guarded(entry, partial(self._cancel, entry, item.id))
-            elif item is not None:
-                items.append(item)
-        self._register(items)
+        with ExitStack() as stack:
+            ahead = _Ahead(stack, self._register)
+            items: list[dict[str, Any]] = []
+            jobs = 0
+            for entry, fields in entries:
+                item = self._guarded(entry, partial(self._read, entry, fields))
+                if isinstance(item, CancelEntry):
+                    ahead.finish(items)
+                    items, jobs = [], 0
+                    self._guarded(entry, partial(self._cancel, entry, item.id))
+                elif item is not None:
+                    items.append(item)
+                    jobs += len(item.get("jobs", "1"))
+                    if jobs >= AT_ONCE:
+                        ahead.begin(items)
+                        items, jobs = [], 0
+            ahead.finish(items)
 
     def _guarded(self, entry: str, work: Callable[[], _T]) -> _T | None:
         """What the work gives; None once the entry was set aside."""
@@ -118,23 +132,30 @@ class Intake:
             for item in items:
                 self._guarded(item["entry"], partial(self._register_one, item))
             return
-        for item, (result, reason) in zip(items, answers, strict=True):
-            self._tell(item, result, reason)
+        self._tell(items, answers)
 
     def _register_one(self, item: dict[str, Any]) -> None:
-        self._tell(item, *self.store.register([item])[0])
+        self._tell([item], self.store.register([item]))
 
-    def _tell(self, item: dict[str, Any], result: Registration, reason: str) -> None:
-        rejected = item.get("reject")
-        job = rejected["job"] if rejected else item["jobs"][0]["id"]
-        line = {"job": job, "entry": item["entry"], "result": str(result)}
-        if result is Registration.REJECTED:
-            self.metrics.outcome(self.store.account, "rejected")
-            self.metrics.failure(self.store.account, "intake", None, reason)
-            member = rejected["member"] if rejected else None
-            self.log.warning("entry rejected", **line, member=member, reason=reason)
-        else:
-            self.log.info("entry taken", **line)
+    def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
+        """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""
+        taken, each = Counter[str](), self.log.isEnabledFor(logging.DEBUG)
+        for item, (result, reason) in zip(items, answers, strict=True):
+            if result is Registration.REJECTED:
+                self._tell_rejection(item, reason)
+                continue
+            taken[str(result)] += 1
+            if each:
+                self.log.debug("entry taken", job=_job_of(item), entry=item["entry"], result=str(result))
+        for name, count in taken.items():
+            self.log.info("entries taken", result=name, count=count)
+
+    def _tell_rejection(self, item: dict[str, Any], reason: str) -> None:
+        self.metrics.outcome(self.store.account, "rejected")
+        self.metrics.failure(self.store.account, "intake", None, reason)
+        line = {"job": _job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
+        member = item["reject"]["member"] if "reject" in item else None
+        self.log.warning("entry rejected", **line, member=member, reason=reason)
 
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
         kind, raw = next(iter(fields.items()), (b"", b""))
@@ -208,6 +229,51 @@ class Intake:
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
         values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
         return [_job(entry.id, _digest(entry.model_dump(mode="json")), entry, values) | {"of": entry.of}]
+
+
+class _Ahead:
+    """Has the next entries read while Redis registers those before them, in their order.
+
+    Args:
+        stack: ends the thread.
+        register: registers some.
+    """
+
+    def __init__(self, stack: ExitStack, register: Callable[[Sequence[dict[str, Any]]], None]) -> None:
+        self._stack = stack
+        self._register = register
+        self._thread: ThreadPoolExecutor | None = None
+        self._begun: Future[None] | None = None
+
+    def begin(self, items: Sequence[dict[str, Any]]) -> None:
+        """Register these once those before them are.
+
+        Raises:
+            redis.RedisError: those before them could not be.
+        """
+        self._wait()
+        if self._thread is None:
+            self._thread = self._stack.enter_context(ThreadPoolExecutor(1, "register"))
+        self._begun = self._thread.submit(self._register, items)
+
+    def finish(self, items: Sequence[dict[str, Any]]) -> None:
+        """Register these too, here and now.
+
+        Raises:
+            redis.RedisError: they, or those before them, could not be.
+        """
+        self._wait()
+        self._register(items)
+
+    def _wait(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.result()
+
+
+def _job_of(item: Mapping[str, Any]) -> str:
+    rejected = item.get("reject")
+    return str(rejected["job"] if rejected else item["jobs"][0]["id"])
 
 
 def _job(
