@@ -164,7 +164,13 @@ def _shape(pattern: re.Pattern[str], **more: Any) -> WithJsonSchema:
 Identifier = Annotated[str, AfterValidator(_identifier), _shape(IDENTIFIER)]
 Number = Annotated[str, AfterValidator(_number), _shape(E164)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
+Metadata = Annotated[
+    dict[str, Any],
+    AfterValidator(_metadata),
+    Field(
+        default_factory=dict, json_schema_extra={"default": {}}
+    ),  # a default dict would be copied each time
+]
 Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
 Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER)]
 Base64 = Annotated[str, AfterValidator(_base64), _shape(BASE64, contentEncoding="base64")]
@@ -222,7 +228,7 @@ class SendEntry(_Part):
     in_doubt: Annotated[InDoubtPolicy, Field(strict=False)] | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     group: Identifier | None = None
-    metadata: Metadata = {}
+    metadata: Metadata
 
     @property
     def expires(self) -> datetime | None:
@@ -248,7 +254,7 @@ class ResendEntry(_Part):
     of: Identifier
     faxNumber: Number | None = None
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
-    metadata: Metadata = {}
+    metadata: Metadata
 
 
 KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {
@@ -276,7 +282,8 @@ def parse_entry(kind: str, raw: bytes | str) -> SendEntry | CancelEntry | Resend
     if model is None:
         raise EntryRejected("", Rejection.UNKNOWN_KIND, "an entry has one field: send, cancel or resend")
     try:
-        content = json.loads(raw, object_pairs_hook=_once, parse_constant=_constant)
+        text = raw if isinstance(raw, str) else raw.decode(json.detect_encoding(raw), "surrogatepass")
+        content = _DECODER.decode(text)
     except EntryRejected:
         raise
     except (ValueError, RecursionError):
@@ -298,6 +305,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_constant)
+"""json.loads would make one for each entry."""
 
 
 _REASONS = {

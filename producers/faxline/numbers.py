@@ -31,7 +31,7 @@ def check_number(number: str, member: str) -> None:
 
 
 def is_possible(number: str) -> bool:
-    """What phonenumbers' is_possible_number says of an E.164 number, found by its length where that is enough."""
+    """What phonenumbers' is_possible_number says of an E.164 number, by its length where that is enough."""
     for end in range(2, 5):  # a country code has one to three digits, and none begins with another
         lengths = _lengths(number[1:end])
         if lengths is not None:

@@ -40,6 +40,10 @@ SET_ASIDE = "set_aside"
 AT_ONCE = 100
 """Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+# json.dumps would make an encoder for each text.
+
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""
 
@@ -209,7 +213,7 @@ class Intake:
         for i, number in enumerate(numbers, start=1):
             values = {
                 "kind": "send",
-                "request": json.dumps(fax | {"faxNumber": number}, ensure_ascii=False),
+                "request": _COMPACT(fax | {"faxNumber": number}),
                 "number": number,
                 "group": entry.id if several else entry.group,
                 "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
@@ -281,14 +285,13 @@ def _job(
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {"v": "1", "priority": str(entry.priority), **values}
     if entry.metadata:
-        fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False, separators=(",", ":"))
+        fields["metadata"] = _COMPACT(entry.metadata)
     kept = {key: str(value) for key, value in fields.items() if value is not None}
     return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": kept}
 
 
 def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_SORTED(content).encode()).hexdigest()
 
 
 def _id_of(raw: bytes) -> str:

@@ -234,6 +234,7 @@ class RedisServer:
             "appendonly": "yes",
             "appendfsync": self._appendfsync,
             "maxmemory-policy": "noeviction",
+            "hash-max-listpack-value": "1024",
         }
         return [
             str(self.binary.path),
