@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from faxline.errors import EntryRejected, Rejection
-from faxline.numbers import E164
+from faxline.numbers import E164, check_number
 
 METADATA = 4096
 """Bytes of a job's metadata as compact JSON."""
@@ -87,8 +87,6 @@ def _iso(value: str) -> str:
 
 
 def _number(value: str) -> str:
-    from faxline.numbers import check_number  # noqa: PLC0415 - loads the numbering plans when one is checked
-
     try:
         check_number(value, "")
     except EntryRejected as error:
@@ -228,7 +226,7 @@ class SendEntry(_Part):
     in_doubt: Annotated[InDoubtPolicy, Field(strict=False)] | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     group: Identifier | None = None
-    metadata: Metadata
+    metadata: Metadata = Field(default_factory=dict)  # a dict would be copied for each entry
 
     @property
     def expires(self) -> datetime | None:
@@ -254,7 +252,7 @@ class ResendEntry(_Part):
     of: Identifier
     faxNumber: Number | None = None
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
-    metadata: Metadata
+    metadata: Metadata = Field(default_factory=dict)  # a dict would be copied for each entry
 
 
 KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {

@@ -207,27 +207,28 @@ class Intake:
         documents = [
             file["document"].removeprefix("sha256:") for file in fax["faxData"] if "document" in file
         ]
-        numbers = fax["faxNumber"] if isinstance(fax["faxNumber"], list) else [fax["faxNumber"]]
         several = isinstance(fax["faxNumber"], list)
+        values = {
+            "kind": "send",
+            "group": entry.id if several else entry.group,
+            "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
+            "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
+            "attempts": entry.attempts,
+            "send_at": round(send_at.timestamp() * 1000) if send_at else None,
+            "schedule": self.schedule if send_at else None,
+            "documents": ",".join(dict.fromkeys(documents)) or None,
+            # What a receipt without a known jobId is held against, should the job come in doubt.
+            "sender": fax.get("callerId") or self.caller_id,
+            "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
+            "cover": "1" if any(map(fax.get, COVER)) else None,
+        }
+        if not several:
+            one = {"request": _COMPACT(fax), "number": fax["faxNumber"]}
+            return [_job(entry.id, content, entry, values | one)]
         jobs = []
-        for i, number in enumerate(numbers, start=1):
-            values = {
-                "kind": "send",
-                "request": _COMPACT(fax | {"faxNumber": number}),
-                "number": number,
-                "group": entry.id if several else entry.group,
-                "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
-                "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
-                "attempts": entry.attempts,
-                "send_at": round(send_at.timestamp() * 1000) if send_at else None,
-                "schedule": self.schedule if send_at else None,
-                "documents": ",".join(dict.fromkeys(documents)) or None,
-                # What a receipt without a known jobId is held against, should the job come in doubt.
-                "sender": fax.get("callerId") or self.caller_id,
-                "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
-                "cover": "1" if any(fax.get(member) for member in COVER) else None,
-            }
-            jobs.append(_job(f"{entry.id}.{i}" if several else entry.id, content, entry, values))
+        for i, number in enumerate(fax["faxNumber"], start=1):
+            one = {"request": _COMPACT(fax | {"faxNumber": number}), "number": number}
+            jobs.append(_job(f"{entry.id}.{i}", content, entry, values | one))
         return jobs
 
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
