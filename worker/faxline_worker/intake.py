@@ -16,14 +16,25 @@ from typing import Any, TypeVar
 import redis
 import structlog
 
-from faxline.checks import check_send
+from faxline.checks import REQUEST_BYTES, check_send
 from faxline.documents import digest
-from faxline.entries import IDENTIFIER, CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
-from faxline.errors import EntryRejected
+from faxline.entries import (
+    IDENTIFIER,
+    CancelEntry,
+    Entry,
+    Priority,
+    ResendEntry,
+    SealedEntry,
+    SendEntry,
+    open_entry,
+    parse_entry,
+)
+from faxline.errors import EntryRejected, KeyMissing, Rejection, SealBroken
 from faxline_worker.ifax.answers import clean_message
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Registration
+from faxline_worker.scripts import LAYOUT
 from faxline_worker.store import Store
 from faxline_worker.stumbles import TRIES
 
@@ -33,9 +44,12 @@ RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priorit
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
 
 LONGEST_ID = 128
+LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
 
 SET_ASIDE = "set_aside"
-"""The reason under which an entry that made our code raise is counted."""
+"""The reason under which an entry that made our code raise, or whose key is missing, is counted."""
+KEY_MISSING = "key_missing"
+"""Why an entry is set aside whose content, or a document of which, is sealed by a key that is not here."""
 
 AT_ONCE = 100
 """Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
@@ -104,15 +118,23 @@ class Intake:
         for left in reversed(range(TRIES)):
             try:
                 return work()
+            except KeyMissing as error:  # an operator's fault, which can be mended: nothing is lost
+                self._set_aside(entry, KEY_MISSING)
+                self.log.error("key missing", entry=entry, error=str(error))  # noqa: TRY400 - it says all
+                return None
             except Exception as error:
                 if unserved(error):
                     raise
                 why = type(error).__name__
                 self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
-                if not left and self.store.set_aside("intake", entry, why):
-                    self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
-                    self.log.warning("entry set aside", entry=entry, reason=why)
+                if not left:
+                    self._set_aside(entry, why)
         return None
+
+    def _set_aside(self, entry: str, why: str) -> None:
+        if self.store.set_aside("intake", entry, why):
+            self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
+            self.log.warning("entry set aside", entry=entry, reason=why)
 
     def _cancel(self, entry: str, job: str) -> None:
         result = self.store.cancel(entry, job)
@@ -164,11 +186,15 @@ class Intake:
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
         kind, raw = next(iter(fields.items()), (b"", b""))
         name = kind.decode("utf-8", "replace")
+        parsed: Entry | None = None
         try:
             parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
             if isinstance(parsed, CancelEntry):
                 return parsed
-            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed, len(raw))
+            written = len(raw)
+            if isinstance(parsed, SealedEntry):
+                parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
+            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed, written)
         except EntryRejected as error:
             reject = {
                 "job": _id_of(raw),
@@ -176,15 +202,22 @@ class Intake:
                 "reason": str(error.reason),
                 "message": error.message,
             }
-            return {"entry": entry, "reject": reject}
-        return {"entry": entry, "jobs": jobs}
+            item: dict[str, Any] = {"entry": entry, "reject": reject}
+            if error.reason is Rejection.DOCUMENT_MISSING and isinstance(parsed, SendEntry):
+                content = _digest_of(parsed)  # a repeat's document may have gone with its job
+                item["unless"] = [{"id": job, "digest": content} for job in _names(parsed)]
+            return item
+        return {"entry": entry, "name": parsed.id, "jobs": jobs}
 
     def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
         found: dict[str, bytes] = {}
 
         def document(name: str) -> bytes | None:
             if name not in found:
-                data = self.store.document(name)
+                try:
+                    data = self.store.document(name)
+                except SealBroken as error:
+                    raise EntryRejected("fax.faxData", Rejection.BAD_DOCUMENT, str(error)) from None
                 if data is None:
                     return None
                 found[name] = data
@@ -222,18 +255,17 @@ class Intake:
             "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
             "cover": "1" if any(map(fax.get, COVER)) else None,
         }
-        if not several:
-            one = {"request": _COMPACT(fax), "number": fax["faxNumber"]}
-            return [_job(entry.id, content, entry, values | one)]
         jobs = []
-        for i, number in enumerate(fax["faxNumber"], start=1):
-            one = {"request": _COMPACT(fax | {"faxNumber": number}), "number": number}
-            jobs.append(_job(f"{entry.id}.{i}", content, entry, values | one))
+        for name, number in zip(
+            _names(entry), fax["faxNumber"] if several else [fax["faxNumber"]], strict=True
+        ):
+            request = self.store.seals.request(name, _COMPACT(fax | {"faxNumber": number}))
+            jobs.append(_job(name, content, entry, values | {"request": request, "number": number}))
         return jobs
 
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
         values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
-        return [_job(entry.id, _digest(entry.model_dump(mode="json")), entry, values) | {"of": entry.of}]
+        return [_job(entry.id, _digest_of(entry), entry, values) | {"of": entry.of}]
 
 
 class _Ahead:
@@ -284,11 +316,24 @@ def _job_of(item: Mapping[str, Any]) -> str:
 def _job(
     name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    fields: dict[str, Any] = {"v": "1", "priority": str(entry.priority), **values}
+    fields: dict[str, Any] = {"v": LAYOUT_TEXT, "priority": str(entry.priority), **values}
     if entry.metadata:
         fields["metadata"] = _COMPACT(entry.metadata)
     kept = {key: str(value) for key, value in fields.items() if value is not None}
     return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": kept}
+
+
+def _names(entry: SendEntry) -> list[str]:
+    """The ids of an entry's jobs."""
+    numbers = entry.fax.faxNumber
+    if not isinstance(numbers, list):
+        return [entry.id]
+    return [f"{entry.id}.{i}" for i in range(1, len(numbers) + 1)]
+
+
+def _digest_of(entry: SendEntry | ResendEntry) -> str:
+    """What tells a repeat from an id that is used again: the same for a sealed entry and one in clear."""
+    return _digest(entry.model_dump(mode="json", exclude_none=isinstance(entry, SendEntry)))
 
 
 def _digest(content: Any) -> str:

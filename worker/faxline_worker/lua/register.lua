@@ -1,18 +1,27 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record lines
+-- include: clock bell record lines backlog
 -- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
---         {entry, reject = {job, member, reason, message}} or {entry, jobs = [{id, digest, rank, fields…}]}
+--         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (all of these jobs are known: it is a
+--         repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}
 -- reply JSON list, one an item: registered, repeated, rejected or gone, with the reason of a rejection
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
   job = KEYS[6] }
 local group, options = ARGV[1], cjson.decode(ARGV[2])
 local cap = options.cap
+local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog(keys) or nil
 
 local function reject(entry, r)
   emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
     { state = 'rejected', member = r.member, reason = r.reason, message = r.message, entry = entry }, nil, nil))
   return { 'rejected', r.reason }
+end
+
+local function repeats(jobs)
+  for _, job in ipairs(jobs or {}) do
+    if redis.call('HGET', keys.job .. job.id, 'digest') ~= job.digest then return false end
+  end
+  return jobs ~= nil
 end
 
 -- Jobs of this batch that are to be stored, by their ids; they have no record yet.
@@ -41,14 +50,28 @@ local function refusal(job)
   return nil
 end
 
+-- A group's name that is used for ever must not keep the ids of jobs long forgotten: every tenth that is added, twenty
+-- are looked at, so that at most about half of a group is such ids.
+local SOME, EVERY = 20, 10
+local function thin_out(group)
+  local members, keys_of = redis.call('SRANDMEMBER', group, SOME), {}
+  for i, id in ipairs(members) do keys_of[i] = keys.job .. id end
+  if redis.call('EXISTS', unpack(keys_of)) == #members then return end
+  for i, id in ipairs(members) do
+    if redis.call('EXISTS', keys_of[i]) == 0 then redis.call('SREM', group, id) end
+  end
+end
+
 -- The texts that are the same for all jobs, and what goes into the indexes: one command each.
 local history = to_json({ event = 'fax.queued', at = now, state = 'queued', attempt = 0 }, nil, nil)
 local told = to_json({ state = 'queued', attempt = 0 }, nil, nil)
-local place, ready, expiring = 0, {}, {}
+local place, ready, expiring = 0, {}, {} -- the place counts those that are taken
 
 -- A place for it, and its entries in the indexes.
 local function prepare(job)
   place = place + 1
+  job.turn = place
+  if backlog then backlog.taken = place end
   local fields = job.fields
   job.send_at = tonumber(fields.send_at)
   if job.send_at and job.send_at <= now then job.send_at = nil end -- at once
@@ -72,7 +95,8 @@ local function store(job)
     enter_ready(keys, job.id, fields)
   end
   if fields.documents then need_documents(keys, fields.documents) end
-  if fields.group then redis.call('SADD', beside(keys, 'group:' .. fields.group), job.id) end
+  local name = fields.group and beside(keys, 'group:' .. fields.group)
+  if name then redis.call('SADD', name, job.id) end
   local record = { 'n', 1, 'updated_at', int(now), 'h:1', history, 'created_at', int(now), 'state', 'queued', 'digest',
     job.digest }
   for field, value in pairs(fields) do
@@ -85,6 +109,7 @@ local function store(job)
     text = to_json({ state = 'queued', attempt = 0, send_at = job.send_at }, nil, fields.metadata)
   end
   emit(keys.events, cap, 'fax.queued', job.id, text)
+  if name and (now + job.turn) % EVERY == 0 then thin_out(name) end
 end
 
 local function add_all(key, members)
@@ -97,7 +122,7 @@ for _, entry in ipairs(redis.call('XPENDING', keys.intake, group, items[1].entry
   pending[entry[1]] = true
 end
 
--- First what becomes of each, which may raise and changes nothing; then the indexes, lest a record ever stand in none;
+-- First what becomes of each, which may raise and stores nothing; then the indexes, lest a record ever stand in none;
 -- then records and events, in the order of the entries.
 for _, item in ipairs(items) do
   if not pending[item.entry] then
@@ -108,6 +133,11 @@ for _, item in ipairs(items) do
       local r = refusal(job)
       if type(r) == 'table' then item.reject = r break end
       if not r then table.insert(mine, job) end
+    end
+    local none = not item.reject and no_room(keys, options, backlog, mine, {})
+    if none then
+      none.job, none.member = item.name or item.jobs[1].id, ''
+      item.reject = none
     end
     if not item.reject then
       for _, job in ipairs(mine) do
@@ -126,13 +156,14 @@ for i, item in ipairs(items) do
   if item.gone then
     replies[i] = { 'gone', '' }
   elseif item.reject then
-    replies[i] = reject(item.entry, item.reject)
+    replies[i] = repeats(item.unless) and { 'repeated', '' } or reject(item.entry, item.reject)
   else
     for _, job in ipairs(item.mine) do store(job) end
     replies[i] = { #item.mine > 0 and 'registered' or 'repeated', '' }
   end
   table.insert(done, item.entry)
 end
+count_taken(keys, options, backlog)
 redis.call('XACK', keys.intake, group, unpack(done))
 redis.call('XDEL', keys.intake, unpack(done))
 return cjson.encode(replies)
