@@ -216,3 +216,12 @@ def test_an_id_that_is_used_again_in_the_same_batch_is_repeated_or_rejected_in_i
     told = {(line.kwargs["result"], line.kwargs["count"]) for line in log.info.call_args_list}
     assert told == {("registered", 2), ("repeated", 1)}
     assert [line.kwargs["job"] for line in log.warning.call_args_list] == ["a", "c"]
+
+
+def test_each_entry_that_was_taken_has_a_line_at_the_level_debug_only(
+    take: Callable[..., Mock], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert take(send("a")).debug.call_args_list == []
+    with caplog.at_level("DEBUG"):
+        lines = take(send("b"), send("c")).debug.call_args_list
+    assert [line.kwargs["job"] for line in lines] == ["b", "c"]

@@ -54,6 +54,9 @@ KEY_MISSING = "key_missing"
 AT_ONCE = 100
 """Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
 
+_PYTHONS = logging.getLogger(__name__)
+"""Knows whether the level is debug, which not every logger of structlog's can tell."""
+
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 # json.dumps would make an encoder for each text.
@@ -165,7 +168,7 @@ class Intake:
 
     def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
         """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""
-        taken, each = Counter[str](), self.log.isEnabledFor(logging.DEBUG)
+        taken, each = Counter[str](), _PYTHONS.isEnabledFor(logging.DEBUG)
         for item, (result, reason) in zip(items, answers, strict=True):
             if result is Registration.REJECTED:
                 self._tell_rejection(item, reason)
