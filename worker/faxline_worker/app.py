@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 from uuid import uuid4
 
 import dramatiq
@@ -63,7 +63,7 @@ def give_up(message: str) -> NoReturn:
     sys.exit(BAD_SETTINGS)
 
 
-def load(role: str) -> tuple[Settings, Secrets]:
+def load(role: str, stream: TextIO | None = None) -> tuple[Settings, Secrets]:
     """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
     try:
         settings = read_settings(os.environ)
@@ -71,7 +71,7 @@ def load(role: str) -> tuple[Settings, Secrets]:
         files = secret_files(os.environ)
     except SettingsError as error:
         give_up(str(error))
-    redactor = configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
+    redactor = configure_logs(role=role, level=settings.log_level, stream=stream, secrets=settings.secrets)
     log = get_logger(f"faxline_worker.{role}")
     return settings, Secrets(settings, files, log, redactor.learn)
 
@@ -200,7 +200,9 @@ class Shutdown(Middleware):
 
 def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
-    settings, secrets = load("worker")
+    settings, secrets = load(
+        "worker", sys.__stderr__
+    )  # sys.stderr is a pipe to dramatiq's parent, which writes it on
     require_redis(settings)
     log = get_logger("faxline_worker.worker")
     client = state_client(settings.redis_url, name="faxline-worker", threads=True)
@@ -212,7 +214,7 @@ def worker() -> None:
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
     broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, client, traces, stores=stores))
     dramatiq.set_broker(broker)
-    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
+    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout)
     wakes = Wakes(broker)
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
