@@ -30,7 +30,7 @@ from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
 from faxline_worker.store import NewerLayoutError, Store
 
-BATCH = 200
+BATCH = 500
 """Intake entries an account in one read, at the most."""
 FIRST = 4
 """And in the first read, for nobody knows how large they are."""
