@@ -4,8 +4,8 @@ Every line goes the same way, whether structlog, dramatiq, httpx, uvicorn, async
 exception wrote it: context and time are added, an exception becomes frames *without their locals*, and the
 `Redactor` has the last word before the line is rendered (DESIGN, section 2, "What must always hold", 7).
 
-A line of ours is written at once, without becoming one of the standard library's records on the way; theirs come
-through a handler. Both are rendered by the same steps.
+A line of ours is written at once, without becoming a record of the standard library on the way; the
+libraries' come through a handler. Both are rendered by the same steps.
 
 A process calls `configure_logs` once, first thing. Two libraries configure logging themselves and must be
 told not to: `uvicorn.run(…, log_config=None)` and `dramatiq --skip-logging`.
@@ -122,6 +122,7 @@ _HEAD = 8
 _DEEPEST = 30
 _FIRST = {key: place for place, key in enumerate(("timestamp", "level", "event", "role", "logger"))}
 _LAST = len(_FIRST)
+_MEASURED = MEASURE_KEYS | ID_KEYS
 _ONCE = ID_KEYS | {"timestamp"}
 """Keys whose texts hardly come again, so that nothing is gained by remembering them."""
 
@@ -133,17 +134,23 @@ def last_four(number: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What is done with the keys of a line: (key, what a phone number looks like there, its texts come often)."""
+    """What is done with the keys of a line.
 
-    kept: tuple[tuple[str, re.Pattern[str], bool], ...]
+    Attributes:
+        kept: key, what a phone number looks like there, whether its texts come again, whether its numbers
+            stay.
+        dropped: the others.
+    """
+
+    kept: tuple[tuple[str, re.Pattern[str], bool, bool], ...]
     dropped: tuple[str, ...]
 
 
 class _Known:
     """Secrets, and what is found clean of them.
 
-    Nearly every text is clean, and most of them come again and again. So a text is first looked at in ways that
-    cost little and never take something for clean that is not.
+    Nearly every text is clean, and most of them come again and again. So a text is first looked at in ways
+    that cost little and never take something for clean that is not.
     """
 
     def __init__(self, spellings: Iterable[str]) -> None:
@@ -161,8 +168,8 @@ class _Known:
         Args:
             text: any.
             number: what a phone number looks like in it.
-            remember: that it is clean, if it is; for such texts as come again. What is clean by another pattern of
-                numbers may not be, so only ever with one.
+            remember: that it is clean, if it is, for such texts as come again. Only ever with one `number`,
+                for what is clean by another may not be.
         """
         if self._suspicious(text, number):
             return self.redacted(text, number)
@@ -229,14 +236,17 @@ class Redactor:
         known = self._known
         clean = known.clean
         line: EventDict = {}
-        for key, number, often in shape.kept:
+        for key, number, often, measure in shape.kept:
             value = event[key]
             kind = type(value)
             if kind is str:
                 line[key] = value if often and value in clean else known.text(value, number, remember=often)
             elif (
-                value is None or kind is bool or (kind is int and -_BEYOND_SMALL < value < _BEYOND_SMALL)
-            ):  # too few digits for a phone number
+                value is None
+                or kind is bool
+                or (kind is int and (measure or -_BEYOND_SMALL < value < _BEYOND_SMALL))  # too few digits
+                or (kind is float and measure)
+            ):
                 line[key] = value
             else:
                 line[key] = self._value(value, key)
@@ -254,7 +264,10 @@ class Redactor:
         """Which of a line's keys are kept, in which order; lines of one kind have the same keys."""
         kept = sorted((key for key in names if key in self._allowed), key=lambda key: _FIRST.get(key, _LAST))
         shape = _Shape(
-            tuple((key, _NUMBER_IN_ID if key in ID_KEYS else _NUMBER, key not in _ONCE) for key in kept),
+            tuple(
+                (key, _NUMBER_IN_ID if key in ID_KEYS else _NUMBER, key not in _ONCE, key in _MEASURED)
+                for key in kept
+            ),
             tuple(str(key) for key in names if key not in self._allowed),
         )
         if len(self._shapes) >= _REMEMBERED:
@@ -278,7 +291,7 @@ class Redactor:
             return str(value)
         if isinstance(value, bytes | bytearray | memoryview):
             return f"({len(value)} bytes)"
-        if isinstance(value, int | float) and (key in MEASURE_KEYS or key in ID_KEYS):
+        if isinstance(value, int | float) and key in _MEASURED:
             return value
         said = _said(value)
         if isinstance(value, int | float) and _NUMBER.search(said) is None:
@@ -324,7 +337,7 @@ class _Handler(logging.StreamHandler[TextIO]):
             line = self._encodable(self._render(event)) + self.terminator
             with self.lock or nullcontext():
                 self.stream.write(line)
-                self.flush()
+                self.stream.flush()
         except Exception:  # noqa: BLE001 - as logging does: a line that fails must not cost what it tells of
             self._fail(name)
 
