@@ -473,3 +473,14 @@ log.info("odd", reason=Odd(a=NUMBER))
     assert line["event"] == "a log line could not be written"
     assert line["logger"] == "faxline_worker.actors"
     assert line["error"] == "LookupError"
+
+
+def test_a_document_is_recognized_from_200_characters_on() -> None:
+    assert redact(event="x" * 199) == {"event": "x" * 199}
+    assert redact(event="x" * 200) == {"event": "…(200 characters)"}
+
+
+def test_what_is_harmless_as_an_id_is_hidden_elsewhere() -> None:
+    redactor = Redactor()
+    assert redactor(None, "info", {"job": "12345678901"}) == {"job": "12345678901"}
+    assert redactor(None, "info", {"reason": "12345678901"}) == {"reason": "…8901"}
