@@ -11,6 +11,7 @@ come from every dispatcher alike, and a sum over two dispatchers would double th
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import product
 from typing import Literal, TypeVar, get_args
 
@@ -446,7 +447,8 @@ class WebhookMetrics:
             result=get_args(WebhookResult),
         )
         self._webhooks.labels(UNKNOWN_ACCOUNT, "bad_signature")
+        self._child = cache(self._webhooks.labels)  # as many as there are accounts and results
 
     def webhook(self, account: str, result: WebhookResult) -> None:
         """A webhook was answered; `account` is a configured name or UNKNOWN_ACCOUNT."""
-        self._webhooks.labels(account, result).inc()
+        self._child(account, result).inc()
