@@ -294,23 +294,24 @@ def webhook() -> None:
     registry = new_registry()
     probe = state_client(settings.redis_url, name="faxline-webhook-probe", socket_timeout=1.0)
 
+    client = async_state_client(settings.redis_url, name="faxline-webhook")
+    app = create_app(
+        accounts=secrets.webhook_secrets,
+        store=RedisStatusWriter(client),
+        metrics=WebhookMetrics(registry, settings.accounts),
+        log=log,
+    )
+    config = uvicorn.Config(
+        app,
+        host=settings.webhook.host,
+        port=settings.webhook.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
     async def serve() -> None:
-        client = async_state_client(settings.redis_url, name="faxline-webhook")
-        app = create_app(
-            accounts=secrets.webhook_secrets,
-            store=RedisStatusWriter(client),
-            metrics=WebhookMetrics(registry, settings.accounts),
-            log=log,
-        )
-        config = uvicorn.Config(
-            app,
-            host=settings.webhook.host,
-            port=settings.webhook.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
         log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
         try:
             await uvicorn.Server(config).serve()
@@ -328,7 +329,7 @@ def webhook() -> None:
         give_up(str(error))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
-    with monitoring, secrets:
-        asyncio.run(serve())
+    with monitoring, secrets, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve())
     probe.close()
     log.info("webhook stopped")

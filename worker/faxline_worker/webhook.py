@@ -101,6 +101,7 @@ class RedisStatusWriter:
     async def _write(self) -> None:
         """Write until nobody waits. Between the last look and the end nobody else can run."""
         try:
+            await asyncio.sleep(0)  # what came in the same moment goes with the first
             while self._waiting:
                 lot = [self._waiting.popleft() for _ in range(min(LOT, len(self._waiting)))]
                 lot = [
