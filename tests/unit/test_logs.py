@@ -484,3 +484,8 @@ def test_what_is_harmless_as_an_id_is_hidden_elsewhere() -> None:
     redactor = Redactor()
     assert redactor(None, "info", {"job": "12345678901"}) == {"job": "12345678901"}
     assert redactor(None, "info", {"reason": "12345678901"}) == {"reason": "…8901"}
+
+
+def test_a_secret_that_looks_like_a_part_of_a_time_is_hidden_in_times_too() -> None:
+    line = Redactor(["11-24T11"])(None, "info", {"timestamp": "2026-11-24T11:52:31.123456Z"})
+    assert line == {"timestamp": "2026-***:52:31.123456Z"}

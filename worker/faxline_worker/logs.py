@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from json import JSONEncoder, dumps
 from types import TracebackType
 from typing import Any, TextIO
@@ -28,7 +28,7 @@ from uuid import UUID
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import ExceptionRenderer, StackInfoRenderer, TimeStamper
+from structlog.processors import ExceptionRenderer, StackInfoRenderer
 from structlog.stdlib import BoundLogger, LoggerFactory, ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor
@@ -113,6 +113,9 @@ _WITH_PLUS = r"\+\d(?:[ ().\-/]{0,3}\d){6,}"  # also as people write it: +1 (234
 _NUMBER_IN_ID = re.compile(_WITH_PLUS)
 _NUMBER = re.compile(rf"{_WITH_PLUS}|\d{{7,}}|\(?\b\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}\b")
 _DOCUMENT = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)  # no part of it is a _NUMBER
+_TIME_LENGTH = 27
+_TIME_CHARACTERS = frozenset("0123456789-T:.Z")
 _SHORTEST_NUMBER = 7
 _SHORTEST_DOCUMENT = 200
 _BEYOND_SMALL = 10 ** (_SHORTEST_NUMBER - 1)
@@ -158,6 +161,7 @@ class _Known:
         self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._shortest = min(map(len, longest_first), default=sys.maxsize)
         self._head = min(self._shortest, _HEAD)
+        self._in_times = any(_TIME_CHARACTERS.issuperset(spelling) for spelling in longest_first)
         self._heads = frozenset(spelling[: self._head] for spelling in longest_first)
         self.clean: set[str] = set()
         """Short texts that have nothing to hide; never one that has."""
@@ -182,6 +186,8 @@ class _Known:
     def _suspicious(self, text: str, number: re.Pattern[str]) -> bool:
         """Whether there may be something to redact; False is certain."""
         length, head = len(text), self._head
+        if length == _TIME_LENGTH and not self._in_times and _TIME.fullmatch(text):
+            return False
         if length >= self._shortest and not self._heads.isdisjoint(
             [text[at : at + head] for at in range(length - self._shortest + 1)]
         ):
@@ -409,7 +415,7 @@ def configure_logs(
         merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        TimeStamper(fmt="iso", utc=True),
+        _stamp,
     ]
     structlog.configure(
         processors=[
@@ -448,6 +454,12 @@ _encode = JSONEncoder(ensure_ascii=False).encode
 def _json(_logger: Any, _method: str, event: EventDict) -> str:
     """What the redactor lets through is plain."""
     return _encode(event)
+
+
+def _stamp(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """What structlog's TimeStamper does, in a third of the time."""
+    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return event
 
 
 def _role(role: str) -> Processor:
