@@ -7,12 +7,15 @@ import socket
 import sys
 import threading
 from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
 
 import dramatiq
+import dramatiq.worker
 import redis
 from dramatiq import Broker
+from dramatiq import cli as dramatiq_cli
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
@@ -49,6 +52,8 @@ from faxline_worker.webhook import RedisStatusWriter, create_app
 
 CALLS, CALLS_OF_SEVERAL = 50, 8
 """How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
+RESTART_DELAY = 500
+"""Milliseconds until a consumer of wake-ups that lost its connection begins again."""
 BAD_SETTINGS = 2
 """The exit code of a process that cannot start."""
 
@@ -217,18 +222,26 @@ def worker() -> None:
     log.info("worker ready", count=settings.worker_threads)
 
 
-def exec_worker(threads: int | None) -> NoReturn:
-    """Check the settings, then become dramatiq with one process (its metrics are this pod's)."""
+def run_worker(threads: int | None) -> NoReturn:
+    """Check the settings, then run as dramatiq with one process (its metrics are this pod's).
+
+    It is dramatiq's own command, called and not executed: the process that it forks has all modules from
+    here, where a new interpreter would read each of them once more.
+    """
     settings, _ = load("worker")
     require_redis(settings)
     count = threads or settings.worker_threads
     os.environ[f"{PREFIX}WORKER_THREADS"] = str(count)
     # No message waits behind busy threads while another worker is idle; a cut connection is soon made again.
-    os.environ |= {"dramatiq_queue_prefetch": str(count), "dramatiq_restart_delay": "500"}
+    # The variables are for the interpreter that follows a SIGHUP: here dramatiq has read them already.
+    os.environ |= {"dramatiq_queue_prefetch": str(count), "dramatiq_restart_delay": str(RESTART_DELAY)}
+    dramatiq.worker.QUEUE_PREFETCH = count
+    dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = RESTART_DELAY / 1000
     arguments = ["-p", "1", "-t", str(count), "--skip-logging", "faxline_worker.app:worker"]
     grace = round((settings.http_timeout + settings.lease_grace) * 1000)
     arguments = ["--worker-shutdown-timeout", str(grace), *arguments]
-    os.execv(sys.executable, [sys.executable, "-m", "dramatiq", *arguments])  # noqa: S606 - our own interpreter
+    sys.argv = [str(Path(dramatiq.__file__).with_name("__main__.py")), *arguments]  # it starts anew by them
+    sys.exit(dramatiq_cli.main())  # type: ignore[no-untyped-call]
 
 
 def dispatcher() -> None:
