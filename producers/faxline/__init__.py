@@ -22,12 +22,17 @@ from faxline.errors import (
     JobIdTaken,
     JobNotFound,
     JobRejected,
+    KeyMissing,
+    NoKeys,
+    NotAllowed,
+    NotForgotten,
     NotInDoubt,
     OrderTimeout,
     PushInterrupted,
     QueueUnavailable,
     RejectedFax,
     Rejection,
+    SealBroken,
     WaitTimeout,
 )
 from faxline.events import Event, EventName
@@ -35,9 +40,10 @@ from faxline.faxes import Fax, File, Selection
 from faxline.forecast import Forecast, Hold
 from faxline.groups import Group
 from faxline.jobs import Job, JobState, Transition
+from faxline.keyring import Keyring
 from faxline.line import FaxLine
 from faxline.mailings import Mailing
-from faxline.operations import DeadEntry
+from faxline.operations import DeadEntry, Forgotten, SealedValues
 
 if TYPE_CHECKING:
     from faxline.asynchronous import AsyncEvents, AsyncFaxLine
@@ -59,6 +65,7 @@ __all__ = [
     "FaxlineError",
     "File",
     "Forecast",
+    "Forgotten",
     "Group",
     "GroupNotFound",
     "Hold",
@@ -68,8 +75,13 @@ __all__ = [
     "JobNotFound",
     "JobRejected",
     "JobState",
+    "KeyMissing",
+    "Keyring",
     "LimitState",
     "Mailing",
+    "NoKeys",
+    "NotAllowed",
+    "NotForgotten",
     "NotInDoubt",
     "OrderTimeout",
     "Priority",
@@ -77,6 +89,8 @@ __all__ = [
     "QueueUnavailable",
     "RejectedFax",
     "Rejection",
+    "SealBroken",
+    "SealedValues",
     "Selection",
     "Transition",
     "WaitTimeout",

@@ -31,6 +31,14 @@ class LimitState:
 
 
 @dataclass(frozen=True, slots=True)
+class BacklogState:
+    """What jobs that have not ended come to, and the ceiling above which entries are rejected; 0 is none."""
+
+    used: int
+    configured: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
     """An account at one moment.
 
@@ -52,6 +60,7 @@ class AccountState:
         held_doubts: jobs in doubt that wait for an operator.
         receipt_wait: seconds that the receipt that is awaited longest is awaited.
         overdue: submitted faxes whose receipt is later than usual.
+        backlog: jobs that have not ended, as `jobs` and as `bytes` (0 where bytes have no ceiling).
         known: whether a dispatcher has ever looked at it.
     """
 
@@ -75,6 +84,7 @@ class AccountState:
     held_doubts: int = 0
     receipt_wait: float = 0.0
     overdue: int = 0
+    backlog: Mapping[str, BacklogState] = field(default_factory=dict)
 
     @property
     def held(self) -> int:
@@ -114,6 +124,10 @@ class AccountState:
             "receipt_wait_seconds": self.receipt_wait,
             "receipts_overdue": self.overdue,
             "dead_receipts": self.dead,
+            "backlog": {
+                name: {"used": backlog.used, "ceiling": backlog.configured}
+                for name, backlog in self.backlog.items()
+            },
         }
 
 
@@ -176,10 +190,13 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         "in_doubt": in_doubt,
     }
     seconds = number("seconds") / 1e6
+    done = {state: int(number(f"done:{state}")) for state in ENDED}
+    counted = number("ceiling_jobs") > 0 and "taken" in fields  # as `register` counts them
+    open_jobs = int(number("taken")) - sum(done.values()) if counted else sum(jobs.values())
     return AccountState(
         name=keys.account,
         now=now,
-        jobs=jobs | {state: int(number(f"done:{state}")) for state in ENDED},
+        jobs=jobs | done,
         oldest={
             name: _age(head[0][1] if head else None, rank, now)
             for (name, rank), head in zip(RANKS.items(), heads, strict=True)
@@ -200,6 +217,10 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         held_doubts=held_doubts,
         receipt_wait=max(0.0, (now / 1000 + deadline - first[0][1]) / 1000) if first and deadline else 0.0,
         overdue=overdue,
+        backlog={
+            "jobs": BacklogState(open_jobs, int(number("ceiling_jobs"))),
+            "bytes": BacklogState(int(number("bytes")), int(number("ceiling_bytes"))),
+        },
     )
 
 

@@ -13,13 +13,24 @@ from faxline.faxes import Fax, FaxParameters, File, fax_of
 from faxline.groups import Group
 from faxline.health import Check
 from faxline.jobs import Job
+from faxline.keyring import Keyring
 from faxline.line import FaxLine
 from faxline.listing import open_jobs
 from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operations import (
+    GIVE_ORDERS,
+    READ_ACCOUNTS,
+    READ_AUDIT,
+    READ_DEAD,
+    READ_QUEUE,
     DeadEntry,
+    Forgotten,
+    SealedValues,
     checked,
+    forgotten,
+    keys_of,
     known_accounts,
+    number_forgotten,
     ordered,
     redriven,
     resolved,
@@ -91,10 +102,12 @@ class AsyncFaxLine(Base):
     Args:
         redis_url: as of `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
         account: the account's name.
-        document_ttl: seconds that a document is kept from its last push.
+        document_ttl: as of `FaxLine`.
+        keys: likewise.
 
     Raises:
-        ValueError: the client decodes replies (documents are bytes), or the account's name is not one.
+        ValueError: the client decodes replies (documents are bytes), the account's name is not one, or the
+            keys are none.
     """
 
     def __init__(
@@ -103,10 +116,11 @@ class AsyncFaxLine(Base):
         account: str = "default",
         *,
         document_ttl: float = DOCUMENT_TTL,
+        keys: Keyring | str | None = None,
     ) -> None:
         self._own = isinstance(redis_url, str)
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
-        self._set_up(client, account, document_ttl)
+        self._set_up(client, account, document_ttl, keys)
 
     async def close(self) -> None:
         """Close the connections that this line opened."""
@@ -119,8 +133,8 @@ class AsyncFaxLine(Base):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, steps: Steps[_T]) -> _T:
-        return await run_async(self._client, in_our_words(steps))
+    async def _run(self, steps: Steps[_T], right: str = "") -> _T:
+        return await run_async(self._client, in_our_words(steps, right))
 
     async def send(
         self,
@@ -202,22 +216,22 @@ class AsyncFaxLine(Base):
         return AsyncEvents(self._client, opening(self._terms, after, group, consumer, timeout))
 
     async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
-        return await self._run(open_jobs(self.keys, states_of(state, limit), limit))
+        return await self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
 
     async def account_state(self) -> AccountState:
-        return await self._run(account_state(self.keys))
+        return await self._run(account_state(self.keys), READ_QUEUE)
 
     async def accounts(self) -> list[str]:
-        return await self._run(known_accounts())
+        return await self._run(known_accounts(), READ_ACCOUNTS)
 
     async def checks(self) -> list[Check]:
-        return await self._run(checked(self._terms))
+        return await self._run(checked(self._terms), READ_ACCOUNTS)
 
     async def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(ordered(self._terms, Order.PAUSE, by, timeout))
+        return await self._run(ordered(self._terms, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
     async def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(ordered(self._terms, Order.RESUME, by, timeout))
+        return await self._run(ordered(self._terms, Order.RESUME, by, timeout), GIVE_ORDERS)
 
     async def resolve(
         self,
@@ -230,18 +244,30 @@ class AsyncFaxLine(Base):
         timeout: float = 5.0,
     ) -> Job:
         how = settling(accepted, resend=resend, fail=fail)
-        return await self._run(resolved(self._terms, job, accepted, how, by, timeout))
+        return await self._run(resolved(self._terms, job, accepted, how, by, timeout), GIVE_ORDERS)
 
     async def audit(
         self, *, after: str | datetime | None = None, before: datetime | None = None, limit: int = 1000
     ) -> list[AuditEntry]:
-        return await self._run(audit(self._terms, after, before, limit))
+        return await self._run(audit(self._terms, after, before, limit), READ_AUDIT)
 
     async def dead(self, limit: int = 100) -> list[DeadEntry]:
-        return await self._run(set_aside(self._terms, limit))
+        return await self._run(set_aside(self._terms, limit), READ_DEAD)
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
-        await self._run(redriven(self._terms, entry, by, timeout))
+        await self._run(redriven(self._terms, entry, by, timeout), GIVE_ORDERS)
+
+    async def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
+        return await self._run(forgotten(self._terms, job, by, timeout))
+
+    async def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
+        return await self._run(number_forgotten(self._terms, number, by, timeout))
+
+    async def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        return await self._run(keys_of(self._terms, Order.KEYS, by, timeout))
+
+    async def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        return await self._run(keys_of(self._terms, Order.ROTATE, by, timeout))
 
 
 def _connected(url: str) -> Any:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from faxline.drivers import in_our_words, run
+from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 from faxline.questions import Steps, Terms
+from faxline.seals import Seals
 
 DOCUMENT_TTL = 7 * 86400
 """Seconds that a document is kept from its last push."""
@@ -25,7 +27,8 @@ class Base:
     """An account and a client with bytes replies.
 
     Raises:
-        ValueError: the client decodes replies (documents are bytes), or the account's name is not one.
+        ValueError: the client decodes replies (documents are bytes), or the account's name is not one, or
+            the keys are none.
     """
 
     account: str
@@ -33,7 +36,7 @@ class Base:
     _client: Any
     _terms: Terms
 
-    def _set_up(self, client: Any, account: str, document_ttl: float) -> None:
+    def _set_up(self, client: Any, account: str, document_ttl: float, keys: Keyring | str | None) -> None:
         self.account = account
         self.keys = AccountKeys(account)
         self._client = client
@@ -41,11 +44,12 @@ class Base:
             raise ValueError("give a client with bytes replies (decode_responses=False): documents are bytes")
         patience = client.get_connection_kwargs().get("socket_timeout")
         longest = min(BLOCK, patience / 2) if patience else BLOCK  # a quiet stream is no dead server
-        self._terms = Terms(self.keys, round(document_ttl * 1000), longest)
+        keyring = Keyring.read(keys) if isinstance(keys, str) else keys
+        self._terms = Terms(self.keys, round(document_ttl * 1000), longest, Seals(keyring, account))
 
 
 class Driven(Base):
     """One whose steps are driven in the caller's thread."""
 
-    def _run(self, steps: Steps[_T]) -> _T:
-        return run(self._client, in_our_words(steps))
+    def _run(self, steps: Steps[_T], right: str = "") -> _T:
+        return run(self._client, in_our_words(steps, right))

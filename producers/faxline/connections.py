@@ -2,11 +2,17 @@
 
 redis://[user:password@]host[:port][/database], rediss:// with TLS, unix:///path, and for Sentinel
 redis+sentinel://[user:password@]host[:port][,host…]/service[/database], or rediss+sentinel:// with TLS.
+
+Behind a ? stand options. Of TLS: ssl_ca_certs (the file of the authority to trust), ssl_certfile and
+ssl_keyfile (a certificate of the client's own), ssl_cert_reqs, ssl_check_hostname; for Sentinels also
+sentinel_username and sentinel_password, with which they are asked themselves. A single server's URL takes all
+options of redis-py.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -18,6 +24,9 @@ from redis.retry import Retry
 
 SENTINEL_PORT = 26379
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+_TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
+_LOGIN = ("sentinel_username", "sentinel_password")
+_FALSE = ("false", "no", "0", "n", "f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +37,10 @@ class SentinelUrl:
         sentinels: host and port of each.
         service: the name under which they know the master.
         database: its logical database.
-        username, password: for the master; the Sentinels are asked without.
+        username, password: for the master.
         tls: whether the master and the Sentinels are spoken to by TLS.
+        sentinel_username, sentinel_password: for the Sentinels themselves.
+        tls_options: ssl_ca_certs and the like, for the master and the Sentinels.
     """
 
     sentinels: tuple[tuple[str, int], ...]
@@ -38,6 +49,9 @@ class SentinelUrl:
     username: str | None
     password: str | None
     tls: bool
+    sentinel_username: str | None = None
+    sentinel_password: str | None = None
+    tls_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -46,7 +60,12 @@ class SentinelUrl:
             "db": self.database,
             "username": self.username,
             "password": self.password,
-        } | ({"ssl": True} if self.tls else {})
+        } | self.security
+
+    @property
+    def security(self) -> dict[str, Any]:
+        """Of TLS, for the master and the Sentinels alike."""
+        return {"ssl": True, **self.tls_options} if self.tls else {}
 
 
 def sentinel_url(url: str) -> SentinelUrl | None:
@@ -71,6 +90,17 @@ def sentinel_url(url: str) -> SentinelUrl | None:
         if not parts.hostname:
             raise ValueError("a Sentinel has no host: redis+sentinel://host:26379,host2:26379/service/0")
         sentinels.append((parts.hostname, port or SENTINEL_PORT))
+    path, _, query = path.partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    if not set(given) <= {*_TLS, *_LOGIN}:
+        raise ValueError(
+            f"it has an option that a Sentinel's URL does not; known are {', '.join((*_TLS, *_LOGIN))}"
+        )
+    options: dict[str, Any] = {name: given[name] for name in _TLS if name in given}
+    if options and scheme != "rediss+sentinel":
+        raise ValueError("it has options of TLS: then it must begin with rediss+sentinel://")
+    if "ssl_check_hostname" in options:
+        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in _FALSE
     service, _, database = path.strip("/").partition("/")
     if not service:
         raise ValueError(
@@ -85,6 +115,9 @@ def sentinel_url(url: str) -> SentinelUrl | None:
         username=unquote(username) or None,
         password=unquote(password) or None,
         tls=scheme == "rediss+sentinel",
+        sentinel_username=given.get("sentinel_username") or None,
+        sentinel_password=given.get("sentinel_password") or None,
+        tls_options=options,
     )
 
 
@@ -118,4 +151,5 @@ def _asking(told: SentinelUrl, options: dict[str, Any], retry: Any) -> dict[str,
     """What a connection to a Sentinel is given: one that is away is not asked again, the next one is."""
     names = ("socket_timeout", "socket_connect_timeout", "protocol")
     kept = {name: options[name] for name in names if name in options}
-    return kept | {"retry": retry} | ({"ssl": True} if told.tls else {})
+    login = {"username": told.sentinel_username, "password": told.sentinel_password}
+    return kept | {"retry": retry} | login | told.security

@@ -73,12 +73,13 @@ async def drive_async(client: Any, steps: Steps[None]) -> AsyncGenerator[Event, 
         steps.close()
 
 
-def in_our_words(steps: Steps[_T]) -> Steps[_T]:
+def in_our_words(steps: Steps[_T], right: str = "") -> Steps[_T]:
     """The same steps; an error of Redis that they let pass becomes the library's own.
 
-    It is not chained, for one may quote what was sent.
+    It is not chained, for one may quote what was sent. `right` is what a user needs the right to, in words.
 
     Raises:
+        NotAllowed: this user has not the right.
         QueueUnavailable: Redis did not answer, refused, or is full.
     """
     from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
@@ -96,7 +97,7 @@ def in_our_words(steps: Steps[_T]) -> Steps[_T]:
         result: _T = end.value
         return result
     except RedisError as error:
-        raise unavailable(error, pushing=getattr(asked, "pushes", False)) from None
+        raise unavailable(error, pushing=getattr(asked, "pushes", False), right=right) from None
     finally:
         steps.close()
 

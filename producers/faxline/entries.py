@@ -10,7 +10,7 @@ import json
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -25,8 +25,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from faxline.errors import EntryRejected, Rejection
+from faxline.errors import EntryRejected, Rejection, SealBroken
 from faxline.numbers import E164
+from faxline.seals import SEALED_KINDS, Seals
 
 METADATA = 4096
 """Bytes of a job's metadata as compact JSON."""
@@ -41,6 +42,8 @@ URL_WITHOUT_USER = re.compile(r"https?://[^\s/@]+(/\S*)?")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 """Looser than base64 is, for the schema: some regular expressions' engines give up on groups in 20 MB."""
+SEALED = re.compile(r"[A-Za-z0-9._-]{1,32}:[A-Za-z0-9+/]+={0,2}")
+"""A key's id, a colon, and base64."""
 ZONED = re.compile(r"[0-9]{4}.+(Z|[+-][0-9]{2}(:?[0-9]{2}.*)?)")
 """Looser than ISO 8601 is, for the schema: a year at the front, Z or an offset from UTC at the end."""
 
@@ -150,6 +153,14 @@ def _base64(value: str) -> str:
     return value
 
 
+def _sealed(value: str) -> str:
+    if not SEALED.fullmatch(value):
+        raise _problem(
+            Rejection.BAD_VALUE, "sealed is the key's id, a colon and base64, as the library makes it"
+        )
+    return value
+
+
 def _document(value: str) -> str:
     if not DIGEST.fullmatch(value):
         raise _problem(Rejection.BAD_VALUE, "document is sha256: and 64 hexadecimal digits, lower case")
@@ -169,6 +180,7 @@ Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
 Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER)]
 Base64 = Annotated[str, AfterValidator(_base64), _shape(BASE64, contentEncoding="base64")]
 Document = Annotated[str, AfterValidator(_document), _shape(DIGEST)]
+Sealed = Annotated[str, AfterValidator(_sealed), _shape(SEALED)]
 Selections = Annotated[
     list[str],
     AfterValidator(_selections),
@@ -251,6 +263,15 @@ class ResendEntry(_Part):
     metadata: Metadata = {}
 
 
+class SealedEntry(_Part):
+    """`send` or `resend`, sealed by the library (docs/data-protection.md); its id stays in clear."""
+
+    id: Identifier
+    sealed: Sealed
+
+
+Entry: TypeAlias = SendEntry | CancelEntry | ResendEntry | SealedEntry
+
 KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {
     "send": SendEntry,
     "cancel": CancelEntry,
@@ -262,8 +283,8 @@ _SHOWN = re.compile(r"[A-Za-z_-]{1,40}")
 """A member's name as a path may show it, so that a typing error is seen and a phone number is not."""
 
 
-def parse_entry(kind: str, raw: bytes | str) -> SendEntry | CancelEntry | ResendEntry:
-    """Read one entry.
+def parse_entry(kind: str, raw: bytes | str) -> Entry:
+    """Read one entry; of a sealed one what is in clear.
 
     Args:
         kind: the name of the entry's only field: send, cancel or resend.
@@ -272,7 +293,7 @@ def parse_entry(kind: str, raw: bytes | str) -> SendEntry | CancelEntry | Resend
     Raises:
         EntryRejected: the entry breaks a rule; nothing else is raised.
     """
-    model = KINDS.get(kind)
+    model: type[Entry] | None = KINDS.get(kind)
     if model is None:
         raise EntryRejected("", Rejection.UNKNOWN_KIND, "an entry has one field: send, cancel or resend")
     try:
@@ -283,6 +304,8 @@ def parse_entry(kind: str, raw: bytes | str) -> SendEntry | CancelEntry | Resend
         raise EntryRejected("", Rejection.NOT_JSON, f"the value of {kind} is not JSON") from None
     if not isinstance(content, dict):
         raise EntryRejected("", Rejection.NOT_JSON, f"the value of {kind} is no JSON object")
+    if kind in SEALED_KINDS and "sealed" in content:
+        model = SealedEntry
     try:
         return model.model_validate(content)
     except (ValidationError, RecursionError) as error:
@@ -298,6 +321,22 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def open_entry(kind: str, entry: SealedEntry, seals: Seals) -> SendEntry | ResendEntry:
+    """Read the content of a sealed entry.
+
+    Raises:
+        EntryRejected: it breaks a rule, or does not open.
+        KeyMissing: it is sealed by a key that is not on the keyring.
+    """
+    try:
+        opened = parse_entry(kind, seals.open_entry(kind, entry.id, entry.sealed))
+    except SealBroken as error:
+        raise EntryRejected("sealed", Rejection.SEAL_BROKEN, str(error)) from None
+    if opened.id != entry.id or not isinstance(opened, SendEntry | ResendEntry):
+        raise EntryRejected("sealed", Rejection.BAD_VALUE, "what is sealed is a whole entry with the same id")
+    return opened
 
 
 _REASONS = {

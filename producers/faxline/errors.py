@@ -9,6 +9,7 @@ from enum import StrEnum
 
 _SHOWN = 5
 """Of many errors, how many a message repeats."""
+_LONGEST_KEY_ID = 32
 
 
 class Rejection(StrEnum):
@@ -50,8 +51,12 @@ class Rejection(StrEnum):
     """A fileUrl names a host that is not among those that the daemon was told (FAXLINE_FILE_HOSTS)."""
     METADATA_TOO_LARGE = "metadata_too_large"
     """More than 4096 bytes as compact JSON."""
+    BACKLOG_FULL = "backlog_full"
+    """The account keeps as many jobs, or bytes, as its ceiling allows (FAXLINE_CEILINGS)."""
     UNKNOWN_JOB = "unknown_job"
     """The job to resend does not exist, or has no jobId."""
+    SEAL_BROKEN = "seal_broken"
+    """What was sealed was changed, or was sealed for another account, kind or id."""
 
 
 class FaxlineError(Exception):
@@ -135,8 +140,42 @@ class EntryNotFound(FaxlineError):  # noqa: N818 - as above
     """No such entry is set aside: it was put back already, or is too old to be kept."""
 
 
+class NotForgotten(FaxlineError):  # noqa: N818 - as above
+    """A job that has not come to its end cannot be forgotten: its `state` tells. Nothing was changed."""
+
+    def __init__(self, message: str, state: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class NoKeys(FaxlineError):  # noqa: N818 - as above
+    """The dispatcher has no keys to seal with."""
+
+
+class KeyMissing(FaxlineError):  # noqa: N818 - as above
+    """A value is sealed by a key that is not on the keyring (FAXLINE_KEYS): `key_id` is its id."""
+
+    def __init__(self, key_id: str) -> None:
+        shown = key_id if key_id.isascii() and len(key_id) <= _LONGEST_KEY_ID else "?"
+        super().__init__(
+            f"sealed by key {shown!r}, which is not among FAXLINE_KEYS: add it, behind the first"
+        )
+        self.key_id = shown
+
+
+class SealBroken(FaxlineError):  # noqa: N818 - as above
+    """A sealed value does not open: it was changed, cut off, or sealed for another place."""
+
+    def __init__(self) -> None:
+        super().__init__("what was sealed does not open: it was changed, or belongs to another place")
+
+
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not answer, refused, or is full. To push again with the same id is safe."""
+
+
+class NotAllowed(QueueUnavailable):
+    """This Redis user has no right to it (ops/redis/users.acl); the text says to what. Nothing was done."""
 
 
 class PushInterrupted(QueueUnavailable):

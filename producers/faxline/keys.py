@@ -176,6 +176,21 @@ class AccountKeys:
         """Hash: a document's digest to how many jobs that have not ended need it."""
         return self.prefix + "document-uses"
 
+    @cached_property
+    def released(self) -> str:
+        """Sorted set of the digests of documents that no job needs, by when (ms) they may go."""
+        return self.prefix + "released"
+
+    @cached_property
+    def outdated(self) -> str:
+        """Sorted set of ended jobs whose request is still kept, by when (ms) it goes."""
+        return self.prefix + "outdated"
+
+    @cached_property
+    def chore(self) -> str:
+        """String: which dispatcher carries out an order that takes its time; has a time to live."""
+        return self.prefix + "chore"
+
     def group(self, name: str) -> str:
         """Set of the ids of a group's jobs; has a time to live once one of them has ended."""
         return f"{self.prefix}group:{name}"

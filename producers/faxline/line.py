@@ -9,6 +9,7 @@ from faxline.events import Event
 from faxline.faxes import Fax, FaxParameters, File, fax_of
 from faxline.groups import Group
 from faxline.jobs import Job
+from faxline.keyring import Keyring
 from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operators import Operators
 from faxline.pushes import ready_made, sent, sent_again
@@ -29,18 +30,27 @@ class FaxLine(Operators):
         redis_url: such as redis://localhost:6379/0 or redis+sentinel://host1,host2/service/0 (all forms:
             `faxline.connections`), or a `redis.Redis` client with bytes replies.
         account: the account's name.
-        document_ttl: seconds that a document is kept from its last push.
+        document_ttl: seconds that a document is kept from its last push, at most: it goes once no fax that
+            needs it is under way (FAXLINE_DOCUMENT_GRACE).
+        keys: what entries and documents are sealed with before the push, as FAXLINE_KEYS of the daemon has
+            them (lines `id:base64`, the current key first); nothing is sealed when not given.
 
     Raises:
-        ValueError: the client decodes replies (documents are bytes), or the account's name is not one.
+        ValueError: the client decodes replies (documents are bytes), the account's name is not one, or the
+            keys are none.
     """
 
     def __init__(
-        self, redis_url: "str | redis.Redis", account: str = "default", *, document_ttl: float = DOCUMENT_TTL
+        self,
+        redis_url: "str | redis.Redis",
+        account: str = "default",
+        *,
+        document_ttl: float = DOCUMENT_TTL,
+        keys: Keyring | str | None = None,
     ) -> None:
         self._own = isinstance(redis_url, str)
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
-        self._set_up(client, account, document_ttl)
+        self._set_up(client, account, document_ttl, keys)
 
     def close(self) -> None:
         """Close the connections that this line opened."""

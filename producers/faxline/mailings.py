@@ -10,12 +10,15 @@ from uuid import uuid4
 from faxline.errors import EntryRejected, FaxesRejected, PushInterrupted, RejectedFax, Rejection
 from faxline.faxes import Documents, Fax, Prepared, prepare
 from faxline.jobs import Job
-from faxline.pushes import queue_documents
+from faxline.pushes import queue_documents, sealed
 from faxline.questions import Batch, Steps, Terms, Work
 from faxline.replies import trouble
 
 _ENTRIES, _BYTES = 300, 16_000_000
 """Of one chunk, at most (but for one fax that is larger)."""
+
+_NAMED_LATELY = 10.0
+"""Seconds; much less than FAXLINE_DOCUMENT_GRACE, for a push may have to be tried again."""
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Is called with how many are done, and of how many."""
@@ -128,24 +131,29 @@ def _pushed(
 ) -> Steps[list[str]]:
     """One transaction, as of a single fax: a full Redis takes all of the chunk, or nothing.
 
-    A document's content comes along once, and again when a quarter of its time to live has passed since.
+    A document's content comes along once, and again where no entry named it for some seconds: the faxes of
+    those before may all have ended since, and it is gone soon after the last of them.
     """
     needed = dict.fromkeys(name for fax in chunk for name in fax.documents)
     now = time.monotonic()
-    old = now - terms.document_ttl / 4000
-    fresh: dict[str, bytes] = yield Work(
-        partial(documents.contents, [name for name in needed if stored.get(name, old) <= old])
-    )
+    old = now - min(_NAMED_LATELY, terms.document_ttl / 4000)
+
+    def contents() -> tuple[dict[str, bytes], list[str]]:
+        fresh = documents.contents(name for name in needed if stored.get(name, old) <= old)
+        texts = [terms.seals.entry("send", {"id": fax.job.id}, fax.text) for fax in chunk]
+        return sealed(terms, fresh), texts
+
+    fresh, texts = yield Work(contents)
 
     def fill(pipe: Any) -> None:
         queue_documents(pipe, terms, fresh)
         for name in needed.keys() - fresh.keys():
             pipe.pexpire(terms.keys.document(name.removeprefix("sha256:")), terms.document_ttl, gt=True)
-        for fax in chunk:
-            pipe.xadd(terms.keys.intake, {"send": fax.text})
+        for text in texts:
+            pipe.xadd(terms.keys.intake, {"send": text})
 
     replies: list[Any] = yield Batch(fill, transaction=True, pushes=True)
-    stored.update(dict.fromkeys(fresh, now))
+    stored.update(dict.fromkeys(needed, now))
     return [entry.decode() for entry in replies[-len(chunk) :]]
 
 

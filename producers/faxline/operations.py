@@ -1,18 +1,20 @@
 """Operators' words: about an account, a doubt, an entry that was set aside."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from faxline.account import AccountState, account_state
-from faxline.errors import EntryNotFound, JobIdTaken, JobNotFound, NotInDoubt
+from faxline.errors import EntryNotFound, JobIdTaken, JobNotFound, NoKeys, NotForgotten, NotInDoubt
 from faxline.health import Check, examination
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS
 from faxline.listing import OPEN
 from faxline.orders import Order, given
-from faxline.questions import Ask, Steps, Terms
+from faxline.questions import Ask, Steps, Terms, Work
 from faxline.records import job_of
 from faxline.replies import is_refusal
 
@@ -22,6 +24,12 @@ _ABOUT = 3
 """Fields that tell about the entry (stream, entry, why); its own follow."""
 MOST_DIGITS = 18
 """Of a jobId of iFax."""
+GIVE_ORDERS = "give orders"
+READ_QUEUE = "read the queue, its limits and what waits in it"
+READ_ACCOUNTS = "read the names of the accounts"
+READ_AUDIT = "read the audit"
+READ_DEAD = "read what was set aside"
+"""The rights that an operator's Redis user has and a producer's has not, as an error names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,88 @@ def redriven(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:
     """Put an entry back on its stream."""
     if (yield from given(terms, Order.REDRIVE, by, timeout, entry=entry))["result"] == "refused":
         raise EntryNotFound(f"no entry {entry!r} is set aside on account {terms.account!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was erased.
+
+    Attributes:
+        jobs: how many jobs.
+        open: how many jobs to the number stay, as they have not come to their end: cancel them, and order it
+            again.
+        events: how many entries of the events stream.
+        set_aside: how many entries that were set aside.
+    """
+
+    jobs: int
+    open: int = 0
+    events: int = 0
+    set_aside: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """The JSON of `faxline forget --json`."""
+        return {"forgotten": self.jobs, "open": self.open, "events": self.events, "set_aside": self.set_aside}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedValues:
+    """What is sealed by which key.
+
+    Attributes:
+        by_kind: documents, requests, entries (of intake) and set_aside: how many values of the kind each key
+            seals, by its id; those in clear stand under "" (nothing).
+        resealed: how many of each kind were just sealed anew; `failed` are those that did not open.
+    """
+
+    by_kind: Mapping[str, Mapping[str, int]]
+    resealed: Mapping[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline keys --json`."""
+        sealed = {kind: dict(count) for kind, count in self.by_kind.items()}
+        return {"sealed": sealed, "resealed": dict(self.resealed)}
+
+
+def forgotten(terms: Terms, job: str, by: str, timeout: float) -> Steps[Forgotten]:
+    """Erase a job."""
+    reply = yield from given(terms, Order.FORGET, by, timeout, job=job)
+    told = json.loads(reply["told"])
+    if reply["result"] == "refused" and not told["state"]:
+        raise JobNotFound(f"no job {job!r} on account {terms.account!r}")
+    if reply["result"] == "refused":
+        state = told["state"]
+        why = "cancel it first" if state == JobState.QUEUED else "wait for its end"
+        raise NotForgotten(f"job {job!r} is {state}, and only one at its end is forgotten: {why}", state)
+    return _forgotten(told)
+
+
+def number_forgotten(terms: Terms, number: str, by: str, timeout: float) -> Steps[Forgotten]:
+    """Erase all jobs to a number that have come to their end."""
+    yield Work(partial(_check_number, number))
+    reply = yield from given(terms, Order.FORGET, by, timeout, number=number)
+    return _forgotten(json.loads(reply["told"]))
+
+
+def _check_number(number: str) -> None:
+    from faxline.numbers import check_number  # noqa: PLC0415 - loads the numbering plans
+
+    check_number(number, "number")
+
+
+def _forgotten(told: Mapping[str, Any]) -> Forgotten:
+    return Forgotten(
+        told.get("forgotten", 0), told.get("open", 0), told.get("events", 0), told.get("set_aside", 0)
+    )
+
+
+def keys_of(terms: Terms, order: Order, by: str, timeout: float) -> Steps[SealedValues]:
+    """What is sealed by which key, after all is sealed anew by the current one where that is ordered."""
+    reply = yield from given(terms, order, by, timeout)
+    told = json.loads(reply["told"])
+    if reply["result"] == "refused":
+        raise NoKeys(f"{told['why']}: set them there, and order it again")
+    return SealedValues(told["sealed"], told.get("resealed", {}))
 
 
 def known_accounts() -> Steps[list[str]]:

@@ -9,10 +9,20 @@ from faxline.health import Check
 from faxline.jobs import Job
 from faxline.listing import open_jobs
 from faxline.operations import (
+    GIVE_ORDERS,
     MOST_DIGITS,
+    READ_ACCOUNTS,
+    READ_AUDIT,
+    READ_DEAD,
+    READ_QUEUE,
     DeadEntry,
+    Forgotten,
+    SealedValues,
     checked,
+    forgotten,
+    keys_of,
     known_accounts,
+    number_forgotten,
     ordered,
     redriven,
     resolved,
@@ -42,7 +52,7 @@ class Operators(Driven):
             ValueError: the limit is below 1.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(audit(self._terms, after, before, limit))
+        return self._run(audit(self._terms, after, before, limit), READ_AUDIT)
 
     def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         """The jobs that have not come to their end, without their metadata, history and forecast.
@@ -58,7 +68,7 @@ class Operators(Driven):
             ValueError: there is no list of that state, or the limit is below 1.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(open_jobs(self.keys, states_of(state, limit), limit))
+        return self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
 
     def account_state(self) -> AccountState:
         """The account as a whole: its limits and what is used of them, its backlog, what holds it.
@@ -66,7 +76,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(account_state(self.keys))
+        return self._run(account_state(self.keys), READ_QUEUE)
 
     def accounts(self) -> list[str]:
         """The names of all accounts that a dispatcher has run for, on this Redis.
@@ -74,7 +84,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(known_accounts())
+        return self._run(known_accounts(), READ_ACCOUNTS)
 
     def checks(self) -> list[Check]:
         """What may be wrong with Redis, the dispatchers and the accounts, and what to do about it.
@@ -82,7 +92,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(checked(self._terms))
+        return self._run(checked(self._terms), READ_ACCOUNTS)
 
     def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Close the account until `resume`: its jobs stay queued. The account's state after that.
@@ -95,11 +105,11 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(ordered(self._terms, Order.PAUSE, by, timeout))
+        return self._run(ordered(self._terms, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
     def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Open a paused account, whatever the pause's reason. As `pause`."""
-        return self._run(ordered(self._terms, Order.RESUME, by, timeout))
+        return self._run(ordered(self._terms, Order.RESUME, by, timeout), GIVE_ORDERS)
 
     def resolve(
         self,
@@ -130,7 +140,7 @@ class Operators(Driven):
             ValueError: none or several of the three were given, or the jobId is none.
         """
         how = settling(accepted, resend=resend, fail=fail)
-        return self._run(resolved(self._terms, job, accepted, how, by, timeout))
+        return self._run(resolved(self._terms, job, accepted, how, by, timeout), GIVE_ORDERS)
 
     def dead(self, limit: int = 100) -> list[DeadEntry]:
         """The entries that were set aside because they could not be worked on, the newest first.
@@ -142,7 +152,7 @@ class Operators(Driven):
             QueueUnavailable: Redis did not answer.
             ValueError: the limit is below 1.
         """
-        return self._run(set_aside(self._terms, limit))
+        return self._run(set_aside(self._terms, limit), READ_DEAD)
 
     def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         """Put an entry that was set aside back on its stream, where it is worked on like a new one.
@@ -157,4 +167,58 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        self._run(redriven(self._terms, entry, by, timeout))
+        self._run(redriven(self._terms, entry, by, timeout), GIVE_ORDERS)
+
+    def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
+        """Erase a job that has come to its end: its record, its events, what was set aside of it.
+
+        Its id may be pushed again then, and is a new fax. Entries of the audit stay; they name its id.
+
+        Args:
+            job: its id.
+            by: who orders it, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            NotForgotten: it has not come to its end; nothing was changed.
+            JobNotFound: there is no such job.
+            OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(forgotten(self._terms, job, by, timeout), GIVE_ORDERS)
+
+    def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
+        """Erase all jobs to a number that have come to their end, and what else is known of the number.
+
+        Args:
+            number: E.164.
+            by: who orders it, for the audit, which has the last four digits of the number.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            EntryRejected: it is no number.
+            OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(number_forgotten(self._terms, number, by, timeout), GIVE_ORDERS)
+
+    def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        """How many documents, requests and entries each key seals: one that seals none may be taken away.
+
+        Args:
+            by: who asks, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            OrderTimeout: no dispatcher counted them in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(keys_of(self._terms, Order.KEYS, by, timeout), GIVE_ORDERS)
+
+    def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
+        """Seal everything anew by the dispatchers' current key. As `sealed_values`, after that.
+
+        Raises:
+            NoKeys: the dispatcher has none.
+        """
+        return self._run(keys_of(self._terms, Order.ROTATE, by, timeout), GIVE_ORDERS)

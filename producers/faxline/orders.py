@@ -17,6 +17,9 @@ class Order(StrEnum):
     RESUME = "resume"
     RESOLVE = "resolve"
     REDRIVE = "redrive"
+    FORGET = "forget"
+    ROTATE = "rotate"
+    KEYS = "keys"
 
 
 def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> Steps[dict[str, str]]:

@@ -15,13 +15,14 @@ from faxline.questions import Batch, Steps, Terms, Work
 def sent(terms: Terms, fax: Fax) -> Steps[Job]:
     """Check a fax and push it."""
 
-    def check() -> tuple[Prepared, dict[str, bytes]]:
+    def check() -> tuple[Prepared, str, dict[str, bytes]]:
         documents = Documents()
         prepared = prepare(fax, terms.account, documents)
-        return prepared, documents.contents(prepared.documents)
+        text = terms.seals.entry("send", {"id": prepared.job.id}, prepared.text)
+        return prepared, text, sealed(terms, documents.contents(prepared.documents))
 
-    prepared, contents = yield Work(check)
-    entry = yield from _pushed(terms, "send", prepared.text, contents)
+    prepared, text, contents = yield Work(check)
+    entry = yield from _pushed(terms, "send", text, contents)
     pushed: Job = replace(prepared.job, entry=entry)
     return pushed
 
@@ -51,15 +52,21 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
 
 def ready_made(terms: Terms, kind: str, payload: Mapping[str, Any]) -> Steps[str]:
     """Push an entry that was made elsewhere, checked in its form; its stream id."""
-    text = json.dumps(payload)
-    yield Work(partial(_check, kind, text))
+    text = yield Work(partial(_checked, terms, kind, payload))
     return (yield from _pushed(terms, kind, text, {}))
 
 
-def _check(kind: str, text: str) -> None:
+def _checked(terms: Terms, kind: str, payload: Mapping[str, Any]) -> str:
     from faxline.entries import parse_entry  # noqa: PLC0415 - needs pydantic, which takes its time to load
 
+    text = json.dumps(payload)
     parse_entry(kind, text)
+    return terms.seals.entry(kind, payload, text)
+
+
+def sealed(terms: Terms, documents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Documents as they are stored."""
+    return {name: terms.seals.document(name, data) for name, data in documents.items()}
 
 
 def _pushed(terms: Terms, kind: str, text: str, documents: Mapping[str, bytes]) -> Steps[str]:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from faxline.events import Event
 from faxline.keys import AccountKeys
 from faxline.replies import is_full
+from faxline.seals import Seals
 
 _T = TypeVar("_T")
 
@@ -63,11 +64,13 @@ class Terms:
         keys: the account's.
         document_ttl: milliseconds that a document is kept from its last push.
         longest: seconds that one read may block; a quiet stream is no dead server.
+        seals: what entries and documents are sealed with.
     """
 
     keys: AccountKeys
     document_ttl: int
     longest: float
+    seals: Seals
 
     @property
     def account(self) -> str:

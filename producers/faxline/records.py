@@ -11,10 +11,13 @@ from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.listing import BATCH, light_records
 from faxline.questions import Ask, Steps, Terms, at_one_moment
+from faxline.replies import is_forbidden
 
 
 def job_of(terms: Terms, name: str) -> Steps[Job]:
     """The record of a job with what holds it or what it waits for; the group, if it is a group's name.
+
+    A user who may not read the queue, such as a producer's, gets the record alone.
 
     Raises:
         JobNotFound: there is neither.
@@ -27,14 +30,21 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
         pipe.zscore(keys.in_doubt, name)
         pipe.hget(keys.account_state, "then")
 
-    record, *deadlines, then = yield from at_one_moment(questions)
-    found = _read(terms, name, record)
+    deadlines: list[float | None]
+    try:
+        record, *deadlines, then = yield from at_one_moment(questions)
+        found, whole = _read(terms, name, record), True
+    except Exception as error:
+        if not is_forbidden(error):
+            raise
+        deadlines, then = [], None
+        found, whole = (yield from record_of(terms, name)), False
     if found is None:
         try:
             return (yield from group_of(terms, name))
         except GroupNotFound:
             raise JobNotFound(f"no job {name!r} on account {terms.account!r}") from None
-    if found.state is JobState.QUEUED:
+    if found.state is JobState.QUEUED and whole:
         return replace(found, forecast=(yield from forecast_of(keys, name)))
     until = next((at for at in deadlines if at is not None), None)
     return found.waiting(until, then.decode() if then else None)

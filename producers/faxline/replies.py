@@ -2,16 +2,22 @@
 
 from typing import Any
 
-from faxline.errors import QueueUnavailable
+from faxline.errors import NotAllowed, QueueUnavailable
 
 
-def unavailable(error: Exception, *, pushing: bool) -> QueueUnavailable:
+def unavailable(error: Exception, *, pushing: bool, right: str = "") -> QueueUnavailable:
     """An error of the client as one of ours; to be raised `from None`, for it may quote what was sent.
 
     Args:
         error: a `redis.RedisError`.
         pushing: something was pushed, which is safe to do again.
+        right: what was to be done, for a user who may not, such as `read the audit`.
     """
+    if is_forbidden(error):
+        what = right or ("push onto this account" if pushing else "do this")
+        return NotAllowed(
+            f"this Redis user may not {what}: take one that may (ops/redis/users.acl), or give it the right"
+        )
     if is_full(error):
         return QueueUnavailable(f"{trouble(error)} and took nothing; push again later, with the same id")
     if is_refusal(error):
@@ -39,6 +45,13 @@ def is_refusal(error: Exception) -> bool:
     from redis.exceptions import ResponseError  # noqa: PLC0415 - as above
 
     return isinstance(error, ResponseError)
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Whether Redis' ACL does not let this user."""
+    from redis.exceptions import NoPermissionError  # noqa: PLC0415 - as above
+
+    return isinstance(error, NoPermissionError)
 
 
 def entries_of(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

@@ -54,33 +54,34 @@ class ServerFacts:
         return self.name == "valkey" or int(self.version.partition(".")[0]) >= 7  # noqa: PLR2004 - as told
 
 
-def server_facts(client: Any) -> ServerFacts:
+def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
     """Ask the server what it is and whether it keeps what it accepts.
 
-    CONFIG may be refused to our user: then `appendfsync` is not known.
+    CONFIG may be refused to our user: then `appendfsync` is not known. Without `config` it is not asked for.
 
     Raises:
         redis.exceptions.NoPermissionError: INFO is refused too.
         redis.ConnectionError, redis.TimeoutError: the server is away.
     """
-    return run(client, facts())
+    return run(client, facts(config=config))
 
 
-def facts() -> Steps[ServerFacts]:
+def facts(*, config: bool = True) -> Steps[ServerFacts]:
     """The steps of `server_facts`."""
     info: dict[str, Any] = yield Ask(lambda client: client.info())
-    try:
-        config = yield Ask(lambda client: client.config_get("appendfsync"))
-    except Exception as error:
-        if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
-            raise
-        config = {}
+    told: dict[str, str] = {}
+    if config:
+        try:
+            told = yield Ask(lambda client: client.config_get("appendfsync"))
+        except Exception as error:
+            if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
+                raise
     valkey = info.get("valkey_version")
     return ServerFacts(
         name="valkey" if valkey else "redis",
         version=str(valkey or info["redis_version"]),
         aof_on=bool(info["aof_enabled"]),
-        appendfsync=config.get("appendfsync"),
+        appendfsync=told.get("appendfsync"),
         maxmemory_policy=str(info["maxmemory_policy"]),
         used_memory=int(info["used_memory"]),
         maxmemory=int(info["maxmemory"]),

@@ -1,12 +1,33 @@
-"""Every run of the real processes is searched for what nobody may find in what they show."""
+"""Every run of the real processes is searched: for what nobody may find in what they show, for refusals."""
 
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 import pytest
+import redis
 
 from faxline_worker.local import Local
 from tests.stage.marks import logged, marks_in, shown
+
+ASKED_ONCE = ("config|get", "appendfsync")
+"""A dispatcher looks whether it may know it."""
+
+
+def refusals(local: Local) -> list[str]:
+    """What a part of the daemon was refused for want of a right in ops/redis/users.acl, by Redis' own log."""
+    if local.server.access is None:
+        return []
+    try:
+        with redis.Redis.from_url(local.redis_url, decode_responses=True) as client:
+            log: Any = client.acl_log(count=1000)
+    except redis.RedisError:  # the test has stopped the server
+        return []
+    return [
+        f"{entry['username']} lacks {entry['reason']} {entry['object']} ({entry['context']})"
+        for entry in log
+        if entry["username"] in {"dispatcher", "worker", "webhook"} and entry["object"] not in ASKED_ONCE
+    ]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,8 +42,10 @@ def nothing_leaks() -> Iterator[None]:
         trace: TracebackType | None = None,
     ) -> None:
         found = shown(local) if error is None else {}
+        lacks = refusals(local) if error is None else []
         leave(local, kind, error, trace)
         if error is None:
+            assert lacks == []
             assert marks_in(found | logged(local)) == []
 
     with pytest.MonkeyPatch.context() as patch:

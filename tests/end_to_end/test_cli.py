@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from faxline.cli.running import run
+from faxline_worker.access import Access
 from faxline_worker.local import TOKEN, Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -36,9 +37,13 @@ class Result:
 
 
 @pytest.fixture(scope="module")
-def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as running:
+    with Local(
+        folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
+    ) as running:
         yield running
 
 
@@ -47,7 +52,7 @@ def cli(
     local: Local, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:
     """The command in this process, which is quicker; one test starts it as a process of its own."""
-    monkeypatch.setenv("FAXLINE_REDIS_URL", local.redis_url)
+    monkeypatch.setenv("FAXLINE_REDIS_URL", local.url_of("operator"))
 
     def call(*arguments: str, account: str = "default") -> Result:
         monkeypatch.setenv("FAXLINE_ACCOUNT", account)
@@ -100,7 +105,7 @@ def test_a_fax_is_sent_and_waited_for_in_one_command(local: Local, tmp_path: Pat
     command = [str(Path(sys.executable).with_name("faxline")), "send", "--to", "+12025550123"]
     done = subprocess.run(
         [*command, str(tmp_path / "a.txt"), "--wait", "--timeout", "60", "--json"],
-        env=local.environment(),
+        env=local.environment("producer"),
         capture_output=True,
         text=True,
         check=False,

@@ -15,27 +15,32 @@ from jsonschema import Draft202012Validator
 
 from faxline import FaxLine, JobState
 from faxline.schema import events_schema
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.processes import free_port
 from faxline_worker.redis_server import ServerBinary
 from tests.npm import do_without, installed
 
 EXAMPLES = Path(__file__).parents[2] / "producers" / "examples"
-SETTINGS = {"LIMITS__BURST": "400", "WAKE_LEASE": "2", "SWEEP": "2"}
+SETTINGS = {"REQUEST_RETENTION": "600", "LIMITS__BURST": "400", "WAKE_LEASE": "2", "SWEEP": "2"}
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0.001", "--burst", "400")
 LANGUAGES = ("bash", "node")
 
 
 @pytest.fixture(scope="module")
-def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(
+    server_binary: ServerBinary, users: Access, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as running:
+    with Local(
+        folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=users
+    ) as running:
         yield running
 
 
 @pytest.fixture
 def line(local: Local) -> Iterator[FaxLine]:
-    with FaxLine(local.redis_url) as made:
+    with FaxLine(local.url_of("operator")) as made:
         yield made
 
 
@@ -75,7 +80,7 @@ def start(program: list[str], local: Local) -> Iterator[Callable[..., subprocess
     started = []
 
     def begin(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environment = os.environ | {"REDIS_URL": local.redis_url, "WAIT": "60"} | variables
+        environment = os.environ | {"REDIS_URL": local.url_of("producer"), "WAIT": "60"} | variables
         pipe = subprocess.PIPE
         started.append(
             subprocess.Popen([*program, *arguments], env=environment, stdout=pipe, stderr=pipe, text=True)

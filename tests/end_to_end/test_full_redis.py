@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState, QueueUnavailable
+from faxline_worker.access import Access
 from faxline_worker.local import WEBHOOK_SECRET, Local
 from faxline_worker.redis_server import ServerBinary
 from faxline_worker.signatures import HEADER, sign
@@ -26,11 +27,11 @@ SANDBOX = (
 
 
 def test_a_full_redis_refuses_what_is_new_and_finishes_what_it_has(
-    server_binary: ServerBinary, tmp_path: Path, wait_until: Callable[..., Any]
+    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as local,
-        FaxLine(local.redis_url) as line,
+        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
+        FaxLine(local.url_of("producer")) as line,
         redis.Redis.from_url(local.redis_url) as client,
     ):
         for i, job in enumerate(JOBS):

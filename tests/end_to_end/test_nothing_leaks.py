@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from faxline import EventName, FaxLine, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import TOKEN, WEBHOOK_SECRET, Local
 from faxline_worker.redis_server import ServerBinary
 from faxline_worker.signatures import HEADER, sign
@@ -69,9 +70,11 @@ RECEIPTS = (
 
 
 @pytest.fixture(scope="module")
-def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(folder, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as running:
+    with Local(folder, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as running:
         yield running
 
 
@@ -113,7 +116,7 @@ def test_nothing_that_is_marked_is_found_in_logs_metrics_events_audit_or_message
     local: Local, messages: list[str], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     del tmp_path
-    with FaxLine(local.redis_url) as line, redis.Redis.from_url(local.redis_url) as client:
+    with FaxLine(local.url_of("operator")) as line, redis.Redis.from_url(local.redis_url) as client:
         for name, answer in ANSWERS.items():
             fault = (
                 {"action": "status", **answer} if answer["status"] >= 400 else {"action": "garbage", **answer}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from faxline import FaxLine, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -20,10 +21,18 @@ SETTINGS = {"LIMITS__WINDOW": "60", "LIMITS__BURST": "400", "LIMITS__REQUESTS": 
 
 @pytest.mark.parametrize("seconds", [10])
 def test_all_faxes_are_delivered_once_though_redis_was_killed_in_the_middle(
-    server_binary: ServerBinary, tmp_path: Path, wait_until: Any, seconds: int
+    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Any, seconds: int
 ) -> None:
-    with Local(tmp_path, workers=2, settings=SETTINGS, sandbox=SANDBOX + MORE, binary=server_binary) as local:
-        with FaxLine(local.redis_url) as line:
+    with Local(
+        tmp_path,
+        workers=2,
+        settings=SETTINGS,
+        sandbox=SANDBOX + MORE,
+        binary=server_binary,
+        access=access,
+        appendfsync="always",  # as in production: else what was lately written may be lost
+    ) as local:
+        with FaxLine(local.url_of("producer")) as line:
             for i in range(200):
                 url = "https://example.com/a.pdf"
                 line.send(
@@ -37,7 +46,7 @@ def test_all_faxes_are_delivered_once_though_redis_was_killed_in_the_middle(
         local.server.kill()
         threading.Event().wait(seconds)  # the outage itself: nothing is awaited here
         local.server.restart()
-        with FaxLine(local.redis_url) as line:
+        with FaxLine(local.url_of("producer")) as line:
             states = Counter(line.wait(f"away-{i}", timeout=90).state for i in range(200))
         assert states == {JobState.DELIVERED: 200}
         assert Counter(f["subject"] for f in local.ledger()) == {f"away-{i}": 1 for i in range(200)}

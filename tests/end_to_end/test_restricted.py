@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from faxline import FaxLine, JobRejected, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -31,11 +32,11 @@ SETTINGS = {
 
 
 def test_a_listed_host_passes_another_is_rejected_and_a_second_fax_to_a_number_is_busy(
-    server_binary: ServerBinary, tmp_path: Path
+    server_binary: ServerBinary, access: Access, tmp_path: Path
 ) -> None:
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as local,
-        FaxLine(local.redis_url) as line,
+        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
+        FaxLine(local.url_of("producer")) as line,
     ):
         wrong = line.send(to="+12025550123", files=["https://evil.example/a.pdf"], id="wrong")
         with pytest.raises(JobRejected, match=r"fax\.faxData\[0\]\.fileUrl"):

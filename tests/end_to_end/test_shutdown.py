@@ -1,5 +1,7 @@
 """A rolling restart: a worker ends in the middle of its calls."""
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -19,22 +22,32 @@ SETTINGS = {"LIMITS__CONCURRENCY": str(2 * THREADS), "WAKE_LEASE": "2", "SWEEP":
 SANDBOX = ("--answer-seconds", "2", "3", "--call-seconds", "0.1", "--page-seconds", "0.02")
 
 
+@pytest.mark.parametrize("told", ["alone", "with its process group"])  # the latter is honcho's way
 def test_a_worker_that_is_told_to_end_finishes_its_calls_and_nothing_turns_in_doubt(
-    server_binary: ServerBinary, tmp_path: Path, wait_until: Callable[..., Any]
+    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any], told: str
 ) -> None:
     jobs = [f"rolling-{i}" for i in range(20)]
     with (
         Local(
-            tmp_path, workers=2, threads=THREADS, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary
+            tmp_path,
+            workers=2,
+            threads=THREADS,
+            settings=SETTINGS,
+            sandbox=SANDBOX,
+            binary=server_binary,
+            access=access,
         ) as local,
-        FaxLine(local.redis_url) as line,
+        FaxLine(local.url_of("producer")) as line,
         redis.Redis.from_url(local.redis_url) as client,
     ):
         for i, job in enumerate(jobs):
             line.send(to=f"+1202{6_000_000 + i}", files=["https://example.com/a.pdf"], id=job, subject=job)
         wait_until(lambda: client.zcard(line.keys.permits) == 2 * THREADS, timeout=30)
         ending = next(part for part in local.parts if part.name.startswith("worker"))
-        ending.ask_to_stop()
+        if told == "alone":
+            ending.ask_to_stop()
+        else:
+            os.killpg(ending.process.pid, signal.SIGTERM)
         assert ending.process.wait(40) == 0
         log = ending.log.read_text()
         assert log.partition("worker ends")[2].count("iFax answered") <= THREADS

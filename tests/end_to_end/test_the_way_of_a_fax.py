@@ -15,6 +15,7 @@ import redis
 
 from faxline import FaxLine, JobRejected, JobState
 from faxline.keys import ACCOUNTS
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -36,12 +37,15 @@ WINDOW = {
     "LIMITS__REQUESTS": "5000",
     "WAKE_LEASE": "2",
     "SWEEP": "2",
+    "DOCUMENT_GRACE": "0",
 }
 SANDBOX = (*FAST, "--window", "60", "--burst", "400", "--requests", "5000")
 
 
 @pytest.fixture(scope="module")
-def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
     with Local(
         folder,
@@ -51,13 +55,14 @@ def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory)
         settings=WINDOW,
         sandbox=SANDBOX,
         binary=server_binary,
+        access=access,
     ) as running:
         yield running
 
 
 @pytest.fixture
 def line(local: Local) -> Iterator[FaxLine]:
-    with FaxLine(local.redis_url) as made:
+    with FaxLine(local.url_of("producer")) as made:
         yield made
 
 
@@ -97,6 +102,8 @@ def test_three_hundred_faxes_are_each_delivered_once_by_two_of_each_and_leave_no
     with redis.Redis.from_url(local.redis_url) as client:
         wait_until(lambda: client.xlen(line.keys.status) == client.xlen(line.keys.intake) == 0)
         wait_until(lambda: not client.exists(line.keys.wakes, line.keys.reconcile_wake))
+        wait_until(lambda: not client.exists(line.keys.released))
+        assert list(client.scan_iter(line.keys.document("*"))) == []
         left = {key.decode() for key in client.scan_iter()}
         lasting = {key for key in left if client.pttl(key) < 0}
     assert lasting <= {
@@ -173,12 +180,17 @@ def test_a_rejected_job_is_told_to_the_one_who_waits(local: Local, line: FaxLine
     ("settings", "says"),
     [
         ({}, "FAXLINE_ACCOUNTS__<NAME>__TOKEN"),
-        ({"ACCOUNTS__DEFAULT__TOKEN": "t", "REDIS_URL": "http://x"}, "FAXLINE_REDIS_URL"),
+        ({"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "REDIS_URL": "http://x"}, "FAXLINE_REDIS_URL"),
         (
-            {"ACCOUNTS__DEFAULT__TOKEN": "t", "REDIS_URL": "redis://127.0.0.1:1/0", "REDIS_PATIENCE": "0"},
+            {
+                "ACCOUNTS__DEFAULT__TOKEN": "t-of-tests",
+                "REDIS_URL": "redis://127.0.0.1:1/0",
+                "REDIS_PATIENCE": "0",
+            },
             "FAXLINE_REDIS_URL",
         ),
-        ({"ACCOUNTS__DEFAULT__TOKEN": "t", "ACCOUNT": "nobody"}, "FAXLINE_ACCOUNT"),
+        ({"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "ACCOUNT": "nobody"}, "FAXLINE_ACCOUNT"),
+        ({"ACCOUNTS__DEFAULT__TOKEN": "t"}, "FAXLINE_ACCOUNTS__DEFAULT__TOKEN holds a secret of less than 8"),
     ],
 )
 @pytest.mark.parametrize("role", ["dispatcher", "worker", "webhook"])

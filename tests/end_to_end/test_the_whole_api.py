@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from faxline import EventName, FaxLine, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -31,15 +32,19 @@ URL = "https://example.com/a.pdf"
 
 
 @pytest.fixture(scope="module")
-def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(folder, settings=SETTINGS, sandbox=(*SANDBOX, *FREE), binary=server_binary) as running:
+    with Local(
+        folder, settings=SETTINGS, sandbox=(*SANDBOX, *FREE), binary=server_binary, access=access
+    ) as running:
         yield running
 
 
 @pytest.fixture
 def line(local: Local) -> Iterator[FaxLine]:
-    with FaxLine(local.redis_url) as made:
+    with FaxLine(local.url_of("producer")) as made:
         yield made
 
 
@@ -186,13 +191,15 @@ def test_a_fax_delivered_without_all_of_its_pages_is_flagged(local: Local, line:
 
 
 def test_a_fax_for_a_date_can_be_held_here_until_then(
-    server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("local")
     settings = SETTINGS | {"SCHEDULE": "local"}
     with (
-        Local(folder, settings=settings, sandbox=(*SANDBOX, *FREE), binary=server_binary) as local,
-        FaxLine(local.redis_url) as line,
+        Local(
+            folder, settings=settings, sandbox=(*SANDBOX, *FREE), binary=server_binary, access=access
+        ) as local,
+        FaxLine(local.url_of("producer")) as line,
     ):
         due = soon(2)
         line.send(to=TO, files=[URL], id="held", subject="held", send_at=due)

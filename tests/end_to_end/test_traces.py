@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from faxline import FaxLine, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -57,6 +58,7 @@ def collector() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
 def test_the_spans_of_every_process_are_one_trace_below_the_producers_span(
     collector: tuple[str, list[tuple[str, Any]]],
     server_binary: ServerBinary,
+    access: Access,
     tmp_path: Path,
     wait_until: Callable[..., Any],
 ) -> None:
@@ -68,8 +70,9 @@ def test_the_spans_of_every_process_are_one_trace_below_the_producers_span(
             settings={"TRACES__ENDPOINT": endpoint},
             sandbox=SANDBOX,
             binary=server_binary,
+            access=access,
         ) as local,
-        FaxLine(local.redis_url) as line,
+        FaxLine(local.url_of("producer")) as line,
     ):
         told = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
         line.send(to="+12025550123", files=["https://example.com/a.pdf"], id="traced", metadata=told)

@@ -8,7 +8,7 @@ import redis
 from tests.stage.scene import Scene
 
 DIGEST, OTHER = "a" * 64, "b" * 64
-TTL = 500.0
+TTL, GRACE = 500.0, 60.0
 
 
 @pytest.fixture
@@ -48,6 +48,70 @@ def test_a_document_lives_until_its_job_has_ended_and_then_its_time(scene: Scene
     end(scene, "a", how)
     assert lives(scene) == pytest.approx(TTL, abs=5)
     assert not scene.client.exists(scene.keys.document_uses)
+    scene.go(GRACE - 1)
+    assert scene.store.tidy() == 0
+    assert lives(scene)
+    scene.go(2)
+    assert scene.store.tidy() == 1
+    assert not scene.client.exists(scene.keys.document(DIGEST), scene.keys.released)
+
+
+def test_a_document_that_is_needed_again_within_the_grace_stays(scene: Scene) -> None:
+    scene.push("a", documents=DIGEST)
+    end(scene, "a", "canceled")
+    scene.push("b", documents=DIGEST)
+    scene.go(GRACE + 1)
+    assert scene.store.tidy() == 0
+    assert lives(scene) is None
+    end(scene, "b", "canceled")
+    assert scene.store.tidy() == 0, "its grace begins anew"
+    scene.go(GRACE + 1)
+    assert scene.store.tidy() == 1
+
+
+def test_no_document_goes_while_an_entry_waits_in_intake_that_may_name_it(scene: Scene) -> None:
+    scene.push("a", documents=DIGEST)
+    end(scene, "a", "canceled")
+    entry = scene.intake()
+    scene.go(GRACE + 1)
+    assert scene.store.tidy() == 0
+    scene.store.register([scene.item(entry, "b", documents=DIGEST)])
+    assert scene.store.tidy() == 0
+    assert lives(scene) is None
+
+
+@pytest.mark.parametrize("how", ["delivered", "canceled", "refused"])
+def test_a_request_goes_with_the_jobs_end_or_after_its_retention(redis_client: redis.Redis, how: str) -> None:
+    at_once = Scene(redis_client, RETENTION="1000")
+    at_once.push("a", request='{"message":"text"}')
+    end(at_once, "a", how)
+    assert at_once.record("a")["request"] == ""
+    later = Scene(redis_client, RETENTION="1000", REQUEST_RETENTION="100")
+    later.push("a", request='{"message":"text"}')
+    end(later, "a", how)
+    later.go(99)
+    later.store.tidy()
+    assert later.record("a")["request"] == '{"message":"text"}'
+    later.go(2)
+    later.store.tidy()
+    assert later.record("a")["request"] == ""
+    assert not later.client.exists(later.keys.outdated)
+
+
+def test_a_job_whose_delivery_is_tried_again_keeps_its_request(scene: Scene) -> None:
+    scene.push("a", request='{"message":"text"}')
+    end(scene, "a", "failed")
+    assert scene.record("a")["request"] == '{"message":"text"}'
+
+
+def test_tidying_makes_no_record_of_one_whose_retention_is_over(redis_client: redis.Redis) -> None:
+    scene = Scene(redis_client, REQUEST_RETENTION="100")
+    scene.push("a")
+    end(scene, "a", "canceled")
+    scene.client.delete(scene.keys.job("a"))
+    scene.go(101)
+    assert scene.store.tidy() == 0
+    assert scene.record("a") == {}
 
 
 def test_a_document_lives_until_the_last_of_its_jobs_has_ended(scene: Scene) -> None:
@@ -83,6 +147,18 @@ def test_an_entry_that_is_repeated_needs_its_document_once(scene: Scene) -> None
     for _ in range(2):
         scene.push("a", documents=DIGEST)
     assert scene.client.hget(scene.keys.document_uses, DIGEST) == b"1"
+
+
+def test_a_group_whose_name_is_used_for_ever_forgets_jobs_whose_records_are_gone(scene: Scene) -> None:
+    for i in range(600):
+        scene.push(f"old-{i}", group="daily")
+    for i in range(600):
+        scene.client.delete(scene.keys.job(f"old-{i}"))
+    for i in range(1200):
+        scene.push(f"new-{i}", group="daily")
+    members: Any = scene.client.smembers(scene.keys.group("daily"))
+    assert {f"new-{i}".encode() for i in range(1200)} <= members
+    assert len(members) < 1200 + 600 / 2
 
 
 def test_a_group_knows_its_jobs_for_as_long_as_their_records_are_kept(scene: Scene) -> None:

@@ -78,7 +78,7 @@ def says_done(first: object, second: object) -> bool:
             return second.changes == () and second.next == first.next
         case Plan(), Plan():
             return second.wakes == () and second.next == first.next  # when they would be given up
-    return second in ("gone", "waits", [("gone", "")], [], False)
+    return second in ("gone", "waits", [("gone", "")], [], (0, 0, 0), False)
 
 
 def steps(seen: list[Seen]) -> set[Step]:

@@ -163,7 +163,8 @@ def test_an_entry_is_not_at_fault_when_the_server_refuses_everybody(
     taker: Intake, delivered: Any, redis_client: Any, error: Exception, script: str
 ) -> None:
     entries = delivered("a")
-    stored: Any = Mock(spec=Store, wraps=taker.store, account="default", keys=taker.store.keys)
+    own = {"account": "default", "keys": taker.store.keys, "seals": taker.store.seals}
+    stored: Any = Mock(spec=Store, wraps=taker.store, **own)
     setattr(stored, script, Mock(side_effect=error))
     refused = Intake(stored, taker.metrics, Mock())
     if script == "document":

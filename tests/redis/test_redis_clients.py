@@ -248,7 +248,7 @@ def test_the_facts_of_the_embedded_server_are_those_of_a_durable_one(
 ) -> None:
     facts = server_facts(redis_client)
     told = ServerFacts(server_binary.name, server_binary.version, True, "everysec", "noeviction")  # noqa: FBT003
-    assert replace(facts, used_memory=0, maxmemory=0, aof_size=0) == told
+    assert replace(facts, used_memory=0, maxmemory=0, aof_size=0, machine_memory=0) == told
     assert facts.used_memory > 0
     assert facts.durable
 

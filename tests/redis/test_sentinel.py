@@ -10,46 +10,75 @@ import redis
 
 from faxline import FaxLine
 from faxline.connections import SentinelUrl, sentinel_url
+from faxline_worker.access import Access
+from faxline_worker.processes import free_port
 from faxline_worker.redis_clients import RedisUnreachable, check_reachable, state_client
 from faxline_worker.redis_server import RedisServer, ServerBinary
 from faxline_worker.settings import SettingsError, read_settings
 
 TOKEN = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t"}
+OWN = "the-sentinels-own-password"
+
+
+@pytest.fixture(params=["open", "guarded"])
+def guard(request: pytest.FixtureRequest, access: Access) -> Access | None:
+    """Users, and TLS where the server can; or neither."""
+    return access if request.param == "guarded" else None
 
 
 @pytest.fixture
-def master(server_binary: ServerBinary) -> Iterator[RedisServer]:
-    with RedisServer(binary=server_binary) as running:
+def master(server_binary: ServerBinary, guard: Access | None) -> Iterator[RedisServer]:
+    with RedisServer(binary=server_binary, access=guard) as running:
         yield running
+
+
+def conf(port: int, master: RedisServer) -> str:
+    """Of a Sentinel; where the servers have users, it is `sentinel` there, and asks for a password itself."""
+    lines = ["bind 127.0.0.1", f"sentinel monitor faxes 127.0.0.1 {master.port} 1"]
+    lines += ["sentinel down-after-milliseconds faxes 500", "sentinel failover-timeout faxes 3000"]
+    if master.access is None:
+        return "\n".join([f"port {port}", *lines])
+    lines += ["sentinel auth-user faxes sentinel", f"requirepass {OWN}"]
+    lines.append(f"sentinel auth-pass faxes {master.access.passwords['sentinel']}")
+    options = master.access.options(port, master.directory / "none")
+    del options["aclfile"]
+    return "\n".join([*(f"{name} {value}" for name, value in options.items()), *lines])
 
 
 @pytest.fixture
 def url(
-    server_binary: ServerBinary,
-    master: RedisServer,
-    tmp_path: Path,
-    free_port: int,
-    wait_until: Callable[..., Any],
+    server_binary: ServerBinary, master: RedisServer, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> Iterator[str]:
     """A Sentinel that knows a master and its replica as `faxes`."""
-    with RedisServer(binary=server_binary) as replica:
-        with redis.Redis.from_url(replica.url(0)) as client:
-            client.replicaof("127.0.0.1", master.port)
-            wait_until(lambda: client.info("replication")["master_link_status"] == "up", timeout=30)
-        conf = tmp_path / "sentinel.conf"
-        conf.write_text(
-            f"port {free_port}\nbind 127.0.0.1\nsentinel monitor faxes 127.0.0.1 {master.port} 1\n"
-            "sentinel down-after-milliseconds faxes 500\nsentinel failover-timeout faxes 3000\n"
-        )
-        command = [str(server_binary.path), str(conf), "--sentinel"]
+    guard, port = master.access, free_port()
+    with RedisServer(binary=server_binary, access=guard) as replica:
+        for server in (master, replica):  # each may become the other's replica
+            with redis.Redis.from_url(server.url(0)) as client:
+                if guard is not None:
+                    client.config_set("masteruser", "replica", "masterauth", guard.passwords["replica"])
+                if server is replica:
+                    client.replicaof("127.0.0.1", master.port)
+                    wait_until(lambda: client.info("replication")["master_link_status"] == "up", timeout=30)
+        (tmp_path / "sentinel.conf").write_text(conf(port, master))
+        command = [str(server_binary.path), str(tmp_path / "sentinel.conf"), "--sentinel"]
         sentinel = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path)
+        place = f"127.0.0.1:{port}/faxes/0"
+        told, asked = f"redis+sentinel://{place}", f"redis://127.0.0.1:{port}"
+        if guard is not None:
+            login, options = f"dispatcher:{guard.passwords['dispatcher']}", f"?sentinel_password={OWN}"
+            told, asked = f"redis+sentinel://{login}@{place}{options}", f"redis://:{OWN}@127.0.0.1:{port}"
+            if guard.tls is not None:
+                ca = f"ssl_ca_certs={guard.tls.authority}"
+                told, asked = (
+                    told.replace("redis+", "rediss+") + f"&{ca}",
+                    f"{asked}?{ca}".replace("redis", "rediss", 1),
+                )
         try:
-            told = f"redis+sentinel://127.0.0.1:{free_port}/faxes/0"
-            with redis.Redis(port=free_port) as asked:
+            with redis.Redis.from_url(asked) as client:
 
                 def knows_the_replica() -> bool:
                     try:
-                        return bool(asked.execute_command("SENTINEL", "replicas", "faxes"))
+                        return bool(client.execute_command("SENTINEL", "replicas", "faxes"))
                     except redis.RedisError:
                         return False
 
@@ -96,6 +125,22 @@ def test_a_sentinel_url_names_sentinels_service_database_and_login() -> None:
     assert sentinel_url("redis://localhost") is None
 
 
+def test_a_sentinel_url_has_options_of_tls_and_the_sentinels_own_login() -> None:
+    told = sentinel_url(
+        "rediss+sentinel://a/faxes?ssl_ca_certs=/etc/ca.crt&ssl_check_hostname=false"
+        "&sentinel_username=me&sentinel_password=p%40ss"
+    )
+    assert told is not None
+    assert told.security == {"ssl": True, "ssl_ca_certs": "/etc/ca.crt", "ssl_check_hostname": False}
+    assert (told.sentinel_username, told.sentinel_password) == ("me", "p@ss")
+    settings = read_settings(
+        TOKEN
+        | {"FAXLINE_REDIS_URL": "rediss+sentinel://a/faxes/0?sentinel_password=for-them&ssl_ca_certs=/ca"}
+    )
+    assert settings.broker == "rediss+sentinel://a/faxes/1?sentinel_password=for-them&ssl_ca_certs=/ca"
+    assert "for-them" in settings.secrets
+
+
 def test_the_brokers_database_follows_from_a_sentinel_url_and_its_password_is_a_secret() -> None:
     settings = read_settings(TOKEN | {"FAXLINE_REDIS_URL": "redis+sentinel://me:pass@a:1,b/faxes/0"})
     assert settings.broker == "redis+sentinel://me:pass@a:1,b/faxes/1"
@@ -103,7 +148,11 @@ def test_the_brokers_database_follows_from_a_sentinel_url_and_its_password_is_a_
 
 
 @pytest.mark.parametrize(
-    "bad", ["redis+sentinel://a:x/faxes", "redis+sentinel://a:1", "redis+sentinel:///faxes"]
+    "bad",
+    [
+        *("redis+sentinel://a:x/faxes", "redis+sentinel://a:1", "redis+sentinel:///faxes"),
+        *("rediss+sentinel://a/faxes?ssl_ca=/x", "redis+sentinel://a/faxes?ssl_ca_certs=/x"),
+    ],
 )
 def test_a_sentinel_url_that_makes_no_sense_is_told_with_the_variable(bad: str) -> None:
     with pytest.raises(SettingsError, match="FAXLINE_REDIS_URL"):

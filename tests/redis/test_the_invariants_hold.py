@@ -3,7 +3,7 @@
 No job is lost or stands in two places; none is sent again while an earlier request may have been accepted,
 but by its policy or an operator's word; each transition writes one event and each receipt is applied once;
 who comes too late changes nothing; a deferral spends no attempt; the limits are kept; time alone brings
-everything to an end. The mutations show that the courses would notice.
+everything to an end; the backlog is counted exactly. The mutations show that the courses would notice.
 """
 
 import pytest
@@ -37,6 +37,14 @@ MUTATIONS = {
         "    if policy == 'resend' then",
         "    if policy and policy ~= 'fail' then",
     ),
+    "an end gives back less than was counted": (
+        "local freed = (tonumber(job.counted) or 0) +",
+        "local freed = 0 +",
+    ),
+    "the last end leaves a document counted": (
+        "      if counted then freed =",
+        "      if false then freed =",
+    ),
     "a deferral spends an attempt": ("'attempt', job.attempt - 1,", "'attempt', job.attempt,"),
 }
 SUBTLE_MUTATIONS = {
@@ -47,6 +55,10 @@ SUBTLE_MUTATIONS = {
     "a late answer leaves the job in its place": (
         "    if job.state == 'queued' then leave_queue(keys, options, id, job) end\n",
         "",
+    ),
+    "an unconfirmed job gives its place back twice": (
+        "job.counted, changes.bytes = job.bytes, ''",
+        "job.counted = job.bytes",
     ),
     "a duplicate is silent": ("    duplicate(keys, options, id, job, answer.job_id)\n", ""),
 }

@@ -21,6 +21,8 @@ WAIT, DEADLINE = 30.0, 60.0
 SETTINGS = {
     "IN_DOUBT__WAIT": str(WAIT),
     "RECEIPT_DEADLINE": str(DEADLINE),
+    "CEILINGS__JOBS": "1000",
+    "CEILINGS__BYTES": "1000000",
     "LIMITS__REQUESTS": "12",
     "LIMITS__WINDOW": "20",
     "LIMITS__CONCURRENCY": "3",
@@ -33,6 +35,8 @@ SETTINGS = {
     "RETRIES__DELIVERY__BUSY": "2",
 }
 MOST_JOBS = 6
+DOCUMENTS = {"a" * 64: "a short one", "b" * 64: "and one that is a little longer"}
+NEEDED = (*DOCUMENTS, ",".join(DOCUMENTS))
 SCHEDULES = ("", "", "provider", "local")
 POLICIES = ("resend", "resend", "hold", "fail")
 UNKNOWN_OR_NOT_TAKEN = ("refuse", "retry", "defer", "pause", "in_doubt")
@@ -66,6 +70,8 @@ class Courses(RuleBasedStateMachine):
         self.scene = scene
         self.store = scene.store
         scene.begin()
+        for digest, text in DOCUMENTS.items():
+            scene.client.set(scene.keys.document(digest), text)
         self.ledger = Ledger(scene)
 
     def _one(self, pick: int, which: Which) -> Attempt | None:
@@ -103,6 +109,7 @@ class Courses(RuleBasedStateMachine):
         more = {"expires_at": str(self.scene.now + expires * 1000)} if expires else {}
         if schedule:
             more |= {"send_at": str(self.scene.now + 20_000), "schedule": schedule}
+        more |= {"documents": NEEDED[len(self.ledger.jobs) % len(NEEDED)]}
         pushed = self.scene.push(name, priority=priority, in_doubt=policy, number=job.number, **more)
         assert pushed == "registered"
 

@@ -62,6 +62,7 @@ def by_older(outcome: str) -> Row:
 EXPECTED: Mapping[tuple[str, str], Row] = {
     ("register", "the same fax"): REGISTERED,
     ("register", "another fax of the same id"): REGISTERED | told(STATES, "fax.rejected"),
+    ("register", "a fax above the ceiling"): told([NOTHING], "fax.rejected"),
     ("register", "an entry that is not valid"): told(EVERY, "fax.rejected"),
     ("register", "a fax for a date, kept here"): become([NOTHING], "delayed", "fax.queued"),
     ("register", "a fax for a date, kept by iFax"): REGISTERED,
@@ -123,6 +124,7 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
         ["in_doubt"], "delayed", "fax.submitted", "fax.retrying"
     ),
     ("resolve", "resend"): become(["in_doubt"], "queued", "fax.retrying"),
+    ("forget", "the job"): become(FINAL, NOTHING),
     ("resolve", "fail"): become(["in_doubt"], "failed", "fax.failed"),
 }
 

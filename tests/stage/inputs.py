@@ -45,6 +45,11 @@ def _register(job: str, digest: str, **fields: str) -> Input:
     return Input(prepare)
 
 
+def _register_above(actors: Actors) -> Call:
+    actors.scene.push("another")
+    return _register(JOB, "same").prepare(actors)
+
+
 def _reject(actors: Actors) -> Call:
     entry = actors.scene.intake()
     reject = {"job": JOB, "member": "fax", "reason": "bad", "message": "bad"}
@@ -242,9 +247,55 @@ def _keep(actors: Actors) -> Call:
     return partial(actors.scene.store.keep_document, "sha256:ab", b"bytes")
 
 
+def _reseal_document(actors: Actors) -> Call:
+    store = actors.scene.store
+    store.keep_document("sha256:ab", b"bytes")
+    return partial(store.reseal_document, "sha256:ab", b"bytes")
+
+
+def _reseal_request(actors: Actors) -> Call:
+    job = actors.scene.record(JOB)
+    return partial(actors.scene.store.reseal_request, JOB, job.get("request") or "{}")
+
+
+def _reseal_dead(actors: Actors) -> Call:
+    actors.scene.store.set_aside("intake", actors.scene.intake(), "KeyError")
+    dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)
+    return partial(actors.scene.store.reseal_dead, dead[0][0].decode(), "content")
+
+
+def _forget(actors: Actors) -> Call:
+    return partial(actors.scene.store.forget, JOB)
+
+
+def _conclude(actors: Actors) -> Call:
+    actors.scene.store.begin("dispatcher", 5)
+    entry = actors.scene.ordered("rotate")
+    return partial(actors.scene.store.conclude, entry, "rotate", "test", "done", {"sealed": {}})
+
+
+def _begin(who: str) -> Input:
+    def prepare(actors: Actors) -> Call:
+        actors.scene.store.begin("dispatcher", 100)
+        return partial(actors.scene.store.begin, who, 100)
+
+    return Input(prepare)
+
+
+def _tidy(actors: Actors) -> Call:
+    scene = actors.scene
+    scene.store.keep_document("sha256:ab", b"bytes")
+    scene.client.zadd(scene.keys.released, {"ab": scene.now})
+    return scene.store.tidy
+
+
 def _claim(actors: Actors) -> Call:
     actors.scene.status()
     return actors.scene.store.claim_reconcile
+
+
+def _upgrade(actors: Actors) -> Call:
+    return partial(actors.scene.store.upgrade, [JOB], [], look=False)
 
 
 def _knock(actors: Actors) -> Call:
@@ -261,13 +312,30 @@ def _report_the_check(decision: str, **more: Any) -> Input:
     return Input(prepare)
 
 
-PLAIN = {"register", "report", "order", "set_aside", "redrive", "claim", "plan", "knock"}
+SEALED = {"KEYS": "one:" + "A" * 43 + "="}
+PLAIN = {
+    *(
+        "adopt",
+        "upgrade",
+        "register",
+        "report",
+        "order",
+        "set_aside",
+        "redrive",
+        "claim",
+        "plan",
+        "knock",
+        "tidy",
+    ),
+    *("reseal_document", "reseal_request", "reseal_dead", "forget_number", "begin", "conclude"),
+}
 """Scripts that know nothing of attempts: the states of a second one tell no more about them."""
 OUTCOMES = ("delivered", "failed", "canceled")
 INPUTS: Mapping[tuple[str, str], Input] = {
     ("register", "the same fax"): _register(JOB, "same"),
     ("register", "another fax of the same id"): _register(JOB, "other"),
     ("register", "an entry that is not valid"): Input(_reject),
+    ("register", "a fax above the ceiling"): Input(_register_above, settings={"CEILINGS__JOBS": "1"}),
     ("register", "a fax for a date, kept here"): _register(JOB, "same", **HERE),
     ("register", "a fax for a date, kept by iFax"): _register(JOB, "same", **KEPT),
     ("cancel", "the job"): Input(_cancel),
@@ -363,4 +431,17 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("claim", "a receipt waits"): Input(_claim),
     ("join", "a dispatcher starts"): Input(lambda actors: actors.scene.store.join),
     ("keep", "a document"): Input(_keep),
+    ("adopt", "a dispatcher starts"): Input(lambda actors: actors.scene.store.adopt),
+    ("upgrade", "the job"): Input(_upgrade),
+    ("tidy", "the grace is over"): Input(_tidy),
+    ("reseal_document", "a document"): Input(_reseal_document, settings=SEALED),
+    ("reseal_request", "the request"): Input(_reseal_request, settings=SEALED),
+    ("reseal_dead", "an entry that was set aside"): Input(_reseal_dead),
+    ("forget", "the job"): Input(_forget),
+    ("forget_number", "the number"): Input(
+        lambda actors: partial(actors.scene.store.forget_number, "+19999999999")
+    ),
+    ("begin", "the one who has begun"): _begin("dispatcher"),
+    ("begin", "another one"): _begin("another"),
+    ("conclude", "an order"): Input(_conclude),
 }

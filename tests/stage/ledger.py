@@ -172,7 +172,17 @@ class Ledger:
         assert set(now.holders) - self.errands == {a.admitted.permit for a in self.attempts if a.holds}
         assert len(now.permits) <= self.scene.store.limits.concurrency
         assert len(now.permits) + now.answers <= self.scene.store.limits.requests
+        self._check_backlog(now)
         assert now.waiting == [0, 0, 0], "an entry was applied and stays on its stream"
+
+    @staticmethod
+    def _check_backlog(now: "Contents") -> None:
+        ended = sum(int(n) for field, n in now.account.items() if field.startswith("done:"))
+        assert int(now.account["taken"]) - ended == len(now.open()), "the open jobs are miscounted"
+        assert int(now.account.get("bytes", 0)) == now.bytes, "the bytes are miscounted"
+        counts = {digest: int(n) for digest, n in now.uses.items() if ":" not in digest}
+        assert counts == now.needed()
+        assert {field.removesuffix(":bytes") for field in now.uses if ":" in field} == set(counts)
 
     def _check_job(self, name: str, job: Job, now: "Contents") -> None:
         record, state = now.records[name], now.state(name)
@@ -210,6 +220,8 @@ class Contents:
             pipe.zcount(keys.answers, round(scene.now * 1000 - scene.store.limits.window * 1_000_000), "+inf")
             for stream in (keys.intake, keys.status, keys.orders):
                 pipe.xlen(stream)
+            pipe.hgetall(keys.account_state)
+            pipe.hgetall(keys.document_uses)
             for job in jobs:
                 pipe.hgetall(keys.job(job))
                 pipe.pttl(keys.job(job))
@@ -219,10 +231,25 @@ class Contents:
         self.holders = dict(permit.split("|", 1) for permit in self.permits if not permit.endswith("|"))
         self.answers: int = next(replies)
         self.waiting: list[int] = [next(replies) for _ in range(3)]
+        self.account, self.uses = _pairs(next(replies)), _pairs(next(replies))
         self.records: dict[str, dict[str, str]] = {}
         self.lives: dict[str, int] = {}
         for job in jobs:
             self.records[job], self.lives[job] = _pairs(next(replies)), next(replies)
+        sizes = {digest: scene.client.strlen(keys.document(digest)) for digest in self.needed()}
+        self.bytes = sum(sizes.values()) + sum(
+            len(record["request"]) + len(record.get("metadata", "")) for record in self.open()
+        )
+        """What the open jobs keep, by what there is."""
+
+    def open(self) -> list[dict[str, str]]:
+        """The records of the jobs that have not ended."""
+        return [record for record in self.records.values() if record.get("state") not in FINAL]
+
+    def needed(self) -> Counter[str]:
+        """How many jobs that have not ended need each document."""
+        needs = (record.get("documents", "").split(",") for record in self.open())
+        return Counter(digest for digests in needs for digest in digests if digest)
 
     def state(self, job: str) -> str:
         """The state in a job's record."""

@@ -13,7 +13,7 @@ from faxline_worker.settings import Settings, read_settings
 from faxline_worker.store import Store
 
 CLOCK = """
-local now_us = tonumber(redis.call('GET', 'clock'))
+local now_us = tonumber(redis.call('GET', 'clock{default}'))
 local now = math.floor(now_us / 1000)
 local function int(number) return string.format('%.0f', number) end
 """
@@ -116,7 +116,7 @@ class Scene:
     def go(self, seconds: float) -> None:
         """Let time pass."""
         self.seconds += seconds
-        self.client.set("clock", round((BEGIN + self.seconds) * 1_000_000))
+        self.client.set("clock{default}", round((BEGIN + self.seconds) * 1_000_000))
 
     @property
     def now(self) -> int:
@@ -157,6 +157,7 @@ class Scene:
         values = {"kind": "send", "request": "{}", "number": NUMBER, "priority": priority, **fields}
         return {
             "entry": entry,
+            "name": job,
             "jobs": [{"id": job, "digest": digest, "rank": RANKS[priority], "fields": values}],
         }
 

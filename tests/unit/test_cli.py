@@ -32,7 +32,7 @@ AT = 1_750_000_000_000
 NOW = datetime.fromtimestamp(AT / 1000, tz=UTC)
 COMMANDS = [
     *("send", "show", "list", "group", "wait", "cancel", "resend", "events", "explain", "accounts"),
-    *("resolve", "dead"),
+    *("resolve", "dead", "keys", "forget"),
 ]
 
 
@@ -268,6 +268,20 @@ def test_a_redis_that_is_away_is_one_line_and_exit_code_3(
     assert (done.code, done.out) == (3, "")
     assert "Redis did not answer" in done.err
     assert "secret" not in done.err
+
+
+def test_the_url_of_redis_may_stand_in_a_file(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "operator.url").write_text(f"{redis_url}\n")
+    monkeypatch.setenv("FAXLINE_REDIS_URL_FILE", str(tmp_path / "operator.url"))
+    assert run(["list", "--json"]) == 0
+    monkeypatch.setenv("FAXLINE_REDIS_URL_FILE", str(tmp_path / "missing"))
+    assert run(["--redis", redis_url, "list", "--json"]) == 0  # what is said aloud goes before
+    capsys.readouterr()
+    assert run(["list"]) == 2
+    assert "FAXLINE_REDIS_URL_FILE cannot be read" in capsys.readouterr().err
+    assert run(["list", "--redis-file", str(tmp_path / "operator.url")]) == 0
 
 
 @pytest.mark.parametrize("command", [["show"], ["explain"], ["wait", "--timeout", "0.01"]])
@@ -645,7 +659,7 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     limits = {"requests": 1000, "window": 3_600_000_000, "concurrency": 20, "burst": 50}
     accounts: dict[str, dict[str, Any]] = {
         "a": {},
-        "b": {"paused": OPERATOR},
+        "b": {"paused": OPERATOR, "ceiling_jobs": 500, "taken": 30, "done:failed": 7, "ceiling_bytes": 0},
         "c": {"paused": "bad_key", "probe_at": now + 3_000_000_000},
         "d": {"gate": now + 3_000_000_000, "share": 0.5, "share_at": now + 3_000_000_000},
     }
@@ -656,13 +670,15 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     rows = dict(zip([*accounts, "e"], done.out.splitlines()[1:], strict=True))
     assert all(re.match(name, row) for name, row in rows.items())
     assert re.search(r"open +0 of 20 +0 of 1000 +0 of 50 +100% +0 +0 +0 +2 +-", rows["a"])
-    assert "paused by an operator" in rows["b"]
+    assert re.search(r"paused by an operator .* 23 of 500 jobs *$", rows["b"])
     assert re.search(r"paused: bad_key; next probe [-0-9: ]+ \(in (49|50) min", rows["c"])
     assert re.search(r"429: closed until .* 0 of 10 \(of 20\) +0 of 500 \(of 1000\) .* 50%", rows["d"])
     assert "never run" in rows["e"]
     state = cli("accounts", "show", "d", "--json").json
     assert state["limits"]["window"] == {"used": 0, "effective": 500, "configured": 1000}
     assert state["gate_until"]
+    backlog = cli("accounts", "show", "b", "--json").json["backlog"]
+    assert backlog == {"jobs": {"used": 23, "ceiling": 500}, "bytes": {"used": 0, "ceiling": 0}}
 
 
 @pytest.mark.parametrize(("order", "after"), [("pause", OPERATOR), ("resume", "")])

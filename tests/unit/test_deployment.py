@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings
+from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"
@@ -26,9 +26,9 @@ PORTS = {
 }
 USER = 10001
 SECRETS = {
-    "redis": "redis://:password@redis:6379/0",
+    "redis": "redis://ROLE:password@redis:6379/0",
     "token": "the token",
-    "webhook": '["the secret"]',
+    "secrets": '["the secret"]',
 }
 """What the files hold, by a part of their names."""
 
@@ -129,7 +129,7 @@ def settings_of(process: Process, folder: Path) -> Settings:
         if name.endswith("_FILE"):
             (text,) = (text for part, text in SECRETS.items() if part in Path(path).name)
             file = folder / Path(path).name
-            file.write_text(text)
+            file.write_text(text.replace("ROLE", process.role))
             environment[name] = str(file)
     return read_settings(environment)
 
@@ -139,7 +139,8 @@ def test_every_variable_that_a_part_is_given_is_a_setting_and_it_reads_them(
     process: Process, tmp_path: Path
 ) -> None:
     settings = settings_of(process, tmp_path)
-    assert settings.redis_url == SECRETS["redis"]
+    assert settings.redis_url == SECRETS["redis"].replace("ROLE", process.role)
+    demand(settings, process.role)
     assert set(settings.accounts) == {"default"}
 
 
@@ -155,19 +156,39 @@ def test_only_the_worker_holds_the_token_and_only_the_webhook_its_secrets(
     process: Process, tmp_path: Path
 ) -> None:
     account = settings_of(process, tmp_path).accounts["default"]
-    assert (account.token.get_secret_value() == SECRETS["token"]) is (process.role == "worker")
+    assert (account.token is not None) is (process.role == "worker")
     assert [s.get_secret_value() for s in account.webhook_secrets] == (
-        json.loads(SECRETS["webhook"]) if process.role == "webhook" else []
+        json.loads(SECRETS["secrets"]) if process.role == "webhook" else []
     )
 
 
 @EACH
 def test_no_secret_stands_in_an_environment(process: Process) -> None:
     for name, value in process.environment.items():
-        if name.endswith(("REDIS_URL", "BROKER_URL", "WEBHOOK_SECRETS")):
-            pytest.fail(f"{process}: {name} is no file")
-        if name.endswith("TOKEN"):
-            assert value == f"not-for-the-{process.role}"
+        if name.endswith(("REDIS_URL", "BROKER_URL", "WEBHOOK_SECRETS", "TOKEN")):
+            pytest.fail(f"{process}: {name} is no file, but {value}")
+
+
+@EACH_ROLE
+def test_each_part_is_given_the_url_of_its_own_redis_user(role: str) -> None:
+    own = f"{role}.url"
+    (credential,) = (text for text in unit(role).all("LoadCredential") if text.startswith("redis-url:"))
+    assert Path(credential.partition(":")[2]).name == own
+    secret = COMPOSE["services"][role]["environment"][f"{PREFIX}REDIS_URL_FILE"].rpartition("/")[2]
+    assert secret in COMPOSE["services"][role]["secrets"]
+    assert COMPOSE["secrets"][secret] == {"file": f"./secrets/{own}"}
+    (secrets,) = (volume["projected"] for volume in pod(role)["volumes"] if "projected" in volume)
+    items = [item for source in secrets["sources"] for item in source["secret"]["items"]]
+    assert {"key": own, "path": "redis-url"} in items
+    assert role in set(re.findall(r"^user (\w+) ", (OPS / "redis/users.acl").read_text(), re.MULTILINE))
+
+
+def test_redis_in_compose_has_the_users_and_no_password_of_all() -> None:
+    redis = COMPOSE["services"]["redis"]
+    text = " ".join(redis["command"])
+    assert "aclfile /run/secrets/redis_users" in text
+    assert "requirepass" not in text
+    assert COMPOSE["secrets"]["redis_users"] == {"file": "./secrets/users.acl"}
 
 
 @EACH

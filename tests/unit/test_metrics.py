@@ -74,6 +74,8 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_oldest_job_age_seconds": ("gauge", {"account": ACCOUNTS, "priority": PRIORITIES}),
     "fax_limit_used": ("gauge", {"account": ACCOUNTS, "limit": LIMITS}),
     "fax_limit_capacity": ("gauge", {"account": ACCOUNTS, "limit": LIMITS}),
+    "fax_backlog": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
+    "fax_backlog_ceiling": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
     "fax_account_paused": ("gauge", {"account": ACCOUNTS}),
     "fax_dead_receipts": ("gauge", {"account": ACCOUNTS}),
     "fax_queued_jobs": ("gauge", {"account": ACCOUNTS, "waits_for": ("turn", "time", "line")}),
@@ -218,6 +220,7 @@ def test_each_of_the_dispatchers_words_sets_its_own_series_alone(registry: Colle
     metrics.set_jobs("default", "queued", 1000)
     metrics.set_oldest_job_age("default", "bulk", 61.5)
     metrics.set_limit("default", "burst", used=12.5, capacity=50)
+    metrics.set_backlog("default", "jobs", used=1234, ceiling=1_000_000)
     metrics.set_paused("second", paused=True)
     metrics.set_dead_receipts("default", 3)
     metrics.set_redis_durable(durable=True)
@@ -235,6 +238,8 @@ def test_each_of_the_dispatchers_words_sets_its_own_series_alone(registry: Colle
         ("fax_oldest_job_age_seconds", "bulk", "default"): 61.5,
         ("fax_limit_used", "burst", "default"): 12.5,
         ("fax_limit_capacity", "burst", "default"): 50,
+        ("fax_backlog", "default", "jobs"): 1234,
+        ("fax_backlog_ceiling", "default", "jobs"): 1_000_000,
         ("fax_account_paused", "second"): 1,
         ("fax_dead_receipts", "default"): 3,
         ("fax_redis_durable",): 1,

@@ -13,8 +13,8 @@ from faxline_worker.processes import wait_for
 from faxline_worker.secret_files import Secrets
 from faxline_worker.settings import read_settings, secret_files
 
-OLD, NEW = "old-key", "new-key-9f3a"
-LIST = ("first", "second")
+OLD, NEW = "an-old-key", "new-key-9f3a"
+LIST = ("first-secret", "second-secret")
 
 
 class Running:
@@ -23,7 +23,7 @@ class Running:
     def __init__(self, folder: Path, *, every: str = "60") -> None:
         self.token, self.webhook = folder / "token", folder / "webhook"
         self.token.write_text(OLD + "\n")
-        self.webhook.write_text('["first"]')
+        self.webhook.write_text('["first-secret"]')
         environment = {
             "FAXLINE_ACCOUNTS__DEFAULT__TOKEN_FILE": str(self.token),
             "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE": str(self.webhook),
@@ -58,7 +58,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 def test_what_held_at_the_start_holds_while_no_file_changes(running: Running) -> None:
     running.looks(3)
-    assert running.values == (OLD, [b"first"])
+    assert running.values == (OLD, [b"first-secret"])
     assert running.secrets.tokens["other"] == "by-variable"
     assert running.lines == []
 
@@ -67,9 +67,9 @@ def test_a_new_value_is_taken_once_it_has_stood_still_for_two_looks(running: Run
     running.token.write_text(NEW)
     running.webhook.write_text(json.dumps(LIST))
     running.looks(1)
-    assert running.values == (OLD, [b"first"])
+    assert running.values == (OLD, [b"first-secret"])
     running.looks(1)
-    assert running.values == (NEW, [b"first", b"second"])
+    assert running.values == (NEW, [b"first-secret", b"second-secret"])
     assert [line["member"] for line in running.lines] == [
         "FAXLINE_ACCOUNTS__DEFAULT__TOKEN_FILE",
         "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE",
@@ -123,26 +123,32 @@ def empty_list(path: Path) -> None:
     path.write_text("[]")
 
 
+def a_short_one(path: Path) -> None:
+    path.write_text('["short"]')
+
+
 def a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-@pytest.mark.parametrize("spoil", [empty, gone, no_text, two_lines, no_list, empty_list, a_folder])
+@pytest.mark.parametrize(
+    "spoil", [empty, gone, no_text, two_lines, no_list, empty_list, a_short_one, a_folder]
+)
 def test_what_cannot_be_used_is_told_once_and_the_last_good_value_stays(
     running: Running, spoil: Callable[[Path], None]
 ) -> None:
     path = running.token if spoil is two_lines else running.webhook
     spoil(path)
     running.looks(5)
-    assert running.values == (OLD, [b"first"])
+    assert running.values == (OLD, [b"first-secret"])
     (line,) = running.lines
     assert (line["level"], line["member"].endswith("_FILE")) == ("warning", True)
     if path.is_dir():
         path.rmdir()
-    path.write_text(NEW if path is running.token else '["third"]')
+    path.write_text(NEW if path is running.token else '["third-secret"]')
     running.looks(2)
-    assert running.values == ((NEW, [b"first"]) if path is running.token else (OLD, [b"third"]))
+    assert running.values == ((NEW, [b"first-secret"]) if path is running.token else (OLD, [b"third-secret"]))
 
 
 def test_no_line_holds_an_old_or_a_new_secret(running: Running) -> None:

@@ -67,7 +67,7 @@ def declare_actors(
                 raise
             log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
 
-    def submit(account: str, token: str) -> None:
+    def submit(account: str, token: str, *_: object, **__: object) -> None:  # a newer version may say more
         submitter = submitters(account)
         seat = seats.take(account, token)
         if seat is Seat.CLOSED:
@@ -79,7 +79,7 @@ def declare_actors(
             finally:
                 wake = seats.leave(account)
 
-    def reconcile(account: str) -> None:
+    def reconcile(account: str, *_: object, **__: object) -> None:
         guarded(RECONCILE, account, reconcilers(account).turn)
 
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=SUBMIT)(submit)

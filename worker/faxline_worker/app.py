@@ -6,9 +6,11 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Mapping
+from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 from uuid import uuid4
 
 import dramatiq
@@ -25,6 +27,7 @@ from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.ifax import IfaxClient, failure_reasons
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake import SET_ASIDE
+from faxline_worker.layout import told, upgrade
 from faxline_worker.logs import configure_logs, get_logger
 from faxline_worker.metrics import (
     DispatcherMetrics,
@@ -44,13 +47,14 @@ from faxline_worker.redis_clients import (
 )
 from faxline_worker.seats import Seats
 from faxline_worker.secret_files import Secrets
-from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings, secret_files
-from faxline_worker.store import Store
-from faxline_worker.submitting import Submitter
+from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings, secret_files
+from faxline_worker.signals import heed_once
+from faxline_worker.store import NewerLayoutError, Store
+from faxline_worker.submitting import NO_CALL, Submitter
 from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
 from faxline_worker.webhook import RedisStatusWriter, create_app
 
-CALLS, CALLS_OF_SEVERAL = 50, 8
+CALLS, CALLS_OF_SEVERAL = 50, 16
 """How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
 RESTART_DELAY = 500
 """Milliseconds until a consumer of wake-ups that lost its connection begins again."""
@@ -64,14 +68,15 @@ def give_up(message: str) -> NoReturn:
     sys.exit(BAD_SETTINGS)
 
 
-def load(role: str) -> tuple[Settings, Secrets]:
+def load(role: str, stream: TextIO | None = None) -> tuple[Settings, Secrets]:
     """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
     try:
         settings = read_settings(os.environ)
+        demand(settings, role)
         files = secret_files(os.environ)
     except SettingsError as error:
         give_up(str(error))
-    redactor = configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
+    redactor = configure_logs(role=role, level=settings.log_level, stream=stream, secrets=settings.secrets)
     log = get_logger(f"faxline_worker.{role}")
     return settings, Secrets(settings, files, log, redactor.learn)
 
@@ -97,10 +102,19 @@ def failure_labels() -> list[FailureLabels]:
     labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
     labels += [
-        ("submission", None, reason) for reason in ("document_missing", "expired", "in_doubt", "operator")
+        ("submission", None, reason) for reason in (*sorted(NO_CALL), "expired", "in_doubt", "operator")
     ]
     labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
     return sorted(set(labels), key=str)
+
+
+def require_layout(stores: Mapping[str, Store]) -> None:
+    """End the process with one line where a newer layout is stored than this version knows."""
+    for store in stores.values():
+        try:
+            store.check_layout()
+        except NewerLayoutError as error:
+            give_up(str(error))
 
 
 def traces_of(settings: Settings, role: str) -> Traces:
@@ -120,23 +134,38 @@ class _WorkerMonitoring(Middleware):
     """Serves metrics and follows the secrets once the process has forked; at the end closes what it holds."""
 
     def __init__(
-        self, settings: Settings, secrets: Secrets, registry: Any, client: redis.Redis, traces: Traces
+        self,
+        settings: Settings,
+        secrets: Secrets,
+        registry: Any,
+        client: redis.Redis,
+        traces: Traces,
+        *,
+        stores: Mapping[str, Store],
     ) -> None:
         self._traces = traces
         self._secrets = secrets
+        self._stores = stores
         self._settings = settings
         self._registry = registry
         self._client = client
         self._server: MonitoringServer | None = None
 
+    def _ready(self) -> dict[str, bool]:
+        return {
+            "redis": bool(self._client.ping()),
+            "layout": all(store.known for store in self._stores.values()),
+        }
+
     def after_process_boot(self, broker: Broker) -> None:
         """Start to listen."""
         del broker
+        heed_once()
         try:
             self._server = MonitoringServer(
                 self._registry,
                 self._settings.metrics.worker_port,
-                ready=lambda: {"redis": bool(self._client.ping())},
+                ready=self._ready,
                 variable="FAXLINE_METRICS__WORKER_PORT",
             )
         except MonitoringPortError as error:
@@ -176,20 +205,22 @@ class Shutdown(Middleware):
 
 def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
-    settings, secrets = load("worker")
+    settings, secrets = load(
+        "worker", sys.__stderr__
+    )  # sys.stderr is a pipe to dramatiq's parent, which writes it on
     require_redis(settings)
     log = get_logger("faxline_worker.worker")
-    client = state_client(settings.redis_url, name="faxline-worker")
+    client = state_client(settings.redis_url, name="faxline-worker", threads=True)
     registry = new_registry()
     metrics = WorkerMetrics(registry, settings.accounts, failure_labels())
     broker = make_broker(settings)
     traces = traces_of(settings, "worker")
-    broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, client, traces))
-    dramatiq.set_broker(broker)
-    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
-    wakes = Wakes(broker)
     who = f"{socket.gethostname()}:{os.getpid()}"
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
+    broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, client, traces, stores=stores))
+    dramatiq.set_broker(broker)
+    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout)
+    wakes = Wakes(broker)
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
 
@@ -230,6 +261,8 @@ def run_worker(threads: int | None) -> NoReturn:
     """
     settings, _ = load("worker")
     require_redis(settings)
+    with closing(state_client(settings.redis_url, name="faxline-worker")) as client:
+        require_layout({name: Store(client, settings, name) for name in settings.accounts})
     count = threads or settings.worker_threads
     os.environ[f"{PREFIX}WORKER_THREADS"] = str(count)
     # No message waits behind busy threads while another worker is idle; a cut connection is soon made again.
@@ -254,9 +287,11 @@ def dispatcher() -> None:
     metrics = DispatcherMetrics(registry, settings.accounts, failure_labels())
     broker = make_broker(settings)
     who = f"{socket.gethostname()}:{os.getpid()}"
+    stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
+    require_layout(stores)
     process = Dispatcher(
         client,
-        {name: Store(client, settings, name, who=who) for name in settings.accounts},
+        stores,
         Wakes(broker),
         metrics,
         log,
@@ -282,7 +317,7 @@ def dispatcher() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    process.start()
+    process.start(ended=stop.set)
     if follower is not None:
         follower.start()
     log.info("dispatcher ready", count=len(settings.accounts))
@@ -295,6 +330,30 @@ def dispatcher() -> None:
     broker.close()
     client.close()
     log.info("dispatcher stopped")
+    if process.newer is not None:
+        give_up(str(process.newer))
+
+
+def migrate(*, look: bool) -> int:
+    """Bring all accounts to the present layout, while the daemon runs, and say what was done.
+
+    Args:
+        look: change nothing; 1 is returned where there is something to do.
+    """
+    settings, _ = load("migrate")
+    require_redis(settings)
+    left = 0
+    with closing(state_client(settings.redis_url, name="faxline-migrate")) as client:
+        for name in settings.accounts:
+            try:
+                done = upgrade(client, Store(client, settings, name, who="migrate"), look=look)
+            except NewerLayoutError as error:
+                give_up(str(error))
+            except redis.RedisError as error:
+                give_up(f"Redis refused, and what was done stays; call it again: {error}")
+            left += look and not done.nothing
+            print(f"account {name}: {told(done, look=look)}")  # noqa: T201 - the command's answer
+    return 1 if left else 0
 
 
 def webhook() -> None:

@@ -40,6 +40,18 @@ def webhook() -> None:
 
 
 @app.command()
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with 1 if there is work.")
+    ] = False,
+) -> None:
+    """Bring what is stored to this version's layout, while the daemon runs. May be called again."""
+    from faxline_worker.app import migrate as run  # noqa: PLC0415 - as above
+
+    raise typer.Exit(run(look=check))
+
+
+@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a check a line.")] = False,
     webhook_url: Annotated[

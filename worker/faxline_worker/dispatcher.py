@@ -2,13 +2,15 @@
 
 Threads that block, and poll nothing: one reads the intake streams in a consumer group, one listens to the
 status streams, the doorbells and the orders, one works through the agenda: it surveys the accounts whose time
-has come, plans their wake-ups and sends each at its moment. A Redis that is away is waited for.
+has come, plans their wake-ups and sends each at its moment; one carries out the orders that take their time.
+A Redis that is away is waited for.
 """
 
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 import redis
@@ -20,12 +22,13 @@ from faxline.server import server_facts
 from faxline_worker import scripts
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
+from faxline_worker.housekeeping import CHORES, LEASE, ChoreBusyError, Housekeeping
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.reconciling import count_end
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
-from faxline_worker.store import Store
+from faxline_worker.store import NewerLayoutError, Store
 
 BATCH = 200
 """Intake entries an account in one read, at the most."""
@@ -51,6 +54,7 @@ GATHER = 0.05
 """Seconds in which receipts are gathered for one wake-up."""
 
 SURVEY, PLAN, CAME, RECEIPTS, ORDERS, WAKE = "survey", "plan", "came", "receipts", "orders", "wake"
+TIDY = "tidy"
 HOW = ("accepted", "resend", "fail")
 """How an operator may settle a doubt."""
 
@@ -120,23 +124,36 @@ class Dispatcher:
             for name, store in stores.items()
         }
         self._agenda = Agenda()
+        self._chores: SimpleQueue[tuple[str, str, Mapping[str, str]]] = SimpleQueue()
+        self._chores_known: set[str] = set()
         self._by_kind: dict[str, Callable[[str], float | None]] = {
             SURVEY: self._survey,
             PLAN: self._plan,
             CAME: self._gather,
             RECEIPTS: self._look_for_receipts,
             ORDERS: self._carry_out,
+            TIDY: self._tidy,
         }
+        self._ended: Callable[[], None] = lambda: None
         self._enroll = scripts.register(client, "enroll")
         self._batch = FIRST
         self._durable, self._durable_at = True, 0.0
+        self._may_see_config = True
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.ready = False
+        self.newer: NewerLayoutError | None = None
+        """Set once a newer layout is stored than this version knows; it works no more then."""
 
-    def start(self) -> None:
-        """Start the threads."""
-        for work in (self._take_intake, self._listen, self._work, self._read_gauges):
+    def start(self, ended: Callable[[], None] = lambda: None) -> None:
+        """Start the threads.
+
+        Args:
+            ended: called when this version can work no more (`newer`).
+        """
+        self._ended = ended
+        threads = (self._take_intake, self._listen, self._work, self._read_gauges, self._keep_house)
+        for work in threads:
             thread = threading.Thread(target=self._guarded, args=(work,), name=work.__name__.strip("_"))
             thread.start()
             self._threads.append(thread)
@@ -156,6 +173,10 @@ class Dispatcher:
             began = time.monotonic()
             try:
                 work()
+            except NewerLayoutError as error:
+                self.ready, self.newer = False, error
+                self._stopping.set()
+                self._ended()
             except Exception as error:  # noqa: BLE001 - the next round begins from the state
                 if not unserved(error):
                     self._log.exception("the dispatcher goes on after an error")
@@ -204,6 +225,7 @@ class Dispatcher:
     def _make_groups(self) -> None:
         self._enroll(keys=[ACCOUNTS], args=list(self._stores))
         for store in self._stores.values():
+            store.adopt()
             store.join()
 
     def _take_over(self) -> None:
@@ -250,7 +272,7 @@ class Dispatcher:
             for key in (keys.status, keys.doorbell, keys.orders):
                 newest = self._client.xrevrange(key, count=1)
                 last[key] = newest[0][0] if newest else "0-0"
-            for kind in (SURVEY, PLAN, RECEIPTS, ORDERS):
+            for kind in (SURVEY, PLAN, RECEIPTS, ORDERS, TIDY):
                 self._agenda.look((kind, name))
         resting: dict[str, float] = {}  # that receipts come is told once while they are gathered
         while not self._stopping.is_set():
@@ -288,6 +310,8 @@ class Dispatcher:
 
     def _survey(self, account: str) -> float:
         survey = self._stores[account].survey()
+        if survey.newer:
+            self._stores[account].check_layout()
         if survey.ready:
             self._agenda.look((PLAN, account))
         if survey.match:
@@ -324,12 +348,22 @@ class Dispatcher:
             self._wakes.reconcile(account)
         return None if claim is Claim.NONE else self._wake_lease
 
+    def _tidy(self, account: str) -> float:
+        self._stores[account].tidy()
+        return self._sweep
+
     def _carry_out(self, account: str) -> None:
         store = self._stores[account]
         for entry, fields in store.orders():
+            if entry in self._chores_known:
+                continue
             word = {name.decode(): fields[name].decode("utf-8", "replace")[:128] for name in fields}
             order, job = word.get("order", ""), word.get("job", "")
             how, job_id = word.get("how", ""), job_id_of(word)
+            if order in CHORES:
+                self._chores_known.add(entry)
+                self._chores.put((account, entry, word))
+                continue
             if order == "resolve" and how in HOW and (job_id or how != "accepted"):
                 applied = partial(count_end, self._metrics, account)
                 result = store.resolve(entry, job, how, job_id, word.get("by", ""), applied=applied)
@@ -343,8 +377,28 @@ class Dispatcher:
             told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}
             self._log.info("operator's order", account=account, result=result, **told)
 
+    def _keep_house(self) -> None:
+        """Carry out the orders that take their time, one after the other."""
+        try:
+            account, entry, word = self._chores.get(timeout=BLOCK)
+        except Empty:
+            return
+        told = {"order": word["order"], "by": word.get("by", ""), "job": word.get("job") or None}
+        log = self._log.bind(account=account)
+        house = Housekeeping(self._stores[account], log, self._consumer, self._stopping.is_set)
+        try:
+            self._log.info("operator's order", account=account, result=house.carry_out(entry, word), **told)
+        except ChoreBusyError:  # is it carried out where it was begun?
+            self._agenda.look((ORDERS, account), LEASE / 3)
+        except BaseException:
+            self._agenda.look((ORDERS, account), PAUSE)
+            raise
+        finally:
+            self._chores_known.discard(entry)
+
     def _read_gauges(self) -> None:
         for name, store in self._stores.items():
+            store.check_layout()
             state = store.state()
             for job_state, n in state.jobs.items():
                 self._metrics.set_jobs(name, cast("Any", job_state), n)
@@ -361,6 +415,10 @@ class Dispatcher:
             self._metrics.set_doubts_held(name, state.held_doubts)
             self._metrics.set_paused(name, bool(state.paused))
             self._metrics.set_dead_receipts(name, state.dead)
+            for what, ceiling in state.backlog.items():
+                self._metrics.set_backlog(
+                    name, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured
+                )
         self._metrics.redis_read()
         if time.monotonic() >= self._durable_at:
             self._look_at_the_server()
@@ -370,11 +428,12 @@ class Dispatcher:
     def _look_at_the_server(self) -> None:
         """Whether Redis keeps what it is told; a change for the worse is warned of."""
         try:
-            facts = server_facts(self._client)
+            facts = server_facts(self._client, config=self._may_see_config)
         except redis.exceptions.NoPermissionError:  # INFO is refused, so nobody knows
             durable = False
         else:
             durable = facts.durable
+            self._may_see_config = facts.appendfsync is not None  # a refusal each time would fill ACL LOG
             self._metrics.set_redis(
                 memory=facts.used_memory, limit=facts.maxmemory, aof=facts.aof_size, aof_ok=facts.aof_ok
             )

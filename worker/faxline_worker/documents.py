@@ -2,14 +2,23 @@
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import redis
 
+from faxline.errors import KeyMissing, SealBroken
+from faxline.sealed_documents import CHUNK, HEADER_MOST, TAG, SealedDocument, is_sealed
 from faxline_worker.ifax import Document, DocumentLostError, DocumentUnreadError
 from faxline_worker.ifax.requests import PIECE
 from faxline_worker.redis_clients import unserved
 from faxline_worker.store import Store
 
+_T = TypeVar("_T")
+
+SEALING = HEADER_MOST + PIECE // CHUNK * TAG
+"""Bytes that sealing adds to a piece, at the most."""
 AWAY = 0.5
 """Seconds between two tries to read on while Redis is away."""
 
@@ -41,39 +50,109 @@ class Documents:
 
         Raises:
             DocumentMissingError: it is not.
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another document.
             redis.RedisError: Redis is away or refuses us; nothing was sent yet.
         """
-        first = self._store.document_piece(name, 0, PIECE)
-        if not first:
+        stored = self._store.document_piece(name, 0, PIECE + (SEALING if self._store.seals.on else 0))
+        if is_sealed(stored):
+            return self._open_sealed(name, stored)
+        first, size = stored[:PIECE], len(stored)
+        if not stored:
             raise DocumentMissingError
-        size = len(first) if len(first) < PIECE else self._store.document_size(name)
+        if size >= PIECE and self._store.seals.on:
+            head, first, size = self._store.document_head_and_piece(name, 0, PIECE)
+            if is_sealed(head):  # since a moment ago
+                return self.open(name)
+        elif size >= PIECE:
+            size = self._store.document_size(name)
         if size < len(first):
             raise DocumentMissingError
-        if len(first) > self._room:
-            first = b""
-        self._room -= len(first)
+        first = self._keep(first)
 
         def read(start: int, end: int) -> bytes:
-            return first[start:end] if end <= len(first) else self._read_on(name, start, end)
+            return first[start:end] if end <= len(first) else self._read_on(name, size, start, end)
 
         return Document(size, read)
 
-    def _read_on(self, name: str, start: int, end: int) -> bytes:
+    def _open_sealed(self, name: str, stored: bytes) -> Document:
+        seals, size = self._store.seals, len(stored)
+        sealed = seals.reader(name, stored)
+        if size >= PIECE:
+            _, stored, size = self._store.document_head_and_piece(name, 0, PIECE + SEALING)
+            if not stored:
+                raise DocumentMissingError
+            sealed = seals.reader(name, stored)  # it may have been sealed anew since
+        size = sealed.size(size)
+        end = min(PIECE, size)
+        begin, over = sealed.span(0, end)
+        first = self._keep(sealed.open(memoryview(stored)[begin:over], 0, end, size))
+
+        def read(start: int, end: int) -> bytes:
+            nonlocal sealed
+            if end <= len(first):
+                return first[start:end]
+            piece, sealed = self._read_sealed(name, sealed, size, start, end)
+            return piece
+
+        return Document(size, read)
+
+    def _keep(self, first: bytes) -> bytes:
+        """The first piece, or nothing where the call has no room for it."""
+        if len(first) > self._room:
+            return b""
+        self._room -= len(first)
+        return first
+
+    def _read_on(self, name: str, size: int, start: int, end: int) -> bytes:
         """A piece of a document that is half sent.
 
         Raises:
             DocumentLostError: the document is not there any more.
             DocumentUnreadError: Redis does not give it, and there is no time left to wait for it.
         """
+        store = self._store
+        if store.seals.on:  # it is in clear, and may be sealed at any moment
+            head, piece, _ = self._patient(lambda: store.document_head_and_piece(name, start, end))
+            if is_sealed(head):
+                return self._read_sealed(name, self._reader(name, head), size, start, end)[0]
+        else:
+            piece = self._patient(lambda: store.document_piece(name, start, end))
+        if len(piece) < end - start:
+            raise DocumentLostError
+        return piece
+
+    def _read_sealed(
+        self, name: str, sealed: SealedDocument, size: int, start: int, end: int
+    ) -> tuple[bytes, SealedDocument]:
+        """The same of a sealed one, which may have been sealed anew since; and what opens the next piece."""
+        store = self._store
+        while True:
+            span = sealed.span(start, end)
+            piece = self._patient(partial(store.document_piece, name, *span))
+            try:
+                return sealed.open(piece, start, end, size), sealed
+            except SealBroken as error:
+                head = self._patient(lambda: store.document_piece(name, 0, HEADER_MOST))
+                if not head:
+                    raise DocumentLostError from None
+                anew = self._reader(name, head)
+                if anew.header == sealed.header:
+                    raise DocumentUnreadError from error
+                sealed = anew
+
+    def _reader(self, name: str, head: bytes) -> SealedDocument:
+        try:
+            return self._store.seals.reader(name, head)
+        except (KeyMissing, SealBroken) as error:
+            raise DocumentUnreadError from error
+
+    def _patient(self, read: Callable[[], _T]) -> _T:
         pause = threading.Event()
         while True:
             try:
-                piece = self._store.document_piece(name, start, end)
+                return read()
             except redis.RedisError as error:
                 if not unserved(error) or time.monotonic() > self._until:
                     raise DocumentUnreadError from error
                 pause.wait(AWAY)
-            else:
-                if len(piece) < end - start:
-                    raise DocumentLostError
-                return piece

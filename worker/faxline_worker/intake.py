@@ -14,12 +14,23 @@ import structlog
 
 from faxline.checks import check_send
 from faxline.documents import digest
-from faxline.entries import IDENTIFIER, CancelEntry, Priority, ResendEntry, SendEntry, parse_entry
-from faxline.errors import EntryRejected
+from faxline.entries import (
+    IDENTIFIER,
+    CancelEntry,
+    Entry,
+    Priority,
+    ResendEntry,
+    SealedEntry,
+    SendEntry,
+    open_entry,
+    parse_entry,
+)
+from faxline.errors import EntryRejected, KeyMissing, Rejection, SealBroken
 from faxline_worker.ifax.answers import clean_message
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Registration
+from faxline_worker.scripts import LAYOUT
 from faxline_worker.store import Store
 from faxline_worker.stumbles import TRIES
 
@@ -29,9 +40,12 @@ RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priorit
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
 
 LONGEST_ID = 128
+LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
 
 SET_ASIDE = "set_aside"
-"""The reason under which an entry that made our code raise is counted."""
+"""The reason under which an entry that made our code raise, or whose key is missing, is counted."""
+KEY_MISSING = "key_missing"
+"""Why an entry is set aside whose content, or a document of which, is sealed by a key that is not here."""
 
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""
@@ -86,15 +100,23 @@ class Intake:
         for left in reversed(range(TRIES)):
             try:
                 return work()
+            except KeyMissing as error:  # an operator's fault, which can be mended: nothing is lost
+                self._set_aside(entry, KEY_MISSING)
+                self.log.error("key missing", entry=entry, error=str(error))  # noqa: TRY400 - it says all
+                return None
             except Exception as error:
                 if unserved(error):
                     raise
                 why = type(error).__name__
                 self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
-                if not left and self.store.set_aside("intake", entry, why):
-                    self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
-                    self.log.warning("entry set aside", entry=entry, reason=why)
+                if not left:
+                    self._set_aside(entry, why)
         return None
+
+    def _set_aside(self, entry: str, why: str) -> None:
+        if self.store.set_aside("intake", entry, why):
+            self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
+            self.log.warning("entry set aside", entry=entry, reason=why)
 
     def _cancel(self, entry: str, job: str) -> None:
         result = self.store.cancel(entry, job)
@@ -139,10 +161,13 @@ class Intake:
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
         kind, raw = next(iter(fields.items()), (b"", b""))
         name = kind.decode("utf-8", "replace")
+        parsed: Entry | None = None
         try:
             parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
             if isinstance(parsed, CancelEntry):
                 return parsed
+            if isinstance(parsed, SealedEntry):
+                parsed = open_entry(name, parsed, self.store.seals)
             jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed)
         except EntryRejected as error:
             reject = {
@@ -151,15 +176,22 @@ class Intake:
                 "reason": str(error.reason),
                 "message": error.message,
             }
-            return {"entry": entry, "reject": reject}
-        return {"entry": entry, "jobs": jobs}
+            item: dict[str, Any] = {"entry": entry, "reject": reject}
+            if error.reason is Rejection.DOCUMENT_MISSING and isinstance(parsed, SendEntry):
+                content = _digest_of(parsed)  # a repeat's document may have gone with its job
+                item["unless"] = [{"id": job, "digest": content} for job in _names(parsed)]
+            return item
+        return {"entry": entry, "name": parsed.id, "jobs": jobs}
 
     def _send(self, entry: SendEntry) -> list[dict[str, Any]]:
         found: dict[str, bytes] = {}
 
         def document(name: str) -> bytes | None:
             if name not in found:
-                data = self.store.document(name)
+                try:
+                    data = self.store.document(name)
+                except SealBroken as error:
+                    raise EntryRejected("fax.faxData", Rejection.BAD_DOCUMENT, str(error)) from None
                 if data is None:
                     return None
                 found[name] = data
@@ -172,7 +204,7 @@ class Intake:
                 data = base64.b64decode(file.pop("fileData"))
                 file["document"] = digest(data)
                 self.store.keep_document(file["document"], data)
-        content = _digest(entry.model_dump(mode="json", exclude_none=True))
+        content = _digest_of(entry)
         send_at = entry.send_at
         if send_at and self.schedule == "local":
             del fax["send_at"]
@@ -185,10 +217,12 @@ class Intake:
         numbers = fax["faxNumber"] if isinstance(fax["faxNumber"], list) else [fax["faxNumber"]]
         several = isinstance(fax["faxNumber"], list)
         jobs = []
-        for i, number in enumerate(numbers, start=1):
+        for name, number in zip(_names(entry), numbers, strict=True):
             values = {
                 "kind": "send",
-                "request": json.dumps(fax | {"faxNumber": number}, ensure_ascii=False),
+                "request": self.store.seals.request(
+                    name, json.dumps(fax | {"faxNumber": number}, ensure_ascii=False)
+                ),
                 "number": number,
                 "group": entry.id if several else entry.group,
                 "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
@@ -202,25 +236,35 @@ class Intake:
                 "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
                 "cover": "1" if any(fax.get(member) for member in COVER) else None,
             }
-            jobs.append(_job(f"{entry.id}.{i}" if several else entry.id, content, entry, values))
+            jobs.append(_job(name, content, entry, values))
         return jobs
 
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
         values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
-        return [_job(entry.id, _digest(entry.model_dump(mode="json")), entry, values) | {"of": entry.of}]
+        return [_job(entry.id, _digest_of(entry), entry, values) | {"of": entry.of}]
 
 
 def _job(
     name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    fields: dict[str, Any] = {"v": "1", "priority": str(entry.priority), **values}
+    fields: dict[str, Any] = {"v": LAYOUT_TEXT, "priority": str(entry.priority), **values}
     if entry.metadata:
         fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False, separators=(",", ":"))
     kept = {key: str(value) for key, value in fields.items() if value is not None}
     return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": kept}
 
 
-def _digest(content: Any) -> str:
+def _names(entry: SendEntry) -> list[str]:
+    """The ids of an entry's jobs."""
+    numbers = entry.fax.faxNumber
+    if not isinstance(numbers, list):
+        return [entry.id]
+    return [f"{entry.id}.{i}" for i in range(1, len(numbers) + 1)]
+
+
+def _digest_of(entry: SendEntry | ResendEntry) -> str:
+    """What tells a repeat from an id that is used again: the same for a sealed entry and one in clear."""
+    content = entry.model_dump(mode="json", exclude_none=isinstance(entry, SendEntry))
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import httpx
 
+from faxline_worker.access import ADMIN, Access
 from faxline_worker.processes import Part, PartFailedError, free_port, wait_for
 from faxline_worker.redis_server import RedisServer, ServerBinary
 
@@ -35,6 +36,7 @@ class Local:
         sandbox: further options of `faxline-worker sandbox`.
         binary: the Redis server's, chosen by itself when None.
         appendfsync: when the server's append-only file reaches the disk.
+        access: the server's users, of whom each part is the one of its role, and its TLS; none when None.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Local:
         sandbox: tuple[str, ...] = (),
         binary: ServerBinary | None = None,
         appendfsync: Literal["everysec", "always"] = "everysec",
+        access: Access | None = None,
     ) -> None:
         self._directory = directory
         self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"] * webhooks
@@ -57,7 +60,7 @@ class Local:
         self._accounts = tuple(accounts)
         self._settings = dict(settings or {})
         self._sandbox = sandbox
-        self.server = RedisServer(binary=binary, appendfsync=appendfsync)
+        self.server = RedisServer(binary=binary, appendfsync=appendfsync, access=access)
         self.parts: list[Part] = []
         self.exit_codes: dict[str, int] = {}
         self.metrics: dict[str, int] = {}
@@ -69,8 +72,12 @@ class Local:
 
     @property
     def redis_url(self) -> str:
-        """The state's database."""
-        return self.server.url(0)
+        """The state's database; where the server has users, its administrator's."""
+        return self.url_of(ADMIN)
+
+    def url_of(self, user: str) -> str:
+        """The state's database, for a user such as `producer` or `operator`; anybody's without users."""
+        return self.server.url(0, user)
 
     @property
     def sandbox_url(self) -> str:
@@ -99,11 +106,11 @@ class Local:
         self._http.close()
         self.server.close()
 
-    def environment(self) -> dict[str, str]:
-        """What the processes are given."""
+    def environment(self, user: str = ADMIN) -> dict[str, str]:
+        """What the processes are given, as a user of the server."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FAXLINE_")}
         values = {
-            "REDIS_URL": self.redis_url,
+            "REDIS_URL": self.url_of(user),
             "IFAX_URL": self.ifax_url,
             "WEBHOOK__HOST": "127.0.0.1",
             "WEBHOOK__PORT": str(self.webhook_port),
@@ -177,7 +184,7 @@ class Local:
     def _add(self, name: str, role: str) -> None:
         """Start a process of the daemon."""
         port = self.metrics[name] = free_port()
-        own = self.environment() | {f"FAXLINE_METRICS__{role.upper()}_PORT": str(port)}
+        own = self.environment(role) | {f"FAXLINE_METRICS__{role.upper()}_PORT": str(port)}
         if role == "webhook" and self.names("webhook")[0] != name:
             own["FAXLINE_WEBHOOK__PORT"] = str(free_port())
         more = ["--threads", str(self._threads)] if role == "worker" else []

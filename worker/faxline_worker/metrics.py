@@ -31,6 +31,7 @@ Outcome = Literal["delivered", "failed", "canceled", "unconfirmed", "rejected"]
 Stage = Literal["intake", "submission", "delivery"]
 DeferralLimit = Literal["concurrency", "window", "burst", "paused"]
 Limit = Literal["concurrency", "window", "burst"]
+Ceiling = Literal["jobs", "bytes"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside"]
 PageKind = Literal["total", "transferred"]
@@ -364,6 +365,20 @@ class DispatcherMetrics(JobMetrics):
             account=account,
             limit=limit,
         )
+        self._backlog = _gauge(
+            registry,
+            "fax_backlog",
+            f"Jobs that have not ended, and what they keep where bytes have a ceiling{_ALIKE}",
+            account=account,
+            ceiling=get_args(Ceiling),
+        )
+        self._backlog_ceiling = _gauge(
+            registry,
+            "fax_backlog_ceiling",
+            f"Above this entries are rejected (backlog_full); 0: there is no ceiling{_ALIKE}",
+            account=account,
+            ceiling=get_args(Ceiling),
+        )
         self._paused = _gauge(
             registry, "fax_account_paused", f"1 while the account is paused, else 0{_ALIKE}", account=account
         )
@@ -412,6 +427,11 @@ class DispatcherMetrics(JobMetrics):
         """A limit's room in use and in all."""
         self._used.labels(account, limit).set(used)
         self._capacity.labels(account, limit).set(capacity)
+
+    def set_backlog(self, account: str, of: Ceiling, *, used: float, ceiling: float) -> None:
+        """What the backlog comes to, and its ceiling."""
+        self._backlog.labels(account, of).set(used)
+        self._backlog_ceiling.labels(account, of).set(ceiling)
 
     def set_paused(self, account: str, paused: bool) -> None:
         """Whether the account is paused."""

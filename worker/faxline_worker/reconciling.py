@@ -1,7 +1,7 @@
 """One turn of `reconcile`: the receipts of an account's status stream meet their jobs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from faxline_worker.stumbles import Stumbles
 
 SCRIPT_RAISED = "ResponseError"
 """What is told of a receipt at which the script raised: its text may quote the receipt."""
+NEWER = "NEWERLAYOUT"
+"""What a script raises that meets a record of a newer layout."""
 BATCH = 100
 """Receipts of one account in one turn, so that the accounts take turns."""
 
@@ -73,14 +75,8 @@ class Reconciler:
             receipt = self._read(entry, fields)
             if receipt is not None:
                 read.append((entry, receipt))
-        if read:
-            applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read])
-            for (entry, receipt), done in zip(read, applied, strict=True):
-                if done.error is None:
-                    self._count(entry, receipt, done)
-                    self.stumbles.forget(entry)
-                else:
-                    self._stumble(entry, SCRIPT_RAISED)
+        if read and not self._apply(read):
+            return
         claim = self.store.claim_reconcile(turn=True)
         if claim is Claim.MATCH:
             for matched in self.store.match():
@@ -88,6 +84,22 @@ class Reconciler:
             claim = self.store.claim_reconcile(turn=True)
         if claim is not Claim.NONE:
             self.wakes.reconcile(self.store.account)
+
+    def _apply(self, read: Sequence[tuple[str, Receipt]]) -> bool:
+        """Apply them; False where some are for a newer process, for which the dispatcher asks again."""
+        applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read])
+        left = 0
+        for (entry, receipt), done in zip(read, applied, strict=True):
+            if done.error is None:
+                self._count(entry, receipt, done)
+                self.stumbles.forget(entry)
+            elif NEWER in done.error:
+                left += 1
+            else:
+                self._stumble(entry, SCRIPT_RAISED)
+        if left:
+            self.log.warning("receipts of a newer layout are left to newer workers", count=left)
+        return not left
 
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> Receipt | None:
         try:

@@ -23,6 +23,7 @@ notifications are asked for, and Redis and Valkey answer it alike. Replies are b
 A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all of this.
 """
 
+import threading
 import time
 from typing import Any
 
@@ -57,7 +58,10 @@ _PAUSE_BASE = 0.05
 _LOOK_EVERY = 0.25
 
 _REFUSALS = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError)
-_REFUSED = ("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE")
+_REFUSED = (
+    *("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE", "NEWERLAYOUT"),
+    *("The user executing the script can't", "ACL failure in script"),  # Redis 7.0; newer ones and Valkey
+)
 """How the server's answer begins where redis-py has no class for it."""
 
 
@@ -65,7 +69,7 @@ def unserved(error: BaseException) -> bool:
     """Whether the server is away, or serves nobody or not us: what was asked is not at fault, and waits.
 
     It is lost, read-only after a failover, full, cannot write its file, has too few replicas, or its ACL does
-    not let us. Any other error that it answers is about what was asked.
+    not let us; or a newer version must answer (layout.py). Any other error is about what was asked.
     """
     return isinstance(error, (redis.ConnectionError, redis.TimeoutError, *_REFUSALS)) or (
         isinstance(error, redis.ResponseError) and str(error).startswith(_REFUSED)
@@ -76,8 +80,34 @@ class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like re
     """The server did not answer in time, or lets us not in. The message names it, without the password."""
 
 
+class ThreadsRedis(redis.Redis):
+    """A client for many threads of which each keeps a connection of its own.
+
+    Threads that share a pool take a connection from it and look whether it is still good for every command,
+    which costs half as much as the command itself. A lost connection is made again by the same retries.
+    Pipelines take one from the pool.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._own = threading.local()
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command on this thread's connection."""
+        client: redis.Redis | None = getattr(self._own, "client", None)
+        if client is None:
+            client = redis.Redis(connection_pool=self.connection_pool, single_connection_client=True)
+            self._own.client = client
+        return client.execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+
 def state_client(
-    url: str, *, name: str = "faxline", socket_timeout: float = SOCKET_TIMEOUT, longest_block: float = 0.0
+    url: str,
+    *,
+    name: str = "faxline",
+    socket_timeout: float = SOCKET_TIMEOUT,
+    longest_block: float = 0.0,
+    threads: bool = False,
 ) -> redis.Redis:
     """A client on the state's database. Thread-safe; close it.
 
@@ -87,10 +117,12 @@ def state_client(
         socket_timeout: seconds to wait for an answer.
         longest_block: seconds, the longest BLOCK this client asks for; added to `socket_timeout`, so that a
             quiet stream is not taken for a dead server. Give a blocking reader a client of its own.
+        threads: each thread that uses it keeps a connection of its own (ThreadsRedis).
     """
-    return connect(
+    client = connect(
         url, retry=Retry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
     )
+    return ThreadsRedis.from_pool(client.connection_pool) if threads else client
 
 
 def async_state_client(

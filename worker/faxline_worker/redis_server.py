@@ -21,14 +21,19 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from faxline_worker.access import Access
 
 OLDEST = (7, 0)
 """The oldest server Faxline runs on."""
@@ -128,6 +133,8 @@ class RedisServer:
     Args:
         binary: the server to run; `choose_server()` when None.
         appendfsync: when the append-only file reaches the disk.
+        access: its users and its TLS; anybody may come in, without TLS, when None.
+        options: further lines of its configuration.
     """
 
     port: int
@@ -140,9 +147,16 @@ class RedisServer:
     """The server's own directory, with its append-only file."""
 
     def __init__(
-        self, *, binary: ServerBinary | None = None, appendfsync: Literal["everysec", "always"] = "everysec"
+        self,
+        *,
+        binary: ServerBinary | None = None,
+        appendfsync: Literal["everysec", "always"] = "everysec",
+        access: "Access | None" = None,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.binary = binary or choose_server()
+        self._options = dict(options or {})
+        self.access = access
         self._appendfsync = appendfsync
         self._supervisor: subprocess.Popen[str] | None = None
 
@@ -175,6 +189,8 @@ class RedisServer:
         try:
             self.directory = Path(self._reply()["directory"])
             self.log = self.directory / "server.log"
+            if self.access is not None:
+                self._rules.write_text(self.access.rules)
             self._run_on_a_free_port()
         except BaseException:
             self.close()
@@ -186,9 +202,15 @@ class RedisServer:
         if supervisor is not None:
             supervisor.communicate()  # closes the pipe, which is the order, and awaits the end
 
-    def url(self, db: int = 0) -> str:
-        """The URL of one logical database, such as `redis://127.0.0.1:36379/0`."""
-        return f"redis://127.0.0.1:{self.port}/{db}"
+    def url(self, db: int = 0, user: str = "admin") -> str:
+        """The URL of a logical database, such as `redis://127.0.0.1:36379/0`; where it has users, of one."""
+        place = f"127.0.0.1:{self.port}"
+        return f"redis://{place}/{db}" if self.access is None else self.access.url(user, place, db)
+
+    @property
+    def _rules(self) -> Path:
+        """The ACL file."""
+        return self.directory / "users.acl"
 
     @property
     def running(self) -> bool:
@@ -235,6 +257,9 @@ class RedisServer:
             "appendfsync": self._appendfsync,
             "maxmemory-policy": "noeviction",
         }
+        if self.access is not None:
+            options |= self.access.options(self.port, self._rules)
+        options |= self._options
         return [
             str(self.binary.path),
             *(word for name, value in options.items() for word in (f"--{name}", value)),
@@ -253,7 +278,7 @@ class RedisServer:
         self.pid = self._order(do="start", command=self._command(), log=str(self.log))["pid"]
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up:
-            if _answers(self.port, self.pid):
+            if self._answers():
                 return True
             if not self.running:
                 said = self.log.read_bytes()[logged:].decode(errors="replace")
@@ -285,27 +310,39 @@ class RedisServer:
             raise RedisServerError(f"{self.binary.path} could not be run: {reply['error']}")
         return reply
 
+    def _answers(self) -> bool:
+        """Whether the server of our process id, and no other that took the port, answers PING."""
+        login = f"AUTH admin {self.access.passwords['admin']}\r\n" if self.access is not None else ""
+        try:
+            with self._connected() as link:
+                link.sendall(f"{login}PING\r\nINFO server\r\n".encode())
+                said = b""
+                while re.search(rb"process_id:\d+\r\n", said) is None:
+                    if not (chunk := link.recv(65536)):
+                        return False
+                    said += chunk
+        except OSError:
+            return False
+        # Else it says -LOADING, or is another process's server.
+        begins = b"+OK\r\n+PONG" if login else b"+PONG"
+        return said.startswith(begins) and f"process_id:{self.pid}\r\n".encode() in said
+
+    def _connected(self) -> socket.socket:
+        link = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        if self.access is None or self.access.tls is None:
+            return link
+        try:
+            trust = ssl.create_default_context(cafile=str(self.access.tls.authority))
+            return trust.wrap_socket(link, server_hostname="127.0.0.1")
+        except BaseException:
+            link.close()
+            raise
+
 
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def _answers(port: int, pid: int) -> bool:
-    """Whether the server of this process id, and no other that took the port, answers PING."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
-            link.sendall(b"PING\r\nINFO server\r\n")
-            said = b""
-            while re.search(rb"process_id:\d+\r\n", said) is None:
-                if not (chunk := link.recv(65536)):
-                    return False
-                said += chunk
-    except OSError:
-        return False
-    # Else it says -LOADING, or is another process's server.
-    return said.startswith(b"+PONG") and f"process_id:{pid}\r\n".encode() in said
 
 
 def _supervise() -> None:

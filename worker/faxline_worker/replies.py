@@ -44,13 +44,18 @@ class Admitted:
     """Of a scheduled fax: its date has come, so it goes at once."""
     born: int = 0
     """When the job was registered, milliseconds since 1970."""
+    sealed: str = ""
+    """The request as the record keeps it, where it is sealed; `request` is empty then."""
     trace: str | None = None
     """The producer's traceparent, where traces are on and the metadata has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Jobs are ready, and a limit holds them: concurrency, window, burst, gate or paused."""
+    """Jobs are ready, and a limit holds them: concurrency, window, burst, gate or paused.
+
+    Or layout: a newer one is stored than this process knows.
+    """
 
     limit: str
 
@@ -139,6 +144,8 @@ class Survey:
     match: bool
     """Receipts are due to meet the doubts."""
     changes: tuple[Change, ...] = ()
+    newer: bool = False
+    """A newer layout is stored than this process knows; nothing was touched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from structlog.stdlib import BoundLogger
 
-from faxline_worker.settings import SecretFile, Settings, SettingsError, read_list
+from faxline_worker.settings import SHORTEST, SecretFile, Settings, SettingsError, read_list
 
 USABLE_KEY = re.compile(r"[\x21-\x7e]+")
 """What can stand in the header accessToken."""
@@ -49,7 +49,7 @@ class Secrets:
     """
 
     tokens: Mapping[str, str]
-    """Each account's API key."""
+    """The API key of each account that has one: a worker demands it."""
     webhook_secrets: Mapping[str, Sequence[bytes]]
     """Each account's webhook secrets."""
 
@@ -64,7 +64,9 @@ class Secrets:
         self._every = settings.reread
         self._log = log
         self._learn = learn
-        self._tokens = {name: own.token.get_secret_value() for name, own in accounts.items()}
+        self._tokens = {
+            name: own.token.get_secret_value() for name, own in accounts.items() if own.token is not None
+        }
         self._webhook_secrets: dict[str, Sequence[bytes]] = {
             name: [secret.get_secret_value().encode() for secret in own.webhook_secrets]
             for name, own in accounts.items()
@@ -134,6 +136,7 @@ class Secrets:
         if file.member == "token":
             if not USABLE_KEY.fullmatch(text):
                 raise UnusableError("it must hold the API key: printable ASCII without spaces")
+            _refuse_short([text])
             self._learn([text])
             self._tokens[file.account] = text
             return
@@ -143,8 +146,14 @@ class Secrets:
             secrets = []
         if not secrets:
             raise UnusableError('it must hold a JSON list of texts, such as ["first","second"]')
+        _refuse_short(secrets)
         self._learn(secrets)
         self._webhook_secrets[file.account] = [secret.encode() for secret in secrets]
+
+
+def _refuse_short(secrets: Sequence[str]) -> None:
+    if any(len(secret) < SHORTEST for secret in secrets):
+        raise UnusableError(f"a secret has {SHORTEST} characters or more")
 
 
 def _stamp(path: str) -> _Stamp:

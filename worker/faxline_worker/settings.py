@@ -5,10 +5,12 @@ whose text is one readable line that names the variable.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -23,6 +25,7 @@ from pydantic import (
 
 from faxline.connections import sentinel_url
 from faxline.hosts import host_pattern
+from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 
 PREFIX = "FAXLINE_"
@@ -75,13 +78,32 @@ class AccountLimits(_Part):
     burst: int | None = Field(None, ge=0)
 
 
-class Account(_Part):
-    """One iFax account."""
+class Ceilings(_Part):
+    """How much an account may keep: jobs that have not ended, and their bytes; 0 is no ceiling.
 
-    token: SecretStr = Field(min_length=1)
+    Past a ceiling an entry is rejected (`backlog_full`). A million jobs are some 2.2 GB of Redis' memory and
+    six weeks of work at iFax's limits; nobody means to queue more on one account.
+    """
+
+    jobs: int = Field(1_000_000, ge=0)
+    bytes: int = Field(0, ge=0)
+
+
+class AccountCeilings(_Part):
+    """An account's own ceilings; what is not given is the general one."""
+
+    jobs: int | None = Field(None, ge=0)
+    bytes: int | None = Field(None, ge=0)
+
+
+class Account(_Part):
+    """One iFax account. The part that needs a token or a secret demands it (`demand`)."""
+
+    token: SecretStr | None = None
     webhook_secrets: tuple[SecretStr, ...] = ()
     caller_id: str | None = None
     limits: AccountLimits = AccountLimits()
+    ceilings: AccountCeilings = AccountCeilings()
 
 
 class SubmissionRetries(_Part):
@@ -190,9 +212,11 @@ class Settings(_Part):
     that no actor took is sent again; `sweep`, the longest time between two looks at an account; `reread`,
     how often (s) a secret's file is looked at; `takeover`, after how long the intake entries that a
     dispatcher left unfinished are taken over; `retention`, how long the record of a job that ended is kept;
-    `audit_retention`, how long an entry of the audit is; `document_ttl`, how long a document is;
-    `file_hosts`, the hosts that a fileUrl may name, or any; `events_cap`, about how many events a stream
-    holds.
+    `audit_retention`, how long an entry of the audit is;
+    `document_ttl`, how long a document is at most that no job needs; `document_grace`, how long it outlives
+    the last job that needed it; `request_retention`, how long a job's request with its cover texts outlives
+    its end; `keys`, what documents, requests and entries are sealed with (`faxline.keyring`); `file_hosts`,
+    the hosts that a fileUrl may name, or any; `events_cap`, about how many events a stream holds.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -202,6 +226,7 @@ class Settings(_Part):
     account: str | None = None
     accounts: dict[str, Account] = Field(min_length=1)
     limits: Limits = Limits()
+    ceilings: Ceilings = Ceilings()
     http_timeout: PositiveFloat = 30.0
     retries: Retries = Retries()
     schedule: Literal["provider", "local"] = "provider"
@@ -226,6 +251,9 @@ class Settings(_Part):
     retention: PositiveFloat = 30 * 86400.0
     audit_retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0
+    document_grace: float = Field(60.0, ge=0)
+    request_retention: float = Field(0.0, ge=0)
+    keys: SecretStr = SecretStr("")
     file_hosts: tuple[str, ...] = ()
     events_cap: PositiveInt = 100_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -241,6 +269,10 @@ class Settings(_Part):
                 host_pattern(host)
             except ValueError as error:
                 raise ValueError(f"FILE_HOSTS: {host!r}: {error}") from None
+        try:
+            self.keyring  # noqa: B018 - reads the keys
+        except ValueError as error:
+            raise ValueError(f"KEYS: {error}") from None
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
@@ -254,6 +286,12 @@ class Settings(_Part):
             )
         return self
 
+    @cached_property
+    def keyring(self) -> Keyring | None:
+        """The sealing keys; None where there are none."""
+        text = self.keys.get_secret_value()
+        return Keyring.read(text) if text.strip() else None
+
     @property
     def broker(self) -> str:
         """The broker's URL; by default database 1 of the state's server."""
@@ -261,7 +299,9 @@ class Settings(_Part):
             return self.broker_url
         if (sentinel := sentinel_url(self.redis_url)) is not None:
             place = self.redis_url.split("/")
-            return "/".join([*place[:3], sentinel.service, "2" if sentinel.database == 1 else "1"])
+            _, mark, options = self.redis_url.partition("?")
+            database = "2" if sentinel.database == 1 else "1"
+            return "/".join([*place[:3], sentinel.service, database]) + mark + options
         parts = urlsplit(self.redis_url)
         return urlunsplit(parts._replace(path="/1" if parts.path != "/1" else "/2"))
 
@@ -270,15 +310,59 @@ class Settings(_Part):
         own = self.accounts[account].limits.model_dump(exclude_none=True)
         return self.limits.model_copy(update=own)
 
+    def ceilings_of(self, account: str) -> Ceilings:
+        """The ceilings of one account: its own where it has some, else the general ones."""
+        own = self.accounts[account].ceilings.model_dump(exclude_none=True)
+        return self.ceilings.model_copy(update=own)
+
     @property
     def secrets(self) -> list[str]:
         """Every secret text, for the logs' redactor."""
-        found = [s.get_secret_value() for a in self.accounts.values() for s in (a.token, *a.webhook_secrets)]
-        passwords = [
-            told.password if (told := sentinel_url(url)) is not None else urlsplit(url).password
-            for url in (self.redis_url, self.broker)
-        ]
-        return [*found, *(p for p in passwords if p)]
+        return [text for _, text in self.secrets_by_variable()]
+
+    def secrets_by_variable(self) -> Iterator[tuple[str, str]]:
+        """Every secret text, and the variable that it comes from."""
+        for name, account in self.accounts.items():
+            variable = f"{PREFIX}ACCOUNTS__{name.upper()}__"
+            if account.token is not None:
+                yield f"{variable}TOKEN", account.token.get_secret_value()
+            for secret in account.webhook_secrets:
+                yield f"{variable}WEBHOOK_SECRETS", secret.get_secret_value()
+        for variable, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker)):
+            if (told := sentinel_url(url)) is not None:
+                passwords = [told.password, told.sentinel_password]
+            else:
+                written = urlsplit(url).password or ""
+                passwords = [written, *([unquote(written)] if "%" in written else [])]
+            yield from ((PREFIX + variable, password) for password in passwords if password)
+        for key in re.findall(r"[A-Za-z0-9+/]{43}=", self.keys.get_secret_value()):
+            yield f"{PREFIX}KEYS", key
+
+
+SHORTEST = 8
+"""Characters of a secret: the logs are rid of it wherever it stands, and a short one stands in any word."""
+
+
+def demand(settings: Settings, role: str) -> None:
+    """What a part needs beyond what all do.
+
+    Args:
+        settings: as they were read.
+        role: dispatcher, worker or webhook. Only a worker calls iFax, and needs the token of each account.
+
+    Raises:
+        SettingsError: a token is missing, or a secret is so short that it would garble the logs.
+    """
+    for name, account in settings.accounts.items():
+        if role == "worker" and account.token is None:
+            raise SettingsError(
+                f"{PREFIX}ACCOUNTS__{name.upper()}__TOKEN is missing: a worker calls iFax with it"
+            )
+    for variable, secret in settings.secrets_by_variable():
+        if len(secret) < SHORTEST:
+            raise SettingsError(
+                f"{variable} holds a secret of less than {SHORTEST} characters: take a longer one"
+            )
 
 
 def _check_redis_url(variable: str, url: str) -> None:
@@ -309,7 +393,8 @@ def _check_url(variable: str, url: str, schemes: tuple[str, ...]) -> None:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Build the settings from environment variables (DESIGN section 3, Settings).
 
-    A variable `NAME_FILE` names a file that holds the value of `NAME`, for secrets.
+    A variable `NAME_FILE` names a file that holds the value of `NAME`, for secrets. FAXLINE_ACCOUNTS names
+    accounts about which nothing else is to be told, as a JSON list or with commas.
 
     Raises:
         SettingsError: a variable is missing, unknown or wrong; the text names it.
@@ -323,10 +408,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if path[-1].endswith("_file"):
             path[-1] = path[-1].removesuffix("_file")
             value = _read_file(variable, text)
-        if path[-1] == "webhook_secrets":
-            value = read_list(variable, value)
-        elif path == ["file_hosts"]:
-            value = _read_names(variable, value)
+        value = _value(variable, path, value)
         node = tree
         for name in path[:-1]:
             node = node.setdefault(name, {})
@@ -336,7 +418,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if not tree.get("accounts"):
         raise SettingsError(
             f"{PREFIX}ACCOUNTS__<NAME>__TOKEN is missing: set the API token of at least one iFax account, "
-            f"such as {PREFIX}ACCOUNTS__DEFAULT__TOKEN"
+            f"such as {PREFIX}ACCOUNTS__DEFAULT__TOKEN; a dispatcher and a webhook need its name only, as in "
+            f"{PREFIX}ACCOUNTS=default"
         )
     try:
         return Settings.model_validate(tree)
@@ -361,6 +444,16 @@ def secret_files(environment: Mapping[str, str]) -> list[SecretFile]:
             text = _read_file(variable, path)
             found.append(SecretFile(variable, path, parts[1], parts[2].removesuffix("_file"), text))
     return found
+
+
+def _value(variable: str, path: list[str], text: str) -> Any:
+    if path[-1] == "webhook_secrets":
+        return read_list(variable, text)
+    if path == ["file_hosts"]:
+        return _read_names(variable, text)
+    if path == ["accounts"]:
+        return {name.lower(): {} for name in _read_names(variable, text)}
+    return text
 
 
 def _read_file(variable: str, path: str) -> str:

@@ -5,13 +5,15 @@ Python runs no transition and takes no time: the clock is the server's.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import redis
 
 from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
+from faxline.sealed_documents import HEADER_MOST
+from faxline.seals import MARK, SEALED_KINDS, Seals
 from faxline_worker import scripts
 from faxline_worker.ifax.causes import Again
 from faxline_worker.replies import (
@@ -33,7 +35,9 @@ from faxline_worker.settings import Settings
 
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
-    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "knock"),
+    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
+    *("upgrade", "reseal_document", "reseal_request", "reseal_dead", "forget", "forget_number"),
+    *("begin", "conclude"),
 )
 CHECK = "!check!"
 """The errand about no job: does iFax take the key?"""
@@ -41,6 +45,16 @@ NO_JOB = 0
 """A jobId that no fax has: iFax's are unique and positive."""
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
+
+
+class NewerLayoutError(Exception):
+    """What is stored has a newer layout than this version knows."""
+
+    def __init__(self, account: str, stored: str) -> None:
+        super().__init__(
+            f"account {account!r} is stored in layout {stored}, and this version of Faxline knows "
+            f"{scripts.LAYOUT[0]}.x: start the newer version"
+        )
 
 
 class Store:
@@ -68,6 +82,10 @@ class Store:
         self.limits = settings.limits_of(account)
         self.caller_id = settings.accounts[account].caller_id
         self.schedule = settings.schedule
+        self.seals = Seals(settings.keyring, account)
+        ceilings = settings.ceilings_of(account)
+        self.layout = "{}.{}".format(*scripts.LAYOUT)
+        """The layout in which this version writes."""
         self._client = client
         self._settings = settings
         self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
@@ -95,6 +113,8 @@ class Store:
             "lines": settings.lines.per_number,
             "line_lease": _ms(settings.lines.lease),
             "document_ttl": _ms(settings.document_ttl),
+            "document_grace": _ms(settings.document_grace),
+            "request_retention": _ms(settings.request_retention),
             "audit": _ms(settings.audit_retention),
             "who": who,
             "traces": bool(settings.traces.endpoint),
@@ -105,6 +125,8 @@ class Store:
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
+            "ceiling_jobs": ceilings.jobs,
+            "ceiling_bytes": ceilings.bytes,
             "burst": self.limits.burst,
             "gate_base": _ms(settings.gate.base),
             "gate_least": _ms(settings.gate.least),
@@ -124,6 +146,49 @@ class Store:
     def join(self) -> None:
         """Make the dispatchers' consumer group, where it is not there."""
         self._run("join", [self.keys.intake], [INTAKE_GROUP])
+
+    def adopt(self) -> None:
+        """Take the account as it is stored: note the layout, count the open jobs.
+
+        Raises:
+            NewerLayoutError: a newer layout is stored; nothing was changed.
+        """
+        k = self.keys
+        keys = [k.account_state, k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.job("")]
+        reply = cast("bytes", self._run("adopt", keys, [self.layout])).decode()
+        if reply != "adopted":
+            raise NewerLayoutError(self.account, reply)
+
+    def check_layout(self) -> None:
+        """Look whether this version knows the stored layout.
+
+        Raises:
+            NewerLayoutError: it does not.
+        """
+        stored = cast("bytes | None", self._client.hget(self.keys.account_state, "layout"))
+        if stored is not None and int(stored.partition(b".")[0]) > scripts.LAYOUT[0]:
+            raise NewerLayoutError(self.account, stored.decode())
+
+    @property
+    def known(self) -> bool:
+        """Whether this version knows the stored layout."""
+        try:
+            self.check_layout()
+        except NewerLayoutError:
+            return False
+        return True
+
+    def upgrade(self, jobs: Sequence[str], digests: Sequence[str], *, look: bool) -> tuple[int, int, int]:
+        """Bring some records, and some sizes of documents, to the present layout (layout.Upgraded).
+
+        Args:
+            jobs: their ids.
+            digests: of documents that have a size in `document-uses`.
+            look: change nothing.
+        """
+        args = [self._options, self.layout, json.dumps(jobs), json.dumps(digests), "1" if look else ""]
+        reply = json.loads(self._run("upgrade", [self.keys.account_state, self.keys.job("")], args))
+        return reply["records"], reply["counted"], reply["freed"]
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
@@ -278,10 +343,15 @@ class Store:
         return [Matched(**row) for row in json.loads(self._run("match", keys, [self._options, most]))]
 
     def set_aside(self, origin: str, entry: str, why: str) -> bool:
-        """Move an entry that cannot be worked on from the stream `intake` or `status` to the dead."""
+        """Move an entry that cannot be worked on from the stream `intake` or `status` to the dead.
+
+        A fax that came in clear is sealed there, where there are keys.
+        """
         stream, group = (self.keys.intake, INTAKE_GROUP) if origin == "intake" else (self.keys.status, "")
-        reply = self._run("set_aside", [stream, self.keys.dead], [entry, group, origin, why, DEAD])
-        return bool(reply == b"done")
+        found: Any = self._client.xrange(stream, entry, entry) if group and self.seals.on else []
+        content = [part for _, fields in found for part in _sealed_fields(self.seals, fields)]
+        args = [entry, group, origin, why, DEAD, *content]
+        return bool(self._run("set_aside", [stream, self.keys.dead], args) == b"done")
 
     def claim_news(self) -> bool:
         """Whether the caller, who knows that receipts came, is the one to send a message for them."""
@@ -316,6 +386,7 @@ class Store:
             next=reply["next"] / 1000,
             ready=reply["ready"],
             match=reply["match"],
+            newer=reply.get("newer", False),
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
         )
 
@@ -373,23 +444,173 @@ class Store:
         return cast("bytes", self._run("redrive", keys, [entry, dead, by, self._options])).decode()
 
     def document(self, digest: str) -> bytes | None:
-        """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there."""
-        return cast("bytes | None", self._client.get(self.keys.document(digest.removeprefix("sha256:"))))
+        """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there.
+
+        One that came in clear is sealed, where there are keys.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another document.
+        """
+        stored = self.stored(digest)
+        if stored is None:
+            return None
+        data = self.seals.open_document(digest, stored)
+        if data is stored and self.seals.on:
+            self.reseal_document(digest, stored)
+        return data
+
+    def stored(self, digest: str) -> bytes | None:
+        """A document as it is stored, sealed or not."""
+        return cast("bytes | None", self._client.get(self._document_key(digest)))
+
+    def reseal_document(self, digest: str, stored: bytes) -> bool:
+        """Seal a stored document by the current key; whether it was still the one that was read.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another document.
+        """
+        sealed = self.seals.document(digest, self.seals.open_document(digest, stored))
+        args = [len(stored), stored[:HEADER_MOST], sealed]
+        return bool(self._run("reseal_document", [self._document_key(digest)], args) == b"done")
 
     def document_piece(self, digest: str, start: int, end: int) -> bytes:
-        """A document's bytes from `start` until before `end`; fewer where it ends, none where it is not."""
-        key = self.keys.document(digest.removeprefix("sha256:"))
-        return cast("bytes", self._client.getrange(key, start, end - 1))
+        """A document's stored bytes from `start` until before `end`; fewer where it ends or is not there."""
+        return cast("bytes", self._client.getrange(self._document_key(digest), start, end - 1))
+
+    def document_head_and_piece(self, digest: str, start: int, end: int) -> tuple[bytes, bytes, int]:
+        """What a stored document begins with, a piece of it, and its size, all of one moment."""
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.getrange(self._document_key(digest), 0, HEADER_MOST - 1)
+            pipe.getrange(self._document_key(digest), start, end - 1)
+            pipe.strlen(self._document_key(digest))
+            head, piece, size = pipe.execute()
+        return head, piece, size
 
     def document_size(self, digest: str) -> int:
-        """How many bytes a document has; 0 when it is not there."""
-        size: int = self._client.strlen(self.keys.document(digest.removeprefix("sha256:")))
+        """How many bytes of a document are stored; 0 when it is not there."""
+        size: int = self._client.strlen(self._document_key(digest))
         return size
 
     def keep_document(self, digest: str, data: bytes) -> None:
-        """Store a document once; a time to live that is longer already stays."""
-        key, ttl = self.keys.document(digest.removeprefix("sha256:")), _ms(self._settings.document_ttl)
-        self._run("keep", [key], [data, ttl])
+        """Store a document once, sealed where there are keys; a time to live that is longer already stays."""
+        args = [self.seals.document(digest, data), _ms(self._settings.document_ttl)]
+        self._run("keep", [self._document_key(digest)], args)
+
+    def _document_key(self, digest: str) -> str:
+        return self.keys.document(digest.removeprefix("sha256:"))
+
+    def tidy(self, most: int = 500) -> int:
+        """Take away documents that no job needs, and requests, whose time is over; how many went."""
+        k = self.keys
+        keys = [k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")]
+        return int(self._run("tidy", keys, [most]))
+
+    def records(self, *names: str) -> Iterator[tuple[str, list[bytes | None]]]:
+        """The ids of all jobs with these fields of their records, read in pages; one may come twice."""
+        begin = self.keys.job("")
+        for page in self._pages(begin):
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.hmget(key, list(names))
+                values = pipe.execute()
+            for key, fields in zip(page, values, strict=True):
+                yield key.decode().removeprefix(begin), fields
+
+    def document_heads(self) -> Iterator[tuple[str, bytes]]:
+        """The names of all documents with what each begins with, read in pages; one may come twice."""
+        begin = self.keys.document("")
+        for page in self._pages(begin):
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.getrange(key, 0, HEADER_MOST - 1)
+                heads = pipe.execute()
+            for key, head in zip(page, heads, strict=True):
+                yield "sha256:" + key.decode().removeprefix(begin), head
+
+    def field(self, job: str, name: str) -> bytes | None:
+        """One field of a job's record."""
+        return cast("bytes | None", self._client.hget(self.keys.job(job), name))
+
+    def newest(self, stream: str) -> str:
+        """The id of a stream's newest entry; nothing where it has none."""
+        found: Any = self._client.xrevrange(stream, count=1)
+        return found[0][0].decode() if found else ""
+
+    def _pages(self, begin: str) -> Iterator[list[bytes]]:
+        cursor = 0
+        while True:
+            reply: Any = self._client.scan(cursor, match=f"{begin}*", count=500)
+            cursor, page = reply
+            if page:
+                yield page
+            if cursor == 0:
+                return
+
+    def entries(self, stream: str) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+        """The entries of a stream, the oldest first, read in pages: few at a time where they are large."""
+        after, count = "-", 10 if stream in {self.keys.intake, self.keys.dead} else 1000
+        while True:
+            page: Any = self._client.xrange(stream, after, count=count)
+            for entry, fields in page:
+                yield entry.decode(), fields
+            if not page:
+                return
+            after = "(" + page[-1][0].decode()
+
+    def delete_entries(self, stream: str, entries: Sequence[str]) -> None:
+        """Take entries off a stream."""
+        for at in range(0, len(entries), 500):
+            self._client.xdel(stream, *entries[at : at + 500])
+
+    def reseal_request(self, job: str, kept: str) -> bool:
+        """Seal a job's request by the current key; whether it was still the one that was read.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another job's.
+        """
+        sealed = self.seals.request(job, self.seals.open_request(job, kept))
+        return bool(self._run("reseal_request", [self.keys.job(job)], [kept, sealed]) == b"done")
+
+    def reseal_dead(self, entry: str, content: str) -> bool:
+        """Put another content into an entry that was set aside; whether it is still there."""
+        return bool(self._run("reseal_dead", [self.keys.dead], [entry, content]) == b"done")
+
+    def forget(self, job: str) -> str:
+        """Erase a job: done, gone (there is none), or the state of one that has not come to its end."""
+        k = self.keys
+        keys = [
+            *(k.intake, k.released, k.document_uses, k.expiring, k.outdated, k.doubts, k.doubts_until),
+            *(k.job(""), k.job_ids),
+        ]
+        return cast("bytes", self._run("forget", keys, [job])).decode()
+
+    def forget_number(self, number: str) -> None:
+        """Erase what is known of a number beside jobs."""
+        k = self.keys
+        self._run("forget_number", [k.unmatched, k.lines, k.lines_until, k.job_ids], [number])
+
+    def begin(self, who: str, seconds: float) -> bool:
+        """Whether the caller is the one to carry out orders that take their time, for so long."""
+        return bool(self._run("begin", [self.keys.chore], [who, _ms(seconds)]) == b"begun")
+
+    def conclude(self, entry: str, order: str, by: str, result: str, told: Mapping[str, Any]) -> str:
+        """An order that took its time has been carried out: the result, or gone.
+
+        Args:
+            entry: the order's, on the stream `orders`.
+            order: its name.
+            by: who ordered it, for the audit.
+            result: what became of it.
+            told: what else is told to who ordered it; of these `about` and `job` go into the audit.
+        """
+        k = self.keys
+        about, job = told.get("about", ""), told.get("job", "")
+        args = [entry, order, by, about, job, result, json.dumps(told), self._options]
+        keys = [k.orders, k.reply(entry), k.audit, k.chore]
+        return cast("bytes", self._run("conclude", keys, args)).decode()
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
@@ -397,13 +618,15 @@ class Store:
 
 
 def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:
-    waited = answer.get("waited")
+    waited, kept = answer.get("waited"), answer["request"]
+    sealed = kept if kept.startswith(MARK) else ""
     return Admitted(
         permit=permit,
         job=answer["job"],
         attempt=answer["attempt"],
         kind=answer["kind"],
-        request=json.loads(answer["request"]),
+        request={} if sealed else json.loads(kept),
+        sealed=sealed,
         number=answer.get("number") or "",
         priority=answer["priority"],
         waited=waited / 1000 if waited is not None else None,
@@ -412,6 +635,20 @@ def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:
         born=answer["born"],
         trace=answer.get("trace"),
     )
+
+
+def _sealed_fields(seals: Seals, fields: Mapping[bytes, bytes]) -> list[bytes | str]:
+    """The field and the value of an entry, its content sealed; nothing where it is no fax, or is sealed."""
+    kind, raw = next(iter(fields.items()))
+    if len(fields) != 1 or kind.decode("utf-8", "replace") not in SEALED_KINDS:
+        return []
+    text = raw.decode("utf-8", "replace")
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError):
+        payload = {}
+    known = payload if isinstance(payload, dict) else {}
+    return [] if "sealed" in known else [kind, seals.entry(kind.decode(), known, text)]
 
 
 def _ms(seconds: float) -> int:

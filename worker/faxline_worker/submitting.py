@@ -1,5 +1,6 @@
 """One turn of `submit`: admit a job, call iFax, settle the answer."""
 
+import json
 import random
 import threading
 import time
@@ -11,6 +12,7 @@ from uuid import uuid4
 import redis
 import structlog
 
+from faxline.errors import KeyMissing, SealBroken
 from faxline_worker.documents import DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
@@ -54,7 +56,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "status": Endpoint.STATUS,
     "cancel": Endpoint.CANCEL,
 }
-DOCUMENT_MISSING = "document_missing"
+DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN = "document_missing", "key_missing", "seal_broken"
+NO_CALL = {DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN}
+"""Why iFax was not called."""
 
 
 def _chance() -> float:
@@ -88,6 +92,13 @@ class Submitter:
     ends: Callable[[], bool] = lambda: False
     """Whether this process takes no further call."""
 
+    def _defer(self, held_by: str) -> None:
+        if held_by == "layout":
+            self.log.error("what is stored has a newer layout than this version knows: it takes no jobs")
+            return
+        limit: Any = "window" if held_by == "gate" else held_by
+        self.metrics.deferral(self.store.account, limit)
+
     def turn(self, wake: str) -> None:
         """Admit a job, call iFax, settle; and go on with the next, which comes with the settlement.
 
@@ -98,17 +109,19 @@ class Submitter:
         left = self.calls
         while admitted is not None:
             left -= 1
-            admitted = self._work(admitted, last=left <= 0 or self.ends())
+            admitted = self._work(admitted, most=left)
+            if admitted is not None and self.ends():
+                self._release(admitted)
+                return
 
     def _admit(self, wake: str = "") -> Admitted | None:
         admitted = self.store.admit(uuid4().hex, wake, _chance())
         if isinstance(admitted, Held):
-            limit: Any = "window" if admitted.limit == "gate" else admitted.limit
-            self.metrics.deferral(self.store.account, limit)
+            self._defer(admitted.limit)
         return admitted if isinstance(admitted, Admitted) else None
 
-    def _work(self, admitted: Admitted, *, last: bool) -> Admitted | None:
-        """One call: what to go on with, if any."""
+    def _work(self, admitted: Admitted, *, most: int) -> Admitted | None:
+        """One call: what to go on with, if any. `most` further calls may follow."""
         account = self.store.account
         if admitted.waited is not None:
             priority: Any = admitted.priority
@@ -120,10 +133,10 @@ class Submitter:
             return None
         except redis.RedisError as error:  # not a byte was sent: the mark or a document could not be had
             self.log.warning("job released", job=admitted.job, error=type(error).__name__)
-            if admitted.errand is None:  # an errand's permit runs out, and it is asked again or given up
-                self._settle(admitted, {"decision": "released"}, last=True)
+            self._release(admitted)
             return None
-        if answer.reason != DOCUMENT_MISSING:
+        last = most <= 0 or self.ends()
+        if answer.reason not in NO_CALL:
             self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
             self._report(admitted, answer)
@@ -149,6 +162,14 @@ class Submitter:
         if settlement.next is None and settlement.result != "settled" and not last:
             return self._admit()
         return settlement.next
+
+    def _release(self, admitted: Admitted) -> None:
+        """Give a job back to its place: not a byte was sent."""
+        if admitted.errand is not None:
+            return  # its permit runs out, and it is asked again or given up
+        settlement = self._settle(admitted, {"decision": "released"}, last=True)
+        if settlement.wakes:
+            self.wakes.submit(self.store.account, *settlement.wakes)
 
     def _report(self, admitted: Admitted, answer: Answer) -> None:
         """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
@@ -214,20 +235,29 @@ class Submitter:
                 body = self._send_body(admitted)
             return self.client.call(_endpoint(admitted), self.key(), body, mark)
         except DocumentMissingError:
-            return Answer(
-                decision=Decision.REFUSE,
-                http_status=None,
-                code=None,
-                reason=DOCUMENT_MISSING,
-                message="a document of this fax is no longer stored",
-                job_id=None,
-                retry_after=None,
-                seconds=time.monotonic() - started,
-            )
+            decision, reason = Decision.REFUSE, DOCUMENT_MISSING
+            message = "a document of this fax is no longer stored"
+        except KeyMissing as error:  # an operator's fault, which can be mended: nothing is spent
+            decision, reason, message = Decision.PAUSE, KEY_MISSING, str(error)
+            self.log.error("key missing", job=admitted.job, error=message)  # noqa: TRY400 - the text says all
+        except SealBroken as error:
+            decision, reason, message = Decision.REFUSE, SEAL_BROKEN, str(error)
+        return Answer(
+            decision=decision,
+            http_status=None,
+            code=None,
+            reason=reason,
+            message=message,
+            job_id=None,
+            retry_after=None,
+            seconds=time.monotonic() - started,
+        )
 
     def _send_body(self, admitted: Admitted) -> Body:
-        # iFax would be asked to keep it until a moment that is over.
-        request = admitted.request | ({"send_at": None} if admitted.due else {})
+        kept = admitted.sealed
+        request = json.loads(self.store.seals.open_request(admitted.job, kept)) if kept else admitted.request
+        if admitted.due:  # iFax would be asked to keep it until a moment that is over
+            request = request | {"send_at": None}
         documents = Documents(self.store, self.client.timeout)
         return send_body(request, documents.open, caller_id=self.caller_id)
 
@@ -246,7 +276,7 @@ class Submitter:
             "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
             "silent": answer.silent or None,
             # For the audit: what was called, and how that ended.
-            "call": str(_endpoint(admitted)) if answer.reason != DOCUMENT_MISSING else None,
+            "call": str(_endpoint(admitted)) if answer.reason not in NO_CALL else None,
             "attempt": admitted.attempt,
             "about": str(admitted.request["jobId"]) if admitted.errand else None,
             "outcome": RESULTS[answer.decision],

@@ -20,6 +20,7 @@ ALLOWED: Mapping[str, str] = {
     "CC0-1.0": "permissive",
     "ISC": "permissive",
     "MIT": "permissive",
+    "MIT-0": "permissive",
     "PSF-2.0": "permissive",
     "Unlicense": "permissive",
     "Zlib": "permissive",

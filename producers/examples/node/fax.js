@@ -127,6 +127,7 @@ async function main([command, id, number, path, ...rest]) {
   const redis = new Redis(process.env.REDIS_URL || 'redis://localhost:6379/0', {
     commandTimeout: BLOCK + 10_000, // a server that is there and says nothing
     maxRetriesPerRequest: 3,
+    enableReadyCheck: false, // it asks with INFO, to which a producer has no right
   });
   redis.on('error', () => {}); // the command that fails tells it
   // A service has one group for all its faxes, of a name that stays, and in it a consumer for each of its processes.

@@ -112,7 +112,7 @@ def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
     write_table(
         [
             *("account", "status", "calls", "window", "burst", "share"),
-            *("queued", "submitting", "submitted", "in doubt", "oldest"),
+            *("queued", "submitting", "submitted", "in doubt", "oldest", "ceilings"),
         ],
         [_row(state) for state in states],
     )
@@ -124,7 +124,23 @@ def _row(state: AccountState) -> list[str]:
         used_of(limit) if state.known else "-" for limit in (state.concurrency, state.window, state.burst)
     ]
     oldest = ", ".join(f"{name} {span(age)}" for name, age in state.oldest.items() if age)
-    return [state.name, _status(state), *limits, f"{state.share:.0%}", *backlog, oldest or "-"]
+    return [
+        state.name,
+        _status(state),
+        *limits,
+        f"{state.share:.0%}",
+        *backlog,
+        oldest or "-",
+        _ceilings(state),
+    ]
+
+
+def _ceilings(state: AccountState) -> str:
+    """What is used of the backlog's ceilings."""
+    used = [
+        f"{part.used} of {part.configured} {name}" for name, part in state.backlog.items() if part.configured
+    ]
+    return ", ".join(used) or "-"
 
 
 def _status(state: AccountState) -> str:

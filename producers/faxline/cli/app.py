@@ -4,7 +4,8 @@ import getpass
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,10 +34,11 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The global options: where Redis is, and the account if one was named."""
+    """The global options: where Redis is, the account if one was named, and the sealing keys' text."""
 
     redis_url: str
     account: str | None
+    keys: str | None = field(default=None, repr=False)
 
 
 def examples(*lines: str) -> str:
@@ -64,12 +66,27 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def options(
+def options(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     redis_url: Annotated[
-        str,
-        typer.Option("--redis", metavar="URL", envvar="FAXLINE_REDIS_URL", help="Where the state is."),
-    ] = REDIS_URL,
+        str | None,
+        typer.Option(
+            "--redis",
+            metavar="URL",
+            envvar="FAXLINE_REDIS_URL",
+            help=f"Where the state is. [default: {REDIS_URL}]",
+            show_default=False,
+        ),
+    ] = None,
+    redis_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--redis-file",
+            metavar="FILE",
+            envvar="FAXLINE_REDIS_URL_FILE",
+            help="A file with that URL, which no list of processes shows; --redis goes before it.",
+        ),
+    ] = None,
     account: Annotated[
         str | None,
         typer.Option(
@@ -79,12 +96,39 @@ def options(
             show_default=False,
         ),
     ] = None,
+    keys: Annotated[str | None, typer.Option(envvar="FAXLINE_KEYS", hidden=True)] = None,
+    keys_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="FAXLINE_KEYS_FILE",
+            help="The keys that faxes are sealed with before the push; or FAXLINE_KEYS itself.",
+        ),
+    ] = None,
 ) -> None:
     """Take the global options; the one place where the environment is read."""
-    ctx.obj = Options(redis_url, account or None)
+    ctx.obj = Options(redis_url or _read(redis_file) or REDIS_URL, account or None, _keys(keys, keys_file))
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(BAD_USAGE)
+
+
+def _keys(text: str | None, path: Path | None) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8") if path is not None else text or None
+    except OSError as error:
+        raise UsageError(f"the keys' file cannot be read: {error.strerror}") from None
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the file of --redis-file or FAXLINE_REDIS_URL_FILE cannot be read: {error}"
+        ) from None
 
 
 def operator() -> str:
@@ -101,7 +145,7 @@ def faxline_of(ctx: typer.Context, account: str | None = None) -> Iterator[FaxLi
     """The line of an account: the one given, else that of the global options."""
     chosen: Any = ctx.obj
     try:
-        line = FaxLine(chosen.redis_url, account or chosen.account or ACCOUNT)
+        line = FaxLine(chosen.redis_url, account or chosen.account or ACCOUNT, keys=chosen.keys)
     except ValueError as error:
         raise UsageError(str(error)) from None
     with line:

@@ -223,7 +223,8 @@ def _until(job: Job, now: datetime) -> str:
     """When a submitted job's receipt, or one in doubt, is given up."""
     if job.waits_until:
         return moment(job.waits_until, now)
-    return "an operator decides" if job.state is JobState.IN_DOUBT else ""
+    held = job.state is JobState.IN_DOUBT and job.policy == "hold"
+    return "an operator decides" if held else ""
 
 
 def _text(value: int | None) -> str:

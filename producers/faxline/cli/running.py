@@ -15,13 +15,14 @@ from faxline.cli import (  # noqa: F401 - they add their commands
     doubts,
     events,
     jobs,
+    protection,
     sending,
 )
 from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
 from faxline.cli.output import OutputClosed, complain, masked
-from faxline.errors import EntryNotFound, EntryRejected, FaxlineError, JobNotFound
+from faxline.errors import EntryNotFound, EntryRejected, FaxlineError, JobNotFound, NoKeys, NotForgotten
 
-_ANYWHERE = ("--redis", "--account")
+_ANYWHERE = ("--redis", "--redis-file", "--account")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -56,6 +57,8 @@ def _failed(error: Exception) -> int:
             text, code = f"{error}: never registered, or its retention is over", NO_SUCH_JOB
         case EntryNotFound():
             text, code = str(error), NO_SUCH_JOB
+        case NotForgotten() | NoKeys():
+            text, code = str(error), BAD_USAGE
         case FaxlineError():
             text, code = str(error), AWAY
         case _:

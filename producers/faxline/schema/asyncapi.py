@@ -5,7 +5,7 @@ from typing import Any
 
 from faxline.entries import KINDS
 from faxline.event_data import DATA
-from faxline.schema.entries import ENTRY_NAMES, entry_definitions
+from faxline.schema.entries import entry_definitions, payload_of
 from faxline.schema.events import FIELDS, event_definitions
 from faxline.schema.generator import summary
 
@@ -103,7 +103,7 @@ def _entry(kind: str) -> dict[str, Any]:
         "name": kind,
         "title": f"The field {kind}",
         "summary": summary(KINDS[kind]),
-        "payload": {"$ref": SCHEMAS.format(model=ENTRY_NAMES[kind])},
+        "payload": payload_of(kind, SCHEMAS),
         "examples": [{"name": kind, "payload": _EXAMPLES[kind]}],
     }
 

@@ -53,5 +53,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "priority": _PRIORITY,
         "metadata": _METADATA,
     },
+    "SealedEntry": {
+        "id": "As in the sealed content.",
+        "sealed": "The whole entry, sealed by the Python library: the key's id, a colon, and base64 "
+        "(docs/data-protection.md).",
+    },
 }
 """A model's name to its members to their description."""

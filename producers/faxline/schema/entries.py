@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from faxline.entries import FILES, KINDS, RECIPIENTS
+from faxline.entries import FILES, KINDS, RECIPIENTS, SealedEntry
 from faxline.schema.descriptions import DESCRIPTIONS
 from faxline.schema.generator import DEFINITIONS, DIALECT, Generator, definitions, summary
+from faxline.seals import SEALED_KINDS
 
 ID_LENGTH = 128
 SOURCES = ("fileUrl", "fileData", "document")
@@ -23,7 +24,7 @@ def entries_schema() -> dict[str, Any]:
         "title": "An entry of fax:{account}:intake",
         "description": "One field: its name is the kind, its value the JSON text of the object told here.",
         "type": "object",
-        "properties": {kind: {"$ref": DEFINITIONS.format(model=name)} for kind, name in ENTRY_NAMES.items()},
+        "properties": {kind: payload_of(kind) for kind in KINDS},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
@@ -31,14 +32,22 @@ def entries_schema() -> dict[str, Any]:
     }
 
 
+def payload_of(kind: str, template: str = DEFINITIONS) -> dict[str, Any]:
+    """The schema of a kind's value: in clear or, of some kinds, sealed."""
+    plain = {"$ref": template.format(model=ENTRY_NAMES[kind])}
+    if kind not in SEALED_KINDS:
+        return plain
+    return {"oneOf": [plain, {"$ref": template.format(model=SealedEntry.__name__)}]}
+
+
 def entry_definitions(template: str = DEFINITIONS) -> dict[str, Any]:
     """The schemas of the kinds and of their parts, by the models' names."""
-    found = definitions(KINDS.values(), Generator, template)
+    found = definitions([*KINDS.values(), SealedEntry], Generator, template)
     for name, words in DESCRIPTIONS.items():
         members = found[name]["properties"]
         for member, text in words.items():
             members[member] |= {"description": text}
-    for model in KINDS.values():
+    for model in (*KINDS.values(), SealedEntry):
         found[model.__name__]["description"] = summary(model)
     _add_checks(found)
     return found

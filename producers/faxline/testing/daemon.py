@@ -8,10 +8,12 @@ from typing import Any
 
 from faxline.account import EPOCH_US, OPERATOR, RANKS, STRIDE
 from faxline.checks import check_send
-from faxline.entries import CancelEntry, ResendEntry, SendEntry, parse_entry
+from faxline.entries import CancelEntry, ResendEntry, SealedEntry, SendEntry, open_entry, parse_entry
 from faxline.errors import EntryRejected, Rejection
+from faxline.keyring import Keyring
 from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.orders import Order
+from faxline.seals import Seals
 from faxline.testing.memory import Memory
 
 _FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
@@ -36,13 +38,17 @@ class Daemon:
         memory: where the state is.
         keys: the account's.
         deliver: whether a fax is delivered as soon as it is queued.
+        keyring: what opens that which is sealed.
     """
 
-    def __init__(self, memory: Memory, keys: AccountKeys, *, deliver: bool) -> None:
+    def __init__(
+        self, memory: Memory, keys: AccountKeys, *, deliver: bool, keyring: Keyring | None = None
+    ) -> None:
         self.entries: list[tuple[str, dict[str, Any]]] = []
         """What was pushed: each kind with its content."""
         self._memory = memory
         self._keys = keys
+        self._seals = Seals(keyring, keys.account)
         self._deliver = deliver
         self._job_ids = itertools.count(1001)
         memory.sadd(ACCOUNTS, keys.account)
@@ -76,15 +82,26 @@ class Daemon:
                     self._resend(parsed)
                 case CancelEntry() as parsed:
                     self._cancel(parsed.id)
+                case SealedEntry() as parsed:
+                    self._take_sealed(kind.decode(), parsed)
         except EntryRejected as error:
             data = {"state": "rejected", "member": error.member, "reason": str(error.reason)}
             data |= {"message": error.message, "entry": entry}
             name = error.job if isinstance(error, _RefusedError) else str(content.get("id", ""))
             self._emit("fax.rejected", name, data)
 
+    def _take_sealed(self, kind: str, entry: SealedEntry) -> None:
+        opened = open_entry(kind, entry, self._seals)
+        self.entries[-1] = (kind, opened.model_dump(mode="json", exclude_unset=True))
+        if isinstance(opened, SendEntry):
+            self._send(opened)
+        else:
+            self._resend(opened)
+
     def _send(self, entry: SendEntry) -> None:
         def document(name: str) -> bytes | None:
-            return self._memory.get(self._keys.document(name.removeprefix("sha256:")))
+            stored = self._memory.get(self._keys.document(name.removeprefix("sha256:")))
+            return None if stored is None else self._seals.open_document(name, stored)
 
         pages = check_send(entry, document)
         numbers, several = entry.fax.faxNumber, isinstance(entry.fax.faxNumber, list)

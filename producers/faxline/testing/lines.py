@@ -5,6 +5,7 @@ from typing import Any
 
 from faxline.asynchronous import AsyncFaxLine
 from faxline.errors import JobNotFound
+from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 from faxline.line import FaxLine
 from faxline.testing.clients import AsyncMemoryClient, MemoryClient, Shared
@@ -23,9 +24,10 @@ class _Outcomes:
     _daemon: Daemon
     keys: AccountKeys
 
-    def _begin(self, account: str, *, deliver: bool) -> None:
+    def _begin(self, account: str, keyring: Keyring | None, *, deliver: bool) -> None:
         self._shared = Shared()
-        self._daemon = Daemon(self._shared.memory, AccountKeys(account), deliver=deliver)
+        keys = AccountKeys(account)
+        self._daemon = Daemon(self._shared.memory, keys, deliver=deliver, keyring=keyring)
 
     @property
     def entries(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
@@ -96,12 +98,16 @@ class MemoryLine(_Outcomes, FaxLine):
         account: the account's name.
         deliver: whether every fax is delivered at once; else it stays queued until `deliver`, `fail`,
             `submit`, `doubt` or `cancel`.
+        keys: what is sealed by them before the push; the daemon in memory has the same.
     """
 
-    def __init__(self, account: str = "default", *, deliver: bool = True) -> None:
-        self._begin(account, deliver=deliver)
+    def __init__(
+        self, account: str = "default", *, deliver: bool = True, keys: Keyring | str | None = None
+    ) -> None:
+        keyring = Keyring.read(keys) if isinstance(keys, str) else keys
+        self._begin(account, keyring, deliver=deliver)
         client: Any = MemoryClient(self._shared)
-        super().__init__(client, account)
+        super().__init__(client, account, keys=keyring)
 
 
 class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
@@ -109,10 +115,13 @@ class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
 
     Args:
         account: as of `MemoryLine`.
-        deliver: likewise.
+        deliver, keys: likewise.
     """
 
-    def __init__(self, account: str = "default", *, deliver: bool = True) -> None:
-        self._begin(account, deliver=deliver)
+    def __init__(
+        self, account: str = "default", *, deliver: bool = True, keys: Keyring | str | None = None
+    ) -> None:
+        keyring = Keyring.read(keys) if isinstance(keys, str) else keys
+        self._begin(account, keyring, deliver=deliver)
         client: Any = AsyncMemoryClient(self._shared)
-        super().__init__(client, account)
+        super().__init__(client, account, keys=keyring)

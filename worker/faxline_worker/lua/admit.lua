@@ -17,6 +17,7 @@ local before, granted, held = admitted_before(keys, options, token)
 if granted then return cjson.encode(before or IDLE) end
 
 local account = read_account(keys.account)
+if account.newer then return cjson.encode({ result = 'held', limit = 'layout' }) end
 local r = room(keys, account, limits_of(options, account), held)
 if r.free > 0 then return cjson.encode(admit_best(keys, account, options, r, token, chance) or IDLE) end
 if redis.call('ZCARD', keys.ready) == 0 then return cjson.encode(IDLE) end

@@ -18,8 +18,8 @@ local job = read_record(keys.job .. id)
 if not job and #redis.call('XPENDING', KEYS[1], group, '-', '(' .. entry, 1) > 0 then return 'early' end
 if job and job.state == 'queued' then
   leave_queue(keys, options, id, job)
-  transition(keys, options.cap, id, job, 'fax.canceled', { state = 'canceled', reason = 'canceled_before_sending' },
-    { reason = 'canceled_before_sending' })
+  transition(keys, options.cap, id, job, 'fax.canceled',
+    ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
   finish(keys, options, id, job)
   return leave('canceled')
 end

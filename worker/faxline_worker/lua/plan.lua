@@ -10,6 +10,7 @@ redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(now))
 local ready, out = unwoken(keys)
 if ready + out == 0 then return cjson.encode({}) end
 local account = read_account(keys.account)
+if account.newer then return cjson.encode({}) end
 local limits = limits_of(options, account)
 local r = room(keys, account, limits)
 local moments, later, broke = {}, nil, false

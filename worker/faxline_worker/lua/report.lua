@@ -10,6 +10,7 @@ local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = 
   in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_errand(member)
+local job = read_record(keys.job .. id) -- first, for it may refuse
 if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
   return cjson.encode({ result = 'repeated', job = id })
 end
@@ -21,8 +22,6 @@ if answer.decision == 'in_doubt' then
 else
   answered(keys, account, limits_of(options, account), token)
 end
-
-local job = read_record(keys.job .. id)
 
 local function not_now()
   if answer.decision ~= 'defer' and answer.decision ~= 'pause' then return false end
@@ -55,8 +54,8 @@ local function stands()
     return 'later'
   end
   redis.call('ZREM', keys.submitted, id)
-  transition(keys, options.cap, id, job, 'fax.unconfirmed', { state = 'unconfirmed', reason = 'no_receipt' },
-    { reason = 'no_receipt' })
+  transition(keys, options.cap, id, job, 'fax.unconfirmed',
+    ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
   leave_line(keys, options, id, job)
   finish(keys, options, id, job)
   return 'unconfirmed'
@@ -65,8 +64,8 @@ end
 local function canceled()
   if answer.decision == 'accepted' then
     redis.call('ZREM', keys.submitted, id)
-    transition(keys, options.cap, id, job, 'fax.canceled', { state = 'canceled', reason = 'canceled_at_ifax',
-      canceling = '' }, { reason = 'canceled_at_ifax' })
+    transition(keys, options.cap, id, job, 'fax.canceled', ended(options, job, { state = 'canceled',
+      reason = 'canceled_at_ifax', canceling = '' }), { reason = 'canceled_at_ifax' })
     finish(keys, options, id, job)
     return 'canceled'
   end

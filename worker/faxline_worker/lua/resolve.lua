@@ -11,13 +11,13 @@ local keys = { account = KEYS[3], ready = KEYS[4], delayed = KEYS[5], submitted 
   expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10], doubts = KEYS[11], doubts_until = KEYS[12],
   doorbell = KEYS[13], job = KEYS[14], job_ids = KEYS[15] }
 local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6])
+local job = read_record(keys.job .. id) -- first, for it may refuse
 if not take_order(KEYS[1], ARGV[1]) then return cjson.encode({ result = 'gone' }) end
 local applied
 local function done(result, more, value)
   audit(beside(keys, 'audit'), options, ARGV[5], 'resolve ' .. how, { job = id, outcome = result, jobId = job_id })
   return cjson.encode({ result = answer(reply, result, more, value), receipt = applied })
 end
-local job = read_record(keys.job .. id)
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
 local account, said = read_account(keys.account), { reason = 'operator' }
 if how == 'accepted' then

@@ -4,13 +4,14 @@
 --       doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
---       meet doubts), changes = [{job, event, reason}]}
+--       meet doubts), changes = [{job, event, reason}], newer (a newer layout is stored: nothing was touched)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
   doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], status = KEYS[14], job = KEYS[15],
   job_ids = KEYS[16] }
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local account, changes, look = read_account(keys.account), {}, false
+if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
 local limits = limits_of(options, account)
 
 local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, most) end
@@ -76,8 +77,8 @@ for _, id in ipairs(due(keys.submitted)) do -- no receipt in time
   elseif job and job.state == 'submitted' then
     redis.call('ZREM', keys.ready, errand_of('status', id), errand_of('cancel', id))
     redis.call('ZREM', keys.delayed, errand_of('cancel', id))
-    transition(keys, options.cap, id, job, 'fax.unconfirmed', { state = 'unconfirmed', reason = 'no_receipt' },
-      { reason = 'no_receipt' })
+    transition(keys, options.cap, id, job, 'fax.unconfirmed',
+      ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
     leave_line(keys, options, id, job)
     finish(keys, options, id, job)
     tell(id, 'fax.unconfirmed', 'no_receipt')
@@ -159,6 +160,6 @@ local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 if match and tonumber(match) > now then soonest = math.min(soonest, tonumber(match)) end
 redis.call('HSET', keys.account, 'alarm', int(soonest), 'requests', options.requests, 'window', options.window,
   'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
-  'expected', options.expected)
+  'expected', options.expected, 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes', int(options.ceiling_bytes))
 return cjson.encode({ next = math.max(1, soonest - now), ready = look, match = match and tonumber(match) <= now or false,
   changes = #changes > 0 and changes or nil })

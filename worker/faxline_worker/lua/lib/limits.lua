@@ -9,12 +9,13 @@ end
 
 local function read_account(key)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
-    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds')
+    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout')
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
   return { bucket = number(1, 0), bucket_at = number(2, now_us), gate = number(3, 0), gated_at = number(4, 0),
     gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
     probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
-    waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0) }
+    waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0),
+    newer = newer(values[16]) }
 end
 
 -- The share of the limits that is used: less than 1 after a 429 of somebody else's making. It recovers in steps,

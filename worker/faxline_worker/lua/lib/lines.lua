@@ -73,8 +73,8 @@ local function follow(keys, options, number, line)
     local waiting = redis.call('ZRANGEBYLEX', beside(keys, 'waiting'), range[1], range[2], 'LIMIT', 0, free + 1)
     for i = 1, math.min(free, #waiting) do
       local id = string.match(waiting[i], '^[^|]*|[^|]*|(.*)$')
-      redis.call('ZREM', beside(keys, 'waiting'), waiting[i])
-      local job = read_record(keys.job .. id)
+      local job, left = read_record(keys.job .. id, nil, true)
+      if not left then redis.call('ZREM', beside(keys, 'waiting'), waiting[i]) end
       if job and job.state == 'queued' then enter_ready(keys, id, job) end
     end
     if free > 0 and #waiting > 0 then ring_for_room(keys) end

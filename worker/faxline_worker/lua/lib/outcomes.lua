@@ -38,7 +38,7 @@ end
 local function fail(keys, options, id, job, said, more)
   local changes = with(said, more)
   changes.state = 'failed'
-  transition(keys, options.cap, id, job, 'fax.failed', changes, with(said, { stage = 'submission' }))
+  transition(keys, options.cap, id, job, 'fax.failed', ended(options, job, changes), with(said, { stage = 'submission' }))
   leave_line(keys, options, id, job)
   finish(keys, options, id, job)
 end

@@ -46,7 +46,7 @@ local function apply_receipt(keys, options, id, job, receipt)
     if receipt.outcome == 'failed' then said.stage, said.delivery = 'delivery', changes.deliveries end
     said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
       and receipt.transferred ~= nil or nil
-    transition(keys, options.cap, id, job, 'fax.' .. receipt.outcome, changes, said)
+    transition(keys, options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said)
     leave_line(keys, options, id, job)
     finish(keys, options, id, job)
   end

@@ -4,20 +4,23 @@ local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = 
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'settled',
   'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
-  'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents' }
+  'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v' }
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
 -- it stays an exact double.
 local EPOCH_US = 1577836800000000
 local STRIDE = 2000000000000000
 
--- more: one further field to read, or nil.
-local function read_record(key, more)
+-- more: one further field to read, or nil. Raises where a newer layout than ours wrote it; with `leave` it gives nil
+-- and true then, for the middle of a script.
+local function read_record(key, more, leave)
   local values = redis.call('HMGET', key, more or 'state', unpack(RECORD))
   local job = {}
   for i, name in ipairs(RECORD) do
     if values[i + 1] ~= '' then job[name] = values[i + 1] or nil end
   end
   if more then job[more] = values[1] or nil end
+  if leave and newer(job.v) then return nil, true end
+  refuse_newer(job.v)
   if not job.state then return nil end
   job.attempt = tonumber(job.attempt) or 0
   job.tries = tonumber(job.tries) or 0
@@ -73,16 +76,30 @@ local function ring_by_alarm(keys, at)
   if not alarm or at < alarm then ring(keys) end
 end
 
--- Documents that no job needs any more live on for a while: an entry that is still to come may name them.
-local function release_documents(keys, options, id, job)
-  for digest in string.gmatch(job.documents, '[^,]+') do
-    if redis.call('HINCRBY', beside(keys, 'document-uses'), digest, -1) <= 0 then
-      redis.call('HDEL', beside(keys, 'document-uses'), digest)
-      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl)
+-- What a job's end takes with it, in the write that ends it: the request with its cover texts, unless it is kept for a
+-- while, what was counted for it under the ceiling of bytes, and the claim on its documents, whose digests stand in
+-- `freed` from then on.
+local function ended(options, job, changes)
+  if options.request_retention == 0 then changes.request = '' end
+  if job.documents then job.freeing, changes.freed, changes.documents = job.documents, job.documents, '' end
+  if job.bytes then job.counted, changes.bytes = job.bytes, '' end
+  return changes
+end
+
+-- Documents that no job needs any more go after the grace (`tidy`): an entry that is still to come may name them. Returns
+-- what was counted of them under the ceiling of bytes, where there is one.
+local function release_documents(keys, options, job)
+  local freed, uses = 0, beside(keys, 'document-uses')
+  local counted = options.ceiling_bytes > 0 or job.counted
+  for digest in string.gmatch(job.freeing, '[^,]+') do
+    if redis.call('HINCRBY', uses, digest, -1) <= 0 then
+      if counted then freed = freed + (tonumber(redis.call('HGET', uses, digest .. ':bytes')) or 0) end
+      redis.call('HDEL', uses, digest, digest .. ':bytes')
+      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl) -- should nobody tidy
+      redis.call('ZADD', beside(keys, 'released'), int(now + options.document_grace), digest)
     end
   end
-  redis.call('HSET', keys.job .. id, 'documents', '')
-  job.documents = nil
+  return freed
 end
 
 -- A cancellation that was asked for is answered, however the job ends.
@@ -108,7 +125,12 @@ local function finish(keys, options, id, job)
   count_ended(keys, job.state, 1)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
   if job.canceling and job.state ~= 'canceled' then answer_cancel(keys, options, id, job, { reason = 'final' }) end
-  if job.documents then release_documents(keys, options, id, job) end
+  local freed = (tonumber(job.counted) or 0) + (job.freeing and release_documents(keys, options, job) or 0)
+  if freed > 0 then redis.call('HINCRBY', keys.account, 'bytes', int(-freed)) end
+  job.freeing, job.documents, job.counted, job.bytes = nil, nil, nil, nil
+  if options.request_retention > 0 then
+    redis.call('ZADD', beside(keys, 'outdated'), int(now + options.request_retention), id)
+  end
   redis.call('PEXPIRE', keys.job .. id, options.retention)
   if job.group then redis.call('PEXPIRE', beside(keys, 'group:' .. job.group), options.retention) end
 end

@@ -1,0 +1,30 @@
+-- adopt: a dispatcher takes an account as it is stored: the layout is noted, and the open jobs are counted anew, for an
+-- older version that worked beside this one did not count those that it registered.
+-- include: clock record limits backlog errands
+-- KEYS  account, ready, delayed, permits, submitted, in_doubt, job prefix
+-- ARGV  layout of the caller
+-- reply adopted, or the layout that is stored, where the caller cannot know it; nothing is changed then
+local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], submitted = KEYS[5],
+  in_doubt = KEYS[6], job = KEYS[7] }
+local stored = redis.call('HGET', keys.account, 'layout')
+if newer(stored) then return stored end
+local function parts(layout)
+  local major, minor = string.match(layout or '1.0', '^(%d+)%.(%d+)')
+  return (tonumber(major) or 1) * 1000000 + (tonumber(minor) or 0)
+end
+if not stored or parts(stored) < parts(ARGV[1]) then redis.call('HSET', keys.account, 'layout', ARGV[1]) end
+
+local open = redis.call('ZCARD', keys.ready) - redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
+for _, key in ipairs({ beside(keys, 'waiting'), keys.submitted, keys.in_doubt }) do
+  open = open + redis.call('ZCARD', key)
+end
+for _, member in ipairs(redis.call('ZRANGE', keys.delayed, 0, -1)) do
+  if not parse_errand(member) then open = open + 1 end
+end
+for _, permit in ipairs(redis.call('ZRANGE', keys.permits, 0, -1)) do
+  local id = held_for(permit)
+  if id and not parse_errand(id) then open = open + 1 end
+end
+local missing = open - read_backlog(keys).open
+if missing ~= 0 then redis.call('HINCRBY', keys.account, 'taken', missing) end
+return 'adopted'

@@ -1,0 +1,26 @@
+-- tidy: what has outlived its time after the end of jobs goes: documents that no job needs, requests.
+-- include: clock
+-- KEYS  intake, released, document uses, outdated, document prefix, job prefix
+-- ARGV  most items a kind in one go
+-- reply how many went
+local most, gone = tonumber(ARGV[1]), 0
+local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, most) end
+
+-- An entry that waits in intake may name a document, and came in one step with its content or with the wish that it
+-- lives on. So a document goes only while no entry waits; what comes later brings the content along.
+if redis.call('XLEN', KEYS[1]) == 0 then
+  for _, digest in ipairs(due(KEYS[2])) do
+    if redis.call('HEXISTS', KEYS[3], digest) == 0 then
+      gone = gone + redis.call('UNLINK', KEYS[5] .. digest)
+    end
+    redis.call('ZREM', KEYS[2], digest)
+  end
+end
+for _, id in ipairs(due(KEYS[4])) do
+  redis.call('ZREM', KEYS[4], id)
+  if redis.call('HLEN', KEYS[6] .. id) > 0 then -- its retention may be over
+    redis.call('HSET', KEYS[6] .. id, 'request', '')
+    gone = gone + 1
+  end
+end
+return gone
