@@ -77,7 +77,8 @@ def dead(client: Any, store: Store) -> list[tuple[str, str, str]]:
 
 
 def counted(registry_owner: Any, family: str, *labels: str) -> float:
-    value: float = getattr(registry_owner, family).labels(*labels)._value.get()
+    counter = getattr(registry_owner, family)
+    value: float = getattr(counter, "labels", counter)(*labels)._value.get()
     return value
 
 
