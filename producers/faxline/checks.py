@@ -14,10 +14,16 @@ PAGES = 200
 REQUEST_BYTES = 20_000_000
 """20 MB, in the smaller of the two readings."""
 LONGEST_NUMBER = "+123456789012345"
+_ADDED = 100
+"""Bytes that a request may have beyond its entry: the account's callerId."""
 
 
 def check_send(  # noqa: C901 - one rule after the other
-    entry: SendEntry, document: Callable[[str], bytes | Opened | None], hosts: Collection[str] = ()
+    entry: SendEntry,
+    document: Callable[[str], bytes | Opened | None],
+    hosts: Collection[str] = (),
+    *,
+    written: int = REQUEST_BYTES,
 ) -> int:
     """Check a fax; return how many pages are known to be sent (a fileUrl is not fetched and counts none).
 
@@ -25,6 +31,7 @@ def check_send(  # noqa: C901 - one rule after the other
         entry: the parsed entry.
         document: gives a stored document by `sha256:<hex>`: its bytes, what opening it told, or None.
         hosts: those that a fileUrl may name, as `faxline.hosts.host_pattern` takes them; none is any.
+        written: bytes of the entry as it was written; what is small as it stands need not be written again.
 
     Raises:
         EntryRejected: with the member and the reason.
@@ -45,8 +52,7 @@ def check_send(  # noqa: C901 - one rule after the other
         raise EntryRejected("fax.faxData", Rejection.NO_FILES, "at least one file is required")
     if len(files) > FILES:
         raise EntryRejected("fax.faxData", Rejection.TOO_MANY_FILES, f"{FILES} files at most")
-    pages = 0
-    size = len(json.dumps(_rest(entry), ensure_ascii=False, separators=(",", ":")).encode())
+    pages = size = 0
     for i, file in enumerate(files):
         member = f"fax.faxData[{i}]"
         given = [name for name in ("fileUrl", "fileData", "document") if getattr(file, name) is not None]
@@ -75,11 +81,15 @@ def check_send(  # noqa: C901 - one rule after the other
         raise EntryRejected(
             "fax.faxData", Rejection.TOO_MANY_PAGES, f"{PAGES} pages at most; this has {pages}"
         )
-    if size > REQUEST_BYTES:
+    if size + written + _ADDED > REQUEST_BYTES and size + _size_of_rest(entry) > REQUEST_BYTES:
         raise EntryRejected(
             "fax.faxData", Rejection.TOO_LARGE, "20 MB at most as sent (base64); use fileUrl for large files"
         )
     return pages
+
+
+def _size_of_rest(entry: SendEntry) -> int:
+    return len(json.dumps(_rest(entry), ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _rest(entry: SendEntry) -> Any:

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from faxline.errors import EntryRejected, Rejection, SealBroken
-from faxline.numbers import E164
+from faxline.numbers import E164, check_number
 from faxline.seals import SEALED_KINDS, Seals
 
 METADATA = 4096
@@ -90,8 +90,6 @@ def _iso(value: str) -> str:
 
 
 def _number(value: str) -> str:
-    from faxline.numbers import check_number  # noqa: PLC0415 - loads the numbering plans when one is checked
-
     try:
         check_number(value, "")
     except EntryRejected as error:
@@ -175,7 +173,13 @@ def _shape(pattern: re.Pattern[str], **more: Any) -> WithJsonSchema:
 Identifier = Annotated[str, AfterValidator(_identifier), _shape(IDENTIFIER)]
 Number = Annotated[str, AfterValidator(_number), _shape(E164)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
+Metadata = Annotated[
+    dict[str, Any],
+    AfterValidator(_metadata),
+    Field(
+        default_factory=dict, json_schema_extra={"default": {}}
+    ),  # a default dict would be copied each time
+]
 Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
 Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER)]
 Base64 = Annotated[str, AfterValidator(_base64), _shape(BASE64, contentEncoding="base64")]
@@ -234,7 +238,7 @@ class SendEntry(_Part):
     in_doubt: Annotated[InDoubtPolicy, Field(strict=False)] | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     group: Identifier | None = None
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)  # a dict would be copied for each entry
 
     @property
     def expires(self) -> datetime | None:
@@ -260,7 +264,7 @@ class ResendEntry(_Part):
     of: Identifier
     faxNumber: Number | None = None
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)  # a dict would be copied for each entry
 
 
 class SealedEntry(_Part):
@@ -297,7 +301,8 @@ def parse_entry(kind: str, raw: bytes | str) -> Entry:
     if model is None:
         raise EntryRejected("", Rejection.UNKNOWN_KIND, "an entry has one field: send, cancel or resend")
     try:
-        content = json.loads(raw, object_pairs_hook=_once, parse_constant=_constant)
+        text = raw if isinstance(raw, str) else raw.decode(json.detect_encoding(raw), "surrogatepass")
+        content = _DECODER.decode(text)
     except EntryRejected:
         raise
     except (ValueError, RecursionError):
@@ -321,6 +326,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_constant)
+"""json.loads would make one for each entry."""
 
 
 def open_entry(kind: str, entry: SealedEntry, seals: Seals) -> SendEntry | ResendEntry:

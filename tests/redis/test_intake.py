@@ -15,7 +15,7 @@ import redis
 from faxline.documents import digest
 from faxline.keys import INTAKE_GROUP
 from faxline_worker.app import failure_labels
-from faxline_worker.intake import Intake
+from faxline_worker.intake import AT_ONCE, Intake
 from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.replies import Admitted, Idle
 from faxline_worker.settings import read_settings
@@ -166,3 +166,62 @@ def test_a_fax_whose_files_lie_on_listed_hosts_is_taken(push: Push, store: Store
 
 def test_rejected_hosts_are_counted_by_their_reason_from_the_start() -> None:
     assert ("intake", None, "host_not_allowed") in failure_labels()
+
+
+@pytest.fixture
+def take(store: Store, redis_client: Any) -> Callable[..., Mock]:
+    """Push entries, a kind and its value each, and have intake take them in one go; its log."""
+
+    def taken(*entries: tuple[str, dict[str, Any]]) -> Mock:
+        for kind, value in entries:
+            redis_client.xadd(store.keys.intake, {kind: json.dumps(value)})
+        reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+        log = Mock()
+        metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+        Intake(store, metrics, log).take([(entry.decode(), fields) for entry, fields in reply[0][1]])
+        return log
+
+    return taken
+
+
+def send(name: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    file = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
+    return "send", {"id": name, "fax": {"faxNumber": NUMBER, "faxData": [file], **more}}
+
+
+def test_entries_are_registered_in_their_order_however_many_calls_that_takes(
+    take: Callable[..., Mock], store: Store, redis_client: Any
+) -> None:
+    names = [f"job-{i}" for i in range(2 * AT_ONCE + AT_ONCE // 2)]
+    take(*map(send, names), ("cancel", {"id": names[-1]}), send("last"))
+    assert redis_client.zrange(store.keys.ready, 0, -1) == [name.encode() for name in [*names[:-1], "last"]]
+    told = [(fields[b"event"], fields[b"job"]) for _, fields in redis_client.xrange(store.keys.events)]
+    queued = [(b"fax.queued", name.encode()) for name in names]
+    assert told == [*queued, (b"fax.canceled", names[-1].encode()), (b"fax.queued", b"last")]
+    assert redis_client.xlen(store.keys.intake) == 0
+
+
+def test_an_id_that_is_used_again_in_the_same_batch_is_repeated_or_rejected_in_its_turn(
+    take: Callable[..., Mock], store: Store, redis_client: Any
+) -> None:
+    resend = {"id": "c", "of": "a"}
+    log = take(send("a"), send("a"), send("a", subject="other"), ("resend", resend), send("b"))
+    found = events(redis_client, store)
+    assert [(name, data.get("reason")) for name, data in found] == [
+        *(("fax.queued", None), ("fax.rejected", "id_reused")),
+        *(("fax.rejected", "unknown_job"), ("fax.queued", None)),
+    ]
+    assert "jobId" in found[2][1]["message"]
+    assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b"]
+    told = {(line.kwargs["result"], line.kwargs["count"]) for line in log.info.call_args_list}
+    assert told == {("registered", 2), ("repeated", 1)}
+    assert [line.kwargs["job"] for line in log.warning.call_args_list] == ["a", "c"]
+
+
+def test_each_entry_that_was_taken_has_a_line_at_the_level_debug_only(
+    take: Callable[..., Mock], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert take(send("a")).debug.call_args_list == []
+    with caplog.at_level("DEBUG"):
+        lines = take(send("b"), send("c")).debug.call_args_list
+    assert [line.kwargs["job"] for line in lines] == ["b", "c"]

@@ -148,7 +148,7 @@ def test_a_job_that_is_given_up_fails_and_is_counted(
     doubt("a")
     settled = line.resolve("a", fail=True, by="me@here", timeout=20)
     assert (settled.state, settled.reason) == (JobState.FAILED, "operator")
-    counted = dispatcher._metrics._outcomes.labels("default", "failed")
+    counted = dispatcher._metrics._outcomes("default", "failed")
     wait_until(lambda: counted._value.get() == 1)
 
 

@@ -77,7 +77,8 @@ def dead(client: Any, store: Store) -> list[tuple[str, str, str]]:
 
 
 def counted(registry_owner: Any, family: str, *labels: str) -> float:
-    value: float = getattr(registry_owner, family).labels(*labels)._value.get()
+    counter = getattr(registry_owner, family)
+    value: float = getattr(counter, "labels", counter)(*labels)._value.get()
     return value
 
 
@@ -86,7 +87,8 @@ def test_an_entry_that_makes_our_check_raise_is_set_aside_after_its_tries_and_th
 ) -> None:
     tries = []
 
-    def check(entry: SendEntry, _documents: Any, _hosts: Any) -> int:
+    def check(entry: SendEntry, _documents: Any, _hosts: Any, *, written: int) -> int:
+        assert written
         if entry.id == "bad":
             tries.append(entry.id)
             raise KeyError("a fault of ours that quotes +12025550123")
@@ -113,6 +115,20 @@ def test_an_entry_that_makes_a_script_raise_is_found_among_its_batch(
     taker.take(entries)
     assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b"]
     assert dead(redis_client, store) == [("intake", entries[1][0], "ResponseError")]
+    assert redis_client.xlen(store.keys.intake) == 0
+
+
+def test_a_script_that_raises_between_two_records_leaves_no_job_that_is_nowhere(
+    store: Store, taker: Intake, redis_client: Any
+) -> None:
+    redis_client.set(store.keys.group("broken"), "no set")
+    for job, group in (("a", "whole"), ("bad", "broken"), ("b", "whole")):
+        redis_client.xadd(store.keys.intake, {"send": json.dumps({"id": job, "group": group, "fax": FAX})})
+    reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+    taker.take([(entry.decode(), fields) for entry, fields in reply[0][1]])
+    assert [why for _, _, why in dead(redis_client, store)] == ["ResponseError"]
+    assert {b"a", b"b"} <= set(redis_client.zrange(store.keys.ready, 0, -1))
+    assert [redis_client.hget(store.keys.job(job), "state") for job in ("a", "b")] == [b"queued"] * 2
     assert redis_client.xlen(store.keys.intake) == 0
 
 

@@ -35,9 +35,10 @@ def inline(data: bytes, name: str = "a.pdf", **more: Any) -> dict[str, Any]:
 
 def check(files: list[dict[str, Any]], *, to: Any = NUMBER, id: str = "a", stored: Any = ()) -> int:  # noqa: A002
     kept = {digest(data): data for data in stored}
-    parsed = parse_entry("send", json.dumps({"id": id, "fax": {"faxNumber": to, "faxData": files}}))
+    text = json.dumps({"id": id, "fax": {"faxNumber": to, "faxData": files}})
+    parsed = parse_entry("send", text)
     assert isinstance(parsed, SendEntry)
-    return check_send(parsed, kept.get)
+    return check_send(parsed, kept.get, written=len(text))
 
 
 def refused(files: list[dict[str, Any]], **more: Any) -> tuple[str, str]:

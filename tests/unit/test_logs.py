@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faxline_worker.logs import (
+    _NUMBER,
+    _NUMBER_IN_ID,
     ALLOWED_KEYS,
     ID_KEYS,
     LONGEST_TEXT,
@@ -401,3 +403,89 @@ def test_no_text_around_a_secret_lets_it_through(
     line = Redactor([secret])(None, "info", {key: wrap(before + secret + after)})
     spellings = (secret, repr(secret)[1:-1], repr(secret + "'\"")[1:-4], json.dumps(secret)[1:-1])
     assert not any(spelling in text for text in leaves(line) for spelling in spellings)
+
+
+PIECES = st.one_of(
+    st.text(max_size=6),
+    st.text("0123456789 +-.()/", max_size=12),
+    st.sampled_from(
+        ["accepted", "invoice-77", "1700000000000-0", "234-567-8901", "x" * 199, "x" * 201, "a b " * 1001]
+    ),
+)
+SHORT_SECRETS = st.lists(st.text(min_size=1, max_size=12), max_size=3)
+
+
+@given(
+    data=st.data(),
+    secrets=SHORT_SECRETS,
+    later=SHORT_SECRETS,
+    key=st.sampled_from(sorted(ALLOWED_KEYS - {"to"})),
+)
+def test_the_quick_way_gives_what_all_rules_together_give(
+    data: st.DataObject, secrets: list[str], later: list[str], key: str
+) -> None:
+    texts = st.lists(st.one_of(PIECES, *map(st.just, secrets + later)), max_size=5).map("".join)
+    redactor, seen = Redactor(secrets), data.draw(st.lists(texts, min_size=1, max_size=4))
+    number = _NUMBER_IN_ID if key in ID_KEYS else _NUMBER
+    for taught in ([], later):
+        redactor.learn(taught)
+        for text in seen * 2:  # the second time it may be remembered
+            everything = redactor._known.redacted(text, number)
+            assert redactor(None, "info", {key: text}) == {key: everything}
+            assert redactor(None, "info", {key: [text]}) == {key: [everything]}
+
+
+@given(value=st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.none()), key=KEYS)
+def test_a_number_is_treated_alike_by_itself_and_within_something(value: Any, key: str) -> None:
+    redactor = Redactor()
+    assert redactor(None, "info", {key: value})[key] == redactor(None, "info", {key: [value]})[key][0]
+
+
+def test_a_secret_that_is_learnt_later_is_hidden_in_texts_that_were_harmless_before() -> None:
+    redactor = Redactor()
+    assert redactor(None, "info", {"reason": "sesame"}) == {"reason": "sesame"}
+    redactor.learn(["sesame"])
+    assert redactor(None, "info", {"reason": "sesame"}) == {"reason": "***"}
+
+
+def test_a_line_of_ours_is_a_record_where_somebody_else_listens_too() -> None:
+    lines = run("""
+start()
+heard = []
+class Ear(logging.Handler):
+    def emit(self, record): heard.append(record.name)
+logging.root.addHandler(Ear())
+log.info("both")
+logging.root.handlers.pop()
+log.info("alone", reason=list(heard))
+""")
+    assert [line["event"] for line in lines] == ["both", "alone"]
+    assert lines[1]["reason"] == ["faxline_worker.actors"]
+
+
+def test_a_line_of_ours_that_cannot_be_made_is_replaced_by_one_without_its_content() -> None:
+    [line] = run("""
+start()
+class Odd(dict):
+    def items(self): raise LookupError(TOKEN)
+log.info("odd", reason=Odd(a=NUMBER))
+""")
+    assert line["event"] == "a log line could not be written"
+    assert line["logger"] == "faxline_worker.actors"
+    assert line["error"] == "LookupError"
+
+
+def test_a_document_is_recognized_from_200_characters_on() -> None:
+    assert redact(event="x" * 199) == {"event": "x" * 199}
+    assert redact(event="x" * 200) == {"event": "…(200 characters)"}
+
+
+def test_what_is_harmless_as_an_id_is_hidden_elsewhere() -> None:
+    redactor = Redactor()
+    assert redactor(None, "info", {"job": "12345678901"}) == {"job": "12345678901"}
+    assert redactor(None, "info", {"reason": "12345678901"}) == {"reason": "…8901"}
+
+
+def test_a_secret_that_looks_like_a_part_of_a_time_is_hidden_in_times_too() -> None:
+    line = Redactor(["11-24T11"])(None, "info", {"timestamp": "2026-11-24T11:52:31.123456Z"})
+    assert line == {"timestamp": "2026-***:52:31.123456Z"}

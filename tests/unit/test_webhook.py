@@ -636,3 +636,25 @@ def test_a_redis_that_freezes_or_ends_is_a_503_until_it_is_back(server_binary: S
 
     with RedisServer(binary=server_binary) as server:
         asyncio.run(scenario(server))
+
+
+def test_webhooks_that_come_together_are_each_stored_once_and_one_that_is_refused_fails_alone(
+    redis_url: str, redis_client: redis.Redis
+) -> None:
+    redis_client.set(AccountKeys("broken").status, "no stream")
+
+    async def scenario() -> list[BaseException | None]:
+        client = async_state_client(redis_url)
+        try:
+            store = RedisStatusWriter(client)
+            accounts = ["broken" if i == 7 else "default" for i in range(200)]
+            adds = (store.add(account, {"body": b"%d" % i}) for i, account in enumerate(accounts))
+            return await asyncio.gather(*adds, return_exceptions=True)
+        finally:
+            await client.aclose()
+
+    answers = asyncio.run(scenario())
+    assert [i for i, answer in enumerate(answers) if answer is not None] == [7]
+    assert isinstance(answers[7], redis.ResponseError)
+    entries = cast("list[Any]", redis_client.xrange(AccountKeys("default").status))
+    assert [int(fields[b"body"]) for _, fields in entries] == [i for i in range(200) if i != 7]

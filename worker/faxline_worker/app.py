@@ -9,12 +9,15 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
 from uuid import uuid4
 
 import dramatiq
+import dramatiq.worker
 import redis
 from dramatiq import Broker
+from dramatiq import cli as dramatiq_cli
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
@@ -53,6 +56,8 @@ from faxline_worker.webhook import RedisStatusWriter, create_app
 
 CALLS, CALLS_OF_SEVERAL = 50, 16
 """How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
+RESTART_DELAY = 500
+"""Milliseconds until a consumer of wake-ups that lost its connection begins again."""
 BAD_SETTINGS = 2
 """The exit code of a process that cannot start."""
 
@@ -63,7 +68,7 @@ def give_up(message: str) -> NoReturn:
     sys.exit(BAD_SETTINGS)
 
 
-def load(role: str) -> tuple[Settings, Secrets]:
+def load(role: str, stream: TextIO | None = None) -> tuple[Settings, Secrets]:
     """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
     try:
         settings = read_settings(os.environ)
@@ -71,7 +76,7 @@ def load(role: str) -> tuple[Settings, Secrets]:
         files = secret_files(os.environ)
     except SettingsError as error:
         give_up(str(error))
-    redactor = configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
+    redactor = configure_logs(role=role, level=settings.log_level, stream=stream, secrets=settings.secrets)
     log = get_logger(f"faxline_worker.{role}")
     return settings, Secrets(settings, files, log, redactor.learn)
 
@@ -200,7 +205,9 @@ class Shutdown(Middleware):
 
 def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
-    settings, secrets = load("worker")
+    settings, secrets = load(
+        "worker", sys.__stderr__
+    )  # sys.stderr is a pipe to dramatiq's parent, which writes it on
     require_redis(settings)
     log = get_logger("faxline_worker.worker")
     client = state_client(settings.redis_url, name="faxline-worker", threads=True)
@@ -212,7 +219,7 @@ def worker() -> None:
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
     broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, client, traces, stores=stores))
     dramatiq.set_broker(broker)
-    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=settings.worker_threads)
+    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout)
     wakes = Wakes(broker)
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
@@ -246,8 +253,12 @@ def worker() -> None:
     log.info("worker ready", count=settings.worker_threads)
 
 
-def exec_worker(threads: int | None) -> NoReturn:
-    """Check the settings, then become dramatiq with one process (its metrics are this pod's)."""
+def run_worker(threads: int | None) -> NoReturn:
+    """Check the settings, then run as dramatiq with one process (its metrics are this pod's).
+
+    It is dramatiq's own command, called and not executed: the process that it forks has all modules from
+    here, where a new interpreter would read each of them once more.
+    """
     settings, _ = load("worker")
     require_redis(settings)
     with closing(state_client(settings.redis_url, name="faxline-worker")) as client:
@@ -255,11 +266,15 @@ def exec_worker(threads: int | None) -> NoReturn:
     count = threads or settings.worker_threads
     os.environ[f"{PREFIX}WORKER_THREADS"] = str(count)
     # No message waits behind busy threads while another worker is idle; a cut connection is soon made again.
-    os.environ |= {"dramatiq_queue_prefetch": str(count), "dramatiq_restart_delay": "500"}
+    # The variables are for the interpreter that follows a SIGHUP: here dramatiq has read them already.
+    os.environ |= {"dramatiq_queue_prefetch": str(count), "dramatiq_restart_delay": str(RESTART_DELAY)}
+    dramatiq.worker.QUEUE_PREFETCH = count
+    dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = RESTART_DELAY / 1000
     arguments = ["-p", "1", "-t", str(count), "--skip-logging", "faxline_worker.app:worker"]
     grace = round((settings.http_timeout + settings.lease_grace) * 1000)
     arguments = ["--worker-shutdown-timeout", str(grace), *arguments]
-    os.execv(sys.executable, [sys.executable, "-m", "dramatiq", *arguments])  # noqa: S606 - our own interpreter
+    sys.argv = [str(Path(dramatiq.__file__).with_name("__main__.py")), *arguments]  # it starts anew by them
+    sys.exit(dramatiq_cli.main())  # type: ignore[no-untyped-call]
 
 
 def dispatcher() -> None:
@@ -351,23 +366,24 @@ def webhook() -> None:
     registry = new_registry()
     probe = state_client(settings.redis_url, name="faxline-webhook-probe", socket_timeout=1.0)
 
+    client = async_state_client(settings.redis_url, name="faxline-webhook")
+    app = create_app(
+        accounts=secrets.webhook_secrets,
+        store=RedisStatusWriter(client),
+        metrics=WebhookMetrics(registry, settings.accounts),
+        log=log,
+    )
+    config = uvicorn.Config(
+        app,
+        host=settings.webhook.host,
+        port=settings.webhook.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
     async def serve() -> None:
-        client = async_state_client(settings.redis_url, name="faxline-webhook")
-        app = create_app(
-            accounts=secrets.webhook_secrets,
-            store=RedisStatusWriter(client),
-            metrics=WebhookMetrics(registry, settings.accounts),
-            log=log,
-        )
-        config = uvicorn.Config(
-            app,
-            host=settings.webhook.host,
-            port=settings.webhook.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
         log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
         try:
             await uvicorn.Server(config).serve()
@@ -385,7 +401,7 @@ def webhook() -> None:
         give_up(str(error))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
-    with monitoring, secrets:
-        asyncio.run(serve())
+    with monitoring, secrets, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve())
     probe.close()
     log.info("webhook stopped")

@@ -26,9 +26,9 @@ def worker(
     threads: Annotated[int | None, typer.Option(help="Calls at once in this process.", min=1)] = None,
 ) -> None:
     """Submit faxes and apply receipts: a Dramatiq worker. Any number may run."""
-    from faxline_worker.app import exec_worker  # noqa: PLC0415 - as above
+    from faxline_worker.app import run_worker  # noqa: PLC0415 - as above
 
-    exec_worker(threads)
+    run_worker(threads)
 
 
 @app.command()

@@ -31,7 +31,7 @@ from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
 from faxline_worker.store import NewerLayoutError, Store
 
-BATCH = 200
+BATCH = 500
 """Intake entries an account in one read, at the most."""
 FIRST = 4
 """And in the first read, for nobody knows how large they are."""
@@ -59,8 +59,10 @@ DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
 RINGS = 100
 """Entries of a doorbell that are kept at least (lua/lib/bell.lua)."""
-GATHER = 0.05
-"""Seconds in which receipts are gathered for one wake-up."""
+GATHER, GATHER_MORE = 0.05, 0.25
+"""Seconds in which receipts are gathered for one wake-up: the first ones, and those that come on and on."""
+FLOW = 1.0
+"""Seconds from one look to the next within which receipts come on and on."""
 
 SURVEY, PLAN, CAME, RECEIPTS, ORDERS, WAKE = "survey", "plan", "came", "receipts", "orders", "wake"
 TIDY = "tidy"
@@ -284,25 +286,26 @@ class Dispatcher:
 
     def _listen(self) -> None:
         """Receipts, orders and doorbells: whatever comes, the account is looked at."""
-        asked: dict[bytes, list[tuple[tuple[str, str], float]]] = {}
+        asked: dict[bytes, tuple[str, str]] = {}
         bells: dict[bytes, str] = {}
         last: dict[Any, Any] = {}
         for name, store in self._stores.items():
             keys = store.keys
-            asked[keys.status.encode()] = [((CAME, name), GATHER)]
-            asked[keys.doorbell.encode()] = [((PLAN, name), 0.0)]
+            asked[keys.status.encode()] = (CAME, name)
+            asked[keys.doorbell.encode()] = (PLAN, name)
             bells[keys.doorbell.encode()] = name
-            asked[keys.orders.encode()] = [((ORDERS, name), 0.0)]
+            asked[keys.orders.encode()] = (ORDERS, name)
             for key in (keys.status, keys.doorbell, keys.orders):
                 newest = self._client.xrevrange(key, count=1)
                 last[key] = newest[0][0] if newest else "0-0"
             for kind in (SURVEY, PLAN, RECEIPTS, ORDERS, TIDY):
                 self._agenda.look((kind, name))
         resting: dict[str, float] = {}  # that receipts come is told once while they are gathered
-        now = 0.0
+        told: dict[str, float] = {}
+        read = 0.0
         while not self._stopping.is_set():
-            self._stopping.wait(held_back(now, len(last)))
-            now = time.monotonic()
+            self._stopping.wait(held_back(read, len(last)))
+            read = now = time.monotonic()
             resting = {key: until for key, until in resting.items() if until > now}
             block = min([BLOCK, *(until - now for until in resting.values())])
             streams = {key: entry for key, entry in last.items() if key not in resting}
@@ -312,10 +315,12 @@ class Dispatcher:
                 last[key] = entries[-1][0]
                 if stream in bells and not _for_room(entries):
                     self._agenda.look((SURVEY, bells[stream]))
-                for item, wait in asked[stream]:
-                    self._agenda.look(item, wait)
-                    if wait > 0:
-                        resting[key] = time.monotonic() + wait
+                wait = 0.0
+                if asked[stream][0] == CAME:
+                    now = time.monotonic()
+                    wait = GATHER_MORE if now - told.get(key, -FLOW) < FLOW else GATHER
+                    told[key] = resting[key] = now + wait
+                self._agenda.look(asked[stream], wait)
 
     def _work(self) -> None:
         item = self._agenda.next()

@@ -105,7 +105,7 @@ def _keys(stack: ExitStack, settings: Settings, *, call: bool) -> Iterator[Check
     if not call:
         yield from (Check(f"key of {name}", Result.SKIP, "as was asked for") for name in settings.accounts)
         return
-    ifax = stack.enter_context(IfaxClient(settings.ifax_url, timeout=settings.http_timeout, connections=1))
+    ifax = stack.enter_context(IfaxClient(settings.ifax_url, timeout=settings.http_timeout))
     state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
     for name, account in settings.accounts.items():
         token = account.token.get_secret_value() if account.token is not None else _NOT_A_KEY

@@ -3,7 +3,11 @@
 import base64
 import hashlib
 import json
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
@@ -12,7 +16,7 @@ from typing import Any, TypeVar
 import redis
 import structlog
 
-from faxline.checks import check_send
+from faxline.checks import REQUEST_BYTES, check_send
 from faxline.documents import digest
 from faxline.entries import (
     IDENTIFIER,
@@ -46,6 +50,16 @@ SET_ASIDE = "set_aside"
 """The reason under which an entry that made our code raise, or whose key is missing, is counted."""
 KEY_MISSING = "key_missing"
 """Why an entry is set aside whose content, or a document of which, is sealed by a key that is not here."""
+
+AT_ONCE = 100
+"""Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
+
+_PYTHONS = logging.getLogger(__name__)
+"""Knows whether the level is debug, which not every logger of structlog's can tell."""
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+# json.dumps would make an encoder for each text.
 
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""
@@ -84,16 +98,23 @@ class Intake:
         Raises:
             redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
         """
-        items: list[dict[str, Any]] = []
-        for entry, fields in entries:
-            item = self._guarded(entry, partial(self._read, entry, fields))
-            if isinstance(item, CancelEntry):
-                self._register(items)
-                items = []
-                self._guarded(entry, partial(self._cancel, entry, item.id))
-            elif item is not None:
-                items.append(item)
-        self._register(items)
+        with ExitStack() as stack:
+            ahead = _Ahead(stack, self._register)
+            items: list[dict[str, Any]] = []
+            jobs = 0
+            for entry, fields in entries:
+                item = self._guarded(entry, partial(self._read, entry, fields))
+                if isinstance(item, CancelEntry):
+                    ahead.finish(items)
+                    items, jobs = [], 0
+                    self._guarded(entry, partial(self._cancel, entry, item.id))
+                elif item is not None:
+                    items.append(item)
+                    jobs += len(item.get("jobs", "1"))
+                    if jobs >= AT_ONCE:
+                        ahead.begin(items)
+                        items, jobs = [], 0
+            ahead.finish(items)
 
     def _guarded(self, entry: str, work: Callable[[], _T]) -> _T | None:
         """What the work gives; None once the entry was set aside."""
@@ -140,23 +161,30 @@ class Intake:
             for item in items:
                 self._guarded(item["entry"], partial(self._register_one, item))
             return
-        for item, (result, reason) in zip(items, answers, strict=True):
-            self._tell(item, result, reason)
+        self._tell(items, answers)
 
     def _register_one(self, item: dict[str, Any]) -> None:
-        self._tell(item, *self.store.register([item])[0])
+        self._tell([item], self.store.register([item]))
 
-    def _tell(self, item: dict[str, Any], result: Registration, reason: str) -> None:
-        rejected = item.get("reject")
-        job = rejected["job"] if rejected else item["jobs"][0]["id"]
-        line = {"job": job, "entry": item["entry"], "result": str(result)}
-        if result is Registration.REJECTED:
-            self.metrics.outcome(self.store.account, "rejected")
-            self.metrics.failure(self.store.account, "intake", None, reason)
-            member = rejected["member"] if rejected else None
-            self.log.warning("entry rejected", **line, member=member, reason=reason)
-        else:
-            self.log.info("entry taken", **line)
+    def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
+        """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""
+        taken, each = Counter[str](), _PYTHONS.isEnabledFor(logging.DEBUG)
+        for item, (result, reason) in zip(items, answers, strict=True):
+            if result is Registration.REJECTED:
+                self._tell_rejection(item, reason)
+                continue
+            taken[str(result)] += 1
+            if each:
+                self.log.debug("entry taken", job=_job_of(item), entry=item["entry"], result=str(result))
+        for name, count in taken.items():
+            self.log.info("entries taken", result=name, count=count)
+
+    def _tell_rejection(self, item: dict[str, Any], reason: str) -> None:
+        self.metrics.outcome(self.store.account, "rejected")
+        self.metrics.failure(self.store.account, "intake", None, reason)
+        line = {"job": _job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
+        member = item["reject"]["member"] if "reject" in item else None
+        self.log.warning("entry rejected", **line, member=member, reason=reason)
 
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
         kind, raw = next(iter(fields.items()), (b"", b""))
@@ -166,9 +194,10 @@ class Intake:
             parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
             if isinstance(parsed, CancelEntry):
                 return parsed
+            written = len(raw)
             if isinstance(parsed, SealedEntry):
-                parsed = open_entry(name, parsed, self.store.seals)
-            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed)
+                parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
+            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed, written)
         except EntryRejected as error:
             reject = {
                 "job": _id_of(raw),
@@ -183,7 +212,7 @@ class Intake:
             return item
         return {"entry": entry, "name": parsed.id, "jobs": jobs}
 
-    def _send(self, entry: SendEntry) -> list[dict[str, Any]]:
+    def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
         found: dict[str, bytes] = {}
 
         def document(name: str) -> bytes | None:
@@ -197,14 +226,14 @@ class Intake:
                 found[name] = data
             return found[name]
 
-        pages = check_send(entry, document, self.hosts)
-        fax = entry.fax.model_dump(mode="json", exclude_none=True)
+        pages = check_send(entry, document, self.hosts, written=written)
+        whole = entry.model_dump(mode="json", exclude_none=True)
+        content, fax = _digest(whole), whole["fax"]
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes
                 data = base64.b64decode(file.pop("fileData"))
                 file["document"] = digest(data)
                 self.store.keep_document(file["document"], data)
-        content = _digest_of(entry)
         send_at = entry.send_at
         if send_at and self.schedule == "local":
             del fax["send_at"]
@@ -214,29 +243,27 @@ class Intake:
         documents = [
             file["document"].removeprefix("sha256:") for file in fax["faxData"] if "document" in file
         ]
-        numbers = fax["faxNumber"] if isinstance(fax["faxNumber"], list) else [fax["faxNumber"]]
         several = isinstance(fax["faxNumber"], list)
+        values = {
+            "kind": "send",
+            "group": entry.id if several else entry.group,
+            "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
+            "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
+            "attempts": entry.attempts,
+            "send_at": round(send_at.timestamp() * 1000) if send_at else None,
+            "schedule": self.schedule if send_at else None,
+            "documents": ",".join(dict.fromkeys(documents)) or None,
+            # What a receipt without a known jobId is held against, should the job come in doubt.
+            "sender": fax.get("callerId") or self.caller_id,
+            "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
+            "cover": "1" if any(map(fax.get, COVER)) else None,
+        }
         jobs = []
-        for name, number in zip(_names(entry), numbers, strict=True):
-            values = {
-                "kind": "send",
-                "request": self.store.seals.request(
-                    name, json.dumps(fax | {"faxNumber": number}, ensure_ascii=False)
-                ),
-                "number": number,
-                "group": entry.id if several else entry.group,
-                "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
-                "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
-                "attempts": entry.attempts,
-                "send_at": round(send_at.timestamp() * 1000) if send_at else None,
-                "schedule": self.schedule if send_at else None,
-                "documents": ",".join(dict.fromkeys(documents)) or None,
-                # What a receipt without a known jobId is held against, should the job come in doubt.
-                "sender": fax.get("callerId") or self.caller_id,
-                "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
-                "cover": "1" if any(fax.get(member) for member in COVER) else None,
-            }
-            jobs.append(_job(name, content, entry, values))
+        for name, number in zip(
+            _names(entry), fax["faxNumber"] if several else [fax["faxNumber"]], strict=True
+        ):
+            request = self.store.seals.request(name, _COMPACT(fax | {"faxNumber": number}))
+            jobs.append(_job(name, content, entry, values | {"request": request, "number": number}))
         return jobs
 
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
@@ -244,12 +271,57 @@ class Intake:
         return [_job(entry.id, _digest_of(entry), entry, values) | {"of": entry.of}]
 
 
+class _Ahead:
+    """Has the next entries read while Redis registers those before them, in their order.
+
+    Args:
+        stack: ends the thread.
+        register: registers some.
+    """
+
+    def __init__(self, stack: ExitStack, register: Callable[[Sequence[dict[str, Any]]], None]) -> None:
+        self._stack = stack
+        self._register = register
+        self._thread: ThreadPoolExecutor | None = None
+        self._begun: Future[None] | None = None
+
+    def begin(self, items: Sequence[dict[str, Any]]) -> None:
+        """Register these once those before them are.
+
+        Raises:
+            redis.RedisError: those before them could not be.
+        """
+        self._wait()
+        if self._thread is None:
+            self._thread = self._stack.enter_context(ThreadPoolExecutor(1, "register"))
+        self._begun = self._thread.submit(self._register, items)
+
+    def finish(self, items: Sequence[dict[str, Any]]) -> None:
+        """Register these too, here and now.
+
+        Raises:
+            redis.RedisError: they, or those before them, could not be.
+        """
+        self._wait()
+        self._register(items)
+
+    def _wait(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.result()
+
+
+def _job_of(item: Mapping[str, Any]) -> str:
+    rejected = item.get("reject")
+    return str(rejected["job"] if rejected else item["jobs"][0]["id"])
+
+
 def _job(
     name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {"v": LAYOUT_TEXT, "priority": str(entry.priority), **values}
     if entry.metadata:
-        fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False, separators=(",", ":"))
+        fields["metadata"] = _COMPACT(entry.metadata)
     kept = {key: str(value) for key, value in fields.items() if value is not None}
     return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": kept}
 
@@ -264,9 +336,11 @@ def _names(entry: SendEntry) -> list[str]:
 
 def _digest_of(entry: SendEntry | ResendEntry) -> str:
     """What tells a repeat from an id that is used again: the same for a sealed entry and one in clear."""
-    content = entry.model_dump(mode="json", exclude_none=isinstance(entry, SendEntry))
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _digest(entry.model_dump(mode="json", exclude_none=isinstance(entry, SendEntry)))
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(_SORTED(content).encode()).hexdigest()
 
 
 def _id_of(raw: bytes) -> str:

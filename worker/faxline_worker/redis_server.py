@@ -256,6 +256,7 @@ class RedisServer:
             "appendonly": "yes",
             "appendfsync": self._appendfsync,
             "maxmemory-policy": "noeviction",
+            "hash-max-listpack-value": "1024",
         }
         if self.access is not None:
             options |= self.access.options(self.port, self._rules)

@@ -1,6 +1,5 @@
 """The signature of a postflight webhook: HMAC-SHA256 of the body (ifax-api, Webhook Security)."""
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ _PREFIX = b"sha256="
 
 def sign(body: bytes, secret: bytes) -> str:
     """The signature of a body as iFax sends it: 64 lower-case hexadecimal digits."""
-    return hmac.new(secret, body, hashlib.sha256).hexdigest()
+    return hmac.digest(secret, body, "sha256").hex()
 
 
 def verify(body: bytes, header: str | None, secrets: Sequence[bytes]) -> bool:

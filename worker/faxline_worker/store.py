@@ -196,7 +196,7 @@ class Store:
         reply = self._run(
             "register",
             [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")],
-            [INTAKE_GROUP, self._options, json.dumps(items)],
+            [INTAKE_GROUP, self._options, json.dumps(items, separators=(",", ":"))],
         )
         return [(Registration(result), reason) for result, reason in json.loads(reply)]
 

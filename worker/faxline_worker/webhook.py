@@ -13,10 +13,11 @@ import asyncio
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from itertools import chain
+from typing import Any, Literal, Protocol
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -30,9 +31,6 @@ from faxline.keys import AccountKeys
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
 from faxline_worker.signatures import HEADER, verify
 
-if TYPE_CHECKING:
-    from redis.typing import EncodableT, FieldT
-
 BODY_LIMIT = 64 * 1024
 """Bytes of a webhook's body that are read at most."""
 BODY_TIMEOUT = 10.0
@@ -41,11 +39,15 @@ STORE_TIMEOUT = 5.0
 """Seconds for storing a webhook; iFax does not wait for ever either."""
 READY_TIMEOUT = 1.0
 """Seconds in which Redis must answer for `/readyz`."""
+LOT = 64
+"""Webhooks that go to Redis in one round trip at the most: 4 MiB."""
 RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""
 
 _JOB_IDS = range(2**63)
 
+_Waiting = tuple[str, Mapping[str, bytes], "asyncio.Future[None]"]
+"""The stream, the entry, and who waits for it."""
 Kind = Literal["receipt", "malformed", "inbound"]
 
 
@@ -70,21 +72,62 @@ class StatusWriter(Protocol):
 class RedisStatusWriter:
     """Keeps webhooks on Redis. Its Redis user needs XADD on the status streams and `@connection`, no more.
 
+    One command costs this process as much as all the rest of a webhook. So what comes while others are on
+    their way to Redis goes with the next lot, one round trip for all of it; what comes alone goes at once.
+
     Args:
         client: of the state's database; the caller closes it.
+        timeout: seconds that a lot may take.
     """
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, timeout: float = STORE_TIMEOUT) -> None:
         self._client = client
+        self._timeout = timeout
+        self._waiting: deque[_Waiting] = deque()
+        self._writing: asyncio.Task[None] | None = None
 
     async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
         """Add an entry to the account's status stream, see `StatusWriter`."""
-        entry: dict[FieldT, EncodableT] = dict(fields.items())
-        await self._client.xadd(AccountKeys(account).status, entry)
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((AccountKeys(account).status, fields, stored))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        await stored
 
     async def ping(self) -> None:
         """Return if Redis answers, see `StatusWriter`."""
         await self._client.ping()
+
+    async def _write(self) -> None:
+        """Write until nobody waits. Between the last look and the end nobody else can run."""
+        try:
+            await asyncio.sleep(0)  # what came in the same moment goes with the first
+            while self._waiting:
+                lot = [self._waiting.popleft() for _ in range(min(LOT, len(self._waiting)))]
+                lot = [
+                    one for one in lot if not one[2].done()
+                ]  # who gave up was answered, and iFax comes again
+                if lot:
+                    await self._write_lot(lot)
+        finally:
+            self._writing = None
+
+    async def _write_lot(self, lot: Sequence["_Waiting"]) -> None:
+        replies: Sequence[Any]
+        try:
+            async with asyncio.timeout(self._timeout), self._client.pipeline(transaction=False) as pipe:
+                for key, fields, _ in lot:
+                    pipe.execute_command("XADD", key, "*", *chain.from_iterable(fields.items()))
+                replies = await pipe.execute(raise_on_error=False)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            replies = [error] * len(lot)
+        for (_, _, stored), reply in zip(lot, replies, strict=True):
+            if stored.done():
+                continue
+            if isinstance(reply, Exception):
+                stored.set_exception(reply)
+            else:
+                stored.set_result(None)
 
 
 def create_app(
@@ -261,11 +304,15 @@ async def _read(request: Request, body: bytearray) -> bool:
         announced = 0
     if announced > BODY_LIMIT:
         return False
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                return False
+    more = True
+    while more:  # request.stream() does the same, in one generator more
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            return False
+        more = message.get("more_body", False)
     return True
 
 
@@ -273,9 +320,13 @@ def _job_id(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value in _JOB_IDS else None
 
 
+_NO_CONTENT = Response(status_code=204)
+"""An answer holds nothing of its request, so one does for all."""
+
+
 def _response(answer: _Answer) -> Response:
     if answer.status == 204:  # noqa: PLR2004 - no content
-        return Response(status_code=204)
+        return _NO_CONTENT
     headers = {"Connection": "close"} if answer.close else {}
     if answer is _UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER)

@@ -11,8 +11,7 @@ import redis
 
 from faxline.keys import INTAKE_GROUP
 from faxline_worker.app import failure_labels
-from faxline_worker.dispatcher import BATCH
-from faxline_worker.intake import Intake
+from faxline_worker.intake import AT_ONCE, Intake
 from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
@@ -58,14 +57,14 @@ class Maker:
         first = self._intake._read("0-1", {b"send": json.dumps({"id": "x", "fax": fax("x")}).encode()})
         assert isinstance(first, dict)
         template = first["jobs"][0]
-        for start in range(0, len(names), BATCH):
-            page = names[start : start + BATCH]
+        for start in range(0, len(names), AT_ONCE):
+            page = names[start : start + AT_ONCE]
             with self._client.pipeline(transaction=False) as pipe:
                 for _ in page:
                     pipe.xadd(self.store.keys.intake, {"send": "{}"})
                 pipe.execute()
             reply: Any = self._client.xreadgroup(
-                INTAKE_GROUP, "benchmark", {self.store.keys.intake: ">"}, count=BATCH
+                INTAKE_GROUP, "benchmark", {self.store.keys.intake: ">"}, count=AT_ONCE
             )
             entries = reply[0][1]
             items = [

@@ -91,7 +91,8 @@ def clean_message(text: str) -> str:
     last four: `+1 (234) 567-8901` becomes `…8901`.
     """
     line = " ".join(text.split())
-    shown = "".join(c for c in line if unicodedata.category(c) not in _HIDDEN)
+    plain = line.isascii() and line.isprintable()
+    shown = line if plain else "".join(c for c in line if unicodedata.category(c) not in _HIDDEN)
     return _NUMBER.sub(lambda run: "…" + re.sub(r"\D", "", run[0])[-4:], shown).strip()[:MESSAGE]
 
 

@@ -82,12 +82,11 @@ class IfaxClient:
 
     Args:
         base_url: such as https://api.ifaxapp.com/v1.
-        timeout: seconds for a whole call, from waiting for a connection to the answer's last byte. Every
+        timeout: seconds for a whole call, from the connection to the answer's last byte. Every
             connect, handshake, write and read ends by then, so no request lives longer than this after its
             mark. Not bounded by it: the system's name resolution and the mark itself, both before the first
             byte, which does not leave when they took too long.
         transport: another way to the wire, for tests.
-        connections: how many calls may run at once; more wait for a connection.
 
     Raises:
         BaseUrlError: the base URL is no plain http or https URL.
@@ -98,14 +97,12 @@ class IfaxClient:
         base_url: str,
         timeout: float,
         transport: httpx.BaseTransport | None = None,
-        *,
-        connections: int = 20,
     ) -> None:
         self._base = _check_url(base_url)
         self.timeout = timeout
         # Not httpx.Client: it would keep cookies, read the environment and follow redirects, all of which
         # would have to be turned off, and for which each call would pay.
-        self._transport = transport or DeadlineTransport(connections=connections, idle=IDLE)
+        self._transport = transport or DeadlineTransport(idle=IDLE)
         self._urls = {endpoint: httpx.URL(f"{self._base}/customer/{endpoint}") for endpoint in Endpoint}
         self._headers = [
             (b"Host", httpx.URL(self._base).netloc),

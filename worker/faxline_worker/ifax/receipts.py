@@ -6,7 +6,7 @@ An unknown `faxStatus` is not guessed at: the body makes no sense to us and is k
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -59,7 +59,7 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """Its members, for the scripts."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}  # asdict copies each member deeply
 
 
 def _fax(body: bytes) -> dict[str, Any] | None:

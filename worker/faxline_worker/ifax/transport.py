@@ -48,22 +48,34 @@ ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """A pool of connections for requests that carry `extensions={"deadline": moment}`.
+    """Connections for requests that carry `extensions={"deadline": moment}`, one for each thread.
+
+    Threads that share a pool of httpcore's wait for its lock more than for anything else.
 
     Args:
-        connections: how many may be open at once; a request beyond them waits until its deadline.
-        idle: seconds that an unused connection is kept.
+        idle: seconds after which an unused connection is not used any more.
         ssl_context: what to trust; by default the certificates of certifi. The environment is not read.
     """
 
-    def __init__(self, *, connections: int, idle: float, ssl_context: ssl.SSLContext | None = None) -> None:
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=idle,
-            network_backend=_Backend(),
-        )
+    def __init__(self, *, idle: float, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._idle = idle
+        self._ssl = ssl_context or httpx.create_ssl_context(trust_env=False)
+        self._backend = _Backend()
+        self._own = threading.local()
+        self._pools: list[httpcore.ConnectionPool] = []
+
+    def _pool(self) -> httpcore.ConnectionPool:
+        """This thread's."""
+        pool: httpcore.ConnectionPool | None = getattr(self._own, "pool", None)
+        if pool is None:
+            pool = self._own.pool = httpcore.ConnectionPool(
+                ssl_context=self._ssl,
+                max_connections=1,
+                keepalive_expiry=self._idle,
+                network_backend=self._backend,
+            )
+            self._pools.append(pool)
+        return pool
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, which is over at the `time.monotonic()` moment of its deadline.
@@ -77,7 +89,7 @@ class DeadlineTransport(httpx.BaseTransport):
         timeouts = {"pool": max(deadline - time.monotonic(), 0.0)}
         timeouts |= dict.fromkeys(("connect", "read", "write"), deadline)
         with _httpx_errors():
-            response = self._pool.handle_request(
+            response = self._pool().handle_request(
                 httpcore.Request(
                     method=request.method,
                     url=httpcore.URL(
@@ -100,7 +112,8 @@ class DeadlineTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close every connection."""
-        self._pool.close()
+        for pool in self._pools:
+            pool.close()
 
 
 @contextmanager

@@ -24,15 +24,18 @@ local function repeats(jobs)
   return jobs ~= nil
 end
 
+-- Jobs of this batch that are to be stored, by their ids; they have no record yet.
+local fresh = {}
+
 local function refusal(job)
-  local held = redis.call('HGET', keys.job .. job.id, 'digest')
+  local held = fresh[job.id] and fresh[job.id].digest or redis.call('HGET', keys.job .. job.id, 'digest')
   if held then
     if held == job.digest then return 'repeated' end
     return { job = job.id, member = 'id', reason = 'id_reused',
       message = 'this id belongs to a job with other content; take a new id' }
   end
   if job.of then
-    local origin = read_record(keys.job .. job.of)
+    local origin = fresh[job.of] and {} or read_record(keys.job .. job.of)
     local job_id = origin and (origin.job_id or origin.resend_of)
     if not origin then
       return { job = job.id, member = 'of', reason = 'unknown_job', message = 'no such job on this account' }
@@ -59,29 +62,58 @@ local function thin_out(group)
   end
 end
 
-local place = 0 -- and so many are taken
-local function store(job)
+-- The texts that are the same for all jobs, and what goes into the indexes: one command each.
+local history = to_json({ event = 'fax.queued', at = now, state = 'queued', attempt = 0 }, nil, nil)
+local told = to_json({ state = 'queued', attempt = 0 }, nil, nil)
+local place, ready, expiring = 0, {}, {} -- the place counts those that are taken
+
+-- A place for it, and its entries in the indexes.
+local function prepare(job)
   place = place + 1
+  job.turn = place
   if backlog then backlog.taken = place end
-  local send_at = tonumber(job.fields.send_at)
-  if send_at and send_at <= now then send_at = nil end -- at once
-  local record = { state = 'queued', attempt = 0, n = 0, metadata = job.fields.metadata }
-  job.fields.place = int(job.rank * STRIDE + (send_at and send_at * 1000 or now_us) - EPOCH_US + place)
-  job.fields.digest = job.digest
-  job.fields.created_at = int(now)
-  job.fields.state = 'queued'
-  if send_at and job.fields.schedule == 'local' then
-    redis.call('ZADD', beside(keys, 'delayed'), int(send_at), job.id)
-    ring_by_alarm(keys, send_at)
-  else
-    enter_ready(keys, job.id, job.fields)
+  local fields = job.fields
+  job.send_at = tonumber(fields.send_at)
+  if job.send_at and job.send_at <= now then job.send_at = nil end -- at once
+  fields.place = int(job.rank * STRIDE + (job.send_at and job.send_at * 1000 or now_us) - EPOCH_US + place)
+  if not job.send_at then
+    table.insert(ready, fields.place)
+    table.insert(ready, job.id)
   end
-  if job.fields.documents then need_documents(keys, job.fields.documents) end
-  local name = job.fields.group and beside(keys, 'group:' .. job.fields.group)
+  if fields.expires_at then
+    table.insert(expiring, fields.expires_at)
+    table.insert(expiring, job.id)
+  end
+end
+
+local function store(job)
+  local fields = job.fields
+  if job.send_at and fields.schedule == 'local' then
+    redis.call('ZADD', beside(keys, 'delayed'), int(job.send_at), job.id)
+    ring_by_alarm(keys, job.send_at)
+  elseif job.send_at then
+    enter_ready(keys, job.id, fields)
+  end
+  if fields.documents then need_documents(keys, fields.documents) end
+  local name = fields.group and beside(keys, 'group:' .. fields.group)
   if name then redis.call('SADD', name, job.id) end
-  if job.fields.expires_at then redis.call('ZADD', keys.expiring, job.fields.expires_at, job.id) end
-  transition(keys, cap, job.id, record, 'fax.queued', job.fields, { send_at = send_at })
-  if name and (now + place) % EVERY == 0 then thin_out(name) end
+  local record = { 'n', 1, 'updated_at', int(now), 'h:1', history, 'created_at', int(now), 'state', 'queued', 'digest',
+    job.digest }
+  for field, value in pairs(fields) do
+    table.insert(record, field)
+    table.insert(record, value)
+  end
+  redis.call('HSET', keys.job .. job.id, unpack(record))
+  local text = told
+  if job.send_at or fields.metadata then
+    text = to_json({ state = 'queued', attempt = 0, send_at = job.send_at }, nil, fields.metadata)
+  end
+  emit(keys.events, cap, 'fax.queued', job.id, text)
+  if name and (now + job.turn) % EVERY == 0 then thin_out(name) end
+end
+
+local function add_all(key, members)
+  for i = 1, #members, 2000 do redis.call('ZADD', key, unpack(members, i, math.min(#members, i + 1999))) end
 end
 
 -- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).
@@ -90,29 +122,44 @@ for _, entry in ipairs(redis.call('XPENDING', keys.intake, group, items[1].entry
   pending[entry[1]] = true
 end
 
+-- First what becomes of each, which may raise and stores nothing; then the indexes, lest a record ever stand in none;
+-- then records and events, in the order of the entries.
+for _, item in ipairs(items) do
+  if not pending[item.entry] then
+    item.gone = true
+  elseif not item.reject then
+    local mine = {}
+    for _, job in ipairs(item.jobs) do
+      local r = refusal(job)
+      if type(r) == 'table' then item.reject = r break end
+      if not r then table.insert(mine, job) end
+    end
+    local none = not item.reject and no_room(keys, options, backlog, mine, {})
+    if none then
+      none.job, none.member = item.name or item.jobs[1].id, ''
+      item.reject = none
+    end
+    if not item.reject then
+      for _, job in ipairs(mine) do
+        fresh[job.id] = job
+        prepare(job)
+      end
+      item.mine = mine
+    end
+  end
+end
+add_all(keys.ready, ready)
+add_all(keys.expiring, expiring)
+
 local replies, done = {}, {}
 for i, item in ipairs(items) do
-  if not pending[item.entry] then
+  if item.gone then
     replies[i] = { 'gone', '' }
   elseif item.reject then
     replies[i] = repeats(item.unless) and { 'repeated', '' } or reject(item.entry, item.reject)
   else
-    local answer, fresh = nil, {}
-    for _, job in ipairs(item.jobs) do
-      local r = refusal(job)
-      if type(r) == 'table' then answer = reject(item.entry, r) break end
-      if not r then table.insert(fresh, job) end
-    end
-    local none = not answer and no_room(keys, options, backlog, fresh, {})
-    if none then
-      none.job, none.member = item.name or item.jobs[1].id, ''
-      answer = reject(item.entry, none)
-    end
-    if not answer then
-      for _, job in ipairs(fresh) do store(job) end
-      answer = { #fresh > 0 and 'registered' or 'repeated', '' }
-    end
-    replies[i] = answer
+    for _, job in ipairs(item.mine) do store(job) end
+    replies[i] = { #item.mine > 0 and 'registered' or 'repeated', '' }
   end
   table.insert(done, item.entry)
 end

@@ -109,7 +109,7 @@ local function wake_others(r, most)
   if ready <= #wakes then await_answer(keys, account, '') elseif r.by_answer == false then ring_for_room(keys) end
 end
 local function go_on()
-  if account.newer then return end
+  if account.newer or account.waits == 'time' then return end
   local stops = ARGV[5] == ''
   local r = room(keys, account, limits_of(options, account))
   -- Where room is scarce, what is free may be for others who are on their way.

@@ -26,7 +26,8 @@ local function unwoken(keys)
   return ready - out, out
 end
 
--- An answer is what the next job waits for: `settle` wakes an actor for it then.
+-- What the next job waits for: an answer (1), and `settle` wakes an actor for it then; or nothing but time, for which
+-- the wake-ups are planned, so that `settle` need not look for room.
 local function await_answer(keys, account, waits)
   if account.waits ~= waits then redis.call('HSET', keys.account, 'waits', waits) end
   account.waits = waits
