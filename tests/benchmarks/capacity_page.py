@@ -202,7 +202,8 @@ def _check(costs: Costs, kept: Mapping[str, Any]) -> str:
             continue
         computed = costs.account.get(name, 0.0) * accounts + rate * costs.fax[name].at(accounts)
         rows.append((f"{name} a second", n(computed), n(measured), f"{measured / computed:.2f}"))
-    head = (f"{accounts} accounts, {n(rate)} faxes a second", "computed", "measured", "ratio")
+    faxes = round(rate * run["seconds"])
+    head = (f"{accounts} accounts, {faxes:,} faxes in {n(run['seconds'])} s", "computed", "measured", "ratio")
     return table(head, rows)
 
 

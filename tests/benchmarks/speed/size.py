@@ -28,7 +28,7 @@ class Size:
         imports: of the library, timed.
         workers, dispatchers: the points of the scaling.
         fleet: some accounts and many, each of which gets `fleet_rate` faxes a second.
-        fleet_warm, fleet_seconds: before it is watched, and for which it is.
+        fleet_warm, fleet_seconds: before it is watched, and for which faxes are pushed then.
         dispatched: accounts of a dispatcher with nothing to do.
         at_quota: accounts that use all that iFax's limits let through.
     """
