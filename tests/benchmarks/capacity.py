@@ -25,6 +25,7 @@ class Assumptions:
     full: float = 0.6
     group: int = 200
     document: int = 200_000
+    record: int = 3000
     backlog: float = 3600.0
     retention: float = DAY
     long_retention: float = 30 * DAY
@@ -47,6 +48,10 @@ class Assumptions:
                 f"{self.group} accounts with a Redis, 2 dispatchers, workers and webhooks of their own",
             ),
             ("records and audit are kept", f"{days:g} day; the default is {long:g} days"),
+            (
+                "a fax that has ended",
+                f"{self.record / 1000:g} KB of record, jobId, events, audit (`make bench-drain`: 2 to 3)",
+            ),
             ("waiting at any time", f"the faxes of {self.backlog / 3600:g} hour, each with a document"),
             ("a document", f"10 pages, {self.document / 1000:g} KB, of its own"),
             ("a Redis", f"{self.memory / 1e9:g} GB, {gigabit:g} Gbit/s, `maxclients` {self.clients:,}"),
@@ -77,7 +82,6 @@ class Costs:
 
     fax: Mapping[str, Line]
     account: Mapping[str, float]
-    left: float
     connections: Mapping[str, int]
     series: Mapping[str, float]
     resident: Mapping[str, Line]
@@ -110,7 +114,6 @@ def costs_of(runs: Mapping[str, Any]) -> Costs:
     return Costs(
         fax={name: line(of_a_fax(few, name), of_a_fax(many, name)) for name in few["busy"]},
         account={name: of_an_account(name) for name in alone[0]["idle"] if "sandbox" not in name},
-        left=many["bytes a fax left in Redis"],
         connections=few["connections"],
         series={part: n / many["accounts"] for part, n in many["series"].items()},
         resident={part: grows("resident bytes", part) for part in many["resident bytes"]},
@@ -157,7 +160,7 @@ def fleet(costs: Costs, given: Assumptions, accounts: int) -> Fleet:
     by_threads = rate * given.answer / (given.threads * given.full)
     workers = max(_up(by_threads), _up(costs.cpu("worker", 0, rate, group=group) / core))
     webhooks = _up(costs.cpu("webhook", 0, rate, group=group) / core)
-    memory = rate * (given.retention * costs.left + given.backlog * given.document)
+    memory = rate * (given.retention * given.record + given.backlog * given.document)
     each = costs.connections
     clients = (workers + 1) * (each["faxline-worker"] + BROKER) + 2 * (each["faxline-dispatcher"] + BROKER)
     told = costs.series

@@ -111,7 +111,6 @@ def _measured(costs: Costs, kept: Mapping[str, Any], given: Assumptions) -> str:
     rows = [row(f"CPU of {part}, ms", f"CPU ms {part}") for part in PARTS]
     rows += [row(f"Redis: {name}", name) for name in ("commands", "round trips")]
     rows += [row(name, name, size) for name in ("bytes to Redis", "bytes from Redis", "AOF bytes")]
-    rows.append(("left in Redis until the retention is over", size(costs.left), size(costs.left), "-"))
     head = ("", f"a fax, {FEW} accounts", f"a fax, {given.group} accounts", "an idle account, a second")
     return table(head, rows) + "\n\n" + "\n".join(f"- {line}" for line in _processes(costs, kept))
 
@@ -140,14 +139,14 @@ def _carries(costs: Costs, kept: Mapping[str, Any], given: Assumptions) -> str:
     group, core, free = given.group, 1000 * given.full, given.memory * given.full
     always = kept["figures"]["faxes a second without limits, appendfsync always"]
     rate, long, days = given.rate, given.long_retention / DAY, given.retention / DAY
-    record = given.retention * costs.left
+    record = given.retention * given.record
     written = given.document + costs.fax["bytes to Redis"].at(group)
 
     def by_cpu(part: str, in_group: float | None = None) -> float:
         return rate * most_accounts(lambda x: costs.cpu(part, x, x * rate, group=in_group), core)
 
     rates = [
-        (f"a Redis' memory, records kept for {long:g} days", free / (given.long_retention * costs.left)),
+        (f"a Redis' memory, records kept for {long:g} days", free / (given.long_retention * given.record)),
         (f"… for {days:g} day", free / record),
         ("… and the waiting faxes' documents", free / (record + given.backlog * given.document)),
         (f"a worker's threads, answers after {given.answer:g} s", given.threads * given.full / given.answer),

@@ -73,7 +73,6 @@ def facts(found: Steady) -> dict[str, Any]:
             "faxes a second": found.busy.faxes / found.busy.seconds,
             "seconds": found.busy.seconds,
             "busy": found.busy.each_second(),
-            "bytes a fax left in Redis": found.job,
         }
     return told
 

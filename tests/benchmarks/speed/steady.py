@@ -68,7 +68,6 @@ class Steady:
         series: samples of each part's `/metrics`.
         scrape: CPU seconds of the part for one scrape.
         memory: bytes that Redis uses, when idle.
-        job: bytes of Redis' memory that a fax leaves behind, until its retention is over.
     """
 
     accounts: int
@@ -79,7 +78,6 @@ class Steady:
     series: Mapping[str, int]
     scrape: Mapping[str, float]
     memory: int
-    job: float
 
 
 def _push(client: redis.Redis, accounts: Sequence[str], rate: float, seconds: float, mark: str) -> int:
@@ -137,14 +135,13 @@ def run_steady(
         time.sleep(idle)
         nothing = watch.read()
         memory = _memory(client)
-        busy, left = None, 0.0
+        busy = None
         if rate:
             _push(client, accounts, rate, warm, "warm")
             _await_the_ends(client, accounts, before := round(rate * warm))
-            memory_before, watch = _memory(client), Watch(local, client)
+            watch = Watch(local, client)
             count = _push(client, accounts, rate, seconds, "steady")
             busy = _all_of_it(watch, client, accounts, count, before)
-            left = (_memory(client) - memory_before) / count
         pids = {role: [local.part(name).process.pid for name in local.names(role)] for role in ROLES}
         largest = {
             role: max(resident(pid) for leader in leaders for pid in group_of(leader))
@@ -161,7 +158,7 @@ def run_steady(
             )
             scrape[role] = used.seconds()[role]
             series[role] = sum(not line.startswith("#") for line in page.text.splitlines())
-        return Steady(len(accounts), nothing, busy, largest, names, series, scrape, memory, left)
+        return Steady(len(accounts), nothing, busy, largest, names, series, scrape, memory)
 
 
 def _memory(client: redis.Redis) -> int:
