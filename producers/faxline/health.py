@@ -116,7 +116,7 @@ def _account(state: AccountState) -> Iterator[Check]:
         if backlog.configured and backlog.used >= backlog.configured * _NEAR:
             text = (
                 f"the backlog is at {backlog.used / backlog.configured:.0%} of its ceiling of "
-                f"{backlog.configured} {kind}; above it all is rejected: find out who pushes so much, or raise "
+                f"{backlog.configured} {kind}; more is rejected: find out who pushes so much, or raise "
                 f"FAXLINE_CEILINGS__{kind.upper()}"
             )
             yield Check(name, Result.FAIL if backlog.used >= backlog.configured else Result.WARN, text)

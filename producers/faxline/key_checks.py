@@ -30,8 +30,8 @@ def keys_check(keys: AccountKeys, state: AccountState, seals: Seals | None) -> S
         return Check(name, Result.SKIP, "no dispatcher of this version has told of its keys")
     if ours is not None and ours.current not in theirs:
         text = (
-            f"what is pushed from here is sealed by {ours.current}, which the dispatcher that started last does "
-            "not have: give it to workers and dispatchers first"
+            f"what is pushed from here is sealed by {ours.current}, which the dispatchers do not have: "
+            "give it to workers and dispatchers first"
         )
         return Check(name, Result.FAIL, text)
     lost = yield from _lost(keys, theirs)
@@ -40,7 +40,7 @@ def keys_check(keys: AccountKeys, state: AccountState, seals: Seals | None) -> S
         text = f"requests of open jobs are sealed by keys that dispatchers do not have: {told}; put them back"
         return Check(name, Result.FAIL, text)
     if not theirs:
-        text = "none: documents and requests stand in clear in Redis; for patients' data: docs/data-protection.md"
+        text = "none: documents and requests stand in clear in Redis (docs/data-protection.md)"
         return Check(name, Result.SKIP, text)
     return Check(name, Result.OK, f"{theirs[0]} seals, {len(theirs)} open")
 
