@@ -70,14 +70,14 @@ def _dispatcher(keys: AccountKeys) -> Steps[Check]:
     alive = [_text(consumer["name"]) for consumer in consumers if consumer["idle"] < _SILENT_MS]
     if not alive:
         return Check(name, Result.FAIL, "none has read the intake for a minute: start one")
-    versions = sorted({own for _, _, own in (each.rpartition(VERSION_SIGN) for each in alive) if own})
+    versions = sorted({each.rpartition(VERSION_SIGN)[2] for each in alive if VERSION_SIGN in each})
     told, ours = f"{len(alive)} at work", version("faxline")
     if versions:
         told += f", version {' and '.join(versions)}"
     if len(versions) > 1:
         return Check(name, Result.WARN, f"{told}: bring the roll-out to its end")
     if versions and _number(versions[0]) < _number(ours):
-        text = f"{told}, older than ours: what is new in an entry it rejects; upgrade it first"
+        text = f"{told}, older than ours: it rejects what is new in an entry; upgrade it first"
         return Check(name, Result.WARN, text)
     return Check(name, Result.OK, told)
 
