@@ -77,7 +77,7 @@ def _dispatcher(keys: AccountKeys) -> Steps[Check]:
     if len(versions) > 1:
         return Check(name, Result.WARN, f"{told}: bring the roll-out to its end")
     if versions and _number(versions[0]) < _number(ours):
-        text = f"{told}, older than ours: it rejects what is new in an entry; upgrade it first"
+        text = f"{told}, older than ours: it rejects what is new; upgrade it first"
         return Check(name, Result.WARN, text)
     return Check(name, Result.OK, told)
 

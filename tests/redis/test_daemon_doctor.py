@@ -89,8 +89,10 @@ def test_what_is_right_is_well_and_what_was_not_asked_for_is_told(environment: d
         "broker": ("ok", "it answers"),
         "layout of default": (
             "warn",
-            f"none is stored, and this version has {CURRENT}: start its dispatchers, then "
-            "`faxline-worker migrate`",
+            (
+                f"none is stored, and this version has {CURRENT}: start its dispatchers, then "
+                "`faxline-worker migrate`"
+            ),
         ),
         "sealing of default": (
             "skip",

@@ -315,7 +315,7 @@ def dispatcher(client: Any, keys: AccountKeys, *names: str) -> None:
             ["host:1-a@0.0.9"],
             (
                 "warn",
-                "1 at work, version 0.0.9, older than ours: it rejects what is new in an entry; upgrade it first",
+                "1 at work, version 0.0.9, older than ours: it rejects what is new; upgrade it first",
             ),
         ),
     ],
