@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from faxline import FaxLine, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import TOKEN, WEBHOOK_SECRET, Local
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import ServerBinary
@@ -91,7 +92,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def test_no_fax_and_no_webhook_is_lost_and_no_fax_sent_twice_while_secrets_are_rotated_under_load(
-    server_binary: ServerBinary, tmp_path: Path, files: tuple[Path, Path]
+    server_binary: ServerBinary, access: Access, tmp_path: Path, files: tuple[Path, Path]
 ) -> None:
     token, secrets = files
     named = {
@@ -99,9 +100,16 @@ def test_no_fax_and_no_webhook_is_lost_and_no_fax_sent_twice_while_secrets_are_r
         "ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE": str(secrets),
     }
     with (
-        Local(tmp_path, workers=2, settings=SETTINGS | named, sandbox=SANDBOX, binary=server_binary) as local,
-        FaxLine(local.redis_url) as line,
-        FaxLine(local.redis_url) as pusher,
+        Local(
+            tmp_path,
+            workers=2,
+            settings=SETTINGS | named,
+            sandbox=SANDBOX,
+            binary=server_binary,
+            access=access,
+        ) as local,
+        FaxLine(local.url_of("operator")) as line,
+        FaxLine(local.url_of("producer")) as pusher,
     ):
         load = Load(pusher)
         with load.running():
