@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from faxline import FaxLine, JobState
+from faxline import FaxLine, JobNotFound, JobState
 from faxline_worker.access import Access
 from faxline_worker.local import TOKEN, WEBHOOK_SECRET, Local
 from faxline_worker.processes import wait_for
@@ -58,7 +58,13 @@ class Load:
         enough = len(self.jobs) + more
         assert wait_for(lambda: len(self.jobs) >= enough, WAIT)
         last = self.jobs[enough - 1]
-        assert wait_for(lambda: self._line.job(last).state in {"submitted", "delivered"}, WAIT)
+        assert wait_for(lambda: self._accepted(last), WAIT)
+
+    def _accepted(self, name: str) -> bool:
+        try:
+            return self._line.job(name).state in {"submitted", "delivered"}
+        except JobNotFound:  # it still stands in intake
+            return False
 
     def _push(self) -> None:
         while not self._stop.wait(0.02):
