@@ -1,5 +1,6 @@
 """What the doctor finds with the daemon's settings: each check is made to fail on real servers, over HTTP."""
 
+import base64
 import shutil
 import ssl
 import subprocess
@@ -21,7 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from faxline.account import AccountState, read_account_state
 from faxline.checkup import Check
-from faxline.keyring import new_key
+from faxline.keyring import KEY_BYTES
 from faxline.keys import AccountKeys
 from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer
 from faxline_worker.doctor import examine
@@ -289,7 +290,7 @@ def test_the_layout_that_a_dispatcher_of_this_version_took_is_well(
     assert text.startswith(CURRENT)
 
 
-OLD, NEW = new_key("old"), new_key("new")
+OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}" for name in ("old", "new"))
 
 
 @pytest.mark.parametrize(
