@@ -125,7 +125,10 @@ def test_no_fax_and_no_webhook_is_lost_and_no_fax_sent_twice_while_secrets_are_r
             replace(secrets, json.dumps([WEBHOOK_SECRET, NEW_SECRET]))
             assert wait_for(lambda: read_again(local, "webhook", "WEBHOOK_SECRETS_FILE") == 1, WAIT)
             local.control("PUT", "accounts/default/webhook-secret", NEW_SECRET)
+            signed_before = list(load.jobs)
             load.flows()
+            for job in signed_before:  # what iFax signed with the old one is on its way until then
+                line.wait(job, timeout=WAIT)
             replace(secrets, json.dumps([NEW_SECRET]))
             assert wait_for(lambda: read_again(local, "webhook", "WEBHOOK_SECRETS_FILE") == 2, WAIT)
             load.flows()
