@@ -9,7 +9,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SUPPLY = PYTHONPATH=ops/supply $(BIN)/python -m faxline_supply
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench bench-limits bench-memory bench-drain chaos fuzz watch dashboards manifests picture check format lint types contract schema lock licences sbom audit clean
+.PHONY: help install demo test test-all proof bench bench-limits bench-memory bench-drain capacity chaos fuzz watch dashboards manifests picture check format lint types contract schema lock licences sbom audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ bench-memory: install ## Measure a worker's memory with 20 large documents on th
 
 bench-drain: install ## Push 100,000 jobs to their ends, and show what is left in Redis (JOBS=…)
 	$(BIN)/python -m tests.benchmarks.drain --jobs $(or $(JOBS),100000) $(if $(OUT),--out $(OUT)) $(if $(SVG),--svg $(SVG))
+
+capacity: install ## Compute the tables of ops/capacity.md: MEASURED=.bench/speed.json takes a run of make bench
+	$(BIN)/python -m tests.benchmarks.capacity_page $(if $(MEASURED),--measured $(MEASURED))
 
 chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… BASELINE=1 (docs/chaos.md)
 	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --baseline $(or $(BASELINE),0) $(SEEDED)

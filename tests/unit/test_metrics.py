@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from faxline_worker.metrics import (
+    FAILURES_BEGUN,
     UNKNOWN_ACCOUNT,
     DispatcherMetrics,
     FailureLabels,
@@ -327,3 +328,21 @@ def test_a_label_is_escaped_whatever_the_account_is_called(registry: CollectorRe
     WebhookMetrics(registry, ['a"\n\\b']).webhook('a"\n\\b', "stored")
     samples = exposed(registry)["fax_webhooks_total"].samples
     assert [sample.labels["account"] for sample in samples if sample.value] == ['a"\n\\b']
+
+
+@pytest.mark.parametrize("kind", [WorkerMetrics, DispatcherMetrics])
+def test_with_many_accounts_the_failures_label_sets_come_as_they_count(
+    kind: type[WorkerMetrics] | type[DispatcherMetrics],
+) -> None:
+    def shown(accounts: int, failed: str = "") -> list[str]:
+        registry = new_registry()
+        metrics = kind(registry, [f"a{i}" for i in range(accounts)], FAILURES)
+        if failed:
+            metrics.failure(failed, "delivery", 17, "user_busy")
+        lines = generate_latest(registry).decode().splitlines()
+        return [line for line in lines if line.startswith("fax_failures_total{")]
+
+    assert len(shown(FAILURES_BEGUN)) == FAILURES_BEGUN * len(FAILURES)
+    assert shown(FAILURES_BEGUN + 1) == []
+    counted = 'fax_failures_total{account="a7",code="17",reason="user_busy",stage="delivery"} 1.0'
+    assert shown(FAILURES_BEGUN + 1, failed="a7") == [counted]

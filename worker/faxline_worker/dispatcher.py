@@ -8,8 +8,9 @@ A Redis that is away is waited for.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import cycle
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -46,6 +47,14 @@ NEWS = 10.0
 """Seconds of work after which it is news that Redis is away."""
 GAUGES = 2.0
 """Seconds between two readings of the gauges."""
+READINGS = 100
+"""Accounts of which one reading takes the gauges; of more, each reading takes the next ones. A reading of one
+account is some 20 commands, so that of many would cost more than their faxes."""
+STREAMS = 20_000
+"""Streams a second that are named in reads, at the most. A read names those of all accounts, and where
+something comes all the time, to ask for a thousand streams for each would cost more than what came."""
+SHORTEST = 0.005
+"""Seconds that a read is held back for that reason at least; with few accounts none is."""
 DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
 RINGS = 100
@@ -77,6 +86,17 @@ def size_of(reply: Entries) -> int:
 def next_batch(batch: int, size: int) -> int:
     """How many entries to read next, where so many at the most brought so many bytes."""
     return min(BATCH, batch * 2) if size <= LARGE else max(1, batch * LARGE // (2 * size))
+
+
+def held_back(asked: float, streams: int) -> float:
+    """Seconds until the next read of so many streams, where the last was asked at that moment (monotonic)."""
+    left = asked + streams / STREAMS - time.monotonic()
+    return left if left >= SHORTEST else 0.0
+
+
+def batches(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """So many names at the most, then the next ones, round and round."""
+    return cycle([names[start : start + most] for start in range(0, len(names), most)] or [()])
 
 
 def _for_room(rings: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
@@ -139,6 +159,7 @@ class Dispatcher:
         self._ended: Callable[[], None] = lambda: None
         self._enroll = scripts.register(client, "enroll")
         self._batch = FIRST
+        self._readings = batches(tuple(stores), READINGS)
         self._durable, self._durable_at = True, 0.0
         self._may_see_config = True
         self._stopping = threading.Event()
@@ -196,7 +217,10 @@ class Dispatcher:
         self._own_pending()
         taken_over = 0.0
         streams: Any = {store.keys.intake: ">" for store in self._stores.values()}
+        asked = 0.0
         while not self._stopping.is_set():
+            self._stopping.wait(held_back(asked, len(streams)))
+            asked = time.monotonic()
             if time.monotonic() - taken_over > self._takeover:
                 taken_over = time.monotonic()
                 self._take_over()
@@ -278,8 +302,10 @@ class Dispatcher:
                 self._agenda.look((kind, name))
         resting: dict[str, float] = {}  # that receipts come is told once while they are gathered
         told: dict[str, float] = {}
+        read = 0.0
         while not self._stopping.is_set():
-            now = time.monotonic()
+            self._stopping.wait(held_back(read, len(last)))
+            read = now = time.monotonic()
             resting = {key: until for key, until in resting.items() if until > now}
             block = min([BLOCK, *(until - now for until in resting.values())])
             streams = {key: entry for key, entry in last.items() if key not in resting}
@@ -402,7 +428,8 @@ class Dispatcher:
             self._chores_known.discard(entry)
 
     def _read_gauges(self) -> None:
-        for name, store in self._stores.items():
+        for name in next(self._readings):
+            store = self._stores[name]
             store.check_layout()
             state = store.state()
             for job_state, n in state.jobs.items():

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from faxline_worker.redis_server import choose_server
 from tests.benchmarks.speed.backlog import run_backlog
+from tests.benchmarks.speed.fleet import run_fleet
 from tests.benchmarks.speed.intake import run_intake
 from tests.benchmarks.speed.latency import run_latency
 from tests.benchmarks.speed.resident import run_resident
@@ -31,6 +32,7 @@ SECTIONS: Mapping[str, Callable[[Size, Path], Section]] = {
     "memory": run_resident,
     "start-up": run_starts,
     "scaling": run_scaling,
+    "fleet": run_fleet,
 }
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+QUOTA = 1000 / 3600
+"""Faxes a second of an account at iFax's limits."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -24,6 +27,10 @@ class Size:
         flat: faxes during which the worker's memory is watched.
         imports: of the library, timed.
         workers, dispatchers: the points of the scaling.
+        fleet: some accounts and many, each of which gets `fleet_rate` faxes a second.
+        fleet_warm, fleet_seconds: before it is watched, and for which faxes are pushed then.
+        dispatched: accounts of a dispatcher with nothing to do.
+        at_quota: accounts that use all that iFax's limits let through.
     """
 
     rounds: int = 3
@@ -43,6 +50,12 @@ class Size:
     imports: int = 10
     workers: tuple[int, ...] = (1, 2, 4)
     dispatchers: tuple[int, ...] = (1, 2)
+    fleet: tuple[int, int] = (50, 200)
+    fleet_rate: float = QUOTA
+    fleet_warm: float = 8.0
+    fleet_seconds: float = 40.0
+    dispatched: tuple[int, ...] = (100, 1000)
+    at_quota: int = 300
 
 
 FULL = Size()
@@ -64,4 +77,10 @@ SHORT = Size(
     imports=1,
     workers=(1,),
     dispatchers=(1,),
+    fleet=(2, 3),
+    fleet_rate=10.0,
+    fleet_warm=0.5,
+    fleet_seconds=1.0,
+    dispatched=(2,),
+    at_quota=4,
 )
