@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import settings
 
 from faxline_worker.access import Access, Tls
 from faxline_worker.redis_server import (
@@ -20,6 +21,9 @@ from faxline_worker.redis_server import (
     wheel_server,
 )
 from tests.certificates import certified
+
+settings.register_profile("faxline", deadline=None)  # a slow machine is no fault
+settings.load_profile("faxline")
 
 USERS = Path(__file__).parents[1] / "ops/redis/users.acl"
 

@@ -62,6 +62,9 @@ class AccountState:
         overdue: submitted faxes whose receipt is later than usual.
         backlog: jobs that have not ended, as `jobs` and as `bytes` (0 where bytes have no ceiling).
         known: whether a dispatcher has ever looked at it.
+        layout: of what is stored, MAJOR.MINOR; nothing before 1.1.
+        keys: the ids of the sealing keys of the dispatcher that started last, the one that seals first; None
+            where an older one did.
     """
 
     name: str
@@ -85,6 +88,8 @@ class AccountState:
     receipt_wait: float = 0.0
     overdue: int = 0
     backlog: Mapping[str, BacklogState] = field(default_factory=dict)
+    layout: str = ""
+    keys: tuple[str, ...] | None = None
 
     @property
     def held(self) -> int:
@@ -221,6 +226,8 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
             "jobs": BacklogState(open_jobs, int(number("ceiling_jobs"))),
             "bytes": BacklogState(int(number("bytes")), int(number("ceiling_bytes"))),
         },
+        layout=fields.get("layout", ""),
+        keys=tuple(fields["keys"].split()) if "keys" in fields else None,
     )
 
 

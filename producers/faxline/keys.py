@@ -17,6 +17,9 @@ ACCOUNTS = "fax:accounts"
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""
 
+VERSION_SIGN = "@"
+"""What stands before the version at the end of a dispatcher's name in that group; for the doctor."""
+
 
 @dataclass(frozen=True)
 class AccountKeys:

@@ -12,6 +12,7 @@ import redis
 
 from faxline import FaxLine, JobState
 from faxline.keyring import new_key
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 from tests.stage.marks import MARK
@@ -34,10 +35,12 @@ LARGE = b"".join(f"{MARK} {i:07} ".encode() for i in range(50_000))
 
 
 @pytest.fixture(scope="module")
-def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
     with Local(
-        folder, workers=2, threads=10, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary
+        folder, workers=2, threads=10, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
     ) as running:
         with redis.Redis.from_url(running.redis_url) as client:
             client.config_set("rdbcompression", "no")  # else LZF may hide a text from the search

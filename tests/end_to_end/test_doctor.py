@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import redis
 
 from faxline import FaxLine
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import ServerBinary
@@ -32,10 +34,10 @@ def doctor(local: Local, *options: str, **changed: str) -> tuple[int, dict[str, 
 
 
 def test_the_doctor_looks_at_everything_beside_the_running_daemon_and_changes_nothing(
-    server_binary: ServerBinary, tmp_path: Path
+    server_binary: ServerBinary, access: Access, tmp_path: Path
 ) -> None:
     with (
-        Local(tmp_path, sandbox=SANDBOX, binary=server_binary, appendfsync="always") as local,
+        Local(tmp_path, sandbox=SANDBOX, binary=server_binary, access=access, appendfsync="always") as local,
         FaxLine(local.redis_url) as line,
         redis.Redis.from_url(local.redis_url) as client,
     ):
@@ -47,7 +49,8 @@ def test_the_doctor_looks_at_everything_beside_the_running_daemon_and_changes_no
         assert wait_for(lambda: doctor(local)[1]["dispatcher of default"][0] == "ok", 60)
         code, found = doctor(local)
         others = {name: result for name, (result, _) in found.items() if result != "ok"}
-        assert others == {"user": "warn"}  # the server has no users of its own
+        assert others == {"keys of default": "skip", "sealing of default": "skip"}  # it has none
+        assert found["dispatcher of default"][1] == f"1 at work, version {version('faxline')}"
         assert code == 0
         assert {"key of default", "webhook of default", "signature of default", "ifax clock"} <= found.keys()
         assert client.xlen(line.keys.events) == events

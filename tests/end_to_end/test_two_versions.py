@@ -18,6 +18,7 @@ import redis
 
 import faxline_worker
 from faxline import FaxLine, JobState
+from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.processes import Part, free_port
 from faxline_worker.redis_server import ServerBinary
@@ -66,7 +67,7 @@ def start(local: Local, role: str, name: str, more: dict[str, str]) -> Part:
     port = local.metrics[name] = free_port()
     own = {f"FAXLINE_METRICS__{role.upper()}_PORT": str(port)}
     command = [sys.executable, "-m", "faxline_worker", role]
-    return local.add(name, command, local.environment() | own | more)
+    return local.add(name, command, local.environment(role) | own | more)
 
 
 def push(line: FaxLine, name: str) -> list[str]:
@@ -79,11 +80,11 @@ def push(line: FaxLine, name: str) -> list[str]:
 
 
 def test_two_versions_work_side_by_side_and_no_fax_is_lost_or_doubled(
-    server_binary: ServerBinary, tmp_path: Path, wait_until: Callable[..., Any]
+    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     later = later_version(tmp_path / "later", MINOR)
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as local,
+        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
         FaxLine(local.redis_url) as line,
         redis.Redis.from_url(local.redis_url) as client,
     ):
@@ -115,12 +116,12 @@ def test_two_versions_work_side_by_side_and_no_fax_is_lost_or_doubled(
 
 
 def test_a_later_major_layout_ends_this_version_and_keeps_it_from_starting(
-    server_binary: ServerBinary, tmp_path: Path, wait_until: Callable[..., Any]
+    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     later = later_version(tmp_path / "later", MAJOR)
     message = "stored in layout {}.{}, and this version of Faxline knows {}.x".format(*MAJOR, LAYOUT[0])
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary) as local,
+        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
         FaxLine(local.redis_url) as line,
     ):
         jobs = push(line, "before")

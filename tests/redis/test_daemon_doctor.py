@@ -1,5 +1,6 @@
 """What the doctor finds with the daemon's settings: each check is made to fail on real servers, over HTTP."""
 
+import base64
 import shutil
 import ssl
 import subprocess
@@ -21,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from faxline.account import AccountState, read_account_state
 from faxline.checkup import Check
+from faxline.keyring import KEY_BYTES
 from faxline.keys import AccountKeys
 from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer
 from faxline_worker.doctor import examine
@@ -28,12 +30,14 @@ from faxline_worker.logs import get_logger
 from faxline_worker.metrics import WebhookMetrics
 from faxline_worker.processes import free_port, wait_for
 from faxline_worker.redis_server import RedisServer, ServerBinary
+from faxline_worker.scripts import LAYOUT
 from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 from faxline_worker.webhook import create_app
 from faxline_worker.webhook_check import webhook_checks
 
 SECRET, OTHER = b"the-secret", b"another"
+CURRENT = "{}.{}".format(*LAYOUT)
 ROOM = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
 
 
@@ -84,6 +88,17 @@ def test_what_is_right_is_well_and_what_was_not_asked_for_is_told(environment: d
     assert named(examine(environment)) == {
         "settings": ("ok", "accounts default"),
         "broker": ("ok", "it answers"),
+        "layout of default": (
+            "warn",
+            (
+                f"none is stored, and this version has {CURRENT}: start its dispatchers, then "
+                "`faxline-worker migrate`"
+            ),
+        ),
+        "sealing of default": (
+            "skip",
+            "no FAXLINE_KEYS: documents and requests stand in clear in Redis (docs/data-protection.md)",
+        ),
         "ifax": ("ok", "reached"),
         "ifax clock": ("ok", "as ours"),
         "key of default": ("ok", "iFax takes it"),
@@ -243,6 +258,84 @@ def test_a_permit_whose_doctor_is_lost_comes_back(environment: dict[str, str], c
 
     assert wait_for(back, 60)
     assert client.zcard(store.keys.permits) == 0
+
+
+# --- what the dispatchers noted
+
+
+@pytest.mark.parametrize(
+    ("stored", "result", "word"),
+    [
+        (None, "warn", "faxline-worker migrate"),
+        ("1.0", "warn", "start its dispatchers"),
+        ("1.999", "warn", "bring the roll-out to its end"),
+        (f"{LAYOUT[0] + 1}.0", "fail", "start the newer version"),
+    ],
+)
+def test_a_layout_that_is_another_than_this_versions_is_told_with_what_to_do(
+    environment: dict[str, str], client: redis.Redis, stored: str | None, result: str, word: str
+) -> None:
+    if stored is not None:
+        client.hset(AccountKeys("default").account_state, "layout", stored)
+    found = named(examine(environment, call=False))["layout of default"]
+    assert (found[0], word in found[1]) == (result, True)
+
+
+def test_the_layout_that_a_dispatcher_of_this_version_took_is_well(
+    environment: dict[str, str], client: redis.Redis
+) -> None:
+    store_of(environment, client).adopt()
+    result, text = named(examine(environment, call=False))["layout of default"]
+    assert result == "ok"
+    assert text.startswith(CURRENT)
+
+
+OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}" for name in ("old", "new"))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "told"),
+    [
+        (f"{NEW}\n{OLD}", f"{NEW}\n{OLD}", ("ok", "new seals, 2 open")),
+        (
+            f"{NEW}\n{OLD}",
+            f"{OLD}\n{NEW}",
+            ("warn", "old seals here, new there: bring the rotation to its end"),
+        ),
+        (OLD, f"{OLD}\n{NEW}", ("warn", "the dispatcher that started last has no new: ")),
+        (f"{OLD}\n{NEW}", OLD, ("fail", "FAXLINE_KEYS here lacks new, ")),
+        (OLD, "", ("fail", "FAXLINE_KEYS here lacks old, ")),
+        ("", "", ("skip", "no FAXLINE_KEYS: ")),
+    ],
+)
+def test_keys_that_are_others_than_the_dispatchers_are_told_before_a_fax_meets_them(
+    environment: dict[str, str], client: redis.Redis, theirs: str, ours: str, told: tuple[str, str]
+) -> None:
+    store_of(environment | {"FAXLINE_KEYS": theirs}, client).adopt()
+    result, text = named(examine(environment | {"FAXLINE_KEYS": ours}, call=False))["sealing of default"]
+    assert (result, text[: len(told[1])]) == told
+
+
+def test_a_key_that_is_none_is_told_and_not_repeated(environment: dict[str, str]) -> None:
+    (found,) = examine(environment | {"FAXLINE_KEYS": "c2VjcmV0LXNlY3JldA=="}, call=False)
+    assert str(found.result) == "fail"
+    assert "FAXLINE_KEYS: key 1 is not of the form id:base64" in found.text
+    assert "c2Vj" not in found.text
+
+
+def test_a_user_who_may_not_read_the_account_is_told_whose_url_may(
+    environment: dict[str, str], server: RedisServer, client: Any
+) -> None:
+    client.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">secret", "+ping", "+@connection")
+    try:
+        url = server.url(0).replace("redis://", "redis://narrow:secret@")
+        result, text = named(examine(environment | {"FAXLINE_REDIS_URL": url}, call=False))[
+            "layout of default"
+        ]
+    finally:
+        client.acl_deluser("narrow")
+    assert result == "warn"
+    assert "use the dispatcher's FAXLINE_REDIS_URL" in text
 
 
 # --- iFax's clock

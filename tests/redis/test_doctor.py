@@ -1,9 +1,11 @@
 """What the doctor finds, on real servers: every check is made to fail."""
 
+import base64
 import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from faxline import FaxLine
 from faxline.checkup import Check, Result
 from faxline.cli.running import run as run_command
 from faxline.drivers import run
+from faxline.keyring import KEY_BYTES
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline.rights import needed, too_much
 from faxline.server import server_facts
@@ -291,6 +294,103 @@ def test_a_paused_account_and_its_doubts_are_told_with_the_command_that_helps(
         client.hset(line.keys.account_state, "paused", "operator")
         found = results()["account default"]
     assert found == ("warn", "paused by an operator: faxline accounts resume default")
+
+
+def dispatcher(client: Any, keys: AccountKeys, *names: str) -> None:
+    client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    for name in names:
+        client.xgroup_createconsumer(keys.intake, INTAKE_GROUP, name)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["host:1-a@{ours}", "host:2-b@{ours}"], ("ok", "2 at work, version {ours}")),
+        (["host:1-a@99.0.0"], ("ok", "1 at work, version 99.0.0")),
+        (["host:1-a"], ("ok", "1 at work")),
+        (
+            ["host:1-a@{ours}", "host:2-b@99.0.0"],
+            ("warn", "2 at work, version {ours} and 99.0.0: bring the roll-out to its end"),
+        ),
+        (
+            ["host:1-a@0.0.9"],
+            (
+                "warn",
+                "1 at work, version 0.0.9, older than ours: it rejects what is new; upgrade it first",
+            ),
+        ),
+    ],
+)
+def test_the_versions_of_the_dispatchers_are_told_and_one_that_is_older_than_ours(
+    server: RedisServer, client: Any, names: list[str], told: tuple[str, str]
+) -> None:
+    ours = version("faxline")
+    dispatcher(client, KEYS, *(name.format(ours=ours) for name in names))
+    assert checks(server.url(0))["dispatcher of default"] == (told[0], told[1].format(ours=ours))
+
+
+@pytest.mark.parametrize(
+    ("used", "result", "word"),
+    [(79, "ok", "open"), (80, "warn", "80%"), (100, "fail", "FAXLINE_CEILINGS__JOBS")],
+)
+def test_a_backlog_near_its_ceiling_is_told_before_faxes_are_rejected(
+    server: RedisServer, client: Any, used: int, result: str, word: str
+) -> None:
+    client.hset(KEYS.account_state, mapping={"ceiling_jobs": 100, "taken": used + 5, "done:failed": 5})
+    found = checks(server.url(0))["account default"]
+    assert (found[0], word in found[1]) == (result, True)
+
+
+def keys_told(url: str, text: str | None = None) -> tuple[str, str]:
+    with FaxLine(url, keys=text) as line:
+        (found,) = (check for check in line.checks() if check.name == "keys of default")
+    return str(found.result), found.text
+
+
+OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}" for name in ("old", "new"))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "told"),
+    [
+        (None, OLD, ("skip", "no dispatcher of this version")),
+        ("", None, ("skip", "stand in clear")),
+        ("", OLD, ("fail", "sealed by old, which the dispatchers do not have")),
+        ("new", OLD, ("fail", "give it to workers and dispatchers first")),
+        ("new old", OLD, ("ok", "new seals, 2 open")),
+        ("old", f"{NEW}\n{OLD}", ("fail", "sealed by new")),
+        ("old", None, ("ok", "old seals, 1 open")),
+    ],
+)
+def test_keys_that_the_dispatchers_do_not_have_are_told_before_a_fax_is_sealed_by_them(
+    server: RedisServer, client: Any, theirs: str | None, ours: str | None, told: tuple[str, str]
+) -> None:
+    client.hset(KEYS.account_state, mapping={"layout": "1.2"} | ({} if theirs is None else {"keys": theirs}))
+    found = keys_told(server.url(0), ours)
+    assert (found[0], told[1] in found[1]) == (told[0], True)
+
+
+@pytest.mark.parametrize("index", ["ready", "delayed", "waiting", "submitted", "in_doubt"])
+def test_open_jobs_that_a_key_seals_which_is_gone_are_told_with_its_id(
+    server: RedisServer, client: Any, index: str
+) -> None:
+    client.hset(KEYS.account_state, "keys", "new")
+    for job, kept in (("a", "sealed:old:x"), ("b", "sealed:new:x"), ("c", "{}"), ("d", "sealed:old:y")):
+        client.zadd(getattr(KEYS, index), {job: 1})
+        client.hset(KEYS.job(job), "request", kept)
+    client.zadd(KEYS.ready, {"!cancel!gone": 0, "without-a-record": 1})
+    result, text = keys_told(server.url(0))
+    assert result == "fail"
+    assert "do not have: old (2)" in text
+
+
+def test_an_account_that_paused_for_a_missing_key_is_told_with_what_to_put_back(
+    server: RedisServer, client: Any
+) -> None:
+    client.hset(KEYS.account_state, "paused", "key_missing")
+    result, text = checks(server.url(0))["account default"]
+    assert result == "fail"
+    assert "put it back into FAXLINE_KEYS" in text
 
 
 class Missing:

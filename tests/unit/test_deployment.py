@@ -1,9 +1,10 @@
 """The image, the manifests and the units, held against the code, against schemas, and against each other."""
 
+import copy
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from faxline.keyring import new_key
 from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,7 @@ SECRETS = {
     "redis": "redis://ROLE:password@redis:6379/0",
     "token": "the token",
     "secrets": '["the secret"]',
+    "keys": new_key("first"),
 }
 """What the files hold, by a part of their names."""
 
@@ -100,6 +103,21 @@ def container(role: str) -> dict[str, Any]:
     return only
 
 
+def patched(role: str) -> dict[str, Any]:
+    """A pod with the component of the sealing keys, whose patches only add."""
+    spec = copy.deepcopy(pod(role))
+    for patch in KUSTOMIZATIONS[KUBERNETES / "components/keys/kustomization.yaml"]["patches"]:
+        if re.fullmatch(patch["target"]["name"], f"faxline-{role}"):
+            for step in yaml.safe_load(patch["patch"]):
+                *way, last = step["path"].removeprefix("/spec/template/spec/").split("/")
+                assert (step["op"], last) == ("add", "-")
+                place: Any = spec
+                for name in way:
+                    place = place[int(name) if isinstance(place, list) else name]
+                place.append(step["value"])
+    return spec
+
+
 def seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+)s", text)
     assert match is not None, text
@@ -108,9 +126,12 @@ def seconds(text: str) -> float:
 
 def processes() -> Iterator[Process]:
     for role in ROLES:
-        own = {entry["name"]: entry["value"] for entry in container(role)["env"]}
-        for manner, settings in (("base", BASE), ("example", BASE | EXAMPLE)):
-            yield Process(role, settings | own, pod(role)["terminationGracePeriodSeconds"], manner)
+        for manner, settings, spec in (
+            ("base", BASE, pod(role)),
+            ("example", BASE | EXAMPLE, patched(role)),
+        ):
+            own = {entry["name"]: entry["value"] for entry in spec["containers"][0]["env"]}
+            yield Process(role, settings | own, spec["terminationGracePeriodSeconds"], manner)
         service = COMPOSE["services"][role]
         yield Process(role, service["environment"], seconds(service["stop_grace_period"]), "compose")
         pairs = dict(text.split("=", 1) for text in unit(role).all("Environment"))
@@ -165,8 +186,23 @@ def test_only_the_worker_holds_the_token_and_only_the_webhook_its_secrets(
 @EACH
 def test_no_secret_stands_in_an_environment(process: Process) -> None:
     for name, value in process.environment.items():
-        if name.endswith(("REDIS_URL", "BROKER_URL", "WEBHOOK_SECRETS", "TOKEN")):
+        if name.endswith(("KEYS", "REDIS_URL", "BROKER_URL", "WEBHOOK_SECRETS", "TOKEN")):
             pytest.fail(f"{process}: {name} is no file, but {value}")
+
+
+@EACH
+def test_only_dispatchers_and_workers_hold_the_sealing_keys(process: Process, tmp_path: Path) -> None:
+    keyring = settings_of(process, tmp_path).keyring
+    given = process.role != "webhook" and process.manner != "base"  # in Kubernetes they are a component
+    assert (keyring.ids if keyring is not None else ()) == (("first",) if given else ())
+
+
+@EACH
+def test_a_part_whose_file_of_keys_is_empty_seals_nothing(
+    process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SECRETS, "keys", "\n")
+    assert settings_of(process, tmp_path).keyring is None
 
 
 @EACH_ROLE
@@ -299,9 +335,13 @@ def test_kubernetes_puts_no_variable_of_its_own_among_the_settings(role: str) ->
     assert pod(role)["enableServiceLinks"] is False
 
 
+@pytest.mark.parametrize("made", [pod, patched])
 @EACH_ROLE
-def test_a_pod_finds_its_secrets_where_its_variables_point(role: str) -> None:
-    spec, only = pod(role), container(role)
+def test_a_pod_finds_its_secrets_where_its_variables_point(
+    role: str, made: Callable[[str], dict[str, Any]]
+) -> None:
+    spec = made(role)
+    (only,) = spec["containers"]
     mounts = {mount["name"]: mount["mountPath"] for mount in only["volumeMounts"]}
     (secrets,) = (volume["projected"] for volume in spec["volumes"] if "projected" in volume)
     assert secrets["defaultMode"] == 0o440

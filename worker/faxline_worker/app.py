@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 from uuid import uuid4
@@ -21,6 +22,7 @@ from dramatiq import cli as dramatiq_cli
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
+from faxline.keys import VERSION_SIGN
 from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
@@ -295,7 +297,7 @@ def dispatcher() -> None:
         Wakes(broker),
         metrics,
         log,
-        consumer=f"{who}-{uuid4().hex[:8]}",
+        consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",
         takeover=settings.takeover,
         sweep=settings.sweep,
         wake_lease=settings.wake_lease,

@@ -12,9 +12,11 @@ import httpx
 import redis
 
 from faxline.checkup import Check, Result
+from faxline.keys import AccountKeys
 from faxline.server_checks import clock_check
 from faxline_worker.ifax import IfaxClient
 from faxline_worker.key_check import key_check
+from faxline_worker.layout import layout_check
 from faxline_worker.redis_clients import RedisUnreachable, broker_client, check_reachable, state_client
 from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings
 from faxline_worker.store import Store
@@ -60,6 +62,7 @@ def examine(
 def _looks(settings: Settings, *, call: bool, clock: Callable[[], float]) -> Iterator[Check]:
     yield _broker(settings)
     with ExitStack() as stack:
+        yield from _stored(stack, settings)
         client = stack.enter_context(httpx.Client(timeout=settings.http_timeout, trust_env=False))
         yield from _ifax(client, settings, clock)
         yield from _keys(stack, settings, call=call)
@@ -76,6 +79,45 @@ def _broker(settings: Settings) -> Check:
     except (RedisUnreachable, redis.RedisError, ValueError, OSError) as error:
         return Check("broker", Result.FAIL, f"FAXLINE_BROKER_URL: {error}")
     return Check("broker", Result.OK, "it answers")
+
+
+def _stored(stack: ExitStack, settings: Settings) -> Iterator[Check]:
+    """What the dispatchers noted of the layout and of their keys, against this version and these settings."""
+    state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
+    for name in settings.accounts:
+        try:
+            layout, keys = state.hmget(AccountKeys(name).account_state, "layout", "keys")
+        except redis.exceptions.NoPermissionError:
+            text = "not allowed to look: use the dispatcher's FAXLINE_REDIS_URL"
+            yield Check(f"layout of {name}", Result.WARN, text)
+            continue
+        except redis.RedisError as error:
+            text = f"Redis does not tell it ({type(error).__name__}): look at FAXLINE_REDIS_URL"
+            yield Check(f"layout of {name}", Result.FAIL, text)
+            continue
+        yield layout_check(f"layout of {name}", layout.decode() if layout else None)
+        yield _sealing(f"sealing of {name}", settings, keys)
+
+
+def _sealing(name: str, settings: Settings, noted: bytes | None) -> Check:
+    """This part's FAXLINE_KEYS against those of the dispatcher that started last."""
+    ours = settings.keyring.ids if settings.keyring is not None else ()
+    theirs = tuple(noted.decode().split()) if noted is not None else ours
+    lacking = ", ".join(key_id for key_id in theirs if key_id not in ours)
+    if lacking:
+        text = f"FAXLINE_KEYS here lacks {lacking}, with which dispatchers seal or open; a webhook needs none"
+        return Check(name, Result.FAIL, text)
+    if not ours:
+        text = "no FAXLINE_KEYS: documents and requests stand in clear in Redis (docs/data-protection.md)"
+        return Check(name, Result.SKIP, text)
+    more = ", ".join(key_id for key_id in ours if key_id not in theirs)
+    if more:
+        text = f"the dispatcher that started last has no {more}: restart the dispatchers with the same keys"
+        return Check(name, Result.WARN, text)
+    if noted is not None and ours[0] != theirs[0]:
+        text = f"{ours[0]} seals here, {theirs[0]} there: bring the rotation to its end"
+        return Check(name, Result.WARN, text)
+    return Check(name, Result.OK, f"{ours[0]} seals, {len(ours)} open")
 
 
 def _ifax(client: httpx.Client, settings: Settings, clock: Callable[[], float]) -> Iterator[Check]:

@@ -7,6 +7,7 @@ ends if it runs, and its scripts leave such records alone. CONTRIBUTING.md has t
 - 1.0: the first one.
 - 1.1: `taken`, `bytes`, `layout` and the ceilings in the account's hash; `bytes` in a record; sizes of
   documents in `document-uses`.
+- 1.2: `keys`, the ids of the dispatchers' sealing keys, in the account's hash.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 import redis
 
+from faxline.checkup import Check, Result
 from faxline_worker.scripts import LAYOUT
 from faxline_worker.store import Store
 
@@ -80,6 +82,29 @@ def _sizes(client: redis.Redis, store: Store) -> Iterator[str]:
     fields: Any = client.hscan_iter(store.keys.document_uses, match="*:bytes", count=1000)
     for field, _ in fields:
         yield field.decode().removesuffix(":bytes")
+
+
+def layout_check(name: str, stored: str | None) -> Check:
+    """What a stored layout means for this version, and what to do; nothing before 1.1."""
+    ours = f"{LAYOUT[0]}.{LAYOUT[1]}"
+    major, minor = (int(part) for part in (stored or "1.0").split(".")[:2])
+    if major > LAYOUT[0]:
+        text = f"{stored} is stored, and this version knows {LAYOUT[0]}.x: start the newer version"
+        return Check(name, Result.FAIL, text)
+    if major == LAYOUT[0] and minor > LAYOUT[1]:
+        text = (
+            f"{stored}, by a newer version than this ({ours}), which goes on: bring the roll-out to its end"
+        )
+        return Check(name, Result.WARN, text)
+    if (major, minor) < LAYOUT:
+        text = (
+            f"{stored or 'none'} is stored, and this version has {ours}: start its dispatchers, then "
+            "`faxline-worker migrate`"
+        )
+        return Check(name, Result.WARN, text)
+    return Check(
+        name, Result.OK, f"{ours}; `faxline-worker migrate --check` tells whether older records remain"
+    )
 
 
 def told(done: Upgraded, *, look: bool) -> str:

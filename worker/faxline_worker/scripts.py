@@ -14,7 +14,7 @@ _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 FLAGS = "#!lua flags=allow-oom"
 """Every script runs on when memory is full: what is inside must go on, only producers' entries are
 refused."""
-LAYOUT = (1, 1)
+LAYOUT = (1, 2)
 """MAJOR and MINOR of what this version stores (layout.py)."""
 CLOCK = "clock"
 """The piece that tells the time."""

@@ -148,14 +148,15 @@ class Store:
         self._run("join", [self.keys.intake], [INTAKE_GROUP])
 
     def adopt(self) -> None:
-        """Take the account as it is stored: note the layout, count the open jobs.
+        """Take the account as it is stored: note the layout and the keys' ids, count the open jobs.
 
         Raises:
             NewerLayoutError: a newer layout is stored; nothing was changed.
         """
         k = self.keys
         keys = [k.account_state, k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.job("")]
-        reply = cast("bytes", self._run("adopt", keys, [self.layout])).decode()
+        ids = self.seals.keyring.ids if self.seals.keyring is not None else ()
+        reply = cast("bytes", self._run("adopt", keys, [self.layout, " ".join(ids)])).decode()
         if reply != "adopted":
             raise NewerLayoutError(self.account, reply)
 

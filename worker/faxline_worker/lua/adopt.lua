@@ -1,8 +1,8 @@
--- adopt: a dispatcher takes an account as it is stored: the layout is noted, and the open jobs are counted anew, for an
--- older version that worked beside this one did not count those that it registered.
+-- adopt: a dispatcher takes an account as it is stored: the layout and the ids of its sealing keys are noted, and the
+-- open jobs are counted anew, for an older version that worked beside this one did not count those that it registered.
 -- include: clock record limits backlog errands
 -- KEYS  account, ready, delayed, permits, submitted, in_doubt, job prefix
--- ARGV  layout of the caller
+-- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor
 -- reply adopted, or the layout that is stored, where the caller cannot know it; nothing is changed then
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], submitted = KEYS[5],
   in_doubt = KEYS[6], job = KEYS[7] }
@@ -13,6 +13,7 @@ local function parts(layout)
   return (tonumber(major) or 1) * 1000000 + (tonumber(minor) or 0)
 end
 if not stored or parts(stored) < parts(ARGV[1]) then redis.call('HSET', keys.account, 'layout', ARGV[1]) end
+redis.call('HSET', keys.account, 'keys', ARGV[2])
 
 local open = redis.call('ZCARD', keys.ready) - redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
 for _, key in ipairs({ beside(keys, 'waiting'), keys.submitted, keys.in_doubt }) do
