@@ -27,7 +27,7 @@ demo: install ## Fax real PDFs through every part, on this machine, and show the
 	$(BIN)/faxline-worker demo
 
 test: install ## Run the tests but for the slow ones
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not slow"
 
 test-all: install ## Run all of them
 	$(BIN)/python -m pytest -n 3 --dist loadfile

@@ -17,6 +17,8 @@ from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
 from tests.stage.marks import MARK
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = new_key("one"), new_key("two")
 SETTINGS = {
     "KEYS": json.dumps([TWO, ONE]),

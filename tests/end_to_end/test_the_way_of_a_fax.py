@@ -88,6 +88,7 @@ def test_a_pdf_is_delivered_with_all_its_pages(line: FaxLine, pdf: Path) -> None
     assert job.metadata == {"order": 7}
 
 
+@pytest.mark.slow
 def test_three_hundred_faxes_are_each_delivered_once_by_two_of_each_and_leave_nothing_behind(
     local: Local, line: FaxLine, pdf: Path, wait_until: Callable[..., Any]
 ) -> None:

@@ -190,6 +190,7 @@ def test_a_fax_delivered_without_all_of_its_pages_is_flagged(local: Local, line:
     assert 'fax_partial_deliveries_total{account="default"} 1.0' in page
 
 
+@pytest.mark.slow
 def test_a_fax_for_a_date_can_be_held_here_until_then(
     server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

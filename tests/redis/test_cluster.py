@@ -18,6 +18,8 @@ from faxline_worker.store import SCRIPTS
 from tests.stage.expected import expected
 from tests.stage.walk import Seen, Walk
 
+pytestmark = pytest.mark.slow
+
 SLOTS = 16384
 NODES = 3
 
