@@ -68,8 +68,9 @@ def _end_of_one(terms: Terms, name: str, pushed: str | None, until: float) -> St
             raise StillOpen(f"job {name!r}")
         entries = yield from page(terms, after, min(left, POLL) if older else left)
         after = entries[-1][0].decode() if entries else after
+        told = _tells(entries, name, pushed, known=found is not None)  # also of its rejection
         # Nothing for long: a reader that is slower than the capped stream misses events.
-        if older or not entries or _tells(entries, name, pushed, known=found is not None):
+        if older or not entries or told:
             found = yield from record_of(terms, name)
 
 

@@ -212,6 +212,26 @@ def test_an_entry_of_a_reused_id_that_intake_rejected_has_no_end(
             waiting.result()
 
 
+def test_a_rejection_that_is_read_while_intake_has_the_entry_still_is_told(
+    line: FaxLine, older: Job, redis_client: redis.Redis, wait_until: Callable[..., Any]
+) -> None:
+    def reads_on() -> bool:
+        clients: Any = redis_client.client_list()
+        return any(other["cmd"] == "xread" and "b" in other["flags"] for other in clients)
+
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(line.wait, older, 30)
+        wait_until(reads_on)  # so it has seen the entry in intake
+        rejected = {"entry": older.entry, "reason": "id_reused", "member": "id", "message": "taken"}
+        fields: Any = {"event": "fax.rejected", "job": "a", "at": 1, "data": json.dumps(rejected)}
+        with redis_client.pipeline() as pipe:  # in one step, as intake does
+            pipe.xadd(line.keys.events, fields)
+            pipe.xdel(line.keys.intake, older.entry or "")
+            pipe.execute()
+        with pytest.raises(JobRejected, match="taken"):
+            waiting.result()
+
+
 def test_who_may_not_read_intake_gets_the_older_jobs_end(
     redis_url: str, older: Job, redis_client: Any
 ) -> None:
