@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-WIDTH, HEIGHT, EDGE = 760, 300, 56
+WIDTH, HEIGHT, EDGE, NAME = 760, 300, 56, 40
 STEPS = (1, 2, 5)
 
 
@@ -42,10 +42,14 @@ def draw(points: Sequence[tuple[float, float]], phases: Sequence[tuple[float, st
     for x in ticks(right, 8):
         at, y0 = place(x, 0)
         out.append(f'<text x="{at:.1f}" y="{y0 + 16:.1f}" text-anchor="middle">{x:g}</text>')
-    for name, part in groupby(phases, key=lambda phase: phase[1]):
-        at, y0 = place(next(part)[0], 0)
-        out.append(f'<path d="M{at:.1f} 40V{y0:.1f}" stroke="#bbb" stroke-dasharray="3 3"/>')
-        out.append(f'<text x="{at + 3:.1f}" y="{y0 + 34:.1f}" fill="#666">{name}</text>')
+    begins = [
+        (place(next(part)[0], 0)[0], name) for name, part in groupby(phases, key=lambda phase: phase[1])
+    ]
+    for i, (at, name) in enumerate(begins):
+        out.append(f'<path d="M{at:.1f} 40V{HEIGHT - EDGE:.1f}" stroke="#bbb" stroke-dasharray="3 3"/>')
+        if i + 1 == len(begins) or begins[i + 1][0] - at > NAME:  # the short ones go without a name
+            edge = at + 3 if at + NAME < WIDTH else WIDTH - NAME
+            out.append(f'<text x="{edge:.1f}" y="{HEIGHT - EDGE + 34:.1f}" fill="#666">{name}</text>')
     line = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in points)
     out.append(f'<polyline points="{line}" fill="none" stroke="#1f6feb" stroke-width="1.5"/></svg>')
     return "\n".join(out) + "\n"
