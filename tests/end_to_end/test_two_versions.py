@@ -46,7 +46,7 @@ CHANGES = {
         "local record = { 'later_field', '1', 'n', job.n,",
     ),
     "broker.py": ("kwargs={}, options={}", 'kwargs={"later": 1}, options={"later": 1}'),
-    "webhook.py": ("dict(fields.items())", 'dict(fields.items()) | {"later": "1"}'),
+    "webhook.py": ('"*", *chain.from_iterable(', '"*", "later", "1", *chain.from_iterable('),
     "lua/lib/orders.lua": ("'XADD', key, '*',", "'XADD', key, '*', 'later', '1',"),
 }
 
