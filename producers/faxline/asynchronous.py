@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from faxline.account import AccountState, account_state
 from faxline.audit import AuditEntry, audit
 from faxline.base import CONNECTION, DOCUMENT_TTL, Base
+from faxline.checkup import Check
 from faxline.drivers import drive_async, in_our_words, run_async
 from faxline.events import Event
 from faxline.faxes import Fax, FaxParameters, File, fax_of
 from faxline.groups import Group
-from faxline.health import Check
 from faxline.jobs import Job
 from faxline.keyring import Keyring
 from faxline.line import FaxLine

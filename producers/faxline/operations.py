@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from faxline.account import AccountState, account_state
+from faxline.checkup import Check
 from faxline.errors import EntryNotFound, JobIdTaken, JobNotFound, NoKeys, NotForgotten, NotInDoubt
-from faxline.health import Check, examination
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS
 from faxline.listing import OPEN
@@ -229,6 +229,8 @@ def known_accounts() -> Steps[list[str]]:
 
 def checked(terms: Terms) -> Steps[list[Check]]:
     """What may be wrong with the line."""
+    from faxline.health import examination  # noqa: PLC0415 - `import faxline` is to be quick
+
     try:
         names = yield from known_accounts()
     except Exception as error:

@@ -5,7 +5,7 @@ from datetime import datetime
 from faxline.account import AccountState, account_state
 from faxline.audit import AuditEntry, audit
 from faxline.base import Driven
-from faxline.health import Check
+from faxline.checkup import Check
 from faxline.jobs import Job
 from faxline.listing import open_jobs
 from faxline.operations import (
