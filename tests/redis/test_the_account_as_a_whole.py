@@ -323,15 +323,14 @@ def test_a_caller_goes_on_inside_the_limits_only(make: Callable[..., Account], l
 
 
 def test_a_caller_does_not_take_the_room_that_another_is_on_its_way_to(make: Callable[..., Account]) -> None:
-    account = make(LIMITS__CONCURRENCY="2")
+    account = make(LIMITS__CONCURRENCY="0", LIMITS__BURST="2")
     account.push("a", "b", "c")
-    admitted, _ = account.admit(), account.admit()
+    admitted = account.admit()
+    ((wake, _),) = account.store.plan(horizon=0).wakes
     account.store.mark(admitted)
-    assert (
-        account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="x").next is not None
-    )
-    account.push("d")
-    assert account.store.plan().wakes == ()
+    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="next")
+    assert (settled.next, settled.wakes) == (None, ())
+    assert isinstance(account.store.admit(uuid4().hex, wake), Admitted)
 
 
 def test_no_more_wake_ups_are_on_their_way_than_wanted(make: Callable[..., Account]) -> None:
