@@ -135,10 +135,10 @@ def async_state_client(
 
 
 def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:
-    """A client for `dramatiq.brokers.redis.RedisBroker(client=…)`, which polls and never blocks.
+    """A client for `WakeBroker`, whose consumers block for a second, well below SOCKET_TIMEOUT.
 
-    A retried enqueue may put a message twice, a retried fetch may leave one unacknowledged: both do no harm,
-    for a message is a hint (DESIGN, section 1).
+    A retried push may put a message twice, a retried pop may lose one: both do no harm, for a message is a
+    hint (DESIGN, section 1).
     """
     return state_client(url, name=name)
 
