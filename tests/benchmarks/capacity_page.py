@@ -127,7 +127,7 @@ def _processes(costs: Costs, kept: Mapping[str, Any]) -> list[str]:
     figures = kept["figures"]
     disk = (f"{name.removeprefix('… ')} {n(value)}" for name, value in figures.items() if DISK.search(name))
     return [
-        "series an account (more than 100 of them): " + ", ".join(series),
+        "series an account (`FAXLINE_METRICS__FAILURES_FROM_ZERO=false`): " + ", ".join(series),
         "CPU ms of a scrape, an account: " + ", ".join(scrapes),
         f"memory (RSS) of a process with {FEW} accounts, and an account more: " + ", ".join(memory),
         "connections, one process of each: " + ", ".join(connections),

@@ -6,8 +6,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from faxline_worker.app import failure_labels, failures_at_zero
 from faxline_worker.metrics import (
-    FAILURES_BEGUN,
     UNKNOWN_ACCOUNT,
     DispatcherMetrics,
     FailureLabels,
@@ -15,6 +15,7 @@ from faxline_worker.metrics import (
     WorkerMetrics,
     new_registry,
 )
+from faxline_worker.settings import read_settings
 
 ACCOUNTS = ("default", "second")
 FAILURES: list[FailureLabels] = [
@@ -331,18 +332,20 @@ def test_a_label_is_escaped_whatever_the_account_is_called(registry: CollectorRe
 
 
 @pytest.mark.parametrize("kind", [WorkerMetrics, DispatcherMetrics])
-def test_with_many_accounts_the_failures_label_sets_come_as_they_count(
+def test_each_label_set_of_the_failures_is_there_from_the_start_or_where_that_is_not_wanted_as_it_counts(
     kind: type[WorkerMetrics] | type[DispatcherMetrics],
 ) -> None:
-    def shown(accounts: int, failed: str = "") -> list[str]:
+    def shown(failures: list[FailureLabels], failed: str = "") -> list[str]:
         registry = new_registry()
-        metrics = kind(registry, [f"a{i}" for i in range(accounts)], FAILURES)
+        metrics = kind(registry, [f"a{i}" for i in range(200)], failures)
         if failed:
             metrics.failure(failed, "delivery", 17, "user_busy")
         lines = generate_latest(registry).decode().splitlines()
         return [line for line in lines if line.startswith("fax_failures_total{")]
 
-    assert len(shown(FAILURES_BEGUN)) == FAILURES_BEGUN * len(FAILURES)
-    assert shown(FAILURES_BEGUN + 1) == []
+    environment = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "test-token"}
+    assert len(shown(failures_at_zero(read_settings(environment)))) == 200 * len(set(failure_labels()))
+    none = failures_at_zero(read_settings(environment | {"FAXLINE_METRICS__FAILURES_FROM_ZERO": "false"}))
+    assert shown(none) == []
     counted = 'fax_failures_total{account="a7",code="17",reason="user_busy",stage="delivery"} 1.0'
-    assert shown(FAILURES_BEGUN + 1, failed="a7") == [counted]
+    assert shown(none, failed="a7") == [counted]

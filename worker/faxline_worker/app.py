@@ -99,6 +99,11 @@ def require_redis(settings: Settings) -> None:
             give_up(f"{variable}: {error}")
 
 
+def failures_at_zero(settings: Settings) -> list[FailureLabels]:
+    """Those of them that are told before any such failure was."""
+    return failure_labels() if settings.metrics.failures_from_zero else []
+
+
 def failure_labels() -> list[FailureLabels]:
     """Every stage, code and reason under which a failure is counted."""
     labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
@@ -207,14 +212,13 @@ class Shutdown(Middleware):
 
 def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
-    settings, secrets = load(
-        "worker", sys.__stderr__
-    )  # sys.stderr is a pipe to dramatiq's parent, which writes it on
+    # Here sys.stderr is a pipe to dramatiq's parent, which would write each line once more.
+    settings, secrets = load("worker", sys.__stderr__)
     require_redis(settings)
     log = get_logger("faxline_worker.worker")
     client = state_client(settings.redis_url, name="faxline-worker", threads=True)
     registry = new_registry()
-    metrics = WorkerMetrics(registry, settings.accounts, failure_labels())
+    metrics = WorkerMetrics(registry, settings.accounts, failures_at_zero(settings))
     broker = make_broker(settings)
     traces = traces_of(settings, "worker")
     who = f"{socket.gethostname()}:{os.getpid()}"
@@ -286,7 +290,7 @@ def dispatcher() -> None:
     log = get_logger("faxline_worker.dispatcher")
     client = state_client(settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK)
     registry = new_registry()
-    metrics = DispatcherMetrics(registry, settings.accounts, failure_labels())
+    metrics = DispatcherMetrics(registry, settings.accounts, failures_at_zero(settings))
     broker = make_broker(settings)
     who = f"{socket.gethostname()}:{os.getpid()}"
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}

@@ -1,7 +1,5 @@
 """Every metric that Faxline exposes, each defined once, with all its label sets at 0 from the start.
 
-With many accounts the failures are the exception (FAILURES_BEGUN).
-
 A process makes one registry (`new_registry`) and one of `WorkerMetrics`, `DispatcherMetrics` and
 `WebhookMetrics` on it. DESIGN, section 3, has the table. No number, no job id and no free text is ever a
 label: account names come from the settings, the rest from fixed lists.
@@ -52,9 +50,6 @@ UNKNOWN_ACCOUNT = "unknown"
 
 QUEUE_WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 REQUEST_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 30, 60)
-FAILURES_BEGUN = 100
-"""Accounts for which each label set of `fax_failures_total` is there from the start. It has 150 an account,
-four fifths of what a dispatcher tells: a scrape of 1000 took 8 s. Of more they come as they count."""
 DELIVERY_BUCKETS = (10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 10800)
 
 
@@ -133,8 +128,7 @@ class JobMetrics:
             ["account", "stage", "code", "reason"],
             registry=registry,
         )
-        begun = account if len(account) <= FAILURES_BEGUN else ()
-        for name, (stage, code, reason) in product(begun, failure_labels):
+        for name, (stage, code, reason) in product(account, failure_labels):
             self._failures.labels(name, stage, _code(code), reason)
         self._deferrals = _counter(
             registry,
@@ -188,7 +182,7 @@ class WorkerMetrics(JobMetrics):
     Args:
         registry: where they are registered; one of these a registry.
         accounts: the names of all accounts.
-        failure_labels: every (stage, code, reason) that can come up.
+        failure_labels: every (stage, code, reason) that is there at 0 from the start.
     """
 
     def __init__(
@@ -310,7 +304,7 @@ class DispatcherMetrics(JobMetrics):
     Args:
         registry: where they are registered; one of these a registry.
         accounts: the names of all accounts.
-        failure_labels: every (stage, code, reason) that can come up.
+        failure_labels: every (stage, code, reason) that is there at 0 from the start.
     """
 
     def __init__(

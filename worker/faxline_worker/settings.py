@@ -194,11 +194,16 @@ class Webhook(_Part):
 
 
 class Metrics(_Part):
-    """The ports of /metrics, /healthz and /readyz."""
+    """The ports of /metrics, /healthz and /readyz.
+
+    `failures_from_zero`: every label set of `fax_failures_total` is there from the start. It has 150 an
+    account, four fifths of what a dispatcher tells: with many accounts each may come with its first failure.
+    """
 
     dispatcher_port: int = Field(9101, ge=0, le=65535)
     worker_port: int = Field(9102, ge=0, le=65535)
     webhook_port: int = Field(9103, ge=0, le=65535)
+    failures_from_zero: bool = True
 
 
 class Settings(_Part):

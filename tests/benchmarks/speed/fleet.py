@@ -49,9 +49,18 @@ def run_fleet(size: Size, logs: Path) -> Section:
     return section
 
 
-def _run(logs: Path, size: Size, count: int, rate: float, **parts: Any) -> Steady:
+def _run(
+    logs: Path,
+    size: Size,
+    count: int,
+    rate: float,
+    *,
+    settings: Mapping[str, str] | None = None,
+    **parts: Any,
+) -> Steady:
+    settings = {"METRICS__FAILURES_FROM_ZERO": "false", **(settings or {})}  # as is advised for many accounts
     accounts = [f"a{i:05}" for i in range(count)]
-    with Local(logs, threads=THREADS, accounts=accounts, **parts) as local:
+    with Local(logs, threads=THREADS, accounts=accounts, settings=settings, **parts) as local:
         return run_steady(
             local, accounts, rate, idle=size.idle, warm=size.fleet_warm, seconds=size.fleet_seconds
         )
