@@ -165,6 +165,25 @@ def test_a_receipt_at_which_the_script_raises_holds_up_none_of_its_batch(
     assert redis_client.hget(store.keys.account_state, "done:delivered") == b"2"
 
 
+def test_two_receipts_of_one_fax_in_one_batch_are_applied_once(
+    store: Store, taker: Intake, delivered: Any, webhook: Callable[..., str], redis_client: Any
+) -> None:
+    taker.take(delivered("a", "b"))
+    for i, job in enumerate(("a", "b"), start=71):
+        admitted = store.admit(f"permit-{job}", "")
+        assert isinstance(admitted, Admitted)
+        store.mark(admitted)
+        store.settle(admitted, {"decision": "accepted", "job_id": str(i)})
+    ids = (71, 72, 71, 99, 99)  # and two of one that nobody knows yet
+    receipts = [(webhook(i), {"job_id": str(i), "outcome": "delivered"}) for i in ids]
+    done = [one.result for one in store.apply(receipts)]
+    assert done == ["applied", "applied", "repeated", "unmatched", "repeated"]
+    assert redis_client.zcard(store.keys.submitted) == 0
+    assert redis_client.zrange(store.keys.unmatched, 0, -1) == [b"99"]
+    assert redis_client.xlen(store.keys.status) == 0
+    assert not redis_client.exists(store.keys.lines)
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -223,7 +242,8 @@ def test_a_receipt_that_makes_our_code_raise_is_set_aside_after_its_turns_and_th
 def test_a_receipt_that_makes_a_script_raise_is_not_lost_but_set_aside(
     store: Store, reconciler: Reconciler, webhook: Callable[..., str], redis_client: Any
 ) -> None:
-    redis_client.lpush(store.keys.job_ids + "1", "no string")
+    redis_client.set(store.keys.job_ids + "1", "bad")
+    redis_client.set(store.keys.job("bad"), "no hash")
     webhook(1)
     webhook(2)
     for _ in range(TRIES):
@@ -236,8 +256,9 @@ def test_a_receipt_that_makes_a_script_raise_is_not_lost_but_set_aside(
 def test_a_batch_of_poison_holds_up_what_is_behind_it_for_its_tries_only(
     store: Store, reconciler: Reconciler, webhook: Callable[..., str], redis_client: Any
 ) -> None:
+    redis_client.set(store.keys.job("bad"), "no hash")
     for i in range(BATCH):
-        redis_client.lpush(f"{store.keys.job_ids}{i}", "no string")
+        redis_client.set(f"{store.keys.job_ids}{i}", "bad")
         webhook(i)
     webhook(BATCH)
     for _ in range(TRIES + 1):

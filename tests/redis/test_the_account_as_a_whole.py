@@ -287,6 +287,22 @@ def test_as_many_wake_ups_are_planned_as_slots_come_free_each_at_its_moment(
         assert isinstance(account.store.admit(uuid4().hex, token), Admitted)
 
 
+@pytest.mark.parametrize(("free", "waits"), [(0, "time"), (1, "time"), (2, "")])
+def test_where_time_frees_one_slot_after_another_each_has_its_wake_up_and_a_settled_call_looks_for_none(
+    make: Callable[..., Account], free: int, waits: str
+) -> None:
+    account = make(LIMITS__REQUESTS="10", LIMITS__WINDOW="1", LIMITS__BURST="3", LIMITS__CONCURRENCY="0")
+    account.push(*(f"job-{i}" for i in range(30)))
+    for i, admitted in enumerate([account.admit(), account.admit()]):
+        account.answer(admitted, "accepted", job_id=str(i + 1))
+    account.admit()
+    account.client.delete(account.store.keys.wakes)  # those that the settled calls gave
+    account.go(free * 0.1 + 0.01)
+    wakes = account.store.plan(horizon=0.25).wakes
+    assert [wait for _, wait in wakes if wait == 0] == [0] * free
+    assert account.state.get("waits", "") == waits
+
+
 def test_a_caller_that_goes_on_is_given_the_best_job_with_the_settlement(
     make: Callable[..., Account],
 ) -> None:

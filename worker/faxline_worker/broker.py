@@ -9,7 +9,7 @@ polls.
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import dramatiq
 import redis
@@ -38,7 +38,7 @@ class WakeBroker(Broker):
         super().__init__(middleware=middleware)
         self.client = client
         self.queues: set[str] = set()
-        self._push = scripts.register(client, "wake")
+        self._push_when_full = scripts.register(client, "wake")
         self.closing = threading.Event()
 
     def declare_queue(self, queue_name: str) -> None:
@@ -94,7 +94,11 @@ class WakeBroker(Broker):
 
     def push(self, key: str, *texts: bytes) -> None:
         """Put messages on their queue, also one that was taken and is given back."""
-        self._push(keys=[key], args=[MOST, *texts])
+        try:
+            if cast("int", self.client.rpush(key, *texts)) > MOST:
+                self.client.ltrim(key, -MOST, -1)
+        except redis.exceptions.OutOfMemoryError:  # what is inside must go on, and a script of ours may
+            self._push_when_full(keys=[key], args=[MOST, *texts])
 
     def flush(self, queue_name: str) -> None:
         """Drop all messages of a queue."""

@@ -391,7 +391,7 @@ class Store:
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
         )
 
-    def plan(self, horizon: float = 1.0, most: int = 64) -> Plan:
+    def plan(self, horizon: float = 2.0, most: int = 64) -> Plan:
         """Say which wake-ups to send now and within the horizon (s); `most` are on their way at once."""
         k = self.keys
         keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes]

@@ -30,7 +30,8 @@ end
 local wakes = grant_wakes(keys, moments, options.wake_lease)
 if r.by_answer ~= nil then -- neither paused nor gated
   local answer = (r.by_answer or (broke and not later and #wakes == 0)) and r.free < ready + out
-  local time = not answer and r.by_answer == false and r.free == 0
+  -- What is free has its wake-up. Where more than one slot came free since the last look, `settle` is the quicker way.
+  local time = not answer and r.by_answer == false and r.free <= math.min(out + 1, out + #wakes)
   await_answer(keys, account, answer and '1' or time and 'time' or '')
 end
 

@@ -9,11 +9,20 @@ local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expir
   unmatched = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }
 local options, items = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 
+-- What stands under each jobId: asked in one go, and kept up by what this script writes there.
+local known = {}
+local function read_job_ids()
+  local names = {}
+  for i, item in ipairs(items) do names[i] = keys.job_ids .. item.receipt.job_id end
+  for i, value in ipairs(redis.call('MGET', unpack(names))) do known[items[i].receipt.job_id] = value end
+end
+
 local function meet(receipt)
-  local id = redis.call('GET', keys.job_ids .. receipt.job_id)
+  local id = known[receipt.job_id]
   if not id then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
     receipt.at = now
-    redis.call('SET', keys.job_ids .. receipt.job_id, cjson.encode(receipt), 'PX', options.keep)
+    known[receipt.job_id] = cjson.encode(receipt)
+    redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
     redis.call('ZADD', keys.unmatched, int(now + options.lease + options.sweep), receipt.job_id)
     return { result = 'unmatched' }
   end
@@ -30,7 +39,8 @@ end
 
 local there, done, replies = {}, {}, {}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], items[1].entry, items[#items].entry)) do there[entry[1]] = true end
-tally = {}
+tally, gathered = {}, {}
+read_job_ids()
 for i, item in ipairs(items) do
   if not there[item.entry] then
     replies[i] = { result = 'gone' }
@@ -45,5 +55,6 @@ for i, item in ipairs(items) do
   end
 end
 count_tally(keys)
+take_gathered()
 if #done > 0 then redis.call('XDEL', KEYS[1], unpack(done)) end -- last, for nothing of this is undone by an error
 return cjson.encode(replies)

@@ -95,7 +95,7 @@ end
 local function leave_line(keys, options, id, job)
   if options.lines == 0 or job.line ~= '1' then return end
   if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits(keys) then
-    redis.call('HDEL', beside(keys, 'lines'), job.number) -- its lease runs, so nobody else holds it
+    take_out('HDEL', beside(keys, 'lines'), job.number) -- its lease runs, so nobody else holds it
     return
   end
   local line = read_line(keys, job.number)

@@ -31,7 +31,7 @@ end
 local function apply_receipt(keys, options, id, job, receipt)
   local before = job.state
   if not OPEN[before] then return 'repeated' end
-  if before == 'queued' then leave_queue(keys, options, id, job) else redis.call('ZREM', keys[OPEN[before]], id) end
+  if before == 'queued' then leave_queue(keys, options, id, job) else take_out('ZREM', keys[OPEN[before]], id) end
   if before == 'unconfirmed' then count_ended(keys, 'unconfirmed', -1) end
   local said = { code = receipt.code, reason = receipt.reason, message = receipt.message, pages = receipt.pages,
     transferred = receipt.transferred }

@@ -110,6 +110,21 @@ local function answer_cancel(keys, options, id, job, said)
   emit(keys.events, options.cap, 'fax.cancel_refused', id, to_json(said, job.job_id, job.metadata))
 end
 
+-- What leaves an index. A script that moves many jobs sets `gathered` to a table, and takes all of it out in one go, after
+-- the last job: until then nothing of it is asked for again.
+local gathered
+local function take_out(command, key, member)
+  if not gathered then return redis.call(command, key, member) end
+  gathered[command] = gathered[command] or {}
+  gathered[command][key] = gathered[command][key] or {}
+  table.insert(gathered[command][key], member)
+end
+local function take_gathered()
+  for command, keys_of in pairs(gathered) do
+    for key, members in pairs(keys_of) do redis.call(command, key, unpack(members)) end
+  end
+end
+
 -- How many jobs ended how. A script that ends many of them sets `tally` to a table and counts them all in one go.
 local tally
 local function count_ended(keys, state, n)
