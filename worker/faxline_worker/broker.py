@@ -9,7 +9,7 @@ polls.
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import dramatiq
 import redis
@@ -95,7 +95,7 @@ class WakeBroker(Broker):
     def push(self, key: str, *texts: bytes) -> None:
         """Put messages on their queue, also one that was taken and is given back."""
         try:
-            if cast("int", self.client.rpush(key, *texts)) > MOST:
+            if self.client.rpush(key, *texts) > MOST:
                 self.client.ltrim(key, -MOST, -1)
         except redis.exceptions.OutOfMemoryError:  # what is inside must go on, and a script of ours may
             self._push_when_full(keys=[key], args=[MOST, *texts])
