@@ -49,10 +49,10 @@ def test_a_document_lives_until_its_job_has_ended_and_then_its_time(scene: Scene
     assert lives(scene) == pytest.approx(TTL, abs=5)
     assert not scene.client.exists(scene.keys.document_uses)
     scene.go(GRACE - 1)
-    assert scene.store.tidy() == 0
+    assert scene.store.upkeep.tidy() == 0
     assert lives(scene)
     scene.go(2)
-    assert scene.store.tidy() == 1
+    assert scene.store.upkeep.tidy() == 1
     assert not scene.client.exists(scene.keys.document(DIGEST), scene.keys.released)
 
 
@@ -61,12 +61,12 @@ def test_a_document_that_is_needed_again_within_the_grace_stays(scene: Scene) ->
     end(scene, "a", "canceled")
     scene.push("b", documents=DIGEST)
     scene.go(GRACE + 1)
-    assert scene.store.tidy() == 0
+    assert scene.store.upkeep.tidy() == 0
     assert lives(scene) is None
     end(scene, "b", "canceled")
-    assert scene.store.tidy() == 0, "its grace begins anew"
+    assert scene.store.upkeep.tidy() == 0, "its grace begins anew"
     scene.go(GRACE + 1)
-    assert scene.store.tidy() == 1
+    assert scene.store.upkeep.tidy() == 1
 
 
 def test_no_document_goes_while_an_entry_waits_in_intake_that_may_name_it(scene: Scene) -> None:
@@ -74,9 +74,9 @@ def test_no_document_goes_while_an_entry_waits_in_intake_that_may_name_it(scene:
     end(scene, "a", "canceled")
     entry = scene.intake()
     scene.go(GRACE + 1)
-    assert scene.store.tidy() == 0
+    assert scene.store.upkeep.tidy() == 0
     scene.store.register([scene.item(entry, "b", documents=DIGEST)])
-    assert scene.store.tidy() == 0
+    assert scene.store.upkeep.tidy() == 0
     assert lives(scene) is None
 
 
@@ -90,10 +90,10 @@ def test_a_request_goes_with_the_jobs_end_or_after_its_retention(redis_client: r
     later.push("a", request='{"message":"text"}')
     end(later, "a", how)
     later.go(99)
-    later.store.tidy()
+    later.store.upkeep.tidy()
     assert later.record("a")["request"] == '{"message":"text"}'
     later.go(2)
-    later.store.tidy()
+    later.store.upkeep.tidy()
     assert later.record("a")["request"] == ""
     assert not later.client.exists(later.keys.outdated)
 
@@ -110,7 +110,7 @@ def test_tidying_makes_no_record_of_one_whose_retention_is_over(redis_client: re
     end(scene, "a", "canceled")
     scene.client.delete(scene.keys.job("a"))
     scene.go(101)
-    assert scene.store.tidy() == 0
+    assert scene.store.upkeep.tidy() == 0
     assert scene.record("a") == {}
 
 

@@ -54,7 +54,7 @@ def store(redis_client: redis.Redis) -> Store:
 
 
 def kept(store: Store, data: bytes) -> str:
-    store.keep_document(digest(data), data)
+    store.documents.keep(digest(data), data)
     return digest(data)
 
 
@@ -127,14 +127,14 @@ def test_a_redis_that_is_away_before_the_call_is_told_as_it_is(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = kept(store, LARGE)
-    monkeypatch.setattr(store, "document_piece", Mock(side_effect=redis.ConnectionError))
+    monkeypatch.setattr(store.documents, "piece", Mock(side_effect=redis.ConnectionError))
     with pytest.raises(redis.ConnectionError):
         send_body(request(name), Documents(store, 20).open)
 
 
 def failing(store: Store, monkeypatch: pytest.MonkeyPatch, *failures: Any) -> Mock:
     """From the document's second piece on something else happens: an error, or what a function does."""
-    real, left = store.document_piece, list(failures)
+    real, left = store.documents.piece, list(failures)
 
     def piece(name: str, start: int, end: int) -> bytes:
         if start and left:
@@ -145,7 +145,7 @@ def failing(store: Store, monkeypatch: pytest.MonkeyPatch, *failures: Any) -> Mo
         return real(name, start, end)
 
     told = Mock(side_effect=piece)
-    monkeypatch.setattr(store, "document_piece", told)
+    monkeypatch.setattr(store.documents, "piece", told)
     return told
 
 

@@ -99,7 +99,7 @@ def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_t
     finally:
         dispatcher.stop()
     assert client.smembers(ACCOUNTS) == {b"default"}
-    assert store.document(digest(TEXT)) == TEXT
+    assert store.documents.read(digest(TEXT)) == TEXT
     assert client.xlen(store.keys.intake) == 0
     assert not client.exists(store.keys.dead)
 

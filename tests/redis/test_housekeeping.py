@@ -163,7 +163,7 @@ def test_a_forgotten_jobs_document_stays_while_another_job_needs_it(
     pushed("b")
     line.forget("a", by="me@here", timeout=20)
     assert redis_client.exists(store.keys.document(digest(DOCUMENT).removeprefix("sha256:")))
-    assert store.document(digest(DOCUMENT)) == DOCUMENT
+    assert store.documents.read(digest(DOCUMENT)) == DOCUMENT
 
 
 def test_a_job_that_has_not_ended_is_not_forgotten_and_the_error_says_what_to_do(
@@ -229,8 +229,8 @@ def test_everything_is_sealed_anew_and_the_old_key_can_be_taken_away(
         "set_aside": {"two": 2},
     }
     new = store_of(redis_client, TWO)
-    assert new.document(digest(DOCUMENT)) == DOCUMENT
-    assert new.document("sha256:" + "ab" * 32) == b"in clear"
+    assert new.documents.read(digest(DOCUMENT)) == DOCUMENT
+    assert new.documents.read("sha256:" + "ab" * 32) == b"in clear"
     kept = redis_client.hget(new.keys.job("a"), "request").decode()
     assert json.loads(new.seals.open_request("a", kept))["message"] == "a cover text"
 
@@ -238,28 +238,28 @@ def test_everything_is_sealed_anew_and_the_old_key_can_be_taken_away(
 def test_a_value_that_changes_while_it_is_sealed_anew_is_left_alone(redis_client: redis.Redis) -> None:
     store = store_of(redis_client, BOTH)
     name = "sha256:" + "ab" * 32
-    store.keep_document(name, b"one")
-    before = store.stored(name)
+    store.documents.keep(name, b"one")
+    before = store.documents.stored(name)
     assert before is not None
     redis_client.set(store.keys.document("ab" * 32), b"another")
-    assert not store.reseal_document(name, before)
-    assert store.stored(name) == b"another"
+    assert not store.documents.reseal(name, before)
+    assert store.documents.stored(name) == b"another"
     redis_client.hset(store.keys.job("a"), "request", "")
-    assert not store.reseal_request("a", "{}")
+    assert not store.upkeep.reseal_request("a", "{}")
     assert redis_client.hget(store.keys.job("a"), "request") == b""
     redis_client.delete(store.keys.job("a"))
-    assert not store.reseal_request("a", "{}")
+    assert not store.upkeep.reseal_request("a", "{}")
     assert not redis_client.exists(store.keys.job("a"))
 
 
 def test_a_document_that_is_sealed_anew_keeps_its_time_to_live(redis_client: redis.Redis) -> None:
     name, key = "sha256:" + "ab" * 32, "fax:{default}:document:" + "ab" * 32
-    store_of(redis_client, ONE).keep_document(name, b"one")
+    store_of(redis_client, ONE).documents.keep(name, b"one")
     redis_client.pexpire(key, 5_000_000)
     store = store_of(redis_client, BOTH)
-    stored = store.stored(name)
+    stored = store.documents.stored(name)
     assert stored is not None
-    assert store.reseal_document(name, stored)
+    assert store.documents.reseal(name, stored)
     assert 4_000_000 < int(redis_client.pttl(key)) <= 5_000_000
 
 
@@ -267,8 +267,8 @@ def test_a_value_whose_key_is_gone_is_told_and_the_others_are_sealed_anew(
     running: Any, line: FaxLine, redis_client: redis.Redis
 ) -> None:
     gone = store_of(redis_client, new_key("gone"))
-    gone.keep_document("sha256:" + "ab" * 32, b"lost")
-    store_of(redis_client, ONE).keep_document("sha256:" + "cd" * 32, b"found")
+    gone.documents.keep("sha256:" + "ab" * 32, b"lost")
+    store_of(redis_client, ONE).documents.keep("sha256:" + "cd" * 32, b"found")
     running(BOTH)
     values = line.rotate_keys(by="me@here", timeout=20)
     assert values.resealed == {"documents": 1, "failed": 1}
@@ -278,7 +278,7 @@ def test_a_value_whose_key_is_gone_is_told_and_the_others_are_sealed_anew(
 def test_without_keys_nothing_is_sealed_anew_and_what_is_in_clear_is_counted(
     running: Any, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    store_of(redis_client, "").keep_document("sha256:" + "ab" * 32, b"in clear")
+    store_of(redis_client, "").documents.keep("sha256:" + "ab" * 32, b"in clear")
     running("")
     with FaxLine(redis_url) as line:
         with pytest.raises(NoKeys, match="FAXLINE_KEYS"):
@@ -288,7 +288,7 @@ def test_without_keys_nothing_is_sealed_anew_and_what_is_in_clear_is_counted(
 
 def test_of_two_dispatchers_one_carries_an_order_out_and_the_other_waits(redis_client: redis.Redis) -> None:
     store = store_of(redis_client)
-    assert store.begin("another", 30)
+    assert store.upkeep.begin("another", 30)
     entry: Any = redis_client.xadd(store.keys.orders, {"order": "keys"})
     with pytest.raises(ChoreBusyError):
         Housekeeping(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"})
@@ -313,7 +313,7 @@ def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
     monkeypatch.setattr(housekeeping, "LEASE", 0.001)
     redis_client.delete(store.keys.chore)
     assert Housekeeping(store, Mock(), "next").carry_out(entry.decode(), {"order": "rotate"}) == "done"
-    heads = dict(store.document_heads())
+    heads = dict(store.documents.heads())
     assert len(heads) == 3
     assert all(head.startswith(b"\x93FAXSEAL") for head in heads.values())
 

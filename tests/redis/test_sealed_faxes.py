@@ -24,6 +24,7 @@ from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.settings import SubmissionRetries, read_settings
 from faxline_worker.store import Store
+from faxline_worker.stored_documents import StoredDocuments
 from faxline_worker.submitting import Submitter
 from faxline_worker.tracing import NoTraces
 
@@ -155,7 +156,7 @@ def test_a_document_inside_an_entry_is_sealed_too(store_of: Any, redis_client: A
     take(store, redis_client)
     assert SMALL not in everything(redis_client)
     assert data.encode() not in everything(redis_client)
-    assert store.document(digest(SMALL)) == SMALL
+    assert store.documents.read(digest(SMALL)) == SMALL
 
 
 def test_the_same_fax_in_clear_and_sealed_by_whatever_key_is_one(
@@ -275,7 +276,7 @@ def test_a_request_that_was_changed_fails_its_job_before_anything_is_sent(
 def test_a_sealed_document_of_any_size_is_read_whole_while_it_is_sent(store_of: Any, size: int) -> None:
     store = store_of(ONE)
     data = LARGE[:size]
-    store.keep_document(digest(data), data)
+    store.documents.keep(digest(data), data)
     document = Documents(store, 20).open(digest(data))
     assert document.size == size
     pieces = [document.read(at, min(at + PIECE, size)) for at in range(0, size, PIECE)]
@@ -287,28 +288,28 @@ def test_a_document_that_is_sealed_anew_half_sent_arrives_whole(
     store_of: Any, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
     name = digest(LARGE)
-    store_of(before).keep_document(name, LARGE)
+    store_of(before).documents.keep(name, LARGE)
     store = store_of(BOTH)
-    real, left = Store.document_piece, ["once"]
-    whole = Store.document_head_and_piece
+    real, left = StoredDocuments.piece, ["once"]
+    whole = StoredDocuments.head_and_piece
 
     def anew() -> None:
         if left:
             left.pop()
-            assert store.reseal_document(name, store.stored(name))
+            assert store.documents.reseal(name, store.documents.stored(name))
 
-    def piece(own: Store, what: str, start: int, end: int) -> bytes:
+    def piece(own: StoredDocuments, what: str, start: int, end: int) -> bytes:
         if start:
             anew()
         return real(own, what, start, end)
 
-    def head_and_piece(own: Store, what: str, start: int, end: int) -> Any:
+    def head_and_piece(own: StoredDocuments, what: str, start: int, end: int) -> Any:
         if start:
             anew()
         return whole(own, what, start, end)
 
-    monkeypatch.setattr(Store, "document_piece", piece)
-    monkeypatch.setattr(Store, "document_head_and_piece", head_and_piece)
+    monkeypatch.setattr(StoredDocuments, "piece", piece)
+    monkeypatch.setattr(StoredDocuments, "head_and_piece", head_and_piece)
     request = {"faxNumber": NUMBER, "message": COVER, "faxData": [{"fileName": "0.txt", "document": name}]}
     body = send_body(request, Documents(store, 20).open)
     with IfaxClient(sandbox.url, timeout=20) as client:
@@ -322,7 +323,7 @@ def test_a_sealed_document_that_was_changed_half_sent_leaves_a_doubt(
 ) -> None:
     store = store_of(ONE)
     name = digest(LARGE)
-    store.keep_document(name, LARGE)
+    store.documents.keep(name, LARGE)
     request = {"faxNumber": NUMBER, "faxData": [{"fileName": "0.txt", "document": name}]}
     body = send_body(request, Documents(store, 20).open)
     redis_client.setrange(store.keys.document(name.removeprefix("sha256:")), 600_000, b"changed")

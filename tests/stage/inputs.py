@@ -244,49 +244,49 @@ def _order(order: str, *, while_paused: bool = False) -> Input:
 
 
 def _keep(actors: Actors) -> Call:
-    return partial(actors.scene.store.keep_document, "sha256:ab", b"bytes")
+    return partial(actors.scene.store.documents.keep, "sha256:ab", b"bytes")
 
 
 def _reseal_document(actors: Actors) -> Call:
     store = actors.scene.store
-    store.keep_document("sha256:ab", b"bytes")
-    return partial(store.reseal_document, "sha256:ab", b"bytes")
+    store.documents.keep("sha256:ab", b"bytes")
+    return partial(store.documents.reseal, "sha256:ab", b"bytes")
 
 
 def _reseal_request(actors: Actors) -> Call:
     job = actors.scene.record(JOB)
-    return partial(actors.scene.store.reseal_request, JOB, job.get("request") or "{}")
+    return partial(actors.scene.store.upkeep.reseal_request, JOB, job.get("request") or "{}")
 
 
 def _reseal_dead(actors: Actors) -> Call:
     actors.scene.store.set_aside("intake", actors.scene.intake(), "KeyError")
     dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)
-    return partial(actors.scene.store.reseal_dead, dead[0][0].decode(), "content")
+    return partial(actors.scene.store.upkeep.reseal_dead, dead[0][0].decode(), "content")
 
 
 def _forget(actors: Actors) -> Call:
-    return partial(actors.scene.store.forget, JOB)
+    return partial(actors.scene.store.upkeep.forget, JOB)
 
 
 def _conclude(actors: Actors) -> Call:
-    actors.scene.store.begin("dispatcher", 5)
+    actors.scene.store.upkeep.begin("dispatcher", 5)
     entry = actors.scene.ordered("rotate")
-    return partial(actors.scene.store.conclude, entry, "rotate", "test", "done", {"sealed": {}})
+    return partial(actors.scene.store.upkeep.conclude, entry, "rotate", "test", "done", {"sealed": {}})
 
 
 def _begin(who: str) -> Input:
     def prepare(actors: Actors) -> Call:
-        actors.scene.store.begin("dispatcher", 100)
-        return partial(actors.scene.store.begin, who, 100)
+        actors.scene.store.upkeep.begin("dispatcher", 100)
+        return partial(actors.scene.store.upkeep.begin, who, 100)
 
     return Input(prepare)
 
 
 def _tidy(actors: Actors) -> Call:
     scene = actors.scene
-    scene.store.keep_document("sha256:ab", b"bytes")
+    scene.store.documents.keep("sha256:ab", b"bytes")
     scene.client.zadd(scene.keys.released, {"ab": scene.now})
-    return scene.store.tidy
+    return scene.store.upkeep.tidy
 
 
 def _claim(actors: Actors) -> Call:
@@ -439,7 +439,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("reseal_dead", "an entry that was set aside"): Input(_reseal_dead),
     ("forget", "the job"): Input(_forget),
     ("forget_number", "the number"): Input(
-        lambda actors: partial(actors.scene.store.forget_number, "+19999999999")
+        lambda actors: partial(actors.scene.store.upkeep.forget_number, "+19999999999")
     ),
     ("begin", "the one who has begun"): _begin("dispatcher"),
     ("begin", "another one"): _begin("another"),

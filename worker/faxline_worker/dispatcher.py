@@ -380,7 +380,7 @@ class Dispatcher:
         return None if claim is Claim.NONE else self._wake_lease
 
     def _tidy(self, account: str) -> float:
-        self._stores[account].tidy()
+        self._stores[account].upkeep.tidy()
         return self._sweep
 
     def _carry_out(self, account: str) -> None:

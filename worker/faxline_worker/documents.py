@@ -54,18 +54,18 @@ class Documents:
             SealBroken: it was changed after it was sealed, or is another document.
             redis.RedisError: Redis is away or refuses us; nothing was sent yet.
         """
-        stored = self._store.document_piece(name, 0, PIECE + (SEALING if self._store.seals.on else 0))
+        stored = self._store.documents.piece(name, 0, PIECE + (SEALING if self._store.seals.on else 0))
         if is_sealed(stored):
             return self._open_sealed(name, stored)
         first, size = stored[:PIECE], len(stored)
         if not stored:
             raise DocumentMissingError
         if size >= PIECE and self._store.seals.on:
-            head, first, size = self._store.document_head_and_piece(name, 0, PIECE)
+            head, first, size = self._store.documents.head_and_piece(name, 0, PIECE)
             if is_sealed(head):  # since a moment ago
                 return self.open(name)
         elif size >= PIECE:
-            size = self._store.document_size(name)
+            size = self._store.documents.size(name)
         if size < len(first):
             raise DocumentMissingError
         first = self._keep(first)
@@ -79,7 +79,7 @@ class Documents:
         seals, size = self._store.seals, len(stored)
         sealed = seals.reader(name, stored)
         if size >= PIECE:
-            _, stored, size = self._store.document_head_and_piece(name, 0, PIECE + SEALING)
+            _, stored, size = self._store.documents.head_and_piece(name, 0, PIECE + SEALING)
             if not stored:
                 raise DocumentMissingError
             sealed = seals.reader(name, stored)  # it may have been sealed anew since
@@ -113,11 +113,11 @@ class Documents:
         """
         store = self._store
         if store.seals.on:  # it is in clear, and may be sealed at any moment
-            head, piece, _ = self._patient(lambda: store.document_head_and_piece(name, start, end))
+            head, piece, _ = self._patient(lambda: store.documents.head_and_piece(name, start, end))
             if is_sealed(head):
                 return self._read_sealed(name, self._reader(name, head), size, start, end)[0]
         else:
-            piece = self._patient(lambda: store.document_piece(name, start, end))
+            piece = self._patient(lambda: store.documents.piece(name, start, end))
         if len(piece) < end - start:
             raise DocumentLostError
         return piece
@@ -129,11 +129,11 @@ class Documents:
         store = self._store
         while True:
             span = sealed.span(start, end)
-            piece = self._patient(partial(store.document_piece, name, *span))
+            piece = self._patient(partial(store.documents.piece, name, *span))
             try:
                 return sealed.open(piece, start, end, size), sealed
             except SealBroken as error:
-                head = self._patient(lambda: store.document_piece(name, 0, HEADER_MOST))
+                head = self._patient(lambda: store.documents.piece(name, 0, HEADER_MOST))
                 if not head:
                     raise DocumentLostError from None
                 anew = self._reader(name, head)

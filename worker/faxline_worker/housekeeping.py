@@ -66,63 +66,63 @@ class Housekeeping:
                 result, told = self._rotate()
             case _:
                 result, told = "done", {"sealed": self.sealed()}
-        return self.store.conclude(entry, word["order"], word.get("by", ""), result, told)
+        return self.store.upkeep.conclude(entry, word["order"], word.get("by", ""), result, told)
 
     def _go_on(self) -> None:
         """Say now and then that this dispatcher is at work."""
         if self.stopping():
             raise ChoreBusyError
         if time.monotonic() - self._said > LEASE / 6:
-            if not self.store.begin(self.who, LEASE):
+            if not self.store.upkeep.begin(self.who, LEASE):
                 raise ChoreBusyError
             self._said = time.monotonic()
 
     def _forget(self, job: str) -> Told:
-        state = self.store.field(job, "state")
+        state = self.store.upkeep.field(job, "state")
         if state not in _FINAL:
             return "refused", {"job": job, "state": (state or b"").decode()}
         events = self._forget_events({job})
-        result = self.store.forget(job)
+        result = self.store.upkeep.forget(job)
         if result not in {"done", "gone"}:
             return "refused", {"job": job, "state": result}
         return "done", {"job": job, "forgotten": 1, "events": events, "set_aside": self._forget_dead(job=job)}
 
     def _forget_number(self, number: str) -> Told:
         ended, open_ = set[str](), set[str]()
-        for job, (known, state) in self.store.records("number", "state"):
+        for job, (known, state) in self.store.upkeep.records("number", "state"):
             self._go_on()
             if known == number.encode():
                 (ended if state in _FINAL else open_).add(job)
         events, forgotten = self._forget_events(ended), 0
         for job in sorted(ended):
             self._go_on()
-            forgotten += self.store.forget(job) == "done"
+            forgotten += self.store.upkeep.forget(job) == "done"
         told = {"about": "…" + number[-4:], "forgotten": forgotten, "open": len(open_), "events": events}
         if not open_:  # a receipt may still be the word on one that is open
-            self.store.forget_number(number)
+            self.store.upkeep.forget_number(number)
             told["set_aside"] = self._forget_dead(number=number)
         return "done", told
 
     def _forget_events(self, jobs: set[str]) -> int:
         found = []
         names = {job.encode() for job in jobs}
-        for entry, fields in self.store.entries(self.store.keys.events) if jobs else ():
+        for entry, fields in self.store.upkeep.entries(self.store.keys.events) if jobs else ():
             self._go_on()
             if fields.get(b"job") in names:
                 found.append(entry)
-        self.store.delete_entries(self.store.keys.events, found)
+        self.store.upkeep.delete_entries(self.store.keys.events, found)
         return len(found)
 
     def _forget_dead(self, *, job: str = "", number: str = "") -> int:
         found = []
-        for entry, fields in self.store.entries(self.store.keys.dead):
+        for entry, fields in self.store.upkeep.entries(self.store.keys.dead):
             self._go_on()
             kind, raw = _own(fields)
             known = _content(raw)
             text = self._opened(kind, known, raw)
             if (job and known.get("id") == job) or (number and number[1:] in text):
                 found.append(entry)
-        self.store.delete_entries(self.store.keys.dead, found)
+        self.store.upkeep.delete_entries(self.store.keys.dead, found)
         return len(found)
 
     def _opened(self, kind: str, known: Mapping[str, Any], raw: bytes) -> str:
@@ -136,16 +136,16 @@ class Housekeeping:
         seals, count = self.store.seals, Counter[str]()
         if not seals.on:
             return "refused", {"why": "the dispatcher has no FAXLINE_KEYS"}
-        for name, head in self.store.document_heads():
+        for name, head in self.store.documents.heads():
             if head and not seals.is_current(key_of_document(head)):
                 self._reseal(count, "documents", partial(self._reseal_document, name))
-        for job, (kept, kind) in self.store.records("request", "kind"):
+        for job, (kept, kind) in self.store.upkeep.records("request", "kind"):
             text = (kept or b"").decode("utf-8", "replace")
             if text and kind == b"send" and not seals.is_current(key_of_request(text)):
-                self._reseal(count, "requests", partial(self.store.reseal_request, job, text))
+                self._reseal(count, "requests", partial(self.store.upkeep.reseal_request, job, text))
         last = ""
-        for entry, fields in self.store.entries(self.store.keys.dead):
-            last = last or self.store.newest(self.store.keys.dead)
+        for entry, fields in self.store.upkeep.entries(self.store.keys.dead):
+            last = last or self.store.upkeep.newest(self.store.keys.dead)
             name, raw = _own(fields)
             if name in SEALED_KINDS and not seals.is_current(_key_of_entry(raw)):
                 self._reseal(count, "set_aside", partial(self._reseal_dead, entry, name, raw))
@@ -166,8 +166,8 @@ class Housekeeping:
             self.log.info("sealing anew", **count)
 
     def _reseal_document(self, name: str) -> bool:
-        stored = self.store.stored(name)
-        return stored is not None and self.store.reseal_document(name, stored)
+        stored = self.store.documents.stored(name)
+        return stored is not None and self.store.documents.reseal(name, stored)
 
     def _reseal_dead(self, entry: str, kind: str, raw: bytes) -> bool:
         known = _content(raw)
@@ -175,16 +175,16 @@ class Housekeeping:
         if "sealed" in known:
             text = self.store.seals.open_entry(kind, str(known.get("id", "")), str(known["sealed"]))
         payload = {"id": known.get("id", "")}
-        return self.store.reseal_dead(entry, self.store.seals.entry(kind, payload, text))
+        return self.store.upkeep.reseal_dead(entry, self.store.seals.entry(kind, payload, text))
 
     def sealed(self) -> dict[str, dict[str, int]]:
         """How many values of each kind a key seals, by its id; in clear are those of the id "" (nothing)."""
         documents = Counter(
-            key_of_document(head) or "" for _, head in self._each(self.store.document_heads())
+            key_of_document(head) or "" for _, head in self._each(self.store.documents.heads())
         )
         requests = Counter(
             key_of_request(kept.decode("utf-8", "replace")) or ""
-            for _, (kept, kind) in self._each(self.store.records("request", "kind"))
+            for _, (kept, kind) in self._each(self.store.upkeep.records("request", "kind"))
             if kept and kind == b"send"
         )
         streams = {"entries": self.store.keys.intake, "set_aside": self.store.keys.dead}
@@ -192,7 +192,7 @@ class Housekeeping:
         for what, stream in streams.items():
             counts[what] = Counter(
                 _key_of_entry(raw) or ""
-                for _, fields in self._each(self.store.entries(stream))
+                for _, fields in self._each(self.store.upkeep.entries(stream))
                 for kind, raw in [_own(fields)]
                 if kind in SEALED_KINDS
             )

@@ -218,7 +218,7 @@ class Intake:
         def document(name: str) -> bytes | None:
             if name not in found:
                 try:
-                    data = self.store.document(name)
+                    data = self.store.documents.read(name)
                 except SealBroken as error:
                     raise EntryRejected("fax.faxData", Rejection.BAD_DOCUMENT, str(error)) from None
                 if data is None:
@@ -233,7 +233,7 @@ class Intake:
             if "fileData" in file:  # stored once, as bytes
                 data = base64.b64decode(file.pop("fileData"))
                 file["document"] = digest(data)
-                self.store.keep_document(file["document"], data)
+                self.store.documents.keep(file["document"], data)
         send_at = entry.send_at
         if send_at and self.schedule == "local":
             del fax["send_at"]

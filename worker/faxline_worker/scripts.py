@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -73,3 +73,24 @@ class Script:
 def register(client: Redis, name: str, clock: str | None = None) -> Script:
     """One of our scripts on a client."""
     return Script(client, source(name, clock))
+
+
+class Scripts:
+    """Scripts on a client, by name.
+
+    Args:
+        client: any of redis-py's, bytes replies.
+        names: of the files, without .lua.
+        clock: Lua text that tells the time, for tests (`source`).
+    """
+
+    def __init__(self, client: Redis, names: Iterable[str], clock: str | None = None) -> None:
+        self._by_name = {name: register(client, name, clock) for name in names}
+
+    def run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run one.
+
+        Raises:
+            redis.RedisError: the server is away or refuses, or the script raised.
+        """
+        return self._by_name[name](keys=list(keys), args=list(args))

@@ -5,14 +5,13 @@ Python runs no transition and takes no time: the clock is the server's.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import redis
 
 from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
-from faxline.sealed_documents import HEADER_MOST
 from faxline.seals import MARK, SEALED_KINDS, Seals
 from faxline_worker import scripts
 from faxline_worker.ifax.causes import Again
@@ -32,6 +31,8 @@ from faxline_worker.replies import (
     Survey,
 )
 from faxline_worker.settings import Settings
+from faxline_worker.stored_documents import StoredDocuments
+from faxline_worker.upkeep import Upkeep
 
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
@@ -88,7 +89,7 @@ class Store:
         """The layout in which this version writes."""
         self._client = client
         self._settings = settings
-        self._scripts = {name: scripts.register(client, name, clock) for name in SCRIPTS}
+        self._scripts = scripts.Scripts(client, SCRIPTS, clock)
         # After the mark a request lives for the HTTP timeout at most, and its bytes may need a little longer
         # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
         # One millisecond more, for the scripts cut their clock down to whole ones.
@@ -139,9 +140,12 @@ class Store:
         }
         self._wake_lease: int = options["wake_lease"]
         self._options = json.dumps(options, separators=(",", ":"))
+        parts = (client, self.keys, self.seals, self._scripts)
+        self.documents = StoredDocuments(*parts, options["document_ttl"])
+        self.upkeep = Upkeep(*parts, self._options)
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        return self._scripts[name](keys=list(keys), args=list(args))
+        return self._scripts.run(name, keys, args)
 
     def join(self) -> None:
         """Make the dispatchers' consumer group, where it is not there."""
@@ -443,175 +447,6 @@ class Store:
         k = self.keys
         keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status, k.audit]
         return cast("bytes", self._run("redrive", keys, [entry, dead, by, self._options])).decode()
-
-    def document(self, digest: str) -> bytes | None:
-        """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there.
-
-        One that came in clear is sealed, where there are keys.
-
-        Raises:
-            KeyMissing: it is sealed by a key that is not on the keyring.
-            SealBroken: it was changed after it was sealed, or is another document.
-        """
-        stored = self.stored(digest)
-        if stored is None:
-            return None
-        data = self.seals.open_document(digest, stored)
-        if data is stored and self.seals.on:
-            self.reseal_document(digest, stored)
-        return data
-
-    def stored(self, digest: str) -> bytes | None:
-        """A document as it is stored, sealed or not."""
-        return cast("bytes | None", self._client.get(self._document_key(digest)))
-
-    def reseal_document(self, digest: str, stored: bytes) -> bool:
-        """Seal a stored document by the current key; whether it was still the one that was read.
-
-        Raises:
-            KeyMissing: it is sealed by a key that is not on the keyring.
-            SealBroken: it was changed after it was sealed, or is another document.
-        """
-        sealed = self.seals.document(digest, self.seals.open_document(digest, stored))
-        args = [len(stored), stored[:HEADER_MOST], sealed]
-        return bool(self._run("reseal_document", [self._document_key(digest)], args) == b"done")
-
-    def document_piece(self, digest: str, start: int, end: int) -> bytes:
-        """A document's stored bytes from `start` until before `end`; fewer where it ends or is not there."""
-        return cast("bytes", self._client.getrange(self._document_key(digest), start, end - 1))
-
-    def document_head_and_piece(self, digest: str, start: int, end: int) -> tuple[bytes, bytes, int]:
-        """What a stored document begins with, a piece of it, and its size, all of one moment."""
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.getrange(self._document_key(digest), 0, HEADER_MOST - 1)
-            pipe.getrange(self._document_key(digest), start, end - 1)
-            pipe.strlen(self._document_key(digest))
-            head, piece, size = pipe.execute()
-        return head, piece, size
-
-    def document_size(self, digest: str) -> int:
-        """How many bytes of a document are stored; 0 when it is not there."""
-        size: int = self._client.strlen(self._document_key(digest))
-        return size
-
-    def keep_document(self, digest: str, data: bytes) -> None:
-        """Store a document once, sealed where there are keys; a time to live that is longer already stays."""
-        args = [self.seals.document(digest, data), _ms(self._settings.document_ttl)]
-        self._run("keep", [self._document_key(digest)], args)
-
-    def _document_key(self, digest: str) -> str:
-        return self.keys.document(digest.removeprefix("sha256:"))
-
-    def tidy(self, most: int = 500) -> int:
-        """Take away documents that no job needs, and requests, whose time is over; how many went."""
-        k = self.keys
-        keys = [k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")]
-        return int(self._run("tidy", keys, [most]))
-
-    def records(self, *names: str) -> Iterator[tuple[str, list[bytes | None]]]:
-        """The ids of all jobs with these fields of their records, read in pages; one may come twice."""
-        begin = self.keys.job("")
-        for page in self._pages(begin):
-            with self._client.pipeline(transaction=False) as pipe:
-                for key in page:
-                    pipe.hmget(key, list(names))
-                values = pipe.execute()
-            for key, fields in zip(page, values, strict=True):
-                yield key.decode().removeprefix(begin), fields
-
-    def document_heads(self) -> Iterator[tuple[str, bytes]]:
-        """The names of all documents with what each begins with, read in pages; one may come twice."""
-        begin = self.keys.document("")
-        for page in self._pages(begin):
-            with self._client.pipeline(transaction=False) as pipe:
-                for key in page:
-                    pipe.getrange(key, 0, HEADER_MOST - 1)
-                heads = pipe.execute()
-            for key, head in zip(page, heads, strict=True):
-                yield "sha256:" + key.decode().removeprefix(begin), head
-
-    def field(self, job: str, name: str) -> bytes | None:
-        """One field of a job's record."""
-        return cast("bytes | None", self._client.hget(self.keys.job(job), name))
-
-    def newest(self, stream: str) -> str:
-        """The id of a stream's newest entry; nothing where it has none."""
-        found: Any = self._client.xrevrange(stream, count=1)
-        return found[0][0].decode() if found else ""
-
-    def _pages(self, begin: str) -> Iterator[list[bytes]]:
-        cursor = 0
-        while True:
-            reply: Any = self._client.scan(cursor, match=f"{begin}*", count=500)
-            cursor, page = reply
-            if page:
-                yield page
-            if cursor == 0:
-                return
-
-    def entries(self, stream: str) -> Iterator[tuple[str, dict[bytes, bytes]]]:
-        """The entries of a stream, the oldest first, read in pages: few at a time where they are large."""
-        after, count = "-", 10 if stream in {self.keys.intake, self.keys.dead} else 1000
-        while True:
-            page: Any = self._client.xrange(stream, after, count=count)
-            for entry, fields in page:
-                yield entry.decode(), fields
-            if not page:
-                return
-            after = "(" + page[-1][0].decode()
-
-    def delete_entries(self, stream: str, entries: Sequence[str]) -> None:
-        """Take entries off a stream."""
-        for at in range(0, len(entries), 500):
-            self._client.xdel(stream, *entries[at : at + 500])
-
-    def reseal_request(self, job: str, kept: str) -> bool:
-        """Seal a job's request by the current key; whether it was still the one that was read.
-
-        Raises:
-            KeyMissing: it is sealed by a key that is not on the keyring.
-            SealBroken: it was changed after it was sealed, or is another job's.
-        """
-        sealed = self.seals.request(job, self.seals.open_request(job, kept))
-        return bool(self._run("reseal_request", [self.keys.job(job)], [kept, sealed]) == b"done")
-
-    def reseal_dead(self, entry: str, content: str) -> bool:
-        """Put another content into an entry that was set aside; whether it is still there."""
-        return bool(self._run("reseal_dead", [self.keys.dead], [entry, content]) == b"done")
-
-    def forget(self, job: str) -> str:
-        """Erase a job: done, gone (there is none), or the state of one that has not come to its end."""
-        k = self.keys
-        keys = [
-            *(k.intake, k.released, k.document_uses, k.expiring, k.outdated, k.doubts, k.doubts_until),
-            *(k.job(""), k.job_ids),
-        ]
-        return cast("bytes", self._run("forget", keys, [job])).decode()
-
-    def forget_number(self, number: str) -> None:
-        """Erase what is known of a number beside jobs."""
-        k = self.keys
-        self._run("forget_number", [k.unmatched, k.lines, k.lines_until, k.job_ids], [number])
-
-    def begin(self, who: str, seconds: float) -> bool:
-        """Whether the caller is the one to carry out orders that take their time, for so long."""
-        return bool(self._run("begin", [self.keys.chore], [who, _ms(seconds)]) == b"begun")
-
-    def conclude(self, entry: str, order: str, by: str, result: str, told: Mapping[str, Any]) -> str:
-        """An order that took its time has been carried out: the result, or gone.
-
-        Args:
-            entry: the order's, on the stream `orders`.
-            order: its name.
-            by: who ordered it, for the audit.
-            result: what became of it.
-            told: what else is told to who ordered it; of these `about` and `job` go into the audit.
-        """
-        k = self.keys
-        about, job = told.get("about", ""), told.get("job", "")
-        args = [entry, order, by, about, job, result, json.dumps(told), self._options]
-        keys = [k.orders, k.reply(entry), k.audit, k.chore]
-        return cast("bytes", self._run("conclude", keys, args)).decode()
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""

@@ -1,0 +1,18 @@
+"""A look at all keys that begin alike: for the upkeep only, for it takes as long as the database is large."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+
+
+def scan_pages(client: redis.Redis, begin: str) -> Iterator[list[bytes]]:
+    """The keys that begin so, in pages; one may come twice."""
+    cursor = 0
+    while True:
+        reply: Any = client.scan(cursor, match=f"{begin}*", count=500)
+        cursor, page = reply
+        if page:
+            yield page
+        if cursor == 0:
+            return
