@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any, Literal, Protocol
 
@@ -25,9 +26,11 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from structlog.stdlib import BoundLogger
 
 from faxline.keys import AccountKeys
+from faxline_worker.deadlines import Deadline
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
 from faxline_worker.signatures import HEADER, verify
 
@@ -45,6 +48,7 @@ RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""
 
 _JOB_IDS = range(2**63)
+_SIGNATURE = HEADER.lower().encode()
 
 _Waiting = tuple[str, Mapping[str, bytes], "asyncio.Future[None]"]
 """The stream, the entry, and who waits for it."""
@@ -89,7 +93,7 @@ class RedisStatusWriter:
     async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
         """Add an entry to the account's status stream, see `StatusWriter`."""
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((AccountKeys(account).status, fields, stored))
+        self._waiting.append((_stream(account), fields, stored))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
         await stored
@@ -130,6 +134,12 @@ class RedisStatusWriter:
                 stored.set_result(None)
 
 
+@cache
+def _stream(account: str) -> str:
+    """The account's status stream; only accounts that are configured come here, so they are few."""
+    return AccountKeys(account).status
+
+
 def create_app(
     *,
     accounts: Mapping[str, Sequence[bytes]],
@@ -161,10 +171,10 @@ def create_app(
         body_timeout: seconds in which the whole body must have come.
         store_timeout: seconds in which it must be stored.
     """
-    webhook = _Webhook(accounts, store, metrics, log, body_timeout, store_timeout)
+    webhook = _Webhook(accounts, store, metrics, log, Deadline(body_timeout), Deadline(store_timeout))
     app = Starlette(
         routes=[
-            Route("/webhooks/ifax/{account}", webhook.receive, methods=["POST"]),
+            Route("/webhooks/ifax/{account}", webhook, methods=["POST"]),
             Route("/healthz", webhook.healthy, methods=["GET"]),
             Route("/readyz", webhook.ready, methods=["GET"]),
         ]
@@ -197,7 +207,7 @@ def read_webhook(body: bytes) -> tuple[Kind, int | None]:
     return "malformed", None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one of a kind
 class _Answer:
     """How a request ends: the word for the log, the HTTP status, and as what it is counted, if at all."""
 
@@ -217,31 +227,45 @@ _UNKNOWN_ACCOUNT = _Answer("unknown_account", 404, "bad_signature", close=True)
 _TOO_SLOW = _Answer("too_slow", 408, None, close=True)
 _TOO_LARGE = _Answer("too_large", 413, "too_large", close=True)
 _UNAVAILABLE = _Answer("unavailable", 503, "unavailable", logging.ERROR)
+_ANSWERS = (
+    _STORED,
+    _INBOUND,
+    _MALFORMED,
+    _DISCONNECTED,
+    _BAD_SIGNATURE,
+    _UNKNOWN_ACCOUNT,
+    _TOO_SLOW,
+    _TOO_LARGE,
+    _UNAVAILABLE,
+)
 
 
 @dataclass(frozen=True)
 class _Webhook:
+    """An ASGI app of its own under its route: without a `Request` and its wrappers a webhook costs less."""
+
     accounts: Mapping[str, Sequence[bytes]]
     store: StatusWriter
     metrics: WebhookMetrics
     log: BoundLogger
-    body_timeout: float
-    store_timeout: float
+    body_deadline: Deadline
+    store_deadline: Deadline
 
-    async def receive(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one webhook, count it and write its line."""
         began = time.perf_counter()
-        account = request.path_params["account"]
+        account = scope["path_params"]["account"]
         line: dict[str, Any] = {"account": account, "size": 0}
         if account in self.accounts:
-            answer = await self._take(request, account, line)
+            answer = await self._take(scope, receive, account, line)
         else:
             answer, line["account"] = _UNKNOWN_ACCOUNT, UNKNOWN_ACCOUNT
         if answer.counted is not None:
             self.metrics.webhook(line["account"], answer.counted)
-        line |= {"result": answer.result, "status": answer.status}
-        self.log.log(answer.level, "webhook", **line, seconds=round(time.perf_counter() - began, 4))
-        return _response(answer)
+        line["result"], line["status"] = answer.result, answer.status
+        line["seconds"] = round(time.perf_counter() - began, 4)
+        self.log.log(answer.level, "webhook", **line)
+        await _RESPONSES[answer](scope, receive, send)
 
     async def healthy(self, _request: Request) -> Response:
         """Say that the process runs."""
@@ -256,12 +280,12 @@ class _Webhook:
             return JSONResponse({"redis": False}, 503)
         return JSONResponse({"redis": True})
 
-    async def _take(self, request: Request, account: str, line: dict[str, Any]) -> _Answer:
+    async def _take(self, scope: Scope, receive: Receive, account: str, line: dict[str, Any]) -> _Answer:
         """Read and verify, then keep; `line` gets what is known for the log."""
         body = bytearray()
         try:
-            async with asyncio.timeout(self.body_timeout):
-                whole = await _read(request, body)
+            with self.body_deadline():
+                whole = await _read(scope, receive, body)
         except TimeoutError:
             return _TOO_SLOW
         except ClientDisconnect:
@@ -270,8 +294,9 @@ class _Webhook:
             line["size"] = len(body)
         if not whole:
             return _TOO_LARGE
-        received = bytes(body)
-        if not verify(received, request.headers.get(HEADER), self.accounts[account]):
+        received, signature = bytes(body), _header(scope, _SIGNATURE)
+        signed = None if signature is None else signature.decode("latin-1")
+        if not verify(received, signed, self.accounts[account]):
             return _BAD_SIGNATURE
         return await self._keep(account, received, line)
 
@@ -284,7 +309,7 @@ class _Webhook:
             return _INBOUND
         fields = {"body": body, "kind": kind.encode(), "at": b"%d" % (time.time_ns() // 1_000_000)}
         try:
-            async with asyncio.timeout(self.store_timeout):
+            with self.store_deadline():
                 await self.store.add(account, fields)
         except (RedisError, OSError) as error:
             line["error"] = type(error).__name__  # its text may quote the command, the body with it
@@ -292,21 +317,21 @@ class _Webhook:
         return _STORED if kind == "receipt" else _MALFORMED
 
 
-async def _read(request: Request, body: bytearray) -> bool:
+async def _read(scope: Scope, receive: Receive, body: bytearray) -> bool:
     """Append the request's body; False as soon as it is known to be over BODY_LIMIT.
 
     Raises:
         ClientDisconnect: the client went away.
     """
     try:
-        announced = int(request.headers.get("content-length", "0"))
+        announced = int(_header(scope, b"content-length") or 0)
     except ValueError:  # nonsense, or more digits than Python reads: what comes is counted anyway
         announced = 0
     if announced > BODY_LIMIT:
         return False
     more = True
-    while more:  # request.stream() does the same, in one generator more
-        message = await request.receive()
+    while more:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
@@ -316,18 +341,26 @@ async def _read(request: Request, body: bytearray) -> bool:
     return True
 
 
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of this name, which is in lower case as ASGI has them."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
 def _job_id(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value in _JOB_IDS else None
 
 
-_NO_CONTENT = Response(status_code=204)
-"""An answer holds nothing of its request, so one does for all."""
-
-
 def _response(answer: _Answer) -> Response:
     if answer.status == 204:  # noqa: PLR2004 - no content
-        return _NO_CONTENT
+        return Response(status_code=204)
     headers = {"Connection": "close"} if answer.close else {}
     if answer is _UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER)
     return JSONResponse({"error": answer.result}, answer.status, headers)
+
+
+_RESPONSES = {answer: _response(answer) for answer in _ANSWERS}
+"""An answer holds nothing of its request, so one response does for all."""
