@@ -7,7 +7,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faxline_worker import logs
 from faxline_worker.logs import (
     _NUMBER,
     _NUMBER_IN_ID,
@@ -473,6 +474,78 @@ log.info("odd", reason=Odd(a=NUMBER))
     assert line["event"] == "a log line could not be written"
     assert line["logger"] == "faxline_worker.actors"
     assert line["error"] == "LookupError"
+
+
+def test_a_line_of_ours_says_the_same_by_itself_and_where_somebody_else_listens_too() -> None:
+    lines = run("""
+start()
+log.info("start")
+class Ear(logging.Handler):
+    def emit(self, record): pass
+for listens in (False, True):
+    if listens:
+        logging.root.addHandler(Ear())
+    with task_context(account="default", attempt=2, level="l", event="e", logger="l", timestamp="t"):
+        for write in (log.debug, log.info, log.warning, log.error, log.critical, log.fatal):
+            write("said", attempt=1, pages=3, level="mine", logger="mine", timestamp="mine")
+        log.log(logging.WARNING, "by its number")
+        log.bind(job="a", attempt=3).info("bound", job="b")
+        log.info("with %s and %d", "arguments", 7)
+        log.info(reason="no event")
+        log.info("where", stack_info=True)
+        log.info("nowhere", stack_info=False)
+        try:
+            raise LookupError(TOKEN)
+        except LookupError as error:
+            log.exception("failed")
+            log.error("failed too", exc_info=True)
+            log.warning("failed as well", exc_info=error)
+            log.info("did not fail", exc_info=False)
+log.info("end")
+""")
+    times = [line.pop("timestamp") for line in lines]
+    assert times == sorted(times)
+    assert all(datetime.fromisoformat(stamp) for stamp in times)
+    alone, beside = lines[1:16], lines[16:-1]
+    assert len(alone) == 15
+    assert alone == beside
+    assert [line["level"] for line in alone[:6]] == [
+        *("info", "warning", "error", "critical", "critical"),
+        "warning",
+    ]
+    assert alone[0] == {
+        "level": "info",
+        "event": "said",
+        "role": "worker",
+        "logger": "faxline_worker.actors",
+        "account": "default",
+        "attempt": 1,
+        "pages": 3,
+    }
+    assert (alone[6]["job"], alone[6]["attempt"]) == ("b", 3)
+    assert alone[7]["event"] == "with arguments and 7"
+    assert "<module>" in alone[9]["stack"]
+    assert "stack" not in alone[10]
+    assert ["exception" in line for line in alone[11:]] == [True, True, True, False]
+
+
+def test_where_a_line_was_logged_does_not_name_the_log_itself() -> None:
+    [line] = run("""
+start()
+log.info("here", stack_info=True)
+""")
+    assert "<module>" in line["stack"]
+    assert "logs.py" not in line["stack"]
+
+
+@given(moments=st.lists(st.integers(0, 2**62), min_size=1, max_size=4))
+def test_a_line_has_the_time_to_the_microsecond_in_whatever_order_seconds_come(moments: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for moment in moments * 2:
+            patch.setattr(logs, "time_ns", lambda moment=moment: moment)
+            stamp = logs._stamp(None, "info", {})["timestamp"]
+            exact = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment // 1000)
+            assert stamp == exact.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def test_a_document_is_recognized_from_200_characters_on() -> None:

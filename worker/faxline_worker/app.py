@@ -386,6 +386,7 @@ def webhook() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who called, and how, is neither used nor logged
         timeout_graceful_shutdown=10,
     )
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from json import JSONEncoder, dumps
+from time import time_ns
 from types import TracebackType
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -126,6 +127,15 @@ _DEEPEST = 30
 _FIRST = {key: place for place, key in enumerate(("timestamp", "level", "event", "role", "logger"))}
 _LAST = len(_FIRST)
 _MEASURED = MEASURE_KEYS | ID_KEYS
+_METHODS = {
+    "debug": (logging.DEBUG, "debug"),
+    "info": (logging.INFO, "info"),
+    "warning": (logging.WARNING, "warning"),
+    "error": (logging.ERROR, "error"),
+    "exception": (logging.ERROR, "error"),
+    "critical": (logging.CRITICAL, "critical"),
+}
+"""The levels by the methods of a logger."""
 _ONCE = ID_KEYS | {"timestamp"}
 """Keys whose texts hardly come again, so that nothing is gained by remembering them."""
 
@@ -370,13 +380,27 @@ class _Handler(logging.StreamHandler[TextIO]):
             pass
 
 
-def _finish(logger: logging.Logger, method: str, event: EventDict) -> Any:
-    """Write a line of ours; as a record where somebody else listens too."""
-    match logging.root.handlers:
-        case [_Handler() as handler]:
-            handler.tell(logger.name, event)
-            raise structlog.DropEvent  # there is nothing left to do
-    return ProcessorFormatter.wrap_for_formatter(logger, method, event)
+class _Logger(BoundLogger):
+    """Writes a line of ours in one step, not by structlog's chain, where nobody but our handler listens.
+
+    What is rare, such as a text with arguments, takes the chain also then.
+    """
+
+    def _proxy_to_logger(
+        self, method_name: str, event: str | None = None, *event_args: Any, **event_kw: Any
+    ) -> Any:
+        handlers = logging.root.handlers
+        handler = handlers[0] if len(handlers) == 1 else None
+        if type(handler) is not _Handler or event_args or event is None or "stack_info" in event_kw:
+            return super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
+        logger: logging.Logger = self._logger
+        number, level = _METHODS[method_name]
+        if logger.isEnabledFor(number):
+            line = {**self._context, **event_kw, "event": event, "logger": logger.name, "level": level}
+            handler.tell(
+                logger.name, _stamp(logger, method_name, merge_contextvars(logger, method_name, line))
+            )
+        return None
 
 
 def configure_logs(
@@ -422,61 +446,63 @@ def configure_logs(
             structlog.stdlib.filter_by_level,
             *shared,
             structlog.stdlib.PositionalArgumentsFormatter(),
-            StackInfoRenderer(),
-            _finish,
+            StackInfoRenderer(additional_ignores=[__name__]),
+            ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=BoundLogger,
+        wrapper_class=_Logger,
         logger_factory=LoggerFactory(),
         cache_logger_on_first_use=True,
     )
     redactor = Redactor(secrets, extra_keys)
-    steps = [_role(role), *_rendering(redactor, as_json=not stream.isatty() if json is None else json)]
+    as_json = not stream.isatty() if json is None else json
+    exceptions, renderer = _rendering(as_json=as_json)
 
     def render(event: EventDict) -> str:
-        line: Any = event
-        for step in steps:
-            line = step(None, "", line)
-        return str(line)
+        event["role"] = role
+        if "exc_info" in event:
+            event = exceptions(None, "", event)
+        return renderer(redactor(None, "", event))
 
     handler = _Handler(stream, render)
     handler.setFormatter(
         ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[ProcessorFormatter.remove_processors_meta, *steps]
+            foreign_pre_chain=shared,
+            processors=[
+                ProcessorFormatter.remove_processors_meta,
+                lambda _logger, _method, event: render(event),
+            ],
         )
     )
     _take_over(handler, number)
     return redactor
 
 
-_encode = JSONEncoder(ensure_ascii=False).encode
+_encode = JSONEncoder(ensure_ascii=False, check_circular=False).encode
+"""What the redactor lets through is plain, and of a bounded depth."""
 
-
-def _json(_logger: Any, _method: str, event: EventDict) -> str:
-    """What the redactor lets through is plain."""
-    return _encode(event)
+_second = (-1, "")
+"""The last second that was stamped on a line, since 1970, and how it is written."""
 
 
 def _stamp(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """What structlog's TimeStamper does, in a third of the time."""
-    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    """What structlog's TimeStamper does, and writes out a second only once."""
+    global _second  # noqa: PLW0603 - a pair is read and replaced as one, so threads do no harm
+    second, microsecond = divmod(time_ns() // 1000, 1_000_000)
+    known, text = _second
+    if known != second:
+        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _second = second, text
+    event["timestamp"] = f"{text}.{microsecond:06d}Z"
     return event
 
 
-def _role(role: str) -> Processor:
-    def add(_logger: Any, _method: str, event: EventDict) -> EventDict:
-        event["role"] = role
-        return event
-
-    return add
-
-
-def _rendering(redactor: Redactor, *, as_json: bool) -> list[Processor]:
+def _rendering(*, as_json: bool) -> tuple[ExceptionRenderer, Callable[[EventDict], str]]:
+    """What makes a text, or plain values, of an exception, and a line of an event."""
     if as_json:
-        frames = ExceptionDictTransformer(show_locals=False, max_frames=30)
-        return [ExceptionRenderer(frames), redactor, _json]
+        return ExceptionRenderer(ExceptionDictTransformer(show_locals=False, max_frames=30)), _encode
     # The plain traceback is made before the redactor sees it; structlog's own pretty one would show locals.
     console = ConsoleRenderer(exception_formatter=plain_traceback)
-    return [ExceptionRenderer(), redactor, console]
+    return ExceptionRenderer(), lambda event: console(None, "", event)
 
 
 def _take_over(handler: logging.Handler, level: int) -> None:
