@@ -8,7 +8,7 @@
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
   job = KEYS[6] }
 local group, options = ARGV[1], cjson.decode(ARGV[2])
-local cap = options.cap
+local cap, stamp = int(options.cap), int(now) -- texts: a number is written anew for each command
 local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog(keys) or nil
 
 local function reject(entry, r)
@@ -24,11 +24,31 @@ local function repeats(jobs)
   return jobs ~= nil
 end
 
+-- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).
+local items, pending = cjson.decode(ARGV[3]), {}
+for _, entry in ipairs(redis.call('XPENDING', keys.intake, group, items[1].entry, items[#items].entry, 100000)) do
+  pending[entry[1]] = true
+end
+
+-- Whether any of the jobs has a record; mostly none has, and one command tells.
+local function any_known()
+  local records = {}
+  for _, item in ipairs(items) do
+    for _, job in ipairs(pending[item.entry] and item.jobs or {}) do records[#records + 1] = keys.job .. job.id end
+  end
+  for i = 1, #records, 2000 do
+    if redis.call('EXISTS', unpack(records, i, math.min(#records, i + 1999))) > 0 then return true end
+  end
+  return false
+end
+local some_known = any_known()
+
 -- Jobs of this batch that are to be stored, by their ids; they have no record yet.
 local fresh = {}
 
 local function refusal(job)
-  local held = fresh[job.id] and fresh[job.id].digest or redis.call('HGET', keys.job .. job.id, 'digest')
+  local held = fresh[job.id] and fresh[job.id].digest
+    or some_known and redis.call('HGET', keys.job .. job.id, 'digest')
   if held then
     if held == job.digest then return 'repeated' end
     return { job = job.id, member = 'id', reason = 'id_reused',
@@ -77,8 +97,7 @@ local function prepare(job)
   if job.send_at and job.send_at <= now then job.send_at = nil end -- at once
   fields.place = int(job.rank * STRIDE + (job.send_at and job.send_at * 1000 or now_us) - EPOCH_US + place)
   if not job.send_at then
-    table.insert(ready, fields.place)
-    table.insert(ready, job.id)
+    ready[#ready + 1], ready[#ready + 2] = fields.place, job.id
   end
   if fields.expires_at then
     table.insert(expiring, fields.expires_at)
@@ -97,11 +116,12 @@ local function store(job)
   if fields.documents then need_documents(keys, fields.documents) end
   local name = fields.group and beside(keys, 'group:' .. fields.group)
   if name then redis.call('SADD', name, job.id) end
-  local record = { 'n', 1, 'updated_at', int(now), 'h:1', history, 'created_at', int(now), 'state', 'queued', 'digest',
+  local record = { 'n', '1', 'updated_at', stamp, 'h:1', history, 'created_at', stamp, 'state', 'queued', 'digest',
     job.digest }
+  local last = #record
   for field, value in pairs(fields) do
-    table.insert(record, field)
-    table.insert(record, value)
+    record[last + 1], record[last + 2] = field, value
+    last = last + 2
   end
   redis.call('HSET', keys.job .. job.id, unpack(record))
   local text = told
@@ -114,12 +134,6 @@ end
 
 local function add_all(key, members)
   for i = 1, #members, 2000 do redis.call('ZADD', key, unpack(members, i, math.min(#members, i + 1999))) end
-end
-
--- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).
-local items, pending = cjson.decode(ARGV[3]), {}
-for _, entry in ipairs(redis.call('XPENDING', keys.intake, group, items[1].entry, items[#items].entry, 100000)) do
-  pending[entry[1]] = true
 end
 
 -- First what becomes of each, which may raise and stores nothing; then the indexes, lest a record ever stand in none;
