@@ -55,8 +55,8 @@ def check_send(  # noqa: C901 - one rule after the other
     pages = size = 0
     for i, file in enumerate(files):
         member = f"fax.faxData[{i}]"
-        given = [name for name in ("fileUrl", "fileData", "document") if getattr(file, name) is not None]
-        if len(given) != 1:
+        absent = (file.fileUrl, file.fileData, file.document).count(None)
+        if absent != 2:  # noqa: PLR2004 - of three
             raise EntryRejected(
                 member, Rejection.BAD_VALUE, "a file has exactly one of fileUrl, fileData and document"
             )
@@ -74,7 +74,7 @@ def check_send(  # noqa: C901 - one rule after the other
                 f"{member}.document", Rejection.DOCUMENT_MISSING, "store the document before the push"
             )
         opened = data if isinstance(data, Opened) else open_document(data)
-        count = opened.count(f"{member}.{given[0]}", file.fileName)
+        count = opened.count(f"{member}.{'document' if file.fileData is None else 'fileData'}", file.fileName)
         pages += selected_pages(file.pages, count, f"{member}.pages")
         size += (opened.size + 2) // 3 * 4
     if pages > PAGES:

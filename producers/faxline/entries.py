@@ -300,6 +300,9 @@ def parse_entry(kind: str, raw: bytes | str) -> Entry:
     model: type[Entry] | None = KINDS.get(kind)
     if model is None:
         raise EntryRejected("", Rejection.UNKNOWN_KIND, "an entry has one field: send, cancel or resend")
+    quick = _read_quickly(model, raw) if isinstance(raw, bytes) else None
+    if quick is not None:
+        return quick
     try:
         text = raw if isinstance(raw, str) else raw.decode(json.detect_encoding(raw), "surrogatepass")
         content = _DECODER.decode(text)
@@ -315,6 +318,38 @@ def parse_entry(kind: str, raw: bytes | str) -> Entry:
         return model.model_validate(content)
     except (ValidationError, RecursionError) as error:
         raise _rejection(error) from None
+
+
+def _read_quickly(model: type[Entry], raw: bytes) -> Entry | None:
+    """What keeps the rules, read and checked in one go; None where a closer look is needed.
+
+    pydantic's own reader takes the last of two members with one name. There are none where no more names
+    stand in the text than members were read: each name ends with a quote, and a colon follows, where no space
+    is between them.
+    """
+    try:
+        entry: Entry = model.__pydantic_validator__.validate_json(raw)
+    except (ValidationError, RecursionError):
+        return None
+    spaced = b" :" in raw or b"\n" in raw or b"\t" in raw or b"\r" in raw
+    return None if spaced or raw.count(b'":') != _members(entry) else entry
+
+
+def _members(entry: Entry) -> int:
+    """How many members the objects of an entry have, all together."""
+    count = len(entry.model_fields_set)
+    if isinstance(entry, SendEntry):
+        count += len(entry.fax.model_fields_set)
+        for file in entry.fax.faxData:
+            count += len(file.model_fields_set)
+    metadata = getattr(entry, "metadata", None)
+    return count + _inner_members(metadata) if metadata else count
+
+
+def _inner_members(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_inner_members, value.values()))
+    return sum(map(_inner_members, value)) if isinstance(value, list) else 0
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

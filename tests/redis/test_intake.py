@@ -218,6 +218,47 @@ def test_an_id_that_is_used_again_in_the_same_batch_is_repeated_or_rejected_in_i
     assert [line.kwargs["job"] for line in log.warning.call_args_list] == ["a", "c"]
 
 
+def test_among_new_jobs_one_that_is_known_is_repeated_or_rejected(
+    take: Callable[..., Mock], store: Store, redis_client: Any
+) -> None:
+    take(send("a"), send("b"))
+    place = redis_client.zscore(store.keys.ready, "a")
+    take(send("c"), send("a"), send("b", subject="other"), send("d"))
+    assert [(name, data.get("reason")) for name, data in events(redis_client, store)[2:]] == [
+        *(("fax.queued", None), ("fax.rejected", "id_reused"), ("fax.queued", None)),
+    ]
+    assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b", b"c", b"d"]
+    assert redis_client.zscore(store.keys.ready, "a") == place
+
+
+def test_a_batch_of_new_jobs_is_looked_up_by_one_command(
+    take: Callable[..., Mock], redis_client: Any
+) -> None:
+    def calls(command: str) -> int:
+        return int(redis_client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
+
+    take(send("a"))
+    looked, read = calls("exists"), calls("hget")
+    take(*(send(f"job-{i}") for i in range(20)))
+    assert (calls("exists") - looked, calls("hget") - read) == (1, 0)
+
+
+def test_jobs_that_redis_was_told_of_are_waited_for_although_the_next_entry_cannot_be_read(
+    take: Callable[..., Mock], store: Store, redis_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"job-{i}" for i in range(AT_ONCE)]
+    lines: list[int] = []
+    monkeypatch.setattr(store.documents, "read", Mock(side_effect=redis.ConnectionError("gone")))
+    monkeypatch.setattr(Intake, "_tell", lambda _, *told: lines.append(len(told[1])))
+    document = {"fileName": "a.pdf", "document": "sha256:" + "0" * 64}
+    last = {"id": "last", "fax": {"faxNumber": NUMBER, "faxData": [document]}}
+    with pytest.raises(redis.ConnectionError, match="gone"):
+        take(*map(send, names), ("send", last))
+    assert lines == [AT_ONCE]
+    assert redis_client.zcard(store.keys.ready) == AT_ONCE
+    assert redis_client.xlen(store.keys.intake) == 1
+
+
 def test_each_entry_that_was_taken_has_a_line_at_the_level_debug_only(
     take: Callable[..., Mock], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -201,7 +201,7 @@ def test_an_entry_is_not_at_fault_when_the_server_refuses_everybody(
     own = {"account": "default", "keys": taker.store.keys, "seals": taker.store.seals}
     stored: Any = Mock(spec=Store, wraps=taker.store, **own)
     stored.documents = Mock(read=Mock(side_effect=error))
-    stored.register = Mock(side_effect=error)
+    stored.begin_register = Mock(return_value=Mock(side_effect=error))
     refused = Intake(stored, taker.metrics, Mock())
     if script == "document":
         digest = {"document": "sha256:" + "0" * 64, "fileName": "a"}

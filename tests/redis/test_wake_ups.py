@@ -202,7 +202,7 @@ def test_the_entries_of_a_dead_dispatcher_are_taken_over(
 
 @pytest.mark.parametrize(
     ("batch", "size", "following"),
-    [(4, 0, 8), (300, 1_000_000, BATCH), (200, 2 * LARGE, 50), (4, 40 * LARGE, 1), (1, 2 * LARGE, 1)],
+    [(4, 0, 8), (BATCH - 1, 1_000_000, BATCH), (200, 2 * LARGE, 50), (4, 40 * LARGE, 1), (1, 2 * LARGE, 1)],
 )
 def test_fewer_entries_are_read_at_once_where_they_are_large_and_more_where_they_are_small(
     batch: int, size: int, following: int

@@ -3,11 +3,13 @@
 import copy
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faxline import entries
 from faxline.entries import CancelEntry, InDoubtPolicy, Priority, ResendEntry, SendEntry, parse_entry
 from faxline.errors import EntryRejected, Rejection
 
@@ -255,3 +257,67 @@ def test_an_entry_with_one_member_of_any_value_is_taken_or_rejected(path: str, v
 @given(st.text(st.characters(categories=["Cs", "L"])), st.dictionaries(st.text(), json_values, max_size=3))
 def test_metadata_of_any_content_is_taken_or_rejected(text: str, value: dict[str, Any]) -> None:
     survives("send", json.dumps(entry("metadata", value | {"text": text})))
+
+
+PIECES = (
+    *('{"id":"a"}', '{"id":"a","id":"b"}', '{"id" :"a","id":"b"}', '{"id"\t:"a","id":"b"}'),
+    *('{"id":"a",\n"id"\n:"b"}', '{"id":"a","id"\r:"a"}', '{"\\u0069d":"a","id":"b"}', '{"id":"a","of":"b"}'),
+    *(
+        '{"id":"a","of":"b","metadata":{"x":1,"x":1}}',
+        '{"id":"a","of":"b","metadata":{"x":[{"y":1,"y" :2}]}}',
+    ),
+    *('{"id":"a","of":"b","metadata":{"x":[1e400]}}', '{"id":"a","of":"b","metadata":{"x":NaN}}'),
+    *('{"id":"a","of":"b","metadata":{"x":-0,"y":1e16,"z":5e-324}}', '\ufeff{"id":"a"}', ' {"id":"a"} '),
+    *('{"id":"a","of":"b","metadata":{"x":"\\ud800"}}', '{"id":"a","of":"b","metadata":{"\\":":1}}'),
+    *('{"id":"a","of":"b","metadata":{"x":12345678901234567890123}}', '{"id":"a"}x', '["id":"a"]', '"a":1'),
+)
+
+
+def outcome(kind: str, raw: bytes) -> Any:
+    """What becomes of an entry, so that 1, 1.0 and true are not alike."""
+    try:
+        return repr(parse_entry(kind, raw))
+    except EntryRejected as error:
+        return error.member, error.reason, error.message
+
+
+def close_outcome(kind: str, raw: bytes) -> Any:
+    """And what becomes of it where nothing is read quickly."""
+    with patch.object(entries, "_read_quickly", return_value=None):
+        return outcome(kind, raw)
+
+
+@pytest.mark.parametrize("text", PIECES)
+def test_bytes_that_are_read_quickly_are_taken_or_rejected_as_by_a_closer_look(text: str) -> None:
+    for kind in ("send", "cancel", "resend"):
+        assert outcome(kind, text.encode()) == close_outcome(kind, text.encode())
+
+
+@pytest.mark.parametrize("kind", ["send", "resend", "cancel"])
+def test_an_entry_as_it_is_mostly_written_is_read_quickly(kind: str) -> None:
+    content = {"send": FULL, "resend": {"id": "b", "of": "a", "metadata": {"x": [{}]}}, "cancel": {"id": "a"}}
+    with patch.object(entries, "_DECODER", None):  # the closer look has no use for it
+        for spaces in ((",", ":"), (", ", ": ")):
+            assert parse_entry(kind, json.dumps(content[kind], separators=spaces).encode())
+
+
+def test_a_member_that_stands_twice_is_found_in_each_object_of_bytes() -> None:
+    text = json.dumps(entry("metadata", {"x": [{"y": 1}]}))
+    for member in ('"id": ', '"subject": ', '"fileName": ', '"y": '):
+        for again in (member, member.replace(": ", ":"), member.replace(": ", " :")):
+            value = "1" if "y" in member else '"a"'
+            doubled = text.replace(member, f"{again}{value}, {member}", 1)
+            assert rejection(doubled.encode()).message == "a member stands twice in one object", doubled
+
+
+@given(st.data())
+def test_any_entry_in_bytes_is_taken_or_rejected_as_by_a_closer_look(data: st.DataObject) -> None:
+    paths = [*PATHS, "fax.faxData.1.fileData", "fax.faxData.2.document", "fax.faxData", "more", "fax.more"]
+    content = entry(data.draw(st.sampled_from(paths)), data.draw(json_values))
+    spaces = data.draw(st.sampled_from([(",", ":"), (", ", ": "), (", ", " : "), (",\n", "\t:")]))
+    text = json.dumps(content, separators=spaces, ensure_ascii=data.draw(st.booleans()))
+    if data.draw(st.booleans()):  # spoil it somewhere
+        start = data.draw(st.integers(0, len(text)))
+        text = text[:start] + data.draw(st.sampled_from(['"', ":", ",", "{", "", " "])) + text[start + 1 :]
+    raw = text.encode("utf-8", "surrogatepass")
+    assert outcome("send", raw) == close_outcome("send", raw)

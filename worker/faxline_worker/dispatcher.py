@@ -31,7 +31,7 @@ from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
 from faxline_worker.store import NewerLayoutError, Store
 
-BATCH = 500
+BATCH = 1000
 """Intake entries an account in one read, at the most."""
 FIRST = 4
 """And in the first read, for nobody knows how large they are."""
@@ -80,7 +80,9 @@ def job_id_of(word: Mapping[str, str]) -> str:
 
 def size_of(reply: Entries) -> int:
     """Bytes of what the entries say."""
-    return sum(len(text) for _, entries in reply for _, fields in entries for text in (fields or {}).values())
+    return sum(
+        [len(text) for _, entries in reply for _, fields in entries for text in (fields or {}).values()]
+    )
 
 
 def next_batch(batch: int, size: int) -> int:

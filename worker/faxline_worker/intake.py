@@ -1,17 +1,15 @@
 """Intake: entries of an account's intake stream are checked and become what `register` takes."""
 
 import base64
-import hashlib
 import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import redis
 import structlog
@@ -30,6 +28,7 @@ from faxline.entries import (
     parse_entry,
 )
 from faxline.errors import EntryRejected, KeyMissing, Rejection, SealBroken
+from faxline_worker.contents import digest_of, members_of, text_of
 from faxline_worker.ifax.answers import clean_message
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
@@ -39,6 +38,7 @@ from faxline_worker.store import Store
 from faxline_worker.stumbles import TRIES
 
 _T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
 
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
@@ -58,7 +58,6 @@ _PYTHONS = logging.getLogger(__name__)
 """Knows whether the level is debug, which not every logger of structlog's can tell."""
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 # json.dumps would make an encoder for each text.
 
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
@@ -88,7 +87,7 @@ class Intake:
             redis.RedisError: Redis is away or refuses us.
         """
         for entry, job in list(self.early.items()):
-            self._guarded(entry, partial(self._cancel, entry, job))
+            self._guarded(entry, self._cancel, entry, job)
 
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
         """Register or reject each entry, in the order in which they came.
@@ -98,29 +97,30 @@ class Intake:
         Raises:
             redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
         """
-        with ExitStack() as stack:
-            ahead = _Ahead(stack, self._register)
+        with closing(_Ahead(self._begin)) as ahead:
             items: list[dict[str, Any]] = []
             jobs = 0
             for entry, fields in entries:
-                item = self._guarded(entry, partial(self._read, entry, fields))
-                if isinstance(item, CancelEntry):
-                    ahead.finish(items)
-                    items, jobs = [], 0
-                    self._guarded(entry, partial(self._cancel, entry, item.id))
-                elif item is not None:
+                item = self._guarded(entry, self._read, entry, fields)
+                if isinstance(item, dict):
                     items.append(item)
                     jobs += len(item.get("jobs", "1"))
                     if jobs >= AT_ONCE:
                         ahead.begin(items)
                         items, jobs = [], 0
-            ahead.finish(items)
+                elif item is not None:
+                    ahead.begin(items)
+                    ahead.finish()
+                    items, jobs = [], 0
+                    self._guarded(entry, self._cancel, entry, item.id)
+            ahead.begin(items)
+            ahead.finish()
 
-    def _guarded(self, entry: str, work: Callable[[], _T]) -> _T | None:
+    def _guarded(self, entry: str, work: Callable[[*_Args], _T], *args: *_Args) -> _T | None:
         """What the work gives; None once the entry was set aside."""
         for left in reversed(range(TRIES)):
             try:
-                return work()
+                return work(*args)
             except KeyMissing as error:  # an operator's fault, which can be mended: nothing is lost
                 self._set_aside(entry, KEY_MISSING)
                 self.log.error("key missing", entry=entry, error=str(error))  # noqa: TRY400 - it says all
@@ -149,35 +149,40 @@ class Intake:
             self.metrics.outcome(self.store.account, "canceled")
         self.log.info("cancel", job=job, entry=entry, result=str(result))
 
-    def _register(self, items: Sequence[dict[str, Any]]) -> None:
-        if not items:
-            return
+    def _begin(self, items: Sequence[dict[str, Any]]) -> Callable[[], None]:
+        return partial(self._end, items, self.store.begin_register(items))
+
+    def _end(
+        self, items: Sequence[dict[str, Any]], answers: Callable[[], list[tuple[Registration, str]]]
+    ) -> None:
         try:
-            answers = self.store.register(items)
+            told = answers()
         except redis.ResponseError as error:
             if unserved(error):
                 raise
             # One of them is at fault: find out which.
             for item in items:
-                self._guarded(item["entry"], partial(self._register_one, item))
+                self._guarded(item["entry"], self._register_one, item)
             return
-        self._tell(items, answers)
+        self._tell(items, told)
 
     def _register_one(self, item: dict[str, Any]) -> None:
         self._tell([item], self.store.register([item]))
 
     def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
         """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""
-        taken, each = Counter[str](), _PYTHONS.isEnabledFor(logging.DEBUG)
-        for item, (result, reason) in zip(items, answers, strict=True):
-            if result is Registration.REJECTED:
-                self._tell_rejection(item, reason)
-                continue
-            taken[str(result)] += 1
-            if each:
-                self.log.debug("entry taken", job=_job_of(item), entry=item["entry"], result=str(result))
+        each = _PYTHONS.isEnabledFor(logging.DEBUG)
+        taken = Counter([result for result, _ in answers])
+        if each or Registration.REJECTED in taken:
+            for item, (result, reason) in zip(items, answers, strict=True):
+                if result is Registration.REJECTED:
+                    self._tell_rejection(item, reason)
+                elif each:
+                    job = _job_of(item)
+                    self.log.debug("entry taken", job=job, entry=item["entry"], result=str(result))
+        taken.pop(Registration.REJECTED, None)
         for name, count in taken.items():
-            self.log.info("entries taken", result=name, count=count)
+            self.log.info("entries taken", result=str(name), count=count)
 
     def _tell_rejection(self, item: dict[str, Any], reason: str) -> None:
         self.metrics.outcome(self.store.account, "rejected")
@@ -192,12 +197,14 @@ class Intake:
         parsed: Entry | None = None
         try:
             parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
-            if isinstance(parsed, CancelEntry):
-                return parsed
             written = len(raw)
-            if isinstance(parsed, SealedEntry):
-                parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
-            jobs = self._resend(parsed) if isinstance(parsed, ResendEntry) else self._send(parsed, written)
+            # The kind that comes most is asked for first: to find that a model is of no kind takes its time.
+            if not isinstance(parsed, SendEntry):
+                if isinstance(parsed, CancelEntry):
+                    return parsed
+                if isinstance(parsed, SealedEntry):
+                    parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
+            jobs = self._send(parsed, written) if isinstance(parsed, SendEntry) else self._resend(parsed)
         except EntryRejected as error:
             reject = {
                 "job": _id_of(raw),
@@ -207,7 +214,7 @@ class Intake:
             }
             item: dict[str, Any] = {"entry": entry, "reject": reject}
             if error.reason is Rejection.DOCUMENT_MISSING and isinstance(parsed, SendEntry):
-                content = _digest_of(parsed)  # a repeat's document may have gone with its job
+                content = digest_of(parsed)  # a repeat's document may have gone with its job
                 item["unless"] = [{"id": job, "digest": content} for job in _names(parsed)]
             return item
         return {"entry": entry, "name": parsed.id, "jobs": jobs}
@@ -227,63 +234,73 @@ class Intake:
             return found[name]
 
         pages = check_send(entry, document, self.hosts, written=written)
-        whole = entry.model_dump(mode="json", exclude_none=True)
-        content, fax = _digest(whole), whole["fax"]
+        fax = members_of(entry.fax)
+        request = text_of(fax)
+        content = digest_of(entry, request)
+        if self._prepare(entry, fax):  # mostly it is what the entry says
+            request = text_of(fax)
+        files, numbers, send_at = fax["faxData"], fax["faxNumber"], entry.send_at
+        documents = [file["document"].removeprefix("sha256:") for file in files if "document" in file]
+        remote = [file for file in files if "fileUrl" in file]
+        several = isinstance(numbers, list)
+        values = {
+            "kind": "send",
+            "group": entry.id if several else entry.group,
+            "expires_at": _ms(entry.expires),
+            "in_doubt": entry.in_doubt,
+            "attempts": entry.attempts,
+            "send_at": _ms(send_at),
+            "schedule": self.schedule if send_at else None,
+            "documents": ",".join(dict.fromkeys(documents)) if documents else None,
+            # What a receipt without a known jobId is held against, should the job come in doubt.
+            "sender": fax.get("callerId") or self.caller_id,
+            "known_pages": None if remote else pages,
+            "cover": "1" if any(map(fax.get, COVER)) else None,
+        }
+        fields, seal = _fields(entry, values), self.store.seals.request
+        if not several:
+            fields["number"], fields["request"] = numbers, seal(entry.id, request)
+            return [_job(entry.id, content, entry, fields)]
+        jobs = []
+        for name, number in zip(_names(entry), numbers, strict=True):
+            own = {"number": number, "request": seal(name, text_of(fax | {"faxNumber": number}))}
+            jobs.append(_job(name, content, entry, fields | own))
+        return jobs
+
+    def _prepare(self, entry: SendEntry, fax: dict[str, Any]) -> bool:
+        """Bring a request's members into the form in which it is kept; whether that changed them."""
+        changed = False
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes
                 data = base64.b64decode(file.pop("fileData"))
                 file["document"] = digest(data)
                 self.store.documents.keep(file["document"], data)
+                changed = True
         send_at = entry.send_at
-        if send_at and self.schedule == "local":
+        if send_at is None:
+            return changed
+        if self.schedule == "local":
             del fax["send_at"]
-        elif send_at:  # ifax-api, Request Parameters: UTC, as its sample has it
+        else:  # ifax-api, Request Parameters: UTC, as its sample has it
             utc = send_at.astimezone(UTC).isoformat(timespec="milliseconds")
             fax["send_at"] = utc.removesuffix("+00:00") + "Z"
-        documents = [
-            file["document"].removeprefix("sha256:") for file in fax["faxData"] if "document" in file
-        ]
-        several = isinstance(fax["faxNumber"], list)
-        values = {
-            "kind": "send",
-            "group": entry.id if several else entry.group,
-            "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
-            "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
-            "attempts": entry.attempts,
-            "send_at": round(send_at.timestamp() * 1000) if send_at else None,
-            "schedule": self.schedule if send_at else None,
-            "documents": ",".join(dict.fromkeys(documents)) or None,
-            # What a receipt without a known jobId is held against, should the job come in doubt.
-            "sender": fax.get("callerId") or self.caller_id,
-            "known_pages": None if any("fileUrl" in file for file in fax["faxData"]) else pages,
-            "cover": "1" if any(map(fax.get, COVER)) else None,
-        }
-        jobs = []
-        for name, number in zip(
-            _names(entry), fax["faxNumber"] if several else [fax["faxNumber"]], strict=True
-        ):
-            request = self.store.seals.request(name, _COMPACT(fax | {"faxNumber": number}))
-            jobs.append(_job(name, content, entry, values | {"request": request, "number": number}))
-        return jobs
+        return True
 
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
         values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
-        return [_job(entry.id, _digest_of(entry), entry, values) | {"of": entry.of}]
+        return [_job(entry.id, digest_of(entry), entry, _fields(entry, values)) | {"of": entry.of}]
 
 
 class _Ahead:
     """Has the next entries read while Redis registers those before them, in their order.
 
     Args:
-        stack: ends the thread.
-        register: registers some.
+        begin: has Redis register some, and gives what waits for that.
     """
 
-    def __init__(self, stack: ExitStack, register: Callable[[Sequence[dict[str, Any]]], None]) -> None:
-        self._stack = stack
-        self._register = register
-        self._thread: ThreadPoolExecutor | None = None
-        self._begun: Future[None] | None = None
+    def __init__(self, begin: Callable[[Sequence[dict[str, Any]]], Callable[[], None]]) -> None:
+        self._begin = begin
+        self._begun: Callable[[], None] | None = None
 
     def begin(self, items: Sequence[dict[str, Any]]) -> None:
         """Register these once those before them are.
@@ -291,24 +308,24 @@ class _Ahead:
         Raises:
             redis.RedisError: those before them could not be.
         """
-        self._wait()
-        if self._thread is None:
-            self._thread = self._stack.enter_context(ThreadPoolExecutor(1, "register"))
-        self._begun = self._thread.submit(self._register, items)
+        self.finish()
+        if items:
+            self._begun = self._begin(items)
 
-    def finish(self, items: Sequence[dict[str, Any]]) -> None:
-        """Register these too, here and now.
+    def finish(self) -> None:
+        """Wait until all are registered.
 
         Raises:
-            redis.RedisError: they, or those before them, could not be.
+            redis.RedisError: they could not be.
         """
-        self._wait()
-        self._register(items)
-
-    def _wait(self) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            begun.result()
+            begun()
+
+    def close(self) -> None:
+        """Wait for those that were begun, where an error put an end to the rest."""
+        with suppress(redis.RedisError):
+            self.finish()
 
 
 def _job_of(item: Mapping[str, Any]) -> str:
@@ -316,14 +333,23 @@ def _job_of(item: Mapping[str, Any]) -> str:
     return str(rejected["job"] if rejected else item["jobs"][0]["id"])
 
 
-def _job(
-    name: str, content: str, entry: SendEntry | ResendEntry, values: Mapping[str, Any]
-) -> dict[str, Any]:
-    fields: dict[str, Any] = {"v": LAYOUT_TEXT, "priority": str(entry.priority), **values}
+def _fields(entry: SendEntry | ResendEntry, values: Mapping[str, Any]) -> dict[str, str]:
+    """What a job's record has of its entry: texts, and only what is given."""
+    fields = {name: str(value) for name, value in values.items() if value is not None}
+    fields["v"], fields["priority"] = LAYOUT_TEXT, str(entry.priority)
     if entry.metadata:
         fields["metadata"] = _COMPACT(entry.metadata)
-    kept = {key: str(value) for key, value in fields.items() if value is not None}
-    return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": kept}
+    return fields
+
+
+def _job(
+    name: str, content: str, entry: SendEntry | ResendEntry, fields: Mapping[str, str]
+) -> dict[str, Any]:
+    return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": fields}
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return round(moment.timestamp() * 1000) if moment else None
 
 
 def _names(entry: SendEntry) -> list[str]:
@@ -332,15 +358,6 @@ def _names(entry: SendEntry) -> list[str]:
     if not isinstance(numbers, list):
         return [entry.id]
     return [f"{entry.id}.{i}" for i in range(1, len(numbers) + 1)]
-
-
-def _digest_of(entry: SendEntry | ResendEntry) -> str:
-    """What tells a repeat from an id that is used again: the same for a sealed entry and one in clear."""
-    return _digest(entry.model_dump(mode="json", exclude_none=isinstance(entry, SendEntry)))
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(_SORTED(content).encode()).hexdigest()
 
 
 def _id_of(raw: bytes) -> str:

@@ -3,10 +3,12 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
+import redis
 from redis import Redis
 from redis.exceptions import NoScriptError
 
@@ -69,6 +71,33 @@ class Script:
             run("SCRIPT LOAD", self._text)
             return run("EVALSHA", self._sha, len(keys), *keys, *args)
 
+    def begin(self, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
+        """Have the server run it meanwhile; what is given waits for the reply.
+
+        It must be called, once, and raises what a call of the script does; nothing is raised before. Where
+        the connection is lost the script is run anew, with all the client's tries.
+        """
+        pool = self._client.connection_pool
+        try:
+            connection: Any = pool.get_connection()
+        except redis.RedisError:
+            return partial(self, keys, args)
+        try:
+            connection.send_command("EVALSHA", self._sha, len(keys), *keys, *args)
+        except redis.RedisError:
+            pool.release(connection)
+            return partial(self, keys, args)
+
+        def reply() -> Any:
+            try:
+                with suppress(redis.ConnectionError, redis.TimeoutError, NoScriptError):
+                    return connection.read_response()
+            finally:
+                pool.release(connection)
+            return self(keys, args)
+
+        return reply
+
 
 def register(client: Redis, name: str, clock: str | None = None) -> Script:
     """One of our scripts on a client."""
@@ -94,3 +123,7 @@ class Scripts:
             redis.RedisError: the server is away or refuses, or the script raised.
         """
         return self._by_name[name](keys=list(keys), args=list(args))
+
+    def begin(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
+        """Have the server run one meanwhile, as `Script.begin`."""
+        return self._by_name[name].begin(keys, args)

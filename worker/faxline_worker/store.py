@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import redis
+from pydantic_core import to_json
 
 from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
@@ -46,6 +47,8 @@ NO_JOB = 0
 """A jobId that no fax has: iFax's are unique and positive."""
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
+
+_RESULTS: Mapping[str, Registration] = {str(result): result for result in Registration}
 
 
 class NewerLayoutError(Exception):
@@ -197,13 +200,22 @@ class Store:
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
+        return _registered(self._run("register", *self._registering(items)))
+
+    def begin_register(
+        self, items: Sequence[Mapping[str, Any]]
+    ) -> Callable[[], list[tuple[Registration, str]]]:
+        """Have Redis register a batch meanwhile; what is given waits for the answers.
+
+        It must be called, once, and raises what `register` does; nothing is raised before.
+        """
+        answer = self._scripts.begin("register", *self._registering(items))
+        return lambda: _registered(answer())
+
+    def _registering(self, items: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Any]]:
         k = self.keys
-        reply = self._run(
-            "register",
-            [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")],
-            [INTAKE_GROUP, self._options, json.dumps(items, separators=(",", ":"))],
-        )
-        return [(Registration(result), reason) for result, reason in json.loads(reply)]
+        keys = [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")]
+        return keys, [INTAKE_GROUP, self._options, to_json(items)]
 
     def cancel(self, entry: str, job: str) -> Registration:
         """Cancel a queued job, or ask iFax to; an entry of the intake stream asks for it."""
@@ -451,6 +463,10 @@ class Store:
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
         return read_account_state(self._client, self.keys)
+
+
+def _registered(reply: bytes) -> list[tuple[Registration, str]]:
+    return [(_RESULTS[result], reason) for result, reason in json.loads(reply)]
 
 
 def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:
