@@ -55,7 +55,7 @@ class Size:
     fleet_warm: float = 8.0
     fleet_seconds: float = 40.0
     dispatched: tuple[int, ...] = (100, 1000)
-    at_quota: int = 300
+    at_quota: int = 400
 
 
 FULL = Size()
