@@ -46,7 +46,7 @@ class Size:
     few: int = 1000
     admissions: int = 3000
     webhook_seconds: float = 5.0
-    flat: int = 5000
+    flat: int = 20_000
     imports: int = 10
     workers: tuple[int, ...] = (1, 2, 4)
     dispatchers: tuple[int, ...] = (1, 2)
