@@ -51,7 +51,7 @@ SET_ASIDE = "set_aside"
 KEY_MISSING = "key_missing"
 """Why an entry is set aside whose content, or a document of which, is sealed by a key that is not here."""
 
-AT_ONCE = 100
+AT_ONCE = 50
 """Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
 
 _PYTHONS = logging.getLogger(__name__)

@@ -36,8 +36,10 @@ def run_backlog(size: Size, logs: Path) -> Section:
         makers[SMALL].register([f"small-{i}" for i in range(size.few)])
         memory = _used(client)
         began = time.monotonic()
+        slow = SlowCommands(client)
         for start in range(0, size.jobs, PAGE):
             makers[LARGE].register([f"job-{i}" for i in range(start, min(size.jobs, start + PAGE))])
+            slow.look()
         section.add(
             "jobs registered a second, one caller without checks", size.jobs / (time.monotonic() - began)
         )
@@ -54,16 +56,19 @@ def run_backlog(size: Size, logs: Path) -> Section:
                 ("from exec to ready", "CPU until ready"), ("s", "s"), after[role], before[role], strict=True
             ):
                 section.add(f"{role}, {what}", now, unit, baseline=then, beside="on an empty server")
-        slow: Any = client.slowlog_get(1000)
+        slow.look()
         section.add(
             "the longest command (0: none took 20 ms)",
-            _longest(slow),
+            _longest(slow.all),
             "ms",
             wanted=Wanted(SLOW / 1000, most=True),
         )
+        section.add("… but for while Redis rewrote its append-only file", _longest(slow.undisturbed), "ms")
+        section.add("rewrites of the append-only file meanwhile", slow.rewrites)
+        section.add("the last fork for one, in which Redis stood still", slow.fork, "ms")
         batches = sorted(makers[LARGE].batches)
         section.add(f"register, p50 of a batch of {AT_ONCE}", 1000 * percentile(batches, 0.5), "ms")
-        told = [(row["duration"] / 1000, name_of(row["command"])) for row in slow]
+        told = [(row["duration"] / 1000, name_of(row["command"])) for row in slow.all]
         section.details["slow commands, ms"] = [f"{ms:.0f} {name}" for ms, name in sorted(told, reverse=True)]
         section.details["slow commands, how many"] = dict(Counter(name for _, name in told).most_common())
         stats: Any = client.info("commandstats")
@@ -71,6 +76,42 @@ def run_backlog(size: Size, logs: Path) -> Section:
         section.add("KEYS and scans", sum(scans.values()), wanted=Wanted(0, most=True))
         section.details["KEYS and scans"] = scans
     return section
+
+
+class SlowCommands:
+    """The slow log, and which of it came while a child of the server rewrote its append-only file.
+
+    The child shares the server's memory, so what is written meanwhile is copied first; and it takes a core.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._seen: set[int] = set()
+        self.all: list[dict[str, Any]] = []
+        self.undisturbed: list[dict[str, Any]] = []
+        self._begun = self._rewrites()
+        self.rewrites = 0
+        self.fork = 0.0
+        """Milliseconds."""
+
+    def _rewrites(self) -> tuple[int, bool]:
+        info: Any = self._client.info("persistence")
+        return int(info.get("aof_rewrites", 0)), bool(info.get("aof_rewrite_in_progress"))
+
+    def look(self) -> None:
+        """Take what has come since the last look."""
+        done, under_way = self._rewrites()
+        disturbed = under_way or self._begun[1] or done != self._begun[0]
+        self.rewrites += done - self._begun[0]
+        self._begun = done, under_way
+        stats: Any = self._client.info("stats")
+        self.fork = stats["latest_fork_usec"] / 1000
+        rows: Any = self._client.slowlog_get(1000)
+        fresh = [row for row in rows if row["id"] not in self._seen]
+        self._seen |= {row["id"] for row in fresh}
+        self.all += fresh
+        if not disturbed:
+            self.undisturbed += fresh
 
 
 def _admissions(section: Section, size: Size, makers: dict[str, Maker]) -> None:
