@@ -59,7 +59,7 @@ DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
 RINGS = 100
 """Entries of a doorbell that are kept at least (lua/lib/bell.lua)."""
-GATHER, GATHER_MORE = 0.05, 0.5
+GATHER, GATHER_MORE = 0.05, 0.75
 """Seconds in which receipts are gathered for one wake-up: the first ones, and those that come on and on."""
 FLOW = 1.0
 """Seconds from one look to the next within which receipts come on and on."""

@@ -37,7 +37,7 @@ class Size:
     accounts: int = 20
     faxes: int = 2500
     receipts: int = 2000
-    way: int = 500
+    way: int = 1000
     entries: int = 50_000
     probes: int = 300
     gap: tuple[float, float] = (0.02, 0.2)
