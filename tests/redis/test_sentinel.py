@@ -89,6 +89,7 @@ def url(
             sentinel.wait()
 
 
+@pytest.mark.slow
 def test_clients_follow_the_master_when_the_old_one_dies(
     url: str, master: RedisServer, wait_until: Callable[..., Any]
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_message_is_worked_on_once_by_one_of_the_workers(
             worker.stop()
 
 
+@pytest.mark.slow
 def test_an_idle_worker_waits_and_does_not_poll(broker: WakeBroker, wait_until: Callable[..., Any]) -> None:
     done = threading.Event()
     dramatiq.actor(broker=broker, queue_name="q", actor_name="work")(done.set)
@@ -170,6 +171,7 @@ def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_wor
     ]
 
 
+@pytest.mark.slow
 def test_the_entries_of_a_dead_dispatcher_are_taken_over(
     redis_client: redis.Redis, wait_until: Callable[..., Any]
 ) -> None:
