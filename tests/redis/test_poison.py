@@ -200,8 +200,11 @@ def test_an_entry_is_not_at_fault_when_the_server_refuses_everybody(
     entries = delivered("a")
     own = {"account": "default", "keys": taker.store.keys, "seals": taker.store.seals}
     stored: Any = Mock(spec=Store, wraps=taker.store, **own)
-    stored.documents = Mock(read=Mock(side_effect=error))
-    stored.begin_register = Mock(return_value=Mock(side_effect=error))
+    stored.documents = taker.store.documents
+    if script == "document":
+        stored.documents = Mock(read=Mock(side_effect=error))
+    else:
+        stored.begin_register = Mock(return_value=Mock(side_effect=error))
     refused = Intake(stored, taker.metrics, Mock())
     if script == "document":
         digest = {"document": "sha256:" + "0" * 64, "fileName": "a"}

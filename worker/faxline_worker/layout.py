@@ -18,6 +18,7 @@ from typing import Any
 import redis
 
 from faxline.checkup import Check, Result
+from faxline_worker.scan import scan_pages
 from faxline_worker.scripts import LAYOUT
 from faxline_worker.store import Store
 
@@ -73,9 +74,9 @@ def _pieces(names: Iterator[str]) -> Iterator[list[str]]:
 
 def _jobs(client: redis.Redis, store: Store) -> Iterator[str]:
     prefix = store.keys.job("")
-    pattern = "".join(f"\\{sign}" if sign in "*?[]\\" else sign for sign in prefix)
-    for key in client.scan_iter(match=f"{pattern}*", count=1000):
-        yield key.decode().removeprefix(prefix)
+    for page in scan_pages(client, prefix):
+        for key in page:
+            yield key.decode().removeprefix(prefix)
 
 
 def _sizes(client: redis.Redis, store: Store) -> Iterator[str]:

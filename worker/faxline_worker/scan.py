@@ -10,7 +10,7 @@ def scan_pages(client: redis.Redis, begin: str) -> Iterator[list[bytes]]:
     """The keys that begin so, in pages; one may come twice."""
     cursor = 0
     while True:
-        reply: Any = client.scan(cursor, match=f"{begin}*", count=500)
+        reply: Any = client.scan(cursor, match=f"{begin}*", count=500)  # no name of ours has a sign of a pattern
         cursor, page = reply
         if page:
             yield page

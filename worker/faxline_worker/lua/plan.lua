@@ -31,7 +31,7 @@ local wakes = grant_wakes(keys, moments, options.wake_lease)
 if r.by_answer ~= nil then -- neither paused nor gated
   local answer = (r.by_answer or (broke and not later and #wakes == 0)) and r.free < ready + out
   -- What is free has its wake-up. Where more than one slot came free since the last look, `settle` is the quicker way.
-  local time = not answer and r.by_answer == false and r.free <= math.min(out + 1, out + #wakes)
+  local time = not answer and r.by_answer == false and r.free <= out + math.min(1, #wakes)
   await_answer(keys, account, answer and '1' or time and 'time' or '')
 end
 
