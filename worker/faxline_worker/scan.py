@@ -10,7 +10,8 @@ def scan_pages(client: redis.Redis, begin: str) -> Iterator[list[bytes]]:
     """The keys that begin so, in pages; one may come twice."""
     cursor = 0
     while True:
-        reply: Any = client.scan(cursor, match=f"{begin}*", count=500)  # no name of ours has a sign of a pattern
+        # No key of ours that is looked for has a sign of a pattern in its beginning.
+        reply: Any = client.scan(cursor, match=f"{begin}*", count=500)
         cursor, page = reply
         if page:
             yield page
