@@ -14,8 +14,8 @@ from faxline_worker.access import Tls
 _DAY = dt.timedelta(days=1)
 
 
-def certified(folder: Path) -> Tls:
-    """Make them; they are good for a day."""
+def certified(folder: Path, *names: str) -> Tls:
+    """Make them; they are good for a day, for the loopback and for further names."""
     authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = _named("an authority of the tests")
     files = Tls(folder / "server.crt", folder / "server.key", folder / "ca.crt")
@@ -35,7 +35,12 @@ def certified(folder: Path) -> Tls:
     )
     root = root.add_extension(usage, critical=True)
     leaf = _begun(_named("localhost"), server.public_key(), issuer).add_extension(
-        x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]),
+        x509.SubjectAlternativeName(
+            [
+                *(x509.DNSName(name) for name in ("localhost", *names)),
+                x509.IPAddress(IPv4Address("127.0.0.1")),
+            ]
+        ),
         critical=False,
     )
     for path, builder in ((files.authority, root), (files.certificate, leaf)):

@@ -225,7 +225,9 @@ def worker() -> None:
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
     broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, client, traces, stores=stores))
     dramatiq.set_broker(broker)
-    ifax = IfaxClient(settings.ifax_url, timeout=settings.http_timeout)
+    ifax = IfaxClient(
+        settings.ifax_url, timeout=settings.http_timeout, proxy=settings.proxy, trust=settings.trust
+    )
     wakes = Wakes(broker)
 
     seats = Seats(settings.worker_threads, len(settings.accounts))
@@ -256,7 +258,8 @@ def worker() -> None:
     broker.add_middleware(Shutdown(broker, seats, wakes, log))
     metrics.set_threads(settings.worker_threads)
     declare_actors(broker, submitter, reconciler, seats, log, busy=metrics.busy)
-    log.info("worker ready", count=settings.worker_threads)
+    through = {"proxy": str(settings.proxy)} if settings.proxy is not None else {}
+    log.info("worker ready", count=settings.worker_threads, **through)
 
 
 def run_worker(threads: int | None) -> NoReturn:

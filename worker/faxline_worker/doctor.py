@@ -6,15 +6,14 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from email.utils import parsedate_to_datetime
 
 import httpx
 import redis
 
 from faxline.checkup import Check, Result
 from faxline.keys import AccountKeys
-from faxline.server_checks import clock_check
 from faxline_worker.ifax import IfaxClient
+from faxline_worker.ifax_check import ifax_checks
 from faxline_worker.key_check import key_check
 from faxline_worker.layout import layout_check
 from faxline_worker.redis_clients import RedisUnreachable, broker_client, check_reachable, state_client
@@ -23,8 +22,6 @@ from faxline_worker.store import Store
 from faxline_worker.webhook_check import webhook_checks
 
 WHO = "doctor"
-_DATE_SLACK = 2.0
-"""Seconds: a Date header has no fractions, and is written some time before it is read."""
 _NOT_A_KEY = "not-for-the-"
 """What the manifests give the parts that call nobody in the place of a key."""
 
@@ -64,7 +61,7 @@ def _looks(settings: Settings, *, call: bool, clock: Callable[[], float]) -> Ite
     with ExitStack() as stack:
         yield from _stored(stack, settings)
         client = stack.enter_context(httpx.Client(timeout=settings.http_timeout, trust_env=False))
-        yield from _ifax(client, settings, clock)
+        yield from ifax_checks(settings, clock)
         yield from _keys(stack, settings, call=call)
         yield from _webhooks(client, settings)
 
@@ -120,34 +117,15 @@ def _sealing(name: str, settings: Settings, noted: bytes | None) -> Check:
     return Check(name, Result.OK, f"{ours[0]} seals, {len(ours)} open")
 
 
-def _ifax(client: httpx.Client, settings: Settings, clock: Callable[[], float]) -> Iterator[Check]:
-    """Whether iFax is reached, and its clock; asked without a key, so no account's limits count it."""
-    before = clock()
-    try:
-        answer = client.head(settings.ifax_url)
-    except httpx.HTTPError as error:
-        text = f"not reached ({type(error).__name__}): look at FAXLINE_IFAX_URL, DNS and the firewall"
-        yield Check("ifax", Result.FAIL, text)
-        return
-    after = clock()
-    yield Check("ifax", Result.OK, "reached")
-    try:
-        theirs = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
-    except ValueError:
-        yield Check("ifax clock", Result.SKIP, "it tells no Date")
-        return
-    found = clock_check("ifax clock", theirs, before, after, _DATE_SLACK)
-    if found.result is Result.WARN and abs(theirs - after) > settings.in_doubt.clock_slack:
-        text = f"{found.text}; beyond FAXLINE_IN_DOUBT__CLOCK_SLACK no receipt settles a doubt"
-        found = Check(found.name, Result.FAIL, text)
-    yield found
-
-
 def _keys(stack: ExitStack, settings: Settings, *, call: bool) -> Iterator[Check]:
     if not call:
         yield from (Check(f"key of {name}", Result.SKIP, "as was asked for") for name in settings.accounts)
         return
-    ifax = stack.enter_context(IfaxClient(settings.ifax_url, timeout=settings.http_timeout))
+    ifax = stack.enter_context(
+        IfaxClient(
+            settings.ifax_url, timeout=settings.http_timeout, proxy=settings.proxy, trust=settings.trust
+        )
+    )
     state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
     for name, account in settings.accounts.items():
         token = account.token.get_secret_value() if account.token is not None else _NOT_A_KEY

@@ -82,5 +82,5 @@ def _judged(name: str, answer: Answer) -> Check:
             text = "iFax answered 429, so somebody else uses the key; the account waits: find out who"
             return Check(name, Result.WARN, text)
         case _:
-            text = f"no clear answer ({answer.reason}): look at FAXLINE_IFAX_URL and the way there"
+            text = f"no clear answer ({answer.reason}): {answer.message}; look at the check `ifax`"
             return Check(name, Result.FAIL, text)

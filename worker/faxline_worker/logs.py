@@ -86,6 +86,7 @@ ALLOWED_KEYS = frozenset(
         "path",  # the path of an HTTP request to us, without its query
         "host",  # a host we listen on or talk to
         "port",  # its port
+        "proxy",  # the host and port of a proxy before iFax
         "pid",  # a process id
         "version",  # of Faxline, a server, a library
         "signal",  # the signal that ends a process

@@ -6,6 +6,7 @@ whose text is one readable line that names the variable.
 
 import json
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,7 @@ from faxline.connections import sentinel_url
 from faxline.hosts import host_pattern
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
+from faxline_worker.ifax.route import Proxy, is_loopback, trusting
 
 PREFIX = "FAXLINE_"
 _SECRET_FILES = ("token_file", "webhook_secrets_file")
@@ -209,7 +211,9 @@ class Metrics(_Part):
 class Settings(_Part):
     """All settings of the daemon.
 
-    Attributes beyond the contract's table: `schedule`, who keeps a fax with a `send_at` until then, iFax
+    Attributes beyond the contract's table: `ifax_proxy`, the URL of a proxy that makes the tunnels to iFax;
+    `ifax_ca`, a PEM bundle of the only authorities that are trusted for iFax; `ifax_insecure`, whether the
+    API key may go in clear over a network; `schedule`, who keeps a fax with a `send_at` until then, iFax
     (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number;
     `receipt_expected`, after how long (s) a receipt is overdue; `ask`, how long (s) the answer to a status
     call is waited for, and how long a fax that is still being sent has until the next; `lease_grace`, how
@@ -228,6 +232,9 @@ class Settings(_Part):
     broker_url: str = ""
     redis_patience: float = Field(10.0, ge=0)
     ifax_url: str = "https://api.ifaxapp.com/v1"
+    ifax_insecure: bool = False
+    ifax_proxy: SecretStr = SecretStr("")
+    ifax_ca: str | None = None
     account: str | None = None
     accounts: dict[str, Account] = Field(min_length=1)
     limits: Limits = Limits()
@@ -280,7 +287,7 @@ class Settings(_Part):
             raise ValueError(f"KEYS: {error}") from None
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
-        _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
+        self._check_route()
         if self.traces.endpoint:
             _check_url("TRACES__ENDPOINT", self.traces.endpoint, ("http", "https"))
         if self.webhook.url:
@@ -290,6 +297,34 @@ class Settings(_Part):
                 "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"
             )
         return self
+
+    def _check_route(self) -> None:
+        _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
+        try:
+            hosts = [urlsplit(self.ifax_url).hostname, self.proxy.host if self.proxy is not None else None]
+        except ValueError as error:
+            raise ValueError(f"IFAX_PROXY {error}") from None
+        try:
+            self.trust  # noqa: B018 - reads the certificates
+        except ValueError as error:
+            raise ValueError(f"IFAX_CA_FILE {error}") from None
+        clear = urlsplit(self.ifax_url).scheme == "http"
+        if clear and not self.ifax_insecure and not all(is_loopback(host) for host in hosts if host):
+            raise ValueError(
+                "IFAX_URL must start with https://: http:// shows the API key and every fax to the network; "
+                f"{PREFIX}IFAX_INSECURE=true allows it all the same"
+            )
+
+    @cached_property
+    def proxy(self) -> Proxy | None:
+        """The proxy before iFax; None where there is none."""
+        url = self.ifax_proxy.get_secret_value()
+        return Proxy.read(url) if url else None
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext | None:
+        """Whose certificates are trusted for iFax; None: those of certifi."""
+        return trusting(self.ifax_ca) if self.ifax_ca is not None else None
 
     @cached_property
     def keyring(self) -> Keyring | None:
@@ -340,6 +375,8 @@ class Settings(_Part):
                 written = urlsplit(url).password or ""
                 passwords = [written, *([unquote(written)] if "%" in written else [])]
             yield from ((PREFIX + variable, password) for password in passwords if password)
+        if self.proxy is not None:
+            yield from ((f"{PREFIX}IFAX_PROXY", spelling) for spelling in self.proxy.passwords)
         for key in re.findall(r"[A-Za-z0-9+/]{43}=", self.keys.get_secret_value()):
             yield f"{PREFIX}KEYS", key
 
@@ -467,6 +504,8 @@ def _read_file(variable: str, path: str) -> str:
             return file.read().strip()
     except OSError as error:
         raise SettingsError(f"{variable} names a file that cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable} names a file that is no text") from None
 
 
 def read_list(variable: str, text: str) -> list[str]:

@@ -7,12 +7,12 @@ import json
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx
 
 from faxline.checkup import Check, Result
+from faxline_worker.ifax.route import is_loopback
 from faxline_worker.signatures import HEADER, sign
 
 UNSIGNED = b"{}"
@@ -50,7 +50,7 @@ def _reached(client: httpx.Client, url: str, account: str) -> Check:
     except httpx.HTTPError as error:
         return Check(name, Result.FAIL, _unreachable(error))
     if _refused_by_us(answer):
-        if urlsplit(url).scheme == "https" or _loopback(url):
+        if urlsplit(url).scheme == "https" or is_loopback(urlsplit(url).hostname or ""):
             return Check(name, Result.OK, "reached from here; it refuses what is not signed")
         text = "reached from here, but without TLS anybody on the way reads the faxes' numbers: use https"
         return Check(name, Result.WARN, text)
@@ -99,11 +99,3 @@ def _unreachable(error: httpx.HTTPError) -> str:
             return f"its certificate is not trusted ({cause.verify_message}): iFax will not come; renew it"
         cause = cause.__cause__ or cause.__context__
     return f"not reached ({type(error).__name__}): look at its name, the proxy and the firewall"
-
-
-def _loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

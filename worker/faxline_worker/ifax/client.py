@@ -1,6 +1,7 @@
 """One call to iFax, bounded in time, with the mark just before its first byte."""
 
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from faxline_worker.ifax.errors import (
     failure_of,
 )
 from faxline_worker.ifax.requests import Body
+from faxline_worker.ifax.route import Proxy
 from faxline_worker.ifax.transport import DeadlineTransport
 
 IDLE = 0.9
@@ -86,7 +88,8 @@ class IfaxClient:
             connect, handshake, write and read ends by then, so no request lives longer than this after its
             mark. Not bounded by it: the system's name resolution and the mark itself, both before the first
             byte, which does not leave when they took too long.
-        transport: another way to the wire, for tests.
+        proxy: what makes a tunnel to iFax, if anything.
+        trust: whose certificates are trusted; by default those of certifi.
 
     Raises:
         BaseUrlError: the base URL is no plain http or https URL.
@@ -96,13 +99,15 @@ class IfaxClient:
         self,
         base_url: str,
         timeout: float,
-        transport: httpx.BaseTransport | None = None,
+        *,
+        proxy: Proxy | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._base = _check_url(base_url)
         self.timeout = timeout
         # Not httpx.Client: it would keep cookies, read the environment and follow redirects, all of which
         # would have to be turned off, and for which each call would pay.
-        self._transport = transport or DeadlineTransport(idle=IDLE)
+        self._transport = DeadlineTransport(idle=IDLE, ssl_context=trust, proxy=proxy)
         self._urls = {endpoint: httpx.URL(f"{self._base}/customer/{endpoint}") for endpoint in Endpoint}
         self._headers = [
             (b"Host", httpx.URL(self._base).netloc),

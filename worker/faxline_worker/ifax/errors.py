@@ -8,6 +8,9 @@ IfaxError
     - SlowAnswerError   the answer had begun and did not end in time
     - DocumentLostError, DocumentUnreadError
                         the body could not be sent to its end
+    - ProxyRefusedError, ProxyTimeoutError, ProxyFailedError
+                        the proxy made no tunnel to iFax
+    - UntrustedError    iFax's certificate is not trusted
 
 Before the first byte of a request has left, every failure proves that iFax did not take it. After it none
 does (DESIGN section 2, rule 2): a timeout after sending, a cut connection, a broken answer. Nor does a body
@@ -33,7 +36,13 @@ class BaseUrlError(IfaxError, ValueError):
 
 
 class CallError(IfaxError):
-    """A call was ended by a rule of ours."""
+    """A call was ended by a rule of ours.
+
+    Attributes:
+        detail: what is known beyond the table's message; never a text of a request or an answer.
+    """
+
+    detail = ""
 
 
 class UnusableKeyError(CallError):
@@ -56,13 +65,47 @@ class DocumentUnreadError(CallError):
     """A document that was being sent could not be read on."""
 
 
+class ProxyFailedError(CallError):
+    """The proxy is not reached, hung up, or answers no HTTP."""
+
+
+class ProxyTimeoutError(CallError):
+    """The proxy was not reached in time, or did not answer in time."""
+
+
+class ProxyRefusedError(CallError):
+    """The proxy makes no tunnel.
+
+    Args:
+        status: of its answer to CONNECT.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+        self.detail = f"HTTP {status}"
+
+
+class UntrustedError(CallError):
+    """The certificate of the other side is not signed by anybody we trust, has expired, or is another's.
+
+    Args:
+        why: OpenSSL's sentence.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.detail = why
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """One row of the table.
 
     Attributes:
         reason: the fixed name, a metric's label.
-        message: a fixed sentence; the exception's own text is never shown, as it may quote a header.
+        message: a fixed sentence, which a `detail` may follow; the exception's own text is never shown, as it
+            may quote a header.
         unsent: the decision while no byte has left. RETRY, or what is true of a request that can never work.
     """
 
@@ -95,6 +138,10 @@ CAUSES: Mapping[type[Exception], Cause] = {
     DocumentUnreadError: Cause(
         "document_unread", "a document could not be read to its end while it was sent"
     ),
+    ProxyFailedError: Cause("proxy_failed", "the proxy of FAXLINE_IFAX_PROXY was not reached or hung up"),
+    ProxyTimeoutError: Cause("proxy_timeout", "the proxy of FAXLINE_IFAX_PROXY made no tunnel in time"),
+    ProxyRefusedError: Cause("proxy_refused", "the proxy of FAXLINE_IFAX_PROXY refused a tunnel to iFax"),
+    UntrustedError: Cause("certificate_untrusted", "iFax's certificate is not trusted"),
     httpx.PoolTimeout: Cause(
         "pool_timeout", "no connection became free in time: more calls than connections"
     ),
@@ -126,8 +173,8 @@ CAUSES: Mapping[type[Exception], Cause] = {
     httpx.RequestError: _LOST,
     httpx.HTTPError: _LOST,
 }
-SILENCES = frozenset({"connect_timeout", "write_timeout", "read_timeout", "answer_too_slow"})
-"""Reasons that say that iFax did not come to an end in time."""
+SILENCES = frozenset({"connect_timeout", "proxy_timeout", "write_timeout", "read_timeout", "answer_too_slow"})
+"""Reasons that say that iFax, or the proxy before it, did not come to an end in time."""
 UNEXPECTED = "unexpected_error"
 """The reason of an exception that is not in the table, once the first byte may have left."""
 
@@ -148,7 +195,9 @@ def failure_of(error: Exception, *, sent: bool) -> Failure | None:
         return None
     if cause is None:
         return Failure(Decision.IN_DOUBT, UNEXPECTED, f"the call broke off: {type(error).__name__}")
-    return Failure(Decision.IN_DOUBT if sent else cause.unsent, cause.reason, cause.message)
+    detail = error.detail if isinstance(error, CallError) else ""
+    message = f"{cause.message}: {detail}" if detail else cause.message
+    return Failure(Decision.IN_DOUBT if sent else cause.unsent, cause.reason, message)
 
 
 def cause_reasons() -> list[str]:

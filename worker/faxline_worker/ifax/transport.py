@@ -24,7 +24,13 @@ from typing import Any
 import httpcore
 import httpx
 
-from faxline_worker.ifax.errors import SlowAnswerError
+from faxline_worker.ifax.errors import (
+    ProxyFailedError,
+    ProxyTimeoutError,
+    SlowAnswerError,
+    UntrustedError,
+)
+from faxline_worker.ifax.route import Proxy, open_tunnel
 
 LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -55,12 +61,15 @@ class DeadlineTransport(httpx.BaseTransport):
     Args:
         idle: seconds after which an unused connection is not used any more.
         ssl_context: what to trust; by default the certificates of certifi. The environment is not read.
+        proxy: what makes a tunnel to every server; by default there is none.
     """
 
-    def __init__(self, *, idle: float, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *, idle: float, ssl_context: ssl.SSLContext | None = None, proxy: Proxy | None = None
+    ) -> None:
         self._idle = idle
         self._ssl = ssl_context or httpx.create_ssl_context(trust_env=False)
-        self._backend = _Backend()
+        self._backend = _Backend(proxy)
         self._own = threading.local()
         self._pools: list[httpcore.ConnectionPool] = []
 
@@ -82,6 +91,8 @@ class DeadlineTransport(httpx.BaseTransport):
 
         Raises:
             httpx.TransportError: as httpx's own transport does.
+            ProxyRefusedError, ProxyTimeoutError, ProxyFailedError, UntrustedError: there is no connection, so
+                nothing was sent.
             SlowAnswerError: the answer had begun and its time is over; also while its body is read.
         """
         deadline: float = request.extensions["deadline"]
@@ -201,9 +212,10 @@ class _Watch:
 class _Backend(httpcore.NetworkBackend):
     """Connects; its `timeout` is the deadline."""
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: Proxy | None) -> None:
         self._system = httpcore.SyncBackend()
         self._watch = _Watch()
+        self._proxy = proxy
 
     def connect_tcp(
         self,
@@ -213,20 +225,36 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
+        del local_address, socket_options  # the pool has none
+        if self._proxy is None:
+            return _Stream(self._reach(host, port, timeout), self._watch)
+        try:
+            stream = self._reach(self._proxy.host, self._proxy.port, timeout)
+        except httpcore.ConnectTimeout:
+            raise ProxyTimeoutError from None
+        except httpcore.ConnectError:
+            raise ProxyFailedError from None
+        try:
+            open_tunnel(stream, self._proxy, host, port, timeout)
+        except BaseException:
+            stream.close()
+            raise
+        return _Stream(stream, self._watch)
+
+    def _reach(self, host: str, port: int, timeout: float | None) -> httpcore.NetworkStream:
+        """A connection to one of a host's addresses."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(str(error)) from error
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-        options = [*(socket_options or ()), LINGER]
         failure: Exception = httpcore.ConnectError("the name has no address")
         for tried, address in enumerate(addresses):
             left = _left(timeout, httpcore.ConnectTimeout)
             # An address that swallows packets leaves the others their share.
             share = left / (len(addresses) - tried) if left is not None else None
             try:
-                stream = self._system.connect_tcp(address, port, share, local_address, options)
-                return _Stream(stream, self._watch)
+                return self._system.connect_tcp(address, port, share, socket_options=[LINGER])
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -286,7 +314,12 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._watch)
+        try:
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._watch)
+        except httpcore.ConnectError as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise UntrustedError(error.__cause__.verify_message) from None
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
