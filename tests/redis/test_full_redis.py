@@ -18,6 +18,7 @@ from faxline_worker.app import failure_labels
 from faxline_worker.broker import WakeBroker, queue_key
 from faxline_worker.dispatcher import Dispatcher
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
+from faxline_worker.pulse import Loops
 from faxline_worker.reconciling import Reconciler
 from faxline_worker.redis_clients import unserved
 from faxline_worker.redis_server import RedisServer, ServerBinary
@@ -89,13 +90,14 @@ def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_t
         takeover=60,
         sweep=0.5,
         wake_lease=0.5,
+        loops=(loops := Loops()),
     )
     dispatcher.start()
     try:
         wait_until(lambda: client.zcard(store.keys.ready) == 2)
         wait_until(lambda: client.xlen(store.keys.orders) == 0)
         wait_until(lambda: broker.client.llen(queue_key(QUEUE)) >= 3)  # two to submit, one to reconcile
-        assert dispatcher.ready
+        wait_until(lambda: set(loops.checks().values()) == {True})
     finally:
         dispatcher.stop()
     assert client.smembers(ACCOUNTS) == {b"default"}

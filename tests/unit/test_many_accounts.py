@@ -32,8 +32,8 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
 @pytest.mark.parametrize("accounts", [1, READINGS])
 def test_each_reading_takes_the_gauges_of_all_accounts_while_they_are_few(accounts: int) -> None:
     dispatcher, read = dispatcher_of(accounts)
-    dispatcher._read_gauges()
-    dispatcher._read_gauges()
+    dispatcher._read_gauges(Mock())
+    dispatcher._read_gauges(Mock())
     assert len(read) == accounts
     assert set(read.values()) == {2}
 
@@ -41,17 +41,17 @@ def test_each_reading_takes_the_gauges_of_all_accounts_while_they_are_few(accoun
 def test_of_many_accounts_a_reading_takes_no_more_than_so_many_and_each_has_its_turn() -> None:
     dispatcher, read = dispatcher_of(2 * READINGS + 1)
     for reading in range(1, 4):
-        dispatcher._read_gauges()
+        dispatcher._read_gauges(Mock())
         assert read.total() == min(reading * READINGS, 2 * READINGS + 1)
     assert set(read.values()) == {1}
-    dispatcher._read_gauges()
+    dispatcher._read_gauges(Mock())
     assert read.total() == 3 * READINGS + 1
     assert read.most_common(1)[0] == ("a0000", 2)
 
 
 def test_without_accounts_there_is_nothing_to_read() -> None:
     dispatcher, read = dispatcher_of(0)
-    dispatcher._read_gauges()
+    dispatcher._read_gauges(Mock())
     assert not read
 
 

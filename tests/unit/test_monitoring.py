@@ -17,16 +17,18 @@ from faxline_worker.monitoring import MonitoringPortError, MonitoringServer
 VARIABLE = "FAXLINE_METRICS__WORKER_PORT"
 
 
-def all_well() -> dict[str, bool]:
+def all_well() -> dict[str, bool | str]:
     return {"redis": True, "broker": True}
 
 
 @contextmanager
 def monitoring(
-    ready: Callable[[], Mapping[str, bool]] = all_well, registry: CollectorRegistry | None = None
+    ready: Callable[[], Mapping[str, bool | str]] = all_well,
+    registry: CollectorRegistry | None = None,
+    stalled: Callable[[], Mapping[str, float]] = dict,
 ) -> Iterator[MonitoringServer]:
     with MonitoringServer(
-        registry or CollectorRegistry(), 0, "127.0.0.1", ready=ready, variable=VARIABLE
+        registry or CollectorRegistry(), 0, "127.0.0.1", stalled=stalled, ready=ready, variable=VARIABLE
     ) as server:
         yield server
 
@@ -72,6 +74,18 @@ def test_a_running_process_is_healthy_also_when_it_is_not_ready() -> None:
         assert ask(server, "/healthz")[0] == 200
 
 
+def test_a_process_whose_loop_stands_still_is_not_healthy_and_the_loop_is_named() -> None:
+    with monitoring(stalled=lambda: {"intake": 73.2}) as server:
+        status, text, _ = ask(server, "/healthz")
+    assert (status, json.loads(text)) == (503, {"stalled": {"intake": 73.2}})
+
+
+def test_a_check_that_says_why_not_is_a_503_with_its_words() -> None:
+    with monitoring(lambda: {"redis": True, "intake": "stands still for 12 s"}) as server:
+        status, text, _ = ask(server, "/readyz")
+    assert (status, json.loads(text)) == (503, {"redis": True, "intake": "stands still for 12 s"})
+
+
 def test_ready_names_every_check() -> None:
     with monitoring() as server:
         status, text, headers = ask(server, "/readyz")
@@ -86,7 +100,7 @@ def test_one_false_check_is_named_in_a_503() -> None:
 
 
 def test_a_check_that_raises_is_a_503_that_does_not_repeat_its_text() -> None:
-    def fail() -> dict[str, bool]:
+    def fail() -> dict[str, bool | str]:
         raise ConnectionError("redis://:password@redis:6379 is away")
 
     with monitoring(fail) as server:
@@ -126,7 +140,7 @@ def test_nothing_is_printed_for_requests_or_clients_that_hang_up(
 ) -> None:
     asked, answer = threading.Event(), threading.Event()
 
-    def slow() -> dict[str, bool]:
+    def slow() -> dict[str, bool | str]:
         asked.set()
         assert answer.wait(10)
         return {}
@@ -169,24 +183,28 @@ def test_an_error_of_ours_in_the_server_itself_is_still_printed(capfd: pytest.Ca
 
 def test_a_taken_port_is_an_error_that_names_the_port_and_its_variable() -> None:
     with monitoring() as server, pytest.raises(MonitoringPortError) as caught:
-        MonitoringServer(CollectorRegistry(), server.port, "127.0.0.1", ready=all_well, variable=VARIABLE)
+        MonitoringServer(
+            CollectorRegistry(), server.port, "127.0.0.1", stalled=dict, ready=all_well, variable=VARIABLE
+        )
     assert f"port {server.port} of 127.0.0.1" in str(caught.value)
     assert VARIABLE in str(caught.value)
 
 
 def test_the_default_address_is_reached_from_this_machine() -> None:
-    with MonitoringServer(CollectorRegistry(), 0, ready=all_well, variable=VARIABLE) as server:
+    with MonitoringServer(CollectorRegistry(), 0, stalled=dict, ready=all_well, variable=VARIABLE) as server:
         assert ask(server, "/healthz")[0] == 200
 
 
 def test_closing_ends_the_thread_and_frees_the_port_and_may_be_repeated() -> None:
-    server = MonitoringServer(CollectorRegistry(), 0, "127.0.0.1", ready=all_well, variable=VARIABLE)
+    server = MonitoringServer(
+        CollectorRegistry(), 0, "127.0.0.1", stalled=dict, ready=all_well, variable=VARIABLE
+    )
     assert "monitoring" in [thread.name for thread in threading.enumerate()]
     server.close()
     server.close()
     assert "monitoring" not in [thread.name for thread in threading.enumerate()]
     with MonitoringServer(
-        CollectorRegistry(), server.port, "127.0.0.1", ready=all_well, variable=VARIABLE
+        CollectorRegistry(), server.port, "127.0.0.1", stalled=dict, ready=all_well, variable=VARIABLE
     ) as again:
         assert again.port == server.port
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -160,7 +161,8 @@ def test_no_line_holds_an_old_or_a_new_secret(running: Running) -> None:
 
 def test_a_thread_looks_by_itself_until_it_is_closed(tmp_path: Path) -> None:
     running = Running(tmp_path, every="0.01")
-    with running.secrets:
+    running.secrets.start()
+    with closing(running.secrets):
         running.token.write_text(NEW)
         assert wait_for(lambda: running.values[0] == NEW, 10)
     running.token.write_text(OLD)

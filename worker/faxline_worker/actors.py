@@ -13,6 +13,7 @@ import redis
 import structlog
 
 from faxline_worker.broker import WakeBroker, send
+from faxline_worker.pulse import Loops, Pool
 from faxline_worker.reconciling import Reconciler
 from faxline_worker.redis_clients import unserved
 from faxline_worker.seats import Seat, Seats
@@ -46,6 +47,7 @@ def declare_actors(
     log: structlog.stdlib.BoundLogger,
     *,
     busy: Callable[[], AbstractContextManager[None]] = nullcontext,
+    threads: Pool | None = None,
 ) -> None:
     """Declare `submit` and `reconcile` on a broker.
 
@@ -56,15 +58,19 @@ def declare_actors(
         seats: shares out the threads among the accounts.
         log: told when Redis is away; the dispatcher sends a new wake-up then.
         busy: entered while a thread works on something.
+        threads: beats as they go on.
     """
+    pool = threads or Loops().pool("threads", 0.0)
 
     def guarded(actor: str, account: str, turn: Callable[[], None]) -> None:
         try:
-            with busy():
+            with busy(), pool.working():
                 turn()
+            pool.well()
         except redis.RedisError as error:
             if not unserved(error):
                 raise
+            pool.failed()
             log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
 
     def submit(account: str, token: str, *_: object, **__: object) -> None:  # a newer version may say more

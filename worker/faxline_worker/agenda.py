@@ -26,22 +26,22 @@ class Agenda:
                 heapq.heappush(self._heap, (at, item))
                 self._changed.notify()
 
-    def next(self) -> Item | None:
-        """Wait until an item is due and take it off; None once the agenda is closed."""
+    def next(self, longest: float) -> Item | None:
+        """Wait until an item is due and take it off; None after so many seconds, or once it is closed."""
+        until = time.monotonic() + longest
         with self._changed:
             while not self._closed:
                 while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
                     heapq.heappop(self._heap)
-                if not self._heap:
-                    self._changed.wait()
-                    continue
-                at, item = self._heap[0]
-                left = at - time.monotonic()
-                if left <= 0:
+                at, item = self._heap[0] if self._heap else (until, ())
+                now = time.monotonic()
+                if item and at <= now:
                     heapq.heappop(self._heap)
                     del self._due[item]
                     return item
-                self._changed.wait(left)
+                if now >= until:
+                    return None
+                self._changed.wait(min(at, until) - now)
             return None
 
     def close(self) -> None:

@@ -37,8 +37,10 @@ from faxline_worker.metrics import (
     WebhookMetrics,
     WorkerMetrics,
     new_registry,
+    watch_loops,
 )
 from faxline_worker.monitoring import MonitoringPortError, MonitoringServer
+from faxline_worker.pulse import Loop, Loops
 from faxline_worker.reconciling import Reconciler, count_receipt
 from faxline_worker.redis_clients import (
     RedisUnreachable,
@@ -60,6 +62,10 @@ CALLS, CALLS_OF_SEVERAL = 50, 16
 """How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
 RESTART_DELAY = 500
 """Milliseconds until a consumer of wake-ups that lost its connection begins again."""
+TURN = 0.5
+"""Seconds between two beats of the webhook's event loop."""
+PROBE_TIMEOUT = 1.0
+"""Seconds that a probe waits for Redis."""
 BAD_SETTINGS = 2
 """The exit code of a process that cannot start."""
 
@@ -132,9 +138,14 @@ def traces_of(settings: Settings, role: str) -> Traces:
         give_up(str(error))
 
 
-def make_broker(settings: Settings) -> WakeBroker:
+def make_broker(settings: Settings, loop: Loop | None = None) -> WakeBroker:
     """The Dramatiq broker: a client of ours, no retries and no time limit, for no message matters."""
-    return WakeBroker(broker_client(settings.broker), [ShutdownNotifications(notify_shutdown=False)])
+    return WakeBroker(broker_client(settings.broker), [ShutdownNotifications(notify_shutdown=False)], loop)
+
+
+def probe_client(settings: Settings, role: str) -> redis.Redis:
+    """The client of the probes and of the heartbeat: they do not wait long for an answer."""
+    return state_client(settings.redis_url, name=f"faxline-{role}-probe", socket_timeout=PROBE_TIMEOUT)
 
 
 class _WorkerMonitoring(Middleware):
@@ -145,7 +156,7 @@ class _WorkerMonitoring(Middleware):
         settings: Settings,
         secrets: Secrets,
         registry: Any,
-        client: redis.Redis,
+        loops: Loops,
         traces: Traces,
         *,
         stores: Mapping[str, Store],
@@ -155,13 +166,15 @@ class _WorkerMonitoring(Middleware):
         self._stores = stores
         self._settings = settings
         self._registry = registry
-        self._client = client
+        self._loops = loops
+        self._probe = probe_client(settings, "worker")
         self._server: MonitoringServer | None = None
 
-    def _ready(self) -> dict[str, bool]:
+    def _ready(self) -> Mapping[str, bool | str]:
         return {
-            "redis": bool(self._client.ping()),
+            "redis": bool(self._probe.ping()),
             "layout": all(store.known for store in self._stores.values()),
+            **self._loops.checks(),
         }
 
     def after_process_boot(self, broker: Broker) -> None:
@@ -172,12 +185,13 @@ class _WorkerMonitoring(Middleware):
             self._server = MonitoringServer(
                 self._registry,
                 self._settings.metrics.worker_port,
+                stalled=self._loops.stalled,
                 ready=self._ready,
                 variable="FAXLINE_METRICS__WORKER_PORT",
             )
         except MonitoringPortError as error:
             give_up(str(error))
-        self._secrets.start()
+        self._secrets.start(self._loops)
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         """Stop listening."""
@@ -185,6 +199,7 @@ class _WorkerMonitoring(Middleware):
         self._secrets.close()
         if self._server is not None:
             self._server.close()
+        self._probe.close()
         self._traces.close()
 
 
@@ -219,11 +234,14 @@ def worker() -> None:
     client = state_client(settings.redis_url, name="faxline-worker", threads=True)
     registry = new_registry()
     metrics = WorkerMetrics(registry, settings.accounts, failures_at_zero(settings))
-    broker = make_broker(settings)
+    loops = Loops(settings.stall)
+    threads = loops.pool("threads", settings.http_timeout + settings.lease_grace)
+    broker = make_broker(settings, loops.add("consumer"))
+    watch_loops(registry, loops.ages)
     traces = traces_of(settings, "worker")
     who = f"{socket.gethostname()}:{os.getpid()}"
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
-    broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, client, traces, stores=stores))
+    broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, loops, traces, stores=stores))
     dramatiq.set_broker(broker)
     ifax = IfaxClient(
         settings.ifax_url, timeout=settings.http_timeout, proxy=settings.proxy, trust=settings.trust
@@ -249,6 +267,7 @@ def worker() -> None:
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
             calls=CALLS if len(settings.accounts) == 1 else CALLS_OF_SEVERAL,
             ends=lambda: seats.closed,
+            beat=threads.beat,
         )
 
     @cache
@@ -257,7 +276,7 @@ def worker() -> None:
 
     broker.add_middleware(Shutdown(broker, seats, wakes, log))
     metrics.set_threads(settings.worker_threads)
-    declare_actors(broker, submitter, reconciler, seats, log, busy=metrics.busy)
+    declare_actors(broker, submitter, reconciler, seats, log, busy=metrics.busy, threads=threads)
     through = {"proxy": str(settings.proxy)} if settings.proxy is not None else {}
     log.info("worker ready", count=settings.worker_threads, **through)
 
@@ -298,6 +317,8 @@ def dispatcher() -> None:
     who = f"{socket.gethostname()}:{os.getpid()}"
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
     require_layout(stores)
+    loops = Loops(settings.stall)
+    watch_loops(registry, loops.ages)
     process = Dispatcher(
         client,
         stores,
@@ -309,12 +330,15 @@ def dispatcher() -> None:
         sweep=settings.sweep,
         wake_lease=settings.wake_lease,
         file_hosts=settings.file_hosts,
+        loops=loops,
     )
+    probe = probe_client(settings, "dispatcher")
     try:
         monitoring = MonitoringServer(
             registry,
             settings.metrics.dispatcher_port,
-            ready=lambda: {"redis": bool(client.ping()), "intake": process.ready},
+            stalled=loops.stalled,
+            ready=lambda: {"redis": bool(probe.ping()), **loops.checks()},
             variable="FAXLINE_METRICS__DISPATCHER_PORT",
         )
     except MonitoringPortError as error:
@@ -337,6 +361,7 @@ def dispatcher() -> None:
         follower.stop()
     monitoring.close()
     broker.close()
+    probe.close()
     client.close()
     log.info("dispatcher stopped")
     if process.newer is not None:
@@ -373,8 +398,10 @@ def webhook() -> None:
     require_redis(settings)
     log = get_logger("faxline_worker.webhook")
     registry = new_registry()
-    probe = state_client(settings.redis_url, name="faxline-webhook-probe", socket_timeout=1.0)
-
+    probe = probe_client(settings, "webhook")
+    loops = Loops(settings.stall)
+    loop = loops.add("event loop")
+    watch_loops(registry, loops.ages)
     client = async_state_client(settings.redis_url, name="faxline-webhook")
     app = create_app(
         accounts=secrets.webhook_secrets,
@@ -393,25 +420,36 @@ def webhook() -> None:
         timeout_graceful_shutdown=10,
     )
 
+    server = uvicorn.Server(config)
+
+    async def turn() -> None:
+        while True:
+            loop.well()
+            await asyncio.sleep(TURN)
+
     async def serve() -> None:
         log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
+        turning = asyncio.create_task(turn())
         try:
-            await uvicorn.Server(config).serve()
+            await server.serve()
         finally:
+            turning.cancel()
             await client.aclose()
 
     try:
         monitoring = MonitoringServer(
             registry,
             settings.metrics.webhook_port,
-            ready=lambda: {"redis": bool(probe.ping())},
+            stalled=loops.stalled,
+            ready=lambda: {"redis": bool(probe.ping()), "listens": server.started, **loops.checks()},
             variable="FAXLINE_METRICS__WEBHOOK_PORT",
         )
     except MonitoringPortError as error:
         give_up(str(error))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
-    with monitoring, secrets, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    secrets.start(loops)
+    with monitoring, closing(secrets), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
     probe.close()
     log.info("webhook stopped")

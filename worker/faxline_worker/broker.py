@@ -19,6 +19,7 @@ from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
 from dramatiq.middleware import Middleware
 
 from faxline_worker import scripts
+from faxline_worker.pulse import Loop, Loops
 from faxline_worker.redis_clients import unserved
 
 MOST = 10_000
@@ -32,11 +33,13 @@ class WakeBroker(Broker):
     Args:
         client: outlasts a blocking read of `dramatiq_worker_timeout` (one second by default).
         middleware: all of it.
+        loop: beats as the consumer goes round; for who consumes.
     """
 
-    def __init__(self, client: redis.Redis, middleware: list[Middleware]) -> None:
+    def __init__(self, client: redis.Redis, middleware: list[Middleware], loop: Loop | None = None) -> None:
         super().__init__(middleware=middleware)
         self.client = client
+        self.loop = loop or Loops().add("consumer")
         self.queues: set[str] = set()
         self._push_when_full = scripts.register(client, "wake")
         self.closing = threading.Event()
@@ -131,14 +134,23 @@ class _Waiting(Consumer):
         self._free = threading.Condition()
 
     def __next__(self) -> MessageProxy | None:
+        loop = self._broker.loop
         if self._broker.closing.is_set():
             with self._free:
                 self._free.wait(self._timeout)
+            loop.well()
             return None
         with self._free:
             if not self._free.wait_for(lambda: self._under_way < self._prefetch, self._timeout):
+                loop.well()
                 return None
-        reply = self._try(lambda: self._broker.client.blpop([self._key], self._timeout))
+        loop.beat()
+        try:
+            reply = self._try(lambda: self._broker.client.blpop([self._key], self._timeout))
+        except BaseException:
+            loop.failed()
+            raise
+        loop.well()
         if reply is None:
             return None
         if self._broker.closing.is_set():

@@ -2,8 +2,8 @@
 
 Threads that block, and poll nothing: one reads the intake streams in a consumer group, one listens to the
 status streams, the doorbells and the orders, one works through the agenda: it surveys the accounts whose time
-has come, plans their wake-ups and sends each at its moment; one carries out the orders that take their time.
-A Redis that is away is waited for.
+has come, plans their wake-ups and sends each at its moment; one reads the gauges; one carries out the orders
+that take their time. Each beats as it goes round (pulse.py). A Redis that is away is waited for.
 """
 
 import threading
@@ -26,6 +26,7 @@ from faxline_worker.agenda import Agenda
 from faxline_worker.housekeeping import CHORES, LEASE, ChoreBusyError, Housekeeping
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
+from faxline_worker.pulse import Loop, Loops
 from faxline_worker.reconciling import count_end
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
@@ -118,6 +119,7 @@ class Dispatcher:
         sweep: seconds between two looks at an account for which nothing was asked.
         wake_lease: seconds after which a wake-up that no actor took is sent again.
         file_hosts: the hosts that a fileUrl may name; none is any.
+        loops: gets a loop for each thread, which beats as it goes round.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Dispatcher:
         sweep: float,
         wake_lease: float,
         file_hosts: tuple[str, ...] = (),
+        loops: Loops | None = None,
     ) -> None:
         self._client = client
         self._stores = stores
@@ -143,8 +146,25 @@ class Dispatcher:
         self._takeover = takeover
         self._sweep = sweep
         self._wake_lease = wake_lease
+        self._loops = loops or Loops()
+        self._works: Mapping[str, Callable[[Loop], None]] = {
+            "intake": self._take_intake,
+            "listener": self._listen,
+            "timers": self._work,
+            "gauges": self._read_gauges,
+            "housekeeping": self._keep_house,
+        }
+        self._beats = {name: self._loops.add(name) for name in self._works}
         self._intakes = {
-            name: Intake(store, metrics, log.bind(account=name), store.caller_id, store.schedule, file_hosts)
+            name: Intake(
+                store,
+                metrics,
+                log.bind(account=name),
+                store.caller_id,
+                store.schedule,
+                file_hosts,
+                self._beats["intake"].beat,
+            )
             for name, store in stores.items()
         }
         self._agenda = Agenda()
@@ -166,7 +186,6 @@ class Dispatcher:
         self._may_see_config = True
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.ready = False
         self.newer: NewerLayoutError | None = None
         """Set once a newer layout is stored than this version knows; it works no more then."""
 
@@ -177,9 +196,8 @@ class Dispatcher:
             ended: called when this version can work no more (`newer`).
         """
         self._ended = ended
-        threads = (self._take_intake, self._listen, self._work, self._read_gauges, self._keep_house)
-        for work in threads:
-            thread = threading.Thread(target=self._guarded, args=(work,), name=work.__name__.strip("_"))
+        for name, work in self._works.items():
+            thread = threading.Thread(target=self._guarded, args=(work, self._beats[name]), name=name)
             thread.start()
             self._threads.append(thread)
 
@@ -191,32 +209,35 @@ class Dispatcher:
             thread.join()
         self._leave_group()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[Loop], None], loop: Loop) -> None:
         """Run one thread's work again and again; a Redis that is away is waited for, nothing is given up."""
         away = False
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                work()
+                work(loop)
             except NewerLayoutError as error:
-                self.ready, self.newer = False, error
+                loop.failed()
+                self.newer = error
                 self._stopping.set()
                 self._ended()
             except Exception as error:  # noqa: BLE001 - the next round begins from the state
+                loop.failed()
                 if not unserved(error):
                     self._log.exception("the dispatcher goes on after an error")
                 else:
                     if not away or time.monotonic() - began > NEWS:
                         self._log.warning("Redis is away", error=type(error).__name__)
-                    away, self.ready = True, False
+                    away = True
                 self._stopping.wait(PAUSE)
             else:
                 away = False
+        self._loops.drop(loop.name)
 
-    def _take_intake(self) -> None:
-        self._make_groups()
-        self.ready = True
+    def _take_intake(self, loop: Loop) -> None:
+        self._make_groups(loop)
         self._own_pending()
+        loop.well()
         taken_over = 0.0
         streams: Any = {store.keys.intake: ">" for store in self._stores.values()}
         asked = 0.0
@@ -225,15 +246,15 @@ class Dispatcher:
             asked = time.monotonic()
             if time.monotonic() - taken_over > self._takeover:
                 taken_over = time.monotonic()
-                self._take_over()
+                self._take_over(loop)
             early = [intake for intake in self._intakes.values() if intake.early]
             block = EARLY if early else BLOCK
             reply = self._client.xreadgroup(
                 INTAKE_GROUP, self._consumer, streams, count=self._batch, block=round(block * 1000)
             )
+            loop.well()
             for intake in early:
                 intake.again()
-            self.ready = True
             self._take(cast("Entries", reply or []))
             self._batch = next_batch(self._batch, size_of(cast("Entries", reply or [])))
 
@@ -250,18 +271,20 @@ class Dispatcher:
                 self._intakes[name].take([(entry.decode(), fields or {}) for entry, fields in entries])
                 self._agenda.look((PLAN, name))
 
-    def _make_groups(self) -> None:
+    def _make_groups(self, loop: Loop) -> None:
         self._enroll(keys=[ACCOUNTS], args=list(self._stores))
         for store in self._stores.values():
+            loop.beat()
             store.adopt()
             store.join()
 
-    def _take_over(self) -> None:
+    def _take_over(self, loop: Loop) -> None:
         """Take the entries that a dispatcher left unfinished; strike dispatchers that are gone."""
         idle = round(self._takeover * 1000)
         for name, store in self._stores.items():
             start: Any = "0-0"
             while True:
+                loop.beat()
                 start, entries, *_ = self._client.xautoclaim(
                     store.keys.intake, INTAKE_GROUP, self._consumer, idle, start_id=start, count=self._batch
                 )
@@ -286,12 +309,13 @@ class Dispatcher:
         except redis.RedisError as error:
             self._log.warning("left the group without a word", error=type(error).__name__)
 
-    def _listen(self) -> None:
+    def _listen(self, loop: Loop) -> None:
         """Receipts, orders and doorbells: whatever comes, the account is looked at."""
         asked: dict[bytes, tuple[str, str]] = {}
         bells: dict[bytes, str] = {}
         last: dict[Any, Any] = {}
         for name, store in self._stores.items():
+            loop.beat()
             keys = store.keys
             asked[keys.status.encode()] = (CAME, name)
             asked[keys.doorbell.encode()] = (PLAN, name)
@@ -306,6 +330,7 @@ class Dispatcher:
         told: dict[str, float] = {}
         read = 0.0
         while not self._stopping.is_set():
+            loop.well()
             self._stopping.wait(held_back(read, len(last)))
             read = now = time.monotonic()
             resting = {key: until for key, until in resting.items() if until > now}
@@ -324,9 +349,10 @@ class Dispatcher:
                     told[key] = resting[key] = now + wait
                 self._agenda.look(asked[stream], wait)
 
-    def _work(self) -> None:
-        item = self._agenda.next()
+    def _work(self, loop: Loop) -> None:
+        item = self._agenda.next(BLOCK)
         if item is None:
+            loop.well()
             return
         kind, account, *more = item
         try:
@@ -340,6 +366,7 @@ class Dispatcher:
             if kind != WAKE:  # a wake-up that could not be sent is given up, and planned anew
                 self._agenda.look(item, PAUSE)
             raise
+        loop.well()
 
     def _survey(self, account: str) -> float:
         survey = self._stores[account].survey()
@@ -410,15 +437,16 @@ class Dispatcher:
             told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}
             self._log.info("operator's order", account=account, result=result, **told)
 
-    def _keep_house(self) -> None:
+    def _keep_house(self, loop: Loop) -> None:
         """Carry out the orders that take their time, one after the other."""
+        loop.well()
         try:
             account, entry, word = self._chores.get(timeout=BLOCK)
         except Empty:
             return
         told = {"order": word["order"], "by": word.get("by", ""), "job": word.get("job") or None}
         log = self._log.bind(account=account)
-        house = Housekeeping(self._stores[account], log, self._consumer, self._stopping.is_set)
+        house = Housekeeping(self._stores[account], log, self._consumer, self._stopping.is_set, loop.beat)
         try:
             self._log.info("operator's order", account=account, result=house.carry_out(entry, word), **told)
         except ChoreBusyError:  # is it carried out where it was begun?
@@ -429,8 +457,9 @@ class Dispatcher:
         finally:
             self._chores_known.discard(entry)
 
-    def _read_gauges(self) -> None:
+    def _read_gauges(self, loop: Loop) -> None:
         for name in next(self._readings):
+            loop.beat()
             store = self._stores[name]
             store.check_layout()
             state = store.state()
@@ -454,6 +483,7 @@ class Dispatcher:
                     name, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured
                 )
         self._metrics.redis_read()
+        loop.well()
         if time.monotonic() >= self._durable_at:
             self._look_at_the_server()
             self._durable_at = time.monotonic() + DURABLE

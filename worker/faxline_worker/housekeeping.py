@@ -40,12 +40,14 @@ class Housekeeping:
         log: tells of progress.
         who: this dispatcher, unique among those that run.
         stopping: whether the dispatcher is to end; the order stays for the next one.
+        beat: called as it goes on.
     """
 
     store: Store
     log: structlog.stdlib.BoundLogger
     who: str
     stopping: Callable[[], bool] = lambda: False
+    beat: Callable[[], None] = lambda: None
     _said: float = field(default=0.0, init=False)
 
     def carry_out(self, entry: str, word: Mapping[str, str]) -> str:
@@ -70,6 +72,7 @@ class Housekeeping:
 
     def _go_on(self) -> None:
         """Say now and then that this dispatcher is at work."""
+        self.beat()
         if self.stopping():
             raise ChoreBusyError
         if time.monotonic() - self._said > LEASE / 6:

@@ -77,6 +77,8 @@ class Intake:
     """Who keeps a fax until its send_at: provider (iFax) or local (we)."""
     hosts: tuple[str, ...] = ()
     """Those that a fileUrl may name; none is any."""
+    beat: Callable[[], None] = lambda: None
+    """Called before each entry and each document that is opened: a batch of hostile ones takes its time."""
     early: dict[str, str] = field(default_factory=dict)
     """Cancellations, by their entries, of jobs that an older entry in other hands may make known."""
 
@@ -101,6 +103,7 @@ class Intake:
             items: list[dict[str, Any]] = []
             jobs = 0
             for entry, fields in entries:
+                self.beat()
                 item = self._guarded(entry, self._read, entry, fields)
                 if isinstance(item, dict):
                     items.append(item)
@@ -224,6 +227,7 @@ class Intake:
 
         def document(name: str) -> bytes | None:
             if name not in found:
+                self.beat()
                 try:
                     data = self.store.documents.read(name)
                 except SealBroken as error:

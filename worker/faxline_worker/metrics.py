@@ -9,7 +9,7 @@ come from every dispatcher alike, and a sum over two dispatchers would double th
 `max by (account, …)`, as their help texts say. ops/prometheus and grafana do.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import product
@@ -25,6 +25,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 SubmissionResult = Literal["accepted", "rate_limited", "refused", "retryable", "in_doubt"]
 Outcome = Literal["delivered", "failed", "canceled", "unconfirmed", "rejected"]
@@ -69,6 +71,28 @@ def new_registry() -> CollectorRegistry:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
+
+
+class _LoopAges(Collector):
+    """The ages are asked for as they are told, for a loop that stands still sets nothing."""
+
+    def __init__(self, ages: Callable[[], Mapping[str, float]]) -> None:
+        self._ages = ages
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "fax_loop_age_seconds",
+            "Seconds since a loop of this process last went round; beyond FAXLINE_STALL it stands still.",
+            labels=["loop"],
+        )
+        for loop, age in self._ages().items():
+            family.add_metric([loop], age)
+        yield family
+
+
+def watch_loops(registry: CollectorRegistry, ages: Callable[[], Mapping[str, float]]) -> None:
+    """Tell how long ago each loop of the process last went round."""
+    registry.register(_LoopAges(ages))
 
 
 _ALIKE = "; every dispatcher tells the same: take max, never sum."

@@ -1,6 +1,7 @@
 """The monitoring server of a process: `/metrics`, `/healthz` and `/readyz` on a port of its own.
 
-A thread of its own serves it, so it answers while the process's work is busy, and says so while it is stuck.
+A thread of its own serves it, so that it answers while the work is busy. What it answers is not its own word:
+`/healthz` is judged by the beats of the loops that do the work (pulse.py).
 """
 
 import json
@@ -26,6 +27,10 @@ REQUEST_TIMEOUT = 10.0
 _POLL = 0.1  # seconds; the longest that close() waits for the loop
 
 
+Stalled = Callable[[], Mapping[str, float]]
+Checks = Callable[[], Mapping[str, bool | str]]
+
+
 class MonitoringPortError(Exception):
     """The port cannot be listened on; the message names it and the variable that sets it."""
 
@@ -33,14 +38,17 @@ class MonitoringPortError(Exception):
 class MonitoringServer:
     """Serves from when it is made until `close()`; may be used in a `with`.
 
-    `/metrics` is the registry in the format the client asks for, `/healthz` is 200 always, `/readyz` is 200
-    with the named checks as a JSON object, or 503 when one is false or they cannot be made.
+    `/metrics` is the registry in the format the client asks for. `/healthz` is 200, or 503 with the loops
+    that stand still and for how many seconds: `{"stalled": {"intake": 73.2}}`. `/readyz` is 200 with the
+    named checks as a JSON object, or 503 when one is not true or they cannot be made.
 
     Args:
         registry: what `/metrics` shows.
         port: 0 takes a free one; see the attribute `port`.
         host: the address to listen on, of IPv4 or IPv6.
-        ready: the checks by name, such as `{"redis": True}`. Called in a thread for each `/readyz`.
+        stalled: the loops that stand still. Called in a thread for each `/healthz`.
+        ready: the checks by name, each True, False, or why not: `{"redis": True, "intake": "stands still for
+            12 s"}`. Called in a thread for each `/readyz`.
         variable: the setting of the port, for the error's message, such as FAXLINE_METRICS__WORKER_PORT.
 
     Raises:
@@ -53,7 +61,8 @@ class MonitoringServer:
         port: int,
         host: str = "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from other machines
         *,
-        ready: Callable[[], Mapping[str, bool]],
+        stalled: Stalled,
+        ready: Checks,
         variable: str,
     ) -> None:
         try:
@@ -63,7 +72,7 @@ class MonitoringServer:
                 f"cannot listen on port {port} of {host} for monitoring ({error.strerror or error}): "
                 f"free it, or set {variable} to another port"
             ) from error
-        self._server.set_app(_application(registry, ready))
+        self._server.set_app(_application(registry, stalled, ready))
         self.port: int = self._server.server_address[1]
         """The port in use."""
         self._thread = threading.Thread(
@@ -113,7 +122,7 @@ class _Server(ThreadingWSGIServer):
 
 
 def _application(
-    registry: CollectorRegistry, ready: Callable[[], Mapping[str, bool]]
+    registry: CollectorRegistry, stalled: Stalled, ready: Checks
 ) -> "Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]":
     metrics = make_wsgi_app(registry)
 
@@ -126,7 +135,7 @@ def _application(
         if path in ("/healthz", "/readyz") and environ["REQUEST_METHOD"] != "GET":
             status, document = HTTPStatus.METHOD_NOT_ALLOWED, {"error": "use GET"}
         elif path == "/healthz":
-            status, document = HTTPStatus.OK, {}
+            status, document = _health(stalled)
         elif path == "/readyz":
             status, document = _readiness(ready)
         start_response(f"{status.value} {status.phrase}", [("Content-Type", "application/json")])
@@ -135,9 +144,15 @@ def _application(
     return application
 
 
-def _readiness(ready: Callable[[], Mapping[str, bool]]) -> tuple[HTTPStatus, dict[str, Any]]:
+def _health(stalled: Stalled) -> tuple[HTTPStatus, dict[str, Any]]:
+    still = dict(stalled())
+    return (HTTPStatus.SERVICE_UNAVAILABLE, {"stalled": still}) if still else (HTTPStatus.OK, {})
+
+
+def _readiness(ready: Checks) -> tuple[HTTPStatus, dict[str, Any]]:
     try:
         checks = dict(ready())
     except Exception as error:  # noqa: BLE001 - whatever it is, the process is not ready
         return HTTPStatus.SERVICE_UNAVAILABLE, {"error": type(error).__name__}
-    return HTTPStatus.OK if all(checks.values()) else HTTPStatus.SERVICE_UNAVAILABLE, checks
+    well = all(found is True for found in checks.values())
+    return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, checks

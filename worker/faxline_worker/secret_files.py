@@ -10,10 +10,11 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from structlog.stdlib import BoundLogger
 
+from faxline_worker.pulse import Loop, Loops
 from faxline_worker.settings import SHORTEST, SecretFile, Settings, SettingsError, read_list
 
 USABLE_KEY = re.compile(r"[\x21-\x7e]+")
@@ -76,17 +77,11 @@ class Secrets:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Look at the files from now on, in a thread; without files there is none."""
+    def start(self, loops: Loops | None = None) -> None:
+        """Look at the files from now on, in a thread that beats; without files there is none."""
         if self._watched and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="secrets", daemon=True)
+            loop = (loops or Loops()).add("secrets", self._every)
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="secrets", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
@@ -112,9 +107,11 @@ class Secrets:
                         error=str(error) if isinstance(error, UnusableError) else type(error).__name__,
                     )
 
-    def _run(self) -> None:
+    def _run(self, loop: Loop) -> None:
+        loop.well()
         while not self._stop.wait(self._every):
             self.look()
+            loop.well()
 
     def _look_at(self, watched: _Watched) -> None:
         stamp = _stamp(watched.file.path)

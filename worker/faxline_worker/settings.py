@@ -29,6 +29,7 @@ from faxline.hosts import host_pattern
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 from faxline_worker.ifax.route import Proxy, is_loopback, trusting
+from faxline_worker.pulse import STALL
 
 PREFIX = "FAXLINE_"
 _SECRET_FILES = ("token_file", "webhook_secrets_file")
@@ -220,7 +221,8 @@ class Settings(_Part):
     long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
     that no actor took is sent again; `sweep`, the longest time between two looks at an account; `reread`,
     how often (s) a secret's file is looked at; `takeover`, after how long the intake entries that a
-    dispatcher left unfinished are taken over; `retention`, how long the record of a job that ended is kept;
+    dispatcher left unfinished are taken over; `stall`, after how long without a round a loop of a process
+    stands still, so that `/healthz` says so; `retention`, how long the record of a job that ended is kept;
     `audit_retention`, how long an entry of the audit is;
     `document_ttl`, how long a document is at most that no job needs; `document_grace`, how long it outlives
     the last job that needed it; `request_retention`, how long a job's request with its cover texts outlives
@@ -260,6 +262,7 @@ class Settings(_Part):
     sweep: PositiveFloat = 10.0
     reread: PositiveFloat = 5.0
     takeover: PositiveFloat = 15.0
+    stall: PositiveFloat = STALL
     retention: PositiveFloat = 30 * 86400.0
     audit_retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0

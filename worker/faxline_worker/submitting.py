@@ -91,6 +91,8 @@ class Submitter:
     """How many a wake-up stands for, at the most."""
     ends: Callable[[], bool] = lambda: False
     """Whether this process takes no further call."""
+    beat: Callable[[], None] = lambda: None
+    """Called as this thread goes on."""
 
     def _defer(self, held_by: str) -> None:
         if held_by == "layout":
@@ -122,6 +124,7 @@ class Submitter:
 
     def _work(self, admitted: Admitted, *, most: int) -> Admitted | None:
         """One call: what to go on with, if any. `most` further calls may follow."""
+        self.beat()
         account = self.store.account
         if admitted.waited is not None:
             priority: Any = admitted.priority
@@ -212,6 +215,7 @@ class Submitter:
         pause = threading.Event()
         until = time.monotonic() + self.patience
         while True:
+            self.beat()
             try:
                 return step()
             except redis.RedisError as error:
