@@ -12,17 +12,20 @@ import pytest
 
 from faxline.cli.running import run
 from faxline_worker.access import Access
-from faxline_worker.local import TOKEN, Local
+from faxline_worker.local import Local, token_of
 from faxline_worker.redis_server import ServerBinary
 
 TO = ("--to", "+12025550123", "https://example.com/a.pdf")
 SETTINGS = {
     "WAKE_LEASE": "2",
     "SWEEP": "2",
-    "ACCOUNTS__NARROW__TOKEN": TOKEN,
+    "ACCOUNTS__NARROW__TOKEN": token_of("narrow"),
     "ACCOUNTS__NARROW__LIMITS__REQUESTS": "1",  # in the hour
 }
-SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--answer-seconds", "0.01", "0.1")
+SANDBOX = (
+    *("--call-seconds", "0.1", "--page-seconds", "0.02", "--answer-seconds", "0.01", "0.1"),
+    *("--account", "narrow"),
+)
 
 
 @dataclass(frozen=True)

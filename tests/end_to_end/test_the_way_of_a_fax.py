@@ -191,6 +191,10 @@ def test_a_rejected_job_is_told_to_the_one_who_waits(local: Local, line: FaxLine
             "FAXLINE_REDIS_URL",
         ),
         ({"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "ACCOUNT": "nobody"}, "FAXLINE_ACCOUNT"),
+        (
+            {"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "ACCOUNTS__ACME__TOKEN": "t-of-tests"},
+            "FAXLINE_ACCOUNTS__ACME__TOKEN and FAXLINE_ACCOUNTS__DEFAULT__TOKEN are the same",
+        ),
         ({"ACCOUNTS__DEFAULT__TOKEN": "t"}, "FAXLINE_ACCOUNTS__DEFAULT__TOKEN holds a secret of less than 8"),
     ],
 )

@@ -29,6 +29,7 @@ class Running:
             "FAXLINE_ACCOUNTS__DEFAULT__TOKEN_FILE": str(self.token),
             "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE": str(self.webhook),
             "FAXLINE_ACCOUNTS__OTHER__TOKEN": "by-variable",
+            "FAXLINE_ACCOUNTS__OTHER__WEBHOOK_SECRETS": '["others-secret"]',
             "FAXLINE_REREAD": every,
         }
         settings = read_settings(environment)
@@ -150,6 +151,47 @@ def test_what_cannot_be_used_is_told_once_and_the_last_good_value_stays(
     path.write_text(NEW if path is running.token else '["third-secret"]')
     running.looks(2)
     assert running.values == ((NEW, [b"first-secret"]) if path is running.token else (OLD, [b"third-secret"]))
+
+
+@pytest.mark.parametrize(
+    ("member", "theirs", "good"),
+    [
+        ("TOKEN", "by-variable", NEW),
+        ("WEBHOOK_SECRETS", '["first-secret", "others-secret"]', '["third-secret"]'),
+    ],
+)
+def test_what_another_account_has_is_not_taken_and_told_once_without_it(
+    running: Running, member: str, theirs: str, good: str
+) -> None:
+    path = running.token if member == "TOKEN" else running.webhook
+    path.write_text(theirs)
+    running.looks(5)
+    assert running.values == (OLD, [b"first-secret"])
+    (line,) = running.lines
+    assert (line["level"], line["member"]) == ("warning", f"FAXLINE_ACCOUNTS__DEFAULT__{member}_FILE")
+    assert line["error"].startswith(f"FAXLINE_ACCOUNTS__OTHER__{member} is the same: ")
+    path.write_text(good)
+    running.looks(2)
+    assert running.values == ((NEW, [b"first-secret"]) if member == "TOKEN" else (OLD, [b"third-secret"]))
+
+
+def test_two_accounts_may_swap_their_keys_for_what_clashes_is_tried_again(tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("A", "B")}
+    for name, path in files.items():
+        path.write_text(f"key-of-{name}")
+    environment = {f"FAXLINE_ACCOUNTS__{name}__TOKEN_FILE": str(path) for name, path in files.items()}
+    log = get_logger("t")
+    secrets = Secrets(read_settings(environment), secret_files(environment), log, lambda _new: None)
+    secrets.look()
+    secrets.look()
+    files["A"].write_text("key-of-B")
+    for _ in range(3):
+        secrets.look()
+    assert dict(secrets.tokens) == {"a": "key-of-A", "b": "key-of-B"}
+    files["B"].write_text("another-key")
+    for _ in range(3):
+        secrets.look()
+    assert dict(secrets.tokens) == {"a": "key-of-B", "b": "another-key"}
 
 
 def test_no_line_holds_an_old_or_a_new_secret(running: Running) -> None:

@@ -33,6 +33,41 @@ def test_without_any_account_both_ways_to_name_one_are_told() -> None:
         read_settings({})
 
 
+A, B = "FAXLINE_ACCOUNTS__A__", "FAXLINE_ACCOUNTS__B__"
+
+
+@pytest.mark.parametrize(
+    ("given", "member"),
+    [
+        ({f"{A}TOKEN": LONG, f"{B}TOKEN": LONG}, "TOKEN"),
+        ({f"{A}WEBHOOK_SECRETS": f'["{LONG}"]', f"{B}WEBHOOK_SECRETS": f'["{LONG}"]'}, "WEBHOOK_SECRETS"),
+        (  # also while one of them is rotated
+            {f"{A}WEBHOOK_SECRETS": f'["old-secret", "{LONG}"]', f"{B}WEBHOOK_SECRETS": f'["{LONG}", "new"]'},
+            "WEBHOOK_SECRETS",
+        ),
+    ],
+)
+def test_two_accounts_with_one_token_or_one_webhook_secret_are_refused_by_both_names(
+    given: dict[str, str], member: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{A}{member} and {B}{member} are the same: ") as caught:
+        read_settings(given)
+    assert LONG not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_one_account_has_twice_or_stands_in_the_place_of_a_key_is_no_clash() -> None:
+    none, twice = "not-for-the-webhook", f'["{LONG}", "{LONG}"]'
+    read_settings(
+        {
+            f"{A}TOKEN": none,
+            f"{B}TOKEN": none,
+            f"{A}WEBHOOK_SECRETS": twice,
+            f"{B}WEBHOOK_SECRETS": f'["{none}"]',
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("variable", "more"),
     [

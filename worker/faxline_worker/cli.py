@@ -77,7 +77,8 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     host: Annotated[str, typer.Option()] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8090,
     account: Annotated[
-        list[str] | None, typer.Option(help="A further account of this name; its token is TOKEN-NAME.")
+        list[str] | None,
+        typer.Option(help="A further account of this name; its token is TOKEN-NAME, its secret SECRET-NAME."),
     ] = None,
     webhook_url: Annotated[
         str | None,
@@ -109,16 +110,16 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
     from faxline_worker.logs import configure_logs  # noqa: PLC0415 - as above
 
-    tokens = {"default": token} | {name: f"{token}-{name}" for name in account or ()}
-    configure_logs(role="sandbox", secrets=[*tokens.values(), webhook_secret])
+    ends = {"default": ""} | {name: f"-{name}" for name in account or ()}
     accounts = {
-        secret: Account(
+        token + end: Account(
             label=name,
             webhook_url=webhook_url and webhook_url.replace("{account}", name),
-            webhook_secret=webhook_secret,
+            webhook_secret=webhook_secret and webhook_secret + end,
         )
-        for name, secret in tokens.items()
+        for name, end in ends.items()
     }
+    configure_logs(role="sandbox", secrets=[*accounts, *(one.webhook_secret for one in accounts.values())])
     serve(
         SandboxConfig(
             accounts=accounts,

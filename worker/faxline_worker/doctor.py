@@ -17,13 +17,11 @@ from faxline_worker.ifax_check import ifax_checks
 from faxline_worker.key_check import key_check
 from faxline_worker.layout import layout_check
 from faxline_worker.redis_clients import RedisUnreachable, broker_client, check_reachable, state_client
-from faxline_worker.settings import PREFIX, Settings, SettingsError, read_settings
+from faxline_worker.settings import NOT_A_KEY, PREFIX, Settings, SettingsError, read_settings
 from faxline_worker.store import Store
 from faxline_worker.webhook_check import webhook_checks
 
 WHO = "doctor"
-_NOT_A_KEY = "not-for-the-"
-"""What the manifests give the parts that call nobody in the place of a key."""
 
 
 def examine(
@@ -128,8 +126,8 @@ def _keys(stack: ExitStack, settings: Settings, *, call: bool) -> Iterator[Check
     )
     state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
     for name, account in settings.accounts.items():
-        token = account.token.get_secret_value() if account.token is not None else _NOT_A_KEY
-        if token.startswith(_NOT_A_KEY):
+        token = account.token.get_secret_value() if account.token is not None else NOT_A_KEY
+        if token.startswith(NOT_A_KEY):
             text = "this part has none, as it should be: look where the worker runs"
             yield Check(f"key of {name}", Result.SKIP, text)
             continue

@@ -24,6 +24,11 @@ def token_of(account: str) -> str:
     return TOKEN if account == DEFAULT else f"{TOKEN}-{account}"
 
 
+def webhook_secret_of(account: str) -> str:
+    """What the sandbox signs the webhooks of an account of `Local` with."""
+    return WEBHOOK_SECRET if account == DEFAULT else f"{WEBHOOK_SECRET}-{account}"
+
+
 class Local:
     """A Redis server, the sandbox and the daemon's processes, until the context ends.
 
@@ -31,7 +36,8 @@ class Local:
         directory: where the logs go.
         workers, dispatchers, webhooks: how many of them; the sandbox calls the first webhook, or nobody.
         threads: of each worker.
-        accounts: their names; each has a token of its own at the sandbox, which always knows `default`.
+        accounts: their names; each has a token and a secret of its own at the sandbox, which always knows
+            `default`.
         settings: further FAXLINE_ variables, without the prefix.
         sandbox: further options of `faxline-worker sandbox`.
         binary: the Redis server's, chosen by itself when None.
@@ -117,7 +123,7 @@ class Local:
         }
         for account in self._accounts:
             values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)
-            values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{WEBHOOK_SECRET}"]'
+            values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{webhook_secret_of(account)}"]'
         values |= self._settings
         return kept | {f"FAXLINE_{name}": value for name, value in values.items()}
 

@@ -10,17 +10,26 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from structlog.stdlib import BoundLogger
 
 from faxline_worker.pulse import Loop, Loops
-from faxline_worker.settings import SHORTEST, SecretFile, Settings, SettingsError, read_list
+from faxline_worker.settings import (
+    PREFIX,
+    SHARED,
+    SHORTEST,
+    SecretFile,
+    Settings,
+    SettingsError,
+    read_list,
+)
 
 USABLE_KEY = re.compile(r"[\x21-\x7e]+")
 """What can stand in the header accessToken."""
 
 _Stamp = tuple[int, int, int]
+_Text = TypeVar("_Text", str, bytes)
 
 
 class UnusableError(Exception):
@@ -134,6 +143,7 @@ class Secrets:
             if not USABLE_KEY.fullmatch(text):
                 raise UnusableError("it must hold the API key: printable ASCII without spaces")
             _refuse_short([text])
+            _refuse_shared(file, [text], {name: [token] for name, token in self._tokens.items()})
             self._learn([text])
             self._tokens[file.account] = text
             return
@@ -144,13 +154,24 @@ class Secrets:
         if not secrets:
             raise UnusableError('it must hold a JSON list of texts, such as ["first","second"]')
         _refuse_short(secrets)
+        encoded = [secret.encode() for secret in secrets]
+        _refuse_shared(file, encoded, self._webhook_secrets)
         self._learn(secrets)
-        self._webhook_secrets[file.account] = [secret.encode() for secret in secrets]
+        self._webhook_secrets[file.account] = encoded
 
 
 def _refuse_short(secrets: Sequence[str]) -> None:
     if any(len(secret) < SHORTEST for secret in secrets):
         raise UnusableError(f"a secret has {SHORTEST} characters or more")
+
+
+def _refuse_shared(file: SecretFile, new: Sequence[_Text], held: Mapping[str, Sequence[_Text]]) -> None:
+    """No other account may have one of them."""
+    member = file.member.upper()
+    for name, theirs in held.items():
+        if name != file.account and not set(new).isdisjoint(theirs):
+            variable = f"{PREFIX}ACCOUNTS__{name.upper()}__{member}"
+            raise UnusableError(f"{variable} is the same: {SHARED[member]}")
 
 
 def _stamp(path: str) -> _Stamp:

@@ -32,8 +32,17 @@ from faxline_worker.ifax.route import Proxy, is_loopback, trusting
 from faxline_worker.pulse import STALL
 
 PREFIX = "FAXLINE_"
+NOT_A_KEY = "not-for-the-"
+"""What the manifests gave the parts that call nobody in the place of a key begins so."""
 _SECRET_FILES = ("token_file", "webhook_secrets_file")
 _SECRET_DEPTH = 3
+
+
+SHARED = {
+    "TOKEN": "iFax counts them as one account, whose limits would be used twice; name it once",
+    "WEBHOOK_SECRETS": "a receipt of one could settle the other's doubt; set different ones at iFax",
+}
+"""Why two accounts must not have the same one."""
 
 
 class SettingsError(Exception):
@@ -288,6 +297,7 @@ class Settings(_Part):
             self.keyring  # noqa: B018 - reads the keys
         except ValueError as error:
             raise ValueError(f"KEYS: {error}") from None
+        self._check_nothing_shared()
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
         self._check_route()
@@ -300,6 +310,18 @@ class Settings(_Part):
                 "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"
             )
         return self
+
+    def _check_nothing_shared(self) -> None:
+        """No two accounts have one token, or one webhook secret."""
+        holders: dict[tuple[str, str], str] = {}
+        for name, account in self.accounts.items():
+            token = account.token.get_secret_value() if account.token is not None else NOT_A_KEY
+            held = [("WEBHOOK_SECRETS", secret.get_secret_value()) for secret in account.webhook_secrets]
+            for member, text in held if token.startswith(NOT_A_KEY) else [("TOKEN", token), *held]:
+                other = holders.setdefault((member, text), name)
+                if other != name:
+                    first, second = (f"ACCOUNTS__{one.upper()}__{member}" for one in (other, name))
+                    raise ValueError(f"{first} and {PREFIX}{second} are the same: {SHARED[member]}")
 
     def _check_route(self) -> None:
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
