@@ -5,14 +5,12 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from faxline.documents import Opened, open_document, selected_pages
+from faxline.documents import REQUEST_BYTES, TOO_LARGE, Opened, open_document, selected_pages
 from faxline.entries import FILES, RECIPIENTS, SendEntry
 from faxline.errors import EntryRejected, Rejection
 from faxline.hosts import is_allowed
 
 PAGES = 200
-REQUEST_BYTES = 20_000_000
-"""20 MB, in the smaller of the two readings."""
 LONGEST_NUMBER = "+123456789012345"
 _ADDED = 100
 """Bytes that a request may have beyond its entry: the account's callerId."""
@@ -24,6 +22,7 @@ def check_send(  # noqa: C901 - one rule after the other
     hosts: Collection[str] = (),
     *,
     written: int = REQUEST_BYTES,
+    opener: Callable[[bytes], Opened] = open_document,
 ) -> int:
     """Check a fax; return how many pages are known to be sent (a fileUrl is not fetched and counts none).
 
@@ -32,9 +31,11 @@ def check_send(  # noqa: C901 - one rule after the other
         document: gives a stored document by `sha256:<hex>`: its bytes, what opening it told, or None.
         hosts: those that a fileUrl may name, as `faxline.hosts.host_pattern` takes them; none is any.
         written: bytes of the entry as it was written; what is small as it stands need not be written again.
+        opener: opens a document.
 
     Raises:
         EntryRejected: with the member and the reason.
+        PdfReaderUnavailable: a PDF cannot be opened, for no reason of its own.
         ValueError: one of the hosts is no pattern.
     """
     files, numbers = entry.fax.faxData, entry.fax.faxNumber
@@ -73,7 +74,7 @@ def check_send(  # noqa: C901 - one rule after the other
             raise EntryRejected(
                 f"{member}.document", Rejection.DOCUMENT_MISSING, "store the document before the push"
             )
-        opened = data if isinstance(data, Opened) else open_document(data)
+        opened = data if isinstance(data, Opened) else opener(data)
         count = opened.count(f"{member}.{'document' if file.fileData is None else 'fileData'}", file.fileName)
         pages += selected_pages(file.pages, count, f"{member}.pages")
         size += (opened.size + 2) // 3 * 4
@@ -82,9 +83,7 @@ def check_send(  # noqa: C901 - one rule after the other
             "fax.faxData", Rejection.TOO_MANY_PAGES, f"{PAGES} pages at most; this has {pages}"
         )
     if size + written + _ADDED > REQUEST_BYTES and size + _size_of_rest(entry) > REQUEST_BYTES:
-        raise EntryRejected(
-            "fax.faxData", Rejection.TOO_LARGE, "20 MB at most as sent (base64); use fileUrl for large files"
-        )
+        raise EntryRejected("fax.faxData", Rejection.TOO_LARGE, TOO_LARGE)
     return pages
 
 

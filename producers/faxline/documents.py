@@ -2,15 +2,21 @@
 
 import hashlib
 import struct
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from faxline.errors import EntryRejected, Rejection
 
-_PDFIUM = threading.Lock()
-"""pdfium is not thread-safe."""
+if TYPE_CHECKING:
+    from faxline.pdf_reader import Limit, PdfReader
+
+REQUEST_BYTES = 20_000_000
+"""20 MB, in the smaller of the two readings: the most that a request may have, so no document is larger."""
+TOO_LARGE = "20 MB at most as sent (base64); use fileUrl for large files"
 _MOST_IFDS = 10_000
+_TIFFS = {b"II*\0": "<", b"MM\0*": ">"}
+_BIG_TIFFS = {b"II+\0", b"MM\0+"}
 
 
 def digest(data: bytes) -> str:
@@ -27,12 +33,14 @@ class Opened:
         pages: how many it has; 0 where it has a fault.
         known: whether it is a PDF or a TIFF by its content.
         fault: why iFax would refuse it, or nothing.
+        limit: which limit opening it ran into, if any.
     """
 
     size: int
     pages: int
     known: bool
     fault: str = ""
+    limit: "Limit | None" = None
 
     def count(self, member: str, file_name: str = "") -> int:
         """How many pages it has under this name.
@@ -40,29 +48,45 @@ class Opened:
         A file that calls itself .pdf or .tif and is neither is broken; it would be refused by iFax.
 
         Raises:
-            EntryRejected: bad_document: empty, encrypted or broken.
+            EntryRejected: bad_document: empty, encrypted, broken, or beyond a limit; too_large.
         """
         fault = self.fault
         if not fault and not self.known and file_name.lower().endswith((".pdf", ".tif", ".tiff")):
             fault = "the content is not what the name says; is it broken?"
         if fault:
-            raise EntryRejected(member, Rejection.BAD_DOCUMENT, fault)
+            large = self.size > REQUEST_BYTES
+            raise EntryRejected(member, Rejection.TOO_LARGE if large else Rejection.BAD_DOCUMENT, fault)
         return self.pages
 
 
-def open_document(data: bytes) -> Opened:
-    """Open it: of PDF and TIFF the pages are counted, anything else counts as one."""
-    known, pages, fault = True, 0, ""
+def open_document(data: bytes, reader: "PdfReader | None" = None, timeout: float | None = None) -> Opened:
+    """Open it: of PDF and TIFF the pages are counted, anything else counts as one.
+
+    A PDF is opened in a child process (`faxline.pdf_reader`).
+
+    Args:
+        data: its bytes.
+        reader: of PDFs; by default one that the process shares.
+        timeout: seconds of processor time that a PDF may take; by default those of the reader.
+
+    Raises:
+        PdfReaderUnavailable: no child process can be started.
+    """
     if not data:
-        fault = "the document is empty"
-    elif b"%PDF-" in data[:1024]:
-        pages, fault = _pdf_pages(data)
-    elif data[:4] in {b"II*\0", b"MM\0*"}:
+        return Opened(0, 0, known=True, fault="the document is empty")
+    if len(data) > REQUEST_BYTES:
+        return Opened(len(data), 0, known=True, fault=TOO_LARGE)
+    if b"%PDF-" in data[:1024]:
+        from faxline.pdf_reader import SHARED  # noqa: PLC0415 - only where a PDF is opened
+
+        pages, fault, limit = (reader or SHARED).count(data, timeout)
+        return Opened(len(data), pages, known=True, fault=fault, limit=limit)
+    if data[:4] in _TIFFS:
         pages = _tiff_pages(data)
-        fault = "" if pages else "the TIFF is broken or empty"
-    else:
-        known, pages = False, 1
-    return Opened(len(data), pages, known, fault)
+        return Opened(len(data), pages, known=True, fault="" if pages else "the TIFF is broken or empty")
+    if data[:4] in _BIG_TIFFS:
+        return Opened(len(data), 0, known=True, fault="it is a BigTIFF: save it as a classic TIFF or a PDF")
+    return Opened(len(data), 1, known=False)
 
 
 def page_count(data: bytes, member: str, file_name: str = "") -> int:
@@ -70,23 +94,8 @@ def page_count(data: bytes, member: str, file_name: str = "") -> int:
     return open_document(data).count(member, file_name)
 
 
-def _pdf_pages(data: bytes) -> tuple[int, str]:
-    import pypdfium2  # noqa: PLC0415 - a library with a binary; only where a PDF is opened
-
-    with _PDFIUM:
-        try:
-            document = pypdfium2.PdfDocument(data)
-        except pypdfium2.PdfiumError as error:
-            return 0, f"the PDF {'is encrypted' if 'password' in str(error).lower() else 'is broken'}"
-        try:
-            pages = len(document)
-        finally:
-            document.close()
-    return pages, "" if pages else "the PDF has no pages"
-
-
 def _tiff_pages(data: bytes) -> int:
-    order = "<" if data[:2] == b"II" else ">"
+    order = _TIFFS[data[:4]]
     pages, seen = 0, set[int]()
     try:
         (at,) = struct.unpack_from(order + "I", data, 4)

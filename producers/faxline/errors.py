@@ -170,6 +170,10 @@ class SealBroken(FaxlineError):  # noqa: N818 - as above
         super().__init__("what was sealed does not open: it was changed, or belongs to another place")
 
 
+class PdfReaderUnavailable(FaxlineError):  # noqa: N818 - as above
+    """The process that opens PDFs could not be started; the text says why. It says nothing about the PDF."""
+
+
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not answer, refused, or is full. To push again with the same id is safe."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Required, TypeAlias, TypedDict
 from uuid import uuid4
 
-from faxline.documents import Opened, digest, open_document
+from faxline.documents import REQUEST_BYTES, Opened, digest, open_document
 from faxline.errors import EntryRejected, Rejection
 from faxline.jobs import Job, JobState
 
@@ -114,12 +114,14 @@ class Documents:
 
         Raises:
             OSError: it cannot be read.
+            PdfReaderUnavailable: it is a PDF, and cannot be opened for no reason of its own.
         """
         if isinstance(file, bytes):
             return self._take(file, None)
         path = os.fspath(file)
         if path not in self._names:
-            self._names[path] = self._take(Path(path).read_bytes(), path)
+            with Path(path).open("rb") as opened:  # no more than tells that it is too large
+                self._names[path] = self._take(opened.read(REQUEST_BYTES + 1), path)
         return self._names[path]
 
     def _take(self, data: bytes, path: str | None) -> str:

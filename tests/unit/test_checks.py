@@ -8,8 +8,8 @@ from typing import Any
 import pypdfium2
 import pytest
 
-from faxline.checks import REQUEST_BYTES, check_send
-from faxline.documents import digest
+from faxline.checks import check_send
+from faxline.documents import REQUEST_BYTES, digest
 from faxline.entries import SendEntry, parse_entry
 from faxline.errors import EntryRejected
 from faxline.numbers import check_number, mask_number

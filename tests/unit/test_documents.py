@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pypdfium2
 import pytest
 
-from faxline.documents import digest, page_count, selected_pages
+from faxline.documents import REQUEST_BYTES, digest, page_count, selected_pages
 from faxline.errors import EntryRejected, Rejection
+from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, page_tree
 
 
 def pdf(pages: int) -> bytes:
@@ -61,6 +62,25 @@ def test_the_pages_of_a_tiff_are_counted_in_either_byte_order(order: str, pages:
 
 def test_a_tiff_whose_pages_form_a_ring_is_counted_once_round() -> None:
     assert page_count(tiff(3, last=8), "m", "a.tif") == 3
+
+
+def test_a_bigtiff_is_refused_and_the_message_names_it() -> None:
+    for data in (big_tiff(), b"MM\0+" + big_tiff()[4:]):
+        assert "BigTIFF" in refused(data, "a.tif").message
+
+
+def test_of_a_tiff_with_a_million_pages_no_more_are_counted_than_tell_that_they_are_too_many() -> None:
+    assert 200 < page_count(many_ifds(1_000_000), "m", "a.tif") <= 10_000
+
+
+def test_a_tiff_whose_directory_claims_entries_that_are_not_there_is_refused() -> None:
+    assert "broken" in refused(absurd_ifd(), "a.tif").message
+
+
+def test_a_document_that_no_request_can_hold_is_not_opened() -> None:
+    with pytest.raises(EntryRejected) as caught:
+        page_count(page_tree(60).ljust(REQUEST_BYTES + 1), "m", "a.pdf")
+    assert caught.value.reason == Rejection.TOO_LARGE
 
 
 def test_any_other_file_has_one_page() -> None:

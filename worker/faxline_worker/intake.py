@@ -14,8 +14,8 @@ from typing import Any, TypeVar, TypeVarTuple
 import redis
 import structlog
 
-from faxline.checks import REQUEST_BYTES, check_send
-from faxline.documents import digest
+from faxline.checks import check_send
+from faxline.documents import REQUEST_BYTES, digest
 from faxline.entries import (
     IDENTIFIER,
     CancelEntry,
