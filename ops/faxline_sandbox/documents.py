@@ -3,13 +3,12 @@
 import struct
 from collections.abc import Callable, Mapping
 from functools import partial
-from threading import Lock
-from typing import cast
 
-import pypdfium2
+from faxline_sandbox.pdf_pages import pdf_pages
 
 LINES_A_PAGE = 60
 """Lines of plain text on a page; a form feed begins a new page."""
+_MOST_DIRECTORIES = 10_000
 
 
 class NotThisFormat(Exception):  # noqa: N818 - a verdict on a file
@@ -37,27 +36,11 @@ def extension(name: str) -> str:
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
-def pdfium_lock() -> Lock:
-    """The lock under which PDFium may be called in this process.
-
-    PDFium is not thread-safe, and a `SandboxServer` counts pages in a thread of its own. So the lock lies
-    with the library itself, where whoever uses PDFium in another thread finds the same one.
-    """
-    return cast("Lock", vars(pypdfium2).setdefault("process_lock", Lock()))
-
-
 def _pdf_pages(data: bytes) -> int:
-    if b"%PDF-" not in data[:1024]:
+    pages = pdf_pages(data) if b"%PDF-" in data[:1024] else None
+    if pages is None:
         raise NotThisFormat
-    with pdfium_lock():
-        try:
-            document = pypdfium2.PdfDocument(data)
-        except pypdfium2.PdfiumError:
-            raise NotThisFormat from None
-        try:
-            return len(document)
-        finally:
-            document.close()
+    return pages
 
 
 def _tiff_pages(data: bytes) -> int:
@@ -69,7 +52,7 @@ def _tiff_pages(data: bytes) -> int:
     try:
         (offset,) = struct.unpack_from(order + "I", data, 4)
         while offset:
-            if offset in seen:
+            if offset in seen or len(seen) == _MOST_DIRECTORIES:
                 raise NotThisFormat
             seen.add(offset)
             (entries,) = struct.unpack_from(order + "H", data, offset)

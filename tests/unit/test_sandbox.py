@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -27,12 +28,14 @@ from faxline_sandbox import (
     Outcome,
     SandboxConfig,
     SandboxServer,
+    pdf_pages,
     serve,
 )
 from faxline_sandbox.bodies import MAX_REQUEST
 from faxline_sandbox.calls import call_length
 from faxline_sandbox.ledger import Entry
 from faxline_sandbox.numbers import Numbers
+from tests.hostile_files import big_tiff, many_ifds, page_tree, xref_stream
 
 LIMITS = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
 NUMBER = "+12025550123"
@@ -254,6 +257,26 @@ def test_a_broken_restriction_is_refused_with_its_code_and_names_the_member(
     client: httpx.Client, change: dict[str, Any], status: int, code: int | None, word: str
 ) -> None:
     refused(client.post("/fax-send", json=fax() | change), 400, status, code, word)
+
+
+@pytest.mark.parametrize(
+    ("name", "hostile"),
+    [
+        ("a.pdf", partial(page_tree, 60)),
+        ("a.pdf", partial(xref_stream, 300)),
+        ("a.tiff", partial(many_ifds, 100_000)),
+        ("a.tiff", big_tiff),
+    ],
+)
+def test_a_hostile_file_is_refused_and_the_next_fax_is_accepted(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, name: str, hostile: Callable[[], bytes]
+) -> None:
+    monkeypatch.setattr(pdf_pages, "SECONDS", 0.3)
+    pdf_pages._end()
+    answer = client.post("/fax-send", json=fax(attached(name, hostile())))
+    refused(answer, 400, -2, -3006, "damaged")
+    assert client.post("/fax-send", json=fax(attached("a.pdf", pdf(3)))).status_code == 200
+    pdf_pages._end()
 
 
 def test_a_refused_fax_is_not_in_the_ledger(client: httpx.Client, sandbox: SandboxServer) -> None:
