@@ -45,6 +45,7 @@ from faxline.keyring import Keyring
 from faxline.line import FaxLine
 from faxline.mailings import Mailing
 from faxline.operations import DeadEntry, Forgotten, SealedValues
+from faxline.processes import Process, ProcessState
 
 if TYPE_CHECKING:
     from faxline.asynchronous import AsyncEvents, AsyncFaxLine
@@ -87,6 +88,8 @@ __all__ = [
     "OrderTimeout",
     "PdfReaderUnavailable",
     "Priority",
+    "Process",
+    "ProcessState",
     "PushInterrupted",
     "QueueUnavailable",
     "RejectedFax",

@@ -22,6 +22,7 @@ from faxline.operations import (
     READ_ACCOUNTS,
     READ_AUDIT,
     READ_DEAD,
+    READ_PROCESSES,
     READ_QUEUE,
     DeadEntry,
     Forgotten,
@@ -39,6 +40,7 @@ from faxline.operations import (
     states_of,
 )
 from faxline.orders import Order
+from faxline.processes import Process, known_processes
 from faxline.pushes import ready_made, sent, sent_again
 from faxline.questions import Steps
 from faxline.records import group_of, job_of
@@ -223,6 +225,9 @@ class AsyncFaxLine(Base):
 
     async def accounts(self) -> list[str]:
         return await self._run(known_accounts(), READ_ACCOUNTS)
+
+    async def processes(self) -> list[Process]:
+        return await self._run(known_processes(), READ_PROCESSES)
 
     async def checks(self) -> list[Check]:
         return await self._run(checked(self._terms), READ_ACCOUNTS)

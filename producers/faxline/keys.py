@@ -14,6 +14,9 @@ ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 ACCOUNTS = "fax:accounts"
 """Set: the names of the accounts that dispatchers run for. Under no account's hash tag."""
 
+PROCESSES = "fax:processes:"
+"""Prefix of hashes, one a role (`fax:processes:worker`): the heartbeats of its processes. As above."""
+
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""
 

@@ -29,6 +29,7 @@ READ_QUEUE = "read the queue, its limits and what waits in it"
 READ_ACCOUNTS = "read the names of the accounts"
 READ_AUDIT = "read the audit"
 READ_DEAD = "read what was set aside"
+READ_PROCESSES = "read the heartbeats of the daemon's processes"
 """The rights that an operator's Redis user has and a producer's has not, as an error names them."""
 
 

@@ -14,6 +14,7 @@ from faxline.operations import (
     READ_ACCOUNTS,
     READ_AUDIT,
     READ_DEAD,
+    READ_PROCESSES,
     READ_QUEUE,
     DeadEntry,
     Forgotten,
@@ -31,6 +32,7 @@ from faxline.operations import (
     states_of,
 )
 from faxline.orders import Order
+from faxline.processes import Process, known_processes
 
 __all__ = ["MOST_DIGITS", "DeadEntry", "Operators"]
 
@@ -85,6 +87,16 @@ class Operators(Driven):
             QueueUnavailable: Redis did not answer.
         """
         return self._run(known_accounts(), READ_ACCOUNTS)
+
+    def processes(self) -> list[Process]:
+        """The daemon's processes, of all roles, by their heartbeats: at work, in trouble or gone.
+
+        One that is gone stays for about a minute; one that has ended as it should is not among them.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        return self._run(known_processes(), READ_PROCESSES)
 
     def checks(self) -> list[Check]:
         """What may be wrong with Redis, the dispatchers and the accounts, and what to do about it.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faxline.checkup import Check, Result
-from faxline.keys import ACCOUNTS, AccountKeys
+from faxline.keys import ACCOUNTS, PROCESSES, AccountKeys
 from faxline.questions import Ask, Steps
 from faxline.replies import is_refusal
 
@@ -30,16 +30,23 @@ def needed(keys: AccountKeys) -> Mapping[str, _Commands]:
             ("SET", document, "b", "NX"),
             ("HGETALL", job),
             ("XREAD", "STREAMS", keys.events, "0"),
+            ("HGETALL", f"{PROCESSES}worker"),
         ),
-        "webhook": (("XADD", keys.status, "*", "body", "{}"),),
+        "webhook": (("XADD", keys.status, "*", "body", "{}"), _heartbeat("webhook")),
         "dispatcher": (
             script,
             ("XREADGROUP", "GROUP", "g", "c", "STREAMS", keys.intake, ">"),
             ("SADD", ACCOUNTS, "a"),
             ("RPUSH", _WAKE_UPS, "m"),
             ("INFO",),
+            _heartbeat("dispatcher"),
         ),
-        "worker": (script, ("GETRANGE", document, "0", "1"), ("BLPOP", _WAKE_UPS, "1")),
+        "worker": (
+            script,
+            ("GETRANGE", document, "0", "1"),
+            ("BLPOP", _WAKE_UPS, "1"),
+            _heartbeat("worker"),
+        ),
         "operator": (
             ("XADD", keys.orders, "*", "order", "pause"),
             ("HGETALL", job),
@@ -47,8 +54,14 @@ def needed(keys: AccountKeys) -> Mapping[str, _Commands]:
             ("SMEMBERS", ACCOUNTS),
             ("INFO",),
             ("TIME",),
+            ("HGETALL", f"{PROCESSES}worker"),
         ),
     }
+
+
+def _heartbeat(role: str) -> tuple[str, ...]:
+    """The command by which a process tells that it is at work."""
+    return ("HSET", f"{PROCESSES}{role}", "p", "{}")
 
 
 def too_much(keys: AccountKeys) -> Mapping[str, _Commands]:
@@ -69,11 +82,12 @@ def too_much(keys: AccountKeys) -> Mapping[str, _Commands]:
             *read,
             ("XRANGE", keys.intake, "-", "+"),
             ("DEL", job),
+            _heartbeat("worker"),
         ),
-        "webhook": (*everything, script, push, order, *read, ("HGETALL", job)),
-        "dispatcher": everything,
-        "worker": (*everything, ("DEL", "another-program")),
-        "operator": (*everything, script, receipt, *read, ("DEL", job)),
+        "webhook": (*everything, script, push, order, *read, ("HGETALL", job), _heartbeat("worker")),
+        "dispatcher": (*everything, _heartbeat("worker")),
+        "worker": (*everything, ("DEL", "another-program"), _heartbeat("dispatcher")),
+        "operator": (*everything, script, receipt, *read, ("DEL", job), _heartbeat("worker")),
     }
 
 

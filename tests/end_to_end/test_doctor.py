@@ -46,11 +46,12 @@ def test_the_doctor_looks_at_everything_beside_the_running_daemon_and_changes_no
         line.wait(fax, timeout=60)
         events = client.xlen(line.keys.events)
 
-        assert wait_for(lambda: doctor(local)[1]["dispatcher of default"][0] == "ok", 60)
+        assert wait_for(lambda: doctor(local)[1]["dispatchers"][0] == "ok", 60)
         code, found = doctor(local)
         others = {name: result for name, (result, _) in found.items() if result != "ok"}
         assert others == {"keys of default": "skip", "sealing of default": "skip"}  # it has none
-        assert found["dispatcher of default"][1] == f"1 at work, version {version('faxline')}"
+        for role in ("dispatchers", "workers", "webhooks"):
+            assert found[role][1] == f"1 at work, version {version('faxline')}"
         assert code == 0
         assert {"key of default", "webhook of default", "signature of default", "ifax clock"} <= found.keys()
         assert client.xlen(line.keys.events) == events

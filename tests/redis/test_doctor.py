@@ -18,11 +18,13 @@ from faxline.cli.running import run as run_command
 from faxline.drivers import run
 from faxline.keyring import KEY_BYTES
 from faxline.keys import INTAKE_GROUP, AccountKeys
+from faxline.processes import ROLES
 from faxline.rights import needed, too_much
 from faxline.server import server_facts
 from faxline.server_checks import server_checks
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import RedisServer, ServerBinary
+from tests.stage.heartbeats import beat
 
 ROOMY = str(1 << 30)
 SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "maxmemory", "min-replicas-to-write")
@@ -42,9 +44,13 @@ def client(server: RedisServer) -> Iterator[Any]:
         yield made
 
 
-def checks(url: str) -> dict[str, tuple[str, str]]:
+def all_checks(url: str) -> list[Check]:
     with FaxLine(url) as line:
-        return {check.name: (str(check.result), check.text) for check in line.checks()}
+        return line.checks()
+
+
+def checks(url: str) -> dict[str, tuple[str, str]]:
+    return {check.name: (str(check.result), check.text) for check in all_checks(url)}
 
 
 @pytest.fixture
@@ -212,12 +218,13 @@ KEYS = AccountKeys("default")
 NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
 NARROW = {
     "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.document('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
-    f"%R~{KEYS.events})",
-    "webhook": f"+xadd ~{KEYS.status}",
-    "dispatcher": "~fax:* ~wake-ups:* +@read +@write -@dangerous +evalsha +info",
-    "worker": "~fax:* ~wake-ups:* +@read +@write -@dangerous +evalsha",
-    "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.ready} %R~fax:accounts +hgetall +zrange +smembers "
-    f"(+xadd ~{KEYS.orders})",
+    f"%R~{KEYS.events} %R~fax:processes:*)",
+    "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook)",
+    "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher +@read +@write -@dangerous "
+    "+evalsha +info",
+    "worker": "~fax:{*}:* ~wake-ups:* ~fax:processes:worker +@read +@write -@dangerous +evalsha",
+    "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.ready} %R~fax:accounts %R~fax:processes:* +hgetall "
+    f"+zrange +smembers (+xadd ~{KEYS.orders})",
 }
 """Each user's rights as short as they can be."""
 
@@ -282,8 +289,21 @@ def test_each_right_too_many_is_named(
     assert told in text
 
 
-def test_a_missing_dispatcher_is_told(results: Look) -> None:
-    assert results()["dispatcher of default"][0] == "fail"
+@pytest.mark.parametrize(
+    ("check", "without"),
+    [
+        ("dispatchers", "no fax is taken in"),
+        ("workers", "nothing is submitted"),
+        ("webhooks", "receipts are not taken"),
+    ],
+)
+def test_a_role_of_which_none_is_at_work_is_told_with_what_does_not_happen(
+    results: Look, check: str, without: str
+) -> None:
+    result, text = results()[check]
+    assert result == "fail"
+    assert without in text
+    assert f"start a {check[:-1]}" in text
 
 
 def test_a_paused_account_and_its_doubts_are_told_with_the_command_that_helps(
@@ -296,37 +316,71 @@ def test_a_paused_account_and_its_doubts_are_told_with_the_command_that_helps(
     assert found == ("warn", "paused by an operator: faxline accounts resume default")
 
 
-def dispatcher(client: Any, keys: AccountKeys, *names: str) -> None:
-    client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-    for name in names:
-        client.xgroup_createconsumer(keys.intake, INTAKE_GROUP, name)
+OURS = version("faxline")
 
 
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("versions", "told"),
     [
-        (["host:1-a@{ours}", "host:2-b@{ours}"], ("ok", "2 at work, version {ours}")),
-        (["host:1-a@99.0.0"], ("ok", "1 at work, version 99.0.0")),
-        (["host:1-a"], ("ok", "1 at work")),
+        ([OURS, OURS], ("ok", f"2 at work, version {OURS}")),
+        (["99.0.0"], ("ok", "1 at work, version 99.0.0")),
+        ([OURS, "99.0.0"], ("warn", f"2 at work, version {OURS} and 99.0.0: bring the roll-out to its end")),
         (
-            ["host:1-a@{ours}", "host:2-b@99.0.0"],
-            ("warn", "2 at work, version {ours} and 99.0.0: bring the roll-out to its end"),
-        ),
-        (
-            ["host:1-a@0.0.9"],
-            (
-                "warn",
-                "1 at work, version 0.0.9, older than ours: it rejects what is new; upgrade it first",
-            ),
+            ["0.0.9"],
+            ("warn", "1 at work, version 0.0.9, older than ours: it rejects what is new; upgrade it first"),
         ),
     ],
 )
-def test_the_versions_of_the_dispatchers_are_told_and_one_that_is_older_than_ours(
-    server: RedisServer, client: Any, names: list[str], told: tuple[str, str]
+def test_the_versions_at_work_are_told_and_one_that_is_older_than_ours(
+    server: RedisServer, client: Any, role: str, versions: list[str], told: tuple[str, str]
 ) -> None:
-    ours = version("faxline")
-    dispatcher(client, KEYS, *(name.format(ours=ours) for name in names))
-    assert checks(server.url(0))["dispatcher of default"] == (told[0], told[1].format(ours=ours))
+    for i, each in enumerate(versions):
+        beat(client, role, f"node-{i}", version=each)
+    assert checks(server.url(0))[f"{role}s"] == told
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ({"silent": 23}, "node-2:7 has been silent for 23 s: it is frozen, cut off or ended"),
+        (
+            {"state": "stalled", "trouble": {"intake": "stands still for 73 s"}},
+            "node-2:7 is stalled (intake stands still for 73 s): restart it",
+        ),
+        (
+            {"state": "not_ready", "trouble": {"consumer": "fails"}},
+            "node-2:7 is not ready (consumer fails)",
+        ),
+    ],
+)
+def test_a_process_that_does_not_do_its_work_is_named_with_the_reason(
+    server: RedisServer, client: Any, told: Any, word: str
+) -> None:
+    beat(client, "worker", "node-2", **told)
+    found = checks(server.url(0))["workers"]
+    assert found == ("fail", f"none is at work, so nothing is submitted and no receipt is applied: {word}")
+    beat(client, "worker", "node-1")
+    assert checks(server.url(0))["workers"] == ("warn", f"1 at work, version {OURS}; {word}")
+
+
+def test_an_account_that_no_process_at_work_has_in_its_settings_is_told(
+    server: RedisServer, client: Any
+) -> None:
+    beat(client, "worker", "node-1", accounts=["acme"])
+    beat(client, "dispatcher", "node-1", accounts=["acme", "default"])
+    found = [check for check in all_checks(server.url(0)) if check.name == "account default"]
+    assert [check.text for check in found if check.failed] == [
+        "no worker at work has it among its accounts: add it to the settings of one"
+    ]
+    beat(client, "worker", "node-2", accounts=["default"])
+    assert not any(check.failed for check in all_checks(server.url(0)) if check.name == "account default")
+
+
+def test_a_user_who_may_not_see_the_heartbeats_is_told_so(user: Callable[..., str]) -> None:
+    found = checks(user("narrow", "+@all", "~fax:{*}:*", "~fax:accounts"))["processes"]
+    assert found[0] == "warn"
+    assert "not allowed to look at the heartbeats" in found[1]
 
 
 @pytest.mark.parametrize(

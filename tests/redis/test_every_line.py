@@ -322,7 +322,7 @@ def test_a_paused_account_holds_its_jobs_until_it_is_resumed(world: World) -> No
     state = world.line.account_state()
     assert (state.name, state.known, state.jobs["queued"]) == ("default", True, 1)
     assert world.line.accounts() == ["default"]
-    assert "dispatcher of default" in {check.name for check in world.line.checks()}
+    assert "dispatchers" in {check.name for check in world.line.checks()}
 
 
 def test_a_doubt_is_settled_by_an_operators_word(world: World) -> None:

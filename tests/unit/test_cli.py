@@ -24,6 +24,7 @@ from faxline.cli.running import run
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS, AccountKeys
+from tests.stage.heartbeats import beat
 
 NUMBER = "+13105550147"
 URL = "https://example.com/a.pdf"
@@ -628,7 +629,14 @@ def test_explain_tells_it_for_people_and_for_machines(
     assert (told["hold"], told["place"], told["state"]) == ("window", 1, "queued")
     assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}
     assert told["expected_start"]
-    assert len(told["text"]) == 3
+    assert len(told["text"]) == 5
+    assert cli("explain", "a").out.splitlines()[-2:] == [
+        f"No {role} is at work for account default: start one; `faxline doctor` says more."
+        for role in ("dispatcher", "worker")
+    ]
+    for role in ("dispatcher", "worker"):
+        beat(redis_client, role)
+    assert len(cli("explain", "a", "--json").json["text"]) == 3
 
 
 def test_explain_of_a_rejected_entry_tells_the_rejection(cli: Cli, emit: Callable[..., None]) -> None:
@@ -666,8 +674,12 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     for name, more in accounts.items():
         redis_client.hset(AccountKeys(name).account_state, mapping=limits | more)
     redis_client.zadd(AccountKeys("a").in_doubt, {"x": 1, "y": 2})
+    for role, host in (("dispatcher", "node-1"), ("dispatcher", "node-2"), ("worker", "node-1")):
+        beat(redis_client, role, host, accounts=["a"])
     done = cli("accounts", "show", *accounts, "e")
-    rows = dict(zip([*accounts, "e"], done.out.splitlines()[1:], strict=True))
+    *lines, present = done.out.splitlines()[1:]
+    rows = dict(zip([*accounts, "e"], lines, strict=True))
+    assert present == "2 dispatchers, 1 worker, no webhook at work"
     assert all(re.match(name, row) for name, row in rows.items())
     assert re.search(r"open +0 of 20 +0 of 1000 +0 of 50 +100% +0 +0 +0 +2 +-", rows["a"])
     assert re.search(r"paused by an operator .* 23 of 500 jobs *$", rows["b"])
@@ -677,6 +689,8 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     state = cli("accounts", "show", "d", "--json").json
     assert state["limits"]["window"] == {"used": 0, "effective": 500, "configured": 1000}
     assert state["gate_until"]
+    assert state["at_work"] == {"dispatcher": 0, "worker": 0, "webhook": 0}
+    assert cli("accounts", "show", "a", "--json").json["at_work"]["dispatcher"] == 2
     backlog = cli("accounts", "show", "b", "--json").json["backlog"]
     assert backlog == {"jobs": {"used": 23, "ceiling": 500}, "bytes": {"used": 0, "ceiling": 0}}
 

@@ -244,7 +244,8 @@ def test_a_part_listens_on_the_port_that_its_manifest_names(process: Process, tm
 def test_compose_asks_each_part_on_its_port_whether_it_lives(role: str) -> None:
     service = COMPOSE["services"][role]
     assert service["command"] == [role]
-    assert f"http://127.0.0.1:{PORTS[role]}/healthz" in " ".join(service["healthcheck"]["test"])
+    port = DEFAULTS.webhook.port if role == "webhook" else PORTS[role]
+    assert f"http://127.0.0.1:{port}/healthz" in " ".join(service["healthcheck"]["test"])
 
 
 def test_compose_publishes_nothing_to_other_machines() -> None:
@@ -307,7 +308,9 @@ def test_kubernetes_probes_the_right_endpoints_of_the_right_port(role: str) -> N
         ("livenessProbe", "/healthz"),
         ("readinessProbe", "/readyz"),
     ):
-        assert only[probe]["httpGet"] == {"path": path, "port": "metrics"}
+        # A webhook proves that its event loop turns, and takes no traffic before it listens.
+        port = "http" if role == "webhook" else "metrics"
+        assert only[probe]["httpGet"] == {"path": path, "port": port}
     service = of_kind("Service")[f"faxline-{role}"]["spec"]
     assert {port["name"]: port["port"] for port in service["ports"]} == ports
     if role == "webhook":
@@ -514,3 +517,10 @@ def test_what_the_image_is_made_of_is_there_and_is_let_through() -> None:
     copied = {source for word, rest in stages()[0] if word == "COPY" for source in shlex.split(rest)[:-1]}
     assert copied == let_through
     assert all((ROOT / source).exists() for source in copied)
+
+
+@EACH_ROLE
+def test_systemd_restarts_a_part_whose_loop_stands_still(role: str) -> None:
+    assert float(unit(role).one("WatchdogSec")) > DEFAULTS.stall
+    assert unit(role).one("NotifyAccess") == "all"  # a worker's child tells
+    assert unit(role).one("Restart") == "on-failure"

@@ -90,6 +90,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_redis_aof_bytes": ("gauge", {}),
     "fax_redis_aof_ok": ("gauge", {}),
     "fax_redis_read_timestamp_seconds": ("gauge", {}),
+    "fax_processes": ("gauge", {"role": ("dispatcher", "worker", "webhook")}),
 }
 WEBHOOK_RESULTS = ("stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable")
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import cache
 from importlib.metadata import version
@@ -26,6 +26,7 @@ from faxline.keys import VERSION_SIGN
 from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
+from faxline_worker.heartbeat import Heartbeat
 from faxline_worker.ifax import IfaxClient, failure_reasons
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake import SET_ASIDE
@@ -159,7 +160,9 @@ class _WorkerMonitoring(Middleware):
         loops: Loops,
         traces: Traces,
         *,
+        log: Any,
         stores: Mapping[str, Store],
+        taking: Callable[[], bool],
     ) -> None:
         self._traces = traces
         self._secrets = secrets
@@ -167,15 +170,21 @@ class _WorkerMonitoring(Middleware):
         self._settings = settings
         self._registry = registry
         self._loops = loops
+        self._taking = taking
         self._probe = probe_client(settings, "worker")
+        self._heartbeat = Heartbeat(self._probe, "worker", settings.accounts, loops, log, self._ends)
         self._server: MonitoringServer | None = None
 
     def _ready(self) -> Mapping[str, bool | str]:
         return {
             "redis": bool(self._probe.ping()),
             "layout": all(store.known for store in self._stores.values()),
+            **self._ends(),
             **self._loops.checks(),
         }
+
+    def _ends(self) -> Mapping[str, bool | str]:
+        return {"wake-ups": self._taking() or "are taken no more: the process ends"}
 
     def after_process_boot(self, broker: Broker) -> None:
         """Start to listen."""
@@ -192,6 +201,7 @@ class _WorkerMonitoring(Middleware):
         except MonitoringPortError as error:
             give_up(str(error))
         self._secrets.start(self._loops)
+        self._heartbeat.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         """Stop listening."""
@@ -199,6 +209,7 @@ class _WorkerMonitoring(Middleware):
         self._secrets.close()
         if self._server is not None:
             self._server.close()
+        self._heartbeat.close()
         self._probe.close()
         self._traces.close()
 
@@ -241,7 +252,17 @@ def worker() -> None:
     traces = traces_of(settings, "worker")
     who = f"{socket.gethostname()}:{os.getpid()}"
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
-    broker.add_middleware(_WorkerMonitoring(settings, secrets, registry, loops, traces, stores=stores))
+    monitoring = _WorkerMonitoring(
+        settings,
+        secrets,
+        registry,
+        loops,
+        traces,
+        log=log,
+        stores=stores,
+        taking=lambda: not broker.closing.is_set(),
+    )
+    broker.add_middleware(monitoring)
     dramatiq.set_broker(broker)
     ifax = IfaxClient(
         settings.ifax_url, timeout=settings.http_timeout, proxy=settings.proxy, trust=settings.trust
@@ -351,12 +372,15 @@ def dispatcher() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     process.start(ended=stop.set)
+    heartbeat = Heartbeat(probe, "dispatcher", settings.accounts, loops, log)
+    heartbeat.start()
     if follower is not None:
         follower.start()
     log.info("dispatcher ready", count=len(settings.accounts))
     stop.wait()
     log.info("dispatcher stops")
     process.stop()
+    heartbeat.close()
     if follower is not None:
         follower.stop()
     monitoring.close()
@@ -449,7 +473,16 @@ def webhook() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
     secrets.start(loops)
-    with monitoring, closing(secrets), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    heartbeat = Heartbeat(
+        probe, "webhook", settings.accounts, loops, log, lambda: {"listens": server.started}
+    )
+    heartbeat.start()
+    with (
+        monitoring,
+        closing(secrets),
+        closing(heartbeat),
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
         runner.run(serve())
     probe.close()
     log.info("webhook stopped")

@@ -9,6 +9,7 @@ that take their time. Each beats as it goes round (pulse.py). A Redis that is aw
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import cycle
 from queue import Empty, SimpleQueue
@@ -19,10 +20,12 @@ import structlog
 
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline.operators import MOST_DIGITS
+from faxline.processes import at_work
 from faxline.server import server_facts
 from faxline_worker import scripts
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
+from faxline_worker.heartbeat import look_at_processes
 from faxline_worker.housekeeping import CHORES, LEASE, ChoreBusyError, Housekeeping
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics
@@ -482,6 +485,8 @@ class Dispatcher:
                 self._metrics.set_backlog(
                     name, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured
                 )
+        with suppress(redis.exceptions.NoPermissionError):  # users.acl is an older one: the heartbeat warns
+            self._metrics.set_processes(at_work(look_at_processes(self._client)))
         self._metrics.redis_read()
         loop.well()
         if time.monotonic() >= self._durable_at:

@@ -28,6 +28,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from faxline.processes import ROLES
+
 SubmissionResult = Literal["accepted", "rate_limited", "refused", "retryable", "in_doubt"]
 Outcome = Literal["delivered", "failed", "canceled", "unconfirmed", "rejected"]
 Stage = Literal["intake", "submission", "delivery"]
@@ -433,6 +435,9 @@ class DispatcherMetrics(JobMetrics):
             f"1 if the last write and the last rewrite of the append-only file went well, else 0{_ALIKE}",
             registry=registry,
         )
+        self._processes = _gauge(
+            registry, "fax_processes", f"Processes at work, by their heartbeats in Redis{_ALIKE}", role=ROLES
+        )
         self._read = Gauge(
             "fax_redis_read_timestamp_seconds",
             "When this dispatcher last read its gauges from Redis; while Redis is away they stand still.",
@@ -477,6 +482,11 @@ class DispatcherMetrics(JobMetrics):
     def set_doubts_held(self, account: str, n: int) -> None:
         """So many doubts wait for an operator."""
         self._held_doubts.labels(account).set(n)
+
+    def set_processes(self, counts: Mapping[str, int]) -> None:
+        """So many processes of each role are at work."""
+        for role, n in counts.items():
+            self._processes.labels(role).set(n)
 
     def set_redis_durable(self, durable: bool) -> None:
         """Whether Redis keeps what it accepted."""

@@ -21,6 +21,8 @@ from faxline.cli.app import (
 )
 from faxline.cli.explaining import used_of
 from faxline.cli.output import moment, span, write, write_json, write_table
+from faxline.cli.presence import counted, processes_of
+from faxline.processes import at_work
 
 accounts = typer.Typer(rich_markup_mode=None)
 app.add_typer(
@@ -102,12 +104,15 @@ def _tell(state: AccountState, *, as_json: bool, wanted: bool) -> None:
 
 def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
     states: list[AccountState] = []
+    with faxline_of(ctx) as line:
+        processes = processes_of(line)
     for name in dict.fromkeys(names):
         with faxline_of(ctx, name) as line:
             states.append(line.account_state())
     if as_json:
         for state in states:
-            write_json(state.to_dict())
+            counts = at_work(processes, state.name) if processes is not None else None
+            write_json(state.to_dict() | {"at_work": counts})
         return
     write_table(
         [
@@ -116,6 +121,8 @@ def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
         ],
         [_row(state) for state in states],
     )
+    if processes is not None:
+        write(counted(processes))
 
 
 def _row(state: AccountState) -> list[str]:

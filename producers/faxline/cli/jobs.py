@@ -20,6 +20,7 @@ from faxline.cli.app import (
 from faxline.cli.explaining import explanation, facts
 from faxline.cli.output import clock, moment, span, write, write_json, write_pairs, write_table
 from faxline.cli.overview import show_group
+from faxline.cli.presence import missing, processes_of
 from faxline.cli.sending import show_ends
 from faxline.errors import JobNotFound, JobRejected, WaitTimeout
 from faxline.groups import Group
@@ -198,6 +199,7 @@ def explain(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
                 )
             state = line.account_state()
             text, content = explanation(found, state), facts(found, state)
+            text += missing(found, processes_of(line))
     if as_json:
         write_json(content | {"text": text})
     else:

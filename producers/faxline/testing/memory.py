@@ -1,10 +1,13 @@
 """A Redis in memory: the commands that the library's steps use, with the replies of a client in bytes."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
+from faxline.keys import PROCESSES
 from faxline.testing.streams import Entry, Readers, Stream, position_of
 
 
@@ -72,6 +75,8 @@ class Memory:
         self.hashes.setdefault(key, {}).update({_bytes(k): _bytes(v) for k, v in mapping.items()})
 
     def hgetall(self, key: str) -> dict[bytes, bytes]:
+        if key.startswith(PROCESSES):
+            return self._heartbeat()
         return dict(self.hashes.get(key, {}))
 
     def hget(self, key: str, field: str) -> bytes | None:
@@ -177,8 +182,11 @@ class Memory:
         pending = self._stream(key).groups[group].pending
         return sum(pending.pop(position_of(entry.decode()), None) is not None for entry in entries)
 
-    def xinfo_consumers(self, key: str, group: str) -> list[dict[str, Any]]:
-        return [{"name": b"memory", "idle": 0, "pending": 0}]
+    def _heartbeat(self) -> dict[bytes, bytes]:
+        """One of each role is at work."""
+        now = time.time_ns() // 1_000_000
+        told = {"host": "memory", "pid": 0, "version": version("faxline"), "state": "working"}
+        return {b"memory:0:0": json.dumps(told | {"since": now, "at": now}).encode()}
 
     def _stream(self, key: str) -> Stream:
         return self.streams.setdefault(key, Stream())

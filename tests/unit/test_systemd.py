@@ -1,0 +1,57 @@
+"""systemd is told that a process lives, as long as its loops go round."""
+
+import socket
+from contextlib import closing
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from faxline_worker.heartbeat import Heartbeat
+from faxline_worker.pulse import Loops
+from faxline_worker.systemd import notify
+
+
+@pytest.fixture(params=["a path", "an abstract name"])
+def systemd(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> socket.socket:
+    """What systemd listens on."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.settimeout(10)
+    request.addfinalizer(listener.close)
+    address = str(tmp_path / "notify") if request.param == "a path" else f"\0{tmp_path}"
+    listener.bind(address)
+    monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
+    return listener
+
+
+def test_systemd_is_told(systemd: socket.socket) -> None:
+    notify("WATCHDOG=1")
+    assert systemd.recv(100) == b"WATCHDOG=1"
+
+
+def test_nobody_is_told_where_systemd_does_not_listen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify("WATCHDOG=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    notify("WATCHDOG=1")
+
+
+def test_the_watchdog_is_told_while_the_loops_go_round_and_no_more_once_one_stands_still(
+    systemd: socket.socket,
+) -> None:
+    now = 0.0
+    loops = Loops(60, lambda: now)
+    loop = loops.add("intake")
+    beats = Mock(time=Mock(return_value=(0, 0)))
+    with closing(Heartbeat(beats, "dispatcher", [], loops, Mock(), every=0.01)) as heartbeat:
+        heartbeat.start()
+        assert systemd.recv(100) == b"WATCHDOG=1"
+        now = 61
+        systemd.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while True:
+                systemd.recv(100)
+        loop.beat()
+        assert systemd.recv(100) == b"WATCHDOG=1"
