@@ -16,13 +16,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
 import redis.asyncio
-import redis.asyncio.sentinel
-import redis.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from faxline.following import following
+from faxline.sentinels import AsyncPool, AsyncSentinels, Pool, Sentinels
+
 SENTINEL_PORT = 26379
+SENTINEL_TIMEOUT = 2.0
+"""Seconds to wait for a Sentinel: its answer takes a millisecond, and another is asked instead."""
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 _TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 _LOGIN = ("sentinel_username", "sentinel_password")
@@ -122,17 +125,20 @@ def sentinel_url(url: str) -> SentinelUrl | None:
 
 
 def connect(url: str, **options: Any) -> redis.Redis:
-    """A client. The options are those of `redis.Redis`; a Sentinel is asked with the same timeouts.
+    """A client whose connections follow the primary (`faxline.following`).
+
+    The options are those of `redis.Redis`.
 
     Raises:
         ValueError: the URL is none.
     """
     told = sentinel_url(url)
     if told is None:
-        return redis.Redis.from_url(url, **options)
-    kept = _asking(told, options, Retry(NoBackoff(), 0))
-    asked: Any = redis.sentinel.Sentinel(told.sentinels, sentinel_kwargs=kept)  # type: ignore[no-untyped-call]
-    master: redis.Redis = asked.master_for(told.service, **told.options, **options)
+        client: redis.Redis = following(redis.Redis.from_url(url, **options))
+        return client
+    asked = Sentinels(told.sentinels, sentinel_kwargs=_asking(told, options, Retry(NoBackoff(), 0)))
+    more = {"connection_pool_class": Pool, **told.options, **options}
+    master: redis.Redis = following(asked.master_for(told.service, **more))  # type: ignore[no-untyped-call]
     return master
 
 
@@ -140,16 +146,17 @@ def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
     """The asyncio twin of `connect`."""
     told = sentinel_url(url)
     if told is None:
-        return redis.asyncio.Redis.from_url(url, **options)
-    kept = _asking(told, options, AsyncRetry(NoBackoff(), 0))
-    asked: Any = redis.asyncio.sentinel.Sentinel(told.sentinels, sentinel_kwargs=kept)  # type: ignore[no-untyped-call]
-    master: redis.asyncio.Redis = asked.master_for(told.service, **told.options, **options)
+        client: redis.asyncio.Redis = following(redis.asyncio.Redis.from_url(url, **options))
+        return client
+    asked = AsyncSentinels(told.sentinels, sentinel_kwargs=_asking(told, options, AsyncRetry(NoBackoff(), 0)))
+    more = {"connection_pool_class": AsyncPool, **told.options, **options}
+    master: redis.asyncio.Redis = following(asked.master_for(told.service, **more))
     return master
 
 
 def _asking(told: SentinelUrl, options: dict[str, Any], retry: Any) -> dict[str, Any]:
     """What a connection to a Sentinel is given: one that is away is not asked again, the next one is."""
-    names = ("socket_timeout", "socket_connect_timeout", "protocol")
-    kept = {name: options[name] for name in names if name in options}
+    kept = {"protocol": options["protocol"]} if "protocol" in options else {}
+    patience = {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
     login = {"username": told.sentinel_username, "password": told.sentinel_password}
-    return kept | {"retry": retry} | login | told.security
+    return kept | patience | {"retry": retry} | login | told.security

@@ -571,7 +571,7 @@ def test_a_slow_body_holds_up_no_other(site: Site, store: MemoryStore) -> None:
 async def on_redis(url: str, store_timeout: float = 10.0) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an app that writes to this Redis."""
     client = async_state_client(url)
-    site = Site(RedisStatusWriter(client), store_timeout=store_timeout)
+    site = Site(RedisStatusWriter(client, AccountKeys("default").status), store_timeout=store_timeout)
     transport = httpx.ASGITransport(cast("Any", site.app))
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://webhook") as http:
@@ -646,7 +646,7 @@ def test_webhooks_that_come_together_are_each_stored_once_and_one_that_is_refuse
     async def scenario() -> list[BaseException | None]:
         client = async_state_client(redis_url)
         try:
-            store = RedisStatusWriter(client)
+            store = RedisStatusWriter(client, AccountKeys("default").status)
             accounts = ["broken" if i == 7 else "default" for i in range(200)]
             adds = (store.add(account, {"body": b"%d" % i}) for i, account in enumerate(accounts))
             return await asyncio.gather(*adds, return_exceptions=True)

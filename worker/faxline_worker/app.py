@@ -22,7 +22,7 @@ from dramatiq import cli as dramatiq_cli
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
-from faxline.keys import VERSION_SIGN
+from faxline.keys import VERSION_SIGN, AccountKeys
 from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
@@ -47,7 +47,9 @@ from faxline_worker.redis_clients import (
     RedisUnreachable,
     async_state_client,
     broker_client,
+    check_adds,
     check_reachable,
+    check_writes,
     state_client,
 )
 from faxline_worker.seats import Seats
@@ -160,6 +162,7 @@ class _WorkerMonitoring(Middleware):
         loops: Loops,
         traces: Traces,
         *,
+        client: redis.Redis,
         log: Any,
         stores: Mapping[str, Store],
         taking: Callable[[], bool],
@@ -169,6 +172,7 @@ class _WorkerMonitoring(Middleware):
         self._stores = stores
         self._settings = settings
         self._registry = registry
+        self._client = client
         self._loops = loops
         self._taking = taking
         self._probe = probe_client(settings, "worker")
@@ -177,7 +181,8 @@ class _WorkerMonitoring(Middleware):
 
     def _ready(self) -> Mapping[str, bool | str]:
         return {
-            "redis": bool(self._probe.ping()),
+            "redis": check_writes(self._probe),
+            "connections": check_writes(self._client),
             "layout": all(store.known for store in self._stores.values()),
             **self._ends(),
             **self._loops.checks(),
@@ -258,6 +263,7 @@ def worker() -> None:
         registry,
         loops,
         traces,
+        client=client,
         log=log,
         stores=stores,
         taking=lambda: not broker.closing.is_set(),
@@ -359,7 +365,7 @@ def dispatcher() -> None:
             registry,
             settings.metrics.dispatcher_port,
             stalled=loops.stalled,
-            ready=lambda: {"redis": bool(probe.ping()), **loops.checks()},
+            ready=lambda: {"redis": check_writes(probe), **loops.checks()},
             variable="FAXLINE_METRICS__DISPATCHER_PORT",
         )
     except MonitoringPortError as error:
@@ -427,9 +433,10 @@ def webhook() -> None:
     loop = loops.add("event loop")
     watch_loops(registry, loops.ages)
     client = async_state_client(settings.redis_url, name="faxline-webhook")
+    stream = AccountKeys(next(iter(settings.accounts))).status
     app = create_app(
         accounts=secrets.webhook_secrets,
-        store=RedisStatusWriter(client),
+        store=RedisStatusWriter(client, stream),
         metrics=WebhookMetrics(registry, settings.accounts),
         log=log,
     )
@@ -465,7 +472,7 @@ def webhook() -> None:
             registry,
             settings.metrics.webhook_port,
             stalled=loops.stalled,
-            ready=lambda: {"redis": bool(probe.ping()), "listens": server.started, **loops.checks()},
+            ready=lambda: {"redis": check_adds(probe, stream), "listens": server.started, **loops.checks()},
             variable="FAXLINE_METRICS__WEBHOOK_PORT",
         )
     except MonitoringPortError as error:

@@ -4,8 +4,8 @@
 short random pauses. redis-py has no way to know whether the server ran a command whose answer was lost, so
 what is sent through these clients must bear running twice: our scripts answer the same when called again
 (DESIGN, section 1), an XREADGROUP's entries stay pending, a Dramatiq message is a hint. An error the server
-*answers* (a script's error, NOPERM, READONLY, OOM) is raised at once, but for a refused password: redis-py
-counts that as a connection error and tries it as often.
+*answers* (a script's error, NOPERM, OOM) is raised at once, but for a refused password, which redis-py counts
+as a connection error, and READONLY and NOREPLICAS, after which another server is asked (`faxline.following`).
 
 **How long a call may take.** redis-py's own defaults (5 s, ten retries, and retries inside retries) can hold
 a caller for minutes. With the defaults here a call raises `redis.ConnectionError` or `redis.TimeoutError`
@@ -26,6 +26,7 @@ A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all o
 import threading
 import time
 from typing import Any
+from weakref import WeakSet
 
 import redis
 import redis.asyncio
@@ -57,9 +58,12 @@ _PAUSE_CAP = 0.4
 _PAUSE_BASE = 0.05
 _LOOK_EVERY = 0.25
 
+_WRITES_NOTHING = ("EVAL", "#!lua flags=allow-oom\nreturn 1", 0)
+"""Refused by a server that takes no writes, or none without its replicas, as any script that may write."""
+
 _REFUSALS = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError)
 _REFUSED = (
-    *("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE", "NEWERLAYOUT"),
+    *("MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY ", "UNKILLABLE", "NEWERLAYOUT"),
     *("The user executing the script can't", "ACL failure in script"),  # Redis 7.0; newer ones and Valkey
 )
 """How the server's answer begins where redis-py has no class for it."""
@@ -91,6 +95,8 @@ class ThreadsRedis(redis.Redis):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._own = threading.local()
+        self._clients: WeakSet[redis.Redis] = WeakSet()  # those of threads that have ended are gone
+        self._adding = threading.Lock()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command on this thread's connection."""
@@ -98,7 +104,17 @@ class ThreadsRedis(redis.Redis):
         if client is None:
             client = redis.Redis(connection_pool=self.connection_pool, single_connection_client=True)
             self._own.client = client
+            with self._adding:
+                self._clients.add(client)
         return client.execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def check_writes(self) -> None:
+        """As `check_writes`, on a connection of the pool and on each thread's own."""
+        with self._adding:
+            clients = list(self._clients)
+        super().execute_command(*_WRITES_NOTHING)  # type: ignore[no-untyped-call]
+        for client in clients:  # each has a lock, so a thread that is at work is waited for
+            client.execute_command(*_WRITES_NOTHING)  # type: ignore[no-untyped-call]
 
 
 def state_client(
@@ -141,6 +157,46 @@ def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:
     hint (DESIGN, section 1).
     """
     return state_client(url, name=name)
+
+
+def check_writes(client: redis.Redis) -> bool:
+    """Whether the server would take a write of our scripts now, on every connection that may be asked; True.
+
+    A PING says nothing about that: a replica answers it too.
+
+    Raises:
+        redis.RedisError: it would not, or is away.
+    """
+    if isinstance(client, ThreadsRedis):
+        client.check_writes()
+    else:
+        client.execute_command(*_WRITES_NOTHING)  # type: ignore[no-untyped-call]
+    return True
+
+
+def check_adds(client: redis.Redis, stream: str) -> bool:
+    """As `check_writes`, for a user who may only add to a stream; nothing is added to it.
+
+    Raises:
+        redis.RedisError: nothing could be added.
+    """
+    try:
+        client.execute_command(*adds_nothing(stream))  # type: ignore[no-untyped-call]
+    except redis.ResponseError as error:
+        return took_nothing(error)
+    return True
+
+
+def adds_nothing(stream: str) -> tuple[str, ...]:
+    """An XADD by an id that no entry can have; a server that takes no writes refuses it as any other."""
+    return ("XADD", stream, "0-0", "probe", "")
+
+
+def took_nothing(error: redis.ResponseError) -> bool:
+    """Whether it is the id of `adds_nothing` that was refused; else the error is raised."""
+    if "0-0" not in str(error):
+        raise error
+    return True
 
 
 def check_reachable(client: redis.Redis, patience_seconds: float) -> None:

@@ -21,7 +21,7 @@ from itertools import chain
 from typing import Any, Literal, Protocol
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -32,6 +32,7 @@ from structlog.stdlib import BoundLogger
 from faxline.keys import AccountKeys
 from faxline_worker.deadlines import Deadline
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
+from faxline_worker.redis_clients import adds_nothing, took_nothing
 from faxline_worker.signatures import HEADER, verify
 
 BODY_LIMIT = 64 * 1024
@@ -81,11 +82,13 @@ class RedisStatusWriter:
 
     Args:
         client: of the state's database; the caller closes it.
+        probed: the stream of which `ping` asks whether it could be added to.
         timeout: seconds that a lot may take.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, timeout: float = STORE_TIMEOUT) -> None:
+    def __init__(self, client: redis.asyncio.Redis, probed: str, timeout: float = STORE_TIMEOUT) -> None:
         self._client = client
+        self._probed = probed
         self._timeout = timeout
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
@@ -99,8 +102,11 @@ class RedisStatusWriter:
         await stored
 
     async def ping(self) -> None:
-        """Return if Redis answers, see `StatusWriter`."""
-        await self._client.ping()
+        """Return if Redis would take an entry, see `StatusWriter`."""
+        try:
+            await self._client.execute_command(*adds_nothing(self._probed))  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            took_nothing(error)
 
     async def _write(self) -> None:
         """Write until nobody waits. Between the last look and the end nobody else can run."""
