@@ -65,6 +65,11 @@ class AccountState:
         layout: of what is stored, MAJOR.MINOR; nothing before 1.1.
         keys: the ids of the sealing keys of the dispatcher that started last, the one that seals first; None
             where an older one did.
+        skew: how far (µs) the account's steady clock is ahead of the server's, which may step; all moments
+            here are told by the server's.
+        step: how far (s) the server's clock stepped the last time that a dispatcher saw it; back is less
+            than 0.
+        step_at: when (µs) that was, by the clock it stepped to; 0: never.
     """
 
     name: str
@@ -90,6 +95,9 @@ class AccountState:
     backlog: Mapping[str, BacklogState] = field(default_factory=dict)
     layout: str = ""
     keys: tuple[str, ...] | None = None
+    skew: int = 0
+    step: float = 0.0
+    step_at: int = 0
 
     @property
     def held(self) -> int:
@@ -171,20 +179,23 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
     def number(name: str, otherwise: float = 0.0) -> float:
         return float(fields.get(name) or otherwise)
 
+    skew = int(number("skew"))
+    steady = max(now, int(number("seen"))) + skew  # as lua/lib/steady.lua has it
+    skew = steady - now
     window = int(number("window", 3_600_000_000))
     deadline, usual = number("deadline"), number("expected", math.inf)
-    late = now / 1000 + deadline - usual
+    late = steady / 1000 + deadline - usual
 
     def counts(pipe: Any) -> None:
-        pipe.zcount(keys.answers, now - window, "+inf")
+        pipe.zcount(keys.answers, steady - window, "+inf")
         pipe.zcount(keys.submitted, "-inf", late)
 
     answers, overdue = yield Batch(counts)
-    share = _share(number("share", 1.0), number("share_at"), now, window)
+    share = _share(number("share", 1.0), number("share_at"), steady, window)
     requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
     strain = int(number("strain"))
     rate = _cut(requests, share) / window
-    level = max(0.0, number("bucket") - (now - number("bucket_at", now)) * rate)
+    level = max(0.0, number("bucket") - (steady - number("bucket_at", steady)) * rate)
     at_once = _cut(concurrency, share)
     if strain and (not at_once or strain < at_once):
         at_once = strain
@@ -203,7 +214,7 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         now=now,
         jobs=jobs | done,
         oldest={
-            name: _age(head[0][1] if head else None, rank, now)
+            name: _age(head[0][1] if head else None, rank, steady)
             for (name, rank), head in zip(RANKS.items(), heads, strict=True)
         },
         concurrency=LimitState(held, at_once, concurrency),
@@ -212,15 +223,15 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         window_us=window,
         share=share,
         strain=strain,
-        gate=int(number("gate")),
+        gate=int(number("gate")) - skew if number("gate") else 0,
         paused=fields.get("paused", ""),
-        probe_at=int(number("probe_at")),
+        probe_at=int(number("probe_at")) - skew if number("probe_at") else 0,
         seconds=seconds or None,
         dead=dead,
         known=bool(raw),
         waiting={"turn": ready, "time": delayed, "line": waiting},
         held_doubts=held_doubts,
-        receipt_wait=max(0.0, (now / 1000 + deadline - first[0][1]) / 1000) if first and deadline else 0.0,
+        receipt_wait=max(0.0, (steady / 1000 + deadline - first[0][1]) / 1000) if first and deadline else 0.0,
         overdue=overdue,
         backlog={
             "jobs": BacklogState(open_jobs, int(number("ceiling_jobs"))),
@@ -228,6 +239,9 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         },
         layout=fields.get("layout", ""),
         keys=tuple(fields["keys"].split()) if "keys" in fields else None,
+        skew=skew,
+        step=number("step") / 1000,
+        step_at=int(number("step_at")) * 1000,
     )
 
 

@@ -82,13 +82,13 @@ def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
     nth = _awaited(state, before + 1)
     leaves = 0.0
     if nth:
-        since = state.now - state.window_us
+        since = state.now + state.skew - state.window_us
         found = yield Ask(
             lambda client: client.zrangebyscore(
                 keys.answers, since, "+inf", start=nth - 1, num=1, withscores=True
             )
         )
-        leaves = float(found[0][1] + state.window_us - state.now) if found else 0.0
+        leaves = float(found[0][1] - since) if found else 0.0
     made = forecast(state, before, lambda _: leaves, retry_at=retry_at)
     if made.hold is Hold.RETRY and send_at and float(send_at) == retry_at:
         return replace(made, hold=Hold.DATE)

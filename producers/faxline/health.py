@@ -1,6 +1,7 @@
 """What may be wrong with a line: looks at Redis and at what the daemon left there."""
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 
 from faxline.account import OPERATOR, AccountState, account_state
@@ -19,6 +20,7 @@ __all__ = ["Check", "Result", "examination"]
 _NEAR = 0.8
 """The part of a ceiling from which on it is told, as by the alert FaxBacklogNearCeiling."""
 _KEY_MISSING = "key_missing"
+_DAY_US = 86_400_000_000
 
 
 def examination(seals: Seals, accounts: Iterable[str]) -> Steps[list[Check]]:
@@ -37,10 +39,14 @@ def examination(seals: Seals, accounts: Iterable[str]) -> Steps[list[Check]]:
         *(yield from rights_checks(names[0])),
         *(yield from process_checks(names)),
     ]
+    clock_told = False
     for name in names:
         keys = AccountKeys(name)
         try:
             state = yield from account_state(keys)
+            if not clock_told and (stepped := _clock(state)) is not None:
+                clock_told = True
+                checks.append(stepped)
             checks += _account(state)
             checks.append((yield from keys_check(keys, state, seals if name == names[0] else None)))
         except Exception as error:
@@ -49,6 +55,19 @@ def examination(seals: Seals, accounts: Iterable[str]) -> Steps[list[Check]]:
             text = "not allowed to look at it: use the user `operator` of ops/redis/users.acl"
             checks.append(Check(f"account {name}", Result.WARN, text))
     return checks
+
+
+def _clock(state: AccountState) -> Check | None:
+    """Whether a dispatcher saw Redis' clock step within a day."""
+    if not state.step_at or state.now - state.step_at > _DAY_US:
+        return None
+    at = datetime.fromtimestamp(state.step_at / 1e6, tz=UTC)
+    text = (
+        f"Redis' stepped {'back' if state.step < 0 else 'forward'} by {abs(state.step):.0f} s at "
+        f"{at:%H:%M:%S} UTC: "
+        f"run an NTP client that slews on its machine, and on every one that a failover may choose"
+    )
+    return Check("clock", Result.WARN, text)
 
 
 def _account(state: AccountState) -> Iterator[Check]:

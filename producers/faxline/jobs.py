@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -34,6 +34,8 @@ class JobState(StrEnum):
         return self in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}
 
 
+WAITING = ("then", "skew")
+"""Fields of the account's hash, for `Job.waiting`."""
 _STATES = {str(state): state for state in JobState}
 
 
@@ -93,17 +95,22 @@ class Job:
         known = self.transferred is not None and self.pages is not None
         return self.state is JobState.DELIVERED and known and (self.transferred or 0) < (self.pages or 0)
 
-    def waiting(self, until: float | None, then: str | None) -> "Job":
+    def waiting(self, until: float | None, account: Sequence[bytes | None]) -> "Job":
         """The same job with what a submitted one, or one in doubt, waits for.
 
         Args:
-            until: milliseconds since 1970; infinite or None: nobody knows.
-            then: the account's policy for doubts, which holds where the job has none of its own.
+            until: milliseconds by the account's steady clock; infinite or None: nobody knows.
+            account: `WAITING` of its hash: the policy for doubts, which holds where the job has none of its
+                own, and how far (us) the steady clock is ahead of Redis'.
         """
+        then, skew = account
+        known = until is not None and until < math.inf
         return replace(
             self,
-            waits_until=_moment(until) if until is not None and until < math.inf else None,
-            policy=(self.policy or then) if self.state is JobState.IN_DOUBT else None,
+            waits_until=_moment((until or 0.0) - float(skew or 0) / 1000) if known else None,
+            policy=(self.policy or (then.decode() if then else None))
+            if self.state is JobState.IN_DOUBT
+            else None,
         )
 
     def is_older(self, entry: str) -> bool:

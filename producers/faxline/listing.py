@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from faxline.account import holders_of
-from faxline.jobs import Job, JobState
+from faxline.jobs import WAITING, Job, JobState
 from faxline.keys import AccountKeys
 from faxline.questions import Batch, Steps, at_one_moment
 
@@ -26,7 +26,7 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
     """
 
     def questions(pipe: Any) -> None:
-        pipe.hget(keys.account_state, "then")
+        pipe.hmget(keys.account_state, WAITING)
         pipe.zrangebyscore(keys.in_doubt, "inf", "inf", 0, limit)
         pipe.zrangebyscore(keys.in_doubt, "-inf", "(inf", 0, limit, withscores=True)
         pipe.zrange(keys.permits, 0, -1)
@@ -36,8 +36,7 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
         pipe.zrange(keys.waiting, 0, limit - 1)
 
     replies = yield from at_one_moment(questions)
-    then, held, in_doubt, permits, submitted, ready, delayed, waiting = replies
-    policy = then.decode() if then else None
+    account, held, in_doubt, permits, submitted, ready, delayed, waiting = replies
     until = dict([*submitted, *in_doubt])
     found = {
         JobState.IN_DOUBT: [*held, *(name for name, _ in in_doubt)],
@@ -51,7 +50,7 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
         batch = names[start : start + BATCH]
         for name, job in (yield from light_records(keys, batch)).items():
             if job.state in states:
-                jobs.append(job.waiting(until.get(name.encode()), policy))
+                jobs.append(job.waiting(until.get(name.encode()), account))
         if len(jobs) >= limit:
             break
     return jobs[:limit]

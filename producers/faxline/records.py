@@ -8,7 +8,7 @@ from typing import Any
 from faxline.errors import GroupNotFound, JobNotFound
 from faxline.forecast import forecast_of
 from faxline.groups import Group
-from faxline.jobs import Job, JobState
+from faxline.jobs import WAITING, Job, JobState
 from faxline.listing import BATCH, light_records
 from faxline.questions import Ask, Steps, Terms, at_one_moment
 from faxline.replies import is_forbidden
@@ -28,16 +28,16 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
         pipe.hgetall(keys.job(name))
         pipe.zscore(keys.submitted, name)
         pipe.zscore(keys.in_doubt, name)
-        pipe.hget(keys.account_state, "then")
+        pipe.hmget(keys.account_state, WAITING)
 
     deadlines: list[float | None]
     try:
-        record, *deadlines, then = yield from at_one_moment(questions)
+        record, *deadlines, account = yield from at_one_moment(questions)
         found, whole = _read(terms, name, record), True
     except Exception as error:
         if not is_forbidden(error):
             raise
-        deadlines, then = [], None
+        deadlines, account = [], [None, None]
         found, whole = (yield from record_of(terms, name)), False
     if found is None:
         try:
@@ -47,7 +47,7 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
     if found.state is JobState.QUEUED and whole:
         return replace(found, forecast=(yield from forecast_of(keys, name)))
     until = next((at for at in deadlines if at is not None), None)
-    return found.waiting(until, then.decode() if then else None)
+    return found.waiting(until, account)
 
 
 def record_of(terms: Terms, name: str) -> Steps[Job | None]:

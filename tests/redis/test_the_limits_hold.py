@@ -3,11 +3,12 @@
 Greedy workers admit whatever `admit` gives, connect, mark, and are answered, cut off, killed or late, with
 delays that hypothesis draws. Time is the test's own, through the one seam of the scripts. Each marked request
 could have reached iFax at any moment between its mark and the end of its life, so each is an interval, and no
-choice of one moment in each interval may break a limit of iFax. The mutations show that it would notice.
+choice of one moment in each interval may break a limit of iFax. Redis' clock may step meanwhile, back and
+forward; the intervals are told by the true time. The mutations show that the test would notice.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -82,12 +83,32 @@ Interval = tuple[int, int]
 
 
 class Simulation:
-    """Greedy workers on a store whose clock is ours. `run` gives the interval of every marked request."""
+    """Greedy workers on a store whose clock is ours. `run` gives the interval of every marked request.
 
-    def __init__(self, store: Store, client: redis.Redis, plan: list[Call], jobs: int) -> None:
-        self.store = store
+    Args:
+        steps: when (s) Redis' clock steps, and by how much (s); `now` is the true time.
+        processes: how many take turns, each with a store of its own.
+        feels: the processes have a clock that does not step.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        plan: list[Call],
+        jobs: int,
+        *,
+        steps: Sequence[tuple[float, float]] = (),
+        processes: int = 1,
+        feels: bool = True,
+    ) -> None:
         self.client = client
         self.now = BEGIN
+        monotonic = (lambda: (self.now - BEGIN) / S) if feels else None
+        self.stores = [
+            Store(client, configured(), "default", clock=CLOCK, monotonic=monotonic) for _ in range(processes)
+        ]
+        self._offset = 0
+        self._steps = steps
         self.intervals: list[Interval] = []
         self._plan = plan
         self._jobs = jobs
@@ -101,6 +122,8 @@ class Simulation:
         self._push()
         self._at(0.0, self._survey)
         self._at(0.0, self._admit)
+        for at, step in self._steps:
+            self._at(at, lambda by=step: self._step(by))  # type: ignore[misc]
         while self._events and self._begun < len(self._plan) * 3 and self.now < BEGIN + 200 * S:
             self.now, _, event = heapq.heappop(self._events)
             self._tell()
@@ -108,8 +131,17 @@ class Simulation:
             self._admit()
         return self.intervals
 
+    @property
+    def store(self) -> Store:
+        """That of the process whose turn it is."""
+        return self.stores[self._begun % len(self.stores)]
+
     def _tell(self) -> None:
-        self.client.set("clock", self.now)
+        self.client.set("clock", self.now + self._offset)
+
+    def _step(self, seconds: float) -> None:
+        self._offset += round(seconds * S)
+        self._tell()
 
     def _at(self, seconds: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + round(seconds * S), next(self._order), event))
@@ -127,7 +159,7 @@ class Simulation:
         store.register(items)
 
     def _survey(self) -> None:
-        survey = self.store.survey()
+        survey = self.stores[0].survey()
         self._at(max(survey.next, 0.05), self._survey)
 
     def _admit(self) -> None:
@@ -135,7 +167,7 @@ class Simulation:
             call = self._plan[self._begun % len(self._plan)]
             self._begun += 1
             self._at(call.connect, lambda a=admitted, c=call: self._mark(a, c))  # type: ignore[misc]
-        plan = self.store.plan()
+        plan = self.stores[0].plan()
         for _, wait in plan.wakes:
             if wait > 0:
                 self._at(wait, lambda: None)  # whatever happens, `_admit` follows
@@ -242,21 +274,62 @@ EXAMPLES = settings(
 def test_no_limit_is_broken_whatever_the_network_and_the_workers_do(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
-    store = Store(redis_client, configured(), "default", clock=CLOCK)
-
     @settings(EXAMPLES, max_examples=pytestconfig.getoption("--examples"))
     @given(plan=plans(*ENDS), choice=st.floats(0, 1))
     def holds(plan: list[Call], choice: float) -> None:
-        intervals = Simulation(store, redis_client, plan, jobs=60).run()
+        intervals = Simulation(redis_client, plan, jobs=60).run()
         check(intervals)
         judge(intervals, choice)
 
     holds()
 
 
+def steps(*sizes: float) -> st.SearchStrategy[list[tuple[float, float]]]:
+    return st.lists(st.tuples(st.floats(0.1, 40), st.sampled_from(sizes)), min_size=1, max_size=5)
+
+
+BACK, FORWARD = (-0.4, -2.0, -7.0, -600.0), (2.0, 7.0, 600.0, 86400.0)
+
+
+def test_no_limit_is_broken_when_redis_clock_steps_back_and_forward(
+    redis_client: redis.Redis, pytestconfig: pytest.Config
+) -> None:
+    @settings(EXAMPLES, max_examples=pytestconfig.getoption("--examples"))
+    @given(plan=plans(*ENDS), choice=st.floats(0, 1), steps=steps(*BACK, *FORWARD))
+    def holds(plan: list[Call], choice: float, steps: list[tuple[float, float]]) -> None:
+        intervals = Simulation(redis_client, plan, jobs=60, steps=steps, processes=3).run()
+        check(intervals)
+        judge(intervals, choice)
+
+    holds()
+
+
+def test_no_limit_is_broken_when_redis_clock_steps_back_and_no_process_can_tell(
+    redis_client: redis.Redis, pytestconfig: pytest.Config
+) -> None:
+    @settings(EXAMPLES, max_examples=pytestconfig.getoption("--examples"))
+    @given(plan=plans(*ENDS), steps=steps(*BACK))
+    def holds(plan: list[Call], steps: list[tuple[float, float]]) -> None:
+        check(Simulation(redis_client, plan, jobs=60, steps=steps, feels=False, processes=3).run())
+
+    holds()
+
+
+@pytest.mark.parametrize("by", [-600.0, 600.0])
+def test_what_waits_goes_at_the_same_moments_whether_or_not_redis_clock_is_wrong_for_a_while(
+    redis_client: redis.Redis, by: float
+) -> None:
+    def starts(*steps: tuple[float, float]) -> list[int]:
+        plan = [Call(0.0, 0.1, "accepted")] * 40
+        return [a for a, _ in Simulation(redis_client, plan, jobs=40, steps=steps, processes=2).run()]
+
+    right, stepping = starts(), starts((11.05, by), (21.05, -by))
+    assert len(stepping) == len(right)
+    assert max(abs(a - b) for a, b in zip(right, stepping, strict=True)) < S // 10
+
+
 def test_what_waits_is_sent_as_fast_as_the_limits_allow(redis_client: redis.Redis) -> None:
-    store = Store(redis_client, configured(), "default", clock=CLOCK)
-    intervals = Simulation(store, redis_client, [Call(0.0, 0.1, "accepted")] * 40, jobs=40).run()
+    intervals = Simulation(redis_client, [Call(0.0, 0.1, "accepted")] * 40, jobs=40).run()
     starts = sorted(a for a, _ in intervals)
     after = BURST + (starts[-1] - starts[0]) * REQUESTS / (WINDOW * S)
     round_trips = 0.1 * REQUESTS / WINDOW * (len(starts) // REQUESTS + 1)
@@ -302,16 +375,16 @@ FORGOTTEN_LEASES = (
         "    if lost then",
     ),
 )
-NO_LINGER = (("int(now + options.linger), permit_of(token)) -- held", "int(now), permit_of(token)) -- held"),)
+NO_LINGER = (
+    ("int(steady + options.linger), permit_of(token)) -- held", "int(steady), permit_of(token)) -- held"),
+)
+NO_SKEW = (("told > 0 and at > told + STEP_US", "false"),)
+STEPPING = ((3.0, 600.0), (20.0, -600.0))
 
 
 @pytest.fixture
-def mutant(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Store]]:
-    def store(*changes: tuple[str, str]) -> Store:
-        monkeypatch.setattr(scripts, "source", mutated(*changes))
-        return Store(redis_client, configured(), "default", clock=CLOCK)
-
-    yield store
+def mutate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    yield lambda *changes: monkeypatch.setattr(scripts, "source", mutated(*changes))
     monkeypatch.undo()
 
 
@@ -321,20 +394,26 @@ def mutant(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterat
         (STAMPED_AT_GRANT, ("accepted",)),
         (FORGOTTEN_LEASES, ("killed", "late")),
         (NO_LINGER, ("in_doubt",)),
+        (NO_SKEW, ("accepted",)),
     ],
-    ids=["stamped at the grant", "a lease that ran out counts as nothing", "a doubt gives its permit back"],
+    ids=[
+        "stamped at the grant",
+        "a lease that ran out counts as nothing",
+        "a doubt gives its permit back",
+        "a step forward goes unnoticed",
+    ],
 )
 def test_the_proof_notices_when_a_request_is_counted_otherwise(
     redis_client: redis.Redis,
-    mutant: Callable[..., Store],
+    mutate: Callable[..., None],
     changes: tuple[tuple[str, str], ...],
     ends: tuple[str, ...],
 ) -> None:
-    store = mutant(*changes)
+    mutate(*changes)
 
     def breaks(plan: list[Call]) -> bool:
         try:
-            check(Simulation(store, redis_client, plan, jobs=60).run())
+            check(Simulation(redis_client, plan, jobs=60, steps=STEPPING).run())
         except LimitBrokenError:
             return True
         return False

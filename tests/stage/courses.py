@@ -1,7 +1,8 @@
 """Courses of events that hypothesis draws; after each step the ledger is held against all that Redis has.
 
 Producers push and cancel, workers admit, send, answer, answer late, answer twice, or die; iFax takes a
-request or not; receipts come early, late, doubled or contradict each other; time passes; operators order.
+request or not; receipts come early, late, doubled or contradict each other; time passes, and Redis' clock
+steps; operators order.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from tests.stage.scene import RANKS, Scene
 LEASE, LIFE = 7001, 6001
 """Milliseconds that a lease lasts, and that a request lives after its mark."""
 WAIT, DEADLINE = 30.0, 60.0
+WRONG = 600.0
+"""Seconds that Redis' clock is ahead or behind, where it is wrong."""
 SETTINGS = {
     "IN_DOUBT__WAIT": str(WAIT),
     "RECEIPT_DEADLINE": str(DEADLINE),
@@ -73,6 +76,7 @@ class Courses(RuleBasedStateMachine):
         for digest, text in DOCUMENTS.items():
             scene.client.set(scene.keys.document(digest), text)
         self.ledger = Ledger(scene)
+        self.store.survey()
 
     def _one(self, pick: int, which: Which) -> Attempt | None:
         found = [attempt for attempt in self.ledger.attempts if which(attempt)]
@@ -184,21 +188,21 @@ class Courses(RuleBasedStateMachine):
         """A worker asks iFax to cancel; it dies, or reports one of the answers."""
         assert self.store.mark(admitted) is Mark.MARKED
         answers = ("accepted", "refuse", "retry", "in_doubt", "")
-        decision = answers[self.scene.now // 1000 % len(answers)]  # as good as drawn
+        decision = answers[self.scene.true // 1000 % len(answers)]  # as good as drawn
         if not decision:
             self.ledger.errands.add(admitted.permit)
             return
         self.store.report(admitted, {"decision": decision, "reason": decision, "retry": 1000, "seconds": 0})
 
     def _send(self, attempt: Attempt, *, accepted: bool) -> None:
-        if attempt.lease <= self.scene.now:
+        if attempt.lease <= self.scene.true:
             before = self.scene.content()
             assert self.store.mark(attempt.admitted) is Mark.LOST
             assert self.scene.content() == before
             return
         assert self.store.mark(attempt.admitted) is Mark.MARKED
-        attempt.marked = self.scene.now // 1000
-        attempt.lease = max(attempt.lease, self.scene.now + LIFE)
+        attempt.marked = self.scene.true // 1000
+        attempt.lease = max(attempt.lease, self.scene.true + LIFE)
         attempt.taken = str(self.ledger.attempts.index(attempt) + 1000) if accepted else ""
 
     def _answer(self, attempt: Attempt, why: str) -> None:
@@ -216,7 +220,7 @@ class Courses(RuleBasedStateMachine):
     def _report(self, attempt: Attempt, answer: dict[str, Any]) -> None:
         attempt.answer = {"reason": "r", "retry": 2000, **answer}
         before = self.scene.content()
-        goes_on = self.scene.now // 1000 % 2  # as good as drawn
+        goes_on = self.scene.true // 1000 % 2  # as good as drawn
         permit = self.scene.permit() if goes_on else ""
         settlement = self.store.settle(attempt.admitted, attempt.answer, permit=permit)
         result, changed = settlement.result, self._changed(before)
@@ -265,6 +269,14 @@ class Courses(RuleBasedStateMachine):
             self.store.survey()
             self.ledger.surveyed()
 
+    @rule(wrong=st.sampled_from([0.0, 0.0, -WRONG, WRONG]))
+    def clock(self, wrong: float) -> None:
+        """Redis' clock is wrong from now on, or right again; a dispatcher sees it."""
+        by = wrong - self.scene.wrong
+        self.scene.step(by)
+        self.store.survey(step=by)
+        self.ledger.surveyed()
+
     @rule(
         what=st.sampled_from(["resend", "resend", "accepted", "fail", "resume", "resume", "pause"]), pick=PICK
     )
@@ -284,6 +296,8 @@ class Courses(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Nothing happens any more but time: every job comes to its end, or to where somebody is asked."""
+        self.scene.step(-self.scene.wrong)
+        self.time(2 * WRONG, 1)
         for _ in range(4):
             self.time(DEADLINE + WAIT, 1)
             self._match()

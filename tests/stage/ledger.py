@@ -94,7 +94,7 @@ class Ledger:
         self.listen()
         job = self.jobs[admitted.job]
         assert job.may_be_sent(), f"{admitted.job} is sent again while an attempt may have been accepted"
-        attempt = Attempt(admitted, self.scene.now + lease)
+        attempt = Attempt(admitted, self.scene.true + lease)
         job.attempts.append(attempt)
         self.attempts.append(attempt)
         return attempt
@@ -102,7 +102,7 @@ class Ledger:
     def surveyed(self) -> None:
         """The leases that ran out by now are over."""
         for attempt in self.attempts:
-            if attempt.holds and attempt.lease <= self.scene.now:
+            if attempt.holds and attempt.lease <= self.scene.true:
                 attempt.holds, attempt.uncounted = False, not attempt.marked
 
     def reported(self, attempt: Attempt, result: str) -> None:
@@ -217,7 +217,9 @@ class Contents:
         with scene.client.pipeline(transaction=False) as pipe:
             for key in (*indexes.values(), keys.expiring, keys.permits):
                 pipe.zrange(key, 0, -1)
-            pipe.zcount(keys.answers, round(scene.now * 1000 - scene.store.limits.window * 1_000_000), "+inf")
+            pipe.zcount(
+                keys.answers, round(scene.true * 1000 - scene.store.limits.window * 1_000_000), "+inf"
+            )
             for stream in (keys.intake, keys.status, keys.orders):
                 pipe.xlen(stream)
             pipe.hgetall(keys.account_state)

@@ -86,18 +86,21 @@ class Moment:
 
 
 class Scene:
-    """One account on an empty database."""
+    """One account on an empty database; the processes have a clock that does not step with Redis'."""
 
     def __init__(self, client: redis.Redis, **changes: str) -> None:
         self.client = client
-        self.store = Store(client, settings(**changes), "default", clock=CLOCK)
+        self.seconds = self.wrong = 0.0
+        self.store = Store(
+            client, settings(**changes), "default", clock=CLOCK, monotonic=lambda: self.seconds
+        )
         self.keys = self.store.keys
         self.begin()
 
     def begin(self) -> None:
         """Empty the database; it is the first moment again."""
         self.client.flushdb()
-        self.seconds = 0.0
+        self.seconds = self.wrong = 0.0
         self.go(0)
         self.client.xgroup_create(self.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
         self._permits = 0
@@ -116,10 +119,20 @@ class Scene:
     def go(self, seconds: float) -> None:
         """Let time pass."""
         self.seconds += seconds
-        self.client.set("clock{default}", round((BEGIN + self.seconds) * 1_000_000))
+        self.client.set("clock{default}", round((BEGIN + self.seconds + self.wrong) * 1_000_000))
+
+    def step(self, seconds: float) -> None:
+        """Redis' clock steps; no time passes."""
+        self.wrong += seconds
+        self.go(0)
 
     @property
     def now(self) -> int:
+        """Milliseconds since 1970, by Redis' clock."""
+        return round((BEGIN + self.seconds + self.wrong) * 1000)
+
+    @property
+    def true(self) -> int:
         """Milliseconds since 1970."""
         return round((BEGIN + self.seconds) * 1000)
 

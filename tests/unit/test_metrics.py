@@ -89,6 +89,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_redis_memory_limit_bytes": ("gauge", {}),
     "fax_redis_aof_bytes": ("gauge", {}),
     "fax_redis_aof_ok": ("gauge", {}),
+    "fax_redis_clock_steps_total": ("counter", {"direction": ("back", "forward")}),
     "fax_redis_read_timestamp_seconds": ("gauge", {}),
     "fax_processes": ("gauge", {"role": ("dispatcher", "worker", "webhook")}),
 }

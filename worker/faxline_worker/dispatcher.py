@@ -25,6 +25,7 @@ from faxline.server import server_facts
 from faxline_worker import scripts
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
+from faxline_worker.clock_watch import ClockWatch
 from faxline_worker.heartbeat import look_at_processes
 from faxline_worker.housekeeping import CHORES, LEASE, ChoreBusyError, Housekeeping
 from faxline_worker.intake import Intake
@@ -187,6 +188,8 @@ class Dispatcher:
         self._readings = batches(tuple(stores), READINGS)
         self._durable, self._durable_at = True, 0.0
         self._may_see_config = True
+        self._clock_watch = ClockWatch()
+        self._steps: dict[str, float] = {}  # of Redis' clock, which the accounts are still to be told
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.newer: NewerLayoutError | None = None
@@ -372,7 +375,10 @@ class Dispatcher:
         loop.well()
 
     def _survey(self, account: str) -> float:
-        survey = self._stores[account].survey()
+        step = self._steps.get(account, 0.0)
+        survey = self._stores[account].survey(step=step)
+        if step:
+            self._steps.pop(account, None)
         if survey.newer:
             self._stores[account].check_layout()
         if survey.ready:
@@ -396,7 +402,8 @@ class Dispatcher:
                 self._agenda.look((WAKE, account, token), wait)
         if at_once:
             self._wakes.submit(account, *at_once)
-        return self._sweep if plan.next is None else plan.next
+        # However far it is: the clock by which that was told may step.
+        return self._sweep if plan.next is None else min(plan.next, self._sweep)
 
     def _gather(self, account: str) -> None:
         """Receipts have come."""
@@ -465,7 +472,9 @@ class Dispatcher:
             loop.beat()
             store = self._stores[name]
             store.check_layout()
+            before = time.monotonic()
             state = store.state()
+            self._watch_clock(before, state.now / 1e6, time.monotonic())
             for job_state, n in state.jobs.items():
                 self._metrics.set_jobs(name, cast("Any", job_state), n)
             for priority, age in state.oldest.items():
@@ -493,6 +502,21 @@ class Dispatcher:
             self._look_at_the_server()
             self._durable_at = time.monotonic() + DURABLE
         self._stopping.wait(GAUGES)
+
+    def _watch_clock(self, before: float, theirs: float, after: float) -> None:
+        """A clock that steps is warned of, and every account is told."""
+        step = self._clock_watch.look(before, theirs, after)
+        if not step:
+            return
+        self._log.warning(
+            "Redis' clock stepped: the limits hold, dates and retries follow it: run NTP that slews",
+            seconds=round(step, 3),
+        )
+        self._metrics.clock_step("back" if step < 0 else "forward")
+        for account in self._stores:
+            self._steps[account] = self._steps.get(account, 0.0) + step
+            self._agenda.look((SURVEY, account))
+            self._agenda.look((PLAN, account))
 
     def _look_at_the_server(self) -> None:
         """Whether Redis keeps what it is told; a change for the worse is warned of."""

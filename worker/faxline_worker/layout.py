@@ -8,6 +8,9 @@ ends if it runs, and its scripts leave such records alone. CONTRIBUTING.md has t
 - 1.1: `taken`, `bytes`, `layout` and the ceilings in the account's hash; `bytes` in a record; sizes of
   documents in `document-uses`.
 - 1.2: `keys`, the ids of the dispatchers' sealing keys, in the account's hash.
+- 1.3: in the account's hash the steady clock (`seen`, `skew`), the steps of Redis' clock (`step`, `step_at`,
+  `stepped`, `stepped_until`) and the receipts that a policy waits for (`words`, `words_at`); in a record
+  `granted_at`.
 """
 
 from collections.abc import Iterator

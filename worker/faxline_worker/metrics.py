@@ -36,6 +36,7 @@ Stage = Literal["intake", "submission", "delivery"]
 DeferralLimit = Literal["concurrency", "window", "burst", "paused"]
 Limit = Literal["concurrency", "window", "burst"]
 Ceiling = Literal["jobs", "bytes"]
+Direction = Literal["back", "forward"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside"]
 PageKind = Literal["total", "transferred"]
@@ -438,6 +439,12 @@ class DispatcherMetrics(JobMetrics):
         self._processes = _gauge(
             registry, "fax_processes", f"Processes at work, by their heartbeats in Redis{_ALIKE}", role=ROLES
         )
+        self._clock_steps = _counter(
+            registry,
+            "fax_redis_clock_steps_total",
+            "Steps of Redis' clock that this dispatcher saw, by their direction.",
+            direction=get_args(Direction),
+        )
         self._read = Gauge(
             "fax_redis_read_timestamp_seconds",
             "When this dispatcher last read its gauges from Redis; while Redis is away they stand still.",
@@ -498,6 +505,10 @@ class DispatcherMetrics(JobMetrics):
         self._memory_limit.set(limit)
         self._aof.set(aof)
         self._aof_ok.set(aof_ok)
+
+    def clock_step(self, direction: Direction) -> None:
+        """Redis' clock stepped."""
+        self._clock_steps.labels(direction).inc()
 
     def redis_read(self) -> None:
         """The gauges were read from Redis now."""

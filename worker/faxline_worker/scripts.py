@@ -16,10 +16,10 @@ _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 FLAGS = "#!lua flags=allow-oom"
 """Every script runs on when memory is full: what is inside must go on, only producers' entries are
 refused."""
-LAYOUT = (1, 2)
+LAYOUT = (1, 3)
 """MAJOR and MINOR of what this version stores (layout.py)."""
-CLOCK = "clock"
-"""The piece that tells the time."""
+CLOCK, STEADY = "clock", "steady"
+"""The piece that tells the time, and the one that follows it wherever it is included."""
 FIRST = "layout"
 """The piece that stands in front of every script."""
 
@@ -35,7 +35,7 @@ def source(name: str, clock: str | None = None) -> str:
     folder = files("faxline_worker") / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     match = _INCLUDE.search(text)
-    pieces = match[1].split() if match else []
+    pieces = match[1].replace(CLOCK, f"{CLOCK} {STEADY}", 1).split() if match else []
 
     def piece(which: str) -> str:
         if which == CLOCK and clock is not None:

@@ -5,6 +5,7 @@ Python runs no transition and takes no time: the clock is the server's.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from faxline_worker.replies import (
     Survey,
 )
 from faxline_worker.settings import Settings
+from faxline_worker.steady import SteadyClock
 from faxline_worker.stored_documents import StoredDocuments
 from faxline_worker.upkeep import Upkeep
 
@@ -70,6 +72,7 @@ class Store:
         account: the account's name; one of `settings.accounts`.
         who: the process, for the audit.
         clock: Lua text that tells the scripts the time, for tests (scripts.source).
+        monotonic: seconds, by which steps of Redis' clock are seen; None for a test with a clock of its own.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Store:
         *,
         who: str = "",
         clock: str | None = None,
+        monotonic: Callable[[], float] | None = time.monotonic,
     ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
@@ -93,6 +97,7 @@ class Store:
         self._client = client
         self._settings = settings
         self._scripts = scripts.Scripts(client, SCRIPTS, clock)
+        self._steady = SteadyClock(None if clock and monotonic is time.monotonic else monotonic)
         # After the mark a request lives for the HTTP timeout at most, and its bytes may need a little longer
         # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
         # One millisecond more, for the scripts cut their clock down to whole ones.
@@ -149,6 +154,13 @@ class Store:
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._scripts.run(name, keys, args)
+
+    def _run_timed(self, name: str, keys: Sequence[str], args: Sequence[Any], *more: Any) -> Any:
+        """Run a script of the limits: it is told the steady clock, and tells it in its reply, JSON."""
+        asked = self._steady.asked()
+        reply = json.loads(self._run(name, keys, [*args, self._steady.now(), *more]))
+        self._steady.learn(asked, reply.pop("steady", None))
+        return reply
 
     def join(self) -> None:
         """Make the dispatchers' consumer group, where it is not there."""
@@ -236,7 +248,7 @@ class Store:
             chance: from 0 to 1, drawn for this permit; below the starvation share the oldest job goes first.
         """
         k = self.keys
-        reply = self._run(
+        answer = self._run_timed(
             "admit",
             [
                 *(k.account_state, k.ready, k.permits, k.answers, k.wakes, k.doorbell),
@@ -244,7 +256,6 @@ class Store:
             ],
             [permit, wake, self._options, chance],
         )
-        answer = json.loads(reply)
         if answer["result"] == "idle":
             return Idle()
         if answer["result"] == "held":
@@ -260,12 +271,10 @@ class Store:
             permit: a token of the caller's own, as in `admit`.
         """
         k = self.keys
-        reply = json.loads(
-            self._run(
-                "knock",
-                [k.account_state, k.permits, k.answers, k.doorbell],
-                [permit, CHECK, self._options],
-            )
+        reply = self._run_timed(
+            "knock",
+            [k.account_state, k.permits, k.answers, k.doorbell],
+            [permit, CHECK, self._options],
         )
         if reply["result"] == "held":
             return Held(reply["limit"])
@@ -285,8 +294,8 @@ class Store:
         """Write the mark: the first byte of the request is about to leave."""
         k = self.keys
         held_for = admitted.errand or admitted.job
-        args = [admitted.permit, held_for, self._life, "1" if admitted.errand else ""]
-        reply = self._run("mark", [k.permits, k.job(admitted.job)], args)
+        args = [admitted.permit, held_for, self._life, "1" if admitted.errand else "", self._steady.now()]
+        reply = self._run("mark", [k.permits, k.job(admitted.job), k.account_state], args)
         return Mark(reply.decode())
 
     def settle(
@@ -307,7 +316,7 @@ class Store:
             *(k.job(""), k.job_ids),
         ]
         args = [admitted.permit, admitted.job, _compact(answer), self._options, permit, chance]
-        reply = json.loads(self._run("settle", keys, args))
+        reply = self._run_timed("settle", keys, args)
         following = reply.get("next")
         return Settlement(
             result=reply["result"],
@@ -326,7 +335,7 @@ class Store:
             *(k.expiring, k.events, k.doorbell, k.job("")),
         ]
         args = [admitted.permit, admitted.errand, _compact(answer), self._options]
-        return Reported(**json.loads(self._run("report", keys, args)))
+        return Reported(**self._run_timed("report", keys, args))
 
     def receipts(self, count: int) -> list[tuple[str, dict[bytes, bytes]]]:
         """The oldest entries of the status stream."""
@@ -382,7 +391,7 @@ class Store:
         """
         k = self.keys
         args = [self._wake_lease, "1" if turn else ""]
-        reply = self._run("claim", [k.status, k.unmatched, k.reconcile_wake], args)
+        reply = self._run("claim", [k.status, k.unmatched, k.reconcile_wake, k.account_state], args)
         return Claim(reply.decode())
 
     def orders(self) -> list[tuple[str, dict[bytes, bytes]]]:
@@ -390,15 +399,20 @@ class Store:
         entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(self.keys.orders))
         return [(entry.decode(), fields) for entry, fields in entries]
 
-    def survey(self, most: int = 200) -> Survey:
-        """Move on all that is due, and say when to look again."""
+    def survey(self, most: int = 200, *, step: float = 0.0) -> Survey:
+        """Move on all that is due, and say when to look again.
+
+        Args:
+            most: of each kind in one go.
+            step: how far (s) Redis' clock was seen to step since the last survey; back is less than 0.
+        """
         k = self.keys
         keys = [
             *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.submitted),
             *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
             *(k.status, k.job(""), k.job_ids),
         ]
-        reply = json.loads(self._run("survey", keys, [self._options, most]))
+        reply = self._run_timed("survey", keys, [self._options, most], _ms(step) or "")
         return Survey(
             next=reply["next"] / 1000,
             ready=reply["ready"],
@@ -411,7 +425,7 @@ class Store:
         """Say which wake-ups to send now and within the horizon (s); `most` are on their way at once."""
         k = self.keys
         keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes]
-        reply = json.loads(self._run("plan", keys, [self._options, _ms(horizon), most]))
+        reply = self._run_timed("plan", keys, [self._options, _ms(horizon), most])
         after = reply.get("next")
         return Plan(
             wakes=tuple((token, wait / 1000) for token, wait in reply.get("wakes", ())),

@@ -3,6 +3,7 @@
 -- ARGV  who, for how long (ms)
 -- reply begun, or busy: another one has begun
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'begun' end
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'busy' end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local longer = redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) -- Redis' clock stepped back since
+if redis.call('GET', KEYS[1]) ~= ARGV[1] and not longer then return 'busy' end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 'begun'

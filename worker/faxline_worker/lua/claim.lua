@@ -1,12 +1,14 @@
 -- claim: whether receipts wait, and whether the caller is the one to see to it that they are reconciled. One `reconcile`
 -- an account is under way at a time: its key is there from the claim until the turn gives it up.
 -- include: clock
--- KEYS  status, unmatched, reconcile wake
+-- KEYS  status, unmatched, reconcile wake, account
 -- ARGV  lease (ms) of the message, and of the turn, turn (1: asked at a turn's end, by the one that has the claim)
 -- reply none (nothing waits), claimed (send a message for it), waits (one is under way), or match (at a turn's end:
 --       receipts are due to meet the doubts; the claim goes on)
 local came = redis.call('XLEN', KEYS[1]) > 0
-local due = redis.call('ZCOUNT', KEYS[2], '-inf', int(now)) > 0
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+if first then read_steady(KEYS[4]) end
+local due = first and tonumber(first) <= steady or false
 if ARGV[2] == '1' then
   if not came and not due then
     redis.call('DEL', KEYS[3])
@@ -16,4 +18,7 @@ if ARGV[2] == '1' then
   return due and 'match' or 'claimed'
 end
 if not came and not due then return 'none' end
-return redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1]) and 'claimed' or 'waits'
+if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1]) then return 'claimed' end
+if redis.call('PTTL', KEYS[3]) <= tonumber(ARGV[1]) then return 'waits' end
+redis.call('SET', KEYS[3], '1', 'PX', ARGV[1]) -- Redis' clock stepped back, and the key would be there for as much longer
+return 'claimed'

@@ -1,15 +1,15 @@
 -- knock: takes a permit for a call about no job, the question whether iFax takes the key. `report` hears its answer.
 -- include: clock bell limits wakes account
 -- KEYS  account, permits, answers, doorbell
--- ARGV  permit token (the caller's own: asked again with it, the answer is the same), errand, JSON options
+-- ARGV  permit token (the caller's own: asked again with it, the answer is the same), errand, JSON options, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = admitted} or {result = held, limit}
 local keys = { account = KEYS[1], permits = KEYS[2], answers = KEYS[3], doorbell = KEYS[4] }
 local permit, options = permit_of(ARGV[1], ARGV[2]), cjson.decode(ARGV[3])
 if redis.call('ZSCORE', keys.permits, permit) then return cjson.encode({ result = 'admitted' }) end
-local account = read_account(keys.account)
-if account.newer then return cjson.encode({ result = 'held', limit = 'layout' }) end
+local account = read_account(keys.account, ARGV[4])
+if account.newer then return reply_at({ result = 'held', limit = 'layout' }) end
 local r = room(keys, account, limits_of(options, account))
-if r.free == 0 then return cjson.encode({ result = 'held', limit = r.limit }) end
-redis.call('ZADD', keys.permits, int(now + options.lease), permit)
+if r.free == 0 then return reply_at({ result = 'held', limit = r.limit }) end
+redis.call('ZADD', keys.permits, int(steady + options.lease), permit)
 if r.probe then probing(keys, account, options) end
-return cjson.encode({ result = 'admitted' })
+return reply_at({ result = 'admitted' })

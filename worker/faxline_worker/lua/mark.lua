@@ -1,23 +1,25 @@
 -- mark: written just before the first byte of a request; from here on its answer may be in doubt.
 -- include: clock limits
--- KEYS  permits, job
--- ARGV  permit token, what it is held for (a job, or an errand), the longest time (ms) that the request can live from now on, errand (1: the call is one; it
---       leaves no mark on the job, for nothing is in doubt about it)
+-- KEYS  permits, job, account
+-- ARGV  permit token, what it is held for (a job, or an errand), the longest time (ms) that the request can live from now
+--       on, errand (1: the call is one; it leaves no mark on the job, for nothing is in doubt about it), the steady
+--       clock as the caller has it (ms), which spares a look at the account; nothing: it has none
 -- reply marked, or lost: the lease ran out and the job is no longer the caller's; nothing may be sent
 local permit = permit_of(ARGV[1], ARGV[2])
+if ARGV[5] ~= '' then steady = tonumber(ARGV[5]) else read_steady(KEYS[3]) end
 if ARGV[4] == '1' then
   local held = tonumber(redis.call('ZSCORE', KEYS[1], permit) or 0)
-  if held <= now then return 'lost' end
-  redis.call('ZADD', KEYS[1], 'XX', int(math.max(held, now + tonumber(ARGV[3]))), permit)
+  if held <= steady then return 'lost' end
+  redis.call('ZADD', KEYS[1], 'XX', int(math.max(held, steady + tonumber(ARGV[3]))), permit)
   return 'marked'
 end
 local job = redis.call('HMGET', KEYS[2], 'state', 'permit', 'marked', 'lease')
 local lease = tonumber(job[4]) or 0
-if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or lease <= now then return 'lost' end
+if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or lease <= steady then return 'lost' end
 if job[3] ~= '1' then
   local fields = { 'marked', '1' }
-  if lease < now + tonumber(ARGV[3]) then -- the lease must outlast the request
-    lease = now + tonumber(ARGV[3])
+  if lease < steady + tonumber(ARGV[3]) then -- the lease must outlast the request
+    lease = steady + tonumber(ARGV[3])
     if redis.call('ZADD', KEYS[1], 'XX', 'CH', int(lease), permit) == 0 then return 'lost' end
     table.insert(fields, 'lease')
     table.insert(fields, int(lease))

@@ -8,6 +8,9 @@ local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted 
   expiring = KEYS[6], events = KEYS[7], unmatched = KEYS[8], doubts = KEYS[9], doubts_until = KEYS[10],
   doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
 local options, done = cjson.decode(ARGV[1]), {}
+read_steady(keys.account)
+local stepped = redis.call('HMGET', keys.account, 'stepped', 'stepped_until')
+if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock_slack + tonumber(stepped[1]) end
 
 -- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one
 -- (a job that was to be sent again is not). All else is told, and changes nothing.
@@ -23,7 +26,7 @@ local function settle_doubt(receipt, member, id, job)
   return 'duplicate'
 end
 
-for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(now), 'LIMIT', 0, tonumber(ARGV[2]))) do
+for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(steady), 'LIMIT', 0, tonumber(ARGV[2]))) do
   local text = redis.call('GET', keys.job_ids .. job_id)
   if not is_receipt(text) then
     redis.call('ZREM', keys.unmatched, job_id)
@@ -34,7 +37,7 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(
       local result = settle_doubt(receipt, member, id, job)
       table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = receipt })
     else -- a doubt may be entered later; each time it is looked at after twice as long
-      redis.call('ZADD', keys.unmatched, int(now + math.max(options.sweep, now - receipt.at)), job_id)
+      redis.call('ZADD', keys.unmatched, int(steady + math.max(options.sweep, steady - receipt.at)), job_id)
     end
   end
 end

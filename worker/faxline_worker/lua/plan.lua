@@ -1,16 +1,21 @@
 -- plan: says which wake-ups to send for an account, now and in the next moments, and when to look again.
 -- include: clock bell limits wakes
 -- KEYS  account, ready, permits, answers, wakes
--- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once
--- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it)}
+-- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once, the steady clock as the caller has
+--       it (ms; nothing: it has none)
+-- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it), steady
+--       (ms, where the account was read)}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], wakes = KEYS[5] }
 local options, horizon, most = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
-redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(now))
-local ready, out = unwoken(keys)
-if ready + out == 0 then return cjson.encode({}) end
-local account = read_account(keys.account)
+if redis.call('ZCARD', keys.ready) == 0 then
+  redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(now))
+  return cjson.encode({})
+end
+local account = read_account(keys.account, ARGV[4])
 if account.newer then return cjson.encode({}) end
+redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(steady))
+local ready, out = unwoken(keys)
 local limits = limits_of(options, account)
 local r = room(keys, account, limits)
 local moments, later, broke = {}, nil, false
@@ -45,5 +50,5 @@ if account.share < 1 then
 end
 local head = redis.call('ZRANGE', keys.wakes, 0, 0, 'WITHSCORES')
 if head[2] then consider((tonumber(head[2]) + 1) * 1000) end
-return cjson.encode({ wakes = #wakes > 0 and wakes or nil,
+return reply_at({ wakes = #wakes > 0 and wakes or nil,
   next = soonest and math.max(1, math.ceil((soonest - now_us) / 1000)) or nil })

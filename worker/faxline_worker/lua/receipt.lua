@@ -17,13 +17,15 @@ local function read_job_ids()
   for i, value in ipairs(redis.call('MGET', unpack(names))) do known[items[i].receipt.job_id] = value end
 end
 
+local timed = false -- whether the account's steady clock was read
 local function meet(receipt)
   local id = known[receipt.job_id]
   if not id then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
-    receipt.at = now
+    if not timed then read_steady(keys.account) end
+    timed, receipt.at = true, steady
     known[receipt.job_id] = cjson.encode(receipt)
     redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
-    redis.call('ZADD', keys.unmatched, int(now + options.lease + options.sweep), receipt.job_id)
+    redis.call('ZADD', keys.unmatched, int(steady + options.lease + options.sweep), receipt.job_id)
     return { result = 'unmatched' }
   end
   local job = not is_receipt(id) and read_record(keys.job .. id)

@@ -10,6 +10,7 @@ local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = 
 local group, options = ARGV[1], cjson.decode(ARGV[2])
 local cap, stamp = int(options.cap), int(now) -- texts: a number is written anew for each command
 local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog(keys) or nil
+if not backlog then read_steady(keys.account) end
 
 local function reject(entry, r)
   emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
@@ -95,7 +96,7 @@ local function prepare(job)
   local fields = job.fields
   job.send_at = tonumber(fields.send_at)
   if job.send_at and job.send_at <= now then job.send_at = nil end -- at once
-  fields.place = int(job.rank * STRIDE + (job.send_at and job.send_at * 1000 or now_us) - EPOCH_US + place)
+  fields.place = int(job.rank * STRIDE + (job.send_at and job.send_at * 1000 + now_us - TIME_US or now_us) - EPOCH_US + place)
   if not job.send_at then
     ready[#ready + 1], ready[#ready + 2] = fields.place, job.id
   end

@@ -3,9 +3,10 @@
 -- include: clock bell record limits wakes account lines receipts outcomes errands audit
 -- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
---       receipt, sending; and for the audit call, outcome, status, ms}, JSON options
+--       receipt, sending; and for the audit call, outcome, status, ms}, JSON options, the steady clock as the caller has it (ms;
+--       nothing: it has none)
 -- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
---       again (not now) | checked | repeated, job, submitted_at, retried}
+--       again (not now) | checked | repeated, job, submitted_at, retried, steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], submitted = KEYS[5],
   in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
@@ -14,11 +15,11 @@ local job = read_record(keys.job .. id) -- first, for it may refuse
 if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
   return cjson.encode({ result = 'repeated', job = id })
 end
-local account = read_account(keys.account)
+local account = read_account(keys.account, ARGV[5])
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
 learn(keys, account, options, answer, admitted_at)
 if answer.decision == 'in_doubt' then
-  redis.call('ZADD', keys.permits, int(now + options.linger), permit_of(token))
+  redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token))
 else
   answered(keys, account, limits_of(options, account), token)
 end
@@ -50,7 +51,7 @@ local function stands()
   end
   if answer.sending then
     redis.call('HSET', keys.job .. id, 'asked', '')
-    redis.call('ZADD', keys.submitted, int(now + options.ask), id)
+    redis.call('ZADD', keys.submitted, int(steady + options.ask), id)
     return 'later'
   end
   redis.call('ZREM', keys.submitted, id)
@@ -92,5 +93,5 @@ if answer.call then
   audit(beside(keys, 'audit'), options, options.who, answer.call, { job = id, outcome = answer.outcome,
     status = answer.status, code = answer.code, reason = answer.reason, jobId = answer.about, ms = answer.ms })
 end
-return cjson.encode({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at),
+return reply_at({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at),
   retried = answer.receipt and answer.receipt.retried or nil })

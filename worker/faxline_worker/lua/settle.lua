@@ -5,9 +5,10 @@
 --       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
 --       silent; and for the audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the caller
---       stops here, and others are woken in its place), its chance (as for admit)
+--       stops here, and others are woken in its place), its chance (as for admit), the steady clock as the caller has it (ms;
+--       nothing: it has none)
 -- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, next (as
---       admit has it)}
+--       admit has it), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   wakes = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
   unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14], job = KEYS[15],
@@ -16,7 +17,9 @@ local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local said = { code = answer.code, reason = answer.reason, message = answer.message }
 local job = read_record(keys.job .. id)
-local account = read_account(keys.account)
+local account = read_account(keys.account, ARGV[7])
+-- When it was admitted, by the steady clock; an older process did not note that.
+local granted_at = job and (tonumber(job.granted_at) or tonumber(job.admitted_at) or 0)
 local settled, result, applied = { settled = token }, 'settled', nil
 
 local function back()
@@ -36,7 +39,7 @@ local by_decision = {
   released = back,
   defer = function()
     back()
-    close_gate(keys, account, options, tonumber(job.admitted_at), answer.gate, answer.jitter or 1)
+    close_gate(keys, account, options, granted_at, answer.gate, answer.jitter or 1)
   end,
   pause = function()
     back()
@@ -52,14 +55,14 @@ local by_decision = {
 
 local function count_permit() -- it was given back
   if job.marked ~= '1' or answer.decision == 'released' then
-    if answer.silent then learn(keys, account, options, answer, tonumber(job.admitted_at)) end
+    if answer.silent then learn(keys, account, options, answer, granted_at) end
     return -- not a byte was sent
   end
-  learn(keys, account, options, answer, tonumber(job.admitted_at))
+  learn(keys, account, options, answer, granted_at)
   if answer.decision ~= 'in_doubt' then
     return answered(keys, account, limits_of(options, account), token)
   end
-  redis.call('ZADD', keys.permits, int(now + options.linger), permit_of(token)) -- held while the request could live
+  redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token)) -- held while the request could live
   ring_by(keys, account, now + options.linger)
 end
 
@@ -129,5 +132,5 @@ if result == 'settled' then
 elseif ARGV[5] ~= '' then
   following = admitted_before(keys, options, ARGV[5])
 end
-return cjson.encode({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil,
+return reply_at({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil,
   receipt = applied, submitted_at = job and tonumber(job.submitted_at), next = following })

@@ -2,22 +2,24 @@
 -- include: clock bell record lines limits wakes receipts doubts outcomes errands audit
 -- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
 --       doorbell, status, job prefix, jobId prefix
--- ARGV  JSON options, most items a kind in one go
+-- ARGV  JSON options, most items a kind in one go, the steady clock as the caller has it (ms; nothing: it has none), how far
+--       Redis' clock stepped since the last survey (ms; nothing: not at all)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
---       meet doubts), changes = [{job, event, reason}], newer (a newer layout is stored: nothing was touched)}
+--       meet doubts), changes = [{job, event, reason}], newer (a newer layout is stored: nothing was touched), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
   doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], status = KEYS[14], job = KEYS[15],
   job_ids = KEYS[16] }
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
-local account, changes, look = read_account(keys.account), {}, false
+local account, changes, look = read_account(keys.account, ARGV[3]), {}, false
 if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
 local limits = limits_of(options, account)
 
-local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, most) end
+-- Dates, and what is kept with them, are due by `now`; leases, waits and deadlines by `steady`.
+local function due(key, clock) return redis.call('ZRANGEBYSCORE', key, '-inf', int(clock), 'LIMIT', 0, most) end
 local function tell(id, event, reason) table.insert(changes, { job = id, event = event, reason = reason }) end
 
-for _, id in ipairs(due(keys.delayed)) do -- retries, and faxes that were held here for a date
+for _, id in ipairs(due(keys.delayed, now)) do -- retries, and faxes that were held here for a date
   redis.call('ZREM', keys.delayed, id)
   local job = not parse_errand(id) and read_record(keys.job .. id)
   if parse_errand(id) then
@@ -27,12 +29,12 @@ for _, id in ipairs(due(keys.delayed)) do -- retries, and faxes that were held h
     look = true
   end
 end
-for _, id in ipairs(due(beside(keys, 'scheduled'))) do -- the date of one that waits to be scheduled at iFax has come
+for _, id in ipairs(due(beside(keys, 'scheduled'), now)) do -- the date of one that waits to be scheduled at iFax has come
   redis.call('ZREM', beside(keys, 'scheduled'), id)
   local place = redis.call('HGET', keys.job .. id, 'place')
   if place then redis.call('ZADD', keys.ready, 'XX', place, id) end
 end
-for _, number in ipairs(due(beside(keys, 'lines-until'))) do -- a lease on a line ran out, and jobs wait for it
+for _, number in ipairs(due(beside(keys, 'lines-until'), now)) do -- a lease on a line ran out, and jobs wait for it
   redis.call('ZREM', beside(keys, 'lines-until'), number)
   local line = read_line(keys, number)
   follow(keys, options, number, line)
@@ -46,7 +48,7 @@ local function lost_errand(member)
     answer_cancel(keys, options, id, job, { reason = 'unknown' })
   end
 end
-for _, permit in ipairs(due(keys.permits)) do -- leases that ran out, and requests that can live no longer
+for _, permit in ipairs(due(keys.permits, steady)) do -- leases that ran out, and requests that can live no longer
   local token, id = string.match(permit, '^[^|]*'), held_for(permit)
   local job = id and read_record(keys.job .. id)
   local lost = job and job.state == 'submitting' and job.permit == token
@@ -66,12 +68,12 @@ for _, permit in ipairs(due(keys.permits)) do -- leases that ran out, and reques
     end
   end
 end
-for _, id in ipairs(due(keys.submitted)) do -- no receipt in time
+for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
   redis.call('ZREM', keys.submitted, id)
   local job = read_record(keys.job .. id)
   if job and job.state == 'submitted' and options.status_call and job.asked ~= '1' then
     redis.call('HSET', keys.job .. id, 'asked', '1') -- and if no answer to it comes, unconfirmed all the same
-    redis.call('ZADD', keys.submitted, int(now + options.ask), id)
+    redis.call('ZADD', keys.submitted, int(steady + options.ask), id)
     send_errand(keys, errand_of('status', id))
     look = true
   elseif job and job.state == 'submitted' then
@@ -84,11 +86,28 @@ for _, id in ipairs(due(keys.submitted)) do -- no receipt in time
     tell(id, 'fax.unconfirmed', 'no_receipt')
   end
 end
+-- Whether words wait to be read that may have come before a doubt was due, at `over`. A stream's ids tell no time once
+-- Redis' clock has stepped. So the newest that waits is noted: once it is read, all is that came before.
+local function later(a, b)
+  local a_ms, a_n, b_ms, b_n = string.match(a .. ' ' .. b, '^(%d+)-(%d+) (%d+)-(%d+)')
+  a_ms, b_ms = tonumber(a_ms), tonumber(b_ms)
+  return a_ms > b_ms or a_ms == b_ms and tonumber(a_n) > tonumber(b_n)
+end
+local function unread(over)
+  local oldest = redis.call('XRANGE', keys.status, '-', '+', 'COUNT', 1)[1]
+  if not oldest then return false end
+  local noted = redis.call('HMGET', keys.account, 'words', 'words_at')
+  local all_read = noted[1] and later(oldest[1], noted[1])
+  if all_read and over <= tonumber(noted[2]) then return false end
+  if all_read or not noted[1] then
+    local newest = redis.call('XREVRANGE', keys.status, '+', '-', 'COUNT', 1)[1]
+    redis.call('HSET', keys.account, 'words', newest[1], 'words_at', int(steady))
+  end
+  return true
+end
 -- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
 local function word_waits(job, id)
-  local oldest = redis.call('XRANGE', keys.status, '-', '+', 'COUNT', 1)[1]
-  local over = tonumber(redis.call('ZSCORE', keys.in_doubt, id))
-  if oldest and tonumber(string.match(oldest[1], '^%d+')) <= over then return true end
+  if unread(tonumber(redis.call('ZSCORE', keys.in_doubt, id))) then return true end
   local unmatched = redis.call('ZRANGE', keys.unmatched, 0, 999, 'WITHSCORES')
   for i = 1, #unmatched, 2 do
     local text = redis.call('GET', keys.job_ids .. unmatched[i])
@@ -99,7 +118,7 @@ local function word_waits(job, id)
   return false
 end
 local put_off = false
-for _, id in ipairs(due(keys.in_doubt)) do -- the wait is over: the job's policy applies
+for _, id in ipairs(due(keys.in_doubt, steady)) do -- the wait is over: the job's policy applies
   local job = read_record(keys.job .. id)
   local open = job and job.state == 'in_doubt'
   local policy = open and (job.in_doubt or options.then_)
@@ -124,7 +143,7 @@ for _, id in ipairs(due(keys.in_doubt)) do -- the wait is over: the job's policy
     end
   end
 end
-for _, id in ipairs(due(keys.expiring)) do -- not submitted by expires_at
+for _, id in ipairs(due(keys.expiring, now)) do -- not submitted by expires_at
   local job = read_record(keys.job .. id)
   if job and job.state == 'queued' then
     leave_queue(keys, options, id, job)
@@ -135,10 +154,10 @@ for _, id in ipairs(due(keys.expiring)) do -- not submitted by expires_at
   end
   if not job or job.state ~= 'submitting' then redis.call('ZREM', keys.expiring, id) end
 end
-for _, member in ipairs(due(keys.doubts_until)) do
+for _, member in ipairs(due(keys.doubts_until, steady)) do
   local state = redis.call('HGET', keys.job .. string.match(member, '^[^|]*|[^|]*|(.*)$'), 'state')
   if state == 'in_doubt' then -- held: a receipt may still settle it
-    redis.call('ZADD', keys.doubts_until, int(now + options.deadline), member)
+    redis.call('ZADD', keys.doubts_until, int(steady + options.deadline), member)
   else
     forget_doubt(keys, member)
   end
@@ -147,19 +166,24 @@ end
 if limits.requests > 0 then
   redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
 end
-redis.call('XTRIM', beside(keys, 'audit'), 'MINID', '~', int(math.max(0, now - options.audit)))
-local soonest = now + options.sweep
-for _, key in ipairs({ keys.delayed, keys.permits, keys.submitted, keys.in_doubt, keys.expiring,
-  beside(keys, 'scheduled'), beside(keys, 'lines-until') }) do
-  local least = key == keys.in_doubt and put_off and '(' .. int(now) or '-inf'
-  local head = redis.call('ZRANGEBYSCORE', key, least, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  if head[2] and head[2] ~= 'inf' then soonest = math.min(soonest, tonumber(head[2])) end
+redis.call('XTRIM', beside(keys, 'audit'), 'MINID', '~', int(math.max(0, math.min(now, steady) - options.audit)))
+local wait = options.sweep -- the most, whatever the clock says
+local function consider(keys_of, clock)
+  for _, key in ipairs(keys_of) do
+    local least = key == keys.in_doubt and put_off and '(' .. int(clock) or '-inf'
+    local head = redis.call('ZRANGEBYSCORE', key, least, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if head[2] and head[2] ~= 'inf' then wait = math.min(wait, tonumber(head[2]) - clock) end
+  end
 end
-if put_off then soonest = math.min(soonest, now + 1000) end
+consider({ keys.delayed, keys.expiring, beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
+consider({ keys.permits, keys.submitted, keys.in_doubt }, steady)
+if put_off then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
-if match and tonumber(match) > now then soonest = math.min(soonest, tonumber(match)) end
-redis.call('HSET', keys.account, 'alarm', int(soonest), 'requests', options.requests, 'window', options.window,
+local due_to_match = match and tonumber(match) <= steady or false
+if match and not due_to_match then wait = math.min(wait, tonumber(match) - steady) end
+if ARGV[4] ~= '' then note_step(keys.account, tonumber(ARGV[4]), options.doubt + options.deadline) end
+redis.call('HSET', keys.account, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests, 'window', options.window,
   'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
   'expected', options.expected, 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes', int(options.ceiling_bytes))
-return cjson.encode({ next = math.max(1, soonest - now), ready = look, match = match and tonumber(match) <= now or false,
+return reply_at({ next = math.max(1, wait), ready = look, match = due_to_match,
   changes = #changes > 0 and changes or nil })

@@ -55,7 +55,7 @@ local function open_account(keys, account)
   ring(keys)
 end
 
--- What iFax's answer to a call admitted at admitted_at (ms) tells: it took its time (us), the key works, the 429s
+-- What iFax's answer to a call admitted at admitted_at (ms, steady) tells: it took its time (us), the key works, the 429s
 -- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on.
 local function learn(keys, account, options, answer, admitted_at)
   if answer.silent then
@@ -64,7 +64,7 @@ local function learn(keys, account, options, answer, admitted_at)
     account.strain = math.max(1, math.floor(limit / 2))
     return save(keys, account, 'strain')
   end
-  local took = math.max(0, now - admitted_at) * 1000
+  local took = math.max(0, steady - admitted_at) * 1000
   account.seconds = account.seconds and (account.seconds * 0.9 + took * 0.1) or took
   if account.strain > 0 then
     account.strain = account.strain * 2

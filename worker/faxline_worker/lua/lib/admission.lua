@@ -63,7 +63,7 @@ local function admit_best(keys, account, options, r, token, chance)
     return redis.call('ZPOPMIN', keys.ready)[1]
   end
   local function grant(id)
-    redis.call('ZADD', keys.permits, int(now + options.lease), permit_of(token, id))
+    redis.call('ZADD', keys.permits, int(steady + options.lease), permit_of(token, id))
     if r.probe then probing(keys, account, options) end
   end
 
@@ -79,7 +79,7 @@ local function admit_best(keys, account, options, r, token, chance)
       job.attempt, job.tries = job.attempt + 1, job.tries + 1
       if job.send_at then redis.call('ZREM', beside(keys, 'scheduled'), id) end
       redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
-        'marked', '', 'lease', int(now + options.lease), 'admitted_at', int(now), 'updated_at', int(now), 'line',
+        'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady), 'updated_at', int(now), 'line',
         (options.lines > 0 and not ahead(job)) and '1' or '')
       grant(id)
       return admission(options, id, job)

@@ -5,12 +5,13 @@
 -- in between.
 local DONE = { 'done:delivered', 'done:failed', 'done:canceled', 'done:unconfirmed' }
 
--- open: jobs that have not ended. bytes: what is counted of them.
+-- open: jobs that have not ended. bytes: what is counted of them. The steady clock comes along.
 local function read_backlog(keys)
-  local values = redis.call('HMGET', keys.account, 'taken', 'bytes', unpack(DONE))
-  local open = tonumber(values[1]) or 0
-  for i = 1, #DONE do open = open - (tonumber(values[i + 2]) or 0) end
-  return { open = open, bytes = tonumber(values[2]) or 0, taken = 0, kept = 0 }
+  local values = redis.call('HMGET', keys.account, 'seen', 'skew', 'taken', 'bytes', unpack(DONE))
+  keep_steady(keys.account, values[1], values[2])
+  local open = tonumber(values[3]) or 0
+  for i = 1, #DONE do open = open - (tonumber(values[i + 4]) or 0) end
+  return { open = open, bytes = tonumber(values[4]) or 0, taken = 0, kept = 0 }
 end
 
 -- What the record keeps of a job beside its fixed fields and its history.

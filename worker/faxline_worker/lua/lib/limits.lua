@@ -7,9 +7,11 @@ local function bucket_level(account, limits)
   return math.max(0, level)
 end
 
-local function read_account(key)
+-- told: the steady clock as the caller has it (lib/steady.lua), which is set here; nothing where it has none.
+local function read_account(key, told)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
-    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout')
+    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew')
+  if not newer(values[16]) then keep_steady(key, values[17], values[18], told) end
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
   return { bucket = number(1, 0), bucket_at = number(2, now_us), gate = number(3, 0), gated_at = number(4, 0),
     gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
@@ -112,7 +114,7 @@ local function answered(keys, account, limits, token)
   local seconds = account.seconds and int(account.seconds) or ''
   if limits.requests > 0 then
     redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
-      'seconds', seconds)
+      'seconds', seconds, 'seen', int(TIME_US))
   elseif account.seconds and math.abs(account.seconds - account.told) > 0.1 * account.told then
     redis.call('HSET', keys.account, 'seconds', seconds) -- for nothing but the forecasts
   end

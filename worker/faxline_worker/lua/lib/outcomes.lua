@@ -15,7 +15,7 @@ local function accept(keys, account, options, id, job, job_id, more)
   changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(date), 0
   if job.resend_of then changes.resend_of = '' end
   transition(keys, options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
-  redis.call('ZADD', keys.submitted, int(deadline), id)
+  redis.call('ZADD', keys.submitted, int(deadline + steady - now), id)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
   ring_by(keys, account, deadline)
   if not is_receipt(early) then return nil end
@@ -82,9 +82,9 @@ local function doubt(keys, account, options, id, job, said, token, more)
   local changes = with(said, more)
   changes.state, changes.doubted, changes[doubt_field(token)] = 'in_doubt', token, member
   transition(keys, options.cap, id, job, 'fax.in_doubt', changes, with(said, {}))
-  redis.call('ZADD', keys.in_doubt, int(now + options.doubt), id)
+  redis.call('ZADD', keys.in_doubt, int(steady + options.doubt), id)
   redis.call('ZADD', keys.doubts, 0, member)
-  redis.call('ZADD', keys.doubts_until, int(now + options.doubt + options.deadline), member)
+  redis.call('ZADD', keys.doubts_until, int(steady + options.doubt + options.deadline), member)
   ring_by(keys, account, now + options.doubt)
 end
 

@@ -2,7 +2,7 @@
 -- JSON text that a producer or iFax gave (metadata, jobId) is spliced in as it is: cjson would bend numbers.
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
-  'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'settled',
+  'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'granted_at', 'settled',
   'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
   'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v' }
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that

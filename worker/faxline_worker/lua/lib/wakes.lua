@@ -6,9 +6,9 @@ local function grant_wakes(keys, moments, lease)
   local wakes, scores = {}, {}
   for i, at in ipairs(moments) do
     local wait = math.max(0, math.ceil((at - now_us) / 1000))
-    local token = int(now_us) .. '-' .. i
+    local token = int(TIME_US) .. '-' .. i
     wakes[i] = { token, wait }
-    table.insert(scores, int(now + wait + lease))
+    table.insert(scores, int(steady + wait + lease))
     table.insert(scores, token)
   end
   if #scores > 0 then redis.call('ZADD', keys.wakes, unpack(scores)) end
@@ -16,7 +16,7 @@ local function grant_wakes(keys, moments, lease)
 end
 
 -- Wake-ups on their way.
-local function woken(keys) return redis.call('ZCOUNT', keys.wakes, '(' .. int(now), '+inf') end
+local function woken(keys) return redis.call('ZCOUNT', keys.wakes, '(' .. int(steady), '+inf') end
 
 -- So many jobs are ready that no wake-up is on its way for; and the wake-ups on their way.
 local function unwoken(keys)
