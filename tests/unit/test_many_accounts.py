@@ -6,8 +6,14 @@ from unittest.mock import Mock
 
 import pytest
 
+from faxline_worker import dispatcher as dispatcher_module
 from faxline_worker.dispatcher import READINGS, SHORTEST, STREAMS, Dispatcher, held_back
 from faxline_worker.store import Store
+
+
+@pytest.fixture(autouse=True)
+def nobody_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher_module, "look_at_processes", lambda _: [])
 
 
 def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
