@@ -2,14 +2,14 @@
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faxline.errors import EntryRejected, Rejection
 
 if TYPE_CHECKING:
-    from faxline.pdf_reader import Limit, PdfReader
+    from faxline.pdf_reader import Limit, PdfPages
 
 REQUEST_BYTES = 20_000_000
 """20 MB, in the smaller of the two readings: the most that a request may have, so no document is larger."""
@@ -59,15 +59,12 @@ class Opened:
         return self.pages
 
 
-def open_document(data: bytes, reader: "PdfReader | None" = None, timeout: float | None = None) -> Opened:
+def open_document(data: bytes, count: "Callable[[bytes], PdfPages] | None" = None) -> Opened:
     """Open it: of PDF and TIFF the pages are counted, anything else counts as one.
-
-    A PDF is opened in a child process (`faxline.pdf_reader`).
 
     Args:
         data: its bytes.
-        reader: of PDFs; by default one that the process shares.
-        timeout: seconds of processor time that a PDF may take; by default those of the reader.
+        count: opens a PDF; by default a child process that this process shares (`faxline.pdf_reader`).
 
     Raises:
         PdfReaderUnavailable: no child process can be started.
@@ -77,9 +74,7 @@ def open_document(data: bytes, reader: "PdfReader | None" = None, timeout: float
     if len(data) > REQUEST_BYTES:
         return Opened(len(data), 0, known=True, fault=TOO_LARGE)
     if b"%PDF-" in data[:1024]:
-        from faxline.pdf_reader import SHARED  # noqa: PLC0415 - only where a PDF is opened
-
-        pages, fault, limit = (reader or SHARED).count(data, timeout)
+        pages, fault, limit = (count or _count)(data)
         return Opened(len(data), pages, known=True, fault=fault, limit=limit)
     if data[:4] in _TIFFS:
         pages = _tiff_pages(data)
@@ -87,6 +82,12 @@ def open_document(data: bytes, reader: "PdfReader | None" = None, timeout: float
     if data[:4] in _BIG_TIFFS:
         return Opened(len(data), 0, known=True, fault="it is a BigTIFF: save it as a classic TIFF or a PDF")
     return Opened(len(data), 1, known=False)
+
+
+def _count(data: bytes) -> "PdfPages":
+    from faxline.pdf_reader import SHARED  # noqa: PLC0415 - only where a PDF is opened
+
+    return SHARED.count(data)
 
 
 def page_count(data: bytes, member: str, file_name: str = "") -> int:

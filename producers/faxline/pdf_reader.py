@@ -31,7 +31,7 @@ MEMORY = 256 * 1024 * 1024
 CHILDREN = 2
 """Children of one reader at once. The second one is started while the first is busy."""
 
-_START = 30.0
+_START = 20.0
 """Seconds that a child may take to start."""
 _STALLED = 3
 """How many times the processor time may pass on the clock: the machine may be busy, or stand still."""
@@ -94,6 +94,11 @@ class PdfReader:
         self._renew()
         _readers.add(self)
 
+    @property
+    def longest(self) -> float:
+        """Seconds that a `count` may take at the most, where children start slowly and stand still."""
+        return _TRIES * (_START + _STALLED * self.timeout)
+
     def _renew(self) -> None:
         self._free = threading.Condition()
         self._idle: list[_Child] = []
@@ -149,26 +154,35 @@ class PdfReader:
         with self._free:
             while not self._closed:
                 if self._idle:
-                    child = self._idle.pop()
-                    self._taken.add(child)
-                    return child
+                    idle = self._idle.pop()
+                    self._taken.add(idle)
+                    return idle
                 if len(self._taken) + self._starting < self._most:
                     break
                 self._free.wait()
             if self._closed:
                 raise PdfReaderUnavailable(_CLOSED)
             self._starting += 1
-        started = None
+        child: _Child | None = None
         try:
-            started = _Child(self._memory)
-            return started
+            child = _Child(self._memory)
         finally:
-            with self._free:
-                self._starting -= 1
-                if started is not None:
-                    self._taken.add(started)
-                else:
-                    self._free.notify()
+            usable = self._started(child)
+        if not usable:
+            child.end()
+            raise PdfReaderUnavailable(_CLOSED)
+        return child
+
+    def _started(self, child: "_Child | None") -> bool:
+        """One was started, or could not be; whether it is of use."""
+        with self._free:
+            self._starting -= 1
+            usable = child is not None and not self._closed
+            if child is not None and usable:
+                self._taken.add(child)
+            else:
+                self._free.notify()
+            return usable
 
     def _give_back(self, child: "_Child", *, usable: bool) -> None:
         with self._free:

@@ -84,6 +84,11 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_oldest_receipt_wait_seconds": ("gauge", {"account": ACCOUNTS}),
     "fax_receipts_overdue": ("gauge", {"account": ACCOUNTS}),
     "fax_doubts_held": ("gauge", {"account": ACCOUNTS}),
+    "fax_slow_documents": ("gauge", {"account": ACCOUNTS}),
+    "fax_documents_stopped_total": (
+        "counter",
+        {"account": ACCOUNTS, "limit": ("time", "memory", "crash")},
+    ),
     "fax_redis_durable": ("gauge", {}),
     "fax_redis_memory_bytes": ("gauge", {}),
     "fax_redis_memory_limit_bytes": ("gauge", {}),
@@ -254,7 +259,7 @@ def test_every_gauge_that_all_dispatchers_expose_alike_says_so(registry: Collect
     DispatcherMetrics(registry, ACCOUNTS, FAILURES)
     gauges = [family for family in exposed(registry).values() if family.type == "gauge"]
     silent = {family.name for family in gauges if "take max, never sum" not in family.documentation}
-    assert silent == {"fax_redis_read_timestamp_seconds"}
+    assert silent == {"fax_redis_read_timestamp_seconds", "fax_slow_documents"}
 
 
 def test_the_moment_of_the_last_look_at_redis_is_told(registry: CollectorRegistry) -> None:

@@ -142,6 +142,24 @@ def test_a_reader_that_is_closed_ends_the_count_that_is_under_way(
         reader.count(plain_pdf())
 
 
+def test_a_reader_that_is_closed_while_a_child_starts_opens_nothing_with_it(
+    reader: PdfReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = pdf_reader._start
+    started: list[subprocess.Popen[bytes]] = []
+
+    def closing(*args: Any) -> Any:
+        connection, process = begin(*args)
+        started.append(process)
+        reader.close()
+        return connection, process
+
+    monkeypatch.setattr(pdf_reader, "_start", closing)
+    with pytest.raises(PdfReaderUnavailable):
+        reader.count(HANGS, 20)
+    assert [process.returncode is None for process in started] == [False]
+
+
 def test_a_child_that_cannot_be_started_is_not_the_documents_fault(
     reader: PdfReader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

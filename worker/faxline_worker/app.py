@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -23,6 +23,7 @@ from dramatiq.middleware import Middleware, ShutdownNotifications
 
 from faxline.errors import Rejection
 from faxline.keys import VERSION_SIGN, AccountKeys
+from faxline.pdf_reader import PdfReader
 from faxline_worker.actors import Wakes, declare_actors
 from faxline_worker.broker import WakeBroker
 from faxline_worker.dispatcher import BLOCK, Dispatcher
@@ -357,6 +358,7 @@ def dispatcher() -> None:
         sweep=settings.sweep,
         wake_lease=settings.wake_lease,
         file_hosts=settings.file_hosts,
+        pdf_reader=partial(PdfReader, settings.pdf.timeout, settings.pdf.memory, children=1),
         loops=loops,
     )
     probe = probe_client(settings, "dispatcher")

@@ -3,7 +3,8 @@
 Threads that block, and poll nothing: one reads the intake streams in a consumer group, one listens to the
 status streams, the doorbells and the orders, one works through the agenda: it surveys the accounts whose time
 has come, plans their wake-ups and sends each at its moment; one reads the gauges; one carries out the orders
-that take their time. Each beats as it goes round (pulse.py). A Redis that is away is waited for.
+that take their time; one opens the PDFs that take long. Each beats as it goes round (pulse.py). A Redis that
+is away is waited for.
 """
 
 import threading
@@ -20,6 +21,7 @@ import structlog
 
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline.operators import MOST_DIGITS
+from faxline.pdf_reader import PdfReader
 from faxline.processes import at_work
 from faxline.server import server_facts
 from faxline_worker import scripts
@@ -34,6 +36,7 @@ from faxline_worker.pulse import Loop, Loops
 from faxline_worker.reconciling import count_end
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
+from faxline_worker.slow_documents import Pdfs, SlowDocuments
 from faxline_worker.store import NewerLayoutError, Store
 
 BATCH = 1000
@@ -123,6 +126,7 @@ class Dispatcher:
         sweep: seconds between two looks at an account for which nothing was asked.
         wake_lease: seconds after which a wake-up that no actor took is sent again.
         file_hosts: the hosts that a fileUrl may name; none is any.
+        pdf_reader: makes what opens PDFs.
         loops: gets a loop for each thread, which beats as it goes round.
     """
 
@@ -139,6 +143,7 @@ class Dispatcher:
         sweep: float,
         wake_lease: float,
         file_hosts: tuple[str, ...] = (),
+        pdf_reader: Callable[[], PdfReader] = PdfReader,
         loops: Loops | None = None,
     ) -> None:
         self._client = client
@@ -157,20 +162,23 @@ class Dispatcher:
             "timers": self._work,
             "gauges": self._read_gauges,
             "housekeeping": self._keep_house,
+            "documents": self._open_slowly,
         }
-        self._beats = {name: self._loops.add(name) for name in self._works}
+        streams = {name: store.keys.intake for name, store in stores.items()}
+        self._slow = SlowDocuments(
+            *(client, pdf_reader, streams, metrics, log), consumer=consumer, every=takeover / 3
+        )
+        self._beats = {
+            name: self._loops.add(name, self._slow.longest if name == "documents" else 0.0)
+            for name in self._works
+        }
+        self._patient_intakes = {
+            name: self._intake(name, file_hosts, "documents", self._slow.patient(name)) for name in stores
+        }
         self._intakes = {
-            name: Intake(
-                store,
-                metrics,
-                log.bind(account=name),
-                store.caller_id,
-                store.schedule,
-                file_hosts,
-                self._beats["intake"].beat,
-            )
-            for name, store in stores.items()
+            name: self._intake(name, file_hosts, "intake", self._slow.quick(name)) for name in stores
         }
+        self._early_at = 0.0
         self._agenda = Agenda()
         self._chores: SimpleQueue[tuple[str, str, Mapping[str, str]]] = SimpleQueue()
         self._chores_known: set[str] = set()
@@ -195,6 +203,11 @@ class Dispatcher:
         self.newer: NewerLayoutError | None = None
         """Set once a newer layout is stored than this version knows; it works no more then."""
 
+    def _intake(self, name: str, hosts: tuple[str, ...], thread: str, pdfs: Pdfs) -> Intake:
+        store, log = self._stores[name], self._log.bind(account=name)
+        beat = self._beats[thread].beat
+        return Intake(store, self._metrics, log, store.caller_id, store.schedule, hosts, beat, pdfs)
+
     def start(self, ended: Callable[[], None] = lambda: None) -> None:
         """Start the threads.
 
@@ -211,8 +224,10 @@ class Dispatcher:
         """Ask the threads to end and wait for them."""
         self._stopping.set()
         self._agenda.close()
+        self._slow.stop()
         for thread in self._threads:
             thread.join()
+        self._slow.close()
         self._leave_group()
 
     def _guarded(self, work: Callable[[Loop], None], loop: Loop) -> None:
@@ -245,17 +260,20 @@ class Dispatcher:
         self._own_pending()
         loop.well()
         taken_over = 0.0
-        streams: Any = {store.keys.intake: ">" for store in self._stores.values()}
         asked = 0.0
         while not self._stopping.is_set():
-            self._stopping.wait(held_back(asked, len(streams)))
+            streams: Any = {
+                store.keys.intake: ">" for name, store in self._stores.items() if not self._slow.full(name)
+            }
+            self._stopping.wait(held_back(asked, len(streams)) if streams else EARLY)
             asked = time.monotonic()
             if time.monotonic() - taken_over > self._takeover:
                 taken_over = time.monotonic()
                 self._take_over(loop)
-            early = [intake for intake in self._intakes.values() if intake.early]
-            block = EARLY if early else BLOCK
-            reply = self._client.xreadgroup(
+            block = min(BLOCK, self._slow.keep())
+            early = self._early()
+            block = EARLY if early else block
+            reply = streams and self._client.xreadgroup(
                 INTAKE_GROUP, self._consumer, streams, count=self._batch, block=round(block * 1000)
             )
             loop.well()
@@ -263,6 +281,27 @@ class Dispatcher:
                 intake.again()
             self._take(cast("Entries", reply or []))
             self._batch = next_batch(self._batch, size_of(cast("Entries", reply or [])))
+
+    def _early(self) -> list[Intake]:
+        """Whose early cancellations are tried once more: seldom where an entry's PDF takes long."""
+        seldom = time.monotonic() - self._early_at > BLOCK
+        if seldom:
+            self._early_at = time.monotonic()
+        return [
+            intake
+            for name, intake in self._intakes.items()
+            if intake.early and (seldom or not self._slow.waiting(name))
+        ]
+
+    def _open_slowly(self, loop: Loop) -> None:
+        def take(account: str, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
+            self._patient_intakes[account].take(entries)
+            self._agenda.look((PLAN, account))
+
+        if self._slow.work(take):
+            loop.well()
+        else:
+            loop.failed()
 
     def _own_pending(self) -> None:
         """Entries delivered to this consumer whose reply was lost."""

@@ -15,7 +15,7 @@ import redis
 import structlog
 
 from faxline.checks import check_send
-from faxline.documents import REQUEST_BYTES, digest
+from faxline.documents import REQUEST_BYTES, Opened, digest, open_document
 from faxline.entries import (
     IDENTIFIER,
     CancelEntry,
@@ -27,13 +27,14 @@ from faxline.entries import (
     open_entry,
     parse_entry,
 )
-from faxline.errors import EntryRejected, KeyMissing, Rejection, SealBroken
+from faxline.errors import EntryRejected, KeyMissing, PdfReaderUnavailable, Rejection, SealBroken
 from faxline_worker.contents import digest_of, members_of, text_of
 from faxline_worker.ifax.answers import clean_message
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Registration
 from faxline_worker.scripts import LAYOUT
+from faxline_worker.slow_documents import OpenLater, Pdfs
 from faxline_worker.store import Store
 from faxline_worker.stumbles import TRIES
 
@@ -79,6 +80,8 @@ class Intake:
     """Those that a fileUrl may name; none is any."""
     beat: Callable[[], None] = lambda: None
     """Called before each entry and each document that is opened: a batch of hostile ones takes its time."""
+    pdfs: Pdfs = field(default_factory=Pdfs)
+    """How they are opened."""
     early: dict[str, str] = field(default_factory=dict)
     """Cancellations, by their entries, of jobs that an older entry in other hands may make known."""
 
@@ -98,12 +101,15 @@ class Intake:
 
         Raises:
             redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
+            PdfReaderUnavailable: no PDF can be opened, likewise.
         """
         with closing(_Ahead(self._begin)) as ahead:
             items: list[dict[str, Any]] = []
             jobs = 0
             for entry, fields in entries:
                 self.beat()
+                if self.pdfs.waits(entry):
+                    continue
                 item = self._guarded(entry, self._read, entry, fields)
                 if isinstance(item, dict):
                     items.append(item)
@@ -120,10 +126,15 @@ class Intake:
             ahead.finish()
 
     def _guarded(self, entry: str, work: Callable[[*_Args], _T], *args: *_Args) -> _T | None:
-        """What the work gives; None once the entry was set aside."""
+        """What the work gives; None once the entry was set aside, or is taken later."""
         for left in reversed(range(TRIES)):
             try:
                 return work(*args)
+            except OpenLater:
+                self.pdfs.later(entry)
+                return None
+            except PdfReaderUnavailable:
+                raise
             except KeyMissing as error:  # an operator's fault, which can be mended: nothing is lost
                 self._set_aside(entry, KEY_MISSING)
                 self.log.error("key missing", entry=entry, error=str(error))  # noqa: TRY400 - it says all
@@ -237,7 +248,7 @@ class Intake:
                 found[name] = data
             return found[name]
 
-        pages = check_send(entry, document, self.hosts, written=written)
+        pages = check_send(entry, document, self.hosts, written=written, opener=self._open)
         fax = members_of(entry.fax)
         request = text_of(fax)
         content = digest_of(entry, request)
@@ -270,6 +281,10 @@ class Intake:
             own = {"number": number, "request": seal(name, text_of(fax | {"faxNumber": number}))}
             jobs.append(_job(name, content, entry, fields | own))
         return jobs
+
+    def _open(self, data: bytes) -> Opened:
+        self.beat()
+        return open_document(data, self.pdfs.count)
 
     def _prepare(self, entry: SendEntry, fax: dict[str, Any]) -> bool:
         """Bring a request's members into the form in which it is kept; whether that changed them."""

@@ -41,6 +41,7 @@ WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "in
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside"]
 PageKind = Literal["total", "transferred"]
 PriorityName = Literal["urgent", "normal", "bulk"]
+DocumentLimit = Literal["time", "memory", "crash"]
 WaitsFor = Literal["turn", "time", "line"]
 """What a queued job waits for: a permit, the time of its retry or date, or its number's line."""
 StateName = Literal[
@@ -415,6 +416,19 @@ class DispatcherMetrics(JobMetrics):
             f"Entries set aside for a look: nonsense, or what made our code raise{_ALIKE}",
             account=account,
         )
+        self._documents_stopped = _counter(
+            registry,
+            "fax_documents_stopped_total",
+            "PDFs that were given up while they were opened (bad_document), by what they ran into.",
+            account=account,
+            limit=get_args(DocumentLimit),
+        )
+        self._slow_documents = _gauge(
+            registry,
+            "fax_slow_documents",
+            "Entries of this dispatcher whose PDFs take long to open, and wait for it apart from the others.",
+            account=account,
+        )
         self._durable = Gauge(
             "fax_redis_durable",
             f"1 if Redis keeps what it accepted (append-only file, no eviction), else 0{_ALIKE}",
@@ -476,6 +490,14 @@ class DispatcherMetrics(JobMetrics):
     def set_dead_receipts(self, account: str, n: int) -> None:
         """So many webhooks are kept for a look."""
         self._dead_receipts.labels(account).set(n)
+
+    def document_stopped(self, account: str, limit: DocumentLimit) -> None:
+        """A PDF was given up while it was opened."""
+        self._documents_stopped.labels(account, limit).inc()
+
+    def set_slow_documents(self, account: str, n: int) -> None:
+        """So many entries wait for their PDFs to be opened apart."""
+        self._slow_documents.labels(account).set(n)
 
     def set_queued(self, account: str, waits_for: WaitsFor, n: int) -> None:
         """So many queued jobs wait for this."""

@@ -28,6 +28,7 @@ from faxline.connections import sentinel_url
 from faxline.hosts import host_pattern
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
+from faxline.pdf_reader import MEMORY, TIMEOUT
 from faxline_worker.ifax.route import Proxy, is_loopback, trusting
 from faxline_worker.pulse import STALL
 
@@ -197,6 +198,13 @@ class Traces(_Part):
     endpoint: str = ""
 
 
+class Pdf(_Part):
+    """What opening the PDFs of one entry may take: seconds of processor time, and bytes of memory."""
+
+    timeout: PositiveFloat = TIMEOUT
+    memory: int = Field(MEMORY, ge=64 * 1024 * 1024)
+
+
 class Webhook(_Part):
     """Where the webhook listens; `url` is where iFax reaches it: what stands before /webhooks/ifax."""
 
@@ -264,6 +272,7 @@ class Settings(_Part):
     webhook: Webhook = Webhook()
     metrics: Metrics = Metrics()
     traces: Traces = Traces()
+    pdf: Pdf = Pdf()
     worker_threads: PositiveInt = 20
     lease_grace: PositiveFloat = 10.0
     wake_lease: PositiveFloat = 5.0
