@@ -19,6 +19,7 @@ from faxline_worker.access import Access
 from faxline_worker.local import WEBHOOK_SECRET, Local
 from faxline_worker.processes import Part, free_port
 from faxline_worker.redis_server import ServerBinary
+from faxline_worker.signatures import HEADER
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +91,7 @@ def test_a_webhook_whose_event_loop_is_blocked_is_neither_healthy_nor_ready(
             httpx.post(
                 f"http://127.0.0.1:{own}/webhooks/ifax/default",
                 content=body,
-                headers={"X-Signature": signed},
+                headers={HEADER: signed},
                 timeout=1,
                 trust_env=False,
             )
@@ -199,11 +200,11 @@ def test_a_frozen_redis_makes_every_part_not_ready_and_leaves_it_healthy(
         wait_until(lambda: all(probe(port, "/readyz")[0] == 200 for port in ports))
         local.server.pause()
         # Longer than any call to a Redis that accepts and never answers.
-        for second in range(80):
+        for second in range(45):
             Event().wait(1)
             healthy = {port: probe(port, "/healthz") for port in ports}
             assert healthy == dict.fromkeys(ports, (200, {})), second
-            if second % 20 == 19:
+            if second % 15 == 14:
                 assert {port: probe(port, "/readyz")[0] == 200 for port in ports} == dict.fromkeys(
                     ports, False
                 )
