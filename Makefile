@@ -54,8 +54,8 @@ capacity: install ## Compute the tables of ops/capacity.md: MEASURED=.bench/spee
 chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… BASELINE=1 (docs/chaos.md)
 	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --baseline $(or $(BASELINE),0) $(SEEDED)
 
-fuzz: install ## The webhook under random and mutated requests: REQUESTS=100000 SEED=…
-	$(CHAOS) fuzz --requests $(or $(REQUESTS),100000) $(SEEDED)
+fuzz: install ## The webhook under random and mutated requests, intake under documents: REQUESTS=100000 DOCUMENTS=2000 SEED=…
+	$(CHAOS) fuzz --requests $(or $(REQUESTS),100000) --documents $(or $(DOCUMENTS),2000) $(SEEDED)
 
 check: install lint types contract test ## What CI runs: format, lint, types, import contract, tests
 

@@ -5,11 +5,24 @@ import zlib
 from collections.abc import Sequence
 
 
+def pdf(bodies: Sequence[bytes]) -> bytes:
+    """A PDF of these objects, of which the first is the catalog."""
+    out = bytearray(b"%PDF-1.4\n")
+    places = _objects(out, bodies)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1)
+    out += b"".join(b"%010d 00000 n \n" % place for place in places)
+    return bytes(out) + b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (
+        len(bodies) + 1,
+        start,
+    )
+
+
 def plain_pdf(pages: int = 1) -> bytes:
     """A PDF of empty pages."""
     kids = b" ".join(b"%d 0 R" % (3 + i) for i in range(pages))
     page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]>>"
-    return _pdf(
+    return pdf(
         [
             b"<</Type/Catalog/Pages 2 0 R>>",
             b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, pages),
@@ -21,7 +34,7 @@ def plain_pdf(pages: int = 1) -> bytes:
 def page_tree(depth: int) -> bytes:
     """Each node names the next one twice, none has a /Count, the last has no kids: 2**depth visits."""
     nodes = [b"<</Type/Pages/Kids[%d 0 R %d 0 R]>>" % (n + 3, n + 3) for n in range(depth)]
-    return _pdf([b"<</Type/Catalog/Pages 2 0 R>>", *nodes, b"<</Type/Pages/Kids[]>>"])
+    return pdf([b"<</Type/Catalog/Pages 2 0 R>>", *nodes, b"<</Type/Pages/Kids[]>>"])
 
 
 def xref_stream(megabytes: int) -> bytes:
@@ -87,18 +100,6 @@ def _objects(out: bytearray, bodies: Sequence[bytes]) -> list[int]:
         places.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (i, body)
     return places
-
-
-def _pdf(bodies: Sequence[bytes]) -> bytes:
-    out = bytearray(b"%PDF-1.4\n")
-    places = _objects(out, bodies)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1)
-    out += b"".join(b"%010d 00000 n \n" % place for place in places)
-    return bytes(out) + b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (
-        len(bodies) + 1,
-        start,
-    )
 
 
 def _xref(number: int, data: bytes, start: int) -> bytes:

@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pypdfium2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from faxline.documents import REQUEST_BYTES, digest, page_count, selected_pages
+from faxline.documents import REQUEST_BYTES, digest, open_document, page_count, selected_pages
 from faxline.errors import EntryRejected, Rejection
-from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, page_tree
+from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, page_tree, plain_pdf
 
 
 def pdf(pages: int) -> bytes:
@@ -85,6 +87,25 @@ def test_a_document_that_no_request_can_hold_is_not_opened() -> None:
 
 def test_any_other_file_has_one_page() -> None:
     assert page_count(b"hello", "m", "a.txt") == 1
+
+
+@given(st.sampled_from([b"", b"%PDF-1.4\n", b"II*\0", b"MM\0*", b"II+\0", plain_pdf(2)[:200]]), st.binary())
+def test_whatever_a_document_is_it_has_pages_or_a_fault(begin: bytes, rest: bytes) -> None:
+    opened = open_document(begin + rest)
+    assert opened.limit is None
+    assert (opened.pages > 0) == (opened.fault == "")
+
+
+@given(st.lists(st.integers(0, 400), max_size=30, unique=True), st.sampled_from("<>"))
+def test_the_directories_of_a_tiff_are_counted_wherever_they_lie(places: list[int], order: str) -> None:
+    at = [8 + 18 * place for place in places]
+    data = bytearray(8 + 18 * 401)
+    data[:4] = b"II*\0" if order == "<" else b"MM\0*"
+    for where, place in zip([4, *(one + 14 for one in at)], [*at, 0], strict=True):
+        struct.pack_into(order + "I", data, where, place)
+    for one in at:
+        struct.pack_into(order + "H", data, one, 1)
+    assert open_document(bytes(data)).pages == len(places)
 
 
 def test_an_empty_document_is_refused() -> None:

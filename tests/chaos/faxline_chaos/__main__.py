@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from faxline_chaos import baseline_run, campaign, report
+from faxline_chaos.document_fuzzing import run_document_fuzz
 from faxline_chaos.faults import draw_faxes
 from faxline_chaos.fuzzing import run_fuzz
 from faxline_chaos.schedule import draw_hits
@@ -60,23 +61,33 @@ def chaos(
 
 @app.command()
 def fuzz(
-    requests: Annotated[int, typer.Option(min=1)] = 100_000,
-    seed: Annotated[int | None, typer.Option(help="Of all requests; a random one by default.")] = None,
+    requests: Annotated[int, typer.Option(min=0, help="For the webhook.")] = 100_000,
+    documents: Annotated[int, typer.Option(min=0, help="For the library and a dispatcher.")] = 2_000,
+    seed: Annotated[int | None, typer.Option(help="Of all that is sent; a random one by default.")] = None,
     logs: Annotated[
         Path | None, typer.Option(help="Where the logs go; a temporary folder by default.")
     ] = None,
 ) -> None:
-    """The webhook under random and mutated requests; the exit code is 1 when something is wrong."""
+    """The webhook under random and mutated requests, intake under documents; 1 when something is wrong."""
     console = Console()
     seed = secrets.randbelow(1_000_000) if seed is None else seed
-    again = f"make fuzz REQUESTS={requests} SEED={seed}"
+    folder = logs or Path(tempfile.mkdtemp(prefix="faxline-fuzz-"))
+    again = f"make fuzz REQUESTS={requests} DOCUMENTS={documents} SEED={seed}"
     console.print(f"[bold]{again}[/] runs this again")
-    begun = time.monotonic()
-    end = run_fuzz(requests, seed, logs or Path(tempfile.mkdtemp(prefix="faxline-fuzz-")))
-    console.print(report.fuzz_table(requests, seed, end, time.monotonic() - begun))
-    for wrong in end.wrong():
-        console.print(f"[bold red]{wrong}[/]; again: {again}", highlight=False)
-    raise typer.Exit(1 if end.wrong() else 0)
+    wrong = []
+    if documents:
+        begun = time.monotonic()
+        told = run_document_fuzz(documents, seed, folder / "documents")
+        console.print(report.document_table(documents, seed, told, time.monotonic() - begun))
+        wrong += told.wrong()
+    if requests:
+        begun = time.monotonic()
+        end = run_fuzz(requests, seed, folder / "requests")
+        console.print(report.fuzz_table(requests, seed, end, time.monotonic() - begun))
+        wrong += end.wrong()
+    for text in wrong:
+        console.print(f"[bold red]{escape(text)}[/]; again: {again}", highlight=False)
+    raise typer.Exit(1 if wrong else 0)
 
 
 def main() -> None:

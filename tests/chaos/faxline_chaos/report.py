@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 
 from faxline_chaos.baseline_verdict import BaselineEnd
+from faxline_chaos.document_fuzzing import DocumentFuzzEnd
 from faxline_chaos.doubts import SETTLERS, Doubt, doubts_of, spread
 from faxline_chaos.evidence import Evidence
 from faxline_chaos.faults import Fax
@@ -95,6 +96,29 @@ def fuzz_table(requests: int, seed: int, end: FuzzEnd, seconds: float) -> Table:
         ("tracebacks, bodies, numbers, secrets in the log (0)", str(sum(end.logged.values()))),
         ("memory warm, last, growth", f"{end.warm} KiB, {end.memory[-1]} KiB, {end.growth} KiB"),
         ("the process lives", "yes" if end.alive else "no"),
+        ("duration", f"{seconds:.0f} s"),
+    )
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def document_table(count: int, seed: int, end: DocumentFuzzEnd, seconds: float) -> Table:
+    """What came out of documents under fuzz."""
+    made = Table(title=f"documents under fuzz, seed {seed}", show_header=False)
+    rows = (
+        ("documents", str(count)),
+        ("the library told", _counted(end.counted, total=True)),
+        ("it raised (0)", str(sum(end.raised.values()))),
+        ("right ones that it did not count rightly (0)", str(end.miscounted)),
+        ("the dispatcher told", _counted(end.events, total=True)),
+        ("entries without one event (0)", str(end.unanswered)),
+        ("right ones that it rejected (0)", str(end.refused)),
+        ("entries set aside (0)", str(end.dead)),
+        ("tracebacks in the log (0)", str(sum(end.logged.values()))),
+        ("the dispatcher's memory: first, most", f"{end.memory[0]} KiB, {max(end.memory)} KiB"),
+        ("the largest child", f"{end.children} KiB"),
+        ("the dispatcher lives and is ready", "yes" if end.alive else "no"),
         ("duration", f"{seconds:.0f} s"),
     )
     for row in rows:
