@@ -110,7 +110,7 @@ class Watched:
                 with redis.Redis.from_url(replica.url()) as client:
                     client.replicaof("127.0.0.1", self.servers[0].port)
             with redis.Redis.from_url(self.servers[0].url()) as client:
-                self._await(lambda: self._online(client) == len(self.servers) - 1)
+                self._await(lambda: self._in_step(client))
             for sentinel in self.sentinels:
                 sentinel.start()
             for sentinel in self.sentinels:
@@ -159,11 +159,10 @@ class Watched:
         replicas, others = len(self.servers) - 1, len(self.sentinels) - 1
         return (told["num-slaves"], told["num-other-sentinels"]) == (replicas, others)
 
-    @staticmethod
-    def _online(client: redis.Redis) -> int:
-        """How many replicas have all that the server has."""
-        told: Any = client.info("replication")
-        return sum(told[f"slave{i}"]["state"] == "online" for i in range(told["connected_slaves"]))
+    def _in_step(self, client: redis.Redis) -> bool:
+        """Whether all replicas have what is written: Valkey calls one online before it has read its file."""
+        client.set("x", "y")
+        return bool(client.wait(len(self.servers) - 1, 1000) == len(self.servers) - 1)
 
     @staticmethod
     def _await(condition: Any) -> None:

@@ -44,6 +44,7 @@ from faxline.processes import Process, known_processes
 from faxline.pushes import ready_made, sent, sent_again
 from faxline.questions import Steps
 from faxline.records import group_of, job_of
+from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline.streams import opening
 from faxline.waits import end_of
 
@@ -105,11 +106,10 @@ class AsyncFaxLine(Base):
         redis_url: as of `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
         account: the account's name.
         document_ttl: as of `FaxLine`.
-        keys: likewise.
+        keys, replicas, replicas_timeout: likewise.
 
     Raises:
-        ValueError: the client decodes replies (documents are bytes), the account's name is not one, or the
-            keys are none.
+        ValueError: as of `FaxLine`.
     """
 
     def __init__(
@@ -119,10 +119,12 @@ class AsyncFaxLine(Base):
         *,
         document_ttl: float = DOCUMENT_TTL,
         keys: Keyring | str | None = None,
+        replicas: int = 0,
+        replicas_timeout: float = REPLICAS_TIMEOUT,
     ) -> None:
         self._own = isinstance(redis_url, str)
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
-        self._set_up(client, account, document_ttl, keys)
+        self._set_up(client, account, document_ttl, keys, Confirmation(replicas, replicas_timeout))
 
     async def close(self) -> None:
         """Close the connections that this line opened."""

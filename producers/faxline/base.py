@@ -7,6 +7,7 @@ from faxline.drivers import in_our_words, run
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 from faxline.questions import Steps, Terms
+from faxline.replicas import Confirmation
 from faxline.seals import Seals
 
 DOCUMENT_TTL = 7 * 86400
@@ -36,7 +37,14 @@ class Base:
     _client: Any
     _terms: Terms
 
-    def _set_up(self, client: Any, account: str, document_ttl: float, keys: Keyring | str | None) -> None:
+    def _set_up(
+        self,
+        client: Any,
+        account: str,
+        document_ttl: float,
+        keys: Keyring | str | None,
+        confirmation: Confirmation,
+    ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
         self._client = client
@@ -45,7 +53,9 @@ class Base:
         patience = client.get_connection_kwargs().get("socket_timeout")
         longest = min(BLOCK, patience / 2) if patience else BLOCK  # a quiet stream is no dead server
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
-        self._terms = Terms(self.keys, round(document_ttl * 1000), longest, Seals(keyring, account))
+        self._terms = Terms(
+            self.keys, round(document_ttl * 1000), longest, Seals(keyring, account), confirmation
+        )
 
 
 class Driven(Base):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, TypeVar
 
+from faxline.errors import NotReplicated
 from faxline.events import Event
 from faxline.questions import Ask, Batch, Question, Steps
 from faxline.replies import unavailable
@@ -112,6 +113,10 @@ def _replied(client: Any, question: Question) -> _Replied:
         match question:
             case Ask():
                 return question.call(client), None
+            case Batch() if question.confirmation:
+                with client.pipeline(transaction=False) as pipe:
+                    _fill_confirmed(pipe, question)
+                    return _confirmed(question, pipe.execute(raise_on_error=False)), None
             case Batch():
                 with client.pipeline(transaction=question.transaction) as pipe:
                     question.fill(pipe)
@@ -129,6 +134,10 @@ async def _replied_async(client: Any, question: Question) -> _Replied:
         match question:
             case Ask():
                 return await question.call(client), None
+            case Batch() if question.confirmation:
+                async with client.pipeline(transaction=False) as pipe:
+                    _fill_confirmed(pipe, question)
+                    return _confirmed(question, await pipe.execute(raise_on_error=False)), None
             case Batch():
                 async with client.pipeline(transaction=question.transaction) as pipe:
                     question.fill(pipe)
@@ -137,3 +146,31 @@ async def _replied_async(client: Any, question: Question) -> _Replied:
                 return await asyncio.to_thread(question.call), None
     except Exception as error:  # noqa: BLE001 - as above
         return None, error
+
+
+def _fill_confirmed(pipe: Any, batch: Batch) -> None:
+    """A transaction and behind it WAIT, which cannot stand inside, in one round trip."""
+    pipe.execute_command("MULTI")
+    batch.fill(pipe)
+    pipe.execute_command("EXEC")
+    batch.confirmation.ask(pipe)
+
+
+def _confirmed(batch: Batch, replies: list[Any]) -> list[Any]:
+    """The replies of the transaction.
+
+    Raises:
+        redis.ResponseError: Redis refused it, as a whole or in part.
+        NotReplicated: it was carried out, and too few replicas have it.
+    """
+    *queued, done, waited = replies
+    for reply in (*queued, done, *(done if isinstance(done, list) else ())):
+        if isinstance(reply, Exception):
+            raise reply
+    if missed := batch.confirmation.missed(waited):
+        raise NotReplicated(
+            f"stored, but not confirmed: {missed}, so a failover may lose it; to push again with the same id "
+            "is safe"
+        )
+    answer: list[Any] = done
+    return answer

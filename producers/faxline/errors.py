@@ -178,6 +178,13 @@ class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not answer, refused, or is full. To push again with the same id is safe."""
 
 
+class NotReplicated(QueueUnavailable):
+    """The primary has stored what was pushed, but too few replicas have it (FAXLINE_REDIS_REPLICAS).
+
+    It is faxed unless a failover loses it. To push again with the same id is safe.
+    """
+
+
 class NotAllowed(QueueUnavailable):
     """This Redis user has no right to it (ops/redis/users.acl); the text says to what. Nothing was done."""
 

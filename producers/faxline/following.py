@@ -21,22 +21,15 @@ _LOST = ("NOREPLICAS", "UNBLOCKED")
 """How the answers begin for which redis-py has no class."""
 
 
-class NotPrimaryError(redis.ConnectionError):
-    """The server takes no writes: it is a replica now. The connection was dropped, another is asked for."""
+class NoWritesError(redis.ConnectionError):
+    """The server takes no writes: it is a replica, or has too few of them. The connection was dropped."""
 
 
-class NoReplicasError(redis.ConnectionError):
-    """The server takes no writes while it has too few replicas (`min-replicas-to-write`). Dropped, too."""
-
-
-def _instead(error: redis.ResponseError) -> redis.ConnectionError | None:
+def _instead(error: redis.ResponseError) -> NoWritesError | None:
     """What to raise where an answer means that another server may be the primary; None where it does not."""
     if isinstance(error, redis.exceptions.ReadOnlyError):
-        return NotPrimaryError("it is a replica and takes no writes")
-    if str(error).startswith(_LOST):
-        kind = NoReplicasError if str(error).startswith("NOREPLICAS") else NotPrimaryError
-        return kind(str(error))
-    return None
+        return NoWritesError(f"READONLY {error}")
+    return NoWritesError(str(error)) if str(error).startswith(_LOST) else None
 
 
 class _Following:

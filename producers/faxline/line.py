@@ -14,6 +14,7 @@ from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operators import Operators
 from faxline.pushes import ready_made, sent, sent_again
 from faxline.records import group_of, job_of
+from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline.streams import opening
 from faxline.waits import end_of
 
@@ -34,10 +35,13 @@ class FaxLine(Operators):
             needs it is under way (FAXLINE_DOCUMENT_GRACE).
         keys: what entries and documents are sealed with before the push, as FAXLINE_KEYS of the daemon has
             them (lines `id:base64`, the current key first); nothing is sealed when not given.
+        replicas: how many replicas of Redis must have what is pushed (FAXLINE_REDIS_REPLICAS of the daemon);
+            a push that fewer confirm raises `NotReplicated`.
+        replicas_timeout: seconds that a push waits for them.
 
     Raises:
-        ValueError: the client decodes replies (documents are bytes), the account's name is not one, or the
-            keys are none.
+        ValueError: the client decodes replies (documents are bytes), the account's name is not one, the keys
+            are none, or replicas is negative.
     """
 
     def __init__(
@@ -47,10 +51,12 @@ class FaxLine(Operators):
         *,
         document_ttl: float = DOCUMENT_TTL,
         keys: Keyring | str | None = None,
+        replicas: int = 0,
+        replicas_timeout: float = REPLICAS_TIMEOUT,
     ) -> None:
         self._own = isinstance(redis_url, str)
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
-        self._set_up(client, account, document_ttl, keys)
+        self._set_up(client, account, document_ttl, keys, Confirmation(replicas, replicas_timeout))
 
     def close(self) -> None:
         """Close the connections that this line opened."""

@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from faxline.errors import EntryRejected, FaxesRejected, PushInterrupted, RejectedFax, Rejection
+from faxline.errors import (
+    EntryRejected,
+    FaxesRejected,
+    NotReplicated,
+    PushInterrupted,
+    RejectedFax,
+    Rejection,
+)
 from faxline.faxes import Documents, Fax, Prepared, prepare
 from faxline.jobs import Job
 from faxline.pushes import queue_documents, sealed
@@ -152,7 +159,7 @@ def _pushed(
         for text in texts:
             pipe.xadd(terms.keys.intake, {"send": text})
 
-    replies: list[Any] = yield Batch(fill, transaction=True, pushes=True)
+    replies: list[Any] = yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation)
     stored.update(dict.fromkeys(needed, now))
     return [entry.decode() for entry in replies[-len(chunk) :]]
 
@@ -161,7 +168,7 @@ def _interrupted(error: Exception, pushed: int, total: int, ids: Sequence[str]) 
     """What it means that a chunk could not be pushed; None for what is neither Redis' fault nor a file's."""
     from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
 
-    if not isinstance(error, RedisError | EntryRejected):
+    if not isinstance(error, RedisError | EntryRejected | NotReplicated):
         return None
     what = trouble(error) if isinstance(error, RedisError) else str(error)
     text = (

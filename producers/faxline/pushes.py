@@ -79,7 +79,7 @@ def _pushed(terms: Terms, kind: str, text: str, documents: Mapping[str, bytes]) 
         queue_documents(pipe, terms, documents)
         pipe.xadd(terms.keys.intake, {kind: text})
 
-    entry: bytes = (yield Batch(fill, transaction=True, pushes=True))[-1]
+    entry: bytes = (yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation))[-1]
     return entry.decode()
 
 

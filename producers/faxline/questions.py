@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from faxline.events import Event
 from faxline.keys import AccountKeys
+from faxline.replicas import Confirmation
 from faxline.replies import is_full
 from faxline.seals import Seals
 
@@ -38,11 +39,14 @@ class Batch:
         fill: is given a pipeline and queues them.
         transaction: whether they are carried out as one.
         pushes: as above.
+        confirmation: how many replicas must have it, of a transaction; the replies are then as Redis gives
+            them, not as the client's methods do.
     """
 
     fill: Callable[[Any], object]
     transaction: bool = False
     pushes: bool = False
+    confirmation: Confirmation = Confirmation()  # noqa: RUF009 - it is frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,14 @@ class Terms:
         document_ttl: milliseconds that a document is kept from its last push.
         longest: seconds that one read may block; a quiet stream is no dead server.
         seals: what entries and documents are sealed with.
+        confirmation: how many replicas must have what is pushed.
     """
 
     keys: AccountKeys
     document_ttl: int
     longest: float
     seals: Seals
+    confirmation: Confirmation = Confirmation()  # noqa: RUF009 - it is frozen
 
     @property
     def account(self) -> str:

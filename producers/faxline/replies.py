@@ -4,6 +4,19 @@ from typing import Any
 
 from faxline.errors import NotAllowed, QueueUnavailable
 
+_STATES = {
+    "NOREPLICAS": "takes no writes, for it has too few replicas (min-replicas-to-write)",
+    "READONLY": "takes no writes, for the server is a replica",
+    "UNBLOCKED": "takes no writes, for the server has become a replica",
+    "MISCONF": "takes no writes, for it cannot write its file",
+    "MASTERDOWN": "does not serve, for the replica lost its primary",
+    "CLUSTERDOWN": "does not serve, for its cluster is down",
+    "TRYAGAIN": "does not serve the slot, which is on its way to another server",
+    "LOADING": "is reading its file",
+    "BUSY": "is busy with a script",
+}
+"""By the first word of an error that Redis answers: what the matter is, and that nobody is served."""
+
 
 def unavailable(error: Exception, *, pushing: bool, right: str = "") -> QueueUnavailable:
     """An error of the client as one of ours; to be raised `from None`, for it may quote what was sent.
@@ -30,6 +43,8 @@ def trouble(error: Exception) -> str:
     """What is the matter with Redis, in a few words that quote nothing."""
     if is_full(error):
         return "Redis is full"
+    if state := state_of(error):
+        return f"Redis {state}"
     return f"Redis {'refused' if is_refusal(error) else 'did not answer'} ({type(error).__name__})"
 
 
@@ -44,7 +59,27 @@ def is_refusal(error: Exception) -> bool:
     """Whether Redis answered, and refused: for want of a right, or because it does not know the command."""
     from redis.exceptions import ResponseError  # noqa: PLC0415 - as above
 
-    return isinstance(error, ResponseError)
+    return isinstance(error, ResponseError) and not state_of(error)
+
+
+def state_of(error: Exception) -> str:
+    """What keeps Redis from serving anybody at the moment, where it said so; else nothing.
+
+    The caller is not at fault, and the same will be served later, perhaps by another server.
+    """
+    from redis import exceptions  # noqa: PLC0415 - as above
+
+    kinds = {
+        exceptions.ReadOnlyError: "READONLY",
+        exceptions.MasterDownError: "MASTERDOWN",
+        exceptions.ClusterDownError: "CLUSTERDOWN",
+        exceptions.TryAgainError: "TRYAGAIN",
+        exceptions.BusyLoadingError: "LOADING",
+    }
+    word = next(
+        (word for kind, word in kinds.items() if isinstance(error, kind)), str(error).partition(" ")[0]
+    )
+    return _STATES.get(word, "") if isinstance(error, exceptions.RedisError) else ""
 
 
 def is_forbidden(error: Exception) -> bool:

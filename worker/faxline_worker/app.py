@@ -438,7 +438,7 @@ def webhook() -> None:
     stream = AccountKeys(next(iter(settings.accounts))).status
     app = create_app(
         accounts=secrets.webhook_secrets,
-        store=RedisStatusWriter(client, stream),
+        store=RedisStatusWriter(client, stream, confirmation=settings.confirmation),
         metrics=WebhookMetrics(registry, settings.accounts),
         log=log,
     )

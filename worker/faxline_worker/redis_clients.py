@@ -69,15 +69,19 @@ _REFUSED = (
 """How the server's answer begins where redis-py has no class for it."""
 
 
+class TooFewReplicasError(redis.RedisError):
+    """The server has stored it, and too few replicas have (FAXLINE_REDIS_REPLICAS); the text has both."""
+
+
 def unserved(error: BaseException) -> bool:
     """Whether the server is away, or serves nobody or not us: what was asked is not at fault, and waits.
 
     It is lost, read-only after a failover, full, cannot write its file, has too few replicas, or its ACL does
     not let us; or a newer version must answer (layout.py). Any other error is about what was asked.
     """
-    return isinstance(error, (redis.ConnectionError, redis.TimeoutError, *_REFUSALS)) or (
-        isinstance(error, redis.ResponseError) and str(error).startswith(_REFUSED)
-    )
+    return isinstance(
+        error, (redis.ConnectionError, redis.TimeoutError, TooFewReplicasError, *_REFUSALS)
+    ) or (isinstance(error, redis.ResponseError) and str(error).startswith(_REFUSED))
 
 
 class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like redis-py's ConnectionError

@@ -12,6 +12,9 @@ import redis
 from redis import Redis
 from redis.exceptions import NoScriptError
 
+from faxline.replicas import Confirmation
+from faxline_worker.redis_clients import TooFewReplicasError
+
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 FLAGS = "#!lua flags=allow-oom"
 """Every script runs on when memory is full: what is inside must go on, only producers' entries are
@@ -71,6 +74,30 @@ class Script:
             run("SCRIPT LOAD", self._text)
             return run("EVALSHA", self._sha, len(keys), *keys, *args)
 
+    def confirmed(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run it, and ask the replicas in the same round trip. It must write whenever it is called.
+
+        Raises:
+            TooFewReplicasError: it was run, and too few replicas have what it wrote.
+            redis.RedisError: as above.
+        """
+        done, waited = self._confirming(confirmation, keys, args)
+        if isinstance(done, NoScriptError):
+            self._client.execute_command("SCRIPT LOAD", self._text)  # type: ignore[no-untyped-call]
+            done, waited = self._confirming(confirmation, keys, args)
+        if isinstance(done, Exception):
+            raise done
+        if missed := confirmation.missed(waited):
+            raise TooFewReplicasError(missed)
+        return done
+
+    def _confirming(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.execute_command("EVALSHA", self._sha, len(keys), *keys, *args)  # type: ignore[no-untyped-call]
+            confirmation.ask(pipe)
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+        return replies
+
     def begin(self, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
         """Have the server run it meanwhile; what is given waits for the reply.
 
@@ -123,6 +150,12 @@ class Scripts:
             redis.RedisError: the server is away or refuses, or the script raised.
         """
         return self._by_name[name](keys=list(keys), args=list(args))
+
+    def confirmed(
+        self, confirmation: Confirmation, name: str, keys: Sequence[str], args: Sequence[Any]
+    ) -> Any:
+        """Run one that writes, and ask the replicas, as `Script.confirmed`."""
+        return self._by_name[name].confirmed(confirmation, list(keys), list(args))
 
     def begin(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
         """Have the server run one meanwhile, as `Script.begin`."""

@@ -29,6 +29,7 @@ from faxline.hosts import host_pattern
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 from faxline.pdf_reader import MEMORY, TIMEOUT
+from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline_worker.ifax.route import Proxy, is_loopback, trusting
 from faxline_worker.pulse import STALL
 
@@ -229,7 +230,8 @@ class Metrics(_Part):
 class Settings(_Part):
     """All settings of the daemon.
 
-    Attributes beyond the contract's table: `ifax_proxy`, the URL of a proxy that makes the tunnels to iFax;
+    Attributes beyond the contract's table: `redis_replicas_timeout`, how long (s) replicas are waited for;
+    `ifax_proxy`, the URL of a proxy that makes the tunnels to iFax;
     `ifax_ca`, a PEM bundle of the only authorities that are trusted for iFax; `ifax_insecure`, whether the
     API key may go in clear over a network; `schedule`, who keeps a fax with a `send_at` until then, iFax
     (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number;
@@ -250,6 +252,8 @@ class Settings(_Part):
     redis_url: str = "redis://127.0.0.1:6379/0"
     broker_url: str = ""
     redis_patience: float = Field(10.0, ge=0)
+    redis_replicas: int = Field(0, ge=0)
+    redis_replicas_timeout: float = Field(REPLICAS_TIMEOUT, ge=0.001, le=3.0)
     ifax_url: str = "https://api.ifaxapp.com/v1"
     ifax_insecure: bool = False
     ifax_proxy: SecretStr = SecretStr("")
@@ -359,6 +363,11 @@ class Settings(_Part):
     def trust(self) -> ssl.SSLContext | None:
         """Whose certificates are trusted for iFax; None: those of certifi."""
         return trusting(self.ifax_ca) if self.ifax_ca is not None else None
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """How many replicas must have a receipt before iFax is answered, and a mark before a fax is sent."""
+        return Confirmation(self.redis_replicas, self.redis_replicas_timeout)
 
     @cached_property
     def keyring(self) -> Keyring | None:

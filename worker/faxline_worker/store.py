@@ -101,7 +101,10 @@ class Store:
         # After the mark a request lives for the HTTP timeout at most, and its bytes may need a little longer
         # to reach iFax. The same time again is there between admission and mark, mostly for the connection.
         # One millisecond more, for the scripts cut their clock down to whole ones.
-        self._life = _ms(settings.http_timeout + settings.lease_grace) + 1
+        # Where replicas are waited for, the first byte leaves so much later.
+        self._confirmation = settings.confirmation
+        waited = self._confirmation.timeout if self._confirmation else 0.0
+        self._life = _ms(settings.http_timeout + settings.lease_grace + waited) + 1
         lease = self._life + _ms(settings.lease_grace)
         submission, delivery = settings.retries.submission, settings.retries.delivery
         options: dict[str, Any] = {
@@ -291,11 +294,19 @@ class Store:
         )
 
     def mark(self, admitted: Admitted) -> Mark:
-        """Write the mark: the first byte of the request is about to leave."""
+        """Write the mark: the first byte of the request is about to leave.
+
+        Raises:
+            TooFewReplicasError: it is written, and a failover might lose it: nothing may be sent.
+        """
         k = self.keys
         held_for = admitted.errand or admitted.job
         args = [admitted.permit, held_for, self._life, "1" if admitted.errand else "", self._steady.now()]
-        reply = self._run("mark", [k.permits, k.job(admitted.job), k.account_state], args)
+        keys = [k.permits, k.job(admitted.job), k.account_state]
+        if self._confirmation and not admitted.errand:  # an errand that is forgotten does no harm
+            reply = self._scripts.confirmed(self._confirmation, "mark", keys, args)
+        else:
+            reply = self._run("mark", keys, args)
         return Mark(reply.decode())
 
     def settle(

@@ -30,9 +30,10 @@ from starlette.types import Receive, Scope, Send
 from structlog.stdlib import BoundLogger
 
 from faxline.keys import AccountKeys
+from faxline.replicas import Confirmation
 from faxline_worker.deadlines import Deadline
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
-from faxline_worker.redis_clients import adds_nothing, took_nothing
+from faxline_worker.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
 from faxline_worker.signatures import HEADER, verify
 
 BODY_LIMIT = 64 * 1024
@@ -47,6 +48,8 @@ LOT = 64
 """Webhooks that go to Redis in one round trip at the most: 4 MiB."""
 RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""
+
+NOT_ASKED = Confirmation()
 
 _JOB_IDS = range(2**63)
 _SIGNATURE = HEADER.lower().encode()
@@ -84,12 +87,20 @@ class RedisStatusWriter:
         client: of the state's database; the caller closes it.
         probed: the stream of which `ping` asks whether it could be added to.
         timeout: seconds that a lot may take.
+        confirmation: how many replicas must have a lot before iFax is answered.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, probed: str, timeout: float = STORE_TIMEOUT) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        probed: str,
+        timeout: float = STORE_TIMEOUT,
+        confirmation: Confirmation = NOT_ASKED,
+    ) -> None:
         self._client = client
         self._probed = probed
         self._timeout = timeout
+        self._confirmation = confirmation
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
 
@@ -128,7 +139,13 @@ class RedisStatusWriter:
             async with asyncio.timeout(self._timeout), self._client.pipeline(transaction=False) as pipe:
                 for key, fields, _ in lot:
                     pipe.execute_command("XADD", key, "*", *chain.from_iterable(fields.items()))
+                if self._confirmation:
+                    self._confirmation.ask(pipe)
                 replies = await pipe.execute(raise_on_error=False)
+            if self._confirmation:
+                *replies, waited = replies
+                if missed := self._confirmation.missed(waited):
+                    replies = [TooFewReplicasError(missed)] * len(lot)
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             replies = [error] * len(lot)
         for (_, _, stored), reply in zip(lot, replies, strict=True):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from faxline.line import FaxLine
+from faxline.replicas import REPLICAS_TIMEOUT
 
 REDIS_URL = "redis://127.0.0.1:6379/0"
 ACCOUNT = "default"
@@ -34,11 +35,13 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The global options: where Redis is, the account if one was named, and the sealing keys' text."""
+    """The global options: where Redis is, the account if one was named, the sealing keys' text, and more."""
 
     redis_url: str
     account: str | None
     keys: str | None = field(default=None, repr=False)
+    replicas: int = 0
+    replicas_timeout: float = REPLICAS_TIMEOUT
 
 
 def examples(*lines: str) -> str:
@@ -105,9 +108,27 @@ def options(  # noqa: PLR0917 - each is an option of the command
             help="The keys that faxes are sealed with before the push; or FAXLINE_KEYS itself.",
         ),
     ] = None,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            envvar="FAXLINE_REDIS_REPLICAS",
+            help="Replicas of Redis that must have what is pushed; else it is an error (exit code 3).",
+        ),
+    ] = 0,
+    replicas_timeout: Annotated[
+        float, typer.Option(min=0.001, envvar="FAXLINE_REDIS_REPLICAS_TIMEOUT", hidden=True)
+    ] = REPLICAS_TIMEOUT,
 ) -> None:
     """Take the global options; the one place where the environment is read."""
-    ctx.obj = Options(redis_url or _read(redis_file) or REDIS_URL, account or None, _keys(keys, keys_file))
+    ctx.obj = Options(
+        redis_url or _read(redis_file) or REDIS_URL,
+        account or None,
+        _keys(keys, keys_file),
+        replicas,
+        replicas_timeout,
+    )
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(BAD_USAGE)
@@ -145,7 +166,13 @@ def faxline_of(ctx: typer.Context, account: str | None = None) -> Iterator[FaxLi
     """The line of an account: the one given, else that of the global options."""
     chosen: Any = ctx.obj
     try:
-        line = FaxLine(chosen.redis_url, account or chosen.account or ACCOUNT, keys=chosen.keys)
+        line = FaxLine(
+            chosen.redis_url,
+            account or chosen.account or ACCOUNT,
+            keys=chosen.keys,
+            replicas=chosen.replicas,
+            replicas_timeout=chosen.replicas_timeout,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
     with line:

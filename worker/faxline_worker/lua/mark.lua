@@ -13,17 +13,16 @@ if ARGV[4] == '1' then
   redis.call('ZADD', KEYS[1], 'XX', int(math.max(held, steady + tonumber(ARGV[3]))), permit)
   return 'marked'
 end
-local job = redis.call('HMGET', KEYS[2], 'state', 'permit', 'marked', 'lease')
-local lease = tonumber(job[4]) or 0
+local job = redis.call('HMGET', KEYS[2], 'state', 'permit', 'lease')
+local lease = tonumber(job[3]) or 0
 if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or lease <= steady then return 'lost' end
-if job[3] ~= '1' then
-  local fields = { 'marked', '1' }
-  if lease < steady + tonumber(ARGV[3]) then -- the lease must outlast the request
-    lease = steady + tonumber(ARGV[3])
-    if redis.call('ZADD', KEYS[1], 'XX', 'CH', int(lease), permit) == 0 then return 'lost' end
-    table.insert(fields, 'lease')
-    table.insert(fields, int(lease))
-  end
-  redis.call('HSET', KEYS[2], unpack(fields))
+-- Written also when called again: WAIT, which may follow, asks the replicas about what its own connection wrote.
+local fields = { 'marked', '1' }
+if lease < steady + tonumber(ARGV[3]) then -- the lease must outlast the request
+  lease = steady + tonumber(ARGV[3])
+  if redis.call('ZADD', KEYS[1], 'XX', 'CH', int(lease), permit) == 0 then return 'lost' end
+  table.insert(fields, 'lease')
+  table.insert(fields, int(lease))
 end
+redis.call('HSET', KEYS[2], unpack(fields))
 return 'marked'
