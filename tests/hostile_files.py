@@ -40,7 +40,7 @@ def page_tree(depth: int) -> bytes:
 def xref_stream(megabytes: int) -> bytes:
     """A one-page PDF whose cross-reference stream inflates to so many megabytes of zeros."""
     out = bytearray(b"%PDF-1.5\n")
-    places = _objects(out, _ONE_PAGE)
+    places = _objects(out, ONE_PAGE)
     start = len(out)
     rows = _FREE + b"".join(b"\1" + place.to_bytes(4, "big") + b"\0\0" for place in [*places, start])
     return bytes(out) + _xref(4, _deflated(rows, megabytes), start)
@@ -48,9 +48,9 @@ def xref_stream(megabytes: int) -> bytes:
 
 def object_stream(megabytes: int) -> bytes:
     """A PDF whose one page is in an object stream that inflates to so many megabytes of spaces."""
-    offsets = [sum(len(body) + 1 for body in _ONE_PAGE[:i]) for i in range(3)]
+    offsets = [sum(len(body) + 1 for body in ONE_PAGE[:i]) for i in range(3)]
     head = b"".join(b"%d %d " % (i, offset) for i, offset in enumerate(offsets, 1))
-    data = _deflated(head + b" ".join(_ONE_PAGE) + b" ", megabytes, b" ")
+    data = _deflated(head + b" ".join(ONE_PAGE) + b" ", megabytes, b" ")
     out = bytearray(b"%PDF-1.5\n")
     place = len(out)
     out += b"4 0 obj\n<</Type/ObjStm/N 3/First %d/Filter/FlateDecode/Length %d>>\nstream\n" % (
@@ -86,7 +86,7 @@ def big_tiff() -> bytes:
     )
 
 
-_ONE_PAGE = (
+ONE_PAGE = (
     b"<</Type/Catalog/Pages 2 0 R>>",
     b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
     b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]>>",

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import pypdfium2
 import redis
 
 from faxline import Fax, FaxLine
 from faxline.keys import AccountKeys
+from faxline.pdf_reader import SHARED
 from faxline_worker.local import DEFAULT, Local
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import RedisServer
@@ -22,9 +25,11 @@ from tests.benchmarks.speed.sheet import Section, Wanted, median
 from tests.benchmarks.speed.size import Size
 from tests.benchmarks.speed.usage import Usage
 from tests.benchmarks.speed.ways import FREE
+from tests.hostile_files import ONE_PAGE, pdf
 
 PAGE = 500
 PATIENCE = 300.0
+OPENINGS = 200
 
 
 def run_intake(size: Size, logs: Path) -> Section:
@@ -56,11 +61,35 @@ def run_intake(size: Size, logs: Path) -> Section:
         beside="sketch without checks",
         wanted=Wanted(10_000),
     )
+    for size_kb in (100, 1000):
+        here, apart = _openings(size_kb)
+        section.add(
+            f"opening a PDF of {size_kb} KB in a child process", apart, "ms", baseline=here, beside="here"
+        )
+        section.add("… more than here", apart - here, "ms", wanted=Wanted(2, most=True))
     for part in ("dispatcher", "redis"):
         section.add(
             f"CPU ms an entry, {part}", median([cpu[part] for _, cpu in registered]) * 1000 / size.entries
         )
     return section
+
+
+def _openings(size_kb: int) -> tuple[float, float]:
+    """Milliseconds to open a PDF and count its pages, in this process and in a warm child: the medians."""
+    content = bytes(size_kb * 1000)
+    data = pdf([*ONE_PAGE, b"<</Length %d>>\nstream\n%s\nendstream" % (len(content), content)])
+    timed: dict[Callable[[bytes], object], list[float]] = {_pages_here: [], SHARED.count: []}
+    for _ in range(OPENINGS):
+        for count, took in timed.items():
+            began = time.perf_counter()
+            count(data)
+            took.append(1000 * (time.perf_counter() - began))
+    return median(timed[_pages_here]), median(timed[SHARED.count])
+
+
+def _pages_here(data: bytes) -> int:
+    with closing(pypdfium2.PdfDocument(data)) as document:
+        return len(document)
 
 
 def _a_second(count: int, work: Callable[[], object]) -> float:
