@@ -4,7 +4,6 @@ from pathlib import Path
 
 from faxline_chaos import campaign
 from faxline_chaos.faults import draw_faxes
-from faxline_chaos.schedule import draw_hits
 from faxline_chaos.verdict import judge
 from faxline_worker.redis_server import ServerBinary
 
@@ -15,6 +14,6 @@ def test_nothing_is_lost_and_nothing_doubled_under_faults_and_kills(
     server_binary: ServerBinary, tmp_path: Path
 ) -> None:
     faxes = draw_faxes(SEED, 80, most=1)
-    hits = draw_hits(SEED, 8, campaign.crew())
+    hits = campaign.plan(SEED, 8)
     evidence = campaign.run(faxes, hits, SEED, tmp_path, say=print, binary=server_binary)
     assert judge(faxes, evidence) == []

@@ -43,6 +43,7 @@ class Local:
         binary: the Redis server's, chosen by itself when None.
         appendfsync: when the server's append-only file reaches the disk.
         access: the server's users, of whom each part is the one of its role, and its TLS; none when None.
+        server_environment: further variables of the Redis server's process.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Local:
         binary: ServerBinary | None = None,
         appendfsync: Literal["everysec", "always"] = "everysec",
         access: Access | None = None,
+        server_environment: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
         self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"] * webhooks
@@ -66,12 +68,15 @@ class Local:
         self._accounts = tuple(accounts)
         self._settings = dict(settings or {})
         self._sandbox = sandbox
-        self.server = RedisServer(binary=binary, appendfsync=appendfsync, access=access)
+        self.server = RedisServer(
+            binary=binary, appendfsync=appendfsync, access=access, environment=server_environment
+        )
         self.parts: list[Part] = []
         self.exit_codes: dict[str, int] = {}
         self.metrics: dict[str, int] = {}
         """The monitoring port of each process of the daemon, by its name."""
-        self._sandbox_port, self.webhook_port = free_port(), free_port()
+        self.sandbox_port, self.webhook_port = free_port(), free_port()
+        self._ifax_port = self.sandbox_port
         self._http = httpx.Client(  # one, for each new one reads all certificates; no stale connections
             trust_env=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)
         )
@@ -88,12 +93,16 @@ class Local:
     @property
     def sandbox_url(self) -> str:
         """Where the sandbox listens."""
-        return f"http://127.0.0.1:{self._sandbox_port}"
+        return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
     def ifax_url(self) -> str:
-        """The sandbox's API."""
-        return f"{self.sandbox_url}/v1"
+        """The sandbox's API, as the workers reach it."""
+        return f"http://127.0.0.1:{self._ifax_port}/v1"
+
+    def reach_ifax(self, port: int) -> None:
+        """Have the processes reach the sandbox by another port of this machine, such as a relay's."""
+        self._ifax_port = port
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -173,7 +182,7 @@ class Local:
 
     def _start(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        options = ["--port", str(self._sandbox_port), "--token", TOKEN]
+        options = ["--port", str(self.sandbox_port), "--token", TOKEN]
         options += [word for name in self._accounts if name != DEFAULT for word in ("--account", name)]
         if "webhook" in self._roles:
             url = f"http://127.0.0.1:{self.webhook_port}/webhooks/ifax/{{account}}"

@@ -17,6 +17,7 @@ standard library.
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -135,6 +136,7 @@ class RedisServer:
         appendfsync: when the append-only file reaches the disk.
         access: its users and its TLS; anybody may come in, without TLS, when None.
         options: further lines of its configuration.
+        environment: further variables of its process.
     """
 
     port: int
@@ -153,9 +155,11 @@ class RedisServer:
         appendfsync: Literal["everysec", "always"] = "everysec",
         access: "Access | None" = None,
         options: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.binary = binary or choose_server()
         self._options = dict(options or {})
+        self._environment = dict(environment or {})
         self.access = access
         self._appendfsync = appendfsync
         self._supervisor: subprocess.Popen[str] | None = None
@@ -276,7 +280,8 @@ class RedisServer:
     def _run(self) -> bool:
         """Start the server on `self.port`; False if the port was taken by another process."""
         logged = self.log.stat().st_size if self.log.exists() else 0
-        self.pid = self._order(do="start", command=self._command(), log=str(self.log))["pid"]
+        order = {"command": self._command(), "environment": self._environment, "log": str(self.log)}
+        self.pid = self._order(do="start", **order)["pid"]
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up:
             if self._answers():
@@ -360,7 +365,12 @@ def _supervise() -> None:
                 try:
                     with Path(order["log"]).open("ab") as log:
                         server = subprocess.Popen(  # noqa: S603 - the owner's order
-                            order["command"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory
+                            order["command"],
+                            env=os.environ | order["environment"],
+                            stdin=subprocess.DEVNULL,
+                            stdout=log,
+                            stderr=log,
+                            cwd=directory,
                         )
                     _say(pid=server.pid)
                 except OSError as error:

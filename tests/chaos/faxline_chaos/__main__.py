@@ -17,8 +17,8 @@ from faxline_chaos import baseline_run, campaign, report
 from faxline_chaos.document_fuzzing import run_document_fuzz
 from faxline_chaos.faults import draw_faxes
 from faxline_chaos.fuzzing import run_fuzz
-from faxline_chaos.schedule import draw_hits
 from faxline_chaos.verdict import judge
+from faxline_chaos.world import find_faketime
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,7 +41,9 @@ def chaos(
     folder = logs or Path(tempfile.mkdtemp(prefix="faxline-chaos-"))
     console.print(f"[bold]make chaos FAXES={faxes} KILLS={kills} SEED={seed}[/] runs this again")
     say = partial(console.print, soft_wrap=True)
-    drawn, planned = draw_faxes(seed, faxes), draw_hits(seed, kills, campaign.crew())
+    drawn, planned = draw_faxes(seed, faxes), campaign.plan(seed, kills)
+    if find_faketime() is None:
+        say("no libfaketime here (Debian's package `faketime`): Redis' clock does not step in this run")
     begun = time.monotonic()
     evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say)
     findings = judge(drawn, evidence)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +12,21 @@ import redis
 from faxline import Event, FaxLine, JobState
 from faxline_chaos.evidence import Evidence, by_fax, by_job, read_jobs
 from faxline_chaos.faults import ENDS, Fax, answer_faults, webhook_faults
-from faxline_chaos.killing import run_hits
+from faxline_chaos.killing import Trouble, run_hits
 from faxline_chaos.producer import Producer
-from faxline_chaos.schedule import Hit, push_times
+from faxline_chaos.relay import Relay
+from faxline_chaos.schedule import Hit, draw_hits, push_times
 from faxline_chaos.verdict import judge
+from faxline_chaos.world import (
+    CLOCK,
+    FIREWALL,
+    OUTAGE,
+    Clock,
+    Firewall,
+    Outage,
+    draw_world,
+    find_faketime,
+)
 from faxline_worker.local import Local
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import ServerBinary
@@ -67,6 +79,13 @@ def crew() -> list[str]:
     return [*(f"{role}-{i}" for i, role in enumerate(roles, start=1)), "redis"]
 
 
+def plan(seed: int, kills: int) -> list[Hit]:
+    """The kills, the stalls and the troubles of a run; Redis' clock steps only where libfaketime is here."""
+    hits = draw_hits(seed, kills, crew())
+    kinds = [OUTAGE, FIREWALL, *([CLOCK] if find_faketime() else [])]
+    return sorted([*hits, *draw_world(seed, hits, kinds)], key=lambda hit: hit.at)
+
+
 def run(
     faxes: Sequence[Fax],
     hits: Sequence[Hit],
@@ -80,12 +99,13 @@ def run(
 
     Args:
         faxes: what is pushed.
-        hits: what is killed and stalled.
+        hits: what is killed and stalled, and what happens to the world.
         seed: of the times of the pushes.
         folder: for the logs.
         say: gets a line on each part of the run.
         binary: the Redis server's.
     """
+    clock = Clock(folder / "clock") if any(hit.name == CLOCK for hit in hits) else None
     local = Local(
         folder,
         workers=CREW["workers"],
@@ -96,13 +116,19 @@ def run(
         sandbox=SANDBOX,
         binary=binary,
         appendfsync="always",
+        server_environment=clock.environment if clock else None,
     )
-    with local:
+    relay = Relay(local.sandbox_port)
+    local.reach_ifax(relay.port)
+    world: dict[str, Trouble] = {OUTAGE: Outage(relay), FIREWALL: Firewall(relay)}
+    if clock is not None:
+        world[CLOCK] = clock
+    with closing(relay), local:
         script_sandbox(local, faxes)
         say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")
         producer = Producer(local.redis_url, faxes, push_times(seed, len(faxes), hits))
         producer.start()
-        exits = run_hits(local, hits)
+        exits = run_hits(local, hits, world)
         producer.join()
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:

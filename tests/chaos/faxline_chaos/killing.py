@@ -3,8 +3,9 @@
 import heapq
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
+from typing import Protocol
 
 from faxline_chaos.schedule import REDIS, Hit
 from faxline_worker.local import Local
@@ -20,11 +21,22 @@ PATIENCE = 60.0
 """Seconds for which one hit is put off at most."""
 
 
-class _Victims:
-    """The processes and the Redis server, and which of them are down."""
+class Trouble(Protocol):
+    """What happens to the world: it begins, and it ends."""
 
-    def __init__(self, local: Local) -> None:
+    def begin(self) -> None:
+        """Begin it."""
+
+    def end(self) -> None:
+        """End it."""
+
+
+class _Victims:
+    """The processes and the Redis server, the world around them, and which of them are down."""
+
+    def __init__(self, local: Local, world: Mapping[str, Trouble]) -> None:
         self._local = local
+        self._world = world
         self.down: set[str] = set()
         self.exits: list[str] = []
 
@@ -38,16 +50,20 @@ class _Victims:
     def hit(self, hit: Hit) -> None:
         """Kill or stall it."""
         self.down.add(hit.name)
-        victim = self._victim(hit.name)
-        if hit.stall:
+        victim = None if hit.name in self._world else self._victim(hit.name)
+        if victim is None:
+            self._world[hit.name].begin()
+        elif hit.stall:
             victim.pause()
         else:
             victim.kill()
 
     def mend(self, hit: Hit) -> None:
         """Start it again on its port and data, or let it go on."""
-        victim = self._victim(hit.name)
-        if hit.stall:
+        victim = None if hit.name in self._world else self._victim(hit.name)
+        if victim is None:
+            self._world[hit.name].end()
+        elif hit.stall:
             victim.resume()
         elif isinstance(victim, Part):
             victim.start()
@@ -68,9 +84,15 @@ class _Victims:
                 part.start()
 
 
-def run_hits(local: Local, hits: Sequence[Hit]) -> list[str]:
-    """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again."""
-    victims, order = _Victims(local), count()
+def run_hits(local: Local, hits: Sequence[Hit], world: Mapping[str, Trouble] | None = None) -> list[str]:
+    """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again.
+
+    Args:
+        local: the processes.
+        hits: the schedule.
+        world: what may happen to the world, by the name that its hits have.
+    """
+    victims, order = _Victims(local, world or {}), count()
     agenda = [(hit.at, next(order), hit.at, hit) for hit in hits]
     mends: list[tuple[float, int, Hit]] = []
     heapq.heapify(agenda)

@@ -14,6 +14,7 @@ from faxline_chaos.faults import Fax
 from faxline_chaos.fuzzing import FuzzEnd
 from faxline_chaos.schedule import Hit
 from faxline_chaos.verdict import DUPLICATE, LOST, ZEROS, Finding, tried_again
+from faxline_chaos.world import LENGTHS
 
 Row = tuple[str, str]
 
@@ -64,6 +65,10 @@ def rows_of(
         ("answers gone wrong", _counted(Counter(evidence.stats.get("faults", {})), total=True)),
         ("kills", _hit(hits, stall=False)),
         ("stalls", _hit(hits, stall=True)),
+        (
+            "troubles of the world",
+            _counted(Counter(hit.name for hit in hits if hit.name in LENGTHS), total=True),
+        ),
         ("duration", f"{seconds:.0f} s"),
     ]
 
@@ -139,7 +144,8 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def _hit(hits: Sequence[Hit], *, stall: bool) -> str:
-    return _counted(Counter(hit.role for hit in hits if hit.stall is stall), total=True)
+    mine = (hit.role for hit in hits if hit.stall is stall and hit.name not in LENGTHS)
+    return _counted(Counter(mine), total=True)
 
 
 def _settled(doubts: Iterable[Doubt], settler: str) -> str:

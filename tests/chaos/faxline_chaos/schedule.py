@@ -33,12 +33,12 @@ SETTLE = 4.0
 
 @dataclass(frozen=True)
 class Hit:
-    """One `kill -9`, or one stall (SIGSTOP and SIGCONT).
+    """One `kill -9`, one stall (SIGSTOP and SIGCONT), or one trouble of the world (`world.py`).
 
     Attributes:
         at: seconds from the start of the run.
-        name: the process, such as `worker-3`, or `redis`.
-        down: seconds until it is started again, or goes on.
+        name: the process, such as `worker-3`; or `redis`; or the trouble.
+        down: seconds until it is started again, or goes on, or the trouble is over.
         stall: whether it is only stalled.
     """
 
