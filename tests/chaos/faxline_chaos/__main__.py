@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from faxline_chaos import baseline_run, campaign, report
+from faxline_chaos.clock import COMPILER
 from faxline_chaos.document_fuzzing import run_document_fuzz
 from faxline_chaos.faults import draw_faxes
 from faxline_chaos.fuzzing import run_fuzz
 from faxline_chaos.verdict import judge
-from faxline_chaos.world import find_faketime
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -42,8 +42,8 @@ def chaos(
     console.print(f"[bold]make chaos FAXES={faxes} KILLS={kills} SEED={seed}[/] runs this again")
     say = partial(console.print, soft_wrap=True)
     drawn, planned = draw_faxes(seed, faxes), campaign.plan(seed, kills)
-    if find_faketime() is None:
-        say("no libfaketime here (Debian's package `faketime`): Redis' clock does not step in this run")
+    if COMPILER is None:
+        say("no C compiler here: Redis' clock does not step in this run")
     begun = time.monotonic()
     evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say)
     findings = judge(drawn, evidence)

@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 
 from faxline import Event, FaxLine, JobState
+from faxline_chaos.clock import COMPILER, SteppingClock
 from faxline_chaos.evidence import Evidence, by_fax, by_job, read_jobs
 from faxline_chaos.faults import ENDS, Fax, answer_faults, webhook_faults
 from faxline_chaos.killing import Trouble, run_hits
@@ -25,7 +26,6 @@ from faxline_chaos.world import (
     Firewall,
     Outage,
     draw_world,
-    find_faketime,
 )
 from faxline_worker.local import Local
 from faxline_worker.processes import wait_for
@@ -80,9 +80,9 @@ def crew() -> list[str]:
 
 
 def plan(seed: int, kills: int) -> list[Hit]:
-    """The kills, the stalls and the troubles of a run; Redis' clock steps only where libfaketime is here."""
+    """The kills, the stalls and the troubles of a run; Redis' clock steps only on Linux with a C compiler."""
     hits = draw_hits(seed, kills, crew())
-    kinds = [OUTAGE, FIREWALL, *([CLOCK] if find_faketime() else [])]
+    kinds = [OUTAGE, FIREWALL, *([CLOCK] if COMPILER else [])]
     return sorted([*hits, *draw_world(seed, hits, kinds)], key=lambda hit: hit.at)
 
 
@@ -105,7 +105,7 @@ def run(
         say: gets a line on each part of the run.
         binary: the Redis server's.
     """
-    clock = Clock(folder / "clock") if any(hit.name == CLOCK for hit in hits) else None
+    clock = SteppingClock(folder / "clock") if any(hit.name == CLOCK for hit in hits) else None
     local = Local(
         folder,
         workers=CREW["workers"],
@@ -122,7 +122,7 @@ def run(
     local.reach_ifax(relay.port)
     world: dict[str, Trouble] = {OUTAGE: Outage(relay), FIREWALL: Firewall(relay)}
     if clock is not None:
-        world[CLOCK] = clock
+        world[CLOCK] = Clock(clock)
     with closing(relay), local:
         script_sandbox(local, faxes)
         say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")

@@ -5,10 +5,9 @@ ends after its time.
 """
 
 import random
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from faxline_chaos.clock import SteppingClock
 from faxline_chaos.relay import Relay
 from faxline_chaos.schedule import Hit
 
@@ -78,46 +77,15 @@ class Firewall:
 
 
 class Clock:
-    """Redis' clock, which can be set back by libfaketime while the server runs.
+    """Redis' clock is set back, and right again."""
 
-    Args:
-        folder: for the file that tells the library the time.
-
-    Raises:
-        FileNotFoundError: libfaketime (Debian's package `faketime`) is not here.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        library = find_faketime()
-        if library is None:
-            raise FileNotFoundError("libfaketime is not installed: Debian's package `faketime`")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = folder / "faketime"
-        self.environment = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-        """What the server is started with."""
-        self._set("+0")
+    def __init__(self, clock: SteppingClock) -> None:
+        self._clock = clock
 
     def begin(self) -> None:
         """Set it back."""
-        self._set(f"-{BEHIND}")
+        self._clock.step(-BEHIND)
 
     def end(self) -> None:
         """Set it right again."""
-        self._set("+0")
-
-    def _set(self, offset: str) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(offset + "\n")
-        fresh.replace(self._file)  # the server must not read half of it
-
-
-def find_faketime() -> Path | None:
-    """libfaketime's file; None where it is not installed."""
-    program = shutil.which("faketime")
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")) if program else []
-    return found[0] if found else None
+        self._clock.step(0)
