@@ -14,6 +14,7 @@ from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
 from faxline_chaos.evidence import Acceptance, Evidence
 from faxline_chaos.faults import Fax, draw_faxes
 from faxline_chaos.schedule import SETTLE, draw_hits, push_times
+from faxline_chaos.world import LENGTHS, draw_world
 
 FAX = Fax("f", "+12026000000", "normal", "hold", "delivered", (), None, document=False)
 DELIVERED = ("fax.queued", "fax.submitted", "fax.delivered")
@@ -157,3 +158,29 @@ def test_a_process_that_was_hit_is_spared_until_it_has_worked_again_for_a_while(
     for name in campaign.crew():
         mine = [hit for hit in hits if hit.name == name]
         assert all(b.at >= a.at + a.down + SETTLE for a, b in pairwise(mine))
+
+
+def test_troubles_of_the_world_come_from_the_seed_and_two_of_a_kind_do_not_overlap() -> None:
+    hits = draw_hits(3, 100, campaign.crew())
+    drawn = draw_world(3, hits, tuple(LENGTHS))
+    assert drawn == draw_world(3, hits, tuple(LENGTHS)) != draw_world(4, hits, tuple(LENGTHS))
+    for kind in LENGTHS:
+        mine = [hit for hit in drawn if hit.name == kind]
+        assert len(mine) == 10
+        assert all(b.at >= a.at + a.down for a, b in pairwise(mine))
+
+
+@pytest.mark.parametrize(
+    ("told", "accepted", "broken"),
+    [
+        (["fax.rejected"], [], []),
+        ([], [], [verdict.LOST]),
+        (["fax.queued"], [acceptance()], [verdict.LOST, verdict.WRONG]),
+    ],
+)
+def test_a_hostile_document_must_be_rejected_and_never_sent(
+    told: list[str], accepted: list[Acceptance], broken: list[str]
+) -> None:
+    events = {"bomb-0": [event(name) for name in told]}
+    evidence = Evidence({}, events, {"bomb-0": accepted}, {}, bombs=("bomb-0",))
+    assert [finding.zero for finding in verdict.judge([], evidence)] == broken

@@ -19,9 +19,11 @@ from faxline_chaos.relay import Relay
 from faxline_chaos.schedule import Hit, draw_hits, push_times
 from faxline_chaos.verdict import judge
 from faxline_chaos.world import (
+    BOMB,
     CLOCK,
     FIREWALL,
     OUTAGE,
+    Bombs,
     Clock,
     Firewall,
     Outage,
@@ -82,7 +84,7 @@ def crew() -> list[str]:
 def plan(seed: int, kills: int) -> list[Hit]:
     """The kills, the stalls and the troubles of a run; Redis' clock steps only on Linux with a C compiler."""
     hits = draw_hits(seed, kills, crew())
-    kinds = [OUTAGE, FIREWALL, *([CLOCK] if COMPILER else [])]
+    kinds = [OUTAGE, FIREWALL, BOMB, *([CLOCK] if COMPILER else [])]
     return sorted([*hits, *draw_world(seed, hits, kinds)], key=lambda hit: hit.at)
 
 
@@ -124,6 +126,7 @@ def run(
     if clock is not None:
         world[CLOCK] = Clock(clock)
     with closing(relay), local:
+        world[BOMB] = bombs = Bombs(local.redis_url)
         script_sandbox(local, faxes)
         say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")
         producer = Producer(local.redis_url, faxes, push_times(seed, len(faxes), hits))
@@ -132,7 +135,7 @@ def run(
         producer.join()
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:
-            evidence = _gather(local, line, faxes, say)
+            evidence = _gather(local, line, faxes, bombs.names, say)
         # One that was started a moment ago is told to end only when it can: before, the signal just kills it.
         wait_for(lambda: all(map(local.ready, local.metrics)), START)
         (folder / "ledger.json").write_text(json.dumps(local.ledger(), indent=1))  # to look into a finding
@@ -177,7 +180,7 @@ def _over(state: str | None, fax: Fax) -> bool:
     return state in FINAL or (state == JobState.IN_DOUBT and fax.policy == "hold")
 
 
-def _gather(local: Local, line: FaxLine, faxes: Sequence[Fax], say: Say) -> Evidence:
+def _gather(local: Local, line: FaxLine, faxes: Sequence[Fax], bombs: Sequence[str], say: Say) -> Evidence:
     """Wait until the verdict is clean, or until no event has come for `STALL` seconds."""
     watch, moved = _Watch(line), time.monotonic()
     with redis.Redis.from_url(local.redis_url) as client:
@@ -185,18 +188,19 @@ def _gather(local: Local, line: FaxLine, faxes: Sequence[Fax], say: Say) -> Evid
             if watch.look(_LOOK):
                 moved = time.monotonic()
             if not watch.open(faxes) and _quiet(local, line, client):
-                evidence = _look(local, watch, faxes)
+                evidence = _look(local, watch, faxes, bombs)
                 if not judge(faxes, evidence):
                     return evidence
     say(f"no event for {STALL:g} s; judged as it stands")
-    return _look(local, watch, faxes)
+    return _look(local, watch, faxes, bombs)
 
 
-def _look(local: Local, watch: _Watch, faxes: Sequence[Fax]) -> Evidence:
+def _look(local: Local, watch: _Watch, faxes: Sequence[Fax], bombs: Sequence[str]) -> Evidence:
     """The evidence as it stands. The events are read last, so none of a record is missing."""
-    jobs = read_jobs(watch.line, (fax.id for fax in faxes))
+    jobs = read_jobs(watch.line, [*(fax.id for fax in faxes), *bombs])
     watch.look(0.2)
-    return Evidence(jobs, by_job(watch.events), by_fax(local.ledger()), local.stats()["default"])
+    ledger, stats = by_fax(local.ledger()), local.stats()["default"]
+    return Evidence(jobs, by_job(watch.events), ledger, stats, bombs=tuple(bombs))
 
 
 def _quiet(local: Local, line: FaxLine, client: redis.Redis) -> bool:

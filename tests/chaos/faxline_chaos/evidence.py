@@ -38,6 +38,7 @@ class Evidence:
         accepted: what the sandbox accepted, by the fax's id, the oldest first.
         stats: the sandbox's statistics of the account.
         exits: processes that ended by themselves, or not in order at the end.
+        bombs: entries with a hostile document, which are to be rejected.
     """
 
     jobs: dict[str, Job | None]
@@ -45,6 +46,7 @@ class Evidence:
     accepted: dict[str, list[Acceptance]]
     stats: Mapping[str, Any]
     exits: list[str] = field(default_factory=list)
+    bombs: tuple[str, ...] = ()
 
 
 def read_jobs(line: FaxLine, names: Iterable[str]) -> dict[str, Job | None]:

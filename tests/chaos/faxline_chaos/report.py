@@ -49,7 +49,8 @@ def rows_of(
     accepted = [len(evidence.accepted.get(fax.id, ())) for fax in faxes]
     events = [event for fax in faxes for event in evidence.events.get(fax.id, ())]
     doubts = [doubt for fax in faxes for doubt in doubts_of(evidence.events.get(fax.id, ()))]
-    states = Counter(str(job.state) if job else "no record" for job in evidence.jobs.values())
+    jobs = [evidence.jobs.get(fax.id) for fax in faxes]
+    states = Counter(str(job.state) if job else "no record" for job in jobs)
     again = sum(tried_again(event) for event in events)
     extra = sum(n - 1 for n in accepted if n > 1) - broken[DUPLICATE] - again
     return [

@@ -40,6 +40,7 @@ class Finding:
 def judge(faxes: Sequence[Fax], evidence: Evidence) -> list[Finding]:
     """All that must not be, the same order for the same evidence."""
     found = [finding for fax in faxes for finding in _judge(fax, evidence)]
+    found += [finding for name in evidence.bombs for finding in _judge_bomb(name, evidence)]
     over = {limit: n for limit, n in evidence.stats.get("rate_limited", {}).items() if n}
     found += [Finding(LIMITS, limit, f"{limit} broken") for limit, n in over.items() for _ in range(n)]
     return found + [Finding(EXITS, name, "ended by itself") for name in evidence.exits]
@@ -75,6 +76,15 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
     written = [step.event for step in job.history]
     if told != written:
         yield Finding(EVENTS, fax.id, f"events {told}, history {written}")
+
+
+def _judge_bomb(name: str, evidence: Evidence) -> Iterator[Finding]:
+    """A hostile document is rejected, once, and neither stored nor sent."""
+    told = [event.name for event in evidence.events.get(name, [])]
+    if told != ["fax.rejected"]:
+        yield Finding(LOST, name, f"a hostile document has the events {told}")
+    if evidence.jobs.get(name) is not None or evidence.accepted.get(name):
+        yield Finding(WRONG, name, "a hostile document was taken")
 
 
 def tried_again(event: Event) -> bool:

@@ -1,25 +1,37 @@
-"""What happens to the world around Faxline: iFax out of reach, a firewall in between, a clock that steps.
+"""What happens to the world around Faxline.
+
+iFax is out of reach, a firewall is in between, Redis' clock steps, a producer pushes a hostile document.
 
 Each is drawn from the seed alone and carried out as a hit beside the kills (`killing.py`): it begins, and
 ends after its time.
 """
 
+import base64
+import json
 import random
+import threading
 from collections.abc import Mapping, Sequence
 
+import redis
+
+from faxline.keys import AccountKeys
 from faxline_chaos.clock import SteppingClock
 from faxline_chaos.relay import Relay
 from faxline_chaos.schedule import Hit
+from tests.hostile_files import object_stream, page_tree, xref_stream
 
-OUTAGE, FIREWALL, CLOCK = "outage", "firewall", "clock"
+OUTAGE, FIREWALL, CLOCK, BOMB = "outage", "firewall", "clock", "bomb"
 LENGTHS: Mapping[str, tuple[float, float]] = {
     OUTAGE: (1.0, 6.0),
     FIREWALL: (1.0, 6.0),
     CLOCK: (1.0, 5.0),
+    BOMB: (0.0, 0.0),
 }
 """Least and most seconds of each."""
 KILLS_FOR_EACH = 10
 """One of each for so many kills, one at the least."""
+AGAIN = 0.1
+"""Seconds until a bomb is pushed again that Redis, which may be down just now, did not take."""
 BEHIND = 600
 """Seconds that Redis' clock is behind while it is wrong."""
 
@@ -89,3 +101,37 @@ class Clock:
     def end(self) -> None:
         """Set it right again."""
         self._clock.step(0)
+
+
+class Bombs:
+    """A producer pushes PDFs that take for ever, or all memory, to open.
+
+    Args:
+        url: of the state's database.
+        account: who gets them.
+    """
+
+    def __init__(self, url: str, account: str = "default") -> None:
+        self._client = redis.Redis.from_url(url)
+        self._intake = AccountKeys(account).intake
+        self._documents = (page_tree(60), xref_stream(100), object_stream(100))
+        self.names: list[str] = []
+        """The ids of the entries that were pushed."""
+
+    def begin(self) -> None:
+        """Push one."""
+        name = f"bomb-{len(self.names)}"
+        document = self._documents[len(self.names) % len(self._documents)]
+        files = [{"fileName": "a.pdf", "fileData": base64.b64encode(document).decode()}]
+        entry = {"id": name, "fax": {"faxNumber": "+12025550123", "subject": name, "faxData": files}}
+        while True:
+            try:
+                self._client.xadd(self._intake, {"send": json.dumps(entry)})
+            except redis.RedisError:
+                threading.Event().wait(AGAIN)
+            else:
+                break
+        self.names.append(name)
+
+    def end(self) -> None:
+        """Do nothing: it is pushed."""
