@@ -135,7 +135,7 @@ def run(
         producer.join()
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:
-            evidence = _gather(local, line, faxes, bombs.names, say)
+            evidence = _gather(local, line, faxes, bombs.pushed(), say)
         # One that was started a moment ago is told to end only when it can: before, the signal just kills it.
         wait_for(lambda: all(map(local.ready, local.metrics)), START)
         (folder / "ledger.json").write_text(json.dumps(local.ledger(), indent=1))  # to look into a finding

@@ -115,23 +115,36 @@ class Bombs:
         self._client = redis.Redis.from_url(url)
         self._intake = AccountKeys(account).intake
         self._documents = (page_tree(60), xref_stream(100), object_stream(100))
-        self.names: list[str] = []
-        """The ids of the entries that were pushed."""
+        self._pushes: list[threading.Thread] = []
 
     def begin(self) -> None:
-        """Push one."""
-        name = f"bomb-{len(self.names)}"
-        document = self._documents[len(self.names) % len(self._documents)]
+        """Have one pushed, beside what else goes on: Redis may be down just now."""
+        push = threading.Thread(target=self._push, args=(len(self._pushes),), daemon=True)
+        self._pushes.append(push)
+        push.start()
+
+    def end(self) -> None:
+        """Do nothing: a bomb has no end."""
+
+    def pushed(self) -> list[str]:
+        """Wait until all are pushed; the ids of the entries."""
+        for push in self._pushes:
+            push.join()
+        return [_bomb(number) for number in range(len(self._pushes))]
+
+    def _push(self, number: int) -> None:
+        document = self._documents[number % len(self._documents)]
         files = [{"fileName": "a.pdf", "fileData": base64.b64encode(document).decode()}]
-        entry = {"id": name, "fax": {"faxNumber": "+12025550123", "subject": name, "faxData": files}}
+        fax = {"faxNumber": "+12025550123", "subject": _bomb(number), "faxData": files}
+        entry = json.dumps({"id": _bomb(number), "fax": fax})
         while True:
             try:
-                self._client.xadd(self._intake, {"send": json.dumps(entry)})
+                self._client.xadd(self._intake, {"send": entry})
             except redis.RedisError:
                 threading.Event().wait(AGAIN)
             else:
-                break
-        self.names.append(name)
+                return
 
-    def end(self) -> None:
-        """Do nothing: it is pushed."""
+
+def _bomb(number: int) -> str:
+    return f"bomb-{number}"
