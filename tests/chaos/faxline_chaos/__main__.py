@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from faxline_chaos import baseline_run, campaign, report
-from faxline_chaos.clock import COMPILER
 from faxline_chaos.document_fuzzing import run_document_fuzz
 from faxline_chaos.faults import draw_faxes
 from faxline_chaos.fuzzing import run_fuzz
 from faxline_chaos.verdict import judge
+from tests.stepping_clock import COMPILER
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

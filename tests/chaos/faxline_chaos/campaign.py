@@ -10,7 +10,6 @@ from pathlib import Path
 import redis
 
 from faxline import Event, FaxLine, JobState
-from faxline_chaos.clock import COMPILER, SteppingClock
 from faxline_chaos.evidence import Evidence, by_fax, by_job, read_jobs
 from faxline_chaos.faults import ENDS, Fax, answer_faults, webhook_faults
 from faxline_chaos.killing import Trouble, run_hits
@@ -32,6 +31,7 @@ from faxline_chaos.world import (
 from faxline_worker.local import Local
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import ServerBinary
+from tests.stepping_clock import COMPILER, SteppingClock
 
 CREW = {"dispatchers": 2, "workers": 3, "webhooks": 1}
 THREADS = 16

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 import redis
 
 from faxline.keys import AccountKeys
-from faxline_chaos.clock import SteppingClock
 from faxline_chaos.relay import Relay
 from faxline_chaos.schedule import Hit
 from tests.hostile_files import object_stream, page_tree, xref_stream
+from tests.stepping_clock import SteppingClock
 
 OUTAGE, FIREWALL, CLOCK, BOMB = "outage", "firewall", "clock", "bomb"
 LENGTHS: Mapping[str, tuple[float, float]] = {

@@ -1,4 +1,4 @@
-"""A Redis server's clock that steps, while it runs: `clock.c`, preloaded into the server."""
+"""A Redis server's clock that steps, while it runs: `stepping_clock.c`, preloaded into the server."""
 
 import shutil
 import struct
