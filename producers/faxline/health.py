@@ -10,6 +10,7 @@ from faxline.key_checks import keys_check
 from faxline.keys import AccountKeys
 from faxline.process_checks import process_checks
 from faxline.questions import Ask, Steps
+from faxline.replicas import NOT_ASKED, Confirmation
 from faxline.replies import is_refusal
 from faxline.rights import rights_checks
 from faxline.seals import Seals
@@ -23,19 +24,22 @@ _KEY_MISSING = "key_missing"
 _DAY_US = 86_400_000_000
 
 
-def examination(seals: Seals, accounts: Iterable[str]) -> Steps[list[Check]]:
+def examination(
+    seals: Seals, accounts: Iterable[str], confirmation: Confirmation = NOT_ASKED
+) -> Steps[list[Check]]:
     """Look at everything.
 
     Args:
         seals: what the first account's entries are sealed with here.
         accounts: their names.
+        confirmation: how many replicas must have what is pushed.
     """
     names = list(accounts)
     yield Ask(lambda client: client.ping())
     checks = [
         Check("faxline", Result.OK, version("faxline")),
         Check("redis", Result.OK, "it answers"),
-        *(yield from server_checks()),
+        *(yield from server_checks(confirmation=confirmation)),
         *(yield from rights_checks(names[0])),
         *(yield from process_checks(names)),
     ]

@@ -238,7 +238,8 @@ def checked(terms: Terms) -> Steps[list[Check]]:
         if not is_refusal(error):
             raise
         names = []
-    return (yield from examination(terms.seals, [terms.account, *sorted({*names} - {terms.account})]))
+    accounts = [terms.account, *sorted({*names} - {terms.account})]
+    return (yield from examination(terms.seals, accounts, terms.confirmation))
 
 
 def states_of(state: str | None, limit: int) -> tuple[JobState, ...]:

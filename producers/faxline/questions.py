@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from faxline.events import Event
 from faxline.keys import AccountKeys
-from faxline.replicas import Confirmation
+from faxline.replicas import NOT_ASKED, Confirmation
 from faxline.replies import is_full
 from faxline.seals import Seals
 
@@ -46,7 +46,7 @@ class Batch:
     fill: Callable[[Any], object]
     transaction: bool = False
     pushes: bool = False
-    confirmation: Confirmation = Confirmation()  # noqa: RUF009 - it is frozen
+    confirmation: Confirmation = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Terms:
     document_ttl: int
     longest: float
     seals: Seals
-    confirmation: Confirmation = Confirmation()  # noqa: RUF009 - it is frozen
+    confirmation: Confirmation = NOT_ASKED
 
     @property
     def account(self) -> str:

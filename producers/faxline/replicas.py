@@ -48,3 +48,6 @@ class Confirmation:
         if int(reply) >= self.replicas:
             return ""
         return f"{reply} of {self.replicas} replicas have it after {self.timeout:g} s"
+
+
+NOT_ASKED = Confirmation()

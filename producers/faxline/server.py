@@ -7,6 +7,8 @@ from faxline.drivers import run
 from faxline.questions import Ask, Steps
 from faxline.replies import is_refusal
 
+_CONFIGURED = ("appendfsync", "aof-load-truncated", "min-replicas-max-lag")
+
 
 @dataclass(frozen=True)
 class ServerFacts:
@@ -26,6 +28,9 @@ class ServerFacts:
         primary: it takes writes; a replica does not.
         replicas: how many are connected to it.
         guarded: it takes no write without its replicas (`min-replicas-to-write`).
+        replicas_lag: seconds that a replica may be silent and still counts for that (`min-replicas-max-lag`);
+            None if CONFIG is not allowed.
+        reads_on: it starts with a file whose end is missing (`aof-load-truncated`); None likewise.
         durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
             system (as far as known), and nothing is evicted.
     """
@@ -43,6 +48,8 @@ class ServerFacts:
     primary: bool = True
     replicas: int = 0
     guarded: bool = False
+    replicas_lag: int | None = None
+    reads_on: bool | None = None
 
     @property
     def durable(self) -> bool:  # noqa: D102 - told above
@@ -72,7 +79,7 @@ def facts(*, config: bool = True) -> Steps[ServerFacts]:
     told: dict[str, str] = {}
     if config:
         try:
-            told = yield Ask(lambda client: client.config_get("appendfsync"))
+            told = yield Ask(lambda client: client.config_get(*_CONFIGURED))
         except Exception as error:
             if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
                 raise
@@ -93,4 +100,6 @@ def facts(*, config: bool = True) -> Steps[ServerFacts]:
         primary=info.get("role", "master") == "master",
         replicas=int(info.get("connected_slaves", 0)),
         guarded="min_slaves_good_slaves" in info,  # told only where it is set
+        replicas_lag=int(told["min-replicas-max-lag"]) if "min-replicas-max-lag" in told else None,
+        reads_on=told["aof-load-truncated"] == "yes" if "aof-load-truncated" in told else None,
     )

@@ -5,21 +5,27 @@ from collections.abc import Callable, Iterator
 
 from faxline.checkup import Check, Result
 from faxline.questions import Ask, Steps
+from faxline.replicas import NOT_ASKED, Confirmation
 from faxline.replies import is_refusal
 from faxline.server import ServerFacts, facts
 
 _FILLING, _FULL = 0.8, 0.98
+_REPLICAS = 2
+"""With one alone, the loss of any server leaves a primary without a replica."""
 _SLACK = 2.0
 """Seconds that two clocks may differ before it is told."""
 
 _NO_APPENDFSYNC = "on; not allowed to look at appendfsync: grant +config|get, or look as an administrator"
 
 
-def server_checks(clock: Callable[[], float] = time.time) -> Steps[list[Check]]:
+def server_checks(
+    clock: Callable[[], float] = time.time, confirmation: Confirmation = NOT_ASKED
+) -> Steps[list[Check]]:
     """Look at the server.
 
     Args:
         clock: ours, Unix seconds.
+        confirmation: how many replicas must have what is written.
     """
     try:
         known = yield from facts()
@@ -28,8 +34,9 @@ def server_checks(clock: Callable[[], float] = time.time) -> Steps[list[Check]]:
             raise
         text = "not allowed to look at INFO: version, durability and memory are not known; grant +info"
         return [Check("server", Result.WARN, text), (yield from _clock(clock))]
-    found = (_version, _append_only_file, _eviction, _memory, _replication)
-    return [*(check for look in found for check in look(known)), (yield from _clock(clock))]
+    found = (_version, _append_only_file, _eviction, _memory)
+    checks = [check for look in found for check in look(known)]
+    return [*checks, _replication(known, confirmation.replicas), (yield from _clock(clock))]
 
 
 def _version(known: ServerFacts) -> Iterator[Check]:
@@ -49,6 +56,12 @@ def _append_only_file(known: ServerFacts) -> Iterator[Check]:
         yield Check(name, Result.FAIL, text)
     elif known.appendfsync is None:
         yield Check(name, Result.WARN, _NO_APPENDFSYNC)
+    elif known.appendfsync == "always" and known.reads_on and known.name == "redis":
+        text = (
+            "aof-load-truncated yes: where a power cut left half a transaction, Redis carries it out at the "
+            "restart after next; set aof-load-truncated no"
+        )
+        yield Check(name, Result.WARN, text)
     elif known.appendfsync == "always":
         yield Check(name, Result.OK, "on, appendfsync always")
     else:
@@ -84,21 +97,43 @@ def _memory(known: ServerFacts) -> Iterator[Check]:
         yield Check("memory", Result.OK, told)
 
 
-def _replication(known: ServerFacts) -> Iterator[Check]:
+def _replication(known: ServerFacts, needed: int) -> Check:
+    """Whether a failover loses nothing and stops nobody.
+
+    Args:
+        known: what the server says.
+        needed: how many replicas must have what is written.
+    """
+    result, there = Result.WARN, f"{known.replicas} connected"
     if not known.primary:
+        result = Result.FAIL
         text = "this is a replica and takes no writes: name the primary, or the Sentinels, in the Redis URL"
-        yield Check("replication", Result.FAIL, text)
-    elif known.replicas and not known.guarded:
+    elif known.replicas < needed:
+        result = Result.FAIL
         text = (
-            f"{known.replicas} connected, but a primary that is cut off goes on and loses what it takes: "
+            f"{there}, and FAXLINE_REDIS_REPLICAS is {needed}: pushes raise, webhooks answer 503, nothing is "
+            f"sent; start a replica"
+        )
+    elif known.guarded and not known.replicas:
+        result = Result.FAIL
+        text = "min-replicas-to-write is set and no replica is connected, so writes are refused: start one"
+    elif not known.replicas:
+        return Check("replication", Result.OK, "none")
+    elif not known.guarded:
+        text = (
+            f"{there}, but a primary that is cut off goes on and loses what it takes: "
             f"set min-replicas-to-write 1"
         )
-        yield Check("replication", Result.WARN, text)
-    elif known.guarded and not known.replicas:
-        text = "min-replicas-to-write is set and no replica is connected, so writes are refused: start one"
-        yield Check("replication", Result.FAIL, text)
+    elif known.replicas_lag is not None and known.replicas_lag > 1:
+        text = (
+            f"{there}, but a primary that is cut off goes on for {known.replicas_lag} s and loses what it "
+            f"takes: set min-replicas-max-lag 1"
+        )
+    elif known.replicas < (enough := max(_REPLICAS, needed + 1)):
+        text = f"{there}: if a server is lost, writes are refused until it is back; run {enough} replicas"
     else:
-        yield Check("replication", Result.OK, f"{known.replicas} connected" if known.replicas else "none")
+        return Check("replication", Result.OK, there)
+    return Check("replication", result, text)
 
 
 def _clock(clock: Callable[[], float]) -> Steps[Check]:

@@ -27,7 +27,10 @@ from faxline_worker.redis_server import RedisServer, ServerBinary
 from tests.stage.heartbeats import beat
 
 ROOMY = str(1 << 30)
-SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "maxmemory", "min-replicas-to-write")
+SETTINGS = (
+    *("appendonly", "appendfsync", "aof-load-truncated", "maxmemory-policy", "maxmemory"),
+    *("min-replicas-to-write", "min-replicas-max-lag"),
+)
 Look = Callable[..., dict[str, tuple[str, str]]]
 
 
@@ -44,13 +47,13 @@ def client(server: RedisServer) -> Iterator[Any]:
         yield made
 
 
-def all_checks(url: str) -> list[Check]:
-    with FaxLine(url) as line:
+def all_checks(url: str, replicas: int = 0) -> list[Check]:
+    with FaxLine(url, replicas=replicas) as line:
         return line.checks()
 
 
-def checks(url: str) -> dict[str, tuple[str, str]]:
-    return {check.name: (str(check.result), check.text) for check in all_checks(url)}
+def checks(url: str, replicas: int = 0) -> dict[str, tuple[str, str]]:
+    return {check.name: (str(check.result), check.text) for check in all_checks(url, replicas)}
 
 
 @pytest.fixture
@@ -148,8 +151,30 @@ def test_a_replica_is_no_place_for_the_state_and_a_primary_must_not_write_withou
         assert wait_for(lambda: server_facts(client).replicas == 1, 30)
         assert checks(other.url(0))["replication"][0] == "fail"
         assert results()["replication"][0] == "warn"
-        guarded = results(min_replicas_to_write="1")["replication"]
-        assert guarded == ("ok", "1 connected")
+        late = results(min_replicas_to_write="1")["replication"]
+        assert (late[0], late[1].endswith("set min-replicas-max-lag 1")) == ("warn", True)
+        alone = results(min_replicas_max_lag="1")["replication"]
+        assert (alone[0], alone[1].endswith("run 2 replicas")) == ("warn", True)
+        with RedisServer(binary=server_binary) as third, redis.Redis.from_url(third.url(0)) as another:
+            another.replicaof(host, port)
+            assert wait_for(lambda: server_facts(client).replicas == 2, 30)
+            assert checks(server.url(0))["replication"] == ("ok", "2 connected")
+            assert checks(server.url(0), replicas=1)["replication"] == ("ok", "2 connected")
+            needs_another = checks(server.url(0), replicas=2)["replication"]
+            assert (needs_another[0], needs_another[1].endswith("run 3 replicas")) == ("warn", True)
+            stands = checks(server.url(0), replicas=3)["replication"]
+            assert (stands[0], "FAXLINE_REDIS_REPLICAS is 3" in stands[1]) == ("fail", True)
+
+
+def test_a_file_whose_end_redis_would_read_on_by_itself_is_told(
+    results: Look, server_binary: ServerBinary
+) -> None:
+    found = results(appendfsync="always", aof_load_truncated="yes")["append-only file"]
+    if server_binary.name == "valkey":  # it leaves all of the transaction out
+        assert found == ("ok", "on, appendfsync always")
+    else:
+        assert found[0] == "warn"
+        assert found[1].endswith("set aof-load-truncated no")
 
 
 @pytest.mark.parametrize(("shift", "word"), [(-60.0, "ahead of"), (60.0, "behind")])

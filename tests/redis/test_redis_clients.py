@@ -259,7 +259,15 @@ def test_the_facts_of_the_embedded_server_are_those_of_a_durable_one(
     redis_client: redis.Redis, server_binary: ServerBinary
 ) -> None:
     facts = server_facts(redis_client)
-    told = ServerFacts(server_binary.name, server_binary.version, True, "everysec", "noeviction")  # noqa: FBT003
+    told = ServerFacts(
+        server_binary.name,
+        server_binary.version,
+        aof_on=True,
+        appendfsync="everysec",
+        maxmemory_policy="noeviction",
+        replicas_lag=10,
+        reads_on=False,
+    )
     assert replace(facts, used_memory=0, maxmemory=0, aof_size=0, machine_memory=0) == told
     assert facts.used_memory > 0
     assert facts.durable
@@ -284,5 +292,5 @@ def test_facts_are_told_also_where_config_is_refused(own_server: RedisServer) ->
         known = server_facts(admin)
     with state_client(f"redis://worker:pw@127.0.0.1:{own_server.port}/0") as client:
         seen = replace(server_facts(client), used_memory=known.used_memory)
-        assert seen == replace(known, appendfsync=None)
+        assert seen == replace(known, appendfsync=None, replicas_lag=None, reads_on=None)
         assert server_facts(client).durable

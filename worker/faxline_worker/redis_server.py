@@ -259,6 +259,7 @@ class RedisServer:
             "save": "",
             "appendonly": "yes",
             "appendfsync": self._appendfsync,
+            "aof-load-truncated": "no",
             "maxmemory-policy": "noeviction",
             "hash-max-listpack-value": "1024",
         }

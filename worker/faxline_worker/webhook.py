@@ -30,7 +30,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.stdlib import BoundLogger
 
 from faxline.keys import AccountKeys
-from faxline.replicas import Confirmation
+from faxline.replicas import NOT_ASKED, Confirmation
 from faxline_worker.deadlines import Deadline
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
 from faxline_worker.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
@@ -48,8 +48,6 @@ LOT = 64
 """Webhooks that go to Redis in one round trip at the most: 4 MiB."""
 RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""
-
-NOT_ASKED = Confirmation()
 
 _JOB_IDS = range(2**63)
 _SIGNATURE = HEADER.lower().encode()
