@@ -150,7 +150,7 @@ def parts(at: Any) -> Any:
         {1: GREEN},
         alerts=[
             *("FaxDispatcherMissing", "FaxWorkerMissing", "FaxWebhookMissing", "FaxProcessDown"),
-            *("FaxRedisNotDurable", "FaxRedisAofFailing", "FaxRedisClockStepped"),
+            *("FaxRedisNotDurable", "FaxRedisAofFailing", "FaxRedisClockStepped", "FaxSettingsDiffer"),
         ],
         overrides={
             **{

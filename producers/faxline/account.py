@@ -1,5 +1,6 @@
 """The state of an account as a whole: its limits and what is used of them, its backlog, what holds it."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 
 from faxline.drivers import run
 from faxline.keys import AccountKeys
+from faxline.offers import Offer, differing, read_offers
 from faxline.questions import Batch, Steps
 
 STRIDE = 2_000_000_000_000_000
@@ -65,6 +67,8 @@ class AccountState:
         layout: of what is stored, MAJOR.MINOR; nothing before 1.1.
         keys: the ids of the sealing keys of the dispatcher that started last, the one that seals first; None
             where an older one did.
+        offers: the settings by which its processes work, where they must agree; more than one, and they do
+            not. The limits here are those that hold: the strictest.
         skew: how far (µs) the account's steady clock is ahead of the server's, which may step; all moments
             here are told by the server's.
         step: how far (s) the server's clock stepped the last time that a dispatcher saw it; back is less
@@ -95,6 +99,7 @@ class AccountState:
     backlog: Mapping[str, BacklogState] = field(default_factory=dict)
     layout: str = ""
     keys: tuple[str, ...] | None = None
+    offers: tuple[Offer, ...] = ()
     skew: int = 0
     step: float = 0.0
     step_at: int = 0
@@ -137,6 +142,10 @@ class AccountState:
             "receipt_wait_seconds": self.receipt_wait,
             "receipts_overdue": self.overdue,
             "dead_receipts": self.dead,
+            "differing_settings": {
+                variable: {value: list(by) for value, by in values.items()}
+                for variable, values in differing(self.offers).items()
+            },
             "backlog": {
                 name: {"used": backlog.used, "ceiling": backlog.configured}
                 for name, backlog in self.backlog.items()
@@ -239,6 +248,7 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         },
         layout=fields.get("layout", ""),
         keys=tuple(fields["keys"].split()) if "keys" in fields else None,
+        offers=_offers(fields.get("offers"), steady // 1000),
         skew=skew,
         step=number("step") / 1000,
         step_at=int(number("step_at")) * 1000,
@@ -249,6 +259,14 @@ def holders_of(permits: Iterable[bytes]) -> list[bytes]:
     """The ids of the jobs that permits are held for; errands are no jobs."""
     held = [permit.partition(b"|")[2] for permit in permits]
     return [job for job in held if job and not job.startswith(b"!")]
+
+
+def _offers(text: str | None, steady: int) -> tuple[Offer, ...]:
+    try:
+        told = json.loads(text or "{}")
+    except ValueError:
+        told = {}
+    return read_offers(told, steady) if isinstance(told, dict) else ()
 
 
 def _share(share: float, share_at: float, now: int, window: int) -> float:

@@ -8,6 +8,7 @@ from faxline.account import OPERATOR, AccountState, account_state
 from faxline.checkup import Check, Result
 from faxline.key_checks import keys_check
 from faxline.keys import AccountKeys
+from faxline.offers import differing, told
 from faxline.process_checks import process_checks
 from faxline.questions import Ask, Steps
 from faxline.replicas import NOT_ASKED, Confirmation
@@ -94,6 +95,10 @@ def _account(state: AccountState) -> Iterator[Check]:
         yield Check(name, Result.WARN, f"{state.jobs['in_doubt']} in doubt: faxline list --state in_doubt")
     if state.dead:
         yield Check(name, Result.WARN, f"{state.dead} entries set aside: faxline dead")
+    if differ := differing(state.offers):
+        offered = sum(bool(offer.by) for offer in state.offers)
+        text = f"its processes differ in FAXLINE_ settings, and the strictest hold: {told(differ)}"
+        yield Check(name, Result.FAIL if offered > 1 else Result.WARN, text)
     for kind, backlog in state.backlog.items():
         if backlog.configured and backlog.used >= backlog.configured * _NEAR:
             text = (

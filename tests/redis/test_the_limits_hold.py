@@ -8,7 +8,7 @@ forward; the intervals are told by the true time. The mutations show that the te
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -89,6 +89,7 @@ class Simulation:
         steps: when (s) Redis' clock steps, and by how much (s); `now` is the true time.
         processes: how many take turns, each with a store of its own.
         feels: the processes have a clock that does not step.
+        looser: further processes, with these settings in which they are less strict than iFax.
     """
 
     def __init__(
@@ -100,12 +101,15 @@ class Simulation:
         steps: Sequence[tuple[float, float]] = (),
         processes: int = 1,
         feels: bool = True,
+        looser: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self.client = client
         self.now = BEGIN
         monotonic = (lambda: (self.now - BEGIN) / S) if feels else None
+        each: list[Mapping[str, str]] = [*looser, *([{}] * processes)]
         self.stores = [
-            Store(client, configured(), "default", clock=CLOCK, monotonic=monotonic) for _ in range(processes)
+            Store(client, configured(**changes), "default", clock=CLOCK, monotonic=monotonic)
+            for changes in each
         ]
         self._offset = 0
         self._steps = steps
@@ -119,6 +123,8 @@ class Simulation:
     def run(self) -> list[Interval]:
         self.client.flushdb()
         self._tell()
+        for i, store in enumerate(self.stores):
+            store.offer(f"worker {i}")
         self._push()
         self._at(0.0, self._survey)
         self._at(0.0, self._admit)
@@ -243,7 +249,7 @@ def judge(intervals: list[Interval], choice: float) -> None:
             raise LimitBrokenError(f"the sandbox says 429: {excess.limit}")
 
 
-def configured() -> Settings:
+def configured(**changes: str) -> Settings:
     return read_settings(
         {
             "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
@@ -259,6 +265,7 @@ def configured() -> Settings:
             "FAXLINE_RETRIES__SUBMISSION__ATTEMPTS": "1000",
             "FAXLINE_SWEEP": "1",
         }
+        | {f"FAXLINE_{name}": value for name, value in changes.items()}
     )
 
 
@@ -311,6 +318,24 @@ def test_no_limit_is_broken_when_redis_clock_steps_back_and_no_process_can_tell(
     @given(plan=plans(*ENDS), steps=steps(*BACK))
     def holds(plan: list[Call], steps: list[tuple[float, float]]) -> None:
         check(Simulation(redis_client, plan, jobs=60, steps=steps, feels=False, processes=3).run())
+
+    holds()
+
+
+LOOSER = (
+    {"LIMITS__REQUESTS": "100", "LIMITS__BURST": "0", "HTTP_TIMEOUT": "0.5", "LEASE_GRACE": "0.1"},
+    {"LIMITS__WINDOW": "1", "LIMITS__CONCURRENCY": "9"},
+    {"LIMITS__REQUESTS": "0", "LIMITS__CONCURRENCY": "0"},
+)
+
+
+def test_no_limit_is_broken_when_other_processes_have_looser_ones(
+    redis_client: redis.Redis, pytestconfig: pytest.Config
+) -> None:
+    @settings(EXAMPLES, max_examples=pytestconfig.getoption("--examples"))
+    @given(plan=plans(*ENDS), looser=st.lists(st.sampled_from(LOOSER), min_size=1, max_size=3))
+    def holds(plan: list[Call], looser: list[Mapping[str, str]]) -> None:
+        check(Simulation(redis_client, plan, jobs=60, looser=looser).run())
 
     holds()
 
@@ -379,6 +404,7 @@ NO_LINGER = (
     ("int(steady + options.linger), permit_of(token)) -- held", "int(steady), permit_of(token)) -- held"),
 )
 NO_SKEW = (("told > 0 and at > told + STEP_US", "false"),)
+NO_STRICTEST = (("if strictest then take_stricter(options, strictest) end", ""),)
 STEPPING = ((3.0, 600.0), (20.0, -600.0))
 
 
@@ -395,12 +421,14 @@ def mutate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         (FORGOTTEN_LEASES, ("killed", "late")),
         (NO_LINGER, ("in_doubt",)),
         (NO_SKEW, ("accepted",)),
+        (NO_STRICTEST, ("accepted",)),
     ],
     ids=[
         "stamped at the grant",
         "a lease that ran out counts as nothing",
         "a doubt gives its permit back",
         "a step forward goes unnoticed",
+        "each process goes by its own limits",
     ],
 )
 def test_the_proof_notices_when_a_request_is_counted_otherwise(
@@ -413,7 +441,7 @@ def test_the_proof_notices_when_a_request_is_counted_otherwise(
 
     def breaks(plan: list[Call]) -> bool:
         try:
-            check(Simulation(redis_client, plan, jobs=60, steps=STEPPING).run())
+            check(Simulation(redis_client, plan, jobs=60, steps=STEPPING, looser=LOOSER).run())
         except LimitBrokenError:
             return True
         return False

@@ -316,6 +316,7 @@ SEALED = {"KEYS": "one:" + "A" * 43 + "="}
 PLAIN = {
     *(
         "adopt",
+        "offer",
         "upgrade",
         "register",
         "report",
@@ -432,6 +433,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("join", "a dispatcher starts"): Input(lambda actors: actors.scene.store.join),
     ("keep", "a document"): Input(_keep),
     ("adopt", "a dispatcher starts"): Input(lambda actors: actors.scene.store.adopt),
+    ("offer", "a process starts"): Input(lambda actors: partial(actors.scene.store.offer, "worker a:1")),
     ("upgrade", "the job"): Input(_upgrade),
     ("tidy", "the grace is over"): Input(_tidy),
     ("reseal_document", "a document"): Input(_reseal_document, settings=SEALED),

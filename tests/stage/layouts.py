@@ -52,6 +52,7 @@ def fill(scene: Scene) -> None:
     admit, settle = scene.admit, scene.store.settle
     push = partial(scene.push, v="{}.{}".format(*LAYOUT))
     scene.store.adopt()
+    scene.store.offer("worker a:1")
     numbers = iter(f"+1234567{1000 + i}" for i in range(100))
     scene.client.set(scene.keys.document(DIGEST), b"%PDF-1.4 bytes", px=10_000_000)
 

@@ -24,7 +24,7 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
         name = f"a{i:04}"
         store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider")
         store.state.side_effect = lambda name=name: (
-            read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={})
+            read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={}, offers=())
         )
         stores[name] = store
     dispatcher = Dispatcher(

@@ -89,6 +89,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
         "counter",
         {"account": ACCOUNTS, "limit": ("time", "memory", "crash")},
     ),
+    "fax_settings_differ": ("gauge", {"account": ACCOUNTS}),
     "fax_redis_durable": ("gauge", {}),
     "fax_redis_memory_bytes": ("gauge", {}),
     "fax_redis_memory_limit_bytes": ("gauge", {}),

@@ -42,6 +42,7 @@ from faxline_worker.metrics import (
     watch_loops,
 )
 from faxline_worker.monitoring import MonitoringPortError, MonitoringServer
+from faxline_worker.offers import Offers
 from faxline_worker.pulse import Loop, Loops
 from faxline_worker.reconciling import Reconciler, count_receipt
 from faxline_worker.redis_clients import (
@@ -147,6 +148,11 @@ def make_broker(settings: Settings, loop: Loop | None = None) -> WakeBroker:
     return WakeBroker(broker_client(settings.broker), [ShutdownNotifications(notify_shutdown=False)], loop)
 
 
+def process_name() -> str:
+    """This process, as the audit and the offers name it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 def probe_client(settings: Settings, role: str) -> redis.Redis:
     """The client of the probes and of the heartbeat: they do not wait long for an answer."""
     return state_client(settings.redis_url, name=f"faxline-{role}-probe", socket_timeout=PROBE_TIMEOUT)
@@ -178,6 +184,7 @@ class _WorkerMonitoring(Middleware):
         self._taking = taking
         self._probe = probe_client(settings, "worker")
         self._heartbeat = Heartbeat(self._probe, "worker", settings.accounts, loops, log, self._ends)
+        self._offers = Offers(stores, f"worker {process_name()}", log)
         self._server: MonitoringServer | None = None
 
     def _ready(self) -> Mapping[str, bool | str]:
@@ -207,12 +214,14 @@ class _WorkerMonitoring(Middleware):
         except MonitoringPortError as error:
             give_up(str(error))
         self._secrets.start(self._loops)
+        self._offers.start()
         self._heartbeat.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         """Stop listening."""
         del broker, worker
         self._secrets.close()
+        self._offers.close()
         if self._server is not None:
             self._server.close()
         self._heartbeat.close()
@@ -256,7 +265,7 @@ def worker() -> None:
     broker = make_broker(settings, loops.add("consumer"))
     watch_loops(registry, loops.ages)
     traces = traces_of(settings, "worker")
-    who = f"{socket.gethostname()}:{os.getpid()}"
+    who = process_name()
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
     monitoring = _WorkerMonitoring(
         settings,
@@ -342,7 +351,7 @@ def dispatcher() -> None:
     registry = new_registry()
     metrics = DispatcherMetrics(registry, settings.accounts, failures_at_zero(settings))
     broker = make_broker(settings)
-    who = f"{socket.gethostname()}:{os.getpid()}"
+    who = process_name()
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
     require_layout(stores)
     loops = Loops(settings.stall)
@@ -379,6 +388,8 @@ def dispatcher() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    offers = Offers(stores, f"dispatcher {who}", log)
+    offers.start()
     process.start(ended=stop.set)
     heartbeat = Heartbeat(probe, "dispatcher", settings.accounts, loops, log)
     heartbeat.start()
@@ -388,6 +399,7 @@ def dispatcher() -> None:
     stop.wait()
     log.info("dispatcher stops")
     process.stop()
+    offers.close()
     heartbeat.close()
     if follower is not None:
         follower.stop()

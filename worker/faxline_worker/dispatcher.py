@@ -20,6 +20,7 @@ import redis
 import structlog
 
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
+from faxline.offers import differing
 from faxline.operators import MOST_DIGITS
 from faxline.pdf_reader import PdfReader
 from faxline.processes import at_work
@@ -529,6 +530,8 @@ class Dispatcher:
             self._metrics.set_doubts_held(name, state.held_doubts)
             self._metrics.set_paused(name, bool(state.paused))
             self._metrics.set_dead_receipts(name, state.dead)
+            differ = differing(offer for offer in state.offers if offer.by)
+            self._metrics.set_settings_differ(name, len(differ))
             for what, ceiling in state.backlog.items():
                 self._metrics.set_backlog(
                     name, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured

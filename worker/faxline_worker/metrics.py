@@ -429,6 +429,12 @@ class DispatcherMetrics(JobMetrics):
             "Entries of this dispatcher whose PDFs take long to open, and wait for it apart from the others.",
             account=account,
         )
+        self._settings_differ = _gauge(
+            registry,
+            "fax_settings_differ",
+            f"Settings in which the account's processes at work differ; the strictest hold{_ALIKE}",
+            account=account,
+        )
         self._durable = Gauge(
             "fax_redis_durable",
             f"1 if Redis keeps what it accepted (append-only file, no eviction), else 0{_ALIKE}",
@@ -516,6 +522,10 @@ class DispatcherMetrics(JobMetrics):
         """So many processes of each role are at work."""
         for role, n in counts.items():
             self._processes.labels(role).set(n)
+
+    def set_settings_differ(self, account: str, n: int) -> None:
+        """In so many settings its processes differ."""
+        self._settings_differ.labels(account).set(n)
 
     def set_redis_durable(self, durable: bool) -> None:
         """Whether Redis keeps what it accepted."""

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from faxline.account import AccountState, read_account_state
 from faxline.keys import INTAKE_GROUP, AccountKeys
+from faxline.offers import BELIEVED, Offer, read_offers
 from faxline.seals import MARK, SEALED_KINDS, Seals
 from faxline_worker import scripts
 from faxline_worker.ifax.causes import Again
@@ -41,7 +42,7 @@ SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
     *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
     *("upgrade", "reseal_document", "reseal_request", "reseal_dead", "forget", "forget_number"),
-    *("begin", "conclude"),
+    *("begin", "conclude", "offer"),
 )
 CHECK = "!check!"
 """The errand about no job: does iFax take the key?"""
@@ -181,6 +182,21 @@ class Store:
         reply = cast("bytes", self._run("adopt", keys, [self.layout, " ".join(ids)])).decode()
         if reply != "adopted":
             raise NewerLayoutError(self.account, reply)
+
+    def offer(self, who: str) -> tuple[Offer, ...]:
+        """Say by which settings this process works, for BELIEVED seconds; the offers that hold.
+
+        Args:
+            who: the process, as `role host:pid`.
+
+        Raises:
+            redis.ResponseError: a newer layout is stored.
+        """
+        asked = self._steady.asked()
+        args = [self._options, who, _ms(BELIEVED), self._steady.now()]
+        reply = json.loads(self._run("offer", [self.keys.account_state], args))
+        self._steady.learn(asked, reply["steady"])
+        return read_offers(reply["offers"], reply["steady"])
 
     def check_layout(self) -> None:
         """Look whether this version knows the stored layout.

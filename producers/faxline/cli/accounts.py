@@ -22,6 +22,7 @@ from faxline.cli.app import (
 from faxline.cli.explaining import used_of
 from faxline.cli.output import moment, span, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
+from faxline.offers import differing, told
 from faxline.processes import at_work
 
 accounts = typer.Typer(rich_markup_mode=None)
@@ -121,6 +122,9 @@ def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
         ],
         [_row(state) for state in states],
     )
+    for state in states:
+        if differ := differing(state.offers):
+            write(f"{state.name}: its processes differ, and the strictest hold: {told(differ)}")
     if processes is not None:
         write(counted(processes))
 
@@ -164,4 +168,4 @@ def _status(state: AccountState) -> str:
         return f"paused: {state.paused}; next probe {at(max(state.now, state.probe_at))}"
     if state.gated:
         return f"429: closed until {at(state.gate)}"
-    return "open"
+    return "settings differ" if differing(state.offers) else "open"

@@ -17,7 +17,7 @@ if ARGV[2] ~= '' then redis.call('ZREM', keys.wakes, ARGV[2]) end
 local before, granted, held = admitted_before(keys, options, token)
 if granted then return cjson.encode(before or IDLE) end
 
-local account = read_account(keys.account, ARGV[5])
+local account = read_account(keys.account, options, ARGV[5])
 if account.newer then return reply_at({ result = 'held', limit = 'layout' }) end
 local r = room(keys, account, limits_of(options, account), held)
 if r.free > 0 then return reply_at(admit_best(keys, account, options, r, token, chance) or IDLE) end

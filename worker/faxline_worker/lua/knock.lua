@@ -6,7 +6,7 @@
 local keys = { account = KEYS[1], permits = KEYS[2], answers = KEYS[3], doorbell = KEYS[4] }
 local permit, options = permit_of(ARGV[1], ARGV[2]), cjson.decode(ARGV[3])
 if redis.call('ZSCORE', keys.permits, permit) then return cjson.encode({ result = 'admitted' }) end
-local account = read_account(keys.account, ARGV[4])
+local account = read_account(keys.account, options, ARGV[4])
 if account.newer then return reply_at({ result = 'held', limit = 'layout' }) end
 local r = room(keys, account, limits_of(options, account))
 if r.free == 0 then return reply_at({ result = 'held', limit = r.limit }) end

@@ -8,7 +8,7 @@ local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted 
   expiring = KEYS[6], events = KEYS[7], unmatched = KEYS[8], doubts = KEYS[9], doubts_until = KEYS[10],
   doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
 local options, done = cjson.decode(ARGV[1]), {}
-read_steady(keys.account)
+read_strictest(keys.account, options)
 local stepped = redis.call('HMGET', keys.account, 'stepped', 'stepped_until')
 if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock_slack + tonumber(stepped[1]) end
 

@@ -12,7 +12,7 @@ if redis.call('ZCARD', keys.ready) == 0 then
   redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(now))
   return cjson.encode({})
 end
-local account = read_account(keys.account, ARGV[4])
+local account = read_account(keys.account, options, ARGV[4])
 if account.newer then return cjson.encode({}) end
 redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(steady))
 local ready, out = unwoken(keys)

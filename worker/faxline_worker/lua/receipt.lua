@@ -1,5 +1,5 @@
 -- receipt: entries of the status stream meet their jobs, and leave the stream.
--- include: clock bell record lines receipts
+-- include: clock bell record lines limits receipts
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again}}
@@ -21,7 +21,7 @@ local timed = false -- whether the account's steady clock was read
 local function meet(receipt)
   local id = known[receipt.job_id]
   if not id then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
-    if not timed then read_steady(keys.account) end
+    if not timed then read_strictest(keys.account, options) end
     timed, receipt.at = true, steady
     known[receipt.job_id] = cjson.encode(receipt)
     redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)

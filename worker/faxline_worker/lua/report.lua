@@ -15,7 +15,7 @@ local job = read_record(keys.job .. id) -- first, for it may refuse
 if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
   return cjson.encode({ result = 'repeated', job = id })
 end
-local account = read_account(keys.account, ARGV[5])
+local account = read_account(keys.account, options, ARGV[5])
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
 learn(keys, account, options, answer, admitted_at)
 if answer.decision == 'in_doubt' then

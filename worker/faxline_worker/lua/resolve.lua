@@ -19,7 +19,7 @@ local function done(result, more, value)
   return cjson.encode({ result = answer(reply, result, more, value), receipt = applied })
 end
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
-local account, said = read_account(keys.account), { reason = 'operator' }
+local account, said = read_account(keys.account, options), { reason = 'operator' }
 if how == 'accepted' then
   local known = redis.call('GET', keys.job_ids .. job_id)
   if known and known ~= id and not is_receipt(known) then return done('taken', 'job', known) end

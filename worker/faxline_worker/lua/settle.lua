@@ -17,7 +17,7 @@ local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local said = { code = answer.code, reason = answer.reason, message = answer.message }
 local job = read_record(keys.job .. id)
-local account = read_account(keys.account, ARGV[7])
+local account = read_account(keys.account, options, ARGV[7])
 -- When it was admitted, by the steady clock; an older process did not note that.
 local granted_at = job and (tonumber(job.granted_at) or tonumber(job.admitted_at) or 0)
 local settled, result, applied = { settled = token }, 'settled', nil

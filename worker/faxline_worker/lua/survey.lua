@@ -11,7 +11,7 @@ local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = 
   doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], status = KEYS[14], job = KEYS[15],
   job_ids = KEYS[16] }
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
-local account, changes, look = read_account(keys.account, ARGV[3]), {}, false
+local account, changes, look = read_account(keys.account, options, ARGV[3]), {}, false
 if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
 local limits = limits_of(options, account)
 

@@ -7,11 +7,55 @@ local function bucket_level(account, limits)
   return math.max(0, level)
 end
 
--- told: the steady clock as the caller has it (lib/steady.lua), which is set here; nothing where it has none.
-local function read_account(key, told)
+-- What must be the same for all processes lest a limit is exceeded or a fax sent twice, as one text: `offer` has it of each.
+-- The strictest: the fewest requests in the longest window, the fewest calls at once, the smallest burst (0 is no limit);
+-- the longest lease and the longest wait of a doubt; and to hold a doubt, where the policies differ.
+local OFFERED = { 'requests', 'window', 'concurrency', 'burst', 'lease', 'doubt', 'then_' }
+local function write_offer(settings)
+  local words = {}
+  for i, name in ipairs(OFFERED) do words[i] = name == 'then_' and settings[name] or int(settings[name]) end
+  return table.concat(words, ' ')
+end
+local function read_offer(text)
+  local settings, i = {}, 0
+  for word in string.gmatch(text, '%S+') do
+    i = i + 1
+    if OFFERED[i] then settings[OFFERED[i]] = tonumber(word) or word end
+  end
+  return i >= #OFFERED and settings or nil
+end
+-- Lets `settings`, a table with these members, be as strict as the other one in each.
+local function take_stricter(settings, other)
+  local function least(name)
+    local mine, theirs = settings[name], other[name]
+    if theirs > 0 and (mine == 0 or theirs < mine) then settings[name] = theirs end
+  end
+  if other.requests > 0 and (settings.requests == 0 or other.window > settings.window) then
+    settings.window = other.window
+  end
+  for _, name in ipairs({ 'requests', 'concurrency', 'burst' }) do least(name) end
+  for _, name in ipairs({ 'lease', 'doubt' }) do settings[name] = math.max(settings[name], other[name]) end
+  if settings.then_ ~= other.then_ then settings.then_ = 'hold' end
+end
+local function take_strictest(options, text)
+  local strictest = text and read_offer(text)
+  if strictest then take_stricter(options, strictest) end
+end
+
+-- For a script that reads nothing else of the account: the steady clock, and the options as the strictest offer has them.
+local function read_strictest(key, options)
+  local values = redis.call('HMGET', key, 'seen', 'skew', 'strictest')
+  keep_steady(key, values[1], values[2])
+  take_strictest(options, values[3])
+end
+
+-- options: the caller's, which become as strict as any that is offered. told: the steady clock as the caller has it
+-- (lib/steady.lua), which is set here; nothing where it has none.
+local function read_account(key, options, told)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
-    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew')
+    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest')
   if not newer(values[16]) then keep_steady(key, values[17], values[18], told) end
+  take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
   return { bucket = number(1, 0), bucket_at = number(2, now_us), gate = number(3, 0), gated_at = number(4, 0),
     gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
