@@ -166,6 +166,29 @@ def pods() -> dict[str, Any]:
             "percentunit",
             steps={0.8: RED},
         ),
+        lines(
+            "Webhook connections",
+            "Connections that each webhook has open; FAXLINE_WEBHOOK__CONNECTIONS (500) is the ceiling.",
+            place(0, 24, 8, 8),
+            [Query(f"fax_webhook_connections{{{INSTANCE}}}", "{{instance}}")],
+            "short",
+            alerts=["FaxWebhookCrowded"],
+        ),
+        lines(
+            "Webhook connections closed a minute",
+            "header, request: slow or silent clients, which any public address has. idle: kept and not used. "
+            "crowded: the ceiling was reached, and those that had waited for longest made room.",
+            place(8, 24, 8, 8),
+            [
+                Query(
+                    "sum by (reason) (rate(fax_webhook_connections_closed_total"
+                    f"{{{INSTANCE}}}[$__rate_interval])) * 60",
+                    "{{reason}}",
+                )
+            ],
+            A_MINUTE,
+            alerts=["FaxWebhookCrowded"],
+        ),
     ]
     instances = f"label_values(up{{{FAXLINE}}}, instance)"
     return dashboard(

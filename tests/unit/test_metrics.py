@@ -162,7 +162,14 @@ def test_the_failures_at_zero_are_those_the_caller_names(registry: CollectorRegi
 def test_the_webhook_counts_by_result_and_strangers_in_one_series(registry: CollectorRegistry) -> None:
     WebhookMetrics(registry, ACCOUNTS)
     families = exposed(registry)
-    assert families.keys() == {"fax_webhooks_total"}
+    assert families.keys() == {
+        "fax_webhooks_total",
+        "fax_webhook_connections",
+        "fax_webhook_connections_closed_total",
+    }
+    assert series(families["fax_webhook_connections_closed_total"].samples) == product_of(
+        {"reason": ("header", "idle", "request", "crowded")}
+    )
     assert series(families["fax_webhooks_total"].samples) == product_of(
         {"account": ACCOUNTS, "result": WEBHOOK_RESULTS}
     ) | {(("account", UNKNOWN_ACCOUNT), ("result", "bad_signature"))}

@@ -438,10 +438,13 @@ def webhook() -> None:
     """Run the webhook until SIGTERM or SIGINT."""
     import uvicorn  # noqa: PLC0415 - only this process needs it
 
+    from faxline_worker.door import open_door  # noqa: PLC0415 - as above
+
     settings, secrets = load("webhook")
     require_redis(settings)
     log = get_logger("faxline_worker.webhook")
     registry = new_registry()
+    metrics = WebhookMetrics(registry, settings.accounts)
     probe = probe_client(settings, "webhook")
     loops = Loops(settings.stall)
     loop = loops.add("event loop")
@@ -451,11 +454,17 @@ def webhook() -> None:
     app = create_app(
         accounts=secrets.webhook_secrets,
         store=RedisStatusWriter(client, stream, confirmation=settings.confirmation),
-        metrics=WebhookMetrics(registry, settings.accounts),
+        metrics=metrics,
         log=log,
+        body_timeout=settings.webhook.body_timeout,
     )
+    door, backlog = open_door(settings.webhook, metrics, log)
     config = uvicorn.Config(
         app,
+        http=door.protocol,
+        ws="none",  # an upgrade would lead past the door
+        backlog=backlog,
+        timeout_keep_alive=round(2 * settings.webhook.idle_timeout) + 1,  # the door is sooner
         host=settings.webhook.host,
         port=settings.webhook.port,
         log_config=None,

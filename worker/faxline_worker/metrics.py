@@ -38,6 +38,7 @@ Limit = Literal["concurrency", "window", "burst"]
 Ceiling = Literal["jobs", "bytes"]
 Direction = Literal["back", "forward"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
+ConnectionClosed = Literal["header", "idle", "request", "crowded"]
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside"]
 PageKind = Literal["total", "transferred"]
 PriorityName = Literal["urgent", "normal", "bulk"]
@@ -567,7 +568,27 @@ class WebhookMetrics:
             )
         )
         self._webhooks(UNKNOWN_ACCOUNT, "bad_signature")
+        self._closed = _children(
+            _counter(
+                registry,
+                "fax_webhook_connections_closed_total",
+                "Connections that were closed: headers, the next request, or the rest did not come in time "
+                "(header, idle, request), or they made room for others at the ceiling (crowded).",
+                reason=get_args(ConnectionClosed),
+            )
+        )
+        self._connections = Gauge(
+            "fax_webhook_connections", "Connections that the webhook has open.", registry=registry
+        )
 
     def webhook(self, account: str, result: WebhookResult) -> None:
         """A webhook was answered; `account` is a configured name or UNKNOWN_ACCOUNT."""
         self._webhooks(account, result).inc()
+
+    def connection_closed(self, reason: ConnectionClosed) -> None:
+        """The door closed a connection."""
+        self._closed(reason).inc()
+
+    def watch_connections(self, count: Callable[[], float]) -> None:
+        """Tell from now on how many connections are open; `count` is called by the thread that tells."""
+        self._connections.set_function(count)

@@ -207,11 +207,20 @@ class Pdf(_Part):
 
 
 class Webhook(_Part):
-    """Where the webhook listens; `url` is where iFax reaches it: what stands before /webhooks/ifax."""
+    """Where the webhook listens; `url` is where iFax reaches it: what stands before /webhooks/ifax.
+
+    `connections` is how many there may be; beyond it the one that has waited for longest makes room. The
+    timeouts (s) are of a request's headers, of its body, and of an unused connection: the last outlives what
+    proxies keep (nginx and most others 60 s), so that it is not closed here while a proxy takes it up again.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104 - the contract's default: iFax calls from outside
     port: int = Field(8080, ge=0, le=65535)
     url: str = ""
+    connections: PositiveInt = 500
+    header_timeout: PositiveFloat = 10.0
+    body_timeout: PositiveFloat = 10.0
+    idle_timeout: PositiveFloat = 75.0
 
 
 class Metrics(_Part):

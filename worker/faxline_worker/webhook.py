@@ -359,6 +359,7 @@ async def _read(scope: Scope, receive: Receive, body: bytearray) -> bool:
         if len(body) > BODY_LIMIT:
             return False
         more = message.get("more_body", False)
+        del message  # it holds a copy, and the next may let us wait
     return True
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from faxline.keys import AccountKeys
+from faxline.keys import PROCESSES, AccountKeys
 from faxline_chaos.requests import MARK, NUMBER, Request, Requests
 from faxline_worker.local import WEBHOOK_SECRET, Local
 from faxline_worker.redis_server import ServerBinary
@@ -45,7 +45,7 @@ class FuzzEnd:
         unanswered: whole requests without an answer.
         stored: entries of the status stream.
         unsigned: entries among them whose body was never signed, or signed less often than stored.
-        keys: keys that the webhook made besides the status stream.
+        keys: keys that the webhook made besides the status stream and its heartbeat.
         logged: what stands in the log and must not, and how often.
         memory: KiB of the process, a sample each `BATCH` requests.
         alive: whether it is the same process at the end, and ready.
@@ -98,7 +98,7 @@ def run_fuzz(count: int, seed: int, folder: Path, *, binary: ServerBinary | None
             fuzz.collect()
             keys = {key.decode() for key in client.scan_iter()}
         end = fuzz.end
-        end.keys = sorted(keys - {AccountKeys("default").status})
+        end.keys = sorted(keys - {AccountKeys("default").status, f"{PROCESSES}webhook"})
         end.alive = part.process.poll() is None and local.ready(part.name)
     log = part.log.read_text(errors="replace")
     end.logged = {text: log.count(text) for text in _FORBIDDEN}
