@@ -1,12 +1,14 @@
 """A primary, its replicas and their Sentinels on this machine, for tests of a failover."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import redis
 
 from faxline_worker.access import ADMIN, Access
+from faxline_worker.local import Local
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import RedisServer, ServerBinary
 
@@ -149,6 +151,15 @@ class Watched:
         with self.sentinels[0].client as client:
             client.execute_command("SENTINEL", "FAILOVER", SERVICE)
 
+    def hand_over(self) -> None:
+        """The same as docs/production.md has it, so that the old primary takes nothing that is lost."""
+        old = self.primary
+        with redis.Redis.from_url(old.url()) as client:
+            client.execute_command("CLIENT", "PAUSE", 15_000, "WRITE")
+            self.fail_over()
+            self.await_another(old)
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+
     def await_another(self, old: RedisServer) -> None:
         """Wait until all Sentinels name another primary than this one."""
         self._await(lambda: self.primary is not old)
@@ -171,3 +182,35 @@ class Watched:
     def _await(condition: Any) -> None:
         if not wait_for(condition, PATIENCE):
             raise AssertionError("the servers and their Sentinels did not come to know each other")
+
+
+class WatchedLocal(Local):
+    """`Local` on a primary that Sentinels watch; each part is told where they are.
+
+    Args:
+        directory: where the logs go.
+        watched: the servers, not started yet.
+        options: as of `Local`.
+    """
+
+    def __init__(self, directory: Path, watched: Watched, **options: Any) -> None:
+        super().__init__(directory, **options)
+        self.watched = watched
+        self.server = watched.servers[0]
+
+    def url_of(self, user: str, db: int = 0) -> str:
+        """The Sentinels' addresses, for a user."""
+        return self.watched.url(user, db)
+
+    def __enter__(self) -> Self:
+        self.watched.__enter__()
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self.watched.__exit__(None, None, None)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from faxline.connections import connect
 from faxline_worker.local import Local
 from tests.stage.marks import logged, marks_in, shown
 
@@ -19,7 +20,7 @@ def refusals(local: Local) -> list[str]:
     if local.server.access is None:
         return []
     try:
-        with redis.Redis.from_url(local.redis_url, decode_responses=True) as client:
+        with connect(local.redis_url, decode_responses=True) as client:
             log: Any = client.acl_log(count=1000)
     except redis.RedisError:  # the test has stopped the server
         return []

@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import redis
 
+from faxline.connections import connect
 from faxline.keys import ACCOUNTS, AccountKeys
+from faxline_worker.access import ADMIN
 from faxline_worker.local import TOKEN, WEBHOOK_SECRET, Local
 
 MARK = "zqmarkqz"
@@ -38,8 +40,8 @@ def shown(local: Local) -> dict[str, list[str]]:
     found = {f"metrics of {name}": _page(local, name) for name in local.metrics}
     try:
         with (
-            redis.Redis.from_url(local.redis_url) as client,
-            redis.Redis.from_url(local.server.url(1)) as broker,
+            connect(local.redis_url) as client,
+            connect(local.url_of(ADMIN, 1)) as broker,
         ):
             names: Any = client.smembers(ACCOUNTS)
             for name in names:

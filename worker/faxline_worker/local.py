@@ -86,9 +86,14 @@ class Local:
         """The state's database; where the server has users, its administrator's."""
         return self.url_of(ADMIN)
 
-    def url_of(self, user: str) -> str:
-        """The state's database, for a user such as `producer` or `operator`; anybody's without users."""
-        return self.server.url(0, user)
+    def url_of(self, user: str, db: int = 0) -> str:
+        """The server for a user such as `producer` or `operator`; anybody's without users.
+
+        Args:
+            user: one of its users.
+            db: the logical database: 0 is the state's, 1 the broker's.
+        """
+        return self.server.url(db, user)
 
     @property
     def sandbox_url(self) -> str:

@@ -1,0 +1,128 @@
+"""A failover under load, with users and TLS: nothing is lost, nothing goes twice, nobody is started anew."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faxline import FaxLine, JobState, QueueUnavailable
+from faxline_worker.access import Access
+from faxline_worker.redis_server import ServerBinary
+from tests.sentinels import Watched, WatchedLocal
+
+pytestmark = pytest.mark.slow
+
+SANDBOX = (
+    *("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.05", "0.1"),
+    *("--time-scale", "0.005", "--window", "60", "--burst", "2000", "--requests", "5000"),
+)
+SETTINGS = {
+    "LIMITS__WINDOW": "60",
+    "LIMITS__BURST": "2000",
+    "LIMITS__REQUESTS": "5000",
+    "WAKE_LEASE": "2",
+    "HTTP_TIMEOUT": "5",
+    "LEASE_GRACE": "2",
+    "SWEEP": "2",
+    "REDIS_REPLICAS": "1",
+}
+URL = "https://example.com/a.pdf"
+
+
+class Producer:
+    """Pushes one fax after the other from a thread of its own; one that fails again, with the same id."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self._line = FaxLine(url, **options)
+        self.taken: list[str] = []
+        self.failed: Counter[str] = Counter()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._push)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Push no more."""
+        self._stop.set()
+        self._thread.join()
+        self._line.close()
+
+    def _push(self) -> None:
+        while not self._stop.wait(0.02):
+            name = f"fax-{len(self.taken)}"
+            number = f"+1202{6_000_000 + len(self.taken)}"
+            try:
+                self._line.send(to=number, files=[URL], id=name, subject=name)
+            except QueueUnavailable as error:
+                self.failed[type(error).__name__] += 1
+            else:
+                self.taken.append(name)
+
+
+@pytest.fixture
+def local(
+    request: pytest.FixtureRequest, server_binary: ServerBinary, access: Access, tmp_path: Path
+) -> Iterator[WatchedLocal]:
+    with WatchedLocal(
+        tmp_path,
+        Watched(server_binary, access, replicas=request.param),
+        workers=2,
+        dispatchers=2,
+        threads=5,
+        settings=SETTINGS,
+        sandbox=SANDBOX,
+        binary=server_binary,
+        access=access,
+    ) as running:
+        yield running
+
+
+def killed_while_the_replicas_lag(watched: Watched) -> None:
+    primary, *replicas = watched.servers
+    for replica in replicas:
+        replica.pause()
+    threading.Event().wait(1.0)  # nothing is awaited: the primary goes on alone
+    primary.kill()
+    for replica in replicas:
+        replica.resume()
+
+
+WAYS: dict[str, Callable[[Watched], None]] = {
+    "planned": Watched.fail_over,
+    "handed over": Watched.hand_over,
+    "killed": lambda watched: watched.servers[0].kill(),
+    "killed while the replicas lag": killed_while_the_replicas_lag,
+}
+# Of two replicas the one that is not chosen may confirm meanwhile, unless the failover is handed over.
+CASES = [("planned", 1), ("handed over", 2), ("killed", 2), ("killed while the replicas lag", 2)]
+
+
+@pytest.mark.parametrize(("way", "local"), CASES, indirect=["local"])
+def test_nothing_is_lost_and_nothing_goes_twice_and_all_go_on_by_themselves(
+    way: str, local: WatchedLocal, wait_until: Callable[..., Any]
+) -> None:
+    old = local.watched.primary
+    producer = Producer(local.url_of("producer"), replicas=1, replicas_timeout=0.5)
+    try:
+        wait_until(lambda: len(local.ledger()) >= 40, timeout=60)  # every thread has been at work
+        WAYS[way](local.watched)
+        if way.startswith("killed"):
+            worker = local.names("worker")[0]
+            wait_until(
+                lambda: not local.ready(worker), timeout=30, message="a worker says that it cannot work"
+            )
+        local.watched.await_another(old)
+        before = len(producer.taken)
+        wait_until(lambda: len(producer.taken) >= before + 40, timeout=60)
+    finally:
+        producer.end()
+    with FaxLine(local.url_of("producer")) as line:
+        states = Counter(line.wait(name, timeout=120).state for name in producer.taken)
+    assert states == {JobState.DELIVERED: len(producer.taken)}
+    sent = Counter(fax["subject"] for fax in local.ledger())
+    assert set(sent.values()) == {1}
+    assert set(producer.taken) <= set(sent)
+    wait_until(lambda: all(local.ready(name) for name in local.metrics), timeout=30)
+    assert all(part.process.poll() is None for part in local.parts)
