@@ -21,6 +21,7 @@ ENDED = ("delivered", "failed", "canceled", "unconfirmed")
 OPERATOR = "operator"
 """The reason of a pause that an operator ordered."""
 _STEP, _STEPS = 0.01, 6
+_REPLACED = "replaced_at:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class AccountState:
         backlog: jobs that have not ended, as `jobs` and as `bytes` (0 where bytes have no ceiling).
         known: whether a dispatcher has ever looked at it.
         layout: of what is stored, MAJOR.MINOR; nothing before 1.1.
+        replaced: when (ms) a stream last ran out of ids and was replaced, by its name (stream_checks.py).
         keys: the ids of the sealing keys of the dispatcher that started last, the one that seals first; None
             where an older one did.
         offers: the settings by which its processes work, where they must agree; more than one, and they do
@@ -98,6 +100,7 @@ class AccountState:
     overdue: int = 0
     backlog: Mapping[str, BacklogState] = field(default_factory=dict)
     layout: str = ""
+    replaced: Mapping[str, int] = field(default_factory=dict)
     keys: tuple[str, ...] | None = None
     offers: tuple[Offer, ...] = ()
     skew: int = 0
@@ -150,6 +153,7 @@ class AccountState:
                 name: {"used": backlog.used, "ceiling": backlog.configured}
                 for name, backlog in self.backlog.items()
             },
+            "streams_replaced": {name: _iso(at * 1000) for name, at in self.replaced.items()},
         }
 
 
@@ -247,6 +251,9 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
             "bytes": BacklogState(int(number("bytes")), int(number("ceiling_bytes"))),
         },
         layout=fields.get("layout", ""),
+        replaced={
+            name.removeprefix(_REPLACED): int(at) for name, at in fields.items() if name.startswith(_REPLACED)
+        },
         keys=tuple(fields["keys"].split()) if "keys" in fields else None,
         offers=_offers(fields.get("offers"), steady // 1000),
         skew=skew,

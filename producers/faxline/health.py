@@ -16,6 +16,7 @@ from faxline.replies import is_refusal
 from faxline.rights import rights_checks
 from faxline.seals import Seals
 from faxline.server_checks import server_checks
+from faxline.stream_checks import stream_checks
 
 __all__ = ["Check", "Result", "examination"]
 
@@ -53,6 +54,7 @@ def examination(
                 clock_told = True
                 checks.append(stepped)
             checks += _account(state)
+            checks += yield from stream_checks(keys, state)
             checks.append((yield from keys_check(keys, state, seals if name == names[0] else None)))
         except Exception as error:
             if not is_refusal(error):

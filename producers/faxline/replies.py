@@ -31,6 +31,11 @@ def unavailable(error: Exception, *, pushing: bool, right: str = "") -> QueueUna
         return NotAllowed(
             f"this Redis user may not {what}: take one that may (ops/redis/users.acl), or give it the right"
         )
+    if is_out_of_ids(error):
+        return QueueUnavailable(
+            "Redis refused: the ids of this account's stream are used up, so nothing was taken; a dispatcher "
+            "replaces the stream within seconds: push again, with the same id"
+        )
     if is_full(error):
         return QueueUnavailable(f"{trouble(error)} and took nothing; push again later, with the same id")
     if is_refusal(error):
@@ -53,6 +58,11 @@ def is_full(error: Exception) -> bool:
     from redis.exceptions import OutOfMemoryError, ResponseError  # noqa: PLC0415 - `import faxline` is to be quick
 
     return isinstance(error, OutOfMemoryError) or (isinstance(error, ResponseError) and "OOM" in str(error))
+
+
+def is_out_of_ids(error: Exception) -> bool:
+    """Whether a stream takes no entry any more, for its ids are used up (the daemon's stream_watch.py)."""
+    return is_refusal(error) and "exhausted the last possible ID" in str(error)
 
 
 def is_refusal(error: Exception) -> bool:

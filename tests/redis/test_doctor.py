@@ -408,6 +408,27 @@ def test_a_user_who_may_not_see_the_heartbeats_is_told_so(user: Callable[..., st
     assert "not allowed to look at the heartbeats" in found[1]
 
 
+def test_ids_that_are_used_up_are_told_and_that_a_stream_was_replaced_lately(
+    server: RedisServer, client: Any
+) -> None:
+    assert checks(server.url(0))["streams of default"] == ("ok", "there is room for new ids")
+    last = f"{2**64 - 1}-{2**64 - 1}"
+    for words in ((), ("MAXLEN", "0")):
+        client.delete(KEYS.intake)
+        client.execute_command("XADD", KEYS.intake, *words, last, "send", "{}")
+        result, text = checks(server.url(0))["streams of default"]
+        assert (result, "nobody can push" in text) == ("fail", True)
+    client.delete(KEYS.intake)
+    seconds, _ = client.time()
+    client.hset(KEYS.account_state, "replaced_at:status", seconds * 1000)
+    result, text = checks(server.url(0))["streams of default"]
+    assert result == "warn"
+    assert "status ran out of ids and was replaced at" in text
+    assert "as the webhook" in text
+    client.hset(KEYS.account_state, "replaced_at:status", (seconds - 8 * 86_400) * 1000)
+    assert checks(server.url(0))["streams of default"][0] == "ok"
+
+
 @pytest.mark.parametrize(
     ("used", "result", "word"),
     [(79, "ok", "open"), (80, "warn", "80%"), (100, "fail", "FAXLINE_CEILINGS__JOBS")],

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from faxline.schema import events_schema
 from faxline_worker.redis_server import RedisServer
-from faxline_worker.replies import Plan, Receipted, Reported, Settlement, Survey
+from faxline_worker.replies import Plan, Receipted, Replaced, Reported, Settlement, Survey
 from faxline_worker.store import SCRIPTS
 from tests.stage.expected import expected
 from tests.stage.inputs import INPUTS
@@ -78,7 +78,8 @@ def says_done(first: object, second: object) -> bool:
             return second.changes == () and second.next == first.next
         case Plan(), Plan():
             return second.wakes == () and second.next == first.next  # when they would be given up
-    return second in ("gone", "waits", [("gone", "")], [], (0, 0, 0), False)
+    nothing = Replaced(None, 0, left=False)
+    return second in ("gone", "waits", [("gone", "")], [], (0, 0, 0), False, nothing)
 
 
 def steps(seen: list[Seen]) -> set[Step]:

@@ -282,6 +282,25 @@ def _begin(who: str) -> Input:
     return Input(prepare)
 
 
+FAR = f"{2**64 - 1}-{2**64 - 1}"
+"""The last id of a stream: nothing can be added behind it."""
+
+
+def _use_up(actors: Actors) -> str:
+    """Somebody adds an entry to intake behind which nothing can be added."""
+    actors.scene.client.xadd(actors.scene.keys.intake, {"send": "{}"}, id=FAR)
+    return "intake"
+
+
+def _check_streams(actors: Actors) -> Call:
+    _use_up(actors)
+    return actors.scene.store.check_streams
+
+
+def _replace_stream(actors: Actors) -> Call:
+    return partial(actors.scene.store.replace_stream, _use_up(actors))
+
+
 def _tidy(actors: Actors) -> Call:
     scene = actors.scene
     scene.store.documents.keep("sha256:ab", b"bytes")
@@ -329,6 +348,7 @@ PLAIN = {
         "tidy",
     ),
     *("reseal_document", "reseal_request", "reseal_dead", "forget_number", "begin", "conclude"),
+    *("check_streams", "replace_stream"),
 }
 """Scripts that know nothing of attempts: the states of a second one tell no more about them."""
 OUTCOMES = ("delivered", "failed", "canceled")
@@ -446,4 +466,6 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("begin", "the one who has begun"): _begin("dispatcher"),
     ("begin", "another one"): _begin("another"),
     ("conclude", "an order"): Input(_conclude),
+    ("check_streams", "intake is out of ids"): Input(_check_streams),
+    ("replace_stream", "intake is out of ids"): Input(_replace_stream),
 }

@@ -8,6 +8,7 @@ import pytest
 
 from faxline_worker import dispatcher as dispatcher_module
 from faxline_worker.dispatcher import READINGS, SHORTEST, STREAMS, Dispatcher, held_back
+from faxline_worker.replies import StreamCheck
 from faxline_worker.store import Store
 
 
@@ -26,6 +27,7 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
         store.state.side_effect = lambda name=name: (
             read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={}, offers=())
         )
+        store.check_streams.return_value = StreamCheck(now=0, entries=0)
         stores[name] = store
     dispatcher = Dispatcher(
         Mock(), stores, Mock(), Mock(), Mock(), consumer="test", takeover=60, sweep=60, wake_lease=60

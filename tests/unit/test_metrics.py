@@ -97,6 +97,13 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_redis_aof_ok": ("gauge", {}),
     "fax_redis_clock_steps_total": ("counter", {"direction": ("back", "forward")}),
     "fax_redis_read_timestamp_seconds": ("gauge", {}),
+    "fax_intake_entries": ("gauge", {"account": ACCOUNTS}),
+    "fax_intake_oldest_age_seconds": ("gauge", {"account": ACCOUNTS}),
+    "fax_intake_taken_total": ("counter", {"account": ACCOUNTS}),
+    "fax_streams_replaced_total": (
+        "counter",
+        {"account": ACCOUNTS, "stream": ("intake", "status", "orders")},
+    ),
     "fax_processes": ("gauge", {"role": ("dispatcher", "worker", "webhook")}),
 }
 WEBHOOK_RESULTS = ("stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable")

@@ -39,6 +39,7 @@ from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
 from faxline_worker.slow_documents import Pdfs, SlowDocuments
 from faxline_worker.store import NewerLayoutError, Store
+from faxline_worker.stream_watch import StreamWatch
 
 BATCH = 1000
 """Intake entries an account in one read, at the most."""
@@ -74,7 +75,11 @@ FLOW = 1.0
 """Seconds from one look to the next within which receipts come on and on."""
 
 SURVEY, PLAN, CAME, RECEIPTS, ORDERS, WAKE = "survey", "plan", "came", "receipts", "orders", "wake"
-TIDY = "tidy"
+TIDY, REPLACE = "tidy", "replace"
+GROUP_GONE = ("NOGROUP", "UNBLOCKED")
+"""How Redis tells who reads in a group that the stream was replaced."""
+REPLACING = 1.0
+"""Seconds until a stream that is being replaced is read again."""
 HOW = ("accepted", "resend", "fail")
 """How an operator may settle a doubt."""
 
@@ -179,6 +184,7 @@ class Dispatcher:
         self._intakes = {
             name: self._intake(name, file_hosts, "intake", self._slow.quick(name)) for name in stores
         }
+        self._watch = StreamWatch(stores, metrics, log)
         self._early_at = 0.0
         self._agenda = Agenda()
         self._chores: SimpleQueue[tuple[str, str, Mapping[str, str]]] = SimpleQueue()
@@ -190,6 +196,7 @@ class Dispatcher:
             RECEIPTS: self._look_for_receipts,
             ORDERS: self._carry_out,
             TIDY: self._tidy,
+            REPLACE: self._look_at_streams,
         }
         self._ended: Callable[[], None] = lambda: None
         self._enroll = scripts.register(client, "enroll")
@@ -245,7 +252,9 @@ class Dispatcher:
                 self._ended()
             except Exception as error:  # noqa: BLE001 - the next round begins from the state
                 loop.failed()
-                if not unserved(error):
+                if str(error).startswith(GROUP_GONE):
+                    self._log.warning("the intake's group is gone, and made anew", error=type(error).__name__)
+                elif not unserved(error):
                     self._log.exception("the dispatcher goes on after an error")
                 else:
                     if not away or time.monotonic() - began > NEWS:
@@ -316,6 +325,8 @@ class Dispatcher:
             if entries:
                 self._intakes[name].take([(entry.decode(), fields or {}) for entry, fields in entries])
                 self._agenda.look((PLAN, name))
+                if self._watch.is_ahead(entries[-1][0]):
+                    self._agenda.look((REPLACE, name))
 
     def _make_groups(self, loop: Loop) -> None:
         self._enroll(keys=[ACCOUNTS], args=list(self._stores))
@@ -369,7 +380,7 @@ class Dispatcher:
             asked[keys.orders.encode()] = (ORDERS, name)
             for key in (keys.status, keys.doorbell, keys.orders):
                 newest = self._client.xrevrange(key, count=1)
-                last[key] = newest[0][0] if newest else "0-0"
+                last[key] = newest[0][0] if newest and not self._watch.is_ahead(newest[0][0]) else "0-0"
             for kind in (SURVEY, PLAN, RECEIPTS, ORDERS, TIDY):
                 self._agenda.look((kind, name))
         resting: dict[str, float] = {}  # that receipts come is told once while they are gathered
@@ -394,6 +405,9 @@ class Dispatcher:
                     wait = GATHER_MORE if now - told.get(key, -FLOW) < FLOW else GATHER
                     told[key] = resting[key] = now + wait
                 self._agenda.look(asked[stream], wait)
+                if stream not in bells and self._watch.is_ahead(entries[-1][0]):
+                    self._agenda.look((REPLACE, asked[stream][1]))
+                    last[key], resting[key] = "0-0", time.monotonic() + REPLACING
 
     def _work(self, loop: Loop) -> None:
         item = self._agenda.next(BLOCK)
@@ -461,6 +475,12 @@ class Dispatcher:
     def _tidy(self, account: str) -> float:
         self._stores[account].upkeep.tidy()
         return self._sweep
+
+    def _look_at_streams(self, account: str, beat: Callable[[], None] = lambda: None) -> None:
+        """Replace a stream that is out of ids; what was moved is looked at like what comes."""
+        if self._watch.look(account, beat):
+            for kind in (PLAN, CAME, ORDERS):
+                self._agenda.look((kind, account))
 
     def _carry_out(self, account: str) -> None:
         store = self._stores[account]
@@ -536,6 +556,7 @@ class Dispatcher:
                 self._metrics.set_backlog(
                     name, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured
                 )
+            self._look_at_streams(name, loop.beat)
         with suppress(redis.exceptions.NoPermissionError):  # users.acl is an older one: the heartbeat warns
             self._metrics.set_processes(at_work(look_at_processes(self._client)))
         self._metrics.redis_read()

@@ -150,6 +150,7 @@ class Intake:
 
     def _set_aside(self, entry: str, why: str) -> None:
         if self.store.set_aside("intake", entry, why):
+            self.metrics.taken(self.store.account, 1)
             self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
             self.log.warning("entry set aside", entry=entry, reason=why)
 
@@ -159,6 +160,7 @@ class Intake:
             self.early[entry] = job
             return
         self.early.pop(entry, None)
+        self.metrics.taken(self.store.account, 1)
         if result is Registration.CANCELED:
             self.metrics.outcome(self.store.account, "canceled")
         self.log.info("cancel", job=job, entry=entry, result=str(result))
@@ -185,6 +187,7 @@ class Intake:
 
     def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
         """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""
+        self.metrics.taken(self.store.account, len(items))
         each = _PYTHONS.isEnabledFor(logging.DEBUG)
         taken = Counter([result for result, _ in answers])
         if each or Registration.REJECTED in taken:

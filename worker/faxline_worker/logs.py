@@ -79,6 +79,7 @@ ALLOWED_KEYS = frozenset(
         # where
         "entry",  # a stream entry's id
         "stream",  # a stream's key
+        "users",  # the Redis users that could have done it
         "queue",  # a Dramatiq queue
         "actor",  # a Dramatiq actor
         "message_id",  # a Dramatiq message's id

@@ -43,6 +43,8 @@ ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "s
 PageKind = Literal["total", "transferred"]
 PriorityName = Literal["urgent", "normal", "bulk"]
 DocumentLimit = Literal["time", "memory", "crash"]
+StreamName = Literal["intake", "status", "orders"]
+"""Those to which others add."""
 WaitsFor = Literal["turn", "time", "line"]
 """What a queued job waits for: a permit, the time of its retry or date, or its number's line."""
 StateName = Literal[
@@ -457,6 +459,28 @@ class DispatcherMetrics(JobMetrics):
             f"1 if the last write and the last rewrite of the append-only file went well, else 0{_ALIKE}",
             registry=registry,
         )
+        self._intake_entries = _gauge(
+            registry, "fax_intake_entries", f"Entries that wait in the intake stream{_ALIKE}", account=account
+        )
+        self._intake_oldest = _gauge(
+            registry,
+            "fax_intake_oldest_age_seconds",
+            f"Age of the entry that has waited longest in the intake stream; 0 if none waits{_ALIKE}",
+            account=account,
+        )
+        self._taken = _counter(
+            registry,
+            "fax_intake_taken_total",
+            "Entries taken off the intake stream: registered, repeated, rejected, canceled or set aside.",
+            account=account,
+        )
+        self._replaced = _counter(
+            registry,
+            "fax_streams_replaced_total",
+            "Streams that ran out of ids and were replaced: somebody added an id of the far future.",
+            account=account,
+            stream=get_args(StreamName),
+        )
         self._processes = _gauge(
             registry, "fax_processes", f"Processes at work, by their heartbeats in Redis{_ALIKE}", role=ROLES
         )
@@ -518,6 +542,19 @@ class DispatcherMetrics(JobMetrics):
     def set_doubts_held(self, account: str, n: int) -> None:
         """So many doubts wait for an operator."""
         self._held_doubts.labels(account).set(n)
+
+    def set_intake(self, account: str, *, entries: int, oldest: float) -> None:
+        """So many entries wait in intake, the oldest for so long (s)."""
+        self._intake_entries.labels(account).set(entries)
+        self._intake_oldest.labels(account).set(oldest)
+
+    def taken(self, account: str, count: int) -> None:
+        """So many entries were taken off the intake stream."""
+        self._taken.labels(account).inc(count)
+
+    def stream_replaced(self, account: str, stream: StreamName) -> None:
+        """A stream ran out of ids and was replaced."""
+        self._replaced.labels(account, stream).inc()
 
     def set_processes(self, counts: Mapping[str, int]) -> None:
         """So many processes of each role are at work."""

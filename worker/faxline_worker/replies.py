@@ -154,3 +154,29 @@ class Plan:
 
     wakes: tuple[tuple[str, float], ...] = ()
     next: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCheck:
+    """The streams to which others add, at one moment."""
+
+    now: int
+    """Redis' clock, ms."""
+    entries: int
+    """How many wait in intake."""
+    oldest: int | None = None
+    """When the oldest of them came, ms."""
+    replace: tuple[str, ...] = ()
+    """Which streams are out of ids, or were put aside and are not emptied yet: intake, status, orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What was done to a stream that is out of ids."""
+
+    replaced: str | None
+    """The id of the far future, where the stream was put aside just now."""
+    moved: int
+    """Entries that were moved into the new one."""
+    left: bool
+    """Whether more are to be moved."""

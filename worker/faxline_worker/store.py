@@ -29,8 +29,10 @@ from faxline_worker.replies import (
     Plan,
     Receipted,
     Registration,
+    Replaced,
     Reported,
     Settlement,
+    StreamCheck,
     Survey,
 )
 from faxline_worker.settings import Settings
@@ -42,7 +44,7 @@ SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
     *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
     *("upgrade", "reseal_document", "reseal_request", "reseal_dead", "forget", "forget_number"),
-    *("begin", "conclude", "offer"),
+    *("begin", "conclude", "offer", "check_streams", "replace_stream"),
 )
 CHECK = "!check!"
 """The errand about no job: does iFax take the key?"""
@@ -50,6 +52,8 @@ NO_JOB = 0
 """A jobId that no fax has: iFax's are unique and positive."""
 DEAD = 10_000
 """About how many entries that were set aside are kept."""
+MOVED, MOVED_BYTES = 500, 4_000_000
+"""Entries, and about how many bytes, that one script moves from a stream that was put aside."""
 
 _RESULTS: Mapping[str, Registration] = {str(result): result for result in Registration}
 
@@ -420,6 +424,28 @@ class Store:
         args = [self._wake_lease, "1" if turn else ""]
         reply = self._run("claim", [k.status, k.unmatched, k.reconcile_wake, k.account_state], args)
         return Claim(reply.decode())
+
+    def check_streams(self) -> StreamCheck:
+        """Whether a stream to which others add is out of ids, and how much waits in intake."""
+        k = self.keys
+        reply = json.loads(
+            self._run("check_streams", [k.intake, k.status, k.orders, k.account_state], [INTAKE_GROUP])
+        )
+        replace = tuple(reply.pop("replace", ()))
+        return StreamCheck(**reply, replace=replace)
+
+    def replace_stream(self, name: str) -> Replaced:
+        """Put a stream that is out of ids aside, and move what it holds into a new one, some entries a call.
+
+        Args:
+            name: intake, status or orders.
+        """
+        k = self.keys
+        stream = {"intake": k.intake, "status": k.status, "orders": k.orders}[name]
+        group = INTAKE_GROUP if name == "intake" else ""
+        args = [name, group, MOVED, MOVED_BYTES, self._options]
+        reply = json.loads(self._run("replace_stream", [stream, k.account_state, k.audit], args))
+        return Replaced(reply.get("replaced"), reply["moved"], reply["left"])
 
     def orders(self) -> list[tuple[str, dict[bytes, bytes]]]:
         """What operators ordered and nobody has carried out."""

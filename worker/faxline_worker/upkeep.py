@@ -99,7 +99,10 @@ class Upkeep:
     def tidy(self, most: int = 500) -> int:
         """Take away documents that no job needs, and requests, whose time is over; how many went."""
         k = self._keys
-        keys = [k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")]
+        keys = [
+            *(k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")),
+            k.account_state,
+        ]
         return int(self._scripts.run("tidy", keys, [most]))
 
     def begin(self, who: str, seconds: float) -> bool:

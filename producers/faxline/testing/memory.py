@@ -145,6 +145,9 @@ class Memory:
         self.added(key)
         return name
 
+    def xinfo_stream(self, key: str) -> dict[str, bytes]:
+        return {"last-generated-id": b"0-0"}
+
     def xlen(self, key: str) -> int:
         return len(self._stream(key).entries)
 

@@ -1,6 +1,6 @@
 -- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (an errand); any other state
 -- refuses, with the reason.
--- include: clock bell record lines errands
+-- include: clock bell record lines errands streams
 -- KEYS  intake, account, ready, expiring, events, doorbell, job prefix
 -- ARGV  consumer group, intake entry, job id, JSON options
 -- reply canceled, asked, refused, gone, or early: the job is unknown, and an older entry, which another dispatcher
@@ -15,7 +15,10 @@ local function leave(result) -- last, for a script that raises is not undone, an
   return result
 end
 local job = read_record(keys.job .. id)
-if not job and #redis.call('XPENDING', KEYS[1], group, '-', '(' .. entry, 1) > 0 then return 'early' end
+if not job and (#redis.call('XPENDING', KEYS[1], group, '-', '(' .. entry, 1) > 0 or waits_aside(keys.account, 'intake'))
+then
+  return 'early'
+end
 if job and job.state == 'queued' then
   leave_queue(keys, options, id, job)
   transition(keys, options.cap, id, job, 'fax.canceled',

@@ -1,6 +1,6 @@
 -- forget: a job that has come to its end is erased, and what only it left behind. What iFax may still say about it finds
 -- nobody: a jobId that stood for it stands for none.
--- include: clock bell record doubts
+-- include: clock bell record doubts streams
 -- KEYS  intake, released, document uses, expiring, outdated, doubts, doubts until, job prefix, jobId prefix
 -- ARGV  job id
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays
@@ -22,7 +22,7 @@ for name, value in pairs(fields) do
 end
 for digest in string.gmatch(fields.freed or '', '[^,]+') do -- those that wait for the end of their grace
   if redis.call('ZSCORE', keys.released, digest) and redis.call('HEXISTS', keys.uses, digest) == 0 then
-    if redis.call('XLEN', keys.intake) == 0 then
+    if redis.call('XLEN', keys.intake) == 0 and not waits_aside(beside(keys, 'account'), 'intake') then
       redis.call('ZREM', keys.released, digest)
       redis.call('UNLINK', beside(keys, 'document:' .. digest))
     else -- an entry may name it

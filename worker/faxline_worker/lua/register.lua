@@ -176,9 +176,11 @@ for i, item in ipairs(items) do
     for _, job in ipairs(item.mine) do store(job) end
     replies[i] = { #item.mine > 0 and 'registered' or 'repeated', '' }
   end
-  table.insert(done, item.entry)
+  if not item.gone then table.insert(done, item.entry) end
 end
 count_taken(keys, options, backlog)
-redis.call('XACK', keys.intake, group, unpack(done))
-redis.call('XDEL', keys.intake, unpack(done))
+if #done > 0 then
+  redis.call('XACK', keys.intake, group, unpack(done))
+  redis.call('XDEL', keys.intake, unpack(done))
+end
 return cjson.encode(replies)

@@ -1,5 +1,5 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock bell record lines limits wakes receipts doubts outcomes errands audit
+-- include: clock bell record lines limits wakes receipts doubts outcomes errands audit streams
 -- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
 --       doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go, the steady clock as the caller has it (ms; nothing: it has none), how far
@@ -94,6 +94,7 @@ local function later(a, b)
   return a_ms > b_ms or a_ms == b_ms and tonumber(a_n) > tonumber(b_n)
 end
 local function unread(over)
+  if waits_aside(keys.account, 'status') then return true end
   local oldest = redis.call('XRANGE', keys.status, '-', '+', 'COUNT', 1)[1]
   if not oldest then return false end
   local noted = redis.call('HMGET', keys.account, 'words', 'words_at')

@@ -1,6 +1,6 @@
 -- tidy: what has outlived its time after the end of jobs goes: documents that no job needs, requests.
--- include: clock
--- KEYS  intake, released, document uses, outdated, document prefix, job prefix
+-- include: clock streams
+-- KEYS  intake, released, document uses, outdated, document prefix, job prefix, account
 -- ARGV  most items a kind in one go
 -- reply how many went
 local most, gone = tonumber(ARGV[1]), 0
@@ -8,7 +8,7 @@ local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', int(now)
 
 -- An entry that waits in intake may name a document, and came in one step with its content or with the wish that it
 -- lives on. So a document goes only while no entry waits; what comes later brings the content along.
-if redis.call('XLEN', KEYS[1]) == 0 then
+if redis.call('XLEN', KEYS[1]) == 0 and not waits_aside(KEYS[7], 'intake') then
   for _, digest in ipairs(due(KEYS[2])) do
     if redis.call('HEXISTS', KEYS[3], digest) == 0 then
       gone = gone + redis.call('UNLINK', KEYS[5] .. digest)

@@ -1,0 +1,40 @@
+-- The streams to which others add: intake, status and orders. Whoever may XADD may give an id of the far future, and then
+-- nothing, or not much, can be added any more. Such a stream is put aside under another name and emptied into a new one.
+-- The account's hash counts how many were put aside (`replaced:NAME`), and how many of those are emptied (`emptied:NAME`).
+local AHEAD = 86400000 -- ms; no id of Redis' own is a day ahead of its clock
+
+local function is_ahead(id) return tonumber(string.match(id, '^%d+')) > now + AHEAD end
+
+local function field_of(told, name)
+  for i = 1, #told, 2 do
+    if told[i] == name then return told[i + 1] end
+  end
+end
+
+-- The id that is ahead, or nil. No content of an entry is looked at, but of one that is ahead: an entry may be large.
+local function ahead_of(key, group)
+  local found = redis.call('XRANGE', key, int(now + AHEAD), '+', 'COUNT', 1)[1]
+  if found then return found[1] end
+  local id
+  if redis.call('XLEN', key) == 0 then -- it may have gone, and its id stays the last
+    local told = redis.pcall('XINFO', 'STREAM', key)
+    id = not told.err and field_of(told, 'last-generated-id')
+  elseif group ~= '' then -- or it was delivered and has gone, and others are still worked on
+    local told = redis.pcall('XINFO', 'GROUPS', key)
+    for _, each in ipairs(told.err and {} or told) do
+      if field_of(each, 'name') == group then id = field_of(each, 'last-delivered-id') end
+    end
+  end
+  return id and is_ahead(id) and id or nil
+end
+
+local function aside_of(account, name)
+  local told = redis.call('HMGET', account, 'replaced:' .. name, 'emptied:' .. name)
+  return tonumber(told[1]) or 0, tonumber(told[2]) or 0
+end
+
+-- Whether entries of a stream that was put aside wait to be moved.
+local function waits_aside(account, name)
+  local replaced, emptied = aside_of(account, name)
+  return replaced > emptied
+end

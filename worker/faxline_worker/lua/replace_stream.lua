@@ -1,0 +1,47 @@
+-- replace_stream: a stream that is out of ids is put aside, and a new one takes its place; what was put aside is emptied
+-- into it, some entries a call. An entry that another process works on is no longer where it was: to that process's
+-- script it is gone, and it comes again. So none is lost, and none is applied twice.
+-- include: clock streams audit
+-- KEYS  stream, account, audit
+-- ARGV  name of the stream (intake, status, orders), consumer group (empty: none), most entries and most bytes in one go,
+--       JSON options
+-- reply JSON {replaced (the id that was ahead, where it was put aside now), moved (entries), left (whether more wait)}
+local stream, account, name, group = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local most, most_bytes, options = tonumber(ARGV[3]), tonumber(ARGV[4]), cjson.decode(ARGV[5])
+local function aside(n) return stream .. ':aside:' .. n end
+
+-- An entry that is none of ours may have more fields than Lua can pass on: its first ones show that, too.
+local FIELDS = 50
+local function add(at, fields) return redis.pcall('XADD', stream, at, unpack(fields, 1, math.min(#fields, 2 * FIELDS))) end
+
+local id = ahead_of(stream, group)
+if id then
+  repeat
+    local n = redis.call('HINCRBY', account, 'replaced:' .. name, 1)
+  until redis.call('RENAMENX', stream, aside(n)) == 1
+  redis.call('HSET', account, 'replaced_at:' .. name, int(now))
+  if group ~= '' then redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM') end
+  if name == 'status' then redis.call('HDEL', account, 'words', 'words_at') end -- ids of the old stream
+  audit(KEYS[3], options, options.who, 'replace', { about = name })
+end
+
+local replaced, emptied = aside_of(account, name)
+local moved, bytes = 0, 0
+while emptied < replaced and moved < most and bytes < most_bytes do
+  local from = aside(emptied + 1)
+  local entry = redis.call('XRANGE', from, '-', '+', 'COUNT', 1)[1]
+  if entry then
+    -- It keeps its id where that is one of Redis' own and still fits: whoever waits for the reply to an order knows it by
+    -- that. One of intake does not: an older version's `register` deletes by its id what it finds no longer pending.
+    local kept = (group ~= '' or is_ahead(entry[1])) and { err = 'anew' } or add(entry[1], entry[2])
+    if type(kept) == 'table' then kept = add('*', entry[2]) end
+    if type(kept) == 'table' then return kept end -- raised
+    redis.call('XDEL', from, entry[1])
+    for _, part in ipairs(entry[2]) do bytes = bytes + #part end
+    moved = moved + 1
+  else
+    redis.call('DEL', from)
+    emptied = redis.call('HINCRBY', account, 'emptied:' .. name, 1)
+  end
+end
+return cjson.encode({ replaced = id, moved = moved, left = emptied < replaced })
