@@ -104,6 +104,7 @@ def test_a_flood_of_hostile_pdfs_of_one_account_holds_up_no_other_account(
     assert redis_client.xlen(HOSTILE.intake) >= 99  # they are not even open yet
 
 
+@pytest.mark.slow
 def test_the_good_faxes_of_the_same_account_do_not_wait_for_the_hostile_ones(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any]
 ) -> None:
@@ -135,6 +136,27 @@ def test_every_hostile_pdf_is_rejected_in_the_end_counted_and_told(
     wait_until(lambda: count("fax_slow_documents", {"account": "hostile"}) == 0)
 
 
+def test_a_hostile_pdf_that_comes_in_many_faxes_takes_its_full_time_once(
+    redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[float] = []
+    count = PdfReader.count
+
+    def counted(self: PdfReader, data: bytes, timeout: float | None = None) -> Any:
+        times.append(timeout or 0)
+        return count(self, data, timeout)
+
+    monkeypatch.setattr(PdfReader, "count", counted)
+    monkeypatch.setattr(slow_documents, "QUICK", 0.05)
+    for i in range(10):
+        push(redis_client, HOSTILE, f"bomb-{i}", HANGS)
+    start(timeout=1)
+    wait_until(lambda: redis_client.xlen(HOSTILE.intake) == 0, timeout=30)
+    assert len(told(redis_client, HOSTILE)) == 10
+    assert times.count(1) == 1
+
+
+@pytest.mark.slow
 def test_what_waits_is_not_taken_over_and_no_delivery_of_it_is_counted(
     redis_client: Any, start: Start, wait_until: Callable[..., Any]
 ) -> None:
