@@ -102,6 +102,7 @@ class FaxLine(Operators):
         Raises:
             EntryRejected: the fax breaks a rule; nothing was pushed.
             OSError: a file cannot be read.
+            PdfReaderUnavailable: the process that opens PDFs cannot be started.
             QueueUnavailable: Redis did not take it.
         """
         given = fax_of(to, files, id, priority, expires_at, in_doubt, attempts, group, metadata, fax)
