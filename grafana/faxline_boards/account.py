@@ -84,6 +84,45 @@ def _queue(y: int) -> list[Any]:
     ]
 
 
+def _intake(y: int) -> list[Any]:
+    return [
+        _row("Intake", y),
+        lines(
+            "Entries that wait in intake",
+            "Pushed, and not taken in yet. It grows for long: producers push faster than dispatchers take.",
+            place(0, y + 1, 8, 8),
+            [Query(f"max by (account) (fax_intake_entries{{{ACCOUNT}}})", "{{account}}")],
+            "short",
+            alerts=["FaxIntakeStalled"],
+        ),
+        lines(
+            "Oldest entry in intake",
+            "Seconds are usual under load. It climbs in a straight line: nothing is taken.",
+            place(8, y + 1, 8, 8),
+            [Query(f"max by (account) (fax_intake_oldest_age_seconds{{{ACCOUNT}}})", "{{account}}")],
+            "s",
+            alerts=["FaxIntakeStalled"],
+            steps={60: RED},
+        ),
+        lines(
+            "Entries taken a minute, streams replaced",
+            "Registered, repeated, rejected, canceled or set aside. A stream is replaced when somebody used "
+            "up its ids.",
+            place(16, y + 1, 8, 8),
+            [
+                Query(a_minute("fax_intake_taken_total", by="account"), "{{account}}"),
+                Query(
+                    f"sum by (account, stream) (increase(fax_streams_replaced_total{{{ACCOUNT}}}"
+                    "[$__rate_interval])) > 0",
+                    "{{account}} {{stream}} replaced",
+                ),
+            ],
+            A_MINUTE,
+            alerts=["FaxStreamReplaced"],
+        ),
+    ]
+
+
 def _limit(name: str) -> list[Query]:
     inside = f'{ACCOUNT}, limit="{name}"'
     return [
@@ -256,7 +295,7 @@ def _times(y: int) -> list[Any]:
 
 def account_board() -> dict[str, Any]:
     """The board's JSON."""
-    panels = [*_queue(0), *_calls(17), *_ends(26), *_receipts(35), *_times(44)]
+    panels = [*_queue(0), *_intake(17), *_calls(26), *_ends(35), *_receipts(44), *_times(53)]
     return dashboard(
         "faxline-account",
         "Faxline: account",

@@ -136,13 +136,14 @@ def parts(at: Any) -> Any:
     good = option("mappings", words({"1": ("yes", GREEN), "0": ("NO", RED)}))
     return stat(
         "Parts",
-        "Processes that Prometheus reaches, and whether Redis keeps what it accepted (durable) and could "
+        "Processes at work by their heartbeats, and whether Redis keeps what it accepted (durable) and could "
         "write its append-only file (AOF). Red: see the runbooks in this panel's menu.",
         at,
         [
-            now('sum(up{job="faxline-dispatcher"})', "dispatchers"),
-            now('sum(up{job="faxline-worker"})', "workers"),
-            now('sum(up{job="faxline-webhook"})', "webhooks"),
+            *(
+                now(f'max(fax_processes{{role="{role}"}}) or sum(up{{job="faxline-{role}"}})', f"{role}s")
+                for role in ("dispatcher", "worker", "webhook")
+            ),
             now("max(fax_redis_durable)", "durable"),
             now("max(fax_redis_aof_ok)", "AOF"),
         ],

@@ -189,6 +189,21 @@ def pods() -> dict[str, Any]:
             A_MINUTE,
             alerts=["FaxWebhookCrowded"],
         ),
+        lines(
+            "Since a loop last went round",
+            "Some seconds are usual; a worker's threads wait for iFax. It grows: that part of the process's "
+            "work stands still.",
+            place(16, 24, 8, 8),
+            [
+                Query(
+                    f"max by (job, instance, loop) (fax_loop_age_seconds{{{INSTANCE}}})",
+                    "{{job}} {{instance}} {{loop}}",
+                )
+            ],
+            "s",
+            alerts=["FaxLoopStalled"],
+            steps={60: RED},
+        ),
     ]
     instances = f"label_values(up{{{FAXLINE}}}, instance)"
     return dashboard(

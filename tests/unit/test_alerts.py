@@ -14,7 +14,7 @@ import faxline.cli.running  # noqa: F401 - it adds the commands to the applicati
 from faxline.cli.app import app
 from faxline_worker.app import failure_labels
 from faxline_worker.ifax.causes import delivery_reasons
-from faxline_worker.metrics import DispatcherMetrics, WebhookMetrics, WorkerMetrics, new_registry
+from faxline_worker.metrics import DispatcherMetrics, WebhookMetrics, WorkerMetrics, new_registry, watch_loops
 from faxline_worker.settings import PREFIX, Settings
 
 OPS = Path(__file__).parents[2] / "ops"
@@ -57,6 +57,7 @@ def metric_names() -> set[str]:
         process(registry, ["default"], failure_labels())
         names |= {sample.name for family in registry.collect() for sample in family.samples}
     registry = new_registry()
+    watch_loops(registry, lambda: {"intake": 0}, dict)
     WebhookMetrics(registry, ["default"])
     names |= {sample.name for family in registry.collect() for sample in family.samples}
     return names | {name.removesuffix("_count") for name in names if name.endswith("_count")}

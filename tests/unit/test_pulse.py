@@ -135,7 +135,14 @@ def test_a_pools_failure_is_told_until_a_thread_is_well_or_none_has_worked_for_l
 
 def test_the_metric_tells_each_loops_age_at_the_moment_of_the_scrape(loops: Loops, clock: Watch) -> None:
     registry = new_registry()
-    watch_loops(registry, loops.ages)
+    watch_loops(registry, loops.ages, loops.stalled)
     loops.add("intake").well()
+
+    def told() -> list[float | None]:
+        names = ("fax_loop_age_seconds", "fax_loop_stalled")
+        return [registry.get_sample_value(name, {"loop": "intake"}) for name in names]
+
     clock.now += 7
-    assert registry.get_sample_value("fax_loop_age_seconds", {"loop": "intake"}) == 7
+    assert told() == [7, 0]
+    clock.now += 60
+    assert told() == [67, 1]

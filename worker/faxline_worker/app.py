@@ -263,7 +263,7 @@ def worker() -> None:
     loops = Loops(settings.stall)
     threads = loops.pool("threads", settings.http_timeout + settings.lease_grace)
     broker = make_broker(settings, loops.add("consumer"))
-    watch_loops(registry, loops.ages)
+    watch_loops(registry, loops.ages, loops.stalled)
     traces = traces_of(settings, "worker")
     who = process_name()
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
@@ -355,7 +355,7 @@ def dispatcher() -> None:
     stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
     require_layout(stores)
     loops = Loops(settings.stall)
-    watch_loops(registry, loops.ages)
+    watch_loops(registry, loops.ages, loops.stalled)
     process = Dispatcher(
         client,
         stores,
@@ -448,7 +448,7 @@ def webhook() -> None:
     probe = probe_client(settings, "webhook")
     loops = Loops(settings.stall)
     loop = loops.add("event loop")
-    watch_loops(registry, loops.ages)
+    watch_loops(registry, loops.ages, loops.stalled)
     client = async_state_client(settings.redis_url, name="faxline-webhook")
     stream = AccountKeys(next(iter(settings.accounts))).status
     app = create_app(

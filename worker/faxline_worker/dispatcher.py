@@ -7,10 +7,10 @@ that take their time; one opens the PDFs that take long. Each beats as it goes r
 is away is waited for.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import cycle
 from queue import Empty, SimpleQueue
@@ -23,7 +23,7 @@ from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline.offers import differing
 from faxline.operators import MOST_DIGITS
 from faxline.pdf_reader import PdfReader
-from faxline.processes import at_work
+from faxline.processes import ROLES, at_work
 from faxline.server import server_facts
 from faxline_worker import scripts
 from faxline_worker.actors import Wakes
@@ -557,8 +557,10 @@ class Dispatcher:
                     name, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured
                 )
             self._look_at_streams(name, loop.beat)
-        with suppress(redis.exceptions.NoPermissionError):  # users.acl is an older one: the heartbeat warns
+        try:
             self._metrics.set_processes(at_work(look_at_processes(self._client)))
+        except redis.exceptions.NoPermissionError:  # users.acl is an older one: the heartbeat warns
+            self._metrics.set_processes(dict.fromkeys(ROLES, math.nan))
         self._metrics.redis_read()
         loop.well()
         if time.monotonic() >= self._durable_at:

@@ -83,23 +83,37 @@ def new_registry() -> CollectorRegistry:
 class _LoopAges(Collector):
     """The ages are asked for as they are told, for a loop that stands still sets nothing."""
 
-    def __init__(self, ages: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self, ages: Callable[[], Mapping[str, float]], stalled: Callable[[], Mapping[str, float]]
+    ) -> None:
         self._ages = ages
+        self._stalled = stalled
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "fax_loop_age_seconds",
-            "Seconds since a loop of this process last went round; beyond FAXLINE_STALL it stands still.",
+        age = GaugeMetricFamily(
+            "fax_loop_age_seconds", "Seconds since a loop of this process last went round.", labels=["loop"]
+        )
+        stalled = GaugeMetricFamily(
+            "fax_loop_stalled",
+            "1 while a loop of this process stands still: it has not gone round for FAXLINE_STALL and for as "
+            "long as it may wait besides.",
             labels=["loop"],
         )
-        for loop, age in self._ages().items():
-            family.add_metric([loop], age)
-        yield family
+        still = self._stalled()
+        for loop, seconds in self._ages().items():
+            age.add_metric([loop], seconds)
+            stalled.add_metric([loop], float(loop in still))
+        yield age
+        yield stalled
 
 
-def watch_loops(registry: CollectorRegistry, ages: Callable[[], Mapping[str, float]]) -> None:
-    """Tell how long ago each loop of the process last went round."""
-    registry.register(_LoopAges(ages))
+def watch_loops(
+    registry: CollectorRegistry,
+    ages: Callable[[], Mapping[str, float]],
+    stalled: Callable[[], Mapping[str, float]],
+) -> None:
+    """Tell how long ago each loop of the process last went round, and whether it stands still."""
+    registry.register(_LoopAges(ages, stalled))
 
 
 _ALIKE = "; every dispatcher tells the same: take max, never sum."
@@ -556,8 +570,8 @@ class DispatcherMetrics(JobMetrics):
         """A stream ran out of ids and was replaced."""
         self._replaced.labels(account, stream).inc()
 
-    def set_processes(self, counts: Mapping[str, int]) -> None:
-        """So many processes of each role are at work."""
+    def set_processes(self, counts: Mapping[str, float]) -> None:
+        """So many processes of each role are at work; not a number where nobody knows."""
         for role, n in counts.items():
             self._processes.labels(role).set(n)
 
