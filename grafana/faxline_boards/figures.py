@@ -71,7 +71,7 @@ def trouble() -> list[Any]:
             [now(of_all("fax_account_paused"), "accounts")],
             "short",
             {1: RED},
-            alerts=["FaxAccountPaused"],
+            alerts=["FaxAccountPaused", "FaxStateRolledBack"],
         ),
         stat(
             "In doubt",

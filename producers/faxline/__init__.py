@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from faxline.account import AccountState, LimitState
 from faxline.audit import AuditEntry
 from faxline.errors import (
+    ContentLost,
     EntryNotFound,
     EntryRejected,
     FaxesRejected,
@@ -28,6 +29,7 @@ from faxline.errors import (
     NotForgotten,
     NotInDoubt,
     NotReplicated,
+    NotRolledBack,
     OrderTimeout,
     PdfReaderUnavailable,
     PushInterrupted,
@@ -35,6 +37,7 @@ from faxline.errors import (
     RejectedFax,
     Rejection,
     SealBroken,
+    StateRolledBack,
     WaitTimeout,
 )
 from faxline.events import Event, EventName
@@ -47,6 +50,7 @@ from faxline.line import FaxLine
 from faxline.mailings import Mailing
 from faxline.operations import DeadEntry, Forgotten, SealedValues
 from faxline.processes import Process, ProcessState
+from faxline.rollbacks import LostCall, Recovered, Rollback
 
 if TYPE_CHECKING:
     from faxline.asynchronous import AsyncEvents, AsyncFaxLine
@@ -57,6 +61,7 @@ __all__ = [
     "AsyncEvents",
     "AsyncFaxLine",
     "AuditEntry",
+    "ContentLost",
     "DeadEntry",
     "EntryNotFound",
     "EntryRejected",
@@ -81,12 +86,14 @@ __all__ = [
     "KeyMissing",
     "Keyring",
     "LimitState",
+    "LostCall",
     "Mailing",
     "NoKeys",
     "NotAllowed",
     "NotForgotten",
     "NotInDoubt",
     "NotReplicated",
+    "NotRolledBack",
     "OrderTimeout",
     "PdfReaderUnavailable",
     "Priority",
@@ -94,11 +101,14 @@ __all__ = [
     "ProcessState",
     "PushInterrupted",
     "QueueUnavailable",
+    "Recovered",
     "RejectedFax",
     "Rejection",
+    "Rollback",
     "SealBroken",
     "SealedValues",
     "Selection",
+    "StateRolledBack",
     "Transition",
     "WaitTimeout",
 ]

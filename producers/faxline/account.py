@@ -20,6 +20,12 @@ RANKS: Mapping[str, int] = {"urgent": 1, "normal": 2, "bulk": 3}
 ENDED = ("delivered", "failed", "canceled", "unconfirmed")
 OPERATOR = "operator"
 """The reason of a pause that an operator ordered."""
+ROLLED_BACK = "state_rolled_back"
+"""The reason of a pause after Redis went back: it does not know what was done."""
+KEY_MISSING = "key_missing"
+"""The reason of a pause for a worker that lacks a sealing key."""
+HELD = (OPERATOR, ROLLED_BACK)
+"""Pauses that only an operator ends: no probe goes."""
 _STEP, _STEPS = 0.01, 6
 _REPLACED = "replaced_at:"
 
@@ -55,6 +61,8 @@ class AccountState:
         share: the part of the limits that is used; below 1 after a 429 of somebody else's making.
         strain: calls at once while calls hang, 0 while they do not.
         gate: until when (µs) the account is closed after a 429.
+        verified_at: until when (µs) it waits after a change of the Redis server, for every process to look
+            whether the state went back.
         paused: why it is paused, or nothing.
         probe_at: when (µs) a paused account is probed.
         seconds: how long a call takes on average, None before the first.
@@ -106,6 +114,7 @@ class AccountState:
     skew: int = 0
     step: float = 0.0
     step_at: int = 0
+    verified_at: int = 0
 
     @property
     def held(self) -> int:
@@ -117,15 +126,21 @@ class AccountState:
         """Whether the gate is closed."""
         return self.gate > self.now
 
+    @property
+    def verifying(self) -> bool:
+        """Whether it waits after a change of the Redis server."""
+        return self.verified_at > self.now
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `faxline accounts --json`; moments are ISO 8601 in UTC."""
-        probed = self.paused and self.paused != OPERATOR
+        probed = self.paused and self.paused not in HELD
         return {
             "account": self.name,
             "known": self.known,
             "paused": self.paused or None,
             "probe_at": _iso(self.probe_at) if probed else None,
             "gate_until": _iso(self.gate) if self.gated else None,
+            "verified_at": _iso(self.verified_at) if self.verifying else None,
             "limits": {
                 name: {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
                 for name, limit in (
@@ -241,7 +256,8 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         probe_at=int(number("probe_at")) - skew if number("probe_at") else 0,
         seconds=seconds or None,
         dead=dead,
-        known=bool(raw),
+        known=b"layout" in raw or b"requests" in raw,
+        verified_at=int(number("verify_until")),
         waiting={"turn": ready, "time": delayed, "line": waiting},
         held_doubts=held_doubts,
         receipt_wait=max(0.0, (steady / 1000 + deadline - first[0][1]) / 1000) if first and deadline else 0.0,

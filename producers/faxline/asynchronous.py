@@ -45,6 +45,7 @@ from faxline.pushes import ready_made, sent, sent_again
 from faxline.questions import Steps
 from faxline.records import group_of, job_of
 from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
+from faxline.rollbacks import Recovered, Rollback, recovered, rollback
 from faxline.streams import opening
 from faxline.waits import end_of
 
@@ -239,6 +240,12 @@ class AsyncFaxLine(Base):
 
     async def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
         return await self._run(ordered(self._terms, Order.RESUME, by, timeout), GIVE_ORDERS)
+
+    async def rollback(self) -> Rollback | None:
+        return await self._run(rollback(self._terms), READ_QUEUE)
+
+    async def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
+        return await self._run(recovered(self._terms, by, timeout), GIVE_ORDERS)
 
     async def resolve(
         self,

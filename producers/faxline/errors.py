@@ -148,6 +148,18 @@ class NotForgotten(FaxlineError):  # noqa: N818 - as above
         self.state = state
 
 
+class ContentLost(FaxlineError):  # noqa: N818 - as above
+    """Redis lost the content of a job that was sent, so it cannot be sent again. Nothing was changed."""
+
+
+class StateRolledBack(FaxlineError):  # noqa: N818 - as above
+    """Redis went back, and the account stays paused until what was lost is in order. Nothing was changed."""
+
+
+class NotRolledBack(FaxlineError):  # noqa: N818 - as above
+    """The account's state has not gone back, so there is nothing to put in order."""
+
+
 class NoKeys(FaxlineError):  # noqa: N818 - as above
     """The dispatcher has no keys to seal with."""
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from faxline.account import OPERATOR, AccountState, account_state
+from faxline.account import HELD, AccountState, account_state
 from faxline.keys import AccountKeys
 from faxline.questions import Ask, Batch, Steps
 
@@ -31,6 +31,8 @@ class Hold(StrEnum):
     BURST = "burst"
     GATE = "gate"
     """iFax answered 429; the account waits for all its jobs together."""
+    VERIFYING = "verifying"
+    """Redis is another server or was started anew: every process looks whether the state went back."""
     PAUSED = "paused"
     RETRY = "retry"
     """An earlier attempt was not taken, or its delivery failed; the job waits for its time."""
@@ -49,8 +51,8 @@ class Forecast:
         place: how many jobs are before it.
         expected_start: when it is expected to start; None where nobody knows.
         paused: the reason of the pause that holds the account, or nothing.
-        free_at: when the gate opens, the probe goes, the retry or the date is due, or the line is free at the
-            latest, where one of these holds it.
+        free_at: when the gate opens, the look at a new server is over, the probe goes, the retry or the
+            date is due, or the line is free at the latest, where one of these holds it.
         behind: the job that holds the number's line.
     """
 
@@ -131,17 +133,17 @@ def forecast(
         Hold.BURST: _burst(state, before + 1),
     }
     wait = max(waits.values())
-    gate = max(0.0, state.gate - state.now)
+    gate = max(0.0, max(state.gate, state.verified_at) - state.now)
     start: datetime | None = _moment(state.now + max(wait, gate))
     free_at = None
     if state.paused:
         hold, start = Hold.PAUSED, None
-        free_at = _moment(max(state.now, state.probe_at)) if state.paused != OPERATOR else None
+        free_at = _moment(max(state.now, state.probe_at)) if state.paused not in HELD else None
     elif retry_at is not None:
         hold, free_at = Hold.RETRY, _moment(retry_at * 1000)
         start = max(free_at, start) if start else free_at
     elif gate:
-        hold, free_at = Hold.GATE, _moment(state.gate)
+        hold, free_at = Hold.GATE if state.gated else Hold.VERIFYING, _moment(state.now + gate)
     elif wait <= 0:
         hold = Hold.NOTHING if before == 0 else Hold.PLACE
     else:

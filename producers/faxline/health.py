@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from faxline.account import OPERATOR, AccountState, account_state
+from faxline import account
+from faxline.account import AccountState, account_state
 from faxline.checkup import Check, Result
 from faxline.key_checks import keys_check
 from faxline.keys import AccountKeys
@@ -22,7 +23,6 @@ __all__ = ["Check", "Result", "examination"]
 
 _NEAR = 0.8
 """The part of a ceiling from which on it is told, as by the alert FaxBacklogNearCeiling."""
-_KEY_MISSING = "key_missing"
 _DAY_US = 86_400_000_000
 
 
@@ -77,22 +77,33 @@ def _clock(state: AccountState) -> Check | None:
     return Check("clock", Result.WARN, text)
 
 
+def _status(state: AccountState) -> tuple[Result, str]:
+    """Whether the account is open, and what to do where it is not."""
+    name = state.name
+    match state.paused:
+        case "" if state.gated and not state.verifying:
+            return Result.WARN, "iFax answered 429; the account waits"
+        case "":
+            return Result.OK, "looks at a new Redis first" if state.verifying else "open"
+        case account.OPERATOR:
+            return Result.WARN, f"paused by an operator: faxline accounts resume {name}"
+        case account.ROLLED_BACK:
+            return Result.FAIL, (
+                "paused, for Redis went back to an older state: see what was lost with "
+                f"faxline accounts rollback {name}, then resume with its --resume"
+            )
+        case account.KEY_MISSING:
+            return Result.FAIL, (
+                "paused, for a worker lacks a key that seals a fax: put it back into FAXLINE_KEYS, restart, "
+                f"then faxline accounts resume {name}"
+            )
+        case reason:
+            return Result.FAIL, f"paused, {reason}: mend the key or the balance at iFax"
+
+
 def _account(state: AccountState) -> Iterator[Check]:
     name = f"account {state.name}"
-    if state.paused == OPERATOR:
-        yield Check(name, Result.WARN, f"paused by an operator: faxline accounts resume {state.name}")
-    elif state.paused == _KEY_MISSING:
-        text = (
-            "paused, for a worker lacks a key that seals a fax: put it back into FAXLINE_KEYS, restart, then "
-            f"faxline accounts resume {state.name}"
-        )
-        yield Check(name, Result.FAIL, text)
-    elif state.paused:
-        yield Check(name, Result.FAIL, f"paused, {state.paused}: mend the key or the balance at iFax")
-    elif state.gated:
-        yield Check(name, Result.WARN, "iFax answered 429; the account waits")
-    else:
-        yield Check(name, Result.OK, "open")
+    yield Check(name, *_status(state))
     if state.jobs.get("in_doubt"):
         yield Check(name, Result.WARN, f"{state.jobs['in_doubt']} in doubt: faxline list --state in_doubt")
     if state.dead:

@@ -197,6 +197,11 @@ class AccountKeys:
         """String: which dispatcher carries out an order that takes its time; has a time to live."""
         return self.prefix + "chore"
 
+    @cached_property
+    def lost(self) -> str:
+        """Hash: what processes did and Redis does not know of, after its state went back (`recover`)."""
+        return self.prefix + "lost"
+
     def group(self, name: str) -> str:
         """Set of the ids of a group's jobs; has a time to live once one of them has ended."""
         return f"{self.prefix}group:{name}"

@@ -9,7 +9,16 @@ from typing import Any
 
 from faxline.account import AccountState, account_state
 from faxline.checkup import Check
-from faxline.errors import EntryNotFound, JobIdTaken, JobNotFound, NoKeys, NotForgotten, NotInDoubt
+from faxline.errors import (
+    ContentLost,
+    EntryNotFound,
+    JobIdTaken,
+    JobNotFound,
+    NoKeys,
+    NotForgotten,
+    NotInDoubt,
+    StateRolledBack,
+)
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS
 from faxline.listing import OPEN
@@ -80,7 +89,12 @@ class DeadEntry:
 
 def ordered(terms: Terms, order: Order, by: str, timeout: float) -> Steps[AccountState]:
     """Pause or resume the account; its state after that."""
-    yield from given(terms, order, by, timeout)
+    reply = yield from given(terms, order, by, timeout)
+    if reply["result"] == "rolled_back":
+        raise StateRolledBack(
+            f"Redis went back, and does not know what was sent: look with `faxline accounts rollback "
+            f"{terms.account}`, then resume with its --resume"
+        )
     return (yield from account_state(terms.keys))
 
 
@@ -93,6 +107,10 @@ def resolved(  # noqa: PLR0917 - the line's own, and what its method is given
     match reply["result"]:
         case "taken":
             raise JobIdTaken(f"jobId {accepted} belongs to job {reply['job']!r}", reply["job"])
+        case "lost":
+            raise ContentLost(
+                f"Redis lost the content of job {job!r}, so it cannot be sent again: push it under another id"
+            )
         case "refused" if not reply["state"]:
             raise JobNotFound(f"no job {job!r} on account {terms.account!r}")
         case "refused":

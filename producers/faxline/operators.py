@@ -33,6 +33,7 @@ from faxline.operations import (
 )
 from faxline.orders import Order
 from faxline.processes import Process, known_processes
+from faxline.rollbacks import Recovered, Rollback, recovered, rollback
 
 __all__ = ["MOST_DIGITS", "DeadEntry", "Operators"]
 
@@ -120,8 +121,39 @@ class Operators(Driven):
         return self._run(ordered(self._terms, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
     def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        """Open a paused account, whatever the pause's reason. As `pause`."""
+        """Open a paused account, whatever the pause's reason. As `pause`.
+
+        Raises:
+            StateRolledBack: its state went back: `rollback` shows what was lost, and `recover` opens it.
+        """
         return self._run(ordered(self._terms, Order.RESUME, by, timeout), GIVE_ORDERS)
+
+    def rollback(self) -> Rollback | None:
+        """What is known of the stretch that Redis lost, where the account is paused as its state went back.
+
+        None where it has not.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        return self._run(rollback(self._terms), READ_QUEUE)
+
+    def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
+        """Put in order what is known of the stretch that Redis lost, and let the account go on.
+
+        What was sent, and Redis does not know, is in doubt then, or submitted where its jobId is known:
+        none of it is sent again.
+
+        Args:
+            by: who orders it, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            NotRolledBack: the account's state has not gone back; nothing was changed.
+            OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(recovered(self._terms, by, timeout), GIVE_ORDERS)
 
     def resolve(
         self,
@@ -145,6 +177,7 @@ class Operators(Driven):
 
         Raises:
             NotInDoubt: the job is in another state, which the error tells; nothing was changed.
+            ContentLost: it cannot be sent again, for Redis lost its content; nothing was changed.
             JobIdTaken: the jobId belongs to another job; nothing was changed.
             JobNotFound: there is no such job.
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.

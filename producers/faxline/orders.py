@@ -20,6 +20,7 @@ class Order(StrEnum):
     FORGET = "forget"
     ROTATE = "rotate"
     KEYS = "keys"
+    RECOVER = "recover"
 
 
 def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> Steps[dict[str, str]]:

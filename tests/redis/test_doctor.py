@@ -247,9 +247,9 @@ NARROW = {
     "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook)",
     "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher +@read +@write -@dangerous "
     "+evalsha +info",
-    "worker": "~fax:{*}:* ~wake-ups:* ~fax:processes:worker +@read +@write -@dangerous +evalsha",
-    "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.ready} %R~fax:accounts %R~fax:processes:* +hgetall "
-    f"+zrange +smembers (+xadd ~{KEYS.orders})",
+    "worker": "~fax:{*}:* ~wake-ups:* ~fax:processes:worker +@read +@write -@dangerous +evalsha +info",
+    "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.lost} %R~{KEYS.ready} %R~fax:accounts "
+    f"%R~fax:processes:* +hgetall +zrange +smembers (+xadd ~{KEYS.orders})",
 }
 """Each user's rights as short as they can be."""
 

@@ -59,6 +59,16 @@ def by_older(outcome: str) -> Row:
     )
 
 
+LOST = (NOTHING, *WAITING, "submitting", "in_doubt")
+"""Where a call that Redis lost is the last one."""
+DOUBTED = become(LOST, "in_doubt", "fax.in_doubt")
+
+
+def recovered(*then: str) -> Row:
+    """Where a call that Redis lost was accepted."""
+    return told(("marked", "submitted", *FINAL), "fax.duplicate") | become(LOST, *then)
+
+
 EXPECTED: Mapping[tuple[str, str], Row] = {
     ("register", "the same fax"): REGISTERED,
     ("register", "another fax of the same id"): REGISTERED | told(STATES, "fax.rejected"),
@@ -125,6 +135,22 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ),
     ("resolve", "resend"): become(["in_doubt"], "queued", "fax.retrying"),
     ("forget", "the job"): become(FINAL, NOTHING),
+    ("examine", "the owner's call"): become(["submitting"], "marked"),
+    ("recover", "a call, accepted"): recovered("submitted", "fax.submitted"),
+    ("recover", "a later call, accepted"): recovered("submitted", "fax.submitted")
+    | become(["submitted"], "submitted", "fax.submitted"),
+    **{
+        ("recover", f"a call, accepted, {o} came before"): recovered(o, "fax.submitted", f"fax.{o}")
+        for o in OUTCOMES
+    },
+    ("recover", "a call, accepted, a failure worth another try came before"): recovered(
+        "delayed", "fax.submitted", "fax.retrying"
+    )
+    | become([NOTHING], "failed", "fax.submitted", "fax.failed"),
+    **{("recover", f"a call{name}"): DOUBTED for name in (", in doubt", " that nobody heard of")},
+    ("recover", "a later call that nobody heard of"): DOUBTED
+    | become(["submitted"], "in_doubt", "fax.in_doubt"),
+    ("recover", "a cancellation"): become(WAITING, "canceled", "fax.canceled"),
     ("resolve", "fail"): become(["in_doubt"], "failed", "fax.failed"),
 }
 

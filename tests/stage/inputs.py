@@ -4,14 +4,18 @@ An input prepares what the script needs, such as the entry of a stream, and give
 that twice is what a client does whose first reply was lost.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from faxline_worker.lineage import Knows
+from faxline_worker.memory import Call as MarkedCall
+from faxline_worker.memory import Deed, Entry, Evidence
 from faxline_worker.replies import Admitted
 from tests.stage.scene import BEGIN, NUMBER, receipt
-from tests.stage.states import DATE, DEADLINE, JOB, JOB_ID, LEASE, RETRY, WAIT, Actors
+from tests.stage.states import DATE, DEADLINE, JOB, JOB_ID, LEASE, RETRY, STRANGER, WAIT, Actors
 
 Call = Callable[[], Any]
 UNKNOWN = "99"
@@ -331,6 +335,63 @@ def _report_the_check(decision: str, **more: Any) -> Input:
     return Input(prepare)
 
 
+def _check_in(knows: Knows) -> Input:
+    def prepare(actors: Actors) -> Call:
+        lineage = actors.scene.store.lineage
+        lineage.check_in("a run", Knows.NOTHING, 2, "")
+        return partial(lineage.check_in, "a run" if knows is Knows.BACK else "another run", knows, 2, "")
+
+    return Input(prepare)
+
+
+def _call(actors: Actors, decision: str | None = None, attempt: int = 1, **answer: Any) -> MarkedCall:
+    """A call about the job that was marked in a stretch that Redis lost."""
+    told = {"decision": decision, **answer} if decision else None
+    return MarkedCall(replace(LOST, attempt=attempt), actors.scene.now, told)
+
+
+def _examine(*, unknown: bool = False) -> Input:
+    def prepare(actors: Actors) -> Call:
+        deeds: list[Deed] = [_call(actors), Entry("push", JOB, "1-1"), Entry("cancel", JOB, "1-2")]
+        evidence = Evidence("9-9", tuple(deeds), unknown=unknown)
+        return partial(actors.scene.store.lineage.examine, evidence, deeds)
+
+    return Input(prepare)
+
+
+def _examine_the_owners_call(actors: Actors) -> Call:
+    call = MarkedCall(actors.owner, actors.scene.now)
+    return partial(actors.scene.store.lineage.examine, Evidence("9-9", (call,)), [call])
+
+
+def _recover(
+    decision: str | None = None, *, attempt: int = 1, receipt_first: str = "", more: Any = None, **answer: Any
+) -> Input:
+    def prepare(actors: Actors) -> Call:
+        if receipt_first:
+            actors.scene.receipt(UNKNOWN, receipt_first, to=NUMBER, **(more or {}))
+        return _recovering(actors, _call(actors, decision, attempt, **answer))
+
+    return Input(prepare)
+
+
+def _recover_entry(kind: str) -> Input:
+    return Input(lambda actors: _recovering(actors, Entry(kind, JOB, "1-1")))
+
+
+def _recovering(actors: Actors, deed: Deed) -> Call:
+    scene = actors.scene
+    scene.client.hset(scene.keys.lost, "it", json.dumps(deed.item()))
+    return partial(scene.store.lineage.recover, ["it"])
+
+
+def _reopen(actors: Actors) -> Call:
+    lineage = actors.scene.store.lineage
+    lineage.examine(Evidence("9-9", unknown=True), [])
+    return lineage.reopen
+
+
+LOST = replace(STRANGER, permit="lost")
 SEALED = {"KEYS": "one:" + "A" * 43 + "="}
 PLAIN = {
     *(
@@ -347,6 +408,7 @@ PLAIN = {
         "knock",
         "tidy",
     ),
+    *("check_in", "examine", "reopen"),
     *("reseal_document", "reseal_request", "reseal_dead", "forget_number", "begin", "conclude"),
     *("check_streams", "replace_stream"),
 }
@@ -468,4 +530,27 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("conclude", "an order"): Input(_conclude),
     ("check_streams", "intake is out of ids"): Input(_check_streams),
     ("replace_stream", "intake is out of ids"): Input(_replace_stream),
+    ("check_in", "to another server"): _check_in(Knows.SOMETHING),
+    ("check_in", "to a state that went back"): _check_in(Knows.BACK),
+    ("examine", "what it does not know"): _examine(),
+    ("examine", "and more, that is forgotten"): _examine(unknown=True),
+    ("examine", "the owner's call"): Input(_examine_the_owners_call),
+    ("recover", "a call, accepted"): _recover("accepted", job_id=UNKNOWN),
+    ("recover", "a later call, accepted"): _recover("accepted", attempt=9, job_id=UNKNOWN),
+    **{
+        ("recover", f"a call, accepted, {o} came before"): _recover(
+            "accepted", receipt_first=o, job_id=UNKNOWN
+        )
+        for o in OUTCOMES
+    },
+    ("recover", "a call, accepted, a failure worth another try came before"): _recover(
+        "accepted", receipt_first="failed", more=WORTH, job_id=UNKNOWN
+    ),
+    ("recover", "a call, in doubt"): _recover("in_doubt"),
+    ("recover", "a call that nobody heard of"): _recover(),
+    ("recover", "a later call that nobody heard of"): _recover(attempt=9),
+    ("recover", "a call, refused"): _recover("refuse"),
+    ("recover", "a push"): _recover_entry("push"),
+    ("recover", "a cancellation"): _recover_entry("cancel"),
+    ("reopen", "all is in order"): Input(_reopen),
 }

@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from faxline.keys import INTAKE_GROUP
+from faxline_worker.lineage import Knows
 from faxline_worker.redis_server import RedisServer
 from faxline_worker.scripts import LAYOUT
 from tests.stage.scene import NUMBER, Scene
@@ -53,6 +54,7 @@ def fill(scene: Scene) -> None:
     push = partial(scene.push, v="{}.{}".format(*LAYOUT))
     scene.store.adopt()
     scene.store.offer("worker a:1")
+    scene.store.lineage.check_in("a run", Knows.NOTHING, 2, "")
     numbers = iter(f"+1234567{1000 + i}" for i in range(100))
     scene.client.set(scene.keys.document(DIGEST), b"%PDF-1.4 bytes", px=10_000_000)
 

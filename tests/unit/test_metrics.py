@@ -79,6 +79,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_backlog": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
     "fax_backlog_ceiling": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
     "fax_account_paused": ("gauge", {"account": ACCOUNTS}),
+    "fax_state_rolled_back": ("gauge", {"account": ACCOUNTS}),
     "fax_dead_receipts": ("gauge", {"account": ACCOUNTS}),
     "fax_queued_jobs": ("gauge", {"account": ACCOUNTS, "waits_for": ("turn", "time", "line")}),
     "fax_oldest_receipt_wait_seconds": ("gauge", {"account": ACCOUNTS}),
@@ -246,6 +247,7 @@ def test_each_of_the_dispatchers_words_sets_its_own_series_alone(registry: Colle
     metrics.set_limit("default", "burst", used=12.5, capacity=50)
     metrics.set_backlog("default", "jobs", used=1234, ceiling=1_000_000)
     metrics.set_paused("second", paused=True)
+    metrics.set_rolled_back("second", rolled_back=True)
     metrics.set_dead_receipts("default", 3)
     metrics.set_redis_durable(durable=True)
     moved = {
@@ -265,6 +267,7 @@ def test_each_of_the_dispatchers_words_sets_its_own_series_alone(registry: Colle
         ("fax_backlog", "default", "jobs"): 1234,
         ("fax_backlog_ceiling", "default", "jobs"): 1_000_000,
         ("fax_account_paused", "second"): 1,
+        ("fax_state_rolled_back", "second"): 1,
         ("fax_dead_receipts", "default"): 3,
         ("fax_redis_durable",): 1,
     }

@@ -54,6 +54,7 @@ from faxline_worker.redis_clients import (
     check_writes,
     state_client,
 )
+from faxline_worker.rollback import RollbackGuard
 from faxline_worker.seats import Seats
 from faxline_worker.secret_files import Secrets
 from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings, secret_files
@@ -172,11 +173,13 @@ class _WorkerMonitoring(Middleware):
         client: redis.Redis,
         log: Any,
         stores: Mapping[str, Store],
+        guard: RollbackGuard,
         taking: Callable[[], bool],
     ) -> None:
         self._traces = traces
         self._secrets = secrets
         self._stores = stores
+        self._guard = guard
         self._settings = settings
         self._registry = registry
         self._client = client
@@ -215,6 +218,7 @@ class _WorkerMonitoring(Middleware):
             give_up(str(error))
         self._secrets.start(self._loops)
         self._offers.start()
+        self._guard.start(self._settings.redis_url, "worker", self._loops)
         self._heartbeat.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
@@ -225,6 +229,7 @@ class _WorkerMonitoring(Middleware):
         if self._server is not None:
             self._server.close()
         self._heartbeat.close()
+        self._guard.close()
         self._probe.close()
         self._traces.close()
 
@@ -257,7 +262,8 @@ def worker() -> None:
     settings, secrets = load("worker", sys.__stderr__)
     require_redis(settings)
     log = get_logger("faxline_worker.worker")
-    client = state_client(settings.redis_url, name="faxline-worker", threads=True)
+    guard = RollbackGuard(settings.accounts, settings.rollback_wait, log)
+    client = state_client(settings.redis_url, name="faxline-worker", threads=True, connected=guard.connected)
     registry = new_registry()
     metrics = WorkerMetrics(registry, settings.accounts, failures_at_zero(settings))
     loops = Loops(settings.stall)
@@ -266,7 +272,9 @@ def worker() -> None:
     watch_loops(registry, loops.ages, loops.stalled)
     traces = traces_of(settings, "worker")
     who = process_name()
-    stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
+    stores = guard.stores = {
+        name: Store(client, settings, name, who=who, memory=guard.memory(name)) for name in settings.accounts
+    }
     monitoring = _WorkerMonitoring(
         settings,
         secrets,
@@ -276,6 +284,7 @@ def worker() -> None:
         client=client,
         log=log,
         stores=stores,
+        guard=guard,
         taking=lambda: not broker.closing.is_set(),
     )
     broker.add_middleware(monitoring)
@@ -347,12 +356,17 @@ def dispatcher() -> None:
     settings, _ = load("dispatcher")
     require_redis(settings)
     log = get_logger("faxline_worker.dispatcher")
-    client = state_client(settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK)
+    guard = RollbackGuard(settings.accounts, settings.rollback_wait, log)
+    client = state_client(
+        settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
+    )
     registry = new_registry()
     metrics = DispatcherMetrics(registry, settings.accounts, failures_at_zero(settings))
     broker = make_broker(settings)
     who = process_name()
-    stores = {name: Store(client, settings, name, who=who) for name in settings.accounts}
+    stores = guard.stores = {
+        name: Store(client, settings, name, who=who, memory=guard.memory(name)) for name in settings.accounts
+    }
     require_layout(stores)
     loops = Loops(settings.stall)
     watch_loops(registry, loops.ages, loops.stalled)
@@ -391,6 +405,7 @@ def dispatcher() -> None:
     offers = Offers(stores, f"dispatcher {who}", log)
     offers.start()
     process.start(ended=stop.set)
+    guard.start(settings.redis_url, "dispatcher", loops)
     heartbeat = Heartbeat(probe, "dispatcher", settings.accounts, loops, log)
     heartbeat.start()
     if follower is not None:
@@ -400,6 +415,7 @@ def dispatcher() -> None:
     log.info("dispatcher stops")
     process.stop()
     offers.close()
+    guard.close()
     heartbeat.close()
     if follower is not None:
         follower.stop()

@@ -19,6 +19,7 @@ from typing import Any, cast
 import redis
 import structlog
 
+from faxline.account import ROLLED_BACK
 from faxline.keys import ACCOUNTS, INTAKE_GROUP
 from faxline.offers import differing
 from faxline.operators import MOST_DIGITS
@@ -549,6 +550,7 @@ class Dispatcher:
             self._metrics.set_receipts(name, oldest=state.receipt_wait, overdue=state.overdue)
             self._metrics.set_doubts_held(name, state.held_doubts)
             self._metrics.set_paused(name, bool(state.paused))
+            self._metrics.set_rolled_back(name, state.paused == ROLLED_BACK)
             self._metrics.set_dead_receipts(name, state.dead)
             differ = differing(offer for offer in state.offers if offer.by)
             self._metrics.set_settings_differ(name, len(differ))

@@ -14,13 +14,16 @@ from typing import Any
 
 import structlog
 
+from faxline.account import OPERATOR, ROLLED_BACK
 from faxline.errors import KeyMissing, SealBroken
 from faxline.orders import Order
 from faxline.seals import SEALED_KINDS, key_of_document, key_of_request
 from faxline_worker.store import Store
 
-CHORES = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS})
+CHORES = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS, Order.RECOVER})
 """The orders that take their time."""
+PIECE = 50
+"""Lost calls and faxes that one script puts in order."""
 LEASE = 30.0
 """Seconds after which another dispatcher begins anew what nobody says any more that he does."""
 _FINAL = {b"delivered", b"failed", b"canceled", b"unconfirmed"}
@@ -66,6 +69,8 @@ class Housekeeping:
                 result, told = self._forget(word.get("job", ""))
             case Order.ROTATE:
                 result, told = self._rotate()
+            case Order.RECOVER:
+                result, told = self._recover()
             case _:
                 result, told = "done", {"sealed": self.sealed()}
         return self.store.upkeep.conclude(entry, word["order"], word.get("by", ""), result, told)
@@ -155,6 +160,24 @@ class Housekeeping:
             if entry == last:  # what was sealed anew stands behind it
                 break
         return "done", {"resealed": dict(count), "sealed": self.sealed()}
+
+    def _recover(self) -> Told:
+        lineage, became = self.store.lineage, dict[str, list[str]]()
+        if self.store.state().paused != ROLLED_BACK:
+            return "refused", {}
+        opened = "left"
+        while opened == "left":  # a process may tell of more in the meantime
+            fields = lineage.lost()
+            for start in range(0, len(fields), PIECE):
+                self._go_on()
+                for what, job in lineage.recover(fields[start : start + PIECE]):
+                    became.setdefault(what, []).append(job)
+            opened = lineage.reopen()
+        self.log.warning(
+            "recovered after Redis went back", **{what: len(jobs) for what, jobs in became.items()}
+        )
+        told = {what: sorted(set(jobs)) for what, jobs in became.items() if what != "done"}
+        return "done", told | {"paused": OPERATOR if opened == "paused" else ""}
 
     def _reseal(self, count: Counter[str], what: str, seal: Callable[[], bool]) -> None:
         self._go_on()

@@ -10,7 +10,9 @@ ends if it runs, and its scripts leave such records alone. CONTRIBUTING.md has t
 - 1.2: `keys`, the ids of the dispatchers' sealing keys, in the account's hash.
 - 1.3: in the account's hash the steady clock (`seen`, `skew`), the steps of Redis' clock (`step`, `step_at`,
   `stepped`, `stepped_until`), the receipts that a policy waits for (`words`, `words_at`), the settings that
-  processes offer (`offers`, `strictest`); in a record `granted_at`.
+  processes offer (`offers`, `strictest`) and what tells that the state went back (`run`, `base`,
+  `verify_until`, `ticks`, `paused_before`, `lost_from`, `lost_until`, `lost_unknown`, `lost_more`); the hash
+  `lost`; in a record `granted_at`.
 """
 
 from collections.abc import Iterator

@@ -427,6 +427,12 @@ class DispatcherMetrics(JobMetrics):
         self._paused = _gauge(
             registry, "fax_account_paused", f"1 while the account is paused, else 0{_ALIKE}", account=account
         )
+        self._rolled_back = _gauge(
+            registry,
+            "fax_state_rolled_back",
+            f"1 while the account is paused because Redis went back to an older state, else 0{_ALIKE}",
+            account=account,
+        )
         self._dead_receipts = _gauge(
             registry,
             "fax_dead_receipts",
@@ -531,6 +537,10 @@ class DispatcherMetrics(JobMetrics):
     def set_paused(self, account: str, paused: bool) -> None:
         """Whether the account is paused."""
         self._paused.labels(account).set(paused)
+
+    def set_rolled_back(self, account: str, rolled_back: bool) -> None:
+        """Whether the account is paused because Redis went back."""
+        self._rolled_back.labels(account).set(rolled_back)
 
     def set_dead_receipts(self, account: str, n: int) -> None:
         """So many webhooks are kept for a look."""

@@ -71,11 +71,13 @@ class Reconciler:
         go on.
         """
         read: list[tuple[str, Receipt]] = []
+        bodies: list[Mapping[bytes, bytes]] = []
         for entry, fields in self.store.receipts(BATCH):
             receipt = self._read(entry, fields)
             if receipt is not None:
                 read.append((entry, receipt))
-        if read and not self._apply(read):
+                bodies.append(fields)
+        if read and not self._apply(read, bodies):
             return
         claim = self.store.claim_reconcile(turn=True)
         if claim is Claim.MATCH:
@@ -85,9 +87,9 @@ class Reconciler:
         if claim is not Claim.NONE:
             self.wakes.reconcile(self.store.account)
 
-    def _apply(self, read: Sequence[tuple[str, Receipt]]) -> bool:
+    def _apply(self, read: Sequence[tuple[str, Receipt]], bodies: Sequence[Mapping[bytes, bytes]]) -> bool:
         """Apply them; False where some are for a newer process, for which the dispatcher asks again."""
-        applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read])
+        applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read], bodies)
         left = 0
         for (entry, receipt), done in zip(read, applied, strict=True):
             if done.error is None:

@@ -25,6 +25,7 @@ A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all o
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -128,6 +129,8 @@ def state_client(
     socket_timeout: float = SOCKET_TIMEOUT,
     longest_block: float = 0.0,
     threads: bool = False,
+    connected: Callable[[Any], None] | None = None,
+    patient: bool = True,
 ) -> redis.Redis:
     """A client on the state's database. Thread-safe; close it.
 
@@ -138,10 +141,15 @@ def state_client(
         longest_block: seconds, the longest BLOCK this client asks for; added to `socket_timeout`, so that a
             quiet stream is not taken for a dead server. Give a blocking reader a client of its own.
         threads: each thread that uses it keeps a connection of its own (ThreadsRedis).
+        connected: logs in on each new connection, and does what comes before all else (RollbackGuard).
+        patient: whether a command that failed is tried again, and a connection waited for long.
     """
-    client = connect(
-        url, retry=Retry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
-    )
+    options = _options(url, name, socket_timeout + longest_block)
+    if connected is not None:
+        options["redis_connect_func"] = connected
+    if not patient and "socket_connect_timeout" in options:
+        options["socket_connect_timeout"] = socket_timeout
+    client = connect(url, retry=Retry(_backoff(), RETRIES if patient else 0), **options)
     return ThreadsRedis.from_pool(client.connection_pool) if threads else client
 
 

@@ -241,6 +241,24 @@ class RedisServer:
                 f"port {self.port} was taken by another process: restart() needs the same port"
             )
 
+    def copy_data(self, folder: Path) -> None:
+        """Copy what the server has on disk, as a backup does; it is frozen meanwhile."""
+        self.pause()
+        try:
+            shutil.copytree(self.directory, folder)
+        finally:
+            self.resume()
+
+    def restore_data(self, folder: Path) -> None:
+        """Kill the server and put a copy of its data in place of its own; `restart` starts it with that."""
+        self.kill()
+        for entry in self.directory.iterdir():
+            if entry != self.log:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        shutil.copytree(
+            folder, self.directory, ignore=shutil.ignore_patterns(self.log.name), dirs_exist_ok=True
+        )
+
     def pause(self) -> None:
         """Freeze the server (SIGSTOP): connections stay open and nothing is answered."""
         self._order(do="signal", signal=signal.SIGSTOP)

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Mark(StrEnum):
-    """What `mark` answers."""
+    """What became of a mark."""
 
     MARKED = "marked"
     LOST = "lost"

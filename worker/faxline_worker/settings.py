@@ -250,7 +250,9 @@ class Settings(_Part):
     that no actor took is sent again; `sweep`, the longest time between two looks at an account; `reread`,
     how often (s) a secret's file is looked at; `takeover`, after how long the intake entries that a
     dispatcher left unfinished are taken over; `stall`, after how long without a round a loop of a process
-    stands still, so that `/healthz` says so; `retention`, how long the record of a job that ended is kept;
+    stands still, so that `/healthz` says so; `rollback_wait`, how long (s) the accounts wait after Redis is
+    another server or was started anew, until every process has looked whether it went back; `retention`, how
+    long the record of a job that ended is kept;
     `audit_retention`, how long an entry of the audit is;
     `document_ttl`, how long a document is at most that no job needs; `document_grace`, how long it outlives
     the last job that needed it; `request_retention`, how long a job's request with its cover texts outlives
@@ -294,6 +296,7 @@ class Settings(_Part):
     reread: PositiveFloat = 5.0
     takeover: PositiveFloat = 15.0
     stall: PositiveFloat = STALL
+    rollback_wait: float = Field(2.0, ge=0, le=60)
     retention: PositiveFloat = 30 * 86400.0
     audit_retention: PositiveFloat = 30 * 86400.0
     document_ttl: PositiveFloat = 7 * 86400.0

@@ -4,6 +4,7 @@ Each script may be called again after a lost reply and answers the same, so the 
 Python runs no transition and takes no time: the clock is the server's.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,9 @@ from faxline.offers import BELIEVED, Offer, read_offers
 from faxline.seals import MARK, SEALED_KINDS, Seals
 from faxline_worker import scripts
 from faxline_worker.ifax.causes import Again
+from faxline_worker.lineage import SCRIPTS as LINEAGE_SCRIPTS
+from faxline_worker.lineage import Lineage
+from faxline_worker.memory import Memory
 from faxline_worker.replies import (
     Admitted,
     Change,
@@ -45,6 +49,7 @@ SCRIPTS = (
     *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
     *("upgrade", "reseal_document", "reseal_request", "reseal_dead", "forget", "forget_number"),
     *("begin", "conclude", "offer", "check_streams", "replace_stream"),
+    *LINEAGE_SCRIPTS,
 )
 CHECK = "!check!"
 """The errand about no job: does iFax take the key?"""
@@ -78,6 +83,7 @@ class Store:
         who: the process, for the audit.
         clock: Lua text that tells the scripts the time, for tests (scripts.source).
         monotonic: seconds, by which steps of Redis' clock are seen; None for a test with a clock of its own.
+        memory: what this process remembers of the account; its own where none is given.
     """
 
     def __init__(
@@ -89,6 +95,7 @@ class Store:
         who: str = "",
         clock: str | None = None,
         monotonic: Callable[[], float] | None = time.monotonic,
+        memory: Memory | None = None,
     ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
@@ -99,6 +106,7 @@ class Store:
         ceilings = settings.ceilings_of(account)
         self.layout = "{}.{}".format(*scripts.LAYOUT)
         """The layout in which this version writes."""
+        self.memory = memory if memory is not None else Memory()
         self._client = client
         self._settings = settings
         self._scripts = scripts.Scripts(client, SCRIPTS, clock)
@@ -134,6 +142,7 @@ class Store:
             "request_retention": _ms(settings.request_retention),
             "audit": _ms(settings.audit_retention),
             "who": who,
+            "layout": self.layout,
             "traces": bool(settings.traces.endpoint),
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
@@ -159,6 +168,7 @@ class Store:
         parts = (client, self.keys, self.seals, self._scripts)
         self.documents = StoredDocuments(*parts, options["document_ttl"])
         self.upkeep = Upkeep(*parts, self._options)
+        self.lineage = Lineage(client, self.keys, self._scripts, self._options, who)
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._scripts.run(name, keys, args)
@@ -169,6 +179,11 @@ class Store:
         reply = json.loads(self._run(name, keys, [*args, self._steady.now(), *more]))
         self._steady.learn(asked, reply.pop("steady", None))
         return reply
+
+    @property
+    def steady(self) -> int | str:
+        """The account's steady clock (ms) as this process has it; nothing where no script told it yet."""
+        return self._steady.now()
 
     def join(self) -> None:
         """Make the dispatchers' consumer group, where it is not there."""
@@ -235,7 +250,7 @@ class Store:
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
-        return _registered(self._run("register", *self._registering(items)))
+        return self._registered(items, self._run("register", *self._registering(items)))
 
     def begin_register(
         self, items: Sequence[Mapping[str, Any]]
@@ -245,7 +260,21 @@ class Store:
         It must be called, once, and raises what `register` does; nothing is raised before.
         """
         answer = self._scripts.begin("register", *self._registering(items))
-        return lambda: _registered(answer())
+        return lambda: self._registered(items, answer())
+
+    def _registered(self, items: Sequence[Mapping[str, Any]], reply: bytes) -> list[tuple[Registration, str]]:
+        told = json.loads(reply)
+        rows = [(_RESULTS[result], reason) for result, reason in told["rows"]]
+        self.memory.pushed(
+            (
+                (job["id"], item["entry"])
+                for item, (result, _) in zip(items, rows, strict=True)
+                if result is Registration.REGISTERED
+                for job in item["jobs"]
+            ),
+            told.get("event"),
+        )
+        return rows
 
     def _registering(self, items: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Any]]:
         k = self.keys
@@ -260,7 +289,11 @@ class Store:
             [k.intake, k.account_state, k.ready, k.expiring, k.events, k.doorbell, k.job("")],
             [INTAKE_GROUP, entry, job, self._options],
         )
-        return Registration(reply.decode())
+        told = json.loads(reply)
+        result = Registration(told["result"])
+        if result is Registration.CANCELED:
+            self.memory.canceled(job, entry, told.get("event"))
+        return result
 
     def admit(self, permit: str, wake: str, chance: float = 1.0) -> Admitted | Held | Idle:
         """Take the best job and a permit.
@@ -327,7 +360,11 @@ class Store:
             reply = self._scripts.confirmed(self._confirmation, "mark", keys, args)
         else:
             reply = self._run("mark", keys, args)
-        return Mark(reply.decode())
+        if reply == b"lost":
+            return Mark.LOST
+        if not admitted.errand:
+            self.memory.marked(admitted, int(reply))
+        return Mark.MARKED
 
     def settle(
         self, admitted: Admitted, answer: Mapping[str, Any], *, permit: str = "", chance: float = 1.0
@@ -346,8 +383,10 @@ class Store:
             *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
             *(k.job(""), k.job_ids),
         ]
-        args = [admitted.permit, admitted.job, _compact(answer), self._options, permit, chance]
+        marked = {"marked": True} if self.memory.holds(admitted.permit) else {}
+        args = [admitted.permit, admitted.job, _compact({**answer, **marked}), self._options, permit, chance]
         reply = self._run_timed("settle", keys, args)
+        self.memory.settled(admitted.permit, answer, reply["result"], reply.get("event"))
         following = reply.get("next")
         return Settlement(
             result=reply["result"],
@@ -379,8 +418,17 @@ class Store:
         """Apply one entry of the status stream."""
         return self.apply([(entry, receipt)])[0]
 
-    def apply(self, receipts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Receipted]:
-        """Apply entries of the status stream, at least one, in the order of the stream."""
+    def apply(
+        self,
+        receipts: Sequence[tuple[str, Mapping[str, Any]]],
+        bodies: Sequence[Mapping[bytes, bytes]] = (),
+    ) -> list[Receipted]:
+        """Apply entries of the status stream, at least one, in the order of the stream.
+
+        Args:
+            receipts: each entry's id, and what it says.
+            bodies: the entries' fields as they are stored, to be remembered.
+        """
         k = self.keys
         keys = [
             *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.unmatched),
@@ -388,7 +436,11 @@ class Store:
         ]
         items = [{"entry": entry, "receipt": _known(receipt)} for entry, receipt in receipts]
         args = [self._options, json.dumps(items, separators=(",", ":"))]
-        return [Receipted(**row) for row in json.loads(self._run("receipt", keys, args))]
+        told = json.loads(self._run("receipt", keys, args))
+        rows = [Receipted(**row) for row in told["rows"]]
+        taken = (row.error is None and row.result != "gone" for row in rows)
+        self.memory.received(itertools.compress(bodies, taken), told["now"])
+        return rows
 
     def match(self, most: int = 50) -> list[Matched]:
         """Hold receipts that no answer claimed in time against the doubts."""
@@ -530,10 +582,6 @@ class Store:
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
         return read_account_state(self._client, self.keys)
-
-
-def _registered(reply: bytes) -> list[tuple[Registration, str]]:
-    return [(_RESULTS[result], reason) for result, reason in json.loads(reply)]
 
 
 def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:

@@ -1,15 +1,17 @@
 """`accounts`: the limits in use, the backlog and what holds it; `pause` and `resume`."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
+from faxline import account
 from faxline.account import OPERATOR, AccountState
 from faxline.cli.app import (
     ACCOUNT,
+    ENDED_OTHERWISE,
     ORDER_TIMEOUT,
     Json,
     OrderTimeout,
@@ -20,8 +22,9 @@ from faxline.cli.app import (
     operator,
 )
 from faxline.cli.explaining import used_of
-from faxline.cli.output import moment, span, write, write_json, write_table
+from faxline.cli.output import complain, moment, span, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
+from faxline.errors import StateRolledBack
 from faxline.offers import differing, told
 from faxline.processes import at_work
 
@@ -88,9 +91,16 @@ def pause(
 def resume(
     ctx: typer.Context, name: Name, timeout: OrderTimeout = ORDER_TIMEOUT, as_json: Json = False
 ) -> None:
-    """Open a paused account, whatever it was paused for."""
+    """Open a paused account, whatever it was paused for.
+
+    After a Redis that went back, `faxline accounts rollback NAME --resume` does.
+    """
     with faxline_of(ctx, name) as line:
-        state = line.resume(by=operator(), timeout=timeout)
+        try:
+            state = line.resume(by=operator(), timeout=timeout)
+        except StateRolledBack as error:
+            complain(str(error))
+            raise typer.Exit(ENDED_OTHERWISE) from None
     _tell(state, as_json=as_json, wanted=not state.paused)
 
 
@@ -162,10 +172,20 @@ def _status(state: AccountState) -> str:
 
     if not state.known:
         return "never run"
-    if state.paused == OPERATOR:
-        return "paused by an operator"
-    if state.paused:
-        return f"paused: {state.paused}; next probe {at(max(state.now, state.probe_at))}"
+    match state.paused:
+        case "":
+            return _open(state, at)
+        case account.OPERATOR:
+            return "paused by an operator"
+        case account.ROLLED_BACK:
+            return f"paused: {state.paused}; see faxline accounts rollback {state.name}"
+        case reason:
+            return f"paused: {reason}; next probe {at(max(state.now, state.probe_at))}"
+
+
+def _open(state: AccountState, at: Callable[[int], str]) -> str:
+    if state.verifying:
+        return f"looks at a new Redis until {at(state.verified_at)}"
     if state.gated:
         return f"429: closed until {at(state.gate)}"
     return "settings differ" if differing(state.offers) else "open"

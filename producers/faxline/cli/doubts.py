@@ -18,7 +18,7 @@ from faxline.cli.app import (
 )
 from faxline.cli.explaining import ending
 from faxline.cli.output import complain, write, write_json
-from faxline.errors import JobIdTaken, NotInDoubt
+from faxline.errors import ContentLost, JobIdTaken, NotInDoubt
 from faxline.jobs import Job, JobState
 
 
@@ -53,7 +53,7 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
             settled = line.resolve(
                 job, accepted=accepted, resend=resend, fail=fail, by=by or operator(), timeout=timeout
             )
-        except (NotInDoubt, JobIdTaken) as error:
+        except (NotInDoubt, JobIdTaken, ContentLost) as error:
             complain(f"{error}; nothing was changed")
             raise typer.Exit(ENDED_OTHERWISE) from None
     if as_json:

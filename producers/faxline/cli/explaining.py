@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from faxline.account import OPERATOR, AccountState, LimitState
+from faxline import account
+from faxline.account import AccountState, LimitState
 from faxline.cli.app import ACCOUNT
 from faxline.cli.output import moment, span
 from faxline.forecast import Forecast, Hold
@@ -130,6 +131,10 @@ def _held(  # noqa: PLR0911 - one sentence a hold
             return "No limit holds it: the jobs before it go first."
         case Hold.GATE:
             return f"iFax answered 429, so the whole account waits until {then}."
+        case Hold.VERIFYING:
+            return (
+                f"Redis is another server or was started anew: until {then} every process looks at it first."
+            )
         case Hold.DATE:
             return f"It is held here until its date, {then}."
         case Hold.LINE:
@@ -142,15 +147,26 @@ def _held(  # noqa: PLR0911 - one sentence a hold
             return f"Delivery {job.deliveries} failed{_why(job)}; the next one is due at {then}."
         case Hold.RETRY:
             return f"Attempt {job.attempt} was not taken{_why(job)}; the next one is due at {then}."
-        case Hold.PAUSED if told.paused == OPERATOR:
-            return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
         case Hold.PAUSED:
-            return (
-                f"The account is paused: {told.paused}. The next probe goes at {then}; "
-                f"`faxline accounts resume {job.account}` opens it at once."
-            )
+            return _paused(job, told, then)
         case _:
             return _full(told.hold, state)
+
+
+def _paused(job: Job, told: Forecast, then: str) -> str:
+    match told.paused:
+        case account.OPERATOR:
+            return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
+        case account.ROLLED_BACK:
+            return (
+                "The account is paused: Redis went back to an older state, and does not know what was sent "
+                f"since. `faxline accounts rollback {job.account}` shows what was lost."
+            )
+        case reason:
+            return (
+                f"The account is paused: {reason}. The next probe goes at {then}; "
+                f"`faxline accounts resume {job.account}` opens it at once."
+            )
 
 
 def _why(job: Job) -> str:

@@ -16,6 +16,7 @@ from faxline.cli import (  # noqa: F401 - they add their commands
     events,
     jobs,
     protection,
+    rolled_back,
     sending,
 )
 from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app

@@ -42,8 +42,8 @@ class Memory:
             "maxmemory": 0,
         }
 
-    def config_get(self, name: str) -> dict[str, str]:
-        return {name: "always"}
+    def config_get(self, *names: str) -> dict[str, str]:
+        return dict.fromkeys(names, "always")
 
     def acl_whoami(self) -> bytes:
         return b"memory"

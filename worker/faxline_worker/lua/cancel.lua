@@ -3,21 +3,22 @@
 -- include: clock bell record lines errands streams
 -- KEYS  intake, account, ready, expiring, events, doorbell, job prefix
 -- ARGV  consumer group, intake entry, job id, JSON options
--- reply canceled, asked, refused, gone, or early: the job is unknown, and an older entry, which another dispatcher
---       works on, may be the one that makes it known; the entry stays
+-- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an
+--       older entry, which another dispatcher works on, may be the one that makes it known; the entry stays
 local keys = { account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5], doorbell = KEYS[6],
   job = KEYS[7] }
 local group, entry, id, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
-if #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then return 'gone' end
+local function reply(result) return cjson.encode({ result = result, event = last_event }) end
+if #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then return reply('gone') end
 local function leave(result) -- last, for a script that raises is not undone, and the entry must not be lost
   redis.call('XACK', KEYS[1], group, entry)
   redis.call('XDEL', KEYS[1], entry)
-  return result
+  return reply(result)
 end
 local job = read_record(keys.job .. id)
 if not job and (#redis.call('XPENDING', KEYS[1], group, '-', '(' .. entry, 1) > 0 or waits_aside(keys.account, 'intake'))
 then
-  return 'early'
+  return reply('early')
 end
 if job and job.state == 'queued' then
   leave_queue(keys, options, id, job)

@@ -4,14 +4,14 @@
 -- ARGV  permit token, what it is held for (a job, or an errand), the longest time (ms) that the request can live from now
 --       on, errand (1: the call is one; it leaves no mark on the job, for nothing is in doubt about it), the steady
 --       clock as the caller has it (ms), which spares a look at the account; nothing: it has none
--- reply marked, or lost: the lease ran out and the job is no longer the caller's; nothing may be sent
+-- reply when it was marked (ms), or lost: the lease ran out and the job is no longer the caller's; nothing may be sent
 local permit = permit_of(ARGV[1], ARGV[2])
 if ARGV[5] ~= '' then steady = tonumber(ARGV[5]) else read_steady(KEYS[3]) end
 if ARGV[4] == '1' then
   local held = tonumber(redis.call('ZSCORE', KEYS[1], permit) or 0)
   if held <= steady then return 'lost' end
   redis.call('ZADD', KEYS[1], 'XX', int(math.max(held, steady + tonumber(ARGV[3]))), permit)
-  return 'marked'
+  return int(now)
 end
 local job = redis.call('HMGET', KEYS[2], 'state', 'permit', 'lease')
 local lease = tonumber(job[3]) or 0
@@ -25,4 +25,4 @@ if lease < steady + tonumber(ARGV[3]) then -- the lease must outlast the request
   table.insert(fields, int(lease))
 end
 redis.call('HSET', KEYS[2], unpack(fields))
-return 'marked'
+return int(now)

@@ -8,7 +8,8 @@ local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted 
   expiring = KEYS[6], events = KEYS[7], unmatched = KEYS[8], doubts = KEYS[9], doubts_until = KEYS[10],
   doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
 local options, done = cjson.decode(ARGV[1]), {}
-read_strictest(keys.account, options)
+local account = read_account(keys.account, options)
+local old = may_be_old(account) -- then a receipt may be about a call that was lost
 local stepped = redis.call('HMGET', keys.account, 'stepped', 'stepped_until')
 if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock_slack + tonumber(stepped[1]) end
 
@@ -28,7 +29,9 @@ end
 
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(steady), 'LIMIT', 0, tonumber(ARGV[2]))) do
   local text = redis.call('GET', keys.job_ids .. job_id)
-  if not is_receipt(text) then
+  if old then
+    redis.call('ZADD', keys.unmatched, int(steady + options.sweep), job_id)
+  elseif not is_receipt(text) then
     redis.call('ZREM', keys.unmatched, job_id)
   else
     local receipt = cjson.decode(text)

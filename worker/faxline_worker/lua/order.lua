@@ -2,7 +2,8 @@
 -- include: clock bell limits wakes account orders audit
 -- KEYS  orders, reply, account, permits, answers, doorbell, audit
 -- ARGV  stream entry, order (pause or resume), who orders it, JSON options
--- reply done, idle (it was so already), unknown (there is no such order) or gone (another dispatcher carried it out);
+-- reply done, idle (it was so already), rolled_back (the state went back: `recover` comes first), unknown (there is no
+--       such order) or gone (another dispatcher carried it out);
 --       but for gone it is also in the stream `reply`
 local reply = KEYS[2]
 local keys = { account = KEYS[3], permits = KEYS[4], answers = KEYS[5], doorbell = KEYS[6] }
@@ -15,11 +16,16 @@ local function done(result)
 end
 if ARGV[2] == 'pause' then
   if account.paused == 'operator' then return done('idle') end
+  if account.paused == ROLLED_BACK then -- and is paused after that
+    redis.call('HSET', keys.account, 'paused_before', 'operator')
+    return done('done')
+  end
   account.paused = ''
   pause(keys, account, options, 'operator')
   return done('done')
 end
 if ARGV[2] ~= 'resume' then return answer(reply, 'unknown') end
 if account.paused == '' then return done('idle') end
+if account.paused == ROLLED_BACK then return done('rolled_back') end
 open_account(keys, account)
 return done('done')

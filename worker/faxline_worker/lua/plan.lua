@@ -43,8 +43,10 @@ end
 local soonest
 local function consider(at) if at and (not soonest or at < soonest) then soonest = at end end
 if later then consider(later) elseif #wakes > 0 and #wakes < ready then consider(math.max(moments[#moments] + 1000, now_us + 10000)) end
-if r.limit == 'gate' then consider(account.gate) end
-if r.limit == 'paused' and account.paused ~= 'operator' then consider(math.max(account.probe_at, now_us)) end
+if r.limit == 'gate' then consider(shut_until(account)) end
+if r.limit == 'paused' and not HELD[account.paused] then
+  consider(math.max(account.probe_at, verify_until(account), now_us))
+end
 if account.share < 1 then
   consider(account.share_at + (steps_since(account, { window = limits.window }) + 1) * limits.window / STEPS)
 end

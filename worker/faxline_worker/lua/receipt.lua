@@ -3,8 +3,8 @@
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again}}
--- reply JSON list of {result = applied | repeated | resolved_doubt | unmatched | gone | raised, job, attempt,
---       submitted_at, retried, error}; one that raised stays on the stream, those beside it go on
+-- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | gone | raised, job,
+--       attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
 local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expiring = KEYS[5], events = KEYS[6],
   unmatched = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }
 local options, items = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
@@ -59,4 +59,4 @@ end
 count_tally(keys)
 take_gathered()
 if #done > 0 then redis.call('XDEL', KEYS[1], unpack(done)) end -- last, for nothing of this is undone by an error
-return cjson.encode(replies)
+return cjson.encode({ now = now, rows = replies })

@@ -4,7 +4,8 @@
 -- ARGV  consumer group, JSON options, JSON list of items:
 --         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (all of these jobs are known: it is a
 --         repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}
--- reply JSON list, one an item: registered, repeated, rejected or gone, with the reason of a rejection
+-- reply JSON {event (the last that it wrote), rows = list, one an item: registered, repeated, rejected or gone, with the
+--       reason of a rejection}
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
   job = KEYS[6] }
 local group, options = ARGV[1], cjson.decode(ARGV[2])
@@ -18,9 +19,13 @@ local function reject(entry, r)
   return { 'rejected', r.reason }
 end
 
+-- Of a fax that was sent in a stretch that Redis lost, nothing is known but its id: whatever is pushed under it is a
+-- repeat, for it must not go out again (recover).
+local function same(held, digest) return held == digest or held == LOST_DIGEST end
+
 local function repeats(jobs)
   for _, job in ipairs(jobs or {}) do
-    if redis.call('HGET', keys.job .. job.id, 'digest') ~= job.digest then return false end
+    if not same(redis.call('HGET', keys.job .. job.id, 'digest'), job.digest) then return false end
   end
   return jobs ~= nil
 end
@@ -51,7 +56,7 @@ local function refusal(job)
   local held = fresh[job.id] and fresh[job.id].digest
     or some_known and redis.call('HGET', keys.job .. job.id, 'digest')
   if held then
-    if held == job.digest then return 'repeated' end
+    if same(held, job.digest) then return 'repeated' end
     return { job = job.id, member = 'id', reason = 'id_reused',
       message = 'this id belongs to a job with other content; take a new id' }
   end
@@ -183,4 +188,4 @@ if #done > 0 then
   redis.call('XACK', keys.intake, group, unpack(done))
   redis.call('XDEL', keys.intake, unpack(done))
 end
-return cjson.encode(replies)
+return cjson.encode({ event = last_event, rows = replies })

@@ -4,11 +4,11 @@
 -- KEYS  account, ready, delayed, permits, answers, wakes, submitted, in_doubt, expiring, events, unmatched,
 --       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
---       silent; and for the audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the caller
---       stops here, and others are woken in its place), its chance (as for admit), the steady clock as the caller has it (ms;
---       nothing: it has none)
+--       silent, marked (the caller had written the mark); and for the audit call, outcome, status, ms}, JSON options, the
+--       next permit's token (empty: the caller stops here, and others are woken in its place), its chance (as for admit),
+--       the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, next (as
---       admit has it), steady (ms)}
+--       admit has it), event (the last that it wrote), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   wakes = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
   unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14], job = KEYS[15],
@@ -18,6 +18,7 @@ local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local said = { code = answer.code, reason = answer.reason, message = answer.message }
 local job = read_record(keys.job .. id)
 local account = read_account(keys.account, options, ARGV[7])
+if job and answer.marked then job.marked = '1' end -- also where Redis lost it
 -- When it was admitted, by the steady clock; an older process did not note that.
 local granted_at = job and (tonumber(job.granted_at) or tonumber(job.admitted_at) or 0)
 local settled, result, applied = { settled = token }, 'settled', nil
@@ -133,4 +134,4 @@ elseif ARGV[5] ~= '' then
   following = admitted_before(keys, options, ARGV[5])
 end
 return reply_at({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil,
-  receipt = applied, submitted_at = job and tonumber(job.submitted_at), next = following })
+  receipt = applied, submitted_at = job and tonumber(job.submitted_at), next = following, event = last_event })

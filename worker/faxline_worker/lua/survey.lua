@@ -118,8 +118,8 @@ local function word_waits(job, id)
   end
   return false
 end
-local put_off = false
-for _, id in ipairs(due(keys.in_doubt, steady)) do -- the wait is over: the job's policy applies
+local old, put_off = may_be_old(account), false
+for _, id in ipairs(old and {} or due(keys.in_doubt, steady)) do -- the wait is over: the job's policy applies
   local job = read_record(keys.job .. id)
   local open = job and job.state == 'in_doubt'
   local policy = open and (job.in_doubt or options.then_)
@@ -144,7 +144,7 @@ for _, id in ipairs(due(keys.in_doubt, steady)) do -- the wait is over: the job'
     end
   end
 end
-for _, id in ipairs(due(keys.expiring, now)) do -- not submitted by expires_at
+for _, id in ipairs(old and {} or due(keys.expiring, now)) do -- not submitted by expires_at
   local job = read_record(keys.job .. id)
   if job and job.state == 'queued' then
     leave_queue(keys, options, id, job)
@@ -171,14 +171,14 @@ redis.call('XTRIM', beside(keys, 'audit'), 'MINID', '~', int(math.max(0, math.mi
 local wait = options.sweep -- the most, whatever the clock says
 local function consider(keys_of, clock)
   for _, key in ipairs(keys_of) do
-    local least = key == keys.in_doubt and put_off and '(' .. int(clock) or '-inf'
-    local head = redis.call('ZRANGEBYSCORE', key, least, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local later = key == keys.in_doubt and (put_off or old) or key == keys.expiring and old
+    local head = redis.call('ZRANGEBYSCORE', key, later and '(' .. int(clock) or '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if head[2] and head[2] ~= 'inf' then wait = math.min(wait, tonumber(head[2]) - clock) end
   end
 end
 consider({ keys.delayed, keys.expiring, beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
 consider({ keys.permits, keys.submitted, keys.in_doubt }, steady)
-if put_off then wait = math.min(wait, 1000) end
+if put_off or old then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 local due_to_match = match and tonumber(match) <= steady or false
 if match and not due_to_match then wait = math.min(wait, tonumber(match) - steady) end

@@ -36,7 +36,7 @@ local function pause(keys, account, options, reason)
   if account.paused == '' then
     account.paused_at, account.probes, account.probe_at = now_us, 0, now_us + options.probe_first * 1000
   end
-  if account.paused ~= 'operator' then account.paused = reason end
+  if not HELD[account.paused] then account.paused = reason end
   save(keys, account, 'paused', 'paused_at', 'probes', 'probe_at')
   ring(keys)
 end
@@ -76,7 +76,7 @@ local function learn(keys, account, options, answer, admitted_at)
     account.gates = 0
     save(keys, account, 'gates')
   end
-  if good and account.paused ~= '' and account.paused ~= 'operator' and admitted_at * 1000 > account.paused_at then
+  if good and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
     open_account(keys, account)
   end
 end

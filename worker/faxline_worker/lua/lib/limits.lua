@@ -1,7 +1,7 @@
 -- Room under the limits (DESIGN section 4). A request counts from its admission until its answer, plus the
 -- window: permits held, answers of the last window, and a leaky bucket that gains one at each answer.
--- A limit of 0 is off. Times in microseconds. The gate and the pause close the account whole; the share and the
--- strain lower its limits (lib/account.lua).
+-- A limit of 0 is off. Times in microseconds. The gate, the pause and the check after a change of the server
+-- (`verify_until`) close the account whole; the share and the strain lower its limits (lib/account.lua).
 local function bucket_level(account, limits)
   local level = account.bucket - (now_us - account.bucket_at) * limits.requests / limits.window
   return math.max(0, level)
@@ -38,7 +38,7 @@ local function take_stricter(settings, other)
   if settings.then_ ~= other.then_ then settings.then_ = 'hold' end
 end
 local function take_strictest(options, text)
-  local strictest = text and read_offer(text)
+  local strictest = options and text and read_offer(text)
   if strictest then take_stricter(options, strictest) end
 end
 
@@ -49,11 +49,12 @@ local function read_strictest(key, options)
   take_strictest(options, values[3])
 end
 
--- options: the caller's, which become as strict as any that is offered. told: the steady clock as the caller has it
+-- options: the caller's, which become as strict as any that is offered, where it has any. told: the steady clock as the caller has it
 -- (lib/steady.lua), which is set here; nothing where it has none.
 local function read_account(key, options, told)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
-    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest')
+    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest',
+    'verify_until')
   if not newer(values[16]) then keep_steady(key, values[17], values[18], told) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
@@ -61,8 +62,26 @@ local function read_account(key, options, told)
     gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
     probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
     waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0),
-    newer = newer(values[16]) }
+    newer = newer(values[16]), verify_until = number(20, 0) }
 end
+
+-- Until when (us) the account waits for every process to look at a new server. Where a step of the clock shows only after
+-- that was set, it is not waited for.
+local LONGEST_LOOK_US = 120000000
+local function verify_until(account)
+  return account.verify_until <= now_us + LONGEST_LOOK_US and account.verify_until or 0
+end
+
+-- Pauses that nothing but an operator ends: no probe goes, and no answer of iFax's says anything about them.
+local ROLLED_BACK = 'state_rolled_back'
+local HELD = { operator = true, [ROLLED_BACK] = true }
+
+-- Whether the state may be older than what was done: nothing is decided about a job then that the lost stretch may
+-- have decided otherwise.
+local function may_be_old(account) return account.paused == ROLLED_BACK or verify_until(account) > now_us end
+
+-- Until when the whole account is closed.
+local function shut_until(account) return math.max(account.gate, verify_until(account)) end
 
 -- The share of the limits that is used: less than 1 after a 429 of somebody else's making. It recovers in steps,
 -- six in a window, and each step is twice the one before.
@@ -97,10 +116,10 @@ local PLENTY = 1000
 -- held, answers, level: what is used. The argument `held` is for a caller that knows how many permits there are.
 local function room(keys, account, limits, held)
   if account.paused ~= '' then
-    local probe = account.paused ~= 'operator' and account.probe_at <= now_us
+    local probe = not HELD[account.paused] and account.probe_at <= now_us and verify_until(account) <= now_us
     return { free = probe and 1 or 0, limit = 'paused', probe = probe }
   end
-  if account.gate > now_us then return { free = 0, limit = 'gate' } end
+  if shut_until(account) > now_us then return { free = 0, limit = 'gate' } end
   local r = { held = held or redis.call('ZCARD', keys.permits), free = 1000000, limit = 'none', answers = 0, level = 0 }
   local function bound(free, limit, by_answer)
     if free < r.free then r.free, r.limit, r.by_answer = free, limit, by_answer end
@@ -123,7 +142,7 @@ end
 -- fewer because the next one needs an answer.
 local function slots(keys, account, limits, r, most)
   local moments = {}
-  if account.paused ~= '' or account.gate > now_us or limits.requests == 0 then return moments, false end
+  if account.paused ~= '' or shut_until(account) > now_us or limits.requests == 0 then return moments, false end
   local gone = r.held + r.answers + r.free - limits.requests -- answers to leave the window before the first
   local skip = math.max(0, gone)
   local leaving = gone + most <= 0 and {} or redis.call('ZRANGEBYSCORE', keys.answers, int(now_us - limits.window),

@@ -5,6 +5,7 @@ local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'granted_at', 'settled',
   'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
   'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v' }
+local LOST_DIGEST = '*'
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
 -- it stays an exact double.
 local EPOCH_US = 1577836800000000
@@ -36,8 +37,11 @@ local function to_json(data, job_id, metadata)
   return string.sub(text, 1, -2) .. more .. '}'
 end
 
+-- The id of the last event that a script wrote. Its caller remembers how far it saw the account (lineage.py).
+local last_event
+
 local function emit(events, cap, name, id, text)
-  redis.call('XADD', events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
+  last_event = redis.call('XADD', events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
 end
 
 -- changes: field -> value (false deletes nothing: it writes the empty string, which readers take as none).

@@ -1,0 +1,118 @@
+"""`accounts rollback`: what Redis lost when it went back, and the order that goes on from there."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from faxline.cli.accounts import Name, accounts
+from faxline.cli.app import ENDED_OTHERWISE, By, Json, examples, faxline_of, operator
+from faxline.cli.output import complain, moment, write, write_json, write_table
+from faxline.errors import NotRolledBack
+from faxline.rollbacks import LostCall, Recovered, Rollback
+
+_PATIENCE = 60.0
+_SHOWN = 20
+"""Ids that one line names at the most; --json has all."""
+
+
+@accounts.command(
+    epilog=examples(
+        "faxline accounts rollback acme",
+        "faxline accounts rollback acme --json",
+        "faxline accounts rollback acme --resume",
+    )
+)
+def rollback(  # noqa: PLR0917 - each is an option of the command
+    ctx: typer.Context,
+    name: Name,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Put what was lost in doubt, and let the account go on.")
+    ] = False,
+    by: By = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a dispatcher.")] = _PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Show what Redis lost when it went back to an older state (`state_rolled_back`), and resume.
+
+    The account is paused then, for what was sent in the lost stretch would be sent again. With --resume each
+    such fax is in doubt, or submitted where its jobId is known; faxes that are gone are named, to be pushed
+    again. Exit code 1 if the state has not gone back.
+    """
+    with faxline_of(ctx, name) as line:
+        if resume:
+            try:
+                done = line.recover(by=by or operator(), timeout=timeout)
+            except NotRolledBack as error:
+                complain(str(error))
+                raise typer.Exit(ENDED_OTHERWISE) from None
+            _tell(name, done, as_json=as_json)
+            return
+        found = line.rollback()
+    if found is None:
+        complain(f"the state of account {name!r} has not gone back")
+        raise typer.Exit(ENDED_OTHERWISE)
+    _show(found, as_json=as_json)
+
+
+def _show(found: Rollback, *, as_json: bool) -> None:
+    if as_json:
+        write_json(found.to_dict())
+        return
+    now = datetime.now(tz=UTC)
+    since = f"knows nothing after {moment(found.since, now)}" if found.since else "came back empty"
+    until = f"; the last that is remembered is of {moment(found.until, now)}" if found.until else ""
+    write(f"The state of account {found.account} went back: Redis {since}{until}. Nothing is sent.")
+    if found.calls:
+        write(f"{len(found.calls)} calls to iFax that Redis does not know:")
+        write_table(
+            ["job", "attempt", "at", "answer", "jobId", "state now"],
+            [_row(call, now) for call in found.calls],
+        )
+    if found.pushed:
+        write(
+            f"{len(found.pushed)} faxes were accepted and Redis has no record of them: {_some(found.pushed)}"
+        )
+    if found.canceled:
+        write(f"{len(found.canceled)} were canceled and are queued again: {_some(found.canceled)}")
+    if found.more:
+        write(f'{found.more} more are not listed; the processes\' logs have them ("lost by Redis")')
+    if found.unknown:
+        write(
+            "More was done in that time than any process remembers: the workers' logs have it (iFax answered)"
+        )
+    write(f"`faxline accounts rollback {found.account} --resume` puts these in doubt and goes on.")
+
+
+def _row(call: LostCall, now: datetime) -> list[str]:
+    return [
+        call.job,
+        str(call.attempt),
+        moment(call.at, now),
+        call.decision or "not known",
+        str(call.job_id) if call.job_id is not None else "-",
+        call.state or "no record",
+    ]
+
+
+def _tell(name: str, done: Recovered, *, as_json: bool) -> None:
+    if as_json:
+        write_json(done.to_dict())
+        return
+    for ids, text in (
+        (done.in_doubt, "in doubt now: see faxline list --state in_doubt"),
+        (done.submitted, "submitted under their jobIds; their receipts settle them"),
+        (done.settled, "settled by receipts that had come"),
+        (done.canceled, "canceled once more"),
+        (done.ended, "ended in the meantime, or go on with another attempt"),
+        (done.known, "known to Redis by now, or not taken by iFax: nothing was to be done"),
+        (done.gone, "gone, and were not sent: push them again"),
+    ):
+        if ids:
+            write(f"{len(ids)} {text}: {_some(ids)}")
+    write(f"account {name} is " + (f"paused ({done.paused})" if done.paused else "open"))
+
+
+def _some(ids: tuple[str, ...]) -> str:
+    more = f" and {len(ids) - _SHOWN} more (--json has all)" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more

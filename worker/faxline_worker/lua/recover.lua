@@ -1,0 +1,98 @@
+-- recover: an operator has ordered that the account goes on after its state went back. Some of what stands in `lost` is
+-- put in order: a call becomes a doubt, or submitted where its jobId is known, so that its job is not sent again.
+-- include: clock bell record lines limits wakes account receipts doubts outcomes lineage
+-- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
+--       doorbell, lost, job prefix, jobId prefix
+-- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options
+-- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
+--       the state by now, or iFax had not taken it) | ended (the job has ended otherwise; an acceptance is told as
+--       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (called again), job}
+local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
+  submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
+  doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], job = KEYS[15], job_ids = KEYS[16] }
+local lost, options = KEYS[14], cjson.decode(ARGV[2])
+local account = read_account(keys.account, options)
+local limits = limits_of(options, account)
+local said = { reason = ROLLED_BACK, message = 'Redis lost what it knew of this call' }
+local NOT_TAKEN = { refuse = true, retry = true, defer = true, pause = true, released = true }
+
+-- A record for a fax of which Redis knows nothing any more: it must not be sent again, and cannot be.
+local function stand_in(item)
+  local record = { v = options.layout, state = 'queued', kind = 'resend', priority = 'normal', attempt = '0', tries = '0',
+    attempts = '1', in_doubt = 'hold', digest = LOST_DIGEST, created_at = int(item.at), n = '0',
+    place = int(2 * STRIDE + item.at * 1000 - EPOCH_US) }
+  local fields = {}
+  for name, value in pairs(record) do
+    table.insert(fields, name)
+    table.insert(fields, value)
+  end
+  redis.call('HSET', keys.job .. item.job, unpack(fields))
+  if options.ceiling_jobs > 0 then redis.call('HINCRBY', keys.account, 'taken', 1) end
+  return read_record(keys.job .. item.job)
+end
+
+-- Takes the job out of where it stands; false where it stays: it has ended, or a later attempt is under way or taken.
+local function take_up(item, job)
+  if FINAL[job.state] then return false end
+  if job.state == 'queued' then
+    leave_queue(keys, options, item.job, job)
+  elseif job.state == 'submitting' then
+    if job.marked == '1' then return false end
+    redis.call('ZREM', keys.permits, permit_of(job.permit, item.job)) -- whoever holds it may not send any more
+    job.attempt = job.attempt - 1
+  elseif job.state == 'submitted' then
+    if item.attempt <= job.attempt then return false end
+    redis.call('ZREM', keys.submitted, item.job)
+    job.resend_of, job.job_id = job.job_id, nil -- as `deliver_again`: its receipt is no word on the later attempt
+    redis.call('HSET', keys.job .. item.job, 'job_id', '', 'resend_of', job.resend_of)
+  else
+    redis.call('ZREM', keys.in_doubt, item.job)
+  end
+  return true
+end
+
+local function put_in_order(item)
+  if redis.call('ZSCORE', keys.answers, item.token) == false then answered(keys, account, limits, item.token) end
+  if NOT_TAKEN[item.decision] or knows_call(keys.job .. item.job, item.token) then return 'known' end
+  if item.job_id and redis.call('GET', keys.job_ids .. item.job_id) == item.job then return 'known' end
+  local job = read_record(keys.job .. item.job) or stand_in(item)
+  if not take_up(item, job) then
+    if item.job_id then duplicate(keys, options, item.job, job, item.job_id) end
+    return 'ended'
+  end
+  job.admitted_at, job.attempt = int(item.at), math.max(job.attempt, item.attempt)
+  local more = { attempt = job.attempt, admitted_at = job.admitted_at, permit = item.token, marked = '1' }
+  if item.job_id then
+    more.settled = item.token
+    return accept(keys, account, options, item.job, job, item.job_id, more) and 'settled' or 'submitted'
+  end
+  doubt(keys, account, options, item.job, job, said, item.token, more)
+  return 'in_doubt'
+end
+
+local function cancel(item)
+  local job = read_record(keys.job .. item.job)
+  if not job or job.state ~= 'queued' then return job and FINAL[job.state] and 'known' or job and 'ended' or 'gone' end
+  leave_queue(keys, options, item.job, job)
+  transition(keys, options.cap, item.job, job, 'fax.canceled',
+    ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
+  finish(keys, options, item.job, job)
+  return 'canceled'
+end
+
+local replies = {}
+for i, field in ipairs(cjson.decode(ARGV[1])) do
+  local text = redis.call('HGET', lost, field)
+  local item = text and cjson.decode(text)
+  local became = 'done'
+  if item and item.kind == 'call' then
+    became = put_in_order(item)
+  elseif item and item.kind == 'cancel' then
+    became = cancel(item)
+  elseif item then
+    became = redis.call('EXISTS', keys.job .. item.job) == 1 and 'known' or 'gone'
+  end
+  redis.call('HDEL', lost, field)
+  replies[i] = { became = became, job = item and item.job or '' }
+end
+return #replies > 0 and cjson.encode(replies) or '[]'
