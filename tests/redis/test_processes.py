@@ -14,7 +14,7 @@ from faxline import AsyncFaxLine, FaxLine, NotAllowed, Process, ProcessState
 from faxline.keys import PROCESSES
 from faxline.processes import ROLES, at_work
 from faxline_worker.access import Access
-from faxline_worker.heartbeat import MANY, MOST, Heartbeat, look_at_processes
+from faxline_worker.heartbeat import LARGEST, MANY, MOST, Heartbeat, look_at_processes
 from faxline_worker.pulse import Loops
 from faxline_worker.redis_server import RedisServer, ServerBinary
 from tests.stage.heartbeats import beat
@@ -134,13 +134,23 @@ def test_those_long_gone_are_struck_off_and_those_just_gone_are_kept_for_the_doc
     assert sorted(redis_client.hkeys(f"{PROCESSES}worker")) == [b"alive:7:x", b"gone:7:x"]
 
 
-def test_somebody_who_makes_up_many_processes_is_not_believed_for_long(redis_client: redis.Redis) -> None:
+@pytest.mark.parametrize("what", ["many", "a large one", "a long name"])
+def test_somebody_who_makes_up_processes_is_not_believed_for_long(
+    redis_client: redis.Redis, what: str
+) -> None:
+    key = f"{PROCESSES}webhook"
     beat(redis_client, "webhook")
-    text: Any = redis_client.hget(f"{PROCESSES}webhook", "node-1:7:x")
-    made_up: Any = {f"p{i}": text for i in range(MOST)}
-    redis_client.hset(f"{PROCESSES}webhook", mapping=made_up)
-    look_at_processes(redis_client)
-    assert not redis_client.exists(f"{PROCESSES}webhook")
+    text: Any = redis_client.hget(key, "node-1:7:x")
+    made_up: dict[str, dict[Any, Any]] = {
+        "many": {f"p{i}": text for i in range(MOST)},
+        "a large one": {"p": "." * MOST * LARGEST},
+        "a long name": {"p" * MOST * LARGEST: text},
+    }
+    redis_client.hset(key, mapping=made_up[what])
+    assert look_at_processes(redis_client) == []
+    assert not redis_client.exists(key)
+    beat(redis_client, "webhook")
+    assert len(look_at_processes(redis_client)) == 1
 
 
 def test_a_redis_that_is_away_is_waited_for_and_told_once(

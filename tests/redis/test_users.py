@@ -50,7 +50,7 @@ def is_refused(client: redis.Redis, command: str) -> bool:
     except redis.exceptions.NoPermissionError:
         return True
     except redis.ResponseError as error:
-        if not str(error).startswith(("NOGROUP", "No matching script")):
+        if not str(error).startswith(("NOGROUP", "No matching script", "no such key")):
             raise
     return False
 

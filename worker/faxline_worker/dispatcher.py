@@ -68,6 +68,8 @@ SHORTEST = 0.005
 """Seconds that a read is held back for that reason at least; with few accounts none is."""
 DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
+LISTENED = 100
+"""Entries of a stream that a read brings at the most: they only tell that something came."""
 RINGS = 100
 """Entries of a doorbell that are kept at least (lua/lib/bell.lua)."""
 GATHER, GATHER_MORE = 0.05, 0.75
@@ -394,7 +396,7 @@ class Dispatcher:
             resting = {key: until for key, until in resting.items() if until > now}
             block = min([BLOCK, *(until - now for until in resting.values())])
             streams = {key: entry for key, entry in last.items() if key not in resting}
-            reply = self._client.xread(streams, count=1000, block=max(1, round(block * 1000)))
+            reply = self._client.xread(streams, count=LISTENED, block=max(1, round(block * 1000)))
             for stream, entries in cast("Entries", reply or []):
                 key = stream.decode()
                 last[key] = entries[-1][0]

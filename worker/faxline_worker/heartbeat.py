@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import threading
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -19,7 +19,7 @@ from structlog.stdlib import BoundLogger
 
 from faxline.drivers import run
 from faxline.keys import PROCESSES
-from faxline.processes import EVERY, Process, ProcessState, heartbeats
+from faxline.processes import EVERY, ROLES, Process, ProcessState, heartbeats
 from faxline_worker.pulse import Loops
 from faxline_worker.systemd import notify
 
@@ -29,6 +29,8 @@ PATIENCE = 5.0
 """Seconds that the end of a process waits for its last heartbeat."""
 MOST = 1000
 """Processes of a role that are believed."""
+LARGEST = 4096
+"""Bytes of a heartbeat, on average, that are believed."""
 MANY = 2000
 """Characters of accounts' names that a heartbeat tells at the most."""
 
@@ -116,19 +118,28 @@ class Heartbeat:
 
 
 def look_at_processes(client: redis.Redis) -> list[Process]:
-    """All processes with a heartbeat; those that ended or are long gone, and what is none, are struck off.
+    """All processes with a heartbeat, for a dispatcher: who ended or is long gone, or is none, is struck off.
+
+    Who may write one heartbeat may write more, and larger ones, than are worth reading. Then all of that role
+    are struck off, and whoever lives writes its own anew.
 
     Raises:
         redis.RedisError: Redis is away or refuses us.
     """
+    keys = [PROCESSES + role for role in ROLES]
+    with client.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.hlen(key)
+            pipe.memory_usage(key, samples=0)
+        sizes = pipe.execute()
+    for key, count, size in zip(keys, sizes[::2], sizes[1::2], strict=True):
+        if count > MOST or (size or 0) > MOST * LARGEST:
+            client.delete(key)
     found = run(client, heartbeats())
     old: defaultdict[str, list[bytes]] = defaultdict(list)
     for role, name, process in found:
         if process is None or process.state is ProcessState.ENDED or abs(process.silent) > FORGOTTEN:
-            old[role].append(name)
-    for role, names in old.items():
-        client.hdel(PROCESSES + role, *names)
-    for role, count in Counter(role for role, _, _ in found).items():
-        if count > MOST:  # somebody fills it up: whoever lives writes its own anew
-            client.delete(PROCESSES + role)
+            old[PROCESSES + role].append(name)
+    for key, names in old.items():
+        client.hdel(key, *names)
     return [process for _, _, process in found if process and process.state is not ProcessState.ENDED]
