@@ -29,12 +29,16 @@ from faxline.errors import EntryRejected, Rejection, SealBroken
 from faxline.numbers import E164, check_number
 from faxline.seals import SEALED_KINDS, Seals
 
+ENTRY_BYTES = 32 * 1024 * 1024
+"""Bytes of an entry at the most: 20 MB of base64 and, sealed, a third more; ops/redis/redis.conf has it."""
+LONGEST_URL = 8192
 METADATA = 4096
 """Bytes of a job's metadata as compact JSON."""
 DEPTH = 32
 """Levels of a job's metadata: whoever reads an event must be able to, with any JSON library."""
 RECIPIENTS = 15
 FILES = 20
+SELECTIONS = 200
 IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -98,6 +102,10 @@ def _number(value: str) -> str:
 
 
 def _selections(value: list[str]) -> list[str]:
+    if len(value) > SELECTIONS:
+        raise _problem(
+            Rejection.BAD_VALUE, f"{SELECTIONS} page selections at most, for a fax has no more pages"
+        )
     for item in value:
         ends = item.split("-")
         if not SELECTION.fullmatch(item) or int(ends[0]) > int(ends[-1]):
@@ -133,6 +141,8 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _url(value: str) -> str:
+    if len(value) > LONGEST_URL:
+        raise _problem(Rejection.BAD_VALUE, f"fileUrl may have {LONGEST_URL} characters")
     if not URL.fullmatch(value):
         raise _problem(Rejection.BAD_VALUE, "fileUrl is an http or https URL that iFax can reach")
     if "@" in value.split("/")[2]:  # it would stay in the job's record, for all who may read it
@@ -181,14 +191,20 @@ Metadata = Annotated[
     ),  # a default dict would be copied each time
 ]
 Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
-Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER)]
+Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER, maxLength=LONGEST_URL)]
 Base64 = Annotated[str, AfterValidator(_base64), _shape(BASE64, contentEncoding="base64")]
 Document = Annotated[str, AfterValidator(_document), _shape(DIGEST)]
 Sealed = Annotated[str, AfterValidator(_sealed), _shape(SEALED)]
 Selections = Annotated[
     list[str],
     AfterValidator(_selections),
-    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{SELECTION.pattern}$"}}),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^{SELECTION.pattern}$"},
+            "maxItems": SELECTIONS,
+        }
+    ),
 ]
 
 
@@ -287,6 +303,9 @@ _SHOWN = re.compile(r"[A-Za-z_-]{1,40}")
 """A member's name as a path may show it, so that a typing error is seen and a phone number is not."""
 
 
+ENTRY_TOO_LARGE = "an entry may have 32 MiB; give a document apart from it, or a fileUrl"
+
+
 def parse_entry(kind: str, raw: bytes | str) -> Entry:
     """Read one entry; of a sealed one what is in clear.
 
@@ -297,6 +316,8 @@ def parse_entry(kind: str, raw: bytes | str) -> Entry:
     Raises:
         EntryRejected: the entry breaks a rule; nothing else is raised.
     """
+    if len(raw) > ENTRY_BYTES:
+        raise EntryRejected("", Rejection.TOO_LARGE, ENTRY_TOO_LARGE)
     model: type[Entry] | None = KINDS.get(kind)
     if model is None:
         raise EntryRejected("", Rejection.UNKNOWN_KIND, "an entry has one field: send, cancel or resend")

@@ -52,6 +52,11 @@ class Event:
         entry = self.data.get("entry")
         return pushed is None or not entry or position(entry) >= position(pushed)
 
+    def rejects(self, job: str, pushed: str | None) -> bool:
+        """Whether it rejects this job's entry; one that was not opened is known by its stream id only."""
+        same = pushed is not None and self.data.get("entry") == pushed
+        return self.name == EventName.REJECTED and (same or (self.job == job and self.concerns(pushed)))
+
     def rejection(self) -> JobRejected:
         """What a `fax.rejected` says; a newer daemon's reason becomes `bad_value`, told in the message."""
         reason, message = str(self.data.get("reason")), str(self.data.get("message", ""))

@@ -202,6 +202,10 @@ class AccountKeys:
         """Hash: what processes did and Redis does not know of, after its state went back (`recover`)."""
         return self.prefix + "lost"
 
+    def read_alone(self, entry: str) -> str:
+        """String: the size of an entry that may be at fault and was read alone; has a time to live."""
+        return f"{self.prefix}read:{entry}"
+
     def group(self, name: str) -> str:
         """Set of the ids of a group's jobs; has a time to live once one of them has ended."""
         return f"{self.prefix}group:{name}"

@@ -7,7 +7,8 @@ from faxline.drivers import run
 from faxline.questions import Ask, Steps
 from faxline.replies import is_refusal
 
-_CONFIGURED = ("appendfsync", "aof-load-truncated", "min-replicas-max-lag")
+_LARGEST = "proto-max-bulk-len"
+_CONFIGURED = ("appendfsync", "aof-load-truncated", "min-replicas-max-lag", _LARGEST)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ServerFacts:
         replicas_lag: seconds that a replica may be silent and still counts for that (`min-replicas-max-lag`);
             None if CONFIG is not allowed.
         reads_on: it starts with a file whose end is missing (`aof-load-truncated`); None likewise.
+        largest_value: bytes of the largest value that it takes; None if CONFIG is not allowed.
         durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
             system (as far as known), and nothing is evicted.
     """
@@ -50,6 +52,7 @@ class ServerFacts:
     guarded: bool = False
     replicas_lag: int | None = None
     reads_on: bool | None = None
+    largest_value: int | None = None
 
     @property
     def durable(self) -> bool:  # noqa: D102 - told above
@@ -64,7 +67,8 @@ class ServerFacts:
 def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
     """Ask the server what it is and whether it keeps what it accepts.
 
-    CONFIG may be refused to our user: then `appendfsync` is not known. Without `config` it is not asked for.
+    CONFIG may be refused to our user: then what it alone tells is not known. Without `config` it is not asked
+    for.
 
     Raises:
         redis.exceptions.NoPermissionError: INFO is refused too.
@@ -83,6 +87,7 @@ def facts(*, config: bool = True) -> Steps[ServerFacts]:
         except Exception as error:
             if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
                 raise
+    largest = told.get(_LARGEST)
     valkey = info.get("valkey_version")
     return ServerFacts(
         name="valkey" if valkey else "redis",
@@ -102,4 +107,5 @@ def facts(*, config: bool = True) -> Steps[ServerFacts]:
         guarded="min_slaves_good_slaves" in info,  # told only where it is set
         replicas_lag=int(told["min-replicas-max-lag"]) if "min-replicas-max-lag" in told else None,
         reads_on=told["aof-load-truncated"] == "yes" if "aof-load-truncated" in told else None,
+        largest_value=int(largest) if largest is not None else None,
     )

@@ -15,6 +15,9 @@ _REPLICAS = 2
 _SLACK = 2.0
 """Seconds that two clocks may differ before it is told."""
 
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a value above which a push may fill a dispatcher's memory; ours have half as many at the most."""
+
 _NO_APPENDFSYNC = "on; not allowed to look at appendfsync: grant +config|get, or look as an administrator"
 
 
@@ -34,7 +37,7 @@ def server_checks(
             raise
         text = "not allowed to look at INFO: version, durability and memory are not known; grant +info"
         return [Check("server", Result.WARN, text), (yield from _clock(clock))]
-    found = (_version, _append_only_file, _eviction, _memory)
+    found = (_version, _append_only_file, _eviction, _memory, _largest_value)
     checks = [check for look in found for check in look(known)]
     return [*checks, _replication(known, confirmation.replicas), (yield from _clock(clock))]
 
@@ -95,6 +98,17 @@ def _memory(known: ServerFacts) -> Iterator[Check]:
         yield Check("memory", Result.WARN, text)
     else:
         yield Check("memory", Result.OK, told)
+
+
+def _largest_value(known: ServerFacts) -> Iterator[Check]:
+    if known.largest_value is None:
+        return  # whoever may not look at appendfsync was told so
+    told = f"{known.largest_value / (1 << 20):.0f} MB"
+    if known.largest_value > _LARGEST:
+        text = f"{told}, so one push may fill a dispatcher's memory: set proto-max-bulk-len 32mb"
+        yield Check("largest value", Result.WARN, text)
+    else:
+        yield Check("largest value", Result.OK, told)
 
 
 def _replication(known: ServerFacts, needed: int) -> Check:

@@ -85,7 +85,7 @@ def _tells(entries: Sequence[Entry], name: str, pushed: str | None, *, known: bo
     look = False
     for entry, fields in entries:
         event = Event.from_entry(entry, fields)
-        if event.job == name and event.name == EventName.REJECTED and event.concerns(pushed):
+        if event.rejects(name, pushed):
             raise event.rejection()
         look = look or event.job == name or (not known and event.name == EventName.QUEUED)
     return look
@@ -93,7 +93,7 @@ def _tells(entries: Sequence[Entry], name: str, pushed: str | None, *, known: bo
 
 def _raise_if_rejected(terms: Terms, name: str, pushed: str | None, since: str) -> Steps[None]:
     def see(event: Event) -> None:
-        if event.job == name and event.concerns(pushed):
+        if event.rejects(name, pushed):
             raise event.rejection()
 
     yield from rejections(terms, since, see)

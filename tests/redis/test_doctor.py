@@ -30,6 +30,7 @@ ROOMY = str(1 << 30)
 SETTINGS = (
     *("appendonly", "appendfsync", "aof-load-truncated", "maxmemory-policy", "maxmemory"),
     *("min-replicas-to-write", "min-replicas-max-lag"),
+    "proto-max-bulk-len",
 )
 Look = Callable[..., dict[str, tuple[str, str]]]
 
@@ -88,7 +89,10 @@ def user(server: RedisServer, client: Any) -> Iterator[Callable[..., str]]:
 
 def test_a_server_that_keeps_what_it_is_told_is_well(results: Look) -> None:
     found = results(appendfsync="always", maxmemory=ROOMY)
-    names = ("faxline", "redis", "version", "append-only file", "eviction", "memory", "replication", "clock")
+    names = (
+        *("faxline", "redis", "version", "append-only file", "eviction", "memory", "largest value"),
+        *("replication", "clock"),
+    )
     assert {found[name][0] for name in names} == {"ok"}
 
 
@@ -99,6 +103,7 @@ def test_a_server_that_keeps_what_it_is_told_is_well(results: Look) -> None:
         ({"appendfsync": "everysec"}, "append-only file", "warn", "set appendfsync always"),
         ({"appendfsync": "no"}, "append-only file", "fail", "set appendfsync always"),
         ({"maxmemory_policy": "allkeys-lru"}, "eviction", "fail", "set maxmemory-policy noeviction"),
+        ({"proto_max_bulk_len": "512mb"}, "largest value", "warn", "set proto-max-bulk-len 32mb"),
         ({"maxmemory": "0"}, "memory", "warn", "set maxmemory"),
         ({"maxmemory": str(1 << 50)}, "memory", "warn", "lower it"),
         ({"min_replicas_to_write": "1"}, "replication", "fail", "start one"),

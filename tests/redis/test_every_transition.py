@@ -83,7 +83,17 @@ def says_done(first: object, second: object) -> bool:
         case Plan(), Plan():
             return second.wakes == () and second.next == first.next  # when they would be given up
     nothing = Replaced(None, 0, left=False)
-    again: Sequence[object] = ("gone", "waits", "idle", [("gone", "")], [("done", "")], [], (0, 0, 0), False)
+    again: Sequence[object] = (
+        "gone",
+        "waits",
+        "idle",
+        [("gone", "")],
+        [("done", "")],
+        [],
+        ([], False),
+        (0, 0, 0),
+        False,
+    )
     return second in (*again, nothing)
 
 

@@ -164,6 +164,8 @@ def test_what_waits_is_not_taken_over_and_no_delivery_of_it_is_counted(
         push(redis_client, HOSTILE, f"bomb-{i}", HANGS)
     first = start(timeout=20, takeover=TAKEOVER)
     wait_until(lambda: first._slow.waiting("hostile") == 4)
+    before = first._slow._kept_at
+    wait_until(lambda: first._slow._kept_at != before)  # to read them may have taken longer than that
     start("second", timeout=20, takeover=TAKEOVER)
     kept: list[float] = []
 

@@ -13,7 +13,7 @@ import structlog
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline_worker.actors import Wakes
 from faxline_worker.broker import MOST, WakeBroker, queue_key
-from faxline_worker.dispatcher import BATCH, LARGE, Dispatcher, next_batch
+from faxline_worker.dispatcher import Dispatcher
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.seats import Seat, Seats
@@ -200,46 +200,3 @@ def test_the_entries_of_a_dead_dispatcher_are_taken_over(
     finally:
         dispatcher.stop()
     assert redis_client.xlen(keys.intake) == 0
-
-
-@pytest.mark.parametrize(
-    ("batch", "size", "following"),
-    [(4, 0, 8), (BATCH - 1, 1_000_000, BATCH), (200, 2 * LARGE, 50), (4, 40 * LARGE, 1), (1, 2 * LARGE, 1)],
-)
-def test_fewer_entries_are_read_at_once_where_they_are_large_and_more_where_they_are_small(
-    batch: int, size: int, following: int
-) -> None:
-    assert next_batch(batch, size) == following
-
-
-def test_the_first_read_of_a_dispatcher_takes_few_entries_for_they_may_be_large(
-    redis_client: redis.Redis, wait_until: Callable[..., Any]
-) -> None:
-    store = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
-    for i in range(20):
-        redis_client.xadd(store.keys.intake, {"send": ENTRY % f"a-{i}"})
-    counts: list[int] = []
-    dispatcher = Dispatcher(
-        redis_client,
-        {"default": store},
-        Mock(spec=Wakes),
-        DispatcherMetrics(new_registry(), ["default"], [("intake", None, "expired")]),
-        structlog.get_logger("test"),
-        consumer="first",
-        takeover=60.0,
-        sweep=1.0,
-        wake_lease=5.0,
-    )
-    intake = dispatcher._intakes["default"]
-
-    def counted(entries: Any, take: Callable[[Any], None] = intake.take) -> None:
-        counts.append(len(entries))
-        take(entries)
-
-    object.__setattr__(intake, "take", counted)
-    dispatcher.start()
-    try:
-        wait_until(lambda: redis_client.xlen(store.keys.intake) == 0)
-    finally:
-        dispatcher.stop()
-    assert counts == [4, 8, 8]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from faxline_worker.deliveries import MOST_TIMES
 from faxline_worker.lineage import Knows
 from faxline_worker.memory import Call as MarkedCall
 from faxline_worker.memory import Deed, Entry, Evidence
@@ -237,6 +238,24 @@ def _redrive(origin: str) -> Input:
     return Input(prepare)
 
 
+def _given(actors: Actors, times: int) -> str:
+    """An entry that was given out so often, at the end to one that had it alone."""
+    scene = actors.scene
+    entry = scene.intake()
+    scene.store.deliveries.claim_alone("dead", entry, idle=0, times=times)
+    return entry
+
+
+def _set_aside_unread(actors: Actors) -> Call:
+    entry = _given(actors, MOST_TIMES + 1)
+    return lambda: actors.scene.store.deliveries.set_aside_unread([entry])
+
+
+def _read_intake(actors: Actors) -> Call:
+    actors.scene.client.xadd(actors.scene.keys.intake, {"send": "{}"})
+    return lambda: actors.scene.store.deliveries.read("a dispatcher", 10, 1000)
+
+
 def _order(order: str, *, while_paused: bool = False) -> Input:
     def prepare(actors: Actors) -> Call:
         if while_paused:
@@ -402,6 +421,8 @@ PLAIN = {
         "report",
         "order",
         "set_aside",
+        "set_aside_unread",
+        "read_intake",
         "redrive",
         "claim",
         "plan",
@@ -505,6 +526,8 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("resolve", "resend"): _resolve("resend"),
     ("resolve", "fail"): _resolve("fail"),
     **{("set_aside", origin): _set_aside(origin) for origin in ("intake", "status")},
+    ("set_aside_unread", "given out too often"): Input(_set_aside_unread),
+    ("read_intake", "an entry waits"): Input(_read_intake),
     **{("redrive", origin): _redrive(origin) for origin in ("intake", "status")},
     ("order", "pause"): _order("pause"),
     ("order", "pause, while it is paused"): _order("pause", while_paused=True),

@@ -7,7 +7,8 @@ from unittest.mock import Mock
 import pytest
 
 from faxline_worker import dispatcher as dispatcher_module
-from faxline_worker.dispatcher import READINGS, SHORTEST, STREAMS, Dispatcher, held_back
+from faxline_worker.dispatcher import READINGS, Dispatcher
+from faxline_worker.intake_reader import SHORTEST, STREAMS, held_back
 from faxline_worker.replies import StreamCheck
 from faxline_worker.store import Store
 

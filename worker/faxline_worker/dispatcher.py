@@ -20,7 +20,7 @@ import redis
 import structlog
 
 from faxline.account import ROLLED_BACK
-from faxline.keys import ACCOUNTS, INTAKE_GROUP
+from faxline.keys import ACCOUNTS
 from faxline.offers import differing
 from faxline.operators import MOST_DIGITS
 from faxline.pdf_reader import PdfReader
@@ -33,6 +33,7 @@ from faxline_worker.clock_watch import ClockWatch
 from faxline_worker.heartbeat import look_at_processes
 from faxline_worker.housekeeping import CHORES, LEASE, ChoreBusyError, Housekeeping
 from faxline_worker.intake import Intake
+from faxline_worker.intake_reader import IntakeReader, held_back
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.pulse import Loop, Loops
 from faxline_worker.reconciling import count_end
@@ -42,12 +43,6 @@ from faxline_worker.slow_documents import Pdfs, SlowDocuments
 from faxline_worker.store import NewerLayoutError, Store
 from faxline_worker.stream_watch import StreamWatch
 
-BATCH = 1000
-"""Intake entries an account in one read, at the most."""
-FIRST = 4
-"""And in the first read, for nobody knows how large they are."""
-LARGE = 16_000_000
-"""Bytes that one read should bring, and not much more: an entry may carry a document."""
 BLOCK = 2.0
 """Seconds that a read waits for the next entry; also how soon a stop is noticed."""
 EARLY = 0.05
@@ -61,11 +56,6 @@ GAUGES = 2.0
 READINGS = 100
 """Accounts of which one reading takes the gauges; of more, each reading takes the next ones. A reading of one
 account is some 20 commands, so that of many would cost more than their faxes."""
-STREAMS = 20_000
-"""Streams a second that are named in reads, at the most. A read names those of all accounts, and where
-something comes all the time, to ask for a thousand streams for each would cost more than what came."""
-SHORTEST = 0.005
-"""Seconds that a read is held back for that reason at least; with few accounts none is."""
 DURABLE = 30.0
 """Seconds between two looks at whether Redis keeps what it is told."""
 LISTENED = 100
@@ -93,24 +83,6 @@ def job_id_of(word: Mapping[str, str]) -> str:
     """The iFax jobId that an order names, without leading zeros, which JSON does not know; or nothing."""
     digits = word.get("jobId", "")
     return str(int(digits)) if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS else ""
-
-
-def size_of(reply: Entries) -> int:
-    """Bytes of what the entries say."""
-    return sum(
-        [len(text) for _, entries in reply for _, fields in entries for text in (fields or {}).values()]
-    )
-
-
-def next_batch(batch: int, size: int) -> int:
-    """How many entries to read next, where so many at the most brought so many bytes."""
-    return min(BATCH, batch * 2) if size <= LARGE else max(1, batch * LARGE // (2 * size))
-
-
-def held_back(asked: float, streams: int) -> float:
-    """Seconds until the next read of so many streams, where the last was asked at that moment (monotonic)."""
-    left = asked + streams / STREAMS - time.monotonic()
-    return left if left >= SHORTEST else 0.0
 
 
 def batches(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
@@ -161,7 +133,6 @@ class Dispatcher:
         self._metrics = metrics
         self._log = log
         self._consumer = consumer
-        self._takeover = takeover
         self._sweep = sweep
         self._wake_lease = wake_lease
         self._loops = loops or Loops()
@@ -189,7 +160,17 @@ class Dispatcher:
         }
         self._watch = StreamWatch(stores, metrics, log)
         self._early_at = 0.0
+        self._stopping = threading.Event()
         self._agenda = Agenda()
+        self._reader = IntakeReader(
+            *(client, stores, self._intakes, metrics, log),
+            consumer=consumer,
+            takeover=takeover,
+            took=self._took,
+            stopping=self._stopping,
+            loop=self._beats["intake"],
+            full=self._slow.full,
+        )
         self._chores: SimpleQueue[tuple[str, str, Mapping[str, str]]] = SimpleQueue()
         self._chores_known: set[str] = set()
         self._by_kind: dict[str, Callable[[str], float | None]] = {
@@ -203,13 +184,11 @@ class Dispatcher:
         }
         self._ended: Callable[[], None] = lambda: None
         self._enroll = scripts.register(client, "enroll")
-        self._batch = FIRST
         self._readings = batches(tuple(stores), READINGS)
         self._durable, self._durable_at = True, 0.0
         self._may_see_config = True
         self._clock_watch = ClockWatch()
         self._steps: dict[str, float] = {}  # of Redis' clock, which the accounts are still to be told
-        self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.newer: NewerLayoutError | None = None
         """Set once a newer layout is stored than this version knows; it works no more then."""
@@ -270,30 +249,14 @@ class Dispatcher:
 
     def _take_intake(self, loop: Loop) -> None:
         self._make_groups(loop)
-        self._own_pending()
+        self._reader.begin()
         loop.well()
-        taken_over = 0.0
-        asked = 0.0
         while not self._stopping.is_set():
-            streams: Any = {
-                store.keys.intake: ">" for name, store in self._stores.items() if not self._slow.full(name)
-            }
-            self._stopping.wait(held_back(asked, len(streams)) if streams else EARLY)
-            asked = time.monotonic()
-            if time.monotonic() - taken_over > self._takeover:
-                taken_over = time.monotonic()
-                self._take_over(loop)
             block = min(BLOCK, self._slow.keep())
             early = self._early()
-            block = EARLY if early else block
-            reply = streams and self._client.xreadgroup(
-                INTAKE_GROUP, self._consumer, streams, count=self._batch, block=round(block * 1000)
-            )
-            loop.well()
+            self._reader.read(EARLY if early else block)
             for intake in early:
                 intake.again()
-            self._take(cast("Entries", reply or []))
-            self._batch = next_batch(self._batch, size_of(cast("Entries", reply or [])))
 
     def _early(self) -> list[Intake]:
         """Whose early cancellations are tried once more: seldom where an entry's PDF takes long."""
@@ -316,20 +279,10 @@ class Dispatcher:
         else:
             loop.failed()
 
-    def _own_pending(self) -> None:
-        """Entries delivered to this consumer whose reply was lost."""
-        streams: Any = {store.keys.intake: "0" for store in self._stores.values()}
-        self._take(cast("Entries", self._client.xreadgroup(INTAKE_GROUP, self._consumer, streams) or []))
-
-    def _take(self, reply: Entries) -> None:
-        accounts = {store.keys.intake.encode(): name for name, store in self._stores.items()}
-        for stream, entries in reply:
-            name = accounts[stream]
-            if entries:
-                self._intakes[name].take([(entry.decode(), fields or {}) for entry, fields in entries])
-                self._agenda.look((PLAN, name))
-                if self._watch.is_ahead(entries[-1][0]):
-                    self._agenda.look((REPLACE, name))
+    def _took(self, account: str, last: str) -> None:
+        self._agenda.look((PLAN, account))
+        if self._watch.is_ahead(last.encode()):
+            self._agenda.look((REPLACE, account))
 
     def _make_groups(self, loop: Loop) -> None:
         self._enroll(keys=[ACCOUNTS], args=list(self._stores))
@@ -338,34 +291,9 @@ class Dispatcher:
             store.adopt()
             store.join()
 
-    def _take_over(self, loop: Loop) -> None:
-        """Take the entries that a dispatcher left unfinished; strike dispatchers that are gone."""
-        idle = round(self._takeover * 1000)
-        for name, store in self._stores.items():
-            start: Any = "0-0"
-            while True:
-                loop.beat()
-                start, entries, *_ = self._client.xautoclaim(
-                    store.keys.intake, INTAKE_GROUP, self._consumer, idle, start_id=start, count=self._batch
-                )
-                if entries:
-                    self._log.warning("intake entries taken over", account=name, count=len(entries))
-                    self._take([(store.keys.intake.encode(), entries)])
-                if start == b"0-0":
-                    break
-            for other in self._client.xinfo_consumers(store.keys.intake, INTAKE_GROUP):
-                gone = other["pending"] == 0 and other["idle"] > max(idle * 20, 600_000)
-                if gone and other["name"] != self._consumer.encode():
-                    self._client.xgroup_delconsumer(store.keys.intake, INTAKE_GROUP, other["name"])
-
     def _leave_group(self) -> None:
         try:
-            for store in self._stores.values():
-                pending = self._client.xpending_range(
-                    store.keys.intake, INTAKE_GROUP, "-", "+", 1, consumername=self._consumer
-                )
-                if not pending:
-                    self._client.xgroup_delconsumer(store.keys.intake, INTAKE_GROUP, self._consumer)
+            self._reader.leave()
         except redis.RedisError as error:
             self._log.warning("left the group without a word", error=type(error).__name__)
 

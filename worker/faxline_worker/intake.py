@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple
 
 import redis
@@ -17,6 +18,7 @@ import structlog
 from faxline.checks import check_send
 from faxline.documents import REQUEST_BYTES, Opened, digest, open_document
 from faxline.entries import (
+    ENTRY_BYTES,
     IDENTIFIER,
     CancelEntry,
     Entry,
@@ -54,6 +56,10 @@ KEY_MISSING = "key_missing"
 
 AT_ONCE = 50
 """Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
+BYTES_AT_ONCE = 1_000_000
+"""Bytes of their entries, likewise."""
+SECONDS_AT_ONCE = 1.0
+"""What was read is registered after so long at the latest, however long the documents of the next take."""
 
 _PYTHONS = logging.getLogger(__name__)
 """Knows whether the level is debug, which not every logger of structlog's can tell."""
@@ -105,23 +111,27 @@ class Intake:
         """
         with closing(_Ahead(self._begin)) as ahead:
             items: list[dict[str, Any]] = []
-            jobs = 0
+            jobs, size, until = 0, 0, monotonic() + SECONDS_AT_ONCE
             for entry, fields in entries:
                 self.beat()
                 if self.pdfs.waits(entry):
                     continue
                 item = self._guarded(entry, self._read, entry, fields)
+                if item is None:
+                    continue
                 if isinstance(item, dict):
                     items.append(item)
-                    jobs += len(item.get("jobs", "1"))
-                    if jobs >= AT_ONCE:
-                        ahead.begin(items)
-                        items, jobs = [], 0
-                elif item is not None:
+                    more = len(item.get("jobs", "1"))
+                    jobs += more
+                    size += more * len(next(iter(fields.values()), b""))  # as long as a request may be
+                    if jobs < AT_ONCE and size < BYTES_AT_ONCE and monotonic() < until:
+                        continue
+                    ahead.begin(items)
+                else:
                     ahead.begin(items)
                     ahead.finish()
-                    items, jobs = [], 0
                     self._guarded(entry, self._cancel, entry, item.id)
+                items, jobs, size, until = [], 0, 0, monotonic() + SECONDS_AT_ONCE
             ahead.begin(items)
             ahead.finish()
 
@@ -384,6 +394,8 @@ def _names(entry: SendEntry) -> list[str]:
 
 def _id_of(raw: bytes) -> str:
     """The id that a rejected entry gave; a text that is none may be anything, so without phone numbers."""
+    if len(raw) > ENTRY_BYTES:
+        return ""
     try:
         value = json.loads(raw)["id"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -280,6 +280,7 @@ class RedisServer:
             "aof-load-truncated": "no",
             "maxmemory-policy": "noeviction",
             "hash-max-listpack-value": "1024",
+            "proto-max-bulk-len": "32mb",
         }
         if self.access is not None:
             options |= self.access.options(self.port, self._rules)

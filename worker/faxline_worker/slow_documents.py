@@ -153,7 +153,7 @@ class SlowDocuments:
             if held:
                 with self._changed:
                     entries = list(held)
-                self._claim(account, entries, justid=True)
+                self._claim(account, entries)
         self._kept_at = self._clock()
         return self._every
 
@@ -172,7 +172,7 @@ class SlowDocuments:
         account, entry, tried = found
         self._left, self._full_time, self._again = self._reader.timeout if tried else QUICK, tried, False
         try:
-            take(account, self._claim(account, [entry]))
+            take(account, self._content(account, entry))
         except PdfReaderUnavailable as error:
             self.put(account, entry, tried=tried)
             if not self._closed:
@@ -222,15 +222,18 @@ class SlowDocuments:
                 queues[account] = entries  # behind the other accounts
             return account, entry, queues is self._tried
 
-    def _claim(
-        self, account: str, entries: Sequence[str], *, justid: bool = False
-    ) -> Sequence[tuple[str, Mapping[bytes, bytes]]]:
-        """The entries that are still pending, as if they were given out now and for the first time."""
+    def _claim(self, account: str, entries: Sequence[str]) -> bool:
+        """Claim what is still pending, as if it were given out now; how often it was, is not changed."""
         ids: Any = list(entries)
-        found: Any = self._client.xclaim(
-            *(self._intakes[account], INTAKE_GROUP, self._consumer, 0, ids), retrycount=1, justid=justid
-        )
-        return [] if justid else [(entry.decode(), fields) for entry, fields in found]
+        keys = (self._intakes[account], INTAKE_GROUP, self._consumer, 0, ids)
+        return bool(self._client.xclaim(*keys, justid=True))
+
+    def _content(self, account: str, entry: str) -> Sequence[tuple[str, Mapping[bytes, bytes]]]:
+        """An entry, if it is still pending."""
+        if not self._claim(account, [entry]):
+            return []
+        found: Any = self._client.xrange(self._intakes[account], entry, entry)
+        return [(name.decode(), fields) for name, fields in found]
 
     def count_quickly(self, account: str, data: bytes) -> PdfPages:
         """Open a PDF in the account's share of the time. Raises as `Pdfs.count` does."""

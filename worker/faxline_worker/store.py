@@ -14,10 +14,12 @@ import redis
 from pydantic_core import to_json
 
 from faxline.account import AccountState, read_account_state
+from faxline.entries import ENTRY_BYTES
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline.offers import BELIEVED, Offer, read_offers
 from faxline.seals import MARK, SEALED_KINDS, Seals
 from faxline_worker import scripts
+from faxline_worker.deliveries import DEAD, Deliveries
 from faxline_worker.ifax.causes import Again
 from faxline_worker.lineage import SCRIPTS as LINEAGE_SCRIPTS
 from faxline_worker.lineage import Lineage
@@ -48,15 +50,13 @@ SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
     *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
     *("upgrade", "reseal_document", "reseal_request", "reseal_dead", "forget", "forget_number"),
-    *("begin", "conclude", "offer", "check_streams", "replace_stream"),
+    *("begin", "conclude", "offer", "check_streams", "replace_stream", "read_intake", "set_aside_unread"),
     *LINEAGE_SCRIPTS,
 )
 CHECK = "!check!"
 """The errand about no job: does iFax take the key?"""
 NO_JOB = 0
 """A jobId that no fax has: iFax's are unique and positive."""
-DEAD = 10_000
-"""About how many entries that were set aside are kept."""
 MOVED, MOVED_BYTES = 500, 4_000_000
 """Entries, and about how many bytes, that one script moves from a stream that was put aside."""
 
@@ -169,6 +169,7 @@ class Store:
         self.documents = StoredDocuments(*parts, options["document_ttl"])
         self.upkeep = Upkeep(*parts, self._options)
         self.lineage = Lineage(client, self.keys, self._scripts, self._options, who)
+        self.deliveries = Deliveries(client, self.keys, self._scripts, self._options)
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._scripts.run(name, keys, args)
@@ -459,6 +460,8 @@ class Store:
         stream, group = (self.keys.intake, INTAKE_GROUP) if origin == "intake" else (self.keys.status, "")
         found: Any = self._client.xrange(stream, entry, entry) if group and self.seals.on else []
         content = [part for _, fields in found for part in _sealed_fields(self.seals, fields)]
+        if sum(map(len, content)) > ENTRY_BYTES:  # the server need not take so much
+            content = ["too_large", str(sum(map(len, content)))]
         args = [entry, group, origin, why, DEAD, *content]
         return bool(self._run("set_aside", [stream, self.keys.dead], args) == b"done")
 

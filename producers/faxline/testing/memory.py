@@ -44,6 +44,7 @@ class Memory:
 
     def config_get(self, *names: str) -> dict[str, str]:
         told = {"appendfsync": "always", "aof-load-truncated": "no", "min-replicas-max-lag": "1"}
+        told["proto-max-bulk-len"] = "33554432"
         return {name: told[name] for name in names if name in told}
 
     def acl_whoami(self) -> bytes:

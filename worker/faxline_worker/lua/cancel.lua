@@ -18,6 +18,8 @@ end
 local job = read_record(keys.job .. id)
 if not job and (#redis.call('XPENDING', KEYS[1], group, '-', '(' .. entry, 1) > 0 or waits_aside(keys.account, 'intake'))
 then
+  local ours = redis.call('XPENDING', KEYS[1], group, entry, entry, 1)[1]
+  if ours then redis.call('XCLAIM', KEYS[1], group, ours[2], 0, entry, 'JUSTID') end -- whoever asks still has it
   return reply('early')
 end
 if job and job.state == 'queued' then
