@@ -14,6 +14,7 @@ from faxline_worker.ifax import Answer, Decision
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.reconciling import count_receipt
 from faxline_worker.settings import SubmissionRetries
+from faxline_worker.standing import Standing
 from faxline_worker.submitting import Submitter
 from faxline_worker.tracing import NoTraces
 from tests.stage.scene import Scene
@@ -55,6 +56,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
             patience=60,
             traces=NoTraces(),
             applied=lambda told, at, name: count_receipt(metrics, name, told, at),
+            standing=Standing(1, 45, Mock()),
         ).turn("")
 
     return go

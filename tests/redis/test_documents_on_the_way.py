@@ -24,6 +24,7 @@ from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.settings import SubmissionRetries, read_settings
+from faxline_worker.standing import Standing
 from faxline_worker.store import Store
 from faxline_worker.submitting import Submitter
 from faxline_worker.tracing import NoTraces
@@ -248,6 +249,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
             patience=1,
             traces=NoTraces(),
             applied=Mock(),
+            standing=Standing(1, 45, Mock()),
         )
         submitter.turn("wake")
     events = redis_client.xrange(store.keys.events)

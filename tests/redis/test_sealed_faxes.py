@@ -23,6 +23,7 @@ from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.settings import SubmissionRetries, read_settings
+from faxline_worker.standing import Standing
 from faxline_worker.store import Store
 from faxline_worker.stored_documents import StoredDocuments
 from faxline_worker.submitting import Submitter
@@ -77,6 +78,7 @@ def turn(store: Store, server: SandboxServer) -> None:
             patience=1,
             traces=NoTraces(),
             applied=Mock(),
+            standing=Standing(1, 45, Mock()),
         ).turn("wake")
 
 

@@ -16,13 +16,15 @@ from faxline_worker.ifax.codes import CODES
 GOOD = {"status": 1, "message": "Fax processed for sending", "data": {"jobId": 12345}}
 NEGATIVE = sorted(code for code in CODES if code < 0)
 NOT_TAKEN = [300, 302, 400, 401, 402, 404, 408, 413, 422, 429, 503]
-A, D, P, R, T, Q = (
+A, D, P, R, T, Q, N, U = (
     Decision.ACCEPTED,
     Decision.DEFER,
     Decision.PAUSE,
     Decision.REFUSE,
     Decision.RETRY,
     Decision.IN_DOUBT,
+    Decision.UNREACHABLE,
+    Decision.UNKNOWN,
 )
 
 
@@ -105,22 +107,53 @@ def test_the_documented_good_answer_is_accepted() -> None:
         (404, {"status": -5}, R, -5, "not_found"),
         (401, {"status": 401}, P, None, "authentication_failed"),
         (400, {"status": 400, "code": -3003}, R, -3003, "image_missing"),
-        (422, {"status": -77}, R, None, "client_error"),
-        (400, {"status": 1}, R, None, "bad_request"),
-        (400, b"<html>", R, None, "bad_request"),
+        # A 4xx in iFax's form, with a number that is in no table.
+        (422, {"status": -77}, U, -77, "unknown_refusal"),
+        (400, {"status": 0, "code": 12001}, U, 12001, "unknown_refusal"),
+        (403, {"errorCode": "12004", "message": "no plan"}, U, 12004, "unknown_refusal"),
+        (400, {"status": 1}, U, 1, "unknown_refusal"),
+        (400, {"status": 0, "message": "no"}, U, 0, "unknown_refusal"),
+        (401, {"status": 0, "code": 12001}, P, None, "authentication_failed"),
+        (402, {"status": 0, "code": 12001}, P, None, "insufficient_balance"),
+        (408, {"status": 0, "code": 12001}, N, None, "request_timeout"),
+        (422, {"status": -77, "data": {"jobId": 5}}, Q, None, "bad_answer"),
+        # A 4xx without any code is the network's word, or a proxy's.
+        (400, b"<html>", N, None, "bad_request"),
+        (400, {"error": "no"}, N, None, "bad_request"),
+        (400, {"code": 12345678901}, N, None, "bad_request"),
+        (400, {"data": {"code": 17}}, N, None, "bad_request"),
+        (403, "<html>Request blocked</html>", N, None, "client_error"),
+        (403, {"status": 403, "message": "Forbidden"}, N, None, "client_error"),
+        (404, b"<html>", N, None, "not_found"),
+        (404, {"data": {"jobId": 5}}, Q, None, "bad_answer"),
+        (405, b"", N, None, "client_error"),
+        (407, b"<html>", N, None, "client_error"),
+        (408, b"", N, None, "request_timeout"),
+        (413, b"<html>", N, None, "request_too_large"),
+        (451, b"<html>", N, None, "client_error"),
+        (401, b"<html>", P, None, "authentication_failed"),
+        (402, b"<html>", P, None, "insufficient_balance"),
+        # HTTP 200, status 0 with a positive code and no jobId: a refusal that nobody has documented.
+        (200, {"status": 0, "code": 12001, "message": "accessToken invalid"}, U, 12001, "unknown_refusal"),
+        (200, {"status": "0", "code": "12004"}, U, 12004, "unknown_refusal"),
+        (200, {"status": 0, "code": 12001, "data": {"jobId": 5}}, A, 0, "accepted"),
+        (200, {"status": 0, "data": {"code": 12001}}, Q, None, "no_job_id"),
+        (200, {"status": 1, "code": 12001}, Q, None, "no_job_id"),
+        (200, {"status": 0, "code": 200}, Q, None, "no_job_id"),
+        (200, {"status": 0}, Q, None, "no_job_id"),
         # A bad key stays one beside a code that says nothing: no attempt is burnt.
         (401, {"status": -1}, P, None, "authentication_failed"),
         (402, {"status": -1}, P, None, "insufficient_balance"),
-        # A 429 spends no attempt whatever its body says; a 503 was not taken whatever its body says.
+        # A 429 spends no attempt whatever its body says; a 503 says nothing about it either.
         (429, b"", D, None, "rate_limited"),
         (429, {"status": -1, "code": -3010}, D, -3010, "rate_limited"),
         (429, {"status": -1}, D, None, "rate_limited"),
         (429, {"status": -2}, D, None, "rate_limited"),
-        (503, {"status": -2}, T, None, "unavailable"),
+        (503, {"status": -2}, N, None, "unavailable"),
         (503, {"code": -3010}, D, -3010, "rate_limited"),
         # A redirect is not followed, so what was asked was not done.
-        (302, b"", T, None, "redirected"),
-        (307, {"status": -3001}, T, None, "redirected"),
+        (302, b"", N, None, "redirected"),
+        (307, {"status": -3001}, N, None, "redirected"),
     ],
 )
 def test_an_answer_is_decided_by_the_table(
@@ -248,6 +281,51 @@ def test_a_message_in_data_is_shown_and_the_tables_own_where_there_is_none() -> 
     assert read(400, {"status": -2, "message": 7}).message == "Invalid parameters"
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (403, b"<html>", "HTTP 403 Forbidden"),
+        (407, {"message": "say who you are"}, "HTTP 407 Proxy Authentication Required: say who you are"),
+        (599 - 200, b"", "HTTP 399"),
+        (422, {"status": -77, "message": "no"}, "no"),
+        (422, {"status": -77}, "a refusal with a code that is in no table"),
+    ],
+)
+def test_what_is_not_ifaxs_word_is_shown_with_its_http_status(status: int, body: Any, message: str) -> None:
+    assert read(status, body).message == message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning"),
+    [
+        (200, {"status": 0, "code": 12001}, "unknown_refusal 12001"),
+        (422, {"status": -77}, "unknown_refusal -77"),
+        (502, b"<html>", "server_error 502"),
+        (200, b"<html>", "bad_answer 200"),
+        (200, {"status": 0}, "no_job_id 200"),
+        (200, GOOD, None),
+        (400, {"status": -2}, None),
+        (403, b"<html>", None),
+        (429, b"", None),
+    ],
+)
+def test_answers_of_the_same_unknown_meaning_have_it_in_common(
+    status: int, body: Any, meaning: str | None
+) -> None:
+    assert read(status, body).meaning == meaning
+
+
+def test_no_message_shows_the_key_that_was_sent() -> None:
+    body = json.dumps({"status": 0, "code": 12001, "message": "accessToken k-123456789 invalid"}).encode()
+    answer = read_answer(200, {}, body, secret="k-123456789")
+    assert answer.message == "accessToken [secret] invalid"
+
+
+def test_an_unknown_code_is_no_metrics_label() -> None:
+    assert read(422, {"status": -77}).counted_code is None
+    assert read(400, {"status": -3001}).counted_code == -3001
+
+
 MEMBERS = st.sampled_from(["status", "code", "errorCode", "jobId", "message", "data", "faxStatus", "other"])
 LEAVES = (
     st.none()
@@ -271,7 +349,7 @@ def check_sense(answer: Answer, status: int, endpoint: Endpoint) -> None:
         assert answer.code in {0, 1}
     else:
         assert answer.job_id is None
-        assert (answer.code, answer.reason) in failure_reasons()
+        assert (answer.counted_code, answer.reason) in failure_reasons()
     if status >= 500 and status != 503:
         assert answer.decision is Decision.IN_DOUBT
     assert answer.job_id is None or answer.job_id > 0

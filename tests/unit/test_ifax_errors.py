@@ -12,8 +12,12 @@ from faxline_worker.ifax.errors import (
     CallError,
     DocumentLostError,
     DocumentUnreadError,
+    NoRouteError,
     NoTimeLeftError,
+    RefusedError,
     SlowAnswerError,
+    TlsError,
+    UnknownNameError,
     UnusableKeyError,
     cause_reasons,
     failure_of,
@@ -36,8 +40,6 @@ HTTPX |= {
     for kind in subclasses(httpx.HTTPError) | subclasses(httpx.StreamError)
     if kind.__module__.startswith("httpx")
 }
-CANNOT_WORK = {httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError}
-"""Faults of our own request: the same request meets them again."""
 
 
 def raised(kind: type[Exception]) -> Exception:
@@ -62,10 +64,10 @@ def test_every_exception_of_httpcore_becomes_the_one_of_httpx_with_its_name() ->
 
 
 @pytest.mark.parametrize("kind", sorted(HTTPX, key=str))
-def test_before_the_first_byte_an_exception_is_proved_not_taken(kind: type[Exception]) -> None:
+def test_before_the_first_byte_an_exception_says_nothing_about_the_fax(kind: type[Exception]) -> None:
     failure = failure_of(raised(kind), sent=False)
     assert failure is not None
-    assert failure.decision is (Decision.REFUSE if kind in CANNOT_WORK else Decision.RETRY)
+    assert failure.decision is Decision.UNREACHABLE
     assert failure.reason in cause_reasons()
 
 
@@ -80,6 +82,10 @@ def test_after_the_first_byte_every_exception_is_in_doubt(kind: type[Exception])
     ("kind", "reason"),
     [
         (httpx.ConnectError, "connect_failed"),
+        (UnknownNameError, "name_unknown"),
+        (RefusedError, "connection_refused"),
+        (NoRouteError, "no_route"),
+        (TlsError, "tls_failed"),
         (httpx.ConnectTimeout, "connect_timeout"),
         (httpx.PoolTimeout, "pool_timeout"),
         (httpx.WriteTimeout, "write_timeout"),
@@ -109,6 +115,13 @@ def test_a_subclass_follows_the_nearest_class_in_the_table() -> None:
     failure = failure_of(LaterError("new"), sent=False)
     assert failure is not None
     assert failure.reason == "connect_timeout"
+
+
+@pytest.mark.parametrize("kind", [DocumentLostError, DocumentUnreadError])
+def test_a_document_that_cannot_be_read_says_something_about_its_fax(kind: type[Exception]) -> None:
+    failure = failure_of(raised(kind), sent=False)
+    assert failure is not None
+    assert failure.decision is Decision.RETRY
 
 
 def test_a_key_that_no_header_can_hold_pauses_the_account() -> None:

@@ -49,6 +49,7 @@ WORDS = {
     Decision.REFUSE: "fails",
     Decision.RETRY: "again",
     Decision.IN_DOUBT: "in doubt",
+    Decision.UNREACHABLE: "unreachable",
 }
 
 

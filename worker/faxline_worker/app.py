@@ -59,6 +59,7 @@ from faxline_worker.seats import Seats
 from faxline_worker.secret_files import Secrets
 from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings, secret_files
 from faxline_worker.signals import heed_once
+from faxline_worker.standing import Standing
 from faxline_worker.store import NewerLayoutError, Store
 from faxline_worker.submitting import NO_CALL, Submitter
 from faxline_worker.tracing import TraceFollower, Traces, TracesMissingError, make_traces
@@ -174,9 +175,11 @@ class _WorkerMonitoring(Middleware):
         log: Any,
         stores: Mapping[str, Store],
         guard: RollbackGuard,
+        standings: Mapping[str, Standing],
         taking: Callable[[], bool],
     ) -> None:
         self._traces = traces
+        self._standings = standings
         self._secrets = secrets
         self._stores = stores
         self._guard = guard
@@ -197,6 +200,11 @@ class _WorkerMonitoring(Middleware):
             "layout": all(store.known for store in self._stores.values()),
             **self._ends(),
             **self._loops.checks(),
+            **{
+                f"account {name}": f"stepped back, for iFax accepts the calls of other workers: {away.why}"
+                for name, standing in self._standings.items()
+                if (away := standing.away) is not None
+            },
         }
 
     def _ends(self) -> Mapping[str, bool | str]:
@@ -275,6 +283,20 @@ def worker() -> None:
     stores = guard.stores = {
         name: Store(client, settings, name, who=who, memory=guard.memory(name)) for name in settings.accounts
     }
+
+    def standing_of(account: str) -> Standing:
+        def told(why: str | None) -> None:
+            metrics.set_stepped_back(account, why is not None)
+            if why is None:
+                log.info("takes the account's calls again", account=account)
+            else:
+                log.warning(
+                    "stepped back: iFax accepts the calls of other workers", account=account, error=why
+                )
+
+        return Standing(settings.unreachable.first, settings.unreachable.max, told)
+
+    standings = {name: standing_of(name) for name in settings.accounts}
     monitoring = _WorkerMonitoring(
         settings,
         secrets,
@@ -285,6 +307,7 @@ def worker() -> None:
         log=log,
         stores=stores,
         guard=guard,
+        standings=standings,
         taking=lambda: not broker.closing.is_set(),
     )
     broker.add_middleware(monitoring)
@@ -311,6 +334,7 @@ def worker() -> None:
             patience=settings.in_doubt.wait,
             traces=traces,
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
+            standing=standings[account],
             calls=CALLS if len(settings.accounts) == 1 else CALLS_OF_SEVERAL,
             ends=lambda: seats.closed,
             beat=threads.beat,
@@ -322,7 +346,7 @@ def worker() -> None:
 
     broker.add_middleware(Shutdown(broker, seats, wakes, log))
     metrics.set_threads(settings.worker_threads)
-    declare_actors(broker, submitter, reconciler, seats, log, busy=metrics.busy, threads=threads)
+    declare_actors(broker, submitter, reconciler, seats, log, who=who, busy=metrics.busy, threads=threads)
     through = {"proxy": str(settings.proxy)} if settings.proxy is not None else {}
     log.info("worker ready", count=settings.worker_threads, **through)
 

@@ -294,6 +294,12 @@ class WorkerMetrics(JobMetrics):
             "Threads of this worker process that work on something.",
             registry=registry,
         )
+        self._stepped_back = _gauge(
+            registry,
+            "fax_worker_stepped_back",
+            "1 while this worker leaves the account's calls to others, whose calls iFax accepts; else 0.",
+            account=account,
+        )
         self._delivery = _children(
             _histogram(
                 registry,
@@ -311,6 +317,10 @@ class WorkerMetrics(JobMetrics):
     def set_threads(self, n: int) -> None:
         """The process has so many threads."""
         self._threads.set(n)
+
+    def set_stepped_back(self, account: str, stepped_back: bool) -> None:
+        """Whether the process leaves the account's calls to others."""
+        self._stepped_back.labels(account).set(stepped_back)
 
     @contextmanager
     def busy(self) -> Iterator[None]:

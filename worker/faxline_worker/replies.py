@@ -77,6 +77,8 @@ class Settlement:
     submitted_at: int | None
     next: Admitted | None = None
     """What the caller goes on with, if it wanted to."""
+    apart: int | None = None
+    """When it was found (ms since 1970) that iFax accepts other processes' calls, so this one is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Reported:
     submitted_at: int | None = None
     retried: bool = False
     """The delivery failed and is tried again."""
+    apart: int | None = None
+    """As in `Settlement`."""
 
 
 @dataclass(frozen=True, slots=True)

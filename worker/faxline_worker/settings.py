@@ -179,6 +179,34 @@ class Gate(_Part):
     least_share: float = Field(0.05, gt=0, le=1)
 
 
+class Unreachable(_Part):
+    """How an account is probed while iFax cannot be reached, or what answers is not iFax.
+
+    The first call follows after `first` seconds, each further one after about twice as long, at most `max`.
+    """
+
+    first: PositiveFloat = 1.0
+    max: PositiveFloat = 45.0
+
+
+class Breaker(_Part):
+    """After how many answers in a row of one unknown meaning an account is paused.
+
+    A fax that iFax refuses so fails once another one was accepted meanwhile, or when it was refused as often.
+    """
+
+    after: PositiveInt = 5
+
+
+class StepBack(_Part):
+    """How long (s) an acceptance of another worker's call shows that iFax can be reached and the key is good.
+
+    A worker that fails meanwhile steps back by itself, and the account stays open for the others.
+    """
+
+    window: PositiveFloat = 60.0
+
+
 class Probe(_Part):
     """How a paused account is probed: after `first` seconds, then after twice as long, at most `max`."""
 
@@ -283,6 +311,9 @@ class Settings(_Part):
     status_call: bool = False
     gate: Gate = Gate()
     probe: Probe = Probe()
+    unreachable: Unreachable = Unreachable()
+    breaker: Breaker = Breaker()
+    step_back: StepBack = StepBack()
     starvation: Starvation = Starvation()
     webhook: Webhook = Webhook()
     metrics: Metrics = Metrics()

@@ -158,6 +158,11 @@ class Store:
             "gate_least": _ms(settings.gate.least),
             "gate_max": _ms(settings.gate.max),
             "share_least": settings.gate.least_share,
+            "unreachable_first": _ms(settings.unreachable.first),
+            "unreachable_max": _ms(settings.unreachable.max),
+            "breaker_after": settings.breaker.after,
+            "recent": _ms(settings.step_back.window),
+            "retry_max": _ms(submission.max),
             "probe_first": _ms(settings.probe.first),
             "probe_max": _ms(settings.probe.max),
             "starve_after": _ms(settings.starvation.after),
@@ -396,6 +401,7 @@ class Store:
             receipt=reply.get("receipt"),
             submitted_at=reply.get("submitted_at"),
             next=_admitted(permit, following) if following else None,
+            apart=reply.get("apart"),
         )
 
     def report(self, admitted: Admitted, answer: Mapping[str, Any]) -> Reported:

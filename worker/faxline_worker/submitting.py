@@ -21,6 +21,7 @@ from faxline_worker.metrics import WorkerMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Admitted, Held, Mark, Settlement
 from faxline_worker.settings import SubmissionRetries
+from faxline_worker.standing import Standing
 from faxline_worker.store import Store
 from faxline_worker.tracing import Traces
 
@@ -46,6 +47,8 @@ RESULTS: Mapping[Decision, Any] = {
     Decision.PAUSE: "refused",
     Decision.REFUSE: "refused",
     Decision.RETRY: "retryable",
+    Decision.UNREACHABLE: "retryable",
+    Decision.UNKNOWN: "refused",
     Decision.IN_DOUBT: "in_doubt",
 }
 
@@ -87,6 +90,8 @@ class Submitter:
     traces: Traces
     applied: Callable[[dict[str, Any], int | None, str], None]
     """Counts a receipt that had come before its answer."""
+    standing: Standing
+    """Whether this process takes the account's calls."""
     calls: int = 50
     """How many a wake-up stands for, at the most."""
     ends: Callable[[], bool] = lambda: False
@@ -105,16 +110,21 @@ class Submitter:
         """Admit a job, call iFax, settle; and go on with the next, which comes with the settlement.
 
         So a wake-up starts a thread, and what is ready keeps it going: a job need not be woken for. After
-        `calls` of them, or when the process ends, another thread is woken instead.
+        `calls` of them, or when the process ends or has stepped back, another thread is woken instead.
         """
-        admitted = self._admit(wake)
-        left = self.calls
-        while admitted is not None:
-            left -= 1
-            admitted = self._work(admitted, most=left)
-            if admitted is not None and self.ends():
-                self._release(admitted)
-                return
+        turn, trial = self.standing.turn, self.standing.away is not None
+        try:
+            admitted = self._admit(wake)
+            left = self.calls
+            while admitted is not None:
+                left -= 1
+                admitted = self._work(admitted, turn, most=left)
+                if admitted is not None and (self.ends() or self.standing.turn != turn):
+                    self._release(admitted)
+                    return
+        finally:
+            if trial:
+                self.standing.over()
 
     def _admit(self, wake: str = "") -> Admitted | None:
         admitted = self.store.admit(uuid4().hex, wake, _chance())
@@ -122,8 +132,11 @@ class Submitter:
             self._defer(admitted.limit)
         return admitted if isinstance(admitted, Admitted) else None
 
-    def _work(self, admitted: Admitted, *, most: int) -> Admitted | None:
-        """One call: what to go on with, if any. `most` further calls may follow."""
+    def _work(self, admitted: Admitted, turn: int, *, most: int) -> Admitted | None:
+        """One call, admitted in this turn of the standing: what to go on with, if any.
+
+        `most` further calls may follow.
+        """
         self.beat()
         account = self.store.account
         if admitted.waited is not None:
@@ -138,13 +151,14 @@ class Submitter:
             self.log.warning("job released", job=admitted.job, error=type(error).__name__)
             self._release(admitted)
             return None
-        last = most <= 0 or self.ends()
+        last = most <= 0 or self.ends() or answer.perhaps_ours or self.standing.away is not None
         if answer.reason not in NO_CALL:
             self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
-            self._report(admitted, answer)
+            self._report(admitted, answer, turn)
             return None if last else self._admit()
-        settlement = self._settle(admitted, self._settled(admitted, answer), last=last)
+        settlement = self._settle(admitted, self._settled(admitted, answer, turn), last=last)
+        self.standing.answered(answer, turn, settlement.apart)
         self._count(answer, settlement)
         self.log.info(
             "iFax answered",
@@ -174,17 +188,18 @@ class Submitter:
         if settlement.wakes:
             self.wakes.submit(self.store.account, *settlement.wakes)
 
-    def _report(self, admitted: Admitted, answer: Answer) -> None:
+    def _report(self, admitted: Admitted, answer: Answer, turn: int) -> None:
         """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
         account, word = self.store.account, read_receipt(answer.body)
         accepted = answer.decision is Decision.ACCEPTED and admitted.kind == "status"
         receipt = word if accepted and isinstance(word, Receipt) else None
-        told = self._settled(admitted, answer) | {
+        told = self._settled(admitted, answer, turn) | {
             "seconds": answer.seconds,
             "receipt": receipt.to_dict() if receipt else None,
             "sending": (accepted and is_sending(answer.body)) or None,
         }
         done = self._patient(lambda: self.store.report(admitted, told))
+        self.standing.answered(answer, turn, done.apart)
         self.metrics.request(account, answer.seconds)
         if answer.decision is Decision.DEFER:
             self.metrics.rate_limited(account)
@@ -265,7 +280,7 @@ class Submitter:
         documents = Documents(self.store, self.client.timeout)
         return send_body(request, documents.open, caller_id=self.caller_id)
 
-    def _settled(self, admitted: Admitted, answer: Answer) -> dict[str, Any]:
+    def _settled(self, admitted: Admitted, answer: Answer, turn: int) -> dict[str, Any]:
         """The answer as `settle` takes it; times in milliseconds."""
         exponent = min(admitted.attempt - 1, 30)
         backoff = min(self.retries.base * 2**exponent, self.retries.max) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
@@ -279,6 +294,10 @@ class Submitter:
             "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
             "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
             "silent": answer.silent or None,
+            "meaning": answer.meaning,
+            "ours": answer.perhaps_ours or None,
+            "since": self.standing.since,
+            "late": turn != self.standing.turn or None,
             # For the audit: what was called, and how that ended.
             "call": str(_endpoint(admitted)) if answer.reason not in NO_CALL else None,
             "attempt": admitted.attempt,
@@ -295,7 +314,7 @@ class Submitter:
         if answer.decision is Decision.DEFER:
             self.metrics.rate_limited(account)
         elif answer.decision not in {Decision.ACCEPTED, Decision.IN_DOUBT}:
-            self.metrics.failure(account, "submission", answer.code, answer.reason)
+            self.metrics.failure(account, "submission", answer.counted_code, answer.reason)
         # Where iFax accepted and the job is failed, it failed by a receipt, which is counted as such. And
         # what `settle` repeats, called again after a lost reply, was this call's.
         ended = settlement.state == "failed" and answer.decision is not Decision.ACCEPTED

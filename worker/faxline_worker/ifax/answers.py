@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
 from faxline_worker.ifax.codes import (
     BAD_ANSWER,
+    CLEAR,
     CODES,
     GENERAL_ERROR,
     NO_JOB_ID,
@@ -19,16 +21,21 @@ from faxline_worker.ifax.codes import (
     RESPONSE_CODES,
     SERVER_ERROR,
     UNAVAILABLE,
+    UNKNOWN_REFUSAL,
     Decision,
     Row,
     status_row,
 )
-from faxline_worker.ifax.errors import SILENCES
+from faxline_worker.ifax.errors import OUR_OWN, SILENCES
 
 MESSAGE = 200
 """Characters of iFax's text that are kept."""
 LARGEST = 64 * 1024
 """Bytes of an answer that are read; a larger one is none of iFax's."""
+KEY_REASONS = frozenset({"authentication_failed", "invalid_key", "unusable_key", "key_missing"})
+"""Reasons of a pause that another process with another key may not meet."""
+LARGEST_CODE = 1_000_000
+"""A number from here on is no code, but perhaps somebody's number."""
 LONGEST_WAIT = 86_400.0
 """Seconds; a longer Retry-After is cut to a day."""
 
@@ -59,9 +66,10 @@ class Answer:
     Attributes:
         decision: what it means for the job. ACCEPTED of fax-cancel means canceled.
         http_status: None where no answer came.
-        code: iFax's own number where it decided, else None.
+        code: iFax's own number where it decided or refused, else None.
         reason: the fixed name from the tables of codes and errors.
-        message: one line of iFax's text without phone numbers, or the table's.
+        message: one line of iFax's text without phone numbers, or the table's; of a refusal that is not
+            iFax's, the HTTP status in front of it.
         job_id: the jobId where accepted (of fax-cancel the canceled one's, if it was named), else None.
         retry_after: seconds that iFax asks to wait, from 0 to a day, or None.
         seconds: how long the call took.
@@ -83,6 +91,25 @@ class Answer:
         """IFax said nothing in the time it was given: it may hang."""
         return self.http_status is None and self.reason in SILENCES
 
+    @property
+    def meaning(self) -> str | None:
+        """What answers of the same unknown meaning have in common, for the breaker; None of a known one."""
+        odd = self.decision is Decision.IN_DOUBT and self.reason not in OUR_OWN
+        if not odd and self.decision is not Decision.UNKNOWN:
+            return None
+        number = self.code if self.code is not None else self.http_status
+        return self.reason if number is None else f"{self.reason} {number}"
+
+    @property
+    def perhaps_ours(self) -> bool:
+        """The cause may lie in this process alone: its way to iFax, or its key."""
+        return self.decision is Decision.UNREACHABLE or self.reason in KEY_REASONS
+
+    @property
+    def counted_code(self) -> int | None:
+        """The code as a metric's label: a documented one, for a stranger may think of any number."""
+        return None if self.decision is Decision.UNKNOWN else self.code
+
 
 def clean_message(text: str) -> str:
     """A stranger's text, fit to be shown: one line without control characters, at most 200 characters.
@@ -103,6 +130,7 @@ def read_answer(
     seconds: float = 0.0,
     *,
     endpoint: Endpoint = Endpoint.SEND,
+    secret: str = "",
 ) -> Answer:
     """Read an answer by the table of codes. Raises nothing.
 
@@ -112,30 +140,60 @@ def read_answer(
         body: at most 64 KiB of it are believed.
         seconds: how long the call took.
         endpoint: what was called.
+        secret: a text that the message must not show, wherever it stands in it.
     """
     whole = _object(body)
     inner = whole.get("data")
     data: dict[str, Any] = inner if isinstance(inner, dict) else {}
     numbers = _numbers(whole, data, http_status)
     job_id = _job_id(data.get("jobId", whole.get("jobId")))
+    new_fax = job_id if endpoint is not Endpoint.CANCEL else None
     code = _error_code(numbers)
-    if code is None and numbers and numbers[0] in _GOOD and min(numbers) >= 0:
+    if code is None and (refusal := _refusal(http_status, whole, new_fax)) is not None:
+        code, row = refusal, UNKNOWN_REFUSAL if refusal in _GOOD else CODES.get(refusal, UNKNOWN_REFUSAL)
+    elif code is None and numbers and numbers[0] in _GOOD and min(numbers) >= 0:
         code = numbers[0]
         row = _good_row(http_status, code, job_id, data, endpoint)
     else:
-        row = _bad_row(http_status, code, job_id if endpoint is not Endpoint.CANCEL else None)
+        row = _bad_row(http_status, code, new_fax)
+    if new_fax is not None and row.decision in {Decision.UNREACHABLE, Decision.UNKNOWN}:
+        row = BAD_ANSWER
     accepted = row.decision is Decision.ACCEPTED
     texts = [text for text in (whole.get("message"), data.get("message")) if isinstance(text, str)]
+    text = clean_message((texts[0] if texts else "").replace(secret or "\0", "[secret]"))
+    if row.decision is Decision.UNREACHABLE:
+        text = f"HTTP {http_status} {_phrase(http_status)}".strip() + (text and f": {text}")
     return Answer(
         decision=row.decision,
         http_status=http_status,
-        code=code if code is not None and row is CODES[code] else None,
+        code=code if code is not None and row in (CODES.get(code), UNKNOWN_REFUSAL) else None,
         reason=row.reason,
-        message=clean_message(texts[0] if texts else "") or row.message,
+        message=text[:MESSAGE] or row.message,
         job_id=job_id if accepted else None,
         retry_after=_retry_after({name.lower(): value for name, value in headers.items()}),
         seconds=seconds,
     )
+
+
+def _phrase(http_status: int) -> str:
+    return HTTPStatus(http_status).phrase if http_status in {*HTTPStatus} else ""
+
+
+def _refusal(http_status: int, whole: Mapping[str, Any], job_id: int | None) -> int | None:
+    """The code of a refusal that wears iFax's form, where it is not among the documented ones; else None.
+
+    Beside HTTP 200 it is `status` 0 with a positive code and no jobId; beside a 4xx any number but the HTTP
+    status itself. `data` is not looked at: the code there may be a fax's.
+    """
+    status, *codes = (_number(whole.get(name)) for name in ("status", "code", "errorCode"))
+    numbers = [code for code in codes if code is not None and abs(code) < LARGEST_CODE]
+    own = [code for code in numbers if code not in {*_GOOD, http_status}]
+    if http_status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
+        return own[0] if status == 0 and job_id is None and own and own[0] > 0 else None
+    if http_status // 100 != 4 or http_status in CLEAR:  # noqa: PLR2004 - refusals
+        return None
+    told = [status] if status is not None and status != http_status and abs(status) < LARGEST_CODE else []
+    return next(iter([*own, *told]), None)
 
 
 def _good_row(http_status: int, code: int, job_id: int | None, data: Mapping[str, Any], to: Endpoint) -> Row:

@@ -143,8 +143,8 @@ class IfaxClient:
                 not called when no connection was made or no time is left.
 
         Returns:
-            The answer, or what its absence means: before the first byte RETRY, after it IN_DOUBT (by the
-            table errors.CAUSES).
+            The answer, or what its absence means: before the first byte UNREACHABLE, after it IN_DOUBT (by
+            the table errors.CAUSES).
 
         Raises:
             BaseException: whatever `mark` raised, as it is; no byte was sent and the connection is closed.
@@ -163,7 +163,8 @@ class IfaxClient:
             return Answer(failure.decision, None, None, failure.reason, failure.message, None, None, seconds)
         if start.spoiled is not None:
             raise start.spoiled
-        answer = read_answer(status, headers, text, time.monotonic() - started, endpoint=endpoint)
+        seconds = time.monotonic() - started
+        answer = read_answer(status, headers, text, seconds, endpoint=endpoint, secret=token)
         return replace(answer, body=text) if endpoint is Endpoint.STATUS else answer
 
     def _exchange(

@@ -22,6 +22,10 @@ class Decision(StrEnum):
     """No, for good."""
     RETRY = "retry"
     """Proved not taken, and worth another attempt later."""
+    UNREACHABLE = "unreachable"
+    """Not taken, and not iFax's word: the network, a proxy or an outage. It says nothing about the fax."""
+    UNKNOWN = "unknown"
+    """IFax refused, with a code that is in no table: it may be about the fax, or about the whole account."""
     IN_DOUBT = "in_doubt"
     """It may have been taken."""
 
@@ -68,19 +72,22 @@ CODES: Mapping[int, Row] = {
 """Response codes 1 and 0 (error code 0, Success, is the same number) accept only beside what the endpoint's
 good answer must hold, such as a jobId."""
 
-STATUSES: Mapping[int, Row] = {
-    400: Row("bad_request", "Bad Request", Decision.REFUSE),
+STATUSES: Mapping[int, Row] = {  # of an answer without a code of iFax's own (DESIGN section 7)
+    400: Row("bad_request", "Bad Request", Decision.UNREACHABLE),
     401: Row("authentication_failed", "Unauthorized", Decision.PAUSE),
     402: Row("insufficient_balance", "Payment Required", Decision.PAUSE),
-    404: Row("not_found", "Not Found", Decision.REFUSE),
-    408: Row("request_timeout", "Request Timeout", Decision.RETRY),
-    413: Row("request_too_large", "Content Too Large", Decision.REFUSE),
+    404: Row("not_found", "Not Found", Decision.UNREACHABLE),
+    408: Row("request_timeout", "Request Timeout", Decision.UNREACHABLE),
+    413: Row("request_too_large", "Content Too Large", Decision.UNREACHABLE),
     429: Row("rate_limited", "Too Many Requests", Decision.DEFER),
-    503: Row("unavailable", "Service Unavailable", Decision.RETRY),
+    503: Row("unavailable", "Service Unavailable", Decision.UNREACHABLE),
 }
-REDIRECTED = Row("redirected", "a redirect, which is not followed: check FAXLINE_IFAX_URL", Decision.RETRY)
+REDIRECTED = Row(
+    "redirected", "a redirect, which is not followed: check FAXLINE_IFAX_URL", Decision.UNREACHABLE
+)
 """Any 3xx. The server names another place instead of doing what was asked, so the request was not taken."""
-CLIENT_ERROR = Row("client_error", "a 4xx status that iFax does not document", Decision.REFUSE)
+CLIENT_ERROR = Row("client_error", "a 4xx status that iFax does not document", Decision.UNREACHABLE)
+UNKNOWN_REFUSAL = Row("unknown_refusal", "a refusal with a code that is in no table", Decision.UNKNOWN)
 SERVER_ERROR = Row("server_error", "a 5xx status other than 503", Decision.IN_DOUBT)
 NO_JOB_ID = Row("no_job_id", "a good answer without a jobId of the new fax", Decision.IN_DOUBT)
 BAD_ANSWER = Row(
@@ -88,6 +95,8 @@ BAD_ANSWER = Row(
 )
 
 UNAVAILABLE = 503
+CLEAR = frozenset({401, 402, 408, 429})
+"""Statuses whose meaning is known, whatever unknown code stands beside them."""
 NOT_NOW = frozenset({429, UNAVAILABLE})
 """Statuses that say "not now" over the body's code: a 429 spends no attempt (DESIGN section 2, rule 6)."""
 
@@ -104,5 +113,8 @@ def code_reasons() -> list[tuple[int | None, str]]:
     codes: list[tuple[int | None, str]] = [
         (code, row.reason) for code, row in CODES.items() if row.decision is not Decision.ACCEPTED
     ]
-    rows = (*STATUSES.values(), REDIRECTED, CLIENT_ERROR, SERVER_ERROR, NO_JOB_ID, BAD_ANSWER)
+    rows = (
+        *(*STATUSES.values(), REDIRECTED, CLIENT_ERROR, UNKNOWN_REFUSAL),
+        *(SERVER_ERROR, NO_JOB_ID, BAD_ANSWER),
+    )
     return [*codes, *((None, row.reason) for row in rows)]

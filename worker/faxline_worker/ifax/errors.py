@@ -12,11 +12,15 @@ IfaxError
                         the proxy made no tunnel to iFax
     - UntrustedError    iFax's certificate is not trusted
 
-Before the first byte of a request has left, every failure proves that iFax did not take it. After it none
-does (DESIGN section 2, rule 2): a timeout after sending, a cut connection, a broken answer. Nor does a body
-that we broke off ourselves: by HTTP's rules such a request is incomplete, and its JSON has no end, so iFax
-ought not to take it; but that rests on how every proxy and parser on the way treats half a request, and a fax
-sent twice is worse than a doubt that is looked at in vain.
+  x httpx.ConnectError  no connection; the transport tells these kinds of it apart
+    - UnknownNameError, RefusedError, NoRouteError, TlsError
+
+Before the first byte of a request has left, every failure proves that iFax did not take it, and nearly all
+say nothing about the fax: any other would have met the same. After it none proves anything (DESIGN section
+2, rule 2): a timeout after sending, a cut connection, a broken answer. Nor does a body that we broke off
+ourselves: by HTTP's rules such a request is incomplete, and its JSON has no end, so iFax ought not to take
+it; but that rests on how every proxy and parser on the way treats half a request, and a fax sent twice is
+worse than a doubt that is looked at in vain.
 """
 
 from collections.abc import Mapping
@@ -51,6 +55,22 @@ class UnusableKeyError(CallError):
 
 class NoTimeLeftError(CallError):
     """The call's time was over before its first byte left."""
+
+
+class UnknownNameError(httpx.ConnectError):
+    """The name of iFax's host has no address, or the resolver does not answer."""
+
+
+class RefusedError(httpx.ConnectError):
+    """Nobody listens on the port."""
+
+
+class NoRouteError(httpx.ConnectError):
+    """The network has no way to the host."""
+
+
+class TlsError(httpx.ConnectError):
+    """The handshake failed, or the certificate is not to be trusted."""
 
 
 class SlowAnswerError(CallError):
@@ -106,12 +126,12 @@ class Cause:
         reason: the fixed name, a metric's label.
         message: a fixed sentence, which a `detail` may follow; the exception's own text is never shown, as it
             may quote a header.
-        unsent: the decision while no byte has left. RETRY, or what is true of a request that can never work.
+        unsent: the decision while no byte has left: UNREACHABLE, unless the cause lies in the fax or the key.
     """
 
     reason: str
     message: str
-    unsent: Decision = Decision.RETRY
+    unsent: Decision = Decision.UNREACHABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +146,7 @@ class Failure:
 _LOST = Cause("connection_lost", "the connection broke")
 _NO_CONNECTION = Cause("connect_failed", "no connection to iFax could be made")
 _BAD_ANSWER = Cause("bad_answer", "the answer could not be read")
-_BAD_URL = Cause("bad_url", "the URL cannot be called: check FAXLINE_IFAX_URL", Decision.REFUSE)
+_BAD_URL = Cause("bad_url", "the URL cannot be called: check FAXLINE_IFAX_URL")
 
 CAUSES: Mapping[type[Exception], Cause] = {
     UnusableKeyError: Cause(
@@ -134,9 +154,11 @@ CAUSES: Mapping[type[Exception], Cause] = {
     ),
     NoTimeLeftError: Cause("no_time_left", "the time was over before the first byte left"),
     SlowAnswerError: Cause("answer_too_slow", "the answer did not end in time"),
-    DocumentLostError: Cause("document_lost", "a document was gone before all of it was sent"),
+    DocumentLostError: Cause(
+        "document_lost", "a document was gone before all of it was sent", Decision.RETRY
+    ),
     DocumentUnreadError: Cause(
-        "document_unread", "a document could not be read to its end while it was sent"
+        "document_unread", "a document could not be read to its end while it was sent", Decision.RETRY
     ),
     ProxyFailedError: Cause("proxy_failed", "the proxy of FAXLINE_IFAX_PROXY was not reached or hung up"),
     ProxyTimeoutError: Cause("proxy_timeout", "the proxy of FAXLINE_IFAX_PROXY made no tunnel in time"),
@@ -150,13 +172,17 @@ CAUSES: Mapping[type[Exception], Cause] = {
     httpx.ReadTimeout: Cause("read_timeout", "iFax did not answer in time"),
     httpx.TimeoutException: Cause("read_timeout", "iFax did not answer in time"),
     httpx.ConnectError: _NO_CONNECTION,
+    UnknownNameError: Cause("name_unknown", "the name of iFax's host has no address"),
+    RefusedError: Cause("connection_refused", "connection refused"),
+    NoRouteError: Cause("no_route", "no route to iFax"),
+    TlsError: Cause("tls_failed", "the TLS handshake failed, or the certificate is not trusted"),
     httpx.ProxyError: _NO_CONNECTION,
     httpx.WriteError: _LOST,
     httpx.ReadError: _LOST,
     httpx.CloseError: _LOST,
     httpx.NetworkError: _LOST,
     httpx.TransportError: _LOST,
-    httpx.LocalProtocolError: Cause("protocol_error", "our request broke HTTP's rules", Decision.REFUSE),
+    httpx.LocalProtocolError: Cause("protocol_error", "our request broke HTTP's rules"),
     httpx.RemoteProtocolError: Cause("protocol_error", "the connection ended or the answer was no HTTP"),
     httpx.ProtocolError: Cause("protocol_error", "HTTP's rules were broken"),
     httpx.UnsupportedProtocol: _BAD_URL,
@@ -175,6 +201,8 @@ CAUSES: Mapping[type[Exception], Cause] = {
 }
 SILENCES = frozenset({"connect_timeout", "proxy_timeout", "write_timeout", "read_timeout", "answer_too_slow"})
 """Reasons that say that iFax, or the proxy before it, did not come to an end in time."""
+OUR_OWN = frozenset({"document_lost", "document_unread"})
+"""Reasons of a doubt that is of our own making: they say nothing of iFax."""
 UNEXPECTED = "unexpected_error"
 """The reason of an exception that is not in the table, once the first byte may have left."""
 

@@ -11,6 +11,7 @@ for minutes after a call was given up, or after this process was killed. So the 
 the request on the wire, up to what is already on its way.
 """
 
+import errno
 import math
 import socket
 import ssl
@@ -25,9 +26,13 @@ import httpcore
 import httpx
 
 from faxline_worker.ifax.errors import (
+    NoRouteError,
     ProxyFailedError,
     ProxyTimeoutError,
+    RefusedError,
     SlowAnswerError,
+    TlsError,
+    UnknownNameError,
     UntrustedError,
 )
 from faxline_worker.ifax.route import Proxy, open_tunnel
@@ -131,9 +136,26 @@ class DeadlineTransport(httpx.BaseTransport):
 def _httpx_errors() -> Iterator[None]:
     try:
         yield
+    except httpcore.ConnectError as error:
+        raise _connect_error(error)("") from None
     except tuple(ERRORS) as error:
         kind = next(kind for kind in type(error).__mro__ if kind in ERRORS)
         raise ERRORS[kind](kind.__name__) from None  # its text may quote a header
+
+
+def _connect_error(error: httpcore.ConnectError) -> type[httpx.ConnectError]:
+    """Why no connection was made, by the error of the system behind it."""
+    match error.__cause__:
+        case socket.gaierror() | UnicodeError():
+            return UnknownNameError
+        case ssl.SSLError():
+            return TlsError
+        case ConnectionRefusedError():
+            return RefusedError
+        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH | errno.ENETDOWN):
+            return NoRouteError
+        case _:
+            return httpx.ConnectError
 
 
 class _AnswerStream(httpx.SyncByteStream):

@@ -1,6 +1,6 @@
 -- examine: what a process remembers to have done is held against the state. What the state does not know stands in `lost`
 -- from then on, and the account is paused: an operator looks at it, and `recover` puts it in order.
--- include: clock bell limits wakes account lineage
+-- include: clock bell limits wakes closing account lineage
 -- KEYS  account, intake, lost, permits, doorbell, job prefix, jobId prefix
 -- ARGV  JSON {who, seen (the last event that the caller wrote or saw), unknown (it has forgotten what it did after the
 --       state's end), items = [{kind = call, token, job, attempt, at (ms, of the mark), job_id, decision, entry} or
@@ -52,8 +52,8 @@ if #missing > 0 or told.unknown then
   if account.paused ~= ROLLED_BACK then
     redis.call('HSET', keys.account, 'paused_before', account.paused == 'operator' and 'operator' or '', 'lost_from',
       before[1] or NOWHERE)
-    account.paused = ''
-    pause(keys, account, { probe_first = 0 }, ROLLED_BACK)
+    begin_pause(keys, account, ROLLED_BACK, told.who, "what was done is missing from Redis' state")
+    ring(keys)
   end
 end
 return #found > 0 and cjson.encode(found) or '[]'

@@ -1,5 +1,5 @@
 -- knock: takes a permit for a call about no job, the question whether iFax takes the key. `report` hears its answer.
--- include: clock bell limits wakes account
+-- include: clock bell limits wakes closing
 -- KEYS  account, permits, answers, doorbell
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), errand, JSON options, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = admitted} or {result = held, limit}

@@ -1,5 +1,5 @@
 -- order: an operator's word about an account is carried out, and leaves the stream.
--- include: clock bell limits wakes account orders audit
+-- include: clock bell limits wakes closing orders audit
 -- KEYS  orders, reply, account, permits, answers, doorbell, audit
 -- ARGV  stream entry, order (pause or resume), who orders it, JSON options
 -- reply done, idle (it was so already), rolled_back (the state went back: `recover` comes first), unknown (there is no
@@ -20,8 +20,8 @@ if ARGV[2] == 'pause' then
     redis.call('HSET', keys.account, 'paused_before', 'operator')
     return done('done')
   end
-  account.paused = ''
-  pause(keys, account, options, 'operator')
+  begin_pause(keys, account, 'operator', ARGV[3])
+  ring(keys)
   return done('done')
 end
 if ARGV[2] ~= 'resume' then return answer(reply, 'unknown') end

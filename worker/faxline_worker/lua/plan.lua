@@ -18,9 +18,10 @@ redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(steady))
 local ready, out = unwoken(keys)
 local limits = limits_of(options, account)
 local r = room(keys, account, limits)
+local open = not r.opens and not (r.probe and r.free > 0) -- else nothing but the moment of the next probe counts
 local moments, later, broke = {}, nil, false
 for i = 1, math.min(r.free - out, ready, most - out) do moments[i] = now_us end
-if #moments < math.min(ready, most) then
+if open and #moments < math.min(ready, most) then
   local by_time
   by_time, broke = slots(keys, account, limits, r, math.min(out + ready, most))
   for i = math.max(0, out - r.free) + 1, #by_time do -- those before it have their wake-ups already
@@ -33,7 +34,7 @@ if #moments < math.min(ready, most) then
   end
 end
 local wakes = grant_wakes(keys, moments, options.wake_lease)
-if r.by_answer ~= nil then -- neither paused nor gated
+if open and r.by_answer ~= nil then
   local answer = (r.by_answer or (broke and not later and #wakes == 0)) and r.free < ready + out
   -- What is free has its wake-up. Where more than one slot came free since the last look, `settle` is the quicker way.
   local time = not answer and r.by_answer == false and r.free <= out + math.min(1, #wakes)
@@ -42,11 +43,12 @@ end
 
 local soonest
 local function consider(at) if at and (not soonest or at < soonest) then soonest = at end end
-if later then consider(later) elseif #wakes > 0 and #wakes < ready then consider(math.max(moments[#moments] + 1000, now_us + 10000)) end
-if r.limit == 'gate' then consider(shut_until(account)) end
-if r.limit == 'paused' and not HELD[account.paused] then
-  consider(math.max(account.probe_at, verify_until(account), now_us))
+if later then
+  consider(later)
+elseif open and #wakes > 0 and #wakes < ready then
+  consider(math.max(moments[#moments] + 1000, now_us + 10000))
 end
+if r.opens and r.opens < math.huge then consider(r.opens) end
 if account.share < 1 then
   consider(account.share_at + (steps_since(account, { window = limits.window }) + 1) * limits.window / STEPS)
 end

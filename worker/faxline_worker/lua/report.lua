@@ -1,12 +1,12 @@
 -- report: the answer to an errand: how iFax says that a submitted fax stands, whether it cancels one, or (`check`, of no
 -- job) whether it takes the key.
--- include: clock bell record limits wakes account lines receipts outcomes errands audit
+-- include: clock bell record limits wakes closing account lines receipts outcomes errands audit
 -- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
---       receipt, sending; and for the audit call, outcome, status, ms}, JSON options, the steady clock as the caller has it (ms;
---       nothing: it has none)
+--       ours, since, late (as `settle` has them), receipt, sending; and for the audit call, outcome, status, ms}, JSON
+--       options, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
---       again (not now) | checked | repeated, job, submitted_at, retried, steady (ms)}
+--       again (not now) | checked | repeated, job, submitted_at, retried, apart (as `settle` has it), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], submitted = KEYS[5],
   in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
@@ -17,7 +17,8 @@ if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
 end
 local account = read_account(keys.account, options, ARGV[5])
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
-learn(keys, account, options, answer, admitted_at)
+learn(keys, account, options, answer, admitted_at, true)
+local apart
 if answer.decision == 'in_doubt' then
   redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token))
 else
@@ -25,13 +26,21 @@ else
 end
 
 local function not_now()
-  if answer.decision ~= 'defer' and answer.decision ~= 'pause' then return false end
-  if answer.decision == 'pause' then
-    pause(keys, account, options, answer.reason)
-  else
+  local decision = answer.decision
+  if decision ~= 'defer' and decision ~= 'pause' and decision ~= 'unreachable' then return false end
+  if decision == 'defer' then
     close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
+  elseif only_here(account, options, answer) then
+    apart = not answer.late and steady or nil
+  elseif not answer.late then
+    pause(keys, account, options, decision == 'pause' and answer.reason or decision, answer, admitted_at)
   end
-  send_errand(keys, member)
+  if decision == 'unreachable' and answer.status then -- it may be about this errand: it does not go first again
+    redis.call('ZADD', beside(keys, 'delayed'), int(now + options.unreachable_max), member)
+    ring_by_alarm(keys, now + options.unreachable_max)
+  else
+    send_errand(keys, member)
+  end
   return true
 end
 
@@ -89,9 +98,11 @@ local function conclude()
   return stands()
 end
 local result = conclude()
+local asked = kind ~= 'check' and not apart
+probed(keys, account, options, answer, admitted_at, asked)
 if answer.call then
   audit(beside(keys, 'audit'), options, options.who, answer.call, { job = id, outcome = answer.outcome,
     status = answer.status, code = answer.code, reason = answer.reason, jobId = answer.about, ms = answer.ms })
 end
 return reply_at({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at),
-  retried = answer.receipt and answer.receipt.retried or nil })
+  apart = apart, retried = answer.receipt and answer.receipt.retried or nil })

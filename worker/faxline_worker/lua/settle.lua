@@ -1,14 +1,16 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent. The
 -- caller that is ready for the next call is given the best job along with it.
--- include: clock bell record lines limits wakes account receipts doubts outcomes errands audit admission
+-- include: clock bell record lines limits wakes closing account receipts doubts outcomes errands audit admission
 -- KEYS  account, ready, delayed, permits, answers, wakes, submitted, in_doubt, expiring, events, unmatched,
 --       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
---       silent, marked (the caller had written the mark); and for the audit call, outcome, status, ms}, JSON options, the
---       next permit's token (empty: the caller stops here, and others are woken in its place), its chance (as for admit),
---       the steady clock as the caller has it (ms; nothing: it has none)
--- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, next (as
---       admit has it), event (the last that it wrote), steady (ms)}
+--       silent, marked (the caller had written the mark), meaning (of one whose meaning is unknown), ours (it may be this
+--       process' own fault), since (ms, when this process stepped back), late (the call began before that); and for the
+--       audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the caller stops here, and others
+--       are woken in its place), its chance (as for admit), the steady clock as the caller has it (ms; nothing: it has none)
+-- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart (ms,
+--       now: other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last that
+--       it wrote), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   wakes = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
   unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14], job = KEYS[15],
@@ -21,10 +23,19 @@ local account = read_account(keys.account, options, ARGV[7])
 if job and answer.marked then job.marked = '1' end -- also where Redis lost it
 -- When it was admitted, by the steady clock; an older process did not note that.
 local granted_at = job and (tonumber(job.granted_at) or tonumber(job.admitted_at) or 0)
-local settled, result, applied = { settled = token }, 'settled', nil
+local settled, result, applied, apart = { settled = token }, 'settled', nil, nil
 
 local function back()
   if not taken_before(keys, account, options, id, job, settled) then put_back(keys, options, id, job, token) end
+end
+
+local function close(reason)
+  if answer.late then return end
+  if only_here(account, options, answer) then
+    apart = steady
+  else
+    pause(keys, account, options, reason, answer, granted_at)
+  end
 end
 
 local by_decision = {
@@ -44,7 +55,27 @@ local by_decision = {
   end,
   pause = function()
     back()
-    pause(keys, account, options, answer.reason)
+    close(answer.reason)
+  end,
+  unreachable = function()
+    if taken_before(keys, account, options, id, job, settled) then return close('unreachable') end
+    if job.marked == '1' then -- somebody answered, and perhaps it is about this fax after all
+      put_off(keys, options, id, job, said, token, answer.retry, options.unreachable_max, {})
+    else
+      put_back(keys, options, id, job, token)
+    end
+    close('unreachable')
+  end,
+  unknown = function()
+    if taken_before(keys, account, options, id, job, settled) then return end
+    local before, more = tonumber(job.refusals) or 0, { refusals = 0, refused_at = steady }
+    if account.paused ~= 'breaker' then -- else it is the account that is refused, and no fax is the worse for it
+      more.refusals = before + 1
+      if before > 0 then more.refused_at = tonumber(job.refused_at) end
+      local others = before > 0 and accepted_since(account, more.refused_at)
+      if others or more.refusals >= options.breaker_after then return fail(keys, options, id, job, said, settled) end
+    end
+    put_off(keys, options, id, job, said, token, answer.retry, options.retry_max, more)
   end,
   retry = function()
     if taken_before(keys, account, options, id, job, settled, true) then return end
@@ -60,6 +91,7 @@ local function count_permit() -- it was given back
     return -- not a byte was sent
   end
   learn(keys, account, options, answer, granted_at)
+  if answer.decision == 'accepted' then note_acceptance(account, options, granted_at) end
   if answer.decision ~= 'in_doubt' then
     return answered(keys, account, limits_of(options, account), token)
   end
@@ -72,6 +104,9 @@ if not job then
 elseif redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then
   count_permit()
   by_decision[answer.decision]()
+  count_unknown(keys, account, options, answer, granted_at)
+  local sent = job.marked == '1' and answer.decision ~= 'released'
+  probed(keys, account, options, answer, granted_at, not apart and (sent or answer.decision == 'unreachable'))
 elseif job.settled == token then
   result = 'repeated'
 elseif answer.decision == 'accepted'
@@ -134,4 +169,5 @@ elseif ARGV[5] ~= '' then
   following = admitted_before(keys, options, ARGV[5])
 end
 return reply_at({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil,
-  receipt = applied, submitted_at = job and tonumber(job.submitted_at), next = following, event = last_event })
+  receipt = applied, apart = apart, submitted_at = job and tonumber(job.submitted_at), next = following,
+  event = last_event })

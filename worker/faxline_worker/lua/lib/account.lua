@@ -1,16 +1,5 @@
--- What an answer says about the account as a whole: the gate after a 429, the pause, the strain of calls that
--- hang. Every field is in the account's hash.
-local function save(keys, account, ...)
-  local fields = {}
-  for _, name in ipairs({ ... }) do
-    local value = account[name]
-    table.insert(fields, name)
-    table.insert(fields, type(value) == 'number' and (name == 'share' and string.format('%.4f', value) or int(value))
-      or value)
-  end
-  redis.call('HSET', keys.account, unpack(fields))
-end
-
+-- What an answer says about the account as a whole: the gate after a 429, the strain of calls that hang, and whether a
+-- pause is over. Every field is in the account's hash.
 -- A 429 although we were inside the limits: somebody else uses the key. The gate closes for `wait` (ms; nil: a
 -- backoff that doubles with each one after another), once for all calls that were under way, and the share that
 -- is used of the limits shrinks towards what was in use.
@@ -27,37 +16,19 @@ local function close_gate(keys, account, options, admitted_at, wait, jitter)
   wait = wait or options.gate_base * 2 ^ math.min(20, account.gates - 1) * jitter
   wait = math.min(math.max(wait, options.gate_least), options.gate_max)
   account.gate = math.max(account.gate, now_us + wait * 1000)
-  account.share_at = account.gate
-  save(keys, account, 'gate', 'gated_at', 'gates', 'share', 'share_at')
+  account.share_at, account.probed = account.gate, true
+  if account.paused == '' then account.probe_at = account.gate end -- one call finds out whether it is over
+  save(keys, account, 'gate', 'gated_at', 'gates', 'share', 'share_at', 'probe_at')
   ring(keys)
 end
 
-local function pause(keys, account, options, reason)
-  if account.paused == '' then
-    account.paused_at, account.probes, account.probe_at = now_us, 0, now_us + options.probe_first * 1000
-  end
-  if not HELD[account.paused] then account.paused = reason end
-  save(keys, account, 'paused', 'paused_at', 'probes', 'probe_at')
-  ring(keys)
-end
-
--- One probe goes; the next may follow after twice the time.
-local function probing(keys, account, options)
-  account.probes = account.probes + 1
-  local wait = math.min(options.probe_max, options.probe_first * 2 ^ math.min(30, account.probes))
-  account.probe_at = now_us + wait * 1000
-  save(keys, account, 'probes', 'probe_at')
-end
-
-local function open_account(keys, account)
-  account.paused, account.probes = '', 0
-  save(keys, account, 'paused', 'probes')
-  ring(keys)
-end
+-- The decisions that only a word of iFax's own leads to.
+local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pause = true, defer = true }
 
 -- What iFax's answer to a call admitted at admitted_at (ms, steady) tells: it took its time (us), the key works, the 429s
--- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on.
-local function learn(keys, account, options, answer, admitted_at)
+-- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on. An errand
+-- tells nothing of what becomes of faxes.
+local function learn(keys, account, options, answer, admitted_at, errand)
   if answer.silent then
     local limit = account.strain > 0 and account.strain or options.concurrency > 0 and options.concurrency
       or redis.call('ZCARD', keys.permits) + 1
@@ -75,8 +46,15 @@ local function learn(keys, account, options, answer, admitted_at)
   if good and account.gates > 0 and admitted_at * 1000 > account.gated_at then
     account.gates = 0
     save(keys, account, 'gates')
+    ring_for_room(keys)
   end
-  if good and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
+  if good and account.unknowns > 0 and not errand then
+    account.unknown, account.unknowns = '', 0
+    save(keys, account, 'unknown', 'unknowns')
+  end
+  local opens = good and not (errand and account.paused == 'breaker')
+  if account.paused == 'unreachable' then opens = WORDS[answer.decision] end
+  if opens and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
     open_account(keys, account)
   end
 end

@@ -1,6 +1,8 @@
 -- Admission: the best job and a permit for one call, in one step. It needs the keys account, ready, permits, doorbell
 -- and job.
 local TURNED = 100
+-- Pauses whose probe is drawn.
+local DRAWN = { unreachable = true, breaker = true }
 
 local function trace_of(options, job)
   return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
@@ -51,10 +53,20 @@ local function starved(keys, options)
   if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
 end
 
+-- Any job but an errand, by a draw: the first one would be the probe again and again, and it may be the one that is at fault.
+local function draw(keys, chance)
+  local all, errands = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
+  local place = errands + math.floor(chance * (all - errands))
+  local id = redis.call('ZRANGE', keys.ready, int(math.min(place, all - 1)), int(math.min(place, all - 1)))[1]
+  if id then redis.call('ZREM', keys.ready, id) end
+  return id
+end
+
 -- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is
 -- taken if it has starved. The reply's table; nil where no job is ready.
 local function admit_best(keys, account, options, r, token, chance)
   local function take()
+    if r.probe and DRAWN[account.paused] then return draw(keys, chance) end
     local id = chance < options.starve_share and starved(keys, options)
     if id then
       redis.call('ZREM', keys.ready, id)

@@ -54,7 +54,7 @@ end
 local function read_account(key, options, told)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
     'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest',
-    'verify_until')
+    'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before')
   if not newer(values[16]) then keep_steady(key, values[17], values[18], told) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
@@ -62,7 +62,8 @@ local function read_account(key, options, told)
     gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
     probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
     waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0),
-    newer = newer(values[16]), verify_until = number(20, 0) }
+    newer = newer(values[16]), verify_until = number(20, 0), unknown = values[21] or '', unknowns = number(22, 0),
+    accepted = values[23] or '', accepted_before = values[24] or '' }
 end
 
 -- Until when (us) the account waits for every process to look at a new server. Where a step of the clock shows only after
@@ -112,14 +113,21 @@ end
 -- So much room that nobody needs to count who is on his way to it.
 local PLENTY = 1000
 
+-- What closes the account, and from when on (us) one probe may go; none while the pause is held. After a 429 one call at a
+-- time finds out whether it is over, too.
+local function closed_by(account)
+  if HELD[account.paused] then return 'paused', math.huge end
+  if account.paused ~= '' then return 'paused', math.max(account.probe_at, verify_until(account)) end
+  if shut_until(account) > now_us then return 'gate', shut_until(account) end
+  if account.gates > 0 then return 'gate', account.probe_at end
+end
+
 -- free: permits that can be granted now. limit: what holds the next one. by_answer: no time helps, an answer does.
--- held, answers, level: what is used. The argument `held` is for a caller that knows how many permits there are.
+-- held, answers, level: what is used; nothing of it while the account is closed until `opens`. probe: it is closed, and one
+-- probe may go. The argument `held` is for a caller that knows how many permits there are.
 local function room(keys, account, limits, held)
-  if account.paused ~= '' then
-    local probe = not HELD[account.paused] and account.probe_at <= now_us and verify_until(account) <= now_us
-    return { free = probe and 1 or 0, limit = 'paused', probe = probe }
-  end
-  if shut_until(account) > now_us then return { free = 0, limit = 'gate' } end
+  local closed, opens = closed_by(account)
+  if closed and opens > now_us then return { free = 0, limit = closed, opens = opens } end
   local r = { held = held or redis.call('ZCARD', keys.permits), free = 1000000, limit = 'none', answers = 0, level = 0 }
   local function bound(free, limit, by_answer)
     if free < r.free then r.free, r.limit, r.by_answer = free, limit, by_answer end
@@ -134,6 +142,7 @@ local function room(keys, account, limits, held)
   end
   if limits.concurrency > 0 then bound(limits.concurrency - r.held, 'concurrency', true) end
   r.free = math.max(0, r.free)
+  if closed then r.free, r.probe = math.min(1, r.free), true end
   return r
 end
 
@@ -142,7 +151,7 @@ end
 -- fewer because the next one needs an answer.
 local function slots(keys, account, limits, r, most)
   local moments = {}
-  if account.paused ~= '' or shut_until(account) > now_us or limits.requests == 0 then return moments, false end
+  if limits.requests == 0 then return moments, false end
   local gone = r.held + r.answers + r.free - limits.requests -- answers to leave the window before the first
   local skip = math.max(0, gone)
   local leaving = gone + most <= 0 and {} or redis.call('ZRANGEBYSCORE', keys.answers, int(now_us - limits.window),
@@ -174,11 +183,11 @@ local function answered(keys, account, limits, token)
     redis.call('ZADD', keys.answers, int(now_us), token)
     account.bucket, account.bucket_at = bucket_level(account, limits) + 1, now_us
   end
-  local seconds = account.seconds and int(account.seconds) or ''
+  local seconds, noted = account.seconds and int(account.seconds) or '', account.noted or {}
   if limits.requests > 0 then
     redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
-      'seconds', seconds, 'seen', int(TIME_US))
-  elseif account.seconds and math.abs(account.seconds - account.told) > 0.1 * account.told then
-    redis.call('HSET', keys.account, 'seconds', seconds) -- for nothing but the forecasts
+      'seconds', seconds, 'seen', int(TIME_US), unpack(noted))
+  elseif account.noted or account.seconds and math.abs(account.seconds - account.told) > 0.1 * account.told then
+    redis.call('HSET', keys.account, 'seconds', seconds, unpack(noted)) -- for nothing but the forecasts
   end
 end

@@ -14,6 +14,7 @@ local function accept(keys, account, options, id, job, job_id, more)
   local changes = with({ code = '', reason = '', message = '' }, more)
   changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(date), 0
   if job.resend_of then changes.resend_of = '' end
+  if job.refused_at then changes.refused_at, changes.refusals = '', '' end
   transition(keys, options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
   redis.call('ZADD', keys.submitted, int(deadline + steady - now), id)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
@@ -48,15 +49,27 @@ local function may_expire(keys, id, job)
   if job.expires_at and job.expires_at ~= '' then redis.call('ZADD', keys.expiring, job.expires_at, id) end
 end
 
--- Back to its place, no attempt spent.
-local function put_back(keys, options, id, job, token)
+-- Back to its place, no attempt spent. `wait` (ms): only then, so that others go first; `more` are fields and values.
+local function put_back(keys, options, id, job, token, wait, more)
   redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
-    'updated_at', int(now), 'settled', token)
-  enter_ready(keys, id, job)
+    'updated_at', int(now), 'settled', token, unpack(more or {}))
+  if wait then redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), id) else enter_ready(keys, id, job) end
   may_expire(keys, id, job)
   job.state = 'queued'
   leave_line(keys, options, id, job)
-  ring_for_room(keys)
+  if wait then ring_by_alarm(keys, now + wait) else ring_for_room(keys) end
+end
+
+-- What came back says nothing of the fax, or nobody knows what: it keeps its place and its attempts, and is tried again
+-- after a wait that grows with the time since it began, so that others may show whether it is about this fax.
+local function put_off(keys, options, id, job, said, token, wait, most, more)
+  local since = tonumber(more.refused_at or job.refused_at) or steady
+  local fields = { 'refused_at', int(since) }
+  for name, value in pairs(with(said, { refusals = more.refusals })) do
+    table.insert(fields, name)
+    table.insert(fields, value)
+  end
+  put_back(keys, options, id, job, token, math.min(most, math.max(wait or 0, steady - since)), fields)
 end
 
 -- To its place again, now or after `wait` ms.
