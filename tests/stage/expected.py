@@ -40,6 +40,9 @@ DUPLICATE = told(STATES, "fax.duplicate")
 WOKEN = become(["delayed"], "queued")
 RAN_OUT: Row = WOKEN | become(["submitting"], "queued") | become(["marked"], "in_doubt", "fax.in_doubt")
 CANCELED = told(EVERY, "fax.cancel_refused") | become(WAITING, "canceled", "fax.canceled")
+PUT_OFF = become(OPEN, "delayed")
+UNHEARD: Row = PUT_OFF | become(["submitting"], "queued")
+"""Where nobody answered the job goes back to its place at once; where somebody did, others go first."""
 RETRIED = ("delayed", "fax.retrying")
 EXPIRED = become(WAITING, "failed", "fax.failed")
 
@@ -94,6 +97,14 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("settle", "released, and the caller goes on"): become(OPEN, "queued") | become(HELD, "submitting"),
     ("settle", "defer"): become(OPEN, "queued"),
     ("settle", "pause"): become(OPEN, "queued"),
+    ("settle", "unreachable"): UNHEARD,
+    ("settle", "unreachable, a call from before this process stepped back"): UNHEARD,
+    ("settle", "unreachable, and only this process"): UNHEARD,
+    ("settle", "unknown"): PUT_OFF,
+    ("settle", "unknown, the last of so many"): become(OPEN, "failed", "fax.failed"),
+    ("settle", "unknown, and another was accepted since"): become(OPEN, "failed", "fax.failed"),
+    ("settle", "unknown, while the account is paused for it"): PUT_OFF,
+    ("settle", "in_doubt, again and again"): become(HELD, "in_doubt", "fax.in_doubt"),
     ("settle", "retry"): become(OPEN, "delayed", "fax.retrying"),
     ("settle", "retry, the last try"): become(OPEN, "failed", "fax.failed"),
     ("settle", "in_doubt"): become(HELD, "in_doubt", "fax.in_doubt"),
@@ -108,6 +119,7 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("report", "the wish: no answer, the last try"): told(["submitted"], "fax.cancel_refused"),
     **{("report", o): become(["submitted"], o, f"fax.{o}") for o in OUTCOMES},
     ("report", "nothing known"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
+    ("report", "a refusal of unknown meaning"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
     ("report", "no answer"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
     **{("match", o): become(["in_doubt"], o, f"fax.{o}") | by_older(o) for o in OUTCOMES},
     ("match", "failed, worth another try"): become(["in_doubt"], *RETRIED) | by_older("failed"),

@@ -95,6 +95,34 @@ def _settle_the_last_try(actors: Actors) -> Call:
     return _settle("retry").prepare(actors)
 
 
+def _settle_where_others_are_accepted(actors: Actors) -> Call:
+    actors.scene.client.hset(actors.scene.keys.account_state, "accepted", f"{actors.scene.now} another")
+    return _settle("unreachable", ours=True).prepare(actors)
+
+
+def _refused_before(actors: Actors, times: int) -> None:
+    if actors.scene.record(JOB):
+        fields: Any = {"refusals": times, "refused_at": actors.scene.now - 1000}
+        actors.scene.client.hset(actors.scene.keys.job(JOB), mapping=fields)
+
+
+def _settle_the_last_refusal(actors: Actors) -> Call:
+    _refused_before(actors, 4)
+    return _settle("unknown", meaning="unknown_refusal 7").prepare(actors)
+
+
+def _settle_a_refusal_beside_others(actors: Actors) -> Call:
+    _refused_before(actors, 1)
+    actors.scene.client.hset(actors.scene.keys.account_state, "accepted", f"{actors.scene.now} another")
+    return _settle("unknown", meaning="unknown_refusal 7").prepare(actors)
+
+
+def _settle_a_refusal_of_the_account(actors: Actors) -> Call:
+    _refused_before(actors, 4)
+    actors.scene.client.hset(actors.scene.keys.account_state, "paused", "breaker")
+    return _settle("unknown", meaning="unknown_refusal 7").prepare(actors)
+
+
 def _settle_after_the_receipt(outcome: str, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         actors.scene.receipt(JOB_ID, outcome, **more)
@@ -461,6 +489,17 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("settle", "released, and the caller goes on"): _settle("released", permit="permit-y"),
     ("settle", "defer"): _settle("defer", gate=1000),
     ("settle", "pause"): _settle("pause"),
+    ("settle", "unreachable"): _settle("unreachable", ours=True),
+    ("settle", "unreachable, a call from before this process stepped back"): _settle(
+        "unreachable", ours=True, since=1, late=True
+    ),
+    ("settle", "unreachable, and only this process"): Input(_settle_where_others_are_accepted),
+    ("settle", "unknown"): _settle("unknown", meaning="unknown_refusal 7"),
+    ("settle", "unknown, the last of so many"): Input(_settle_the_last_refusal),
+    ("settle", "unknown, and another was accepted since"): Input(_settle_a_refusal_beside_others),
+    ("settle", "unknown, while the account is paused for it"): Input(_settle_a_refusal_of_the_account),
+    ("settle", "unknown, by an older attempt"): _settle("unknown", _older, meaning="unknown_refusal 7"),
+    ("settle", "in_doubt, again and again"): _settle("in_doubt", meaning="server_error 502"),
     ("settle", "retry"): _settle("retry"),
     ("settle", "retry, the last try"): Input(_settle_the_last_try),
     ("settle", "in_doubt"): _settle("in_doubt", silent=True),
@@ -489,6 +528,12 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("report", "no answer"): _report("in_doubt", silent=True),
     ("report", "defer"): _report("defer", gate=1000),
     ("report", "pause"): _report("pause"),
+    ("report", "unreachable"): _report("unreachable", ours=True),
+    ("report", "unreachable, and somebody answered"): _report("unreachable", ours=True, status=403),
+    ("report", "a refusal of unknown meaning"): _report("unknown", meaning="unknown_refusal 7"),
+    ("report", "the wish: unreachable"): _report_the_wish("unreachable", ours=True),
+    ("report", "the wish: a refusal of unknown meaning"): _report_the_wish("unknown"),
+    ("report", "the key: unreachable"): _report_the_check("unreachable", ours=True),
     ("knock", "does iFax take the key"): Input(_knock),
     ("report", "the key: refuse"): _report_the_check("refuse"),
     ("report", "the key: pause"): _report_the_check("pause"),
