@@ -85,7 +85,16 @@ def fill(scene: Scene) -> None:
     scene.store.survey()
     settle(sent("redelivered", group="mailing"), {"decision": "accepted", "job_id": "14"})
     scene.receipt("14", "failed", again="busy")
-    settle(sent("retried"), {"decision": "retry", "reason": "unavailable", "retry": 50_000})
+    settle(sent("retried"), {"decision": "unknown", "reason": "unknown_refusal", "meaning": "7", "retry": 1000})
+    scene.go(1)
+    scene.store.survey()
+    retried = admit()
+    scene.store.mark(retried)
+    settle(retried, {"decision": "retry", "reason": "unavailable", "retry": 50_000})
+    for order in ("pause", "resume"):
+        entry = scene.ordered(order)
+        scene.store.order(entry, order)
+        scene.client.delete(scene.keys.reply(entry))
     settle(sent("submitted", documents=DIGEST, group="mailing"), {"decision": "accepted", "job_id": "15"})
     scene.receipt("99", to=NUMBER, started=scene.now // 1000)  # of a jobId that nobody knows
     sent("marked")

@@ -68,6 +68,7 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_queue_wait_seconds": ("histogram", {"account": ACCOUNTS, "priority": PRIORITIES}),
     "fax_request_seconds": ("histogram", {"account": ACCOUNTS}),
     "fax_delivery_seconds": ("histogram", {"account": ACCOUNTS}),
+    "fax_worker_stepped_back": ("gauge", {"account": ACCOUNTS}),
     "fax_worker_threads": ("gauge", {}),
     "fax_worker_threads_busy": ("gauge", {}),
 }
