@@ -7,69 +7,8 @@ from uuid import uuid4
 import pytest
 import redis
 
-from faxline.keys import INTAKE_GROUP
 from faxline_worker.replies import Admitted, Held
-from faxline_worker.settings import read_settings
-from faxline_worker.store import Store
-
-CLOCK = """
-local now_us = tonumber(redis.call('GET', 'clock'))
-local now = math.floor(now_us / 1000)
-local function int(number) return string.format('%.0f', number) end
-"""
-BEGIN = 1_800_000_000
-RANKS = {"urgent": 1, "normal": 2, "bulk": 3}
-
-
-class Account:
-    """A store whose time stands still until it is told otherwise."""
-
-    def __init__(self, client: redis.Redis, **changes: str) -> None:
-        environment = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"}
-        environment |= {f"FAXLINE_{name}": value for name, value in changes.items()}
-        self.client = client
-        self.seconds = 0.0
-        self.go(0)
-        self.store = Store(client, read_settings(environment), "default", clock=CLOCK)
-        client.xgroup_create(self.store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-        self.store.survey()
-
-    def go(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.client.set("clock", round((BEGIN + self.seconds) * 1_000_000))
-
-    def push(self, *jobs: str, priority: str = "normal") -> None:
-        for job in jobs:
-            entry: Any = self.client.xadd(self.store.keys.intake, {"send": "{}"})
-            self.client.xreadgroup(INTAKE_GROUP, "test", {self.store.keys.intake: ">"})
-            fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": priority}
-            item = {"id": job, "digest": "d", "rank": RANKS[priority], "fields": fields}
-            self.store.register([{"entry": entry.decode(), "jobs": [item]}])
-            self.go(0.001)
-
-    def admit(self, chance: float = 1.0) -> Admitted:
-        admitted = self.store.admit(uuid4().hex, "", chance)
-        assert isinstance(admitted, Admitted), admitted
-        return admitted
-
-    def held(self) -> str:
-        held = self.store.admit(uuid4().hex, "")
-        assert isinstance(held, Held), held
-        return held.limit
-
-    def answer(self, admitted: Admitted, decision: str, **more: Any) -> None:
-        self.store.mark(admitted)
-        self.store.settle(admitted, {"decision": decision, "reason": decision, "retry": 100, **more})
-
-    def order(self, order: str) -> str:
-        entry: Any = self.client.xadd(self.store.keys.orders, {"order": order, "by": "test"})
-        return self.store.order(entry.decode(), order)
-
-    @property
-    def state(self) -> Any:
-        """The state as producers read it, at this clock's time."""
-        raw: dict[bytes, bytes] = self.client.hgetall(self.store.keys.account_state)  # type: ignore[assignment]
-        return {name.decode(): value.decode() for name, value in raw.items()}
+from tests.stage.account import BEGIN, Account
 
 
 @pytest.fixture

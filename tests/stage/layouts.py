@@ -48,7 +48,7 @@ STATES = {
 """The jobs of such an account and their states."""
 
 
-def fill(scene: Scene) -> None:
+def fill(scene: Scene) -> None:  # noqa: PLR0915 - one statement after another
     """Bring about a job of every kind, on a scene of SETTINGS."""
     admit, settle = scene.admit, scene.store.settle
     push = partial(scene.push, v="{}.{}".format(*LAYOUT))
@@ -85,7 +85,9 @@ def fill(scene: Scene) -> None:
     scene.store.survey()
     settle(sent("redelivered", group="mailing"), {"decision": "accepted", "job_id": "14"})
     scene.receipt("14", "failed", again="busy")
-    settle(sent("retried"), {"decision": "unknown", "reason": "unknown_refusal", "meaning": "7", "retry": 1000})
+    settle(
+        sent("retried"), {"decision": "unknown", "reason": "unknown_refusal", "meaning": "7", "retry": 1000}
+    )
     scene.go(1)
     scene.store.survey()
     retried = admit()
