@@ -60,6 +60,10 @@ ENDS = (
     "accepted",
     "refuse",
     "retry",
+    "unreachable",
+    "unknown",
+    "pause",
+    "defer",
     "in_doubt",
     "killed",
     "released",
@@ -190,8 +194,8 @@ class Simulation:
         if call.end == "released":
             self.store.settle(admitted, {"decision": "released"})
             return
-        if call.end == "retry" and call.lasts == SOON:  # no connection: not a byte was sent
-            self.store.settle(admitted, {"decision": "retry", "reason": "connect_failed", "retry": 100})
+        if call.end == "unreachable" and call.lasts == SOON:  # no connection: not a byte was sent
+            self.store.settle(admitted, {"decision": "unreachable", "reason": "connect_failed"})
             return
         if self.store.mark(admitted) is Mark.LOST:
             return
@@ -212,7 +216,8 @@ class Simulation:
         decision = "accepted" if call.end == "late" else call.end
         job_id = str(1000 + len(self.intervals) + self._begun)
         answer = {"decision": decision, "job_id": job_id, "reason": "r", "retry": 100}
-        self.store.settle(admitted, answer)
+        odd = {"meaning": decision} if decision in {"unknown", "in_doubt"} else {}
+        self.store.settle(admitted, answer | odd)
 
 
 def check(intervals: list[Interval]) -> None:
@@ -264,6 +269,12 @@ def configured(**changes: str) -> Settings:
             "FAXLINE_IN_DOUBT__THEN": "resend",
             "FAXLINE_RETRIES__SUBMISSION__ATTEMPTS": "1000",
             "FAXLINE_SWEEP": "1",
+            "FAXLINE_UNREACHABLE__FIRST": "0.1",
+            "FAXLINE_UNREACHABLE__MAX": "2",
+            "FAXLINE_PROBE__FIRST": "0.5",
+            "FAXLINE_PROBE__MAX": "2",
+            "FAXLINE_GATE__BASE": "0.5",
+            "FAXLINE_GATE__MAX": "2",
         }
         | {f"FAXLINE_{name}": value for name, value in changes.items()}
     )

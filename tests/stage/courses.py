@@ -34,6 +34,9 @@ SETTINGS = {
     "GATE__MAX": "1",
     "PROBE__FIRST": "1",
     "PROBE__MAX": "2",
+    "UNREACHABLE__FIRST": "0.5",
+    "UNREACHABLE__MAX": "2",
+    "BREAKER__AFTER": "2",
     "RETRIES__DELIVERY__ATTEMPTS": "3",
     "RETRIES__DELIVERY__BUSY": "2",
 }
@@ -42,7 +45,7 @@ DOCUMENTS = {"a" * 64: "a short one", "b" * 64: "and one that is a little longer
 NEEDED = (*DOCUMENTS, ",".join(DOCUMENTS))
 SCHEDULES = ("", "", "provider", "local")
 POLICIES = ("resend", "resend", "hold", "fail")
-UNKNOWN_OR_NOT_TAKEN = ("refuse", "retry", "defer", "pause", "in_doubt")
+UNKNOWN_OR_NOT_TAKEN = ("refuse", "retry", "defer", "pause", "unreachable", "unknown", "in_doubt")
 SILENT = {"account_state", "wakes", "doubts", "doubts_until"}
 """What an answer may touch that comes too late: what it tells of the account, and its own doubt."""
 PICK = st.integers(0, 60)
@@ -166,7 +169,7 @@ class Courses(RuleBasedStateMachine):
         elif what == "send":
             self._send(attempt, accepted=accepted)
         elif what == "release":
-            self._report(attempt, {"decision": "retry" if accepted else "released"})
+            self._report(attempt, {"decision": "unreachable" if accepted else "released"})
         elif what == "answer":
             self._answer(attempt, why)
         else:
@@ -187,7 +190,7 @@ class Courses(RuleBasedStateMachine):
     def _cancel_at_ifax(self, admitted: Admitted) -> None:
         """A worker asks iFax to cancel; it dies, or reports one of the answers."""
         assert self.store.mark(admitted) is Mark.MARKED
-        answers = ("accepted", "refuse", "retry", "in_doubt", "")
+        answers = ("accepted", "refuse", "retry", "unreachable", "unknown", "in_doubt", "")
         decision = answers[self.scene.true // 1000 % len(answers)]  # as good as drawn
         if not decision:
             self.ledger.errands.add(admitted.permit)
@@ -209,7 +212,8 @@ class Courses(RuleBasedStateMachine):
         if attempt.taken and why != "in_doubt":
             self._report(attempt, {"decision": "accepted", "job_id": attempt.taken})
         elif sent(attempt):
-            self._report(attempt, {"decision": why, "silent": why == "in_doubt" or None})
+            odd = {"meaning": why} if why in {"unknown", "in_doubt"} else {}
+            self._report(attempt, {"decision": why, "silent": why == "in_doubt" or None, **odd})
 
     def _answer_again(self, attempt: Attempt) -> None:
         assert attempt.answer is not None
@@ -234,7 +238,8 @@ class Courses(RuleBasedStateMachine):
             assert changed <= SILENT, changed
         elif result == "duplicate":
             record = f"job:{attempt.admitted.job}"  # it keeps the jobId while a newer attempt is under way
-            assert changed <= {*SILENT, "events", f"jobid:{attempt.taken}", record}, changed
+            early = {"unmatched"}  # the receipt of that jobId came first
+            assert changed <= {*SILENT, *early, "events", f"jobid:{attempt.taken}", record}, changed
 
     def _changed(self, before: dict[str, bytes]) -> set[str]:
         after, keys = self.scene.content(), self.scene.keys

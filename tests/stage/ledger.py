@@ -21,6 +21,8 @@ NEXT = {
     "unconfirmed": {"delivered", "failed", "canceled"},
 }
 """What may follow, by the events."""
+PUT_BACK = {"released", "defer", "pause", "unreachable", "unknown"}
+"""Decisions that spend no attempt; a refusal of an unknown meaning may end the job, but not the first one."""
 STILL = {"fax.duplicate", "fax.cancel_refused", "fax.rejected"}
 """Events that tell of no new state."""
 
@@ -66,6 +68,8 @@ class Job:
     """A receipt said so."""
     most: int = 3
     """Deliveries that are tried."""
+    refusals: int = 0
+    """Those of an unknown meaning, none of which may end it alone."""
     deliveries: int = 0
     """Those that failed and were followed by another."""
 
@@ -111,9 +115,15 @@ class Ledger:
         assert (result == "settled") == attempt.holds, (result, attempt)
         attempt.holds = False
         attempt.disproved = decision not in {"accepted", "in_doubt"}
-        if decision in {"released", "defer", "pause"} and result in {"settled", "resolved"}:
-            attempt.uncounted = True
-            self.jobs[attempt.admitted.job].state = "queued"
+        job, news = self.jobs[attempt.admitted.job], self.scene.news()
+        if decision in PUT_BACK and result in {"settled", "resolved"}:
+            ends = any(e.name == "fax.failed" and e.data.get("stage") == "submission" for e in news)
+            assert not ends or (decision == "unknown" and job.refusals), (decision, attempt)
+            job.refusals += decision == "unknown"
+            if not ends:
+                attempt.uncounted, job.state = True, "queued"
+        for event in news:
+            self._hear(event)
 
     def forgive(self, job: str) -> None:
         """Another attempt is ordered in spite of all that were made."""
