@@ -85,7 +85,7 @@ def test_a_proxy_that_refuses_the_tunnel_proves_that_nothing_was_sent(
     before, mark = len(sandbox.arrivals()["default"]), Marks()
     proxy.mood = status
     answer = call(URL, mark, Proxy.read(proxy.url), trust)
-    assert (answer.decision, answer.reason, answer.http_status) == (Decision.RETRY, "proxy_refused", None)
+    assert (answer.decision, answer.reason, answer.http_status) == (Decision.UNREACHABLE, "proxy_refused", None)
     assert answer.message == f"the proxy of FAXLINE_IFAX_PROXY refused a tunnel to iFax: HTTP {status}"
     assert mark.set == 0
     assert len(sandbox.arrivals()["default"]) == before
@@ -109,7 +109,7 @@ def test_whatever_else_a_proxy_does_before_the_tunnel_stands_is_over_by_the_dead
     mark = Marks()
     proxy.mood = mood
     answer = call(URL, mark, Proxy.read(proxy.url), trust, timeout=0.5)
-    assert (answer.decision, answer.reason) == (Decision.RETRY, reason)
+    assert (answer.decision, answer.reason) == (Decision.UNREACHABLE, reason)
     assert answer.silent == reason.endswith("_timeout")
     assert mark.set == 0
     assert (None, reason) in failure_reasons()
@@ -118,7 +118,7 @@ def test_whatever_else_a_proxy_does_before_the_tunnel_stands_is_over_by_the_dead
 def test_a_proxy_that_is_away_sends_nothing_and_is_named(trust: ssl.SSLContext) -> None:
     mark = Marks()
     answer = call(URL, mark, Proxy("127.0.0.1", free_port()), trust)
-    assert (answer.decision, answer.reason, mark.set) == (Decision.RETRY, "proxy_failed", 0)
+    assert (answer.decision, answer.reason, mark.set) == (Decision.UNREACHABLE, "proxy_failed", 0)
     assert "FAXLINE_IFAX_PROXY" in answer.message
 
 
@@ -164,7 +164,7 @@ def test_an_authority_that_is_not_trusted_is_told_as_such_and_nothing_is_sent(
     ):
         route = Proxy.read(proxy.url) if through else None
         answer = call(URL if through else f"https://localhost:{front.port}/v1", mark, route, trust)
-        assert (answer.decision, answer.reason) == (Decision.RETRY, "certificate_untrusted")
+        assert (answer.decision, answer.reason) == (Decision.UNREACHABLE, "certificate_untrusted")
         assert answer.message == f"iFax's certificate is not trusted: {why}"
     assert mark.set == 0
     assert len(sandbox.arrivals()["default"]) == before

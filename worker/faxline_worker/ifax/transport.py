@@ -144,8 +144,8 @@ def _httpx_errors() -> Iterator[None]:
 
 
 def _connect_error(error: httpcore.ConnectError) -> type[httpx.ConnectError]:
-    """Why no connection was made, by the error of the system behind it."""
-    match error.__cause__:
+    """Why no connection was made, by the error of the system that httpcore's is made of."""
+    match error.args[0] if error.args else None:
         case socket.gaierror() | UnicodeError():
             return UnknownNameError
         case ssl.SSLError():
@@ -268,7 +268,7 @@ class _Backend(httpcore.NetworkBackend):
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(str(error)) from error
+            raise httpcore.ConnectError(error) from error
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         failure: Exception = httpcore.ConnectError("the name has no address")
         for tried, address in enumerate(addresses):
