@@ -26,6 +26,10 @@ KEY_MISSING = "key_missing"
 """The reason of a pause for a worker that lacks a sealing key."""
 HELD = (OPERATOR, ROLLED_BACK)
 """Pauses that only an operator ends: no probe goes."""
+UNREACHABLE = "unreachable"
+"""The reason of a pause while what answers, if anything, is not iFax."""
+BREAKER = "breaker"
+"""The reason of a pause after answers of one unknown meaning."""
 _STEP, _STEPS = 0.01, 6
 _REPLACED = "replaced_at:"
 
@@ -64,6 +68,9 @@ class AccountState:
         verified_at: until when (µs) it waits after a change of the Redis server, for every process to look
             whether the state went back.
         paused: why it is paused, or nothing.
+        paused_since: since when (µs); 0 where it is not.
+        paused_by: the process (host:pid) or the operator that caused it, or nothing.
+        paused_why: what was said, such as `connection refused`, or iFax's own words.
         probe_at: when (µs) a paused account is probed.
         seconds: how long a call takes on average, None before the first.
         dead: receipts set aside.
@@ -111,6 +118,9 @@ class AccountState:
     replaced: Mapping[str, int] = field(default_factory=dict)
     keys: tuple[str, ...] | None = None
     offers: tuple[Offer, ...] = ()
+    paused_since: int = 0
+    paused_by: str = ""
+    paused_why: str = ""
     skew: int = 0
     step: float = 0.0
     step_at: int = 0
@@ -138,6 +148,9 @@ class AccountState:
             "account": self.name,
             "known": self.known,
             "paused": self.paused or None,
+            "paused_since": _iso(self.paused_since) if self.paused_since else None,
+            "paused_by": self.paused_by or None,
+            "paused_why": self.paused_why or None,
             "probe_at": _iso(self.probe_at) if probed else None,
             "gate_until": _iso(self.gate) if self.gated else None,
             "verified_at": _iso(self.verified_at) if self.verifying else None,
@@ -272,6 +285,9 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         },
         keys=tuple(fields["keys"].split()) if "keys" in fields else None,
         offers=_offers(fields.get("offers"), steady // 1000),
+        paused_since=int(number("paused_at")) - skew if fields.get("paused") else 0,
+        paused_by=_of_pause(fields, "paused_by"),
+        paused_why=_of_pause(fields, "paused_why"),
         skew=skew,
         step=number("step") / 1000,
         step_at=int(number("step_at")) * 1000,
@@ -290,6 +306,12 @@ def _offers(text: str | None, steady: int) -> tuple[Offer, ...]:
     except ValueError:
         told = {}
     return read_offers(told, steady) if isinstance(told, dict) else ()
+
+
+def _of_pause(fields: Mapping[str, str], name: str) -> str:
+    """What is known of this very pause; an older version begins one without a word."""
+    at, _, text = fields.get(name, "").partition(" ")
+    return text if fields.get("paused") and at == fields.get("paused_at") else ""
 
 
 def _share(share: float, share_at: float, now: int, window: int) -> float:

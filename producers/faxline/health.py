@@ -79,14 +79,20 @@ def _clock(state: AccountState) -> Check | None:
 
 def _status(state: AccountState) -> tuple[Result, str]:
     """Whether the account is open, and what to do where it is not."""
+    if state.paused:
+        return _paused(state)
+    if state.gated and not state.verifying:
+        return Result.WARN, "iFax answered 429; the account waits"
+    return Result.OK, "looks at a new Redis first" if state.verifying else "open"
+
+
+def _paused(state: AccountState) -> tuple[Result, str]:
+    """Of a paused account, what to do."""
     name = state.name
+    resume = f"faxline accounts resume {name}"
     match state.paused:
-        case "" if state.gated and not state.verifying:
-            return Result.WARN, "iFax answered 429; the account waits"
-        case "":
-            return Result.OK, "looks at a new Redis first" if state.verifying else "open"
         case account.OPERATOR:
-            return Result.WARN, f"paused by an operator: faxline accounts resume {name}"
+            return Result.WARN, f"paused by an operator: {resume}"
         case account.ROLLED_BACK:
             return Result.FAIL, (
                 "paused, for Redis went back to an older state: see what was lost with "
@@ -95,10 +101,22 @@ def _status(state: AccountState) -> tuple[Result, str]:
         case account.KEY_MISSING:
             return Result.FAIL, (
                 "paused, for a worker lacks a key that seals a fax: put it back into FAXLINE_KEYS, restart, "
-                f"then faxline accounts resume {name}"
+                f"then {resume}"
             )
+        case account.UNREACHABLE:
+            waiting = f"{state.jobs.get('queued', 0)} jobs wait, none is lost"
+            look = "look at the network, the proxy and iFax"
+            return Result.FAIL, f"iFax is unreachable{_told(state)}; {waiting}: {look}"
+        case account.BREAKER:
+            return Result.FAIL, f"paused, breaker{_told(state)}: ask iFax what it means, then {resume}"
         case reason:
-            return Result.FAIL, f"paused, {reason}: mend the key or the balance at iFax"
+            return Result.FAIL, f"paused, {reason}{_told(state)}: mend the key or the balance at iFax"
+
+
+def _told(state: AccountState) -> str:
+    """What was said when the account was paused, and to whom, in brackets."""
+    said = [part for part in (state.paused_why, state.paused_by and f"found by {state.paused_by}") if part]
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _account(state: AccountState) -> Iterator[Check]:

@@ -191,6 +191,17 @@ def test_an_address_that_is_not_ifax_says_nothing_about_the_key(
     assert "is FAXLINE_IFAX_URL iFax's?" in text
 
 
+def test_a_key_that_is_refused_with_an_unknown_code_is_told_with_ifaxs_words(
+    environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
+) -> None:
+    body = {"status": 0, "code": 12001, "message": "accessToken invalid"}
+    sandbox.fault("status", endpoint="fax-cancel", status=200, body=body)
+    result, text = named(examine(environment))["key of default"]
+    assert result == "fail"
+    assert "12001: accessToken invalid" in text
+    assert not state(client).paused
+
+
 def test_the_question_takes_a_permit_like_any_call_and_the_limits_hold(
     environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
 ) -> None:

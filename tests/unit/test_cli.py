@@ -563,6 +563,28 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
             "paused: bad_key|next probe goes at|(in 12 s)",
         ),
         (
+            queued(Hold.PAUSED, start=None, paused="unreachable", free_at=LATER),
+            replace(
+                STATE,
+                jobs={"queued": 412},
+                paused="unreachable",
+                paused_since=(AT - 60_000) * 1000,
+                paused_by="pod-1:7",
+                paused_why="connection refused",
+            ),
+            "been unreachable since |(connection refused); 412 jobs wait, none is lost. pod-1:7 found it",
+        ),
+        (
+            queued(Hold.PAUSED, start=None, paused="breaker", free_at=LATER),
+            replace(STATE, paused="breaker", paused_why="Professional plan isn't activated"),
+            "nobody knows what it means (Professional plan isn't activated)|next probe goes at",
+        ),
+        (
+            queued(Hold.RETRY, free_at=LATER, attempt=0, reason="unknown_refusal", code=12004),
+            STATE,
+            "It was not taken (unknown_refusal, code 12004)|spends no attempt|the next try is due at",
+        ),
+        (
             Job(id="a", account="default", state=JobState.SUBMITTING, attempt=2, updated_at=NOW),
             STATE,
             "being submitted, attempt 2|(in 0 s)|waits for iFax's answer",
@@ -669,6 +691,13 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
         "a": {},
         "b": {"paused": OPERATOR, "ceiling_jobs": 500, "taken": 30, "done:failed": 7, "ceiling_bytes": 0},
         "c": {"paused": "bad_key", "probe_at": now + 3_000_000_000},
+        "f": {
+            "paused": "unreachable",
+            "probe_at": now + 3_000_000,
+            "paused_at": now - 60_000_000,
+            "paused_why": f"{now - 60_000_000} connection refused",
+            "paused_by": f"{now - 61_000_000} of-an-older-pause:1",
+        },
         "d": {"gate": now + 3_000_000_000, "share": 0.5, "share_at": now + 3_000_000_000},
     }
     for name, more in accounts.items():
@@ -684,6 +713,11 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     assert re.search(r"open +0 of 20 +0 of 1000 +0 of 50 +100% +0 +0 +0 +2 +-", rows["a"])
     assert re.search(r"paused by an operator .* 23 of 500 jobs *$", rows["b"])
     assert re.search(r"paused: bad_key; next probe [-0-9: ]+ \(in (49|50) min", rows["c"])
+    unreachable = r"unreachable since .* \(connection refused\); next probe"
+    assert re.search(unreachable, rows["f"])
+    found = cli("accounts", "show", "f", "--json").json
+    assert (found["paused_why"], found["paused_by"]) == ("connection refused", None)
+    assert found["paused_since"] is not None
     assert re.search(r"429: closed until .* 0 of 10 \(of 20\) +0 of 500 \(of 1000\) .* 50%", rows["d"])
     assert "never run" in rows["e"]
     state = cli("accounts", "show", "d", "--json").json

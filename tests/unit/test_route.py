@@ -85,7 +85,11 @@ def test_a_proxy_that_refuses_the_tunnel_proves_that_nothing_was_sent(
     before, mark = len(sandbox.arrivals()["default"]), Marks()
     proxy.mood = status
     answer = call(URL, mark, Proxy.read(proxy.url), trust)
-    assert (answer.decision, answer.reason, answer.http_status) == (Decision.UNREACHABLE, "proxy_refused", None)
+    assert (answer.decision, answer.reason, answer.http_status) == (
+        Decision.UNREACHABLE,
+        "proxy_refused",
+        None,
+    )
     assert answer.message == f"the proxy of FAXLINE_IFAX_PROXY refused a tunnel to iFax: HTTP {status}"
     assert mark.set == 0
     assert len(sandbox.arrivals()["default"]) == before

@@ -66,21 +66,30 @@ def _told(answer: Answer) -> dict[str, object]:
 
 
 def _judged(name: str, answer: Answer) -> Check:
+    return Check(name, *_verdict(answer))
+
+
+def _verdict(answer: Answer) -> tuple[Result, str]:  # noqa: PLR0911 - one sentence a decision
     match answer.decision:
         case Decision.REFUSE if answer.code == _NOT_FOUND:
-            return Check(name, Result.OK, "iFax takes it")
+            return Result.OK, "iFax takes it"
         case Decision.REFUSE:
             text = f"no word on it: {answer.reason}, HTTP {answer.http_status}; is FAXLINE_IFAX_URL iFax's?"
-            return Check(name, Result.WARN, text)
+            return Result.WARN, text
+        case Decision.UNREACHABLE if answer.http_status is not None:
+            return Result.WARN, f"no word on it, but {answer.message}: is FAXLINE_IFAX_URL iFax's?"
+        case Decision.UNKNOWN:
+            text = f"refused, with a code that is not documented, {answer.code}: {answer.message}; ask iFax"
+            return Result.FAIL, text
         case Decision.ACCEPTED:
             text = "iFax takes it, but says that it canceled a fax that does not exist: is the URL iFax's?"
-            return Check(name, Result.WARN, text)
+            return Result.WARN, text
         case Decision.PAUSE:
             fix = _FIXES.get(answer.reason, "write it anew")
-            return Check(name, Result.FAIL, f"refused, {answer.reason}: {fix}")
+            return Result.FAIL, f"refused, {answer.reason}: {fix}"
         case Decision.DEFER:
             text = "iFax answered 429, so somebody else uses the key; the account waits: find out who"
-            return Check(name, Result.WARN, text)
+            return Result.WARN, text
         case _:
             text = f"no clear answer ({answer.reason}): {answer.message}; look at the check `ifax`"
-            return Check(name, Result.FAIL, text)
+            return Result.FAIL, text

@@ -180,7 +180,10 @@ def _status(state: AccountState) -> str:
         case account.ROLLED_BACK:
             return f"paused: {state.paused}; see faxline accounts rollback {state.name}"
         case reason:
-            return f"paused: {reason}; next probe {at(max(state.now, state.probe_at))}"
+            why = f" ({state.paused_why})" if state.paused_why else ""
+            since = f" since {at(state.paused_since)}" if state.paused_since else ""
+            held = reason if reason == account.UNREACHABLE else f"paused: {reason}"
+            return f"{held}{since}{why}; next probe {at(max(state.now, state.probe_at))}"
 
 
 def _open(state: AccountState, at: Callable[[int], str]) -> str:

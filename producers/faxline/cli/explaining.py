@@ -143,17 +143,15 @@ def _held(  # noqa: PLR0911 - one sentence a hold
                 f"Another fax to the same number is on its way{other}; a number receives one at a time. "
                 f"This one follows when that one has ended, at the latest at {then}."
             )
-        case Hold.RETRY if job.deliveries:
-            return f"Delivery {job.deliveries} failed{_why(job)}; the next one is due at {then}."
         case Hold.RETRY:
-            return f"Attempt {job.attempt} was not taken{_why(job)}; the next one is due at {then}."
+            return _retry(job, then)
         case Hold.PAUSED:
-            return _paused(job, told, then)
+            return _paused(job, told, state, then)
         case _:
             return _full(told.hold, state)
 
 
-def _paused(job: Job, told: Forecast, then: str) -> str:
+def _paused(job: Job, told: Forecast, state: AccountState, then: str) -> str:
     match told.paused:
         case account.OPERATOR:
             return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
@@ -164,9 +162,33 @@ def _paused(job: Job, told: Forecast, then: str) -> str:
             )
         case reason:
             return (
-                f"The account is paused: {reason}. The next probe goes at {then}; "
+                f"{_pause_of(reason, state, _at(state.now))} The next probe goes at {then}; "
                 f"`faxline accounts resume {job.account}` opens it at once."
             )
+
+
+def _retry(job: Job, then: str) -> str:
+    """What went wrong before, and when the next try is due."""
+    if job.deliveries:
+        return f"Delivery {job.deliveries} failed{_why(job)}; the next one is due at {then}."
+    if job.attempt:
+        return f"Attempt {job.attempt} was not taken{_why(job)}; the next one is due at {then}."
+    return f"It was not taken{_why(job)}, which spends no attempt; the next try is due at {then}."
+
+
+def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
+    """Why the account is closed, since when, and who found it, in a sentence or two."""
+    since = f" since {moment(_at(state.paused_since), now)}" if state.paused_since else ""
+    why = f" ({state.paused_why})" if state.paused_why else ""
+    found = f" {state.paused_by} found it." if state.paused_by else ""
+    if reason == account.UNREACHABLE:
+        waiting = state.jobs.get("queued", 0)
+        jobs = "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
+        return f"iFax has been unreachable{since}{why}; {jobs}, none is lost.{found}"
+    if reason == account.BREAKER:
+        what = f"iFax gave the same answer again and again, and nobody knows what it means{why}"
+        return f"The account is paused{since}: {what}.{found}"
+    return f"The account is paused{since}: {reason}{why}.{found}"
 
 
 def _why(job: Job) -> str:
