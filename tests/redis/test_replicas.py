@@ -20,6 +20,7 @@ from faxline_worker.redis_clients import TooFewReplicasError, async_state_client
 from faxline_worker.redis_server import RedisServer, ServerBinary
 from faxline_worker.replies import Mark
 from faxline_worker.settings import SubmissionRetries
+from faxline_worker.standing import Standing
 from faxline_worker.submitting import Submitter
 from faxline_worker.tracing import NoTraces
 from faxline_worker.webhook import RedisStatusWriter
@@ -156,6 +157,7 @@ def turn(scene: Scene) -> Mock:
         patience=60,
         traces=NoTraces(),
         applied=Mock(),
+        standing=Standing(1, 45, Mock()),
     ).turn("")
     return call
 
