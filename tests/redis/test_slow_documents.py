@@ -109,7 +109,7 @@ def test_the_good_faxes_of_the_same_account_do_not_wait_for_the_hostile_ones(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any]
 ) -> None:
     for i in range(12):
-        push(redis_client, HOSTILE, f"bomb-{i}", HANGS)
+        push(redis_client, HOSTILE, f"bomb-{i}", page_tree(60 + i))
     push(redis_client, HOSTILE, "by-url")
     push(redis_client, HOSTILE, "letter", plain_pdf(3))
     start(timeout=1.5)

@@ -64,9 +64,13 @@ def run_intake(size: Size, logs: Path) -> Section:
     for size_kb in (100, 1000):
         here, apart = _openings(size_kb)
         section.add(
-            f"opening a PDF of {size_kb} KB in a child process", apart, "ms", baseline=here, beside="here"
+            f"opening a PDF of {size_kb} KB in a child process",
+            apart,
+            "ms",
+            baseline=here,
+            beside="in this one",
         )
-        section.add("… more than here", apart - here, "ms", wanted=Wanted(2, most=True))
+        section.add("… more than in this one", apart - here, "ms", wanted=Wanted(2, most=True))
     for part in ("dispatcher", "redis"):
         section.add(
             f"CPU ms an entry, {part}", median([cpu[part] for _, cpu in registered]) * 1000 / size.entries
