@@ -1,5 +1,6 @@
 """The documents of one call: opened before anything is sent, read on from Redis while they are sent."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,10 @@ class DocumentMissingError(Exception):
     """A document of the job is not, or no longer, in Redis."""
 
 
+class DocumentChangedError(Exception):
+    """What is stored in a document's place is another one; nothing was sent."""
+
+
 class Documents:
     """Opens the documents of a call.
 
@@ -38,20 +43,25 @@ class Documents:
         store: the account's.
         patience: seconds for which Redis is waited for while it is away and a document is half sent; the
             call's timeout, for beyond it nothing may be sent any more.
+        sealed: whether each was sealed when its job was registered, so that none is taken in clear.
     """
 
-    def __init__(self, store: Store, patience: float) -> None:
+    def __init__(self, store: Store, patience: float, *, sealed: bool = False) -> None:
         self._store = store
+        self._sealed = sealed
         self._until = time.monotonic() + patience
         self._room = PIECE
 
     def open(self, name: str) -> Document:
         """A document by `sha256:<hex>`, found to be there.
 
+        One that is no more than a piece is held against its digest here; a larger one while it is sent.
+
         Raises:
             DocumentMissingError: it is not.
+            DocumentChangedError: it is another one.
             KeyMissing: it is sealed by a key that is not on the keyring.
-            SealBroken: it was changed after it was sealed, or is another document.
+            SealBroken: it was changed after it was sealed, is another document, or is in clear and must not.
             redis.RedisError: Redis is away or refuses us; nothing was sent yet.
         """
         stored = self._store.documents.piece(name, 0, PIECE + (SEALING if self._store.seals.on else 0))
@@ -60,6 +70,8 @@ class Documents:
         first, size = stored[:PIECE], len(stored)
         if not stored:
             raise DocumentMissingError
+        if self._sealed:
+            raise SealBroken
         if size >= PIECE and self._store.seals.on:
             head, first, size = self._store.documents.head_and_piece(name, 0, PIECE)
             if is_sealed(head):  # since a moment ago
@@ -68,12 +80,13 @@ class Documents:
             size = self._store.documents.size(name)
         if size < len(first):
             raise DocumentMissingError
+        _check(name, first, size)
         first = self._keep(first)
 
         def read(start: int, end: int) -> bytes:
             return first[start:end] if end <= len(first) else self._read_on(name, size, start, end)
 
-        return Document(size, read)
+        return Document(size, read, "" if size <= len(first) else _hex(name))
 
     def _open_sealed(self, name: str, stored: bytes) -> Document:
         seals, size = self._store.seals, len(stored)
@@ -86,7 +99,9 @@ class Documents:
         size = sealed.size(size)
         end = min(PIECE, size)
         begin, over = sealed.span(0, end)
-        first = self._keep(sealed.open(memoryview(stored)[begin:over], 0, end, size))
+        first = sealed.open(memoryview(stored)[begin:over], 0, end, size)
+        _check(name, first, size)
+        first = self._keep(first)
 
         def read(start: int, end: int) -> bytes:
             nonlocal sealed
@@ -95,7 +110,7 @@ class Documents:
             piece, sealed = self._read_sealed(name, sealed, size, start, end)
             return piece
 
-        return Document(size, read)
+        return Document(size, read, "" if size <= len(first) else _hex(name))
 
     def _keep(self, first: bytes) -> bytes:
         """The first piece, or nothing where the call has no room for it."""
@@ -156,3 +171,17 @@ class Documents:
                 if not unserved(error) or time.monotonic() > self._until:
                     raise DocumentUnreadError from error
                 pause.wait(AWAY)
+
+
+def _hex(name: str) -> str:
+    return name.removeprefix("sha256:")
+
+
+def _check(name: str, first: bytes, size: int) -> None:
+    """Hold a document against its digest, if its first piece is all of it.
+
+    Raises:
+        DocumentChangedError: it is another one.
+    """
+    if size <= len(first) and hashlib.sha256(first).hexdigest() != _hex(name):
+        raise DocumentChangedError

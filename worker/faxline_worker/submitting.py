@@ -13,7 +13,7 @@ import redis
 import structlog
 
 from faxline.errors import KeyMissing, SealBroken
-from faxline_worker.documents import DocumentMissingError, Documents
+from faxline_worker.documents import DocumentChangedError, DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
 from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
@@ -60,12 +60,19 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "cancel": Endpoint.CANCEL,
 }
 DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN = "document_missing", "key_missing", "seal_broken"
-NO_CALL = {DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN}
+DOCUMENT_ALTERED = "document_altered"
+"""Of a job that failed by it iFax was not called; of one in doubt a part was sent."""
+NO_CALL = {DOCUMENT_ALTERED, DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN}
 """Why iFax was not called."""
 
 
 def _chance() -> float:
     return random.random()  # noqa: S311 - a share, no secret
+
+
+def _called(answer: Answer) -> bool:
+    """Whether iFax was called, though perhaps not with all of the request."""
+    return answer.reason not in NO_CALL or answer.decision is Decision.IN_DOUBT
 
 
 def _endpoint(admitted: Admitted) -> Endpoint:
@@ -152,7 +159,7 @@ class Submitter:
             self._release(admitted)
             return None
         last = most <= 0 or self.ends() or answer.perhaps_ours or self.standing.away is not None
-        if answer.reason not in NO_CALL:
+        if _called(answer):
             self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
         if admitted.errand is not None:
             self._report(admitted, answer, turn)
@@ -256,6 +263,10 @@ class Submitter:
         except DocumentMissingError:
             decision, reason = Decision.REFUSE, DOCUMENT_MISSING
             message = "a document of this fax is no longer stored"
+        except DocumentChangedError:
+            decision, reason = Decision.REFUSE, DOCUMENT_ALTERED
+            message = "another document is stored in the place of this fax's: its digest is another one"
+            self.log.error("document altered", job=admitted.job)  # noqa: TRY400 - the text says all
         except KeyMissing as error:  # an operator's fault, which can be mended: nothing is spent
             decision, reason, message = Decision.PAUSE, KEY_MISSING, str(error)
             self.log.error("key missing", job=admitted.job, error=message)  # noqa: TRY400 - the text says all
@@ -277,7 +288,8 @@ class Submitter:
         request = json.loads(self.store.seals.open_request(admitted.job, kept)) if kept else admitted.request
         if admitted.due:  # iFax would be asked to keep it until a moment that is over
             request = request | {"send_at": None}
-        documents = Documents(self.store, self.client.timeout)
+        # Whoever sealed the request sealed its documents first.
+        documents = Documents(self.store, self.client.timeout, sealed=bool(admitted.sealed))
         return send_body(request, documents.open, caller_id=self.caller_id)
 
     def _settled(self, admitted: Admitted, answer: Answer, turn: int) -> dict[str, Any]:
@@ -299,7 +311,7 @@ class Submitter:
             "since": self.standing.since,
             "late": turn != self.standing.turn or None,
             # For the audit: what was called, and how that ended.
-            "call": str(_endpoint(admitted)) if answer.reason not in NO_CALL else None,
+            "call": str(_endpoint(admitted)) if _called(answer) else None,
             "attempt": admitted.attempt,
             "about": str(admitted.request["jobId"]) if admitted.errand else None,
             "outcome": RESULTS[answer.decision],

@@ -6,7 +6,7 @@ IfaxError
     - UnusableKeyError  the API key cannot stand in a header
     - NoTimeLeftError   the call's time was over before the first byte
     - SlowAnswerError   the answer had begun and did not end in time
-    - DocumentLostError, DocumentUnreadError
+    - DocumentLostError, DocumentUnreadError, DocumentAlteredError
                         the body could not be sent to its end
     - ProxyRefusedError, ProxyTimeoutError, ProxyFailedError
                         the proxy made no tunnel to iFax
@@ -118,6 +118,10 @@ class UntrustedError(CallError):
         self.detail = why
 
 
+class DocumentAlteredError(CallError):
+    """A document that was being sent is not what its digest says; its last piece was not sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """One row of the table.
@@ -164,6 +168,11 @@ CAUSES: Mapping[type[Exception], Cause] = {
     ProxyTimeoutError: Cause("proxy_timeout", "the proxy of FAXLINE_IFAX_PROXY made no tunnel in time"),
     ProxyRefusedError: Cause("proxy_refused", "the proxy of FAXLINE_IFAX_PROXY refused a tunnel to iFax"),
     UntrustedError: Cause("certificate_untrusted", "iFax's certificate is not trusted"),
+    DocumentAlteredError: Cause(
+        "document_altered",
+        "a document was altered, and its end was not sent: its digest is another one",
+        Decision.REFUSE,
+    ),
     httpx.PoolTimeout: Cause(
         "pool_timeout", "no connection became free in time: more calls than connections"
     ),
@@ -201,7 +210,7 @@ CAUSES: Mapping[type[Exception], Cause] = {
 }
 SILENCES = frozenset({"connect_timeout", "proxy_timeout", "write_timeout", "read_timeout", "answer_too_slow"})
 """Reasons that say that iFax, or the proxy before it, did not come to an end in time."""
-OUR_OWN = frozenset({"document_lost", "document_unread"})
+OUR_OWN = frozenset({"document_altered", "document_lost", "document_unread"})
 """Reasons of a doubt that is of our own making: they say nothing of iFax."""
 UNEXPECTED = "unexpected_error"
 """The reason of an exception that is not in the table, once the first byte may have left."""

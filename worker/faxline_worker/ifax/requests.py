@@ -1,10 +1,13 @@
 """The bodies of the calls (ifax-api, Send Fax, Cancel Scheduled Fax, Resend Fax)."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+from faxline_worker.ifax.errors import DocumentAlteredError
 
 CHUNK = 48 * 1024
 """Bytes of a document that are encoded at a time; a multiple of three, so that the pieces join."""
@@ -37,10 +40,12 @@ class Document:
     Attributes:
         size: its bytes.
         read: gives its bytes from a start until before an end, all of them or an exception (CallError).
+        sha256: the digest that its content must have, in hexadecimal; nothing where that was looked at.
     """
 
     size: int
     read: Callable[[int, int], bytes] = field(repr=False)
+    sha256: str = ""
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -120,8 +125,19 @@ def job_body(job_id: int) -> Body:
 
 
 def _encoded(document: Document) -> Iterator[bytes]:
+    """Its pieces; the last one only if all of them are what the digest says.
+
+    Raises:
+        DocumentAlteredError: they are not.
+    """
+    found = hashlib.sha256()
     for start in range(0, document.size, PIECE):
-        piece = memoryview(document.read(start, min(start + PIECE, document.size)))
+        end = min(start + PIECE, document.size)
+        piece = memoryview(document.read(start, end))
+        if document.sha256:
+            found.update(piece)
+            if end == document.size and found.hexdigest() != document.sha256:
+                raise DocumentAlteredError
         for at in range(0, len(piece), CHUNK):
             yield base64.b64encode(piece[at : at + CHUNK])
 
