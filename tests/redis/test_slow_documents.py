@@ -113,7 +113,7 @@ def test_the_good_faxes_of_the_same_account_do_not_wait_for_the_hostile_ones(
     push(redis_client, HOSTILE, "by-url")
     push(redis_client, HOSTILE, "letter", plain_pdf(3))
     start(timeout=1.5)
-    wait_until(lambda: set(jobs(redis_client, HOSTILE)) == {"by-url", "letter"}, timeout=30)
+    wait_until(lambda: set(jobs(redis_client, HOSTILE)) == {"by-url", "letter"}, timeout=60)
     assert redis_client.xlen(HOSTILE.intake) > 6  # most are still to be opened for their full time
 
 
