@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 import redis
 
-from faxline import AsyncFaxLine, Fax, FaxLine, NotReplicated, PushInterrupted
+from faxline import AsyncFaxLine, Fax, FaxLine, NotReplicated, PushInterrupted, QueueUnavailable
 from faxline.keys import AccountKeys
 from faxline.replicas import Confirmation
 from faxline_worker.access import Access
@@ -210,3 +210,17 @@ def test_the_errors_say_that_the_caller_may_go_on() -> None:
     assert unserved(TooFewReplicasError())
     with pytest.raises(ValueError, match="replicas"):
         FaxLine("redis://127.0.0.1:1/0", replicas=-1)
+
+
+def test_a_server_that_takes_no_writes_is_not_taken_for_a_user_without_a_right(
+    server_binary: ServerBinary,
+) -> None:
+    with RedisServer(binary=server_binary) as server, redis.Redis.from_url(server.url()) as client:
+        client.config_set("min-replicas-to-write", 1)
+        for line in (FaxLine(server.url()), FaxLine(client), FaxLine(server.url(), **WAITS)):
+            with line, pytest.raises(QueueUnavailable, match=r"too few replicas .*same id again is safe"):
+                line.cancel("one")
+        client.config_set("min-replicas-to-write", 0)
+        client.replicaof("127.0.0.1", server.port)
+        with FaxLine(client) as line, pytest.raises(QueueUnavailable, match="the server is a replica"):
+            line.cancel("one")
