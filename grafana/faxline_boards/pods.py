@@ -177,7 +177,8 @@ def pods() -> dict[str, Any]:
         lines(
             "Webhook connections closed a minute",
             "header, request: slow or silent clients, which any public address has. idle: kept and not used. "
-            "crowded: the ceiling was reached, and those that had waited for longest made room.",
+            "pipelined: one that waits for no answer. crowded: the ceiling was reached, and those that had "
+            "waited for longest made room.",
             place(8, 24, 8, 8),
             [
                 Query(

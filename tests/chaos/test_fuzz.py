@@ -14,6 +14,7 @@ def test_the_webhook_answers_no_5xx_and_stores_nothing_unsigned_whatever_it_is_s
     assert end.wrong() == []
     assert end.stored > 0
     assert {"204", "400", "401", "404", "405", "413"} <= set(end.answers)
+    assert {"silent", "half a header", "half a body", "a header byte by byte"} <= set(end.closed)
 
 
 def test_every_document_ends_in_one_event_and_no_hostile_one_harms_library_or_dispatcher(

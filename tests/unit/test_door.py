@@ -6,7 +6,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -243,7 +243,9 @@ def test_where_the_limit_cannot_be_raised_there_are_as_many_as_it_allows(
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers `/read` when the body is whole, and all else at once."""
+    """Answers `/read` when the body is whole, `/hang` never, and all else at once."""
+    if scope["path"] == "/hang":
+        await asyncio.Event().wait()
     more = scope["path"] == "/read"
     while more:
         more = (await receive()).get("more_body", False)
@@ -257,7 +259,13 @@ def serving(bounds: Bounds) -> Iterator[tuple[int, Counter[str], Door]]:
     door = Door(bounds, BACKLOG, lambda reason: counted.update([reason]))
     port = free_port()
     config = uvicorn.Config(
-        app, http=door.protocol, ws="none", lifespan="off", port=port, log_config=None, timeout_keep_alive=300
+        app,
+        http=door.protocol,
+        ws="none",
+        lifespan="off",
+        port=port,
+        log_config=None,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -280,12 +288,22 @@ def read_to_the_end(connection: socket.socket) -> bytes:
     return got
 
 
-def test_a_client_that_reads_no_answer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_is_never_answered_ends_by_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_TIMEOUT", 0.1)
     with serving(Bounds(connections=100, header=0.4, body=0.3, idle=60)) as (port, counted, door):
-        assert asyncio.run(hold(port, "deaf"))
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+            with suppress(ConnectionResetError):
+                assert read_to_the_end(connection) == b""
         assert wait_for(lambda: len(door) == 0, 30)
     assert counted == {"request": 1}
+
+
+def test_a_client_that_sends_on_and_on_is_closed_before_its_requests_pile_up() -> None:
+    with serving(PATIENT) as (port, counted, door):
+        assert asyncio.run(hold(port, "requests on and on"))
+        assert wait_for(lambda: len(door) == 0, 30)
+    assert counted == {"pipelined": 1}
 
 
 def test_a_header_has_a_bound_in_size_as_well() -> None:

@@ -177,7 +177,7 @@ def test_the_webhook_counts_by_result_and_strangers_in_one_series(registry: Coll
         "fax_webhook_connections_closed_total",
     }
     assert series(families["fax_webhook_connections_closed_total"].samples) == product_of(
-        {"reason": ("header", "idle", "request", "crowded")}
+        {"reason": ("header", "idle", "request", "pipelined", "crowded")}
     )
     assert series(families["fax_webhooks_total"].samples) == product_of(
         {"account": ACCOUNTS, "result": WEBHOOK_RESULTS}

@@ -1,9 +1,10 @@
 """The webhook's door: how long a connection may take, and how many there may be.
 
 uvicorn bounds neither. It waits for ever for a first byte, for the rest of a header, and for a client that
-does not read its answer. Anybody can reach the webhook, so each connection has a deadline here, and beyond a
-ceiling those that have waited for longest make room. Whoever has sent a whole request is served, and whoever
-has just come has a moment to send it.
+does not read its answer; and it queues requests that come before the last one is answered without a bound,
+so that one client that sends them on and on stops the process for seconds. Anybody can reach the webhook, so
+each connection has a deadline here, and beyond a ceiling those that have waited for longest make room.
+Whoever has sent a whole request is served, and whoever has just come has a moment to send it.
 
 A ceiling for each address would lock iFax out where all of it comes through one reverse proxy. So there is
 only this: while an address has more than half of all places, it is one of its own that makes room.
@@ -27,6 +28,8 @@ from faxline_worker.settings import Webhook
 
 HEAD_LIMIT = 16 * 1024
 """Bytes of a request's line and headers that are read at most."""
+PIPELINED = 16
+"""Requests that may wait for the answers before theirs. Proxies do not send so, and iFax has no reason to."""
 ANSWER_TIMEOUT = 15.0
 """Seconds that a request may take beyond its body's time; three times what Redis is given to store it."""
 BACKLOG = 2048
@@ -37,6 +40,10 @@ OTHER_FILES = 100
 """Open files beside the connections: Redis', the log's, those of the libraries."""
 QUIET = 60.0
 """Seconds between two lines about a door that is full."""
+
+
+class TooManyRequestsError(Exception):
+    """A client does not wait for its answers; uvicorn takes it for a request that is no HTTP."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,13 @@ class _Guest(HttpToolsProtocol):
             self.head += len(data)
             if self.head > HEAD_LIMIT:
                 self._door.close(self, "header")
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= PIPELINED:
+            if self.phase is not None:
+                self._door.close(self, "pipelined")
+            raise TooManyRequestsError  # it ends the parser, which is in the middle of many
+        super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -38,7 +38,7 @@ Limit = Literal["concurrency", "window", "burst"]
 Ceiling = Literal["jobs", "bytes"]
 Direction = Literal["back", "forward"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
-ConnectionClosed = Literal["header", "idle", "request", "crowded"]
+ConnectionClosed = Literal["header", "idle", "request", "pipelined", "crowded"]
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside"]
 PageKind = Literal["total", "transferred"]
 PriorityName = Literal["urgent", "normal", "bulk"]
@@ -644,7 +644,8 @@ class WebhookMetrics:
                 registry,
                 "fax_webhook_connections_closed_total",
                 "Connections that were closed: headers, the next request, or the rest did not come in time "
-                "(header, idle, request), or they made room for others at the ceiling (crowded).",
+                "(header, idle, request), requests came without waiting for the answers (pipelined), or they "
+                "made room for others at the ceiling (crowded).",
                 reason=get_args(ConnectionClosed),
             )
         )

@@ -1,6 +1,10 @@
-"""The webhook under fuzz: a real process, raw sockets, and what it stored, logged and holds in memory."""
+"""The webhook under fuzz: a real process, raw sockets, and what it stored, logged and holds in memory.
+
+Slow clients of every kind hold connections meanwhile; each must be closed, and hold up nobody.
+"""
 
 import asyncio
+import random
 import re
 import subprocess
 from collections import Counter
@@ -9,14 +13,20 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import httpx
 import redis
 
 from faxline.keys import PROCESSES, AccountKeys
 from faxline_chaos.requests import MARK, NUMBER, Request, Requests
+from faxline_chaos.slow import KINDS, PATIENCE, hold
 from faxline_worker.local import WEBHOOK_SECRET, Local
+from faxline_worker.processes import wait_for
 from faxline_worker.redis_server import ServerBinary
 
 CONNECTIONS = 32
+SLOW = 60
+"""Slow clients at once."""
+SETTINGS = {"WEBHOOK__HEADER_TIMEOUT": "1", "WEBHOOK__BODY_TIMEOUT": "1", "WEBHOOK__IDLE_TIMEOUT": "3"}
 ANSWER_TIMEOUT = 30.0
 """Seconds in which a whole request must be answered; longer than all of the webhook's own timeouts."""
 FIRST = 0.12
@@ -48,6 +58,9 @@ class FuzzEnd:
         keys: keys that the webhook made besides the status stream and its heartbeat.
         logged: what stands in the log and must not, and how often.
         memory: KiB of the process, a sample each `BATCH` requests.
+        closed: slow clients whose connection the webhook ended, by what they did.
+        held: those whose connection it did not end.
+        left: connections that it still has when all clients are gone.
         alive: whether it is the same process at the end, and ready.
     """
 
@@ -58,6 +71,9 @@ class FuzzEnd:
     keys: list[str] = field(default_factory=list)
     logged: dict[str, int] = field(default_factory=dict)
     memory: list[int] = field(default_factory=list)
+    closed: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    left: int = 0
     alive: bool = False
 
     @property
@@ -78,6 +94,8 @@ class FuzzEnd:
         bad += [f"other keys made: {', '.join(self.keys)}"] if self.keys else []
         bad += [f"{n} times in the log: {text!r}" for text, n in self.logged.items() if n]
         bad += [f"memory grew by {self.growth} KiB, more than {MARGIN}"] if self.growth > MARGIN else []
+        bad += [f"{n} slow clients not closed: {kind}" for kind, n in self.held.items()]
+        bad += [f"{self.left} connections left"] if self.left else []
         return bad + ([] if self.alive else ["the process did not live through it"])
 
 
@@ -90,19 +108,31 @@ def run_fuzz(count: int, seed: int, folder: Path, *, binary: ServerBinary | None
         folder: for the logs.
         binary: the Redis server's.
     """
-    with Local(folder, dispatchers=0, workers=0, webhooks=1, binary=binary) as local:
+    with Local(folder, dispatchers=0, workers=0, webhooks=1, settings=SETTINGS, binary=binary) as local:
         part = local.part(local.names("webhook")[0])
         with redis.Redis.from_url(local.redis_url) as client:
             fuzz = _Fuzz(count, Requests(seed, WEBHOOK_SECRET.encode()), client, part.process.pid)
-            asyncio.run(fuzz.run(local.webhook_port))
+            asyncio.run(fuzz.run(local.webhook_port, random.Random(f"slow:{seed}")))  # noqa: S311 - no secret
+            wait_for(lambda: connections(local) == 0, PATIENCE)
             fuzz.collect()
             keys = {key.decode() for key in client.scan_iter()}
         end = fuzz.end
         end.keys = sorted(keys - {AccountKeys("default").status, f"{PROCESSES}webhook"})
+        end.left = connections(local)
         end.alive = part.process.poll() is None and local.ready(part.name)
     log = part.log.read_text(errors="replace")
     end.logged = {text: log.count(text) for text in _FORBIDDEN}
     return end
+
+
+def connections(local: Local) -> int:
+    """How many the webhook has open, by its own word."""
+    url = f"http://127.0.0.1:{local.metrics[local.names('webhook')[0]]}/metrics"
+    found = re.search(
+        r"^fax_webhook_connections ([0-9.]+)$", httpx.get(url, trust_env=False).text, re.MULTILINE
+    )
+    assert found is not None
+    return int(float(found[1]))
 
 
 class _Fuzz:
@@ -124,12 +154,14 @@ class _Fuzz:
         self._stream = AccountKeys("default").status
         self.end = FuzzEnd()
 
-    async def run(self, port: int) -> None:
-        """Send all requests, over some connections at once."""
+    async def run(self, port: int, chance: random.Random) -> None:
+        """Send all requests, over some connections at once, with slow clients beside them."""
         self.end.memory.append(memory_of(self._pid))
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
                 group.create_task(self._connection(port))
+            for _ in range(SLOW):
+                group.create_task(self._slow(port, chance))
         self.end.memory.append(memory_of(self._pid))
 
     def collect(self) -> None:
@@ -156,6 +188,13 @@ class _Fuzz:
         if request.body is not None:
             self._signed[sha256(request.body).digest()] += 1
         return request
+
+    async def _slow(self, port: int, chance: random.Random) -> None:
+        """One slow client after another, until all requests are sent."""
+        while self._left:
+            kind = chance.choice(list(KINDS))
+            ended = self.end.closed if await hold(port, kind) else self.end.held
+            ended[kind] += 1
 
     async def _connection(self, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -97,6 +97,8 @@ def fuzz_table(requests: int, seed: int, end: FuzzEnd, seconds: float) -> Table:
         ("answers", _counted(end.answers, total=True)),
         ("5xx but 503 (0)", str(bad)),
         ("whole requests without an answer (0)", str(end.unanswered)),
+        ("slow clients closed", _counted(end.closed, total=True)),
+        ("slow clients not closed, connections left (0)", f"{sum(end.held.values())}, {end.left}"),
         ("stored", str(end.stored)),
         ("stored and not signed (0)", str(end.unsigned)),
         ("tracebacks, bodies, numbers, secrets in the log (0)", str(sum(end.logged.values()))),

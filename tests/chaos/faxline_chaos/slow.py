@@ -70,8 +70,8 @@ async def _half_second_request() -> Sent:
     yield _HEAD
 
 
-async def _deaf() -> Sent:
-    """Requests on and on, of whose answers none is read."""
+async def _on_and_on() -> Sent:
+    """Requests whose answers nobody waits for or reads."""
     while True:
         yield _REQUEST * _MANY
 
@@ -86,7 +86,7 @@ KINDS: Mapping[str, Callable[[], Sent]] = {
     "a body that nobody reads byte by byte": _ignored_body,
     "kept and unused": _kept,
     "half a second request": _half_second_request,
-    "deaf": _deaf,
+    "requests on and on": _on_and_on,
 }
 """What such clients do."""
 
@@ -104,8 +104,6 @@ async def hold(port: int, kind: str, opened: Callable[[], None] = lambda: None) 
     sending = asyncio.create_task(_send(writer, KINDS[kind]()))
     try:
         async with asyncio.timeout(PATIENCE):
-            if kind == "deaf":
-                await sending
             with suppress(OSError):
                 while await reader.read(65536):
                     pass
