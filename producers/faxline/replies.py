@@ -86,9 +86,8 @@ def state_of(error: Exception) -> str:
         exceptions.TryAgainError: "TRYAGAIN",
         exceptions.BusyLoadingError: "LOADING",
     }
-    word = next(
-        (word for kind, word in kinds.items() if isinstance(error, kind)), str(error).partition(" ")[0]
-    )
+    answer = str(error).rpartition("caused error: ")[2]  # of a pipeline it is told with the command
+    word = next((word for kind, word in kinds.items() if isinstance(error, kind)), answer.partition(" ")[0])
     return _STATES.get(word, "") if isinstance(error, exceptions.RedisError) else ""
 
 

@@ -82,7 +82,12 @@ def unserved(error: BaseException) -> bool:
     """
     return isinstance(
         error, (redis.ConnectionError, redis.TimeoutError, TooFewReplicasError, *_REFUSALS)
-    ) or (isinstance(error, redis.ResponseError) and str(error).startswith(_REFUSED))
+    ) or (isinstance(error, redis.ResponseError) and _answer(error).startswith(_REFUSED))
+
+
+def _answer(error: redis.ResponseError) -> str:
+    """What the server said; of a pipeline redis-py tells it with the command in front."""
+    return str(error).rpartition("caused error: ")[2]
 
 
 class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like redis-py's ConnectionError
