@@ -142,6 +142,10 @@ class AccountKeys:
         """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
         return self.prefix + "unmatched"
 
+    def untried(self, number: str) -> str:
+        """Set of those jobIds whose receipts name this recipient and met no doubt yet; has a time to live."""
+        return f"{self.prefix}untried:{number}"
+
     @cached_property
     def doubts(self) -> str:
         """Sorted set of doubts by recipient, for receipts whose jobId nobody knows."""

@@ -4,6 +4,7 @@ It takes nothing from the scripts but their answers. `Ledger.check` reads all th
 is wrong.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ NEXT = {
 """What may follow, by the events."""
 PUT_BACK = {"released", "defer", "pause", "unreachable", "unknown"}
 """Decisions that spend no attempt; a refusal of an unknown meaning may end the job, but not the first one."""
+FIRST_MATCH = 8001
+"""Milliseconds after its arrival at which a receipt of a jobId that nobody knows first meets the doubts."""
 STILL = {"fax.duplicate", "fax.cancel_refused", "fax.rejected"}
 """Events that tell of no new state."""
 
@@ -183,6 +186,7 @@ class Ledger:
         assert len(now.permits) <= self.scene.store.limits.concurrency
         assert len(now.permits) + now.answers <= self.scene.store.limits.requests
         self._check_backlog(now)
+        assert now.untried == now.first, "receipts that met no doubt yet are miskept"
         assert now.waiting == [0, 0, 0], "an entry was applied and stays on its stream"
 
     @staticmethod
@@ -248,11 +252,27 @@ class Contents:
         self.lives: dict[str, int] = {}
         for job in jobs:
             self.records[job], self.lives[job] = _pairs(next(replies)), next(replies)
+        self._read_receipts(scene)
         sizes = {digest: scene.client.strlen(keys.document(digest)) for digest in self.needed()}
         self.bytes = sum(sizes.values()) + sum(
             len(record["request"]) + len(record.get("metadata", "")) for record in self.open()
         )
         """What the open jobs keep, by what there is."""
+
+    def _read_receipts(self, scene: Scene) -> None:
+        """Those that nobody claimed and that met no doubt yet: by their recipients, and by their times."""
+        client: Any = scene.client
+        prefix = scene.keys.untried("")
+        self.untried = {
+            (key.decode().removeprefix(prefix), job_id.decode())
+            for key in client.keys(prefix.replace("{", "?").replace("}", "?") + "*")
+            for job_id in client.smembers(key)
+        }
+        self.first = set()
+        for job_id, due in client.zrange(scene.keys.unmatched, 0, -1, withscores=True):
+            receipt = json.loads(client.get(scene.keys.job_ids + job_id.decode()))
+            if due == receipt["at"] + FIRST_MATCH:
+                self.first.add((receipt["to"], job_id.decode()))
 
     def open(self) -> list[dict[str, str]]:
         """The records of the jobs that have not ended."""

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import cycle
-from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 import redis
@@ -29,6 +28,7 @@ from faxline.server import server_facts
 from faxline_worker import scripts
 from faxline_worker.actors import Wakes
 from faxline_worker.agenda import Agenda
+from faxline_worker.chores import Chores
 from faxline_worker.clock_watch import ClockWatch
 from faxline_worker.heartbeat import look_at_processes
 from faxline_worker.housekeeping import CHORES, LEASE, ChoreBusyError, Housekeeping
@@ -40,7 +40,7 @@ from faxline_worker.reconciling import count_end
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim
 from faxline_worker.slow_documents import Pdfs, SlowDocuments
-from faxline_worker.store import NewerLayoutError, Store
+from faxline_worker.store import ORDERS_AT_ONCE, NewerLayoutError, Store
 from faxline_worker.stream_watch import StreamWatch
 
 BLOCK = 2.0
@@ -83,6 +83,11 @@ def job_id_of(word: Mapping[str, str]) -> str:
     """The iFax jobId that an order names, without leading zeros, which JSON does not know; or nothing."""
     digits = word.get("jobId", "")
     return str(int(digits)) if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS else ""
+
+
+def _word_of(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """What an order says."""
+    return {name.decode("utf-8", "replace"): fields[name].decode("utf-8", "replace")[:128] for name in fields}
 
 
 def batches(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
@@ -171,8 +176,8 @@ class Dispatcher:
             loop=self._beats["intake"],
             full=self._slow.full,
         )
-        self._chores: SimpleQueue[tuple[str, str, Mapping[str, str]]] = SimpleQueue()
-        self._chores_known: set[str] = set()
+        self._chores = Chores()
+        self._ordered: dict[str, str] = {}  # the last order that was read, where more wait behind it
         self._by_kind: dict[str, Callable[[str], float | None]] = {
             SURVEY: self._survey,
             PLAN: self._plan,
@@ -285,7 +290,9 @@ class Dispatcher:
             self._agenda.look((REPLACE, account))
 
     def _make_groups(self, loop: Loop) -> None:
-        self._enroll(keys=[ACCOUNTS], args=list(self._stores))
+        names = list(self._stores)
+        for start in range(0, len(names), READINGS):
+            self._enroll(keys=[ACCOUNTS], args=names[start : start + READINGS])
         for store in self._stores.values():
             loop.beat()
             store.adopt()
@@ -413,17 +420,17 @@ class Dispatcher:
             for kind in (PLAN, CAME, ORDERS):
                 self._agenda.look((kind, account))
 
-    def _carry_out(self, account: str) -> None:
+    def _carry_out(self, account: str) -> float | None:
+        """Carry out some of the orders, and come back at once where more may wait."""
         store = self._stores[account]
-        for entry, fields in store.orders():
-            if entry in self._chores_known:
-                continue
-            word = {name.decode(): fields[name].decode("utf-8", "replace")[:128] for name in fields}
+        after = self._ordered.pop(account, "")
+        page = store.orders(after)
+        for entry, fields in page:
+            word = _word_of(fields)
             order, job = word.get("order", ""), word.get("job", "")
             how, job_id = word.get("how", ""), job_id_of(word)
             if order in CHORES:
-                self._chores_known.add(entry)
-                self._chores.put((account, entry, word))
+                self._chores.add(account, entry)
                 continue
             if order == "resolve" and how in HOW and (job_id or how != "accepted"):
                 applied = partial(count_end, self._metrics, account)
@@ -437,26 +444,37 @@ class Dispatcher:
                 result = store.order(entry, order, word.get("by", ""))
             told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}
             self._log.info("operator's order", account=account, result=result, **told)
+        if len(page) < ORDERS_AT_ONCE:
+            return 0.0 if after and not page else None  # the stream may have been replaced
+        self._ordered[account] = page[-1][0]
+        return 0.0
 
     def _keep_house(self, loop: Loop) -> None:
         """Carry out the orders that take their time, one after the other."""
         loop.well()
-        try:
-            account, entry, word = self._chores.get(timeout=BLOCK)
-        except Empty:
+        chore = self._chores.take(BLOCK)
+        if chore is None:
             return
+        account, entry = chore
+        try:
+            self._do_chore(account, entry, loop)
+        except ChoreBusyError:  # is it carried out where it was begun?
+            self._chores.later(account, entry, LEASE / 3)
+        except BaseException:
+            self._chores.later(account, entry, PAUSE)
+            raise
+        else:
+            self._chores.done(account, entry)
+
+    def _do_chore(self, account: str, entry: str, loop: Loop) -> None:
+        fields = self._stores[account].order_of(entry)
+        if fields is None:  # another dispatcher has done it
+            return
+        word = _word_of(fields)
         told = {"order": word["order"], "by": word.get("by", ""), "job": word.get("job") or None}
         log = self._log.bind(account=account)
         house = Housekeeping(self._stores[account], log, self._consumer, self._stopping.is_set, loop.beat)
-        try:
-            self._log.info("operator's order", account=account, result=house.carry_out(entry, word), **told)
-        except ChoreBusyError:  # is it carried out where it was begun?
-            self._agenda.look((ORDERS, account), LEASE / 3)
-        except BaseException:
-            self._agenda.look((ORDERS, account), PAUSE)
-            raise
-        finally:
-            self._chores_known.discard(entry)
+        self._log.info("operator's order", account=account, result=house.carry_out(entry, word), **told)
 
     def _read_gauges(self, loop: Loop) -> None:
         for name in next(self._readings):

@@ -18,8 +18,8 @@ SCRIPT_RAISED = "ResponseError"
 """What is told of a receipt at which the script raised: its text may quote the receipt."""
 NEWER = "NEWERLAYOUT"
 """What a script raises that meets a record of a newer layout."""
-BATCH = 100
-"""Receipts of one account in one turn, so that the accounts take turns."""
+BATCH, PIECE = 100, 50
+"""Receipts of one account in one turn, so that the accounts take turns; and in one script."""
 
 
 class ReconcileWakes(Protocol):
@@ -77,8 +77,9 @@ class Reconciler:
             if receipt is not None:
                 read.append((entry, receipt))
                 bodies.append(fields)
-        if read and not self._apply(read, bodies):
-            return
+        for start in range(0, len(read), PIECE):
+            if not self._apply(read[start : start + PIECE], bodies[start : start + PIECE]):
+                return
         claim = self.store.claim_reconcile(turn=True)
         if claim is Claim.MATCH:
             for matched in self.store.match():

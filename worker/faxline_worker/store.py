@@ -59,6 +59,10 @@ NO_JOB = 0
 """A jobId that no fax has: iFax's are unique and positive."""
 MOVED, MOVED_BYTES = 500, 4_000_000
 """Entries, and about how many bytes, that one script moves from a stream that was put aside."""
+DUE = 20
+"""Of each kind that is due, so many are moved on in one script; the next look follows at once."""
+ORDERS_AT_ONCE = 100
+"""Orders that are read in one go."""
 
 _RESULTS: Mapping[str, Registration] = {str(result): result for result in Registration}
 
@@ -204,7 +208,9 @@ class Store:
         k = self.keys
         keys = [k.account_state, k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.job("")]
         ids = self.seals.keyring.ids if self.seals.keyring is not None else ()
-        reply = cast("bytes", self._run("adopt", keys, [self.layout, " ".join(ids)])).decode()
+        found: Any = self._client.zscan_iter(k.delayed, match="!*", count=1000)
+        errands = len({member for member, _ in found})
+        reply = cast("bytes", self._run("adopt", keys, [self.layout, " ".join(ids), errands])).decode()
         if reply != "adopted":
             raise NewerLayoutError(self.account, reply)
 
@@ -508,12 +514,22 @@ class Store:
         reply = json.loads(self._run("replace_stream", [stream, k.account_state, k.audit], args))
         return Replaced(reply.get("replaced"), reply["moved"], reply["left"])
 
-    def orders(self) -> list[tuple[str, dict[bytes, bytes]]]:
-        """What operators ordered and nobody has carried out."""
-        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(self.keys.orders))
-        return [(entry.decode(), fields) for entry, fields in entries]
+    def orders(self, after: str = "", most: int = ORDERS_AT_ONCE) -> list[tuple[str, dict[bytes, bytes]]]:
+        """What operators ordered and nobody has carried out, the oldest first.
 
-    def survey(self, most: int = 200, *, step: float = 0.0) -> Survey:
+        Args:
+            after: the entry after which to begin; nothing: at the first.
+            most: how many at the most.
+        """
+        found: Any = self._client.xrange(self.keys.orders, f"({after}" if after else "-", count=most)
+        return [(entry.decode(), fields) for entry, fields in found]
+
+    def order_of(self, entry: str) -> dict[bytes, bytes] | None:
+        """One order, if it is still there."""
+        found: Any = self._client.xrange(self.keys.orders, entry, entry)
+        return found[0][1] if found else None
+
+    def survey(self, most: int = DUE, *, step: float = 0.0) -> Survey:
         """Move on all that is due, and say when to look again.
 
         Args:

@@ -11,6 +11,9 @@ from faxline.seals import Seals
 from faxline_worker.scan import scan_pages
 from faxline_worker.scripts import Scripts
 
+PAGE = 100
+"""Items that one script takes; Redis serves others in between."""
+
 
 class Upkeep:
     """The account's, beside the way of its faxes.
@@ -94,16 +97,32 @@ class Upkeep:
     def forget_number(self, number: str) -> None:
         """Erase what is known of a number beside jobs."""
         k = self._keys
-        self._scripts.run("forget_number", [k.unmatched, k.lines, k.lines_until, k.job_ids], [number])
+        keys = [k.unmatched, k.untried(number), k.lines, k.lines_until, k.job_ids]
+        cursor = -1
+        while cursor:
+            found: Any = self._client.zscan(k.unmatched, max(0, cursor), count=PAGE)
+            cursor, page = found
+            self._scripts.run("forget_number", keys, [number, *(job_id for job_id, _ in page)])
 
-    def tidy(self, most: int = 500) -> int:
-        """Take away documents that no job needs, and requests, whose time is over; how many went."""
+    def tidy(self, most: int = PAGE, *, rounds: int = 20) -> int:
+        """Take away documents that no job needs, and requests, whose time is over; how many went.
+
+        Args:
+            most: of a kind in one script, for others wait meanwhile.
+            rounds: how many scripts at the most.
+        """
         k = self._keys
         keys = [
             *(k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")),
             k.account_state,
         ]
-        return int(self._scripts.run("tidy", keys, [most]))
+        went = 0
+        for _ in range(rounds):
+            gone, more = cast("list[int]", self._scripts.run("tidy", keys, [most]))
+            went += gone
+            if not more:
+                break
+        return went
 
     def begin(self, who: str, seconds: float) -> bool:
         """Whether the caller is the one to carry out orders that take their time, for so long."""

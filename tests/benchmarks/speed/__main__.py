@@ -10,6 +10,7 @@ from rich.console import Console
 
 from faxline_worker.redis_server import choose_server
 from tests.benchmarks.speed.backlog import run_backlog
+from tests.benchmarks.speed.bounds import run_bounds
 from tests.benchmarks.speed.fleet import run_fleet
 from tests.benchmarks.speed.intake import run_intake
 from tests.benchmarks.speed.latency import run_latency
@@ -28,6 +29,7 @@ SECTIONS: Mapping[str, Callable[[Size, Path], Section]] = {
     "intake": run_intake,
     "latency": run_latency,
     "backlog": run_backlog,
+    "bounds": run_bounds,
     "webhooks": run_webhooks,
     "memory": run_resident,
     "start-up": run_starts,

@@ -22,6 +22,8 @@ class Size:
         idle: for which idle processes are watched.
         jobs: of the backlog.
         few: of the small account beside it.
+        doubts, unmatched, orders: of the crowded account, beside the jobs: doubts of one number, receipts
+            whose jobId nobody knows, orders (and jobs that wait for one number).
         admissions: timed in each of both.
         webhook_seconds: of one round of requests.
         flat: faxes during which the worker's memory is watched.
@@ -44,6 +46,9 @@ class Size:
     idle: float = 15.0
     jobs: int = 1_000_000
     few: int = 1000
+    doubts: int = 1000
+    unmatched: int = 10_000
+    orders: int = 100_000
     admissions: int = 3000
     webhook_seconds: float = 5.0
     flat: int = 20_000
@@ -71,6 +76,9 @@ SHORT = Size(
     idle=0.5,
     jobs=600,
     few=50,
+    doubts=30,
+    unmatched=60,
+    orders=100,
     admissions=20,
     webhook_seconds=0.3,
     flat=60,

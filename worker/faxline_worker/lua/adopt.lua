@@ -2,7 +2,8 @@
 -- open jobs are counted anew, for an older version that worked beside this one did not count those that it registered.
 -- include: clock record limits backlog errands
 -- KEYS  account, ready, delayed, permits, submitted, in_doubt, job prefix
--- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor
+-- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor; how many
+--       errands wait among the delayed jobs (counted in pieces, for those may be many)
 -- reply adopted, or the layout that is stored, where the caller cannot know it; nothing is changed then
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], submitted = KEYS[5],
   in_doubt = KEYS[6], job = KEYS[7] }
@@ -16,12 +17,10 @@ if not stored or parts(stored) < parts(ARGV[1]) then redis.call('HSET', keys.acc
 redis.call('HSET', keys.account, 'keys', ARGV[2])
 
 local open = redis.call('ZCARD', keys.ready) - redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
-for _, key in ipairs({ beside(keys, 'waiting'), keys.submitted, keys.in_doubt }) do
+for _, key in ipairs({ keys.delayed, beside(keys, 'waiting'), keys.submitted, keys.in_doubt }) do
   open = open + redis.call('ZCARD', key)
 end
-for _, member in ipairs(redis.call('ZRANGE', keys.delayed, 0, -1)) do
-  if not parse_errand(member) then open = open + 1 end
-end
+open = open - tonumber(ARGV[3])
 for _, permit in ipairs(redis.call('ZRANGE', keys.permits, 0, -1)) do
   local id = held_for(permit)
   if id and not parse_errand(id) then open = open + 1 end

@@ -1,14 +1,15 @@
--- forget_number: what is known of a number beside jobs goes: receipts that nobody knows, its line.
--- KEYS  unmatched, lines, lines until, jobId prefix
--- ARGV  number
+-- forget_number: what is known of a number beside jobs goes: its line, and receipts that nobody knows, of some that are named.
+-- KEYS  unmatched, untried of the number, lines, lines until, jobId prefix
+-- ARGV  number, jobIds of receipts
 -- reply done
-for _, job_id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local text = redis.call('GET', KEYS[4] .. job_id)
+for i = 2, #ARGV do
+  local text = redis.call('GET', KEYS[5] .. ARGV[i])
   if text and string.sub(text, 1, 1) == '{' and cjson.decode(text).to == ARGV[1] then
-    redis.call('DEL', KEYS[4] .. job_id)
-    redis.call('ZREM', KEYS[1], job_id)
+    redis.call('DEL', KEYS[5] .. ARGV[i])
+    redis.call('ZREM', KEYS[1], ARGV[i])
   end
 end
-redis.call('HDEL', KEYS[2], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('UNLINK', KEYS[2])
+redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
 return 'done'

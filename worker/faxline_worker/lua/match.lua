@@ -18,7 +18,7 @@ if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock
 local function settle_doubt(receipt, member, id, job)
   local delivered, last = receipt.outcome == 'delivered', member == doubt_of(job, id)
   forget_doubt(keys, member)
-  redis.call('ZREM', keys.unmatched, receipt.job_id)
+  leave_unmatched(keys, receipt)
   redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
   if job.state == 'in_doubt' and (last or delivered) or job.state == 'queued' and delivered then
     return apply_receipt(keys, options, id, job, receipt)
@@ -28,6 +28,7 @@ local function settle_doubt(receipt, member, id, job)
 end
 
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(steady), 'LIMIT', 0, tonumber(ARGV[2]))) do
+  if doubts_read >= ENOUGH then break end -- the others are for the next turn
   local text = redis.call('GET', keys.job_ids .. job_id)
   if old then
     redis.call('ZADD', keys.unmatched, int(steady + options.sweep), job_id)
@@ -41,6 +42,7 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(
       table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = receipt })
     else -- a doubt may be entered later; each time it is looked at after twice as long
       redis.call('ZADD', keys.unmatched, int(steady + math.max(options.sweep, steady - receipt.at)), job_id)
+      tried(keys, receipt)
     end
   end
 end

@@ -25,7 +25,7 @@ local function meet(receipt)
     timed, receipt.at = true, steady
     known[receipt.job_id] = cjson.encode(receipt)
     redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
-    redis.call('ZADD', keys.unmatched, int(steady + options.lease + options.sweep), receipt.job_id)
+    await_match(keys, options, receipt)
     return { result = 'unmatched' }
   end
   local job = not is_receipt(id) and read_record(keys.job .. id)

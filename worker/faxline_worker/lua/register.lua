@@ -30,10 +30,18 @@ local function repeats(jobs)
   return jobs ~= nil
 end
 
--- An entry that another dispatcher has registered is no longer pending (it comes here unread by none).
+-- An entry that another dispatcher has registered is no longer pending (it comes here unread by none). Mostly these stand
+-- together; where many others are pending between them, each is asked for.
 local items, pending = cjson.decode(ARGV[3]), {}
-for _, entry in ipairs(redis.call('XPENDING', keys.intake, group, items[1].entry, items[#items].entry, 100000)) do
-  pending[entry[1]] = true
+local function ask(first, last, most)
+  local found = redis.call('XPENDING', keys.intake, group, first, last, most)
+  for _, entry in ipairs(found) do pending[entry[1]] = true end
+  return #found == most
+end
+if ask(items[1].entry, items[#items].entry, 2 * #items + 100) then
+  for _, item in ipairs(items) do
+    if not pending[item.entry] then ask(item.entry, item.entry, 1) end
+  end
 end
 
 -- Whether any of the jobs has a record; mostly none has, and one command tells.

@@ -106,17 +106,34 @@ local function unread(over)
   end
   return true
 end
+-- Whether a receipt was not held against the doubts yet: its recipient then.
+local function untried_to(job_id)
+  local text, score = redis.call('GET', keys.job_ids .. job_id), redis.call('ZSCORE', keys.unmatched, job_id)
+  local receipt = score and is_receipt(text) and cjson.decode(text)
+  return receipt and tonumber(score) <= receipt.at + options.lease + options.sweep and receipt.to or nil
+end
+local LOOK = 20
+local by_older -- recipients of the next receipts that are to be tried: an older process does not put them under these
+local function untried(number)
+  if not number then return false end
+  if not by_older then
+    by_older = {}
+    for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf',
+      int(steady + options.lease + options.sweep), 'LIMIT', 0, LOOK)) do
+      by_older[untried_to(job_id) or ''] = true
+    end
+  end
+  local known = redis.call('SRANDMEMBER', untried_of(keys, number), LOOK)
+  for _, job_id in ipairs(known) do
+    if untried_to(job_id) then return true end
+    redis.call('SREM', untried_of(keys, number), job_id) -- an older process tried it, or nobody did in its time
+  end
+  return #known == LOOK or by_older[number] or false
+end
 -- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
 local function word_waits(job, id)
   if unread(tonumber(redis.call('ZSCORE', keys.in_doubt, id))) then return true end
-  local unmatched = redis.call('ZRANGE', keys.unmatched, 0, 999, 'WITHSCORES')
-  for i = 1, #unmatched, 2 do
-    local text = redis.call('GET', keys.job_ids .. unmatched[i])
-    local receipt = is_receipt(text) and cjson.decode(text)
-    local first = receipt and receipt.at + options.lease + options.sweep -- when it is tried first
-    if receipt and receipt.to == job.number and tonumber(unmatched[i + 1]) <= first then return true end
-  end
-  return false
+  return untried(job.number)
 end
 local old, put_off = may_be_old(account), false
 for _, id in ipairs(old and {} or due(keys.in_doubt, steady)) do -- the wait is over: the job's policy applies

@@ -2,9 +2,13 @@
 -- include: clock streams
 -- KEYS  intake, released, document uses, outdated, document prefix, job prefix, account
 -- ARGV  most items a kind in one go
--- reply how many went
-local most, gone = tonumber(ARGV[1]), 0
-local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, most) end
+-- reply how many went, and 1 where more of a kind may be due
+local most, gone, more = tonumber(ARGV[1]), 0, 0
+local function due(key)
+  local found = redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, most)
+  if #found == most then more = 1 end
+  return found
+end
 
 -- An entry that waits in intake may name a document, and came in one step with its content or with the wish that it
 -- lives on. So a document goes only while no entry waits; what comes later brings the content along.
@@ -23,4 +27,4 @@ for _, id in ipairs(due(KEYS[4])) do
     gone = gone + 1
   end
 end
-return gone
+return { gone, more }

@@ -28,19 +28,32 @@ end
 
 -- The doubt that a receipt fits: of the job whose doubt is the oldest, and of its attempts the one nearest in time.
 -- Its member, the job's id and record.
+-- Of those of one recipient the oldest MOST_DOUBTS are looked at, and a script that has looked at ENOUGH takes no further
+-- receipt.
+local MOST_DOUBTS, ENOUGH, doubts_read = 1000, 200, 0
 local function find_doubt(keys, receipt, options)
   if not receipt.to then return nil end
-  local found, nearest, found_id, found_job
-  local range = { '[' .. receipt.to .. '|', '(' .. receipt.to .. '}' }
-  for _, member in ipairs(redis.call('ZRANGEBYLEX', keys.doubts, range[1], range[2])) do
+  local from, to = receipt.to .. '|', receipt.to .. '}'
+  if receipt.started then -- those that were sent when it fits
+    local at = receipt.started * 1000
+    from = from .. string.format('%015.0f', math.max(0, at - options.clock_slack - options.lease))
+    to = receipt.to .. '|' .. string.format('%015.0f', math.max(0, at + options.clock_slack)) .. '}'
+  end
+  local found, nearest, found_id
+  for _, member in ipairs(redis.call('ZRANGEBYLEX', keys.doubts, '[' .. from, '(' .. to, 'LIMIT', 0, MOST_DOUBTS)) do
     local sent, id = string.match(member, '^[^|]*|([^|]*)|(.*)$')
-    local job = (not found or id == found_id) and read_record(keys.job .. id)
-    local away = receipt.started and math.abs(receipt.started * 1000 - tonumber(sent)) or 0
-    if job == nil then
-      forget_doubt(keys, member)
-    elseif job and fits(receipt, job, tonumber(sent), options) and (not found or away < nearest) then
-      found, nearest, found_id, found_job = member, away, id, job
+    if not found or id == found_id then
+      doubts_read = doubts_read + 1
+      local values = redis.call('HMGET', keys.job .. id, 'state', 'sender', 'known_pages', 'cover')
+      local job = { sender = values[2], known_pages = values[3], cover = values[4] }
+      for name, value in pairs(job) do if value == '' then job[name] = nil end end
+      local away = receipt.started and math.abs(receipt.started * 1000 - tonumber(sent)) or 0
+      if not values[1] then
+        forget_doubt(keys, member)
+      elseif fits(receipt, job, tonumber(sent), options) and (not found or away < nearest) then
+        found, nearest, found_id = member, away, id
+      end
     end
   end
-  return found, found_id, found_job
+  return found, found_id, found and read_record(keys.job .. found_id)
 end

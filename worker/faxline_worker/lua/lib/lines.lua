@@ -35,7 +35,7 @@ end
 
 -- When to look at a line that is waited for, should no holder's end be told: the first lease to end.
 local function watch_line(keys, options, number, line)
-  local first = now + options.line_lease
+  local first = options.lines == 0 and now or now + options.line_lease
   for _, holder in ipairs(line.holders) do first = math.min(first, holder.till) end
   redis.call('ZADD', beside(keys, 'lines-until'), int(first), number)
 end
@@ -68,7 +68,7 @@ end
 local function follow(keys, options, number, line)
   if line.waited then
     local free = math.max(0, options.lines - #line.holders)
-    if options.lines == 0 then free = 1000 end -- turned off meanwhile
+    if options.lines == 0 then free = 50 end -- turned off meanwhile; the others follow at the next look
     local range = { '[' .. number .. '|', '(' .. number .. '}' }
     local waiting = redis.call('ZRANGEBYLEX', beside(keys, 'waiting'), range[1], range[2], 'LIMIT', 0, free + 1)
     for i = 1, math.min(free, #waiting) do

@@ -21,7 +21,7 @@ local function accept(keys, account, options, id, job, job_id, more)
   ring_by(keys, account, deadline)
   if not is_receipt(early) then return nil end
   local receipt = cjson.decode(early)
-  redis.call('ZREM', keys.unmatched, job_id)
+  leave_unmatched(keys, receipt)
   receipt.result = apply_receipt(keys, options, id, job, receipt)
   return receipt
 end
@@ -103,8 +103,9 @@ end
 
 -- iFax took an older attempt too: told, never silent.
 local function duplicate(keys, options, id, job, job_id)
-  local early = is_receipt(redis.call('GET', keys.job_ids .. job_id))
-  if early then redis.call('ZREM', keys.unmatched, job_id) end -- it is the word on this request and on no other
+  local early = redis.call('GET', keys.job_ids .. job_id)
+  early = is_receipt(early) and cjson.decode(early)
+  if early then leave_unmatched(keys, early) end -- it is the word on this request and on no other
   if job.state == 'submitting' then
     redis.call('HSET', keys.job .. id, 'also', job_id) -- should this attempt come to nothing, that word counts
   else

@@ -2,6 +2,27 @@
 -- The key of a jobId holds the job's id or, while nobody knows the jobId, the JSON of the receipt that came early.
 local function is_receipt(value) return value and string.sub(value, 1, 1) == '{' end
 
+-- Receipts whose jobId nobody knows wait in `unmatched`; and until they were held against the doubts once they stand under
+-- their recipient too, so that a doubt need not look through all of them. The key outlives the last of them by nothing.
+local function untried_of(keys, number) return beside(keys, 'untried:' .. number) end
+
+local function await_match(keys, options, receipt)
+  redis.call('ZADD', keys.unmatched, int(steady + options.lease + options.sweep), receipt.job_id)
+  if not receipt.to then return end
+  redis.call('SADD', untried_of(keys, receipt.to), receipt.job_id)
+  redis.call('PEXPIRE', untried_of(keys, receipt.to), options.keep)
+end
+
+local function tried(keys, receipt)
+  if receipt.to then redis.call('SREM', untried_of(keys, receipt.to), receipt.job_id) end
+end
+
+-- It needs no match any more: its jobId is known.
+local function leave_unmatched(keys, receipt)
+  redis.call('ZREM', keys.unmatched, receipt.job_id)
+  tried(keys, receipt)
+end
+
 local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
 
 -- A delivery that failed is tried again, after the delay (ms) of its cause, by a resend of iFax's job: the wait, or nil

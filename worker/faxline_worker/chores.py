@@ -1,0 +1,52 @@
+"""The orders that take their time, as a dispatcher has seen them: the accounts take turns."""
+
+import threading
+import time
+from collections import deque
+
+
+class Chores:
+    """What is to be carried out, by account and the order's entry; thread-safe."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._entries: dict[str, deque[str]] = {}
+        self._known: set[tuple[str, str]] = set()
+        self._rests: dict[str, float] = {}
+
+    def add(self, account: str, entry: str) -> None:
+        """One more order, unless it is known."""
+        with self._changed:
+            if (account, entry) not in self._known:
+                self._known.add((account, entry))
+                self._entries.setdefault(account, deque()).append(entry)
+                self._changed.notify()
+
+    def take(self, timeout: float) -> tuple[str, str] | None:
+        """The next one; None after so many seconds. `done` or `later` must follow."""
+        give_up = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for account in self._entries:
+                    if self._rests.get(account, 0.0) <= now:
+                        entries = self._entries.pop(account)
+                        entry = entries.popleft()
+                        if entries:
+                            self._entries[account] = entries  # behind the others
+                        return account, entry
+                if now >= give_up:
+                    return None
+                rests = [until for account, until in self._rests.items() if account in self._entries]
+                self._changed.wait(min([give_up, *rests]) - now)
+
+    def done(self, account: str, entry: str) -> None:
+        """It was carried out, or is gone."""
+        with self._changed:
+            self._known.discard((account, entry))
+
+    def later(self, account: str, entry: str, seconds: float) -> None:
+        """It is to be tried again, and nothing of the account before."""
+        with self._changed:
+            self._rests[account] = time.monotonic() + seconds
+            self._entries.setdefault(account, deque()).appendleft(entry)
