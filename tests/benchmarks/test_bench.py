@@ -22,7 +22,7 @@ from tests.benchmarks.speed.usage import Usage
 from tests.benchmarks.speed.ways import FREE
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("throughput,intake,scaling", "commands,latency,memory", "webhooks,backlog,start-up,fleet")
+PARTS = ("throughput,intake,scaling", "commands,latency,memory", "webhooks,backlog,start-up,fleet,bounds")
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 

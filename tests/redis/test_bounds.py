@@ -255,8 +255,8 @@ def test_what_has_outlived_its_time_goes_in_pieces(make: Make) -> None:
     for name in names:
         scene.client.set(scene.keys.document(name), b"bytes")
     scene.client.zadd(scene.keys.released, dict.fromkeys(names, scene.now))
-    assert scene.store.upkeep.tidy(rounds=1) == 100
-    assert scene.store.upkeep.tidy() == 150
+    assert scene.store.upkeep.tidy(rounds=1) == 50
+    assert scene.store.upkeep.tidy() == 200
     assert scene.client.zcard(scene.keys.released) == 0
 
 

@@ -11,7 +11,7 @@ from faxline.seals import Seals
 from faxline_worker.scan import scan_pages
 from faxline_worker.scripts import Scripts
 
-PAGE = 100
+PAGE = 50
 """Items that one script takes; Redis serves others in between."""
 
 
@@ -104,7 +104,7 @@ class Upkeep:
             cursor, page = found
             self._scripts.run("forget_number", keys, [number, *(job_id for job_id, _ in page)])
 
-    def tidy(self, most: int = PAGE, *, rounds: int = 20) -> int:
+    def tidy(self, most: int = PAGE, *, rounds: int = 40) -> int:
         """Take away documents that no job needs, and requests, whose time is over; how many went.
 
         Args:

@@ -59,7 +59,7 @@ class Watch:
         return given
 
     def each(self, name: str, client: Any, call: Callable[[], object]) -> None:
-        """Call something that asks for many things in turn, of which each is one call: others come in between."""
+        """Call what asks for many things in turn; each of them is one call, for others come in between."""
         run = client.execute_command
         client.execute_command = lambda *words, **more: self(name, lambda: run(*words, **more))
         try:
