@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobRejected, JobState
-from faxline.keys import ACCOUNTS
+from faxline.keys import ACCOUNTS, PROCESSES
+from faxline.processes import ROLES
 from faxline_worker.access import Access
 from faxline_worker.local import Local
 from faxline_worker.redis_server import ServerBinary
@@ -110,6 +111,7 @@ def test_three_hundred_faxes_are_each_delivered_once_by_two_of_each_and_leave_no
     assert lasting <= {
         *(line.keys.intake, line.keys.status, line.keys.events, line.keys.account_state, line.keys.answers),
         *(line.keys.doorbell, line.keys.audit, ACCOUNTS),
+        *(f"{PROCESSES}{role}" for role in ROLES),
     }
 
 
