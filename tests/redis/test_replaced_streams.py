@@ -168,6 +168,21 @@ def test_an_entry_with_more_fields_than_a_script_can_pass_on_stops_nobody(
     assert 1 < len(kept) < 100  # enough to see that it is no entry of ours
 
 
+@pytest.mark.parametrize("name", ["intake", "status"])
+def test_an_entry_with_that_many_fields_is_set_aside_like_any_other(
+    redis_client: redis.Redis, store: Store, name: str
+) -> None:
+    fields: Any = {f"f{i}": "v" for i in range(10_000)}
+    entry: Any = redis_client.xadd(STREAMS[name], fields)
+    if name == "status":
+        metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
+        Reconciler(store, Mock(), metrics, Mock()).turn()
+    else:
+        assert store.set_aside(name, entry.decode(), "KeyError")
+    assert redis_client.xlen(STREAMS[name]) == 0
+    assert redis_client.xlen(KEYS.dead) == 1
+
+
 def taker(store: Store) -> Intake:
     return Intake(store, DispatcherMetrics(new_registry(), ["default"], failure_labels()), Mock())
 

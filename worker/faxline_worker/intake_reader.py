@@ -211,6 +211,7 @@ class IntakeReader:
         often = [one.entry for one in found if one.times > MOST_TIMES and one.consumer != self._consumer]
         gone = self._stores[name].deliveries.set_aside_unread(often) if often else []
         reason = str(Rejection.DELIVERED_TOO_OFTEN)
+        self._metrics.taken(name, len(gone))
         for entry in gone:
             self._metrics.outcome(name, "rejected")
             self._metrics.failure(name, "intake", None, reason)

@@ -1,8 +1,10 @@
 -- Entries that were set aside, and why.
 local WHY, KEY_MISSING = 6, 'key_missing'
+-- One that is none of ours may have more fields than Lua can pass on: its first ones show that, too.
+local DEAD_FIELDS = 50
 
 local function keep_dead(dead, cap, stream, entry, why, content)
-  redis.call('XADD', dead, '*', 'stream', stream, 'entry', entry, 'why', why, unpack(content))
+  redis.call('XADD', dead, '*', 'stream', stream, 'entry', entry, 'why', why, unpack(content, 1, math.min(#content, 2 * DEAD_FIELDS)))
   -- The oldest go beyond the cap, but for what is only missing a key: that is a fax, and none is lost.
   for _ = 1, math.min(5, redis.call('XLEN', dead) - tonumber(cap)) do
     local oldest = redis.call('XRANGE', dead, '-', '+', 'COUNT', 1)[1]
