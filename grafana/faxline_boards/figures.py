@@ -71,7 +71,7 @@ def trouble() -> list[Any]:
             [now(of_all("fax_account_paused"), "accounts")],
             "short",
             {1: RED},
-            alerts=["FaxAccountPaused", "FaxStateRolledBack"],
+            alerts=["FaxAccountPaused", "FaxIfaxUnreachable", "FaxStateRolledBack", "FaxWorkerSteppedBack"],
         ),
         stat(
             "In doubt",

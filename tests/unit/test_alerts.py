@@ -113,7 +113,7 @@ def parse(arguments: list[str]) -> None:
 def test_every_command_of_a_runbook_exists(line: str) -> None:
     program, *words = shlex.split(line)
     if program == "faxline-worker":
-        assert words[0] in {"dispatcher", "worker", "webhook", "migrate"}
+        assert words[0] in {"dispatcher", "worker", "webhook", "migrate", "doctor"}
         return
     parse(["7" if word == "JOBID" else word for word in words])
 
@@ -131,7 +131,7 @@ def test_every_metric_and_setting_that_a_runbook_names_exists(alert: str) -> Non
     assert set(re.findall(r"\bfax_[a-z_]+\b", text)) <= metric_names()
     for variable in re.findall(rf"\b{PREFIX}[A-Z_]+\b", text):
         model: Any = Settings
-        for part in variable.removeprefix(PREFIX).lower().split("__"):
+        for part in variable.removeprefix(PREFIX).lower().removesuffix("_file").split("__"):
             if part != "name":
                 field = model.model_fields[part].annotation
                 model = field.__args__[1] if part == "accounts" else field

@@ -145,7 +145,7 @@ def test_a_gauge_of_redis_is_never_summed_over_the_dispatchers() -> None:
     gauges = (
         *("fax_jobs", "fax_queued_jobs", "fax_oldest_job_age_seconds", "fax_oldest_receipt_wait_seconds"),
         *("fax_receipts_overdue", "fax_doubts_held", "fax_limit_used", "fax_limit_capacity"),
-        *("fax_account_paused", "fax_dead_receipts", "fax_redis_(?!read|clock)\\w+"),
+        *("fax_account_paused", "fax_account_closed", "fax_dead_receipts", "fax_redis_(?!read|clock)\\w+"),
     )
     rules = GRAFANA.parent / "ops" / "prometheus" / "rules"
     expressions = [

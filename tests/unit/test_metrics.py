@@ -1,4 +1,5 @@
 import time
+from typing import get_args
 
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, Metric, generate_latest
@@ -6,9 +7,13 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from faxline.account import BREAKER, KEY_MISSING, OPERATOR, ROLLED_BACK, UNREACHABLE
 from faxline_worker.app import failure_labels, failures_at_zero
+from faxline_worker.ifax.codes import CODES, STATUSES, Decision
+from faxline_worker.ifax.errors import CAUSES
 from faxline_worker.metrics import (
     UNKNOWN_ACCOUNT,
+    ClosedFor,
     DispatcherMetrics,
     FailureLabels,
     WebhookMetrics,
@@ -80,6 +85,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_backlog": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
     "fax_backlog_ceiling": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
     "fax_account_paused": ("gauge", {"account": ACCOUNTS}),
+    "fax_account_closed": ("gauge", {"account": ACCOUNTS, "reason": get_args(ClosedFor)}),
     "fax_state_rolled_back": ("gauge", {"account": ACCOUNTS}),
     "fax_dead_receipts": ("gauge", {"account": ACCOUNTS}),
     "fax_queued_jobs": ("gauge", {"account": ACCOUNTS, "waits_for": ("turn", "time", "line")}),
@@ -375,3 +381,27 @@ def test_each_label_set_of_the_failures_is_there_from_the_start_or_where_that_is
     assert shown(none) == []
     counted = 'fax_failures_total{account="a7",code="17",reason="user_busy",stage="delivery"} 1.0'
     assert shown(none, failed="a7") == [counted]
+
+
+def test_an_account_is_closed_for_one_reason_and_one_of_a_newer_version_is_another(
+    registry: CollectorRegistry,
+) -> None:
+    metrics = DispatcherMetrics(registry, ["default"], FAILURES)
+
+    def closed_for() -> set[str]:
+        reasons = get_args(ClosedFor)
+        found = {r: value(registry, "fax_account_closed", account="default", reason=r) for r in reasons}
+        return {reason for reason, on in found.items() if on == 1}
+
+    for reason, told in (("unreachable", "unreachable"), ("breaker", "breaker"), ("of-2030", "other")):
+        metrics.set_closed("default", reason)
+        assert closed_for() == {told}
+    metrics.set_closed("default", "")
+    assert closed_for() == set()
+
+
+def test_every_reason_for_which_an_answer_pauses_has_its_label() -> None:
+    rows = (*CODES.values(), *STATUSES.values())
+    reasons = {row.reason for row in rows if row.decision is Decision.PAUSE}
+    reasons |= {cause.reason for cause in CAUSES.values() if cause.unsent is Decision.PAUSE}
+    assert reasons | {OPERATOR, UNREACHABLE, BREAKER, KEY_MISSING, ROLLED_BACK} <= set(get_args(ClosedFor))

@@ -498,6 +498,7 @@ class Dispatcher:
             self._metrics.set_receipts(name, oldest=state.receipt_wait, overdue=state.overdue)
             self._metrics.set_doubts_held(name, state.held_doubts)
             self._metrics.set_paused(name, bool(state.paused))
+            self._metrics.set_closed(name, state.paused or ("rate_limited" if state.gated else ""))
             self._metrics.set_rolled_back(name, state.paused == ROLLED_BACK)
             self._metrics.set_dead_receipts(name, state.dead)
             differ = differing(offer for offer in state.offers if offer.by)

@@ -35,6 +35,21 @@ Outcome = Literal["delivered", "failed", "canceled", "unconfirmed", "rejected"]
 Stage = Literal["intake", "submission", "delivery"]
 DeferralLimit = Literal["concurrency", "window", "burst", "paused"]
 Limit = Literal["concurrency", "window", "burst"]
+ClosedFor = Literal[
+    "operator",
+    "unreachable",
+    "breaker",
+    "rate_limited",
+    "authentication_failed",
+    "invalid_key",
+    "unusable_key",
+    "insufficient_balance",
+    "no_permission",
+    "key_missing",
+    "state_rolled_back",
+    "other",
+]
+"""Why an account takes no calls; `other` is a reason of a newer version."""
 Ceiling = Literal["jobs", "bytes"]
 Direction = Literal["back", "forward"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
@@ -434,6 +449,13 @@ class DispatcherMetrics(JobMetrics):
             account=account,
             ceiling=get_args(Ceiling),
         )
+        self._closed = _gauge(
+            registry,
+            "fax_account_closed",
+            f"1 while the account takes no calls for this reason, but one probe at a time; else 0{_ALIKE}",
+            account=account,
+            reason=get_args(ClosedFor),
+        )
         self._paused = _gauge(
             registry, "fax_account_paused", f"1 while the account is paused, else 0{_ALIKE}", account=account
         )
@@ -543,6 +565,13 @@ class DispatcherMetrics(JobMetrics):
         """What the backlog comes to, and its ceiling."""
         self._backlog.labels(account, of).set(used)
         self._backlog_ceiling.labels(account, of).set(ceiling)
+
+    def set_closed(self, account: str, reason: str) -> None:
+        """Why the account takes no calls; nothing where it does."""
+        known = get_args(ClosedFor)
+        told = reason if not reason or reason in known else "other"
+        for each in known:
+            self._closed.labels(account, each).set(each == told)
 
     def set_paused(self, account: str, paused: bool) -> None:
         """Whether the account is paused."""
