@@ -126,6 +126,11 @@ def test_a_limit_that_the_sandbox_saw_broken_and_a_process_that_ended_are_found(
     assert [f.zero for f in verdict.judge([], evidence)] == [verdict.LIMITS] * 2 + [verdict.EXITS]
 
 
+def test_a_fax_that_ifax_did_not_refuse_must_not_fail_because_somebody_else_did() -> None:
+    told = ("fax.queued", "fax.failed")
+    assert found(JobState.FAILED, [], told, reason="client_error", job_id=None) == [verdict.WRONG]
+
+
 @pytest.mark.parametrize(
     ("after", "settled"),
     [

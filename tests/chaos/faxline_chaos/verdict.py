@@ -113,7 +113,7 @@ def _wrong_failure(fax: Fax, job: Job, own: Acceptance | None, accepted: Sequenc
     if job.reason != "in_doubt":
         if own is not None:
             return None if own.state == "failed" else f"the ledger says {own.state}"
-        return "the ledger has an acceptance" if accepted else None
+        return "the ledger has an acceptance" if accepted else "iFax refused nothing"
     if fax.policy != "fail":
         return f"the policy is {fax.policy}"
     ended = job.history[-1].at.timestamp()
