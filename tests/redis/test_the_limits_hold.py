@@ -199,7 +199,7 @@ class Simulation:
             return
         if self.store.mark(admitted) is Mark.LOST:
             return
-        marked, life = self.now, round((TIMEOUT + GRACE) * S)
+        marked, life = self.now, self.store._life * 1000
         if call.end == "killed":
             self.intervals.append((marked, marked + life))
             return

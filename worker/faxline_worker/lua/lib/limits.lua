@@ -9,8 +9,8 @@ end
 
 -- What must be the same for all processes lest a limit is exceeded or a fax sent twice, as one text: `offer` has it of each.
 -- The strictest: the fewest requests in the longest window, the fewest calls at once, the smallest burst (0 is no limit);
--- the longest lease and the longest wait of a doubt; and to hold a doubt, where the policies differ.
-local OFFERED = { 'requests', 'window', 'concurrency', 'burst', 'lease', 'doubt', 'then_' }
+-- the longest lease, the longest time that the bytes of a call that ended may need, the longest wait of a doubt; and to hold a doubt, where the policies differ.
+local OFFERED = { 'requests', 'window', 'concurrency', 'burst', 'lease', 'doubt', 'then_', 'linger' }
 local function write_offer(settings)
   local words = {}
   for i, name in ipairs(OFFERED) do words[i] = name == 'then_' and settings[name] or int(settings[name]) end
@@ -34,7 +34,7 @@ local function take_stricter(settings, other)
     settings.window = other.window
   end
   for _, name in ipairs({ 'requests', 'concurrency', 'burst' }) do least(name) end
-  for _, name in ipairs({ 'lease', 'doubt' }) do settings[name] = math.max(settings[name], other[name]) end
+  for _, name in ipairs({ 'lease', 'doubt', 'linger' }) do settings[name] = math.max(settings[name], other[name]) end
   if settings.then_ ~= other.then_ then settings.then_ = 'hold' end
 end
 local function take_strictest(options, text)
