@@ -286,6 +286,21 @@ def test_a_call_whose_mark_is_lost_counts_under_the_limits(scene: Scene, server:
     assert scene.client.zcard(scene.keys.answers) == 1
 
 
+def test_an_answer_that_comes_before_the_look_settles_the_job(
+    scene: Scene, server: Server, a: Process
+) -> None:
+    scene.push("sent")
+    moment = scene.save()
+    admitted = a.send("p")
+    goes_back(scene, server, moment)
+    a.connect()
+    told = {"decision": "accepted", "job_id": "77", "attempt": 1}
+    assert a.store.settle(admitted, told).result == "resolved"
+    a.look()
+    record = scene.record("sent")
+    assert (record["state"], record["attempt"], paused(scene)) == ("submitted", "1", "")
+
+
 def test_a_call_under_way_that_is_lost_pauses_the_account(scene: Scene, server: Server, a: Process) -> None:
     scene.push("sent")
     moment = scene.save()

@@ -121,6 +121,7 @@ elseif answer.decision ~= 'in_doubt' then -- the lease ran out before the answer
     -- It settles the doubt; and a job that an older attempt got accepted is not sent again.
     if job.state == 'queued' then leave_queue(keys, options, id, job) end
     redis.call('ZREM', keys.in_doubt, id)
+    if (answer.attempt or 0) > job.attempt then settled.attempt = answer.attempt end -- Redis had lost the attempt
     by_decision[answer.decision]()
     result = 'resolved'
   elseif accepted then
