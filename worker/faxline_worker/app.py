@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -44,6 +44,7 @@ from faxline_worker.metrics import (
 from faxline_worker.monitoring import MonitoringPortError, MonitoringServer
 from faxline_worker.offers import Offers
 from faxline_worker.pulse import Loop, Loops
+from faxline_worker.recent_receipts import RecentReceipts
 from faxline_worker.reconciling import Reconciler, count_receipt
 from faxline_worker.redis_clients import (
     RedisUnreachable,
@@ -69,6 +70,8 @@ CALLS, CALLS_OF_SEVERAL = 50, 16
 """How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
 RESTART_DELAY = 500
 """Milliseconds until a consumer of wake-ups that lost its connection begins again."""
+REPEAT = 1.0
+"""Seconds between two looks of a webhook whether its connection was made anew."""
 TURN = 0.5
 """Seconds between two beats of the webhook's event loop."""
 PROBE_TIMEOUT = 1.0
@@ -489,11 +492,13 @@ def webhook() -> None:
     loops = Loops(settings.stall)
     loop = loops.add("event loop")
     watch_loops(registry, loops.ages, loops.stalled)
-    client = async_state_client(settings.redis_url, name="faxline-webhook")
+    recent = RecentReceipts()
+    client = async_state_client(settings.redis_url, name="faxline-webhook", connected=recent.connected)
     stream = AccountKeys(next(iter(settings.accounts))).status
+    writer = RedisStatusWriter(client, stream, confirmation=settings.confirmation, recent=recent)
     app = create_app(
         accounts=secrets.webhook_secrets,
-        store=RedisStatusWriter(client, stream, confirmation=settings.confirmation),
+        store=writer,
         metrics=metrics,
         log=log,
         body_timeout=settings.webhook.body_timeout,
@@ -521,13 +526,20 @@ def webhook() -> None:
             loop.well()
             await asyncio.sleep(TURN)
 
+    async def repeat() -> None:
+        while True:
+            with suppress(redis.RedisError, OSError):  # it is away: the next time
+                await writer.repeat()
+            await asyncio.sleep(REPEAT)
+
     async def serve() -> None:
         log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
-        turning = asyncio.create_task(turn())
+        turning = [asyncio.create_task(turn()), asyncio.create_task(repeat())]
         try:
             await server.serve()
         finally:
-            turning.cancel()
+            for task in turning:
+                task.cancel()
             await client.aclose()
 
     try:

@@ -25,7 +25,7 @@ A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all o
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -159,12 +159,18 @@ def state_client(
 
 
 def async_state_client(
-    url: str, *, name: str = "faxline", socket_timeout: float = SOCKET_TIMEOUT, longest_block: float = 0.0
+    url: str,
+    *,
+    name: str = "faxline",
+    socket_timeout: float = SOCKET_TIMEOUT,
+    longest_block: float = 0.0,
+    connected: Callable[[Any], Awaitable[None]] | None = None,
 ) -> redis.asyncio.Redis:
     """The asyncio twin of `state_client`; close it with `await client.aclose()`."""
-    return connect_async(
-        url, retry=AsyncRetry(_backoff(), RETRIES), **_options(url, name, socket_timeout + longest_block)
-    )
+    options = _options(url, name, socket_timeout + longest_block)
+    if connected is not None:
+        options["redis_connect_func"] = connected
+    return connect_async(url, retry=AsyncRetry(_backoff(), RETRIES), **options)
 
 
 def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:

@@ -33,6 +33,7 @@ from faxline.keys import AccountKeys
 from faxline.replicas import NOT_ASKED, Confirmation
 from faxline_worker.deadlines import Deadline
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
+from faxline_worker.recent_receipts import RecentReceipts
 from faxline_worker.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
 from faxline_worker.signatures import HEADER, verify
 
@@ -86,6 +87,7 @@ class RedisStatusWriter:
         probed: the stream of which `ping` asks whether it could be added to.
         timeout: seconds that a lot may take.
         confirmation: how many replicas must have a lot before iFax is answered.
+        recent: what was stored lately; the client calls its `connected`.
     """
 
     def __init__(
@@ -94,11 +96,13 @@ class RedisStatusWriter:
         probed: str,
         timeout: float = STORE_TIMEOUT,
         confirmation: Confirmation = NOT_ASKED,
+        recent: RecentReceipts | None = None,
     ) -> None:
         self._client = client
         self._probed = probed
         self._timeout = timeout
         self._confirmation = confirmation
+        self._recent = recent or RecentReceipts()
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
 
@@ -116,6 +120,24 @@ class RedisStatusWriter:
             await self._client.execute_command(*adds_nothing(self._probed))  # type: ignore[no-untyped-call]
         except ResponseError as error:
             took_nothing(error)
+
+    async def repeat(self) -> None:
+        """Store again what was stored lately, where a connection has been made anew.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: it is not, or perhaps not, stored; the next call does it.
+        """
+        await self._client.ping()  # a connection that was lost is noticed by this
+        due = self._recent.take_due()
+        try:
+            for start in range(0, len(due), LOT):
+                async with asyncio.timeout(self._timeout), self._client.pipeline(transaction=False) as pipe:
+                    for key, fields in due[start : start + LOT]:
+                        pipe.execute_command("XADD", key, "*", *chain.from_iterable(fields.items()))
+                    await pipe.execute()
+        except BaseException:
+            self._recent.not_repeated()
+            raise
 
     async def _write(self) -> None:
         """Write until nobody waits. Between the last look and the end nobody else can run."""
@@ -146,7 +168,9 @@ class RedisStatusWriter:
                     replies = [TooFewReplicasError(missed)] * len(lot)
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             replies = [error] * len(lot)
-        for (_, _, stored), reply in zip(lot, replies, strict=True):
+        for (key, fields, stored), reply in zip(lot, replies, strict=True):
+            if not isinstance(reply, Exception):
+                self._recent.stored(key, fields)
             if stored.done():
                 continue
             if isinstance(reply, Exception):
