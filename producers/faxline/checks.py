@@ -57,9 +57,12 @@ def check_send(  # noqa: C901 - one rule after the other
     for i, file in enumerate(files):
         member = f"fax.faxData[{i}]"
         absent = (file.fileUrl, file.fileData, file.document).count(None)
-        if absent != 2:  # noqa: PLR2004 - of three
+        stray = file.upload is not None and file.document is None
+        if stray or absent != 2:  # noqa: PLR2004 - of three
             raise EntryRejected(
-                member, Rejection.BAD_VALUE, "a file has exactly one of fileUrl, fileData and document"
+                member,
+                Rejection.BAD_VALUE,
+                "a file has exactly one of fileUrl, fileData and document; an upload goes with a document",
             )
         if file.fileUrl is not None:
             if not is_allowed(file.fileUrl, hosts):
@@ -98,6 +101,7 @@ def _rest(entry: SendEntry) -> Any:
     """
     rest = {"callerId": LONGEST_NUMBER} | entry.fax.model_dump(mode="json", exclude_none=True)
     for file in rest["faxData"]:
+        file.pop("upload", None)
         if file.pop("document", None) or "fileData" in file:
             file["fileData"] = ""
     if isinstance(rest["faxNumber"], list):  # one job each

@@ -44,6 +44,7 @@ SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 URL_WITHOUT_USER = re.compile(r"https?://[^\s/@]+(/\S*)?")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+UPLOAD = re.compile(r"[A-Za-z0-9_-]{16,128}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 """Looser than base64 is, for the schema: some regular expressions' engines give up on groups in 20 MB."""
 SEALED = re.compile(r"[A-Za-z0-9._-]{1,32}:[A-Za-z0-9+/]+={0,2}")
@@ -175,6 +176,14 @@ def _document(value: str) -> str:
     return value
 
 
+def _upload(value: str) -> str:
+    if not UPLOAD.fullmatch(value):
+        raise _problem(
+            Rejection.BAD_VALUE, "an upload's name is 16 to 128 of A-Z a-z 0-9 _ -, drawn at random"
+        )
+    return value
+
+
 def _shape(pattern: re.Pattern[str], **more: Any) -> WithJsonSchema:
     """What a validator that is a function can say of its text in the JSON Schema."""
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$", **more})
@@ -194,6 +203,7 @@ Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
 Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER, maxLength=LONGEST_URL)]
 Base64 = Annotated[str, AfterValidator(_base64), _shape(BASE64, contentEncoding="base64")]
 Document = Annotated[str, AfterValidator(_document), _shape(DIGEST)]
+Upload = Annotated[str, AfterValidator(_upload), _shape(UPLOAD)]
 Sealed = Annotated[str, AfterValidator(_sealed), _shape(SEALED)]
 Selections = Annotated[
     list[str],
@@ -216,12 +226,16 @@ class _Part(BaseModel):
 
 
 class FaxFile(_Part):
-    """One item of faxData (ifax-api, Fax Data Array), with one of fileUrl, fileData and document."""
+    """One item of faxData (ifax-api, Fax Data Array), with one of fileUrl, fileData and document.
+
+    `upload` says where a document's bytes are, until the entry is read.
+    """
 
     fileName: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     fileUrl: Url | None = None
     fileData: Base64 | None = None
     document: Document | None = None
+    upload: Upload | None = None
     pages: Selections | None = None
 
 

@@ -47,6 +47,8 @@ class Rejection(StrEnum):
     """A document is empty, encrypted, broken, or no base64."""
     DOCUMENT_MISSING = "document_missing"
     """The document was never stored, or its time to live is over."""
+    DOCUMENT_ALTERED = "document_altered"
+    """What was stored for a document is another one: its digest says so."""
     HOST_NOT_ALLOWED = "host_not_allowed"
     """A fileUrl names a host that is not among those that the daemon was told (FAXLINE_FILE_HOSTS)."""
     METADATA_TOO_LARGE = "metadata_too_large"
@@ -58,7 +60,7 @@ class Rejection(StrEnum):
     UNKNOWN_JOB = "unknown_job"
     """The job to resend does not exist, or has no jobId."""
     SEAL_BROKEN = "seal_broken"
-    """What was sealed was changed, or was sealed for another account, kind or id."""
+    """What was sealed was changed, or was sealed for another account, kind, id or document."""
 
 
 class FaxlineError(Exception):

@@ -107,6 +107,7 @@ class Documents:
         self._opened: dict[str, Opened] = {}
         self._data: dict[str, bytes] = {}
         self._paths: dict[str, str] = {}
+        self._uploads: dict[str, str] = {}
         self._kept = 0
 
     def add(self, file: str | Path | bytes) -> str:
@@ -138,6 +139,10 @@ class Documents:
     def opened(self, name: str) -> Opened | None:
         """What opening it told; None where it is not one of these."""
         return self._opened.get(name)
+
+    def upload(self, name: str) -> str:
+        """Under which name it is uploaded: one that nobody else can know."""
+        return self._uploads.setdefault(name, uuid4().hex)
 
     def size(self, name: str) -> int:
         """Its bytes."""
@@ -222,4 +227,5 @@ def _item(file: File, documents: Documents) -> dict[str, Any]:
     if isinstance(file, str) and file.startswith(("http://", "https://")):
         return {"fileName": file.rsplit("/", 1)[-1].split("?")[0] or "document", "fileUrl": file}
     name, content = file if isinstance(file, tuple) else (Path(file).name, file)
-    return {"fileName": name, "document": documents.add(content)}
+    document = documents.add(content)
+    return {"fileName": name, "document": document, "upload": documents.upload(document)}

@@ -218,6 +218,10 @@ class AccountKeys:
         """Hash: the durable record of one fax."""
         return f"{self.prefix}job:{job_id}"
 
+    def upload(self, name: str) -> str:
+        """String: a document's bytes until the entry that brings them is read; has a time to live."""
+        return f"{self.prefix}upload:{name}"
+
     def document(self, digest: str) -> str:
         """String: a document's bytes, by its lower-case hexadecimal SHA-256 digest; has a time to live."""
         return f"{self.prefix}document:{digest}"

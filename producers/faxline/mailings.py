@@ -17,7 +17,7 @@ from faxline.errors import (
 )
 from faxline.faxes import Documents, Fax, Prepared, prepare
 from faxline.jobs import Job
-from faxline.pushes import queue_documents, sealed
+from faxline.pushes import queue_uploads, uploads
 from faxline.questions import Batch, Steps, Terms, Work
 from faxline.replies import trouble
 
@@ -138,7 +138,7 @@ def _pushed(
 ) -> Steps[list[str]]:
     """One transaction, as of a single fax: a full Redis takes all of the chunk, or nothing.
 
-    A document's content comes along once, and again where no entry named it for some seconds: the faxes of
+    A document's content is uploaded once, and again where no entry named it for some seconds: the faxes of
     those before may all have ended since, and it is gone soon after the last of them.
     """
     needed = dict.fromkeys(name for fax in chunk for name in fax.documents)
@@ -146,16 +146,14 @@ def _pushed(
     old = now - min(_NAMED_LATELY, terms.document_ttl / 4000)
 
     def contents() -> tuple[dict[str, bytes], list[str]]:
-        fresh = documents.contents(name for name in needed if stored.get(name, old) <= old)
+        fresh = [name for name in needed if stored.get(name, old) <= old]
         texts = [terms.seals.entry("send", {"id": fax.job.id}, fax.text) for fax in chunk]
-        return sealed(terms, fresh), texts
+        return uploads(terms, documents, fresh), texts
 
     fresh, texts = yield Work(contents)
 
     def fill(pipe: Any) -> None:
-        queue_documents(pipe, terms, fresh)
-        for name in needed.keys() - fresh.keys():
-            pipe.pexpire(terms.keys.document(name.removeprefix("sha256:")), terms.document_ttl, gt=True)
+        queue_uploads(pipe, terms, fresh)
         for text in texts:
             pipe.xadd(terms.keys.intake, {"send": text})
 

@@ -186,8 +186,9 @@ class SealedValues:
     """What is sealed by which key.
 
     Attributes:
-        by_kind: documents, requests, entries (of intake) and set_aside: how many values of the kind each key
-            seals, by its id; those in clear stand under "" (nothing).
+        by_kind: how many values of each kind each key seals, by its id; those in clear stand under "".
+            The kinds: documents, uploads (documents whose entries are not read yet), requests, entries
+            (of intake) and set_aside.
         resealed: how many of each kind were just sealed anew; `failed` are those that did not open.
     """
 

@@ -1,7 +1,7 @@
 """What is pushed onto the intake stream: one entry, in one transaction with the documents that it needs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ def sent(terms: Terms, fax: Fax) -> Steps[Job]:
         documents = Documents()
         prepared = prepare(fax, terms.account, documents)
         text = terms.seals.entry("send", {"id": prepared.job.id}, prepared.text)
-        return prepared, text, sealed(terms, documents.contents(prepared.documents))
+        return prepared, text, uploads(terms, documents, prepared.documents)
 
     prepared, text, contents = yield Work(check)
     entry = yield from _pushed(terms, "send", text, contents)
@@ -64,28 +64,27 @@ def _checked(terms: Terms, kind: str, payload: Mapping[str, Any]) -> str:
     return terms.seals.entry(kind, payload, text)
 
 
-def sealed(terms: Terms, documents: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Documents as they are stored."""
-    return {name: terms.seals.document(name, data) for name, data in documents.items()}
+def uploads(terms: Terms, documents: Documents, names: Iterable[str]) -> dict[str, bytes]:
+    """Documents as they are uploaded, each under the name that its entries tell."""
+    contents = documents.contents(names)
+    return {documents.upload(name): terms.seals.document(name, data) for name, data in contents.items()}
 
 
-def _pushed(terms: Terms, kind: str, text: str, documents: Mapping[str, bytes]) -> Steps[str]:
+def _pushed(terms: Terms, kind: str, text: str, contents: Mapping[str, bytes]) -> Steps[str]:
     """One transaction: a full Redis takes the documents and the entry, or neither.
 
     Retried after a lost reply it may add the entry twice, which intake ignores by the id.
     """
 
     def fill(pipe: Any) -> None:
-        queue_documents(pipe, terms, documents)
+        queue_uploads(pipe, terms, contents)
         pipe.xadd(terms.keys.intake, {kind: text})
 
     entry: bytes = (yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation))[-1]
     return entry.decode()
 
 
-def queue_documents(pipe: Any, terms: Terms, documents: Mapping[str, bytes]) -> None:
-    """Queue what stores each document once and prolongs its life."""
-    for name, data in documents.items():
-        key = terms.keys.document(name.removeprefix("sha256:"))
-        pipe.set(key, data, nx=True, px=terms.document_ttl)
-        pipe.pexpire(key, terms.document_ttl, gt=True)
+def queue_uploads(pipe: Any, terms: Terms, contents: Mapping[str, bytes]) -> None:
+    """Queue what uploads each document; intake stores it under its digest, where nobody else may write."""
+    for name, data in contents.items():
+        pipe.set(terms.keys.upload(name), data, px=terms.document_ttl)

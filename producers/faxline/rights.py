@@ -21,13 +21,13 @@ _Commands = Sequence[tuple[str, ...]]
 
 def needed(keys: AccountKeys) -> Mapping[str, _Commands]:
     """Of each user, some commands that it cannot do without."""
-    job, document = keys.job("j"), keys.document("d")
+    job, document, upload = keys.job("j"), keys.document("d"), keys.upload("u")
     push = ("XADD", keys.intake, "*", "send", "{}")
     script = ("EVALSHA", "0" * 40, "1", keys.account_state)
     return {
         "producer": (
             push,
-            ("SET", document, "b", "NX"),
+            ("SET", upload, "b", "PX", "1000"),
             ("HGETALL", job),
             ("XREAD", "STREAMS", keys.events, "0"),
             ("HGETALL", f"{PROCESSES}worker"),
@@ -75,6 +75,7 @@ def too_much(keys: AccountKeys) -> Mapping[str, _Commands]:
     order = ("XADD", keys.orders, "*", "order", "pause")
     push = ("XADD", keys.intake, "*", "send", "{}")
     read: _Commands = (("XRANGE", keys.status, "-", "+"), ("GET", document), ("HSET", job, "state", "s"))
+    alter: _Commands = (("SET", document, "b"), ("PEXPIRE", document, "1"), ("DEL", document))
     return {
         "producer": (
             *everything,
@@ -82,6 +83,7 @@ def too_much(keys: AccountKeys) -> Mapping[str, _Commands]:
             receipt,
             order,
             *read,
+            *alter,
             ("XRANGE", keys.intake, "-", "+"),
             ("DEL", job),
             _heartbeat("worker"),
@@ -89,7 +91,7 @@ def too_much(keys: AccountKeys) -> Mapping[str, _Commands]:
         "webhook": (*everything, script, push, order, *read, ("HGETALL", job), _heartbeat("worker")),
         "dispatcher": (*everything, _heartbeat("worker")),
         "worker": (*everything, ("DEL", "another-program"), _heartbeat("dispatcher")),
-        "operator": (*everything, script, receipt, *read, ("DEL", job), _heartbeat("worker")),
+        "operator": (*everything, script, receipt, *read, *alter, ("DEL", job), _heartbeat("worker")),
     }
 
 

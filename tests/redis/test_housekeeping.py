@@ -163,7 +163,7 @@ def test_a_forgotten_jobs_document_stays_while_another_job_needs_it(
     pushed("b")
     line.forget("a", by="me@here", timeout=20)
     assert redis_client.exists(store.keys.document(digest(DOCUMENT).removeprefix("sha256:")))
-    assert store.documents.read(digest(DOCUMENT)) == DOCUMENT
+    assert store.documents.read(digest(DOCUMENT))[0] == DOCUMENT
 
 
 def test_a_job_that_has_not_ended_is_not_forgotten_and_the_error_says_what_to_do(
@@ -213,7 +213,7 @@ def test_everything_is_sealed_anew_and_the_old_key_can_be_taken_away(
     old = running(ONE)
     pushed("a")
     pushed("b")
-    redis_client.set(old.keys.document("ab" * 32), b"in clear")
+    redis_client.set(old.keys.document(digest(b"in clear").removeprefix("sha256:")), b"in clear")
     redis_client.hset(old.keys.job("b"), "request", '{"faxNumber":"+12025550123","faxData":[]}')
     push = line._terms.seals.entry("send", {"id": "z"}, '{"id":"z"}')
     for i, text in enumerate((push, '{"id":"y"}')):
@@ -224,24 +224,25 @@ def test_everything_is_sealed_anew_and_the_old_key_can_be_taken_away(
     values = line.rotate_keys(by="me@here", timeout=20)
     assert values.by_kind == {
         "documents": {"two": 2},
+        "uploads": {},
         "requests": {"two": 2},
         "entries": {},
         "set_aside": {"two": 2},
     }
     new = store_of(redis_client, TWO)
-    assert new.documents.read(digest(DOCUMENT)) == DOCUMENT
-    assert new.documents.read("sha256:" + "ab" * 32) == b"in clear"
+    assert new.documents.read(digest(DOCUMENT))[0] == DOCUMENT
+    assert new.documents.read(digest(b"in clear"))[0] == b"in clear"
     kept = redis_client.hget(new.keys.job("a"), "request").decode()
     assert json.loads(new.seals.open_request("a", kept))["message"] == "a cover text"
 
 
 def test_a_value_that_changes_while_it_is_sealed_anew_is_left_alone(redis_client: redis.Redis) -> None:
     store = store_of(redis_client, BOTH)
-    name = "sha256:" + "ab" * 32
+    name = digest(b"one")
     store.documents.keep(name, b"one")
     before = store.documents.stored(name)
     assert before is not None
-    redis_client.set(store.keys.document("ab" * 32), b"another")
+    redis_client.set(store.keys.document(name.removeprefix("sha256:")), b"another")
     assert not store.documents.reseal(name, before)
     assert store.documents.stored(name) == b"another"
     redis_client.hset(store.keys.job("a"), "request", "")
@@ -253,7 +254,8 @@ def test_a_value_that_changes_while_it_is_sealed_anew_is_left_alone(redis_client
 
 
 def test_a_document_that_is_sealed_anew_keeps_its_time_to_live(redis_client: redis.Redis) -> None:
-    name, key = "sha256:" + "ab" * 32, "fax:{default}:document:" + "ab" * 32
+    name = digest(b"one")
+    key = "fax:{default}:document:" + name.removeprefix("sha256:")
     store_of(redis_client, ONE).documents.keep(name, b"one")
     redis_client.pexpire(key, 5_000_000)
     store = store_of(redis_client, BOTH)
@@ -267,8 +269,8 @@ def test_a_value_whose_key_is_gone_is_told_and_the_others_are_sealed_anew(
     running: Any, line: FaxLine, redis_client: redis.Redis
 ) -> None:
     gone = store_of(redis_client, new_key("gone"))
-    gone.documents.keep("sha256:" + "ab" * 32, b"lost")
-    store_of(redis_client, ONE).documents.keep("sha256:" + "cd" * 32, b"found")
+    gone.documents.keep(digest(b"lost"), b"lost")
+    store_of(redis_client, ONE).documents.keep(digest(b"found"), b"found")
     running(BOTH)
     values = line.rotate_keys(by="me@here", timeout=20)
     assert values.resealed == {"documents": 1, "failed": 1}
@@ -302,8 +304,8 @@ def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = store_of(redis_client, BOTH)
-    for i in range(3):
-        redis_client.set(store.keys.document(f"{i:064}"), b"in clear")
+    for data in (b"one", b"two", b"three"):
+        redis_client.set(store.keys.document(digest(data).removeprefix("sha256:")), data)
     calls = iter([False, False, True])
     entry: Any = redis_client.xadd(store.keys.orders, {"order": "rotate"})
     house = Housekeeping(store, Mock(), "this", stopping=lambda: next(calls))
@@ -341,8 +343,8 @@ def test_the_command_makes_keys_rotates_counts_and_forgets(
     code, out, _ = cli("keys", "rotate", "--timeout", "20")
     assert code == 0
     assert [row.split() for row in out.splitlines()[1:]] == [
-        ["key", "documents", "requests", "entries", "set", "aside"],
-        ["two", "1", "1", "0", "0"],
+        ["key", "documents", "uploads", "requests", "entries", "set", "aside"],
+        ["two", "1", "0", "1", "0", "0"],
     ]
     code, out, error = cli("forget", "a", "--timeout", "20")
     assert (code, "cancel it first" in error) == (2, True)

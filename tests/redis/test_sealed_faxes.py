@@ -158,7 +158,7 @@ def test_a_document_inside_an_entry_is_sealed_too(store_of: Any, redis_client: A
     take(store, redis_client)
     assert SMALL not in everything(redis_client)
     assert data.encode() not in everything(redis_client)
-    assert store.documents.read(digest(SMALL)) == SMALL
+    assert store.documents.read(digest(SMALL))[0] == SMALL
 
 
 def test_the_same_fax_in_clear_and_sealed_by_whatever_key_is_one(

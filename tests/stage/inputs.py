@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from faxline.documents import digest
 from faxline_worker.deliveries import MOST_TIMES
 from faxline_worker.lineage import Knows
 from faxline_worker.memory import Call as MarkedCall
@@ -300,8 +301,8 @@ def _keep(actors: Actors) -> Call:
 
 def _reseal_document(actors: Actors) -> Call:
     store = actors.scene.store
-    store.documents.keep("sha256:ab", b"bytes")
-    return partial(store.documents.reseal, "sha256:ab", b"bytes")
+    store.documents.keep(digest(b"bytes"), b"bytes")
+    return partial(store.documents.reseal, digest(b"bytes"), b"bytes")
 
 
 def _reseal_request(actors: Actors) -> Call:

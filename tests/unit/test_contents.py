@@ -135,7 +135,19 @@ sends = st.fixed_dictionaries(
 def test_the_digest_is_tried_with_every_member_there_is() -> None:
     assert set(FULL) == set(SendEntry.model_fields)
     assert set(FAX) == set(FaxRequest.model_fields)
-    assert {name for file in FAX["faxData"] for name in file} == set(FaxFile.model_fields)
+    members = {name for file in FAX["faxData"] for name in file}
+    assert members == set(FaxFile.model_fields) - {"upload"}  # the same push again has another one
+
+
+def test_where_a_document_was_uploaded_is_no_part_of_what_is_asked_for() -> None:
+    file = {"fileName": "a", "document": "sha256:" + "0" * 64}
+    texts = []
+    for own in (file, file | {"upload": "a" * 16}, file | {"upload": "b" * 16}):
+        entry = parse_entry("send", json.dumps({"id": "a", "fax": {"faxNumber": NUMBER, "faxData": [own]}}))
+        assert isinstance(entry, SendEntry)
+        texts.append((digest_of(entry), text_of(members_of(entry.fax))))
+    assert len(set(texts)) == 1
+    assert "upload" not in texts[0][1]
 
 
 @given(sends)

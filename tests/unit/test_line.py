@@ -68,7 +68,9 @@ def test_a_fax_that_breaks_a_rule_is_not_pushed(line: FaxLine, redis_client: red
     assert redis_client.dbsize() == 0
 
 
-def test_documents_are_stored_once_as_bytes(line: FaxLine, redis_client: redis.Redis, tmp_path: Path) -> None:
+def test_documents_are_uploaded_as_bytes_each_push_under_a_name_of_its_own(
+    line: FaxLine, redis_client: redis.Redis, tmp_path: Path
+) -> None:
     data = bytes(range(256))
     (tmp_path / "a.bin").write_bytes(data)
     files: dict[str, str | Path | tuple[str, bytes]] = {
@@ -78,27 +80,20 @@ def test_documents_are_stored_once_as_bytes(line: FaxLine, redis_client: redis.R
     }
     for id_, file in files.items():
         line.send(to=TO, files=[file], id=id_)
-    key = line.keys.document(digest(data).removeprefix("sha256:"))
-    assert redis_client.get(key) == data
-    assert set(redis_client.keys()) == {key.encode(), line.keys.intake.encode()}
-    assert {entry["fax"]["faxData"][0]["document"] for _, entry in pushed(redis_client, line)} == {
-        digest(data)
-    }
+    named = [entry["fax"]["faxData"][0] for _, entry in pushed(redis_client, line)]
+    keys = {line.keys.upload(file["upload"]) for file in named}
+    assert {file["document"] for file in named} == {digest(data)}
+    assert len(keys) == len(files), "each push has a key of its own, which nobody else knows"
+    assert set(redis_client.keys()) == {key.encode() for key in (*keys, line.keys.intake)}
+    assert {redis_client.get(key) for key in keys} == {data}
 
 
-def test_a_push_prolongs_a_documents_life_and_never_shortens_it(
-    line: FaxLine, redis_client: redis.Redis, redis_url: str
-) -> None:
-    key = line.keys.document(digest(b"x").removeprefix("sha256:"))
-
-    def left(ttl: float) -> Any:
-        with FaxLine(redis_url, document_ttl=ttl) as other:
-            other.send(to=TO, files=[("a", b"x")])
-        return redis_client.pttl(key)
-
-    assert 0 < left(1000) <= 1_000_000
-    assert left(5000) > 4_000_000
-    assert left(1000) > 4_000_000
+def test_an_upload_lives_for_as_long_as_was_asked_for(redis_client: redis.Redis, redis_url: str) -> None:
+    with FaxLine(redis_url, document_ttl=1000) as line:
+        line.send(to=TO, files=[("a", b"x")])
+        ((_, entry),) = pushed(redis_client, line)
+        left = int(redis_client.pttl(line.keys.upload(entry["fax"]["faxData"][0]["upload"])))
+    assert 900_000 < left <= 1_000_000
 
 
 def test_cancel_resend_and_push_add_their_entries(line: FaxLine, redis_client: redis.Redis) -> None:

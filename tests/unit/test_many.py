@@ -38,8 +38,14 @@ def calls(client: redis.Redis, *commands: str) -> list[int]:
     return [stats.get(f"cmdstat_{command}", {"calls": 0})["calls"] for command in commands]
 
 
-def document_key(line: FaxLine, data: bytes) -> str:
-    return line.keys.document(digest(data).removeprefix("sha256:"))
+def uploaded(client: redis.Redis, line: FaxLine) -> dict[str, Any]:
+    """What is uploaded of each document that the entries name."""
+    files = [file for entry in entries(client, line) for file in entry["fax"]["faxData"]]
+    return {file["document"]: client.get(line.keys.upload(file["upload"])) for file in files}
+
+
+def as_named(*contents: bytes) -> dict[str, bytes]:
+    return {digest(data): data for data in contents}
 
 
 def pdf(path: Path) -> Path:
@@ -72,7 +78,7 @@ def test_a_thousand_faxes_of_one_file_go_in_four_round_trips_and_open_it_once(
     assert calls(redis_client, "exec", "xadd", "set") == [4, 1000, 1]
     assert told == [(300, 1000), (600, 1000), (900, 1000), (1000, 1000)]
     assert len(opened) == 1
-    assert redis_client.get(document_key(line, first.read_bytes())) == first.read_bytes()
+    assert uploaded(redis_client, line) == as_named(first.read_bytes())
     found = entries(redis_client, line)
     assert [entry["id"] for entry in found] == [f"june.{i}" for i in range(1, 1001)]
     assert [job.id for job in mailing.jobs] == [entry["id"] for entry in found]
@@ -96,7 +102,9 @@ def test_an_entry_is_the_one_that_send_would_push(line: FaxLine, redis_client: r
     one = line.send(**fax)
     many = line.send_many([fax], group="july").jobs[0]
     first, second = entries(redis_client, line)
+    names = {entry["fax"]["faxData"][-1].pop("upload") for entry in (first, second)}
     assert first == second
+    assert len(names) == 2
     assert (one.id, one.group, one.priority, one.size) == (many.id, many.group, many.priority, many.size)
     assert many.entry != one.entry
 
@@ -149,7 +157,7 @@ def test_large_documents_are_spread_over_round_trips(line: FaxLine, redis_client
     contents = [bytes([i]) * 6_000_000 for i in range(5)]
     line.send_many([Fax(to=TO, files=[("a", data)]) for data in contents for _ in range(2)])
     assert calls(redis_client, "exec", "set") == [3, 5]
-    assert all(redis_client.exists(document_key(line, data)) for data in contents)
+    assert uploaded(redis_client, line) == as_named(*contents)
 
 
 def test_files_that_are_not_kept_in_memory_are_read_again_for_the_push(
@@ -160,7 +168,7 @@ def test_files_that_are_not_kept_in_memory_are_read_again_for_the_push(
     for path in paths:
         path.write_text(path.name)
     line.send_many([Fax(to=TO, files=[path]) for path in paths])
-    assert all(redis_client.exists(document_key(line, path.read_bytes())) for path in paths)
+    assert uploaded(redis_client, line) == as_named(*(path.read_bytes() for path in paths))
     check = documents_module.open_document
 
     def changing(data: bytes) -> Any:
@@ -181,7 +189,7 @@ def test_a_documents_content_comes_along_again_where_no_entry_named_it_for_some_
     redis_client.config_resetstat()
     with FaxLine(redis_url, document_ttl=200) as line:
         line.send_many([Fax(to=TO, files=[("a.txt", b"x")])] * 1500)
-    assert calls(redis_client, "exec", "set", "pexpire") == [5, 2, 5]
+    assert calls(redis_client, "exec", "set", "pexpire") == [5, 2, 0]
 
 
 @pytest.fixture
@@ -234,4 +242,4 @@ def test_a_full_redis_leaves_no_entry_without_its_document(server: RedisServer) 
             line.send_many([Fax(to=TO, files=[("a", data)]) for data in contents])
         assert client.xlen(line.keys.intake) == caught.value.pushed > 0
         needed = contents[: caught.value.pushed]
-        assert all(client.exists(document_key(line, data)) for data in needed)
+        assert uploaded(client, line) == as_named(*needed)

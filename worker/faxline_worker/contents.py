@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from faxline.entries import FaxFile, FaxRequest, ResendEntry, SendEntry
 
 _FAX = tuple(sorted(FaxRequest.model_fields))
-_FILE = tuple(sorted(FaxFile.model_fields))
+_FILE = tuple(sorted(FaxFile.model_fields.keys() - {"upload"}))  # the same push again has another one
 _SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 # json.dumps would make an encoder for each text.
 

@@ -213,8 +213,9 @@ class Housekeeping:
             for _, (kept, kind) in self._each(self.store.upkeep.records("request", "kind"))
             if kept and kind == b"send"
         )
+        uploads = Counter(key_of_document(head) or "" for head in self._each(self.store.documents.uploaded()))
         streams = {"entries": self.store.keys.intake, "set_aside": self.store.keys.dead}
-        counts = {"documents": documents, "requests": requests}
+        counts = {"documents": documents, "uploads": uploads, "requests": requests}
         for what, stream in streams.items():
             counts[what] = Counter(
                 _key_of_entry(raw) or ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -16,7 +16,7 @@ import redis
 import structlog
 
 from faxline.checks import check_send
-from faxline.documents import REQUEST_BYTES, Opened, digest, open_document
+from faxline.documents import REQUEST_BYTES, Opened, open_document
 from faxline.entries import (
     ENTRY_BYTES,
     IDENTIFIER,
@@ -29,9 +29,10 @@ from faxline.entries import (
     open_entry,
     parse_entry,
 )
-from faxline.errors import EntryRejected, KeyMissing, PdfReaderUnavailable, Rejection, SealBroken
+from faxline.errors import EntryRejected, KeyMissing, PdfReaderUnavailable, Rejection
 from faxline_worker.contents import digest_of, members_of, text_of
 from faxline_worker.ifax.answers import clean_message
+from faxline_worker.intake_documents import IntakeDocuments
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Registration
@@ -67,6 +68,9 @@ _PYTHONS = logging.getLogger(__name__)
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # json.dumps would make an encoder for each text.
 
+_OF_DOCUMENTS = {Rejection.DOCUMENT_MISSING, Rejection.DOCUMENT_ALTERED, Rejection.SEAL_BROKEN}
+"""Why a fax may be rejected for what is stored now, though it was taken before."""
+
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""
 
@@ -91,6 +95,11 @@ class Intake:
     early: dict[str, str] = field(default_factory=dict)
     """Cancellations, by their entries, of jobs that an older entry in other hands may make known."""
 
+    @cached_property
+    def documents(self) -> IntakeDocuments:
+        """Those that its entries name."""
+        return IntakeDocuments(self.store.documents, self.log)
+
     def again(self) -> None:
         """Try the early cancellations once more.
 
@@ -109,6 +118,7 @@ class Intake:
             redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
             PdfReaderUnavailable: no PDF can be opened, likewise.
         """
+        self.documents.begin()
         with closing(_Ahead(self._begin)) as ahead:
             items: list[dict[str, Any]] = []
             jobs, size, until = 0, 0, monotonic() + SECONDS_AT_ONCE
@@ -240,26 +250,21 @@ class Intake:
                 "message": error.message,
             }
             item: dict[str, Any] = {"entry": entry, "reject": reject}
-            if error.reason is Rejection.DOCUMENT_MISSING and isinstance(parsed, SendEntry):
+            if error.reason in _OF_DOCUMENTS and isinstance(parsed, SendEntry):
                 content = digest_of(parsed)  # a repeat's document may have gone with its job
                 item["unless"] = [{"id": job, "digest": content} for job in _names(parsed)]
             return item
         return {"entry": entry, "name": parsed.id, "jobs": jobs}
 
     def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
-        found: dict[str, bytes] = {}
+        uploads: dict[str, list[str]] = {}
+        for file in entry.fax.faxData:
+            if file.document is not None and file.upload is not None:
+                uploads.setdefault(file.document, []).append(file.upload)
 
-        def document(name: str) -> bytes | None:
-            if name not in found:
-                self.beat()
-                try:
-                    data = self.store.documents.read(name)
-                except SealBroken as error:
-                    raise EntryRejected("fax.faxData", Rejection.BAD_DOCUMENT, str(error)) from None
-                if data is None:
-                    return None
-                found[name] = data
-            return found[name]
+        def document(name: str) -> Opened | None:
+            self.beat()
+            return self.documents.find(name, uploads, self._open)
 
         pages = check_send(entry, document, self.hosts, written=written, opener=self._open)
         fax = members_of(entry.fax)
@@ -304,9 +309,7 @@ class Intake:
         changed = False
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes
-                data = base64.b64decode(file.pop("fileData"))
-                file["document"] = digest(data)
-                self.store.documents.keep(file["document"], data)
+                file["document"] = self.documents.keep(base64.b64decode(file.pop("fileData")))
                 changed = True
         send_at = entry.send_at
         if send_at is None:

@@ -1,12 +1,14 @@
 """The documents of an account as Redis keeps them: each once, by its digest, sealed where there are keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import redis
 
+from faxline.documents import digest as digest_of
+from faxline.errors import SealBroken
 from faxline.keys import AccountKeys
-from faxline.sealed_documents import HEADER_MOST
+from faxline.sealed_documents import HEADER_MOST, is_sealed
 from faxline.seals import Seals
 from faxline_worker.scan import scan_pages
 from faxline_worker.scripts import Scripts
@@ -32,10 +34,10 @@ class StoredDocuments:
         self._scripts = scripts
         self._ttl = ttl
 
-    def read(self, digest: str) -> bytes | None:
-        """A document's bytes by `sha256:<hex>`; None when it is not (or no longer) there.
+    def read(self, digest: str) -> tuple[bytes | None, bool]:
+        """A document's bytes by `sha256:<hex>`, and whether it is sealed; None when it is not there.
 
-        One that came in clear is sealed, where there are keys.
+        Without keys everything counts as sealed. The bytes are not held against the digest.
 
         Raises:
             KeyMissing: it is sealed by a key that is not on the keyring.
@@ -43,11 +45,39 @@ class StoredDocuments:
         """
         stored = self.stored(digest)
         if stored is None:
-            return None
+            return None, False
         data = self._seals.open_document(digest, stored)
-        if data is stored and self._seals.on:
-            self.reseal(digest, stored)
-        return data
+        return data, data is not stored or not self._seals.on
+
+    def seal(self, digest: str, data: bytes) -> bool:
+        """Seal a document that is stored in clear as these bytes; whether it was still so."""
+        return self._swap(digest, data, data)
+
+    def upload(self, digest: str, name: str) -> tuple[bytes, bytes] | None:
+        """What a producer uploaded under a name as the document of this digest: its bytes, and as it came.
+
+        Raises:
+            KeyMissing, SealBroken: as `read`.
+        """
+        came = cast("bytes | None", self._client.get(self._keys.upload(name)))
+        return None if came is None else (self._seals.open_document(digest, came), came)
+
+    def drop_uploads(self, names: Sequence[str]) -> None:
+        """Take uploads away: their documents are stored."""
+        if names:
+            self._client.unlink(*map(self._keys.upload, names))
+
+    def is_here(self, digest: str) -> bool:
+        """Whether a document is stored."""
+        return bool(self._client.exists(self._key(digest)))
+
+    def replace(self, digest: str, data: bytes) -> None:
+        """Put a document's bytes in the place of others that somebody stored there."""
+        stored = self.stored(digest)
+        if stored is None:
+            self.keep(digest, data)
+        else:
+            self._swap(digest, stored, data)
 
     def stored(self, digest: str) -> bytes | None:
         """A document as it is stored, sealed or not."""
@@ -60,8 +90,13 @@ class StoredDocuments:
             KeyMissing: it is sealed by a key that is not on the keyring.
             SealBroken: it was changed after it was sealed, or is another document.
         """
-        sealed = self._seals.document(digest, self._seals.open_document(digest, stored))
-        args = [len(stored), stored[:HEADER_MOST], sealed]
+        data = self._seals.open_document(digest, stored)
+        if digest_of(data) != digest:
+            raise SealBroken
+        return self._swap(digest, stored, data)
+
+    def _swap(self, digest: str, stored: bytes, data: bytes) -> bool:
+        args = [len(stored), stored[:HEADER_MOST], self._seals.document(digest, data)]
         return bool(self._scripts.run("reseal_document", [self._key(digest)], args) == b"done")
 
     def piece(self, digest: str, start: int, end: int) -> bytes:
@@ -82,10 +117,26 @@ class StoredDocuments:
         size: int = self._client.strlen(self._key(digest))
         return size
 
-    def keep(self, digest: str, data: bytes) -> None:
-        """Store a document once, sealed where there are keys; a time to live that is longer already stays."""
-        args = [self._seals.document(digest, data), self._ttl]
-        self._scripts.run("keep", [self._key(digest)], args)
+    def keep(self, digest: str, data: bytes, uploads: Sequence[str] = (), came: bytes = b"") -> bool:
+        """Store a document once, sealed where there are keys, and take its uploads away.
+
+        A time to live that is longer already stays. What `came` sealed is stored as it came.
+
+        Returns:
+            False where something was stored under the digest already; it stays.
+        """
+        keys = [self._key(digest), *map(self._keys.upload, uploads)]
+        stored = came if is_sealed(came) else self._seals.document(digest, data)
+        reply = self._scripts.run("keep", keys, [stored, self._ttl])
+        return bool(reply == b"done")
+
+    def uploaded(self) -> Iterator[bytes]:
+        """What each upload that no entry was read for begins with; one may come twice."""
+        for page in scan_pages(self._client, self._keys.upload("")):
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.getrange(key, 0, HEADER_MOST - 1)
+                yield from pipe.execute()
 
     def heads(self) -> Iterator[tuple[str, bytes]]:
         """The names of all documents with what each begins with, read in pages; one may come twice."""

@@ -16,7 +16,7 @@ shopt -s inherit_errexit # $(…) ends at an error too
 url=${REDIS_URL:-redis://localhost:6379/0}
 prefix="fax:{${FAXLINE_ACCOUNT:-default}}" # the braces are part of the key
 events=$prefix:events
-keep=604800 # seconds that a document is kept
+keep=604800 # seconds that an upload is kept until its entry is read
 wait=${WAIT:-3600}
 
 give_up() { # exit code, message
@@ -62,13 +62,14 @@ push() { # kind, JSON; prints the entry's stream id
   redis XADD "$prefix:intake" '*' "$1" "$2"
 }
 
-store() { # a file, once, by its digest; prints the digest
-  local hex
+upload() { # a file, under a name of its own that nobody can guess; prints its digest and the name
+  local hex name
   hex=$(sha256sum <"$1")
   hex=${hex%% *}
-  redis -X FILE SET "$prefix:document:$hex" FILE NX EX "$keep" <"$1" >/dev/null
-  redis EXPIRE "$prefix:document:$hex" "$keep" GT >/dev/null # where it was stored before
-  printf '%s' "$hex"
+  name=$(od -An -N16 -tx1 /dev/urandom)
+  name=${name//[[:space:]]/}
+  redis -X FILE SET "$prefix:upload:$name" FILE EX "$keep" <"$1" >/dev/null
+  printf '%s %s' "$hex" "$name"
 }
 
 end_of() { # state: exit by it, if it is final; a cancel is a success if it canceled
@@ -130,8 +131,8 @@ case $1:$# in
     wanted=delivered
     [[ -r $4 ]] || give_up 2 "cannot read $4"
     before=$(last_event)
-    hex=$(store "$4")
-    file="{\"fileName\":$(json_string "${4##*/}"),\"document\":\"sha256:$hex\"}"
+    uploaded=$(upload "$4")
+    file="{\"fileName\":$(json_string "${4##*/}"),\"document\":\"sha256:${uploaded% *}\",\"upload\":\"${uploaded#* }\"}"
     entry=$(push send "{\"id\":$(json_string "$id"),\"fax\":{\"faxNumber\":$(json_string "$3"),\"faxData\":[$file]}}")
     ;;
   cancel:2)

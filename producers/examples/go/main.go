@@ -29,7 +29,7 @@ import (
 
 const (
 	usage = "usage: fax send ID NUMBER FILE | fax cancel ID"
-	keep  = 7 * 24 * time.Hour // how long a document is kept
+	keep  = 7 * 24 * time.Hour // how long an upload is kept until its entry is read
 	block = time.Second        // how long a read waits for an event
 )
 
@@ -51,6 +51,7 @@ type account struct {
 type file struct {
 	FileName string `json:"fileName"`
 	Document string `json:"document"`
+	Upload   string `json:"upload"`
 }
 
 type request struct {
@@ -140,7 +141,7 @@ func variable(name, otherwise string) string {
 	return otherwise
 }
 
-// pushFax stores the document by its digest and pushes the entry. The same id again is ignored, so a push whose
+// pushFax uploads the document under a name that nobody can guess and pushes the entry, which names it and its digest. The same id again is ignored, so a push whose
 // reply was lost can be made again.
 func (a account) pushFax(ctx context.Context, id, number, path string) (string, error) {
 	content, err := os.ReadFile(path)
@@ -148,15 +149,13 @@ func (a account) pushFax(ctx context.Context, id, number, path string) (string, 
 		return "", failure{2, "cannot read " + path}
 	}
 	sum := sha256.Sum256(content)
-	digest := hex.EncodeToString(sum[:])
+	digest, upload := hex.EncodeToString(sum[:]), unique()
 	entry := sendEntry{ID: id, Fax: request{
 		FaxNumber: number,
-		FaxData:   []file{{FileName: filepath.Base(path), Document: "sha256:" + digest}},
+		FaxData:   []file{{FileName: filepath.Base(path), Document: "sha256:" + digest, Upload: upload}},
 	}}
 	return a.push(ctx, "send", entry, func(pipe redis.Pipeliner) {
-		document := a.prefix + ":document:" + digest
-		pipe.SetNX(ctx, document, content, keep)
-		pipe.ExpireGT(ctx, document, keep) // where it was stored before
+		pipe.Set(ctx, a.prefix+":upload:"+upload, content, keep)
 	})
 }
 

@@ -18,7 +18,7 @@ const USAGE = 'usage: fax.js send ID NUMBER FILE | fax.js cancel ID';
 const FINAL = ['delivered', 'failed', 'canceled', 'unconfirmed'];
 const PREFIX = `fax:{${process.env.FAXLINE_ACCOUNT || 'default'}}`; // the braces are part of the key
 const EVENTS = `${PREFIX}:events`;
-const KEEP = 7 * 86_400; // seconds that a document is kept
+const KEEP = 7 * 86_400; // seconds that an upload is kept until its entry is read
 const BLOCK = 1_000; // milliseconds that a read waits for an event
 const WAIT = Number(process.env.WAIT || 3_600);
 
@@ -29,22 +29,21 @@ class GiveUp extends Error {
   }
 }
 
-/** Store a document once, by its digest; one transaction with the entry, so that Redis takes both or neither. */
+/** Upload a document under a name that nobody can guess; one transaction with the entry: Redis takes both or neither. */
 async function pushFax(redis, id, number, path) {
   const bytes = await readFile(path).catch((error) => {
     throw new GiveUp(2, `cannot read ${path}: ${error.code}`);
   });
   const hex = createHash('sha256').update(bytes).digest('hex');
-  const document = `${PREFIX}:document:${hex}`;
+  const upload = randomUUID();
   const entry = {
     id, // the same id again is ignored, so a push whose reply was lost can be made again
-    fax: { faxNumber: number, faxData: [{ fileName: basename(path), document: `sha256:${hex}` }] },
+    fax: { faxNumber: number, faxData: [{ fileName: basename(path), document: `sha256:${hex}`, upload }] },
   };
   return push(
     redis
       .multi()
-      .set(document, bytes, 'EX', KEEP, 'NX')
-      .expire(document, KEEP, 'GT') // where it was stored before
+      .set(`${PREFIX}:upload:${upload}`, bytes, 'EX', KEEP)
       .xadd(`${PREFIX}:intake`, '*', 'send', JSON.stringify(entry)),
   );
 }

@@ -41,8 +41,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "fileName": "File name.",
         "fileUrl": "HTTP/HTTPS accessible URL (preferred). iFax fetches it; Faxline does not.",
         "fileData": "Base64 encoded file data.",
-        "document": "A document that was stored before under fax:{account}:document:HEX, by its SHA-256 "
-        "digest.",
+        "document": "A document by its SHA-256 digest; it is uploaded with this entry, or was with another.",
+        "upload": "Where the document's bytes are: NAME of fax:{account}:upload:NAME, drawn at random.",
         "pages": "Page selection, e.g. 1-5, 2, 1-10: each from 1, and the first no later than the last.",
     },
     "CancelEntry": {"id": "The job that is not wanted any more."},

@@ -8,6 +8,7 @@ from typing import Any
 
 from faxline.account import EPOCH_US, OPERATOR, RANKS, STRIDE
 from faxline.checks import check_send
+from faxline.documents import digest
 from faxline.entries import CancelEntry, ResendEntry, SealedEntry, SendEntry, open_entry, parse_entry
 from faxline.errors import EntryRejected, Rejection
 from faxline.keyring import Keyring
@@ -99,6 +100,10 @@ class Daemon:
             self._resend(opened)
 
     def _send(self, entry: SendEntry) -> None:
+        for file in entry.fax.faxData:
+            if file.document is not None and file.upload is not None:
+                self._keep(file.document, file.upload)
+
         def document(name: str) -> bytes | None:
             stored = self._memory.get(self._keys.document(name.removeprefix("sha256:")))
             return None if stored is None else self._seals.open_document(name, stored)
@@ -116,6 +121,16 @@ class Daemon:
                 "known_pages": pages or 1,
             }
         self._register(jobs, entry)
+
+    def _keep(self, name: str, upload: str) -> None:
+        """Store what was uploaded under its digest."""
+        stored = self._memory.strings.pop(self._keys.upload(upload), None)
+        if stored is None:
+            return
+        if digest(self._seals.open_document(name, stored)) != name:
+            text = "the bytes that were stored for a document are not those of its digest; store them again"
+            raise EntryRejected("fax.faxData", Rejection.DOCUMENT_ALTERED, text)
+        self._memory.set(self._keys.document(name.removeprefix("sha256:")), stored)
 
     def _resend(self, entry: ResendEntry) -> None:
         origin = self.record(entry.of)

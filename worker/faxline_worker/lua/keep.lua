@@ -1,7 +1,8 @@
--- keep: a document that came inside an entry is stored once; a time to live that is longer already stays.
--- KEYS  document
+-- keep: a document is stored once, and what was uploaded of it goes; a time to live that is longer already stays.
+-- KEYS  document, and the uploads of it
 -- ARGV  bytes, time to live (ms)
--- reply done
-redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[2], 'GT')
-return 'done'
+-- reply done, or there: something is stored already, and stays
+local new = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+if not new then redis.call('PEXPIRE', KEYS[1], ARGV[2], 'GT') end
+if #KEYS > 1 then redis.call('UNLINK', unpack(KEYS, 2)) end
+return new and 'done' or 'there'
