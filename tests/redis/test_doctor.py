@@ -247,7 +247,7 @@ def rules(commands: Sequence[Sequence[str]]) -> list[str]:
 KEYS = AccountKeys("default")
 NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
 NARROW = {
-    "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.document('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
+    "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.upload('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
     f"%R~{KEYS.events} %R~fax:processes:*)",
     "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook)",
     "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher +@read +@write -@dangerous "

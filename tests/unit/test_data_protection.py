@@ -70,7 +70,7 @@ def test_the_command_seals_with_the_keys_of_the_environment(
     monkeypatch.setenv(name, value)
     code, _, entry = sent()
     assert (code, entry.keys()) == (0, {"id", "sealed"})
-    stored: Any = [redis_client.get(key) for key in redis_client.scan_iter(f"{INTAKE[:-6]}document:*")]
+    stored: Any = [redis_client.get(key) for key in redis_client.scan_iter(f"{INTAKE[:-6]}upload:*")]
     assert len(stored) == 1
     assert b"a document" not in stored[0]
 
