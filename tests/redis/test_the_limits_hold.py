@@ -115,6 +115,7 @@ class Simulation:
             Store(client, configured(**changes), "default", clock=CLOCK, monotonic=monotonic)
             for changes in each
         ]
+        self._timeouts = [configured(**changes).http_timeout for changes in each]
         self._offset = 0
         self._steps = steps
         self.intervals: list[Interval] = []
@@ -145,6 +146,11 @@ class Simulation:
     def store(self) -> Store:
         """That of the process whose turn it is."""
         return self.stores[self._begun % len(self.stores)]
+
+    @property
+    def timeout(self) -> float:
+        """That of its calls, in seconds."""
+        return self._timeouts[self._begun % len(self._timeouts)]
 
     def _tell(self) -> None:
         self.client.set("clock", self.now + self._offset)
@@ -203,10 +209,11 @@ class Simulation:
         if call.end == "killed":
             self.intervals.append((marked, marked + life))
             return
-        ended = round(call.lasts * S)
+        lasts = min(call.lasts, self.timeout)  # no call lasts longer than its own process lets it
+        ended = round(lasts * S)
         over = ended + round(GRACE * S) if call.end == "in_doubt" else ended
         self.intervals.append((marked, marked + over))
-        wait = call.lasts + (call.late if call.end == "late" else 0.0)
+        wait = lasts + (call.late if call.end == "late" else 0.0)
         self._at(wait, lambda: self._settle(admitted, call))
 
     def _settle(self, admitted: Admitted, call: Call) -> None:
