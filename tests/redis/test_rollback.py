@@ -11,6 +11,8 @@ import redis
 
 from faxline import FaxLine
 from faxline.account import ROLLED_BACK
+from faxline.cli.app import AWAY, BAD_USAGE, ENDED_OTHERWISE
+from faxline.cli.running import run
 from faxline.orders import Order
 from faxline.rollbacks import Rollback
 from faxline_worker import rollback
@@ -664,6 +666,41 @@ def test_an_answer_of_ifax_does_not_open_it(scene: Scene, server: Server, a: Pro
     b.store.settle(under_way, {"decision": "accepted", "job_id": "78"})
     b.store.settle(under_way, {"decision": "pause", "reason": "invalid_key"})
     assert paused(scene) == ROLLED_BACK
+
+
+def command(scene: Scene, *words: str) -> int:
+    return run(["--redis", url_of(scene), "accounts", "rollback", "default", *words])
+
+
+def test_the_command_asks_where_more_was_lost_than_is_remembered(
+    scene: Scene, server: Server, a: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.push("waits")
+    b = Process(scene)
+    scene.client.flushdb()
+    scene.go(0.5)
+    server.changes()
+    b.comes_back()
+    b.close()
+    del a
+    assert command(scene) == 0
+    assert "came back empty" in capsys.readouterr().out
+    assert command(scene, "--resume") == BAD_USAGE
+    assert "add --yes" in capsys.readouterr().err
+    assert command(scene, "--resume", "--yes", "--timeout", "0.1") == AWAY  # no dispatcher runs here
+    assert paused(scene) == ROLLED_BACK
+
+
+def test_the_command_tells_where_nothing_went_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(scene) == ENDED_OTHERWISE
+    assert "has not gone back" in capsys.readouterr().err
+
+
+def test_an_older_process_beside_ours_does_not_probe(scene: Scene, server: Server, a: Process) -> None:
+    lose_all_of_it(scene, server, a)
+    assert scene.store.state().probe_at > (scene.now + 10**11) * 1000
+    recover(scene)
+    assert scene.store.state().probe_at <= scene.now * 1000
 
 
 def test_the_order_is_refused_where_nothing_went_back(scene: Scene) -> None:

@@ -1,12 +1,13 @@
 """`accounts rollback`: what Redis lost when it went back, and the order that goes on from there."""
 
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from faxline.cli.accounts import Name, accounts
-from faxline.cli.app import ENDED_OTHERWISE, By, Json, examples, faxline_of, operator
+from faxline.cli.app import ENDED_OTHERWISE, By, Json, UsageError, examples, faxline_of, operator
 from faxline.cli.output import complain, moment, write, write_json, write_table
 from faxline.errors import NotRolledBack
 from faxline.rollbacks import LostCall, Recovered, Rollback
@@ -29,6 +30,9 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
     resume: Annotated[
         bool, typer.Option("--resume", help="Put what was lost in doubt, and let the account go on.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask where more was lost than is remembered.")
+    ] = False,
     by: By = None,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a dispatcher.")] = _PATIENCE,
     as_json: Json = False,
@@ -41,6 +45,7 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
     """
     with faxline_of(ctx, name) as line:
         if resume:
+            _ask(line.rollback(), yes=yes)
             try:
                 done = line.recover(by=by or operator(), timeout=timeout)
             except NotRolledBack as error:
@@ -53,6 +58,22 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
         complain(f"the state of account {name!r} has not gone back")
         raise typer.Exit(ENDED_OTHERWISE)
     _show(found, as_json=as_json)
+
+
+def _ask(found: Rollback | None, *, yes: bool) -> None:
+    """Have the operator say yes where faxes may have been sent of which nobody knows."""
+    if found is None or not found.unknown or yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "more was done than any process remembers, and what of it was sent would be sent again: look at "
+            "the logs and at iFax, cancel those jobs, then add --yes"
+        )
+    typer.confirm(
+        "More was done than any process remembers. What of it was sent and is queued goes again. Go on?",
+        abort=True,
+        err=True,
+    )
 
 
 def _show(found: Rollback, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@
 -- reply JSON list, one an item: known, answer (the call is known and its answer is not: settle again) or lost
 local keys = { account = KEYS[1], permits = KEYS[4], doorbell = KEYS[5] }
 local intake, lost, job, job_ids = KEYS[2], KEYS[3], KEYS[6], KEYS[7]
+local NEVER_US = 9e15
 local told, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 
 local function call(item)
@@ -53,6 +54,8 @@ if #missing > 0 or told.unknown then
     redis.call('HSET', keys.account, 'paused_before', account.paused == 'operator' and 'operator' or '', 'lost_from',
       before[1] or NOWHERE)
     begin_pause(keys, account, ROLLED_BACK, told.who, "what was done is missing from Redis' state")
+    account.probe_at = NEVER_US -- an older process beside ours would probe
+    save(keys, account, 'probe_at')
     ring(keys)
   end
 end

@@ -14,7 +14,8 @@ local lost, options = KEYS[14], cjson.decode(ARGV[2])
 local account = read_account(keys.account, options)
 local limits = limits_of(options, account)
 local said = { reason = ROLLED_BACK, message = 'Redis lost what it knew of this call' }
-local NOT_TAKEN = { refuse = true, retry = true, defer = true, pause = true, released = true }
+local NOT_TAKEN = { refuse = true, retry = true, defer = true, pause = true, unreachable = true, unknown = true,
+  released = true }
 
 -- A record for a fax of which Redis knows nothing any more: it must not be sent again, and cannot be.
 local function stand_in(item)

@@ -8,7 +8,8 @@ local account = read_account(keys.account)
 if account.paused ~= ROLLED_BACK then return 'idle' end
 if redis.call('HLEN', KEYS[2]) > 0 then return 'left' end
 account.paused = redis.call('HGET', keys.account, 'paused_before') or ''
-save(keys, account, 'paused')
+account.probe_at = now_us
+save(keys, account, 'paused', 'probe_at')
 redis.call('HDEL', keys.account, 'paused_before', 'lost_from', 'lost_until', 'lost_unknown', 'lost_more')
 ring(keys)
 return account.paused == '' and 'opened' or 'paused'
