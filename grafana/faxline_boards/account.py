@@ -113,7 +113,7 @@ def _intake(y: int) -> list[Any]:
                 Query(a_minute("fax_intake_taken_total", by="account"), "{{account}}"),
                 Query(
                     f"sum by (account, stream) (increase(fax_streams_replaced_total{{{ACCOUNT}}}"
-                    "[$__rate_interval])) > 0",
+                    "[$__rate_interval]))",
                     "{{account}} {{stream}} replaced",
                 ),
             ],

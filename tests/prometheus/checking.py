@@ -60,10 +60,14 @@ def of_rules() -> Iterator[Expression]:
                 yield Expression(f"{path.name}: {name}", rule["expr"], alert="alert" in rule)
 
 
+UNLESS = re.compile(r"\bunless\b")
+"""What stands behind it takes series away."""
+
+
 def complaints(server: Prometheus, expression: Expression) -> list[str]:
     """What is wrong with it; nothing where every selector has a series and the whole gives a number.
 
-    Of an alert, the comparisons are set aside, for it need not fire. `absent` gives nothing while all is
+    Of an alert, the comparisons and what follows `unless` are set aside, for it need not fire. `absent` gives nothing while all is
     well: of its expression only the selectors are looked at.
     """
     found = [
@@ -73,7 +77,7 @@ def complaints(server: Prometheus, expression: Expression) -> list[str]:
     ]
     if found or "absent(" in expression.text:
         return found
-    text = without_filters(expression.text) if expression.alert else expression.text
+    text = without_filters(UNLESS.split(expression.text)[0]) if expression.alert else expression.text
     try:
         series = server.query(text)
     except ValueError as error:
