@@ -67,8 +67,8 @@ UNLESS = re.compile(r"\bunless\b")
 def complaints(server: Prometheus, expression: Expression) -> list[str]:
     """What is wrong with it; nothing where every selector has a series and the whole gives a number.
 
-    Of an alert, the comparisons and what follows `unless` are set aside, for it need not fire. `absent` gives nothing while all is
-    well: of its expression only the selectors are looked at.
+    Of an alert, the comparisons and what follows `unless` are set aside, for it need not fire. `absent`
+    gives nothing while all is well: of its expression only the selectors are looked at.
     """
     found = [
         f"{expression.place}: nothing is {selector}"
