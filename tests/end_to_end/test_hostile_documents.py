@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -27,9 +28,9 @@ HANGS = page_tree(60)
 
 def push_raw(client: redis.Redis, line: FaxLine, job: str, data: bytes) -> None:
     """Push past the library's checks, as any client in another language may."""
-    name = digest(data)
-    client.set(line.keys.document(name.removeprefix("sha256:")), data, ex=600)
-    file = f'{{"fileName":"a.pdf","document":"{name}"}}'
+    upload = uuid4().hex
+    client.set(line.keys.upload(upload), data, ex=600)
+    file = f'{{"fileName":"a.pdf","document":"{digest(data)}","upload":"{upload}"}}'
     entry = f'{{"id":"{job}","fax":{{"faxNumber":"+12025550123","faxData":[{file}]}}}}'
     client.xadd(line.keys.intake, {"send": entry})
 
