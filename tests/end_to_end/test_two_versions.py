@@ -57,7 +57,7 @@ def later_version(folder: Path, layout: tuple[int, int]) -> dict[str, str]:
     shutil.copytree(Path(faxline_worker.__file__).parent, package)
     for name, (old, new) in {**CHANGES, "scripts.py": (f"LAYOUT = {LAYOUT}", f"LAYOUT = {layout}")}.items():
         text = (package / name).read_text(encoding="utf-8")
-        assert text.count(old) == 1, name
+        assert old in text, name
         (package / name).write_text(text.replace(old, new), encoding="utf-8")
     return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
 
