@@ -75,7 +75,7 @@ def test_a_push_that_a_replica_has_is_as_any_other(pair: Pair) -> None:
         assert line.send_many([Fax(to=NUMBER, files=FILES, id=f"many-{i}") for i in range(3)]).jobs[2].entry
         assert client.xlen(KEYS.intake) == 4
         assert job.entry == client.xrange(KEYS.intake)[0][0].decode()
-        assert client.keys(KEYS.document("*"))
+        assert client.keys(KEYS.upload("*"))
 
 
 def test_a_push_that_no_replica_has_raises_and_says_that_it_is_stored(pair: Pair) -> None:

@@ -143,7 +143,10 @@ class Daemon:
 
     def _register(self, jobs: Mapping[str, Mapping[str, Any]], entry: SendEntry | ResendEntry) -> None:
         """Register the jobs of an entry, all or none; those that are there by the same content stay."""
-        text = json.dumps(entry.model_dump(mode="json"), sort_keys=True)
+        uploads = {
+            "fax": {"faxData": {"__all__": {"upload"}}}
+        }  # another push of the same content has another
+        text = json.dumps(entry.model_dump(mode="json", exclude=uploads), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         held = {name: self.record(name).get("digest") for name in jobs}
         for name in jobs:
