@@ -1,5 +1,6 @@
 """The log pipeline: what is written, and above all what is not."""
 
+import ast
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import faxline_worker
 from faxline_worker import logs
 from faxline_worker.logs import (
     _NUMBER,
@@ -276,6 +279,20 @@ def test_keys_that_are_not_allowed_are_dropped_by_name() -> None:
         "event": "e",
         "dropped": ["fileData", "token", "…8901"],
     }
+
+
+def test_every_key_of_our_own_lines_is_allowed() -> None:
+    """A key that is not would be missing in the log, and nobody would notice."""
+    calls = [
+        (file.name, call)
+        for file in Path(faxline_worker.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+        if call.func.attr in {"bind", "debug", "info", "warning", "error", "exception"}
+    ]
+    named = [(name, key.arg) for name, call in calls for key in call.keywords if key.arg]
+    assert len(named) > 100
+    assert [key for key in named if key[1] not in {*ALLOWED_KEYS, "exc_info"}] == []
 
 
 def test_keys_can_be_allowed_besides() -> None:

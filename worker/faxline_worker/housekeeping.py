@@ -174,7 +174,8 @@ class Housekeeping:
                     became.setdefault(what, []).append(job)
             opened = lineage.reopen()
         self.log.warning(
-            "recovered after Redis went back", **{what: len(jobs) for what, jobs in became.items()}
+            "recovered after Redis went back",
+            result=", ".join(f"{len(jobs)} {what}" for what, jobs in sorted(became.items())),
         )
         told = {what: sorted(set(jobs)) for what, jobs in became.items() if what != "done"}
         return "done", told | {"paused": OPERATOR if opened == "paused" else ""}

@@ -63,12 +63,17 @@ ALLOWED_KEYS = frozenset(
         "outcome",  # how a job ended
         "reason",  # the fixed name of a reason
         "kind",  # which errand: status, cancel
+        "order",  # what an operator ordered
+        "how",  # and how: accepted, resend, fail
+        "by",  # and who it was
         "retried",  # the delivery failed and is tried again
         "code",  # iFax's number of an error
         "status",  # the HTTP status
         "stage",  # intake, submission, delivery
         "limit",  # concurrency, window, burst, paused
         "member",  # the member of a job or a setting that is wrong
+        "settings",  # those that differ, with their values
+        "digest",  # a document's SHA-256
         "error",  # one line about a failure
         # when and how much
         "seconds",  # how long it took
@@ -95,7 +100,7 @@ ALLOWED_KEYS = frozenset(
 )
 """The keys a line may have; others are dropped and named under `dropped`."""
 
-ID_KEYS = frozenset({"job", "group", "of", "jobId", "entry", "message_id", "stream"})
+ID_KEYS = frozenset({"job", "group", "of", "jobId", "entry", "message_id", "stream", "digest"})
 """Keys whose values are ids: here only a run of digits *with a leading +* is taken for a phone number.
 
 A job id is the producer's choice. One that is a bare phone number is logged as it is; intake allows no `+` in
