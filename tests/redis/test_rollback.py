@@ -542,6 +542,36 @@ def test_a_fax_that_was_sent_and_is_gone_does_not_go_twice_when_it_is_pushed_aga
     assert scene.store.state().backlog["jobs"].used == 0
 
 
+def test_a_receipt_settles_the_doubt_about_a_fax_that_is_gone_once_it_was_pushed_again(
+    scene: Scene, server: Server, a: Process
+) -> None:
+    lose_all_of_it(scene, server, a)
+    assert recover(scene)["in_doubt"] == ["sent"]
+    assert scene.receipt("77", to=NUMBER).result == "unmatched"
+    scene.go(30)
+    assert scene.store.match() == []
+    assert scene.push("sent", metadata='{"of":"billing"}') == "repeated"
+    scene.go(60)
+    scene.store.match()
+    assert scene.record("sent")["state"] == "delivered"
+    assert scene.news()[-1].data["metadata"] == {"of": "billing"}
+    assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until)
+
+
+def test_a_late_answer_settles_the_doubt_about_a_fax_that_is_gone_and_was_pushed_again(
+    scene: Scene, server: Server, a: Process
+) -> None:
+    moment = scene.save()
+    scene.push("sent")
+    admitted = a.send("p")
+    goes_back(scene, server, moment)
+    a.comes_back()
+    assert recover(scene)["in_doubt"] == ["sent"]
+    assert scene.push("sent") == scene.push("sent", digest="other") == "repeated"
+    assert a.store.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
+    assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until) == 0
+
+
 def test_a_fax_that_was_sent_and_is_gone_is_not_lost_by_a_failed_delivery(
     scene: Scene, server: Server, a: Process
 ) -> None:

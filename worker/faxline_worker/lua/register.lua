@@ -1,5 +1,5 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record lines backlog
+-- include: clock bell record lines doubts backlog
 -- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
 --         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (all of these jobs are known: it is a
@@ -64,6 +64,7 @@ local function refusal(job)
   local held = fresh[job.id] and fresh[job.id].digest
     or some_known and redis.call('HGET', keys.job .. job.id, 'digest')
   if held then
+    job.known_again = held == LOST_DIGEST
     if same(held, job.digest) then return 'repeated' end
     return { job = job.id, member = 'id', reason = 'id_reused',
       message = 'this id belongs to a job with other content; take a new id' }
@@ -146,6 +147,32 @@ local function store(job)
   if name and (now + job.turn) % EVERY == 0 then thin_out(name) end
 end
 
+-- Of a fax of which nothing was known but its id: what a receipt is told by, so that it finds the doubts again.
+local function know_again(job)
+  local record, changes = read_record(keys.job .. job.id), {}
+  if record.number or not job.fields.number then return end
+  for _, name in ipairs({ 'number', 'sender', 'known_pages', 'cover', 'metadata' }) do
+    if job.fields[name] then
+      record[name] = job.fields[name]
+      table.insert(changes, name)
+      table.insert(changes, record[name])
+    end
+  end
+  local all = redis.call('HGETALL', keys.job .. job.id)
+  for i = 1, #all, 2 do
+    local until_ms = string.sub(all[i], 1, 6) == 'doubt:' and redis.call('ZSCORE', beside(keys, 'doubts-until'), all[i + 1])
+    if until_ms then
+      local member = record.number .. all[i + 1]
+      forget_doubt({ doubts = beside(keys, 'doubts'), doubts_until = beside(keys, 'doubts-until') }, all[i + 1])
+      redis.call('ZADD', beside(keys, 'doubts'), 0, member)
+      redis.call('ZADD', beside(keys, 'doubts-until'), until_ms, member)
+      table.insert(changes, all[i])
+      table.insert(changes, member)
+    end
+  end
+  redis.call('HSET', keys.job .. job.id, unpack(changes))
+end
+
 local function add_all(key, members)
   for i = 1, #members, 2000 do redis.call('ZADD', key, unpack(members, i, math.min(#members, i + 1999))) end
 end
@@ -187,6 +214,9 @@ for i, item in ipairs(items) do
     replies[i] = repeats(item.unless) and { 'repeated', '' } or reject(item.entry, item.reject)
   else
     for _, job in ipairs(item.mine) do store(job) end
+    for _, job in ipairs(item.jobs) do
+      if job.known_again then know_again(job) end
+    end
     replies[i] = { #item.mine > 0 and 'registered' or 'repeated', '' }
   end
   if not item.gone then table.insert(done, item.entry) end
