@@ -17,3 +17,6 @@ def test_nothing_is_lost_and_nothing_doubled_under_faults_and_kills(
     hits = campaign.plan(SEED, 8)
     evidence = campaign.run(faxes, hits, SEED, tmp_path, say=print, binary=server_binary)
     assert judge(faxes, evidence) == []
+    (lost,) = evidence.lost
+    assert lost.calls
+    assert lost.pushed

@@ -11,10 +11,10 @@ from faxline import Event, Job, JobState
 from faxline.jobs import Transition
 from faxline_chaos import campaign, verdict
 from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
-from faxline_chaos.evidence import Acceptance, Evidence
+from faxline_chaos.evidence import Acceptance, Evidence, Lost
 from faxline_chaos.faults import Fax, draw_faxes
 from faxline_chaos.schedule import SETTLE, draw_hits, push_times
-from faxline_chaos.world import LENGTHS, draw_world
+from faxline_chaos.world import KILLS_FOR_ONE, LENGTHS, draw_world
 
 FAX = Fax("f", "+12026000000", "normal", "hold", "delivered", (), None, document=False)
 DELIVERED = ("fax.queued", "fax.submitted", "fax.delivered")
@@ -73,6 +73,46 @@ def test_a_second_acceptance_is_allowed_after_a_delivery_that_failed() -> None:
     assert verdict.DUPLICATE not in {finding.zero for finding in verdict.judge([FAX], evidence)}
     third = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: [earlier, later, acceptance(8)]}, {})
     assert verdict.DUPLICATE in {finding.zero for finding in verdict.judge([FAX], third)}
+
+
+STRETCH = Lost(begun=END - 5, ended=END + 5, noticed=True)
+
+
+@pytest.mark.parametrize(
+    ("stretch", "broken"),
+    [
+        (STRETCH, []),
+        (replace(STRETCH, ended=END - 4), [verdict.DUPLICATE]),
+        (replace(STRETCH, begun=END + 4), [verdict.DUPLICATE]),
+    ],
+    ids=["lost", "before", "after"],
+)
+def test_a_delivery_that_failed_and_was_followed_in_a_lost_stretch_needs_no_event(
+    stretch: Lost, broken: list[str]
+) -> None:
+    earlier = acceptance(6, "failed", receipt_at=END - 2)
+    job = Job(FAX.id, "default", JobState.DELIVERED, job_id=7)
+    evidence = Evidence({FAX.id: job}, {}, {FAX.id: [earlier, acceptance(7)]}, {}, lost=[stretch])
+    assert [finding.zero for finding in verdict.judge([FAX], evidence)] == broken
+    unfailed = Evidence({FAX.id: job}, {}, {FAX.id: [acceptance(6), acceptance(7)]}, {}, lost=[stretch])
+    assert [finding.zero for finding in verdict.judge([FAX], unfailed)] == [verdict.DUPLICATE]
+
+
+def test_of_which_only_the_id_is_known_is_held_and_not_sent_again_whatever_its_policy() -> None:
+    resend, nameless = replace(FAX, policy="resend"), replace(STRETCH, nameless=frozenset({FAX.id}))
+    history = (Transition("fax.in_doubt", at(END), JobState.IN_DOUBT, 1, {}),)
+    job = Job(FAX.id, "default", JobState.IN_DOUBT, history=history)
+    silent = acceptance(receipt_at=None)
+    known = Evidence({FAX.id: job}, {FAX.id: [event("fax.in_doubt")]}, {FAX.id: [silent]}, {})
+    assert [finding.zero for finding in verdict.judge([resend], known)] == [verdict.LOST]
+    assert verdict.judge([resend], replace(known, lost=[nameless])) == []
+    twice = replace(known, lost=[nameless], accepted={FAX.id: [silent, acceptance(8, receipt_at=None)]})
+    assert [finding.zero for finding in verdict.judge([resend], twice)] == [verdict.DUPLICATE]
+
+
+def test_a_redis_that_went_back_unnoticed_is_found() -> None:
+    evidence = Evidence({}, {}, {}, {}, lost=[STRETCH, replace(STRETCH, noticed=False)])
+    assert [(f.zero, f.subject) for f in verdict.judge([], evidence)] == [(verdict.LOST, "restore 2")]
 
 
 def test_a_fax_accepted_again_long_after_a_receipt_of_the_first_arrived_is_a_duplicate() -> None:
@@ -171,7 +211,7 @@ def test_troubles_of_the_world_come_from_the_seed_and_two_of_a_kind_do_not_overl
     assert drawn == draw_world(3, hits, tuple(LENGTHS)) != draw_world(4, hits, tuple(LENGTHS))
     for kind in LENGTHS:
         mine = [hit for hit in drawn if hit.name == kind]
-        assert len(mine) == 10
+        assert len(mine) == 100 // KILLS_FOR_ONE[kind]
         assert all(b.at >= a.at + a.down for a, b in pairwise(mine))
 
 

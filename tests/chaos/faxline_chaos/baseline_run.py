@@ -18,7 +18,7 @@ from faxline_chaos.evidence import by_fax
 from faxline_chaos.faults import Fax
 from faxline_chaos.killing import run_hits
 from faxline_chaos.producer import pushes
-from faxline_chaos.schedule import REDIS, Hit, push_times
+from faxline_chaos.schedule import REDIS, Hit, Timetable, push_times
 from faxline_worker.local import TOKEN, Local
 from faxline_worker.redis_server import ServerBinary
 
@@ -76,9 +76,14 @@ def run_baseline(
         for i in range(CREW["workers"]):
             local.add(f"worker-{CREW['dispatchers'] + 1 + i}", command, environment)
         say(f"the plain actor: {len(faxes)} faxes and {len(hits)} kills and stalls")
-        producer = threading.Thread(target=_push, args=(local.server.url(1), faxes, seed, hits), daemon=True)
+        timetable = Timetable()
+        producer = threading.Thread(
+            target=_push,
+            args=(local.server.url(1), faxes, push_times(seed, len(faxes), hits), timetable),
+            daemon=True,
+        )
         producer.start()
-        run_hits(local, hits)
+        run_hits(local, hits, timetable)
         producer.join()
         say("the plain actor: the last kill is over; waiting until its queue is empty or stands still")
         with redis.Redis.from_url(local.server.url(1)) as client:
@@ -87,10 +92,10 @@ def run_baseline(
         return baseline_end(faxes, by_fax(local.ledger()), queued, local.stats()["default"])
 
 
-def _push(url: str, faxes: Sequence[Fax], seed: int, hits: Sequence[Hit]) -> None:
+def _push(url: str, faxes: Sequence[Fax], times: Sequence[float], timetable: Timetable) -> None:
     broker = type(baseline.broker)(url=url)
     broker.declare_queue(baseline.QUEUE)
-    for fax in pushes(faxes, push_times(seed, len(faxes), hits)):
+    for fax in pushes(faxes, times, timetable.due):
         message: dramatiq.Message[Any] = dramatiq.Message(
             queue_name=baseline.QUEUE,
             actor_name=baseline.ACTOR,

@@ -5,23 +5,26 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import redis
 
 from faxline import Event, FaxLine, JobState
-from faxline_chaos.evidence import Evidence, by_fax, by_job, read_jobs
+from faxline_chaos.evidence import Evidence, Lost, by_fax, by_job, read_jobs
 from faxline_chaos.faults import ENDS, Fax, answer_faults, webhook_faults
 from faxline_chaos.killing import Trouble, run_hits
 from faxline_chaos.producer import Producer
 from faxline_chaos.relay import Relay
-from faxline_chaos.schedule import Hit, draw_hits, push_times
-from faxline_chaos.verdict import judge
+from faxline_chaos.restore import Restore
+from faxline_chaos.schedule import Hit, Timetable, draw_hits, push_times
+from faxline_chaos.verdict import as_known, judge
 from faxline_chaos.world import (
     BOMB,
     CLOCK,
     FIREWALL,
     OUTAGE,
+    RESTORE,
     Bombs,
     Clock,
     Firewall,
@@ -84,7 +87,7 @@ def crew() -> list[str]:
 def plan(seed: int, kills: int) -> list[Hit]:
     """The kills, the stalls and the troubles of a run; Redis' clock steps only on Linux with a C compiler."""
     hits = draw_hits(seed, kills, crew())
-    kinds = [OUTAGE, FIREWALL, BOMB, *([CLOCK] if COMPILER else [])]
+    kinds = [OUTAGE, FIREWALL, BOMB, RESTORE, *([CLOCK] if COMPILER else [])]
     return sorted([*hits, *draw_world(seed, hits, kinds)], key=lambda hit: hit.at)
 
 
@@ -129,13 +132,17 @@ def run(
         world[BOMB] = bombs = Bombs(local.redis_url)
         script_sandbox(local, faxes)
         say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")
-        producer = Producer(local.redis_url, faxes, push_times(seed, len(faxes), hits))
+        timetable = Timetable()
+        producer = Producer(local.redis_url, faxes, push_times(seed, len(faxes), hits), timetable)
+        restore = Restore(local, producer, folder)
         producer.start()
-        exits = run_hits(local, hits, world)
+        exits = run_hits(local, hits, timetable, world, {RESTORE: restore})
         producer.join()
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:
-            evidence = _gather(local, line, faxes, bombs.pushed(), say)
+            watch = _Watch(line)
+            look = partial(_look, local, watch, faxes, bombs.pushed(), restore.lost)
+            evidence = _gather(local, watch, as_known(faxes, restore.lost), look, say)
         # One that was started a moment ago is told to end only when it can: before, the signal just kills it.
         wait_for(lambda: all(map(local.ready, local.metrics)), START)
         (folder / "ledger.json").write_text(json.dumps(local.ledger(), indent=1))  # to look into a finding
@@ -180,27 +187,31 @@ def _over(state: str | None, fax: Fax) -> bool:
     return state in FINAL or (state == JobState.IN_DOUBT and fax.policy == "hold")
 
 
-def _gather(local: Local, line: FaxLine, faxes: Sequence[Fax], bombs: Sequence[str], say: Say) -> Evidence:
+def _gather(
+    local: Local, watch: _Watch, faxes: Sequence[Fax], look: Callable[[], Evidence], say: Say
+) -> Evidence:
     """Wait until the verdict is clean, or until no event has come for `STALL` seconds."""
-    watch, moved = _Watch(line), time.monotonic()
+    moved = time.monotonic()
     with redis.Redis.from_url(local.redis_url) as client:
         while time.monotonic() - moved < STALL:
             if watch.look(_LOOK):
                 moved = time.monotonic()
-            if not watch.open(faxes) and _quiet(local, line, client):
-                evidence = _look(local, watch, faxes, bombs)
+            if not watch.open(faxes) and _quiet(local, watch.line, client):
+                evidence = look()
                 if not judge(faxes, evidence):
                     return evidence
     say(f"no event for {STALL:g} s; judged as it stands")
-    return _look(local, watch, faxes, bombs)
+    return look()
 
 
-def _look(local: Local, watch: _Watch, faxes: Sequence[Fax], bombs: Sequence[str]) -> Evidence:
+def _look(
+    local: Local, watch: _Watch, faxes: Sequence[Fax], bombs: Sequence[str], lost: Sequence[Lost]
+) -> Evidence:
     """The evidence as it stands. The events are read last, so none of a record is missing."""
     jobs = read_jobs(watch.line, [*(fax.id for fax in faxes), *bombs])
     watch.look(0.2)
     ledger, stats = by_fax(local.ledger()), local.stats()["default"]
-    return Evidence(jobs, by_job(watch.events), ledger, stats, bombs=tuple(bombs))
+    return Evidence(jobs, by_job(watch.events), ledger, stats, bombs=tuple(bombs), lost=lost)
 
 
 def _quiet(local: Local, line: FaxLine, client: redis.Redis) -> bool:

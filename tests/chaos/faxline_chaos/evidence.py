@@ -28,6 +28,29 @@ class Acceptance:
         return cls(entry["jobId"], entry["accepted_at"], entry["state"], min(answered, default=None))
 
 
+@dataclass(frozen=True)
+class Lost:
+    """The stretch that a restore lost.
+
+    Attributes:
+        begun: when the copy was made. Unix seconds, as the other.
+        ended: when the server was killed.
+        noticed: whether the account paused for it.
+        calls: the calls of which Redis knew nothing any more.
+        pushed: the faxes that were accepted and gone.
+        repeated: what the producer pushed again.
+        nameless: faxes that were sent, and of which nothing but the id is known since.
+    """
+
+    begun: float
+    ended: float
+    noticed: bool
+    calls: int = 0
+    pushed: int = 0
+    repeated: frozenset[str] = frozenset()
+    nameless: frozenset[str] = frozenset()
+
+
 @dataclass
 class Evidence:
     """All of it.
@@ -39,6 +62,7 @@ class Evidence:
         stats: the sandbox's statistics of the account.
         exits: processes that ended by themselves, or not in order at the end.
         bombs: entries with a hostile document, which are to be rejected.
+        lost: the stretches that restores have lost.
     """
 
     jobs: dict[str, Job | None]
@@ -47,6 +71,7 @@ class Evidence:
     stats: Mapping[str, Any]
     exits: list[str] = field(default_factory=list)
     bombs: tuple[str, ...] = ()
+    lost: Sequence[Lost] = ()
 
 
 def read_jobs(line: FaxLine, names: Iterable[str]) -> dict[str, Job | None]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Protocol
 
-from faxline_chaos.schedule import REDIS, Hit
+from faxline_chaos.schedule import REDIS, Hit, Timetable
 from faxline_worker.local import Local
-from faxline_worker.processes import Part
+from faxline_worker.processes import Part, wait_for
 from faxline_worker.redis_server import RedisServer
 
 WATCH = 0.25
@@ -29,6 +29,13 @@ class Trouble(Protocol):
 
     def end(self) -> None:
         """End it."""
+
+
+class Interlude(Protocol):
+    """What happens alone: it begins when all processes are at work, and meanwhile nothing else is hit."""
+
+    def play(self, seconds: float) -> None:
+        """Carry it out."""
 
 
 class _Victims:
@@ -74,6 +81,11 @@ class _Victims:
     def _victim(self, name: str) -> Part | RedisServer:
         return self._local.server if name == REDIS else self._local.part(name)
 
+    def missing(self) -> set[str]:
+        """What is down, or not ready yet."""
+        self.watch()
+        return self.down | {name for name in self._local.metrics if not self._local.ready(name)}
+
     def watch(self) -> None:
         """Note who ended by itself, and start it again."""
         for part in self._local.parts:
@@ -84,32 +96,64 @@ class _Victims:
                 part.start()
 
 
-def run_hits(local: Local, hits: Sequence[Hit], world: Mapping[str, Trouble] | None = None) -> list[str]:
+def run_hits(
+    local: Local,
+    hits: Sequence[Hit],
+    timetable: Timetable,
+    world: Mapping[str, Trouble] | None = None,
+    interludes: Mapping[str, Interlude] | None = None,
+) -> list[str]:
     """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again.
 
     Args:
         local: the processes.
         hits: the schedule.
+        timetable: its time; it stands still during an interlude, and while one waits for its turn.
         world: what may happen to the world, by the name that its hits have.
+        interludes: what happens alone, likewise.
     """
+    alone = interludes or {}
     victims, order = _Victims(local, world or {}), count()
     agenda = [(hit.at, next(order), hit.at, hit) for hit in hits]
     mends: list[tuple[float, int, Hit]] = []
     heapq.heapify(agenda)
-    pause, begun = threading.Event(), time.monotonic()
     while agenda or mends:
-        now = time.monotonic() - begun
-        if mends and mends[0][0] <= now:
-            victims.mend(heapq.heappop(mends)[2])
-        elif agenda and agenda[0][0] <= now:
+        now = timetable.now
+        if _mend(victims, mends):
+            continue
+        if agenda and agenda[0][0] <= now:
             _, number, planned, hit = heapq.heappop(agenda)
-            if victims.spared(hit) and (hit.name in victims.down or now - planned < PATIENCE):
+            if hit.name in alone:
+                with timetable.standing_still():
+                    _await_calm(victims, mends)
+                    alone[hit.name].play(hit.down)
+            elif victims.spared(hit) and (hit.name in victims.down or now - planned < PATIENCE):
                 heapq.heappush(agenda, (now + POSTPONE, number, planned, hit))
             else:
                 victims.hit(hit)
-                heapq.heappush(mends, (now + hit.down, number, hit))
+                heapq.heappush(mends, (time.monotonic() + hit.down, number, hit))
         else:
-            pause.wait(WATCH)
+            threading.Event().wait(WATCH)
             victims.watch()
     victims.watch()
     return victims.exits
+
+
+def _mend(victims: _Victims, mends: list[tuple[float, int, Hit]]) -> bool:
+    """Mend what was down for long enough; whether there was any."""
+    if not mends or mends[0][0] > time.monotonic():
+        return False
+    victims.mend(heapq.heappop(mends)[2])
+    return True
+
+
+def _await_calm(victims: _Victims, mends: list[tuple[float, int, Hit]]) -> None:
+    """Wait until all that was hit works again."""
+
+    def calm() -> bool:
+        while _mend(victims, mends):
+            pass
+        return not victims.missing()
+
+    if not wait_for(calm, PATIENCE):
+        victims.exits.append("not ready again within a minute: " + ", ".join(sorted(victims.missing())))

@@ -2,44 +2,85 @@
 
 import io
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pypdfium2
 
 from faxline import FaxLine, QueueUnavailable
 from faxline_chaos.faults import Fax
+from faxline_chaos.schedule import Timetable
 
 URL = "https://example.com/chaos.pdf"
 """Of a fax without a document; the sandbox never fetches it."""
 AGAIN = 0.1
 """Seconds until the next push of a fax that Redis did not take."""
+_LOOK = 0.02
 
 
-def pushes(faxes: Sequence[Fax], times: Sequence[float]) -> Iterator[Fax]:
-    """Each fax, when its time (seconds from now) has come."""
-    pause, begun = threading.Event(), time.monotonic()
+def pushes(faxes: Sequence[Fax], times: Sequence[float], due: Callable[[float], bool]) -> Iterator[Fax]:
+    """Each fax, when its time is due."""
+    pause = threading.Event()
     for fax, at in zip(faxes, times, strict=True):
-        pause.wait(max(0.0, begun + at - time.monotonic()))
+        while not due(at):
+            pause.wait(_LOOK)
         yield fax
 
 
 class Producer(threading.Thread):
     """Pushes each fax at its time; while Redis is away again and again, with the same id."""
 
-    def __init__(self, url: str, faxes: Sequence[Fax], times: Sequence[float]) -> None:
+    done: int = 0
+    """How many Redis has taken: the first of the faxes."""
+
+    def __init__(self, url: str, faxes: Sequence[Fax], times: Sequence[float], timetable: Timetable) -> None:
         super().__init__(name="producer", daemon=True)
         self._url = url
         self._faxes = faxes
         self._times = times
+        self._timetable = timetable
+        self._ahead = 0
+        self._lock = threading.Lock()
         self._document = ("letter.pdf", _pdf())
 
     def run(self) -> None:
         """Push all."""
         with FaxLine(self._url) as line:
-            for fax in pushes(self._faxes, self._times):
-                while not self._pushed(line, fax):
-                    threading.Event().wait(AGAIN)
+            for fax in pushes(self._faxes, self._times, self._due):
+                self._push(line, fax)
+                self.done += 1
+
+    @property
+    def over(self) -> bool:
+        """Whether all are pushed."""
+        return self.done == len(self._faxes)
+
+    def ids(self, since: int) -> list[str]:
+        """What Redis has taken after the first so many."""
+        return [fax.id for fax in self._faxes[since : self.done]]
+
+    def hurry(self, count: int) -> None:
+        """Have so many of the next faxes pushed at once, whatever their time is."""
+        with self._lock:
+            self._ahead += count
+
+    def repeat(self, line: FaxLine, since: int) -> list[str]:
+        """Push again all but the first so many of those that Redis had taken; their ids."""
+        again = self._faxes[since : self.done]
+        for fax in again:
+            self._push(line, fax)
+        return [fax.id for fax in again]
+
+    def _due(self, at: float) -> bool:
+        if self._timetable.due(at):
+            return True
+        with self._lock:
+            ahead = self._ahead > 0
+            self._ahead -= ahead
+        return ahead
+
+    def _push(self, line: FaxLine, fax: Fax) -> None:
+        while not self._pushed(line, fax):
+            threading.Event().wait(AGAIN)
 
     def _pushed(self, line: FaxLine, fax: Fax) -> bool:
         try:

@@ -70,6 +70,7 @@ def rows_of(
             "troubles of the world",
             _counted(Counter(hit.name for hit in hits if hit.name in LENGTHS), total=True),
         ),
+        ("lost by restores, and put in order", _lost(evidence)),
         ("duration", f"{seconds:.0f} s"),
     ]
 
@@ -149,6 +150,17 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
 def _hit(hits: Sequence[Hit], *, stall: bool) -> str:
     mine = (hit.role for hit in hits if hit.stall is stall and hit.name not in LENGTHS)
     return _counted(Counter(mine), total=True)
+
+
+def _lost(evidence: Evidence) -> str:
+    counts = Counter[str]()
+    for lost in evidence.lost:
+        counts += Counter(
+            {"calls": lost.calls, "pushes": lost.pushed, "known by their id only": len(lost.nameless)}
+        )
+        counts["seconds"] += round(lost.ended - lost.begun)
+        counts["pushed again"] += len(lost.repeated)
+    return _counted(counts)
 
 
 def _settled(doubts: Iterable[Doubt], settler: str) -> str:

@@ -1,8 +1,10 @@
 """When which process is killed or stalled, and when faxes are pushed: drawn from the seed alone."""
 
 import random
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 REDIS = "redis"
@@ -51,6 +53,34 @@ class Hit:
     def role(self) -> str:
         """What the process is for."""
         return self.name.partition("-")[0]
+
+
+class Timetable:
+    """The time by which hits and pushes are made: seconds since the start in which it did not stand still."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._stopped: float | None = None
+
+    @property
+    def now(self) -> float:
+        """The time."""
+        stopped = self._stopped
+        return (time.monotonic() if stopped is None else stopped) - self._begun
+
+    def due(self, at: float) -> bool:
+        """Whether this time has come."""
+        return self.now >= at
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The time stands still meanwhile."""
+        self._stopped = time.monotonic()
+        try:
+            yield
+        finally:
+            self._begun += time.monotonic() - self._stopped
+            self._stopped = None
 
 
 def draw_hits(seed: int, kills: int, names: Sequence[str]) -> list[Hit]:

@@ -1,11 +1,11 @@
 """The verdict on a run: each fax's record against the ledger of the sandbox. The zeros are the proof."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from faxline import Event, Job, JobState
-from faxline_chaos.evidence import ASIDE, Acceptance, Evidence
+from faxline_chaos.evidence import ASIDE, Acceptance, Evidence, Lost
 from faxline_chaos.faults import Fax
 
 DUPLICATE = "duplicates not allowed by policy"
@@ -20,6 +20,8 @@ ZEROS = (DUPLICATE, LOST, WRONG, EVENTS, LIMITS, EXITS)
 STALE = 9.0
 """Seconds that a stored receipt may take to be used, while Redis and workers are killed: one that was there
 longer settles a doubt before the policy does."""
+UNDER_WAY = 2.5
+"""Seconds for which a call goes on at most that was under way when Redis was killed."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,22 @@ class Finding:
 
 def judge(faxes: Sequence[Fax], evidence: Evidence) -> list[Finding]:
     """All that must not be, the same order for the same evidence."""
-    found = [finding for fax in faxes for finding in _judge(fax, evidence)]
+    found = [finding for fax in as_known(faxes, evidence.lost) for finding in _judge(fax, evidence)]
     found += [finding for name in evidence.bombs for finding in _judge_bomb(name, evidence)]
     over = {limit: n for limit, n in evidence.stats.get("rate_limited", {}).items() if n}
     found += [Finding(LIMITS, limit, f"{limit} broken") for limit, n in over.items() for _ in range(n)]
+    found += [
+        Finding(LOST, f"restore {number}", "Redis went back and nobody noticed")
+        for number, lost in enumerate(evidence.lost, start=1)
+        if not lost.noticed
+    ]
     return found + [Finding(EXITS, name, "ended by itself") for name in evidence.exits]
+
+
+def as_known(faxes: Sequence[Fax], lost: Sequence[Lost]) -> list[Fax]:
+    """The faxes as their records have them: of which nothing but the id is known, is held when in doubt."""
+    nameless = {name for stretch in lost for name in stretch.nameless}
+    return [replace(fax, policy="hold") if fax.id in nameless else fax for fax in faxes]
 
 
 def settled(job: Job | None, fax: Fax) -> bool:
@@ -57,7 +70,7 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
     job, accepted = evidence.jobs.get(fax.id), evidence.accepted.get(fax.id, [])
     events = evidence.events.get(fax.id, [])
     doubts = [e for e in events if e.name == "fax.in_doubt"]
-    undelivered = {e.data["jobId"] for e in events if tried_again(e)}
+    undelivered = {e.data["jobId"] for e in events if tried_again(e)} | _untold(accepted, evidence.lost)
     allowed = 1 + len(undelivered) + (len(doubts) if fax.policy == "resend" else 0)
     for extra in accepted[allowed:]:
         yield Finding(DUPLICATE, fax.id, f"jobId {extra.job_id}: policy {fax.policy}, {len(doubts)} doubts")
@@ -90,6 +103,17 @@ def _judge_bomb(name: str, evidence: Evidence) -> Iterator[Finding]:
 def tried_again(event: Event) -> bool:
     """Whether a delivery failed, and is followed by another."""
     return event.name == "fax.retrying" and event.data.get("stage") == "delivery"
+
+
+def _untold(accepted: Sequence[Acceptance], lost: Sequence[Lost]) -> set[int]:
+    """The deliveries that failed, and were followed by another in a lost stretch: the event went with it."""
+    return {
+        earlier.job_id
+        for earlier, later in pairwise(accepted)
+        if earlier.state == "failed" and earlier.receipt_at is not None
+        if earlier.receipt_at < later.accepted_at
+        if any(stretch.begun < later.accepted_at < stretch.ended + UNDER_WAY for stretch in lost)
+    }
 
 
 def _wrong(fax: Fax, job: Job, accepted: Sequence[Acceptance]) -> str | None:

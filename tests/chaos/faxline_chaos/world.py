@@ -1,9 +1,10 @@
 """What happens to the world around Faxline.
 
-iFax is out of reach, a firewall is in between, Redis' clock steps, a producer pushes a hostile document.
+iFax is out of reach, a firewall is in between, Redis' clock steps, a producer pushes a hostile document,
+Redis comes back with older data.
 
 Each is drawn from the seed alone and carried out as a hit beside the kills (`killing.py`): it begins, and
-ends after its time.
+ends after its time. Only a restore is an interlude (`restore.py`).
 """
 
 import base64
@@ -20,16 +21,17 @@ from faxline_chaos.schedule import Hit
 from tests.hostile_files import object_stream, page_tree, xref_stream
 from tests.stepping_clock import SteppingClock
 
-OUTAGE, FIREWALL, CLOCK, BOMB = "outage", "firewall", "clock", "bomb"
+OUTAGE, FIREWALL, CLOCK, BOMB, RESTORE = "outage", "firewall", "clock", "bomb", "restore"
 LENGTHS: Mapping[str, tuple[float, float]] = {
     OUTAGE: (1.0, 6.0),
     FIREWALL: (1.0, 6.0),
     CLOCK: (1.0, 5.0),
     BOMB: (0.0, 0.0),
+    RESTORE: (2.0, 5.0),
 }
 """Least and most seconds of each."""
-KILLS_FOR_EACH = 10
-"""One of each for so many kills, one at the least."""
+KILLS_FOR_ONE: Mapping[str, int] = dict.fromkeys(LENGTHS, 10) | {RESTORE: 25}
+"""One of a kind for so many kills, one at the least."""
 AGAIN = 0.1
 """Seconds until a bomb is pushed again that Redis, which may be down just now, did not take."""
 BEHIND = 600
@@ -39,7 +41,7 @@ BEHIND = 600
 def draw_world(seed: int, hits: Sequence[Hit], kinds: Sequence[str]) -> list[Hit]:
     """What happens to the world during a run with these hits, in the order of time.
 
-    Two of a kind do not overlap.
+    Two of a kind do not overlap. A restore comes when faxes are under way, and others are still to come.
 
     Args:
         seed: of everything random.
@@ -47,14 +49,16 @@ def draw_world(seed: int, hits: Sequence[Hit], kinds: Sequence[str]) -> list[Hit
         kinds: of `LENGTHS`.
     """
     length = hits[-1].at if hits else 10.0
-    each = max(1, sum(not hit.stall for hit in hits) // KILLS_FOR_EACH)
+    kills = sum(not hit.stall for hit in hits)
     drawn = []
     for kind in kinds:
+        each = max(1, kills // KILLS_FOR_ONE[kind])
         chance = random.Random(f"world:{kind}:{seed}")  # noqa: S311 - no secret
         slot = length / each
         for i in range(each):
             down = min(chance.uniform(*LENGTHS[kind]), slot * 0.8)
-            drawn.append(Hit(i * slot + chance.uniform(0.0, slot - down), kind, down, stall=False))
+            first, last = (0.3 * slot, 0.7 * slot) if kind == RESTORE else (0.0, slot - down)
+            drawn.append(Hit(i * slot + chance.uniform(first, last), kind, down, stall=False))
     return sorted(drawn, key=lambda hit: hit.at)
 
 
