@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -49,6 +49,8 @@ BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 """Looser than base64 is, for the schema: some regular expressions' engines give up on groups in 20 MB."""
 SEALED = re.compile(r"[A-Za-z0-9._-]{1,32}:[A-Za-z0-9+/]+={0,2}")
 """A key's id, a colon, and base64."""
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 ZONED = re.compile(r"[0-9]{4}.+(Z|[+-][0-9]{2}(:?[0-9]{2}.*)?)")
 """Looser than ISO 8601 is, for the schema: a year at the front, Z or an offset from UTC at the end."""
 
@@ -80,13 +82,22 @@ def _identifier(value: str) -> str:
 
 
 def _moment(value: str) -> datetime:
+    """The moment of a text, in UTC."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         raise _problem(Rejection.BAD_DATE, "write an ISO 8601 time, such as 2030-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
         raise _problem(Rejection.BAD_DATE, "the time needs Z or an offset from UTC, such as +01:00")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise _problem(Rejection.BAD_DATE, "in UTC the time is not in the years 1 to 9999") from None
+
+
+def milliseconds(moment: datetime) -> int:
+    """Since 1970, begun ones left out."""
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def _iso(value: str) -> str:
@@ -272,12 +283,12 @@ class SendEntry(_Part):
 
     @property
     def expires(self) -> datetime | None:
-        """The moment of expires_at."""
+        """The moment of expires_at, in UTC."""
         return _moment(self.expires_at) if self.expires_at else None
 
     @property
     def send_at(self) -> datetime | None:
-        """The date of a scheduled fax."""
+        """The date of a scheduled fax, in UTC."""
         return _moment(self.fax.send_at) if self.fax.send_at else None
 
 

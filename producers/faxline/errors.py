@@ -32,7 +32,7 @@ class Rejection(StrEnum):
     BAD_NUMBER = "bad_number"
     """Not E.164, or not possible in its country."""
     BAD_DATE = "bad_date"
-    """Not ISO 8601, or without an offset from UTC."""
+    """Not ISO 8601, without an offset from UTC, or in UTC not in the years 1 to 9999."""
     NO_FILES = "no_files"
     """faxData is empty."""
     TOO_MANY_FILES = "too_many_files"

@@ -112,6 +112,16 @@ def test_an_event_tells_state_attempt_jobid_and_metadata(world: World) -> None:
     }
 
 
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_fax_that_expired_before_it_was_pushed_fails(world: World, *, paused: bool) -> None:
+    if paused:
+        world.line.pause(by="me@here")
+    job = world.line.send(to=TO, files=[URL], expires_at="2001-01-01T00:00:00Z")
+    ended = world.line.wait(job, 30)
+    assert (ended.state, ended.reason, ended.attempt) == (JobState.FAILED, "expired", 0)
+    assert names(world, job.id) == ["fax.queued", "fax.failed"]
+
+
 def test_a_failure_tells_its_reason_and_code(world: World) -> None:
     job = world.line.send(to=TO, files=[URL])
     world.outcomes.fail(job.id, reason="busy", code=17)

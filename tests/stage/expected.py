@@ -79,6 +79,7 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("register", "an entry that is not valid"): told(EVERY, "fax.rejected"),
     ("register", "a fax for a date, kept here"): become([NOTHING], "delayed", "fax.queued"),
     ("register", "a fax for a date, kept by iFax"): REGISTERED,
+    ("register", "a fax that has expired"): REGISTERED,
     ("cancel", "the job, which iFax keeps for a date"): {
         state: outcome for state, outcome in CANCELED.items() if state != "submitted"
     },

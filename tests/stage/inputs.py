@@ -71,6 +71,12 @@ def _admit(actors: Actors) -> Call:
     return lambda: actors.scene.store.admit("permit-x", "wake-x")
 
 
+def _admit_too_late(actors: Actors) -> Call:
+    if actors.scene.record(JOB):
+        actors.scene.client.hset(actors.scene.keys.job(JOB), "expires_at", "1")
+    return _admit(actors)
+
+
 def _owner(actors: Actors) -> Admitted:
     return actors.owner
 
@@ -471,9 +477,11 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("register", "a fax above the ceiling"): Input(_register_above, settings={"CEILINGS__JOBS": "1"}),
     ("register", "a fax for a date, kept here"): _register(JOB, "same", **HERE),
     ("register", "a fax for a date, kept by iFax"): _register(JOB, "same", **KEPT),
+    ("register", "a fax that has expired"): _register(JOB, "same", expires_at="1"),
     ("cancel", "the job"): Input(_cancel),
     ("cancel", "the job, which iFax keeps for a date"): Input(_cancel, KEPT),
     ("admit", "the best job"): Input(_admit),
+    ("admit", "a job that has expired"): Input(_admit_too_late),
     ("admit", "the question how it stands"): Input(_admit_the_question, settings=ASKING),
     ("admit", "the wish that it is canceled"): Input(_admit_the_wish, KEPT),
     ("mark", "the wish that it is canceled"): Input(_mark_the_wish, KEPT),

@@ -203,7 +203,8 @@ class Ledger:
         assert record, f"{name} is lost"
         stands = {index for index, members in now.indexes.items() if name in members}
         assert stands <= PLACES.get(state, set()), (name, state, stands)
-        assert len(stands) == (state in PLACES), (name, state, stands)
+        over = state == "queued" and name in now.expiring and int(record["expires_at"]) <= self.scene.now
+        assert len(stands) == (state in PLACES) or (over and not stands), (name, state, stands)
         holders = [permit for permit, held in now.holders.items() if held == name]
         assert holders == ([record["permit"]] if state == "submitting" else []), (name, state, holders)
         assert (now.lives[name] > 0) == (state in FINAL), (name, state, now.lives[name])

@@ -85,12 +85,6 @@ def test_a_pause_holds_what_would_be_delivered_at_once() -> None:
     assert line.job("a").state is JobState.DELIVERED
 
 
-def test_a_fax_that_has_expired_fails() -> None:
-    line = MemoryLine()
-    line.send(to=TO, files=[URL], id="a", expires_at="2001-01-01T00:00:00Z")
-    assert (line.job("a").state, line.job("a").reason) == (JobState.FAILED, "expired")
-
-
 def test_urgent_faxes_go_first() -> None:
     line = MemoryLine(deliver=False)
     for priority in ("bulk", "normal", "urgent"):

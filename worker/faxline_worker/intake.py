@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, partial
 from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple
@@ -26,6 +26,7 @@ from faxline.entries import (
     ResendEntry,
     SealedEntry,
     SendEntry,
+    milliseconds,
     open_entry,
     parse_entry,
 )
@@ -317,7 +318,7 @@ class Intake:
         if self.schedule == "local":
             del fax["send_at"]
         else:  # ifax-api, Request Parameters: UTC, as its sample has it
-            utc = send_at.astimezone(UTC).isoformat(timespec="milliseconds")
+            utc = send_at.isoformat(timespec="milliseconds")
             fax["send_at"] = utc.removesuffix("+00:00") + "Z"
         return True
 
@@ -384,7 +385,7 @@ def _job(
 
 
 def _ms(moment: datetime | None) -> int | None:
-    return round(moment.timestamp() * 1000) if moment else None
+    return milliseconds(moment) if moment else None
 
 
 def _names(entry: SendEntry) -> list[str]:

@@ -9,7 +9,15 @@ from typing import Any
 from faxline.account import EPOCH_US, OPERATOR, RANKS, STRIDE
 from faxline.checks import check_send
 from faxline.documents import digest
-from faxline.entries import CancelEntry, ResendEntry, SealedEntry, SendEntry, open_entry, parse_entry
+from faxline.entries import (
+    CancelEntry,
+    ResendEntry,
+    SealedEntry,
+    SendEntry,
+    milliseconds,
+    open_entry,
+    parse_entry,
+)
 from faxline.errors import EntryRejected, Rejection
 from faxline.keyring import Keyring
 from faxline.keys import ACCOUNTS, AccountKeys
@@ -116,7 +124,7 @@ class Daemon:
                 "kind": "send",
                 "number": number,
                 "group": entry.id if several else entry.group,
-                "expires_at": round(entry.expires.timestamp() * 1000) if entry.expires else None,
+                "expires_at": milliseconds(entry.expires) if entry.expires else None,
                 "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
                 "known_pages": pages or 1,
             }
@@ -201,14 +209,13 @@ class Daemon:
 
     def _work(self) -> None:
         """Deliver what is queued, if that is how it is; strike what has expired."""
-        if self._memory.hget(self._keys.account_state, "paused"):
-            return
+        paused = self._memory.hget(self._keys.account_state, "paused")
         for member in self._memory.zrange(self._keys.ready, 0, -1):
             name = member.decode()
             expires = self.record(name).get("expires_at")
             if expires and int(expires) <= self._now():
                 self.move(name, "failed", "fax.failed", reason="expired", stage="submission")
-            elif self._deliver:
+            elif self._deliver and not paused:
                 self.end(name, "delivered")
 
     def record(self, name: str) -> dict[str, str]:

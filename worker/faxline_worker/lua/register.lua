@@ -100,7 +100,7 @@ end
 -- The texts that are the same for all jobs, and what goes into the indexes: one command each.
 local history = to_json({ event = 'fax.queued', at = now, state = 'queued', attempt = 0 }, nil, nil)
 local told = to_json({ state = 'queued', attempt = 0 }, nil, nil)
-local place, ready, expiring = 0, {}, {} -- the place counts those that are taken
+local place, ready, expiring, first = 0, {}, {}, nil -- the place counts those that are taken; the first to expire (ms)
 
 -- A place for it, and its entries in the indexes.
 local function prepare(job)
@@ -111,10 +111,11 @@ local function prepare(job)
   job.send_at = tonumber(fields.send_at)
   if job.send_at and job.send_at <= now then job.send_at = nil end -- at once
   fields.place = int(job.rank * STRIDE + (job.send_at and job.send_at * 1000 + now_us - TIME_US or now_us) - EPOCH_US + place)
-  if not job.send_at then
+  if not job.send_at and not is_over(fields) then
     ready[#ready + 1], ready[#ready + 2] = fields.place, job.id
   end
-  if fields.expires_at then
+  if fields.expires_at then -- the survey ends it then, or now
+    first = math.min(first or math.huge, tonumber(fields.expires_at))
     table.insert(expiring, fields.expires_at)
     table.insert(expiring, job.id)
   end
@@ -205,6 +206,7 @@ for _, item in ipairs(items) do
 end
 add_all(keys.ready, ready)
 add_all(keys.expiring, expiring)
+if first then ring_by_alarm(keys, first) end
 
 local replies, done = {}, {}
 for i, item in ipairs(items) do

@@ -30,7 +30,7 @@ elseif how == 'resend' and job.digest == LOST_DIGEST then
   return done('lost')
 elseif how == 'resend' then
   redis.call('ZREM', keys.in_doubt, id)
-  local over = job.expires_at and tonumber(job.expires_at) <= now -- who orders it now wants it now
+  local over = is_over(job) -- who orders it now wants it now
   if over then redis.call('ZREM', keys.expiring, id) end
   retry(keys, account, options, id, job, said, 0, { tries = 0, expires_at = over and '' or nil })
 else

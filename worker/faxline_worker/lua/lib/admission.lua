@@ -62,6 +62,16 @@ local function draw(keys, chance)
   return id
 end
 
+-- Whether the job's expires_at has passed: it is not called for, and the dispatchers, told of it, end it (survey).
+local rung = false
+local function too_late(keys, id, job)
+  if not is_over(job) then return false end
+  redis.call('ZADD', beside(keys, 'expiring'), job.expires_at, id)
+  if not rung then ring(keys) end
+  rung = true
+  return true
+end
+
 -- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is
 -- taken if it has starved. The reply's table; nil where no job is ready.
 local function admit_best(keys, account, options, r, token, chance)
@@ -87,7 +97,7 @@ local function admit_best(keys, account, options, r, token, chance)
       return reply
     end
     local job = read_record(keys.job .. id, 'request')
-    if job and job.state == 'queued' and take_line(keys, options, id, job) then
+    if job and job.state == 'queued' and not too_late(keys, id, job) and take_line(keys, options, id, job) then
       job.attempt, job.tries = job.attempt + 1, job.tries + 1
       if job.send_at then redis.call('ZREM', beside(keys, 'scheduled'), id) end
       redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,

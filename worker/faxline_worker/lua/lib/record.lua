@@ -44,6 +44,9 @@ local function emit(events, cap, name, id, text)
   last_event = redis.call('XADD', events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
 end
 
+-- Whether expires_at has passed, of a job that was not submitted by then.
+local function is_over(job) return job.expires_at and tonumber(job.expires_at) <= now end
+
 -- changes: field -> value (false deletes nothing: it writes the empty string, which readers take as none).
 local function transition(keys, cap, id, job, name, changes, data)
   for field, value in pairs(changes) do job[field] = value end
