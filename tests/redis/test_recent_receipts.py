@@ -66,6 +66,25 @@ async def _until(step: Callable[[], Awaitable[None]]) -> None:
     return None
 
 
+def test_a_connection_more_is_no_reason_to_store_them_again(redis_url: str) -> None:
+    async def scenario() -> None:
+        recent = RecentReceipts()
+        client = async_state_client(redis_url, connected=recent.connected)
+        await client.ping()
+        recent.stored("s", receipt(1))
+        async with client.client() as held:  # so the next command needs another
+            await held.ping()
+            await client.ping()
+            assert recent.take_due() == []
+            assert held.connection is not None
+            await held.connection.disconnect()
+            await held.ping()
+        assert [fields["body"] for _, fields in recent.take_due()] == [b'{"jobId": 1}']
+        await client.aclose()
+
+    asyncio.run(scenario())
+
+
 def test_only_the_last_ones_are_kept() -> None:
     now = 0.0
     recent = RecentReceipts(clock=lambda: now)

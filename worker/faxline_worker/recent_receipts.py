@@ -2,11 +2,12 @@
 
 iFax was answered 204 and does not come again, so a receipt that a Redis loses which goes back to an older
 state (rollback.py) is known to nobody else until a worker has applied it. The webhook's user may do nothing
-but add, and so cannot look. So on every connection that is made anew, which is rare, all of the last minute
-goes in once more: a receipt is applied once, however often it comes.
+but add, and so cannot look. So when a connection was lost and is made anew, all of the last minute goes in
+once more: a receipt is applied once, however often it comes.
 """
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,13 +32,17 @@ class RecentReceipts:
         self._clock = clock
         self._kept: deque[tuple[float, Stored]] = deque()
         self._size = 0
-        self._known = self._anew = False
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._anew = False
 
     async def connected(self, connection: Any) -> None:
-        """A connection has been made: log in. For `redis_connect_func`."""
+        """A connection has been made: log in. For `redis_connect_func`.
+
+        One that the pool adds beside the others tells nothing; one that comes again had been lost.
+        """
         await connection.on_connect_check_health(check_health=False)
-        self._anew = self._anew or self._known
-        self._known = True
+        self._anew = self._anew or connection in self._known
+        self._known.add(connection)
 
     def stored(self, stream: str, fields: Mapping[str, bytes]) -> None:
         """An entry was stored."""
