@@ -118,7 +118,7 @@ class Bombs:
     def __init__(self, url: str, account: str = "default") -> None:
         self._client = redis.Redis.from_url(url)
         self._intake = AccountKeys(account).intake
-        self._documents = (page_tree(60), xref_stream(100), object_stream(100))
+        self._documents = (page_tree(60), xref_stream(300), object_stream(300))
         self._pushes: list[threading.Thread] = []
 
     def begin(self) -> None:
