@@ -77,8 +77,8 @@ def open_document(data: bytes, count: "Callable[[bytes], PdfPages] | None" = Non
         pages, fault, limit = (count or _count)(data)
         return Opened(len(data), pages, known=True, fault=fault, limit=limit)
     if data[:4] in _TIFFS:
-        pages = _tiff_pages(data)
-        return Opened(len(data), pages, known=True, fault="" if pages else "the TIFF is broken or empty")
+        pages, fault = _tiff_pages(data)
+        return Opened(len(data), pages, known=True, fault=fault)
     if data[:4] in _BIG_TIFFS:
         return Opened(len(data), 0, known=True, fault="it is a BigTIFF: save it as a classic TIFF or a PDF")
     return Opened(len(data), 1, known=False)
@@ -95,19 +95,23 @@ def page_count(data: bytes, member: str, file_name: str = "") -> int:
     return open_document(data).count(member, file_name)
 
 
-def _tiff_pages(data: bytes) -> int:
+def _tiff_pages(data: bytes) -> tuple[int, str]:
+    """How many pages a TIFF has, and why none can be sent."""
     order = _TIFFS[data[:4]]
-    pages, seen = 0, set[int]()
+    seen = set[int]()
     try:
         (at,) = struct.unpack_from(order + "I", data, 4)
-        while at and at not in seen and pages < _MOST_IFDS:
+        while at and len(seen) < _MOST_IFDS:
+            if at in seen:
+                return 0, "the TIFF's pages go round in a circle: save it anew"
             seen.add(at)
-            pages += 1
             (entries,) = struct.unpack_from(order + "H", data, at)
+            if not entries:
+                return 0, f"page {len(seen)} of the TIFF is empty: save it anew"
             (at,) = struct.unpack_from(order + "I", data, at + 2 + 12 * entries)
     except struct.error:
-        return 0
-    return pages
+        return 0, "the TIFF is broken: it ends within a page"
+    return len(seen), "" if seen else "the TIFF has no page"
 
 
 def selected_pages(selections: Sequence[str] | None, pages: int, member: str) -> int:

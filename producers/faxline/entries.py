@@ -169,8 +169,28 @@ def _base64(value: str) -> str:
     try:
         base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise _problem(Rejection.BAD_DOCUMENT, "fileData is not base64") from None
+        raise _problem(Rejection.BAD_DOCUMENT, f"fileData is not base64: {_why_not_base64(value)}") from None
     return value
+
+
+def _why_not_base64(value: str) -> str:
+    if value.startswith("data:"):
+        return "it is a data: URL; leave out all up to its comma"
+    if space := re.search(r"\s", value):
+        what = "a line break" if space[0] in "\r\n" else "a space"
+        return f"it has {what}; write it in one piece"
+    if re.search(r"[_-]", value) and not re.search(r"[^A-Za-z0-9_=-]", value):
+        return "it has - or _ of the alphabet for URLs; write + and /"
+    if strange := re.search(r"[^A-Za-z0-9+/=]", value):
+        return f"its character {strange.start() + 1} is none of A-Z a-z 0-9 + / ="
+    if "=" in value.rstrip("="):
+        return "it goes on after an =; give one document a file"
+    return "its end is missing; it has a multiple of 4 characters, the last of them = where the content ends"
+
+
+def _own_or_none(value: str | None) -> str | None:
+    """None for a blank one, which would hide the account's own."""
+    return value if value and value.strip() else None
 
 
 def _sealed(value: str) -> str:
@@ -257,7 +277,7 @@ class FaxRequest(_Part):
         Annotated[Number, Tag(_ONE)] | Annotated[list[Number], Field(min_length=1), Tag(_MANY)],
         Discriminator(lambda value: _MANY if isinstance(value, list) else _ONE),
     ]
-    callerId: Text | None = None
+    callerId: Annotated[Text | None, AfterValidator(_own_or_none)] = None
     templateId: Text | None = None
     smartDocumentId: Text | None = None
     subject: Text | None = None

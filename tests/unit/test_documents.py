@@ -62,8 +62,18 @@ def test_the_pages_of_a_tiff_are_counted_in_either_byte_order(order: str, pages:
     assert page_count(tiff(pages, order), "m", "a.tif") == pages
 
 
-def test_a_tiff_whose_pages_form_a_ring_is_counted_once_round() -> None:
-    assert page_count(tiff(3, last=8), "m", "a.tif") == 3
+@pytest.mark.parametrize("back_to", [8, 26, 44])
+def test_a_tiff_whose_pages_go_round_in_a_circle_is_refused(back_to: int) -> None:
+    assert "circle" in refused(tiff(3, last=back_to), "a.tif").message
+
+
+def test_a_tiff_with_a_directory_without_entries_is_refused() -> None:
+    empty = tiff(2, last=8 + 2 * 18) + bytes(6)
+    assert refused(empty, "a.tif").message == "page 3 of the TIFF is empty: save it anew"
+
+
+def test_a_tiff_without_a_directory_is_refused() -> None:
+    assert "no page" in refused(b"II*\0" + bytes(4), "a.tif").message
 
 
 def test_a_bigtiff_is_refused_and_the_message_names_it() -> None:

@@ -3,7 +3,7 @@
 import copy
 import json
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from faxline import entries
 from faxline.entries import CancelEntry, InDoubtPolicy, Priority, ResendEntry, SendEntry, parse_entry
 from faxline.errors import EntryRejected, Rejection
+from faxline_worker.contents import members_of
+from faxline_worker.ifax import send_body
 
 NUMBER = "+12345678901"
 FULL: dict[str, Any] = {
@@ -115,6 +117,8 @@ def test_null_is_no_value_of_a_member_that_must_have_one(path: str) -> None:
         ("expires_at", "9999-12-31T23:59:59.999999-00:00:01", "expires_at", "bad_date"),
         ("expires_at", "0001-01-01T00:00:00+00:00:01", "expires_at", "bad_date"),
         ("fax.faxNumber", "12345", "fax.faxNumber", "bad_number"),
+        ("fax.faxNumber", "+4402079460958", "fax.faxNumber", "bad_number"),
+        ("fax.faxNumber", "+1 202 555 0123", "fax.faxNumber", "bad_number"),
         ("fax.faxNumber", [], "fax.faxNumber", "bad_value"),
         ("fax.faxNumber", [NUMBER, "12345"], "fax.faxNumber[1]", "bad_number"),
         ("fax.faxNumber", [NUMBER, 7], "fax.faxNumber[1]", "bad_value"),
@@ -153,6 +157,38 @@ def test_a_broken_rule_is_told_with_its_member(path: str, value: Any, member: st
 )
 def test_a_value_at_the_edge_of_a_rule_is_taken(path: str, value: Any) -> None:
     assert parse_entry("send", json.dumps(entry(path, value)))
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("data:application/pdf;base64,JVBERi0=", "a data: URL; leave out all up to its comma"),
+        ("JVBE\nRi0=", "a line break"),
+        ("JVBERi0=\r\n", "a line break"),
+        ("JVBE Ri0=", "a space"),
+        ("JV-_Ri0=", "the alphabet for URLs; write + and /"),
+        ("JVBE*i0=", "its character 5 is none of"),
+        ("JVBERi0", "its end is missing"),
+        ("JVBER", "its end is missing"),
+        ("JVBERi0=JVBERi0=", "goes on after an ="),
+        ("JVBERi0===", "its end is missing"),
+    ],
+)
+def test_why_a_text_is_not_base64_is_told(value: str, says: str) -> None:
+    found = rejection(entry("fax.faxData.1.fileData", value))
+    assert (found.member, found.reason) == ("fax.faxData[1].fileData", Rejection.BAD_DOCUMENT)
+    assert says in found.message
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_caller_id_is_none_so_that_the_accounts_own_is_shown(blank: str) -> None:
+    content = entry("fax.callerId", blank)
+    content["fax"]["faxData"] = content["fax"]["faxData"][:1]
+    for raw in (json.dumps(content), json.dumps(content).encode()):
+        parsed = parse_entry("send", raw)
+        assert isinstance(parsed, SendEntry)
+        body = b"".join(send_body(members_of(parsed.fax), Mock(), caller_id="+12025550100"))
+        assert json.loads(body)["callerId"] == "+12025550100"
 
 
 @pytest.mark.parametrize("path", ["id", "fax", "fax.faxNumber", "fax.faxData", "fax.faxData.0.fileName"])
