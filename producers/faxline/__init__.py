@@ -41,13 +41,15 @@ from faxline.errors import (
     WaitTimeout,
 )
 from faxline.events import Event, EventName
-from faxline.faxes import Fax, File, Selection
+from faxline.faxes import Fax
+from faxline.files import File, Selection
 from faxline.forecast import Forecast, Hold
 from faxline.groups import Group
 from faxline.jobs import Job, JobState, Transition
 from faxline.keyring import Keyring
 from faxline.line import FaxLine
 from faxline.mailings import Mailing
+from faxline.numbers import normalize_number
 from faxline.operations import DeadEntry, Forgotten, SealedValues
 from faxline.processes import Process, ProcessState
 from faxline.rollbacks import LostCall, Recovered, Rollback
@@ -111,6 +113,7 @@ __all__ = [
     "StateRolledBack",
     "Transition",
     "WaitTimeout",
+    "normalize_number",
 ]
 
 _LATER = {

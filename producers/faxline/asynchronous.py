@@ -10,7 +10,8 @@ from faxline.base import CONNECTION, DOCUMENT_TTL, Base
 from faxline.checkup import Check
 from faxline.drivers import drive_async, in_our_words, run_async
 from faxline.events import Event
-from faxline.faxes import Fax, FaxParameters, File, fax_of
+from faxline.faxes import Fax, FaxParameters, fax_of
+from faxline.files import File
 from faxline.groups import Group
 from faxline.jobs import Job
 from faxline.keyring import Keyring
@@ -107,7 +108,7 @@ class AsyncFaxLine(Base):
         redis_url: as of `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
         account: the account's name.
         document_ttl: as of `FaxLine`.
-        keys, replicas, replicas_timeout: likewise.
+        keys, replicas, replicas_timeout, region: likewise.
 
     Raises:
         ValueError: as of `FaxLine`.
@@ -122,10 +123,12 @@ class AsyncFaxLine(Base):
         keys: Keyring | str | None = None,
         replicas: int = 0,
         replicas_timeout: float = REPLICAS_TIMEOUT,
+        region: str | None = None,
     ) -> None:
         self._own = isinstance(redis_url, str)
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
-        self._set_up(client, account, document_ttl, keys, Confirmation(replicas, replicas_timeout))
+        confirmation = Confirmation(replicas, replicas_timeout)
+        self._set_up(client, account, document_ttl, keys, confirmation, region=region)
 
     async def close(self) -> None:
         """Close the connections that this line opened."""
@@ -145,7 +148,7 @@ class AsyncFaxLine(Base):
         self,
         *,
         to: str | Sequence[str],
-        files: Sequence[File],
+        files: File | Sequence[File],
         id: str | None = None,  # noqa: A002 - the contract's name
         priority: str = "normal",
         expires_at: str | None = None,

@@ -1,11 +1,13 @@
 """What both lines are made of: an account, a client, and the terms on which the steps rest."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from faxline.drivers import in_our_words, run
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
+from faxline.numbers import check_region
 from faxline.questions import Steps, Terms
 from faxline.replicas import Confirmation
 from faxline.seals import Seals
@@ -29,7 +31,7 @@ class Base:
 
     Raises:
         ValueError: the client decodes replies (documents are bytes), or the account's name is not one, or
-            the keys are none.
+            the keys are none, or there is no such region.
     """
 
     account: str
@@ -44,6 +46,8 @@ class Base:
         document_ttl: float,
         keys: Keyring | str | None,
         confirmation: Confirmation,
+        *,
+        region: str | None,
     ) -> None:
         self.account = account
         self.keys = AccountKeys(account)
@@ -56,6 +60,7 @@ class Base:
         self._terms = Terms(
             self.keys, round(document_ttl * 1000), longest, Seals(keyring, account), confirmation
         )
+        self._terms = replace(self._terms, region=check_region(region))
 
 
 class Driven(Base):

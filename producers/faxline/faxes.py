@@ -1,32 +1,23 @@
 """A fax as a producer gives it, and what it becomes: a checked entry and the documents that it needs."""
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Required, TypeAlias, TypedDict
+from typing import Any, Literal, Required, TypedDict
 from uuid import uuid4
 
 from faxline.documents import REQUEST_BYTES, Opened, digest, open_document
 from faxline.errors import EntryRejected, Rejection
+from faxline.files import File, items_of
 from faxline.jobs import Job, JobState
+from faxline.numbers import EXAMPLE, MEMBER, mask_number, normalize_number
 
 _KEPT = 64_000_000
 """Bytes of documents that one call keeps in memory between the check and the push; others are read twice."""
-
-Source: TypeAlias = str | Path | tuple[str, bytes]
-"""A path, an http or https URL that iFax can reach, or a name with its content."""
-
-
-class Selection(TypedDict):
-    """A file of which some pages are sent, such as `["1-5", "7"]`."""
-
-    file: Source
-    pages: Sequence[str]
-
-
-File: TypeAlias = Source | Selection
 
 
 class FaxParameters(TypedDict, total=False):
@@ -47,7 +38,7 @@ class Fax(FaxParameters, total=False):
     """One fax: the keyword arguments of `FaxLine.send`, which tells what each is."""
 
     to: Required[str | Sequence[str]]
-    files: Required[Sequence[File]]
+    files: Required[File | Sequence[File]]
     id: str | None
     priority: str
     expires_at: str | None
@@ -59,7 +50,7 @@ class Fax(FaxParameters, total=False):
 
 def fax_of(  # noqa: PLR0917 - in the order of `send`
     to: str | Sequence[str],
-    files: Sequence[File],
+    files: File | Sequence[File],
     id: str | None,  # noqa: A002 - the contract's name
     priority: str,
     expires_at: str | None,
@@ -120,6 +111,8 @@ class Documents:
         if isinstance(file, bytes):
             return self._take(file, None)
         path = os.fspath(file)
+        if "\0" in path:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
         if path not in self._names:
             with Path(path).open("rb") as opened:  # no more than tells that it is too large
                 self._names[path] = self._take(opened.read(REQUEST_BYTES + 1), path)
@@ -170,13 +163,16 @@ class Documents:
         return data
 
 
-def prepare(fax: Mapping[str, Any], account: str, documents: Documents) -> Prepared:
+def prepare(
+    fax: Mapping[str, Any], account: str, documents: Documents, *, region: str | None = None
+) -> Prepared:
     """Check a fax in its form and by the rules; its documents are added to the others.
 
     Args:
         fax: the keyword arguments of `FaxLine.send`; what is not one of them is a parameter of fax-send.
         account: the account's name.
         documents: those of this call.
+        region: the country of numbers that name none.
 
     Raises:
         EntryRejected: it breaks a rule.
@@ -187,9 +183,8 @@ def prepare(fax: Mapping[str, Any], account: str, documents: Documents) -> Prepa
 
     parameters = {name: value for name, value in fax.items() if name not in _OWN}
     if "to" in fax:
-        parameters["faxNumber"] = fax["to"] if isinstance(fax["to"], str) else list(fax["to"])
-    parameters["faxData"] = [_item(file, documents) for file in fax.get("files", ())]
-    metadata = fax.get("metadata")
+        parameters["faxNumber"] = _numbers(fax["to"], region)
+    parameters["faxData"] = items_of(fax.get("files", ()), documents)
     entry: dict[str, Any] = {
         "id": fax.get("id") or str(uuid4()),
         "priority": fax.get("priority") or "normal",
@@ -197,10 +192,10 @@ def prepare(fax: Mapping[str, Any], account: str, documents: Documents) -> Prepa
         "in_doubt": fax.get("in_doubt"),
         "attempts": fax.get("attempts"),
         "group": fax.get("group"),
-        "metadata": dict(metadata) if metadata else None,
+        "metadata": fax.get("metadata") or None,
         "fax": parameters,
     }
-    text = json.dumps({k: v for k, v in entry.items() if v is not None}, ensure_ascii=False)
+    text = text_of(entry)
     parsed = parse_entry("send", text)
     assert isinstance(parsed, SendEntry)  # noqa: S101 - what its kind means
     check_send(parsed, documents.opened)
@@ -212,6 +207,7 @@ def prepare(fax: Mapping[str, Any], account: str, documents: Documents) -> Prepa
         state=JobState.INTAKE,
         priority=str(parsed.priority),
         group=parsed.id if several else parsed.group,
+        to=mask_number(numbers) if isinstance(numbers, str) else None,
         size=len(numbers) if several else None,
     )
     needed = dict.fromkeys(file.document for file in parsed.fax.faxData if file.document)
@@ -221,11 +217,49 @@ def prepare(fax: Mapping[str, Any], account: str, documents: Documents) -> Prepa
 _OWN = Fax.__annotations__.keys() - FaxParameters.__annotations__.keys()
 
 
-def _item(file: File, documents: Documents) -> dict[str, Any]:
-    if isinstance(file, dict):
-        return _item(file["file"], documents) | {"pages": list(file["pages"])}
-    if isinstance(file, str) and file.startswith(("http://", "https://")):
-        return {"fileName": file.rsplit("/", 1)[-1].split("?")[0] or "document", "fileUrl": file}
-    name, content = file if isinstance(file, tuple) else (Path(file).name, file)
-    document = documents.add(content)
-    return {"fileName": name, "document": document, "upload": documents.upload(document)}
+def _numbers(to: Any, region: str | None) -> str | list[str]:
+    """The numbers that `to` has, in E.164."""
+    if isinstance(to, str):
+        return normalize_number(to, region)
+    if not isinstance(to, Iterable) or isinstance(to, bytes | bytearray):
+        raise EntryRejected(
+            MEMBER, Rejection.BAD_VALUE, f'to is text, such as "{EXAMPLE}", or a list of them'
+        )
+    return [normalize_number(one, region, f"{MEMBER}[{i}]") for i, one in enumerate(to)]
+
+
+def text_of(entry: Mapping[str, Any]) -> str:
+    """An entry as JSON, without the members that are None.
+
+    Raises:
+        EntryRejected: bad_value: JSON has no such value.
+    """
+    given = {name: value for name, value in entry.items() if value is not None}
+    try:
+        return json.dumps(given, ensure_ascii=False, default=_written)
+    except (TypeError, ValueError, RecursionError):
+        raise EntryRejected(_unwritable(given), Rejection.BAD_VALUE, _AS_JSON) from None
+
+
+_AS_JSON = (
+    "JSON has no such value; give text, numbers, true, false, lists and objects, and a time as ISO 8601"
+)
+
+
+def _written(value: object) -> object:
+    """What stands in JSON for a value that json does not know."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+def _unwritable(value: Any, path: str = "") -> str:
+    """The path of the member that makes it so: of the entry's and the fax's own."""
+    for name, inner in value.items():
+        try:
+            json.dumps(inner, default=_written)
+        except (TypeError, ValueError, RecursionError):
+            return _unwritable(inner, f"{name}.") if name == "fax" else f"{path}{name}"
+    return path.rstrip(".")

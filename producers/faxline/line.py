@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 from faxline.base import CONNECTION, DOCUMENT_TTL
 from faxline.drivers import drive, in_our_words
 from faxline.events import Event
-from faxline.faxes import Fax, FaxParameters, File, fax_of
+from faxline.faxes import Fax, FaxParameters, fax_of
+from faxline.files import File
 from faxline.groups import Group
 from faxline.jobs import Job
 from faxline.keyring import Keyring
@@ -38,10 +39,11 @@ class FaxLine(Operators):
         replicas: how many replicas of Redis must have what is pushed (FAXLINE_REDIS_REPLICAS of the daemon);
             a push that fewer confirm raises `NotReplicated`.
         replicas_timeout: seconds that a push waits for them.
+        region: the country of numbers that name none, by its two letters, such as DE.
 
     Raises:
         ValueError: the client decodes replies (documents are bytes), the account's name is not one, the keys
-            are none, or replicas is negative.
+            are none, replicas is negative, or there is no such region.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class FaxLine(Operators):
         keys: Keyring | str | None = None,
         replicas: int = 0,
         replicas_timeout: float = REPLICAS_TIMEOUT,
+        region: str | None = None,
     ) -> None:
         self._own = isinstance(redis_url, str)
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
-        self._set_up(client, account, document_ttl, keys, Confirmation(replicas, replicas_timeout))
+        confirmation = Confirmation(replicas, replicas_timeout)
+        self._set_up(client, account, document_ttl, keys, confirmation, region=region)
 
     def close(self) -> None:
         """Close the connections that this line opened."""
@@ -73,7 +77,7 @@ class FaxLine(Operators):
         self,
         *,
         to: str | Sequence[str],
-        files: Sequence[File],
+        files: File | Sequence[File],
         id: str | None = None,  # noqa: A002 - the contract's name
         priority: str = "normal",
         expires_at: str | None = None,
@@ -86,10 +90,12 @@ class FaxLine(Operators):
         """Check a fax, store its documents once, and push it. Pushing the same again is ignored by intake.
 
         Args:
-            to: an E.164 number, or up to 15: one job each, `ID.1` and so on, a group of the id's name, and
-                the Job stands for all of them.
-            files: paths of local files, http or https URLs that iFax can reach, or (name, bytes); of some of
-                its pages as `Selection(file="a.pdf", pages=["1-5", "7"])`.
+            to: a number with its country code as people write it (or without, within the line's `region`;
+                `normalize_number` tells how it is understood), or up to 15: one job each, `ID.1` and so on, a
+                group of the id's name, and the Job stands for all of them.
+            files: one or a list: paths of local files, http or https URLs that iFax can reach, or (name,
+                content). A URL's file name is the last part of its path, or that of ("a.pdf", URL). Some
+                pages only: `Selection(file="a.pdf", pages=["1-5", "7"])`.
             id: the idempotency key; a UUID when not given.
             priority: urgent, normal or bulk.
             expires_at: ISO 8601 with an offset: not submitted by then, it fails.

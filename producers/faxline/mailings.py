@@ -57,7 +57,7 @@ def sent_many(
 ) -> Steps[Mailing]:
     """Check them all, then push them."""
     given = list(faxes)
-    checked: _Checked = yield Work(partial(_check_all, given, terms.account, group))
+    checked: _Checked = yield Work(partial(_check_all, given, terms, group))
     if checked.rejected and not skip:
         raise FaxesRejected(checked.rejected, len(given))
     total, jobs = len(checked.faxes), list[Job]()
@@ -75,13 +75,15 @@ def sent_many(
     return Mailing(tuple(jobs), tuple(checked.rejected))
 
 
-def _check_all(faxes: Sequence[Fax], account: str, group: str | None) -> _Checked:
+def _check_all(faxes: Sequence[Fax], terms: Terms, group: str | None) -> _Checked:
     checked = _Checked(tuple(_id(fax, i, group) for i, fax in enumerate(faxes)), [], [], Documents())
     taken: dict[str, int] = {}
     for i, (fax, name) in enumerate(zip(faxes, checked.ids, strict=True)):
         own = {"group": group} if group is not None and fax.get("group") is None else {}
         try:
-            prepared = prepare({**fax, **own, "id": name}, account, checked.documents)
+            prepared = prepare(
+                {**fax, **own, "id": name}, terms.account, checked.documents, region=terms.region
+            )
             _claim(prepared.job, i, taken)
         except EntryRejected as error:
             checked.rejected.append(RejectedFax(i, name, error))

@@ -22,6 +22,7 @@ from faxline.errors import (
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS
 from faxline.listing import OPEN
+from faxline.numbers import E164, is_possible, normalize_number
 from faxline.orders import Order, given
 from faxline.questions import Ask, Steps, Terms, Work
 from faxline.records import job_of
@@ -216,15 +217,15 @@ def forgotten(terms: Terms, job: str, by: str, timeout: float) -> Steps[Forgotte
 
 def number_forgotten(terms: Terms, number: str, by: str, timeout: float) -> Steps[Forgotten]:
     """Erase all jobs to a number that have come to their end."""
-    yield Work(partial(_check_number, number))
-    reply = yield from given(terms, Order.FORGET, by, timeout, number=number)
+    named = yield Work(partial(_number, number, terms.region))
+    reply = yield from given(terms, Order.FORGET, by, timeout, number=named)
     return _forgotten(json.loads(reply["told"]))
 
 
-def _check_number(number: str) -> None:
-    from faxline.numbers import check_number  # noqa: PLC0415 - loads the numbering plans
-
-    check_number(number, "number")
+def _number(number: str, region: str | None) -> str:
+    """The number as jobs have it; one that intake takes no more (+44 0…) may stand in older ones."""
+    as_it_is = isinstance(number, str) and E164.fullmatch(number) and is_possible(number)
+    return number if as_it_is else normalize_number(number, region, "number")
 
 
 def _forgotten(told: Mapping[str, Any]) -> Forgotten:

@@ -1,14 +1,14 @@
 """What is pushed onto the intake stream: one entry, in one transaction with the documents that it needs."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from faxline.faxes import Documents, Fax, Prepared, prepare
+from faxline.faxes import Documents, Fax, Prepared, prepare, text_of
 from faxline.jobs import Job, JobState
+from faxline.numbers import mask_number, normalize_number
 from faxline.questions import Batch, Steps, Terms, Work
 
 
@@ -17,7 +17,7 @@ def sent(terms: Terms, fax: Fax) -> Steps[Job]:
 
     def check() -> tuple[Prepared, str, dict[str, bytes]]:
         documents = Documents()
-        prepared = prepare(fax, terms.account, documents)
+        prepared = prepare(fax, terms.account, documents, region=terms.region)
         text = terms.seals.entry("send", {"id": prepared.job.id}, prepared.text)
         return prepared, text, uploads(terms, documents, prepared.documents)
 
@@ -36,7 +36,10 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
     metadata: Mapping[str, Any] | None,
 ) -> Steps[Job]:
     """Push a `resend`."""
-    given = {"id": name or str(uuid4()), "of": job, "priority": priority, "faxNumber": to}
+    number: str | None = None
+    if to is not None:
+        number = yield Work(partial(normalize_number, to, terms.region, "faxNumber"))
+    given = {"id": name or str(uuid4()), "of": job, "priority": priority, "faxNumber": number}
     entry = {k: v for k, v in (given | {"metadata": metadata}).items() if v is not None}
     pushed = yield from ready_made(terms, "resend", entry)
     return Job(
@@ -46,6 +49,7 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
         priority=priority,
         kind="resend",
         of=job,
+        to=mask_number(number) if number is not None else None,
         entry=pushed,
     )
 
@@ -59,7 +63,7 @@ def ready_made(terms: Terms, kind: str, payload: Mapping[str, Any]) -> Steps[str
 def _checked(terms: Terms, kind: str, payload: Mapping[str, Any]) -> str:
     from faxline.entries import parse_entry  # noqa: PLC0415 - needs pydantic, which takes its time to load
 
-    text = json.dumps(payload)
+    text = text_of(payload)
     parse_entry(kind, text)
     return terms.seals.entry(kind, payload, text)
 

@@ -70,6 +70,7 @@ class Terms:
         longest: seconds that one read may block; a quiet stream is no dead server.
         seals: what entries and documents are sealed with.
         confirmation: how many replicas must have what is pushed.
+        region: the country of numbers that name none.
     """
 
     keys: AccountKeys
@@ -77,6 +78,7 @@ class Terms:
     longest: float
     seals: Seals
     confirmation: Confirmation = NOT_ASKED
+    region: str | None = None
 
     @property
     def account(self) -> str:

@@ -99,15 +99,21 @@ class MemoryLine(_Outcomes, FaxLine):
         deliver: whether every fax is delivered at once; else it stays queued until `deliver`, `fail`,
             `submit`, `doubt` or `cancel`.
         keys: what is sealed by them before the push; the daemon in memory has the same.
+        region: as of `FaxLine`.
     """
 
     def __init__(
-        self, account: str = "default", *, deliver: bool = True, keys: Keyring | str | None = None
+        self,
+        account: str = "default",
+        *,
+        deliver: bool = True,
+        keys: Keyring | str | None = None,
+        region: str | None = None,
     ) -> None:
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
         self._begin(account, keyring, deliver=deliver)
         client: Any = MemoryClient(self._shared)
-        super().__init__(client, account, keys=keyring)
+        super().__init__(client, account, keys=keyring, region=region)
 
 
 class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
@@ -115,13 +121,18 @@ class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
 
     Args:
         account: as of `MemoryLine`.
-        deliver, keys: likewise.
+        deliver, keys, region: likewise.
     """
 
     def __init__(
-        self, account: str = "default", *, deliver: bool = True, keys: Keyring | str | None = None
+        self,
+        account: str = "default",
+        *,
+        deliver: bool = True,
+        keys: Keyring | str | None = None,
+        region: str | None = None,
     ) -> None:
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
         self._begin(account, keyring, deliver=deliver)
         client: Any = AsyncMemoryClient(self._shared)
-        super().__init__(client, account, keys=keyring)
+        super().__init__(client, account, keys=keyring, region=region)
