@@ -18,7 +18,7 @@ from faxline.cli.recipients import read_recipients
 from faxline.cli.running import run
 from faxline.keys import AccountKeys
 
-NUMBER, OTHER = "+13105550147", "+13105550148"
+NUMBER, OTHER, THIRD = "+13105550147", "+13105550148", "+13105550149"
 KEYS = AccountKeys("default")
 PLAIN = f"to,to_name\n{NUMBER},Ann\n{OTHER},Bob\n"
 
@@ -51,7 +51,7 @@ def cli(
         capsys.readouterr()
         code = run(["--redis", redis_url, *arguments])
         captured = capsys.readouterr()
-        for number in (NUMBER, OTHER):
+        for number in (NUMBER, OTHER, THIRD):
             assert number[-10:] not in captured.out + captured.err
         return Result(code, captured.out, captured.err)
 
@@ -205,7 +205,7 @@ def test_a_file_that_makes_no_sense_is_one_line_and_exit_code_2(
     assert redis_client.dbsize() == 0
 
 
-BAD = f"to,priority,send_at\n{NUMBER},,\n123,,\n{NUMBER},high,\n{NUMBER},,soon\n"
+BAD = f"to,priority,send_at\n{NUMBER},,\n123,,\n{OTHER},high,\n{THIRD},,soon\n"
 
 
 def test_each_bad_row_is_told_with_its_line_and_nothing_is_pushed(
@@ -214,7 +214,7 @@ def test_each_bad_row_is_told_with_its_line_and_nothing_is_pushed(
     done = mail(BAD)
     assert (done.code, done.out) == (2, "")
     first, second, third, last = done.err.splitlines()
-    assert first.startswith("faxline: line 3: fax.faxNumber: not a fax number; write it as E.164")
+    assert first.startswith("faxline: line 3: fax.faxNumber: the country code is missing")
     assert second.startswith("faxline: line 4: priority: ")
     assert third.startswith("faxline: line 5: fax.send_at: write an ISO 8601 time")
     assert last.startswith("faxline: 3 of 4 rows break a rule and nothing was pushed")
@@ -250,6 +250,57 @@ def test_bad_rows_can_be_skipped(mail: Cli, redis_client: redis.Redis) -> None:
     assert [entry["id"] for entry in pushed(redis_client)] == ["june.1"]
 
 
+def test_numbers_are_read_as_people_write_them_and_a_line_tells_how(
+    mail: Cli, redis_client: redis.Redis
+) -> None:
+    done = mail("to;subject\n(310) 555-0147;Hi\n0049 30 901820;Hi\n", "--region", "us", "--group", "june")
+    assert (done.code, done.err) == (
+        *(0, "faxline: numbers that are not written as E.164 are read: 1 as +1, 1 as +49\n"),
+    )
+    assert [entry["fax"]["faxNumber"] for entry in pushed(redis_client)] == [NUMBER, "+4930901820"]
+
+
+def test_a_number_that_stands_again_is_told_and_left_out_where_that_is_asked_for(
+    mail: Cli, redis_client: redis.Redis
+) -> None:
+    csv = f"to\n{NUMBER}\n{NUMBER}\n{OTHER}\n"
+    done = mail(csv, "--group", "june")
+    assert (done.code, len(pushed(redis_client))) == (0, 3)
+    assert "a number stands again (line 3 that of line 2): each is sent" in done.err
+    done = mail(csv, "--group", "july", "--unique")
+    assert (done.code, [entry["id"] for entry in pushed(redis_client)][3:]) == (0, ["july.1", "july.3"])
+    assert "(line 3 that of line 2): they are left out" in done.err
+
+
+def test_an_error_shows_its_example_and_no_number(mail: Cli) -> None:
+    done = mail(f"to,file\n202,letter.txt\n{OTHER},{NUMBER}.pdf\n", file=False)
+    assert "write it as E.164, such as +12345678901:" in done.err
+    assert "cannot read …0147.pdf" in done.err
+    assert "scientific notation" in mail("to\n+1.20255E+10\n").err
+
+
+def test_a_number_on_the_command_line_is_read_as_people_write_it(cli: Cli, redis_client: redis.Redis) -> None:
+    done = cli("send", "--to", "(310) 555-0147", "letter.txt", "--region", "US", "--json")
+    assert (done.code, done.err) == (0, "faxline: the number is read as +1 …0147\n")
+    (job,) = done.lines
+    assert (job["to"], pushed(redis_client)[0]["fax"]["faxNumber"]) == ("…0147", NUMBER)
+    assert cli("resend", "a", "--to", "+1 310 555 0148").err == "faxline: the number is read as +1 …0148\n"
+    done = cli("send", "--to", "(310) 555-0147", "letter.txt", "--region", "Texas")
+    assert (done.code, done.err) == (
+        *(2, "faxline: --region is a country by its two letters, such as US or DE\n"),
+    )
+
+
+def test_a_url_may_be_named_and_its_pages_selected(cli: Cli, redis_client: redis.Redis) -> None:
+    url = "https://h.example/9f86?x=1/2"
+    named, pages = f"invoice.pdf={url}", f"invoice.pdf={url}=1-2"
+    assert cli("send", "--to", NUMBER, named, url, "--pages", pages).code == 0
+    assert pushed(redis_client)[0]["fax"]["faxData"] == [
+        {"fileName": "invoice.pdf", "fileUrl": url, "pages": ["1-2"]},
+        {"fileName": "9f86", "fileUrl": url},
+    ]
+
+
 def test_two_rows_of_one_id_are_both_named(mail: Cli) -> None:
     done = mail(f"to,id\n{NUMBER},a\n{OTHER},a\n")
     assert "line 3: id: a is also the id of fax 0 (this is fax 1)" in done.err
@@ -279,7 +330,7 @@ def test_a_mailing_is_waited_for_to_its_end(mail: Cli, daemon: Callable[..., Non
             "june.4": {"state": "rejected", "reason": "id_reused"},
         }
     )
-    done = mail(PLAIN + f"{NUMBER},Cy\n{NUMBER},Di\n", "--group", "june", "--wait", "--timeout", "20")
+    done = mail(PLAIN + f"{THIRD},Cy\n+13105550150,Di\n", "--group", "june", "--wait", "--timeout", "20")
     assert (done.code, done.err) == (1, "")
     rows = [line.split() for line in done.out.splitlines()]
     assert done.out.startswith("group june on account default: 4 jobs, has ended\n")

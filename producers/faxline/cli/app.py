@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from faxline.line import FaxLine
+from faxline.numbers import check_region
 from faxline.replicas import REPLICAS_TIMEOUT
 
 REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -42,6 +43,7 @@ class Options:
     keys: str | None = field(default=None, repr=False)
     replicas: int = 0
     replicas_timeout: float = REPLICAS_TIMEOUT
+    region: str | None = None
 
 
 def examples(*lines: str) -> str:
@@ -58,7 +60,7 @@ app = typer.Typer(
         "faxline list --state in_doubt",
         "faxline --account acme accounts pause acme",
         "",
-        "--redis and --account may stand behind the command, too.",
+        "--redis, --account and --region may stand behind the command, too.",
         "Exit codes: 0 fine, 1 the job ended otherwise than delivered, 2 bad usage or a",
         "rejected entry, 3 Redis or the dispatcher is away, or a timeout, 4 no such job.",
     ),
@@ -120,6 +122,10 @@ def options(  # noqa: PLR0917 - each is an option of the command
     replicas_timeout: Annotated[
         float, typer.Option(min=0.001, envvar="FAXLINE_REDIS_REPLICAS_TIMEOUT", hidden=True)
     ] = REPLICAS_TIMEOUT,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="XX", help="The country of numbers that name none, such as US or DE."),
+    ] = None,
 ) -> None:
     """Take the global options; the one place where the environment is read."""
     ctx.obj = Options(
@@ -128,10 +134,18 @@ def options(  # noqa: PLR0917 - each is an option of the command
         _keys(keys, keys_file),
         replicas,
         replicas_timeout,
+        _region(region),
     )
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(BAD_USAGE)
+
+
+def _region(text: str | None) -> str | None:
+    try:
+        return check_region(text)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
 
 
 def _keys(text: str | None, path: Path | None) -> str | None:
@@ -172,6 +186,7 @@ def faxline_of(ctx: typer.Context, account: str | None = None) -> Iterator[FaxLi
             keys=chosen.keys,
             replicas=chosen.replicas,
             replicas_timeout=chosen.replicas_timeout,
+            region=chosen.region,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

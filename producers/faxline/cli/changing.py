@@ -15,6 +15,7 @@ from faxline.cli.app import (
     examples,
     faxline_of,
 )
+from faxline.cli.inputs import number_of
 from faxline.cli.output import complain, write, write_json
 from faxline.cli.sending import Id, Level, Metadata, Wait, finish, object_of
 from faxline.entries import Priority
@@ -47,8 +48,9 @@ def resend(  # noqa: PLR0917 - each is an option of the command
 
     Prints the new id, and with --wait how it ended.
     """
+    number = number_of(to, ctx.obj.region) if to is not None else None
     with faxline_of(ctx) as line:
-        pushed = line.resend(of, to=to, id=job, priority=priority, metadata=object_of(metadata))
+        pushed = line.resend(of, to=number, id=job, priority=priority, metadata=object_of(metadata))
         finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
 
 

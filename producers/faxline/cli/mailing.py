@@ -26,6 +26,7 @@ def mail(
     group: str | None,
     *,
     skip_bad: bool,
+    unique: bool,
     wait: bool,
     timeout: float,
     as_json: bool,
@@ -38,11 +39,14 @@ def mail(
         common: what the rows do not say, as keyword arguments of `FaxLine.send`.
         group: the mailing's name; of the file's content when None.
         skip_bad: push the others where rows break a rule.
+        unique: send to a number once.
         wait: follow it to its end.
         timeout: seconds to wait.
         as_json: one document a job, and a last one that sums up.
     """
-    recipients = read_recipients(path)
+    recipients = read_recipients(path, ctx.obj.region, unique=unique)
+    for note in recipients.notes:
+        complain(note)
     name = group or recipients.name
     with faxline_of(ctx) as line:
         mailing, bad = _push(line, recipients, common, name, skip_bad=skip_bad, quiet=as_json)
@@ -68,7 +72,7 @@ def _push(
     problems = {row.line: row.problem for row in recipients.rows if row.problem}
     if problems and not skip_bad:
         raise _bad(problems, len(recipients.rows))
-    rows = [(row, f"{name}.{i}") for i, row in enumerate(recipients.rows, start=1) if not row.problem]
+    rows = [(row, f"{name}.{row.place}") for row in recipients.rows if not row.problem]
     faxes = [_fax(row, common, fallback) for row, fallback in rows]
     try:
         with progress_of("pushed", quiet=quiet) as tell:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from faxline.numbers import EXAMPLE
+
 _NUMBER = re.compile(r"\+[1-9][0-9]{2,10}([0-9]{4})\b")
 _WIDE = 10_000
 """Columns where nobody's terminal limits a table: a line a row."""
@@ -72,8 +74,8 @@ def complain(text: str) -> None:
 
 
 def masked(text: str) -> str:
-    """A text that may repeat what was typed, with phone numbers as they may be shown."""
-    return _NUMBER.sub(r"…\1", text)
+    """A text that may repeat what was typed, with phone numbers as they may be shown; an example stays."""
+    return _NUMBER.sub(lambda found: found[0] if found[0] == EXAMPLE else f"…{found[1]}", text)
 
 
 def clean(text: str) -> str:

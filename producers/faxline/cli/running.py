@@ -23,7 +23,7 @@ from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, Us
 from faxline.cli.output import OutputClosed, complain, masked
 from faxline.errors import EntryNotFound, EntryRejected, FaxlineError, JobNotFound, NoKeys, NotForgotten
 
-_ANYWHERE = ("--redis", "--redis-file", "--account")
+_ANYWHERE = ("--redis", "--redis-file", "--account", "--region")
 
 
 def run(arguments: Sequence[str]) -> int:

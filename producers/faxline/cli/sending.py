@@ -20,10 +20,12 @@ from faxline.cli.app import (
     faxline_of,
 )
 from faxline.cli.explaining import ending
+from faxline.cli.inputs import file_of, number_of
 from faxline.cli.mailing import mail
 from faxline.cli.output import write, write_json
 from faxline.entries import InDoubtPolicy, Priority
-from faxline.faxes import FaxParameters, File, Selection
+from faxline.faxes import FaxParameters
+from faxline.files import File, Selection
 from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
@@ -48,22 +50,30 @@ Level = Annotated[Priority, typer.Option(help="Which jobs go first.")]
         "faxline send --to +12025550123 letter.pdf --id invoice-77 --priority urgent --wait",
         """faxline send --to +12025550123 letter.pdf --metadata '{"customer": 7}' --json""",
         "faxline send --to +12025550123 letter.pdf --pages 1-5,7 --send-at 2030-01-31T12:00:00Z",
+        "faxline send --to '(202) 555-0123' --region US invoice.pdf=https://example.com/9f86d081",
         "faxline send --csv recipients.csv --file letter.pdf --group june --wait",
         "",
         "A CSV file has a header line with a column `to` and, as needed, id, priority, send_at,",
         "expires_at, subject, to_name, from_name, message, file and metadata.NAME. Its ids are",
         "GROUP.ROW, so the same command again pushes nothing twice; another letter to the same",
         "file needs another --group.",
+        "",
+        "A number is understood as people write it: +1 (202) 555-0123, 0049 30 901820, or with",
+        "--region DE 030 901820. In a spreadsheet, format the column of numbers as text.",
     )
 )
 def send(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Paths, or URLs that iFax can reach.")
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="Paths, or URLs that iFax can reach; NAME=URL names one."),
     ] = None,
     to: Annotated[
         list[str] | None,
-        typer.Option(metavar="NUMBER", help="An E.164 number; several make a job each, ID.1 and so on."),
+        typer.Option(
+            metavar="NUMBER",
+            help="With its country code, or with --region; several make a job each, ID.1 and so on.",
+        ),
     ] = None,
     more_files: Annotated[
         list[str] | None, typer.Option("--file", metavar="FILE", help="A file more; goes well with --csv.")
@@ -73,6 +83,10 @@ def send(  # noqa: PLR0917 - each is an option of the command
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="With --csv: push the others where rows break a rule.")
+    ] = False,
+    unique: Annotated[
+        bool,
+        typer.Option("--unique", help="With --csv: send to a number once, for the first row that has it."),
     ] = False,
     job: Id = None,
     group: Annotated[
@@ -140,15 +154,26 @@ def send(  # noqa: PLR0917 - each is an option of the command
     if recipients is not None:
         if to or job:
             raise UsageError("with --csv the numbers and ids are in the file: leave out --to and --id")
-        mail(ctx, recipients, common, group, skip_bad=skip_bad, wait=wait, timeout=timeout, as_json=as_json)
+        mail(
+            ctx,
+            recipients,
+            common,
+            group,
+            skip_bad=skip_bad,
+            unique=unique,
+            wait=wait,
+            timeout=timeout,
+            as_json=as_json,
+        )
         return
     if not to:
         raise UsageError("say who gets it: --to NUMBER, or --csv FILE")
     if not common["files"]:
         raise UsageError("Missing argument 'FILE...': say what to send")
+    numbers = [number_of(one, ctx.obj.region) for one in to]
     with faxline_of(ctx) as line:
         try:
-            pushed = line.send(to=to if len(to) > 1 else to[0], id=job, group=group, **common)
+            pushed = line.send(to=numbers if len(numbers) > 1 else numbers[0], id=job, group=group, **common)
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
         finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
@@ -211,7 +236,10 @@ def selected(files: Sequence[str], pages: Sequence[str]) -> list[File]:
         if file not in files:
             raise UsageError(f"--pages {text}: say of which file, FILE={selection}, as the file was given")
         chosen.setdefault(file, []).extend(selection.split(","))
-    return [Selection(file=file, pages=chosen[file]) if file in chosen else file for file in files]
+    return [
+        Selection(file=file_of(file), pages=chosen[file]) if file in chosen else file_of(file)
+        for file in files
+    ]
 
 
 def parameters_of(named: Mapping[str, str | None], given: Sequence[str]) -> dict[str, str]:

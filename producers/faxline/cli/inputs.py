@@ -1,0 +1,33 @@
+"""What a command line and a CSV file say of a file and of a number, and what was understood."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from faxline.cli.output import complain
+from faxline.files import Source, is_url
+from faxline.numbers import country_code, mask_number, normalize_number
+
+
+def file_of(text: str) -> Source:
+    """A path, a URL, or NAME=URL."""
+    name, _, url = text.partition("=")
+    return (name, url) if name and "/" not in name and is_url(url) else text
+
+
+def number_of(text: str, region: str | None) -> str:
+    """A number in E.164, and a line on stderr where it was written otherwise.
+
+    Raises:
+        EntryRejected: it is none.
+    """
+    number = normalize_number(text, region)
+    if number != text:
+        complain(f"the number is read as +{country_code(number)} {mask_number(number)}")
+    return number
+
+
+def readings_of(numbers: Iterable[str]) -> str:
+    """What numbers that were written otherwise are read as: `2 numbers are read as +49, 1 as +1`."""
+    codes = Counter(map(country_code, numbers)).most_common()
+    told = [f"{count} as +{code}" for code, count in codes]
+    return "numbers that are not written as E.164 are read: " + ", ".join(told) if told else ""
