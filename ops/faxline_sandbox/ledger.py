@@ -17,11 +17,13 @@ class WebhookAttempt:
         at: Unix seconds when it was sent.
         answer: the HTTP status, or None without an answer.
         error: the name of what went wrong in the place of an answer.
+        seconds: how long it took.
     """
 
     at: float
     answer: int | None
     error: str | None = None
+    seconds: float = 0.0
 
     @property
     def arrived(self) -> bool:
@@ -114,7 +116,13 @@ class Entry:
             "line_busy": self.line_busy,
             "history": [{"state": state, "at": at} for state, at in self.history],
             "webhooks": [
-                {"attempt": number, "at": attempt.at, "answer": attempt.answer, "error": attempt.error}
+                {
+                    "attempt": number,
+                    "at": attempt.at,
+                    "answer": attempt.answer,
+                    "error": attempt.error,
+                    "seconds": attempt.seconds,
+                }
                 for number, attempt in enumerate(self.webhooks, 1)
             ],
         }

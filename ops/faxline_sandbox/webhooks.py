@@ -142,7 +142,8 @@ class WebhookSender:
                 answer = response.status_code
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as failure:
                 error = type(failure).__name__
-        attempt = WebhookAttempt(at, answer, error)
+            seconds = time.time() - at
+        attempt = WebhookAttempt(at, answer, error, seconds)
         entry.webhooks.append(attempt)
         for overtaken in self._overtaking.pop(account.label, ()):
             overtaken.set()

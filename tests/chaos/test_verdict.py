@@ -149,6 +149,16 @@ def test_unconfirmed_is_right_without_a_receipt_only() -> None:
     assert found(JobState.UNCONFIRMED, [acceptance()], NO_RECEIPT) == [verdict.WRONG]
 
 
+def test_a_receipt_counts_from_the_webhooks_answer_and_not_from_its_try() -> None:
+    """A webhook that stands still answers seconds later: a policy that applied in between had no receipt."""
+    tries = [
+        {"at": END - 20, "answer": None, "seconds": 0.0},
+        {"at": END - 15, "answer": 204, "seconds": 8.0},
+    ]
+    entry = {"jobId": 7, "accepted_at": END - 30, "state": "delivered", "webhooks": tries}
+    assert Acceptance.read(entry).receipt_at == END - 7
+
+
 def test_failed_by_policy_is_right_for_fail_unless_a_receipt_was_there_long_before() -> None:
     silent, old = [acceptance(receipt_at=None)], [acceptance(receipt_at=END - 2 * verdict.STALE)]
     told = {"told": FAILED, "reason": "in_doubt", "job_id": None}

@@ -206,6 +206,7 @@ def test_a_receiver_that_takes_too_long_is_tried_again(start: StartSandbox, rece
     server.drain()
     (kept,) = server.ledger()
     assert [attempt["error"] for attempt in kept["webhooks"]] == ["TimeoutError"] * 6
+    assert all(attempt["seconds"] >= 0.05 for attempt in kept["webhooks"])
 
 
 def test_webhooks_on_their_way_at_once_are_bounded(

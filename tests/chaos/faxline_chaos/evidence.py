@@ -24,7 +24,9 @@ class Acceptance:
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> "Acceptance":
         """Read an entry of the sandbox's ledger."""
-        answered = [w["at"] for w in entry["webhooks"] if w["answer"] and w["answer"] // 100 == 2]
+        answered = [
+            w["at"] + w["seconds"] for w in entry["webhooks"] if w["answer"] and w["answer"] // 100 == 2
+        ]
         return cls(entry["jobId"], entry["accepted_at"], entry["state"], min(answered, default=None))
 
 
