@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from faxline.documents import REQUEST_BYTES, TOO_LARGE, Opened, open_document, selected_pages
+from faxline.documents import REQUEST_BYTES, TOO_LARGE, Opened, Pages, open_document, selected_pages
 from faxline.entries import FILES, RECIPIENTS, SendEntry
 from faxline.errors import EntryRejected, Rejection
 from faxline.hosts import is_allowed
@@ -23,8 +23,11 @@ def check_send(  # noqa: C901 - one rule after the other
     *,
     written: int = REQUEST_BYTES,
     opener: Callable[[bytes], Opened] = open_document,
-) -> int:
-    """Check a fax; return how many pages are known to be sent (a fileUrl is not fetched and counts none).
+) -> Pages:
+    """Check a fax; return how many pages are sent.
+
+    A fileUrl is not fetched and counts none; what is neither a PDF nor a TIFF, such as a text, counts one.
+    Nobody knows then how many there are at most.
 
     Args:
         entry: the parsed entry.
@@ -53,7 +56,8 @@ def check_send(  # noqa: C901 - one rule after the other
         raise EntryRejected("fax.faxData", Rejection.NO_FILES, "at least one file is required")
     if len(files) > FILES:
         raise EntryRejected("fax.faxData", Rejection.TOO_MANY_FILES, f"{FILES} files at most")
-    pages = size = 0
+    once = pages = size = 0
+    certain = True
     for i, file in enumerate(files):
         member = f"fax.faxData[{i}]"
         absent = (file.fileUrl, file.fileData, file.document).count(None)
@@ -71,6 +75,7 @@ def check_send(  # noqa: C901 - one rule after the other
                     Rejection.HOST_NOT_ALLOWED,
                     "the URL's host is not among FAXLINE_FILE_HOSTS, or is written so that it may be misread",
                 )
+            certain = False
             continue
         data = base64.b64decode(file.fileData) if file.fileData is not None else document(file.document or "")
         if data is None:
@@ -79,7 +84,9 @@ def check_send(  # noqa: C901 - one rule after the other
             )
         opened = data if isinstance(data, Opened) else opener(data)
         count = opened.count(f"{member}.{'document' if file.fileData is None else 'fileData'}", file.fileName)
-        pages += selected_pages(file.pages, count, f"{member}.pages")
+        chosen = selected_pages(file.pages, count, f"{member}.pages")
+        once, pages = once + chosen[0], pages + chosen[1]
+        certain = certain and opened.known
         size += (opened.size + 2) // 3 * 4
     if pages > PAGES:
         raise EntryRejected(
@@ -87,7 +94,7 @@ def check_send(  # noqa: C901 - one rule after the other
         )
     if size + written + _ADDED > REQUEST_BYTES and size + _size_of_rest(entry) > REQUEST_BYTES:
         raise EntryRejected("fax.faxData", Rejection.TOO_LARGE, TOO_LARGE)
-    return pages
+    return Pages(once, pages if certain else None)
 
 
 def _size_of_rest(entry: SendEntry) -> int:

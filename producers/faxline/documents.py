@@ -4,7 +4,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from faxline.errors import EntryRejected, Rejection
 
@@ -114,15 +114,28 @@ def _tiff_pages(data: bytes) -> tuple[int, str]:
     return len(seen), "" if seen else "the TIFF has no page"
 
 
-def selected_pages(selections: Sequence[str] | None, pages: int, member: str) -> int:
-    """How many pages a selection such as ["1-5", "2"] sends.
+class Pages(NamedTuple):
+    """How many pages are sent: at least, and at most or None where nobody knows.
+
+    They differ where selections overlap: iFax does not say whether it sends a page once or each time.
+    """
+
+    least: int
+    most: int | None
+
+    def __str__(self) -> str:
+        return str(self.least) if self.most == self.least else f"{self.least}-{self.most or ''}"
+
+
+def selected_pages(selections: Sequence[str] | None, pages: int, member: str) -> tuple[int, int]:
+    """How many pages a selection such as ["1-5", "2"] sends: each once, and each time that it is named.
 
     Raises:
         EntryRejected: bad_value: a selected page is not in the document.
     """
     if not selections:
-        return pages
-    chosen = 0
+        return pages, pages
+    spans: list[tuple[int, int]] = []
     for selection in selections:
         first, _, last = selection.partition("-")
         end = int(last or first)
@@ -130,5 +143,10 @@ def selected_pages(selections: Sequence[str] | None, pages: int, member: str) ->
             raise EntryRejected(
                 member, Rejection.BAD_VALUE, f"page {end} is selected, but the document has {pages}"
             )
-        chosen += end - int(first) + 1
-    return chosen
+        spans.append((int(first), end))
+    once = each = reached = 0
+    for start, end in sorted(spans):
+        once += max(0, end - max(start - 1, reached))
+        each += end - start + 1
+        reached = max(reached, end)
+    return once, each

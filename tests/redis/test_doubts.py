@@ -1,16 +1,23 @@
 """Doubts: which receipt settles which, what a late answer does, when the policy applies. On our own clock."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
 
 from faxline.keys import INTAKE_GROUP
+from faxline_sandbox.restrictions import PageCounter, check_send
+from faxline_worker.app import failure_labels
+from faxline_worker.intake import Intake
+from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.replies import Admitted, Held, Idle, Matched, Settlement
 from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
+from tests.hostile_files import plain_pdf
 
 CLOCK = """
 local now_us = tonumber(redis.call('GET', 'clock'))
@@ -49,6 +56,13 @@ class Line:
         values |= {"priority": "normal", **fields}
         item = {"id": job, "digest": "d", "rank": 2, "fields": values}
         self.store.register([{"entry": entry.decode(), "jobs": [item]}])
+
+    def take(self, entry: dict[str, Any]) -> None:
+        """A producer's entry, as the dispatcher takes it."""
+        self.client.xadd(self.store.keys.intake, {"send": json.dumps(entry)})
+        ((_, entries),) = self.client.xreadgroup(INTAKE_GROUP, "test", {self.store.keys.intake: ">"})
+        metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+        Intake(self.store, metrics, Mock()).take([(name.decode(), fields) for name, fields in entries])
 
     def call(self) -> Admitted:
         """The next job's request leaves."""
@@ -154,20 +168,26 @@ def test_two_receipts_settle_two_doubts_and_the_third_stays(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "job"),
     [
-        {"to": "+12025550199"},
-        {"to": None},
-        {"sender": "+12025550199"},
-        {"started": BEGIN - 121},
-        {"started": BEGIN + 50 + 121},
-        {"pages": 2},
-        {"pages": 4},
+        ({"to": "+12025550199"}, {}),
+        ({"to": None}, {}),
+        ({"sender": "+12025550199"}, {}),
+        ({"started": BEGIN - 121}, {}),
+        ({"started": BEGIN + 50 + 121}, {}),
+        ({"pages": 2}, {}),
+        ({"pages": 4}, {}),
+        ({"pages": 2}, {"cover": "1"}),
+        ({"pages": 9}, {"known_pages": "10-16"}),
+        ({"pages": 17}, {"known_pages": "10-16"}),
+        ({"pages": 9}, {"known_pages": "10-16", "cover": "1"}),
     ],
 )
-def test_a_receipt_that_disagrees_settles_nothing(make: Make, other: dict[str, Any]) -> None:
+def test_a_receipt_that_disagrees_settles_nothing(
+    make: Make, other: dict[str, Any], job: dict[str, str]
+) -> None:
     line = make()
-    line.doubt("a")
+    line.doubt("a", **job)
     line.receipt(**other)
     assert line.match() == []
     assert line.state("a") == "in_doubt"
@@ -184,6 +204,9 @@ def test_a_receipt_that_disagrees_settles_nothing(make: Make, other: dict[str, A
         ({"pages": None}, {}),
         ({"pages": 17}, {"known_pages": ""}),
         ({"pages": 4}, {"cover": "1"}),
+        ({"pages": 10}, {"known_pages": "10-16"}),
+        ({"pages": 16}, {"known_pages": "10-16"}),
+        ({"pages": 17}, {"known_pages": "10-16", "cover": "1"}),
     ],
 )
 def test_what_one_side_does_not_know_what_clocks_differ_and_a_cover_page_are_no_disagreement(
@@ -193,6 +216,30 @@ def test_what_one_side_does_not_know_what_clocks_differ_and_a_cover_page_are_no_
     line.doubt("a", **job)
     line.receipt(**receipt)
     assert line.match() == [("resolved_doubt", "a")]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "selected", "sent"),
+    [("a.pdf", plain_pdf(11), ["1-5", "2", "1-10"], 10), ("a.txt", b"a line\n" * 150, None, 3)],
+    ids=["overlapping selections", "a text"],
+)
+def test_the_receipt_of_a_fax_whose_pages_nobody_can_count_settles_its_doubt_and_it_goes_once(
+    make: Make, name: str, data: bytes, selected: list[str] | None, sent: int
+) -> None:
+    line = make(IN_DOUBT__THEN="resend")
+    file = {"fileName": name, "fileData": b64encode(data).decode()} | (
+        {"pages": selected} if selected else {}
+    )
+    line.take({"id": "a", "fax": {"faxNumber": TO, "callerId": SENDER, "faxData": [file]}})
+    admitted = line.call()
+    pages = check_send({**admitted.request, "faxData": [file]}, PageCounter(1)).pages  # as the sandbox counts
+    assert pages == sent
+    assert line.answer(admitted, "in_doubt").state == "in_doubt"
+    line.receipt(pages=pages, transferred=pages)
+    assert line.match() == [("resolved_doubt", "a")]
+    line.go(9000)
+    line.store.survey()
+    assert line.events("a") == ["queued", "in_doubt", "delivered"]
 
 
 def test_the_oldest_that_fits_is_found_behind_one_that_does_not(make: Make) -> None:

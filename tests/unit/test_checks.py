@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 
 from faxline.checks import check_send
-from faxline.documents import REQUEST_BYTES, digest
+from faxline.documents import REQUEST_BYTES, Pages, digest
 from faxline.entries import SendEntry, parse_entry
 from faxline.errors import EntryRejected
 from faxline.numbers import check_number, mask_number
@@ -33,12 +33,16 @@ def inline(data: bytes, name: str = "a.pdf", **more: Any) -> dict[str, Any]:
     return {"fileName": name, "fileData": base64.b64encode(data).decode(), **more}
 
 
-def check(files: list[dict[str, Any]], *, to: Any = NUMBER, id: str = "a", stored: Any = ()) -> int:  # noqa: A002
+def pages(files: list[dict[str, Any]], *, to: Any = NUMBER, id: str = "a", stored: Any = ()) -> Pages:  # noqa: A002
     kept = {digest(data): data for data in stored}
     text = json.dumps({"id": id, "fax": {"faxNumber": to, "faxData": files}})
     parsed = parse_entry("send", text)
     assert isinstance(parsed, SendEntry)
     return check_send(parsed, kept.get, written=len(text))
+
+
+def check(files: list[dict[str, Any]], **more: Any) -> int:
+    return pages(files, **more).least
 
 
 def refused(files: list[dict[str, Any]], **more: Any) -> tuple[str, str]:
@@ -94,6 +98,27 @@ def test_200_pages_pass_and_201_do_not() -> None:
 def test_only_selected_pages_count() -> None:
     assert check([inline(pdf(300), pages=["1-200"])]) == 200
     assert refused([inline(pdf(300), pages=["1-200", "7"])]) == ("fax.faxData", "too_many_pages")
+
+
+OVERLAP = ["1-5", "2", "1-10"]
+"""iFax's own sample."""
+
+
+@pytest.mark.parametrize(
+    ("files", "least", "most", "text"),
+    [
+        ([inline(pdf(11))], 11, 11, "11"),
+        ([inline(pdf(11), pages=OVERLAP)], 10, 16, "10-16"),
+        ([inline(pdf(11), pages=OVERLAP), inline(pdf(2))], 12, 18, "12-18"),
+        ([inline(pdf(2)), URL], 2, None, "2-"),
+        ([inline(b"a text", "a.txt")], 1, None, "1-"),
+    ],
+)
+def test_pages_are_a_range_where_nobody_knows_how_many_are_sent(
+    files: list[dict[str, Any]], least: int, most: int | None, text: str
+) -> None:
+    assert pages(files) == (least, most)
+    assert str(pages(files)) == text
 
 
 def test_a_selection_outside_the_document_names_its_file() -> None:

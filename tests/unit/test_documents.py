@@ -163,13 +163,30 @@ def test_pages_are_counted_in_many_threads_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("selections", "pages", "sent"),
-    [(None, 7, 7), ([], 7, 7), (["2"], 7, 1), (["1-5", "7"], 7, 6), (["1-5", "2"], 5, 6), (["7-7"], 7, 1)],
+    ("selections", "pages", "once", "each"),
+    [
+        (None, 7, 7, 7),
+        ([], 7, 7, 7),
+        (["2"], 7, 1, 1),
+        (["1-5", "7"], 7, 6, 6),
+        (["1-5", "2"], 5, 5, 6),
+        (["7-7"], 7, 1, 1),
+        (["1-5", "2", "1-10"], 11, 10, 16),
+    ],
 )
-def test_selected_pages_are_counted_each_time_they_are_named(
-    selections: list[str] | None, pages: int, sent: int
+def test_selected_pages_are_counted_once_and_each_time_they_are_named(
+    selections: list[str] | None, pages: int, once: int, each: int
 ) -> None:
-    assert selected_pages(selections, pages, "m") == sent
+    assert selected_pages(selections, pages, "m") == (once, each)
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), min_size=1))
+def test_pages_that_are_named_several_times_count_once_wherever_they_overlap(
+    spans: list[tuple[int, int]],
+) -> None:
+    named = [page for first, more in spans for page in range(first, first + more + 1)]
+    selections = [f"{first}-{first + more}" for first, more in spans]
+    assert selected_pages(selections, 39, "m") == (len(set(named)), len(named))
 
 
 @pytest.mark.parametrize("selection", ["8", "1-8", "8-9"])

@@ -264,8 +264,8 @@ def test_a_fax_that_names_another_host_is_rejected_and_the_url_is_not_told() -> 
 
 
 def test_a_fax_of_allowed_hosts_passes_and_without_a_list_any() -> None:
-    assert check_send(entry("https://good.example/a"), NOTHING.get, GOOD) == 0
-    assert check_send(entry("https://evil.example/a"), NOTHING.get) == 0
+    assert check_send(entry("https://good.example/a"), NOTHING.get, GOOD) == (0, None)
+    assert check_send(entry("https://evil.example/a"), NOTHING.get) == (0, None)
 
 
 @pytest.mark.parametrize(

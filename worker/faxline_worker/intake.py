@@ -275,7 +275,6 @@ class Intake:
             request = text_of(fax)
         files, numbers, send_at = fax["faxData"], fax["faxNumber"], entry.send_at
         documents = [file["document"].removeprefix("sha256:") for file in files if "document" in file]
-        remote = [file for file in files if "fileUrl" in file]
         several = isinstance(numbers, list)
         values = {
             "kind": "send",
@@ -288,7 +287,7 @@ class Intake:
             "documents": ",".join(dict.fromkeys(documents)) if documents else None,
             # What a receipt without a known jobId is held against, should the job come in doubt.
             "sender": fax.get("callerId") or self.caller_id,
-            "known_pages": None if remote else pages,
+            "known_pages": pages if pages.most is not None else None,
             "cover": "1" if any(map(fax.get, COVER)) else None,
         }
         fields, seal = _fields(entry, values), self.store.seals.request

@@ -126,7 +126,7 @@ class Daemon:
                 "group": entry.id if several else entry.group,
                 "expires_at": milliseconds(entry.expires) if entry.expires else None,
                 "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
-                "known_pages": pages or 1,
+                "known_pages": pages.least or 1,
             }
         self._register(jobs, entry)
 

@@ -14,16 +14,17 @@ end
 
 -- Whether a receipt {sender, started (s), pages} may be the word on a request sent at `sent` (ms): the same sender
 -- where both are known; begun while the request lived, give or take what two clocks may differ; and the pages
--- that were sent, or more where a cover page may have been added.
+-- that were sent (a number or a range such as 10-16), or more where a cover page may have been added.
 local function fits(receipt, job, sent, options)
   if receipt.sender and job.sender and receipt.sender ~= job.sender then return false end
   local started = receipt.started and receipt.started * 1000
   if started and (started < sent - options.clock_slack or started > sent + options.lease + options.clock_slack) then
     return false
   end
-  local pages = tonumber(job.known_pages)
-  if not receipt.pages or not pages then return true end
-  return receipt.pages == pages or (receipt.pages > pages and job.cover == '1')
+  local least, most = string.match(job.known_pages or '', '^(%d+)%-?(%d*)$')
+  if not receipt.pages or not least then return true end
+  if receipt.pages < tonumber(least) then return false end
+  return job.cover == '1' or receipt.pages <= (tonumber(most) or tonumber(least))
 end
 
 -- The doubt that a receipt fits: of the job whose doubt is the oldest, and of its attempts the one nearest in time.
