@@ -12,7 +12,7 @@ from faxline.drivers import drive_async, in_our_words, run_async
 from faxline.events import Event
 from faxline.faxes import Fax, FaxParameters, fax_of
 from faxline.files import File
-from faxline.groups import Group
+from faxline.groups import Each, Group
 from faxline.jobs import Job
 from faxline.keyring import Keyring
 from faxline.line import FaxLine
@@ -191,8 +191,8 @@ class AsyncFaxLine(Base):
     async def job(self, job: str) -> Job:
         return await self._run(job_of(self._terms, job))
 
-    async def group(self, name: str) -> Group:
-        return await self._run(group_of(self._terms, name))
+    async def group(self, name: str, *, each: Each | None = None) -> Group:
+        return await self._run(group_of(self._terms, name, each))
 
     @overload
     async def wait(
@@ -200,12 +200,19 @@ class AsyncFaxLine(Base):
     ) -> Group: ...
 
     @overload
-    async def wait(self, job: str | Job, timeout: float, *, progress: Progress | None = None) -> Job: ...
+    async def wait(
+        self, job: str | Job, timeout: float, *, progress: Progress | None = None, each: Each | None = None
+    ) -> Job: ...
 
     async def wait(
-        self, job: str | Job | Mailing, timeout: float, *, progress: Progress | None = None
+        self,
+        job: str | Job | Mailing,
+        timeout: float,
+        *,
+        progress: Progress | None = None,
+        each: Each | None = None,
     ) -> Job:
-        return await self._run(end_of(self._terms, job, timeout, progress))
+        return await self._run(end_of(self._terms, job, timeout, progress, each))
 
     def events(
         self,

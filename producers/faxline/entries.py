@@ -299,6 +299,7 @@ class SendEntry(_Part):
     in_doubt: Annotated[InDoubtPolicy, Field(strict=False)] | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     group: Identifier | None = None
+    group_size: Annotated[int, Field(ge=1)] | None = None
     metadata: Metadata = Field(default_factory=dict)  # a dict would be copied for each entry
 
     @property

@@ -94,6 +94,7 @@ class RejectedData(EventData):
     entry: Annotated[
         str, Field(pattern=r"^[0-9]+-[0-9]+$", description="The entry's stream id, which XADD had returned.")
     ]
+    group: Annotated[str | None, Field(description="The group that the entry named, where it did.")] = None
 
 
 class SubmittedData(JobData):

@@ -58,12 +58,17 @@ class Event:
         return self.name == EventName.REJECTED and (same or (self.job == job and self.concerns(pushed)))
 
     def rejection(self) -> JobRejected:
-        """What a `fax.rejected` says; a newer daemon's reason becomes `bad_value`, told in the message."""
-        reason, message = str(self.data.get("reason")), str(self.data.get("message", ""))
-        member = str(self.data.get("member") or "")
-        if reason not in set(Rejection):
-            return JobRejected(member, Rejection.BAD_VALUE, f"{reason}: {message}")
-        return JobRejected(member, Rejection(reason), message)
+        """What a `fax.rejected` says."""
+        return rejection_of(self.data)
+
+
+def rejection_of(told: Mapping[str, Any]) -> JobRejected:
+    """A rejection as it is stored; a newer daemon's reason becomes `bad_value`, told in the message."""
+    reason, message = str(told.get("reason")), str(told.get("message", ""))
+    member = str(told.get("member") or "")
+    if reason not in set(Rejection):
+        return JobRejected(member, Rejection.BAD_VALUE, f"{reason}: {message}")
+    return JobRejected(member, Rejection(reason), message)
 
 
 def position(entry: str) -> tuple[int, int]:

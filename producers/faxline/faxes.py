@@ -181,36 +181,61 @@ def prepare(
     from faxline.checks import check_send  # noqa: PLC0415 - needs pydantic, which takes its time to load
     from faxline.entries import SendEntry, parse_entry  # noqa: PLC0415 - as above
 
+    prepared = compose(fax, account, documents, region=region)
+    parsed = parse_entry("send", prepared.text)
+    assert isinstance(parsed, SendEntry)  # noqa: S101 - what its kind means
+    check_send(parsed, documents.opened)
+    return prepared
+
+
+def compose(
+    fax: Mapping[str, Any],
+    account: str,
+    documents: Documents,
+    *,
+    region: str | None = None,
+    size: int | None = None,
+) -> Prepared:
+    """The same without the checks, for a fax that has passed them.
+
+    Args:
+        fax: as of `prepare`.
+        account: likewise.
+        documents: likewise.
+        region: likewise.
+        size: how many faxes are pushed with its group's name, where that is known.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     parameters = {name: value for name, value in fax.items() if name not in _OWN}
     if "to" in fax:
         parameters["faxNumber"] = _numbers(fax["to"], region)
     parameters["faxData"] = items_of(fax.get("files", ()), documents)
+    group, numbers = fax.get("group"), parameters.get("faxNumber")
     entry: dict[str, Any] = {
         "id": fax.get("id") or str(uuid4()),
         "priority": fax.get("priority") or "normal",
         "expires_at": fax.get("expires_at"),
         "in_doubt": fax.get("in_doubt"),
         "attempts": fax.get("attempts"),
-        "group": fax.get("group"),
+        "group": group,
+        "group_size": size,
         "metadata": fax.get("metadata") or None,
         "fax": parameters,
     }
     text = text_of(entry)
-    parsed = parse_entry("send", text)
-    assert isinstance(parsed, SendEntry)  # noqa: S101 - what its kind means
-    check_send(parsed, documents.opened)
-    numbers = parsed.fax.faxNumber
     several = isinstance(numbers, list)
     job = Job(
-        id=parsed.id,
+        id=entry["id"],
         account=account,
         state=JobState.INTAKE,
-        priority=str(parsed.priority),
-        group=parsed.id if several else parsed.group,
+        priority=str(entry["priority"]),
+        group=entry["id"] if several else group,
         to=mask_number(numbers) if isinstance(numbers, str) else None,
-        size=len(numbers) if several else None,
+        size=len(numbers) if isinstance(numbers, list) else None,
     )
-    needed = dict.fromkeys(file.document for file in parsed.fax.faxData if file.document)
+    needed = dict.fromkeys(file["document"] for file in parameters["faxData"] if "document" in file)
     return Prepared(job, text, tuple(needed))
 
 

@@ -1,12 +1,18 @@
 """A group: the jobs of one list of numbers, or of a mailing, seen as a whole."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from faxline.errors import JobRejected
 from faxline.jobs import Job, JobState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Each: TypeAlias = Callable[[Job], object]
+"""Is given the jobs of a group, one after the other."""
 
 _BEHIND = (
     *(JobState.INTAKE, JobState.QUEUED, JobState.SUBMITTING, JobState.IN_DOUBT, JobState.SUBMITTED),
@@ -16,7 +22,7 @@ _BEHIND = (
 _WORST = (JobState.FAILED, JobState.UNCONFIRMED, JobState.CANCELED, JobState.DELIVERED)
 _TOLD = (
     *("id", "state", "priority", "attempt", "jobId", "code", "reason", "message", "to"),
-    *("pages", "transferred", "created_at", "updated_at"),
+    *("pages", "transferred", "partial", "created_at", "updated_at"),
 )
 
 
@@ -29,11 +35,13 @@ class Group(Job):
     delivered); `pages` and `transferred` are sums; `created_at` is the first and `updated_at` the last.
 
     Attributes:
-        total: how many jobs it has, those rejected and forgotten among them.
-        counts: how many of its jobs are in each state that occurs.
+        total: how many faxes it has, those rejected, forgotten and not taken yet among them.
+        counts: how many of its jobs are in each state that occurs; `intake` are those not taken yet.
         jobs: they, in the order of their ids, without metadata, history and forecast.
-        rejected: why intake took no job of these ids; known to a `wait` for what was pushed.
+        rejected: why intake took no job of these ids.
         forgotten: how many jobs have ended so long ago that their records are gone.
+        partly_delivered: how many of those delivered lack some of their pages.
+        pushed: how many faxes its producer pushes in all, where it told.
     """
 
     total: int = 0
@@ -41,6 +49,8 @@ class Group(Job):
     jobs: tuple[Job, ...] = field(default=(), repr=False)
     rejected: Mapping[str, JobRejected] = field(default_factory=dict)
     forgotten: int = 0
+    pushed: int | None = None
+    partly_delivered: int = 0
 
     @classmethod
     def from_jobs(
@@ -51,30 +61,13 @@ class Group(Job):
         *,
         rejected: Mapping[str, JobRejected] | None = None,
         forgotten: int = 0,
+        pushed: int | None = None,
     ) -> "Group":
         """Of these jobs and what else is known."""
-        members, refused = tuple(jobs), dict(rejected or {})
-        counts = Counter(job.state for job in members)
-        created = [job.created_at for job in members if job.created_at]
-        updated = [job.updated_at for job in members if job.updated_at]
-        return cls(
-            id=name,
-            group=name,
-            account=account,
-            state=_whole({*counts, *((JobState.FAILED,) if refused else ())}),
-            kind="group",
-            priority=members[0].priority if members else "normal",
-            pages=_sum(job.pages for job in members),
-            transferred=_sum(job.transferred for job in members),
-            created_at=min(created, default=None),
-            updated_at=max(updated, default=None),
-            size=len(members) + len(refused) + forgotten,
-            total=len(members) + len(refused) + forgotten,
-            counts={state: counts[state] for state in JobState if state in counts},
-            jobs=members,
-            rejected=refused,
-            forgotten=forgotten,
-        )
+        tally = Tally(rejected or {})
+        for job in jobs:
+            tally.add(job)
+        return tally.group(account, name, rejected=rejected or {}, forgotten=forgotten, pushed=pushed)
 
     @property
     def name(self) -> str:
@@ -84,7 +77,7 @@ class Group(Job):
     @property
     def ended(self) -> int:
         """How many have come to their end, or were rejected."""
-        return self.total - sum(not job.state.final for job in self.jobs)
+        return self.total - sum(count for state, count in self.counts.items() if not state.final)
 
     @property
     def final(self) -> bool:
@@ -104,7 +97,7 @@ class Group(Job):
     @property
     def partial(self) -> bool:
         """Whether any of them was delivered without all of its pages."""
-        return any(job.partial for job in self.jobs)
+        return self.partly_delivered > 0
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `faxline group --json`."""
@@ -114,14 +107,16 @@ class Group(Job):
             "state": str(self.state),
             "final": self.final,
             "total": self.total,
+            "pushed": self.pushed,
             "ended": self.ended,
             "counts": {str(state): count for state, count in self.counts.items()},
+            "partly_delivered": self.partly_delivered,
             "forgotten": self.forgotten,
             "pages": self.pages,
             "transferred": self.transferred,
             "created_at": self.created_at.isoformat() if self.created_at else None,
             "updated_at": self.updated_at.isoformat() if self.updated_at else None,
-            "jobs": [_light(job.to_dict()) for job in self.jobs],
+            "jobs": [light_dict(job) for job in self.jobs],
             "rejected": [
                 {"id": name, "member": error.member, "reason": str(error.reason), "message": error.message}
                 for name, error in self.rejected.items()
@@ -129,14 +124,87 @@ class Group(Job):
         }
 
 
-def _light(job: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: job[name] for name in _TOLD}
+class Tally:
+    """What is counted of a group's jobs, one after the other.
+
+    Args:
+        rejected: ids that were rejected at some time; `since` has those of them that have a job.
+        each: is given each job; else they are kept for the group.
+    """
+
+    def __init__(self, rejected: Container[str] = (), each: Each | None = None) -> None:
+        self.jobs_seen = 0
+        self.since: dict[str, datetime | None] = {}
+        self._rejected = rejected
+        self._each = each
+        self._jobs: list[Job] = []
+        self._counts: Counter[JobState] = Counter()
+        self._priority = "normal"
+        self._pages: int | None = None
+        self._transferred: int | None = None
+        self._partly = 0
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+
+    def add(self, job: Job) -> None:
+        """Count one more."""
+        self._priority = self._priority if self.jobs_seen else job.priority
+        self.jobs_seen += 1
+        self._counts[job.state] += 1
+        self._partly += job.partial
+        if job.id in self._rejected:
+            self.since[job.id] = job.created_at
+        if job.pages is not None:
+            self._pages = (self._pages or 0) + job.pages
+        if job.transferred is not None:
+            self._transferred = (self._transferred or 0) + job.transferred
+        if job.created_at:
+            self._first = min(self._first or job.created_at, job.created_at)
+        if job.updated_at:
+            self._last = max(self._last or job.updated_at, job.updated_at)
+        (self._each or self._jobs.append)(job)
+
+    def group(
+        self,
+        account: str,
+        name: str,
+        *,
+        rejected: Mapping[str, JobRejected],
+        forgotten: int,
+        pushed: int | None,
+    ) -> Group:
+        """The group that they are."""
+        known = self.jobs_seen + forgotten + len(rejected.keys() - self.since.keys())
+        counts = self._counts.copy()
+        counts[JobState.INTAKE] += max(0, (pushed or 0) - known)
+        counts = +counts
+        return Group(
+            id=name,
+            group=name,
+            account=account,
+            state=_whole({*counts, *((JobState.FAILED,) if rejected else ())}),
+            kind="group",
+            priority=self._priority,
+            pages=self._pages,
+            transferred=self._transferred,
+            created_at=self._first,
+            updated_at=self._last,
+            size=max(known, pushed or 0),
+            total=max(known, pushed or 0),
+            counts={state: counts[state] for state in JobState if state in counts},
+            jobs=tuple(self._jobs),
+            rejected=dict(rejected),
+            forgotten=forgotten,
+            pushed=pushed,
+            partly_delivered=self._partly,
+        )
+
+
+def light_dict(job: Job) -> dict[str, Any]:
+    """A job in the JSON of its group."""
+    content = job.to_dict()
+    return {name: content[name] for name in _TOLD}
 
 
 def _whole(states: set[JobState]) -> JobState:
     return next((state for state in (*_BEHIND, *_WORST) if state in states), JobState.UNKNOWN)
-
-
-def _sum(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None

@@ -95,6 +95,16 @@ class Job:
         known = self.transferred is not None and self.pages is not None
         return self.state is JobState.DELIVERED and known and (self.transferred or 0) < (self.pages or 0)
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it was delivered, with all of its pages as far as is known."""
+        return self.state is JobState.DELIVERED and not self.partial
+
+    @property
+    def state_text(self) -> str:
+        """The state for people: `partly delivered` where not all pages were transferred."""
+        return "partly delivered" if self.partial else str(self.state)
+
     def waiting(self, until: float | None, account: Sequence[bytes | None]) -> "Job":
         """The same job with what a submitted one, or one in doubt, waits for.
 

@@ -214,6 +214,14 @@ class AccountKeys:
         """Set of the ids of a group's jobs; has a time to live once one of them has ended."""
         return f"{self.prefix}group:{name}"
 
+    def group_size(self, name: str) -> str:
+        """Set of one number: how many faxes are pushed with the group's name; lives as long as the group."""
+        return f"{self.group(name)}!size"
+
+    def group_rejected(self, name: str) -> str:
+        """Set of JSON texts: the faxes of a group that intake rejected; lives as long as the group."""
+        return f"{self.group(name)}!rejected"
+
     def job(self, job_id: str) -> str:
         """Hash: the durable record of one fax."""
         return f"{self.prefix}job:{job_id}"

@@ -8,7 +8,7 @@ from faxline.drivers import drive, in_our_words
 from faxline.events import Event
 from faxline.faxes import Fax, FaxParameters, fax_of
 from faxline.files import File
-from faxline.groups import Group
+from faxline.groups import Each, Group
 from faxline.jobs import Job
 from faxline.keyring import Keyring
 from faxline.mailings import Mailing, Progress, sent_many
@@ -129,6 +129,7 @@ class FaxLine(Operators):
 
         Args:
             faxes: each the keyword arguments of `send`, such as `Fax(to="+12345678901", files=["a.pdf"])`.
+                They are gone through twice: an iterator is copied to a list first, anything else is not.
             group: the mailing's name, for those that have none; `group(name)` then tells how far it is.
             skip_rejected: push the others where some break a rule; `Mailing.rejected` tells which.
             progress: is called with how many are pushed, and of how many, after each round trip.
@@ -188,39 +189,62 @@ class FaxLine(Operators):
         """
         return self._run(job_of(self._terms, job))
 
-    def group(self, name: str) -> Group:
-        """A group as it is now: how many of its jobs are in each state, and the jobs.
+    def group(self, name: str, *, each: Each | None = None) -> Group:
+        """A group as it is now: how many of its jobs are in each state, the jobs, and what was rejected.
+
+        Args:
+            name: the group's.
+            each: is given each of its jobs, in the order of their ids; the Group then holds none of them,
+                which saves the memory of a mailing to a hundred thousand.
 
         Raises:
             GroupNotFound: no job of it is registered (yet), or the retention of all is over.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(group_of(self._terms, name))
+        return self._run(group_of(self._terms, name, each))
 
     @overload
-    def wait(self, job: Mailing | Group, timeout: float, *, progress: Progress | None = None) -> Group: ...
+    def wait(
+        self,
+        job: Mailing | Group,
+        timeout: float,
+        *,
+        progress: Progress | None = None,
+        each: Each | None = None,
+    ) -> Group: ...
 
     @overload
-    def wait(self, job: str | Job, timeout: float, *, progress: Progress | None = None) -> Job: ...
+    def wait(
+        self, job: str | Job, timeout: float, *, progress: Progress | None = None, each: Each | None = None
+    ) -> Job: ...
 
-    def wait(self, job: str | Job | Mailing, timeout: float, *, progress: Progress | None = None) -> Job:
+    def wait(
+        self,
+        job: str | Job | Mailing,
+        timeout: float,
+        *,
+        progress: Progress | None = None,
+        each: Each | None = None,
+    ) -> Job:
         """Wait until a job has come to its end; of several jobs, until all have: their `Group`.
 
         A Job that `send` made of several numbers, and a Mailing, are known whole: all of their jobs are
-        waited for, registered or not. Of a group asked for by its name it is those that are registered now or
-        meanwhile: one whose entry still waits in intake when the last of the others ends is missed.
+        waited for, registered or not. So are those of a group that `send_many` pushed, asked for by its
+        name. Of another group it is the jobs that are registered now or meanwhile: one whose entry still
+        waits in intake when the last of the others ends is missed.
 
         Args:
             job: an id, a group's name, or what a push returned.
             timeout: seconds.
             progress: is called with how many jobs have ended, and of how many, whenever that changes.
+            each: of several jobs, is given each at the end; the Group then holds none of them.
 
         Raises:
             JobRejected: intake rejected the entry. Of a Mailing it ends nothing: `Group.rejected` has them.
             WaitTimeout: it did not end in the time given.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(end_of(self._terms, job, timeout, progress))
+        return self._run(end_of(self._terms, job, timeout, progress, each))
 
     def events(
         self,

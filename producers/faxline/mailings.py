@@ -1,10 +1,11 @@
 """Many faxes at once: all are checked before any is pushed, and then they go in chunks of one round trip."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 from uuid import uuid4
 
 from faxline.errors import (
@@ -15,11 +16,12 @@ from faxline.errors import (
     RejectedFax,
     Rejection,
 )
-from faxline.faxes import Documents, Fax, Prepared, prepare
+from faxline.faxes import Documents, Fax, Prepared, compose, prepare
 from faxline.jobs import Job
 from faxline.pushes import queue_uploads, uploads
 from faxline.questions import Batch, Steps, Terms, Work
 from faxline.replies import trouble
+from faxline.wording import plural
 
 _ENTRIES, _BYTES = 300, 16_000_000
 """Of one chunk, at most (but for one fax that is larger)."""
@@ -31,6 +33,48 @@ Progress: TypeAlias = Callable[[int, int], object]
 """Is called with how many are done, and of how many."""
 
 
+class PushedJobs(Sequence[Job]):
+    """The jobs of a mailing, each made when it is asked for, which saves the memory of a hundred thousand."""
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self._pushed: list[tuple[Any, ...]] = []
+        self._like: Job | None = None
+        self.add(jobs)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Put these behind the others; they are of one account."""
+        for job in jobs:
+            self._like = self._like or job
+            self._pushed.append((job.id, job.entry, job.priority, job.group, job.to, job.size))
+
+    def __len__(self) -> int:
+        return len(self._pushed)
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Job, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Job | tuple[Job, ...]:
+        if isinstance(index, slice):
+            return tuple(map(self._job, self._pushed[index]))
+        return self._job(self._pushed[index])
+
+    def _job(self, pushed: tuple[Any, ...]) -> Job:
+        name, entry, priority, group, to, size = pushed
+        assert self._like is not None  # noqa: S101 - it was there when the first was added
+        return replace(self._like, id=name, entry=entry, priority=priority, group=group, to=to, size=size)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{plural(len(self), 'job')}>"
+
+
 @dataclass(frozen=True, slots=True)
 class Mailing:
     """What `send_many` pushed; `wait` takes it.
@@ -40,50 +84,79 @@ class Mailing:
         rejected: the faxes that break a rule and were left out.
     """
 
-    jobs: tuple[Job, ...]
+    jobs: Sequence[Job]
     rejected: tuple[RejectedFax, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Checked:
-    ids: tuple[str, ...]
-    faxes: list[Prepared]
-    rejected: list[RejectedFax]
-    documents: Documents
+    """What the check leaves of the faxes, which are read again for the push."""
+
+    faxes: Iterable[Fax]
+    group: str | None
+    ids: list[str] = field(default_factory=list)
+    rejected: list[RejectedFax] = field(default_factory=list)
+    documents: Documents = field(default_factory=Documents)
+    members: Counter[str] = field(default_factory=Counter)
+    """How many are pushed with a group's name."""
+
+    @property
+    def total(self) -> int:
+        """How many are pushed."""
+        return len(self.ids) - len(self.rejected)
+
+    def each(self) -> Iterator[tuple[int, str, Fax]]:
+        """Each fax with its place and its id, also those that break a rule."""
+        for i, fax in enumerate(self.faxes):
+            if i == len(self.ids):
+                self.ids.append(_id(fax, i, self.group))
+            own = {"group": self.group} if self.group is not None and fax.get("group") is None else {}
+            whole: Any = {**fax, **own, "id": self.ids[i]}
+            yield i, self.ids[i], whole
+
+    def good(self, terms: Terms) -> Iterator[Prepared]:
+        """Those that break none, ready for the push."""
+        left_out = {fax.index for fax in self.rejected}
+        for i, _, fax in self.each():
+            if i not in left_out:
+                size = self.members.get(fax.get("group") or "")
+                yield compose(
+                    fax,
+                    terms.account,
+                    self.documents,
+                    region=terms.region,
+                    size=None if _several(fax) else size,
+                )
 
 
 def sent_many(
     terms: Terms, faxes: Iterable[Fax], group: str | None, *, skip: bool, progress: Progress | None
 ) -> Steps[Mailing]:
-    """Check them all, then push them."""
-    given = list(faxes)
-    checked: _Checked = yield Work(partial(_check_all, given, terms, group))
+    """Check them all, then push them: what can be gone through twice is not copied."""
+    checked: _Checked = yield Work(partial(_check_all, faxes, terms, group))
     if checked.rejected and not skip:
-        raise FaxesRejected(checked.rejected, len(given))
-    total, jobs = len(checked.faxes), list[Job]()
-    stored: dict[str, float] = {}
-    for chunk in _chunks(checked):
+        raise FaxesRejected(checked.rejected, len(checked.ids))
+    jobs, stored = PushedJobs(), dict[str, float]()
+    chunks = _chunks(checked, terms)
+    while chunk := (yield Work(partial(next, chunks, None))):
         try:
             entries = yield from _pushed(terms, chunk, checked.documents, stored)
         except Exception as error:
-            if interrupted := _interrupted(error, len(jobs), total, checked.ids):
+            if interrupted := _interrupted(error, len(jobs), checked.total, checked.ids):
                 raise interrupted from None
             raise
-        jobs += [replace(fax.job, entry=entry) for fax, entry in zip(chunk, entries, strict=True)]
+        jobs.add(replace(fax.job, entry=entry) for fax, entry in zip(chunk, entries, strict=True))
         if progress is not None:
-            progress(len(jobs), total)
-    return Mailing(tuple(jobs), tuple(checked.rejected))
+            progress(len(jobs), checked.total)
+    return Mailing(jobs, tuple(checked.rejected))
 
 
-def _check_all(faxes: Sequence[Fax], terms: Terms, group: str | None) -> _Checked:
-    checked = _Checked(tuple(_id(fax, i, group) for i, fax in enumerate(faxes)), [], [], Documents())
+def _check_all(faxes: Iterable[Fax], terms: Terms, group: str | None) -> _Checked:
+    checked = _Checked(list(faxes) if isinstance(faxes, Iterator) else faxes, group)
     taken: dict[str, int] = {}
-    for i, (fax, name) in enumerate(zip(faxes, checked.ids, strict=True)):
-        own = {"group": group} if group is not None and fax.get("group") is None else {}
+    for i, name, fax in checked.each():
         try:
-            prepared = prepare(
-                {**fax, **own, "id": name}, terms.account, checked.documents, region=terms.region
-            )
+            prepared = prepare(fax, terms.account, checked.documents, region=terms.region)
             _claim(prepared.job, i, taken)
         except EntryRejected as error:
             checked.rejected.append(RejectedFax(i, name, error))
@@ -92,8 +165,13 @@ def _check_all(faxes: Sequence[Fax], terms: Terms, group: str | None) -> _Checke
             told = EntryRejected("fax.faxData", Rejection.BAD_DOCUMENT, text)
             checked.rejected.append(RejectedFax(i, name, told))
         else:
-            checked.faxes.append(prepared)
+            if prepared.job.group and not prepared.job.size:
+                checked.members[prepared.job.group] += 1
     return checked
+
+
+def _several(fax: Fax) -> bool:
+    return not isinstance(fax.get("to"), str)
 
 
 def _id(fax: Fax, index: int, group: str | None) -> str:
@@ -120,10 +198,10 @@ def names_of(job: Job) -> list[str]:
     return [f"{job.id}.{i}" for i in range(1, job.size + 1)] if job.size else [job.id]
 
 
-def _chunks(checked: _Checked) -> Iterator[list[Prepared]]:
+def _chunks(checked: _Checked, terms: Terms) -> Iterator[list[Prepared]]:
     """So many faxes, or fewer where they bring much content: a document weighs on the first that needs it."""
     chunk, size, seen = list[Prepared](), 0, set[str]()
-    for fax in checked.faxes:
+    for fax in checked.good(terms):
         weight = sum(checked.documents.size(name) for name in fax.documents if name not in seen)
         if chunk and (len(chunk) == _ENTRIES or (weight and size + weight > _BYTES)):
             yield chunk

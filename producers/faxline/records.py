@@ -1,13 +1,16 @@
 """What Redis knows of one job, of a group's jobs, and of a name that may be either's."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from faxline.errors import GroupNotFound, JobNotFound
+from faxline.errors import GroupNotFound, JobNotFound, JobRejected
+from faxline.events import rejection_of
 from faxline.forecast import forecast_of
-from faxline.groups import Group
+from faxline.groups import Each, Group, Tally
 from faxline.jobs import WAITING, Job, JobState
 from faxline.listing import BATCH, light_records
 from faxline.questions import Ask, Steps, Terms, at_one_moment
@@ -61,37 +64,100 @@ def _read(terms: Terms, name: str, record: Mapping[bytes, bytes]) -> Job | None:
     return Job.from_record(terms.account, name, fields) if fields else None
 
 
-def group_of(terms: Terms, name: str) -> Steps[Group]:
+def group_of(terms: Terms, name: str, each: Each | None = None) -> Steps[Group]:
     """A group and its jobs as they are now, read in batches.
+
+    Args:
+        terms: the line's.
+        name: the group's.
+        each: is given each job; the group then holds none of them.
 
     Raises:
         GroupNotFound: no job of it is known.
     """
     members = yield from members_of(terms, name)
-    if not members:
+    told = yield from told_of(terms, name)
+    if not members and not told.rejected:
         raise GroupNotFound(f"no group {name!r} on account {terms.account!r}")
-    jobs = yield from jobs_of(terms, members)
-    return Group.from_jobs(terms.account, name, jobs, forgotten=len(members) - len(jobs))
+    return (yield from read_group(terms, name, members, told, each))
+
+
+def read_group(
+    terms: Terms, name: str, members: Collection[str], told: "Told", each: Each | None = None
+) -> Steps[Group]:
+    """The group of these jobs, and of those that were rejected."""
+    tally = Tally(told.rejected, each)
+    yield from _each_job(terms, members, tally.add)
+    return tally.group(
+        terms.account,
+        name,
+        rejected=told.still(members, tally.since),
+        forgotten=len(members) - tally.jobs_seen,
+        pushed=told.size,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a group knows beside the ids of its jobs.
+
+    Attributes:
+        size: how many faxes its producer pushes.
+        rejected: why intake took no job of these ids, and when (ms since 1970) it said so.
+    """
+
+    size: int | None
+    rejected: Mapping[str, tuple[JobRejected, float]]
+
+    def still(self, members: Collection[str], since: Mapping[str, datetime | None]) -> dict[str, JobRejected]:
+        """The rejections that hold: after the others the same id was taken.
+
+        Args:
+            members: the ids of the group's jobs.
+            since: when those of them were registered that have a record.
+        """
+
+        def holds(name: str, at: float) -> bool:
+            if name not in since:
+                return name not in members
+            registered = since[name]
+            return registered is not None and round(registered.timestamp() * 1000) <= at
+
+        return {name: error for name, (error, at) in self.rejected.items() if holds(name, at)}
+
+
+def told_of(terms: Terms, name: str) -> Steps[Told]:
+    """What a group knows of its size and of rejections."""
+    sizes = yield from _set_of(terms.keys.group_size(name))
+    rejected = dict[str, tuple[JobRejected, float]]()
+    for text in (yield from _set_of(terms.keys.group_rejected(name))):
+        told = json.loads(text)
+        if told["id"] not in rejected or told["at"] > rejected[told["id"]][1]:
+            rejected[told["id"]] = rejection_of(told), told["at"]
+    return Told(max(map(int, sizes), default=None), rejected)
 
 
 def members_of(terms: Terms, name: str) -> Steps[set[str]]:
     """The ids of a group's jobs; empty where there is no such group."""
+    return _set_of(terms.keys.group(name))
+
+
+def _set_of(key: str) -> Steps[set[str]]:
     members, cursor = set[str](), 0
     while True:
-        cursor, page = yield Ask(partial(_scan, key=terms.keys.group(name), cursor=cursor))
+        cursor, page = yield Ask(partial(_scan, key=key, cursor=cursor))
         members.update(member.decode() for member in page)
         if not int(cursor):
             return members
 
 
-def jobs_of(terms: Terms, names: set[str]) -> Steps[list[Job]]:
+def _each_job(terms: Terms, names: Iterable[str], each: Each) -> Steps[None]:
     """Those of these jobs that have a record, as light records, in the order of their ids."""
     ordered = sorted(names, key=_place)
-    jobs = list[Job]()
     for start in range(0, len(ordered), BATCH):
         found = yield from light_records(terms.keys, ordered[start : start + BATCH])
-        jobs += found.values()
-    return jobs
+        for job in found.values():
+            each(job)
 
 
 def _scan(client: Any, *, key: str, cursor: int) -> Any:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from faxline.errors import JobRejected
 from faxline.events import Event, EventName, position
-from faxline.groups import Group
+from faxline.groups import Each, Group
 from faxline.jobs import Job
 from faxline.listing import BATCH, light_records
 from faxline.mailings import Mailing, Progress, names_of
 from faxline.questions import Steps, Terms
-from faxline.records import jobs_of, members_of
+from faxline.records import Told, members_of, read_group, told_of
 from faxline.streams import in_intake, newest, page, rejections
+from faxline.wording import plural
 
 POLL = 0.2
 """Seconds between two looks whether intake has taken entries whose ids older jobs had: no event tells."""
@@ -31,23 +32,27 @@ class Together:
         name: the group's, or nothing.
         by_name: it is the group as Redis knows it, whoever pushed its jobs.
         pushed: else the jobs that a push made, by name, each with its entry.
-        owners: each entry (its stream id and its jobs) by all that a rejection of it may name.
+        lists: the jobs of a list of numbers, by its id and by each of theirs: a rejection is of all.
         raises: a rejection ends the wait.
         open: the jobs that are known and have not ended.
         ended: those that have.
         rejected: those whose entry was rejected.
         older: jobs of these names had ended before their entries were pushed, which intake has yet to take.
+        told: what the group knows of its size and of rejections.
+        stale: a job of it may have been registered or rejected since the last look at the group.
     """
 
     name: str
     by_name: bool = False
     pushed: dict[str, str] = field(default_factory=dict)
-    owners: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
     raises: bool = False
     open: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     rejected: dict[str, JobRejected] = field(default_factory=dict)
     older: bool = False
+    told: Told = field(default_factory=lambda: Told(None, {}))
+    stale: bool = True
 
     @classmethod
     def of_list(cls, job: Job) -> "Together":
@@ -69,12 +74,25 @@ class Together:
         entry, names = job.entry or "", names_of(job)
         self.open.update(names)
         self.pushed.update(dict.fromkeys(names, entry))
-        self.owners.update(dict.fromkeys((entry, job.id, *names), (entry, names)))
+        if job.size:
+            self.lists.update(dict.fromkeys((job.id, *names), names))
+
+    def _rejected(self, event: Event) -> list[str]:
+        """The jobs whose entry this event rejects; one that was not opened is known by its stream id only."""
+        names = self.lists.get(event.job) or ([event.job] if event.job in self.pushed else [])
+        if not names and event.data.get("entry") in self.pushed.values():
+            names = [name for name, entry in self.pushed.items() if entry == event.data["entry"]]
+        return names if names and event.concerns(self.pushed[names[0]] or None) else []
 
     @property
     def total(self) -> int:
-        """How many jobs are known."""
-        return len(self.open) + len(self.ended)
+        """How many there are, as far as is known."""
+        return max(len(self.open) + len(self.ended), self.told.size or 0)
+
+    @property
+    def done(self) -> bool:
+        """Whether all have ended."""
+        return len(self.ended) == self.total
 
     def see(self, event: Event) -> None:
         """Take an event in.
@@ -82,16 +100,15 @@ class Together:
         Raises:
             JobRejected: the entry was rejected, and that ends the wait.
         """
+        self.stale = self.stale or event.name in {EventName.QUEUED, EventName.REJECTED}
         if event.name in _ENDS and event.job in self.open:
             self.end([event.job])
         elif event.name == EventName.REJECTED:
-            owner = self.owners.get(str(event.data.get("entry"))) or self.owners.get(event.job)
-            entry, names = owner or ("", [])
-            if names and event.concerns(entry or None):
-                if self.raises:
-                    raise event.rejection()
-                self.rejected.update(dict.fromkeys(names, event.rejection()))
-                self.end(names)
+            names = self._rejected(event)
+            if names and self.raises:
+                raise event.rejection()
+            self.rejected.update(dict.fromkeys(names, event.rejection()))
+            self.end(names)
 
     def end(self, names: Iterable[str]) -> None:
         """These have come to their end."""
@@ -100,7 +117,9 @@ class Together:
             self.ended.add(name)
 
 
-def ends_of(terms: Terms, waited: Together, until: float, progress: Progress | None) -> Steps[Group]:
+def ends_of(
+    terms: Terms, waited: Together, until: float, progress: Progress | None, each: Each | None = None
+) -> Steps[Group]:
     """Wait for all of them.
 
     Raises:
@@ -108,34 +127,51 @@ def ends_of(terms: Terms, waited: Together, until: float, progress: Progress | N
         StillOpen: some are when the time is over.
     """
     after = yield from newest(terms)  # before the look at the records, so that no event falls between
-    if waited.by_name:
-        waited.open |= yield from members_of(terms, waited.name)
-    elif waited.pushed:
+    if waited.pushed:
         first = min(waited.pushed.values(), key=position)
         yield from rejections(terms, first.partition("-")[0], waited.see)
+    yield from _look_at_group(terms, waited)
     yield from _look(terms, waited)
     told = -1
     while True:
         if progress is not None and len(waited.ended) != told:
             told = len(waited.ended)
             progress(told, waited.total)
-        if not waited.open and not (yield from _grown(terms, waited)):
+        if not waited.open and waited.stale:
+            yield from _look_at_group(terms, waited)
+            yield from _look(terms, waited)
+        if waited.done:
             break
         left = until - time.monotonic()
         if left <= 0:
-            of = f" of group {waited.name!r}" if waited.name else ""
-            raise StillOpen(f"{len(waited.open)} of {waited.total} jobs{of}")
+            raise StillOpen(_open(waited))
         entries = yield from page(terms, after, min(left, POLL) if waited.older else left)
         for entry, fields in entries:
             after = entry.decode()
             waited.see(Event.from_entry(entry, fields))
         if not entries or waited.older:  # a reader that is slower than the capped stream misses events
+            waited.stale = True
             yield from _look(terms, waited)
     if waited.pushed:
         yield from rejections(terms, f"({after}", waited.see)
-    jobs = yield from jobs_of(terms, waited.ended - waited.rejected.keys())
-    forgotten = len(waited.ended) - len(waited.rejected) - len(jobs)
-    return Group.from_jobs(terms.account, waited.name, jobs, rejected=waited.rejected, forgotten=forgotten)
+    return (
+        yield from read_group(terms, waited.name, waited.ended - waited.rejected.keys(), _told(waited), each)
+    )
+
+
+def _told(waited: Together) -> Told:
+    """What is known of a mailing is what was pushed, of a group by its name what Redis knows."""
+    if waited.by_name:
+        return waited.told
+    return Told(len(waited.pushed), {name: (error, 0.0) for name, error in waited.rejected.items()})
+
+
+def _open(waited: Together) -> str:
+    """What is still to come, in words."""
+    of = f" of group {waited.name!r}" if waited.name else ""
+    untaken = waited.total - len(waited.open) - len(waited.ended)
+    more = f"; intake has not taken {untaken} of them" if untaken else ""
+    return f"{waited.total - len(waited.ended)} of {plural(waited.total, 'job')}{of}{more}"
 
 
 def _look(terms: Terms, waited: Together) -> Steps[None]:
@@ -155,9 +191,16 @@ def _look(terms: Terms, waited: Together) -> Steps[None]:
             waited.end(name for name in batch if name not in found)
 
 
-def _grown(terms: Terms, waited: Together) -> Steps[bool]:
-    """Whether a group got jobs meanwhile that are open."""
-    if waited.by_name:
-        waited.open |= (yield from members_of(terms, waited.name)) - waited.ended
-        yield from _look(terms, waited)
-    return bool(waited.open)
+def _look_at_group(terms: Terms, waited: Together) -> Steps[None]:
+    """Which jobs a group that was asked for by its name has by now, and which were rejected."""
+    if not waited.by_name:
+        return
+    waited.stale = False
+    waited.told = yield from told_of(terms, waited.name)
+    members = yield from members_of(terms, waited.name)
+    waited.ended -= waited.rejected.keys() & members  # rejected at first, and taken when it was pushed again
+    waited.rejected = {
+        name: error for name, (error, _) in waited.told.rejected.items() if name not in members
+    }
+    waited.open |= members - waited.ended
+    waited.end(waited.rejected)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from faxline.errors import WaitTimeout
 from faxline.events import Event, EventName
-from faxline.groups import Group
+from faxline.groups import Each, Group
 from faxline.jobs import Job
 from faxline.mailings import Mailing, Progress
 from faxline.questions import Ask, Steps, Terms
@@ -17,7 +17,13 @@ from faxline.together import POLL, StillOpen, Together, ends_of
 Waited: TypeAlias = str | Job | Mailing
 
 
-def end_of(terms: Terms, waited: Waited, timeout: float, progress: Progress | None) -> Steps[Job]:
+def end_of(
+    terms: Terms,
+    waited: Waited,
+    timeout: float,
+    progress: Progress | None,
+    each: Each | None = None,
+) -> Steps[Job]:
     """Wait for it; of several jobs the end is a `Group`.
 
     Raises:
@@ -28,15 +34,15 @@ def end_of(terms: Terms, waited: Waited, timeout: float, progress: Progress | No
     try:
         match waited:
             case Mailing():
-                return (yield from ends_of(terms, Together.of_mailing(waited), until, progress))
+                return (yield from ends_of(terms, Together.of_mailing(waited), until, progress, each))
             case Group():
-                return (yield from ends_of(terms, Together(waited.name, by_name=True), until, progress))
+                return (yield from ends_of(terms, Together(waited.name, by_name=True), until, progress, each))
             case Job() if waited.size:
-                return (yield from ends_of(terms, Together.of_list(waited), until, progress))
+                return (yield from ends_of(terms, Together.of_list(waited), until, progress, each))
         name, pushed = (waited, None) if isinstance(waited, str) else (waited.id, waited.entry)
         ended = yield from _end_of_one(terms, name, pushed, until)
         if ended is None:
-            return (yield from ends_of(terms, Together(name, by_name=True), until, progress))
+            return (yield from ends_of(terms, Together(name, by_name=True), until, progress, each))
     except StillOpen as error:
         raise WaitTimeout(f"{error} did not end within {timeout:g} s") from None
     if progress is not None:
@@ -100,4 +106,5 @@ def _raise_if_rejected(terms: Terms, name: str, pushed: str | None, since: str) 
 
 
 def _is_group(terms: Terms, name: str) -> Steps[bool]:
-    return bool((yield Ask(lambda client: client.exists(terms.keys.group(name)))))
+    keys = (terms.keys.group(name), terms.keys.group_rejected(name))
+    return bool((yield Ask(lambda client: client.exists(*keys))))

@@ -372,6 +372,23 @@ def test_waiting_ends_with_0_if_delivered_and_1_if_not(
     assert cli("wait", "a", "--json").json["state"] == state
 
 
+@pytest.mark.parametrize(
+    ("transferred", "code", "says"),
+    [(0, 1, "partly delivered, 0 of 1 page"), (1, 0, "delivered, 1 of 1 page"), ("", 0, "delivered, 1 page")],
+)
+def test_a_partial_delivery_is_told_as_one_everywhere(
+    cli: Cli, record: Callable[..., None], transferred: object, code: int, says: str
+) -> None:
+    record("a", "delivered", pages=1, transferred=transferred)
+    done = cli("wait", "a")
+    assert (done.code, done.out) == (code, f"a: {says}\n")
+    state = says.partition(",")[0]
+    assert f"state     {state}\n" in cli("show", "a").out
+    assert f"a has come to its end: {says}, " in cli("explain", "a").out
+    told = cli("show", "a", "--json").json
+    assert (told["state"], told["partial"]) == ("delivered", bool(code))
+
+
 def test_waiting_in_vain_is_exit_code_3(cli: Cli, record: Callable[..., None]) -> None:
     record("a", "queued")
     done = cli("wait", "a", "--timeout", "0.01")

@@ -133,7 +133,7 @@ sends = st.fixed_dictionaries(
 
 
 def test_the_digest_is_tried_with_every_member_there_is() -> None:
-    assert set(FULL) == set(SendEntry.model_fields)
+    assert set(FULL) == set(SendEntry.model_fields) - {"group_size"}  # of the push, not of the fax
     assert set(FAX) == set(FaxRequest.model_fields)
     members = {name for file in FAX["faxData"] for name in file}
     assert members == set(FaxFile.model_fields) - {"upload"}  # the same push again has another one
@@ -148,6 +148,10 @@ def test_where_a_document_was_uploaded_is_no_part_of_what_is_asked_for() -> None
         texts.append((digest_of(entry), text_of(members_of(entry.fax))))
     assert len(set(texts)) == 1
     assert "upload" not in texts[0][1]
+
+
+def test_how_many_faxes_a_group_has_is_no_part_of_what_is_asked_for() -> None:
+    assert digest_of(parsed(FULL | {"group_size": 7})) == digest_of(parsed(FULL))
 
 
 @given(sends)

@@ -244,18 +244,19 @@ class Intake:
                     parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
             jobs = self._send(parsed, written) if isinstance(parsed, SendEntry) else self._resend(parsed)
         except EntryRejected as error:
+            name, group = _named(raw)
             reject = {
-                "job": _id_of(raw),
+                "job": name,
                 "member": error.member,
                 "reason": str(error.reason),
                 "message": error.message,
             }
-            item: dict[str, Any] = {"entry": entry, "reject": reject}
+            item: dict[str, Any] = {"entry": entry, "reject": reject, **_group(parsed, group)}
             if error.reason in _OF_DOCUMENTS and isinstance(parsed, SendEntry):
                 content = digest_of(parsed)  # a repeat's document may have gone with its job
                 item["unless"] = [{"id": job, "digest": content} for job in _names(parsed)]
             return item
-        return {"entry": entry, "name": parsed.id, "jobs": jobs}
+        return {"entry": entry, "name": parsed.id, "jobs": jobs, **_group(parsed)}
 
     def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
         uploads: dict[str, list[str]] = {}
@@ -395,14 +396,27 @@ def _names(entry: SendEntry) -> list[str]:
     return [f"{entry.id}.{i}" for i in range(1, len(numbers) + 1)]
 
 
-def _id_of(raw: bytes) -> str:
-    """The id that a rejected entry gave; a text that is none may be anything, so without phone numbers."""
+def _group(entry: Entry | None, named: str | None = None) -> dict[str, Any]:
+    """The group of an entry and its size; of one that could not be read, the one that it named."""
+    if not isinstance(entry, SendEntry):
+        return {"group": named} if named else {}
+    told = {"group": entry.group, "size": entry.group_size if entry.group else None}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _named(raw: bytes) -> tuple[str, str | None]:
+    """The id that a rejected entry gave, and its group.
+
+    A text that is no id may be anything, so without phone numbers.
+    """
     if len(raw) > ENTRY_BYTES:
-        return ""
+        return "", None
     try:
-        value = json.loads(raw)["id"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
+        content = json.loads(raw)
+        value, group = content["id"], content.get("group")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", None
     if not isinstance(value, str):
-        return ""
-    return value if IDENTIFIER.fullmatch(value) else clean_message(value)[:LONGEST_ID]
+        return "", None
+    named = group if isinstance(group, str) and IDENTIFIER.fullmatch(group) else None
+    return value if IDENTIFIER.fullmatch(value) else clean_message(value)[:LONGEST_ID], named

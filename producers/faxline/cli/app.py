@@ -61,8 +61,9 @@ app = typer.Typer(
         "faxline --account acme accounts pause acme",
         "",
         "--redis, --account and --region may stand behind the command, too.",
-        "Exit codes: 0 fine, 1 the job ended otherwise than delivered, 2 bad usage or a",
-        "rejected entry, 3 Redis or the dispatcher is away, or a timeout, 4 no such job.",
+        "Exit codes: 0 fine, 1 the job ended otherwise than delivered with all of its pages (of a",
+        "group any was rejected, failed or partly delivered), 2 bad usage or a rejected entry,",
+        "3 Redis or the dispatcher is away, or a timeout, 4 no such job.",
     ),
     rich_markup_mode=None,  # plain help, which keeps the examples' lines
     pretty_exceptions_enable=False,

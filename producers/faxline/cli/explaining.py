@@ -9,6 +9,7 @@ from faxline.cli.app import ACCOUNT
 from faxline.cli.output import moment, span
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState
+from faxline.wording import plural
 
 _LIMITS = {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
 
@@ -54,13 +55,19 @@ def ending(job: Job) -> str:
     said = f" ({job.message})" if job.message else ""
     match job.state:
         case JobState.DELIVERED:
-            return "delivered" + (
-                f", {job.transferred or 0} of {job.pages} pages" if job.pages is not None else ""
-            )
+            return ", ".join(filter(None, (job.state_text, pages_of(job))))
         case JobState.UNCONFIRMED:
             return "unconfirmed: iFax took it and no receipt came in time; a late one still amends it"
         case _:
             return f"{job.state}{why}{said}"
+
+
+def pages_of(job: Job) -> str:
+    """`2 of 3 pages`, as far as the receipt told; nothing where it did not."""
+    if job.pages is None:
+        return ""
+    of = f"{job.transferred} of " if job.transferred is not None else ""
+    return of + plural(job.pages, "page")
 
 
 def facts(job: Job, state: AccountState) -> dict[str, Any]:
@@ -76,6 +83,7 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
         "jobId": job.job_id,
         "code": job.code,
         "reason": job.reason,
+        "partial": job.partial,
         "hold": str(told.hold) if told else None,
         "place": told.place if told else None,
         "limit": {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
@@ -183,7 +191,7 @@ def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
     found = f" {state.paused_by} found it." if state.paused_by else ""
     if reason == account.UNREACHABLE:
         waiting = state.jobs.get("queued", 0)
-        jobs = "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
+        jobs = f"{plural(waiting, 'job')} {'waits' if waiting == 1 else 'wait'}"
         return f"iFax has been unreachable{since}{why}; {jobs}, none is lost.{found}"
     if reason == account.BREAKER:
         what = f"iFax gave the same answer again and again, and nobody knows what it means{why}"

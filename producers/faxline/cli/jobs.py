@@ -17,15 +17,16 @@ from faxline.cli.app import (
     examples,
     faxline_of,
 )
-from faxline.cli.explaining import explanation, facts
+from faxline.cli.explaining import explanation, facts, pages_of
 from faxline.cli.output import clock, moment, span, write, write_json, write_pairs, write_table
-from faxline.cli.overview import show_group
+from faxline.cli.overview import Failures, GroupJson, show_group
 from faxline.cli.presence import missing, processes_of
 from faxline.cli.sending import show_ends
 from faxline.errors import JobNotFound, JobRejected, WaitTimeout
 from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
+from faxline.wording import plural
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, or the group.")]
 _LISTED = (
@@ -61,20 +62,19 @@ def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
     """Show a job's record and its history, or a group as a whole."""
     with faxline_of(ctx) as line:
         found = line.job(job)
+    if isinstance(found, Group):
+        _tell_group(found, as_json=as_json)
+        return
     if as_json:
         write_json(found.to_dict())
         return
-    if isinstance(found, Group):
-        show_group(found)
-        return
     told = found.forecast
-    pages = f"{found.transferred or 0} of {found.pages} transferred" if found.pages is not None else ""
     start = moment(found.expected_start) if found.expected_start else "nobody knows"
     write_pairs(
         [
             ("id", found.id),
             ("account", found.account),
-            ("state", str(found.state)),
+            ("state", found.state_text),
             ("priority", found.priority),
             ("to", found.to or ""),
             ("kind", f"resend of {found.of}" if found.of else found.kind),
@@ -84,7 +84,7 @@ def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
             ("code", _text(found.code)),
             ("reason", found.reason or ""),
             ("message", found.message or ""),
-            ("pages", pages),
+            ("pages", f"{pages_of(found)} transferred" if found.transferred is not None else pages_of(found)),
             ("held by", str(told.hold) if told else ""),
             ("jobs before it", str(told.place) if told else ""),
             ("expected start", start if told else ""),
@@ -142,17 +142,18 @@ def list_jobs(
 def wait(ctx: typer.Context, job: JobId, timeout: Timeout = WAIT, as_json: Json = False) -> None:
     """Wait for the end of a job, or of all jobs of a group.
 
-    Exit code 0 if it is delivered (all of them are), 1 if it ended otherwise.
+    Exit code 0 if it is delivered with all of its pages (all of them are), 1 if it ended otherwise.
     """
     with faxline_of(ctx) as line:
+        failures, document = Failures(), GroupJson()
         try:
-            ended = line.wait(job, timeout)
+            ended = line.wait(job, timeout, each=document.add if as_json else failures.add)
         except WaitTimeout:
             line.job(job)  # no such job, after all this time
             raise
-    if isinstance(ended, Group) and not as_json:
-        show_group(ended)
-        raise typer.Exit(DELIVERED if ended.state is JobState.DELIVERED else ENDED_OTHERWISE)
+    if isinstance(ended, Group):
+        document.end(ended) if as_json else show_group(ended, failures)
+        raise typer.Exit(DELIVERED if ended.succeeded else ENDED_OTHERWISE)
     show_ends([ended], as_json=as_json)
 
 
@@ -162,16 +163,22 @@ def group(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The group.")],
     as_json: Json = False,
 ) -> None:
-    """Show a group: how many of its jobs are in each state, and why some failed.
+    """Show a group: how many of its faxes are in each state, and why some failed.
 
-    A list of numbers is a group of the id's name; a mailing has the name that --group gave it.
+    A list of numbers is a group of the id's name; a mailing has the name that --group gave it. Exit code 1 if
+    a fax was rejected, failed, or was delivered in part.
     """
+    failures, document = Failures(), GroupJson()
+
+    def see(job: Job) -> None:
+        failures.add(job)
+        if as_json:
+            document.add(job)
+
     with faxline_of(ctx) as line:
-        found = line.group(name)
-    if as_json:
-        write_json(found.to_dict())
-    else:
-        show_group(found)
+        found = line.group(name, each=see)
+    document.end(found) if as_json else show_group(found, failures)
+    raise typer.Exit(ENDED_OTHERWISE if failures.total or found.rejected else DELIVERED)
 
 
 @app.command(epilog=examples("faxline explain invoice-77", "faxline explain invoice-77 --json"))
@@ -194,7 +201,7 @@ def explain(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
             if isinstance(found, Group):
                 waiting = next((member.id for member in found.jobs if not member.state.final), "")
                 raise UsageError(
-                    f"{job} is a group of {found.total} jobs: explain one of them"
+                    f"{job} is a group of {plural(found.total, 'job')}: explain one of them"
                     + (f", such as {waiting}" if waiting else "; all have ended")
                 )
             state = line.account_state()
@@ -205,6 +212,16 @@ def explain(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
     else:
         for sentence in text:
             write(sentence)
+
+
+def _tell_group(group: Group, *, as_json: bool) -> None:
+    if as_json:
+        write_json(group.to_dict())
+        return
+    failures = Failures()
+    for job in group.jobs:
+        failures.add(job)
+    show_group(group, failures)
 
 
 def _rejection(line: FaxLine, job: str) -> JobRejected | None:

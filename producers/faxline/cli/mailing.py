@@ -9,14 +9,16 @@ import typer
 
 from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, faxline_of
 from faxline.cli.output import complain, masked, write, write_json
-from faxline.cli.overview import failures_of, show_group
+from faxline.cli.overview import Failures, show_group
 from faxline.cli.progress import progress_of
 from faxline.cli.recipients import Recipients, Row, read_recipients
 from faxline.errors import FaxesRejected, PushInterrupted
 from faxline.faxes import Fax
-from faxline.groups import Group
+from faxline.groups import Group, light_dict
+from faxline.jobs import Job
 from faxline.line import FaxLine
 from faxline.mailings import Mailing
+from faxline.wording import plural
 
 
 def mail(
@@ -53,10 +55,17 @@ def mail(
         if not wait:
             _tell(mailing, name, bad, as_json=as_json)
             raise typer.Exit(ENDED_OTHERWISE if bad else DELIVERED)
+        failures = Failures()
+
+        def see(job: Job) -> None:
+            failures.add(job)
+            if as_json:
+                write_json(light_dict(job))
+
         with progress_of("ended", quiet=as_json) as tell:
-            ended = line.wait(mailing, timeout, progress=tell)
-    _show(ended, name, bad, as_json=as_json)
-    raise typer.Exit(ENDED_OTHERWISE if bad or ended.delivered < ended.total else DELIVERED)
+            ended = line.wait(mailing, timeout, progress=tell, each=see)
+    _show(replace(ended, id=name, group=name), failures, bad, as_json=as_json)
+    raise typer.Exit(DELIVERED if ended.succeeded and not bad else ENDED_OTHERWISE)
 
 
 def _push(
@@ -102,8 +111,8 @@ def _fax(row: Row, common: Mapping[str, Any], fallback: str) -> Fax:
 def _bad(problems: Mapping[int, str], total: int) -> typer.Exit:
     _complain(problems)
     complain(
-        f"{len(problems)} of {total} rows break a rule and nothing was pushed; mend them, or push the others "
-        "with --skip-bad"
+        f"{len(problems)} of {plural(total, 'row')} break a rule and nothing was pushed; "
+        "mend them, or push the others with --skip-bad"
     )
     return typer.Exit(BAD_USAGE)
 
@@ -119,16 +128,18 @@ def _tell(mailing: Mailing, name: str, bad: int, *, as_json: bool) -> None:
             write_json(job.to_dict())
         write_json({"group": name, "pushed": len(mailing.jobs), "skipped": bad})
         return
-    skipped = f", {bad} rows left out" if bad else ""
-    write(f"{len(mailing.jobs)} faxes are pushed{skipped}; group {name}: faxline wait {name}")
+    skipped = f", {plural(bad, 'row')} left out" if bad else ""
+    pushed = plural(len(mailing.jobs), "fax is", "faxes are")
+    write(f"{pushed} pushed{skipped}; group {name}: faxline wait {name}")
 
 
-def _show(ended: Group, name: str, bad: int, *, as_json: bool) -> None:
-    named = replace(ended, id=name, group=name)
-    if as_json:
-        content = named.to_dict()
-        for job in [*content.pop("jobs"), *content.pop("rejected")]:
-            write_json(job)
-        write_json(content | {"failures": failures_of(named), "skipped": bad})
-    else:
-        show_group(named)
+def _show(ended: Group, failures: Failures, bad: int, *, as_json: bool) -> None:
+    if not as_json:
+        show_group(ended, failures)
+        return
+    failures.add_rejected(ended)
+    content = ended.to_dict()
+    del content["jobs"]
+    for rejected in content.pop("rejected"):
+        write_json(rejected)
+    write_json(content | {"failures": failures.by_reason(), "skipped": bad})

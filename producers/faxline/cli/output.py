@@ -21,6 +21,8 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 STYLES: Mapping[str, str] = {
     "delivered": "green",
+    "partly delivered": "yellow",
+    "rejected": "red",
     "failed": "red",
     "in_doubt": "yellow",
     "unconfirmed": "yellow",
@@ -45,6 +47,15 @@ def write(text: str) -> None:
 def write_json(data: Any) -> None:
     """Print one JSON document on one line."""
     _put(json.dumps(data, ensure_ascii=False) + "\n")
+
+
+def write_piece(text: str) -> None:
+    """Print a piece of a line.
+
+    Raises:
+        OutputClosed: the reader has gone.
+    """
+    _put(text)
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

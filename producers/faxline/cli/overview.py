@@ -1,46 +1,96 @@
 """A group as it is shown: how many are in which state, the pages, and why some failed."""
 
+import json
 from collections import Counter
 
-from faxline.cli.output import write, write_table
-from faxline.groups import Group
+from faxline.cli.explaining import pages_of
+from faxline.cli.output import write, write_piece, write_table
+from faxline.groups import Group, light_dict
+from faxline.jobs import Job
+from faxline.wording import plural
 
 MOST = 20
 """Failed jobs that are shown one by one; --json has all."""
 
 
-def failures_of(group: Group) -> dict[str, int]:
-    """How many ended otherwise than delivered, by reason, the most frequent first."""
-    reasons = Counter(job.reason or str(job.state) for job in group.failed)
-    reasons.update(f"rejected: {error.reason}" for error in group.rejected.values())
-    return dict(reasons.most_common())
+class Failures:
+    """Those of a group's jobs that ended otherwise than delivered as a whole."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.reasons: Counter[str] = Counter()
+        self.first: list[list[str]] = []
+
+    def add(self, job: Job) -> None:
+        """Look at one more."""
+        if not job.state.final or job.succeeded:
+            return
+        reason = pages_of(job) if job.partial else job.reason or ""
+        self.reasons[job.state_text if job.partial else reason or str(job.state)] += 1
+        code = "" if job.code is None or job.partial else str(job.code)
+        self._show([job.id, job.state_text, job.to or "", reason, code])
+
+    def add_rejected(self, group: Group) -> None:
+        """Those that were rejected, too."""
+        for name, error in group.rejected.items():
+            self.reasons[f"rejected: {error.reason}"] += 1
+            self._show([name, "rejected", "", str(error.reason), ""])
+
+    def by_reason(self) -> dict[str, int]:
+        """How many of each reason, the most frequent first."""
+        return dict(self.reasons.most_common())
+
+    def _show(self, row: list[str]) -> None:
+        self.total += 1
+        if len(self.first) < MOST:
+            self.first.append(row)
 
 
-def show_group(group: Group) -> None:
-    """Print it."""
+class GroupJson:
+    """The one JSON document of a group, written as its jobs are read."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def add(self, job: Job) -> None:
+        """Write one more."""
+        write_piece((", " if self._begun else '{"jobs": [') + _json(light_dict(job)))
+        self._begun = True
+
+    def end(self, group: Group) -> None:
+        """Write what is said of the whole."""
+        content = group.to_dict()
+        del content["jobs"]
+        write_piece(("" if self._begun else '{"jobs": [') + "], " + _json(content)[1:] + "\n")
+
+
+def show_group(group: Group, failures: Failures) -> None:
+    """Print it; its jobs were added to the failures."""
+    failures.add_rejected(group)
     state = "has ended" if group.final else f"{group.ended} of {group.total} have ended"
-    write(f"group {group.name} on account {group.account}: {group.total} jobs, {state}")
-    counts = {str(state): count for state, count in group.counts.items()}
-    counts |= {"rejected": len(group.rejected)} if group.rejected else {}
-    counts |= {"forgotten": group.forgotten} if group.forgotten else {}
-    write_table(["state", "jobs"], [[state, str(count)] for state, count in counts.items()])
+    total = (
+        plural(group.total, "fax pushed", "faxes pushed")
+        if group.pushed == group.total
+        else plural(group.total, "job")
+    )
+    write(f"group {group.name} on account {group.account}: {total}, {state}")
+    partly = group.partly_delivered
+    counts = {("not taken yet" if state == "intake" else str(state)): n for state, n in group.counts.items()}
+    if partly:
+        counts["delivered"] -= partly
+        counts["partly delivered"] = partly
+    counts |= {"rejected": len(group.rejected), "forgotten": group.forgotten}
+    write_table(["state", "jobs"], [[state, str(count)] for state, count in counts.items() if count])
     if group.pages is not None:
         write(f"pages: {group.transferred or 0} of {group.pages} transferred")
-    if reasons := failures_of(group):
+    if failures.total:
         write("")
-        write_table(["reason", "jobs"], [[reason, str(count)] for reason, count in reasons.items()])
+        write_table(["reason", "jobs"], [[why, str(count)] for why, count in failures.by_reason().items()])
         write("")
-        failed = [
-            [
-                job.id,
-                str(job.state),
-                job.to or "",
-                job.reason or "",
-                "" if job.code is None else str(job.code),
-            ]
-            for job in group.failed
-        ]
-        failed += [[name, "rejected", "", str(e.reason), ""] for name, e in group.rejected.items()]
-        write_table(["id", "state", "to", "reason", "code"], failed[:MOST])
-        if len(failed) > MOST:
-            write(f"and {len(failed) - MOST} more: --json tells all")
+        write_table(["id", "state", "to", "reason", "code"], failures.first)
+        if failures.total > MOST:
+            write(f"and {failures.total - MOST} more: --json tells all")
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False)

@@ -27,7 +27,7 @@ from faxline.entries import InDoubtPolicy, Priority
 from faxline.faxes import FaxParameters
 from faxline.files import File, Selection
 from faxline.groups import Group
-from faxline.jobs import Job, JobState
+from faxline.jobs import Job
 from faxline.line import FaxLine
 from faxline.mailings import names_of
 
@@ -38,7 +38,9 @@ Id = Annotated[
     str | None,
     typer.Option("--id", help="The idempotency key: pushed again, it is ignored. [default: a UUID]"),
 ]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end; exit code 1 if it is not delivered.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait for the end; exit code 1 if it is not delivered whole.")
+]
 Metadata = Annotated[str | None, typer.Option(metavar="JSON", help="A JSON object, echoed in every event.")]
 Level = Annotated[Priority, typer.Option(help="Which jobs go first.")]
 
@@ -129,7 +131,8 @@ def send(  # noqa: PLR0917 - each is an option of the command
 ) -> None:
     """Check a fax and push it, or one for each row of a CSV file.
 
-    Prints the id, and with --wait how it ended. Exit code 1 if that is otherwise than delivered.
+    Prints the id, and with --wait how it ended. Exit code 1 if that is otherwise than delivered with all of
+    its pages.
     """
     named = {
         "subject": subject,
@@ -180,14 +183,13 @@ def send(  # noqa: PLR0917 - each is an option of the command
 
 
 def show_ends(jobs: list[Job], *, as_json: bool) -> None:
-    """Print how jobs ended, and exit: 0 if all were delivered, else 1."""
+    """Print how jobs ended, and exit: 0 if all were delivered with all of their pages, else 1."""
     for job in jobs:
         if as_json:
             write_json(job.to_dict())
         else:
             write(f"{job.id}: {ending(job)}")
-    delivered = all(job.state is JobState.DELIVERED for job in jobs)
-    raise typer.Exit(DELIVERED if delivered else ENDED_OTHERWISE)
+    raise typer.Exit(DELIVERED if all(job.succeeded for job in jobs) else ENDED_OTHERWISE)
 
 
 def finish(line: FaxLine, pushed: Job, *, wait: bool, timeout: float, as_json: bool) -> None:

@@ -21,6 +21,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "attempts": "The most deliveries that are tried; the account's setting by default.",
         "group": f"A name that this job shares with others, such as a mailing's: {_ID}. Not with a list of "
         "numbers, which is a group of its own, named by the id.",
+        "group_size": "How many faxes are pushed with this group's name, where the producer knows: until so "
+        "many are taken or rejected, the group has not ended. It is no part of the fax's content.",
         "metadata": _METADATA,
     },
     "FaxRequest": {

@@ -86,6 +86,7 @@ class Daemon:
             self.entries.append((kind.decode(), content))
             match parse_entry(kind.decode(), raw):
                 case SendEntry() as parsed:
+                    self._note_size(parsed)
                     self._send(parsed)
                 case ResendEntry() as parsed:
                     self._resend(parsed)
@@ -94,18 +95,26 @@ class Daemon:
                 case SealedEntry() as parsed:
                     self._take_sealed(kind.decode(), parsed)
         except EntryRejected as error:
-            data = {"state": "rejected", "member": error.member, "reason": str(error.reason)}
-            data |= {"message": error.message, "entry": entry}
+            data: dict[str, Any] = {"state": "rejected", "member": error.member, "reason": str(error.reason)}
+            data |= {"message": error.message, "entry": entry, "group": self.entries[-1][1].get("group")}
             name = error.job if isinstance(error, _RefusedError) else str(content.get("id", ""))
+            if data["group"]:
+                told = {**data, "id": name, "at": self._now()}
+                self._memory.sadd(self._keys.group_rejected(data["group"]), json.dumps(told))
             self._emit("fax.rejected", name, data)
 
     def _take_sealed(self, kind: str, entry: SealedEntry) -> None:
         opened = open_entry(kind, entry, self._seals)
         self.entries[-1] = (kind, opened.model_dump(mode="json", exclude_unset=True))
         if isinstance(opened, SendEntry):
+            self._note_size(opened)
             self._send(opened)
         else:
             self._resend(opened)
+
+    def _note_size(self, entry: SendEntry) -> None:
+        if entry.group and entry.group_size:
+            self._memory.sets[self._keys.group_size(entry.group)] = {str(entry.group_size).encode()}
 
     def _send(self, entry: SendEntry) -> None:
         for file in entry.fax.faxData:
@@ -151,10 +160,9 @@ class Daemon:
 
     def _register(self, jobs: Mapping[str, Mapping[str, Any]], entry: SendEntry | ResendEntry) -> None:
         """Register the jobs of an entry, all or none; those that are there by the same content stay."""
-        uploads = {
-            "fax": {"faxData": {"__all__": {"upload"}}}
-        }  # another push of the same content has another
-        text = json.dumps(entry.model_dump(mode="json", exclude=uploads), sort_keys=True)
+        # Another push of the same content has other uploads, and may be one of another number of faxes.
+        other: Any = {"fax": {"faxData": {"__all__": {"upload"}}}, "group_size": True}
+        text = json.dumps(entry.model_dump(mode="json", exclude=other), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         held = {name: self.record(name).get("digest") for name in jobs}
         for name in jobs:

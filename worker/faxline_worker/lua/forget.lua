@@ -32,6 +32,9 @@ for digest in string.gmatch(fields.freed or '', '[^,]+') do -- those that wait f
 end
 redis.call('ZREM', keys.expiring, id)
 redis.call('ZREM', keys.outdated, id)
-if fields.group then redis.call('SREM', beside(keys, 'group:' .. fields.group), id) end
+if fields.group then
+  redis.call('SREM', beside(keys, 'group:' .. fields.group), id)
+  redis.call('DEL', beside(keys, 'group:' .. fields.group) .. '!size') -- it counted the job, too
+end
 redis.call('UNLINK', keys.job .. id)
 return 'done'

@@ -1,9 +1,10 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record lines doubts backlog
+-- include: clock bell record lines doubts backlog groups
 -- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
 --         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (all of these jobs are known: it is a
---         repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}
+--         repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}; each with a group of the entry's and its size, if
+--         it has them
 -- reply JSON {event (the last that it wrote), rows = list, one an item: registered, repeated, rejected or gone, with the
 --       reason of a rejection}
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
@@ -13,9 +14,16 @@ local cap, stamp = int(options.cap), int(now) -- texts: a number is written anew
 local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog(keys) or nil
 if not backlog then read_steady(keys.account) end
 
-local function reject(entry, r)
-  emit(keys.events, cap, 'fax.rejected', r.job or '', to_json(
-    { state = 'rejected', member = r.member, reason = r.reason, message = r.message, entry = entry }, nil, nil))
+local groups = {} -- what is told of them, by their names
+
+local function reject(item, r)
+  emit(keys.events, cap, 'fax.rejected', r.job or '', to_json({ state = 'rejected', member = r.member, reason = r.reason,
+    message = r.message, entry = item.entry, group = item.group }, nil, nil))
+  if item.group and r.job and r.job ~= '' then
+    note_rejection(keys, options.retention, item.group,
+      { id = r.job, member = r.member, reason = r.reason, message = r.message, at = now })
+    groups[item.group] = groups[item.group] or false
+  end
   return { 'rejected', r.reason }
 end
 
@@ -85,18 +93,6 @@ local function refusal(job)
   return nil
 end
 
--- A group's name that is used for ever must not keep the ids of jobs long forgotten: every tenth that is added, twenty
--- are looked at, so that at most about half of a group is such ids.
-local SOME, EVERY = 20, 10
-local function thin_out(group)
-  local members, keys_of = redis.call('SRANDMEMBER', group, SOME), {}
-  for i, id in ipairs(members) do keys_of[i] = keys.job .. id end
-  if redis.call('EXISTS', unpack(keys_of)) == #members then return end
-  for i, id in ipairs(members) do
-    if redis.call('EXISTS', keys_of[i]) == 0 then redis.call('SREM', group, id) end
-  end
-end
-
 -- The texts that are the same for all jobs, and what goes into the indexes: one command each.
 local history = to_json({ event = 'fax.queued', at = now, state = 'queued', attempt = 0 }, nil, nil)
 local told = to_json({ state = 'queued', attempt = 0 }, nil, nil)
@@ -145,7 +141,7 @@ local function store(job)
     text = to_json({ state = 'queued', attempt = 0, send_at = job.send_at }, nil, fields.metadata)
   end
   emit(keys.events, cap, 'fax.queued', job.id, text)
-  if name and (now + job.turn) % EVERY == 0 then thin_out(name) end
+  if name and (now + job.turn) % EVERY == 0 then thin_out(keys, name) end
 end
 
 -- Of a fax of which nothing was known but its id: what a receipt is told by, so that it finds the doubts again.
@@ -213,7 +209,7 @@ for i, item in ipairs(items) do
   if item.gone then
     replies[i] = { 'gone', '' }
   elseif item.reject then
-    replies[i] = repeats(item.unless) and { 'repeated', '' } or reject(item.entry, item.reject)
+    replies[i] = repeats(item.unless) and { 'repeated', '' } or reject(item, item.reject)
   else
     for _, job in ipairs(item.mine) do store(job) end
     for _, job in ipairs(item.jobs) do
@@ -221,7 +217,14 @@ for i, item in ipairs(items) do
     end
     replies[i] = { #item.mine > 0 and 'registered' or 'repeated', '' }
   end
-  if not item.gone then table.insert(done, item.entry) end
+  if not item.gone then
+    table.insert(done, item.entry)
+    if item.group and item.size then groups[item.group] = item.size end
+  end
+end
+for name, size in pairs(groups) do
+  if size then note_size(keys, name, size) end
+  live_together(keys, options.retention, name)
 end
 count_taken(keys, options, backlog)
 if #done > 0 then

@@ -154,5 +154,7 @@ local function finish(keys, options, id, job)
     redis.call('ZADD', beside(keys, 'outdated'), int(now + options.request_retention), id)
   end
   redis.call('PEXPIRE', keys.job .. id, options.retention)
-  if job.group then redis.call('PEXPIRE', beside(keys, 'group:' .. job.group), options.retention) end
+  for _, key in ipairs(job.group and { '', '!size', '!rejected' } or {}) do
+    redis.call('PEXPIRE', beside(keys, 'group:' .. job.group) .. key, options.retention)
+  end
 end
