@@ -33,9 +33,15 @@ class Confirmation:
     def __bool__(self) -> bool:
         return self.replicas > 0
 
+    @property
+    def command(self) -> tuple[tuple[str, int, int], ...]:
+        """The command that asks; none where nobody is asked."""
+        return (("WAIT", self.replicas, round(self.timeout * 1000)),) if self else ()
+
     def ask(self, pipe: Any) -> None:
         """Queue it on a pipeline of redis-py's behind the write, outside of a transaction."""
-        pipe.execute_command("WAIT", self.replicas, round(self.timeout * 1000))
+        for command in self.command:
+            pipe.execute_command(*command)
 
     def missed(self, reply: Any) -> str:
         """Nothing where the reply says that enough have it; else what is the matter, in words.

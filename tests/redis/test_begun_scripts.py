@@ -25,7 +25,7 @@ def connections_in_use(client: Any) -> int:
 def test_a_script_that_was_begun_is_run_once_and_gives_its_reply(client: redis.Redis) -> None:
     reply = Script(client, COUNT).begin(["n"], [])
     assert connections_in_use(client) == 1
-    assert reply() == 1
+    assert reply()[0] == 1
     assert client.get("n") == b"1"
     assert connections_in_use(client) == 0
 
@@ -35,14 +35,14 @@ def test_the_server_has_run_it_before_its_reply_is_asked_for(client: redis.Redis
     script(["n"], [])
     reply = script.begin(["n"], [])
     wait_until(lambda: client.get("n") == b"2")
-    assert reply() == 2
+    assert reply()[0] == 2
 
 
 def test_one_that_the_server_does_not_know_is_loaded_first(client: redis.Redis) -> None:
     script = Script(client, COUNT)
     script(["n"], [])
     client.script_flush()
-    assert script.begin(["n"], [])() == 2
+    assert script.begin(["n"], [])()[0] == 2
 
 
 def test_what_it_raises_is_raised_where_its_reply_is_asked_for(client: redis.Redis) -> None:
@@ -63,7 +63,7 @@ def test_it_is_run_anew_where_the_connection_is_lost_before_the_reply(
     for other in redis_client.client_list():
         if other["name"] == "faxline":
             redis_client.client_kill_filter(_id=other["id"])
-    assert reply() in {2, 3}  # the first may have been run
+    assert reply()[0] in {2, 3}  # the first may have been run
     assert connections_in_use(client) == 0
 
 

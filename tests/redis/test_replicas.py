@@ -162,6 +162,14 @@ def turn(scene: Scene) -> Mock:
     return call
 
 
+def test_only_a_push_that_the_replicas_have_is_missed_where_redis_went_back(pair: Pair, scene: Scene) -> None:
+    scene.push("had")
+    pair.replica.pause()
+    scene.push("not had")
+    scene.store.cancel(scene.intake("cancel"), "had")
+    assert [deed.item()["job"] for deed in scene.store.memory.after("0-0").deeds] == ["had"]
+
+
 def test_a_job_whose_mark_no_replica_has_goes_back_to_its_place_without_an_attempt(
     pair: Pair, scene: Scene
 ) -> None:

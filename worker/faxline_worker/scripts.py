@@ -3,16 +3,15 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
 import redis
 from redis import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
-from faxline.replicas import Confirmation
+from faxline.replicas import NOT_ASKED, Confirmation
 from faxline_worker.redis_clients import TooFewReplicasError
 
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
@@ -81,15 +80,26 @@ class Script:
             TooFewReplicasError: it was run, and too few replicas have what it wrote.
             redis.RedisError: as above.
         """
+        done, missed = self.asking(confirmation, keys, args)
+        if missed:
+            raise TooFewReplicasError(missed)
+        return done
+
+    def asking(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> tuple[Any, str]:
+        """Run it, and ask the replicas: the reply, and how many are missed (`Confirmation.missed`).
+
+        Raises:
+            redis.RedisError: as above.
+        """
+        if not confirmation:
+            return self(keys, args), ""
         done, waited = self._confirming(confirmation, keys, args)
         if isinstance(done, NoScriptError):
             self._client.execute_command("SCRIPT LOAD", self._text)  # type: ignore[no-untyped-call]
             done, waited = self._confirming(confirmation, keys, args)
         if isinstance(done, Exception):
             raise done
-        if missed := confirmation.missed(waited):
-            raise TooFewReplicasError(missed)
-        return done
+        return done, confirmation.missed(waited)
 
     def _confirming(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipe:
@@ -98,32 +108,53 @@ class Script:
             replies: list[Any] = pipe.execute(raise_on_error=False)
         return replies
 
-    def begin(self, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
-        """Have the server run it meanwhile; what is given waits for the reply.
+    def begin(
+        self, keys: Sequence[str], args: Sequence[Any], confirmation: Confirmation = NOT_ASKED
+    ) -> Callable[[], tuple[Any, str]]:
+        """Have the server run it meanwhile; what is given waits for what `asking` gives.
 
         It must be called, once, and raises what a call of the script does; nothing is raised before. Where
         the connection is lost the script is run anew, with all the client's tries.
         """
-        pool = self._client.connection_pool
+        pool, again = self._client.connection_pool, partial(self.asking, confirmation, keys, args)
         try:
             connection: Any = pool.get_connection()
         except redis.RedisError:
-            return partial(self, keys, args)
+            return again
+        commands = [("EVALSHA", self._sha, len(keys), *keys, *args), *confirmation.command]
         try:
-            connection.send_command("EVALSHA", self._sha, len(keys), *keys, *args)
+            connection.send_packed_command(connection.pack_commands(commands))
         except redis.RedisError:
             pool.release(connection)
-            return partial(self, keys, args)
+            return again
 
-        def reply() -> Any:
+        def reply() -> tuple[Any, str]:
             try:
-                with suppress(redis.ConnectionError, redis.TimeoutError, NoScriptError):
-                    return connection.read_response()
+                replies = [_read(connection) for _ in commands]
+            except (redis.ConnectionError, redis.TimeoutError):
+                connection.disconnect()
+                return again()
             finally:
                 pool.release(connection)
-            return self(keys, args)
+            if isinstance(replies[0], NoScriptError):
+                return again()
+            if isinstance(replies[0], Exception):
+                raise replies[0]
+            return replies[0], confirmation.missed(replies[1]) if confirmation else ""
 
         return reply
+
+
+def _read(connection: Any) -> Any:
+    """A reply; an error is one too, for the next reply is to be read all the same.
+
+    Raises:
+        redis.ConnectionError, redis.TimeoutError: the connection is lost.
+    """
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def register(client: Redis, name: str, clock: str | None = None) -> Script:
@@ -157,6 +188,14 @@ class Scripts:
         """Run one that writes, and ask the replicas, as `Script.confirmed`."""
         return self._by_name[name].confirmed(confirmation, list(keys), list(args))
 
-    def begin(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
+    def asking(
+        self, confirmation: Confirmation, name: str, keys: Sequence[str], args: Sequence[Any]
+    ) -> tuple[Any, str]:
+        """Run one that writes, and ask the replicas, as `Script.asking`."""
+        return self._by_name[name].asking(confirmation, list(keys), list(args))
+
+    def begin(
+        self, name: str, keys: Sequence[str], args: Sequence[Any], confirmation: Confirmation = NOT_ASKED
+    ) -> Callable[[], tuple[Any, str]]:
         """Have the server run one meanwhile, as `Script.begin`."""
-        return self._by_name[name].begin(keys, args)
+        return self._by_name[name].begin(keys, args, confirmation)

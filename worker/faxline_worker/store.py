@@ -262,7 +262,8 @@ class Store:
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries: a result and, of a rejection, the reason, for each."""
-        return self._registered(items, self._run("register", *self._registering(items)))
+        asked = self._scripts.asking(self._confirmation, "register", *self._registering(items))
+        return self._registered(items, *asked)
 
     def begin_register(
         self, items: Sequence[Mapping[str, Any]]
@@ -271,21 +272,24 @@ class Store:
 
         It must be called, once, and raises what `register` does; nothing is raised before.
         """
-        answer = self._scripts.begin("register", *self._registering(items))
-        return lambda: self._registered(items, answer())
+        answer = self._scripts.begin("register", *self._registering(items), self._confirmation)
+        return lambda: self._registered(items, *answer())
 
-    def _registered(self, items: Sequence[Mapping[str, Any]], reply: bytes) -> list[tuple[Registration, str]]:
+    def _registered(
+        self, items: Sequence[Mapping[str, Any]], reply: bytes, missed: str
+    ) -> list[tuple[Registration, str]]:
         told = json.loads(reply)
         rows = [(_RESULTS[result], reason) for result, reason in told["rows"]]
-        self.memory.pushed(
-            (
-                (job["id"], item["entry"])
-                for item, (result, _) in zip(items, rows, strict=True)
-                if result is Registration.REGISTERED
-                for job in item["jobs"]
-            ),
-            told.get("event"),
-        )
+        if not missed:  # else nobody was promised anything: a producer that asks the replicas was told so
+            self.memory.pushed(
+                (
+                    (job["id"], item["entry"])
+                    for item, (result, _) in zip(items, rows, strict=True)
+                    if result is Registration.REGISTERED
+                    for job in item["jobs"]
+                ),
+                told.get("event"),
+            )
         return rows
 
     def _registering(self, items: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Any]]:
@@ -296,14 +300,15 @@ class Store:
     def cancel(self, entry: str, job: str) -> Registration:
         """Cancel a queued job, or ask iFax to; an entry of the intake stream asks for it."""
         k = self.keys
-        reply = self._run(
+        reply, missed = self._scripts.asking(
+            self._confirmation,
             "cancel",
             [k.intake, k.account_state, k.ready, k.expiring, k.events, k.doorbell, k.job("")],
             [INTAKE_GROUP, entry, job, self._options],
         )
         told = json.loads(reply)
         result = Registration(told["result"])
-        if result is Registration.CANCELED:
+        if result is Registration.CANCELED and not missed:
             self.memory.canceled(job, entry, told.get("event"))
         return result
 
