@@ -43,9 +43,9 @@ def pdf(pages: int) -> bytes:
 
 
 def tiff(pages: int) -> bytes:
-    """Image file directories without entries, one behind the other."""
-    offsets = [8 + 6 * i for i in range(pages)] + [0]
-    body = b"".join(struct.pack("<HI", 0, following) for following in offsets[1:])
+    """Image file directories of one entry (the width), one behind the other."""
+    offsets = [8 + 18 * i for i in range(pages)] + [0]
+    body = b"".join(struct.pack("<HHHIII", 1, 256, 3, 1, 8, following) for following in offsets[1:])
     return b"II*\0" + struct.pack("<I", offsets[0]) + body
 
 
