@@ -72,8 +72,9 @@ class AsyncEvents(AsyncIterator[Event]):
     Awaited (`events = await line.events()`) it begins at once.
     """
 
-    def __init__(self, client: Any, begin: Steps[Steps[None]]) -> None:
+    def __init__(self, client: Any, begin: Steps[Steps[None]], place: str) -> None:
         self._client = client
+        self._place = place
         self._begin = begin
         self._followed: AsyncGenerator[Event, None] | None = None
 
@@ -82,8 +83,8 @@ class AsyncEvents(AsyncIterator[Event]):
 
     async def _opened(self) -> Self:
         if self._followed is None:
-            following = await run_async(self._client, in_our_words(self._begin))
-            self._followed = drive_async(self._client, in_our_words(following))
+            following = await run_async(self._client, in_our_words(self._begin, place=self._place))
+            self._followed = drive_async(self._client, in_our_words(following, place=self._place))
         return self
 
     async def __anext__(self) -> Event:
@@ -142,7 +143,7 @@ class AsyncFaxLine(Base):
         await self.close()
 
     async def _run(self, steps: Steps[_T], right: str = "") -> _T:
-        return await run_async(self._client, in_our_words(steps, right))
+        return await run_async(self._client, in_our_words(steps, right, self._terms.place))
 
     async def send(
         self,
@@ -228,7 +229,9 @@ class AsyncFaxLine(Base):
 
         Raises QueueUnavailable while iterating, when Redis does not answer.
         """
-        return AsyncEvents(self._client, opening(self._terms, after, group, consumer, timeout))
+        return AsyncEvents(
+            self._client, opening(self._terms, after, group, consumer, timeout), self._terms.place
+        )
 
     async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         return await self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)

@@ -1,7 +1,6 @@
 """What both lines are made of: an account, a client, and the terms on which the steps rest."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from faxline.drivers import in_our_words, run
@@ -58,13 +57,24 @@ class Base:
         longest = min(BLOCK, patience / 2) if patience else BLOCK  # a quiet stream is no dead server
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
         self._terms = Terms(
-            self.keys, round(document_ttl * 1000), longest, Seals(keyring, account), confirmation
+            self.keys,
+            round(document_ttl * 1000),
+            longest,
+            Seals(keyring, account),
+            confirmation,
+            region=check_region(region),
+            place=_place(client),
         )
-        self._terms = replace(self._terms, region=check_region(region))
 
 
 class Driven(Base):
     """One whose steps are driven in the caller's thread."""
 
     def _run(self, steps: Steps[_T], right: str = "") -> _T:
-        return run(self._client, in_our_words(steps, right))
+        return run(self._client, in_our_words(steps, right, self._terms.place))
+
+
+def _place(client: Any) -> str:
+    from faxline.connections import address  # noqa: PLC0415 - `import faxline` is to be quick
+
+    return address(client)

@@ -154,6 +154,22 @@ def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
     return master
 
 
+def address(client: Any) -> str:
+    """Where a client connects to, for messages: `host:port` or a socket's path; never the password.
+
+    Nothing, of a double without a connection.
+    """
+    options = client.get_connection_kwargs()
+    if not options:
+        return ""
+    service = getattr(client.connection_pool, "service_name", None)
+    if service is not None:
+        return f"the master of {service!r} that the Sentinels name"
+    if "path" in options:
+        return str(options["path"])
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+
+
 def _asking(told: SentinelUrl, options: dict[str, Any], retry: Any) -> dict[str, Any]:
     """What a connection to a Sentinel is given: one that is away is not asked again, the next one is."""
     kept = {"protocol": options["protocol"]} if "protocol" in options else {}

@@ -74,10 +74,11 @@ async def drive_async(client: Any, steps: Steps[None]) -> AsyncGenerator[Event, 
         steps.close()
 
 
-def in_our_words(steps: Steps[_T], right: str = "") -> Steps[_T]:
+def in_our_words(steps: Steps[_T], right: str = "", place: str = "") -> Steps[_T]:
     """The same steps; an error of Redis that they let pass becomes the library's own.
 
-    It is not chained, for one may quote what was sent. `right` is what a user needs the right to, in words.
+    It is not chained, for one may quote what was sent. `right` is what a user needs the right to, in words,
+    and `place` where Redis is.
 
     Raises:
         NotAllowed: this user has not the right.
@@ -98,7 +99,8 @@ def in_our_words(steps: Steps[_T], right: str = "") -> Steps[_T]:
         result: _T = end.value
         return result
     except RedisError as error:
-        raise unavailable(error, pushing=getattr(asked, "pushes", False), right=right) from None
+        pushing = getattr(asked, "pushes", False)
+        raise unavailable(error, pushing=pushing, right=right, place=place) from None
     finally:
         steps.close()
 

@@ -266,7 +266,7 @@ class FaxLine(Operators):
             timeout: seconds after which the iteration ends; None never.
         """
         following = self._run(opening(self._terms, after, group, consumer, timeout))
-        return drive(self._client, in_our_words(following))
+        return drive(self._client, in_our_words(following, place=self._terms.place))
 
 
 def _connected(url: str) -> Any:

@@ -142,7 +142,7 @@ def sent_many(
         try:
             entries = yield from _pushed(terms, chunk, checked.documents, stored)
         except Exception as error:
-            if interrupted := _interrupted(error, len(jobs), checked.total, checked.ids):
+            if interrupted := _interrupted(error, len(jobs), checked.total, checked.ids, terms.place):
                 raise interrupted from None
             raise
         jobs.add(replace(fax.job, entry=entry) for fax, entry in zip(chunk, entries, strict=True))
@@ -242,13 +242,15 @@ def _pushed(
     return [entry.decode() for entry in replies[-len(chunk) :]]
 
 
-def _interrupted(error: Exception, pushed: int, total: int, ids: Sequence[str]) -> PushInterrupted | None:
+def _interrupted(
+    error: Exception, pushed: int, total: int, ids: Sequence[str], place: str
+) -> PushInterrupted | None:
     """What it means that a chunk could not be pushed; None for what is neither Redis' fault nor a file's."""
     from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
 
     if not isinstance(error, RedisError | EntryRejected | NotReplicated):
         return None
-    what = trouble(error) if isinstance(error, RedisError) else str(error)
+    what = trouble(error, place) if isinstance(error, RedisError) else str(error)
     text = (
         f"{what}: {pushed} of {total} faxes were pushed for certain; push all again with the same ids "
         "(`ids` of this error), and none goes twice"

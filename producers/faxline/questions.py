@@ -71,6 +71,7 @@ class Terms:
         seals: what entries and documents are sealed with.
         confirmation: how many replicas must have what is pushed.
         region: the country of numbers that name none.
+        place: where Redis is, for messages, such as `host:port`.
     """
 
     keys: AccountKeys
@@ -79,6 +80,7 @@ class Terms:
     seals: Seals
     confirmation: Confirmation = NOT_ASKED
     region: str | None = None
+    place: str = ""
 
     @property
     def account(self) -> str:

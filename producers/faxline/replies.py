@@ -1,5 +1,8 @@
 """What Redis answers: its errors in the library's words, and the shapes of its replies."""
 
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from faxline.errors import NotAllowed, QueueUnavailable
@@ -18,13 +21,14 @@ _STATES = {
 """By the first word of an error that Redis answers: what the matter is, and that nobody is served."""
 
 
-def unavailable(error: Exception, *, pushing: bool, right: str = "") -> QueueUnavailable:
+def unavailable(error: Exception, *, pushing: bool, right: str = "", place: str = "") -> QueueUnavailable:
     """An error of the client as one of ours; to be raised `from None`, for it may quote what was sent.
 
     Args:
         error: a `redis.RedisError`.
         pushing: something was pushed, which is safe to do again.
         right: what was to be done, for a user who may not, such as `read the audit`.
+        place: where the server is, such as `host:port`.
     """
     if is_forbidden(error):
         what = right or ("push onto this account" if pushing else "do this")
@@ -36,21 +40,77 @@ def unavailable(error: Exception, *, pushing: bool, right: str = "") -> QueueUna
             "Redis refused: the ids of this account's stream are used up, so nothing was taken; a dispatcher "
             "replaces the stream within seconds: push again, with the same id"
         )
+    what = trouble(error, place)
     if is_full(error):
-        return QueueUnavailable(f"{trouble(error)} and took nothing; push again later, with the same id")
+        return QueueUnavailable(f"{what} and took nothing; push again later, with the same id")
+    if is_lasting(error):
+        return QueueUnavailable(what)
     if is_refusal(error):
-        return QueueUnavailable(f"{trouble(error)}; check the user's permissions and the server")
+        return QueueUnavailable(f"{what}; check the user's permissions and the server")
     again = "try again: pushing the same id again is safe" if pushing else "try again"
-    return QueueUnavailable(f"{trouble(error)}; {again}")
+    return QueueUnavailable(f"{what}; {again}")
 
 
-def trouble(error: Exception) -> str:
-    """What is the matter with Redis, in a few words that quote nothing."""
+def trouble(error: Exception, place: str = "") -> str:
+    """What is the matter with Redis, in a few words that quote nothing of what was sent."""
+    where = f"Redis at {place}" if place else "Redis"
     if is_full(error):
-        return "Redis is full"
+        return f"{where} is full"
     if state := state_of(error):
-        return f"Redis {state}"
-    return f"Redis {'refused' if is_refusal(error) else 'did not answer'} ({type(error).__name__})"
+        return f"{where} {state}"
+    if is_refusal(error):
+        return f"{where} refused ({type(error).__name__})"
+    return f"{where} {cause_of(error)}"
+
+
+def cause_of(error: BaseException) -> str:
+    """Why there is no connection, or no answer, and what to do about it: words behind the server's name."""
+    from redis.exceptions import AuthenticationError, AuthorizationError  # noqa: PLC0415 - as below
+
+    kinds = [(AuthenticationError, _LOGIN), (AuthorizationError, _LOGIN), *_CAUSES]
+    for one in _chain(error):
+        for kind, text in kinds:
+            if isinstance(one, kind):
+                return text.format(why=getattr(one, "verify_message", "") or "see the log of the server")
+    return f"did not answer ({type(error).__name__})"
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether no other try will do: the login or the certificate is refused, or a file is missing."""
+    return cause_of(error).startswith(_LASTING)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came of; the client's own tells but the text of it."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+_UNTRUSTED = (
+    "shows a certificate that is not trusted ({why}): name the file of its authority in the URL, "
+    "rediss://…?ssl_ca_certs=FILE"
+)
+_NO_TLS = (
+    "did not agree on TLS: a server without it takes a redis:// URL, one that asks for a client's "
+    "certificate ssl_certfile and ssl_keyfile"
+)
+_CLOSED = "closed the connection: it is going down, or speaks TLS, and the URL must begin with rediss://"
+_SILENT = (
+    "did not answer in time: it hangs, a firewall is in the way, or a rediss:// URL names a port without TLS"
+)
+_LOGIN = "refuses the user or the password: check them in the Redis URL, and the server's users"
+_CAUSES: Sequence[tuple[type[BaseException], str]] = (
+    (ssl.SSLCertVerificationError, _UNTRUSTED),
+    (ssl.SSLError, _NO_TLS),
+    (FileNotFoundError, "cannot be asked: a file that the Redis URL names (ssl_ca_certs) is not there"),
+    (socket.gaierror, "cannot be found: no such host; check the name in the Redis URL"),
+    (ConnectionRefusedError, "refused the connection: start it, or check host and port in the Redis URL"),
+    (ConnectionResetError, _CLOSED),
+    (TimeoutError, _SILENT),
+)
+_LASTING = ("refuses the user", "shows a certificate", "cannot be asked")
 
 
 def is_full(error: Exception) -> bool:

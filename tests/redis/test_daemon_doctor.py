@@ -119,9 +119,9 @@ def test_without_accounts_in_the_environment_nothing_is_looked_at() -> None:
     [
         ("FAXLINE_HTTP_TIMEOUTS", "1", "FAXLINE_HTTP_TIMEOUTS is not a setting"),
         (
-            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN_FILE",
+            "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE",
             "/no/such/file",
-            "TOKEN_FILE names a file that cannot be read",
+            "SECRETS_FILE names a file that cannot be read",
         ),
         ("FAXLINE_WEBHOOK__URL", "fax.example.com", "FAXLINE_WEBHOOK__URL must be a URL"),
     ],

@@ -12,10 +12,11 @@ import yaml
 
 import faxline.cli.running  # noqa: F401 - it adds the commands to the application
 from faxline.cli.app import app
+from faxline.environment import PREFIX
 from faxline_worker.app import failure_labels
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.metrics import DispatcherMetrics, WebhookMetrics, WorkerMetrics, new_registry, watch_loops
-from faxline_worker.settings import PREFIX, Settings
+from faxline_worker.settings import Settings
 
 OPS = Path(__file__).parents[2] / "ops"
 RULES = {path.name: yaml.safe_load(path.read_text()) for path in (OPS / "prometheus/rules").glob("*.yaml")}

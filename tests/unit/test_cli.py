@@ -267,7 +267,7 @@ def test_a_redis_that_is_away_is_one_line_and_exit_code_3(
     monkeypatch.setattr(redis.ConnectionPool, "get_connection", refused)
     done = cli(*arguments)
     assert (done.code, done.out) == (3, "")
-    assert "Redis did not answer" in done.err
+    assert re.search(r"Redis at \S+ did not answer", done.err)
     assert "secret" not in done.err
 
 

@@ -13,8 +13,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from faxline.environment import PREFIX
 from faxline.keyring import new_key
-from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings
+from faxline_worker.settings import Settings, SettingsError, demand, read_settings
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"

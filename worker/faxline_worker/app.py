@@ -6,8 +6,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,11 +21,12 @@ from dramatiq import Broker
 from dramatiq import cli as dramatiq_cli
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
+from faxline.environment import PREFIX
 from faxline.errors import Rejection
 from faxline.keys import VERSION_SIGN, AccountKeys
 from faxline.pdf_reader import PdfReader
-from faxline_worker.actors import Wakes, declare_actors
-from faxline_worker.broker import WakeBroker
+from faxline_worker.actors import QUEUE, Wakes, declare_actors
+from faxline_worker.broker import WakeBroker, queue_key
 from faxline_worker.dispatcher import BLOCK, Dispatcher
 from faxline_worker.heartbeat import Heartbeat
 from faxline_worker.ifax import IfaxClient, failure_reasons
@@ -58,7 +59,7 @@ from faxline_worker.redis_clients import (
 from faxline_worker.rollback import RollbackGuard
 from faxline_worker.seats import Seats
 from faxline_worker.secret_files import Secrets
-from faxline_worker.settings import PREFIX, Settings, SettingsError, demand, read_settings, secret_files
+from faxline_worker.settings import Settings, SettingsError, demand, read_settings, secret_files
 from faxline_worker.signals import heed_once
 from faxline_worker.standing import Standing
 from faxline_worker.store import NewerLayoutError, Store
@@ -99,20 +100,61 @@ def load(role: str, stream: TextIO | None = None) -> tuple[Settings, Secrets]:
     return settings, Secrets(settings, files, log, redactor.learn)
 
 
-def require_redis(settings: Settings) -> None:
-    """Wait for both servers as long as the settings say; else end the process with one line."""
+def require_redis(settings: Settings, role: str) -> None:
+    """Wait for both servers as long as the settings say, and look whether they let this part do its work.
+
+    Else the process ends with one line, which names the server and the cause, or the user and the right.
+
+    Args:
+        settings: the daemon's.
+        role: dispatcher, worker or webhook.
+    """
     for variable, url, make in (
         ("FAXLINE_REDIS_URL", settings.redis_url, state_client),
         ("FAXLINE_BROKER_URL", settings.broker, broker_client),
     ):
         try:
-            client = make(url)
-            try:
+            with closing(make(url)) as client:
                 check_reachable(client, settings.redis_patience)
-            finally:
-                client.close()
+                for right, call in _first_calls(variable, role, settings):
+                    with _right(variable, right, role, client):
+                        call(client)
         except (RedisUnreachable, redis.RedisError, ValueError, OSError) as error:
             give_up(f"{variable}: {error}")
+
+
+def _first_calls(
+    variable: str, role: str, settings: Settings
+) -> Iterator[tuple[str, Callable[[redis.Redis], object]]]:
+    """The first things that a part does: the right that each needs, and how to try it without a trace."""
+    keys, wakes = AccountKeys(next(iter(settings.accounts))), queue_key(QUEUE)
+    if role == "webhook":
+        if variable == "FAXLINE_REDIS_URL":
+            yield f"add receipts (XADD {keys.status})", lambda client: check_adds(client, keys.status)
+    elif variable == "FAXLINE_REDIS_URL":
+        yield (
+            f"read an account (HGET {keys.account_state})",
+            lambda client: client.hget(keys.account_state, "layout"),
+        )
+        yield "run scripts (EVAL)", check_writes
+    else:
+        yield f"read wake-ups (LLEN {wakes})", lambda client: client.llen(wakes)
+
+
+@contextmanager
+def _right(variable: str, right: str, role: str, client: redis.Redis) -> Iterator[None]:
+    """End the process with one line where this Redis user lacks the right to what is done inside."""
+    try:
+        yield
+    except redis.exceptions.NoPermissionError:
+        user: Any = "?"
+        with suppress(redis.RedisError):
+            user = client.acl_whoami()
+        name = user.decode() if isinstance(user, bytes) else user
+        give_up(
+            f"{variable}: the Redis user {name!r} may not {right}: give the {role} its own user, {role!r} of "
+            "ops/redis/users.acl, or give this one that right"
+        )
 
 
 def failures_at_zero(settings: Settings) -> list[FailureLabels]:
@@ -271,7 +313,7 @@ def worker() -> None:
     """What `dramatiq faxline_worker.app:worker` calls in the worker process: the broker and its actors."""
     # Here sys.stderr is a pipe to dramatiq's parent, which would write each line once more.
     settings, secrets = load("worker", sys.__stderr__)
-    require_redis(settings)
+    require_redis(settings, "worker")
     log = get_logger("faxline_worker.worker")
     guard = RollbackGuard(settings.accounts, settings.rollback_wait, log)
     client = state_client(settings.redis_url, name="faxline-worker", threads=True, connected=guard.connected)
@@ -361,7 +403,7 @@ def run_worker(threads: int | None) -> NoReturn:
     here, where a new interpreter would read each of them once more.
     """
     settings, _ = load("worker")
-    require_redis(settings)
+    require_redis(settings, "worker")
     with closing(state_client(settings.redis_url, name="faxline-worker")) as client:
         require_layout({name: Store(client, settings, name) for name in settings.accounts})
     count = threads or settings.worker_threads
@@ -381,7 +423,7 @@ def run_worker(threads: int | None) -> NoReturn:
 def dispatcher() -> None:
     """Run a dispatcher until SIGTERM or SIGINT."""
     settings, _ = load("dispatcher")
-    require_redis(settings)
+    require_redis(settings, "dispatcher")
     log = get_logger("faxline_worker.dispatcher")
     guard = RollbackGuard(settings.accounts, settings.rollback_wait, log)
     client = state_client(
@@ -462,7 +504,7 @@ def migrate(*, look: bool) -> int:
         look: change nothing; 1 is returned where there is something to do.
     """
     settings, _ = load("migrate")
-    require_redis(settings)
+    require_redis(settings, "dispatcher")
     left = 0
     with closing(state_client(settings.redis_url, name="faxline-migrate")) as client:
         for name in settings.accounts:
@@ -477,6 +519,18 @@ def migrate(*, look: bool) -> int:
     return 1 if left else 0
 
 
+def listen(host: str, port: int, backlog: int) -> socket.socket:
+    """The webhook's socket; a port that is taken ends the process with one line that names the setting."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=backlog)
+    except (OSError, OverflowError) as error:
+        give_up(
+            f"cannot listen on port {port} of {host} for webhooks ({getattr(error, 'strerror', error)}): "
+            "free it, or set FAXLINE_WEBHOOK__PORT (or FAXLINE_WEBHOOK__HOST) to another"
+        )
+
+
 def webhook() -> None:
     """Run the webhook until SIGTERM or SIGINT."""
     import uvicorn  # noqa: PLC0415 - only this process needs it
@@ -484,7 +538,7 @@ def webhook() -> None:
     from faxline_worker.door import open_door  # noqa: PLC0415 - as above
 
     settings, secrets = load("webhook")
-    require_redis(settings)
+    require_redis(settings, "webhook")
     log = get_logger("faxline_worker.webhook")
     registry = new_registry()
     metrics = WebhookMetrics(registry, settings.accounts)
@@ -533,10 +587,11 @@ def webhook() -> None:
             await asyncio.sleep(REPEAT)
 
     async def serve() -> None:
+        listener = listen(settings.webhook.host, settings.webhook.port, backlog)
         log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
         turning = [asyncio.create_task(turn()), asyncio.create_task(repeat())]
         try:
-            await server.serve()
+            await server.serve([listener])
         finally:
             for task in turning:
                 task.cancel()
@@ -562,9 +617,9 @@ def webhook() -> None:
     with (
         monitoring,
         closing(secrets),
+        closing(probe),
         closing(heartbeat),
         asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
     ):
         runner.run(serve())
-    probe.close()
     log.info("webhook stopped")

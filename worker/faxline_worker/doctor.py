@@ -11,13 +11,14 @@ import httpx
 import redis
 
 from faxline.checkup import Check, Result
+from faxline.environment import PREFIX
 from faxline.keys import AccountKeys
 from faxline_worker.ifax import IfaxClient
 from faxline_worker.ifax_check import ifax_checks
 from faxline_worker.key_check import key_check
 from faxline_worker.layout import layout_check
 from faxline_worker.redis_clients import RedisUnreachable, broker_client, check_reachable, state_client
-from faxline_worker.settings import NOT_A_KEY, PREFIX, Settings, SettingsError, read_settings
+from faxline_worker.settings import NOT_A_KEY, Settings, SettingsError, read_settings
 from faxline_worker.store import Store
 from faxline_worker.webhook_check import webhook_checks
 

@@ -34,8 +34,6 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
     ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
@@ -44,7 +42,8 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from faxline.connections import connect, connect_async
+from faxline.connections import address, connect, connect_async
+from faxline.replies import cause_of, is_lasting
 
 CONNECT_TIMEOUT = 2.0
 """Seconds to wait for a connection."""
@@ -229,36 +228,26 @@ def check_reachable(client: redis.Redis, patience_seconds: float) -> None:
     later than the patience, by as long as one call may take.
 
     Raises:
-        RedisUnreachable: the patience is over; or, at once, the server refuses the password or the user.
+        RedisUnreachable: the patience is over; or, at once, the server refuses the password or the user, or
+            its certificate is not trusted.
     """
     give_up = time.monotonic() + patience_seconds
     while True:
         try:
             client.ping()
-        except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
+        except NoPermissionError as error:
             raise RedisUnreachable(
-                f"{address(client)} refuses our user or password ({error}): check the Redis URL and the ACL"
+                f"{address(client)} does not let this user run PING: give it the right (ops/redis/users.acl)"
             ) from error
         except (redis.ConnectionError, redis.TimeoutError) as error:
+            if is_lasting(error):
+                raise RedisUnreachable(f"{address(client)} {cause_of(error)}") from error
             if time.monotonic() >= give_up:
-                raise RedisUnreachable(
-                    f"{address(client)} did not answer within {patience_seconds:g} s ({error}): start it, or "
-                    f"check the Redis URL"
-                ) from error
+                waited = f" (waited for {patience_seconds:g} s)"
+                raise RedisUnreachable(f"{address(client)} {cause_of(error)}{waited}") from error
             time.sleep(_LOOK_EVERY)
         else:
             return
-
-
-def address(client: redis.Redis | redis.asyncio.Redis) -> str:
-    """Where the client connects to, for messages: `host:port` or a socket's path; never the password."""
-    options = client.connection_pool.connection_kwargs
-    service = getattr(client.connection_pool, "service_name", None)
-    if service is not None:
-        return f"the master of {service!r} that the Sentinels name"
-    if "path" in options:
-        return str(options["path"])
-    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
 
 def _backoff() -> ExponentialWithJitterBackoff:

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from structlog.stdlib import BoundLogger
 
+from faxline.environment import PREFIX
 from faxline_worker.pulse import Loop, Loops
 from faxline_worker.settings import (
-    PREFIX,
     SHARED,
     SHORTEST,
     SecretFile,

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from faxline.connections import sentinel_url
+from faxline.environment import PREFIX, check_environment
 from faxline.hosts import host_pattern
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
@@ -33,7 +34,6 @@ from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline_worker.ifax.route import Proxy, is_loopback, trusting
 from faxline_worker.pulse import STALL
 
-PREFIX = "FAXLINE_"
 NOT_A_KEY = "not-for-the-"
 """What the manifests gave the parts that call nobody in the place of a key begins so."""
 _SECRET_FILES = ("token_file", "webhook_secrets_file")
@@ -521,15 +521,20 @@ def _check_url(variable: str, url: str, schemes: tuple[str, ...]) -> None:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Build the settings from environment variables (DESIGN section 3, Settings).
 
-    A variable `NAME_FILE` names a file that holds the value of `NAME`, for secrets. FAXLINE_ACCOUNTS names
-    accounts about which nothing else is to be told, as a JSON list or with commas.
+    A variable `NAME_FILE` names a file that holds the value of `NAME`, for secrets; both at once are an
+    error. FAXLINE_ACCOUNTS names accounts about which nothing else is to be told, as a JSON list or with
+    commas.
 
     Raises:
         SettingsError: a variable is missing, unknown or wrong; the text names it.
     """
+    try:
+        check_environment(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     tree: dict[str, Any] = {}
     for variable, text in sorted(environment.items()):
-        if not variable.upper().startswith(PREFIX):
+        if not variable.startswith(PREFIX):
             continue
         path = variable[len(PREFIX) :].lower().split("__")
         value: Any = text

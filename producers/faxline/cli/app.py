@@ -1,6 +1,7 @@
 """The application, its global options, and what every command takes from them."""
 
 import getpass
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from faxline.environment import check_environment
 from faxline.line import FaxLine
 from faxline.numbers import check_region
 from faxline.replicas import REPLICAS_TIMEOUT
@@ -129,6 +131,10 @@ def options(  # noqa: PLR0917 - each is an option of the command
     ] = None,
 ) -> None:
     """Take the global options; the one place where the environment is read."""
+    try:
+        check_environment(os.environ)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     ctx.obj = Options(
         redis_url or _read(redis_file) or REDIS_URL,
         account or None,

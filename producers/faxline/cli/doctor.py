@@ -10,6 +10,7 @@ import typer
 from faxline.checkup import Check, Result
 from faxline.cli.app import ENDED_OTHERWISE, Json, Options, app, examples, faxline_of
 from faxline.cli.output import write_json, write_table
+from faxline.errors import QueueUnavailable
 
 GROUP = "faxline.doctor"
 """The entry points of who can look at more: given the environment, each returns checks."""
@@ -38,10 +39,14 @@ def doctor(
 ) -> None:
     """Check Redis, the daemon and its way to iFax, and say what to mend. Exit code 1 if something fails."""
     with faxline_of(ctx) as line:
-        checks = line.checks()
+        try:
+            checks = line.checks()
+        except QueueUnavailable as error:
+            checks = [Check("redis", Result.FAIL, str(error))]
     # What is looked at is the same server: a key is asked about under the limits that stand there.
     chosen: Options = ctx.obj
     environment = {**os.environ, "FAXLINE_REDIS_URL": chosen.redis_url}
+    environment.pop("FAXLINE_REDIS_URL_FILE", None)
     for point in entry_points(group=GROUP):
         try:
             look = point.load()
