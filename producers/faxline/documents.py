@@ -17,6 +17,8 @@ TOO_LARGE = "20 MB at most as sent (base64); use fileUrl for large files"
 _MOST_IFDS = 10_000
 _TIFFS = {b"II*\0": "<", b"MM\0*": ">"}
 _BIG_TIFFS = {b"II+\0", b"MM\0+"}
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8")
+_KNOWN = (".pdf", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif")
 
 
 def digest(data: bytes) -> str:
@@ -31,7 +33,7 @@ class Opened:
     Attributes:
         size: its bytes.
         pages: how many it has; 0 where it has a fault.
-        known: whether it is a PDF or a TIFF by its content.
+        known: whether it is a PDF, a TIFF or an image by its content.
         fault: why iFax would refuse it, or nothing.
         limit: which limit opening it ran into, if any.
     """
@@ -45,14 +47,14 @@ class Opened:
     def count(self, member: str, file_name: str = "") -> int:
         """How many pages it has under this name.
 
-        A file that calls itself .pdf or .tif and is neither is broken; it would be refused by iFax.
+        A file that calls itself .pdf or .png and is nothing of the kind is broken; iFax would refuse it.
 
         Raises:
             EntryRejected: bad_document: empty, encrypted, broken, or beyond a limit; too_large.
         """
         fault = self.fault
-        if not fault and not self.known and file_name.lower().endswith((".pdf", ".tif", ".tiff")):
-            fault = "the content is not what the name says; is it broken?"
+        if not fault and not self.known and file_name.lower().endswith(_KNOWN):
+            fault = "the content is not what the name says; is it broken, or a page of HTML?"
         if fault:
             large = self.size > REQUEST_BYTES
             raise EntryRejected(member, Rejection.TOO_LARGE if large else Rejection.BAD_DOCUMENT, fault)
@@ -81,7 +83,7 @@ def open_document(data: bytes, count: "Callable[[bytes], PdfPages] | None" = Non
         return Opened(len(data), pages, known=True, fault=fault)
     if data[:4] in _BIG_TIFFS:
         return Opened(len(data), 0, known=True, fault="it is a BigTIFF: save it as a classic TIFF or a PDF")
-    return Opened(len(data), 1, known=False)
+    return Opened(len(data), 1, known=data.startswith(_IMAGES))
 
 
 def _count(data: bytes) -> "PdfPages":
@@ -101,9 +103,11 @@ def _tiff_pages(data: bytes) -> tuple[int, str]:
     seen = set[int]()
     try:
         (at,) = struct.unpack_from(order + "I", data, 4)
-        while at and len(seen) < _MOST_IFDS:
+        while at:
             if at in seen:
                 return 0, "the TIFF's pages go round in a circle: save it anew"
+            if len(seen) == _MOST_IFDS:
+                return 0, f"the TIFF has more than {_MOST_IFDS} pages, or goes round in a circle"
             seen.add(at)
             (entries,) = struct.unpack_from(order + "H", data, at)
             if not entries:

@@ -211,6 +211,8 @@ def compose(
     parameters = {name: value for name, value in fax.items() if name not in _OWN}
     if "to" in fax:
         parameters["faxNumber"] = _numbers(fax["to"], region)
+    if isinstance(fax.get("callerId"), str):
+        parameters["callerId"] = _caller_id(fax["callerId"], region)
     parameters["faxData"] = items_of(fax.get("files", ()), documents)
     group, numbers = fax.get("group"), parameters.get("faxNumber")
     entry: dict[str, Any] = {
@@ -251,6 +253,14 @@ def _numbers(to: Any, region: str | None) -> str | list[str]:
             MEMBER, Rejection.BAD_VALUE, f'to is text, such as "{EXAMPLE}", or a list of them'
         )
     return [normalize_number(one, region, f"{MEMBER}[{i}]") for i, one in enumerate(to)]
+
+
+def _caller_id(text: str, region: str | None) -> str:
+    """In E.164, as a receipt's fromNumber is, which may settle a doubt; as it is where it is no number."""
+    try:
+        return normalize_number(text, region)
+    except EntryRejected:
+        return text
 
 
 def text_of(entry: Mapping[str, Any]) -> str:

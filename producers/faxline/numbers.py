@@ -79,7 +79,16 @@ def normalize_number(text: str, region: str | None = None, member: str = MEMBER)
     """
     if not isinstance(text, str):
         raise EntryRejected(member, Rejection.BAD_VALUE, f'a number is text, such as "{EXAMPLE}"')
-    plain = "".join(c for c in text if unicodedata.category(c) != "Cf")  # marks of direction, when pasted
+    number = text
+    if not E164.fullmatch(text) or _kept_prefix(text):
+        number = _read(_plain(text, member), check_region(region), member)
+    check_number(number, member)
+    return number
+
+
+def _plain(text: str, member: str) -> str:
+    """A number without what is pasted with it."""
+    plain = "".join(c for c in text if unicodedata.category(c) != "Cf")  # marks of direction
     plain = re.sub(r"^\s*(tel|fax):", "", plain, flags=re.IGNORECASE).replace("\uff0b", "+").strip()
     if _AS_A_FLOAT.fullmatch(plain):
         raise EntryRejected(
@@ -88,17 +97,13 @@ def normalize_number(text: str, region: str | None = None, member: str = MEMBER)
             "a spreadsheet turned the number into scientific notation or a decimal (such as 1.20255E+10) and "
             "lost its digits: format the column as text, enter the number again, export again",
         )
-    number = plain
-    if not E164.fullmatch(plain) or _kept_prefix(plain):
-        if not _WRITTEN.fullmatch(plain):
-            raise EntryRejected(
-                member,
-                Rejection.BAD_NUMBER,
-                f"not one fax number: it has other than digits, spaces and + ( ) - . /; {_FIX}",
-            )
-        number = _read(plain, check_region(region), member)
-    check_number(number, member)
-    return number
+    if not _WRITTEN.fullmatch(plain):
+        raise EntryRejected(
+            member,
+            Rejection.BAD_NUMBER,
+            f"not one fax number: it has other than digits, spaces and + ( ) - . /; {_FIX}",
+        )
+    return plain
 
 
 def _read(plain: str, region: str | None, member: str) -> str:
@@ -121,12 +126,13 @@ def _read(plain: str, region: str | None, member: str) -> str:
     if length == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         raise EntryRejected(member, Rejection.BAD_NUMBER, f"the area code is missing; {_FIX}")
     number = _e164(found)
-    area = len(str(found.country_code)) + phonenumbers.length_of_national_destination_code(found)
-    tail = re.sub(r"\D", "", plain.rpartition("/")[2])
-    if "/" in plain and len(tail) != len(number) - 1 - area:  # +49 30 901820/21 are two
-        raise EntryRejected(
-            member, Rejection.BAD_NUMBER, f"a / stands elsewhere than behind the area code; {_FIX}"
-        )
+    if "/" in plain:  # +49 30 901820/21 are two
+        area = len(str(found.country_code)) + phonenumbers.length_of_national_destination_code(found)
+        tail = re.sub(r"\D", "", plain.rpartition("/")[2])
+        if len(tail) != len(number) - 1 - area:
+            raise EntryRejected(
+                member, Rejection.BAD_NUMBER, f"a / stands elsewhere than behind the area code; {_FIX}"
+            )
     return number
 
 

@@ -19,14 +19,14 @@ import redis
 
 from faxline.account import OPERATOR, AccountState, LimitState
 from faxline.cli.explaining import explanation
-from faxline.cli.output import moment, span
+from faxline.cli.output import moment, span, write_json
 from faxline.cli.running import run
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS, AccountKeys
 from tests.stage.heartbeats import beat
 
-NUMBER = "+13105550147"
+NUMBER, OTHER = "+13105550147", "+13105550148"
 URL = "https://example.com/a.pdf"
 KEYS = AccountKeys("default")
 AT = 1_750_000_000_000
@@ -121,6 +121,13 @@ def daemon(redis_url: str) -> Iterator[Callable[..., None]]:
         thread.join(30)
 
 
+def test_a_line_of_json_is_one_line_to_any_reader(capsys: pytest.CaptureFixture[str]) -> None:
+    data = {"x": "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei"}
+    write_json(data)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == data
+
+
 def pushed(client: redis.Redis) -> list[tuple[str, dict[str, Any]]]:
     entries: Any = client.xrange(KEYS.intake)
     return [(k.decode(), json.loads(v)) for _, fields in entries for k, v in fields.items()]
@@ -212,12 +219,12 @@ def test_a_fax_is_pushed_with_all_that_was_given(cli: Cli, redis_client: redis.R
 
 
 def test_several_numbers_make_a_job_each(cli: Cli, redis_client: redis.Redis) -> None:
-    done = cli("send", "--to", NUMBER, "--to", NUMBER, URL, "--id", "a", "--json")
+    done = cli("send", "--to", NUMBER, "--to", OTHER, URL, "--id", "a", "--json")
     assert [(job["id"], job["group"], job["state"]) for job in done.lines] == [
         ("a.1", "a", "intake"),
         ("a.2", "a", "intake"),
     ]
-    assert pushed(redis_client)[0][1]["fax"]["faxNumber"] == [NUMBER, NUMBER]
+    assert pushed(redis_client)[0][1]["fax"]["faxNumber"] == [NUMBER, OTHER]
 
 
 @pytest.mark.parametrize(
@@ -413,9 +420,7 @@ def test_a_group_is_waited_for_as_a_whole(cli: Cli, daemon: Callable[..., None])
             client.xadd(KEYS.events, {"event": f"fax.{state}", "job": job, "at": AT, "data": "{}"})
 
     daemon(KEYS.intake, end)
-    done = cli(
-        "send", "--to", NUMBER, "--to", NUMBER, URL, "--id", "a", "--wait", "--timeout", "20", "--json"
-    )
+    done = cli("send", "--to", NUMBER, "--to", OTHER, URL, "--id", "a", "--wait", "--timeout", "20", "--json")
     assert done.code == 1
     assert [(job["id"], job["state"]) for job in done.lines] == [("a.1", "delivered"), ("a.2", "failed")]
 
@@ -430,7 +435,7 @@ def test_a_rejection_ends_the_wait_with_exit_code_2(
         client.xadd(KEYS.events, {"event": "fax.rejected", "job": "a", "at": AT, "data": data})
 
     daemon(KEYS.intake, reject)
-    to = ["--to", NUMBER] * numbers
+    to = ["--to", NUMBER, "--to", OTHER][: 2 * numbers]
     done = cli("send", *to, URL, "--id", "a", "--wait", "--timeout", "20", "--json")
     assert (done.code, done.out, done.err) == (2, "", "faxline: rejected (id_reused): id: taken\n")
 

@@ -81,8 +81,10 @@ def test_a_bigtiff_is_refused_and_the_message_names_it() -> None:
         assert "BigTIFF" in refused(data, "a.tif").message
 
 
-def test_of_a_tiff_with_a_million_pages_no_more_are_counted_than_tell_that_they_are_too_many() -> None:
-    assert 200 < page_count(many_ifds(1_000_000), "m", "a.tif") <= 10_000
+def test_a_tiff_is_walked_through_no_further_than_tells_that_nobody_can_send_it() -> None:
+    assert page_count(many_ifds(10_000), "m", "a.tif") == 10_000
+    for endless in (many_ifds(1_000_000), tiff(20_000, last=8)):
+        assert "more than 10000 pages" in refused(endless, "a.tif").message
 
 
 def test_a_tiff_whose_directory_claims_entries_that_are_not_there_is_refused() -> None:
@@ -130,9 +132,14 @@ def test_a_broken_pdf_is_refused() -> None:
     assert "broken" in refused(b"%PDF-1.4\nnothing more", "a.pdf").message
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "A.PDF", "a.tif", "a.tiff"])
+@pytest.mark.parametrize("name", ["a.pdf", "A.PDF", "a.tif", "a.tiff", "a.png", "a.jpg", "a.JPEG", "a.gif"])
 def test_a_file_that_is_not_what_its_name_says_is_refused(name: str) -> None:
-    refused(b"hello", name)
+    assert "a page of HTML" in refused(b"<!doctype html><title>404</title>", name).message
+
+
+@pytest.mark.parametrize("begin", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"])
+def test_an_image_has_one_page_whichever_image_its_name_says(begin: bytes) -> None:
+    assert [page_count(begin, "m", name) for name in ("a.png", "a.jpg", "a.gif", "a")] == [1, 1, 1, 1]
 
 
 def test_a_tiff_that_ends_too_early_is_refused() -> None:

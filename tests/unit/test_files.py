@@ -178,6 +178,21 @@ def test_numbers_are_normalized_and_the_job_tells_which_one_was_understood() -> 
     assert line.entries[-1][1]["fax"]["faxNumber"] == "+4930901823"
 
 
+@pytest.mark.parametrize(
+    ("caller", "pushed"),
+    [
+        ("(202) 555-0100", "+12025550100"),
+        ("+1 202 555 0100", "+12025550100"),
+        ("Main desk", "Main desk"),
+        ("", ""),
+    ],
+)
+def test_a_caller_id_is_pushed_as_receipts_tell_it(caller: str, pushed: str) -> None:
+    line = MemoryLine(region="US")
+    line.send(to=TO, files=URL, callerId=caller)
+    assert line.entries[-1][1]["fax"]["callerId"] == pushed
+
+
 def test_without_a_region_a_national_number_is_refused() -> None:
     assert "the country code is missing" in refused(to="030 901820").message
     assert refused(to=[TO, "030 901820"]).member == "fax.faxNumber[1]"

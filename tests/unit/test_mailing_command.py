@@ -292,6 +292,15 @@ def test_a_number_on_the_command_line_is_read_as_people_write_it(cli: Cli, redis
     )
 
 
+def test_a_number_that_is_given_twice_is_told_and_sent_to_once_where_that_is_asked_for(
+    cli: Cli, redis_client: redis.Redis
+) -> None:
+    twice = ("send", "--to", NUMBER, "--to", OTHER, "--to", NUMBER, "letter.txt")
+    assert "a number is given twice" in cli(*twice).err
+    assert cli(*twice, "--unique").err == ""
+    assert [len(entry["fax"]["faxNumber"]) for entry in pushed(redis_client)] == [3, 2]
+
+
 def test_a_url_may_be_named_and_its_pages_selected(cli: Cli, redis_client: redis.Redis) -> None:
     url = "https://h.example/9f86?x=1/2"
     named, pages = f"invoice.pdf={url}", f"invoice.pdf={url}=1-2"

@@ -17,6 +17,8 @@ from faxline.numbers import EXAMPLE
 _NUMBER = re.compile(r"\+[1-9][0-9]{2,10}([0-9]{4})\b")
 _WIDE = 10_000
 """Columns where nobody's terminal limits a table: a line a row."""
+_LINE_ENDS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
+"""What JSON may hold as it is, and Python's splitlines and JavaScript take for an end."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 STYLES: Mapping[str, str] = {
@@ -45,8 +47,8 @@ def write(text: str) -> None:
 
 
 def write_json(data: Any) -> None:
-    """Print one JSON document on one line."""
-    _put(json.dumps(data, ensure_ascii=False) + "\n")
+    """Print one JSON document on one line, also to readers that know more ends of a line."""
+    _put(json.dumps(data, ensure_ascii=False).translate(_LINE_ENDS) + "\n")
 
 
 def write_piece(text: str) -> None:

@@ -74,7 +74,7 @@ def read_recipients(path: Path, region: str | None = None, *, unique: bool = Fal
     text = _decoded(content, path)
     begin, delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text[begin:], newline=""), delimiter=delimiter, strict=True)
-    skipped = text.count("\n", 0, begin)
+    skipped = 1 if begin else 0
     rows: list[Row] = []
     try:
         columns = _columns(next(reader, []))
@@ -105,7 +105,7 @@ def _delimiter(text: str) -> tuple[int, str]:
 
     It is the one that Excel's line `sep=;` names, or that the header has most of: names of columns have none.
     """
-    if named := re.match(r'"?sep=([^\r\n])"?(\r\n|\r|\n)', text, re.IGNORECASE):
+    if named := re.match(r'"?sep=([^"\r\n])"?(\r\n|\r|\n)', text, re.IGNORECASE):
         return named.end(), named[1]
     header = re.split(r"[\r\n]", text, maxsplit=1)[0]
     return 0, max(_DELIMITERS, key=header.count)

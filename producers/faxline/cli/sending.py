@@ -22,7 +22,7 @@ from faxline.cli.app import (
 from faxline.cli.explaining import ending
 from faxline.cli.inputs import file_of, number_of
 from faxline.cli.mailing import mail
-from faxline.cli.output import write, write_json
+from faxline.cli.output import complain, write, write_json
 from faxline.entries import InDoubtPolicy, Priority
 from faxline.faxes import FaxParameters
 from faxline.files import File, Selection
@@ -88,7 +88,7 @@ def send(  # noqa: PLR0917 - each is an option of the command
     ] = False,
     unique: Annotated[
         bool,
-        typer.Option("--unique", help="With --csv: send to a number once, for the first row that has it."),
+        typer.Option("--unique", help="Send to a number once; with --csv, for the first row that has it."),
     ] = False,
     job: Id = None,
     group: Annotated[
@@ -174,6 +174,10 @@ def send(  # noqa: PLR0917 - each is an option of the command
     if not common["files"]:
         raise UsageError("Missing argument 'FILE...': say what to send")
     numbers = [number_of(one, ctx.obj.region) for one in to]
+    if unique:
+        numbers = list(dict.fromkeys(numbers))
+    elif len(set(numbers)) < len(numbers):
+        complain("a number is given twice and gets a fax each time; --unique sends to a number once")
     with faxline_of(ctx) as line:
         try:
             pushed = line.send(to=numbers if len(numbers) > 1 else numbers[0], id=job, group=group, **common)

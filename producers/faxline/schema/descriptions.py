@@ -26,9 +26,9 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "metadata": _METADATA,
     },
     "FaxRequest": {
-        "faxNumber": "Recipient fax number (E.164 format: +1234567890), possible in its country; or up to 15 "
-        "of them: a job each, with the ids ID.1, ID.2 and so on.",
-        "callerId": "Caller ID as From number; the account's by default.",
+        "faxNumber": "Recipient fax number (E.164 format: +1234567890), possible in its country, without "
+        "the 0 that is dialled there; or up to 15 of them: a job each, with the ids ID.1, ID.2 and so on.",
+        "callerId": "Caller ID as From number; the account's by default, also for an empty text.",
         "templateId": "Template ID from Webapp.",
         "smartDocumentId": "Smart document ID from Webapp.",
         "subject": "Subject on cover page.",
