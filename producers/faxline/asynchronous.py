@@ -1,6 +1,6 @@
 """`AsyncFaxLine`: the asyncio twin of `FaxLine`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
@@ -42,7 +42,7 @@ from faxline.operations import (
 )
 from faxline.orders import Order
 from faxline.processes import Process, known_processes
-from faxline.pushes import ready_made, sent, sent_again
+from faxline.pushes import group_canceled, ready_made, sent, sent_again
 from faxline.questions import Steps
 from faxline.records import group_of, job_of
 from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
@@ -177,6 +177,9 @@ class AsyncFaxLine(Base):
 
     async def cancel(self, job: str) -> None:
         await self._run(ready_made(self._terms, "cancel", {"id": job}))
+
+    async def cancel_group(self, name: str, *, skip: Container[str] = ()) -> list[str]:
+        return await self._run(group_canceled(self._terms, name, skip))
 
     async def resend(
         self,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from faxline.wording import plural
+
 _SHOWN = 5
 """Of many errors, how many a message repeats."""
 _LONGEST_KEY_ID = 32
@@ -103,9 +105,8 @@ class FaxesRejected(FaxlineError):  # noqa: N818 - as EntryRejected
         self.rejected = tuple(rejected)
         shown = "; ".join(f"fax {fax.index} ({fax.id}): {fax.error}" for fax in self.rejected[:_SHOWN])
         more = f"; and {len(self.rejected) - _SHOWN} more" if len(self.rejected) > _SHOWN else ""
-        super().__init__(
-            f"{len(self.rejected)} of {total} faxes break a rule, so none was pushed: {shown}{more}"
-        )
+        of = plural(total, "fax breaks", "faxes break")
+        super().__init__(f"{len(self.rejected)} of {of} a rule, so none was pushed: {shown}{more}")
 
 
 class JobNotFound(FaxlineError):  # noqa: N818 - reads as what it says

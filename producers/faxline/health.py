@@ -18,6 +18,7 @@ from faxline.rights import rights_checks
 from faxline.seals import Seals
 from faxline.server_checks import server_checks
 from faxline.stream_checks import stream_checks
+from faxline.wording import plural
 
 __all__ = ["Check", "Result", "examination"]
 
@@ -104,7 +105,7 @@ def _paused(state: AccountState) -> tuple[Result, str]:
                 f"then {resume}"
             )
         case account.UNREACHABLE:
-            waiting = f"{state.jobs.get('queued', 0)} jobs wait, none is lost"
+            waiting = f"{plural(state.jobs.get('queued', 0), 'job waits', 'jobs wait')}, none is lost"
             look = "look at the network, the proxy and iFax"
             return Result.FAIL, f"iFax is unreachable{_told(state)}; {waiting}: {look}"
         case account.BREAKER:
@@ -125,7 +126,7 @@ def _account(state: AccountState) -> Iterator[Check]:
     if state.jobs.get("in_doubt"):
         yield Check(name, Result.WARN, f"{state.jobs['in_doubt']} in doubt: faxline list --state in_doubt")
     if state.dead:
-        yield Check(name, Result.WARN, f"{state.dead} entries set aside: faxline dead")
+        yield Check(name, Result.WARN, f"{plural(state.dead, 'entry', 'entries')} set aside: faxline dead")
     if differ := differing(state.offers):
         offered = sum(bool(offer.by) for offer in state.offers)
         text = f"its processes differ in FAXLINE_ settings, and the strictest hold: {told(differ)}"

@@ -1,6 +1,6 @@
 """`FaxLine`: push faxes and follow them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from faxline.base import CONNECTION, DOCUMENT_TTL
@@ -13,7 +13,7 @@ from faxline.jobs import Job
 from faxline.keyring import Keyring
 from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operators import Operators
-from faxline.pushes import ready_made, sent, sent_again
+from faxline.pushes import group_canceled, ready_made, sent, sent_again
 from faxline.records import group_of, job_of
 from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline.streams import opening
@@ -160,6 +160,22 @@ class FaxLine(Operators):
             QueueUnavailable: Redis did not take it.
         """
         self._run(ready_made(self._terms, "cancel", {"id": job}))
+
+    def cancel_group(self, name: str, *, skip: Container[str] = ()) -> list[str]:
+        """Ask that no fax of a group is sent: the ids of its jobs that had not ended, which were asked for.
+
+        An event answers for each, as after `cancel`. A fax that intake has not taken yet is not among them
+        (`group(name).counts` has such as `intake`): ask again once it is.
+
+        Args:
+            name: the group's.
+            skip: ids of jobs that are not asked for, such as those that were.
+
+        Raises:
+            GroupNotFound: no job of it is registered (yet), or the retention of all is over.
+            QueueUnavailable: Redis did not take it; some may be asked for. To ask again is safe.
+        """
+        return self._run(group_canceled(self._terms, name, skip))
 
     def resend(
         self,

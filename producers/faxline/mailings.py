@@ -251,8 +251,9 @@ def _interrupted(
     if not isinstance(error, RedisError | EntryRejected | NotReplicated):
         return None
     what = trouble(error, place) if isinstance(error, RedisError) else str(error)
+    of = plural(total, "fax was", "faxes were")
     text = (
-        f"{what}: {pushed} of {total} faxes were pushed for certain; push all again with the same ids "
+        f"{what}: {pushed} of {of} pushed for certain; push all again with the same ids "
         "(`ids` of this error), and none goes twice"
     )
     return PushInterrupted(text, pushed, ids)

@@ -217,12 +217,12 @@ def forgotten(terms: Terms, job: str, by: str, timeout: float) -> Steps[Forgotte
 
 def number_forgotten(terms: Terms, number: str, by: str, timeout: float) -> Steps[Forgotten]:
     """Erase all jobs to a number that have come to their end."""
-    named = yield Work(partial(_number, number, terms.region))
+    named = yield Work(partial(stored_number, number, terms.region))
     reply = yield from given(terms, Order.FORGET, by, timeout, number=named)
     return _forgotten(json.loads(reply["told"]))
 
 
-def _number(number: str, region: str | None) -> str:
+def stored_number(number: str, region: str | None) -> str:
     """The number as jobs have it; one that intake takes no more (+44 0…) may stand in older ones."""
     as_it_is = isinstance(number, str) and E164.fullmatch(number) and is_possible(number)
     return number if as_it_is else normalize_number(number, region, "number")

@@ -1,6 +1,6 @@
 """What is pushed onto the intake stream: one entry, in one transaction with the documents that it needs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,8 +8,10 @@ from uuid import uuid4
 
 from faxline.faxes import Documents, Fax, Prepared, prepare, text_of
 from faxline.jobs import Job, JobState
+from faxline.listing import BATCH
 from faxline.numbers import mask_number, normalize_number
 from faxline.questions import Batch, Steps, Terms, Work
+from faxline.records import group_of
 
 
 def sent(terms: Terms, fax: Fax) -> Steps[Job]:
@@ -52,6 +54,30 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
         to=mask_number(number) if number is not None else None,
         entry=pushed,
     )
+
+
+def group_canceled(terms: Terms, group: str, skip: Container[str]) -> Steps[list[str]]:
+    """Push a `cancel` for each job of a group that has not ended, but for some; their ids, in their order.
+
+    Raises:
+        GroupNotFound: no job of it is known.
+    """
+    asked: list[str] = []
+
+    def look(job: Job) -> None:
+        if not job.state.final and job.id not in skip:
+            asked.append(job.id)
+
+    yield from group_of(terms, group, look)
+    for start in range(0, len(asked), BATCH):
+        texts = [text_of({"id": name}) for name in asked[start : start + BATCH]]
+
+        def fill(pipe: Any, texts: list[str] = texts) -> None:
+            for text in texts:
+                pipe.xadd(terms.keys.intake, {"cancel": text})
+
+        yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation)
+    return asked
 
 
 def ready_made(terms: Terms, kind: str, payload: Mapping[str, Any]) -> Steps[str]:

@@ -7,6 +7,8 @@ connection wrote before (Redis 7.0: all that the server wrote); it undoes nothin
 from dataclasses import dataclass
 from typing import Any
 
+from faxline.wording import plural
+
 REPLICAS_TIMEOUT = 1.0
 """Seconds that the replicas are waited for; with all well they take a millisecond."""
 
@@ -53,7 +55,8 @@ class Confirmation:
             raise reply
         if int(reply) >= self.replicas:
             return ""
-        return f"{reply} of {self.replicas} replicas have it after {self.timeout:g} s"
+        have = plural(self.replicas, "replica has", "replicas have")
+        return f"{reply} of {have} it after {self.timeout:g} s"
 
 
 NOT_ASKED = Confirmation()

@@ -356,6 +356,9 @@ def test_the_command_makes_keys_rotates_counts_and_forgets(
         {"job": "a", "forgotten": 1, "open": 0, "events": 2, "set_aside": 0},
     )
     code, out, _ = cli("forget", "--number", NUMBER, "--timeout", "20")
-    assert out == "0 jobs are forgotten, with 0 events and 0 entries that were set aside\n"
+    assert out == "…0123: 0 jobs are forgotten, with 0 events and 0 entries that were set aside\n"
+    code, out, _ = cli("forget", "--number", "+1 202 555 0124", "--number", NUMBER, "--timeout", "20")
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["…0124", "…0123"]
+    assert cli("forget", "--number", NUMBER, "--number", "12", "--timeout", "20")[:2] == (2, "")
     assert cli("forget")[0] == cli("forget", "a", "--number", NUMBER)[0] == 2
     assert cli("forget", "nobody", "--timeout", "20")[0] == 4

@@ -1,6 +1,7 @@
 """What a group knows of its size and of what was rejected: in intake, the library and the command."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -206,6 +207,71 @@ def test_a_fax_that_is_pushed_again_in_a_mailing_of_another_size_is_the_same(
     memory.send_many(faxes(2), group="june")
     memory.send_many(faxes(3), group="june")
     assert memory.wait("june", 1).succeeded
+
+
+@pytest.fixture
+def taking(take: Take, redis_client: Any, wait_until: Callable[..., Any]) -> Iterator[Callable[..., None]]:
+    """`taking(n, m)`: intake takes what is pushed once n entries wait, and then once m do."""
+    threads: list[threading.Thread] = []
+
+    def start(*counts: int) -> None:
+        def work() -> None:
+            for count in counts:
+                wait_until(lambda count=count: redis_client.xlen(KEYS.intake) == count)
+                take()
+
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join(30)
+
+
+@pytest.fixture
+def cancel(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def canceled(*more: str) -> tuple[int, str]:
+        code = run(["--redis", redis_url, "cancel", "june", "--timeout", "20", *more])
+        return code, capsys.readouterr().out
+
+    return canceled
+
+
+def test_a_group_is_canceled_as_a_whole_also_what_intake_takes_meanwhile(
+    line: FaxLine, take: Take, taking: Callable[..., None], redis_client: Any, cancel: Callable[..., Any]
+) -> None:
+    line.send_many(faxes(4), group="june")
+    take(3)
+    deliver(redis_client, "june.1")
+    taking(3, 1)
+    assert cancel() == (0, "group june: 3 of 3 jobs that had not ended are canceled\n")
+    assert line.group("june").counts == {JobState.DELIVERED: 1, JobState.CANCELED: 3}
+    told = {"group": "june", "asked": 0, "canceled": 0, "unanswered": 0, "refused": {}, "not_taken_yet": 0}
+    code, out = cancel("--json")
+    assert (code, json.loads(out)) == (0, told)
+
+
+def test_what_cannot_be_canceled_of_a_group_is_told(
+    line: FaxLine, take: Take, taking: Callable[..., None], redis_client: Any, cancel: Callable[..., Any]
+) -> None:
+    line.send_many(faxes(2), group="june")
+    take()
+    redis_client.hset(KEYS.job("june.1"), "state", "submitted")
+    taking(2)
+    code, out = cancel()
+    assert (code, out.splitlines()) == (
+        *(1, ["group june: 1 of 2 jobs that had not ended is canceled", "1 job is submitted already"]),
+    )
+    code, out = cancel("--timeout", "0.05")
+    assert code == 3
+    assert "1 job has no answer yet" in out
+
+
+def test_the_line_for_tests_cancels_a_group() -> None:
+    line = MemoryLine(deliver=False)
+    line.send_many(faxes(2), group="june")
+    assert line.cancel_group("june") == ["june.1", "june.2"]
+    assert line.group("june").counts == {JobState.CANCELED: 2}
 
 
 def _fax(subject: str) -> dict[str, Any]:

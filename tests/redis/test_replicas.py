@@ -81,11 +81,11 @@ def test_a_push_that_a_replica_has_is_as_any_other(pair: Pair) -> None:
 def test_a_push_that_no_replica_has_raises_and_says_that_it_is_stored(pair: Pair) -> None:
     pair.replica.pause()
     with FaxLine(pair.url, **WAITS) as line, pair.client as client:
-        with pytest.raises(NotReplicated, match=r"0 of 1 replicas have it after 0.1 s.*same id is safe"):
+        with pytest.raises(NotReplicated, match=r"0 of 1 replica has it after 0.1 s.*same id is safe"):
             line.send(to=NUMBER, files=FILES, id="one")
         with pytest.raises(NotReplicated):
             line.cancel("one")
-        with pytest.raises(PushInterrupted, match=r"0 of 1 replicas.*0 of 2 faxes were pushed for certain"):
+        with pytest.raises(PushInterrupted, match=r"0 of 1 replica .*0 of 2 faxes were pushed for certain"):
             line.send_many([Fax(to=NUMBER, files=FILES, id=f"many-{i}") for i in range(2)])
         assert client.xlen(KEYS.intake) == 4
 

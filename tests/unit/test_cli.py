@@ -61,11 +61,12 @@ def cli(redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     for name in [name for name in os.environ if name.startswith("FAXLINE_")]:
         monkeypatch.delenv(name)
 
-    def call(*arguments: str) -> Result:
+    def call(*arguments: str, quiet: bool = True) -> Result:
         capsys.readouterr()
         code = run(["--redis", redis_url, *arguments])
         captured = capsys.readouterr()
-        assert len(captured.err.splitlines()) == (code != 0 and not captured.out), captured.err
+        if quiet:
+            assert len(captured.err.splitlines()) == (code != 0 and not captured.out), captured.err
         assert "3105550147" not in captured.out + captured.err
         return Result(code, captured.out, captured.err)
 
@@ -360,7 +361,7 @@ def test_list_shows_jobs_in_doubt_first_and_only_the_end_of_a_number(
         ["s", "submitted", "normal", "…0147"],
         ["q" * 100, "queued", "normal", "…0147"],
     ]
-    assert [job["id"] for job in cli("list", "--json", "--limit", "2").lines] == ["d", "s"]
+    assert [job["id"] for job in cli("list", "--json", "--limit", "2", quiet=False).lines] == ["d", "s"]
     (job,) = cli("list", "--state", "submitted", "--json").lines
     assert job["id"] == "s"
     assert job["age_seconds"] > 0
@@ -440,13 +441,43 @@ def test_a_rejection_ends_the_wait_with_exit_code_2(
     assert (done.code, done.out, done.err) == (2, "", "faxline: rejected (id_reused): id: taken\n")
 
 
-def test_a_job_is_sent_again_to_another_number(cli: Cli, redis_client: redis.Redis) -> None:
+@pytest.mark.parametrize(
+    ("state", "code", "says"),
+    [("", 4, "no job 'a' on account 'default'"), ("queued", 1, "a is queued and iFax has not taken it")],
+)
+def test_what_intake_would_not_send_again_is_told_and_nothing_is_pushed(  # noqa: PLR0917 - the examples' columns
+    cli: Cli, redis_client: redis.Redis, record: Callable[..., None], state: str, code: int, says: str
+) -> None:
+    if state:
+        record("a", state)
+    done = cli("resend", "a")
+    assert (done.code, done.out) == (code, "")
+    assert says in done.err
+    assert not redis_client.exists(KEYS.intake)
+
+
+def test_a_job_is_sent_again_to_another_number(
+    cli: Cli, redis_client: redis.Redis, record: Callable[..., None]
+) -> None:
+    record("a", "failed", job_id=7)
     done = cli(
         "resend", "a", "--to", NUMBER, "--id", "b", "--priority", "bulk", "--metadata", '{"x":1}', "--json"
     )
     assert (done.code, done.json["id"], done.json["of"]) == (0, "b", "a")
     entry = {"id": "b", "of": "a", "priority": "bulk", "faxNumber": NUMBER, "metadata": {"x": 1}}
     assert pushed(redis_client) == [("resend", entry)]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_list_that_is_cut_says_so(
+    redis_client: redis.Redis, record: Callable[..., None], cli: Cli, more: list[str]
+) -> None:
+    for i in range(3):
+        record(f"a-{i}", "queued")
+        redis_client.zadd(KEYS.ready, {f"a-{i}": i})
+    done = cli("list", "--limit", "2", *more, quiet=False)
+    assert done.err == "faxline: 2 of 3 shown; --limit 3 shows all\n"
+    assert cli("list", "--limit", "3", *more).err == ""
 
 
 @pytest.mark.parametrize(

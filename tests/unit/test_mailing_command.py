@@ -285,6 +285,7 @@ def test_a_number_on_the_command_line_is_read_as_people_write_it(cli: Cli, redis
     assert (done.code, done.err) == (0, "faxline: the number is read as +1 …0147\n")
     (job,) = done.lines
     assert (job["to"], pushed(redis_client)[0]["fax"]["faxNumber"]) == ("…0147", NUMBER)
+    redis_client.hset(KEYS.job("a"), mapping={"state": "failed", "job_id": 7})
     assert cli("resend", "a", "--to", "+1 310 555 0148").err == "faxline: the number is read as +1 …0148\n"
     done = cli("send", "--to", "(310) 555-0147", "letter.txt", "--region", "Texas")
     assert (done.code, done.err) == (

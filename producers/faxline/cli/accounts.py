@@ -27,6 +27,7 @@ from faxline.cli.presence import counted, processes_of
 from faxline.errors import StateRolledBack
 from faxline.offers import differing, told
 from faxline.processes import at_work
+from faxline.wording import plural
 
 accounts = typer.Typer(rich_markup_mode=None)
 app.add_typer(
@@ -110,7 +111,7 @@ def _tell(state: AccountState, *, as_json: bool, wanted: bool) -> None:
         return
     is_so = f"paused ({state.paused})" if state.paused else "open"
     after = "" if wanted else "; the order was carried out, and another change followed"
-    write(f"account {state.name} is {is_so}, {state.jobs['queued']} jobs queued{after}")
+    write(f"account {state.name} is {is_so}, {plural(state.jobs['queued'], 'job')} queued{after}")
 
 
 def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:

@@ -1,10 +1,12 @@
 """`resend` and `cancel`: what is pushed about a job that is there."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
 
 from faxline.cli.app import (
+    AWAY,
     DELIVERED,
     ENDED_OTHERWISE,
     NO_SUCH_JOB,
@@ -21,8 +23,10 @@ from faxline.cli.sending import Id, Level, Metadata, Wait, finish, object_of
 from faxline.entries import Priority
 from faxline.errors import JobNotFound, WaitTimeout
 from faxline.events import EventName
-from faxline.jobs import JobState
+from faxline.groups import Group
+from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
+from faxline.wording import plural
 
 
 @app.command(
@@ -50,24 +54,39 @@ def resend(  # noqa: PLR0917 - each is an option of the command
     """
     number = number_of(to, ctx.obj.region) if to is not None else None
     with faxline_of(ctx) as line:
+        if why := _not_resendable(line.job(of)):
+            complain(why)
+            raise typer.Exit(ENDED_OTHERWISE)
         pushed = line.resend(of, to=number, id=job, priority=priority, metadata=object_of(metadata))
         finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
 
 
-@app.command(epilog=examples("faxline cancel invoice-77"))
+def _not_resendable(job: Job) -> str:
+    """Why intake would reject the order to send it again; nothing where it would not."""
+    if isinstance(job, Group):
+        return f"{job.id} is a group of {plural(job.total, 'job')}: send one of them again"
+    if job.job_id is None and job.kind != "resend":
+        return f"{job.id} is {job.state} and iFax has not taken it, so there is nothing to send again"
+    return ""
+
+
+@app.command(epilog=examples("faxline cancel invoice-77", "faxline cancel june --timeout 60"))
 def cancel(
     ctx: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="ID", help="The job that is not wanted any more.")],
+    job: Annotated[str, typer.Argument(metavar="ID", help="The job, or group, that is not wanted any more.")],
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the answer; 0: not at all.")
     ] = 5.0,
     as_json: Json = False,
 ) -> None:
-    """Cancel a job that is still queued, or that iFax keeps for a date.
+    """Cancel a job that is still queued, or that iFax keeps for a date; or all such jobs of a group.
 
-    Exit code 1 if it is too late for that.
+    Exit code 1 if it is too late for that, for any job of a group that had not ended.
     """
     with faxline_of(ctx) as line:
+        if _is_group(line, job):
+            _cancel_group(line, job, timeout, as_json=as_json)
+            return
         events = line.events(timeout=timeout)
         line.cancel(job)
         if timeout == 0:
@@ -89,6 +108,45 @@ def cancel(
         state = str(answer.data.get("state") or reason)
         write(f"{job} is not canceled: {_REFUSALS.get(reason, f'it is {state} already')}")
     raise typer.Exit(DELIVERED if canceled else ENDED_OTHERWISE)
+
+
+def _is_group(line: FaxLine, name: str) -> bool:
+    try:
+        return isinstance(line.job(name), Group)
+    except JobNotFound:
+        return False
+
+
+def _cancel_group(line: FaxLine, name: str, timeout: float, *, as_json: bool) -> None:
+    """Cancel what can be canceled of a group, and tell how many that was."""
+    events = line.events(timeout=timeout)
+    asked, waiting, answers = set[str](), set[str](), Counter[str]()
+    while new := line.cancel_group(name, skip=asked):  # again for what intake took meanwhile
+        asked |= {*new}
+        waiting |= {*new}
+        while timeout and waiting and (event := next(events, None)):
+            if event.job in waiting and event.name in {EventName.CANCELED, EventName.CANCEL_REFUSED}:
+                waiting.discard(event.job)
+                answers[str(event.data.get("state") or event.data.get("reason"))] += 1
+        if waiting:
+            break
+    canceled, refused = answers.pop(str(JobState.CANCELED), 0), answers
+    untaken = line.group(name, each=lambda _: None).counts.get(JobState.INTAKE, 0)
+    told = {"group": name, "asked": len(asked), "canceled": canceled, "unanswered": len(waiting)}
+    if as_json:
+        write_json(told | {"refused": dict(refused), "not_taken_yet": untaken})
+    else:
+        of = f"{canceled} of {plural(len(asked), 'job')} that had not ended"
+        write(f"group {name}: {of} {'is' if canceled == 1 else 'are'} canceled")
+        for state, count in sorted(refused.items()):
+            write(f"{plural(count, 'job is', 'jobs are')} {state} already")
+        if waiting:
+            write(f"{plural(len(waiting), 'job has', 'jobs have')} no answer yet; events tell it")
+        if untaken:
+            write(f"intake has not taken {plural(untaken, 'fax', 'faxes')} yet: cancel the group again then")
+    if timeout and waiting:
+        raise typer.Exit(AWAY)
+    raise typer.Exit(ENDED_OTHERWISE if refused or untaken else DELIVERED)
 
 
 _REFUSALS = {

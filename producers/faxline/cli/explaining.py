@@ -109,7 +109,7 @@ def used_of(limit: LimitState) -> str:
 
 
 def _queued(job: Job, told: Forecast, state: AccountState, now: datetime) -> list[str]:
-    before = {0: "no job is", 1: "1 job is"}.get(told.place, f"{told.place} jobs are")
+    before = plural(told.place, "job is", "jobs are") if told.place else "no job is"
     text = [
         f"{job.id} is queued on account {job.account} with priority {job.priority}; {before} before it.",
         _held(job, told, state, now),

@@ -18,7 +18,7 @@ from faxline.cli.app import (
     faxline_of,
 )
 from faxline.cli.explaining import explanation, facts, pages_of
-from faxline.cli.output import clock, moment, span, write, write_json, write_pairs, write_table
+from faxline.cli.output import clock, complain, moment, span, write, write_json, write_pairs, write_table
 from faxline.cli.overview import Failures, GroupJson, show_group
 from faxline.cli.presence import missing, processes_of
 from faxline.cli.sending import show_ends
@@ -118,6 +118,7 @@ def list_jobs(
     """List the jobs that have not come to their end."""
     with faxline_of(ctx) as line:
         jobs = line.jobs(state=state, limit=limit)
+        total = _total(line, state) if len(jobs) == limit else len(jobs)
     now = datetime.now(UTC)
     if as_json:
         for job in jobs:
@@ -136,6 +137,13 @@ def list_jobs(
         )
     else:
         write(f"account {line.account} has no {state or 'open'} job")
+    if total > limit:
+        complain(f"{limit} of {total} shown; --limit {total} shows all")
+
+
+def _total(line: FaxLine, state: Listed | None) -> int:
+    counts = line.account_state().jobs
+    return sum(counts.get(name, 0) for name in ([state] if state else Listed))
 
 
 @app.command(epilog=examples("faxline wait invoice-77", "faxline wait invoice-77 --timeout 60 --json"))

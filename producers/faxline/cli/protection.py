@@ -7,7 +7,9 @@ import typer
 from faxline.cli.app import By, Json, UsageError, app, examples, faxline_of, operator
 from faxline.cli.output import write, write_json, write_table
 from faxline.keyring import new_key
-from faxline.operations import Forgotten, SealedValues
+from faxline.numbers import mask_number
+from faxline.operations import Forgotten, SealedValues, stored_number
+from faxline.wording import plural
 
 _PATIENCE = 600.0
 """Seconds that an order which takes its time is waited for."""
@@ -51,39 +53,50 @@ def rotate(ctx: typer.Context, by: By = None, timeout: Patience = _PATIENCE, as_
         _tell(line.rotate_keys(by=by or operator(), timeout=timeout), as_json=as_json)
 
 
-@app.command(epilog=examples("faxline forget invoice-77", "faxline forget --number +12025550123 --json"))
+@app.command(
+    epilog=examples(
+        "faxline forget invoice-77",
+        "faxline forget --number +12025550123 --number +12025550124 --json",
+    )
+)
 def forget(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     jobs: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The jobs.")] = None,
-    number: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="All jobs to this number, in E.164.")
+    numbers: Annotated[
+        list[str] | None,
+        typer.Option("--number", metavar="NUMBER", help="All jobs to this number; may stand again."),
     ] = None,
     by: By = None,
     timeout: Patience = _PATIENCE,
     as_json: Json = False,
 ) -> None:
     """Erase jobs that have come to their end: their records, events, and what was set aside of them."""
-    if bool(jobs) == bool(number):
+    if bool(jobs) == bool(numbers):
         raise UsageError("name the jobs to forget, or --number")
     who = by or operator()
+    # All are read first, lest the last turn out to be none when the others are forgotten.
+    read = [stored_number(number, ctx.obj.region) for number in numbers or ()]
     with faxline_of(ctx) as line:
-        if number:
-            _say("", line.forget_number(number, by=who, timeout=timeout), as_json=as_json)
+        for number in dict.fromkeys(read):
+            _say(mask_number(number), line.forget_number(number, by=who, timeout=timeout), as_json=as_json)
         for job in jobs or ():
-            _say(job, line.forget(job, by=who, timeout=timeout), as_json=as_json)
+            _say("", line.forget(job, by=who, timeout=timeout), job, as_json=as_json)
 
 
-def _say(job: str, done: Forgotten, *, as_json: bool) -> None:
+def _say(number: str, done: Forgotten, job: str = "", *, as_json: bool) -> None:
     if as_json:
-        write_json(({"job": job} if job else {}) | done.to_dict())
+        write_json(({"job": job} if job else {"number": number}) | done.to_dict())
         return
-    what = f"{job} is forgotten" if job else f"{done.jobs} jobs are forgotten"
-    write(f"{what}, with {done.events} events and {done.set_aside} entries that were set aside")
+    what = f"{job} is forgotten" if job else f"{number}: {plural(done.jobs, 'job is', 'jobs are')} forgotten"
+    aside = plural(done.set_aside, "entry that was", "entries that were")
+    write(f"{what}, with {plural(done.events, 'event')} and {aside} set aside")
     if done.open:
-        write(
-            f"{done.open} jobs to the number have not come to their end and stay: cancel them or wait for "
-            "them, and forget the number again"
+        stay = plural(
+            done.open,
+            "job to the number has not ended and stays",
+            "jobs to the number have not ended and stay",
         )
+        write(f"{stay}: cancel or wait for what is open, and forget the number again")
 
 
 def _tell(values: SealedValues, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from faxline.cli.app import ENDED_OTHERWISE, By, Json, UsageError, examples, fax
 from faxline.cli.output import complain, moment, write, write_json, write_table
 from faxline.errors import NotRolledBack
 from faxline.rollbacks import LostCall, Recovered, Rollback
+from faxline.wording import plural
 
 _PATIENCE = 60.0
 _SHOWN = 20
@@ -85,17 +86,17 @@ def _show(found: Rollback, *, as_json: bool) -> None:
     until = f"; the last that is remembered is of {moment(found.until, now)}" if found.until else ""
     write(f"The state of account {found.account} went back: Redis {since}{until}. Nothing is sent.")
     if found.calls:
-        write(f"{len(found.calls)} calls to iFax that Redis does not know:")
+        write(f"{plural(len(found.calls), 'call')} to iFax that Redis does not know:")
         write_table(
             ["job", "attempt", "at", "answer", "jobId", "state now"],
             [_row(call, now) for call in found.calls],
         )
     if found.pushed:
-        write(
-            f"{len(found.pushed)} faxes were accepted and Redis has no record of them: {_some(found.pushed)}"
-        )
+        were = plural(len(found.pushed), "fax was", "faxes were")
+        write(f"{were} accepted and Redis has no record: {_some(found.pushed)}")
     if found.canceled:
-        write(f"{len(found.canceled)} were canceled and are queued again: {_some(found.canceled)}")
+        were = plural(len(found.canceled), "was canceled and is", "were canceled and are")
+        write(f"{were} queued again: {_some(found.canceled)}")
     if found.more:
         write(f'{found.more} more are not listed; the processes\' logs have them ("lost by Redis")')
     if found.unknown:
