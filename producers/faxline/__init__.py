@@ -17,6 +17,7 @@ from faxline.errors import (
     ContentLost,
     EntryNotFound,
     EntryRejected,
+    EventsMissed,
     FaxesRejected,
     FaxlineError,
     GroupNotFound,
@@ -45,6 +46,7 @@ from faxline.faxes import Fax
 from faxline.files import File, Selection
 from faxline.forecast import Forecast, Hold
 from faxline.groups import Group
+from faxline.iterators import AsyncEvents, Events
 from faxline.jobs import Job, JobState, Transition
 from faxline.keyring import Keyring
 from faxline.line import FaxLine
@@ -55,7 +57,7 @@ from faxline.processes import Process, ProcessState
 from faxline.rollbacks import LostCall, Recovered, Rollback
 
 if TYPE_CHECKING:
-    from faxline.asynchronous import AsyncEvents, AsyncFaxLine
+    from faxline.asynchronous import AsyncFaxLine
     from faxline.entries import InDoubtPolicy, Priority
 
 __all__ = [
@@ -69,6 +71,8 @@ __all__ = [
     "EntryRejected",
     "Event",
     "EventName",
+    "Events",
+    "EventsMissed",
     "Fax",
     "FaxLine",
     "FaxesRejected",
@@ -117,7 +121,6 @@ __all__ = [
 ]
 
 _LATER = {
-    "AsyncEvents": "faxline.asynchronous",
     "AsyncFaxLine": "faxline.asynchronous",
     "InDoubtPolicy": "faxline.entries",
     "Priority": "faxline.entries",

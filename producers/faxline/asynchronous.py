@@ -1,18 +1,20 @@
 """`AsyncFaxLine`: the asyncio twin of `FaxLine`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Container, Generator, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from faxline.account import AccountState, account_state
 from faxline.audit import AuditEntry, audit
 from faxline.base import CONNECTION, DOCUMENT_TTL, Base
 from faxline.checkup import Check
-from faxline.drivers import drive_async, in_our_words, run_async
-from faxline.events import Event
+from faxline.consumer_groups import CLAIM_AFTER, RIGHT
+from faxline.drivers import in_our_words, run_async
 from faxline.faxes import Fax, FaxParameters, fax_of
 from faxline.files import File
 from faxline.groups import Each, Group
+from faxline.iterators import AsyncEvents
 from faxline.jobs import Job
 from faxline.keyring import Keyring
 from faxline.line import FaxLine
@@ -66,38 +68,6 @@ def _twin(cls: _C) -> _C:
     return cls
 
 
-class AsyncEvents(AsyncIterator[Event]):
-    """Events that are followed: `async for event in line.events()` begins with the first one asked for.
-
-    Awaited (`events = await line.events()`) it begins at once.
-    """
-
-    def __init__(self, client: Any, begin: Steps[Steps[None]], place: str) -> None:
-        self._client = client
-        self._place = place
-        self._begin = begin
-        self._followed: AsyncGenerator[Event, None] | None = None
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self._opened().__await__()
-
-    async def _opened(self) -> Self:
-        if self._followed is None:
-            following = await run_async(self._client, in_our_words(self._begin, place=self._place))
-            self._followed = drive_async(self._client, in_our_words(following, place=self._place))
-        return self
-
-    async def __anext__(self) -> Event:
-        await self._opened()
-        assert self._followed is not None  # noqa: S101 - as just done
-        return await anext(self._followed)
-
-    async def aclose(self) -> None:
-        """End the iteration. The event that a group's reader got last is not acknowledged."""
-        if self._followed is not None:
-            await self._followed.aclose()
-
-
 @_twin
 class AsyncFaxLine(Base):
     """One account's line, for asyncio: `FaxLine` with its methods awaited, and told there.
@@ -127,12 +97,14 @@ class AsyncFaxLine(Base):
         region: str | None = None,
     ) -> None:
         self._own = isinstance(redis_url, str)
+        self._closed = False
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
         confirmation = Confirmation(replicas, replicas_timeout)
         self._set_up(client, account, document_ttl, keys, confirmation, region=region)
 
     async def close(self) -> None:
         """Close the connections that this line opened."""
+        self._closed = True
         if self._own:
             await self._client.aclose()
 
@@ -223,18 +195,17 @@ class AsyncFaxLine(Base):
         *,
         after: str = "$",
         group: str | None = None,
-        consumer: str = "consumer",
+        consumer: str | None = None,
+        claim_after: float = CLAIM_AFTER,
         timeout: float | None = None,
     ) -> AsyncEvents:
         """Follow the events, from the first one that is asked for on, or at once: `await line.events()`.
 
-        The arguments are those of `FaxLine.events`.
-
-        Raises QueueUnavailable while iterating, when Redis does not answer.
+        The arguments and what is raised are those of `FaxLine.events`.
         """
-        return AsyncEvents(
-            self._client, opening(self._terms, after, group, consumer, timeout), self._terms.place
-        )
+        words = partial(in_our_words, right=RIGHT if group is not None else "", place=self._terms.place)
+        begin = opening(self._terms, after, group, consumer, claim_after, timeout)
+        return AsyncEvents(lambda: self._client, begin, words, lambda: not self._closed)
 
     async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         return await self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)

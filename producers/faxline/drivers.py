@@ -1,11 +1,12 @@
 """The drivers of the steps: the same questions, asked in a thread or on an event loop."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from faxline.errors import NotReplicated
+from faxline.errors import EventsMissed, FaxlineError, NotReplicated
 from faxline.events import Event
-from faxline.questions import Ask, Batch, Question, Steps
+from faxline.questions import Ask, Batch, Closing, Followed, Question, Steps
 from faxline.replies import unavailable
 
 _T = TypeVar("_T")
@@ -27,13 +28,20 @@ def run(client: Any, steps: Steps[_T]) -> _T:
     raise TypeError("these steps give events")
 
 
-def drive(client: Any, steps: Steps[_T]) -> Generator[Event, None, _T]:
-    """The same for steps that give events on their way."""
+def drive(client: Any, steps: Steps[_T]) -> Generator[Followed, None, _T]:
+    """The same for steps that give events on their way. Closed, it lets them end their own way."""
     try:
         asked = next(steps)
         while True:
-            if isinstance(asked, Event):
-                yield asked
+            if isinstance(asked, Event | EventsMissed):
+                try:
+                    yield asked
+                except GeneratorExit:
+                    with suppress(Closing, StopIteration, FaxlineError):
+                        asked = steps.throw(Closing())
+                        while not isinstance(asked, Event | EventsMissed):
+                            asked = _go_on(steps, _replied(client, asked))
+                    raise
                 asked = next(steps)
             else:
                 asked = _go_on(steps, _replied(client, asked))
@@ -48,7 +56,7 @@ async def run_async(client: Any, steps: Steps[_T]) -> _T:
     """`run` with an asyncio client."""
     try:
         asked = next(steps)
-        while not isinstance(asked, Event):
+        while not isinstance(asked, Event | EventsMissed):
             asked = _go_on(steps, await _replied_async(client, asked))
     except StopIteration as end:
         result: _T = end.value
@@ -58,13 +66,22 @@ async def run_async(client: Any, steps: Steps[_T]) -> _T:
     raise TypeError("these steps give events")
 
 
-async def drive_async(client: Any, steps: Steps[None]) -> AsyncGenerator[Event, None]:
-    """`drive` with an asyncio client."""
+async def drive_async(
+    client: Any, steps: Steps[None], is_open: Callable[[], bool]
+) -> AsyncGenerator[Followed, None]:
+    """`drive` with an asyncio client; closed after that, it asks it no more."""
     try:
         asked = next(steps)
         while True:
-            if isinstance(asked, Event):
-                yield asked
+            if isinstance(asked, Event | EventsMissed):
+                try:
+                    yield asked
+                except GeneratorExit:
+                    with suppress(Closing, StopIteration, FaxlineError):
+                        asked = steps.throw(Closing())
+                        while is_open() and not isinstance(asked, Event | EventsMissed):
+                            asked = _go_on(steps, await _replied_async(client, asked))
+                    raise
                 asked = next(steps)
             else:
                 asked = _go_on(steps, await _replied_async(client, asked))
@@ -86,7 +103,7 @@ def in_our_words(steps: Steps[_T], right: str = "", place: str = "") -> Steps[_T
     """
     from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
 
-    asked: Question | Event | None = None
+    asked: Question | Followed | None = None
     try:
         asked = next(steps)
         while True:
@@ -105,7 +122,7 @@ def in_our_words(steps: Steps[_T], right: str = "", place: str = "") -> Steps[_T
         steps.close()
 
 
-def _go_on(steps: Steps[_T], replied: _Replied) -> Question | Event:
+def _go_on(steps: Steps[_T], replied: _Replied) -> Question | Followed:
     answer, error = replied
     return steps.send(answer) if error is None else steps.throw(error)
 

@@ -121,6 +121,25 @@ class WaitTimeout(FaxlineError):  # noqa: N818 - as above
     """The job did not come to its end in the time given; it goes on."""
 
 
+class EventsMissed(FaxlineError):  # noqa: N818 - as above
+    """The stream dropped events before they were read, for it is capped (FAXLINE_EVENTS_CAP).
+
+    Raised while events are followed. Iterating again goes on with the first event that is kept.
+
+    Attributes:
+        since: the id of the event behind which some are missing.
+        until: the id of the event before which they were.
+    """
+
+    def __init__(self, since: str, until: str) -> None:
+        super().__init__(
+            f"events from {since} to {until} were dropped before they were read: ask the records of the jobs "
+            "that matter (job, group), then iterate again to go on"
+        )
+        self.since = since
+        self.until = until
+
+
 class OrderTimeout(FaxlineError):  # noqa: N818 - as above
     """No dispatcher carried out an operator's order in the time given; it stays for one that comes."""
 

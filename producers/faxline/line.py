@@ -1,14 +1,15 @@
 """`FaxLine`: push faxes and follow them."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from faxline.base import CONNECTION, DOCUMENT_TTL
-from faxline.drivers import drive, in_our_words
-from faxline.events import Event
+from faxline.consumer_groups import CLAIM_AFTER, RIGHT
+from faxline.drivers import in_our_words
 from faxline.faxes import Fax, FaxParameters, fax_of
 from faxline.files import File
 from faxline.groups import Each, Group
+from faxline.iterators import Events
 from faxline.jobs import Job
 from faxline.keyring import Keyring
 from faxline.mailings import Mailing, Progress, sent_many
@@ -267,22 +268,35 @@ class FaxLine(Operators):
         *,
         after: str = "$",
         group: str | None = None,
-        consumer: str = "consumer",
+        consumer: str | None = None,
+        claim_after: float = CLAIM_AFTER,
         timeout: float | None = None,
-    ) -> Iterator[Event]:
+    ) -> Events:
         """Follow the events, from the moment of this call on (not of the first `next`).
 
-        Raises QueueUnavailable, here or while iterating, when Redis does not answer.
+        The stream keeps about FAXLINE_EVENTS_CAP events. Where some were dropped before they were read,
+        iterating raises `EventsMissed`, once: ask the records of the jobs that matter, and iterate again.
+
+        A group shares its events among its readers. An event is done when the next one is asked for. Every
+        event is seen at least once: what a reader that died had not finished goes to another after
+        `claim_after` seconds, with the events of up to a second that it had done and not acknowledged.
 
         Args:
             after: a stream id, `0` for all that are kept, `$` for those to come. Not used with a group.
-            group: read in a consumer group, from where it left off; an event is acknowledged when the next
-                one is asked for, so one that was being worked on when the process died comes again.
-            consumer: this reader's name in the group.
+            group: read in this consumer group, from where it left off; a new one begins with all there are.
+            consumer: this reader's name in the group, which no other reader may have; by default one is made
+                of the host, the process and a random part.
+            claim_after: seconds; more than twice what the work on one event takes.
             timeout: seconds after which the iteration ends; None never.
+
+        Raises:
+            EventsMissed: while iterating; see above.
+            NotAllowed: here or while iterating, when this Redis user may not read in a group.
+            QueueUnavailable: likewise, when Redis does not answer.
         """
-        following = self._run(opening(self._terms, after, group, consumer, timeout))
-        return drive(self._client, in_our_words(following, place=self._terms.place))
+        right = RIGHT if group is not None else ""
+        following = self._run(opening(self._terms, after, group, consumer, claim_after, timeout), right)
+        return Events(self._client, in_our_words(following, right, self._terms.place))
 
 
 def _connected(url: str) -> Any:

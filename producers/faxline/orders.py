@@ -48,8 +48,9 @@ def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> S
     until = time.monotonic() + timeout
     while True:
         left = until - time.monotonic()
-        look = partial(_look, key=keys.reply(entry), block=terms.block(left))
-        for _, fields in entries_of((yield Ask(look))):
+        block = terms.block(left)
+        look = partial(_look, key=keys.reply(entry), block=block)
+        for _, fields in entries_of((yield Ask(look, blocks=block / 1000))):
             return {name.decode(): value.decode() for name, value in fields.items()}
         if left <= 0:
             raise OrderTimeout(

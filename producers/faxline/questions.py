@@ -2,13 +2,16 @@
 
 A function of the logic returns `Steps`: it yields a question, is sent the reply (or has the error thrown into
 it), and returns its result. `faxline.drivers` asks with or without asyncio, so no logic stands twice. Steps
-that follow the events yield each `Event` on their way, too.
+that follow the events yield each `Event` on their way, too, and `EventsMissed` where some are gone. `Closing`
+is thrown into them there when nobody follows any more.
 """
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from faxline.errors import EventsMissed
 from faxline.events import Event
 from faxline.keys import AccountKeys
 from faxline.replicas import NOT_ASKED, Confirmation
@@ -25,10 +28,12 @@ class Ask:
     Attributes:
         call: is given the client and calls one of its methods.
         pushes: something is pushed, which the text of an error tells.
+        blocks: seconds for which Redis may wait before it answers.
     """
 
     call: Callable[[Any], Any]
     pushes: bool = False
+    blocks: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,13 @@ class Work:
     call: Callable[[], Any]
 
 
+class Closing(Exception):  # noqa: N818 - no error: it never leaves the drivers
+    """Nobody follows the events any more. The steps may ask on, and yield no event."""
+
+
 Question: TypeAlias = Ask | Batch | Work
-Steps: TypeAlias = Generator[Question | Event, Any, _T]
+Followed: TypeAlias = Event | EventsMissed
+Steps: TypeAlias = Generator[Question | Followed, Any, _T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,10 @@ class Terms:
     def account(self) -> str:
         """The account's name."""
         return self.keys.account
+
+    def left(self, until: float | None) -> float:
+        """Seconds until a time of the monotonic clock; where there is none, what one read may block."""
+        return self.longest if until is None else until - time.monotonic()
 
     def block(self, left: float) -> int:
         """Milliseconds that the next read may block, with so many seconds left; 1 at least."""

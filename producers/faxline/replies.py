@@ -3,9 +3,12 @@
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from faxline.errors import NotAllowed, QueueUnavailable
+
+Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
+"""Of a stream: its id and its fields."""
 
 _STATES = {
     "NOREPLICAS": "takes no writes, for it has too few replicas (min-replicas-to-write)",
@@ -158,7 +161,7 @@ def is_forbidden(error: Exception) -> bool:
     return isinstance(error, NoPermissionError)
 
 
-def entries_of(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+def entries_of(reply: Any) -> list[Entry]:
     """The entries of one stream: a client on protocol 3 gives them in another shape."""
     if isinstance(reply, dict):
         return [entry for pages in reply.values() for page in pages for entry in page]

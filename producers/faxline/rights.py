@@ -30,6 +30,7 @@ def needed(keys: AccountKeys) -> Mapping[str, _Commands]:
             ("SET", upload, "b", "PX", "1000"),
             ("HGETALL", job),
             ("XREAD", "STREAMS", keys.events, "0"),
+            ("XAUTOCLAIM", keys.events, "g", "c", "1", "0"),
             ("HGETALL", f"{PROCESSES}worker"),
         ),
         "webhook": (("XADD", keys.status, "*", "body", "{}"), _heartbeat("webhook")),

@@ -1,18 +1,19 @@
 """The events stream: where it is now, what comes next, and what it says of a rejection."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
+from faxline.consumer_groups import group_events, make_group
+from faxline.errors import EventsMissed
 from faxline.events import Event, position
-from faxline.questions import Ask, Steps, Terms
-from faxline.replies import entries_of, is_refusal
+from faxline.questions import Ask, Closing, Steps, Terms, at_one_moment
+from faxline.replies import Entry, entries_of, is_refusal
 
 PAGE = 1000
 """Events in one read."""
-
-Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
 
 
 def newest(terms: Terms) -> Steps[str]:
@@ -25,61 +26,61 @@ def page(terms: Terms, after: str, left: float) -> Steps[list[Entry]]:
     """The next events, awaited for so many seconds or as long as one read may block; perhaps none."""
     streams = {terms.keys.events: after}
     block = terms.block(left)
-    return entries_of((yield Ask(lambda client: client.xread(streams, count=PAGE, block=block))))
+    read = Ask(lambda client: client.xread(streams, count=PAGE, block=block), blocks=block / 1000)
+    return entries_of((yield read))
 
 
-def opening(
-    terms: Terms, after: str, group: str | None, consumer: str, timeout: float | None
+def opening(  # noqa: PLR0917 - the line's own, and what its method is given
+    terms: Terms,
+    after: str,
+    group: str | None,
+    consumer: str | None,
+    claim_after: float,
+    timeout: float | None,
 ) -> Steps[Steps[None]]:
     """Fix where to begin, at this moment; the steps that follow the events from there."""
     until = time.monotonic() + timeout if timeout is not None else None
     if group is not None:
-        yield from _make_group(terms, group)
-        return _group_events(terms, group, consumer, until)
+        yield from make_group(terms, group)
+        return group_events(terms, group, consumer, claim_after, until)
     return _tail(terms, (yield from newest(terms)) if after == "$" else after, until)
 
 
 def _tail(terms: Terms, after: str, until: float | None) -> Steps[None]:
-    while (left := _left(terms, until)) > 0:
-        for entry, fields in (yield from page(terms, after, left)):
-            after = entry.decode()
-            yield Event.from_entry(entry, fields)
-
-
-def _make_group(terms: Terms, group: str) -> Steps[None]:
-    try:
-        yield Ask(lambda client: client.xgroup_create(terms.keys.events, group, id="0", mkstream=True))
-    except Exception as error:
-        if not (is_refusal(error) and "BUSYGROUP" in str(error)):
-            raise
-
-
-def _group_events(terms: Terms, group: str, consumer: str, until: float | None) -> Steps[None]:
-    since = "0"  # first what was delivered and not acknowledged
-    while (left := _left(terms, until)) > 0:
-        entries = yield from _group_page(terms, group, consumer, since, left)
-        if not entries:  # the reply that brought some may have been lost on its way: look again what is ours
-            since = ">" if since == "0" else "0"
-        for entry, fields in entries:
-            if fields:
+    with suppress(Closing):
+        while (left := terms.left(until)) > 0:
+            oldest, entries = yield from _oldest_and_next(terms, after)
+            if entries and (missed := (yield from _missed(terms, after, oldest))):
+                yield missed
+            for entry, fields in entries or (yield from page(terms, after, left)):
+                after = entry.decode()
                 yield Event.from_entry(entry, fields)
-            yield Ask(partial(_acknowledge, key=terms.keys.events, group=group, entry=entry))
 
 
-def _group_page(terms: Terms, group: str, consumer: str, since: str, left: float) -> Steps[list[Entry]]:
-    streams = {terms.keys.events: since}
-    block = terms.block(left)
-    return entries_of(
-        (yield Ask(lambda client: client.xreadgroup(group, consumer, streams, count=PAGE, block=block)))
-    )
+def _oldest_and_next(terms: Terms, after: str) -> Steps[tuple[list[Entry], list[Entry]]]:
+    """At one moment, so that nothing is dropped in between."""
+    key = terms.keys.events
+
+    def fill(pipe: Any) -> None:
+        pipe.xrange(key, count=1)
+        pipe.xread({key: after}, count=PAGE)
+
+    oldest, found = yield from at_one_moment(fill)
+    return oldest, entries_of(found)
 
 
-def _acknowledge(client: Any, *, key: str, group: str, entry: bytes) -> Any:
-    return client.xack(key, group, entry)
-
-
-def _left(terms: Terms, until: float | None) -> float:
-    return terms.longest if until is None else until - time.monotonic()
+def _missed(terms: Terms, after: str, oldest: Sequence[Entry]) -> Steps[EventsMissed | None]:
+    """What the stream may have dropped behind an id, the oldest that it keeps being another."""
+    first = oldest[0][0].decode()
+    if position(after) == (0, 0) or position(first) <= position(after):
+        return None
+    try:
+        stream = yield Ask(lambda client: client.xinfo_stream(terms.keys.events))
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return EventsMissed(after, first)  # a user who may not ask is told what may be
+    return EventsMissed(after, first) if stream["entries-added"] > stream["length"] else None
 
 
 def in_intake(terms: Terms, entries: Iterable[str]) -> Steps[bool]:

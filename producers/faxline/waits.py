@@ -11,7 +11,8 @@ from faxline.jobs import Job
 from faxline.mailings import Mailing, Progress
 from faxline.questions import Ask, Steps, Terms
 from faxline.records import record_of
-from faxline.streams import Entry, in_intake, newest, page, rejections
+from faxline.replies import Entry
+from faxline.streams import in_intake, newest, page, rejections
 from faxline.together import POLL, StillOpen, Together, ends_of
 
 Waited: TypeAlias = str | Job | Mailing

@@ -248,7 +248,7 @@ KEYS = AccountKeys("default")
 NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
 NARROW = {
     "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.upload('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
-    f"%R~{KEYS.events} %R~fax:processes:*)",
+    f"%R~{KEYS.events} %R~fax:processes:*) (+xautoclaim ~{KEYS.events})",
     "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook)",
     "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher +@read +@write -@dangerous "
     "+evalsha +info",

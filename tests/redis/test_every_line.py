@@ -4,6 +4,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from faxline import (
     AsyncFaxLine,
     EntryNotFound,
     EntryRejected,
+    EventsMissed,
     Fax,
     FaxesRejected,
     FaxLine,
@@ -311,6 +313,74 @@ def test_a_groups_reader_gets_what_it_did_not_finish_again(world: World) -> None
     assert [event.job for event in world.line.events(group="billing", timeout=0.1)] == ["b"]
     assert [event.job for event in world.line.events(group="billing", timeout=0.1)] == []
     assert [event.job for event in world.line.events(group="other", timeout=0.1)] == ["a", "b"]
+
+
+def queued(world: World, count: int, group: str = "many") -> list[str]:
+    """So many jobs, each with its first event."""
+    mailing = world.line.send_many([Fax(to=TO, files=[URL]) for _ in range(count)], group=group)
+    jobs = [job.id for job in mailing.jobs]
+    world.registered(*jobs)
+    return jobs
+
+
+def test_readers_of_a_group_that_name_nobody_share_its_events_and_a_slow_one_keeps_few(world: World) -> None:
+    jobs = queued(world, 60)
+    slow = world.line.events(group="billing", timeout=30)
+    first = next(slow)
+    others = [event.job for event in world.line.events(group="billing", timeout=0.1)]
+    assert len(others) >= 50
+    rest = [event.job for event in islice(slow, 60 - len(others) - 1)]
+    assert sorted([first.job, *rest, *others]) == sorted(jobs)
+    slow.close()
+
+
+def test_what_a_reader_that_died_had_not_finished_goes_to_another(world: World) -> None:
+    jobs = queued(world, 12)
+    dead = world.line.events(group="billing", timeout=30)
+    assert next(dead).job == jobs[0]
+    living = world.line.events(group="billing", claim_after=0.01, timeout=30)
+    seen = [next(living).job for _ in jobs]
+    assert sorted(seen) == sorted(jobs)
+    living.close()
+    assert [event.job for event in world.line.events(group="billing", timeout=0.1)] == seen[-1:]
+    dead.close()  # after all it lives: what others have finished is not given back
+    assert [event.job for event in world.line.events(group="billing", timeout=0.1)] == []
+
+
+@pytest.mark.parametrize("group", ["billing", None])
+def test_events_that_were_dropped_before_they_were_read_are_told_and_reading_goes_on(
+    world: World, group: str | None
+) -> None:
+    def follow(after: str) -> Any:
+        return world.line.events(after=after, group=group, timeout=30)
+
+    queued(world, 1)
+    seen = next(follow("0"))
+    if group:
+        assert list(world.line.events(group=group, timeout=0.1)) == [seen]
+    *_, one, two = queued(world, 5, "later")
+    world.outcomes.drop_events(2)
+    events = follow(seen.id)
+    with pytest.raises(EventsMissed, match="ask the records") as caught:
+        next(events)
+    first, second = next(events), next(events)
+    assert (first.job, second.job) == (one, two)
+    assert (caught.value.since, caught.value.until) == (seen.id, first.id)
+    if group is None:
+        assert next(follow(first.id)).job == two  # nothing is missed behind it
+
+
+def test_events_that_a_reader_had_not_finished_and_that_were_dropped_are_told(world: World) -> None:
+    jobs = queued(world, 4)
+    events = world.line.events(group="billing", timeout=30)
+    assert [next(events).job, next(events).job] == jobs[:2]
+    events.close()  # the second and those behind it are given back
+    world.outcomes.drop_events(1)
+    events = world.line.events(group="billing", timeout=30)
+    with pytest.raises(EventsMissed):
+        next(events)
+    assert next(events).job == jobs[3]
+    events.close()
 
 
 def test_events_are_followed_from_the_call_on_or_after_an_id(world: World) -> None:

@@ -50,7 +50,9 @@ def is_refused(client: redis.Redis, command: str) -> bool:
     except redis.exceptions.NoPermissionError:
         return True
     except redis.ResponseError as error:
-        if not str(error).startswith(("NOGROUP", "No matching script", "no such key")):
+        if not str(error).startswith(
+            ("NOGROUP", "No matching script", "no such key", "The XGROUP subcommand requires")
+        ):
             raise
     return False
 

@@ -37,6 +37,7 @@ class Outcomes(Protocol):
     def fail(self, job: str, *, reason: str, code: int) -> None: ...
     def submit(self, job: str) -> None: ...
     def doubt(self, job: str) -> None: ...
+    def drop_events(self, keep: int) -> None: ...
 
 
 class Loop:
@@ -70,23 +71,31 @@ class Awaited:
             return method
         return lambda *args, **options: self._loop.run(method(*args, **options))
 
-    def events(self, **options: Any) -> Iterator[Event]:
+    def events(self, **options: Any) -> "AwaitedEvents":
+        return AwaitedEvents(self._line, self._loop, options)
+
+
+class AwaitedEvents(Iterator[Event]):
+    """The events of an asyncio line, likewise."""
+
+    def __init__(self, line: AsyncFaxLine, loop: Loop, options: dict[str, Any]) -> None:
         async def begin() -> Any:
-            return await self._line.events(**options)
+            return await line.events(**options)
 
+        self._loop = loop
+        self._events = loop.run(begin())
+
+    def __next__(self) -> Event:
         async def following() -> Event | None:
-            return await anext(events, None)
+            return await anext(self._events, None)
 
-        events = self._loop.run(begin())
+        event: Event | None = self._loop.run(following())
+        if event is None:
+            raise StopIteration
+        return event
 
-        def give() -> Iterator[Event]:
-            try:
-                while (event := self._loop.run(following())) is not None:
-                    yield event
-            finally:
-                self._loop.run(events.aclose())
-
-        return give()
+    def close(self) -> None:
+        self._loop.run(self._events.aclose())
 
 
 class Daemon:
@@ -152,6 +161,9 @@ class Daemon:
 
     def fail(self, job: str, *, reason: str, code: int) -> None:
         self._end(job, {"outcome": "failed", "code": code, "reason": reason, "pages": 1, "transferred": 0})
+
+    def drop_events(self, keep: int) -> None:
+        self._client.xtrim(self._store.keys.events, maxlen=keep, approximate=False)
 
     def _end(self, job: str, receipt: dict[str, Any]) -> None:
         if self._state(job) in {"", "queued"}:

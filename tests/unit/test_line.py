@@ -297,7 +297,7 @@ def test_a_group_takes_an_event_that_was_not_finished_again(
         other = FaxLine(client)
         events = other.events(group="billing", timeout=20)
         assert [next(events).job, next(events).job] == ["a", "b"]  # asking for b finished a
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         assert [event.job for event in other.events(group="billing", timeout=0.05)] == ["b"]
         assert [event.job for event in other.events(group="billing", timeout=0.05)] == []
 

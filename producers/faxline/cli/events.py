@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from faxline.cli.app import Json, UsageError, app, examples, faxline_of
-from faxline.cli.output import clock, write, write_json
+from faxline.cli.output import clock, complain, write, write_json
+from faxline.errors import EventsMissed
 from faxline.events import Event
 
 _AFTER = re.compile(r"\$|[0-9]+(-[0-9]+)?")
@@ -28,7 +29,9 @@ def events(  # noqa: PLR0917 - each is an option of the command
     group: Annotated[
         str | None, typer.Option(help="Read in this consumer group, from where it left off.")
     ] = None,
-    consumer: Annotated[str, typer.Option(help="The reader's name in the group.")] = "faxline",
+    consumer: Annotated[
+        str | None, typer.Option(help="The reader's name in the group. [default: one that nobody else has]")
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds after which to end. [default: never]")
     ] = None,
@@ -41,12 +44,23 @@ def events(  # noqa: PLR0917 - each is an option of the command
     if not _AFTER.fullmatch(after):
         raise UsageError("--after is a stream id such as 1700000000000-0, 0, or $")
     with faxline_of(ctx) as line:
-        for event in line.events(after=after, group=group, consumer=consumer, timeout=timeout):
-            if as_json:
-                head = {"id": event.id, "event": event.name, "job": event.job, "at": event.at.isoformat()}
-                write_json(head | {"data": dict(event.data)})
+        followed = line.events(after=after, group=group, consumer=consumer, timeout=timeout)
+        while True:
+            try:
+                for event in followed:
+                    _tell(event, as_json=as_json)
+            except EventsMissed as missed:
+                complain(str(missed))
             else:
-                write(_line(event))
+                return
+
+
+def _tell(event: Event, *, as_json: bool) -> None:
+    if as_json:
+        head = {"id": event.id, "event": event.name, "job": event.job, "at": event.at.isoformat()}
+        write_json(head | {"data": dict(event.data)})
+    else:
+        write(_line(event))
 
 
 def _line(event: Event) -> str:

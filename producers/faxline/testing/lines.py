@@ -68,6 +68,11 @@ class _Outcomes:
         """No receipt came in time of a fax that was submitted; a late one (`deliver`, `fail`) amends it."""
         self._move(job, lambda name: self._daemon.move(name, "unconfirmed", "fax.unconfirmed"), "submitted")
 
+    def drop_events(self, keep: int = 0) -> None:
+        """The capped stream drops all but the newest events; who had not read them gets `EventsMissed`."""
+        with self._shared.changed:
+            self._shared.memory.xtrim(self.keys.events, keep)
+
     def _end(self, job: str, outcome: str, **said: Any) -> None:
         def ended(name: str) -> None:
             self._daemon.end(name, outcome, **said)

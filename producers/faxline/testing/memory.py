@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from faxline.keys import PROCESSES
-from faxline.testing.streams import Entry, Readers, Stream, position_of
+from faxline.testing.streams import Entry, Held, Readers, Stream, name_of, position_of
 
 
 class Memory:
@@ -147,8 +147,43 @@ class Memory:
         self.added(key)
         return name
 
-    def xinfo_stream(self, key: str) -> dict[str, bytes]:
-        return {"last-generated-id": b"0-0"}
+    def xinfo_stream(self, key: str) -> dict[str, Any]:
+        stream = self._stream(key)
+        return {
+            "last-generated-id": name_of(stream.last),
+            "first-entry": next(iter(stream.between("-", "+")), None),
+            "entries-added": stream.added,
+            "length": len(stream.entries),
+        }
+
+    def xinfo_groups(self, key: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name.encode(),
+                "pending": len(readers.pending),
+                "last-delivered-id": name_of(readers.last),
+                "entries-read": None,
+                "lag": len(self._stream(key).after(readers.last, None)),
+            }
+            for name, readers in self._stream(key).groups.items()
+        ]
+
+    def xinfo_consumers(self, key: str, group: str) -> list[dict[str, Any]]:
+        readers, now = self._stream(key).groups[group], time.monotonic()
+        return [
+            {"name": name.encode(), "pending": len(readers.of(name)), "idle": round((now - seen) * 1000)}
+            for name, seen in readers.consumers.items()
+        ]
+
+    def xpending_range(  # noqa: PLR0917 - as above
+        self, key: str, group: str, low: str, high: str, count: int, consumer: str
+    ) -> list[dict[str, Any]]:
+        return [{"message_id": name_of(at)} for at in self._stream(key).groups[group].of(consumer)[:count]]
+
+    def xgroup_delconsumer(self, key: str, group: str, consumer: str | bytes) -> int:
+        readers, name = self._stream(key).groups[group], _bytes(consumer).decode()
+        readers.consumers.pop(name, None)
+        return sum(readers.pending.pop(at, None) is not None for at in readers.of(name))
 
     def xlen(self, key: str) -> int:
         return len(self._stream(key).entries)
@@ -182,6 +217,31 @@ class Memory:
             for key, since in streams.items()
         ]
         return [(key.encode(), entries) for key, since, entries in found if entries or since != ">"]
+
+    def xautoclaim(  # noqa: PLR0917 - as redis-py has it
+        self, key: str, group: str, consumer: str, min_idle_time: int, start_id: str, count: int
+    ) -> list[Any]:
+        return [b"0-0", *self._stream(key).claim(group, consumer, min_idle_time / 1000, count)]
+
+    def xclaim(
+        self,
+        key: str,
+        group: str,
+        consumer: str,
+        min_idle_time: int,
+        message_ids: Sequence[bytes],
+        *,
+        idle: int,
+        justid: bool,
+    ) -> list[bytes]:
+        since = time.monotonic() - idle / 1000
+        held = {position_of(name.decode()): Held(consumer, since) for name in message_ids}
+        pending = self._stream(key).groups[group].pending
+        pending.update((at, claimed) for at, claimed in held.items() if at in pending)
+        return list(message_ids)
+
+    def xtrim(self, key: str, maxlen: int) -> int:
+        return self._stream(key).trim(maxlen)
 
     def xack(self, key: str, group: str, *entries: bytes) -> int:
         pending = self._stream(key).groups[group].pending
