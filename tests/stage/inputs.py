@@ -500,7 +500,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("settle", "pause"): _settle("pause"),
     ("settle", "unreachable"): _settle("unreachable", ours=True),
     ("settle", "unreachable, a call from before this process stepped back"): _settle(
-        "unreachable", ours=True, since=1, late=True
+        "unreachable", ours=True, late=True
     ),
     ("settle", "unreachable, and only this process"): Input(_settle_where_others_are_accepted),
     ("settle", "unknown"): _settle("unknown", meaning="unknown_refusal 7"),

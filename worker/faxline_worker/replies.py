@@ -77,8 +77,8 @@ class Settlement:
     submitted_at: int | None
     next: Admitted | None = None
     """What the caller goes on with, if it wanted to."""
-    apart: int | None = None
-    """When it was found (ms since 1970) that iFax accepts other processes' calls, so this one is at fault."""
+    apart: bool = False
+    """Whether iFax accepts other processes' calls, so this one is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Reported:
     submitted_at: int | None = None
     retried: bool = False
     """The delivery failed and is tried again."""
-    apart: int | None = None
+    apart: bool = False
     """As in `Settlement`."""
 
 

@@ -51,7 +51,6 @@ class Standing:
         self._told = told
         self._lock = threading.Lock()
         self._away: Away | None = None
-        self._found = 0
         self._tries = 0
         self._next = 0.0
         self._trying = False
@@ -67,11 +66,6 @@ class Standing:
     def turn(self) -> int:
         """Changes with each step back and forward: a call that began in another turn tells nothing new."""
         return self._turns
-
-    @property
-    def since(self) -> int | None:
-        """When it was last found to be at fault (ms since 1970, Redis' clock), while it has stepped back."""
-        return self._found if self._away is not None else None
 
     def takes(self, passed: int) -> bool:
         """Whether a wake-up is taken here, that was passed on from here so often; else it is for another.
@@ -93,19 +87,19 @@ class Standing:
                 self._trying = False
                 self._next = max(self._next, time.monotonic() + self._first)
 
-    def answered(self, answer: Answer, turn: int, apart: int | None) -> None:
+    def answered(self, answer: Answer, turn: int, *, apart: bool) -> None:
         """A call has come back.
 
         Args:
             answer: what it came to.
             turn: in which it was admitted.
-            apart: by `settle` or `report`, when it found that this process is at fault (ms since 1970).
+            apart: whether `settle` or `report` found that this process is at fault.
         """
         with self._lock:
             if turn != self._turns:
                 return
-            if apart is not None:
-                self._step_back(answer, apart)
+            if apart:
+                self._step_back(answer)
             elif answer.perhaps_ours:
                 self._failed = True
                 self._step_forward()  # the account is closed for all
@@ -113,10 +107,10 @@ class Standing:
                 self._failed = False
                 self._step_forward()
 
-    def _step_back(self, answer: Answer, apart: int) -> None:
+    def _step_back(self, answer: Answer) -> None:
         wait = min(self._longest, self._first * 2.0 ** min(self._tries, 30))
         self._tries += 1
-        self._next, self._found, self._trying = time.monotonic() + wait, apart, False
+        self._next, self._trying = time.monotonic() + wait, False
         if self._away is None:
             self._away = Away(answer.message, time.time())
             self._turns += 1

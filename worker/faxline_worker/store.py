@@ -412,7 +412,7 @@ class Store:
             receipt=reply.get("receipt"),
             submitted_at=reply.get("submitted_at"),
             next=_admitted(permit, following) if following else None,
-            apart=reply.get("apart"),
+            apart=reply.get("apart", False),
         )
 
     def report(self, admitted: Admitted, answer: Mapping[str, Any]) -> Reported:

@@ -165,7 +165,7 @@ class Submitter:
             self._report(admitted, answer, turn)
             return None if last else self._admit()
         settlement = self._settle(admitted, self._settled(admitted, answer, turn), last=last)
-        self.standing.answered(answer, turn, settlement.apart)
+        self.standing.answered(answer, turn, apart=settlement.apart)
         self._count(answer, settlement)
         self.log.info(
             "iFax answered",
@@ -206,7 +206,7 @@ class Submitter:
             "sending": (accepted and is_sending(answer.body)) or None,
         }
         done = self._patient(lambda: self.store.report(admitted, told))
-        self.standing.answered(answer, turn, done.apart)
+        self.standing.answered(answer, turn, apart=done.apart)
         self.metrics.request(account, answer.seconds)
         if answer.decision is Decision.DEFER:
             self.metrics.rate_limited(account)
@@ -308,7 +308,6 @@ class Submitter:
             "silent": answer.silent or None,
             "meaning": answer.meaning,
             "ours": answer.perhaps_ours or None,
-            "since": self.standing.since,
             "late": turn != self.standing.turn or None,
             # For the audit: what was called, and how that ended.
             "call": str(_endpoint(admitted)) if _called(answer) else None,

@@ -3,7 +3,7 @@
 -- include: clock bell record limits wakes closing account lines receipts outcomes errands audit
 -- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
---       ours, since, late (as `settle` has them), receipt, sending; and for the audit call, outcome, status, ms}, JSON
+--       ours, late (as `settle` has them), receipt, sending; and for the audit call, outcome, status, ms}, JSON
 --       options, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
 --       again (not now) | checked | repeated, job, submitted_at, retried, apart (as `settle` has it), steady (ms)}
@@ -30,8 +30,8 @@ local function not_now()
   if decision ~= 'defer' and decision ~= 'pause' and decision ~= 'unreachable' then return false end
   if decision == 'defer' then
     close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
-  elseif only_here(account, options, answer) then
-    apart = not answer.late and steady or nil
+  elseif not answer.late and only_here(keys, account, options, answer) then
+    apart = true
   elseif not answer.late then
     pause(keys, account, options, decision == 'pause' and answer.reason or decision, answer, admitted_at)
   end

@@ -5,12 +5,12 @@
 --       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
 --       silent, marked (the caller had written the mark), meaning (of one whose meaning is unknown), ours (it may be this
---       process' own fault), since (ms, when this process stepped back), late (the call began before that); and for the
---       audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the caller stops here, and others
---       are woken in its place), its chance (as for admit), the steady clock as the caller has it (ms; nothing: it has none)
--- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart (ms,
---       now: other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last that
---       it wrote), steady (ms)}
+--       process' own fault), late (the call began before this process stepped back); and for the audit call, outcome,
+--       status, ms}, JSON options, the next permit's token (empty: the caller stops here, and others are woken in its
+--       place), its chance (as for admit), the steady clock as the caller has it (ms; nothing: it has none)
+-- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart
+--       (true: other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last
+--       that it wrote), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   wakes = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
   unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14], job = KEYS[15],
@@ -31,8 +31,8 @@ end
 
 local function close(reason)
   if answer.late then return end
-  if only_here(account, options, answer) then
-    apart = steady
+  if only_here(keys, account, options, answer) then
+    apart = true
   else
     pause(keys, account, options, reason, answer, granted_at)
   end

@@ -116,10 +116,14 @@ local function accepted_since(account, moment)
 end
 
 -- Whether it is this process alone that cannot reach iFax, or has a key that iFax refuses: another one's calls were
--- accepted lately, and since this one stepped back, if it did (answer.since, ms).
-local function only_here(account, options, answer)
+-- accepted lately, and that one was not the last to be found so itself since then (`apart`: when, ms, and who).
+local function only_here(keys, account, options, answer)
   if not answer.ours then return false end
-  local at, who = acceptance(account.accepted)
-  if who == options.who then at = acceptance(account.accepted_before) end
-  return at > math.max(steady - options.recent, answer.since or 0)
+  local at, other = acceptance(account.accepted)
+  if other == options.who then at, other = acceptance(account.accepted_before) end
+  local found, who = acceptance(account.apart)
+  if at <= steady - options.recent or who == other and found >= at then return false end
+  account.apart = int(steady) .. ' ' .. options.who
+  save(keys, account, 'apart')
+  return true
 end

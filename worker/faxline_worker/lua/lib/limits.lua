@@ -54,7 +54,7 @@ end
 local function read_account(key, options, told)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
     'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest',
-    'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before')
+    'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart')
   if not newer(values[16]) then keep_steady(key, values[17], values[18], told) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
@@ -63,7 +63,7 @@ local function read_account(key, options, told)
     probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
     waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0),
     newer = newer(values[16]), verify_until = number(20, 0), unknown = values[21] or '', unknowns = number(22, 0),
-    accepted = values[23] or '', accepted_before = values[24] or '' }
+    accepted = values[23] or '', accepted_before = values[24] or '', apart = values[25] or '' }
 end
 
 -- Until when (us) the account waits for every process to look at a new server. Where a step of the clock shows only after
