@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -248,7 +248,7 @@ def _numbers(to: Any, region: str | None) -> str | list[str]:
     """The numbers that `to` has, in E.164."""
     if isinstance(to, str):
         return normalize_number(to, region)
-    if not isinstance(to, Iterable) or isinstance(to, bytes | bytearray):
+    if not isinstance(to, Collection) or isinstance(to, bytes | bytearray):  # an iterator is read twice
         raise EntryRejected(
             MEMBER, Rejection.BAD_VALUE, f'to is text, such as "{EXAMPLE}", or a list of them'
         )
@@ -271,7 +271,7 @@ def text_of(entry: Mapping[str, Any]) -> str:
     """
     given = {name: value for name, value in entry.items() if value is not None}
     try:
-        return json.dumps(given, ensure_ascii=False, default=_written)
+        return json.dumps(given, ensure_ascii=False, allow_nan=False, default=_written)
     except (TypeError, ValueError, RecursionError):
         raise EntryRejected(_unwritable(given), Rejection.BAD_VALUE, _AS_JSON) from None
 
@@ -294,7 +294,7 @@ def _unwritable(value: Any, path: str = "") -> str:
     """The path of the member that makes it so: of the entry's and the fax's own."""
     for name, inner in value.items():
         try:
-            json.dumps(inner, default=_written)
+            json.dumps(inner, allow_nan=False, default=_written)
         except (TypeError, ValueError, RecursionError):
             return _unwritable(inner, f"{name}.") if name == "fax" else f"{path}{name}"
     return path.rstrip(".")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 from urllib.parse import unquote
@@ -31,7 +31,7 @@ _MEMBER = "fax.faxData"
 _FORMS = "a file is a path, a URL, (name, content), (name, URL) or Selection(file=…, pages=[…])"
 
 
-def items_of(files: File | Iterable[File] | None, documents: "Documents") -> list[dict[str, Any]]:
+def items_of(files: File | Sequence[File] | None, documents: "Documents") -> list[dict[str, Any]]:
     """The faxData of these files, or of the one; its documents are added to the others.
 
     Raises:
@@ -40,7 +40,7 @@ def items_of(files: File | Iterable[File] | None, documents: "Documents") -> lis
     """
     if _is_one(files):
         return [_item(files, f"{_MEMBER}[0]", documents)]
-    if isinstance(files, bytes | bytearray | memoryview) or not isinstance(files, Iterable):
+    if isinstance(files, bytes | bytearray | memoryview) or not isinstance(files, Collection):
         raise EntryRejected(_MEMBER, Rejection.BAD_VALUE, f'files is a list, such as ["a.pdf"]; {_FORMS}')
     return [_item(file, f"{_MEMBER}[{i}]", documents) for i, file in enumerate(files)]
 
@@ -64,6 +64,8 @@ def _is_one(files: Any) -> bool:
 
 def _item(file: Any, member: str, documents: "Documents") -> dict[str, Any]:
     match file:
+        case "":
+            raise EntryRejected(member, Rejection.BAD_VALUE, f"the path is empty; {_FORMS}")
         case {"file": inner, "pages": str() as pages}:
             return _item(inner, member, documents) | {"pages": pages.replace(" ", "").split(",")}
         case {"file": inner, "pages": list() | tuple() as pages}:

@@ -97,6 +97,8 @@ def _plain(text: str, member: str) -> str:
             "a spreadsheet turned the number into scientific notation or a decimal (such as 1.20255E+10) and "
             "lost its digits: format the column as text, enter the number again, export again",
         )
+    if not plain:
+        raise EntryRejected(member, Rejection.BAD_NUMBER, f"the number is empty; {_FIX}")
     if not _WRITTEN.fullmatch(plain):
         raise EntryRejected(
             member,
@@ -118,7 +120,7 @@ def _read(plain: str, region: str | None, member: str) -> str:
             member,
             Rejection.BAD_NUMBER,
             "the country code is missing (a spreadsheet drops the + of a number that is not text); "
-            f"{_FIX}; or name the region of such numbers, as US or DE",
+            f'{_FIX}; or name the country of such numbers (region="US", --region US)',
         )
     if found is None:
         raise EntryRejected(member, Rejection.BAD_NUMBER, f"not a fax number; {_FIX}")

@@ -236,7 +236,7 @@ class Operators(Driven):
         """Erase all jobs to a number that have come to their end, and what else is known of the number.
 
         Args:
-            number: E.164.
+            number: as `send` takes it.
             by: who orders it, for the audit, which has the last four digits of the number.
             timeout: seconds to wait for a dispatcher.
 

@@ -199,7 +199,7 @@ def test_all_of_a_number_is_forgotten_but_jobs_that_have_not_ended(
     )
     entry = line._terms.seals.entry("send", {"id": "z"}, json.dumps({"id": "z", "n": NUMBER}))
     redis_client.xadd(store.keys.dead, {"stream": "intake", "entry": "2-0", "why": "KeyError", "send": entry})
-    done = line.forget_number(NUMBER, by="me@here", timeout=20)
+    done = line.forget_number("+1 (202) 555-0123", by="me@here", timeout=20)
     assert (done.jobs, done.open, done.set_aside) == (1, 0, 2)
     assert found(redis_client, NUMBER, NUMBER[1:]) == []
     assert found(redis_client, OTHER) == [store.keys.job("other")]

@@ -92,7 +92,9 @@ def test_a_url_of_another_scheme_is_no_path() -> None:
         (None, "fax.faxData"),
         (7, "fax.faxData"),
         (b"content", "fax.faxData"),
+        (iter([URL]), "fax.faxData"),
         ([None], "fax.faxData[0]"),
+        ("", "fax.faxData[0]"),
         ([URL, b"content"], "fax.faxData[1]"),
         ([("a.pdf",)], "fax.faxData[0]"),
         ([("a.pdf", None)], "fax.faxData[0]"),
@@ -114,6 +116,7 @@ def test_what_is_no_file_is_told_with_its_place_and_what_a_file_is(files: Any, m
         (12025550123, "fax.faxNumber"),
         (None, "fax.faxNumber"),
         (b"+12025550123", "fax.faxNumber"),
+        (iter([TO]), "fax.faxNumber"),
         ([TO, 12025550123], "fax.faxNumber[1]"),
     ],
 )
@@ -128,6 +131,8 @@ def test_a_number_that_is_no_text_is_told_with_the_fix(to: Any, member: str) -> 
     [
         ({"metadata": {"x": object()}}, "metadata"),
         ({"metadata": 7}, "metadata"),
+        ({"metadata": {"x": float("nan")}}, "metadata"),
+        ({"attempts": float("inf")}, "attempts"),
         ({"metadata": {"x": b"content"}}, "metadata"),
         ({"subject": b"Hello"}, "fax.subject"),
         ({"expires_at": b"2030"}, "expires_at"),
@@ -201,3 +206,34 @@ def test_without_a_region_a_national_number_is_refused() -> None:
 def test_a_region_that_there_is_not_is_told_at_once() -> None:
     with pytest.raises(ValueError, match="two letters"):
         FaxLine("redis://localhost", region="Germany")
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.datetimes()
+    | st.sampled_from([TO, URL, Path("none.pdf"), object(), bytearray(b"x"), range(2)]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.sampled_from(["file", "pages", "x", ""]) | st.integers(), inner, max_size=3)
+    ),
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Fax.__annotations__)), VALUES, min_size=1, max_size=2))
+def test_whatever_is_given_is_pushed_or_an_error_that_names_a_member(given: dict[str, Any]) -> None:
+    line: Any = MemoryLine(deliver=False)
+    try:
+        line.send(**{"to": TO, "files": [URL], **given})
+    except EntryRejected as error:
+        assert error.member or "stands twice" in str(error)  # noqa: PT017 - {1: 0, "1": 0} is one in JSON
+        assert line.entries == ()
+    except OSError as error:
+        assert error.filename is not None  # noqa: PT017 - a path that is not there
+    else:
+        assert line.events(after="0")
