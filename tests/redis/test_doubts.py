@@ -279,6 +279,14 @@ def test_a_receipt_outlives_the_doubts_that_it_may_settle(make: Make, wait: str)
     assert line.client.pttl(key) > (float(wait) + SETTLED) * 1000
 
 
+def test_a_receipt_outlives_a_step_of_redis_clock_however_short_the_wait_is(make: Make) -> None:
+    """A time to live ends early by as much as the clock steps forward."""
+    line = make(IN_DOUBT__WAIT="1")
+    line.receipt()
+    (key,) = line.client.keys(f"{line.store.keys.job_ids}*")
+    assert line.client.pttl(key) > 3_000_000
+
+
 def test_a_job_that_was_to_be_sent_again_is_not_once_a_receipt_says_it_was_delivered(make: Make) -> None:
     line = make(IN_DOUBT__WAIT="100")
     line.doubt("a", in_doubt="resend")

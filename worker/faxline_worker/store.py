@@ -46,6 +46,9 @@ from faxline_worker.steady import SteadyClock
 from faxline_worker.stored_documents import StoredDocuments
 from faxline_worker.upkeep import Upkeep
 
+LEAST_KEPT = 3_600_000
+"""Milliseconds for which a receipt that nobody claims is kept at least: where Redis' clock steps forward, a
+time to live ends early by as much."""
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
     *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
@@ -150,8 +153,8 @@ class Store:
             "traces": bool(settings.traces.endpoint),
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
-            # A receipt that nobody claims outlives the doubts that it may settle.
-            "keep": 2 * (_ms(settings.in_doubt.wait + settings.sweep) + lease),
+            # A receipt that nobody claims outlives the doubts that it may settle, and a step of the clock.
+            "keep": max(LEAST_KEPT, 2 * (_ms(settings.in_doubt.wait + settings.sweep) + lease)),
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,

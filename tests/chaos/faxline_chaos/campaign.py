@@ -60,6 +60,8 @@ SETTINGS = {
     "RETRIES__DELIVERY__OTHER": "0.5",
     "UNREACHABLE__FIRST": "0.5",
     "UNREACHABLE__MAX": "3",
+    "PROBE__FIRST": "1",
+    "PROBE__MAX": "3",
     "REDIS_PATIENCE": "60",
     "EVENTS_CAP": "1000000",
 }
