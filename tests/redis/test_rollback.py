@@ -558,6 +558,30 @@ def test_a_receipt_settles_the_doubt_about_a_fax_that_is_gone_once_it_was_pushed
     assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until)
 
 
+@pytest.mark.parametrize("outcome", ["delivered", "failed"])
+def test_of_several_calls_of_a_fax_that_is_gone_the_last_one_counts(
+    scene: Scene, server: Server, a: Process, outcome: str
+) -> None:
+    moment = scene.save()
+    scene.push("sent")
+    a.accepted("p", "77")
+    scene.receipt("77", "failed", again="busy", to=NUMBER)
+    scene.go(200)
+    scene.store.survey()
+    a.accepted("q", "78")
+    goes_back(scene, server, moment)
+    a.comes_back()
+    for job_id, end in (("77", "failed"), ("78", outcome)):
+        assert scene.receipt(job_id, end, to=NUMBER).result == "unmatched"
+    scene.news()
+    assert recover(scene)["settled"] == ["sent"]
+    record = scene.record("sent")
+    assert (record["state"], record["job_id"], record["attempt"]) == (outcome, "78", "2")
+    assert [event.name for event in scene.news()] == ["fax.submitted", f"fax.{outcome}"]
+    assert scene.receipt("77", "failed").result == "repeated"
+    assert scene.client.zcard(scene.keys.unmatched) == 0
+
+
 def test_a_late_answer_settles_the_doubt_about_a_fax_that_is_gone_and_was_pushed_again(
     scene: Scene, server: Server, a: Process
 ) -> None:

@@ -436,7 +436,7 @@ def _recover_entry(kind: str) -> Input:
 def _recovering(actors: Actors, deed: Deed) -> Call:
     scene = actors.scene
     scene.client.hset(scene.keys.lost, "it", json.dumps(deed.item()))
-    return partial(scene.store.lineage.recover, ["it"])
+    return partial(scene.store.lineage.recover, {"it": False})
 
 
 def _reopen(actors: Actors) -> Call:

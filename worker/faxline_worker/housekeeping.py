@@ -167,10 +167,10 @@ class Housekeeping:
             return "refused", {}
         opened = "left"
         while opened == "left":  # a process may tell of more in the meantime
-            fields = lineage.lost()
+            fields = list(lineage.lost().items())
             for start in range(0, len(fields), PIECE):
                 self._go_on()
-                for what, job in lineage.recover(fields[start : start + PIECE]):
+                for what, job in lineage.recover(dict(fields[start : start + PIECE])):
                     became.setdefault(what, []).append(job)
             opened = lineage.reopen()
         self.log.warning(

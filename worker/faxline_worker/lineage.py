@@ -1,7 +1,7 @@
 """Whether an account's state is still the one that this process knows, and what is done where it is not."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -93,21 +93,30 @@ class Lineage:
         reply = json.loads(self._scripts.run("examine", keys, [json.dumps(told), MOST]))
         return list(reply)
 
-    def lost(self) -> list[str]:
-        """The fields of what is lost, those of one job in the order of its attempts."""
+    def lost(self) -> dict[str, bool]:
+        """The fields of what is lost, those of one job in the order of its attempts.
+
+        Each with whether it is a call after which the job was called again.
+        """
         found = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.lost))
         items = {field.decode(): json.loads(text) for field, text in found.items()}
-        return sorted(items, key=lambda field: (items[field].get("attempt", 1 << 30), field))
+        last: dict[str, int] = {}
+        for item in items.values():
+            last[item["job"]] = max(item.get("attempt", 0), last.get(item["job"], 0))
+        fields = sorted(items, key=lambda field: (items[field].get("attempt", 1 << 30), field))
+        return {name: 0 < items[name].get("attempt", 0) < last[items[name]["job"]] for name in fields}
 
-    def recover(self, fields: Sequence[str]) -> list[tuple[str, str]]:
-        """Put some of it in order: of each, what became of its job, and the job."""
+    def recover(self, fields: Mapping[str, bool]) -> list[tuple[str, str]]:
+        """Put some of what is `lost` in order: of each, what became of its job, and the job."""
         k = self._keys
         keys = [
             *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.submitted, k.in_doubt),
             *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.lost),
             *(k.job(""), k.job_ids),
         ]
-        reply = json.loads(self._scripts.run("recover", keys, [json.dumps(fields), self._options]))
+        followed = [field for field, again in fields.items() if again]
+        args = [json.dumps(list(fields)), self._options, json.dumps(followed)]
+        reply = json.loads(self._scripts.run("recover", keys, args))
         return [(row["became"], row["job"]) for row in reply]
 
     def reopen(self) -> str:

@@ -63,6 +63,7 @@ class Restore:
         return self._producer.over or (len(pushed) >= WHILE_LOST and _known(line, pushed[WHILE_LOST - 1]))
 
     def _recover(self, line: FaxLine, since: int, begun: float, ended: float) -> Lost:
+        wait_for(lambda: not line.account_state().verifying, PATIENCE)  # no operator is faster than that
         calls, pushed, sent = 0, 0, set[str]()
         while (known := line.rollback()) is not None:
             calls, pushed = calls + len(known.calls), pushed + len(known.pushed)

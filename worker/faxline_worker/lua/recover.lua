@@ -3,7 +3,8 @@
 -- include: clock bell record lines limits wakes closing account receipts doubts outcomes lineage
 -- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
 --       doorbell, lost, job prefix, jobId prefix
--- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options
+-- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
+--       fields that are calls after which the job was called again
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
 --       the state by now, or iFax had not taken it) | ended (the job has ended otherwise; an acceptance is told as
 --       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (called again), job}
@@ -11,7 +12,8 @@ local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = 
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
   doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], job = KEYS[15], job_ids = KEYS[16] }
 local lost, options = KEYS[14], cjson.decode(ARGV[2])
-local account = read_account(keys.account, options)
+local account, followed = read_account(keys.account, options), {}
+for _, field in ipairs(cjson.decode(ARGV[3])) do followed[field] = true end
 local limits = limits_of(options, account)
 local said = { reason = ROLLED_BACK, message = 'Redis lost what it knew of this call' }
 local NOT_TAKEN = { refuse = true, retry = true, defer = true, pause = true, unreachable = true, unknown = true,
@@ -52,11 +54,23 @@ local function take_up(item, job)
   return true
 end
 
-local function put_in_order(item)
+-- A fax of which nothing is left, and a call after which it was called again: so this one had come to its end, and the last
+-- one tells how the fax ended. Its receipt is no word on any other.
+local function pass_over(item)
+  local early = redis.call('SET', keys.job_ids .. item.job_id, item.job, 'PX', options.retention + options.deadline, 'GET')
+  if is_receipt(early) then leave_unmatched(keys, cjson.decode(early)) end
+end
+
+local function put_in_order(item, field)
   if redis.call('ZSCORE', keys.answers, item.token) == false then answered(keys, account, limits, item.token) end
   if NOT_TAKEN[item.decision] or knows_call(keys.job .. item.job, item.token) then return 'known' end
   if item.job_id and redis.call('GET', keys.job_ids .. item.job_id) == item.job then return 'known' end
-  local job = read_record(keys.job .. item.job) or stand_in(item)
+  local job = read_record(keys.job .. item.job)
+  if not job and item.job_id and followed[field] then
+    pass_over(item)
+    return 'known'
+  end
+  job = job or stand_in(item)
   if not take_up(item, job) then
     if item.job_id then duplicate(keys, options, item.job, job, item.job_id) end
     return 'ended'
@@ -87,7 +101,7 @@ for i, field in ipairs(cjson.decode(ARGV[1])) do
   local item = text and cjson.decode(text)
   local became = 'done'
   if item and item.kind == 'call' then
-    became = put_in_order(item)
+    became = put_in_order(item, field)
   elseif item and item.kind == 'cancel' then
     became = cancel(item)
   elseif item then
