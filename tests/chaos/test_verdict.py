@@ -98,6 +98,17 @@ def test_a_delivery_that_failed_and_was_followed_in_a_lost_stretch_needs_no_even
     assert [finding.zero for finding in verdict.judge([FAX], unfailed)] == [verdict.DUPLICATE]
 
 
+def test_a_delivery_of_a_lost_stretch_that_redis_learned_of_last_is_the_jobs_end() -> None:
+    """The answer of a later call came first, and the call before it was put in order then."""
+    accepted = [acceptance(6, "failed", receipt_at=END - 2), acceptance(7, "failed")]
+    told = [event("fax.retrying", stage="delivery", jobId=7)]
+    job = Job(FAX.id, "default", JobState.FAILED, job_id=6, reason="no_answer")
+    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: accepted}, {}, lost=[STRETCH])
+    assert verdict.WRONG not in {finding.zero for finding in verdict.judge([FAX], evidence)}
+    other = replace(evidence, jobs={FAX.id: replace(job, job_id=7)})
+    assert verdict.WRONG in {finding.zero for finding in verdict.judge([FAX], other)}
+
+
 def test_of_which_only_the_id_is_known_is_held_and_not_sent_again_whatever_its_policy() -> None:
     resend, nameless = replace(FAX, policy="resend"), replace(STRETCH, nameless=frozenset({FAX.id}))
     history = (Transition("fax.in_doubt", at(END), JobState.IN_DOUBT, 1, {}),)

@@ -70,7 +70,8 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
     job, accepted = evidence.jobs.get(fax.id), evidence.accepted.get(fax.id, [])
     events = evidence.events.get(fax.id, [])
     doubts = [e for e in events if e.name == "fax.in_doubt"]
-    undelivered = {e.data["jobId"] for e in events if tried_again(e)} | _untold(accepted, evidence.lost)
+    retried, untold = {e.data["jobId"] for e in events if tried_again(e)}, _untold(accepted, evidence.lost)
+    undelivered = retried | untold
     allowed = 1 + len(undelivered) + (len(doubts) if fax.policy == "resend" else 0)
     for extra in accepted[allowed:]:
         yield Finding(DUPLICATE, fax.id, f"jobId {extra.job_id}: policy {fax.policy}, {len(doubts)} doubts")
@@ -83,7 +84,7 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
         return
     if not settled(job, fax):
         yield Finding(LOST, fax.id, f"still {job.state}; {len(accepted)} accepted")
-    elif (wrong := _wrong(fax, job, [a for a in accepted if a.job_id not in undelivered])) is not None:
+    elif (wrong := _wrong(fax, job, _counted(job, accepted, retried, untold))) is not None:
         yield Finding(WRONG, fax.id, f"{job.state} ({job.reason}): {wrong}")
     told = [e.name for e in events if e.name not in ASIDE]
     written = [step.event for step in job.history]
@@ -103,6 +104,15 @@ def _judge_bomb(name: str, evidence: Evidence) -> Iterator[Finding]:
 def tried_again(event: Event) -> bool:
     """Whether a delivery failed, and is followed by another."""
     return event.name == "fax.retrying" and event.data.get("stage") == "delivery"
+
+
+def _counted(
+    job: Job, accepted: Sequence[Acceptance], retried: set[int], untold: set[int]
+) -> list[Acceptance]:
+    """The acceptances that tell how the job ends. Of untold ones the last that Redis learned of does."""
+    return [
+        a for a in accepted if a.job_id not in retried and (a.job_id not in untold or a.job_id == job.job_id)
+    ]
 
 
 def _untold(accepted: Sequence[Acceptance], lost: Sequence[Lost]) -> set[int]:
