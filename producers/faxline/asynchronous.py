@@ -49,7 +49,7 @@ from faxline.questions import Steps
 from faxline.records import group_of, job_of
 from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline.rollbacks import Recovered, Rollback, recovered, rollback
-from faxline.streams import opening
+from faxline.streams import entry_in_intake, opening
 from faxline.waits import end_of
 
 if TYPE_CHECKING:
@@ -209,6 +209,9 @@ class AsyncFaxLine(Base):
 
     async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         return await self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
+
+    async def intake_entry(self, job: str) -> str | None:
+        return await self._run(entry_in_intake(self._terms, job), READ_QUEUE)
 
     async def account_state(self) -> AccountState:
         return await self._run(account_state(self.keys), READ_QUEUE)

@@ -34,6 +34,7 @@ from faxline.operations import (
 from faxline.orders import Order
 from faxline.processes import Process, known_processes
 from faxline.rollbacks import Recovered, Rollback, recovered, rollback
+from faxline.streams import entry_in_intake
 
 __all__ = ["MOST_DIGITS", "DeadEntry", "Operators"]
 
@@ -72,6 +73,16 @@ class Operators(Driven):
             QueueUnavailable: Redis did not answer.
         """
         return self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
+
+    def intake_entry(self, job: str) -> str | None:
+        """The stream id of an entry of this id, or group, that intake has yet to take; None: none waits.
+
+        Of a long backlog the newest 10,000 entries are looked through.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        return self._run(entry_in_intake(self._terms, job), READ_QUEUE)
 
     def account_state(self) -> AccountState:
         """The account as a whole: its limits and what is used of them, its backlog, what holds it.

@@ -1,5 +1,6 @@
 """The events stream: where it is now, what comes next, and what it says of a rejection."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,6 +15,8 @@ from faxline.replies import Entry, entries_of, is_refusal
 
 PAGE = 1000
 """Events in one read."""
+FEW, LOOK_BACK = 50, 200
+"""Entries of intake in one read, which may be large, and reads at the most."""
 
 
 def newest(terms: Terms) -> Steps[str]:
@@ -98,6 +101,25 @@ def in_intake(terms: Terms, entries: Iterable[str]) -> Steps[bool]:
     return bool(waiting)
 
 
+def entry_in_intake(terms: Terms, name: str) -> Steps[str | None]:
+    """The stream id of an entry of this id, or group, that intake has yet to take; None where there is none.
+
+    Of a long backlog the newest entries are looked through.
+    """
+    wanted = re.compile(rb'"(id|group)"\s*:\s*"' + re.escape(name.encode()) + b'"')
+    before = "+"
+    for _ in range(LOOK_BACK):
+        entries = yield Ask(partial(_back, key=terms.keys.intake, before=before, since="-", count=FEW))
+        for entry, fields in entries:
+            if any(wanted.search(value) for kind, value in fields.items() if kind != b"cancel"):
+                found: str = entry.decode()
+                return found
+        if len(entries) < FEW:
+            break
+        before = "(" + entries[-1][0].decode()
+    return None
+
+
 def rejections(terms: Terms, since: str, see: Callable[[Event], object]) -> Steps[None]:
     """Look back through the kept events for rejections, the newest first.
 
@@ -117,5 +139,5 @@ def rejections(terms: Terms, since: str, see: Callable[[Event], object]) -> Step
         before = "(" + entries[-1][0].decode()
 
 
-def _back(client: Any, *, key: str, before: str, since: str) -> Any:
-    return client.xrevrange(key, before, since, count=PAGE)
+def _back(client: Any, *, key: str, before: str, since: str, count: int = PAGE) -> Any:
+    return client.xrevrange(key, before, since, count=count)

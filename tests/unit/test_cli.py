@@ -8,9 +8,10 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from faxline.cli.running import run
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS, AccountKeys
-from tests.stage.heartbeats import beat
+from faxline.processes import ROLES
+from tests.stage.heartbeats import beat, beating
 
 NUMBER, OTHER = "+13105550147", "+13105550148"
 URL = "https://example.com/a.pdf"
@@ -61,9 +63,10 @@ def cli(redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     for name in [name for name in os.environ if name.startswith("FAXLINE_")]:
         monkeypatch.delenv(name)
 
-    def call(*arguments: str, quiet: bool = True) -> Result:
+    def call(*arguments: str, quiet: bool = True, at_work: Sequence[str] = ROLES) -> Result:
         capsys.readouterr()
-        code = run(["--redis", redis_url, *arguments])
+        with beating(redis_url, at_work):
+            code = run(["--redis", redis_url, *arguments])
         captured = capsys.readouterr()
         if quiet:
             assert len(captured.err.splitlines()) == (code != 0 and not captured.out), captured.err
@@ -273,7 +276,7 @@ def test_a_redis_that_is_away_is_one_line_and_exit_code_3(
         raise redis.ConnectionError("refused by redis://user:secret@host")
 
     monkeypatch.setattr(redis.ConnectionPool, "get_connection", refused)
-    done = cli(*arguments)
+    done = cli(*arguments, at_work=())
     assert (done.code, done.out) == (3, "")
     assert re.search(r"Redis at \S+ did not answer", done.err)
     assert "secret" not in done.err
@@ -699,19 +702,70 @@ def test_explain_tells_it_for_people_and_for_machines(
     redis_client.hset(KEYS.account_state, mapping=limits)
     clock: Any = redis_client.time()
     redis_client.zadd(KEYS.answers, {"t": clock[0] * 1_000_000})
-    assert "1 job is before it.\nThe limit window holds it: 1 of 1 requests" in cli("explain", "a").out
-    told = cli("explain", "a", "--json").json
+    alone = partial(cli, "explain", "a", at_work=())
+    assert "1 job is before it.\nThe limit window holds it: 1 of 1 requests" in alone().out
+    told = alone("--json").json
     assert (told["hold"], told["place"], told["state"]) == ("window", 1, "queued")
     assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}
     assert told["expected_start"]
-    assert len(told["text"]) == 5
-    assert cli("explain", "a").out.splitlines()[-2:] == [
+    nobody = "No part of the daemon is at work on this Redis; `faxline doctor` says more."
+    assert told["text"][3:] == [nobody]
+    assert cli("explain", "a", at_work=["webhook"]).out.splitlines()[-2:] == [
         f"No {role} is at work for account default: start one; `faxline doctor` says more."
         for role in ("dispatcher", "worker")
     ]
-    for role in ("dispatcher", "worker"):
-        beat(redis_client, role)
     assert len(cli("explain", "a", "--json").json["text"]) == 3
+
+
+def test_what_was_pushed_and_not_taken_is_told_as_that(cli: Cli, redis_client: redis.Redis) -> None:
+    entry = {"id": "june.1", "group": "june", "fax": {}}
+    redis_client.xadd(KEYS.intake, {"send": json.dumps(entry)})
+    redis_client.xadd(KEYS.intake, {"cancel": json.dumps({"id": "other"})})
+    done = cli("show", "june.1", quiet=False, at_work=["worker", "webhook"])
+    assert (done.code, "state     intake\n" in done.out) == (0, True)
+    no_dispatcher = "No dispatcher is at work for account default: start one; `faxline doctor` says more."
+    assert done.err == f"faxline: {no_dispatcher}\n"
+    told = cli("explain", "june.1", at_work=["worker", "webhook"]).out.splitlines()
+    assert told[0].startswith("june.1 was pushed at ")
+    assert told[0].endswith(" ago) and waits in intake: no dispatcher has taken it yet.")
+    assert told[1:] == [no_dispatcher]
+    done = cli("wait", "june.1", "--timeout", "0.05")
+    assert (done.code, done.err) == (3, "faxline: intake did not take june.1 within 0.05 s of waiting\n")
+    done = cli("group", "june")
+    assert (done.code, "were pushed, and intake has taken none of them yet" in done.err) == (3, True)
+    for command in ("show", "wait", "explain"):
+        assert cli(command, "other", *(["--timeout", "0"] if command == "wait" else [])).code == 4
+
+
+@pytest.mark.parametrize("command", ["show", "explain"])
+def test_an_account_that_nobody_serves_is_told_with_those_that_are_served(
+    cli: Cli, redis_client: redis.Redis, command: str
+) -> None:
+    for role in ROLES:
+        beat(redis_client, role, accounts=["acme", "default"])
+    done = cli(command, "a", "--account", "acmee", quiet=False, at_work=())
+    assert done.code == 4
+    assert done.err.startswith(
+        "faxline: No dispatcher and no worker and no webhook at work has account acmee in its settings: is "
+        "the name right? They have acme, default.\nfaxline: no job 'a' on account 'acmee'"
+    )
+
+
+def test_a_wait_says_soon_who_is_not_at_work_and_goes_on(
+    cli: Cli, daemon: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned = threading.Event()
+    monkeypatch.setattr("faxline.cli.presence._SOON", 0.0)
+    monkeypatch.setattr("faxline.cli.presence.complain", lambda _: warned.set())
+
+    def end(client: Any, _entry: str, _fields: Any) -> None:
+        assert warned.wait(20)
+        client.hset(KEYS.job("a"), mapping={"state": "delivered", "n": 0})
+        client.xadd(KEYS.events, {"event": "fax.delivered", "job": "a", "at": AT, "data": "{}"})
+
+    daemon(KEYS.intake, end)
+    done = cli("send", "--to", NUMBER, URL, "--id", "a", "--wait", "--timeout", "20", at_work=())
+    assert (done.code, done.out.splitlines()[-1]) == (0, "a: delivered")
 
 
 def test_explain_of_a_rejected_entry_tells_the_rejection(cli: Cli, emit: Callable[..., None]) -> None:
@@ -758,7 +812,7 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     redis_client.zadd(AccountKeys("a").in_doubt, {"x": 1, "y": 2})
     for role, host in (("dispatcher", "node-1"), ("dispatcher", "node-2"), ("worker", "node-1")):
         beat(redis_client, role, host, accounts=["a"])
-    done = cli("accounts", "show", *accounts, "e")
+    done = cli("accounts", "show", *accounts, "e", at_work=())
     *lines, present = done.out.splitlines()[1:]
     rows = dict(zip([*accounts, "e"], lines, strict=True))
     assert present == "2 dispatchers, 1 worker, no webhook at work"
@@ -773,7 +827,7 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     assert found["paused_since"] is not None
     assert re.search(r"429: closed until .* 0 of 10 \(of 20\) +0 of 500 \(of 1000\) .* 50%", rows["d"])
     assert "never run" in rows["e"]
-    state = cli("accounts", "show", "d", "--json").json
+    state = cli("accounts", "show", "d", "--json", at_work=()).json
     assert state["limits"]["window"] == {"used": 0, "effective": 500, "configured": 1000}
     assert state["gate_until"]
     assert state["at_work"] == {"dispatcher": 0, "worker": 0, "webhook": 0}

@@ -17,6 +17,8 @@ import redis.client
 from faxline.cli.recipients import read_recipients
 from faxline.cli.running import run
 from faxline.keys import AccountKeys
+from faxline.processes import ROLES
+from tests.stage.heartbeats import beating
 
 NUMBER, OTHER, THIRD = "+13105550147", "+13105550148", "+13105550149"
 KEYS = AccountKeys("default")
@@ -49,7 +51,8 @@ def cli(
 
     def call(*arguments: str) -> Result:
         capsys.readouterr()
-        code = run(["--redis", redis_url, *arguments])
+        with beating(redis_url, ROLES):
+            code = run(["--redis", redis_url, *arguments])
         captured = capsys.readouterr()
         for number in (NUMBER, OTHER, THIRD):
             assert number[-10:] not in captured.out + captured.err

@@ -14,7 +14,9 @@ from faxline.wording import plural
 _LIMITS = {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
 
 
-def explanation(job: Job, state: AccountState) -> list[str]:
+def explanation(  # noqa: PLR0911 - one a state
+    job: Job, state: AccountState
+) -> list[str]:
     """What a job waits for, or how it ended.
 
     Args:
@@ -26,6 +28,9 @@ def explanation(job: Job, state: AccountState) -> list[str]:
         return _queued(job, job.forecast, state, now)
     since = f" since {moment(job.updated_at, now)}" if job.updated_at else ""
     match job.state:
+        case JobState.INTAKE:
+            pushed = f" at {moment(job.created_at, now)}" if job.created_at else ""
+            return [f"{job.id} was pushed{pushed} and waits in intake: no dispatcher has taken it yet."]
         case JobState.QUEUED:  # it was taken while we looked
             return [f"{job.id} is about to be submitted."]
         case JobState.SUBMITTING:

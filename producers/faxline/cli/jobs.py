@@ -20,9 +20,9 @@ from faxline.cli.app import (
 from faxline.cli.explaining import explanation, facts, pages_of
 from faxline.cli.output import clock, complain, moment, span, write, write_json, write_pairs, write_table
 from faxline.cli.overview import Failures, GroupJson, show_group
-from faxline.cli.presence import missing, processes_of
+from faxline.cli.presence import look_up, missing, processes_of, warn, watching
 from faxline.cli.sending import show_ends
-from faxline.errors import JobNotFound, JobRejected, WaitTimeout
+from faxline.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
 from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
@@ -61,7 +61,9 @@ class Listed(StrEnum):
 def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
     """Show a job's record and its history, or a group as a whole."""
     with faxline_of(ctx) as line:
-        found = line.job(job)
+        found = look_up(line, job)
+        if not found.state.final:
+            warn(line, found)
     if isinstance(found, Group):
         _tell_group(found, as_json=as_json)
         return
@@ -155,9 +157,11 @@ def wait(ctx: typer.Context, job: JobId, timeout: Timeout = WAIT, as_json: Json 
     with faxline_of(ctx) as line:
         failures, document = Failures(), GroupJson()
         try:
-            ended = line.wait(job, timeout, each=document.add if as_json else failures.add)
+            with watching(line):
+                ended = line.wait(job, timeout, each=document.add if as_json else failures.add)
         except WaitTimeout:
-            line.job(job)  # no such job, after all this time
+            if look_up(line, job).state is JobState.INTAKE:  # or there is none, after all this time
+                raise WaitTimeout(f"intake did not take {job} within {timeout:g} s of waiting") from None
             raise
     if isinstance(ended, Group):
         document.end(ended) if as_json else show_group(ended, failures)
@@ -184,7 +188,14 @@ def group(
             document.add(job)
 
     with faxline_of(ctx) as line:
-        found = line.group(name, each=see)
+        try:
+            found = line.group(name, each=see)
+        except GroupNotFound:
+            if line.intake_entry(name) is None:
+                warn(line)
+                raise
+            text = f"the faxes of group {name} were pushed, and intake has taken none of them yet"
+            raise WaitTimeout(text) from None
     document.end(found) if as_json else show_group(found, failures)
     raise typer.Exit(ENDED_OTHERWISE if failures.total or found.rejected else DELIVERED)
 
@@ -197,10 +208,11 @@ def explain(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
     """
     with faxline_of(ctx) as line:
         try:
-            found = line.job(job)
+            found = look_up(line, job, warning=False)
         except JobNotFound:
             rejected = _rejection(line, job)
             if rejected is None:
+                warn(line)
                 raise
             text = [f"{job} was rejected by intake and is no job: {rejected}."]
             content: dict[str, Any] = {"id": job, "account": line.account, "state": "rejected"}

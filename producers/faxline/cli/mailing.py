@@ -10,6 +10,7 @@ import typer
 from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, faxline_of
 from faxline.cli.output import complain, masked, write, write_json
 from faxline.cli.overview import Failures, show_group
+from faxline.cli.presence import watching
 from faxline.cli.progress import progress_of
 from faxline.cli.recipients import Recipients, Row, read_recipients
 from faxline.errors import FaxesRejected, PushInterrupted
@@ -62,7 +63,7 @@ def mail(
             if as_json:
                 write_json(light_dict(job))
 
-        with progress_of("ended", quiet=as_json) as tell:
+        with progress_of("ended", quiet=as_json) as tell, watching(line):
             ended = line.wait(mailing, timeout, progress=tell, each=see)
     _show(replace(ended, id=name, group=name), failures, bad, as_json=as_json)
     raise typer.Exit(DELIVERED if ended.succeeded and not bad else ENDED_OTHERWISE)

@@ -1,19 +1,28 @@
-"""Who of the daemon is at work, as `accounts` and `explain` tell it."""
+"""Who of the daemon is at work, and what that means for a job."""
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 
-from faxline.errors import NotAllowed
+from faxline.cli.output import complain
+from faxline.errors import FaxlineError, JobNotFound, NotAllowed
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
-from faxline.processes import Process, at_work
+from faxline.processes import GONE, Process, at_work
 
+_WHOLE = ("dispatcher", "worker", "webhook")
 _NEEDED: Mapping[JobState, tuple[str, ...]] = {
+    JobState.INTAKE: ("dispatcher",),
     JobState.QUEUED: ("dispatcher", "worker"),
     JobState.SUBMITTING: ("dispatcher", "worker"),
-    JobState.SUBMITTED: ("webhook", "worker", "dispatcher"),
-    JobState.IN_DOUBT: ("webhook", "worker", "dispatcher"),
+    JobState.SUBMITTED: _WHOLE,
+    JobState.IN_DOUBT: _WHOLE,
 }
 """Without whom a job in this state goes no further."""
+_SOON, _NEWS = 1.0, GONE
+"""Seconds of a wait until the first look at who is at work, and from that to the second, when a process that
+was killed before is known to be gone."""
 
 
 def processes_of(line: FaxLine) -> list[Process] | None:
@@ -30,9 +39,87 @@ def counted(processes: list[Process]) -> str:
     return ", ".join(f"{n or 'no'} {role}{'s' if n > 1 else ''}" for role, n in counts.items()) + " at work"
 
 
-def missing(job: Job, processes: list[Process] | None) -> Iterator[str]:
+def missing(job: Job, processes: list[Process] | None) -> list[str]:
     """A sentence about each role without which the job goes no further, and of which none is at work."""
-    counts = at_work(processes, job.account) if processes is not None else {}
-    for role in _NEEDED.get(job.state, ()):
-        if not counts.get(role, 1):
-            yield f"No {role} is at work for account {job.account}: start one; `faxline doctor` says more."
+    return absent(job.account, _NEEDED.get(job.state, ()), processes)
+
+
+def absent(account: str, roles: Iterable[str], processes: list[Process] | None) -> list[str]:
+    """A sentence about each of these roles of which none is at work for the account."""
+    if processes is None:
+        return []
+    serving, working = at_work(processes, account), at_work(processes)
+    lacking = [role for role in roles if not serving.get(role, 1)]
+    if lacking and not any(working.values()):
+        return ["No part of the daemon is at work on this Redis; `faxline doctor` says more."]
+    told = [
+        f"No {role} is at work for account {account}: start one; `faxline doctor` says more."
+        for role in lacking
+        if not working[role]
+    ]
+    if others := [role for role in lacking if working[role]]:
+        theirs = [p.accounts or () for p in processes if p.role in others and p.at_work]
+        known = sorted({name for names in theirs for name in names})
+        told.append(
+            f"No {' and no '.join(others)} at work has account {account} in its settings: "
+            f"is the name right? They have {', '.join(known)}."
+        )
+    return told
+
+
+def warn(line: FaxLine, job: Job | None = None) -> bool:
+    """Say on stderr who is not at work for a job, or for any from push to end; whether somebody is not."""
+    found = processes_of(line)
+    told = missing(job, found) if job is not None else absent(line.account, _WHOLE, found)
+    for sentence in told:
+        complain(sentence)
+    return bool(told)
+
+
+def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
+    """A job; also one that was pushed and that intake has not taken yet.
+
+    Args:
+        line: the account's.
+        name: the job's id, or a group's name.
+        warning: where there is none, say on stderr who is not at work.
+
+    Raises:
+        JobNotFound: there is none.
+    """
+    try:
+        return line.job(name)
+    except JobNotFound:
+        if pushed := _pushed(line, name):
+            at = datetime.fromtimestamp(int(pushed.partition("-")[0]) / 1000, tz=UTC)
+            return Job(id=name, account=line.account, state=JobState.INTAKE, created_at=at, entry=pushed)
+        if warning:
+            warn(line)
+        raise
+
+
+def _pushed(line: FaxLine, name: str) -> str | None:
+    try:
+        return line.intake_entry(name)
+    except NotAllowed:
+        return None
+
+
+@contextmanager
+def watching(line: FaxLine) -> Iterator[None]:
+    """While something is waited for: say on stderr, soon, who is not at work without whom it does not end."""
+    ended = threading.Event()
+
+    def look() -> None:
+        with suppress(FaxlineError):  # whoever waits is told
+            for pause in (_SOON, _NEWS):
+                if ended.wait(pause) or warn(line):
+                    return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -55,7 +55,7 @@ def _failed(error: Exception) -> int:
         case typer.Abort():
             text, code = "not confirmed; nothing was done", BAD_USAGE
         case JobNotFound():
-            text, code = f"{error}: never registered, or its retention is over", NO_SUCH_JOB
+            text, code = f"{error}: never pushed, rejected, or its retention is over", NO_SUCH_JOB
         case EntryNotFound():
             text, code = str(error), NO_SUCH_JOB
         case NotForgotten() | NoKeys():
