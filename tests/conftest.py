@@ -1,6 +1,5 @@
 """Fixtures for every test: a real server for a session, clients on it, waiting without sleeping blindly."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from faxline_worker import processes
 from faxline_worker.access import Access, Tls
 from faxline_worker.redis_server import (
     NoServerError,
@@ -164,6 +164,4 @@ def wait_until() -> Callable[..., Any]:
 @pytest.fixture
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    return processes.free_port()

@@ -20,6 +20,8 @@ from faxline_worker.local import Local
 from faxline_worker.redis_server import RedisServer, ServerBinary
 from tests.sentinels import Watched, WatchedLocal
 
+pytestmark = pytest.mark.slow
+
 URL = "https://example.com/a.pdf"
 SANDBOX = (
     *("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.2", "0.4"),
@@ -145,7 +147,6 @@ def test_a_copy_that_is_put_back_under_load_sends_nothing_twice(
         assert ordered
 
 
-@pytest.mark.slow
 def test_a_restart_with_everything_kept_goes_on_by_itself_and_quietly(
     local: Local, wait_until: Callable[..., Any]
 ) -> None:
@@ -161,7 +162,6 @@ def test_a_restart_with_everything_kept_goes_on_by_itself_and_quietly(
     assert len(lines(local, "Redis is another server")) == 4
 
 
-@pytest.mark.slow
 def test_a_redis_that_comes_back_empty_is_noticed_though_nobody_did_anything(
     local: Local, wait_until: Callable[..., Any]
 ) -> None:
@@ -189,7 +189,6 @@ def cut(server: RedisServer, part: float) -> None:
     file.write_bytes(whole[: round(len(whole) * part)])
 
 
-@pytest.mark.slow
 def test_an_append_only_file_that_was_cut_at_its_tail_sends_nothing_twice(
     local: Local, wait_until: Callable[..., Any]
 ) -> None:
@@ -227,7 +226,6 @@ def cut_off(primary: RedisServer, replica: RedisServer) -> None:
         client.execute_command("CLIENT", "KILL", "TYPE", "replica")
 
 
-@pytest.mark.slow
 def test_a_failover_to_a_replica_that_lagged_sends_nothing_twice(
     server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:

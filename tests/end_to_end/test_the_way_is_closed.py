@@ -17,6 +17,8 @@ from faxline_worker.local import Local
 from faxline_worker.processes import free_port
 from faxline_worker.redis_server import ServerBinary
 
+pytestmark = pytest.mark.slow
+
 QUICK = (
     *("--call-seconds", "0.1", "--page-seconds", "0.02", "--answer-seconds", "0.01", "0.05"),
     *("--time-scale", "0.001", "--window", "60", "--burst", "10000", "--requests", "10000"),
@@ -108,7 +110,6 @@ def test_ifaxs_port_is_closed_for_a_while(start: Start, wait_until: Callable[...
         assert line.account_state().paused == ""
 
 
-@pytest.mark.slow
 def test_a_proxy_or_an_outage_answers_everything(start: Start, wait_until: Callable[..., Any]) -> None:
     with start() as (local, line):
         for i, status in enumerate((403, 404, 405, 407, 451, 503)):
@@ -142,7 +143,6 @@ def test_an_account_wide_refusal_that_nobody_knows_burns_nothing(
         unharmed(line, 60)
 
 
-@pytest.mark.slow
 def test_a_gateway_that_answers_502_makes_few_doubts(start: Start, wait_until: Callable[..., Any]) -> None:
     settings = {"PROBE__FIRST": "60", "PROBE__MAX": "60"}
     with start(threads=4, settings=settings) as (local, line):
@@ -162,7 +162,6 @@ def beside(local: Local, name: str, **changes: str) -> None:
     local.add(name, [sys.executable, "-m", "faxline_worker", "worker", "--threads", "20"], environment)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "why"),
     [

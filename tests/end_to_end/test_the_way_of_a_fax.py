@@ -180,11 +180,12 @@ def test_a_rejected_job_is_told_to_the_one_who_waits(local: Local, line: FaxLine
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("role", "settings", "says"),
     [
-        ({}, "FAXLINE_ACCOUNTS__<NAME>__TOKEN"),
-        ({"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "REDIS_URL": "http://x"}, "FAXLINE_REDIS_URL"),
+        *((role, {}, "FAXLINE_ACCOUNTS__<NAME>__TOKEN") for role in ("dispatcher", "worker", "webhook")),
+        ("worker", {"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "REDIS_URL": "http://x"}, "FAXLINE_REDIS_URL"),
         (
+            "dispatcher",
             {
                 "ACCOUNTS__DEFAULT__TOKEN": "t-of-tests",
                 "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -192,15 +193,19 @@ def test_a_rejected_job_is_told_to_the_one_who_waits(local: Local, line: FaxLine
             },
             "FAXLINE_REDIS_URL",
         ),
-        ({"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "ACCOUNT": "nobody"}, "FAXLINE_ACCOUNT"),
+        ("webhook", {"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "ACCOUNT": "nobody"}, "FAXLINE_ACCOUNT"),
         (
+            "worker",
             {"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests", "ACCOUNTS__ACME__TOKEN": "t-of-tests"},
             "FAXLINE_ACCOUNTS__ACME__TOKEN and FAXLINE_ACCOUNTS__DEFAULT__TOKEN are the same",
         ),
-        ({"ACCOUNTS__DEFAULT__TOKEN": "t"}, "FAXLINE_ACCOUNTS__DEFAULT__TOKEN holds a secret of less than 8"),
+        (
+            "worker",
+            {"ACCOUNTS__DEFAULT__TOKEN": "t"},
+            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN holds a secret of less than 8",
+        ),
     ],
 )
-@pytest.mark.parametrize("role", ["dispatcher", "worker", "webhook"])
 def test_a_bad_setting_ends_a_process_with_one_line(role: str, settings: dict[str, str], says: str) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FAXLINE_")}
     environment |= {f"FAXLINE_{k}": v for k, v in settings.items()}

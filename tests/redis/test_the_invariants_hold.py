@@ -45,13 +45,13 @@ MUTATIONS = {
         "      if counted then freed =",
         "      if false then freed =",
     ),
+    "a deferral spends an attempt": ("'attempt', job.attempt - 1,", "'attempt', job.attempt,"),
+}
+SUBTLE_MUTATIONS = {
     "the first refusal that nobody understands ends the job": (
         "if others or more.refusals >= options.breaker_after then",
         "if true then",
     ),
-    "a deferral spends an attempt": ("'attempt', job.attempt - 1,", "'attempt', job.attempt,"),
-}
-SUBTLE_MUTATIONS = {
     "a receipt is applied twice": (
         "local OPEN = {",
         "local OPEN = { delivered = 'submitted', failed = 'submitted',",

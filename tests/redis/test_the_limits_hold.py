@@ -332,7 +332,8 @@ def test_no_limit_is_broken_when_redis_clock_steps_back_and_forward(
 def test_no_limit_is_broken_when_redis_clock_steps_back_and_no_process_can_tell(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
-    @settings(EXAMPLES, max_examples=pytestconfig.getoption("--examples"))
+    # A quarter: what waits for a clock that nobody feels steps through all the seconds that it is behind.
+    @settings(EXAMPLES, max_examples=pytestconfig.getoption("--examples") // 4)
     @given(plan=plans(*ENDS), steps=steps(*BACK))
     def holds(plan: list[Call], steps: list[tuple[float, float]]) -> None:
         check(Simulation(redis_client, plan, jobs=60, steps=steps, feels=False, processes=3).run())

@@ -1,5 +1,6 @@
 """`faxline-worker`: starts the daemon's parts."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -144,6 +145,18 @@ def demo(
     from faxline_worker.demo import run  # noqa: PLC0415 - as above
 
     raise typer.Exit(run(faxes))
+
+
+@app.command()
+def playground(
+    logs: Annotated[
+        Path | None, typer.Option(help="A folder for the parts' logs, which is kept.", file_okay=False)
+    ] = None,
+) -> None:
+    """Run all of Faxline with the sandbox on this machine until Ctrl-C: try it, write programs for it."""
+    from faxline_worker.playground import run  # noqa: PLC0415 - as above
+
+    raise typer.Exit(run(logs))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 STOP_TIMEOUT = 45.0
+PORTS = (10_000, 32_000)
+"""Where free ports are looked for: below those that Linux and macOS give to outgoing connections."""
 
 
 class PartFailedError(Exception):
@@ -18,10 +21,15 @@ class PartFailedError(Exception):
 
 
 def free_port() -> int:
-    """A port of the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that was free a moment ago.
+
+    No outgoing connection takes it before it is listened on, or while the one who listens is started again.
+    """
+    choice = random.SystemRandom()
+    while True:
+        port = choice.randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:

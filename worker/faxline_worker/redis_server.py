@@ -366,9 +366,9 @@ class RedisServer:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    from faxline_worker.processes import free_port  # noqa: PLC0415 - the supervisor runs this file without the package
+
+    return free_port()
 
 
 def _supervise() -> None:

@@ -1,0 +1,77 @@
+"""The playground: one command starts everything, says where it is, and ends cleanly."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faxline import FaxLine, JobState
+
+pytestmark = pytest.mark.slow
+
+
+class Playground:
+    """The command, once it has told where everything is."""
+
+    def __init__(self, logs: Path) -> None:
+        command = [sys.executable, "-m", "faxline_worker", "playground", "--logs", str(logs)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert self.process.stdout is not None
+        self.told = ""
+        for line in self.process.stdout:
+            self.told += line
+            if line.startswith("    logs"):
+                break
+
+    @property
+    def redis_url(self) -> str:
+        found = re.search(r"export FAXLINE_REDIS_URL=(\S+)", self.told)
+        assert found, self.told
+        return found[1]
+
+    def children(self) -> dict[int, list[str]]:
+        """The processes that it started, and the words of their commands."""
+        pid = self.process.pid
+        pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return {int(one): Path(f"/proc/{one}/cmdline").read_text().split("\0")[:-1] for one in pids}
+
+    def end(self) -> tuple[int, str]:
+        rest, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, rest
+
+
+@pytest.fixture
+def playground(tmp_path: Path) -> Iterator[Playground]:
+    running = Playground(tmp_path)
+    yield running
+    running.process.send_signal(signal.SIGINT)
+    running.process.communicate(timeout=60)
+
+
+def test_a_fax_is_delivered_at_the_url_that_is_printed_and_ctrl_c_ends_everything(
+    playground: Playground,
+) -> None:
+    with FaxLine(playground.redis_url) as line:
+        job = line.send(to="+12025550123", files=["https://example.com/a.pdf"])
+        assert line.wait(job, timeout=30).state is JobState.DELIVERED
+    children = (
+        Path(f"/proc/{playground.process.pid}/task/{playground.process.pid}/children").read_text().split()
+    )
+    playground.process.send_signal(signal.SIGINT)
+    code, rest = playground.end()
+    assert (code, "ended" in rest) == (0, True)
+    assert len(children) >= 5
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def test_a_part_that_ends_by_itself_is_named_and_ends_the_playground(playground: Playground) -> None:
+    (webhook,) = (pid for pid, command in playground.children().items() if command[-1] == "webhook")
+    os.kill(webhook, signal.SIGKILL)
+    code, rest = playground.end()
+    assert code == 1
+    assert "webhook-3 ended by itself" in rest
