@@ -26,6 +26,20 @@ def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def check_digest(name: str, data: bytes) -> None:
+    """Hold a document against its name.
+
+    Raises:
+        EntryRejected: document_altered: it is another one.
+    """
+    if digest(data) != name:
+        raise EntryRejected(
+            "fax.faxData",
+            Rejection.DOCUMENT_ALTERED,
+            "the bytes that were stored for a document are not those of its digest; store them again",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What opening a document told, so that a thousand faxes of it open it once.

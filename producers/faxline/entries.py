@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from faxline.errors import EntryRejected, Rejection, SealBroken
 from faxline.numbers import E164, check_number
 from faxline.seals import SEALED_KINDS, Seals
+from faxline.texts import clean_message
 
 ENTRY_BYTES = 32 * 1024 * 1024
 """Bytes of an entry at the most: 20 MB of base64 and, sealed, a third more; ops/redis/redis.conf has it."""
@@ -39,6 +40,9 @@ DEPTH = 32
 RECIPIENTS = 15
 FILES = 20
 SELECTIONS = 200
+LONGEST_ID = 128
+MOST_IN_GROUP = 1_000_000_000
+"""Faxes; a larger number is none that a mailing has, and Lua would bend it."""
 IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -299,8 +303,16 @@ class SendEntry(_Part):
     in_doubt: Annotated[InDoubtPolicy, Field(strict=False)] | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     group: Identifier | None = None
-    group_size: Annotated[int, Field(ge=1)] | None = None
+    group_size: Annotated[int, Field(ge=1, le=MOST_IN_GROUP)] | None = None
     metadata: Metadata = Field(default_factory=dict)  # a dict would be copied for each entry
+
+    @property
+    def jobs(self) -> list[str]:
+        """The ids of its jobs."""
+        numbers = self.fax.faxNumber
+        if not isinstance(numbers, list):
+            return [self.id]
+        return [f"{self.id}.{i}" for i in range(1, len(numbers) + 1)]
 
     @property
     def expires(self) -> datetime | None:
@@ -347,6 +359,28 @@ KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {
 
 _SHOWN = re.compile(r"[A-Za-z_-]{1,40}")
 """A member's name as a path may show it, so that a typing error is seen and a phone number is not."""
+
+
+OF_DOCUMENTS = {Rejection.DOCUMENT_MISSING, Rejection.DOCUMENT_ALTERED, Rejection.SEAL_BROKEN}
+"""Why a fax may be rejected for what is stored now, though it was taken before."""
+
+
+def names_in(raw: bytes) -> tuple[str, str | None]:
+    """The id that a rejected entry gave, and its group.
+
+    A text that is no id may be anything, so without phone numbers.
+    """
+    if len(raw) > ENTRY_BYTES:
+        return "", None
+    try:
+        content = json.loads(raw)
+        value, group = content["id"], content.get("group")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", None
+    if not isinstance(value, str):
+        return "", None
+    named = group if isinstance(group, str) and IDENTIFIER.fullmatch(group) else None
+    return value if IDENTIFIER.fullmatch(value) else clean_message(value)[:LONGEST_ID], named
 
 
 ENTRY_TOO_LARGE = "an entry may have 32 MiB; give a document apart from it, or a fileUrl"

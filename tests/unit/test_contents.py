@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from faxline.contents import digest_of, members_of, text_of
 from faxline.entries import FaxFile, FaxRequest, ResendEntry, SendEntry, parse_entry
-from faxline_worker.contents import digest_of, members_of, text_of
 
 NUMBER = "+12345678901"
 FAX: dict[str, Any] = {

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faxline import entries
+from faxline.contents import members_of
 from faxline.entries import CancelEntry, InDoubtPolicy, Priority, ResendEntry, SendEntry, parse_entry
 from faxline.errors import EntryRejected, Rejection
-from faxline_worker.contents import members_of
 from faxline_worker.ifax import send_body
 
 NUMBER = "+12345678901"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from faxline.texts import SHOWN, clean_message
 from faxline_worker.ifax import Answer, Decision, Endpoint, failure_reasons, read_answer
-from faxline_worker.ifax.answers import LARGEST, LONGEST_WAIT, MESSAGE, clean_message
+from faxline_worker.ifax.answers import LARGEST, LONGEST_WAIT
 from faxline_worker.ifax.codes import CODES
 
 GOOD = {"status": 1, "message": "Fax processed for sending", "data": {"jobId": 12345}}
@@ -354,7 +355,7 @@ def check_sense(answer: Answer, status: int, endpoint: Endpoint) -> None:
         assert answer.decision is Decision.IN_DOUBT
     assert answer.job_id is None or answer.job_id > 0
     assert answer.retry_after is None or 0 <= answer.retry_after <= LONGEST_WAIT
-    assert len(answer.message) <= MESSAGE
+    assert len(answer.message) <= SHOWN
     assert not re.search(r"\d{7}", answer.message)
     assert not any(unicodedata.category(c).startswith("C") for c in answer.message)
     answer.message.encode()

@@ -16,10 +16,10 @@ import redis
 import structlog
 
 from faxline.checks import check_send
+from faxline.contents import digest_of, members_of, text_of
 from faxline.documents import REQUEST_BYTES, Opened, open_document
 from faxline.entries import (
-    ENTRY_BYTES,
-    IDENTIFIER,
+    OF_DOCUMENTS,
     CancelEntry,
     Entry,
     Priority,
@@ -27,12 +27,11 @@ from faxline.entries import (
     SealedEntry,
     SendEntry,
     milliseconds,
+    names_in,
     open_entry,
     parse_entry,
 )
-from faxline.errors import EntryRejected, KeyMissing, PdfReaderUnavailable, Rejection
-from faxline_worker.contents import digest_of, members_of, text_of
-from faxline_worker.ifax.answers import clean_message
+from faxline.errors import EntryRejected, KeyMissing, PdfReaderUnavailable
 from faxline_worker.intake_documents import IntakeDocuments
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
@@ -48,7 +47,6 @@ _Args = TypeVarTuple("_Args")
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
 
-LONGEST_ID = 128
 LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
 
 SET_ASIDE = "set_aside"
@@ -68,9 +66,6 @@ _PYTHONS = logging.getLogger(__name__)
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # json.dumps would make an encoder for each text.
-
-_OF_DOCUMENTS = {Rejection.DOCUMENT_MISSING, Rejection.DOCUMENT_ALTERED, Rejection.SEAL_BROKEN}
-"""Why a fax may be rejected for what is stored now, though it was taken before."""
 
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""
@@ -244,7 +239,7 @@ class Intake:
                     parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
             jobs = self._send(parsed, written) if isinstance(parsed, SendEntry) else self._resend(parsed)
         except EntryRejected as error:
-            name, group = _named(raw)
+            name, group = names_in(raw)
             reject = {
                 "job": name,
                 "member": error.member,
@@ -252,9 +247,9 @@ class Intake:
                 "message": error.message,
             }
             item: dict[str, Any] = {"entry": entry, "reject": reject, **_group(parsed, group)}
-            if error.reason in _OF_DOCUMENTS and isinstance(parsed, SendEntry):
+            if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry):
                 content = digest_of(parsed)  # a repeat's document may have gone with its job
-                item["unless"] = [{"id": job, "digest": content} for job in _names(parsed)]
+                item["unless"] = [{"id": job, "digest": content} for job in parsed.jobs]
             return item
         return {"entry": entry, "name": parsed.id, "jobs": jobs, **_group(parsed)}
 
@@ -296,7 +291,7 @@ class Intake:
             fields["number"], fields["request"] = numbers, seal(entry.id, request)
             return [_job(entry.id, content, entry, fields)]
         jobs = []
-        for name, number in zip(_names(entry), numbers, strict=True):
+        for name, number in zip(entry.jobs, numbers, strict=True):
             own = {"number": number, "request": seal(name, text_of(fax | {"faxNumber": number}))}
             jobs.append(_job(name, content, entry, fields | own))
         return jobs
@@ -388,35 +383,9 @@ def _ms(moment: datetime | None) -> int | None:
     return milliseconds(moment) if moment else None
 
 
-def _names(entry: SendEntry) -> list[str]:
-    """The ids of an entry's jobs."""
-    numbers = entry.fax.faxNumber
-    if not isinstance(numbers, list):
-        return [entry.id]
-    return [f"{entry.id}.{i}" for i in range(1, len(numbers) + 1)]
-
-
 def _group(entry: Entry | None, named: str | None = None) -> dict[str, Any]:
     """The group of an entry and its size; of one that could not be read, the one that it named."""
     if not isinstance(entry, SendEntry):
         return {"group": named} if named else {}
     told = {"group": entry.group, "size": entry.group_size if entry.group else None}
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _named(raw: bytes) -> tuple[str, str | None]:
-    """The id that a rejected entry gave, and its group.
-
-    A text that is no id may be anything, so without phone numbers.
-    """
-    if len(raw) > ENTRY_BYTES:
-        return "", None
-    try:
-        content = json.loads(raw)
-        value, group = content["id"], content.get("group")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "", None
-    if not isinstance(value, str):
-        return "", None
-    named = group if isinstance(group, str) and IDENTIFIER.fullmatch(group) else None
-    return value if IDENTIFIER.fullmatch(value) else clean_message(value)[:LONGEST_ID], named

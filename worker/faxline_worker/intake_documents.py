@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from faxline.documents import Opened, digest
+from faxline.documents import Opened, check_digest, digest
 from faxline.errors import EntryRejected, Rejection, SealBroken
 from faxline_worker.stored_documents import StoredDocuments
 
@@ -103,7 +103,7 @@ class IntakeDocuments:
             brought = self._stored.upload(name, upload)
             if brought is None:
                 continue  # another entry brought it, and the document is stored
-            _check(name, brought[0])
+            check_digest(name, brought[0])
             self._keep(name, brought[0], uploads, brought[1])
             self._dropped.update(uploads)
             return brought[0]
@@ -111,7 +111,7 @@ class IntakeDocuments:
             data, sealed = self._stored.read(name)
             if data is None:
                 return None
-            _check(name, data)
+            check_digest(name, data)
             if sealed or self._stored.seal(name, data):
                 return data
         raise SealBroken  # somebody puts it there in clear again and again
@@ -123,12 +123,3 @@ class IntakeDocuments:
         except SealBroken:
             return False
         return data is not None and digest(data) == name and (sealed or self._stored.seal(name, data))
-
-
-def _check(name: str, data: bytes) -> None:
-    if digest(data) != name:
-        raise EntryRejected(
-            "fax.faxData",
-            Rejection.DOCUMENT_ALTERED,
-            "the bytes that were stored for a document are not those of its digest; store them again",
-        )

@@ -1,43 +1,25 @@
 """What the daemon does, in memory: entries become jobs, and jobs move as the test says."""
 
-import hashlib
 import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from faxline.account import EPOCH_US, OPERATOR, RANKS, STRIDE
-from faxline.checks import check_send
-from faxline.documents import digest
-from faxline.entries import (
-    CancelEntry,
-    ResendEntry,
-    SealedEntry,
-    SendEntry,
-    milliseconds,
-    open_entry,
-    parse_entry,
-)
-from faxline.errors import EntryRejected, Rejection
+from faxline.entries import ResendEntry, SendEntry
 from faxline.keyring import Keyring
 from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.orders import Order
 from faxline.seals import Seals
+from faxline.testing.intake import Intake
 from faxline.testing.memory import Memory
 
 _FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
 _INDEXED = ("queued", "submitted", "in_doubt")
 _KNOWN_BY = {"fax.submitted", "fax.delivered", "fax.failed", "fax.canceled"}
+_SCHEDULED = {"fax.queued", "fax.submitted"}
+"""Events that tell of a date to come."""
 _DAY_MS = 86_400_000
-
-
-class _RefusedError(EntryRejected):
-    """The id of a job is that of another one."""
-
-    def __init__(self, job: str) -> None:
-        text = "this id belongs to a job with other content; take a new id"
-        super().__init__("id", Rejection.ID_REUSED, text)
-        self.job = job
 
 
 class Daemon:
@@ -53,11 +35,10 @@ class Daemon:
     def __init__(
         self, memory: Memory, keys: AccountKeys, *, deliver: bool, keyring: Keyring | None = None
     ) -> None:
-        self.entries: list[tuple[str, dict[str, Any]]] = []
-        """What was pushed: each kind with its content."""
+        self.intake = Intake(memory, keys, Seals(keyring, keys.account), self)
         self._memory = memory
         self._keys = keys
-        self._seals = Seals(keyring, keys.account)
+        self._places = itertools.count()
         self._deliver = deliver
         self._job_ids = itertools.count(1001)
         memory.sadd(ACCOUNTS, keys.account)
@@ -69,7 +50,7 @@ class Daemon:
         if key == self._keys.intake:
             for entry, fields in self._memory.xrange(key):
                 self._memory.xdel(key, entry.decode())
-                self._take(entry.decode(), fields)
+                self.intake.take(entry.decode(), fields)
         elif key == self._keys.orders:
             for entry, fields in self._memory.xrange(key):
                 self._memory.xdel(key, entry.decode())
@@ -79,101 +60,9 @@ class Daemon:
             return
         self._work()
 
-    def _take(self, entry: str, fields: Mapping[bytes, bytes]) -> None:
-        ((kind, raw),) = fields.items()
-        try:
-            content = json.loads(raw)
-            self.entries.append((kind.decode(), content))
-            match parse_entry(kind.decode(), raw):
-                case SendEntry() as parsed:
-                    self._note_size(parsed)
-                    self._send(parsed)
-                case ResendEntry() as parsed:
-                    self._resend(parsed)
-                case CancelEntry() as parsed:
-                    self._cancel(parsed.id)
-                case SealedEntry() as parsed:
-                    self._take_sealed(kind.decode(), parsed)
-        except EntryRejected as error:
-            data: dict[str, Any] = {"state": "rejected", "member": error.member, "reason": str(error.reason)}
-            data |= {"message": error.message, "entry": entry, "group": self.entries[-1][1].get("group")}
-            name = error.job if isinstance(error, _RefusedError) else str(content.get("id", ""))
-            if data["group"]:
-                told = {**data, "id": name, "at": self._now()}
-                self._memory.sadd(self._keys.group_rejected(data["group"]), json.dumps(told))
-            self._emit("fax.rejected", name, data)
-
-    def _take_sealed(self, kind: str, entry: SealedEntry) -> None:
-        opened = open_entry(kind, entry, self._seals)
-        self.entries[-1] = (kind, opened.model_dump(mode="json", exclude_unset=True))
-        if isinstance(opened, SendEntry):
-            self._note_size(opened)
-            self._send(opened)
-        else:
-            self._resend(opened)
-
-    def _note_size(self, entry: SendEntry) -> None:
-        if entry.group and entry.group_size:
-            self._memory.sets[self._keys.group_size(entry.group)] = {str(entry.group_size).encode()}
-
-    def _send(self, entry: SendEntry) -> None:
-        for file in entry.fax.faxData:
-            if file.document is not None and file.upload is not None:
-                self._keep(file.document, file.upload)
-
-        def document(name: str) -> bytes | None:
-            stored = self._memory.get(self._keys.document(name.removeprefix("sha256:")))
-            return None if stored is None else self._seals.open_document(name, stored)
-
-        pages = check_send(entry, document)
-        numbers, several = entry.fax.faxNumber, isinstance(entry.fax.faxNumber, list)
-        jobs: dict[str, dict[str, Any]] = {}
-        for i, number in enumerate(numbers if isinstance(numbers, list) else [numbers], start=1):
-            jobs[f"{entry.id}.{i}" if several else entry.id] = {
-                "kind": "send",
-                "number": number,
-                "group": entry.id if several else entry.group,
-                "expires_at": milliseconds(entry.expires) if entry.expires else None,
-                "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
-                "known_pages": pages.least or 1,
-            }
-        self._register(jobs, entry)
-
-    def _keep(self, name: str, upload: str) -> None:
-        """Store what was uploaded under its digest."""
-        stored = self._memory.strings.pop(self._keys.upload(upload), None)
-        if stored is None:
-            return
-        if digest(self._seals.open_document(name, stored)) != name:
-            text = "the bytes that were stored for a document are not those of its digest; store them again"
-            raise EntryRejected("fax.faxData", Rejection.DOCUMENT_ALTERED, text)
-        self._memory.set(self._keys.document(name.removeprefix("sha256:")), stored)
-
-    def _resend(self, entry: ResendEntry) -> None:
-        origin = self.record(entry.of)
-        if not origin.get("job_id"):
-            why = "that job has no iFax jobId to resend" if origin else "no such job on this account"
-            raise EntryRejected("of", Rejection.UNKNOWN_JOB, why)
-        number = entry.faxNumber or origin["number"]
-        more = {"kind": "resend", "number": number, "of": entry.of, "known_pages": origin.get("known_pages")}
-        self._register({entry.id: more}, entry)
-
-    def _register(self, jobs: Mapping[str, Mapping[str, Any]], entry: SendEntry | ResendEntry) -> None:
-        """Register the jobs of an entry, all or none; those that are there by the same content stay."""
-        # Another push of the same content has other uploads, and may be one of another number of faxes.
-        other: Any = {"fax": {"faxData": {"__all__": {"upload"}}}, "group_size": True}
-        text = json.dumps(entry.model_dump(mode="json", exclude=other), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        held = {name: self.record(name).get("digest") for name in jobs}
-        for name in jobs:
-            if held[name] not in {None, digest}:
-                raise _RefusedError(name)
-        for name, more in jobs.items():
-            if held[name] is None:
-                self._store(name, entry, digest, more)
-
-    def _store(self, name: str, entry: SendEntry | ResendEntry, digest: str, more: Mapping[str, Any]) -> None:
-        place = RANKS[str(entry.priority)] * STRIDE + self._now() * 1000 - EPOCH_US + len(self.entries)
+    def store(self, name: str, entry: SendEntry | ResendEntry, digest: str, more: Mapping[str, Any]) -> None:
+        """Make the record of a job, which is queued."""
+        place = RANKS[str(entry.priority)] * STRIDE + self._now() * 1000 - EPOCH_US + next(self._places)
         fields = {"digest": digest, "priority": str(entry.priority), "place": place, **more}
         fields |= {"created_at": self._now(), "attempt": 0, "n": 0}
         if entry.metadata:
@@ -183,13 +72,22 @@ class Daemon:
         self._memory.hset(self._keys.job(name), {k: v for k, v in fields.items() if v is not None})
         self.move(name, "queued", "fax.queued")
 
-    def _cancel(self, name: str) -> None:
+    def reject(self, name: str, group: str | None, entry: str, said: Mapping[str, Any]) -> None:
+        """Tell that an entry was rejected, and note it beside the group."""
+        if group and name:
+            told = json.dumps({**said, "id": name, "at": self._now()})
+            self._memory.sadd(self._keys.group_rejected(group), told)
+        self.tell("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
+
+    def cancel(self, name: str) -> None:
+        """End a job that is queued, or say why not."""
         job = self.record(name)
         if job.get("state") == "queued":
             self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending")
             return
         reason = "unknown_job" if not job else "final" if job["state"] in _FINAL else job["state"]
-        self._emit("fax.cancel_refused", name, {"state": job.get("state"), "reason": reason}, job)
+        said = {"state": job.get("state"), "reason": reason}
+        self.tell("fax.cancel_refused", name, said, {"metadata": job.get("metadata", "")})
 
     def _carry_out(self, word: Mapping[str, str]) -> dict[str, str]:
         match word["order"]:
@@ -287,11 +185,14 @@ class Daemon:
             done = f"done:{state}"
             count = int(self._memory.hget(keys.account_state, done) or 0) + 1
             self._memory.hset(keys.account_state, {done: count})
-        self._emit(event, name, {**said, "state": state, "attempt": attempt}, job)
+        if event in _SCHEDULED and int(job.get("send_at", 0)) > now:
+            said["send_at"] = int(job["send_at"])
+        self.tell(event, name, {**said, "state": state, "attempt": attempt}, job)
 
-    def _emit(
+    def tell(
         self, event: str, name: str, data: Mapping[str, Any], job: Mapping[str, str] | None = None
     ) -> None:
+        """An event about a job; of its record the jobId and the metadata."""
         content = {key: value for key, value in data.items() if value is not None}
         if job and job.get("job_id"):
             content["jobId"] = int(job["job_id"])

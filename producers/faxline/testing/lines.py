@@ -33,7 +33,7 @@ class _Outcomes:
     def entries(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """What was pushed: each kind (send, cancel, resend) with its content, as intake read it."""
         with self._shared.changed:
-            return tuple(self._daemon.entries)
+            return tuple(self._daemon.intake.entries)
 
     def deliver(self, job: str, *, pages: int | None = None, transferred: int | None = None) -> None:
         """It is delivered, with so many pages (None: those of its documents), all or fewer transferred."""

@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
+from faxline.texts import SHOWN, clean_message
 from faxline_worker.ifax.codes import (
     BAD_ANSWER,
     CLEAR,
@@ -28,8 +28,6 @@ from faxline_worker.ifax.codes import (
 )
 from faxline_worker.ifax.errors import OUR_OWN, SILENCES
 
-MESSAGE = 200
-"""Characters of iFax's text that are kept."""
 LARGEST = 64 * 1024
 """Bytes of an answer that are read; a larger one is none of iFax's."""
 KEY_REASONS = frozenset({"authentication_failed", "invalid_key", "unusable_key", "key_missing"})
@@ -39,10 +37,8 @@ LARGEST_CODE = 1_000_000
 LONGEST_WAIT = 86_400.0
 """Seconds; a longer Retry-After is cut to a day."""
 
-_NUMBER = re.compile(r"\+?\d(?:[\s().\-/]{0,3}\d){6,}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _GOOD = frozenset({1, 0})
 
 
@@ -111,18 +107,6 @@ class Answer:
         return None if self.decision is Decision.UNKNOWN else self.code
 
 
-def clean_message(text: str) -> str:
-    """A stranger's text, fit to be shown: one line without control characters, at most 200 characters.
-
-    Every run of 7 or more digits, also one written with spaces, brackets, dots, dashes or slashes, keeps its
-    last four: `+1 (234) 567-8901` becomes `…8901`.
-    """
-    line = " ".join(text.split())
-    plain = line.isascii() and line.isprintable()
-    shown = line if plain else "".join(c for c in line if unicodedata.category(c) not in _HIDDEN)
-    return _NUMBER.sub(lambda run: "…" + re.sub(r"\D", "", run[0])[-4:], shown).strip()[:MESSAGE]
-
-
 def read_answer(
     http_status: int,
     headers: Mapping[str, str],
@@ -168,7 +152,7 @@ def read_answer(
         http_status=http_status,
         code=code if code is not None and row in (CODES.get(code), UNKNOWN_REFUSAL) else None,
         reason=row.reason,
-        message=text[:MESSAGE] or row.message,
+        message=text[:SHOWN] or row.message,
         job_id=job_id if accepted else None,
         retry_after=_retry_after({name.lower(): value for name, value in headers.items()}),
         seconds=seconds,

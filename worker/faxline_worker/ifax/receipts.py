@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from faxline_worker.ifax.answers import clean_message
+from faxline.texts import clean_message
 from faxline_worker.ifax.causes import cause_of
 
 OUTCOMES = ("delivered", "failed", "canceled")

@@ -1,0 +1,168 @@
+"""Intake, in memory: what is pushed becomes jobs or is rejected, by the rules that the daemon keeps."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from faxline.checks import check_send
+from faxline.contents import digest_of
+from faxline.documents import check_digest, digest
+from faxline.entries import (
+    OF_DOCUMENTS,
+    CancelEntry,
+    ResendEntry,
+    SealedEntry,
+    SendEntry,
+    milliseconds,
+    names_in,
+    open_entry,
+    parse_entry,
+)
+from faxline.errors import EntryRejected, Rejection, SealBroken
+from faxline.keys import AccountKeys
+from faxline.seals import Seals
+from faxline.testing.memory import Memory
+
+if TYPE_CHECKING:
+    from faxline.testing.daemon import Daemon
+
+
+class _ReusedError(EntryRejected):
+    """The id of a job is that of another one."""
+
+    def __init__(self, job: str) -> None:
+        text = "this id belongs to a job with other content; take a new id"
+        super().__init__("id", Rejection.ID_REUSED, text)
+        self.job = job
+
+
+class Intake:
+    """Takes the entries of one account.
+
+    Args:
+        memory: where the state is.
+        keys: the account's.
+        seals: open that which is sealed.
+        daemon: what has the jobs.
+    """
+
+    def __init__(self, memory: Memory, keys: AccountKeys, seals: Seals, daemon: "Daemon") -> None:
+        self.entries: list[tuple[str, dict[str, Any]]] = []
+        """What was pushed: each kind with its content."""
+        self._memory = memory
+        self._keys = keys
+        self._seals = seals
+        self._daemon = daemon
+
+    def take(self, entry: str, fields: Mapping[bytes, bytes]) -> None:
+        """Register or reject an entry.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring; the daemon would set it aside.
+        """
+        field, raw = next(iter(fields.items()))
+        kind, parsed = field.decode("utf-8", "replace"), None
+        self._note(kind, raw)
+        try:
+            parsed = parse_entry(kind if len(fields) == 1 else "several fields", raw)
+            if isinstance(parsed, SealedEntry):
+                parsed = open_entry(kind, parsed, self._seals)
+                self.entries[-1] = (kind, parsed.model_dump(mode="json", exclude_unset=True))
+            match parsed:
+                case SendEntry():
+                    self._send(parsed)
+                case ResendEntry():
+                    self._resend(parsed)
+                case CancelEntry():
+                    self._daemon.cancel(parsed.id)
+        except EntryRejected as error:
+            if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry) and self._is_repeat(parsed):
+                return
+            job, group = names_in(raw)
+            if isinstance(parsed, SendEntry):
+                group = parsed.group
+            job = error.job if isinstance(error, _ReusedError) else job
+            said = {"member": error.member, "reason": str(error.reason), "message": error.message}
+            self._daemon.reject(job, group, entry, said)
+
+    def _note(self, kind: str, raw: bytes) -> None:
+        with suppress(ValueError, RecursionError):
+            content = json.loads(raw)
+            if isinstance(content, dict):
+                self.entries.append((kind, content))
+
+    def _send(self, entry: SendEntry) -> None:
+        if entry.group and entry.group_size:
+            self._memory.sets[self._keys.group_size(entry.group)] = {str(entry.group_size).encode()}
+        uploads: dict[str, list[str]] = {}
+        for file in entry.fax.faxData:
+            if file.document is not None and file.upload is not None:
+                uploads.setdefault(file.document, []).append(file.upload)
+        pages = check_send(entry, lambda name: self._document(name, uploads.get(name, ())))
+        for file in entry.fax.faxData:
+            if file.fileData is not None:
+                data = base64.b64decode(file.fileData)
+                name = digest(data)
+                self._memory.set(self._stored(name), self._seals.document(name, data))
+        numbers = entry.fax.faxNumber
+        several = isinstance(numbers, list)
+        fresh = self._fresh(entry.jobs, entry)
+        for job, number in zip(entry.jobs, numbers if isinstance(numbers, list) else [numbers], strict=True):
+            if job in fresh:
+                more = {
+                    "kind": "send",
+                    "number": number,
+                    "group": entry.id if several else entry.group,
+                    "expires_at": milliseconds(entry.expires) if entry.expires else None,
+                    "send_at": milliseconds(entry.send_at) if entry.send_at else None,
+                    "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
+                    "known_pages": pages.least or 1,
+                }
+                self._daemon.store(job, entry, digest_of(entry), more)
+
+    def _stored(self, name: str) -> str:
+        return self._keys.document(name.removeprefix("sha256:"))
+
+    def _document(self, name: str, uploads: Iterable[str]) -> bytes | None:
+        """The bytes of a document; what was uploaded is stored under its digest then."""
+        uploaded = [self._memory.strings.pop(self._keys.upload(upload), None) for upload in uploads]
+        for stored in (self._memory.get(self._stored(name)), *uploaded):
+            if stored is None:
+                continue
+            try:
+                data = self._seals.open_document(name, stored)
+            except SealBroken as error:
+                raise EntryRejected("fax.faxData", Rejection.SEAL_BROKEN, str(error)) from None
+            check_digest(name, data)
+            self._memory.set(self._stored(name), stored)
+            return data
+        return None
+
+    def _resend(self, entry: ResendEntry) -> None:
+        for job in self._fresh([entry.id], entry):
+            origin = self._daemon.record(entry.of)
+            if not origin.get("job_id"):
+                why = "that job has no iFax jobId to resend" if origin else "no such job on this account"
+                raise EntryRejected("of", Rejection.UNKNOWN_JOB, why)
+            number = entry.faxNumber or origin["number"]
+            more = {"kind": "resend", "number": number, "of": entry.of, "known_pages": origin["known_pages"]}
+            self._daemon.store(job, entry, digest_of(entry), more)
+
+    def _is_repeat(self, entry: SendEntry) -> bool:
+        """Whether all of it is there: it needs its documents no more."""
+        return {self._daemon.record(job).get("digest") for job in entry.jobs} == {digest_of(entry)}
+
+    def _fresh(self, jobs: Iterable[str], entry: SendEntry | ResendEntry) -> list[str]:
+        """Those of an entry's jobs that are not there yet.
+
+        Raises:
+            EntryRejected: one is there with other content.
+        """
+        content = digest_of(entry)
+        held = {job: self._daemon.record(job).get("digest") for job in jobs}
+        for job, known in held.items():
+            if known not in {None, content}:
+                raise _ReusedError(job)
+        return [job for job, known in held.items() if known is None]
