@@ -1,0 +1,134 @@
+"""Who takes entries: the line in memory, and the dispatcher's intake on a real server."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+from unittest.mock import Mock
+
+import redis
+
+from faxline import FaxLine
+from faxline.documents import digest
+from faxline.keys import INTAKE_GROUP, AccountKeys
+from faxline.testing import MemoryLine
+from faxline_worker.app import failure_labels
+from faxline_worker.intake import Intake
+from faxline_worker.metrics import DispatcherMetrics, new_registry
+from faxline_worker.replies import Admitted
+from faxline_worker.settings import read_settings
+from faxline_worker.store import Store
+
+KEYS = AccountKeys("default")
+SETTINGS = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"})
+FIRST_JOB_ID = 1001
+"""Of the line in memory."""
+
+
+class Told(NamedTuple):
+    """An event, without the entry's stream id."""
+
+    event: str
+    job: str
+    data: dict[str, Any]
+
+    def __str__(self) -> str:
+        said = (self.data.get(name, "") for name in ("member", "reason"))
+        return " ".join(filter(None, (self.event.removeprefix("fax."), self.job, *said)))
+
+
+class Taker(Protocol):
+    """Takes what is pushed, at once."""
+
+    line: FaxLine
+
+    def push(self, fields: Mapping[str | bytes, bytes]) -> None:
+        """Add an entry, and have it taken: neither raised nor set aside."""
+
+    def store(self, name: str, data: bytes) -> None:
+        """Keep bytes under a key."""
+
+    def submit(self, job: str) -> None:
+        """iFax takes a job."""
+
+    def told(self) -> list[Told]:
+        """All events."""
+
+
+class InMemory:
+    """`MemoryLine`."""
+
+    def __init__(self) -> None:
+        self._line = MemoryLine(deliver=False)
+        self.line: FaxLine = self._line
+
+    def push(self, fields: Mapping[str | bytes, bytes]) -> None:
+        self._call("xadd", KEYS.intake, fields)
+
+    def store(self, name: str, data: bytes) -> None:
+        self._call("set", name, data)
+
+    def submit(self, job: str) -> None:
+        self._line.submit(job)
+
+    def told(self) -> list[Told]:
+        return _events(self._call("xrange", KEYS.events))
+
+    def _call(self, *args: Any) -> Any:
+        return self._line._shared.call(*args)
+
+
+class InRedis:
+    """A dispatcher's intake; the survey follows, as it does where a job has expired."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client: Any = client
+        self._log = Mock()
+        self._state = Store(client, SETTINGS, "default")
+        self._metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+        self.line = FaxLine(client)
+        self.begin()
+
+    def begin(self) -> None:
+        """Empty the database."""
+        self._client.flushdb()
+        self._state.join()
+        self._job_ids = itertools.count(FIRST_JOB_ID)
+        self._intake = Intake(self._state, self._metrics, self._log)
+
+    def push(self, fields: Mapping[str | bytes, bytes]) -> None:
+        self._client.xadd(KEYS.intake, fields)
+        ((_, entries),) = self._client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"})
+        self._intake.take([(entry.decode(), dict(pairs)) for entry, pairs in entries])
+        self._state.survey()
+        assert (self._client.xlen(KEYS.intake), self._client.xlen(KEYS.dead)) == (0, 0)
+        assert self._log.error.call_args_list == []
+
+    def store(self, name: str, data: bytes) -> None:
+        self._client.set(name, data)
+
+    def submit(self, job: str) -> None:
+        admitted = self._state.admit(f"permit-{job}", "")
+        assert isinstance(admitted, Admitted)
+        assert admitted.job == job
+        self._state.mark(admitted)
+        self._state.settle(admitted, {"decision": "accepted", "job_id": str(next(self._job_ids))})
+
+    def told(self) -> list[Told]:
+        return _events(self._client.xrange(KEYS.events))
+
+
+def document(taker: Taker, data: bytes) -> str:
+    """Keep a document, as whoever may write there; its name."""
+    name = digest(data)
+    taker.store(KEYS.document(name.removeprefix("sha256:")), data)
+    return name
+
+
+def _events(entries: Any) -> list[Told]:
+    told = []
+    for _, fields in entries:
+        data = json.loads(fields[b"data"])
+        data.pop("entry", None)
+        told.append(Told(fields[b"event"].decode(), fields[b"job"].decode(), data))
+    return told
