@@ -28,6 +28,7 @@ FULL: dict[str, Any] = {
     "in_doubt": "hold",
     "attempts": 3,
     "group": "g",
+    "group_size": 30,
     "metadata": {"customer": 7},
     "fax": {
         "faxNumber": NUMBER,
@@ -138,6 +139,7 @@ TAKEN = [
     *edge("send", "in_doubt", "hold", "resend", "fail", None),
     *edge("send", "attempts", 1, 100, None),
     *edge("send", "group", "g" * 128, None),
+    *edge("send", "group_size", 1, 10**9, None),
     *edge("send", "metadata", {}, {"x": "a" * ROOM}, {"x": "é" * (ROOM // 2)}, nested(32)),
     *edge("send", "metadata.customer", 10**400, 1e308, "\0", None),
     *edge("send", "expires_at", "2130-01-31T12:00:00+01:00", "9999-12-31T23:59:59.999999Z", None),
@@ -161,6 +163,7 @@ REJECTED = [
     *broken("send", "attempts", "bad_value", 0, 101, -1, 10**30, 1.5, 3.0, "3"),
     *broken("send", "group", "bad_id", "", "a b"),
     *broken("send", "group", "bad_value", 7),
+    *broken("send", "group_size", "bad_value", 0, 10**9 + 1, 10**400, "30", 1.5),
     *broken("send", "metadata", "bad_value", [], None, "x", nested(33), nested(900), {"x": "\ud800"}),
     *broken("send", "metadata", "bad_value", {"x": "1e400"}, {"x": "-1e400"}),
     *broken("send", "metadata", "metadata_too_large", {"x": "a" * (ROOM + 1)}, {"x": "é" * (ROOM // 2 + 1)}),

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import struct
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
@@ -22,14 +21,6 @@ from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 
 NUMBER = "+12025550123"
-ENCRYPTED = (
-    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
-    b"3 0 obj<</Filter/Standard/V 1/R 2/Length 40/P -4/O <"
-    + b"11" * 32
-    + b">/U <"
-    + b"11" * 32
-    + b">>>endobj\ntrailer<</Size 4/Root 1 0 R/Encrypt 3 0 R/ID[<00><00>]>>\n"
-)
 
 
 def pdf(pages: int) -> bytes:
@@ -40,13 +31,6 @@ def pdf(pages: int) -> bytes:
     document.save(out)
     document.close()
     return out.getvalue()
-
-
-def tiff(pages: int) -> bytes:
-    """Image file directories of one entry (the width), one behind the other."""
-    offsets = [8 + 18 * i for i in range(pages)] + [0]
-    body = b"".join(struct.pack("<HHHIII", 1, 256, 3, 1, 8, following) for following in offsets[1:])
-    return b"II*\0" + struct.pack("<I", offsets[0]) + body
 
 
 @pytest.fixture
@@ -81,49 +65,6 @@ def inline(data: bytes, name: str = "a.pdf", **more: Any) -> dict[str, Any]:
 def events(client: Any, store: Store) -> list[tuple[str, dict[str, Any]]]:
     found = client.xrange(store.keys.events)
     return [(fields[b"event"].decode(), json.loads(fields[b"data"])) for _, fields in found]
-
-
-@pytest.mark.parametrize("stored", [False, True])
-@pytest.mark.parametrize(
-    ("data", "name", "pages", "reason", "words"),
-    [
-        (ENCRYPTED, "a.pdf", None, "bad_document", "encrypted"),
-        (b"%PDF-1.4\nno more", "a.pdf", None, "bad_document", "broken"),
-        (b"no PDF at all", "a.pdf", None, "bad_document", "name"),
-        (pdf(0), "a.pdf", None, "bad_document", "PDF"),
-        (tiff(2)[:-3], "a.tif", None, "bad_document", "TIFF"),
-        (tiff(0), "a.tiff", None, "bad_document", "TIFF"),
-        (b"no TIFF at all", "a.tiff", None, "bad_document", "name"),
-        (b"", "a.txt", None, "bad_document", "empty"),
-        (pdf(201), "a.pdf", None, "too_many_pages", "201"),
-        (tiff(201), "a.tif", None, "too_many_pages", "201"),
-        (pdf(2), "a.pdf", ["1-3"], "bad_value", "page 3"),
-        (tiff(2), "a.tif", ["3"], "bad_value", "page 3"),
-        (b"a" * 15_000_000, "a.txt", None, "too_large", "20 MB"),
-    ],
-)
-def test_a_document_that_cannot_be_faxed_is_rejected_before_it_takes_a_slot(
-    *,
-    push: Push,
-    store: Store,
-    redis_client: redis.Redis,
-    stored: bool,
-    data: bytes,
-    name: str,
-    pages: Any,
-    reason: str,
-    words: str,
-) -> None:
-    file = inline(data, name, pages=pages)
-    if stored:
-        redis_client.set(store.keys.document(digest(data).removeprefix("sha256:")), data)
-        file = {"fileName": name, "document": digest(data), "pages": pages}
-    push(file)
-    [(event, told)] = events(redis_client, store)
-    assert (event, told["reason"]) == ("fax.rejected", reason)
-    assert words in told["message"]
-    assert isinstance(store.admit("permit", ""), Idle)
-    assert not redis_client.exists(store.keys.job("a"))
 
 
 def test_a_document_inside_an_entry_is_stored_once_and_named_by_its_digest(
