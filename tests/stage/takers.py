@@ -92,6 +92,7 @@ class InRedis:
     def begin(self) -> None:
         """Empty the database."""
         self._client.flushdb()
+        self._log.reset_mock()
         self._state.join()
         self._job_ids = itertools.count(FIRST_JOB_ID)
         self._intake = Intake(self._state, self._metrics, self._log)
