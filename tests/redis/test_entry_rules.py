@@ -603,6 +603,13 @@ json_values = st.recursive(
 )
 
 
+dates = st.builds(
+    lambda moment, offset: moment.isoformat() + offset,
+    st.datetimes(),
+    st.sampled_from(["Z", "", "+23:59", "-23:59", "+00:00:01", "-24:00"]),
+)
+
+
 def paths(content: Any, way: str = "") -> Iterator[str]:
     for name, value in content.items() if isinstance(content, dict) else enumerate(content):
         path = f"{way}[{name}]" if isinstance(name, int) else f"{way}.{name}" if way else name
@@ -618,7 +625,7 @@ PATHS = [(kind, path) for kind, content in ENTRIES.items() for path in paths(con
 def any_entry(draw: st.DrawFn) -> tuple[str, bytes]:
     """An entry with any value in the place of one of its members."""
     kind, path = draw(st.sampled_from(PATHS))
-    text = json.dumps(changed(kind, path, draw(json_values)))
+    text = json.dumps(changed(kind, path, draw(st.sampled_from([*RAW, *TEXTS]) | dates | json_values)))
     for name, raw in RAW.items():
         text = text.replace(json.dumps(name), raw)
     return kind, text.encode()

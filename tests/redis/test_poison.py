@@ -9,6 +9,7 @@ import pytest
 import redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
+from faxline.documents import Pages
 from faxline.entries import SendEntry
 from faxline.keys import INTAKE_GROUP
 from faxline_worker import intake, reconciling
@@ -87,12 +88,12 @@ def test_an_entry_that_makes_our_check_raise_is_set_aside_after_its_tries_and_th
 ) -> None:
     tries = []
 
-    def check(entry: SendEntry, *_: Any, **more: Any) -> int:
+    def check(entry: SendEntry, *_: Any, **more: Any) -> Pages:
         assert more
         if entry.id == "bad":
             tries.append(entry.id)
             raise KeyError("a fault of ours that quotes +12025550123")
-        return 1
+        return Pages(1, 1)
 
     monkeypatch.setattr(intake, "check_send", check)
     entries = delivered("a", "bad", "b")
