@@ -1,5 +1,6 @@
 """`AsyncFaxLine`: the asyncio twin of `FaxLine`."""
 
+from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -11,6 +12,7 @@ from faxline.base import CONNECTION, DOCUMENT_TTL, Base
 from faxline.checkup import Check
 from faxline.consumer_groups import CLAIM_AFTER, RIGHT
 from faxline.drivers import in_our_words, run_async
+from faxline.errors import NotShared
 from faxline.faxes import Fax, FaxParameters, fax_of
 from faxline.files import File
 from faxline.groups import Each, Group
@@ -72,8 +74,9 @@ def _twin(cls: _C) -> _C:
 class AsyncFaxLine(Base):
     """One account's line, for asyncio: `FaxLine` with its methods awaited, and told there.
 
-    Files are read and PDFs opened in a thread, off the event loop. A `wait` may be canceled. A line belongs
-    to one event loop.
+    Files are read and PDFs opened in a thread, off the event loop. A `wait` may be canceled. A line
+    that was made from a URL may be used on several event loops, one after the other or in threads, and has
+    connections of its own on each: close it on each.
 
     Args:
         redis_url: as of `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
@@ -96,17 +99,36 @@ class AsyncFaxLine(Base):
         replicas_timeout: float = REPLICAS_TIMEOUT,
         region: str | None = None,
     ) -> None:
-        self._own = isinstance(redis_url, str)
-        self._closed = False
+        self._url = redis_url if isinstance(redis_url, str) else None
+        self._clients: dict[AbstractEventLoop, Any] = {}
+        self._used = False
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
         confirmation = Confirmation(replicas, replicas_timeout)
-        self._set_up(client, account, document_ttl, keys, confirmation, region=region)
+        self._set_up(client, account, document_ttl, keys, confirmation, region=region, url=self._url)
+
+    def _here(self) -> Any:
+        """The client of this event loop; one that was given belongs to the loop that used it first."""
+        loop = get_running_loop()
+        if loop not in self._clients:
+            if self._used and self._url is None:
+                raise NotShared(
+                    "the client of this line belongs to another event loop: make the line from a URL, or one "
+                    "in each loop"
+                )
+            open_ones = {each: client for each, client in self._clients.items() if not each.is_closed()}
+            if self._used and self._url is not None:
+                self._client = _connected(self._url)
+            self._clients, self._used = open_ones | {loop: self._client}, True
+        return self._clients[loop]
+
+    def _is_open(self, client: Any) -> bool:
+        return self._url is None or self._clients.get(get_running_loop()) is client
 
     async def close(self) -> None:
-        """Close the connections that this line opened."""
-        self._closed = True
-        if self._own:
-            await self._client.aclose()
+        """Close the connections that this line opened on this event loop."""
+        client = self._clients.pop(get_running_loop(), None)
+        if self._url is not None and client is not None:
+            await client.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,7 +137,7 @@ class AsyncFaxLine(Base):
         await self.close()
 
     async def _run(self, steps: Steps[_T], right: str = "") -> _T:
-        return await run_async(self._client, in_our_words(steps, right, self._terms.place))
+        return await run_async(self._here(), in_our_words(steps, right, self._terms.place))
 
     async def send(
         self,
@@ -205,7 +227,7 @@ class AsyncFaxLine(Base):
         """
         words = partial(in_our_words, right=RIGHT if group is not None else "", place=self._terms.place)
         begin = opening(self._terms, after, group, consumer, claim_after, timeout)
-        return AsyncEvents(lambda: self._client, begin, words, lambda: not self._closed)
+        return AsyncEvents(self._here, begin, words, self._is_open)
 
     async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         return await self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
@@ -276,8 +298,8 @@ class AsyncFaxLine(Base):
 
 def _connected(url: str) -> Any:
     from redis.asyncio.retry import Retry  # noqa: PLC0415 - `import faxline` is to be quick
-    from redis.backoff import ExponentialWithJitterBackoff  # noqa: PLC0415 - as above
 
     from faxline.connections import connect_async  # noqa: PLC0415 - as above
+    from faxline.deadlines import Backoff  # noqa: PLC0415 - as above
 
-    return connect_async(url, **CONNECTION, retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3))
+    return connect_async(url, **CONNECTION, retry=Retry(Backoff(base=0.05, cap=1.0), 3))

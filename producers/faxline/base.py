@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from faxline.drivers import in_our_words, run
+from faxline.errors import NotShared
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 from faxline.numbers import check_region
@@ -20,7 +21,8 @@ CONNECTION: Mapping[str, Any] = {
     "socket_timeout": BLOCK + 10,
     "protocol": 2,  # no HELLO, which a confined user may lack
 }
-"""What a connection of ours is made with, beside its retries: three, after short random pauses."""
+"""What a connection of ours is made with, beside its retries: three, after short random pauses, for as long
+as the question may take (deadlines.py)."""
 
 _T = TypeVar("_T")
 
@@ -36,6 +38,7 @@ class Base:
     account: str
     keys: AccountKeys
     _client: Any
+    _url: str | None
     _terms: Terms
 
     def _set_up(
@@ -47,7 +50,10 @@ class Base:
         confirmation: Confirmation,
         *,
         region: str | None,
+        url: str | None,
     ) -> None:
+        self._url = url
+        self._made = (account, document_ttl, keys, confirmation, region)
         self.account = account
         self.keys = AccountKeys(account)
         self._client = client
@@ -65,6 +71,34 @@ class Base:
             region=check_region(region),
             place=_place(client),
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._url is None:
+            raise NotShared(
+                f"a {type(self).__name__} without a URL stays in its process: make it from a URL, or one in "
+                "each process"
+            )
+        return _made_again, (type(self), self._url, *self._made)
+
+
+def _made_again(  # noqa: PLR0917 - as pickle gives them
+    kind: Any,
+    url: str,
+    account: str,
+    document_ttl: float,
+    keys: Keyring | str | None,
+    confirmation: Confirmation,
+    region: str | None,
+) -> Any:
+    return kind(
+        url,
+        account,
+        document_ttl=document_ttl,
+        keys=keys,
+        replicas=confirmation.replicas,
+        replicas_timeout=confirmation.timeout,
+        region=region,
+    )
 
 
 class Driven(Base):

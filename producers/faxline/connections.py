@@ -137,6 +137,8 @@ def connect(url: str, **options: Any) -> redis.Redis:
         client: redis.Redis = following(redis.Redis.from_url(url, **options))
         return client
     asked = Sentinels(told.sentinels, sentinel_kwargs=_asking(told, options, Retry(NoBackoff(), 0)))
+    for sentinel in asked.sentinels:
+        following(sentinel)
     more = {"connection_pool_class": Pool, **told.options, **options}
     master: redis.Redis = following(asked.master_for(told.service, **more))  # type: ignore[no-untyped-call]
     return master
@@ -149,6 +151,8 @@ def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
         client: redis.asyncio.Redis = following(redis.asyncio.Redis.from_url(url, **options))
         return client
     asked = AsyncSentinels(told.sentinels, sentinel_kwargs=_asking(told, options, AsyncRetry(NoBackoff(), 0)))
+    for sentinel in asked.sentinels:
+        following(sentinel)
     more = {"connection_pool_class": AsyncPool, **told.options, **options}
     master: redis.asyncio.Redis = following(asked.master_for(told.service, **more))
     return master

@@ -11,7 +11,7 @@ from typing import Any
 
 from faxline.errors import EventsMissed
 from faxline.events import Event, position
-from faxline.questions import Ask, Closing, Steps, Terms, at_one_moment
+from faxline.questions import Ask, Closing, Steps, Terms, Until, at_one_moment
 from faxline.replies import Entry, entries_of, is_refusal
 
 CLAIM_AFTER = 300.0
@@ -63,6 +63,7 @@ def group_events(
         until: when to end, by the monotonic clock; None never.
     """
     reader = _Reader(terms, group, consumer or consumer_name(), claim_after, own_name=consumer is None)
+    yield Until(until)
     try:
         while (left := terms.left(until)) > 0:
             yield from reader.work((yield from reader.page(left)))

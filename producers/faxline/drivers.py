@@ -1,12 +1,12 @@
 """The drivers of the steps: the same questions, asked in a thread or on an event loop."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from faxline.errors import EventsMissed, FaxlineError, NotReplicated
 from faxline.events import Event
-from faxline.questions import Ask, Batch, Closing, Followed, Question, Steps
+from faxline.questions import Ask, Batch, Closing, Followed, Question, Steps, Until, Work
 from faxline.replies import unavailable
 
 _T = TypeVar("_T")
@@ -30,6 +30,7 @@ def run(client: Any, steps: Steps[_T]) -> _T:
 
 def drive(client: Any, steps: Steps[_T]) -> Generator[Followed, None, _T]:
     """The same for steps that give events on their way. Closed, it lets them end their own way."""
+    until: float | None = None
     try:
         asked = next(steps)
         while True:
@@ -40,11 +41,12 @@ def drive(client: Any, steps: Steps[_T]) -> Generator[Followed, None, _T]:
                     with suppress(Closing, StopIteration, FaxlineError):
                         asked = steps.throw(Closing())
                         while not isinstance(asked, Event | EventsMissed):
-                            asked = _go_on(steps, _replied(client, asked))
+                            asked = _go_on(steps, _replied(client, asked, None))
                     raise
                 asked = next(steps)
             else:
-                asked = _go_on(steps, _replied(client, asked))
+                until = asked.at if isinstance(asked, Until) else until
+                asked = _go_on(steps, _replied(client, asked, until))
     except StopIteration as end:
         result: _T = end.value
         return result
@@ -54,10 +56,12 @@ def drive(client: Any, steps: Steps[_T]) -> Generator[Followed, None, _T]:
 
 async def run_async(client: Any, steps: Steps[_T]) -> _T:
     """`run` with an asyncio client."""
+    until: float | None = None
     try:
         asked = next(steps)
         while not isinstance(asked, Event | EventsMissed):
-            asked = _go_on(steps, await _replied_async(client, asked))
+            until = asked.at if isinstance(asked, Until) else until
+            asked = _go_on(steps, await _replied_async(client, asked, until))
     except StopIteration as end:
         result: _T = end.value
         return result
@@ -70,6 +74,7 @@ async def drive_async(
     client: Any, steps: Steps[None], is_open: Callable[[], bool]
 ) -> AsyncGenerator[Followed, None]:
     """`drive` with an asyncio client; closed after that, it asks it no more."""
+    until: float | None = None
     try:
         asked = next(steps)
         while True:
@@ -80,11 +85,12 @@ async def drive_async(
                     with suppress(Closing, StopIteration, FaxlineError):
                         asked = steps.throw(Closing())
                         while is_open() and not isinstance(asked, Event | EventsMissed):
-                            asked = _go_on(steps, await _replied_async(client, asked))
+                            asked = _go_on(steps, await _replied_async(client, asked, None))
                     raise
                 asked = next(steps)
             else:
-                asked = _go_on(steps, await _replied_async(client, asked))
+                until = asked.at if isinstance(asked, Until) else until
+                asked = _go_on(steps, await _replied_async(client, asked, until))
     except StopIteration:
         return
     finally:
@@ -127,44 +133,54 @@ def _go_on(steps: Steps[_T], replied: _Replied) -> Question | Followed:
     return steps.send(answer) if error is None else steps.throw(error)
 
 
-def _replied(client: Any, question: Question) -> _Replied:
+def _replied(client: Any, question: Question, until: float | None) -> _Replied:
     try:
-        match question:
-            case Ask():
-                return question.call(client), None
-            case Batch() if question.confirmation:
-                with client.pipeline(transaction=False) as pipe:
-                    _fill_confirmed(pipe, question)
-                    return _confirmed(question, pipe.execute(raise_on_error=False)), None
-            case Batch():
-                with client.pipeline(transaction=question.transaction) as pipe:
-                    question.fill(pipe)
-                    return pipe.execute(), None
-            case _:
-                return question.call(), None
+        if isinstance(question, Work | Until):
+            return (question.call() if isinstance(question, Work) else None), None
+        with _its_time(question, until):
+            match question:
+                case Ask():
+                    return question.call(client), None
+                case Batch() if question.confirmation:
+                    with client.pipeline(transaction=False) as pipe:
+                        _fill_confirmed(pipe, question)
+                        return _confirmed(question, pipe.execute(raise_on_error=False)), None
+                case Batch():
+                    with client.pipeline(transaction=question.transaction) as pipe:
+                        question.fill(pipe)
+                        return pipe.execute(), None
     except Exception as error:  # noqa: BLE001 - the steps decide what it means
         return None, error
 
 
-async def _replied_async(client: Any, question: Question) -> _Replied:
+async def _replied_async(client: Any, question: Question, until: float | None) -> _Replied:
     import asyncio  # noqa: PLC0415 - only who uses it loads it
 
     try:
-        match question:
-            case Ask():
-                return await question.call(client), None
-            case Batch() if question.confirmation:
-                async with client.pipeline(transaction=False) as pipe:
-                    _fill_confirmed(pipe, question)
-                    return _confirmed(question, await pipe.execute(raise_on_error=False)), None
-            case Batch():
-                async with client.pipeline(transaction=question.transaction) as pipe:
-                    question.fill(pipe)
-                    return await pipe.execute(), None
-            case _:
-                return await asyncio.to_thread(question.call), None
+        if isinstance(question, Work | Until):
+            return (await asyncio.to_thread(question.call) if isinstance(question, Work) else None), None
+        with _its_time(question, until):
+            match question:
+                case Ask():
+                    return await question.call(client), None
+                case Batch() if question.confirmation:
+                    async with client.pipeline(transaction=False) as pipe:
+                        _fill_confirmed(pipe, question)
+                        return _confirmed(question, await pipe.execute(raise_on_error=False)), None
+                case Batch():
+                    async with client.pipeline(transaction=question.transaction) as pipe:
+                        question.fill(pipe)
+                        return await pipe.execute(), None
     except Exception as error:  # noqa: BLE001 - as above
         return None, error
+
+
+def _its_time(question: Ask | Batch, until: float | None) -> AbstractContextManager[None]:
+    from faxline.deadlines import answered  # noqa: PLC0415 - `import faxline` is to be quick
+
+    if isinstance(question, Ask):
+        return answered(question.blocks, until)
+    return answered(question.confirmation.timeout if question.confirmation else 0.0, until)
 
 
 def _fill_confirmed(pipe: Any, batch: Batch) -> None:

@@ -140,6 +140,10 @@ class EventsMissed(FaxlineError):  # noqa: N818 - as above
         self.until = until
 
 
+class NotShared(FaxlineError):  # noqa: N818 - as above
+    """What belongs to one process or one event loop was used in another; the text says what to do instead."""
+
+
 class OrderTimeout(FaxlineError):  # noqa: N818 - as above
     """No dispatcher carried out an operator's order in the time given; it stays for one that comes."""
 

@@ -5,6 +5,8 @@ held. One that a thread keeps goes back to the old address for ever. An answer s
 with a primary that was cut off. And after a planned failover the old primary goes on for eight seconds, until
 the Sentinels tell it, and loses all that it takes meanwhile. So here a lost connection asks anew, such an
 answer loses it, and the Sentinels are asked twice a second while it is used.
+
+A connection of ours also takes no longer than the question that it is used for (`faxline.deadlines`).
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,8 @@ import redis.asyncio.connection
 import redis.asyncio.sentinel
 import redis.connection
 import redis.sentinel
+
+from faxline.deadlines import allow_for, is_bounded, within
 
 _LOST = ("NOREPLICAS", "UNBLOCKED")
 """How the answers begin for which redis-py has no class."""
@@ -32,11 +36,46 @@ def _instead(error: redis.ResponseError) -> NoWritesError | None:
     return NoWritesError(str(error)) if str(error).startswith(_LOST) else None
 
 
-class _Following:
+class _Bounded:
+    """The timeouts of a connection: its own, or less where less of the question's time is left."""
+
+    _socket_timeout: float | None
+    _socket_connect_timeout: float | None
+
+    @property
+    def socket_timeout(self) -> float | None:
+        return within(self._socket_timeout)
+
+    @socket_timeout.setter
+    def socket_timeout(self, value: float | None) -> None:
+        self._socket_timeout = value
+
+    @property
+    def socket_connect_timeout(self) -> float | None:
+        return within(self._socket_connect_timeout)
+
+    @socket_connect_timeout.setter
+    def socket_connect_timeout(self, value: float | None) -> None:
+        self._socket_connect_timeout = value
+
+
+class _Following(_Bounded):
     """Mixed into a connection of redis-py's, see the module; of a single server it only heeds the answers."""
+
+    def _heed(self) -> None:
+        """A socket keeps the timeout that it had last."""
+        this: Any = self
+        if is_bounded() and this._sock is not None:  # noqa: SLF001 - redis-py has no other way
+            this._sock.settimeout(self.socket_timeout)  # noqa: SLF001 - as above
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        allow_for(command)
+        self._heed()
+        super().send_packed_command(command, check_health)  # type: ignore[misc]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         this: Any = self
+        self._heed()
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]
         except redis.ResponseError as error:
@@ -68,11 +107,15 @@ class _Asking(_Following):
                 this.disconnect()
             if not this.is_connected:
                 self.connect_to(pool.get_master_address())  # once: the caller has its own retries
-        super().send_packed_command(command, check_health)  # type: ignore[misc]
+        super().send_packed_command(command, check_health)
 
 
-class _FollowingAsync:
+class _FollowingAsync(_Bounded):
     """The asyncio twin of `_Following`."""
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        allow_for(command)
+        await super().send_packed_command(command, check_health)  # type: ignore[misc]
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         this: Any = self
@@ -106,7 +149,7 @@ class _AskingAsync(_FollowingAsync):
                 await this.disconnect()
             if not this.is_connected:
                 await self.connect_to(await pool.get_master_address())
-        await super().send_packed_command(command, check_health)  # type: ignore[misc]
+        await super().send_packed_command(command, check_health)
 
 
 def following(client: Any) -> Any:

@@ -1,10 +1,11 @@
 """What `events` returns: iterators that go on after they raised `EventsMissed`, as a generator cannot."""
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Self
 
 from faxline.drivers import drive, drive_async, run_async
-from faxline.errors import EventsMissed
+from faxline.errors import EventsMissed, NotShared
 from faxline.events import Event
 from faxline.questions import Followed, Steps
 
@@ -17,13 +18,19 @@ class Events(Iterator[Event]):
 
     def __init__(self, client: Any, following: Steps[None]) -> None:
         self._followed = drive(client, following)
+        self._process = os.getpid()
 
     def __next__(self) -> Event:
+        if os.getpid() != self._process:
+            raise NotShared(
+                "another process follows these events: call `events` in each process, after the fork"
+            )
         return _told(next(self._followed))
 
     def close(self) -> None:
         """End the iteration. The event that a group's reader got last is not acknowledged."""
-        self._followed.close()
+        if os.getpid() == self._process:
+            self._followed.close()
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +50,7 @@ class AsyncEvents(AsyncIterator[Event]):
         client: Callable[[], Any],
         begin: Steps[Steps[None]],
         words: Callable[[Steps[Any]], Steps[Any]],
-        is_open: Callable[[], bool],
+        is_open: Callable[[Any], bool],
     ) -> None:
         self._client = client
         self._begin = begin
@@ -58,7 +65,7 @@ class AsyncEvents(AsyncIterator[Event]):
         if self._followed is None:
             client = self._client()
             following = await run_async(client, self._words(self._begin))
-            self._followed = drive_async(client, self._words(following), self._is_open)
+            self._followed = drive_async(client, self._words(following), lambda: self._is_open(client))
         return self
 
     async def __anext__(self) -> Event:

@@ -85,6 +85,9 @@ class Keyring:
             keys[key_id.strip()] = key
         return cls(keys)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._keys,)
+
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self._keys)})"
 

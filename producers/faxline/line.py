@@ -27,7 +27,11 @@ __all__ = ["DOCUMENT_TTL", "FaxLine"]
 
 
 class FaxLine(Operators):
-    """One account's line. Thread-safe.
+    """One account's line. Thread-safe, also across a fork; one that was made from a URL can be pickled.
+
+    While Redis hangs, a call takes no longer than the timeout that it is given, or 5 s where it has none and
+    a second for each megabyte that it sends; then it raises `QueueUnavailable`. A client of your own keeps
+    its own timeouts and retries.
 
     Args:
         redis_url: such as redis://localhost:6379/0 or redis+sentinel://host1,host2/service/0 (all forms:
@@ -58,14 +62,14 @@ class FaxLine(Operators):
         replicas_timeout: float = REPLICAS_TIMEOUT,
         region: str | None = None,
     ) -> None:
-        self._own = isinstance(redis_url, str)
+        url = redis_url if isinstance(redis_url, str) else None
         client: Any = _connected(redis_url) if isinstance(redis_url, str) else redis_url
         confirmation = Confirmation(replicas, replicas_timeout)
-        self._set_up(client, account, document_ttl, keys, confirmation, region=region)
+        self._set_up(client, account, document_ttl, keys, confirmation, region=region, url=url)
 
     def close(self) -> None:
         """Close the connections that this line opened."""
-        if self._own:
+        if self._url is not None:
             self._client.close()
 
     def __enter__(self) -> Self:
@@ -300,9 +304,9 @@ class FaxLine(Operators):
 
 
 def _connected(url: str) -> Any:
-    from redis.backoff import ExponentialWithJitterBackoff  # noqa: PLC0415 - `import faxline` is to be quick
-    from redis.retry import Retry  # noqa: PLC0415 - as above
+    from redis.retry import Retry  # noqa: PLC0415 - `import faxline` is to be quick
 
     from faxline.connections import connect  # noqa: PLC0415 - as above
+    from faxline.deadlines import Backoff  # noqa: PLC0415 - as above
 
-    return connect(url, **CONNECTION, retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3))
+    return connect(url, **CONNECTION, retry=Retry(Backoff(base=0.05, cap=1.0), 3))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from faxline.errors import OrderTimeout
-from faxline.questions import Ask, Steps, Terms
+from faxline.questions import Ask, Steps, Terms, Until
 from faxline.replies import entries_of
 
 
@@ -44,8 +44,9 @@ def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> S
     """
     keys = terms.keys
     word = {"order": str(order), **more, "by": by}
-    entry = (yield Ask(lambda client: client.xadd(keys.orders, word))).decode()
     until = time.monotonic() + timeout
+    yield Until(until)
+    entry = (yield Ask(lambda client: client.xadd(keys.orders, word))).decode()
     while True:
         left = until - time.monotonic()
         block = terms.block(left)

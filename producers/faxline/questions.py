@@ -61,11 +61,18 @@ class Work:
     call: Callable[[], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """No question: when the caller's time is over, by the monotonic clock. Those that follow keep to it."""
+
+    at: float | None
+
+
 class Closing(Exception):  # noqa: N818 - no error: it never leaves the drivers
     """Nobody follows the events any more. The steps may ask on, and yield no event."""
 
 
-Question: TypeAlias = Ask | Batch | Work
+Question: TypeAlias = Ask | Batch | Work | Until
 Followed: TypeAlias = Event | EventsMissed
 Steps: TypeAlias = Generator[Question | Followed, Any, _T]
 

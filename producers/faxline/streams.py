@@ -10,7 +10,7 @@ from typing import Any
 from faxline.consumer_groups import group_events, make_group
 from faxline.errors import EventsMissed
 from faxline.events import Event, position
-from faxline.questions import Ask, Closing, Steps, Terms, at_one_moment
+from faxline.questions import Ask, Closing, Steps, Terms, Until, at_one_moment
 from faxline.replies import Entry, entries_of, is_refusal
 
 PAGE = 1000
@@ -43,6 +43,7 @@ def opening(  # noqa: PLR0917 - the line's own, and what its method is given
 ) -> Steps[Steps[None]]:
     """Fix where to begin, at this moment; the steps that follow the events from there."""
     until = time.monotonic() + timeout if timeout is not None else None
+    yield Until(until)
     if group is not None:
         yield from make_group(terms, group)
         return group_events(terms, group, consumer, claim_after, until)
@@ -50,6 +51,7 @@ def opening(  # noqa: PLR0917 - the line's own, and what its method is given
 
 
 def _tail(terms: Terms, after: str, until: float | None) -> Steps[None]:
+    yield Until(until)
     with suppress(Closing):
         while (left := terms.left(until)) > 0:
             oldest, entries = yield from _oldest_and_next(terms, after)

@@ -9,7 +9,7 @@ from faxline.events import Event, EventName
 from faxline.groups import Each, Group
 from faxline.jobs import Job
 from faxline.mailings import Mailing, Progress
-from faxline.questions import Ask, Steps, Terms
+from faxline.questions import Ask, Steps, Terms, Until
 from faxline.records import record_of
 from faxline.replies import Entry
 from faxline.streams import in_intake, newest, page, rejections
@@ -32,6 +32,7 @@ def end_of(
         WaitTimeout: it did not come in the time (seconds) given.
     """
     until = time.monotonic() + timeout
+    yield Until(until)
     try:
         match waited:
             case Mailing():

@@ -355,7 +355,9 @@ def test_events_that_were_dropped_before_they_were_read_are_told_and_reading_goe
         return world.line.events(after=after, group=group, timeout=30)
 
     queued(world, 1)
-    seen = next(follow("0"))
+    events = follow("0")
+    seen = next(events)
+    events.close()
     if group:
         assert list(world.line.events(group=group, timeout=0.1)) == [seen]
     *_, one, two = queued(world, 5, "later")

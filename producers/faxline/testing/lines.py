@@ -141,3 +141,6 @@ class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
         self._begin(account, keyring, deliver=deliver)
         client: Any = AsyncMemoryClient(self._shared)
         super().__init__(client, account, keys=keyring, region=region)
+
+    def _here(self) -> Any:
+        return self._client  # which any loop may use
