@@ -679,6 +679,29 @@ def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(
     assert (scene.record("doubted")["state"], scene.record("sent")["state"]) == ("in_doubt", "delivered")
 
 
+def test_a_receipt_that_waited_while_the_state_was_old_settles_its_doubt_before_the_policy_does(
+    scene: Scene, server: Server, a: Process
+) -> None:
+    scene.push("doubted", in_doubt="fail")
+    a.send("p")
+    scene.go(10)
+    scene.store.survey()
+    assert scene.receipt("77", to=NUMBER).result == "unmatched"
+    moment = scene.save()
+    scene.push("sent")
+    a.accepted("q", "78")
+    goes_back(scene, server, moment)
+    a.comes_back()
+    scene.go(200)
+    assert not scene.store.survey().match
+    assert scene.store.match() == []
+    recover(scene)
+    assert scene.store.survey().match
+    assert scene.record("doubted")["state"] == "in_doubt"
+    scene.store.match()
+    assert scene.record("doubted")["state"] == "delivered"
+
+
 def test_resume_alone_does_not_open_an_account_whose_state_went_back(
     scene: Scene, server: Server, a: Process
 ) -> None:

@@ -9,7 +9,8 @@ local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted 
   doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
 local options, done = cjson.decode(ARGV[1]), {}
 local account = read_account(keys.account, options)
-local old = may_be_old(account) -- then a receipt may be about a call that was lost
+-- A receipt may be about a call that was lost: then it waits as it is, so that no policy takes it for one that was tried.
+if may_be_old(account) then return '[]' end
 local stepped = redis.call('HMGET', keys.account, 'stepped', 'stepped_until')
 if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock_slack + tonumber(stepped[1]) end
 
@@ -30,9 +31,7 @@ end
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(steady), 'LIMIT', 0, tonumber(ARGV[2]))) do
   if doubts_read >= ENOUGH then break end -- the others are for the next turn
   local text = redis.call('GET', keys.job_ids .. job_id)
-  if old then
-    redis.call('ZADD', keys.unmatched, int(steady + options.sweep), job_id)
-  elseif not is_receipt(text) then
+  if not is_receipt(text) then
     redis.call('ZREM', keys.unmatched, job_id)
   else
     local receipt = cjson.decode(text)

@@ -197,8 +197,8 @@ consider({ keys.delayed, keys.expiring, beside(keys, 'scheduled'), beside(keys, 
 consider({ keys.permits, keys.submitted, keys.in_doubt }, steady)
 if put_off or old then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
-local due_to_match = match and tonumber(match) <= steady or false
-if match and not due_to_match then wait = math.min(wait, tonumber(match) - steady) end
+local due_to_match = match and tonumber(match) <= steady and not old or false
+if match and tonumber(match) > steady then wait = math.min(wait, tonumber(match) - steady) end
 if ARGV[4] ~= '' then note_step(keys.account, tonumber(ARGV[4]), options.doubt + options.deadline) end
 redis.call('HSET', keys.account, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests, 'window', options.window,
   'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
