@@ -107,13 +107,13 @@ class _Reader:
     def page(self, left: float) -> Steps[list[Entry]]:
         """The next entries for this reader: its own, those that another left, or new ones; perhaps none."""
         if self.unfinished:
-            entries = yield from self._own()
-            self.unfinished = bool(entries)
-        elif time.monotonic() >= self.claim_at:
-            entries = yield from self._claimed()
-        else:
-            entries = yield from self._new(left)
-        return entries
+            if entries := (yield from self._own()):
+                return entries
+            self.unfinished = False
+        while time.monotonic() >= self.claim_at:
+            if entries := (yield from self._claimed()):
+                return entries
+        return (yield from self._new(left))
 
     def work(self, entries: Sequence[Entry]) -> Steps[None]:
         """Tell the events one by one; each is done when the next one is asked for."""

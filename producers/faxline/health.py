@@ -18,6 +18,7 @@ from faxline.rights import rights_checks
 from faxline.seals import Seals
 from faxline.server_checks import server_checks
 from faxline.stream_checks import stream_checks
+from faxline.unread_events import unread_checks
 from faxline.wording import plural
 
 __all__ = ["Check", "Result", "examination"]
@@ -56,6 +57,7 @@ def examination(
                 checks.append(stepped)
             checks += _account(state)
             checks += yield from stream_checks(keys, state)
+            checks += yield from unread_checks(keys)
             checks.append((yield from keys_check(keys, state, seals if name == names[0] else None)))
         except Exception as error:
             if not is_refusal(error):

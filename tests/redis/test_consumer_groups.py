@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import redis
 
-from faxline import AsyncFaxLine, FaxLine, NotAllowed, consumer_groups
+from faxline import AsyncFaxLine, EventsMissed, FaxLine, NotAllowed, consumer_groups
 from faxline.cli.running import run
+from faxline_worker.settings import read_settings
+from faxline_worker.store import Store
 
 
 @pytest.fixture
@@ -175,3 +177,53 @@ def test_a_user_of_an_older_acl_is_told_what_it_lacks(redis_url: str, redis_clie
             next(older.events(group="g"))
     finally:
         redis_client.acl_deluser("older")
+
+
+def behind(line: FaxLine) -> tuple[str, str]:
+    [found] = [check for check in line.checks() if check.name == "events of default"]
+    return str(found.result), found.text
+
+
+def test_the_doctor_and_the_gauge_tell_how_far_the_groups_are_behind(
+    line: FaxLine, stream: Stream, redis_client: redis.Redis
+) -> None:
+    store = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    assert store.events_unread() == 0
+    assert behind(line) == ("ok", "there are none yet")
+    stream.add(*map(str, range(10)))
+    assert behind(line) == ("ok", "no group reads them")
+    assert len(jobs(line, "crm")) == 10
+    assert behind(line) == (
+        "ok",
+        "1 group reads them; furthest behind is 'crm' with 0 unread; 0 are being worked on",
+    )
+    stream.add(*map(str, range(10, 20)))
+    assert store.events_unread() == 10
+    assert behind(line)[0] == "ok"  # nothing was dropped yet, so there is room
+    redis_client.xtrim(stream.key, maxlen=12, approximate=False)
+    result, text = behind(line)
+    assert result == "warn"
+    assert text.startswith("group 'crm' has 10 of 12 events unread, and the oldest are about to be dropped")
+    redis_client.xtrim(stream.key, maxlen=5, approximate=False)
+    assert store.events_unread() == 5
+    result, text = behind(line)
+    assert result == "fail"
+    assert text.startswith("group 'crm' was away while events were dropped")
+    with line.events(group="crm", timeout=30) as events:
+        with pytest.raises(EventsMissed):
+            next(events)
+        assert [next(events).job for _ in range(5)] == ["15", "16", "17", "18", "19"]
+    assert (store.events_unread(), behind(line)[0]) == (0, "ok")
+
+
+def test_a_user_that_may_not_look_at_the_groups_fails_no_doctor(
+    redis_url: str, stream: Stream, redis_client: redis.Redis
+) -> None:
+    stream.add("a")
+    redis_client.acl_setuser("older", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-xinfo"])
+    try:
+        with FaxLine(redis_url.replace("//", "//older:x@")) as older:
+            texts = [check.text for check in older.checks() if check.name == "account default"]
+    finally:
+        redis_client.acl_deluser("older")
+    assert any("use the user `operator`" in text for text in texts)

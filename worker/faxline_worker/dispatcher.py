@@ -501,6 +501,7 @@ class Dispatcher:
             self._metrics.set_closed(name, state.paused or ("rate_limited" if state.gated else ""))
             self._metrics.set_rolled_back(name, state.paused == ROLLED_BACK)
             self._metrics.set_dead_receipts(name, state.dead)
+            self._metrics.set_events_unread(name, store.events_unread())
             differ = differing(offer for offer in state.offers if offer.by)
             self._metrics.set_settings_differ(name, len(differ))
             for what, ceiling in state.backlog.items():

@@ -471,6 +471,12 @@ class DispatcherMetrics(JobMetrics):
             f"Entries set aside for a look: nonsense, or what made our code raise{_ALIKE}",
             account=account,
         )
+        self._events_unread = _gauge(
+            registry,
+            "fax_events_unread",
+            f"Events that the consumer group furthest behind has yet to read; 0 without groups{_ALIKE}",
+            account=account,
+        )
         self._documents_stopped = _counter(
             registry,
             "fax_documents_stopped_total",
@@ -584,6 +590,10 @@ class DispatcherMetrics(JobMetrics):
     def set_dead_receipts(self, account: str, n: int) -> None:
         """So many webhooks are kept for a look."""
         self._dead_receipts.labels(account).set(n)
+
+    def set_events_unread(self, account: str, n: int) -> None:
+        """So many events wait for the group that is furthest behind."""
+        self._events_unread.labels(account).set(n)
 
     def document_stopped(self, account: str, limit: DocumentLimit) -> None:
         """A PDF was given up while it was opened."""

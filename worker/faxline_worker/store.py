@@ -18,6 +18,7 @@ from faxline.entries import ENTRY_BYTES
 from faxline.keys import INTAKE_GROUP, AccountKeys
 from faxline.offers import BELIEVED, Offer, read_offers
 from faxline.seals import MARK, SEALED_KINDS, Seals
+from faxline.unread_events import unread
 from faxline_worker import scripts
 from faxline_worker.deliveries import DEAD, Deliveries
 from faxline_worker.ifax.causes import Again
@@ -611,6 +612,19 @@ class Store:
         k = self.keys
         keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status, k.audit]
         return cast("bytes", self._run("redrive", keys, [entry, dead, by, self._options])).decode()
+
+    def events_unread(self) -> int:
+        """How many events the consumer group that is furthest behind has yet to read."""
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.xinfo_stream(self.keys.events)
+                pipe.xinfo_groups(self.keys.events)
+                stream, groups = pipe.execute()
+        except redis.ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return 0
+        return max((unread(group, stream) for group in groups), default=0)
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
