@@ -86,11 +86,11 @@ def _queue(y: int) -> list[Any]:
 
 def _intake(y: int) -> list[Any]:
     return [
-        _row("Intake", y),
+        _row("Intake and events", y),
         lines(
             "Entries that wait in intake",
             "Pushed, and not taken in yet. It grows for long: producers push faster than dispatchers take.",
-            place(0, y + 1, 8, 8),
+            place(0, y + 1, 6, 8),
             [Query(f"max by (account) (fax_intake_entries{{{ACCOUNT}}})", "{{account}}")],
             "short",
             alerts=["FaxIntakeStalled"],
@@ -98,7 +98,7 @@ def _intake(y: int) -> list[Any]:
         lines(
             "Oldest entry in intake",
             "Seconds are usual under load. It climbs in a straight line: nothing is taken.",
-            place(8, y + 1, 8, 8),
+            place(6, y + 1, 6, 8),
             [Query(f"max by (account) (fax_intake_oldest_age_seconds{{{ACCOUNT}}})", "{{account}}")],
             "s",
             alerts=["FaxIntakeStalled"],
@@ -108,7 +108,7 @@ def _intake(y: int) -> list[Any]:
             "Entries taken a minute, streams replaced",
             "Registered, repeated, rejected, canceled or set aside. A stream is replaced when somebody used "
             "up its ids.",
-            place(16, y + 1, 8, 8),
+            place(12, y + 1, 6, 8),
             [
                 Query(a_minute("fax_intake_taken_total", by="account"), "{{account}}"),
                 Query(
@@ -119,6 +119,17 @@ def _intake(y: int) -> list[Any]:
             ],
             A_MINUTE,
             alerts=["FaxStreamReplaced"],
+        ),
+        lines(
+            "Events unread",
+            "By the consumer group that is furthest behind. At the cap the oldest are dropped unread.",
+            place(18, y + 1, 6, 8),
+            [
+                Query(f"max by (account) (fax_events_unread{{{ACCOUNT}}})", "{{account}}"),
+                Query("max(fax_events_cap)", "cap"),
+            ],
+            "short",
+            alerts=["FaxEventsUnread"],
         ),
     ]
 

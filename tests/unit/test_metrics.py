@@ -107,6 +107,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_redis_read_timestamp_seconds": ("gauge", {}),
     "fax_intake_entries": ("gauge", {"account": ACCOUNTS}),
     "fax_events_unread": ("gauge", {"account": ACCOUNTS}),
+    "fax_events_cap": ("gauge", {}),
     "fax_intake_oldest_age_seconds": ("gauge", {"account": ACCOUNTS}),
     "fax_intake_taken_total": ("counter", {"account": ACCOUNTS}),
     "fax_streams_replaced_total": (

@@ -430,7 +430,9 @@ def dispatcher() -> None:
         settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
     )
     registry = new_registry()
-    metrics = DispatcherMetrics(registry, settings.accounts, failures_at_zero(settings))
+    metrics = DispatcherMetrics(
+        registry, settings.accounts, failures_at_zero(settings), events_cap=settings.events_cap
+    )
     broker = make_broker(settings)
     who = process_name()
     stores = guard.stores = {

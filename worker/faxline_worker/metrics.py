@@ -375,10 +375,16 @@ class DispatcherMetrics(JobMetrics):
         registry: where they are registered; one of these a registry.
         accounts: the names of all accounts.
         failure_labels: every (stage, code, reason) that is there at 0 from the start.
+        events_cap: about how many events an account's stream keeps.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
+        self,
+        registry: CollectorRegistry,
+        accounts: Iterable[str],
+        failure_labels: Iterable[FailureLabels],
+        *,
+        events_cap: int = 0,
     ) -> None:
         account, limit = tuple(accounts), get_args(Limit)
         super().__init__(registry, account, failure_labels)
@@ -477,6 +483,11 @@ class DispatcherMetrics(JobMetrics):
             f"Events that the consumer group furthest behind has yet to read; 0 without groups{_ALIKE}",
             account=account,
         )
+        Gauge(
+            "fax_events_cap",
+            f"About how many events an account's stream keeps (FAXLINE_EVENTS_CAP){_ALIKE}",
+            registry=registry,
+        ).set(events_cap)
         self._documents_stopped = _counter(
             registry,
             "fax_documents_stopped_total",
