@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from faxline.errors import EntryRejected, Rejection
+from faxline.sealed_documents import is_sealed
 
 if TYPE_CHECKING:
     from faxline.pdf_reader import Limit, PdfPages
@@ -85,19 +86,28 @@ def open_document(data: bytes, count: "Callable[[bytes], PdfPages] | None" = Non
     Raises:
         PdfReaderUnavailable: no child process can be started.
     """
-    if not data:
-        return Opened(0, 0, known=True, fault="the document is empty")
-    if len(data) > REQUEST_BYTES:
-        return Opened(len(data), 0, known=True, fault=TOO_LARGE)
+    if fault := _fault(data):
+        return Opened(len(data), 0, known=True, fault=fault)
     if b"%PDF-" in data[:1024]:
         pages, fault, limit = (count or _count)(data)
         return Opened(len(data), pages, known=True, fault=fault, limit=limit)
     if data[:4] in _TIFFS:
         pages, fault = _tiff_pages(data)
         return Opened(len(data), pages, known=True, fault=fault)
-    if data[:4] in _BIG_TIFFS:
-        return Opened(len(data), 0, known=True, fault="it is a BigTIFF: save it as a classic TIFF or a PDF")
     return Opened(len(data), 1, known=data.startswith(_IMAGES))
+
+
+def _fault(data: bytes) -> str:
+    """Why it cannot be sent, by its size and its first bytes; nothing where it may be."""
+    if not data:
+        return "the document is empty"
+    if len(data) > REQUEST_BYTES:
+        return TOO_LARGE
+    if is_sealed(data):  # stored as it is, it would be taken for one whose key is missing
+        return "it begins as a sealed document does: give its content"
+    if data[:4] in _BIG_TIFFS:
+        return "it is a BigTIFF: save it as a classic TIFF or a PDF"
+    return ""
 
 
 def _count(data: bytes) -> "PdfPages":

@@ -12,7 +12,7 @@ from faxline import FaxLine
 from faxline.documents import digest, open_document
 from faxline.keyring import new_key
 from faxline.keys import INTAKE_GROUP
-from faxline.sealed_documents import is_sealed
+from faxline.sealed_documents import MAGIC, is_sealed
 from faxline_worker.app import failure_labels
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, new_registry
@@ -227,3 +227,12 @@ def test_an_uploads_name_is_long_enough_that_nobody_guesses_it(
 def test_an_upload_goes_with_a_document(store: Store, intake: Intake, redis_client: Any) -> None:
     push(redis_client, store, "a", {"fileUrl": "https://example.com/a.pdf", "upload": UPLOAD})
     assert take(intake, redis_client) == [("fax.rejected", "a", "bad_value")]
+
+
+def test_a_document_in_clear_that_begins_as_a_sealed_one_does_pauses_nobody(
+    store: Store, intake: Intake, redis_client: Any
+) -> None:
+    forged = MAGIC + b"\x01\x05other" + bytes(64)
+    push(redis_client, store, "job", {"fileData": b64encode(forged).decode()})
+    assert take(intake, redis_client) == [("fax.rejected", "job", "bad_document")]
+    assert not redis_client.exists(document_key(store, digest(forged)))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from faxline.documents import REQUEST_BYTES, digest, open_document, page_count, selected_pages
 from faxline.errors import EntryRejected, Rejection
+from faxline.sealed_documents import MAGIC
 from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, page_tree, plain_pdf
 
 
@@ -201,3 +202,8 @@ def test_a_selection_outside_the_document_is_refused(selection: str) -> None:
     with pytest.raises(EntryRejected) as caught:
         selected_pages(["1", selection], 7, "fax.faxData[0].pages")
     assert (caught.value.member, caught.value.reason) == ("fax.faxData[0].pages", Rejection.BAD_VALUE)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x01\x01k" + bytes(16), pdf(1)])
+def test_what_begins_as_a_sealed_document_does_is_none(content: bytes) -> None:
+    assert "sealed" in refused(MAGIC + content, "a.txt").message
