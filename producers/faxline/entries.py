@@ -192,7 +192,7 @@ def _why_not_base64(value: str) -> str:
     return "its end is missing; it has a multiple of 4 characters, the last of them = where the content ends"
 
 
-def _own_or_none(value: str | None) -> str | None:
+def own_or_none(value: str | None) -> str | None:
     """None for a blank one, which would hide the account's own."""
     return value if value and value.strip() else None
 
@@ -281,7 +281,7 @@ class FaxRequest(_Part):
         Annotated[Number, Tag(_ONE)] | Annotated[list[Number], Field(min_length=1), Tag(_MANY)],
         Discriminator(lambda value: _MANY if isinstance(value, list) else _ONE),
     ]
-    callerId: Annotated[Text | None, AfterValidator(_own_or_none)] = None
+    callerId: Annotated[Text | None, AfterValidator(own_or_none)] = None
     templateId: Text | None = None
     smartDocumentId: Text | None = None
     subject: Text | None = None

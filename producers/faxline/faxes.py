@@ -14,7 +14,7 @@ from faxline.documents import REQUEST_BYTES, Opened, digest, open_document
 from faxline.errors import EntryRejected, Rejection
 from faxline.files import File, items_of
 from faxline.jobs import Job, JobState
-from faxline.numbers import EXAMPLE, MEMBER, mask_number, normalize_number
+from faxline.numbers import EXAMPLE, MEMBER, mask_number, normalize_number, number_in
 
 _KEPT = 64_000_000
 """Bytes of documents that one call keeps in memory between the check and the push; others are read twice."""
@@ -212,7 +212,8 @@ def compose(
     if "to" in fax:
         parameters["faxNumber"] = _numbers(fax["to"], region)
     if isinstance(fax.get("callerId"), str):
-        parameters["callerId"] = _caller_id(fax["callerId"], region)
+        # As a receipt's fromNumber is, which may settle a doubt.
+        parameters["callerId"] = number_in(fax["callerId"], region) or fax["callerId"]
     parameters["faxData"] = items_of(fax.get("files", ()), documents)
     group, numbers = fax.get("group"), parameters.get("faxNumber")
     entry: dict[str, Any] = {
@@ -253,14 +254,6 @@ def _numbers(to: Any, region: str | None) -> str | list[str]:
             MEMBER, Rejection.BAD_VALUE, f'to is text, such as "{EXAMPLE}", or a list of them'
         )
     return [normalize_number(one, region, f"{MEMBER}[{i}]") for i, one in enumerate(to)]
-
-
-def _caller_id(text: str, region: str | None) -> str:
-    """In E.164, as a receipt's fromNumber is, which may settle a doubt; as it is where it is no number."""
-    try:
-        return normalize_number(text, region)
-    except EntryRejected:
-        return text
 
 
 def text_of(entry: Mapping[str, Any]) -> str:

@@ -86,6 +86,14 @@ def normalize_number(text: str, region: str | None = None, member: str = MEMBER)
     return number
 
 
+def number_in(text: str, region: str | None = None) -> str | None:
+    """The E.164 form of a text that may be a number; None where it is none, or leaves open which one."""
+    try:
+        return normalize_number(text, region)
+    except EntryRejected:
+        return None
+
+
 def _plain(text: str, member: str) -> str:
     """A number without what is pasted with it."""
     plain = "".join(c for c in text if unicodedata.category(c) != "Cf")  # marks of direction

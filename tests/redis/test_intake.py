@@ -48,11 +48,17 @@ def push(store: Store, redis_client: Any) -> Push:
     """Push a fax with these files, and have intake take it."""
     metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
 
-    def pushed(*files: dict[str, Any], id: str = "a", hosts: tuple[str, ...] = ()) -> None:  # noqa: A002
-        fax = {"faxNumber": NUMBER, "faxData": list(files)}
+    def pushed(
+        *files: dict[str, Any],
+        id: str = "a",  # noqa: A002
+        hosts: tuple[str, ...] = (),
+        caller: str | None = None,
+        own: str | None = None,
+    ) -> None:
+        fax = {"faxNumber": NUMBER, "faxData": list(files), "callerId": caller}
         redis_client.xadd(store.keys.intake, {"send": json.dumps({"id": id, "fax": fax})})
         reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-        taker = Intake(store, metrics, Mock(), hosts=hosts)
+        taker = Intake(store, metrics, Mock(), own, hosts=hosts)
         taker.take([(entry.decode(), fields) for entry, fields in reply[0][1]])
 
     return pushed
@@ -170,6 +176,23 @@ def test_among_new_jobs_one_that_is_known_is_repeated_or_rejected(
     ]
     assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b", b"c", b"d"]
     assert redis_client.zscore(store.keys.ready, "a") == place
+
+
+@pytest.mark.parametrize(
+    ("caller", "own", "sender"),
+    [
+        ("+12025550100", None, b"+12025550100"),
+        ("+1 (202) 555-0100", None, b"+12025550100"),
+        ("Main desk", None, None),
+        ("", "+1-202-555-0100", b"+12025550100"),
+        (None, "2025550100", None),
+    ],
+)
+def test_the_sender_that_receipts_are_held_against_is_in_e164_or_unknown(
+    *, push: Push, store: Store, redis_client: Any, caller: str | None, own: str | None, sender: bytes | None
+) -> None:
+    push(inline(b"Hello", "a.txt"), caller=caller, own=own)
+    assert redis_client.hget(store.keys.job("a"), "sender") == sender
 
 
 def test_a_batch_of_new_jobs_is_looked_up_by_one_command(

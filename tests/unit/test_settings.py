@@ -28,6 +28,11 @@ def test_a_name_adds_to_what_is_told_of_accounts_and_takes_nothing_away() -> Non
     assert settings.accounts["default"].caller_id == "1"
 
 
+def test_a_caller_id_that_is_blank_is_none() -> None:
+    settings = read_settings({TOKEN: LONG, "FAXLINE_ACCOUNTS__DEFAULT__CALLER_ID": " "})
+    assert settings.accounts["default"].caller_id is None
+
+
 def test_without_any_account_both_ways_to_name_one_are_told() -> None:
     with pytest.raises(SettingsError, match=r"FAXLINE_ACCOUNTS__DEFAULT__TOKEN.*FAXLINE_ACCOUNTS=default"):
         read_settings({})

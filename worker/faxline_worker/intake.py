@@ -32,6 +32,7 @@ from faxline.entries import (
     parse_entry,
 )
 from faxline.errors import EntryRejected, KeyMissing, PdfReaderUnavailable
+from faxline.numbers import number_in
 from faxline_worker.intake_documents import IntakeDocuments
 from faxline_worker.metrics import DispatcherMetrics
 from faxline_worker.redis_clients import unserved
@@ -270,6 +271,7 @@ class Intake:
         if self._prepare(entry, fax):  # mostly it is what the entry says
             request = text_of(fax)
         files, numbers, send_at = fax["faxData"], fax["faxNumber"], entry.send_at
+        sender = fax.get("callerId") or self.caller_id
         documents = [file["document"].removeprefix("sha256:") for file in files if "document" in file]
         several = isinstance(numbers, list)
         values = {
@@ -281,8 +283,9 @@ class Intake:
             "send_at": _ms(send_at),
             "schedule": self.schedule if send_at else None,
             "documents": ",".join(dict.fromkeys(documents)) if documents else None,
-            # What a receipt without a known jobId is held against, should the job come in doubt.
-            "sender": fax.get("callerId") or self.caller_id,
+            # What a receipt without a known jobId is held against, should the job come in doubt. A receipt's
+            # is in E.164, so one that is written otherwise would never be the same.
+            "sender": number_in(sender) if sender else None,
             "known_pages": pages if pages.most is not None else None,
             "cover": "1" if any(map(fax.get, COVER)) else None,
         }

@@ -10,10 +10,11 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +26,7 @@ from pydantic import (
 )
 
 from faxline.connections import sentinel_url
+from faxline.entries import own_or_none
 from faxline.environment import PREFIX, check_environment
 from faxline.hosts import host_pattern
 from faxline.keyring import Keyring
@@ -115,7 +117,7 @@ class Account(_Part):
 
     token: SecretStr | None = None
     webhook_secrets: tuple[SecretStr, ...] = ()
-    caller_id: str | None = None
+    caller_id: Annotated[str | None, AfterValidator(own_or_none)] = None
     limits: AccountLimits = AccountLimits()
     ceilings: AccountCeilings = AccountCeilings()
 
