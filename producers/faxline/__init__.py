@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from faxline.asynchronous import AsyncFaxLine
     from faxline.entries import InDoubtPolicy, Priority
 
+    __version__: str
+
 __all__ = [
     "AccountState",
     "AsyncEvents",
@@ -119,6 +121,7 @@ __all__ = [
     "StateRolledBack",
     "Transition",
     "WaitTimeout",
+    "__version__",
     "normalize_number",
 ]
 
@@ -131,6 +134,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - the package's metadata is the one source
+
+        return version("faxline")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LATER[name]), name)

@@ -12,20 +12,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+import faxline
 from faxline.account import OPERATOR, AccountState, LimitState
-from faxline.cli.explaining import explanation
+from faxline.cli.app import SECTIONS
+from faxline.cli.explaining import explanation, used_of
 from faxline.cli.output import moment, span, write_json
 from faxline.cli.running import run
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState
 from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.processes import ROLES
+from faxline_worker.cli import app as worker_app
 from tests.stage.heartbeats import beat, beating
 
 NUMBER, OTHER = "+13105550147", "+13105550148"
@@ -172,6 +176,34 @@ def test_a_missing_extra_is_told_with_what_installs_it(missing: str) -> None:
     done = python(f"import sys; sys.modules['{missing}'] = None; from faxline.cli import main; main()")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"faxline: {missing} is missing; install it with: pip install 'faxline[cli]'\n"
+
+
+@pytest.mark.parametrize("missing", ["typer", "dramatiq", "structlog"])
+def test_a_bare_install_of_the_worker_says_which_extra_is_missing(missing: str) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None; sys.argv = ['faxline-worker', 'dispatcher']; "
+    done = python(code + "from faxline_worker.__main__ import main; main()")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"faxline-worker: {missing} is missing; install it with: pip install 'faxline[worker]'\n"
+    )
+
+
+def test_the_version_is_that_of_the_package(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    number = version("faxline")
+    assert faxline.__version__ == number
+    assert cli("--version").out == f"faxline {number}\n"
+    with pytest.raises(SystemExit) as ended:
+        worker_app(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"faxline-worker {number}\n")
+
+
+def test_the_help_has_every_command_under_a_heading_of_its_use(cli: Cli) -> None:
+    out = cli("--help").out
+    shown = re.findall(r"^(\w[\w ]*):$|^  (\w+)  ", out, re.MULTILINE)
+    titles = [title for title, _ in shown if title and title != "Options"]
+    assert titles == [*SECTIONS]
+    assert [name for _, name in shown if name] == [name for names in SECTIONS.values() for name in names]
+    assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["accounts", "pause"]])
@@ -591,7 +623,7 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
             "3 jobs are before it|concurrency holds it: 20 of 20 calls|(in 12 s)",
         ),
         (queued(Hold.WINDOW), STATE, "window holds it: 1000 of 1000 requests in 1 h|(in 12 s)"),
-        (queued(Hold.BURST), STATE, "burst holds it: 49.26 of 50|(in 12 s)"),
+        (queued(Hold.BURST), STATE, "burst holds it: 50 of 50|(in 12 s)"),
         (
             queued(Hold.WINDOW),
             LOWERED,
@@ -788,6 +820,13 @@ def test_accounts_shows_every_known_account_and_the_one_that_is_named(
     assert [state["account"] for state in cli("accounts", "show", "x", "y", "--json").lines] == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    ("used", "shown"), [(0, "0 of 50"), (0.03, "1 of 50"), (1.0, "1 of 50"), (12.4, "13 of 50")]
+)
+def test_what_is_used_of_a_burst_is_told_in_whole_requests(used: float, shown: str) -> None:
+    assert used_of(LimitState(used, 50, 50)) == shown
+
+
 def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     cli: Cli, redis_client: redis.Redis
 ) -> None:
@@ -813,25 +852,31 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     for role, host in (("dispatcher", "node-1"), ("dispatcher", "node-2"), ("worker", "node-1")):
         beat(redis_client, role, host, accounts=["a"])
     done = cli("accounts", "show", *accounts, "e", at_work=())
-    *lines, present = done.out.splitlines()[1:]
-    rows = dict(zip([*accounts, "e"], lines, strict=True))
-    assert present == "2 dispatchers, 1 worker, no webhook at work"
-    assert all(re.match(name, row) for name, row in rows.items())
-    assert re.search(r"open +0 of 20 +0 of 1000 +0 of 50 +100% +0 +0 +0 +2 +-", rows["a"])
-    assert re.search(r"paused by an operator .* 23 of 500 jobs *$", rows["b"])
-    assert re.search(r"paused: bad_key; next probe [-0-9: ]+ \(in (49|50) min", rows["c"])
-    unreachable = r"unreachable since .* \(connection refused\); next probe"
-    assert re.search(unreachable, rows["f"])
+    lines = done.out.splitlines()
+    rows = {line.split()[0]: line for line in lines[1:7]}
+    more = dict(line.split(": ", 1) for line in lines[7:-1])
+    assert lines[-1] == "2 dispatchers, 1 worker, no webhook at work"
+    assert [*rows] == [*accounts, "e"]
+    assert max(map(len, lines[:7])) <= 80
+    assert re.search(r"open +0 of 20 +0 of 1000 +0 of 50 +2 in doubt$", rows["a"])
+    assert re.search(r"^b +paused ", rows["b"])
+    assert more["b"] == "paused, by an operator; ceilings: 23 of 500 jobs"
+    assert re.search(r"^c +paused ", rows["c"])
+    assert re.search(r"paused, bad_key, next probe [-0-9: ]+ \(in (49|50) min", more["c"])
+    assert re.search(r"^f +unreachable ", rows["f"])
+    assert re.search(r"unreachable, since .* \(connection refused\), next probe", more["f"])
     found = cli("accounts", "show", "f", "--json").json
     assert (found["paused_why"], found["paused_by"]) == ("connection refused", None)
     assert found["paused_since"] is not None
-    assert re.search(r"429: closed until .* 0 of 10 \(of 20\) +0 of 500 \(of 1000\) .* 50%", rows["d"])
+    assert re.search(r"^d +429 +0 of 10 +0 of 500 +0 of 25 ", rows["d"])
+    lowered = "limits are lowered: calls from 20, window from 1000, burst from 50"
+    assert re.search(f"^429, closed until .*; {lowered}$", more["d"])
     assert "never run" in rows["e"]
     state = cli("accounts", "show", "d", "--json", at_work=()).json
     assert state["limits"]["window"] == {"used": 0, "effective": 500, "configured": 1000}
     assert state["gate_until"]
     assert state["at_work"] == {"dispatcher": 0, "worker": 0, "webhook": 0}
-    assert cli("accounts", "show", "a", "--json").json["at_work"]["dispatcher"] == 2
+    assert cli("accounts", "show", "a", "--json", at_work=()).json["at_work"]["dispatcher"] == 2
     backlog = cli("accounts", "show", "b", "--json").json["backlog"]
     assert backlog == {"jobs": {"used": 23, "ceiling": 500}, "bytes": {"used": 0, "ceiling": 0}}
 

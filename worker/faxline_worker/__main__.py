@@ -1,5 +1,26 @@
-"""`python -m faxline_worker` is `faxline-worker`."""
+"""`faxline-worker`, and `python -m faxline_worker`, which is the same."""
 
-from faxline_worker.cli import main
+import sys
 
-main()
+_OURS = {"faxline", "faxline_worker", "faxline_sandbox"}
+
+
+def main() -> None:
+    """The command's entry: it says which extra is missing."""
+    try:
+        from faxline_worker.cli import main as run  # noqa: PLC0415 - it needs typer
+
+        run()
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in _OURS:
+            raise
+        extra = "otel" if missing == "opentelemetry" else "worker"
+        sys.stderr.write(
+            f"faxline-worker: {missing} is missing; install it with: pip install 'faxline[{extra}]'\n"
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

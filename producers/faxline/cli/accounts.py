@@ -25,7 +25,8 @@ from faxline.cli.explaining import used_of
 from faxline.cli.output import complain, moment, span, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
 from faxline.errors import StateRolledBack
-from faxline.offers import differing, told
+from faxline.offers import differing
+from faxline.offers import told as processes_told
 from faxline.processes import at_work
 from faxline.wording import plural
 
@@ -41,6 +42,7 @@ app.add_typer(
     ),
 )
 
+_OPEN = ("queued", "submitting", "submitted", "in_doubt")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
 
 
@@ -126,35 +128,35 @@ def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
             counts = at_work(processes, state.name) if processes is not None else None
             write_json(state.to_dict() | {"at_work": counts})
         return
-    write_table(
-        [
-            *("account", "status", "calls", "window", "burst", "share"),
-            *("queued", "submitting", "submitted", "in doubt", "oldest", "ceilings"),
-        ],
-        [_row(state) for state in states],
-    )
+    write_table(["account", "status", "calls", "window", "burst", "jobs"], [_row(state) for state in states])
     for state in states:
-        if differ := differing(state.offers):
-            write(f"{state.name}: its processes differ, and the strictest hold: {told(differ)}")
+        if more := _more(state):
+            write(f"{state.name}: {'; '.join(more)}")
     if processes is not None:
         write(counted(processes))
 
 
 def _row(state: AccountState) -> list[str]:
-    backlog = [str(state.jobs[name]) for name in ("queued", "submitting", "submitted", "in_doubt")]
     limits = [
         used_of(limit) if state.known else "-" for limit in (state.concurrency, state.window, state.burst)
     ]
-    oldest = ", ".join(f"{name} {span(age)}" for name, age in state.oldest.items() if age)
-    return [
-        state.name,
-        _status(state),
-        *limits,
-        f"{state.share:.0%}",
-        *backlog,
-        oldest or "-",
-        _ceilings(state),
-    ]
+    jobs = [f"{n} {name.replace('_', ' ')}" for name in _OPEN if (n := state.jobs[name])]
+    return [state.name, _status(state).partition(";")[0], *limits, ", ".join(jobs) or "-"]
+
+
+def _more(state: AccountState) -> list[str]:
+    """What a line of the table has no room for."""
+    told = [_status(state).replace("; ", ", ")] if ";" in _status(state) else []
+    limits = {"calls": state.concurrency, "window": state.window, "burst": state.burst}
+    if lowered := [f"{name} from {x.configured}" for name, x in limits.items() if x.effective < x.configured]:
+        told.append(f"limits are lowered: {', '.join(lowered)}")
+    if oldest := [f"{name.replace('_', ' ')} {span(age)}" for name, age in state.oldest.items() if age]:
+        told.append(f"the oldest: {', '.join(oldest)}")
+    if ceilings := _ceilings(state):
+        told.append(f"ceilings: {ceilings}")
+    if differ := differing(state.offers):
+        told.append(f"its processes differ, and the strictest hold: {processes_told(differ)}")
+    return told
 
 
 def _ceilings(state: AccountState) -> str:
@@ -162,10 +164,11 @@ def _ceilings(state: AccountState) -> str:
     used = [
         f"{part.used} of {part.configured} {name}" for name, part in state.backlog.items() if part.configured
     ]
-    return ", ".join(used) or "-"
+    return ", ".join(used)
 
 
 def _status(state: AccountState) -> str:
+    """In a word or two; behind a semicolon, why and until when."""
     now = datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=state.now)
 
     def at(us: int) -> str:
@@ -177,19 +180,20 @@ def _status(state: AccountState) -> str:
         case "":
             return _open(state, at)
         case account.OPERATOR:
-            return "paused by an operator"
+            return "paused; by an operator"
         case account.ROLLED_BACK:
-            return f"paused: {state.paused}; see faxline accounts rollback {state.name}"
+            return f"paused; {state.paused}, see faxline accounts rollback {state.name}"
         case reason:
             why = f" ({state.paused_why})" if state.paused_why else ""
             since = f" since {at(state.paused_since)}" if state.paused_since else ""
-            held = reason if reason == account.UNREACHABLE else f"paused: {reason}"
-            return f"{held}{since}{why}; next probe {at(max(state.now, state.probe_at))}"
+            held = "unreachable" if reason == account.UNREACHABLE else f"paused; {reason}"
+            more = f"{since}{why}, next probe {at(max(state.now, state.probe_at))}"
+            return f"{held};{more}" if reason == account.UNREACHABLE else f"{held}{more}"
 
 
 def _open(state: AccountState, at: Callable[[int], str]) -> str:
     if state.verifying:
-        return f"looks at a new Redis until {at(state.verified_at)}"
+        return f"new Redis; looked at until {at(state.verified_at)}"
     if state.gated:
-        return f"429: closed until {at(state.gate)}"
+        return f"429; closed until {at(state.gate)}"
     return "settings differ" if differing(state.offers) else "open"

@@ -6,10 +6,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from faxline.environment import check_environment
 from faxline.line import FaxLine
@@ -53,8 +55,49 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
+SECTIONS = {
+    "Send": ("send", "resend", "cancel"),
+    "Follow": ("show", "explain", "wait", "list", "group", "events"),
+    "Operate": ("doctor", "accounts", "resolve", "dead"),
+    "Records and keys": ("audit", "forget", "keys"),
+}
+"""The commands as the help has them."""
+
+
+class Commands(TyperGroup):
+    """The commands of the application, in the order and under the headings of their use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
+        """The names; one of no section comes last."""
+        told = [name for names in SECTIONS.values() for name in names if name in self.commands]
+        return [*told, *(name for name in self.commands if name not in told)]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - as above
+        """Write each section."""
+        width = max(map(len, self.commands))
+        left = list(self.commands)
+        for title, names in [*SECTIONS.items(), ("More", left)]:
+            here = [name for name in names if name in left]
+            left[:] = [name for name in left if name not in here]
+            found = [(name, self.commands[name]) for name in here if not self.commands[name].hidden]
+            rows = [
+                (f"{name:<{width}}", command.get_short_help_str(formatter.width - width - 6))
+                for name, command in found
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"faxline {version('faxline')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="faxline",
+    cls=Commands,
     help="Push faxes onto Faxline, follow them, see why one waits, and operate the accounts.",
     epilog=examples(
         "faxline send --to +12025550123 letter.pdf --id invoice-77 --wait",
@@ -63,9 +106,10 @@ app = typer.Typer(
         "faxline --account acme accounts pause acme",
         "",
         "--redis, --account and --region may stand behind the command, too.",
-        "Exit codes: 0 fine, 1 the job ended otherwise than delivered with all of its pages (of a",
-        "group any was rejected, failed or partly delivered), 2 bad usage or a rejected entry,",
-        "3 Redis or the dispatcher is away, or a timeout, 4 no such job.",
+        "Exit codes: 0 fine; 1 the job ended otherwise than delivered with all",
+        "of its pages (of a group: any was rejected, failed or partly",
+        "delivered); 2 bad usage or a rejected entry; 3 Redis or the dispatcher",
+        "is away, or a timeout; 4 no such job.",
     ),
     rich_markup_mode=None,  # plain help, which keeps the examples' lines
     pretty_exceptions_enable=False,
@@ -76,6 +120,10 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def options(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
     redis_url: Annotated[
         str | None,
         typer.Option(

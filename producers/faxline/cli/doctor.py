@@ -12,6 +12,8 @@ from faxline.cli.app import ENDED_OTHERWISE, Json, Options, app, examples, faxli
 from faxline.cli.output import write_json, write_table
 from faxline.errors import QueueUnavailable
 
+_FIRST = {Result.FAIL: 0, Result.WARN: 1}
+"""What is to be mended stands on top."""
 GROUP = "faxline.doctor"
 """The entry points of who can look at more: given the environment, each returns checks."""
 
@@ -64,6 +66,7 @@ def tell(checks: Sequence[Check], *, as_json: bool) -> None:
         for check in checks:
             write_json(check.to_dict())
     else:
-        write_table(("check", "result", "what"), [(c.name, str(c.result), c.text) for c in checks])
+        worst_first = sorted(checks, key=lambda check: _FIRST.get(check.result, len(_FIRST)))
+        write_table(("check", "result", "what"), [(c.name, str(c.result), c.text) for c in worst_first])
     if any(check.failed for check in checks):
         raise typer.Exit(ENDED_OTHERWISE)

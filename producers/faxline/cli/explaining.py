@@ -1,5 +1,6 @@
 """Why is it not sent yet? What holds a job, in plain sentences."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -106,11 +107,13 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
 
 
 def used_of(limit: LimitState) -> str:
-    """`12 of 20`, with the configured limit where less is in force; `off` for a limit of 0."""
-    if not limit.effective:
-        return "off"
-    lowered = f" (of {limit.configured})" if limit.effective < limit.configured else ""
-    return f"{limit.used:.4g} of {limit.effective}{lowered}"
+    """`12 of 20`; `off` for a limit of 0."""
+    return f"{whole(limit.used)} of {limit.effective}" if limit.effective else "off"
+
+
+def whole(used: float) -> int:
+    """What is used of a limit: of the burst, which drains with time, a part counts as one."""
+    return math.ceil(used - 1e-6)
 
 
 def _queued(job: Job, told: Forecast, state: AccountState, now: datetime) -> list[str]:
@@ -221,7 +224,7 @@ def _full(hold: Hold, state: AccountState) -> str:
     if limit.effective < limit.configured:
         cause = "calls hang" if hold is Hold.CONCURRENCY and state.strain else "iFax answered 429"
         lowered = f" The limit is {limit.configured} by the settings and lowered because {cause}."
-    return f"The limit {hold} holds it: {limit.used:.4g} of {limit.effective} {about}.{lowered}"
+    return f"The limit {hold} holds it: {whole(limit.used)} of {limit.effective} {about}.{lowered}"
 
 
 _POLICIES = {
