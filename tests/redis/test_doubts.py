@@ -242,6 +242,21 @@ def test_the_receipt_of_a_fax_whose_pages_nobody_can_count_settles_its_doubt_and
     assert line.events("a") == ["queued", "in_doubt", "delivered"]
 
 
+@pytest.mark.parametrize("caller", ["+1 (202) 555-0100", "12025550100", "Main desk"])
+def test_the_receipt_of_a_fax_whose_sender_is_not_in_e164_settles_its_doubt_and_it_goes_once(
+    make: Make, caller: str
+) -> None:
+    line = make(IN_DOUBT__THEN="resend")
+    file = {"fileName": "a.txt", "fileUrl": "https://example.com/a.txt"}
+    line.take({"id": "a", "fax": {"faxNumber": TO, "callerId": caller, "faxData": [file]}})
+    assert line.answer(line.call(), "in_doubt").state == "in_doubt"
+    line.receipt()
+    assert line.match() == [("resolved_doubt", "a")]
+    line.go(9000)
+    line.store.survey()
+    assert line.events("a") == ["queued", "in_doubt", "delivered"]
+
+
 def test_the_oldest_that_fits_is_found_behind_one_that_does_not(make: Make) -> None:
     line = make()
     line.doubt("two-pages", known_pages="2")
