@@ -91,6 +91,8 @@ def test_more_than_a_page_is_read_to_the_end(
     assert whats == ["fax-send", "pause", *map(str, range(2500))]
 
 
-@pytest.mark.parametrize("bad", ["yesterday", "2026-11-01", "2026-11-01T00:00:00"])
+@pytest.mark.parametrize(
+    "bad", ["yesterday", "2026-11-01", "2026-11-01T00:00:00", "9" * 12 + "d", "9" * 5000 + "d"]
+)
 def test_a_time_that_is_none_is_told_in_one_line(faxline: Faxline, bad: str) -> None:
     assert faxline("--since", bad, code=2) == []

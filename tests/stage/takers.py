@@ -42,8 +42,8 @@ class Taker(Protocol):
 
     line: FaxLine
 
-    def push(self, fields: Mapping[str | bytes, bytes]) -> None:
-        """Add an entry, and have it taken: neither raised nor set aside."""
+    def push(self, *entries: Mapping[str | bytes, bytes]) -> None:
+        """Add entries, and have them taken in one go: none raises, and none is set aside."""
 
     def store(self, name: str, data: bytes) -> None:
         """Keep bytes under a key."""
@@ -62,8 +62,9 @@ class InMemory:
         self._line = MemoryLine(deliver=False)
         self.line: FaxLine = self._line
 
-    def push(self, fields: Mapping[str | bytes, bytes]) -> None:
-        self._call("xadd", KEYS.intake, fields)
+    def push(self, *entries: Mapping[str | bytes, bytes]) -> None:
+        for fields in entries:
+            self._call("xadd", KEYS.intake, fields)
 
     def store(self, name: str, data: bytes) -> None:
         self._call("set", name, data)
@@ -97,11 +98,15 @@ class InRedis:
         self._job_ids = itertools.count(FIRST_JOB_ID)
         self._intake = Intake(self._state, self._metrics, self._log)
 
-    def push(self, fields: Mapping[str | bytes, bytes]) -> None:
-        self._client.xadd(KEYS.intake, fields)
-        ((_, entries),) = self._client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"})
-        self._intake.take([(entry.decode(), dict(pairs)) for entry, pairs in entries])
-        self._state.survey()
+    def push(self, *entries: Mapping[str | bytes, bytes]) -> None:
+        with self._client.pipeline(transaction=False) as pipe:
+            for fields in entries:
+                pipe.xadd(KEYS.intake, fields)
+            pipe.execute()
+        ((_, read),) = self._client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"})
+        self._intake.take([(entry.decode(), fields) for entry, fields in read])
+        while self._state.survey().changes:
+            pass
         assert (self._client.xlen(KEYS.intake), self._client.xlen(KEYS.dead)) == (0, 0)
         assert self._log.error.call_args_list == []
 

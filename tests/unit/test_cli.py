@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ import faxline
 from faxline.account import OPERATOR, AccountState, LimitState
 from faxline.cli.app import SECTIONS
 from faxline.cli.explaining import explanation, used_of
-from faxline.cli.output import moment, span, write_json
+from faxline.cli.output import clock, moment, span, write_json
 from faxline.cli.running import run
 from faxline.forecast import Forecast, Hold
 from faxline.jobs import Job, JobState
@@ -938,3 +939,18 @@ def test_a_length_of_time_is_said_in_two_units_at_most() -> None:
 def test_a_moment_has_its_date_if_that_is_another_day() -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d \(1 min ago\)", moment(NOW - timedelta(minutes=1), NOW))
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(in 2 d\)", moment(NOW + timedelta(days=2), NOW))
+
+
+@pytest.mark.parametrize(
+    ("zone", "at"), [("UTC-9", datetime.max.replace(tzinfo=UTC)), ("UTC+9", datetime.min.replace(tzinfo=UTC))]
+)
+def test_a_moment_at_the_end_of_the_calendar_is_shown_wherever_one_is(
+    monkeypatch: pytest.MonkeyPatch, zone: str, at: datetime
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert clock(at, NOW) == f"{at:%Y-%m-%d %H:%M:%S}"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

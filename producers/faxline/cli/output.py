@@ -123,8 +123,15 @@ def moment(at: datetime, now: datetime | None = None) -> str:
 
 
 def clock(at: datetime, now: datetime | None = None) -> str:
-    """A moment in local time, with its date if that is another day."""
-    local, today = at.astimezone(), (now or datetime.now(UTC)).astimezone().date()
+    """A moment in local time, with its date if that is another day.
+
+    The first and the last day of the calendar may not be there in local time: they are shown as they are.
+    """
+    today = (now or datetime.now(UTC)).astimezone().date()
+    try:
+        local = at.astimezone()
+    except OverflowError:
+        local = at
     return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
