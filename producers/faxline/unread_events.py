@@ -1,10 +1,12 @@
 """How far the consumer groups are behind the events stream, which drops the oldest events at its cap."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faxline.checkup import Check, Result
 from faxline.consumer_groups import missed_by
+from faxline.events import position
 from faxline.keys import AccountKeys
 from faxline.questions import Ask, Steps
 from faxline.replies import is_refusal
@@ -16,13 +18,19 @@ NEAR = 0.8
 def unread(group: Mapping[str, Any], stream: Mapping[str, Any]) -> int:
     """How many events of the stream a group has yet to read, by XINFO GROUPS and XINFO STREAM.
 
-    The server's own count goes wrong where events were dropped unread, or is none: then it is a bound.
+    Once events were dropped that a group had not read, the server counts them as unread for ever. So where
+    the stream drops events, the group's place between the oldest and the newest bounds the count.
     """
     length: int = stream["length"]
-    if group["last-delivered-id"] == stream["last-generated-id"]:
+    first, last = stream["first-entry"], position(stream["last-generated-id"].decode())
+    read = position(group["last-delivered-id"].decode())
+    if first is None or read >= last:
         return 0
-    lag = group.get("lag")
-    return length if lag is None else min(int(lag), length)
+    lag = length if group["lag"] is None else min(int(group["lag"]), length)
+    oldest = position(first[0].decode())
+    if stream["entries-added"] == length or read <= oldest or last[0] == oldest[0]:
+        return lag
+    return min(lag, math.ceil(length * (last[0] - read[0]) / (last[0] - oldest[0])))
 
 
 def unread_checks(keys: AccountKeys) -> Steps[list[Check]]:

@@ -43,8 +43,10 @@ def events(  # noqa: PLR0917 - each is an option of the command
     """
     if not _AFTER.fullmatch(after):
         raise UsageError("--after is a stream id such as 1700000000000-0, 0, or $")
-    with faxline_of(ctx) as line:
-        followed = line.events(after=after, group=group, consumer=consumer, timeout=timeout)
+    with (
+        faxline_of(ctx) as line,
+        line.events(after=after, group=group, consumer=consumer, timeout=timeout) as followed,
+    ):
         while True:
             try:
                 for event in followed:
