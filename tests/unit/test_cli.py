@@ -562,7 +562,7 @@ def test_events_are_printed_one_a_line(cli: Cli, emit: Callable[..., None]) -> N
 
 def test_events_of_a_group_are_printed_once(cli: Cli, emit: Callable[..., None]) -> None:
     emit("queued", "a")
-    follow = ("events", "--group", "billing", "--timeout", "0.05", "--json")
+    follow = ("events", "--group", "billing", "--timeout", "0.5", "--json")
     assert [event["job"] for event in cli(*follow).lines] == ["a"]
     assert cli(*follow).lines == []
 
