@@ -245,3 +245,41 @@ def test_a_full_redis_leaves_no_entry_without_its_document(server: RedisServer) 
         assert client.xlen(line.keys.intake) == caught.value.pushed > 0
         needed = contents[: caught.value.pushed]
         assert uploaded(client, line) == as_named(*needed)
+
+
+def test_faxes_that_can_be_gone_through_again_are_not_kept(line: FaxLine, redis_client: redis.Redis) -> None:
+    alive: set[int] = set()
+    most = 0
+
+    class Tracked(dict[str, Any]):
+        def __init__(self, name: str) -> None:
+            nonlocal most
+            super().__init__(to=TO, files=[URL], id=name)
+            alive.add(id(self))
+            most = max(most, len(alive))
+
+        def __del__(self) -> None:
+            alive.discard(id(self))
+
+    class Faxes:
+        def __iter__(self) -> Iterator[Any]:
+            return (Tracked(f"a-{i}") for i in range(1000))
+
+    mailing = line.send_many(Faxes(), group="june")
+    assert [job.id for job in mailing.jobs] == [f"a-{i}" for i in range(1000)]
+    assert [entry["id"] for entry in entries(redis_client, line)] == [job.id for job in mailing.jobs]
+    assert most < 10
+    assert len(line.send_many(iter([Fax(to=TO, files=[URL])] * 3)).jobs) == 3
+
+
+def test_a_group_that_is_read_job_by_job_holds_none(line: FaxLine, redis_client: redis.Redis) -> None:
+    for i in range(3):
+        redis_client.hset(line.keys.job(f"june.{i}"), mapping={"state": "delivered", "pages": 1})
+        redis_client.sadd(line.keys.group("june"), f"june.{i}")
+    seen: list[str] = []
+    for found in (
+        line.group("june", each=lambda job: seen.append(job.id)),
+        line.wait(line.group("june"), 1, each=lambda job: seen.append(job.id)),
+    ):
+        assert (found.total, found.delivered, found.pages, found.jobs) == (3, 3, 3, ())
+    assert seen == ["june.0", "june.1", "june.2"] * 2

@@ -1,7 +1,7 @@
 """`send --csv`: a mailing, from a file of recipients to the table of how it ended."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from faxline.cli.output import complain, masked, write, write_json
 from faxline.cli.overview import Failures, show_group
 from faxline.cli.presence import watching
 from faxline.cli.progress import progress_of
-from faxline.cli.recipients import Recipients, Row, read_recipients
-from faxline.errors import FaxesRejected, PushInterrupted
+from faxline.cli.recipients import Recipients, Row, Rows, read_recipients
+from faxline.errors import FaxesRejected, PushInterrupted, RejectedFax
 from faxline.faxes import Fax
 from faxline.groups import Group, light_dict
 from faxline.jobs import Job
@@ -81,22 +81,40 @@ def _push(
     """Push what is good; how many rows are not."""
     problems = {row.line: row.problem for row in recipients.rows if row.problem}
     if problems and not skip_bad:
-        raise _bad(problems, len(recipients.rows))
-    rows = [(row, f"{name}.{row.place}") for row in recipients.rows if not row.problem]
-    faxes = [_fax(row, common, fallback) for row, fallback in rows]
+        raise _bad(problems, recipients.total)
+    faxes = _Faxes(recipients.rows, common, name)
     try:
         with progress_of("pushed", quiet=quiet) as tell:
             mailing = line.send_many(faxes, group=name, skip_rejected=skip_bad, progress=tell)
     except FaxesRejected as error:
-        raise _bad(
-            {rows[fax.index][0].line: str(fax.error) for fax in error.rejected}, len(recipients.rows)
-        ) from None
+        raise _bad(faxes.told(error.rejected), recipients.total) from None
     except PushInterrupted as error:
         complain(f"{error}; the same command again does that")
         raise typer.Exit(AWAY) from None
-    problems |= {rows[fax.index][0].line: str(fax.error) for fax in mailing.rejected}
+    problems |= faxes.told(mailing.rejected)
     _complain(problems)
     return mailing, len(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Faxes:
+    """The faxes of the good rows, made anew each time they are gone through."""
+
+    rows: Rows
+    common: Mapping[str, Any]
+    name: str
+
+    def __iter__(self) -> Iterator[Fax]:
+        for row in self._good():
+            yield _fax(row, self.common, f"{self.name}.{row.place}")
+
+    def _good(self) -> Iterator[Row]:
+        return (row for row in self.rows if not row.problem)
+
+    def told(self, rejected: Sequence[RejectedFax]) -> dict[int, str]:
+        """Why some were rejected, by the lines of their rows."""
+        errors = {fax.index: str(fax.error) for fax in rejected}
+        return {row.line: errors[i] for i, row in enumerate(self._good() if errors else ()) if i in errors}
 
 
 def _fax(row: Row, common: Mapping[str, Any], fallback: str) -> Fax:

@@ -4,8 +4,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,58 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a file, read anew each time they are gone through: a hundred thousand need no memory.
+
+    Args:
+        text: the file's, from the header line on.
+        delimiter: what stands between two values.
+        skipped: how many lines stand before the header line.
+        region: the country of numbers that name none.
+        left_out: the lines of rows that are none of these.
+    """
+
+    text: str = field(repr=False)
+    delimiter: str
+    skipped: int
+    region: str | None
+    left_out: frozenset[int] = frozenset()
+
+    def __iter__(self) -> Iterator[Row]:
+        """Go through them, in their order.
+
+        Raises:
+            UsageError: the file makes no sense.
+        """
+        reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.delimiter, strict=True)
+        place = 0
+        try:
+            columns = _columns(next(reader, []))
+            for cells in reader:
+                if not any(map(str.strip, cells)):
+                    continue
+                place += 1
+                line = reader.line_num + self.skipped
+                if line not in self.left_out:
+                    yield _row(place, line, columns, cells, self.region)
+        except csv.Error as error:
+            raise UsageError(f"line {reader.line_num + self.skipped}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
 class Recipients:
     """The file.
 
     Attributes:
         name: a group's name that is of its content: the same file has the same one.
         rows: they, in their order.
+        total: how many they are.
         notes: what whoever sends it should know.
     """
 
     name: str
-    rows: tuple[Row, ...]
+    rows: Rows
+    total: int
     notes: tuple[str, ...] = ()
 
 
@@ -73,20 +114,9 @@ def read_recipients(path: Path, region: str | None = None, *, unique: bool = Fal
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     text = _decoded(content, path)
     begin, delimiter = _delimiter(text)
-    reader = csv.reader(io.StringIO(text[begin:], newline=""), delimiter=delimiter, strict=True)
-    skipped = 1 if begin else 0
-    rows: list[Row] = []
-    try:
-        columns = _columns(next(reader, []))
-        for cells in reader:
-            if any(map(str.strip, cells)):
-                rows.append(_row(len(rows) + 1, reader.line_num + skipped, columns, cells, region))
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {reader.line_num + skipped}: {error}") from None
-    if not rows:
-        raise UsageError(f"{path} has no row below its header line")
+    rows = Rows(text[begin:], delimiter, 1 if begin else 0, region)
     name = f"csv-{hashlib.sha256(content).hexdigest()[:16]}"
-    return _noted(name, rows, unique=unique)
+    return _noted(name, rows, path, unique=unique)
 
 
 def _decoded(content: bytes, path: Path) -> str:
@@ -164,18 +194,29 @@ def _row(place: int, line: int, columns: Sequence[str], cells: Sequence[str], re
     return Row(place, line, fax | ({"metadata": metadata} if metadata else {}), written)
 
 
-def _noted(name: str, rows: Sequence[Row], *, unique: bool) -> Recipients:
+def _noted(name: str, rows: Rows, path: Path, *, unique: bool) -> Recipients:
     """The recipients with what was understood otherwise than written, and which numbers stand twice."""
-    good = [row for row in rows if row.written]
-    first: dict[str, int] = {}
-    repeats = {
-        row.line: line for row in good if (line := first.setdefault(row.fax["to"], row.line)) != row.line
-    }
-    notes = [readings_of(row.fax["to"] for row in good if row.fax["to"] != row.written)]
+    first, repeats, understood, total = dict[str, int](), dict[int, int](), list[str](), 0
+    try:
+        for row in rows:
+            total += 1
+            if not row.written:
+                continue
+            number = row.fax["to"]
+            if number != row.written:
+                understood.append(number)
+            if (line := first.setdefault(number, row.line)) != row.line:
+                repeats[row.line] = line
+    except UsageError as error:
+        raise UsageError(f"{path}, {error}" if str(error).startswith("line ") else str(error)) from None
+    if not total:
+        raise UsageError(f"{path} has no row below its header line")
+    notes = [readings_of(understood)]
     if repeats:
         told = [f"line {line} that of line {before}" for line, before in list(repeats.items())[:_SHOWN]]
         rest = [f"and {len(repeats) - _SHOWN} more"] if len(repeats) > _SHOWN else []
         fate = "they are left out" if unique else "each is sent; --unique sends to a number once"
         notes.append(f"a number stands again ({', '.join([*told, *rest])}): {fate}")
-    kept = [row for row in rows if not (unique and row.line in repeats)]
-    return Recipients(name, tuple(kept), tuple(filter(None, notes)))
+    if unique:
+        rows, total = replace(rows, left_out=frozenset(repeats)), total - len(repeats)
+    return Recipients(name, rows, total, tuple(filter(None, notes)))
