@@ -29,6 +29,7 @@ def ended(scene: Scene, job: str) -> bool:
 
 def test_a_fax_that_has_expired_when_it_is_registered_fails_and_no_call_is_made_for_it(scene: Scene) -> None:
     assert scene.push("late", expires_at=str(scene.now)) == "registered"
+    assert not scene.client.exists(scene.keys.ready)
     assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
     assert ended(scene, "late")
     told = [(event.name, event.data) for event in scene.news()]

@@ -651,13 +651,15 @@ def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, server: Ser
     goes_back(scene, server, moment)
     a.comes_back()
     scene.push("expires", expires_at=str(scene.now + 1000))
+    scene.push("expired", expires_at=str(scene.now))
     scene.go(200)
     survey = scene.store.survey()
     assert survey.next >= 1
-    assert (scene.record("doubted")["state"], scene.record("expires")["state"]) == ("in_doubt", "queued")
+    jobs = ("doubted", "expires", "expired")
+    assert [scene.record(job)["state"] for job in jobs] == ["in_doubt", "queued", "queued"]
     recover(scene)
     scene.store.survey()
-    assert (scene.record("doubted")["state"], scene.record("expires")["state"]) == ("failed", "failed")
+    assert [scene.record(job)["state"] for job in jobs] == ["failed"] * 3
 
 
 def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(
