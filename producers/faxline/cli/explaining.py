@@ -32,8 +32,8 @@ def explanation(  # noqa: PLR0911 - one a state
         case JobState.INTAKE:
             pushed = f" at {moment(job.created_at, now)}" if job.created_at else ""
             return [f"{job.id} was pushed{pushed} and waits in intake: no dispatcher has taken it yet."]
-        case JobState.QUEUED:  # it was taken while we looked
-            return [f"{job.id} is about to be submitted."]
+        case JobState.QUEUED:  # it was taken while we looked, or has expired
+            return [f"{job.id} is about to be submitted or, if its expires_at has passed, to fail."]
         case JobState.SUBMITTING:
             return [f"{job.id} is being submitted, attempt {job.attempt}{since}; it waits for iFax's answer."]
         case JobState.SUBMITTED:
