@@ -140,6 +140,14 @@ class PdfReader:
                 break
         return found
 
+    def warm(self) -> None:
+        """Have a child ready for the next PDF.
+
+        Raises:
+            PdfReaderUnavailable: none could be started, or the reader was closed.
+        """
+        self._give_back(self._take(), usable=True)
+
     def close(self) -> None:
         """End the children. A `count` that is under way raises PdfReaderUnavailable."""
         with self._free:

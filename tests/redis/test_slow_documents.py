@@ -21,7 +21,7 @@ from faxline_worker.dispatcher import Dispatcher
 from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.pulse import Loops
 from faxline_worker.settings import read_settings
-from faxline_worker.slow_documents import OWED, SAVED, SHARE, _Share
+from faxline_worker.slow_documents import OWED, SAVED, SHARE, OpenLater, SlowDocuments, _Share
 from faxline_worker.store import Store
 from tests.hostile_files import page_tree, plain_pdf, xref_stream
 
@@ -292,3 +292,31 @@ def test_an_account_may_take_a_share_of_the_time_and_what_it_saved_up() -> None:
     assert share.used_up()
     now += 2
     assert not share.used_up()
+
+
+def test_the_child_that_a_pdf_ended_is_replaced_in_the_time_of_its_own_account(
+    monkeypatch: pytest.MonkeyPatch, registry: Any
+) -> None:
+    now, begin = [0.0], pdf_reader._start
+
+    def started(*given: Any) -> Any:
+        now[0] += 1.0
+        return begin(*given)
+
+    monkeypatch.setattr(pdf_reader, "_start", started)
+    slow = SlowDocuments(
+        *(Mock(), partial(PdfReader, children=1), dict.fromkeys(ACCOUNTS, "intake")),
+        *(DispatcherMetrics(registry, ACCOUNTS, failure_labels()), structlog.get_logger("test")),
+        consumer="test",
+        every=1.0,
+        clock=lambda: now[0],
+    )
+    try:
+        with pytest.raises(OpenLater):
+            slow.quick("hostile").count(HANGS)
+        paid = now[0]
+        for pages in (1, 2):
+            assert slow.quick("good").count(plain_pdf(pages)).pages == pages
+    finally:
+        slow.close()
+    assert now[0] == paid

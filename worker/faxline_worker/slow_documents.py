@@ -245,6 +245,8 @@ class SlowDocuments:
         began = self._clock()
         try:
             found = self._quick.count(data, QUICK)
+            if found.limit is not None:
+                self._quick.warm()  # it ended its child, and whoever comes next is not to pay for another
         except PdfReaderUnavailable:
             raise OpenLater from None
         finally:
