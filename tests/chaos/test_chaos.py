@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from faxline_chaos import campaign
 from faxline_chaos.faults import draw_faxes
 from faxline_chaos.verdict import judge
@@ -10,6 +12,7 @@ from faxline_worker.redis_server import ServerBinary
 SEED = 4
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_doubled_under_faults_and_kills(
     server_binary: ServerBinary, tmp_path: Path
 ) -> None:
