@@ -303,6 +303,30 @@ def test_an_answer_that_comes_before_the_look_settles_the_job(
     assert (record["state"], record["attempt"], paused(scene)) == ("submitted", "1", "")
 
 
+def test_the_answer_of_a_call_that_followed_a_lost_failure_settles_the_job(
+    scene: Scene, server: Server, a: Process
+) -> None:
+    scene.push("sent")
+    a.accepted("p", "77")
+    moment = scene.save()
+    scene.receipt("77", "failed", again="busy", to=NUMBER)
+    scene.go(200)
+    scene.store.survey()
+    admitted = a.send("q")
+    goes_back(scene, server, moment)
+    a.comes_back()
+    assert lost(scene).calls[-1].job_id is None
+    assert (
+        a.store.settle(admitted, {"decision": "accepted", "job_id": "78", "attempt": 2}).result == "resolved"
+    )
+    assert recover(scene)["known"] == ["sent"]
+    assert scene.receipt("77", "failed", again="busy").result == "repeated"
+    assert scene.receipt("78").result == "applied"
+    record = scene.record("sent")
+    assert (record["state"], record["job_id"], record["attempt"]) == ("delivered", "78", "2")
+    assert "fax.duplicate" not in [event.name for event in scene.news()]
+
+
 def test_a_call_under_way_that_is_lost_pauses_the_account(scene: Scene, server: Server, a: Process) -> None:
     scene.push("sent")
     moment = scene.save()

@@ -115,6 +115,12 @@ elseif answer.decision == 'accepted'
   result = 'repeated' -- a receipt, an operator or this call told it before
 elseif answer.decision ~= 'in_doubt' then -- the lease ran out before the answer came
   local accepted, waits = answer.decision == 'accepted', job.state == 'in_doubt' or job.state == 'queued'
+  if accepted and job.state == 'submitted' and (answer.attempt or 0) > job.attempt then
+    -- Redis had lost that the delivery before failed, and that this call followed (recover).
+    redis.call('ZREM', keys.submitted, id)
+    job.resend_of, job.job_id, waits = job.job_id, nil, true
+    redis.call('HSET', keys.job .. id, 'job_id', '')
+  end
   local member = redis.call('HGET', keys.job .. id, doubt_field(token))
   if member then forget_doubt(keys, member) end
   if accepted and waits or job.state == 'in_doubt' and job.doubted == token then
