@@ -429,11 +429,13 @@ def test_many_doubts_are_settled_at_once_after_a_look_at_which(
     cli: Callable[..., tuple[int, str, str]], line: FaxLine, doubt: Callable[..., Admitted]
 ) -> None:
     for name in ("a", "b"):
-        doubt(name, group="june")
+        doubt(name, group="june", known_pages="3")
     doubt("c")
     code, out, err = cli("resolve", "--all", "--reason", "read_timeout", "--group", "june", "--fail")
     assert (code, line.job("a").state) == (2, JobState.IN_DOUBT)
+    sent_at = line.job("a").sent_at
     assert [row.split()[0] for row in out.splitlines()] == ["id", "a", "b"]
+    assert f"{sent_at:%Y-%m-%d %H:%M:%S}  3 " in out.splitlines()[1]
     assert "2 doubts" in err
     assert "--yes" in err
     none = cli("resolve", "--all", "--reason", "other", "--fail", "--yes")
