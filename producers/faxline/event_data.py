@@ -44,6 +44,9 @@ Pages = Annotated[int | None, Field(ge=0, description="Pages in total, as the re
 Transferred = Annotated[
     int | None, Field(ge=0, description="Pages that were transferred, as the receipt has it.")
 ]
+Charged = Annotated[
+    bool | None, Field(description="iFax charges for this failure (faxStatus failed_chargeable).")
+]
 Milliseconds = Annotated[int, Field(ge=0)]
 SendAt = Annotated[
     Milliseconds | None, Field(description="The date of a scheduled fax, in milliseconds since 1970.")
@@ -117,6 +120,7 @@ class RetryingData(JobData):
     delivery: Deliveries = None
     pages: Pages = None
     transferred: Transferred = None
+    charged: Charged = None
 
 
 class InDoubtData(JobData):
@@ -154,6 +158,7 @@ class FailedData(JobData):
     delivery: Deliveries = None
     pages: Pages = None
     transferred: Transferred = None
+    charged: Charged = None
 
 
 class CanceledData(JobData):

@@ -143,8 +143,11 @@ class AccountKeys:
         return self.prefix + "unmatched"
 
     def untried(self, number: str) -> str:
-        """Set of those jobIds whose receipts name this recipient and met no doubt yet; has a time to live."""
-        return f"{self.prefix}untried:{number}"
+        """Set of those jobIds whose receipts name this recipient and met no doubt yet; has a time to live.
+
+        It is named by the number's last digits, for a receipt's may lack its country.
+        """
+        return f"{self.prefix}untried:{number[-7:]}"
 
     @cached_property
     def doubts(self) -> str:

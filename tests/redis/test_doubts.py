@@ -555,3 +555,54 @@ def test_a_policy_waits_for_a_receipt_that_is_to_be_held_against_the_doubt(make:
     assert line.state("a") == "in_doubt"
     line.match()
     assert line.state("a") == "delivered"
+
+
+WITHOUT_COUNTRY = ["+2025550123", "2025550123", "12025550123"]
+
+
+@pytest.mark.parametrize("to", [TO, *WITHOUT_COUNTRY])
+@pytest.mark.parametrize("sender", [SENDER, "+2025550100", "2025550100"])
+def test_a_receipt_settles_the_doubt_though_its_numbers_lack_their_country(
+    make: Make, to: str, sender: str
+) -> None:
+    line = make()
+    line.doubt("elsewhere", number="+12025550199")
+    line.doubt("a")
+    line.receipt(to=to, sender=sender)
+    assert line.match() == [("resolved_doubt", "a")]
+    assert line.state("elsewhere") == "in_doubt"
+
+
+def test_a_number_with_its_country_is_meant_before_one_that_only_ends_like_it(make: Make) -> None:
+    line = make()
+    line.doubt("longer", number="+12512445025")
+    line.doubt("same", number="+2512445025")
+    line.receipt(to="+2512445025")
+    assert line.match() == [("resolved_doubt", "same")]
+
+
+@pytest.mark.parametrize("to", ["+550123", "+3025550123", "+999912025550123", "+5550123"])
+def test_numbers_that_differ_or_share_too_few_digits_settle_nothing(make: Make, to: str) -> None:
+    line = make()
+    line.doubt("a")
+    line.receipt(to=to)
+    assert line.match() == []
+    assert line.state("a") == "in_doubt"
+
+
+def test_a_policy_waits_for_a_receipt_whose_number_lacks_its_country(make: Make) -> None:
+    line = make(IN_DOUBT__WAIT="1", IN_DOUBT__THEN="resend")
+    line.doubt("a")
+    line.receipt(to="+2025550123")
+    line.go(1.1)
+    line.store.survey()
+    assert line.state("a") == "in_doubt"
+    assert line.match() == [("resolved_doubt", "a")]
+
+
+def test_a_number_is_forgotten_in_a_receipt_that_lacks_its_country(make: Make) -> None:
+    line = make()
+    line.receipt(to="+2025550123")
+    line.store.upkeep.forget_number(TO)
+    assert not any(b"5550123" in key for key in line.client.scan_iter())
+    assert line.client.get(line.store.keys.job_ids + "77") is None

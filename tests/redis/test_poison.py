@@ -14,7 +14,7 @@ from faxline.entries import SendEntry
 from faxline.keys import INTAKE_GROUP
 from faxline_worker import intake, reconciling
 from faxline_worker.app import failure_labels
-from faxline_worker.ifax.receipts import Nonsense, Receipt, read_receipt
+from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
 from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.reconciling import BATCH, Reconciler
@@ -227,7 +227,7 @@ def test_a_receipt_that_makes_our_code_raise_is_set_aside_after_its_turns_and_th
     bad = webhook(1)
     webhook(2)
 
-    def read(body: bytes) -> Receipt | Nonsense:
+    def read(body: bytes) -> Receipt | Inbound | Nonsense:
         if b'"jobId": 1,' in body:
             raise RuntimeError("a fault of ours")
         return read_receipt(body)
@@ -272,7 +272,7 @@ def test_a_batch_of_poison_holds_up_what_is_behind_it_for_its_tries_only(
     assert len(dead(redis_client, store)) == BATCH
 
 
-@pytest.mark.parametrize("status", ["sending", "Delivered", "partially_delivered"])
+@pytest.mark.parametrize("status", ["sending", "on hold", "partially_delivered"])
 def test_an_unknown_fax_status_is_kept_and_counted_and_not_guessed(
     store: Store, reconciler: Reconciler, webhook: Callable[..., str], redis_client: Any, status: str
 ) -> None:

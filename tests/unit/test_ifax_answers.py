@@ -110,8 +110,9 @@ def test_the_documented_good_answer_is_accepted() -> None:
         (400, {"status": 400, "code": -3003}, R, -3003, "image_missing"),
         # A 4xx in iFax's form, with a number that is in no table.
         (422, {"status": -77}, U, -77, "unknown_refusal"),
-        (400, {"status": 0, "code": 12001}, U, 12001, "unknown_refusal"),
-        (403, {"errorCode": "12004", "message": "no plan"}, U, 12004, "unknown_refusal"),
+        (400, {"status": 0, "code": 12001}, P, 12001, "invalid_key"),
+        (400, {"status": 0, "code": 12002}, U, 12002, "unknown_refusal"),
+        (403, {"errorCode": "12004", "message": "no plan"}, P, 12004, "plan_inactive"),
         (400, {"status": 1}, U, 1, "unknown_refusal"),
         (400, {"status": 0, "message": "no"}, U, 0, "unknown_refusal"),
         (401, {"status": 0, "code": 12001}, P, None, "authentication_failed"),
@@ -134,9 +135,22 @@ def test_the_documented_good_answer_is_accepted() -> None:
         (451, b"<html>", N, None, "client_error"),
         (401, b"<html>", P, None, "authentication_failed"),
         (402, b"<html>", P, None, "insufficient_balance"),
-        # HTTP 200, status 0 with a positive code and no jobId: a refusal that nobody has documented.
-        (200, {"status": 0, "code": 12001, "message": "accessToken invalid"}, U, 12001, "unknown_refusal"),
-        (200, {"status": "0", "code": "12004"}, U, 12004, "unknown_refusal"),
+        # HTTP 200, status 0 with a code of its own and no jobId: a refusal.
+        (200, {"status": 0, "code": 12001, "message": "accessToken invalid"}, P, 12001, "invalid_key"),
+        (200, {"status": "0", "code": "12004"}, P, 12004, "plan_inactive"),
+        (200, {"status": 0, "code": 12099, "message": "some other no"}, U, 12099, "unknown_refusal"),
+        (200, {"status": 0, "code": -3011}, U, -3011, "unknown_refusal"),
+        (200, {"status": 0, "code": 12099, "message": "invalid api key"}, P, -3009, "invalid_key"),
+        (200, {"status": 0, "code": 7, "message": "Rate limit exceeded"}, D, -3010, "rate_limited"),
+        (200, {"status": 0, "code": 7, "message": "Image does not exist"}, R, -3003, "image_missing"),
+        (200, {"status": 0, "message": "Invalid API key"}, Q, None, "no_job_id"),
+        (200, {"status": 0, "code": 12001, "jobId": 5}, A, 0, "accepted"),
+        (200, {"status": 0, "code": -3009, "data": {"job_id": " 5 "}}, Q, None, "bad_answer"),
+        # An answer that carries a fax object: its code and words are the fax's.
+        (200, {"status": 1, "data": {"jobId": 5, "faxStatus": "failed", "code": -3001}}, A, 1, "accepted"),
+        (200, {"status": 1, "jobId": 5, "faxStatus": "failed", "code": -3001}, A, 1, "accepted"),
+        (200, {"status": 0, "data": {"faxStatus": "failed", "code": -3001}}, Q, None, "no_job_id"),
+        (200, {"status": 0, "code": 12001, "data": {"faxStatus": "", "code": 5}}, P, 12001, "invalid_key"),
         (200, {"status": 0, "code": 12001, "data": {"jobId": 5}}, A, 0, "accepted"),
         (200, {"status": 0, "data": {"code": 12001}}, Q, None, "no_job_id"),
         (200, {"status": 1, "code": 12001}, Q, None, "no_job_id"),
@@ -197,6 +211,9 @@ def test_a_refusal_that_names_a_new_fax_contradicts_itself_and_is_in_doubt(statu
         (200, {"status": 1}, A, None),
         (200, {"status": 0, "data": {"jobId": 12345}}, Q, None),
         (200, {"status": 1, "data": {"jobId": 12345, "faxStatus": "delivered"}}, Q, None),
+        (200, {"status": 1, "data": {"jobId": "12345", "faxStatus": " Cancelled", "code": 487}}, A, 12345),
+        (200, {"status": 1, "data": {"jobId": 12345, "faxStatus": "canceled", "code": -3001}}, A, 12345),
+        (200, {"status": 1, "data": {"jobId": 99, "faxStatus": "canceled"}}, Q, None),
         (404, {"status": -5, "data": {"jobId": 12345}}, R, None),
         (200, {"status": -5, "data": {"jobId": 12345}}, R, None),
     ],
@@ -204,7 +221,8 @@ def test_a_refusal_that_names_a_new_fax_contradicts_itself_and_is_in_doubt(statu
 def test_a_cancel_is_accepted_where_the_fax_is_canceled(
     status: int, body: Any, decision: Decision, job_id: int | None
 ) -> None:
-    answer = read(status, body, Endpoint.CANCEL)
+    text = json.dumps(body).encode()
+    answer = read_answer(status, {}, text, endpoint=Endpoint.CANCEL, about=12345)
     assert (answer.decision, answer.job_id) == (decision, job_id)
 
 
@@ -215,13 +233,42 @@ def test_a_cancel_is_accepted_where_the_fax_is_canceled(
         ({"jobId": 12346}, A, 12346),
         ({"jobId": 12345, "originalJobId": 12345}, Q, None),
         ({"originalJobId": 12345}, Q, None),
+        ({"jobId": 12345, "faxStatus": "sending"}, Q, None),
+        ({"jobId": 12346, "faxStatus": "failed", "code": -3001, "message": "Invalid fax number"}, A, 12346),
     ],
 )
 def test_a_resend_is_accepted_with_the_jobid_of_a_new_fax(
     data: dict[str, int], decision: Decision, job_id: int | None
 ) -> None:
-    answer = read(200, {"status": 1, "data": data}, Endpoint.RESEND)
+    text = json.dumps({"status": 1, "data": data}).encode()
+    answer = read_answer(200, {}, text, endpoint=Endpoint.RESEND, about=12345)
     assert (answer.decision, answer.job_id) == (decision, job_id)
+
+
+FAILED = {"jobId": 5, "faxStatus": "failed", "code": -3001, "message": "Invalid fax number"}
+
+
+@pytest.mark.parametrize(
+    ("body", "decision", "reason"),
+    [
+        ({"status": 1, "data": FAILED}, A, "accepted"),
+        ({"status": 1, "code": 0, "message": "ok", "data": FAILED}, A, "accepted"),
+        ({"status": 1, **FAILED}, A, "accepted"),
+        (FAILED, A, "accepted"),
+        ({"data": FAILED}, A, "accepted"),
+        ({"status": 1, "data": FAILED | {"code": -3009}}, A, "accepted"),
+        ({"status": 1, "data": FAILED | {"jobId": 6}}, Q, "no_job_id"),
+        ({"status": 1, "data": {"code": -3009}}, Q, "no_job_id"),
+        ({"status": 0, "code": 12001, "message": "accessToken invalid"}, P, "invalid_key"),
+        ({"status": -5, "code": -5, "data": FAILED}, R, "not_found"),
+    ],
+)
+def test_the_code_of_the_fax_that_is_asked_for_is_not_the_calls(
+    body: Any, decision: Decision, reason: str
+) -> None:
+    text = json.dumps(body).encode()
+    answer = read_answer(200, {}, text, endpoint=Endpoint.STATUS, about=5)
+    assert (answer.decision, answer.reason) == (decision, reason)
 
 
 def test_an_answer_that_is_too_large_is_in_doubt_though_it_begins_well() -> None:
@@ -299,7 +346,7 @@ def test_what_is_not_ifaxs_word_is_shown_with_its_http_status(status: int, body:
 @pytest.mark.parametrize(
     ("status", "body", "meaning"),
     [
-        (200, {"status": 0, "code": 12001}, "unknown_refusal 12001"),
+        (200, {"status": 0, "code": 12099}, "unknown_refusal 12099"),
         (422, {"status": -77}, "unknown_refusal -77"),
         (502, b"<html>", "server_error 502"),
         (200, b"<html>", "bad_answer 200"),

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from faxline_worker.ifax import Decision, failure_reasons
-from faxline_worker.ifax.codes import CODES, STATUSES, status_row
+from faxline_worker.ifax.codes import CODES, FIELD_CODES, STATUSES, code_named_in, status_row
 from tests.stage.codes import ERROR_CODES, RESPONSE_CODES
 
 DECISIONS = {
@@ -58,5 +58,25 @@ def test_every_reason_can_be_a_metric_label() -> None:
 def test_the_reasons_for_the_metrics_are_each_named_once_and_none_is_an_acceptance() -> None:
     found = failure_reasons()
     assert len(found) == len(set(found))
-    assert {code for code, _ in found} == {None, *CODES} - {1, 0}
+    assert {code for code, _ in found} == {None, *CODES, *FIELD_CODES} - {1, 0}
     assert "accepted" not in {reason for _, reason in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Invalid API key", -3009),
+        ("sorry, INVALID  api-key!", -3009),
+        ("Insufficient account balance", -3002),
+        ("Rate limit exceeded.", -3010),
+        ("No permission for this action", -3007),
+        ("Professional plan isn\u2019t activated", 12004),
+        ("accessToken invalid", 12001),
+        ("General error", None),
+        ("Success", None),
+        ("Invalid API keyring", None),
+        ("", None),
+    ],
+)
+def test_a_text_names_a_code_by_its_words_whatever_stands_around_them(text: str, code: int | None) -> None:
+    assert code_named_in(text) == code

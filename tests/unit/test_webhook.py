@@ -173,7 +173,7 @@ MALFORMED = {
     "data that is a list": b'{"data": [{"jobId": 1, "faxStatus": "delivered"}]}',
     "no jobId": b'{"data": {"faxStatus": "delivered"}}',
     "no faxStatus": b'{"data": {"jobId": 12345}}',
-    "a jobId that is a text": b'{"data": {"jobId": "12345", "faxStatus": "delivered"}}',
+    "a jobId that is a phone number": b'{"data": {"jobId": "+12345", "faxStatus": "delivered"}}',
     "a jobId that is a truth": b'{"data": {"jobId": true, "faxStatus": "delivered"}}',
     "a jobId with a fraction": b'{"data": {"jobId": 12345.5, "faxStatus": "delivered"}}',
     "a jobId that is no number": b'{"data": {"jobId": NaN, "faxStatus": "delivered"}}',
@@ -195,6 +195,19 @@ def test_a_signed_body_that_makes_no_sense_is_kept_for_a_look_and_answered_204(
     [(_, fields)] = store.entries
     assert (fields["kind"], fields["body"]) == (b"malformed", body)
     assert site.counted == {("default", "malformed"): 1}
+
+
+@pytest.mark.parametrize(
+    "form", [FAX | {"jobId": "12345"}, {"job_id": " 12345 ", "fax_status": " Delivered"}]
+)
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_receipt_is_known_as_one_however_it_is_written(
+    form: dict[str, Any], nested: bool, site: Site, store: MemoryStore
+) -> None:
+    body = json.dumps({"event": "fax.completed", "data": form} if nested else form).encode()
+    assert post_signed(site, body).status_code == 204
+    assert store.entries[0][1]["kind"] == b"receipt"
+    assert site.lines[0]["jobId"] == 12345
 
 
 def test_the_fax_object_in_data_counts_before_the_top_level() -> None:

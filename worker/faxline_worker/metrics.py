@@ -45,6 +45,7 @@ ClosedFor = Literal[
     "unusable_key",
     "insufficient_balance",
     "no_permission",
+    "plan_inactive",
     "key_missing",
     "state_rolled_back",
     "other",

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from faxline_worker.ifax.receipts import Nonsense, Receipt, read_receipt
+from faxline_worker.ifax.receipts import Inbound, Receipt, read_receipt
 from faxline_worker.metrics import JobMetrics, WorkerMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim, Matched, Receipted
@@ -106,11 +106,11 @@ class Reconciler:
 
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> Receipt | None:
         try:
-            kept = fields.get(b"kind") == b"receipt"
-            receipt = read_receipt(fields.get(b"body", b"")) if kept else Nonsense.MALFORMED
+            # Whatever `kind` an older version noted: what was set aside may be put back (`dead redrive`).
+            receipt = read_receipt(fields.get(b"body", b""))
             if isinstance(receipt, Receipt):
                 return receipt
-            self._set_aside(entry, str(receipt))
+            self._set_aside(entry, "inbound" if isinstance(receipt, Inbound) else str(receipt))
         except Exception as error:
             if unserved(error):
                 raise

@@ -15,6 +15,7 @@ import structlog
 from faxline.errors import KeyMissing, SealBroken
 from faxline_worker.documents import DocumentChangedError, DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
+from faxline_worker.ifax.fax_object import job_id
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
 from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
 from faxline_worker.metrics import WorkerMetrics
@@ -259,7 +260,8 @@ class Submitter:
                 body = resend_body(admitted.request)
             else:
                 body = self._send_body(admitted)
-            return self.client.call(_endpoint(admitted), self.key(), body, mark)
+            about = job_id(admitted.request.get("jobId")) if admitted.kind != "send" else None
+            return self.client.call(_endpoint(admitted), self.key(), body, mark, about=about)
         except DocumentMissingError:
             decision, reason = Decision.REFUSE, DOCUMENT_MISSING
             message = "a document of this fax is no longer stored"

@@ -97,7 +97,14 @@ class Upkeep:
     def forget_number(self, number: str) -> None:
         """Erase what is known of a number beside jobs."""
         k = self._keys
-        keys = [k.unmatched, k.untried(number), k.lines, k.lines_until, k.job_ids]
+        keys = [
+            k.unmatched,
+            k.untried(number),
+            k.lines,
+            k.lines_until,
+            k.job_ids,
+            f"{k.prefix}untried:{number}",
+        ]
         cursor = -1
         while cursor:
             found: Any = self._client.zscan(k.unmatched, max(0, cursor), count=PAGE)

@@ -10,7 +10,6 @@ and no text of a stranger becomes a label or a log line.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections import deque
@@ -32,6 +31,7 @@ from structlog.stdlib import BoundLogger
 from faxline.keys import AccountKeys
 from faxline.replicas import NOT_ASKED, Confirmation
 from faxline_worker.deadlines import Deadline
+from faxline_worker.ifax.fax_object import read_body, read_fax
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
 from faxline_worker.recent_receipts import RecentReceipts
 from faxline_worker.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
@@ -50,7 +50,6 @@ LOT = 64
 RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""
 
-_JOB_IDS = range(2**63)
 _SIGNATURE = HEADER.lower().encode()
 
 _Waiting = tuple[str, Mapping[str, bytes], "asyncio.Future[None]"]
@@ -229,27 +228,18 @@ def create_app(
 
 
 def read_webhook(body: bytes) -> tuple[Kind, int | None]:
-    """What a signed body is, and its jobId if it has one.
+    """What a signed body is, and its jobId if it has one, by the parser that the worker reads it with.
 
-    The fax object stands in `data`, or flat at the top level (ifax-api, Webhook Payload and Fax Object). A
-    `receipt` has an integer jobId and a faxStatus; `inbound` says `"direction": "received"`. All else, also
-    what is no JSON object, is `malformed`. It never raises.
+    A `receipt` has a jobId and a faxStatus, `inbound` is about a fax that came to us; all else, also what is
+    no JSON object, is `malformed`. It never raises.
     """
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):  # no JSON, no Unicode, an endless number; nested too deep
+    whole = read_body(body)
+    if whole is None:
         return "malformed", None
-    if not isinstance(payload, dict):
-        return "malformed", None
-    for fax in (payload.get("data"), payload):
-        if not isinstance(fax, dict):
-            continue
-        job_id = _job_id(fax.get("jobId"))
-        if fax.get("direction") == "received":
-            return "inbound", job_id
-        if job_id is not None and isinstance(fax.get("faxStatus"), str):
-            return "receipt", job_id
-    return "malformed", None
+    fax = read_fax(whole)
+    if fax.inbound:
+        return "inbound", fax.job_id
+    return ("malformed" if fax.job_id is None or fax.status is None else "receipt"), fax.job_id
 
 
 @dataclass(frozen=True, eq=False)  # each is one of a kind
@@ -393,10 +383,6 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
         if key == name:
             return bytes(value)
     return None
-
-
-def _job_id(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value in _JOB_IDS else None
 
 
 def _response(answer: _Answer) -> Response:

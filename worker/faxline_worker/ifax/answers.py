@@ -1,6 +1,5 @@
 """An answer of iFax, read without trust: every body that a stranger could send gives an Answer."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,9 +23,13 @@ from faxline_worker.ifax.codes import (
     UNKNOWN_REFUSAL,
     Decision,
     Row,
+    code_named_in,
+    row_of,
     status_row,
 )
 from faxline_worker.ifax.errors import OUR_OWN, SILENCES
+from faxline_worker.ifax.fax_object import FaxObject, Status, holds_fax, integer, read_body, read_fax
+from faxline_worker.ifax.fax_object import job_id as read_job_id
 
 LARGEST = 64 * 1024
 """Bytes of an answer that are read; a larger one is none of iFax's."""
@@ -37,7 +40,6 @@ LARGEST_CODE = 1_000_000
 LONGEST_WAIT = 86_400.0
 """Seconds; a longer Retry-After is cut to a day."""
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _GOOD = frozenset({1, 0})
 
@@ -114,9 +116,13 @@ def read_answer(
     seconds: float = 0.0,
     *,
     endpoint: Endpoint = Endpoint.SEND,
+    about: int | None = None,
     secret: str = "",
 ) -> Answer:
     """Read an answer by the table of codes. Raises nothing.
+
+    Where it carries a fax object, only the top level judges the call: `code` and `message` of a fax are about
+    the fax, and a fax that failed is not a call that failed.
 
     Args:
         http_status: the status of the answer.
@@ -124,36 +130,40 @@ def read_answer(
         body: at most 64 KiB of it are believed.
         seconds: how long the call took.
         endpoint: what was called.
+        about: the jobId that was asked about, where the call was about one.
         secret: a text that the message must not show, wherever it stands in it.
     """
-    whole = _object(body)
+    whole = (read_body(body) if len(body) <= LARGEST else None) or {}
     inner = whole.get("data")
     data: dict[str, Any] = inner if isinstance(inner, dict) else {}
-    numbers = _numbers(whole, data, http_status)
-    job_id = _job_id(data.get("jobId", whole.get("jobId")))
-    new_fax = job_id if endpoint is not Endpoint.CANCEL else None
+    fax = read_fax(whole)
+    call, beside = _judges(whole, data, endpoint)
+    numbers = _numbers(call, beside, http_status)
+    if not numbers and endpoint is Endpoint.STATUS and fax.status is not None:
+        numbers = [1]  # the fax alone
+    new_fax = fax.job_id if endpoint in {Endpoint.SEND, Endpoint.RESEND} else None
     code = _error_code(numbers)
-    if code is None and (refusal := _refusal(http_status, whole, new_fax)) is not None:
-        code, row = refusal, UNKNOWN_REFUSAL if refusal in _GOOD else CODES.get(refusal, UNKNOWN_REFUSAL)
+    if code is None and (refusal := _refusal(http_status, call, new_fax)) is not None:
+        code, row, named = _refused(refusal, call)
     elif code is None and numbers and numbers[0] in _GOOD and min(numbers) >= 0:
-        code = numbers[0]
-        row = _good_row(http_status, code, job_id, data, endpoint)
+        code, named = numbers[0], ""
+        row = _good_row(http_status, code, fax, data, endpoint, about)
     else:
-        row = _bad_row(http_status, code, new_fax)
+        row, named = _bad_row(http_status, code, new_fax), ""
     if new_fax is not None and row.decision in {Decision.UNREACHABLE, Decision.UNKNOWN}:
         row = BAD_ANSWER
     accepted = row.decision is Decision.ACCEPTED
-    texts = [text for text in (whole.get("message"), data.get("message")) if isinstance(text, str)]
-    text = clean_message((texts[0] if texts else "").replace(secret or "\0", "[secret]"))
+    texts = [text for text in (call.get("message"), beside.get("message")) if isinstance(text, str)]
+    text = clean_message((texts[0] if texts else "").replace(secret or "\0", "[secret]")) + named
     if row.decision is Decision.UNREACHABLE:
         text = f"HTTP {http_status} {_phrase(http_status)}".strip() + (text and f": {text}")
     return Answer(
         decision=row.decision,
         http_status=http_status,
-        code=code if code is not None and row in (CODES.get(code), UNKNOWN_REFUSAL) else None,
+        code=code if code is not None and row in (row_of(code), UNKNOWN_REFUSAL) else None,
         reason=row.reason,
         message=text[:SHOWN] or row.message,
-        job_id=job_id if accepted else None,
+        job_id=fax.job_id if accepted else None,
         retry_after=_retry_after({name.lower(): value for name, value in headers.items()}),
         seconds=seconds,
     )
@@ -163,32 +173,60 @@ def _phrase(http_status: int) -> str:
     return HTTPStatus(http_status).phrase if http_status in {*HTTPStatus} else ""
 
 
-def _refusal(http_status: int, whole: Mapping[str, Any], job_id: int | None) -> int | None:
+def _judges(
+    whole: Mapping[str, Any], data: Mapping[str, Any], endpoint: Endpoint
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What of an answer judges the call: the top level, and beside it `data` where that is no fax."""
+    if holds_fax(whole):  # a flat one: these are the fax's
+        return {name: value for name, value in whole.items() if name not in {"code", "message"}}, {}
+    return whole, {} if endpoint is Endpoint.STATUS or holds_fax(data) else data
+
+
+def _refusal(http_status: int, call: Mapping[str, Any], job_id: int | None) -> int | None:
     """The code of a refusal that wears iFax's form, where it is not among the documented ones; else None.
 
-    Beside HTTP 200 it is `status` 0 with a positive code and no jobId; beside a 4xx any number but the HTTP
+    Beside HTTP 200 it is `status` 0 with a code of its own and no jobId; beside a 4xx any number but the HTTP
     status itself. `data` is not looked at: the code there may be a fax's.
     """
-    status, *codes = (_number(whole.get(name)) for name in ("status", "code", "errorCode"))
+    status, *codes = (integer(call.get(name)) for name in ("status", "code", "errorCode"))
     numbers = [code for code in codes if code is not None and abs(code) < LARGEST_CODE]
     own = [code for code in numbers if code not in {*_GOOD, http_status}]
     if http_status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
-        return own[0] if status == 0 and job_id is None and own and own[0] > 0 else None
+        return own[0] if status == 0 and job_id is None and own else None
     if http_status // 100 != 4 or http_status in CLEAR:  # noqa: PLR2004 - refusals
         return None
     told = [status] if status is not None and status != http_status and abs(status) < LARGEST_CODE else []
     return next(iter([*own, *told]), None)
 
 
-def _good_row(http_status: int, code: int, job_id: int | None, data: Mapping[str, Any], to: Endpoint) -> Row:
+def _refused(code: int, call: Mapping[str, Any]) -> tuple[int, Row, str]:
+    """The code that counts, its row, and what the message says more: of a code that only a text explains."""
+    row = row_of(code) if code not in _GOOD else None
+    if row is not None:
+        return code, row, ""
+    text = call.get("message")
+    known = code_named_in(text) if isinstance(text, str) and code not in _GOOD else None
+    by_name = row_of(known)
+    if known is None or by_name is None:
+        return code, UNKNOWN_REFUSAL, ""
+    return known, by_name, f" (code {code})"
+
+
+def _good_row(  # noqa: PLR0917 - what judges the call
+    http_status: int, code: int, fax: FaxObject, data: Mapping[str, Any], to: Endpoint, about: int | None
+) -> Row:
     """The row of a body that says success."""
+    job_id = fax.job_id
     if http_status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
         row = status_row(http_status)
         return BAD_ANSWER if job_id is not None and row is not SERVER_ERROR else row
     if to is Endpoint.CANCEL:
-        return CODES[code] if code == 1 and data.get("faxStatus", "canceled") == "canceled" else BAD_ANSWER
-    original = _job_id(data.get("originalJobId")) if to is Endpoint.RESEND else None
-    return CODES[code] if job_id is not None and job_id != original else NO_JOB_ID
+        same = about is None or job_id is None or job_id == about
+        return CODES[code] if code == 1 and same and fax.status in {None, Status.CANCELED} else BAD_ANSWER
+    if to is Endpoint.STATUS:
+        return CODES[code] if job_id is not None and about in {None, job_id} else NO_JOB_ID
+    original = read_job_id(data.get("originalJobId")) if to is Endpoint.RESEND else None
+    return CODES[code] if job_id is not None and job_id not in {original, about} else NO_JOB_ID
 
 
 def _bad_row(http_status: int, code: int | None, job_id: int | None) -> Row:
@@ -208,19 +246,11 @@ def _bad_row(http_status: int, code: int | None, job_id: int | None) -> Row:
     return by_status if http_status in NOT_NOW or says_nothing else by_code
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        whole = json.loads(body) if len(body) <= LARGEST else None
-    except (ValueError, RecursionError):
-        return {}
-    return whole if isinstance(whole, dict) else {}
-
-
 def _numbers(whole: Mapping[str, Any], data: Mapping[str, Any], http_status: int) -> list[int]:
     """The codes that a body holds, the status on top first; one that only repeats the HTTP status is none."""
     names = [(whole, "status")]
     names += [(place, name) for name in ("code", "errorCode") for place in (whole, data)]
-    found = [_number(place.get(name)) for place, name in [*names, (data, "status")]]
+    found = [integer(place.get(name)) for place, name in [*names, (data, "status")]]
     return [number for number in found if number is not None and number != http_status]
 
 
@@ -228,20 +258,6 @@ def _error_code(numbers: list[int]) -> int | None:
     """The documented error code, the precise -30xx before -1 to -5."""
     known = [number for number in numbers if number < 0 and number in CODES]
     return next((number for number in known if number < RESPONSE_CODES), next(iter(known), None))
-
-
-def _number(value: Any) -> int | None:
-    """An integer, also as a string of digits."""
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        return int(value)
-    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18
-    return value if whole else None
-
-
-def _job_id(value: Any) -> int | None:
-    """A jobId; a text with a sign is none: a phone number begins so."""
-    number = _number(value) if not isinstance(value, str) or value.isdigit() else None
-    return number if number is not None and number > 0 else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -132,7 +132,15 @@ class IfaxClient:
         """Close every connection."""
         self._transport.close()
 
-    def call(self, endpoint: Endpoint, token: str, body: bytes | Body, mark: Callable[[], None]) -> Answer:
+    def call(
+        self,
+        endpoint: Endpoint,
+        token: str,
+        body: bytes | Body,
+        mark: Callable[[], None],
+        *,
+        about: int | None = None,
+    ) -> Answer:
         """Make one call.
 
         Args:
@@ -141,6 +149,7 @@ class IfaxClient:
             body: the JSON body; its length is sent as Content-Length.
             mark: called at most once, when the connection stands and just before the first byte is written;
                 not called when no connection was made or no time is left.
+            about: the jobId that is asked about, where there is one: no other fax's answer counts.
 
         Returns:
             The answer, or what its absence means: before the first byte UNREACHABLE, after it IN_DOUBT (by
@@ -164,7 +173,7 @@ class IfaxClient:
         if start.spoiled is not None:
             raise start.spoiled
         seconds = time.monotonic() - started
-        answer = read_answer(status, headers, text, seconds, endpoint=endpoint, secret=token)
+        answer = read_answer(status, headers, text, seconds, endpoint=endpoint, about=about, secret=token)
         return replace(answer, body=text) if endpoint is Endpoint.STATUS else answer
 
     def _exchange(

@@ -1,9 +1,10 @@
 """One table of every number that iFax documents, and what Faxline decides by each.
 
-Source: ifax-api, Response Codes and Error Codes & Messages. Every decision but ACCEPTED and IN_DOUBT stands
-only where the answer proves that the request was not taken.
+Source: ifax-api, Response Codes and Error Codes & Messages; `FIELD_CODES` are not documented. Every decision
+but ACCEPTED and IN_DOUBT stands only where the answer proves that the request was not taken.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,6 +73,12 @@ CODES: Mapping[int, Row] = {
 """Response codes 1 and 0 (error code 0, Success, is the same number) accept only beside what the endpoint's
 good answer must hold, such as a jobId."""
 
+FIELD_CODES: Mapping[int, Row] = {
+    12001: Row("invalid_key", "accessToken invalid", Decision.PAUSE),
+    12004: Row("plan_inactive", "Professional plan isn't activated", Decision.PAUSE),
+}
+"""Codes that iFax answers and does not document, always in a refusal (`status` 0, no jobId)."""
+
 STATUSES: Mapping[int, Row] = {  # of an answer without a code of iFax's own (DESIGN section 7)
     400: Row("bad_request", "Bad Request", Decision.UNREACHABLE),
     401: Row("authentication_failed", "Unauthorized", Decision.PAUSE),
@@ -108,10 +115,38 @@ def status_row(status: int) -> Row:
     return {3: REDIRECTED, 4: CLIENT_ERROR, 5: SERVER_ERROR}.get(status // 100, BAD_ANSWER)
 
 
+def row_of(code: int | None) -> Row | None:
+    """The row of a number of iFax's; None of one that is in no table."""
+    return None if code is None else CODES.get(code) or FIELD_CODES.get(code)
+
+
+def code_named_in(text: str) -> int | None:
+    """The code whose name a text holds, in any case; the longest name where it holds several.
+
+    A name that says nothing but "no" (-1) counts for none.
+    """
+    folded = _folded(text)
+    found = [(len(name), code) for name, code in _NAMES.items() if f" {name} " in f" {folded} "]
+    return max(found)[1] if found else None
+
+
+def _folded(text: str) -> str:
+    return " ".join(re.sub(r"[^a-z0-9]+", " ", text.lower()).split())
+
+
+_NAMES: Mapping[str, int] = {
+    _folded(row.message.partition("(")[0]): code
+    for code, row in [*CODES.items(), *FIELD_CODES.items()]
+    if code not in {0, 1, GENERAL_ERROR}
+}
+
+
 def code_reasons() -> list[tuple[int | None, str]]:
     """Every (code, reason) of an answer that accepts nothing; no code where the HTTP status decided."""
     codes: list[tuple[int | None, str]] = [
-        (code, row.reason) for code, row in CODES.items() if row.decision is not Decision.ACCEPTED
+        (code, row.reason)
+        for code, row in [*CODES.items(), *FIELD_CODES.items()]
+        if row.decision is not Decision.ACCEPTED
     ]
     rows = (
         *(*STATUSES.values(), REDIRECTED, CLIENT_ERROR, UNKNOWN_REFUSAL),

@@ -1,22 +1,25 @@
-"""Receipts: the verified body of a postflight webhook (ifax-api, Fax Webhook Events), read with care.
+"""Receipts: what a verified webhook, or the answer to fax-status, says about a fax.
 
-The documented form has the members in `data`; a flat body with them at the top level is understood as well.
-An unknown `faxStatus` is not guessed at: the body makes no sense to us and is kept for a look.
+Webhook, reconciler and status call read by this, so a receipt that is good for one is good for all. An
+unknown `faxStatus` is not guessed at: the body makes no sense to us and is kept for a look.
 """
 
+import hashlib
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from faxline.texts import clean_message
-from faxline_worker.ifax.causes import cause_of
+from faxline_worker.ifax.causes import CAUSES, OTHER, Cause, cause_of
+from faxline_worker.ifax.fax_object import STATUSES, FaxObject, Status, read_body, read_fax
 
-OUTCOMES = ("delivered", "failed", "canceled")
-_DIGITS = re.compile(r"-?[0-9]{1,18}")
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _CODES = range(-9999, 10_000)
+_OUTCOMES = {Status.DELIVERED, Status.FAILED, Status.CANCELED}
+_CHARGED = "failed_chargeable"
+_BY_WORD: Mapping[str, Cause] = {"blocked": CAUSES["CALL_REJECTED"]}
+"""Words that tell the cause: iFax or the recipient lets no fax through."""
 
 
 class Nonsense(StrEnum):
@@ -40,9 +43,11 @@ class Receipt:
         message: iFax's text, without phone numbers.
         pages: faxTotalPages.
         transferred: faxTransferredPages.
-        to, sender: toNumber and fromNumber, in E.164.
+        to, sender: toNumber and fromNumber, digits with a + in front where it had one.
         started: faxCallStart, when the call to the API was made, seconds since 1970.
         again: of a failure, after which delay it is worth another try (causes.Again); None: final.
+        charged: iFax charges for this failure; else None.
+        redial: retryAttempt of a failure that has one: perhaps iFax redials by itself; else None.
     """
 
     job_id: str
@@ -56,69 +61,95 @@ class Receipt:
     sender: str | None = None
     started: int | None = None
     again: str | None = None
+    charged: bool | None = None
+    redial: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Its members, for the scripts."""
         return {name: getattr(self, name) for name in self.__slots__}  # asdict copies each member deeply
 
 
-def _fax(body: bytes) -> dict[str, Any] | None:
-    """The fax object of a body, in `data` or at the top level; None where there is none."""
-    try:
-        whole = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(whole, dict):
-        return None
-    return whole["data"] if isinstance(whole.get("data"), dict) else whole
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A fax that came to us.
+
+    Attributes:
+        known_by: the same for each webhook about this fax, however often it comes.
+        sender, to: fromNumber and toNumber, of which the last four digits are shown.
+        pages: faxReceivedPages, or else faxTotalPages.
+        job_id: iFax's jobId, as decimal digits.
+        transaction_id: iFax's transactionId.
+        received_at: faxCallEnd or faxCallStart, seconds since 1970.
+    """
+
+    known_by: str
+    sender: str | None
+    to: str | None
+    pages: int | None
+    job_id: str | None
+    transaction_id: str | None
+    received_at: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its members, for the script."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def is_sending(body: bytes) -> bool:
     """Whether the answer to a status call says that the fax is still on its way."""
-    return (_fax(body) or {}).get("faxStatus") == "sending"
+    whole = read_body(body)
+    return whole is not None and read_fax(whole).status is Status.SENDING
 
 
-def read_receipt(body: bytes) -> Receipt | Nonsense:
+def read_receipt(body: bytes) -> Receipt | Inbound | Nonsense:
     """Read a webhook's body, or say why it is no receipt. Raises nothing."""
-    data = _fax(body)
-    if data is None:
+    whole = read_body(body)
+    if whole is None:
         return Nonsense.MALFORMED
-    job_id, outcome = _number(data.get("jobId")), data.get("faxStatus")
-    if job_id is None or job_id < 0 or not isinstance(outcome, str):
+    fax = read_fax(whole)
+    return _inbound(fax, whole) if fax.inbound else receipt_of(fax)
+
+
+def receipt_of(fax: FaxObject) -> Receipt | Nonsense:
+    """What a fax object says of a fax that we sent, where that is final. Raises nothing."""
+    if fax.job_id is None or fax.status is None:
         return Nonsense.MALFORMED
-    if outcome not in OUTCOMES:
+    if fax.status not in _OUTCOMES:
         return Nonsense.UNKNOWN_STATUS
-    code = _number(data.get("code"))
-    message = data.get("message")
-    text = clean_message(message) if isinstance(message, str) else ""
-    cause = cause_of(text, code)
+    text, failed = clean_message(fax.message), fax.status is Status.FAILED
+    cause = _BY_WORD.get(fax.word) or (OTHER if fax.word not in STATUSES else cause_of(text, fax.code))
     return Receipt(
-        job_id=str(job_id),
-        outcome=outcome,
-        code=code if code in _CODES else None,
+        job_id=str(fax.job_id),
+        outcome=str(fax.status),
+        code=fax.code if fax.code in _CODES else None,
         reason=cause.reason,
         message=text,
-        pages=_count(data.get("faxTotalPages")),
-        transferred=_count(data.get("faxTransferredPages")),
-        to=_e164(data.get("toNumber")),
-        sender=_e164(data.get("fromNumber")),
-        started=_number(data.get("faxCallStart")),
-        again=str(cause.again) if cause.again is not None and outcome == "failed" else None,
+        pages=fax.pages,
+        transferred=fax.transferred,
+        to=fax.to,
+        sender=fax.sender,
+        started=fax.started,
+        again=str(cause.again) if cause.again is not None and failed else None,
+        charged=True if fax.word == _CHARGED else None,
+        redial=fax.redial if failed else None,
     )
 
 
-def _number(value: Any) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
-        return value
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        return int(value)
-    return None
+def _inbound(fax: FaxObject, whole: Mapping[str, Any]) -> Inbound:
+    name = fax.job_id or fax.transaction_id
+    if name is None:
+        name = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]
+    return Inbound(
+        known_by=str(name),
+        sender=_masked(fax.sender),
+        to=_masked(fax.to),
+        pages=fax.pages if fax.received is None else fax.received,
+        job_id=None if fax.job_id is None else str(fax.job_id),
+        transaction_id=fax.transaction_id,
+        received_at=fax.ended or fax.started,
+    )
 
 
-def _e164(value: Any) -> str | None:
-    return value if isinstance(value, str) and _E164.fullmatch(value) else None
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return number if number is not None and 0 <= number < 1_000_000 else None  # noqa: PLR2004 - beyond any fax
+def _masked(number: str | None) -> str | None:
+    """No event holds a full phone number (DESIGN section 2, rule 7)."""
+    return None if number is None else "…" + number[-4:]

@@ -1,6 +1,6 @@
 -- forget: a job that has come to its end is erased, and what only it left behind. What iFax may still say about it finds
 -- nobody: a jobId that stood for it stands for none.
--- include: clock bell record doubts streams
+-- include: clock bell record numbers doubts streams
 -- KEYS  intake, released, document uses, expiring, outdated, doubts, doubts until, job prefix, jobId prefix
 -- ARGV  job id
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays

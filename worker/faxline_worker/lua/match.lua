@@ -1,5 +1,5 @@
 -- match: receipts whose jobId no answer claimed in time are the word on doubts, the oldest that fits first.
--- include: clock bell record lines receipts doubts limits wakes outcomes
+-- include: clock bell record lines numbers receipts doubts limits wakes outcomes
 -- KEYS  account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until, doorbell,
 --       job prefix, jobId prefix
 -- ARGV  JSON options, most receipts in one go

@@ -1,5 +1,5 @@
 -- receipt: entries of the status stream meet their jobs, and leave the stream.
--- include: clock bell record lines limits receipts
+-- include: clock bell record lines limits numbers receipts
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again}}

@@ -1,6 +1,6 @@
 -- recover: an operator has ordered that the account goes on after its state went back. Some of what stands in `lost` is
 -- put in order: a call becomes a doubt, or submitted where its jobId is known, so that its job is not sent again.
--- include: clock bell record lines limits wakes closing account receipts doubts outcomes lineage
+-- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes lineage
 -- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
 --       doorbell, lost, job prefix, jobId prefix
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those

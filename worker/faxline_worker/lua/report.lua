@@ -1,6 +1,6 @@
 -- report: the answer to an errand: how iFax says that a submitted fax stands, whether it cancels one, or (`check`, of no
 -- job) whether it takes the key.
--- include: clock bell record limits wakes closing account lines receipts outcomes errands audit
+-- include: clock bell record limits wakes closing account lines numbers receipts outcomes errands audit
 -- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
 --       ours, late (as `settle` has them), receipt, sending; and for the audit call, outcome, status, ms}, JSON

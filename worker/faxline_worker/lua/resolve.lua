@@ -1,5 +1,5 @@
 -- resolve: an operator settles a doubt; the order leaves its stream.
--- include: clock bell record lines limits wakes receipts doubts outcomes orders audit
+-- include: clock bell record lines limits wakes numbers receipts doubts outcomes orders audit
 -- KEYS  orders, reply, account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts,
 --       doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options
@@ -12,12 +12,10 @@ local keys = { account = KEYS[3], ready = KEYS[4], delayed = KEYS[5], submitted 
   doorbell = KEYS[13], job = KEYS[14], job_ids = KEYS[15] }
 local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
-local word = take_order(KEYS[1], ARGV[1])
-if not word then return cjson.encode({ result = 'gone' }) end
+if not take_order(KEYS[1], ARGV[1]) then return cjson.encode({ result = 'gone' }) end
 local applied
 local function done(result, more, value)
-  audit(beside(keys, 'audit'), options, ARGV[5], 'resolve ' .. how, { user = word.user, job = id, outcome = result,
-    jobId = job_id })
+  audit(beside(keys, 'audit'), options, ARGV[5], 'resolve ' .. how, { job = id, outcome = result, jobId = job_id })
   return cjson.encode({ result = answer(reply, result, more, value), receipt = applied })
 end
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end

@@ -1,5 +1,5 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock bell record lines limits wakes receipts doubts outcomes errands audit streams
+-- include: clock bell record lines limits wakes numbers receipts doubts outcomes errands audit streams
 -- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
 --       doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go, the steady clock as the caller has it (ms; nothing: it has none), how far
@@ -120,7 +120,7 @@ local function untried(number)
     by_older = {}
     for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf',
       int(steady + options.lease + options.sweep), 'LIMIT', 0, LOOK)) do
-      by_older[untried_to(job_id) or ''] = true
+      by_older[tail_of(untried_to(job_id) or '')] = true
     end
   end
   local known = redis.call('SRANDMEMBER', untried_of(keys, number), LOOK)
@@ -128,7 +128,7 @@ local function untried(number)
     if untried_to(job_id) then return true end
     redis.call('SREM', untried_of(keys, number), job_id) -- an older process tried it, or nobody did in its time
   end
-  return #known == LOOK or by_older[number] or false
+  return #known == LOOK or by_older[tail_of(number)] or false
 end
 -- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
 local function word_waits(job, id)

@@ -16,7 +16,7 @@ end
 -- where both are known; begun while the request lived, give or take what two clocks may differ; and the pages
 -- that were sent (a number or a range such as 10-16), or more where a cover page may have been added.
 local function fits(receipt, job, sent, options)
-  if receipt.sender and job.sender and receipt.sender ~= job.sender then return false end
+  if receipt.sender and job.sender and not same_number(receipt.sender, job.sender) then return false end
   local started = receipt.started and receipt.started * 1000
   if started and (started < sent - options.clock_slack or started > sent + options.lease + options.clock_slack) then
     return false
@@ -32,18 +32,21 @@ end
 -- Of those of one recipient the oldest MOST_DOUBTS are looked at, and a script that has looked at ENOUGH takes no further
 -- receipt.
 local MOST_DOUBTS, ENOUGH, doubts_read = 1000, 200, 0
-local function find_doubt(keys, receipt, options)
-  if not receipt.to then return nil end
-  local from, to = receipt.to .. '|', receipt.to .. '}'
+local function doubts_to(keys, number, receipt, options)
+  local from, to = number .. '|', number .. '}'
   if receipt.started then -- those that were sent when it fits
     local at = receipt.started * 1000
     from = from .. string.format('%015.0f', math.max(0, at - options.clock_slack - options.lease))
-    to = receipt.to .. '|' .. string.format('%015.0f', math.max(0, at + options.clock_slack)) .. '}'
+    to = number .. '|' .. string.format('%015.0f', math.max(0, at + options.clock_slack)) .. '}'
   end
+  return redis.call('ZRANGEBYLEX', keys.doubts, '[' .. from, '(' .. to, 'LIMIT', 0, MOST_DOUBTS)
+end
+
+local function fitting(keys, members, receipt, options)
   local found, nearest, found_id
-  for _, member in ipairs(redis.call('ZRANGEBYLEX', keys.doubts, '[' .. from, '(' .. to, 'LIMIT', 0, MOST_DOUBTS)) do
-    local sent, id = string.match(member, '^[^|]*|([^|]*)|(.*)$')
-    if not found or id == found_id then
+  for _, member in ipairs(members) do
+    local number, sent, id = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
+    if (not found or id == found_id) and same_number(number, receipt.to) then
       doubts_read = doubts_read + 1
       local values = redis.call('HMGET', keys.job .. id, 'state', 'sender', 'known_pages', 'cover')
       local job = { sender = values[2], known_pages = values[3], cover = values[4] }
@@ -56,5 +59,21 @@ local function find_doubt(keys, receipt, options)
       end
     end
   end
-  return found, found_id, found and read_record(keys.job .. found_id)
+  return found, found_id
+end
+
+-- First those of the recipient as the receipt has it, then with the country that is known to be left out, then any of the
+-- same last digits.
+local function find_doubt(keys, receipt, options)
+  if not receipt.to then return nil end
+  local digits = digits_of(receipt.to)
+  local found, id = fitting(keys, doubts_to(keys, '+' .. digits, receipt, options), receipt, options)
+  if not found and #digits == 10 then
+    found, id = fitting(keys, doubts_to(keys, '+1' .. digits, receipt, options), receipt, options)
+  end
+  if not found then
+    local any = redis.call('ZRANGEBYLEX', keys.doubts, '-', '+', 'LIMIT', 0, MOST_DOUBTS)
+    found, id = fitting(keys, any, receipt, options)
+  end
+  return found, id, found and read_record(keys.job .. id)
 end

@@ -3,8 +3,9 @@
 local function is_receipt(value) return value and string.sub(value, 1, 1) == '{' end
 
 -- Receipts whose jobId nobody knows wait in `unmatched`; and until they were held against the doubts once they stand under
--- their recipient too, so that a doubt need not look through all of them. The key outlives the last of them by nothing.
-local function untried_of(keys, number) return beside(keys, 'untried:' .. number) end
+-- their recipient's last digits too, so that a doubt need not look through all of them. The key outlives the last of them
+-- by nothing.
+local function untried_of(keys, number) return beside(keys, 'untried:' .. tail_of(number)) end
 
 local function await_match(keys, options, receipt)
   redis.call('ZADD', keys.unmatched, int(steady + options.lease + options.sweep), receipt.job_id)
@@ -58,6 +59,7 @@ local function apply_receipt(keys, options, id, job, receipt)
     transferred = receipt.transferred }
   local changes = { job_id = receipt.job_id, state = receipt.outcome }
   for name, value in pairs(said) do changes[name] = value end
+  said.charged = receipt.charged
   if job.resend_of then changes.resend_of = '' end
   if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
   local wait = next_delivery(options, job, receipt, changes.deliveries)

@@ -1,0 +1,13 @@
+-- Phone numbers of iFax may lack their country (+2512445025 for +12512445025), so two are the same where the shorter is the
+-- end of the longer; a country has three digits at the most.
+local NATIONAL, COUNTRY = 7, 3
+local function digits_of(number) return (string.gsub(number, '%D', '')) end
+
+local function same_number(one, other)
+  local short, long = digits_of(one), digits_of(other)
+  if #short > #long then short, long = long, short end
+  return short == long or #short >= NATIONAL and #long - #short <= COUNTRY and string.sub(long, -#short) == short
+end
+
+-- What same numbers have in common.
+local function tail_of(number) return string.sub(digits_of(number), -NATIONAL) end
