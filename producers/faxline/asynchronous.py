@@ -33,6 +33,7 @@ from faxline.operations import (
     Forgotten,
     SealedValues,
     checked,
+    dropped,
     forgotten,
     keys_of,
     known_accounts,
@@ -40,13 +41,14 @@ from faxline.operations import (
     ordered,
     redriven,
     resolved,
+    revealed,
     set_aside,
     settling,
     states_of,
 )
 from faxline.orders import Order
 from faxline.processes import Process, known_processes
-from faxline.pushes import group_canceled, ready_made, sent, sent_again
+from faxline.pushes import canceled, group_canceled, ready_made, sent, sent_again
 from faxline.questions import Steps
 from faxline.records import group_of, job_of
 from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
@@ -169,11 +171,11 @@ class AsyncFaxLine(Base):
     async def push(self, kind: str, payload: Mapping[str, Any]) -> str:
         return await self._run(ready_made(self._terms, kind, payload))
 
-    async def cancel(self, job: str) -> None:
-        await self._run(ready_made(self._terms, "cancel", {"id": job}))
+    async def cancel(self, job: str, *, by: str | None = None) -> None:
+        await self._run(canceled(self._terms, job, by))
 
-    async def cancel_group(self, name: str, *, skip: Container[str] = ()) -> list[str]:
-        return await self._run(group_canceled(self._terms, name, skip))
+    async def cancel_group(self, name: str, *, skip: Container[str] = (), by: str | None = None) -> list[str]:
+        return await self._run(group_canceled(self._terms, name, skip, by))
 
     async def resend(
         self,
@@ -183,8 +185,9 @@ class AsyncFaxLine(Base):
         id: str | None = None,  # noqa: A002 - as above
         priority: str = "normal",
         metadata: Mapping[str, Any] | None = None,
+        by: str | None = None,
     ) -> Job:
-        return await self._run(sent_again(self._terms, job, to, id, priority, metadata))
+        return await self._run(sent_again(self._terms, job, to, id, priority, metadata, by))
 
     async def job(self, job: str) -> Job:
         return await self._run(job_of(self._terms, job))
@@ -282,6 +285,12 @@ class AsyncFaxLine(Base):
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         await self._run(redriven(self._terms, entry, by, timeout), GIVE_ORDERS)
+
+    async def drop(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
+        await self._run(dropped(self._terms, entry, by, timeout), GIVE_ORDERS)
+
+    async def reveal(self, jobs: Iterable[str], *, by: str, timeout: float = 5.0) -> dict[str, str]:
+        return await self._run(revealed(self._terms, jobs, by, timeout), GIVE_ORDERS)
 
     async def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
         return await self._run(forgotten(self._terms, job, by, timeout))

@@ -19,17 +19,19 @@ class AuditEntry:
     Attributes:
         id: its id in the stream; `FaxLine.audit(after=id)` goes on behind it.
         at: when it was written, by Redis' clock.
-        who: the worker process (`host:pid`) that made a call, or the operator who gave an order.
-        what: the call (one of CALLS), or the order, such as `pause` or `resolve accepted`.
-        outcome: of a call accepted, rate_limited, refused, retryable or in_doubt; of an order done, idle,
-            refused or taken.
+        who: the worker process (`host:pid`) that made a call, or who gave an order.
+        what: the call (one of CALLS), or the order, such as `pause` or `cancel`.
+        outcome: of a call accepted, rate_limited, refused, retryable or in_doubt; of an order done, idle (it
+            was so already), refused, taken, or asked (iFax was asked to cancel).
         job: the job's id.
         attempt: the attempt of a submission.
         job_id: iFax's jobId.
         status: the HTTP status.
         code, reason: as in the job's record.
         seconds: how long a call took.
-        about: what an order is about beside a job, such as an entry that was set aside.
+        about: what an order is about beside a job, such as an entry that was set aside, or the job resent.
+        user: the Redis user of who gave an order, as the sender tells it: Redis keeps no note of who added an
+            entry.
     """
 
     id: str
@@ -45,6 +47,7 @@ class AuditEntry:
     reason: str | None = None
     seconds: float | None = None
     about: str | None = None
+    user: str | None = None
 
     @property
     def is_call(self) -> bool:
@@ -74,6 +77,7 @@ class AuditEntry:
             reason=told.get("reason"),
             seconds=took / 1000 if took is not None else None,
             about=told.get("about"),
+            user=told.get("user"),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +96,7 @@ class AuditEntry:
             "reason": self.reason,
             "seconds": self.seconds,
             "about": self.about,
+            "user": self.user,
         }
 
 

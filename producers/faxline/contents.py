@@ -52,7 +52,7 @@ def digest_of(entry: SendEntry | ResendEntry, fax: str = "") -> str:
     if isinstance(entry, SendEntry):
         text = _sorted_text(entry, fax or text_of(members_of(entry.fax)))
     else:
-        text = _SORTED(entry.model_dump(mode="json"))
+        text = _SORTED(entry.model_dump(mode="json", exclude={"by", "user"}))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

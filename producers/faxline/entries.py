@@ -227,6 +227,7 @@ def _shape(pattern: re.Pattern[str], **more: Any) -> WithJsonSchema:
 Identifier = Annotated[str, AfterValidator(_identifier), _shape(IDENTIFIER)]
 Number = Annotated[str, AfterValidator(_number), _shape(E164)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
+Who = Annotated[str, Field(min_length=1, max_length=128)]
 Metadata = Annotated[
     dict[str, Any],
     AfterValidator(_metadata),
@@ -326,19 +327,26 @@ class SendEntry(_Part):
 
 
 class CancelEntry(_Part):
-    """`cancel`: a job is not wanted any more."""
+    """`cancel`: a job is not wanted any more. `by` and `user` are who orders it, for the audit."""
 
     id: Identifier
+    by: Who | None = None
+    user: Who | None = None
 
 
 class ResendEntry(_Part):
-    """`resend`: a job of its own that repeats another, to the same or another number."""
+    """`resend`: a job of its own that repeats another, to the same or another number.
+
+    `by` and `user` are who orders it, for the audit.
+    """
 
     id: Identifier
     of: Identifier
     faxNumber: Number | None = None
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
     metadata: Metadata = Field(default_factory=dict)  # a dict would be copied for each entry
+    by: Who | None = None
+    user: Who | None = None
 
 
 class SealedEntry(_Part):

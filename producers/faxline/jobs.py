@@ -58,8 +58,10 @@ class Job:
     rejection of the same id for this one's. `forecast` is there for a queued job. `waits_until` is the
     deadline of a submitted job's receipt; of one in doubt the end of the wait, None if an operator decides.
     `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail. `deliveries`
-    counts those that failed. `send_at` is the date of a scheduled fax. `size` is how many jobs a push made of
-    a list of numbers: the Job stands for all of them, ID.1 to ID.size, and its id is their group's name.
+    counts those that failed. `send_at` is the date of a scheduled fax. `sent_at` is when the last attempt
+    began, `known_pages` how many pages the documents have, such as 3 or 1-3: by these, its number and its
+    `job_id` a fax is found at iFax. `size` is how many jobs a push made of a list of numbers: the Job stands
+    for all of them, ID.1 to ID.size, and its id is their group's name.
     """
 
     id: str
@@ -87,6 +89,8 @@ class Job:
     policy: str | None = None
     deliveries: int = 0
     send_at: datetime | None = None
+    sent_at: datetime | None = None
+    known_pages: str | None = None
     size: int | None = None
 
     @property
@@ -171,6 +175,8 @@ class Job:
             policy=text("in_doubt"),
             deliveries=number("deliveries") or 0,
             send_at=moment("send_at"),
+            sent_at=moment("admitted_at"),
+            known_pages=text("known_pages"),
             metadata=json.loads(text("metadata") or "{}"),
             history=tuple(
                 Transition(
@@ -202,6 +208,8 @@ class Job:
             "partial": self.partial,
             "deliveries": self.deliveries,
             "send_at": self.send_at.isoformat() if self.send_at else None,
+            "sent_at": self.sent_at.isoformat() if self.sent_at else None,
+            "known_pages": self.known_pages,
             "created_at": self.created_at.isoformat() if self.created_at else None,
             "updated_at": self.updated_at.isoformat() if self.updated_at else None,
             "kind": self.kind,

@@ -14,7 +14,7 @@ from faxline.jobs import Job
 from faxline.keyring import Keyring
 from faxline.mailings import Mailing, Progress, sent_many
 from faxline.operators import Operators
-from faxline.pushes import group_canceled, ready_made, sent, sent_again
+from faxline.pushes import canceled, group_canceled, ready_made, sent, sent_again
 from faxline.records import group_of, job_of
 from faxline.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline.streams import opening
@@ -157,16 +157,20 @@ class FaxLine(Operators):
         """
         return self._run(ready_made(self._terms, kind, payload))
 
-    def cancel(self, job: str) -> None:
+    def cancel(self, job: str, *, by: str | None = None) -> None:
         """Ask that a job is not sent; `fax.canceled` or `fax.cancel_refused` answers.
+
+        Args:
+            job: its id.
+            by: who orders it, for the audit, which has the Redis user beside it.
 
         Raises:
             EntryRejected: the id is none.
             QueueUnavailable: Redis did not take it.
         """
-        self._run(ready_made(self._terms, "cancel", {"id": job}))
+        self._run(canceled(self._terms, job, by))
 
-    def cancel_group(self, name: str, *, skip: Container[str] = ()) -> list[str]:
+    def cancel_group(self, name: str, *, skip: Container[str] = (), by: str | None = None) -> list[str]:
         """Ask that no fax of a group is sent: the ids of its jobs that had not ended, which were asked for.
 
         An event answers for each, as after `cancel`. A fax that intake has not taken yet is not among them
@@ -175,12 +179,13 @@ class FaxLine(Operators):
         Args:
             name: the group's.
             skip: ids of jobs that are not asked for, such as those that were.
+            by: who orders it, for the audit.
 
         Raises:
             GroupNotFound: no job of it is registered (yet), or the retention of all is over.
             QueueUnavailable: Redis did not take it; some may be asked for. To ask again is safe.
         """
-        return self._run(group_canceled(self._terms, name, skip))
+        return self._run(group_canceled(self._terms, name, skip, by))
 
     def resend(
         self,
@@ -190,14 +195,23 @@ class FaxLine(Operators):
         id: str | None = None,  # noqa: A002 - as above
         priority: str = "normal",
         metadata: Mapping[str, Any] | None = None,
+        by: str | None = None,
     ) -> Job:
         """Send a job again, to the same number or another, as a job of its own.
+
+        Args:
+            job: the id of the one that iFax has taken.
+            to: another number; the same when not given.
+            id: the new job's; a UUID when not given.
+            priority: urgent, normal or bulk.
+            metadata: up to 4 KB, echoed in every event.
+            by: who orders it, for the audit, which has the Redis user beside it.
 
         Raises:
             EntryRejected: the entry breaks a rule; nothing was pushed.
             QueueUnavailable: Redis did not take it.
         """
-        return self._run(sent_again(self._terms, job, to, id, priority, metadata))
+        return self._run(sent_again(self._terms, job, to, id, priority, metadata, by))
 
     def job(self, job: str) -> Job:
         """The record of a job; of a queued one with what holds it and when it is expected to start.

@@ -13,6 +13,7 @@ OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUE
 _FIELDS = (
     *("state", "priority", "attempt", "job_id", "code", "reason", "message", "pages", "transferred"),
     *("created_at", "updated_at", "kind", "of", "group", "number", "in_doubt", "deliveries", "send_at"),
+    *("admitted_at", "known_pages"),
 )
 BATCH = 500
 """Records in one round trip."""

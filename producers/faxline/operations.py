@@ -1,7 +1,8 @@
 """Operators' words: about an account, a doubt, an entry that was set aside."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -20,11 +21,11 @@ from faxline.errors import (
     StateRolledBack,
 )
 from faxline.jobs import Job, JobState
-from faxline.keys import ACCOUNTS
+from faxline.keys import ACCOUNTS, AccountKeys
 from faxline.listing import OPEN
 from faxline.numbers import E164, is_possible, normalize_number
 from faxline.orders import Order, given
-from faxline.questions import Ask, Steps, Terms, Work
+from faxline.questions import Ask, Batch, Steps, Terms, Work
 from faxline.records import job_of
 from faxline.replies import is_refusal
 
@@ -34,6 +35,12 @@ _ABOUT = 3
 """Fields that tell about the entry (stream, entry, why); its own follow."""
 MOST_DIGITS = 18
 """Of a jobId of iFax."""
+_KINDS = frozenset({b"send", b"cancel", b"resend"})
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_WORD = re.compile(r"[A-Za-z][A-Za-z _-]{0,31}")
+"""What a faxStatus may be to be shown: no number, nothing that commands a terminal."""
+_REVEALED = 500
+"""Jobs that one order reveals."""
 GIVE_ORDERS = "give orders"
 READ_QUEUE = "read the queue, its limits and what waits in it"
 READ_ACCOUNTS = "read the names of the accounts"
@@ -54,6 +61,10 @@ class DeadEntry:
         why: malformed, unknown_status, or the name of what our code raised.
         at: when it was set aside.
         size: bytes of its content.
+        kind: send, cancel or resend; of status receipt or malformed; other, where it is none of these.
+        job: the job's id that an entry of intake names.
+        job_id: iFax's jobId that a receipt names.
+        word: the faxStatus of a receipt, where it is a word.
     """
 
     id: str
@@ -62,18 +73,24 @@ class DeadEntry:
     why: str
     at: datetime
     size: int
+    kind: str = "other"
+    job: str | None = None
+    job_id: int | None = None
+    word: str | None = None
 
     @classmethod
     def from_entry(cls, entry: bytes, fields: dict[bytes, bytes]) -> "DeadEntry":
         """Read what the daemon keeps."""
         stream, origin, why = (value.decode("utf-8", "replace") for value in list(fields.values())[:_ABOUT])
+        own = dict(list(fields.items())[_ABOUT:])
         return cls(
             id=entry.decode(),
             stream=stream,
             entry=origin,
             why=why,
             at=datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, tz=UTC),
-            size=sum(len(name) + len(value) for name, value in list(fields.items())[_ABOUT:]),
+            size=sum(len(name) + len(value) for name, value in own.items()),
+            **(_receipt_told(own) if stream == "status" else _entry_told(own)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,7 +102,43 @@ class DeadEntry:
             "why": self.why,
             "at": self.at.isoformat(),
             "size": self.size,
+            "kind": self.kind,
+            "job": self.job,
+            "jobId": self.job_id,
+            "word": self.word,
         }
+
+
+def _entry_told(own: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """What an entry of intake may be known by."""
+    kind, raw = next(iter(own.items()), (b"", b""))
+    job = _json(raw).get("id")
+    return {
+        "kind": kind.decode() if kind in _KINDS else "other",
+        "job": job if isinstance(job, str) and _ID.fullmatch(job) else None,
+    }
+
+
+def _receipt_told(own: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """The same of a webhook."""
+    body = _json(own.get(b"body", b""))
+    fax = body["data"] if isinstance(body.get("data"), dict) else body
+    job_id, word = str(fax.get("jobId")), fax.get("faxStatus")
+    is_one = job_id.isascii() and job_id.isdigit() and len(job_id) <= MOST_DIGITS
+    kind = own.get(b"kind", b"")
+    return {
+        "kind": kind.decode() if kind in {b"receipt", b"malformed"} else "other",
+        "job_id": int(job_id) if is_one else None,
+        "word": word if isinstance(word, str) and _WORD.fullmatch(word) else None,
+    }
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def ordered(terms: Terms, order: Order, by: str, timeout: float) -> Steps[AccountState]:
@@ -152,6 +205,30 @@ def set_aside(terms: Terms, limit: int) -> Steps[list[DeadEntry]]:
 
 def _dead_page(client: Any, *, key: str, before: str, count: int) -> Any:
     return client.xrevrange(key, before, "-", count=count)
+
+
+def dropped(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:
+    """Throw an entry away."""
+    if (yield from given(terms, Order.DROP, by, timeout, entry=entry))["result"] == "refused":
+        raise EntryNotFound(f"no entry {entry!r} is set aside on account {terms.account!r}")
+
+
+def revealed(terms: Terms, jobs: Iterable[str], by: str, timeout: float) -> Steps[dict[str, str]]:
+    """The numbers of jobs, once the audit has it that they are shown."""
+    names, found = list(dict.fromkeys(jobs)), dict[str, str]()
+    for start in range(0, len(names), _REVEALED):
+        some = names[start : start + _REVEALED]
+        numbers: list[bytes | None] = yield Batch(partial(_numbers, terms.keys, some))
+        known = {name: number.decode() for name, number in zip(some, numbers, strict=True) if number}
+        if known:
+            yield from given(terms, Order.REVEAL, by, timeout, jobs=" ".join(known))
+        found |= known
+    return found
+
+
+def _numbers(keys: AccountKeys, jobs: Sequence[str], pipe: Any) -> None:
+    for job in jobs:
+        pipe.hget(keys.job(job), "number")
 
 
 def redriven(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:

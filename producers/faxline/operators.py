@@ -1,5 +1,6 @@
 """What a line offers operators."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from faxline.account import AccountState, account_state
@@ -20,6 +21,7 @@ from faxline.operations import (
     Forgotten,
     SealedValues,
     checked,
+    dropped,
     forgotten,
     keys_of,
     known_accounts,
@@ -27,6 +29,7 @@ from faxline.operations import (
     ordered,
     redriven,
     resolved,
+    revealed,
     set_aside,
     settling,
     states_of,
@@ -224,6 +227,36 @@ class Operators(Driven):
             QueueUnavailable: Redis did not answer, or is full.
         """
         self._run(redriven(self._terms, entry, by, timeout), GIVE_ORDERS)
+
+    def drop(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
+        """Throw away an entry that was set aside. Nothing brings it back.
+
+        Args:
+            entry: its id, as `dead` gives it.
+            by: who orders it, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            EntryNotFound: there is no such entry.
+            OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        self._run(dropped(self._terms, entry, by, timeout), GIVE_ORDERS)
+
+    def reveal(self, jobs: Iterable[str], *, by: str, timeout: float = 5.0) -> dict[str, str]:
+        """The whole numbers that jobs go to, to look them up at iFax; each is noted in the audit first.
+
+        Args:
+            jobs: their ids; one that is not known, or has no number, is left out.
+            by: who is shown them, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            NotAllowed: this Redis user may not give orders, so it is not shown them.
+            OrderTimeout: no dispatcher noted it in time.
+            QueueUnavailable: Redis did not answer, or is full.
+        """
+        return self._run(revealed(self._terms, jobs, by, timeout), GIVE_ORDERS)
 
     def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
         """Erase a job that has come to its end: its record, its events, what was set aside of it.

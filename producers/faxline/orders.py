@@ -7,7 +7,7 @@ from typing import Any
 
 from faxline.errors import OrderTimeout
 from faxline.questions import Ask, Steps, Terms, Until
-from faxline.replies import entries_of
+from faxline.replies import entries_of, is_refusal
 
 
 class Order(StrEnum):
@@ -21,6 +21,8 @@ class Order(StrEnum):
     ROTATE = "rotate"
     KEYS = "keys"
     RECOVER = "recover"
+    DROP = "drop"
+    REVEAL = "reveal"
 
 
 def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> Steps[dict[str, str]]:
@@ -43,9 +45,9 @@ def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> S
         OrderTimeout: no dispatcher carried it out in time.
     """
     keys = terms.keys
-    word = {"order": str(order), **more, "by": by}
     until = time.monotonic() + timeout
     yield Until(until)
+    word = {"order": str(order), **more, "by": by, "user": (yield from redis_user())}
     entry = (yield Ask(lambda client: client.xadd(keys.orders, word))).decode()
     while True:
         left = until - time.monotonic()
@@ -58,6 +60,17 @@ def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> S
                 f"no dispatcher carried out '{order}' for account {keys.account!r} within {timeout:g} s; "
                 "the order stays, and one that runs for this account will carry it out"
             )
+
+
+def redis_user(*, pushing: bool = False) -> Steps[str]:
+    """The Redis user that we are, for the audit; nothing where the server does not tell."""
+    try:
+        user: Any = yield Ask(lambda client: client.acl_whoami(), pushing)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return ""
+    return user.decode("utf-8", "replace") if isinstance(user, bytes) else str(user)
 
 
 def _look(client: Any, *, key: str, block: int) -> Any:

@@ -10,6 +10,7 @@ from faxline.faxes import Documents, Fax, Prepared, prepare, text_of
 from faxline.jobs import Job, JobState
 from faxline.listing import BATCH
 from faxline.numbers import mask_number, normalize_number
+from faxline.orders import redis_user
 from faxline.questions import Batch, Steps, Terms, Work
 from faxline.records import group_of
 
@@ -36,6 +37,7 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
     name: str | None,
     priority: str,
     metadata: Mapping[str, Any] | None,
+    by: str | None,
 ) -> Steps[Job]:
     """Push a `resend`."""
     number: str | None = None
@@ -43,6 +45,7 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
         number = yield Work(partial(normalize_number, to, terms.region, "faxNumber"))
     given = {"id": name or str(uuid4()), "of": job, "priority": priority, "faxNumber": number}
     entry = {k: v for k, v in (given | {"metadata": metadata}).items() if v is not None}
+    entry |= yield from _who(by)
     pushed = yield from ready_made(terms, "resend", entry)
     return Job(
         id=str(given["id"]),
@@ -56,7 +59,7 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
     )
 
 
-def group_canceled(terms: Terms, group: str, skip: Container[str]) -> Steps[list[str]]:
+def group_canceled(terms: Terms, group: str, skip: Container[str], by: str | None) -> Steps[list[str]]:
     """Push a `cancel` for each job of a group that has not ended, but for some; their ids, in their order.
 
     Raises:
@@ -69,8 +72,9 @@ def group_canceled(terms: Terms, group: str, skip: Container[str]) -> Steps[list
             asked.append(job.id)
 
     yield from group_of(terms, group, look)
+    who = (yield from _who(by)) if asked else {}
     for start in range(0, len(asked), BATCH):
-        texts = [text_of({"id": name}) for name in asked[start : start + BATCH]]
+        texts = [text_of({"id": name} | who) for name in asked[start : start + BATCH]]
 
         def fill(pipe: Any, texts: list[str] = texts) -> None:
             for text in texts:
@@ -78,6 +82,17 @@ def group_canceled(terms: Terms, group: str, skip: Container[str]) -> Steps[list
 
         yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation)
     return asked
+
+
+def canceled(terms: Terms, job: str, by: str | None) -> Steps[None]:
+    """Push a `cancel`."""
+    yield from ready_made(terms, "cancel", {"id": job} | (yield from _who(by)))
+
+
+def _who(by: str | None) -> Steps[dict[str, str]]:
+    """Who gives an order, as an entry tells it: the name that was given, and the Redis user."""
+    user = yield from redis_user(pushing=True)
+    return {name: text[:128] for name, text in (("by", by), ("user", user)) if text}
 
 
 def ready_made(terms: Terms, kind: str, payload: Mapping[str, Any]) -> Steps[str]:

@@ -81,7 +81,8 @@ def test_a_cancellation_at_the_provider_is_audited_with_the_jobid(scene: Scene) 
         "outcome": "accepted",
     }
     scene.store.report(call(scene), told)
-    (entry,) = audited(scene)
+    order, entry = audited(scene)
+    assert (order["what"], order["job"], order["outcome"]) == ("cancel", "a", "asked")
     assert (entry["what"], entry["job"], entry["jobId"], entry["outcome"]) == (
         *("fax-cancel", "a", "77", "accepted"),
     )

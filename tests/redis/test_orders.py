@@ -8,13 +8,16 @@ from unittest.mock import Mock
 
 import pytest
 import redis
+import structlog
 
 from faxline import EntryNotFound, FaxLine, JobIdTaken, JobNotFound, JobState, NotInDoubt, OrderTimeout
+from faxline.cli.app import operator as cli_name
 from faxline.cli.running import run
 from faxline.keys import INTAKE_GROUP
 from faxline_worker.actors import Wakes
 from faxline_worker.app import failure_labels
 from faxline_worker.dispatcher import Dispatcher
+from faxline_worker.intake import Intake
 from faxline_worker.metrics import DispatcherMetrics, new_registry
 from faxline_worker.replies import Admitted
 from faxline_worker.settings import read_settings
@@ -198,6 +201,7 @@ def test_without_a_dispatcher_the_order_stays(
         b"how": b"accepted",
         b"jobId": b"77",
         b"by": b"me@here",
+        b"user": b"default",
     }
 
 
@@ -320,6 +324,139 @@ def test_entries_set_aside_are_listed_without_their_content_and_put_back(
 
 
 @pytest.mark.usefixtures("dispatcher")
+def test_every_order_is_audited_with_the_name_that_was_given_and_the_redis_user(
+    line: FaxLine,
+    doubt: Callable[..., Admitted],
+    cli: Callable[..., tuple[int, str, str]],
+    store: Store,
+    redis_client: Any,
+) -> None:
+    intake = Intake(store, DispatcherMetrics(new_registry(), ["default"], []), structlog.get_logger())
+
+    def take() -> None:
+        found: Any = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+        intake.take([(entry.decode(), fields) for _, entries in found for entry, fields in entries])
+
+    doubt("in-doubt")
+    for name in ("a", "b"):
+        line.send(to="+12025550123", files=["https://example.com/a.pdf"], id=name)
+    assert cli("cancel", "a", "--timeout", "0", "--by", "jane@desk")[0] == 0
+    line.cancel("a", by="jane@desk")
+    take()
+    line.resolve("in-doubt", accepted=77, by="john", timeout=20)
+    for _ in range(2):
+        line.resend("in-doubt", id="again", by="john")
+    line.resend("b", id="never", by="john")
+    line.push("cancel", {"id": "b"})  # as a program that knows of no names does
+    take()
+    line.pause(by="john", timeout=20)
+    assert cli("accounts", "resume", "default", "--by", "jane@desk", "--timeout", "20")[0] == 0
+    entries = [entry for entry in line.audit() if not entry.is_call]
+    assert [(e.who, e.user, e.what, e.job, e.outcome, e.about, e.reason) for e in entries] == [
+        ("jane@desk", "default", "cancel", "a", "done", None, None),
+        ("jane@desk", "default", "cancel", "a", "refused", None, "final"),
+        ("john", "default", "resolve accepted", "in-doubt", "done", None, None),
+        ("john", "default", "resend", "again", "done", "in-doubt", None),
+        ("john", "default", "resend", "again", "idle", "in-doubt", None),
+        ("john", "default", "resend", "never", "refused", "b", "unknown_job"),
+        ("unnamed", None, "cancel", "b", "done", None, None),
+        ("john", "default", "pause", None, "done", None, None),
+        ("jane@desk", "default", "resume", None, "done", None, None),
+    ]
+    assert len(cli("audit", "--orders", "--who", "default")[1].splitlines()) == 8
+    assert "  john (default)  pause  done" in cli("audit", "--orders", "--who", "john")[1]
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_what_was_set_aside_tells_what_is_wrong_and_can_be_dropped(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, store: Store, redis_client: Any
+) -> None:
+    body = {"event": "x", "data": {"jobId": 4711, "faxStatus": "teleported", "toNumber": "+12345678901"}}
+    for stream, fields, why in (
+        (store.keys.status, {"body": json.dumps(body), "kind": "receipt", "at": "1"}, "unknown_status"),
+        (store.keys.status, {"body": "no JSON", "kind": "malformed", "at": "2"}, "malformed"),
+        (store.keys.intake, {"send": '{"id": "invoice-77", "sealed": "k:x"}'}, "key_missing"),
+    ):
+        entry: Any = redis_client.xadd(stream, fields)
+        store.set_aside("status" if "body" in fields else "intake", entry.decode(), why)
+    sealed, nonsense, unknown = line.dead()
+    assert (unknown.kind, unknown.job_id, unknown.word) == ("receipt", 4711, "teleported")
+    assert (nonsense.kind, nonsense.job_id, nonsense.word) == ("malformed", None, None)
+    assert (sealed.kind, sealed.job, sealed.why) == ("send", "invoice-77", "key_missing")
+    shown = cli("dead")[1]
+    assert "unknown_status: teleported" in shown
+    assert "4711" in shown
+    assert "12345678901" not in shown
+    assert cli("dead", "drop", unknown.id)[0] == 2  # nobody can be asked
+    assert cli("dead", "drop", unknown.id, "--yes", "--by", "jane", "--timeout", "20") == (
+        *(0, f"{unknown.id} is dropped\n", ""),
+    )
+    assert cli("dead", "drop", unknown.id, "--yes", "--timeout", "20")[0] == 4
+    assert cli("dead", "drop", "--all", "--yes", "--json", "--timeout", "20")[1] == (
+        f'{{"dropped": ["{nonsense.id}", "{sealed.id}"]}}\n'
+    )
+    assert line.dead() == []
+    assert [(e.who, e.what, e.about, e.outcome) for e in line.audit()][:2] == [
+        *(("jane", "drop", unknown.id, "done"),),
+        *((cli_name(), "drop", unknown.id, "refused"),),
+    ]
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_an_operator_is_shown_the_number_and_what_to_look_for_and_the_audit_has_it(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, doubt: Callable[..., Admitted]
+) -> None:
+    number = "+12025550123"
+    doubt("a", number=number, known_pages="3")
+    doubt("b", number=number)
+    assert number not in "".join(cli(*words)[1] for words in (["show", "a"], ["list"], ["explain", "a"]))
+    assert [entry for entry in line.audit() if entry.what == "reveal"] == []
+    sent_at = line.job("a").sent_at
+    assert sent_at is not None
+    sought = f"look for: to {number}, sent {sent_at:%Y-%m-%d %H:%M:%S} UTC, 3 pages, jobId not known"
+    assert sought in cli("show", "a", "--reveal", "--by", "jane")[1]
+    assert json.loads(cli("show", "a", "--reveal", "--json")[1])["number"] == number
+    assert sought in cli("resolve", "a", "--reveal")[1]
+    assert cli("list", "--state", "in_doubt", "--reveal")[1].count(number) == 2
+    revealed = [(e.who, e.user, e.job) for e in line.audit() if e.what == "reveal"]
+    assert revealed[0] == ("jane", "default", "a")
+    assert [job for *_, job in revealed] == ["a", "a", "a", "a", "b"]
+    assert line.reveal(["a", "nobody"], by="jane", timeout=20) == {"a": number}
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_many_doubts_are_settled_at_once_after_a_look_at_which(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, doubt: Callable[..., Admitted]
+) -> None:
+    for name in ("a", "b"):
+        doubt(name, group="june", known_pages="3")
+    doubt("c")
+    code, out, err = cli("resolve", "--all", "--reason", "read_timeout", "--group", "june", "--fail")
+    assert (code, line.job("a").state) == (2, JobState.IN_DOUBT)
+    sent_at = line.job("a").sent_at
+    assert [row.split()[0] for row in out.splitlines()] == ["id", "a", "b"]
+    assert f"{sent_at:%Y-%m-%d %H:%M:%S}  3 " in out.splitlines()[1]
+    assert "2 doubts" in err
+    assert "--yes" in err
+    none = cli("resolve", "--all", "--reason", "other", "--fail", "--yes")
+    assert none == (0, "no doubt of account default fits\n", "")
+    assert cli("resolve", "--all", "--accepted", "7", "--yes")[0] == 2
+    assert cli("resolve", "--all")[0] == 0  # a look only
+    assert cli("resolve", "a", "--all", "--fail", "--yes")[0] == 2
+    assert cli("resolve", "a", "--group", "june", "--fail")[0] == 2
+    words = ("--group", "june", "--fail", "--yes", "--by", "jane", "--timeout", "20")
+    code, out, _ = cli("resolve", "--all", *words)
+    assert (code, [row.partition(" (")[0] for row in out.splitlines()[-2:]]) == (
+        *(0, ["a: failed: operator", "b: failed: operator"]),
+    )
+    assert line.job("c").state is JobState.IN_DOUBT
+    code, out, _ = cli("resolve", "--all", "--before", "0s", "--resend", "--yes", "--json", "--timeout", "20")
+    assert (code, [json.loads(row)["state"] for row in out.splitlines()]) == (0, ["queued"])
+    settled = [(e.who, e.what, e.job) for e in line.audit() if e.what.startswith("resolve")]
+    assert settled[:2] == [("jane", "resolve fail", "a"), ("jane", "resolve fail", "b")]
+
+
+@pytest.mark.usefixtures("dispatcher")
 def test_an_entry_that_is_none_is_not_put_back(line: FaxLine) -> None:
     for entry in ("1-0", "no id", ""):
         with pytest.raises(EntryNotFound, match="no entry"):
@@ -337,3 +474,26 @@ def test_an_entry_of_intake_goes_back_to_intake_with_its_own_fields(store: Store
     assert store.redrive(order.decode(), dead.decode()) == "done"
     ((_, fields),) = redis_client.xrange(store.keys.intake)
     assert fields == {name.encode(): value.encode() for name, value in odd.items()}
+
+
+def test_a_look_back_at_the_events_shows_those_of_a_name_or_the_partial_ones_and_ends(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, redis_client: Any
+) -> None:
+    for job, name, data in (
+        ("a", "fax.delivered", {"pages": 2, "transferred": 1, "partial": True}),
+        ("b", "fax.delivered", {"pages": 2, "transferred": 2}),
+        ("c", "fax.unconfirmed", {}),
+    ):
+        fields: Any = {"event": name, "job": job, "at": "1", "data": json.dumps(data)}
+        redis_client.xadd(line.keys.events, fields)
+
+    def shown(*options: str) -> list[str]:
+        return [
+            json.loads(row)["job"]
+            for row in cli("events", "--since", "24h", "--json", *options)[1].splitlines()
+        ]
+
+    assert shown() == ["a", "b", "c"]
+    assert shown("--partial") == ["a"]
+    assert shown("--event", "unconfirmed") == shown("--event", "fax.unconfirmed") == ["c"]
+    assert cli("events", "--since", "0s")[1] == ""

@@ -200,6 +200,10 @@ def test_a_producer_is_told_what_it_may_not_read(
                 ask()
         with pytest.raises(NotAllowed, match="may not give orders"):
             line.pause(by="me")
+        with redis.Redis.from_url(guarded.url(0)) as admin:
+            admin.hset(line.keys.job("a"), "number", "+12025550123")
+        with pytest.raises(NotAllowed, match="may not give orders"):
+            line.reveal(["a"], by="me")
     assert run(["--redis", guarded.url(0, "producer"), "list"]) == 3
     assert "this Redis user may not read the queue" in capsys.readouterr().err
     with FaxLine(guarded.url(0, "webhook")) as line, pytest.raises(NotAllowed, match="may not push"):

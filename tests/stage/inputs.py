@@ -273,6 +273,18 @@ def _redrive(origin: str) -> Input:
     return Input(prepare)
 
 
+def _drop(actors: Actors) -> Call:
+    _set_aside("status").prepare(actors)()
+    dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]  # type: ignore[index]
+    entry = actors.scene.ordered("drop")
+    return lambda: actors.scene.store.drop(entry, dead[0].decode())
+
+
+def _reveal(actors: Actors) -> Call:
+    entry = actors.scene.ordered("reveal")
+    return lambda: actors.scene.store.reveal(entry)
+
+
 def _given(actors: Actors, times: int) -> str:
     """An entry that was given out so often, at the end to one that had it alone."""
     scene = actors.scene
@@ -459,6 +471,8 @@ PLAIN = {
         "set_aside_unread",
         "read_intake",
         "redrive",
+        "drop",
+        "reveal",
         "claim",
         "plan",
         "knock",
@@ -583,6 +597,8 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("set_aside_unread", "given out too often"): Input(_set_aside_unread),
     ("read_intake", "an entry waits"): Input(_read_intake),
     **{("redrive", origin): _redrive(origin) for origin in ("intake", "status")},
+    ("drop", "an entry that was set aside"): Input(_drop),
+    ("reveal", "a number"): Input(_reveal),
     ("order", "pause"): _order("pause"),
     ("order", "pause, while it is paused"): _order("pause", while_paused=True),
     ("order", "resume"): _order("resume", while_paused=True),

@@ -22,7 +22,7 @@ import redis
 
 import faxline
 from faxline.account import OPERATOR, AccountState, LimitState
-from faxline.cli.app import SECTIONS
+from faxline.cli.app import SECTIONS, operator
 from faxline.cli.explaining import explanation, used_of
 from faxline.cli.output import clock, moment, span, write_json
 from faxline.cli.running import run
@@ -501,7 +501,7 @@ def test_a_job_is_sent_again_to_another_number(
     )
     assert (done.code, done.json["id"], done.json["of"]) == (0, "b", "a")
     entry = {"id": "b", "of": "a", "priority": "bulk", "faxNumber": NUMBER, "metadata": {"x": 1}}
-    assert pushed(redis_client) == [("resend", entry)]
+    assert pushed(redis_client) == [("resend", entry | {"by": operator(), "user": "default"})]
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
@@ -541,9 +541,9 @@ def test_cancel_tells_what_became_of_it(  # noqa: PLR0917 - the examples' column
 def test_cancel_without_a_dispatcher_is_exit_code_3_and_the_request_stays(
     cli: Cli, redis_client: redis.Redis
 ) -> None:
-    assert cli("cancel", "a", "--timeout", "0.05").code == 3
-    assert cli("cancel", "a", "--timeout", "0").out == "a: asked\n"
-    assert pushed(redis_client) == [("cancel", {"id": "a"})] * 2
+    assert cli("cancel", "a", "--timeout", "0.05", "--by", "jane").code == 3
+    assert cli("cancel", "a", "--timeout", "0", "--by", "jane").out == "a: asked\n"
+    assert pushed(redis_client) == [("cancel", {"id": "a", "by": "jane", "user": "default"})] * 2
 
 
 def test_events_are_printed_one_a_line(cli: Cli, emit: Callable[..., None]) -> None:

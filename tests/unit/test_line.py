@@ -102,8 +102,8 @@ def test_cancel_resend_and_push_add_their_entries(line: FaxLine, redis_client: r
     line.push("cancel", {"id": "b"})
     resend = {"id": "b", "of": "a", "faxNumber": TO, "priority": "bulk", "metadata": {"x": 1}}
     assert pushed(redis_client, line) == [
-        ("cancel", {"id": "a"}),
-        ("resend", resend),
+        ("cancel", {"id": "a", "user": "default"}),
+        ("resend", resend | {"user": "default"}),
         ("cancel", {"id": "b"}),
     ]
     assert (again.id, again.of, again.kind) == ("b", "a", "resend")

@@ -92,3 +92,13 @@ def test_the_key_goes_in_clear_over_no_network_unless_that_is_allowed(
             read(**given)
         given["FAXLINE_IFAX_INSECURE"] = "true"
     assert read(**given).ifax_url == url
+
+
+@pytest.mark.parametrize(
+    "end", ["user:hunter22@ifax.example/v1", "ifax.example/v1?key=hunter22", "ifax.example/v1#hunter22"]
+)
+def test_a_url_of_ifax_with_more_than_a_host_and_a_path_is_refused_at_the_start(end: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(**{URL: f"https://{end}"})
+    assert str(caught.value).startswith(f"{URL} must have no user")
+    assert "hunter22" not in str(caught.value)

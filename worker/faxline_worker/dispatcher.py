@@ -440,6 +440,10 @@ class Dispatcher:
                     self._metrics.failure(account, "submission", None, "operator")
             elif order == "redrive":
                 result = store.redrive(entry, word.get("entry", ""), word.get("by", ""))
+            elif order == "drop":
+                result = store.drop(entry, word.get("entry", ""), word.get("by", ""))
+            elif order == "reveal":
+                result = store.reveal(entry, word.get("by", ""))
             else:
                 result = store.order(entry, order, word.get("by", ""))
             told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}

@@ -48,6 +48,8 @@ _Args = TypeVarTuple("_Args")
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
 """A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
 
+UNNAMED = "unnamed"
+"""Who gave an order that names nobody."""
 LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
 
 SET_ASIDE = "set_aside"
@@ -89,7 +91,7 @@ class Intake:
     """Called before each entry and each document that is opened: a batch of hostile ones takes its time."""
     pdfs: Pdfs = field(default_factory=Pdfs)
     """How they are opened."""
-    early: dict[str, str] = field(default_factory=dict)
+    early: dict[str, CancelEntry] = field(default_factory=dict)
     """Cancellations, by their entries, of jobs that an older entry in other hands may make known."""
 
     @cached_property
@@ -103,8 +105,8 @@ class Intake:
         Raises:
             redis.RedisError: Redis is away or refuses us.
         """
-        for entry, job in list(self.early.items()):
-            self._guarded(entry, self._cancel, entry, job)
+        for entry, asked in list(self.early.items()):
+            self._guarded(entry, self._cancel, entry, asked)
 
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
         """Register or reject each entry, in the order in which they came.
@@ -137,7 +139,7 @@ class Intake:
                 else:
                     ahead.begin(items)
                     ahead.finish()
-                    self._guarded(entry, self._cancel, entry, item.id)
+                    self._guarded(entry, self._cancel, entry, item)
                 items, jobs, size, until = [], 0, 0, monotonic() + SECONDS_AT_ONCE
             ahead.begin(items)
             ahead.finish()
@@ -171,16 +173,16 @@ class Intake:
             self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
             self.log.warning("entry set aside", entry=entry, reason=why)
 
-    def _cancel(self, entry: str, job: str) -> None:
-        result = self.store.cancel(entry, job)
+    def _cancel(self, entry: str, asked: CancelEntry) -> None:
+        result = self.store.cancel(entry, asked.id, _who(asked), asked.user or "")
         if result is Registration.EARLY:
-            self.early[entry] = job
+            self.early[entry] = asked
             return
         self.early.pop(entry, None)
         self.metrics.taken(self.store.account, 1)
         if result is Registration.CANCELED:
             self.metrics.outcome(self.store.account, "canceled")
-        self.log.info("cancel", job=job, entry=entry, result=str(result))
+        self.log.info("cancel", job=asked.id, entry=entry, result=str(result))
 
     def _begin(self, items: Sequence[dict[str, Any]]) -> Callable[[], None]:
         return partial(self._end, items, self.store.begin_register(items))
@@ -252,7 +254,12 @@ class Intake:
                 content = digest_of(parsed)  # a repeat's document may have gone with its job
                 item["unless"] = [{"id": job, "digest": content} for job in parsed.jobs]
             return item
-        return {"entry": entry, "name": parsed.id, "jobs": jobs, **_group(parsed)}
+        order = (
+            {}
+            if isinstance(parsed, SendEntry)
+            else {"order": {"who": _who(parsed), "user": parsed.user or ""}}
+        )
+        return {"entry": entry, "name": parsed.id, "jobs": jobs, **_group(parsed), **order}
 
     def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
         uploads: dict[str, list[str]] = {}
@@ -380,6 +387,11 @@ def _job(
     name: str, content: str, entry: SendEntry | ResendEntry, fields: Mapping[str, str]
 ) -> dict[str, Any]:
     return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": fields}
+
+
+def _who(entry: CancelEntry | ResendEntry) -> str:
+    """Who gave an order, for the audit."""
+    return entry.by or entry.user or UNNAMED
 
 
 def _ms(moment: datetime | None) -> int | None:

@@ -383,15 +383,18 @@ class Settings(_Part):
 
     def _check_route(self) -> None:
         _check_url("IFAX_URL", self.ifax_url, ("http", "https"))
+        ifax = urlsplit(self.ifax_url)
+        if "@" in ifax.netloc or "?" in self.ifax_url or "#" in self.ifax_url:
+            raise ValueError("IFAX_URL must have no user, query or fragment: the key is the account's TOKEN")
         try:
-            hosts = [urlsplit(self.ifax_url).hostname, self.proxy.host if self.proxy is not None else None]
+            hosts = [ifax.hostname, self.proxy.host if self.proxy is not None else None]
         except ValueError as error:
             raise ValueError(f"IFAX_PROXY {error}") from None
         try:
             self.trust  # noqa: B018 - reads the certificates
         except ValueError as error:
             raise ValueError(f"IFAX_CA_FILE {error}") from None
-        clear = urlsplit(self.ifax_url).scheme == "http"
+        clear = ifax.scheme == "http"
         if clear and not self.ifax_insecure and not all(is_loopback(host) for host in hosts if host):
             raise ValueError(
                 "IFAX_URL must start with https://: http:// shows the API key and every fax to the network; "

@@ -52,7 +52,20 @@ LEAST_KEPT = 3_600_000
 time to live ends early by as much."""
 SCRIPTS = (
     *("register", "cancel", "admit", "mark", "settle", "report", "receipt", "match", "survey", "plan"),
-    *("claim", "order", "resolve", "set_aside", "redrive", "join", "keep", "tidy", "knock", "adopt"),
+    *(
+        "claim",
+        "order",
+        "resolve",
+        "set_aside",
+        "redrive",
+        "drop",
+        "reveal",
+        "join",
+        "keep",
+        "tidy",
+        "knock",
+        "adopt",
+    ),
     *("upgrade", "reseal_document", "reseal_request", "reseal_dead", "forget", "forget_number"),
     *("begin", "conclude", "offer", "check_streams", "replace_stream", "read_intake", "set_aside_unread"),
     *LINEAGE_SCRIPTS,
@@ -301,14 +314,21 @@ class Store:
         keys = [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")]
         return keys, [INTAKE_GROUP, self._options, to_json(items)]
 
-    def cancel(self, entry: str, job: str) -> Registration:
-        """Cancel a queued job, or ask iFax to; an entry of the intake stream asks for it."""
+    def cancel(self, entry: str, job: str, who: str = "", user: str = "") -> Registration:
+        """Cancel a queued job, or ask iFax to; an entry of the intake stream asks for it.
+
+        Args:
+            entry: the entry's id.
+            job: the job.
+            who: who asks, for the audit.
+            user: that one's Redis user, likewise.
+        """
         k = self.keys
         reply, missed = self._scripts.asking(
             self._confirmation,
             "cancel",
             [k.intake, k.account_state, k.ready, k.expiring, k.events, k.doorbell, k.job("")],
-            [INTAKE_GROUP, entry, job, self._options],
+            [INTAKE_GROUP, entry, job, self._options, who, user],
         )
         told = json.loads(reply)
         result = Registration(told["result"])
@@ -625,6 +645,18 @@ class Store:
                 raise
             return 0
         return max((unread(group, stream) for group in groups), default=0)
+
+    def drop(self, entry: str, dead: str, by: str = "") -> str:
+        """Throw away an entry that was set aside, as ordered: done, refused or gone."""
+        k = self.keys
+        keys = [k.orders, k.reply(entry), k.dead, k.audit]
+        return cast("bytes", self._run("drop", keys, [entry, dead, by, self._options])).decode()
+
+    def reveal(self, entry: str, by: str = "") -> str:
+        """Note that somebody is shown the numbers of the jobs that the order names: done or gone."""
+        k = self.keys
+        keys = [k.orders, k.reply(entry), k.audit]
+        return cast("bytes", self._run("reveal", keys, [entry, by, self._options])).decode()
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""

@@ -1,6 +1,5 @@
 """`accounts`: the limits in use, the backlog and what holds it; `pause` and `resume`."""
 
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -13,9 +12,10 @@ from faxline.cli.app import (
     ACCOUNT,
     ENDED_OTHERWISE,
     ORDER_TIMEOUT,
+    By,
     Json,
     OrderTimeout,
-    UsageError,
+    agree,
     app,
     examples,
     faxline_of,
@@ -73,26 +73,32 @@ def show(
 
 
 @accounts.command(epilog=examples("faxline accounts pause acme", "faxline accounts pause acme --yes --json"))
-def pause(
+def pause(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    by: By = None,
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
     """Close an account: its jobs stay queued until it is resumed. Calls under way go on."""
     with faxline_of(ctx, name) as line:
-        if not yes:
-            if not sys.stdin.isatty():
-                raise UsageError(f"pausing {name} needs a yes: add --yes where nobody can be asked")
-            typer.confirm(f"Pause account {name}? Its jobs stay queued.", abort=True, err=True)
-        state = line.pause(by=operator(), timeout=timeout)
+        agree(
+            f"Pause account {name}? Its jobs stay queued.",
+            f"pausing {name} needs a yes: add --yes where nobody can be asked",
+            yes=yes,
+        )
+        state = line.pause(by=by or operator(), timeout=timeout)
     _tell(state, as_json=as_json, wanted=state.paused == OPERATOR)
 
 
 @accounts.command(epilog=examples("faxline accounts resume acme"))
 def resume(
-    ctx: typer.Context, name: Name, timeout: OrderTimeout = ORDER_TIMEOUT, as_json: Json = False
+    ctx: typer.Context,
+    name: Name,
+    by: By = None,
+    timeout: OrderTimeout = ORDER_TIMEOUT,
+    as_json: Json = False,
 ) -> None:
     """Open a paused account, whatever it was paused for.
 
@@ -100,7 +106,7 @@ def resume(
     """
     with faxline_of(ctx, name) as line:
         try:
-            state = line.resume(by=operator(), timeout=timeout)
+            state = line.resume(by=by or operator(), timeout=timeout)
         except StateRolledBack as error:
             complain(str(error))
             raise typer.Exit(ENDED_OTHERWISE) from None

@@ -3,6 +3,7 @@
 import getpass
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -228,6 +229,20 @@ def operator() -> str:
     except (OSError, KeyError):  # a container's user without a name
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def agree(question: str, refusal: str, *, yes: bool) -> None:
+    """Ask whether to go on.
+
+    Raises:
+        UsageError: nobody can be asked, and --yes was not given: `refusal` says so.
+        typer.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(refusal)
+    typer.confirm(question, abort=True, err=True)
 
 
 @contextmanager

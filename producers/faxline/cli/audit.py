@@ -37,7 +37,7 @@ def audit(  # noqa: PLR0917 - each is an option of the command
     since: Moment = "24h",
     until: Moment = None,
     job: Annotated[str | None, typer.Option(metavar="ID", help="Only about this job.")] = None,
-    who: Annotated[str | None, typer.Option(help="Only by this operator or process.")] = None,
+    who: Annotated[str | None, typer.Option(help="Only by this person, process or Redis user.")] = None,
     calls: Annotated[bool, typer.Option("--calls", help="Only calls to iFax.")] = False,
     orders: Annotated[bool, typer.Option("--orders", help="Only operators' orders.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
@@ -52,10 +52,10 @@ def audit(  # noqa: PLR0917 - each is an option of the command
 
     def wanted(entry: AuditEntry) -> bool:
         of_kind = calls in {orders, entry.is_call}
-        return of_kind and job in {None, entry.job} and who in {None, entry.who}
+        return of_kind and job in {None, entry.job} and who in {None, entry.who, entry.user}
 
     now = datetime.now(UTC)
-    begin, end = _moment("--since", since, now), _moment("--until", until, now)
+    begin, end = moment_of("--since", since, now), moment_of("--until", until, now)
     tell = _csv() if as_csv else (lambda entry: write_json(entry.to_dict())) if as_json else _tell
     with faxline_of(ctx) as line:
         for entry in filter(wanted, _entries(line, begin, end)):
@@ -77,7 +77,8 @@ def _tell(entry: AuditEntry) -> None:
         *(("code", entry.code), ("reason", entry.reason), ("about", entry.about), ("", took)),
     )
     more = ", ".join(f"{name} {value}".strip() for name, value in known if value is not None)
-    write(f"{clock(entry.at)}  {entry.who}  {entry.what}  {entry.outcome}  {more}".rstrip())
+    who = entry.who if entry.user in {None, entry.who} else f"{entry.who} ({entry.user})"
+    write(f"{clock(entry.at)}  {who}  {entry.what}  {entry.outcome}  {more}".rstrip())
 
 
 def _csv() -> Callable[[AuditEntry], None]:
@@ -92,7 +93,12 @@ def _csv() -> Callable[[AuditEntry], None]:
     return lambda entry: row(entry.to_dict().values())
 
 
-def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
+def moment_of(option: str, text: str | None, now: datetime) -> datetime | None:
+    """A moment as an option gives it: ISO 8601, or how long ago.
+
+    Raises:
+        UsageError: it is neither.
+    """
     if text is None:
         return None
     try:

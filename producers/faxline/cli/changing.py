@@ -11,11 +11,13 @@ from faxline.cli.app import (
     ENDED_OTHERWISE,
     NO_SUCH_JOB,
     WAIT,
+    By,
     Json,
     Timeout,
     app,
     examples,
     faxline_of,
+    operator,
 )
 from faxline.cli.inputs import number_of
 from faxline.cli.output import complain, write, write_json
@@ -44,6 +46,7 @@ def resend(  # noqa: PLR0917 - each is an option of the command
     job: Id = None,
     priority: Level = Priority.NORMAL,
     metadata: Metadata = None,
+    by: By = None,
     wait: Wait = False,
     timeout: Timeout = WAIT,
     as_json: Json = False,
@@ -57,7 +60,9 @@ def resend(  # noqa: PLR0917 - each is an option of the command
         if why := _not_resendable(line.job(of)):
             complain(why)
             raise typer.Exit(ENDED_OTHERWISE)
-        pushed = line.resend(of, to=number, id=job, priority=priority, metadata=object_of(metadata))
+        pushed = line.resend(
+            of, to=number, id=job, priority=priority, metadata=object_of(metadata), by=by or operator()
+        )
         finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
 
 
@@ -77,6 +82,7 @@ def cancel(
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the answer; 0: not at all.")
     ] = 5.0,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """Cancel a job that is still queued, or that iFax keeps for a date; or all such jobs of a group.
@@ -85,10 +91,10 @@ def cancel(
     """
     with faxline_of(ctx) as line:
         if _is_group(line, job):
-            _cancel_group(line, job, timeout, as_json=as_json)
+            _cancel_group(line, job, timeout, by or operator(), as_json=as_json)
             return
         events = line.events(timeout=timeout)
-        line.cancel(job)
+        line.cancel(job, by=by or operator())
         if timeout == 0:
             write_json({"id": job, "canceled": None, "reason": None}) if as_json else write(f"{job}: asked")
             return
@@ -117,11 +123,11 @@ def _is_group(line: FaxLine, name: str) -> bool:
         return False
 
 
-def _cancel_group(line: FaxLine, name: str, timeout: float, *, as_json: bool) -> None:
+def _cancel_group(line: FaxLine, name: str, timeout: float, by: str, *, as_json: bool) -> None:
     """Cancel what can be canceled of a group, and tell how many that was."""
     events = line.events(timeout=timeout)
     asked, waiting, answers = set[str](), set[str](), Counter[str]()
-    while new := line.cancel_group(name, skip=asked):  # again for what intake took meanwhile
+    while new := line.cancel_group(name, skip=asked, by=by):  # again for what intake took meanwhile
         asked |= {*new}
         waiting |= {*new}
         while timeout and waiting and (event := next(events, None)):

@@ -1,5 +1,7 @@
-"""`dead`: the entries that were set aside; `dead redrive` puts them back."""
+"""`dead`: the entries that were set aside; `dead redrive` puts them back, `dead drop` throws them away."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ from faxline.cli.app import (
     Json,
     OrderTimeout,
     UsageError,
+    agree,
     app,
     examples,
     faxline_of,
@@ -17,6 +20,8 @@ from faxline.cli.app import (
 )
 from faxline.cli.output import moment, write, write_json, write_table
 from faxline.errors import EntryNotFound
+from faxline.line import FaxLine
+from faxline.operations import DeadEntry
 
 _ALL = 1_000_000
 """More than are kept."""
@@ -30,6 +35,7 @@ app.add_typer(
         "faxline dead list --limit 10 --json",
         "faxline dead redrive 1700000000000-0",
         "faxline dead redrive --all",
+        "faxline dead drop 1700000000000-0",
     ),
 )
 
@@ -38,7 +44,7 @@ Limit = Annotated[int, typer.Option(min=1, metavar="N", help="How many at most."
 
 @dead.callback(invoke_without_command=True)
 def show_all(ctx: typer.Context) -> None:
-    """List the entries that were set aside because they could not be worked on, or put them back."""
+    """List the entries that were set aside because they could not be worked on; put them back, drop them."""
     if ctx.invoked_subcommand is None:
         _list(ctx, 100, as_json=False)
 
@@ -61,23 +67,68 @@ def redrive(  # noqa: PLR0917 - each is an option of the command
     """Put entries back on their stream, where they are worked on like new ones."""
     if bool(entries) == everything:
         raise UsageError("name the entries to put back, or --all")
-    who = by or operator()
-    done: list[str] = []
     with faxline_of(ctx) as line:
-        for entry in entries or [dead.id for dead in reversed(line.dead(_ALL))]:
-            try:
-                line.redrive(entry, by=who, timeout=timeout)
-            except EntryNotFound:
-                if not everything:  # with --all somebody else was quicker
-                    raise
-            else:
-                done.append(entry)
-                if not as_json:
-                    write(f"{entry} is put back")
+        order = partial(line.redrive, by=by or operator(), timeout=timeout)
+        done = _each(
+            entries or _oldest_first(line), order, None if as_json else "put back", all_of=everything
+        )
+    _tell(line, "redriven", done, as_json=as_json)
+
+
+@dead.command(epilog=examples("faxline dead drop 1700000000000-0", "faxline dead drop --all --yes"))
+def drop(  # noqa: PLR0917 - each is an option of the command
+    ctx: typer.Context,
+    entries: Annotated[list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Their ids.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, the oldest first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    by: By = None,
+    timeout: OrderTimeout = ORDER_TIMEOUT,
+    as_json: Json = False,
+) -> None:
+    """Throw entries away for good. The audit has who did it; nothing brings them back."""
+    if bool(entries) == everything:
+        raise UsageError("name the entries to drop, or --all")
+    with faxline_of(ctx) as line:
+        chosen = entries or _oldest_first(line)
+        question = f"Drop {len(chosen)} of what was set aside, for good?"
+        refusal = "what is dropped is gone: add --yes where nobody can be asked"
+        agree(question, refusal, yes=yes or not chosen)
+        order = partial(line.drop, by=by or operator(), timeout=timeout)
+        done = _each(chosen, order, None if as_json else "dropped", all_of=everything)
+    _tell(line, "dropped", done, as_json=as_json)
+
+
+def _oldest_first(line: FaxLine) -> list[str]:
+    return [one.id for one in reversed(line.dead(_ALL))]
+
+
+def _each(
+    entries: Sequence[str], order: Callable[[str], None], told: str | None, *, all_of: bool
+) -> list[str]:
+    """Give the order about each entry, and tell it; those that were there."""
+    done: list[str] = []
+    for entry in entries:
+        try:
+            order(entry)
+        except EntryNotFound:
+            if not all_of:  # else somebody else was quicker
+                raise
+        else:
+            done.append(entry)
+            if told:
+                write(f"{entry} is {told}")
+    return done
+
+
+def _tell(line: FaxLine, name: str, done: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        write_json({"redriven": done})
+        write_json({name: done})
     elif not done:
         write(f"account {line.account} has no entry that was set aside")
+
+
+def _why(entry: DeadEntry) -> str:
+    return f"{entry.why}: {entry.word}" if entry.why == "unknown_status" and entry.word else entry.why
 
 
 def _list(ctx: typer.Context, limit: int, *, as_json: bool) -> None:
@@ -88,8 +139,14 @@ def _list(ctx: typer.Context, limit: int, *, as_json: bool) -> None:
             write_json(entry.to_dict())
     elif found:
         write_table(
-            ["id", "stream", "why", "set aside", "bytes", "entry"],
-            [[d.id, d.stream, d.why, moment(d.at), str(d.size), d.entry] for d in found],
+            ["id", "kind", "why", "job", "jobId", "set aside", "bytes", "entry"],
+            [
+                [
+                    *(d.id, d.kind, _why(d), d.job or "", "" if d.job_id is None else str(d.job_id)),
+                    *(moment(d.at), str(d.size), d.entry),
+                ]
+                for d in found
+            ],
         )
     else:
         write(f"account {line.account} has no entry that was set aside")

@@ -1,6 +1,8 @@
-"""`resolve`: an operator settles a doubt."""
+"""`resolve`: an operator settles a doubt, or many."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
 
@@ -11,33 +13,54 @@ from faxline.cli.app import (
     Json,
     OrderTimeout,
     UsageError,
+    agree,
     app,
     examples,
     faxline_of,
     operator,
 )
+from faxline.cli.audit import moment_of
 from faxline.cli.explaining import ending
-from faxline.cli.output import complain, write, write_json
+from faxline.cli.output import complain, write, write_json, write_table
+from faxline.cli.seeking import Reveal, pages_of, revealed_by, sent_of, sought
 from faxline.errors import ContentLost, JobIdTaken, NotInDoubt
+from faxline.groups import Group
 from faxline.jobs import Job, JobState
+from faxline.line import FaxLine
+from faxline.wording import plural
+
+_ALL = 10_000_000
+"""More than there are."""
 
 
 @app.command(
     epilog=examples(
-        "faxline list --state in_doubt",
+        "faxline list --state in_doubt --reveal",
+        "faxline resolve invoice-77 --reveal",
         "faxline resolve invoice-77 --accepted 12345",
-        "faxline resolve invoice-77 --resend",
         "faxline resolve invoice-77 --fail --by jane",
+        "faxline resolve --all --reason read_timeout --before 2h --resend",
+        "",
+        "--all shows which doubts fit, and asks before it settles them.",
     )
 )
 def resolve(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="ID", help="The job in doubt.")],
+    job: Annotated[str | None, typer.Argument(metavar="[ID]", help="The job in doubt.")] = None,
     accepted: Annotated[
         int | None, typer.Option(metavar="JOBID", min=0, help="iFax took it, under this jobId.")
     ] = None,
     resend: Annotated[bool, typer.Option("--resend", help="It is sent again.")] = False,
     fail: Annotated[bool, typer.Option("--fail", help="It is given up.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All doubts that fit.")] = False,
+    reason: Annotated[str | None, typer.Option(help="With --all: only of this reason.")] = None,
+    group: Annotated[str | None, typer.Option(help="With --all: only of this group.")] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="With --all: only those in doubt since before; ISO 8601, or 2h."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask.")] = False,
+    reveal: Reveal = False,
     by: By = None,
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
@@ -46,20 +69,85 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
 
     Exit code 1 if the job is not in doubt, or the jobId belongs to another job.
     """
-    if (accepted is not None) + resend + fail != 1:
+    decisions = (accepted is not None) + resend + fail
+    if (job is None) != everything or (not everything and (reason or group or before or yes)):
+        raise UsageError("name one job, or --all with the filters --reason, --group and --before")
+    if decisions > 1 or (decisions == 0 and not (everything or reveal)):
         raise UsageError("say what settles it: one of --accepted JOBID, --resend and --fail")
+    if everything and accepted is not None:
+        raise UsageError("a jobId is that of one fax: --all goes with --resend or --fail")
+    how: dict[str, Any] = {"accepted": accepted, "resend": resend, "fail": fail, "by": by or operator()}
     with faxline_of(ctx) as line:
+        found = _fitting(line, reason, group, before) if job is None else _one(line, job, reveal=reveal)
+        numbers = revealed_by(line, found, by, reveal=reveal, timeout=timeout)
+        if not (as_json and decisions):
+            _preview(line, found, numbers, one=job is not None, as_json=as_json)
+        if not decisions:
+            return
+        if job is None and found:
+            what = f"{plural(len(found), 'doubt is', 'doubts are')} {'sent again' if resend else 'given up'}"
+            refusal = f"{what} then: add --yes where nobody can be asked; nothing was done"
+            agree(f"{what}. Go on?", refusal, yes=yes)
+        _settle(line, [job] if job else [one.id for one in found], how, timeout, as_json=as_json)
+
+
+def _one(line: FaxLine, job: str, *, reveal: bool) -> Sequence[Job]:
+    found = line.job(job) if reveal else None
+    if isinstance(found, Group):
+        raise UsageError(f"{job} is a group: --all --group {job} settles its doubts")
+    return [found] if found else []
+
+
+def _fitting(line: FaxLine, reason: str | None, group: str | None, before: str | None) -> Sequence[Job]:
+    until = moment_of("--before", before, datetime.now(UTC))
+    return [
+        job
+        for job in line.jobs(state=JobState.IN_DOUBT, limit=_ALL)
+        if reason in {None, job.reason}
+        and group in {None, job.group}
+        and (until is None or (job.updated_at is not None and job.updated_at <= until))
+    ]
+
+
+def _preview(
+    line: FaxLine, found: Sequence[Job], numbers: Mapping[str, str], *, one: bool, as_json: bool
+) -> None:
+    """What is to be looked for at iFax, before it is settled."""
+    if as_json:
+        for job in found:
+            write_json(job.to_dict() | ({"number": numbers[job.id]} if job.id in numbers else {}))
+    elif one:
+        for job in found:
+            write(f"{job.id} is {job.state_text}; {sought(job, numbers)}")
+    elif not found:
+        write(f"no doubt of account {line.account} fits")
+    else:
+        write_table(
+            ["id", "to", "sent (UTC)", "pages", "jobId", "reason", "group"],
+            [
+                [
+                    *(job.id, numbers.get(job.id, job.to or ""), sent_of(job), pages_of(job)),
+                    *("" if job.job_id is None else str(job.job_id), job.reason or "", job.group or ""),
+                ]
+                for job in found
+            ],
+        )
+
+
+def _settle(
+    line: FaxLine, jobs: Sequence[str], how: Mapping[str, Any], timeout: float, *, as_json: bool
+) -> None:
+    refused = False
+    for job in jobs:
         try:
-            settled = line.resolve(
-                job, accepted=accepted, resend=resend, fail=fail, by=by or operator(), timeout=timeout
-            )
+            settled = line.resolve(job, **how, timeout=timeout)
         except (NotInDoubt, JobIdTaken, ContentLost) as error:
             complain(f"{error}; nothing was changed")
-            raise typer.Exit(ENDED_OTHERWISE) from None
-    if as_json:
-        write_json(settled.to_dict())
-    else:
-        write(f"{job}: {_became(settled)}")
+            refused = True
+        else:
+            write_json(settled.to_dict()) if as_json else write(f"{job}: {_became(settled)}")
+    if refused:
+        raise typer.Exit(ENDED_OTHERWISE)
 
 
 def _became(job: Job) -> str:

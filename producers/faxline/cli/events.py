@@ -1,16 +1,21 @@
 """`events`: follow what happens on an account."""
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from faxline.cli.app import Json, UsageError, app, examples, faxline_of
+from faxline.cli.audit import moment_of
 from faxline.cli.output import clock, complain, write, write_json
 from faxline.errors import EventsMissed
 from faxline.events import Event
 
 _AFTER = re.compile(r"\$|[0-9]+(-[0-9]+)?")
+_QUIET = 0.2
+"""Seconds without a further event after which the newest was shown."""
 _SHOWN = ("attempt", "jobId", "code", "member", "reason", "message", "pages", "transferred")
 
 
@@ -18,6 +23,8 @@ _SHOWN = ("attempt", "jobId", "code", "member", "reason", "message", "pages", "t
     epilog=examples(
         "faxline events",
         "faxline events --after 0 --timeout 1 --json",
+        "faxline events --since 24h --event unconfirmed",
+        "faxline events --since 24h --partial",
         "faxline events --group billing --json",
     )
 )
@@ -35,12 +42,29 @@ def events(  # noqa: PLR0917 - each is an option of the command
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds after which to end. [default: never]")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Those that are kept since then, and end; ISO 8601, or 24h."),
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--event", metavar="NAME", help="Only of this name, such as failed.")
+    ] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Only deliveries of fewer pages.")] = False,
     as_json: Json = False,
 ) -> None:
     """Follow the events of an account.
 
-    One a line, until --timeout or Ctrl-C.
+    One a line, until --timeout or Ctrl-C; with --since to the newest.
     """
+    wanted = {f"fax.{name.removeprefix('fax.')}" for name in names or ()}
+
+    def show(event: Event) -> None:
+        if (not wanted or event.name in wanted) and (not partial or event.data.get("partial")):
+            _tell(event, as_json=as_json)
+
+    if since is not None:
+        _look_back(ctx, since, show)
+        return
     if not _AFTER.fullmatch(after):
         raise UsageError("--after is a stream id such as 1700000000000-0, 0, or $")
     with (
@@ -50,11 +74,23 @@ def events(  # noqa: PLR0917 - each is an option of the command
         while True:
             try:
                 for event in followed:
-                    _tell(event, as_json=as_json)
+                    show(event)
             except EventsMissed as missed:
                 complain(str(missed))
             else:
                 return
+
+
+def _look_back(ctx: typer.Context, since: str, show: Callable[[Event], None]) -> None:
+    """Show what is kept since a moment, up to the newest."""
+    begin = moment_of("--since", since, datetime.now(UTC))
+    after, last = "", f"{max(0, round(begin.timestamp() * 1000)) if begin else 0}-0"
+    with faxline_of(ctx) as line:
+        while after != last:
+            after = last
+            for event in line.events(after=after, timeout=_QUIET):
+                last = event.id
+                show(event)
 
 
 def _tell(event: Event, *, as_json: bool) -> None:

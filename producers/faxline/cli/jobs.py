@@ -10,6 +10,7 @@ from faxline.cli.app import (
     DELIVERED,
     ENDED_OTHERWISE,
     WAIT,
+    By,
     Json,
     Timeout,
     UsageError,
@@ -21,6 +22,7 @@ from faxline.cli.explaining import explanation, facts, pages_of
 from faxline.cli.output import clock, complain, moment, span, write, write_json, write_pairs, write_table
 from faxline.cli.overview import Failures, GroupJson, show_group
 from faxline.cli.presence import look_up, missing, processes_of, warn, watching
+from faxline.cli.seeking import Reveal, revealed_by, sought
 from faxline.cli.sending import show_ends
 from faxline.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
 from faxline.groups import Group
@@ -58,17 +60,21 @@ class Listed(StrEnum):
 
 
 @app.command(epilog=examples("faxline show invoice-77", "faxline show invoice-77 --json | jq .history"))
-def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
+def show(
+    ctx: typer.Context, job: JobId, reveal: Reveal = False, by: By = None, as_json: Json = False
+) -> None:
     """Show a job's record and its history, or a group as a whole."""
     with faxline_of(ctx) as line:
         found = look_up(line, job)
         if not found.state.final:
             warn(line, found)
+        own = [] if isinstance(found, Group) else [found]
+        numbers = revealed_by(line, own, by, reveal=reveal)
     if isinstance(found, Group):
         _tell_group(found, as_json=as_json)
         return
     if as_json:
-        write_json(found.to_dict())
+        write_json(found.to_dict() | ({"number": numbers.get(found.id)} if reveal else {}))
         return
     told = found.forecast
     start = moment(found.expected_start) if found.expected_start else "nobody knows"
@@ -78,7 +84,7 @@ def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
             ("account", found.account),
             ("state", found.state_text),
             ("priority", found.priority),
-            ("to", found.to or ""),
+            ("to", numbers.get(found.id, found.to or "")),
             ("kind", f"resend of {found.of}" if found.of else found.kind),
             ("group", found.group or ""),
             ("attempt", str(found.attempt)),
@@ -92,6 +98,7 @@ def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
             ("expected start", start if told else ""),
             ("waits until", _until(found, datetime.now(UTC))),
             ("policy", found.policy or ""),
+            ("at iFax", sought(found, numbers) if found.sent_at else ""),
             ("created", moment(found.created_at) if found.created_at else ""),
             ("updated", moment(found.updated_at) if found.updated_at else ""),
         ]
@@ -111,27 +118,32 @@ def show(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
     "list",
     epilog=examples("faxline list", "faxline list --state in_doubt", "faxline list --json --limit 1000"),
 )
-def list_jobs(
+def list_jobs(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     state: Annotated[Listed | None, typer.Option(help="Only these. [default: all, in doubt first]")] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many at most.")] = 100,
+    reveal: Reveal = False,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """List the jobs that have not come to their end."""
     with faxline_of(ctx) as line:
         jobs = line.jobs(state=state, limit=limit)
         total = _total(line, state) if len(jobs) == limit else len(jobs)
+        numbers = revealed_by(line, jobs, by, reveal=reveal)
     now = datetime.now(UTC)
     if as_json:
         for job in jobs:
             content = job.to_dict()
-            write_json({name: content[name] for name in _LISTED} | {"age_seconds": _age(job, now)})
+            listed = {name: content[name] for name in _LISTED} | {"age_seconds": _age(job, now)}
+            write_json(listed | ({"number": numbers.get(job.id)} if reveal else {}))
     elif jobs:
         write_table(
             ["id", "state", "priority", "to", "age", "reason", "waits until", "policy"],
             [
                 [
-                    *(job.id, str(job.state), job.priority, job.to or "", span(_age(job, now))),
+                    *(job.id, str(job.state), job.priority, numbers.get(job.id, job.to or "")),
+                    span(_age(job, now)),
                     *(job.reason or "", _until(job, now), job.policy or ""),
                 ]
                 for job in jobs

@@ -79,7 +79,7 @@ def _push(
     quiet: bool,
 ) -> tuple[Mailing, int]:
     """Push what is good; how many rows are not."""
-    problems = {row.line: row.problem for row in recipients.rows if row.problem}
+    problems = dict(recipients.problems)
     if problems and not skip_bad:
         raise _bad(problems, recipients.total)
     faxes = _Faxes(recipients.rows, common, name)

@@ -88,12 +88,14 @@ class Recipients:
         name: a group's name that is of its content: the same file has the same one.
         rows: they, in their order.
         total: how many they are.
+        problems: by their lines, why some cannot be read.
         notes: what whoever sends it should know.
     """
 
     name: str
     rows: Rows
     total: int
+    problems: Mapping[int, str]
     notes: tuple[str, ...] = ()
 
 
@@ -197,9 +199,12 @@ def _row(place: int, line: int, columns: Sequence[str], cells: Sequence[str], re
 def _noted(name: str, rows: Rows, path: Path, *, unique: bool) -> Recipients:
     """The recipients with what was understood otherwise than written, and which numbers stand twice."""
     first, repeats, understood, total = dict[str, int](), dict[int, int](), list[str](), 0
+    problems = dict[int, str]()
     try:
         for row in rows:
             total += 1
+            if row.problem:
+                problems[row.line] = row.problem
             if not row.written:
                 continue
             number = row.fax["to"]
@@ -219,4 +224,4 @@ def _noted(name: str, rows: Rows, path: Path, *, unique: bool) -> Recipients:
         notes.append(f"a number stands again ({', '.join([*told, *rest])}): {fate}")
     if unique:
         rows, total = replace(rows, left_out=frozenset(repeats)), total - len(repeats)
-    return Recipients(name, rows, total, tuple(filter(None, notes)))
+    return Recipients(name, rows, total, problems, tuple(filter(None, notes)))

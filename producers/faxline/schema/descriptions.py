@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 _ID = "1 to 128 of A-Z a-z 0-9 . _ : -"
 _PRIORITY = "Which job goes first; among equals the oldest."
+_BY = "Who orders it, for the audit."
+_USER = "That one's Redis user, for the audit."
 _METADATA = "The producer's own, echoed in every event: at most 4096 bytes as compact JSON, 32 levels deep."
 
 DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
@@ -47,13 +49,15 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "upload": "Where the document's bytes are: NAME of fax:{account}:upload:NAME, drawn at random.",
         "pages": "Page selection, e.g. 1-5, 2, 1-10: each from 1, and the first no later than the last.",
     },
-    "CancelEntry": {"id": "The job that is not wanted any more."},
+    "CancelEntry": {"id": "The job that is not wanted any more.", "by": _BY, "user": _USER},
     "ResendEntry": {
         "id": f"The new job's id and the idempotency key: {_ID}.",
         "of": "The job that is repeated; iFax must have taken it.",
         "faxNumber": "New recipient number (if different), in E.164.",
         "priority": _PRIORITY,
         "metadata": _METADATA,
+        "by": _BY,
+        "user": _USER,
     },
     "SealedEntry": {
         "id": "As in the sealed content.",

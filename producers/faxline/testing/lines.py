@@ -31,9 +31,15 @@ class _Outcomes:
 
     @property
     def entries(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """What was pushed: each kind (send, cancel, resend) with its content, as intake read it."""
+        """What was pushed: each kind (send, cancel, resend) with its content, as intake read it.
+
+        Without `user`, the Redis user who pushed it: here there is none.
+        """
         with self._shared.changed:
-            return tuple(self._daemon.intake.entries)
+            return tuple(
+                (kind, {name: value for name, value in content.items() if name != "user"})
+                for kind, content in self._daemon.intake.entries
+            )
 
     def deliver(self, job: str, *, pages: int | None = None, transferred: int | None = None) -> None:
         """It is delivered, with so many pages (None: those of its documents), all or fewer transferred."""

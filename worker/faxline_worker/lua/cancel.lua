@@ -1,8 +1,8 @@
 -- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (an errand); any other state
 -- refuses, with the reason.
--- include: clock bell record lines errands streams
+-- include: clock bell record lines errands streams audit
 -- KEYS  intake, account, ready, expiring, events, doorbell, job prefix
--- ARGV  consumer group, intake entry, job id, JSON options
+-- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (the last two for the audit)
 -- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an
 --       older entry, which another dispatcher works on, may be the one that makes it known; the entry stays
 local keys = { account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5], doorbell = KEYS[6],
@@ -10,7 +10,9 @@ local keys = { account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = 
 local group, entry, id, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local function reply(result) return cjson.encode({ result = result, event = last_event }) end
 if #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then return reply('gone') end
-local function leave(result) -- last, for a script that raises is not undone, and the entry must not be lost
+local function leave(result, reason) -- last, for a script that raises is not undone, and the entry must not be lost
+  audit(beside(keys, 'audit'), options, ARGV[5], 'cancel',
+    { user = ARGV[6], job = id, outcome = result == 'canceled' and 'done' or result, reason = reason })
   redis.call('XACK', KEYS[1], group, entry)
   redis.call('XDEL', KEYS[1], entry)
   return reply(result)
@@ -39,4 +41,4 @@ end
 local reason = not job and 'unknown_job' or FINAL[job.state] and 'final' or job.state
 emit(keys.events, options.cap, 'fax.cancel_refused', id, to_json({ state = job and job.state, reason = reason }, nil,
   job and job.metadata or nil))
-return leave('refused')
+return leave('refused', reason)

@@ -8,10 +8,11 @@
 local reply = KEYS[2]
 local keys = { account = KEYS[3], permits = KEYS[4], answers = KEYS[5], doorbell = KEYS[6] }
 local options = cjson.decode(ARGV[4])
-if not take_order(KEYS[1], ARGV[1]) then return 'gone' end
+local word = take_order(KEYS[1], ARGV[1])
+if not word then return 'gone' end
 local account = read_account(keys.account, options)
 local function done(result)
-  audit(KEYS[7], options, ARGV[3], ARGV[2], { outcome = result })
+  audit(KEYS[7], options, ARGV[3], ARGV[2], { user = word.user, outcome = result })
   return answer(reply, result)
 end
 if ARGV[2] == 'pause' then

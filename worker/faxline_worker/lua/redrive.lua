@@ -4,11 +4,12 @@
 -- ARGV  stream entry of the order, entry of the dead, who orders it, JSON options
 -- reply done, refused (there is no such entry) or gone; but for gone it is also in the stream `reply`
 local dead, intake, status = KEYS[3], KEYS[4], KEYS[5]
-if not take_order(KEYS[1], ARGV[1]) then return 'gone' end
+local word = take_order(KEYS[1], ARGV[1])
+if not word then return 'gone' end
 local entries = redis.pcall('XRANGE', dead, ARGV[2], ARGV[2]) -- what is no entry's id is an error
 local found = not entries.err and entries[1]
 local function done(result)
-  audit(KEYS[6], cjson.decode(ARGV[4]), ARGV[3], 'redrive', { about = ARGV[2], outcome = result })
+  audit(KEYS[6], cjson.decode(ARGV[4]), ARGV[3], 'redrive', { user = word.user, about = ARGV[2], outcome = result })
   return answer(KEYS[2], result)
 end
 if not found then return done('refused') end

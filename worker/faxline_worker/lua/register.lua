@@ -1,10 +1,10 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record lines numbers doubts backlog groups
+-- include: clock bell record lines numbers doubts backlog groups audit
 -- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
 --         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (all of these jobs are known: it is a
 --         repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}; each with a group of the entry's and its size, if
---         it has them
+--         it has them, and order = {who, user (for the audit)} of a resend
 -- reply JSON {event (the last that it wrote), rows = list, one an item: registered, repeated, rejected or gone, with the
 --       reason of a rejection}
 local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
@@ -204,6 +204,13 @@ add_all(keys.ready, ready)
 add_all(keys.expiring, expiring)
 if first then ring_by_alarm(keys, first) end
 
+-- A resend is somebody's order.
+local OUTCOMES = { registered = 'done', repeated = 'idle', rejected = 'refused' }
+local function note_order(item, result, reason)
+  audit(beside(keys, 'audit'), options, item.order.who, 'resend', { user = item.order.user, job = item.name,
+    about = item.jobs[1].of, outcome = OUTCOMES[result], reason = reason })
+end
+
 local replies, done = {}, {}
 for i, item in ipairs(items) do
   if item.gone then
@@ -218,6 +225,7 @@ for i, item in ipairs(items) do
     replies[i] = { #item.mine > 0 and 'registered' or 'repeated', '' }
   end
   if not item.gone then
+    if item.order then note_order(item, replies[i][1], replies[i][2]) end
     table.insert(done, item.entry)
     if item.group and item.size then groups[item.group] = item.size end
   end

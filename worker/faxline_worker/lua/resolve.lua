@@ -12,10 +12,12 @@ local keys = { account = KEYS[3], ready = KEYS[4], delayed = KEYS[5], submitted 
   doorbell = KEYS[13], job = KEYS[14], job_ids = KEYS[15] }
 local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
-if not take_order(KEYS[1], ARGV[1]) then return cjson.encode({ result = 'gone' }) end
+local word = take_order(KEYS[1], ARGV[1])
+if not word then return cjson.encode({ result = 'gone' }) end
 local applied
 local function done(result, more, value)
-  audit(beside(keys, 'audit'), options, ARGV[5], 'resolve ' .. how, { job = id, outcome = result, jobId = job_id })
+  audit(beside(keys, 'audit'), options, ARGV[5], 'resolve ' .. how, { user = word.user, job = id, outcome = result,
+    jobId = job_id })
   return cjson.encode({ result = answer(reply, result, more, value), receipt = applied })
 end
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end

@@ -1,9 +1,9 @@
 -- The audit: an append-only stream of every call to iFax and every operator's order, without any content. What is
 -- older than the retention goes.
-local AUDITED = { 'job', 'attempt', 'outcome', 'status', 'code', 'reason', 'jobId', 'ms', 'about' }
+local AUDITED = { 'user', 'job', 'attempt', 'outcome', 'status', 'code', 'reason', 'jobId', 'ms', 'about' }
 
 -- key: the stream's. who: the process, or the operator. what: the call, or the order. fields: those of AUDITED that
--- are known; `about` is what an order is about beside a job.
+-- are known; `about` is what an order is about beside a job, `user` the Redis user of who gave it.
 local function audit(key, options, who, what, fields)
   local entry = { 'at', int(now), 'who', who, 'what', what }
   for _, name in ipairs(AUDITED) do

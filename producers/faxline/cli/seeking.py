@@ -1,0 +1,42 @@
+"""What to look for at iFax: the number, the time, the pages and the jobId of a fax, in one line."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import typer
+
+from faxline.cli.app import operator
+from faxline.jobs import Job
+from faxline.line import FaxLine
+
+Reveal = Annotated[
+    bool,
+    typer.Option("--reveal", help="Show whole numbers; noted in the audit, for operators only."),
+]
+
+
+def revealed_by(
+    line: FaxLine, jobs: Iterable[Job], by: str | None, *, reveal: bool, timeout: float = 5.0
+) -> Mapping[str, str]:
+    """The whole numbers of the jobs, where they are to be shown."""
+    wanted = [job.id for job in jobs if job.to] if reveal else []
+    return line.reveal(wanted, by=by or operator(), timeout=timeout) if wanted else {}
+
+
+def sought(job: Job, numbers: Mapping[str, str]) -> str:
+    """Such as `look for: to +12025550123, sent 2026-11-29 14:03:12 UTC, 3 pages, jobId not known`."""
+    sent = f"sent {sent_of(job)} UTC" if job.sent_at else "not sent yet"
+    pages = pages_of(job)
+    count = f"{pages} page{'' if pages == '1' else 's'}" if pages else "pages not known"
+    job_id = job.job_id if job.job_id is not None else "not known"
+    return f"look for: to {numbers.get(job.id, job.to or '?')}, {sent}, {count}, jobId {job_id}"
+
+
+def sent_of(job: Job) -> str:
+    """When its last attempt began, in UTC; nothing where there was none."""
+    return f"{job.sent_at:%Y-%m-%d %H:%M:%S}" if job.sent_at else ""
+
+
+def pages_of(job: Job) -> str:
+    """How many pages it has, as far as is known."""
+    return str(job.pages) if job.pages is not None else job.known_pages or ""
