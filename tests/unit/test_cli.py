@@ -560,6 +560,12 @@ def test_events_are_printed_one_a_line(cli: Cli, emit: Callable[..., None]) -> N
     assert found[0]["data"]["metadata"] == {"x": 1}
 
 
+def test_an_event_of_a_partial_delivery_says_so(cli: Cli, emit: Callable[..., None]) -> None:
+    emit("delivered", "a", partial=True, pages=3, transferred=1)
+    line = cli("events", "--after", "0", "--timeout", "0.05").out
+    assert "fax.delivered       a  partly delivered, " in line
+
+
 def test_events_of_a_group_are_printed_once(cli: Cli, emit: Callable[..., None]) -> None:
     emit("queued", "a")
     follow = ("events", "--group", "billing", "--timeout", "0.5", "--json")

@@ -168,7 +168,9 @@ def _more(state: AccountState) -> list[str]:
 def _ceilings(state: AccountState) -> str:
     """What is used of the backlog's ceilings."""
     used = [
-        f"{part.used} of {part.configured} {name}" for name, part in state.backlog.items() if part.configured
+        f"{part.used} of {part.configured} {name}"
+        for name, part in state.backlog.items()
+        if part.configured and part.used
     ]
     return ", ".join(used)
 

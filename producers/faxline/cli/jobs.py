@@ -21,7 +21,7 @@ from faxline.cli.app import (
 from faxline.cli.explaining import explanation, facts, pages_of
 from faxline.cli.output import clock, complain, moment, span, write, write_json, write_pairs, write_table
 from faxline.cli.overview import Failures, GroupJson, show_group
-from faxline.cli.presence import look_up, missing, processes_of, warn, watching
+from faxline.cli.presence import look_up, missing, processes_of, waiting_entry, warn, watching
 from faxline.cli.seeking import Reveal, revealed_by, sought
 from faxline.cli.sending import show_ends
 from faxline.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
@@ -203,7 +203,7 @@ def group(
         try:
             found = line.group(name, each=see)
         except GroupNotFound:
-            if line.intake_entry(name) is None:
+            if waiting_entry(line, name) is None:
                 warn(line)
                 raise
             text = f"the faxes of group {name} were pushed, and intake has taken none of them yet"

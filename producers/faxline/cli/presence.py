@@ -90,7 +90,7 @@ def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
     try:
         return line.job(name)
     except JobNotFound:
-        if pushed := _pushed(line, name):
+        if pushed := waiting_entry(line, name):
             at = datetime.fromtimestamp(int(pushed.partition("-")[0]) / 1000, tz=UTC)
             return Job(id=name, account=line.account, state=JobState.INTAKE, created_at=at, entry=pushed)
         if warning:
@@ -98,7 +98,8 @@ def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
         raise
 
 
-def _pushed(line: FaxLine, name: str) -> str | None:
+def waiting_entry(line: FaxLine, name: str) -> str | None:
+    """The entry of this id, or group, that intake has yet to take; None also for a user who may not look."""
     try:
         return line.intake_entry(name)
     except NotAllowed:
