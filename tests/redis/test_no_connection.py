@@ -16,6 +16,7 @@ from faxline import AsyncFaxLine, FaxLine
 from faxline.cli.running import run
 from faxline.errors import QueueUnavailable
 from faxline_worker.access import Access, Tls
+from faxline_worker.app import listen
 from faxline_worker.redis_server import RedisServer, ServerBinary
 from tests.certificates import certified
 
@@ -154,6 +155,19 @@ def test_a_webhook_whose_port_is_taken_names_the_variable(port: str, plain: Redi
         ended = _started("webhook", FAXLINE_REDIS_URL=plain.url(0, "webhook"), **own)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert f"set FAXLINE_{port}" in ended.stderr
+
+
+def test_the_webhooks_socket_names_its_protocol_so_that_no_answer_waits_for_nagle() -> None:
+    with closing(listen("127.0.0.1", 0, 5)) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_sandbox_whose_port_is_taken_names_the_option() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        command = [sys.executable, "-m", "faxline_worker", "sandbox", "--port", str(other.getsockname()[1])]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "(--port, --host)" in ended.stderr
 
 
 def _port(url: str) -> int:

@@ -524,13 +524,19 @@ def migrate(*, look: bool) -> int:
 def listen(host: str, port: int, backlog: int) -> socket.socket:
     """The webhook's socket; a port that is taken ends the process with one line that names the setting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio turns Nagle's delay off only where it is.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=backlog)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(backlog)
     except (OSError, OverflowError) as error:
+        listener.close()
         give_up(
             f"cannot listen on port {port} of {host} for webhooks ({getattr(error, 'strerror', error)}): "
             "free it, or set FAXLINE_WEBHOOK__PORT (or FAXLINE_WEBHOOK__HOST) to another"
         )
+    return listener
 
 
 def webhook() -> None:

@@ -138,20 +138,23 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
         for name, end in ends.items()
     }
     configure_logs(role="sandbox", secrets=[*accounts, *(one.webhook_secret for one in accounts.values())])
-    serve(
-        SandboxConfig(
-            accounts=accounts,
-            host=host,
-            port=port,
-            limits=Limits(requests, window, concurrency, burst),
-            answer_seconds=answer_seconds,
-            call_seconds=call_seconds,
-            page_seconds=page_seconds,
-            lines=lines,
-            time_scale=time_scale,
-            status_call=status_call,
-        )
+    config = SandboxConfig(
+        accounts=accounts,
+        host=host,
+        port=port,
+        limits=Limits(requests, window, concurrency, burst),
+        answer_seconds=answer_seconds,
+        call_seconds=call_seconds,
+        page_seconds=page_seconds,
+        lines=lines,
+        time_scale=time_scale,
+        status_call=status_call,
     )
+    try:
+        serve(config)
+    except OSError as error:
+        typer.echo(f"faxline-worker: {error.strerror or error} (--port, --host)", err=True)
+        raise typer.Exit(2) from None
 
 
 @app.command()
