@@ -60,7 +60,7 @@ from faxline_worker.rollback import RollbackGuard
 from faxline_worker.seats import Seats
 from faxline_worker.secret_files import Secrets
 from faxline_worker.settings import Settings, SettingsError, demand, read_settings, secret_files
-from faxline_worker.signals import heed_once
+from faxline_worker.signals import end_with_parent, heed_once
 from faxline_worker.standing import Standing
 from faxline_worker.store import NewerLayoutError, Store
 from faxline_worker.submitting import NO_CALL, Submitter
@@ -259,6 +259,7 @@ class _WorkerMonitoring(Middleware):
         """Start to listen."""
         del broker
         heed_once()
+        end_with_parent()
         try:
             self._server = MonitoringServer(
                 self._registry,

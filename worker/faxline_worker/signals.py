@@ -1,6 +1,8 @@
-"""A worker's SIGTERM, heeded once."""
+"""A worker's SIGTERM: heeded once, and given where nobody is left to give it."""
 
+import os
 import signal
+import threading
 import time
 from types import FrameType
 
@@ -29,3 +31,22 @@ def heed_once() -> None:
 
     if callable(handler):
         signal.signal(signal.SIGTERM, heed)
+
+
+def end_with_parent(every: float = 1.0) -> None:
+    """Have this process end in good order, as by SIGTERM, once its parent has died.
+
+    dramatiq's main process may be killed. The worker that it forked would go on with nobody to stop it, and
+    the one that is started in its place would find the port taken.
+
+    Args:
+        every: seconds between two looks.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
