@@ -103,6 +103,39 @@ class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of
         return JSON(body, http, headers)
 
 
+FIELD_CODES: Mapping[int, str] = {
+    12001: "accessToken invalid",
+    12004: "Professional plan isn't activated",
+}
+"""Codes that iFax does not document, with their words."""
+
+
+class FieldRefusal(Refusal):
+    """A refusal by HTTP 200, as the profile `field` has it.
+
+    Args:
+        code: of `FIELD_CODES`.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(FIELD_CODES[code])
+        self._code = code
+
+    @property
+    def counted_as(self) -> str:
+        """Its code."""
+        return str(self._code)
+
+    def answer(self) -> JSON:
+        """The response."""
+        return JSON(field_body(self._code))
+
+
+def field_body(code: int, message: str | None = None) -> dict[str, Any]:
+    """The body of a refusal by HTTP 200."""
+    return {"status": 0, "code": code, "message": message or FIELD_CODES[code]}
+
+
 def not_found(job_id: int) -> Refusal:
     """No fax of the account has this jobId."""
     return Refusal(f"jobId {job_id}: there is no such fax job", status=-5)

@@ -45,7 +45,11 @@ def create_app(config: SandboxConfig, *, clock: Callable[[], int] = time.monoton
             Route(f"{BASE_PATH}/customer/fax-send", EndpointApp(sandbox, "fax-send", sandbox.send)),
             Route(f"{BASE_PATH}/customer/fax-cancel", EndpointApp(sandbox, "fax-cancel", sandbox.cancel)),
             Route(f"{BASE_PATH}/customer/fax-resend", EndpointApp(sandbox, "fax-resend", sandbox.resend)),
-            *([Route(f"{BASE_PATH}/customer/fax-status", status)] if config.status_call else []),
+            *(
+                [Route(f"{BASE_PATH}/customer/fax-status", status)]
+                if config.status_call or config.in_field
+                else []
+            ),
             Mount("/sandbox", routes=Control(sandbox).routes()),
         ],
         exception_handlers={404: _no_such_address},

@@ -12,6 +12,7 @@ from faxline_sandbox.accounts import Customer
 from faxline_sandbox.causes import BUSY, CANCELED, CAUSES
 from faxline_sandbox.config import SandboxConfig
 from faxline_sandbox.faults import FaultPlan, WebhookFault
+from faxline_sandbox.inbound import InboundFax
 from faxline_sandbox.ledger import Entry
 from faxline_sandbox.lines import Lines
 from faxline_sandbox.numbers import Numbers
@@ -112,6 +113,10 @@ class Calls:
             self._spawn(self._sender.deliver(entry, customer, fault, asyncio.Event()))
         return True
 
+    def receive(self, fax: InboundFax, customer: Customer) -> None:
+        """Have an account told of a fax that came in."""
+        self._spawn(self._sender.deliver(fax, customer, None, asyncio.Event()))
+
     async def drain(self, seconds: float | None) -> bool:
         """Wait until every call and webhook is over; False when that takes longer than the seconds."""
         try:
@@ -151,6 +156,13 @@ class Calls:
 
     async def _end(self, entry: Entry, customer: Customer, call: _Call, tried: asyncio.Event) -> None:
         outcome = call.outcome
+        entry.forms = frozenset(outcome.forms)
+        for redial in range(outcome.redials):  # iFax tells each of its own calls that came to nothing
+            entry.word, entry.redial = "failed", redial
+            entry.message, entry.code = CAUSES[BUSY], BUSY
+            await self._sender.deliver(entry, customer, None, asyncio.Event())
+            await asyncio.sleep(call.seconds)
+        entry.word, entry.redial = outcome.word, outcome.redials or None
         entry.transferred = outcome.transferred_pages(entry.pages)
         entry.message, entry.code = outcome.message, outcome.code
         entry.enter(outcome.status, time.time())

@@ -4,10 +4,14 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 """A number as the API takes it; shorter ones than seven digits are nobody's fax."""
+
+Profile = Literal["documented", "field"]
+"""As iFax's documentation says, or as public clients have met it."""
 
 UNKNOWN = "(unknown)"
 """The label under which requests without a valid token are counted."""
@@ -36,6 +40,7 @@ class Account:
         balance: pages it may still send; None is endless.
         caller_id: fromNumber of its faxes that name no callerId.
         primary: False has every call refused with -3007 (ifax-api, Error Codes: "user is not Primary").
+        plan: False has every call refused with 12004, in the profile `field`.
     """
 
     label: str = "default"
@@ -44,6 +49,7 @@ class Account:
     balance: int | None = None
     caller_id: str = "+12025550100"
     primary: bool = True
+    plan: bool = True
 
     def __post_init__(self) -> None:
         if not self.label or self.label == UNKNOWN:
@@ -89,6 +95,8 @@ class SandboxConfig:
 
     Args:
         accounts: the customers by their token (the header accessToken).
+        profile: `documented`, or `field`: a bad key and an inactive plan are refused by HTTP 200, webhooks
+            are flat with more members, and there is fax-status.
         host: the address to listen on.
         port: 0 takes a free one.
         limits: of every account.
@@ -112,6 +120,7 @@ class SandboxConfig:
     """
 
     accounts: Mapping[str, Account] = field(repr=False)
+    profile: Profile = "documented"
     host: str = "127.0.0.1"
     port: int = 0
     limits: Limits = field(default_factory=Limits)
@@ -131,10 +140,17 @@ class SandboxConfig:
 
     def __post_init__(self) -> None:
         check_tokens(self.accounts)
+        if self.profile not in get_args(Profile):
+            raise ConfigError(f"profile: must be one of {', '.join(get_args(Profile))}")
         labels = {account.label for account in self.accounts.values()}
         if len(labels) < len(self.accounts):
             raise ConfigError("accounts: each needs a label of its own")
         self._check_numbers()
+
+    @property
+    def in_field(self) -> bool:
+        """Whether its profile is `field`."""
+        return self.profile == "field"
 
     def _check_numbers(self) -> None:
         least, most = self.answer_seconds

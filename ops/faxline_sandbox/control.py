@@ -1,6 +1,7 @@
 """The control page of the tests, under `/sandbox`, without a token."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from faxline_sandbox.answers import JSON
 from faxline_sandbox.causes import CAUSES
 from faxline_sandbox.config import E164, ConfigError
 from faxline_sandbox.faults import F, Fault, FaultError, FaultPlan, WebhookFault
+from faxline_sandbox.inbound import InboundFax, transaction_id
 from faxline_sandbox.numbers import MAGIC_NUMBERS
 from faxline_sandbox.outcomes import Outcome, check_order
 from faxline_sandbox.sandbox import Sandbox
@@ -45,6 +47,8 @@ class Control:
             Route("/numbers/{number}/lines", self.lines, methods=["PUT", "DELETE"]),
             Route("/accounts/{label}/tokens", self.tokens, methods=["PUT"]),
             Route("/accounts/{label}/webhook-secret", self.webhook_secret, methods=["PUT"]),
+            Route("/accounts/{label}/plan", self.plan, methods=["PUT"]),
+            Route("/accounts/{label}/inbound", self.inbound, methods=["POST"]),
             Route("/drain", self.drain, methods=["POST"]),
         ]
 
@@ -122,6 +126,27 @@ class Control:
         except (FaultError, ConfigError) as error:
             return _error(str(error))
         return JSON({})
+
+    async def plan(self, request: Request) -> Response:
+        """Have an account's plan active, or not."""
+        try:
+            active = await _json(request)
+            if not isinstance(active, bool):
+                return _error("plan: must be true or false")
+            self._sandbox.give_plan(request.path_params["label"], active=active)
+        except (FaultError, ConfigError) as error:
+            return _error(str(error))
+        return JSON({})
+
+    async def inbound(self, request: Request) -> Response:
+        """Have a fax come in to an account."""
+        try:
+            job_id = self._sandbox.ledger.next_job_id()
+            fax = InboundFax.read(await _json(request), job_id, time.time())
+            self._sandbox.receive(request.path_params["label"], fax)
+        except (FaultError, ConfigError) as error:
+            return _error(str(error))
+        return JSON({"jobId": job_id, "transactionId": transaction_id(job_id)})
 
     async def drain(self, request: Request) -> Response:
         """Wait for every call and webhook, at most the query `timeout` (60 seconds)."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from faxline_sandbox.accounts import Customer
-from faxline_sandbox.answers import JSON, RATE_LIMITED, Refusal
+from faxline_sandbox.answers import JSON, RATE_LIMITED, FieldRefusal, Refusal
 from faxline_sandbox.bodies import Fields, read_body, read_fields
 from faxline_sandbox.connection import EXTENSION, Connection
 from faxline_sandbox.faults import Endpoint, Fault
@@ -71,6 +71,8 @@ class EndpointApp:
         refusal = None
         try:
             _check_permission(customer, scope["method"])
+            if self._sandbox.config.in_field and not customer.account.plan:
+                raise FieldRefusal(12004)
             body = await read_body(receive, headers.get(b"content-length", b"").decode("latin-1"))
             fields = read_fields(body, headers.get(b"content-type", b"").decode("latin-1"))
         except Refusal as caught:

@@ -48,6 +48,9 @@ class Entry:
         pages: how many.
         accepted_at: when.
         send_at: when it was to be sent, or None for at once.
+        word: the faxStatus that is shown in the place of its state, or None.
+        forms: how its webhook is written (`outcomes.FORMS`).
+        redial: the number of iFax's own call, from 0; None where it makes one.
         line_busy: whether all lines of its number were taken by other faxes when its call began.
     """
 
@@ -66,6 +69,9 @@ class Entry:
     transferred: int = 0
     message: str = ""
     code: int = 0
+    word: str | None = None
+    forms: frozenset[str] = frozenset()
+    redial: int | None = None
     line_busy: bool = False
     history: list[tuple[State, float]] = field(default_factory=list)
     webhooks: list[WebhookAttempt] = field(default_factory=list)

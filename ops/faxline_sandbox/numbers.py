@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from faxline_sandbox.answers import ERROR_CODES
+from faxline_sandbox.answers import ERROR_CODES, field_body
 from faxline_sandbox.causes import CAUSES, magic_digits
 from faxline_sandbox.faults import Fault, WebhookFault
 from faxline_sandbox.outcomes import Outcome, words_of
@@ -19,6 +19,10 @@ DELIVERED = Outcome()
 
 def _failed(code: int, transferred: float | None = None, times: int | None = None) -> Outcome:
     return Outcome("failed", words_of(code) or "", code, transferred, times=times)
+
+
+def _worded(word: str) -> Outcome:
+    return Outcome("failed", CAUSES[31], 31, word=word)
 
 
 MAGIC_NUMBERS: Mapping[str, Outcome] = {
@@ -44,6 +48,21 @@ MAGIC_NUMBERS: Mapping[str, Outcome] = {
     "0602": Outcome(webhook=WebhookFault("double")),
     "0603": Outcome(webhook=WebhookFault("late")),
     "0604": Outcome(webhook=WebhookFault("early")),
+    # What iFax does beyond its documentation: refusals by HTTP 200, other forms and words of a webhook.
+    "0711": Outcome(fault=Fault("status", status=200, body=field_body(12001))),
+    "0714": Outcome(fault=Fault("status", status=200, body=field_body(12004))),
+    "0719": Outcome(fault=Fault("status", status=200, body=field_body(12099, "Destination not served"))),
+    "0721": Outcome(forms=("flat",)),
+    "0722": Outcome(forms=("text_job_id",)),
+    "0723": Outcome(forms=("no_country",)),
+    "0724": Outcome(forms=("multipart",)),
+    "0731": _worded("cancelled"),
+    "0732": _worded("partially_cancelled"),
+    "0733": _worded("failed_chargeable"),
+    "0734": _worded(" Blocked "),
+    "0735": _worded("rejected_by_carrier"),
+    "0736": Outcome(word="on_hold"),
+    "0741": Outcome(redials=2),
     # The first call fails, the later ones do not.
     "0917": _failed(17, times=1),
     "0919": _failed(19, times=1),

@@ -10,6 +10,9 @@ from faxline_sandbox.causes import CAUSES
 from faxline_sandbox.faults import Fault, FaultError, WebhookFault
 
 Final = Literal["delivered", "failed"]
+FORMS = ("flat", "text_job_id", "no_country", "multipart")
+"""How a webhook may be written otherwise than the documentation has it: the fax at the top level; jobId as a
+text; fromNumber without its country's 1; as a form with the fax's PDF."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Outcome:
         refusal: an error code (-3001 … -3010) with which fax-send and fax-resend are answered.
         fault: what goes wrong with the answer to fax-send and fax-resend, always.
         webhook: what goes wrong with the webhook, always.
+        word: the faxStatus that the webhook and fax-status show in the place of `status`; None shows that.
+        forms: how the webhook is written, some of `FORMS`.
+        redials: how many calls of iFax's own come to nothing before, each told by a webhook that says failed.
         seconds: how much longer the call takes.
         factor: how many times as long the call takes, before the seconds are added.
         times: for how many calls it holds, before what comes next; None is for all. A request that a fault
@@ -41,6 +47,9 @@ class Outcome:
     refusal: int | None = None
     fault: Fault | None = None
     webhook: WebhookFault | None = None
+    word: str | None = None
+    forms: Sequence[str] = ()
+    redials: int = 0
     seconds: float = 0.0
     factor: float = 1.0
     times: int | None = None
@@ -57,12 +66,21 @@ class Outcome:
             raise FaultError("transferred: must be 0 to 1")
         if self.refusal not in (None, *ERROR_CODES):
             raise FaultError(f"refusal: must be one of {', '.join(map(str, ERROR_CODES))}")
+        self._check_webhook()
         for name in ("seconds", "factor"):
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value < math.inf:
                 raise FaultError(f"{name}: must be 0 or more")
         if self.times is not None and not (type(self.times) is int and self.times >= 1):
             raise FaultError("times: must be 1 or more, or null for always")
+
+    def _check_webhook(self) -> None:
+        if not isinstance(self.word, str | None):
+            raise FaultError("word: must be a string, or null")
+        if not isinstance(self.forms, list | tuple) or not set(self.forms) <= set(FORMS):
+            raise FaultError(f"forms: must be a list of some of {', '.join(FORMS)}")
+        if type(self.redials) is not int or not 0 <= self.redials <= 10:  # noqa: PLR2004 - enough
+            raise FaultError("redials: must be 0 to 10")
 
     @property
     def early(self) -> bool:

@@ -13,6 +13,7 @@ from faxline_sandbox.bodies import Fields
 from faxline_sandbox.calls import Calls
 from faxline_sandbox.config import UNKNOWN, Account, ConfigError, SandboxConfig, check_tokens
 from faxline_sandbox.faults import Endpoint, Fault, FaultPlan, WebhookFault
+from faxline_sandbox.inbound import InboundFax
 from faxline_sandbox.ledger import Entry, Ledger
 from faxline_sandbox.lines import Lines
 from faxline_sandbox.numbers import Numbers
@@ -78,13 +79,18 @@ class Sandbox:
         """Whose token it is.
 
         Raises:
-            Refusal: -3009, nobody's.
+            Refusal: -3009 (in the profile `field` 12001), nobody's.
         """
         customer = self._customers.get(token)
         if customer is None:
             self._unknown.refuse_unknown()
-            self._unknown.refused["-3009"] += 1
-            raise Refusal("the header accessToken must hold a known key", code=-3009)
+            refusal = (
+                answers.FieldRefusal(12001)
+                if self.config.in_field
+                else Refusal("the header accessToken must hold a known key", code=-3009)
+            )
+            self._unknown.refused[refusal.counted_as] += 1
+            raise refusal
         return customer
 
     def give_tokens(self, label: str, tokens: Sequence[str]) -> None:
@@ -108,6 +114,23 @@ class Sandbox:
         """
         customer = self._labelled(label)
         customer.account = replace(customer.account, webhook_secret=secret)
+
+    def give_plan(self, label: str, *, active: bool) -> None:
+        """Have an account's plan active or not, which the profile `field` looks at.
+
+        Raises:
+            ConfigError: there is no such account.
+        """
+        customer = self._labelled(label)
+        customer.account = replace(customer.account, plan=active)
+
+    def receive(self, label: str, fax: InboundFax) -> None:
+        """Have a fax come in to an account: its webhook is told.
+
+        Raises:
+            ConfigError: there is no such account.
+        """
+        self.calls.receive(fax, self._labelled(label))
 
     def _labelled(self, label: str) -> Customer:
         for customer in self._customers.values():
@@ -215,7 +238,7 @@ class Sandbox:
             Refusal: there is no such fax.
         """
         entry = self._existing(customer, check_job_id(fields))
-        return {"status": 1, "message": "Fax status", "data": fax_object(entry)}
+        return {"status": 1, "message": "Fax status", "data": fax_object(entry, field=self.config.in_field)}
 
     async def _accept(self, customer: Customer, order: _Order) -> int:
         outcome = self.numbers.outcome(order.to_number)

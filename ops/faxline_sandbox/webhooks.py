@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -14,12 +15,14 @@ import httpx
 from faxline_sandbox.accounts import Customer
 from faxline_sandbox.config import SandboxConfig
 from faxline_sandbox.faults import WebhookFault
+from faxline_sandbox.inbound import InboundFax, transaction_id
 from faxline_sandbox.ledger import Entry, WebhookAttempt
 
 RETRY_WAITS = (300.0, 600.0, 1200.0, 1800.0, 3600.0)
 """Seconds before each retry, before `time_scale` (ifax-api, Webhook Retries)."""
 SIGNATURE_HEADER = "X-iFax-Signature"
 SHUFFLE_SECONDS = 10.0
+BOUNDARY = "----sandbox7MA4YWxk"
 
 _LOST = "lost"
 _KEEPALIVE = 1.0  # seconds; well below what servers use, so that no try is spent on a connection just closed
@@ -27,28 +30,52 @@ _KEEPALIVE = 1.0  # seconds; well below what servers use, so that no try is spen
 _log = logging.getLogger("faxline_sandbox")
 
 
-def fax_object(entry: Entry) -> dict[str, Any]:
-    """A fax as webhooks and fax-status show it. Times are whole Unix seconds."""
+def fax_object(entry: Entry, *, field: bool = False) -> dict[str, Any]:
+    """A fax as webhooks and fax-status show it, with more members in the profile `field`.
+
+    Times are whole Unix seconds.
+    """
     start, end = int(entry.accepted_at), int(entry.history[-1][1])
-    return {
-        "jobId": entry.job_id,
-        "fromNumber": entry.from_number,
+    number = entry.from_number.replace("+1", "+", 1) if "no_country" in entry.forms else entry.from_number
+    fax: dict[str, Any] = {
+        "jobId": str(entry.job_id) if "text_job_id" in entry.forms else entry.job_id,
+        "fromNumber": number,
         "toNumber": entry.to_number,
         "faxCallLength": end - start,
         "faxCallStart": start,
         "faxCallEnd": end,
         "faxTotalPages": entry.pages,
         "faxTransferredPages": entry.transferred,
-        "faxStatus": entry.state,
+        "faxStatus": entry.word or entry.state,
         "message": entry.message,
         "code": entry.code,
     }
+    if field or entry.redial is not None:
+        more = {"transactionId": transaction_id(entry.job_id), "direction": "sent"}
+        fax |= more | {"success": entry.state == "delivered", "retryAttempt": entry.redial or 0}
+    return fax
 
 
-def payload(entry: Entry) -> bytes:
-    """The body of a fax's webhook."""
-    data = fax_object(entry)
-    return json.dumps({"event": "fax.completed", "timestamp": data["faxCallEnd"], "data": data}).encode()
+def payload(told: Entry | InboundFax, *, field: bool = False) -> tuple[bytes, str]:
+    """The body of a fax's webhook, and its Content-Type."""
+    if isinstance(told, InboundFax):
+        data, flat, multipart, size = told.fax_object(), True, told.multipart, told.size
+    else:
+        data, flat = fax_object(told, field=field), field or "flat" in told.forms
+        multipart, size = "multipart" in told.forms, 1000
+    if multipart:
+        return _form(data, size), f"multipart/form-data; boundary={BOUNDARY}"
+    body = data if flat else {"event": "fax.completed", "timestamp": data["faxCallEnd"], "data": data}
+    return json.dumps(body).encode(), "application/json"
+
+
+def _form(data: Mapping[str, Any], size: int) -> bytes:
+    """The members as fields, and between them a PDF of so many bytes."""
+    parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in data.items()]
+    head = b'name="faxFile"; filename="fax.pdf"\r\nContent-Type: application/pdf\r\n\r\n%PDF-1.4\n'
+    parts.insert(1, head + b"x" * size)
+    start = f"--{BOUNDARY}\r\nContent-Disposition: form-data; ".encode()
+    return b"".join(start + part + b"\r\n" for part in parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
 def signature(body: bytes, secret: str) -> str:
@@ -66,6 +93,7 @@ class WebhookSender:
     def __init__(self, config: SandboxConfig) -> None:
         self._timeout = config.webhook_timeout
         self._scale = config.time_scale
+        self._field = config.in_field
         self._room = asyncio.Semaphore(config.webhook_concurrency)
         self._client = httpx.AsyncClient(
             timeout=None,  # noqa: S113 - the whole try has one deadline, below
@@ -79,7 +107,7 @@ class WebhookSender:
         await self._client.aclose()
 
     async def deliver(
-        self, entry: Entry, customer: Customer, fault: WebhookFault | None, tried: asyncio.Event
+        self, entry: Entry | InboundFax, customer: Customer, fault: WebhookFault | None, tried: asyncio.Event
     ) -> None:
         """Deliver the webhook of a fax that is over, with all its retries; or give up.
 
@@ -104,7 +132,7 @@ class WebhookSender:
                 await asyncio.sleep(fault.seconds or 0)
             if fault and action == "shuffle":
                 await self._overtaken(account.label, fault.seconds)
-            body = payload(entry)
+            body = payload(entry, field=self._field)
             for wait in (None, *RETRY_WAITS):
                 if wait is not None:
                     await asyncio.sleep(wait * self._scale)
@@ -124,10 +152,10 @@ class WebhookSender:
             tried.set()
             customer.webhooks.pending -= 1
 
-    async def _try(self, entry: Entry, customer: Customer, body: bytes) -> bool:
-        account = customer.account
+    async def _try(self, entry: Entry | InboundFax, customer: Customer, webhook: tuple[bytes, str]) -> bool:
+        account, (body, content_type) = customer.account, webhook
         headers = {
-            "Content-Type": "application/json",
+            "Content-Type": content_type,
             SIGNATURE_HEADER: signature(body, account.webhook_secret),
         }
         answer, error = None, None

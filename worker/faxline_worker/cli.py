@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -123,6 +123,9 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     status_call: Annotated[
         bool, typer.Option(help="Answer fax-status, which iFax does not document.")
     ] = False,
+    profile: Annotated[
+        str, typer.Option(help="`documented`, or `field`: as public clients have met iFax.")
+    ] = "documented",
 ) -> None:
     """Run an iFax on this machine, for tests: docs/sandbox.md."""
     from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
@@ -140,6 +143,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     configure_logs(role="sandbox", secrets=[*accounts, *(one.webhook_secret for one in accounts.values())])
     config = SandboxConfig(
         accounts=accounts,
+        profile=cast("Any", profile),
         host=host,
         port=port,
         limits=Limits(requests, window, concurrency, burst),

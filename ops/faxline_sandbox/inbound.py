@@ -1,0 +1,78 @@
+"""Faxes that come in, and what iFax tells of them: no fax-send, only a webhook."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from faxline_sandbox.config import E164
+from faxline_sandbox.faults import FaultError
+from faxline_sandbox.ledger import WebhookAttempt
+
+LARGEST_FILE = 20_000_000
+_MEMBERS = {"from", "to", "pages", "multipart", "bytes"}
+
+
+@dataclass
+class InboundFax:
+    """A fax that came in.
+
+    Args:
+        job_id: iFax's.
+        from_number: E.164.
+        to_number: E.164.
+        pages: how many.
+        at: Unix seconds.
+        multipart: whether its webhook is a form that has the fax's PDF in it, not JSON.
+        size: bytes of that PDF.
+    """
+
+    job_id: int
+    from_number: str
+    to_number: str
+    pages: int = 1
+    at: float = 0.0
+    multipart: bool = False
+    size: int = 1000
+    webhooks: list[WebhookAttempt] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, value: Any, job_id: int, at: float) -> Self:
+        """The fax of a JSON object: `from`, `to`, `pages` (1), `multipart` (false), `bytes` (1000).
+
+        Raises:
+            FaultError: a member is wrong or unknown.
+        """
+        if not isinstance(value, Mapping) or not set(value) <= _MEMBERS:
+            raise FaultError(f"an inbound fax is an object with some of {', '.join(sorted(_MEMBERS))}")
+        numbers = [value.get("from", "+441224515014"), value.get("to", "+12025550100")]
+        if not all(isinstance(number, str) and E164.fullmatch(number) for number in numbers):
+            raise FaultError("from, to: must be E.164, such as +1234567890")
+        pages, size = value.get("pages", 1), value.get("bytes", 1000)
+        if type(pages) is not int or pages < 1:
+            raise FaultError("pages: must be 1 or more")
+        if type(size) is not int or not 0 <= size <= LARGEST_FILE:
+            raise FaultError(f"bytes: must be 0 to {LARGEST_FILE}")
+        return cls(job_id, numbers[0], numbers[1], pages, at, bool(value.get("multipart")), size)
+
+    def fax_object(self) -> dict[str, Any]:
+        """The fax as its webhook shows it."""
+        at = int(self.at)
+        return {
+            "jobId": self.job_id,
+            "transactionId": transaction_id(self.job_id),
+            "fromNumber": self.from_number,
+            "toNumber": self.to_number,
+            "faxCallLength": 30,
+            "faxCallStart": at - 30,
+            "faxCallEnd": at,
+            "faxReceivedPages": self.pages,
+            "faxStatus": "received",
+            "message": "NORMAL_CLEARING",
+            "code": 0,
+            "direction": "inbound",
+        }
+
+
+def transaction_id(job_id: int) -> int:
+    """IFax's other name of a fax."""
+    return 900_000 + job_id
