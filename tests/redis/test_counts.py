@@ -46,7 +46,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
     def go(call: Callable[[Callable[[], None]], Answer], store: Any = None) -> None:
         Submitter(
             store=store or scene.store,
-            client=Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark: call(mark)),
+            client=Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
             key=lambda: "t",
             caller_id=None,
             retries=SubmissionRetries(),

@@ -194,11 +194,11 @@ def test_an_address_that_is_not_ifax_says_nothing_about_the_key(
 def test_a_key_that_is_refused_with_an_unknown_code_is_told_with_ifaxs_words(
     environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
 ) -> None:
-    body = {"status": 0, "code": 12001, "message": "accessToken invalid"}
+    body = {"status": 0, "code": 12099, "message": "access suspended"}
     sandbox.fault("status", endpoint="fax-cancel", status=200, body=body)
     result, text = named(examine(environment))["key of default"]
     assert result == "fail"
-    assert "12001: accessToken invalid" in text
+    assert "12099: access suspended" in text
     assert not state(client).paused
 
 

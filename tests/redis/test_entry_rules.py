@@ -218,9 +218,13 @@ REJECTED = [
     *broken("resend", "faxNumber", "bad_value", 7, [NUMBER]),
     *broken("resend", "priority", "bad_value", "high", None),
     *broken("resend", "metadata", "bad_value", [], nested(33)),
+    *broken("resend", "by", "bad_value", 7, "", "a" * 129),
+    *broken("resend", "user", "bad_value", 7, "", "a" * 129),
     *broken("resend", "group", "unknown_member", "g"),
     *broken("cancel", "id", "bad_id", "", "a b"),
     *broken("cancel", "id", "bad_value", None, 7),
+    *broken("cancel", "by", "bad_value", 7, "", "a" * 129),
+    *broken("cancel", "user", "bad_value", 7, "", "a" * 129),
     *broken("cancel", "why", "unknown_member", ""),
 ]
 """A kind, a member, the reason, and a value that breaks the rule."""

@@ -140,7 +140,7 @@ def scene(pair: Pair) -> Iterator[Scene]:
 def turn(scene: Scene) -> Mock:
     """One turn of a worker; the call to iFax, which begins with the mark."""
 
-    def sent(_endpoint: Any, _token: str, _body: Any, mark: Callable[[], None]) -> Answer:
+    def sent(_endpoint: Any, _token: str, _body: Any, mark: Callable[[], None], **_about: Any) -> Answer:
         mark()
         return call()  # type: ignore[no-any-return]
 

@@ -213,6 +213,8 @@ def test_a_request_says_what_the_entry_says(content: Any) -> None:
     assert isinstance(entry, SendEntry)
     said = json.loads(text_of(members_of(entry.fax)))
     expected = {name: value for name, value in content["fax"].items() if value is not None}
+    if not expected.get("callerId", "x").strip():  # a blank one counts as none
+        del expected["callerId"]
     expected["faxData"] = [
         {name: value for name, value in file.items() if value is not None} for file in expected["faxData"]
     ]
