@@ -172,6 +172,28 @@ def test_a_fax_that_somebody_refuses_who_is_not_ifax_holds_up_no_other(make: Mak
     assert account.seconds < 60
 
 
+def test_a_fax_that_is_refused_again_while_others_are_accepted_closes_the_account_no_more(make: Make) -> None:
+    account = make()
+    account.push("large", *jobs(3))
+    refused = {"status": 413, "retry": 2000}
+
+    def large_again(seconds: float) -> str:
+        account.go(seconds)
+        account.store.survey()
+        admitted = account.admit()
+        assert admitted.job == "large"
+        account.answer(admitted, "unreachable", **refused)
+        return str(account.state["paused"])
+
+    assert large_again(0) == "unreachable"
+    account.answer(account.next_probe()[1], "accepted", job_id="1")
+    assert large_again(5) == ""
+    account.answer(account.admit(), "accepted", job_id="2")
+    assert large_again(40) == ""
+    assert large_again(500) == "unreachable"  # nobody was accepted lately: it may be an outage
+    assert spent(account, ["large"]) == {}
+
+
 def test_a_429_lets_one_call_through_at_a_time_until_it_is_over(make: Make) -> None:
     account = make(GATE__BASE="5", GATE__LEAST_SHARE="1")
     account.push(*jobs(30))

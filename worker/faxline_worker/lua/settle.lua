@@ -59,12 +59,15 @@ local by_decision = {
   end,
   unreachable = function()
     if taken_before(keys, account, options, id, job, settled) then return close('unreachable') end
-    if job.marked == '1' then -- somebody answered, and perhaps it is about this fax after all
-      put_off(keys, options, id, job, said, token, answer.retry, options.unreachable_max, {})
-    else
+    if job.marked ~= '1' then
       put_back(keys, options, id, job, token)
+      return close('unreachable')
     end
-    close('unreachable')
+    -- Somebody answered, and perhaps it is about this fax after all; so it is where others were accepted lately, since it was
+    -- answered so first. Then nobody else waits for it.
+    local before = tonumber(job.refused_at)
+    put_off(keys, options, id, job, said, token, answer.retry, options.unreachable_max, {})
+    if not before or not accepted_since(account, math.max(before, steady - options.recent)) then close('unreachable') end
   end,
   unknown = function()
     if taken_before(keys, account, options, id, job, settled) then return end
