@@ -143,6 +143,7 @@ def of(word: str) -> set[str]:
     return {word, *pushed, *(f"{word}-{i}" for i in range(THREADS))}
 
 
+@pytest.mark.slow
 def test_all_who_were_at_work_go_on_with_the_new_primary_after_a_planned_failover(watched: Watched) -> None:
     old = watched.primary
     with Warm(watched) as warm:

@@ -63,6 +63,7 @@ def test_a_full_transaction_is_told_as_full_whenever_it_became_so(server: RedisS
         assert sorted(kept) == sorted(taken)
 
 
+@pytest.mark.slow
 def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_to_its_end(
     server: RedisServer, client: Any, wait_until: Callable[..., Any]
 ) -> None:

@@ -92,6 +92,7 @@ def test_doctor_prints_a_row_that_fails_with_the_fix(
     assert err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_daemon_does_not_start_and_says_why_in_one_line(
     mistake: str, cases: dict[str, tuple[str, str]]
@@ -124,6 +125,7 @@ def test_tls_that_is_missing_or_not_trusted_is_told_with_the_form_of_the_url(
             line.accounts()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("role", "user", "right"),
     [

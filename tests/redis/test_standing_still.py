@@ -238,6 +238,7 @@ def test_a_thread_of_a_worker_that_hangs_is_told_though_another_goes_on(
         wait_until(lambda: loops.checks()["threads"] is True)
 
 
+@pytest.mark.slow
 def test_a_worker_whose_threads_cannot_reach_redis_is_not_ready(
     broker_url: str, wait_until: Callable[..., Any]
 ) -> None:

@@ -440,7 +440,9 @@ def mutate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         (FORGOTTEN_LEASES, ("killed", "late")),
         (NO_LINGER, ("in_doubt",)),
         (NO_SKEW, ("accepted",)),
-        (NO_STRICTEST, ("accepted",)),
+        pytest.param(
+            NO_STRICTEST, ("accepted",), marks=pytest.mark.slow
+        ),  # it takes a hundred plans and more
     ],
     ids=[
         "stamped at the grant",
