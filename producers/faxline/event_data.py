@@ -200,6 +200,25 @@ class DuplicateData(JobData):
     jobId: Annotated[JobId, Field(description="iFax's number of the other fax.")]
 
 
+class ReceivedData(EventData):
+    """`fax.received`: a fax came in to the account. It is no job, so the event's `job` is empty.
+
+    Fetch the fax itself from iFax, by its jobId and transactionId.
+    """
+
+    state: Literal["received"]
+    sender: Annotated[
+        str | None, Field(alias="from", description="The last four digits of the number it came from.")
+    ] = None
+    to: Annotated[str | None, Field(description="The last four digits of the number it came to.")] = None
+    pages: Pages = None
+    jobId: JobId | None = None
+    transactionId: Annotated[str | None, Field(description="iFax's other name of the fax.")] = None
+    at: Annotated[
+        Milliseconds | None, Field(description="When its call ended, in milliseconds since 1970.")
+    ] = None
+
+
 DATA: Mapping[EventName, type[EventData]] = {
     EventName.QUEUED: QueuedData,
     EventName.REJECTED: RejectedData,
@@ -212,6 +231,7 @@ DATA: Mapping[EventName, type[EventData]] = {
     EventName.CANCEL_REFUSED: CancelRefusedData,
     EventName.UNCONFIRMED: UnconfirmedData,
     EventName.DUPLICATE: DuplicateData,
+    EventName.RECEIVED: ReceivedData,
 }
 """The model of each event's data."""
 

@@ -24,6 +24,7 @@ class EventName(StrEnum):
     CANCEL_REFUSED = "fax.cancel_refused"
     UNCONFIRMED = "fax.unconfirmed"
     DUPLICATE = "fax.duplicate"
+    RECEIVED = "fax.received"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def test_every_event_fits_its_schema_and_has_no_member_that_the_schema_does_not_
     }
     validator = Draft202012Validator(schema)
     told = {event.name: event for s in seen for event in s.events}
-    assert set(models) == set(told)
+    assert set(models) == {*told, "fax.received"}  # which is of no job
     for s in seen:
         for event in s.events:
             entry = {"event": event.name, "job": event.job, "at": "0", "data": event.data}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,6 +12,8 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from faxline.documents import Pages
 from faxline.entries import SendEntry
+from faxline.event_data import ReceivedData, read_data
+from faxline.events import Event, EventName
 from faxline.keys import INTAKE_GROUP
 from faxline_worker import intake, reconciling
 from faxline_worker.app import failure_labels
@@ -270,6 +273,68 @@ def test_a_batch_of_poison_holds_up_what_is_behind_it_for_its_tries_only(
         reconciler.turn()
     assert redis_client.exists(f"{store.keys.job_ids}{BATCH}")
     assert len(dead(redis_client, store)) == BATCH
+
+
+INBOUND = {
+    "jobId": 77,
+    "transactionId": "t-9",
+    "fromNumber": "+441224515014",
+    "toNumber": "+12025550100",
+    "faxReceivedPages": 3,
+    "faxStatus": "received",
+    "direction": "inbound",
+    "faxCallEnd": 1610966723,
+}
+
+
+@pytest.mark.parametrize("kind", ["inbound", "malformed"])
+def test_an_inbound_fax_is_told_once_with_its_pages_and_is_no_dead_receipt(
+    store: Store, reconciler: Reconciler, redis_client: Any, kind: str
+) -> None:
+    for body in (INBOUND, {"data": INBOUND}):
+        redis_client.xadd(store.keys.status, {"body": json.dumps(body), "kind": kind})
+        reconciler.turn()
+    assert redis_client.xlen(store.keys.status) == 0
+    assert dead(redis_client, store) == []
+    [(entry, fields)] = redis_client.xrange(store.keys.events)
+    event = Event.from_entry(entry, fields)
+    assert (event.name, event.job) == ("fax.received", "")
+    assert event.data == {
+        "state": "received",
+        "from": "…5014",
+        "to": "…0100",
+        "pages": 3,
+        "jobId": 77,
+        "transactionId": "t-9",
+        "at": 1610966723000,
+    }
+    told = read_data(EventName.RECEIVED, event.data)
+    assert isinstance(told, ReceivedData)
+    assert told.sender == "…5014"
+
+
+def test_an_inbound_fax_is_counted_with_its_pages(
+    store: Store, reconciler: Reconciler, redis_client: Any
+) -> None:
+    counted = Mock(wraps=reconciler.metrics)
+    counting = replace(reconciler, metrics=counted)
+    for _ in range(2):
+        redis_client.xadd(store.keys.status, {"body": json.dumps(INBOUND), "kind": "inbound"})
+    counting.turn()
+    assert [one.args for one in counted.receipt.call_args_list] == [
+        ("default", "received"),
+        ("default", "repeated"),
+    ]
+    counted.received_pages.assert_called_once_with("default", 3)
+
+
+def test_an_inbound_fax_does_not_touch_a_job_of_the_same_jobid(
+    store: Store, reconciler: Reconciler, redis_client: Any
+) -> None:
+    redis_client.set(store.keys.job_ids + "77", "a")
+    redis_client.xadd(store.keys.status, {"body": json.dumps(INBOUND), "kind": "inbound"})
+    reconciler.turn()
+    assert redis_client.get(store.keys.job_ids + "77") == b"a"
 
 
 @pytest.mark.parametrize("status", ["sending", "on hold", "partially_delivered"])

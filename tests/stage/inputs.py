@@ -146,6 +146,23 @@ def _receipt(job_id: str, outcome: str, **more: Any) -> Input:
     return Input(prepare)
 
 
+def _come_in() -> Input:
+    def prepare(actors: Actors) -> Call:
+        entry = actors.scene.status()
+        told = {
+            "state": "received",
+            "from": "…5014",
+            "to": "…0100",
+            "pages": 2,
+            "transactionId": "t",
+            "at": 1000,
+        }
+        content = {"outcome": "received", "job_id": JOB_ID, "about": JOB_ID, "told": told}
+        return lambda: actors.scene.store.receipt(entry, content)
+
+    return Input(prepare)
+
+
 def _match(outcome: str, number: str = NUMBER, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         actors.scene.receipt(UNKNOWN, outcome, to=number, **more)
@@ -565,6 +582,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     **{("receipt", o): _receipt(JOB_ID, o) for o in OUTCOMES},
     ("receipt", "failed, worth another try"): _receipt(JOB_ID, "failed", **WORTH),
     ("receipt", "delivered, of an unknown jobId"): _receipt(UNKNOWN, "delivered"),
+    ("receipt", "of a fax that came in"): _come_in(),
     **{("match", o): _match(o) for o in OUTCOMES},
     ("match", "failed, worth another try"): _match("failed", **WORTH),
     ("match", "delivered to somebody else"): _match("delivered", "+19999999999"),

@@ -53,7 +53,7 @@ SHARED: dict[str, tuple[str, Labels]] = {
         "counter",
         {"account": ACCOUNTS, "limit": ("concurrency", "window", "burst", "paused")},
     ),
-    "fax_pages_total": ("counter", {"account": ACCOUNTS, "kind": ("total", "transferred")}),
+    "fax_pages_total": ("counter", {"account": ACCOUNTS, "kind": ("total", "transferred", "received")}),
     "fax_partial_deliveries_total": ("counter", {"account": ACCOUNTS}),
 }
 WORKER: dict[str, tuple[str, Labels]] = SHARED | {
@@ -67,7 +67,7 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
         "counter",
         {
             "account": ACCOUNTS,
-            "result": ("applied", "repeated", "unmatched", "resolved_doubt", "set_aside"),
+            "result": ("applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "received"),
         },
     ),
     "fax_queue_wait_seconds": ("histogram", {"account": ACCOUNTS, "priority": PRIORITIES}),

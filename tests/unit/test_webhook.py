@@ -29,7 +29,15 @@ from faxline_worker.metrics import WebhookMetrics
 from faxline_worker.redis_clients import async_state_client
 from faxline_worker.redis_server import RedisServer, ServerBinary
 from faxline_worker.signatures import HEADER, sign
-from faxline_worker.webhook import BODY_LIMIT, RedisStatusWriter, StatusWriter, create_app, read_webhook
+from faxline_worker.webhook import (
+    BODY_LIMIT,
+    FORM_LIMIT,
+    RedisStatusWriter,
+    StatusWriter,
+    create_app,
+    read_webhook,
+)
+from faxline_worker.webhook_check import INBOUND
 
 with warnings.catch_warnings():  # it prefers httpx2 to the httpx that Faxline uses
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -154,13 +162,60 @@ def test_a_fax_object_at_the_top_level_is_a_receipt_too(site: Site, store: Memor
     assert store.entries[0][1]["kind"] == b"receipt"
 
 
-@pytest.mark.parametrize("payload", [{"data": {**FAX, "direction": "received"}}, {"direction": "received"}])
-def test_a_receipt_of_an_inbound_fax_is_counted_and_left(
-    payload: dict[str, Any], site: Site, store: MemoryStore
-) -> None:
-    assert post_signed(site, json.dumps(payload).encode()).status_code == 204
+IN = {"jobId": 7, "fromNumber": "+441224515014", "faxReceivedPages": 2, "direction": "inbound"}
+
+
+@pytest.mark.parametrize("payload", [IN, {"data": IN}, IN | {"direction": "Received"}])
+def test_an_inbound_fax_is_kept_to_be_told(payload: dict[str, Any], site: Site, store: MemoryStore) -> None:
+    body = json.dumps(payload).encode()
+    assert post_signed(site, body).status_code == 204
+    [(_, fields)] = store.entries
+    assert (fields["kind"], fields["body"]) == (b"inbound", body)
+    assert site.counted == {("default", "inbound"): 1}
+
+
+def test_an_inbound_fax_of_which_nothing_is_known_is_counted_and_left(site: Site, store: MemoryStore) -> None:
+    assert post_signed(site, INBOUND).status_code == 204
     assert store.entries == []
     assert site.counted == {("default", "inbound"): 1}
+
+
+def form(size: int, **fields: str) -> bytes:
+    """A form with some fields around a PDF of so many bytes."""
+    parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
+    parts.insert(1, b'name="faxFile"; filename="fax.pdf"\r\n\r\n%PDF-1.4' + b"x" * size)
+    start = b"--B\r\nContent-Disposition: form-data; "
+    return b"".join(start + part + b"\r\n" for part in parts) + b"--B--\r\n"
+
+
+FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=B"}
+INBOUND_FORM = {"jobId": "7", "fromNumber": "+441224515014", "direction": "received"}
+
+
+def test_a_form_is_kept_by_its_fields_and_its_file_is_left(site: Site, store: MemoryStore) -> None:
+    body = form(3 * BODY_LIMIT, **INBOUND_FORM)
+    assert post(site, body, sign(body, OLD), **FORM_TYPE).status_code == 204
+    [(_, fields)] = store.entries
+    assert (fields["kind"], json.loads(fields["body"])) == (b"inbound", INBOUND_FORM)
+
+
+def test_a_receipt_in_a_form_is_a_receipt(site: Site, store: MemoryStore) -> None:
+    body = form(9, jobId="12345", faxStatus="delivered")
+    assert post(site, body, sign(body, OLD), **FORM_TYPE).status_code == 204
+    assert store.entries[0][1]["kind"] == b"receipt"
+
+
+def test_a_form_is_let_in_by_the_signature_of_all_of_it(site: Site, store: MemoryStore) -> None:
+    body = form(100, **INBOUND_FORM)
+    assert post(site, body + b" ", sign(body, OLD), **FORM_TYPE).status_code == 401
+    assert post(site, body, None, **FORM_TYPE).status_code == 401
+    assert store.entries == []
+
+
+def test_a_form_beyond_its_bound_is_too_large(site: Site, store: MemoryStore) -> None:
+    body = form(FORM_LIMIT, **INBOUND_FORM)
+    assert post(site, body, sign(body, OLD), **FORM_TYPE).status_code == 413
+    assert store.entries == []
 
 
 MALFORMED = {
@@ -418,15 +473,13 @@ def fuzzed() -> Iterator[tuple[TestClient, MemoryStore]]:
 
 @settings(deadline=None)
 @given(body=ANY_BODY)
-def test_any_signed_body_is_kept_or_inbound_and_answered_204(
+def test_any_signed_body_is_answered_204_and_kept_unless_it_is_inbound(
     fuzzed: tuple[TestClient, MemoryStore], body: bytes
 ) -> None:
     client, store = fuzzed
     store.entries.clear()
     assert client.post(PATH, content=body, headers={HEADER: sign(body, OLD)}).status_code == 204
-    if read_webhook(body)[0] == "inbound":
-        assert store.entries == []
-    else:
+    if read_webhook(body)[0] != "inbound":
         assert [fields["body"] for _, fields in store.entries] == [body]
 
 

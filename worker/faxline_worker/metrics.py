@@ -55,8 +55,8 @@ Ceiling = Literal["jobs", "bytes"]
 Direction = Literal["back", "forward"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
 ConnectionClosed = Literal["header", "idle", "request", "pipelined", "crowded"]
-ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside"]
-PageKind = Literal["total", "transferred"]
+ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "received"]
+PageKind = Literal["total", "transferred", "received"]
 PriorityName = Literal["urgent", "normal", "bulk"]
 DocumentLimit = Literal["time", "memory", "crash"]
 StreamName = Literal["intake", "status", "orders"]
@@ -203,7 +203,7 @@ class JobMetrics:
                 registry,
                 "fax_pages_total",
                 "Pages that receipts report, of the fax (total) and arrived (transferred); "
-                "each delivery counts.",
+                "each delivery counts. And pages of faxes that came to us (received).",
                 account=account,
                 kind=get_args(PageKind),
             )
@@ -231,6 +231,10 @@ class JobMetrics:
         """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
         self._pages(account, "total").inc(max(0, total))
         self._pages(account, "transferred").inc(max(0, transferred))
+
+    def received_pages(self, account: str, pages: int) -> None:
+        """The pages of a fax that came to us."""
+        self._pages(account, "received").inc(pages)
 
     def partial(self, account: str) -> None:
         """A fax was delivered without all of its pages."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from faxline_worker.ifax.receipts import Inbound, Receipt, read_receipt
+from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
 from faxline_worker.metrics import JobMetrics, WorkerMetrics
 from faxline_worker.redis_clients import unserved
 from faxline_worker.replies import Claim, Matched, Receipted
@@ -54,6 +54,9 @@ def count_receipt(
         metrics.delivery(account, max(0.0, time.time() - submitted_at / 1000))
 
 
+_Read = Receipt | Inbound
+
+
 @dataclass(frozen=True)
 class Reconciler:
     """Applies the receipts of one account, each by one script, once, in any order."""
@@ -70,7 +73,7 @@ class Reconciler:
         An entry that makes our code raise is tried again in later turns, and then set aside; those behind it
         go on.
         """
-        read: list[tuple[str, Receipt]] = []
+        read: list[tuple[str, _Read]] = []
         bodies: list[Mapping[bytes, bytes]] = []
         for entry, fields in self.store.receipts(BATCH):
             receipt = self._read(entry, fields)
@@ -88,13 +91,16 @@ class Reconciler:
         if claim is not Claim.NONE:
             self.wakes.reconcile(self.store.account)
 
-    def _apply(self, read: Sequence[tuple[str, Receipt]], bodies: Sequence[Mapping[bytes, bytes]]) -> bool:
+    def _apply(self, read: Sequence[tuple[str, _Read]], bodies: Sequence[Mapping[bytes, bytes]]) -> bool:
         """Apply them; False where some are for a newer process, for which the dispatcher asks again."""
         applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read], bodies)
         left = 0
         for (entry, receipt), done in zip(read, applied, strict=True):
             if done.error is None:
-                self._count(entry, receipt, done)
+                if isinstance(receipt, Inbound):
+                    self._count_inbound(entry, receipt, done)
+                else:
+                    self._count(entry, receipt, done)
                 self.stumbles.forget(entry)
             elif NEWER in done.error:
                 left += 1
@@ -104,13 +110,13 @@ class Reconciler:
             self.log.warning("receipts of a newer layout are left to newer workers", count=left)
         return not left
 
-    def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> Receipt | None:
+    def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> _Read | None:
         try:
             # Whatever `kind` an older version noted: what was set aside may be put back (`dead redrive`).
             receipt = read_receipt(fields.get(b"body", b""))
-            if isinstance(receipt, Receipt):
+            if not isinstance(receipt, Nonsense):
                 return receipt
-            self._set_aside(entry, "inbound" if isinstance(receipt, Inbound) else str(receipt))
+            self._set_aside(entry, str(receipt))
         except Exception as error:
             if unserved(error):
                 raise
@@ -141,6 +147,17 @@ class Reconciler:
             jobId=matched.receipt["job_id"],
             outcome=matched.receipt["outcome"],
             result=matched.result,
+        )
+
+    def _count_inbound(self, entry: str, fax: Inbound, done: Receipted) -> None:
+        if done.result == "gone":
+            return
+        result: Any = done.result
+        self.metrics.receipt(self.store.account, result)
+        if done.result == "received":
+            self.metrics.received_pages(self.store.account, fax.pages or 0)
+        self.log.info(
+            "inbound fax", entry=entry, jobId=fax.job_id, pages=fax.pages, to=fax.to, result=done.result
         )
 
     def _count(self, entry: str, receipt: Receipt, done: Receipted) -> None:

@@ -99,7 +99,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """What a receipt did: applied, repeated, resolved_doubt, unmatched, gone or raised (it is there yet)."""
+    """What a receipt did: applied, repeated, resolved_doubt, unmatched, received, gone, raised (it stays)."""
 
     result: str
     job: str | None = None

@@ -5,11 +5,14 @@ worker to reconcile; only then is iFax told 204 (DESIGN, section 2, "What must a
 answer makes iFax try again, up to 5 times (ifax-api, Webhook Retries). So a webhook may be stored twice; a
 receipt is applied once all the same.
 
+A webhook of an inbound fax may be a form with the fax in it: its fields are kept as JSON, the file is left.
+
 Anybody can reach this address. So a body is read only for an account that exists, in bounded size and time,
 and no text of a stranger becomes a label or a log line.
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections import deque
@@ -32,13 +35,17 @@ from faxline.keys import AccountKeys
 from faxline.replicas import NOT_ASKED, Confirmation
 from faxline_worker.deadlines import Deadline
 from faxline_worker.ifax.fax_object import read_body, read_fax
+from faxline_worker.ifax.receipts import Inbound, read_receipt
 from faxline_worker.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
+from faxline_worker.multipart import MultipartFields, boundary_of
 from faxline_worker.recent_receipts import RecentReceipts
 from faxline_worker.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
-from faxline_worker.signatures import HEADER, verify
+from faxline_worker.signatures import HEADER, RunningSignatures
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a webhook's body that are read at most."""
+FORM_LIMIT = 20_000_000
+"""Bytes of a form's body that are read at most; no more of it is held than its fields."""
 BODY_TIMEOUT = 10.0
 """Seconds in which the whole body must have come."""
 STORE_TIMEOUT = 5.0
@@ -51,6 +58,7 @@ RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""
 
 _SIGNATURE = HEADER.lower().encode()
+_CONTENT_TYPE = b"content-type"
 
 _Waiting = tuple[str, Mapping[str, bytes], "asyncio.Future[None]"]
 """The stream, the entry, and who waits for it."""
@@ -197,15 +205,15 @@ def create_app(
 
     | answer | to |
     |---|---|
-    | 204 | a webhook that is stored: a receipt, or `malformed`, kept for a look; or one of an inbound fax |
+    | 204 | a webhook that is stored: a receipt, one of an inbound fax, or `malformed`, kept for a look |
     | 401 | a bad or missing signature; anything for an account without secrets |
     | 404 | an account that is not ours; its body is not read |
     | 408 | a body that is not whole within `body_timeout` |
-    | 413 | more than 64 KiB, announced or sent |
+    | 413 | more than 64 KiB, of a form more than 20 MB, announced or sent |
     | 503 | Redis is away, with Retry-After |
 
-    An entry of the status stream has the fields `body` (as received), `kind` (`receipt` or `malformed`) and
-    `at` (ms since 1970 by this pod's clock, for information only).
+    An entry of the status stream has the fields `body` (as received; of a form its fields as JSON), `kind`
+    (`receipt`, `inbound` or `malformed`) and `at` (ms since 1970 by this pod's clock, for information only).
 
     Args:
         accounts: each account's webhook secrets by its name; with none, everything is refused.
@@ -242,6 +250,12 @@ def read_webhook(body: bytes) -> tuple[Kind, int | None]:
     return ("malformed" if fax.job_id is None or fax.status is None else "receipt"), fax.job_id
 
 
+def tells_inbound(body: bytes) -> bool:
+    """Whether there is something to tell of an inbound fax: an id or a number. The doctor's has none."""
+    found = read_receipt(body)
+    return isinstance(found, Inbound) and (found.job_id or found.transaction_id or found.sender) is not None
+
+
 @dataclass(frozen=True, eq=False)  # each is one of a kind
 class _Answer:
     """How a request ends: the word for the log, the HTTP status, and as what it is counted, if at all."""
@@ -262,6 +276,7 @@ _UNKNOWN_ACCOUNT = _Answer("unknown_account", 404, "bad_signature", close=True)
 _TOO_SLOW = _Answer("too_slow", 408, None, close=True)
 _TOO_LARGE = _Answer("too_large", 413, "too_large", close=True)
 _UNAVAILABLE = _Answer("unavailable", 503, "unavailable", logging.ERROR)
+_ANSWER_OF: Mapping[Kind, _Answer] = {"receipt": _STORED, "malformed": _MALFORMED, "inbound": _INBOUND}
 _ANSWERS = (
     _STORED,
     _INBOUND,
@@ -317,7 +332,8 @@ class _Webhook:
 
     async def _take(self, scope: Scope, receive: Receive, account: str, line: dict[str, Any]) -> _Answer:
         """Read and verify, then keep; `line` gets what is known for the log."""
-        body = bytearray()
+        boundary = boundary_of((_header(scope, _CONTENT_TYPE) or b"").decode("latin-1"))
+        body = _Body(self.accounts[account], boundary)
         try:
             with self.body_deadline():
                 whole = await _read(scope, receive, body)
@@ -326,21 +342,20 @@ class _Webhook:
         except ClientDisconnect:
             return _DISCONNECTED
         finally:
-            line["size"] = len(body)
+            line["size"] = body.size
         if not whole:
             return _TOO_LARGE
-        received, signature = bytes(body), _header(scope, _SIGNATURE)
-        signed = None if signature is None else signature.decode("latin-1")
-        if not verify(received, signed, self.accounts[account]):
+        signature = _header(scope, _SIGNATURE)
+        if not body.signatures.verify(None if signature is None else signature.decode("latin-1")):
             return _BAD_SIGNATURE
-        return await self._keep(account, received, line)
+        return await self._keep(account, body.content(), line)
 
     async def _keep(self, account: str, body: bytes, line: dict[str, Any]) -> _Answer:
-        """Store a verified body, unless it is about an inbound fax."""
+        """Store a verified body, unless there is nothing to tell of it."""
         kind, job_id = read_webhook(body)
         if job_id is not None:
             line["jobId"] = job_id
-        if kind == "inbound":
+        if kind == "inbound" and not tells_inbound(body):
             return _INBOUND
         fields = {"body": body, "kind": kind.encode(), "at": b"%d" % (time.time_ns() // 1_000_000)}
         try:
@@ -349,11 +364,35 @@ class _Webhook:
         except (RedisError, OSError) as error:
             line["error"] = type(error).__name__  # its text may quote the command, the body with it
             return _UNAVAILABLE
-        return _STORED if kind == "receipt" else _MALFORMED
+        return _ANSWER_OF[kind]
 
 
-async def _read(scope: Scope, receive: Receive, body: bytearray) -> bool:
-    """Append the request's body; False as soon as it is known to be over BODY_LIMIT.
+class _Body:
+    """A request's body, held as it is, or of a form (one with a boundary) its fields alone."""
+
+    def __init__(self, secrets: Sequence[bytes], boundary: bytes | None) -> None:
+        self.signatures = RunningSignatures(secrets)
+        self.size = 0
+        self.limit = BODY_LIMIT if boundary is None else FORM_LIMIT
+        self._form = None if boundary is None else MultipartFields(boundary)
+        self._whole = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size > self.limit:
+            return
+        self.signatures.feed(piece)
+        if self._form is None:
+            self._whole += piece
+        else:
+            self._form.feed(piece)
+
+    def content(self) -> bytes:
+        return bytes(self._whole) if self._form is None else json.dumps(self._form.fields()).encode()
+
+
+async def _read(scope: Scope, receive: Receive, body: _Body) -> bool:
+    """Feed the request's body; False as soon as it is known to be over its limit.
 
     Raises:
         ClientDisconnect: the client went away.
@@ -362,15 +401,15 @@ async def _read(scope: Scope, receive: Receive, body: bytearray) -> bool:
         announced = int(_header(scope, b"content-length") or 0)
     except ValueError:  # nonsense, or more digits than Python reads: what comes is counted anyway
         announced = 0
-    if announced > BODY_LIMIT:
+    if announced > body.limit:
         return False
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        body += message.get("body", b"")
-        if len(body) > BODY_LIMIT:
+        body.feed(message.get("body", b""))
+        if body.size > body.limit:
             return False
         more = message.get("more_body", False)
         del message  # it holds a copy, and the next may let us wait

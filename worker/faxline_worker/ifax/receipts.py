@@ -91,8 +91,17 @@ class Inbound:
     received_at: int | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Its members, for the script."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """What the script takes: by what it is known, and what the event tells."""
+        told = {
+            "state": "received",
+            "from": self.sender,
+            "to": self.to,
+            "pages": self.pages,
+            "transactionId": self.transaction_id,
+            "at": None if self.received_at is None else self.received_at * 1000,
+        }
+        known = {name: value for name, value in told.items() if value is not None}
+        return {"outcome": "received", "job_id": self.known_by, "about": self.job_id, "told": known}
 
 
 def is_sending(body: bytes) -> bool:

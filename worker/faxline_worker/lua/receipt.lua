@@ -2,8 +2,9 @@
 -- include: clock bell record lines limits numbers receipts
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
---       transferred, to, sender, started, again}}
--- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | gone | raised, job,
+--       transferred, to, sender, started, again}}; or of a fax that came to us receipt = {outcome = received,
+--       job_id = by what it is known, about = its jobId, told = what the event tells}
+-- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | received | gone | raised, job,
 --       attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
 local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expiring = KEYS[5], events = KEYS[6],
   unmatched = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }
@@ -17,8 +18,19 @@ local function read_job_ids()
   for i, value in ipairs(redis.call('MGET', unpack(names))) do known[items[i].receipt.job_id] = value end
 end
 
+-- A fax that came to us is told once, however often its webhook comes: iFax tries for two hours.
+local function come_in(fax)
+  local known_for = math.max(options.keep, options.deadline)
+  if not redis.call('SET', beside(keys, 'received:' .. fax.job_id), '1', 'NX', 'PX', int(known_for)) then
+    return { result = 'repeated' }
+  end
+  emit(keys.events, options.cap, 'fax.received', '', to_json(fax.told, fax.about))
+  return { result = 'received' }
+end
+
 local timed = false -- whether the account's steady clock was read
 local function meet(receipt)
+  if receipt.outcome == 'received' then return come_in(receipt) end
   local id = known[receipt.job_id]
   if not id then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
     if not timed then read_strictest(keys.account, options) end
