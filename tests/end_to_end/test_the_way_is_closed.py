@@ -35,7 +35,7 @@ OPEN = {
     "RETRIES__SUBMISSION__BASE": "0.2",
 }
 HTML = "<html><body>Request blocked</body></html>"
-NO_PLAN = {"status": 0, "code": 12004, "message": "Professional plan isn't activated"}
+NO_PLAN = {"status": 0, "code": 12099, "message": "This plan has no fax"}
 
 Start = Callable[..., Any]
 
