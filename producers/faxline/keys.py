@@ -142,6 +142,11 @@ class AccountKeys:
         """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
         return self.prefix + "unmatched"
 
+    @cached_property
+    def held(self) -> str:
+        """Sorted set of jobs whose failure may not be the last word, by when it is (ms)."""
+        return self.prefix + "held"
+
     def untried(self, number: str) -> str:
         """Set of those jobIds whose receipts name this recipient and met no doubt yet; has a time to live.
 

@@ -22,6 +22,7 @@ SETTINGS = {
     "ACCOUNTS__BAD__TOKEN": "a-key-that-nobody-knows",
     "LIMITS__REQUESTS": "0",
     "RETRIES__DELIVERY__ATTEMPTS": "1",
+    "RETRIES__DELIVERY__REDIAL_WAIT": "2",
     "RETRIES__SUBMISSION__BASE": "0.2",
     "HTTP_TIMEOUT": "3",
     "LEASE_GRACE": "1",
@@ -188,6 +189,12 @@ def test_a_doubt_is_settled_by_a_receipt_whose_sender_lacks_its_country(local: L
     with FaxLine(local.url_of("producer")) as line:
         assert line.wait("default-9502", timeout=60).state is JobState.DELIVERED
     assert Counter(event.job for event in told(local, "fax.in_doubt"))["default-9502"] == 1
+
+
+def test_a_redial_of_ifaxs_own_is_awaited_and_nothing_is_sent_twice(local: Local) -> None:
+    assert send(local, "0741").state is JobState.DELIVERED
+    assert [fax["endpoint"] for fax in local.ledger() if fax["toNumber"] == "+12025550741"] == ["fax-send"]
+    assert not [event for event in told(local, "fax.retrying") if event.job == "default-0741"]
 
 
 @pytest.mark.parametrize("form", [{}, {"multipart": True, "bytes": 3_000_000}])

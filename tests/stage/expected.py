@@ -114,6 +114,11 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     **{("receipt", o): become(("submitted", "unconfirmed"), o, f"fax.{o}") for o in OUTCOMES},
     ("receipt", "failed, worth another try"): become(["submitted"], *RETRIED)
     | become(["unconfirmed"], "failed", "fax.failed"),
+    ("match", "failed, and iFax may call again"): become(["in_doubt"], "submitted", "fax.submitted")
+    | by_older("failed"),
+    ("survey", "iFax did not call again"): become(["submitted", "unconfirmed"], "failed", "fax.failed"),
+    ("survey", "iFax did not call again, worth another try"): become(["submitted"], *RETRIED)
+    | become(["unconfirmed"], "failed", "fax.failed"),
     ("report", "failed, worth another try"): become(["submitted"], *RETRIED),
     ("report", "the wish: canceled"): become(["submitted"], "canceled", "fax.canceled"),
     ("report", "the wish: refused"): told(["submitted"], "fax.cancel_refused"),

@@ -146,6 +146,15 @@ def _receipt(job_id: str, outcome: str, **more: Any) -> Input:
     return Input(prepare)
 
 
+def _survey_after_a_redial(**more: Any) -> Input:
+    def prepare(actors: Actors) -> Call:
+        actors.scene.receipt(JOB_ID, "failed", redial=0, **more)
+        actors.scene.go(1.5)
+        return actors.scene.store.survey
+
+    return Input(prepare, settings={"RETRIES__DELIVERY__REDIAL_WAIT": "1"})
+
+
 def _come_in() -> Input:
     def prepare(actors: Actors) -> Call:
         entry = actors.scene.status()
@@ -583,6 +592,10 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("receipt", "failed, worth another try"): _receipt(JOB_ID, "failed", **WORTH),
     ("receipt", "delivered, of an unknown jobId"): _receipt(UNKNOWN, "delivered"),
     ("receipt", "of a fax that came in"): _come_in(),
+    ("receipt", "failed, and iFax may call again"): _receipt(JOB_ID, "failed", redial=0),
+    ("match", "failed, and iFax may call again"): _match("failed", redial=0),
+    ("survey", "iFax did not call again"): _survey_after_a_redial(),
+    ("survey", "iFax did not call again, worth another try"): _survey_after_a_redial(**WORTH),
     **{("match", o): _match(o) for o in OUTCOMES},
     ("match", "failed, worth another try"): _match("failed", **WORTH),
     ("match", "delivered to somebody else"): _match("delivered", "+19999999999"),

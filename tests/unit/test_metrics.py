@@ -67,7 +67,7 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
         "counter",
         {
             "account": ACCOUNTS,
-            "result": ("applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "received"),
+            "result": ("applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "held", "received"),
         },
     ),
     "fax_queue_wait_seconds": ("histogram", {"account": ACCOUNTS, "priority": PRIORITIES}),

@@ -384,6 +384,9 @@ class Dispatcher:
             elif change.event == "fax.unconfirmed":
                 self._metrics.outcome(account, "unconfirmed")
             self._log.info(change.event, account=account, job=change.job, reason=change.reason)
+        for job, receipt in survey.failures:
+            count_end(self._metrics, account, receipt)
+            self._log.info("held failure applied", account=account, job=job, jobId=receipt["job_id"])
         return survey.next
 
     def _plan(self, account: str) -> float:

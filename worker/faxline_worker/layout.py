@@ -12,8 +12,9 @@ ends if it runs, and its scripts leave such records alone. CONTRIBUTING.md has t
   `stepped`, `stepped_until`), the receipts that a policy waits for (`words`, `words_at`), the settings that
   processes offer (`offers`, `strictest`) and what tells that the state went back (`run`, `base`,
   `verify_until`, `ticks`, `paused_before`, `lost_from`, `lost_until`, `lost_unknown`, `lost_more`); the hash
-  `lost`, the sets `untried:DIGITS`, `group:NAME!size` and `group:NAME!rejected`; in a record `granted_at`,
-  and in `known_pages` a range such as 10-16, which an older process takes for unknown.
+  `lost`, the sorted set `held`, the sets `untried:DIGITS`, `group:NAME!size` and `group:NAME!rejected`; in a
+  record `granted_at` and `held`, and in `known_pages` a range such as 10-16, which an older process takes for
+  unknown.
 """
 
 from collections.abc import Iterator

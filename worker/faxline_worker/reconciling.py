@@ -138,6 +138,8 @@ class Reconciler:
         if matched.result == "resolved_doubt":
             self.metrics.receipt(account, "resolved_doubt")
             count_receipt(self.metrics, account, matched.receipt, None)
+        elif matched.result == "held":
+            self.metrics.receipt(account, "held")
         else:
             self.metrics.duplicate(account)
         self.log.info(

@@ -99,7 +99,10 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """What a receipt did: applied, repeated, resolved_doubt, unmatched, received, gone, raised (it stays)."""
+    """What a receipt did.
+
+    It is applied, repeated, resolved_doubt, unmatched, held, received, gone or raised (it is there yet).
+    """
 
     result: str
     job: str | None = None
@@ -113,7 +116,10 @@ class Receipted:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A receipt whose jobId nobody knew met a doubt: resolved_doubt, or duplicate: the job went again."""
+    """A receipt whose jobId nobody knew met a doubt.
+
+    It is resolved_doubt, held, or duplicate: the job went again.
+    """
 
     result: str
     job: str
@@ -150,6 +156,8 @@ class Survey:
     changes: tuple[Change, ...] = ()
     newer: bool = False
     """A newer layout is stored than this process knows; nothing was touched."""
+    failures: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Jobs whose failure was held and is the last, with the receipt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,7 @@ class DeliveryRetries(_Part):
     busy: PositiveFloat = 180.0
     no_answer: PositiveFloat = 300.0
     other: PositiveFloat = 60.0
+    redial_wait: Annotated[float, Field(ge=0)] = 600.0
 
 
 class Retries(_Part):

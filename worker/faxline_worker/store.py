@@ -155,6 +155,7 @@ class Store:
             "ask": _ms(settings.ask),
             "tries": submission.attempts,
             "deliveries": delivery.attempts,
+            "redial_wait": _ms(delivery.redial_wait),
             "again": {cause: _ms(getattr(delivery, cause)) for cause in Again},
             "lines": settings.lines.per_number,
             "line_lease": _ms(settings.lines.lease),
@@ -578,6 +579,7 @@ class Store:
             match=reply["match"],
             newer=reply.get("newer", False),
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
+            failures=tuple((one["job"], one["receipt"]) for one in reply.get("failures", ())),
         )
 
     def plan(self, horizon: float = 2.0, most: int = 64) -> Plan:

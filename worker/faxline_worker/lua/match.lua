@@ -3,7 +3,7 @@
 -- KEYS  account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until, doorbell,
 --       job prefix, jobId prefix
 -- ARGV  JSON options, most receipts in one go
--- reply JSON list of {result = resolved_doubt | duplicate, job, attempt, receipt}
+-- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted = KEYS[4], in_doubt = KEYS[5],
   expiring = KEYS[6], events = KEYS[7], unmatched = KEYS[8], doubts = KEYS[9], doubts_until = KEYS[10],
   doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
@@ -19,6 +19,11 @@ if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock
 local function settle_doubt(receipt, member, id, job)
   local delivered, last = receipt.outcome == 'delivered', member == doubt_of(job, id)
   forget_doubt(keys, member)
+  if job.state == 'in_doubt' and last and may_redial(options, receipt) then -- iFax took it, and is not at its end
+    redis.call('ZREM', keys.in_doubt, id)
+    accept(keys, account, options, id, job, receipt.job_id, {})
+    return 'held'
+  end
   leave_unmatched(keys, receipt)
   redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
   if job.state == 'in_doubt' and (last or delivered) or job.state == 'queued' and delivered then

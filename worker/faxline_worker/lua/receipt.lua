@@ -2,9 +2,9 @@
 -- include: clock bell record lines limits numbers receipts
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
---       transferred, to, sender, started, again}}; or of a fax that came to us receipt = {outcome = received,
+--       transferred, to, sender, started, again, redial}}; or of a fax that came to us receipt = {outcome = received,
 --       job_id = by what it is known, about = its jobId, told = what the event tells}
--- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | received | gone | raised, job,
+-- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | held | received | gone | raised, job,
 --       attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
 local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expiring = KEYS[5], events = KEYS[6],
   unmatched = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }

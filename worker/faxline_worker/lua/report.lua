@@ -55,8 +55,8 @@ end
 
 local function stands()
   if answer.receipt then
-    apply_receipt(keys, options, id, job, answer.receipt)
-    return 'applied'
+    if apply_receipt(keys, options, id, job, answer.receipt) ~= 'held' then return 'applied' end
+    answer.sending = true -- perhaps
   end
   if answer.sending then
     redis.call('HSET', keys.job .. id, 'asked', '')

@@ -5,7 +5,7 @@
 -- ARGV  JSON options, most items a kind in one go, the steady clock as the caller has it (ms; nothing: it has none), how far
 --       Redis' clock stepped since the last survey (ms; nothing: not at all)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
---       meet doubts), changes = [{job, event, reason}], newer (a newer layout is stored: nothing was touched), steady (ms)}
+--       meet doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), newer (a newer layout is stored: nothing was touched), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
   doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], status = KEYS[14], job = KEYS[15],
@@ -70,8 +70,10 @@ for _, permit in ipairs(due(keys.permits, steady)) do -- leases that ran out, an
 end
 for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
   redis.call('ZREM', keys.submitted, id)
-  local job = read_record(keys.job .. id)
-  if job and job.state == 'submitted' and options.status_call and job.asked ~= '1' then
+  local job = read_record(keys.job .. id, 'held')
+  if job and job.state == 'submitted' and job.held and job.held ~= '' then -- a failure is known, and will be told
+    redis.call('ZADD', keys.submitted, int(steady + options.sweep), id)
+  elseif job and job.state == 'submitted' and options.status_call and job.asked ~= '1' then
     redis.call('HSET', keys.job .. id, 'asked', '1') -- and if no answer to it comes, unconfirmed all the same
     redis.call('ZADD', keys.submitted, int(steady + options.ask), id)
     send_errand(keys, errand_of('status', id))
@@ -136,6 +138,19 @@ local function word_waits(job, id)
   return untried(job.number)
 end
 local old, put_off = may_be_old(account), false
+local failures = {}
+for _, id in ipairs(old and {} or due(beside(keys, 'held'), now)) do -- iFax did not call again: the failure is the last
+  redis.call('ZREM', beside(keys, 'held'), id)
+  local job = read_record(keys.job .. id, 'held')
+  local receipt = job and job.held and job.held ~= '' and cjson.decode(job.held)
+  if receipt then redis.call('HDEL', keys.job .. id, 'held') end
+  if receipt and job.job_id == receipt.job_id and (job.state == 'submitted' or job.state == 'unconfirmed') then
+    receipt.last = true
+    apply_receipt(keys, options, id, job, receipt)
+    table.insert(failures, { job = id, receipt = receipt })
+    look = true
+  end
+end
 for _, id in ipairs(old and {} or due(keys.in_doubt, steady)) do -- the wait is over: the job's policy applies
   local job = read_record(keys.job .. id)
   local open = job and job.state == 'in_doubt'
@@ -193,7 +208,7 @@ local function consider(keys_of, clock)
     if head[2] and head[2] ~= 'inf' then wait = math.min(wait, tonumber(head[2]) - clock) end
   end
 end
-consider({ keys.delayed, keys.expiring, beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
+consider({ keys.delayed, keys.expiring, beside(keys, 'held'), beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
 consider({ keys.permits, keys.submitted, keys.in_doubt }, steady)
 if put_off or old then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
@@ -204,4 +219,4 @@ redis.call('HSET', keys.account, 'alarm', int(now + wait), 'seen', int(TIME_US),
   'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
   'expected', options.expected, 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes', int(options.ceiling_bytes))
 return reply_at({ next = math.max(1, wait), ready = look, match = due_to_match,
-  changes = #changes > 0 and changes or nil })
+  changes = #changes > 0 and changes or nil, failures = #failures > 0 and failures or nil })

@@ -23,6 +23,7 @@ local function accept(keys, account, options, id, job, job_id, more)
   local receipt = cjson.decode(early)
   leave_unmatched(keys, receipt)
   receipt.result = apply_receipt(keys, options, id, job, receipt)
+  if receipt.result == 'held' then return nil end
   return receipt
 end
 

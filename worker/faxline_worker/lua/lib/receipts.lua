@@ -48,11 +48,34 @@ local function deliver_again(keys, options, id, job, receipt, changes, said, wai
   ring_by_alarm(keys, now + wait)
 end
 
+-- iFax may call again by itself after a failure that has a number (`redial`), and nobody tells the last of them. So such a
+-- failure is held, and is the last where no other word comes in time; a resend of ours before that might double the fax.
+local function may_redial(options, receipt)
+  return receipt.outcome == 'failed' and receipt.redial and not receipt.last and options.redial_wait > 0
+end
+
+local function hold_failure(keys, options, id, receipt)
+  local held = redis.call('HGET', keys.job .. id, 'held')
+  held = held and held ~= '' and cjson.decode(held)
+  if held and held.job_id == receipt.job_id and held.redial >= receipt.redial then return end -- a repeat
+  local kept = {}
+  for name, value in pairs(receipt) do
+    if name ~= 'to' and name ~= 'sender' then kept[name] = value end
+  end
+  redis.call('HSET', keys.job .. id, 'held', cjson.encode(kept))
+  redis.call('ZADD', beside(keys, 'held'), int(now + options.redial_wait), id)
+  ring_by_alarm(keys, now + options.redial_wait)
+end
+
 -- receipt: a table with job_id, outcome, code, reason, message, pages, transferred, again (the delay's name). Returns
--- applied, repeated or resolved_doubt; and receipt.retried is set where the job is not at its end.
+-- applied, repeated, held or resolved_doubt; and receipt.retried is set where the job is not at its end.
 local function apply_receipt(keys, options, id, job, receipt)
   local before = job.state
   if not OPEN[before] then return 'repeated' end
+  if may_redial(options, receipt) then
+    hold_failure(keys, options, id, receipt)
+    return 'held'
+  end
   if before == 'queued' then leave_queue(keys, options, id, job) else take_out('ZREM', keys[OPEN[before]], id) end
   if before == 'unconfirmed' then count_ended(keys, 'unconfirmed', -1) end
   local said = { code = receipt.code, reason = receipt.reason, message = receipt.message, pages = receipt.pages,
