@@ -275,6 +275,36 @@ def test_a_batch_of_poison_holds_up_what_is_behind_it_for_its_tries_only(
     assert len(dead(redis_client, store)) == BATCH
 
 
+AS_TEXT = {
+    "event": "fax.completed",
+    "timestamp": 1700000000,
+    "data": {
+        "jobId": "71",
+        "fromNumber": "+12025550100",
+        "toNumber": "+12025550601",
+        "faxTotalPages": 1,
+        "faxTransferredPages": 1,
+        "faxStatus": "delivered",
+        "message": "NORMAL_CLEARING",
+        "code": 0,
+    },
+}
+
+
+def test_a_receipt_that_an_older_webhook_called_malformed_is_applied_when_it_is_put_back(
+    store: Store, taker: Intake, reconciler: Reconciler, delivered: Any, redis_client: Any
+) -> None:
+    taker.take(delivered("a"))
+    admitted = store.admit("permit-a", "")
+    assert isinstance(admitted, Admitted)
+    store.mark(admitted)
+    store.settle(admitted, {"decision": "accepted", "job_id": "71"})
+    redis_client.xadd(store.keys.status, {"body": json.dumps(AS_TEXT), "kind": "malformed", "at": "1"})
+    reconciler.turn()
+    assert redis_client.hget(store.keys.job("a"), "state") == b"delivered"
+    assert redis_client.xlen(store.keys.status) == 0
+
+
 INBOUND = {
     "jobId": 77,
     "transactionId": "t-9",

@@ -20,6 +20,7 @@ _FIXES = {
     "authentication_failed": "write the right key to the account's TOKEN or its file",
     "invalid_key": "write the right key to the account's TOKEN or its file",
     "insufficient_balance": "the key is good; top up the account at iFax",
+    "plan_inactive": "the key is good; renew the account's plan at iFax",
     "no_permission": "use the key of the account's primary user",
 }
 

@@ -16,7 +16,19 @@ from faxline.events import Event
 _AFTER = re.compile(r"\$|[0-9]+(-[0-9]+)?")
 _QUIET = 0.2
 """Seconds without a further event after which the newest was shown."""
-_SHOWN = ("attempt", "jobId", "code", "member", "reason", "message", "pages", "transferred")
+_SHOWN = (
+    "attempt",
+    "jobId",
+    "code",
+    "member",
+    "reason",
+    "message",
+    "pages",
+    "transferred",
+    "charged",
+    "from",
+    "to",
+)
 
 
 @app.command(
