@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
@@ -15,6 +16,7 @@ from faxline_sandbox.config import SandboxConfig
 from faxline_sandbox.connection import SandboxProtocol
 from faxline_sandbox.control import check_lines, read_outcomes
 from faxline_sandbox.faults import Action, Fault, WebhookAction, WebhookFault
+from faxline_sandbox.inbound import InboundFax
 from faxline_sandbox.outcomes import Outcome
 from faxline_sandbox.sandbox import Sandbox
 
@@ -139,6 +141,29 @@ class SandboxServer:
         """
         checked = None if lines is None else check_lines(lines)
         self._ask(lambda sandbox: sandbox.lines.give(number, checked))
+
+    def inbound(self, label: str = "default", **members: Any) -> int:
+        """Have a fax come in to an account: its jobId. The members are those of the control page.
+
+        Raises:
+            FaultError: a member is wrong.
+            ConfigError: there is no such account.
+        """
+
+        def come_in(sandbox: Sandbox) -> int:
+            fax = InboundFax.read(members, sandbox.ledger.next_job_id(), time.time())
+            sandbox.receive(label, fax)
+            return fax.job_id
+
+        return self._ask(come_in)
+
+    def plan(self, active: bool, label: str = "default") -> None:
+        """Have an account's plan active or not, which the profile `field` looks at.
+
+        Raises:
+            ConfigError: there is no such account.
+        """
+        self._ask(lambda sandbox: sandbox.give_plan(label, active=active))
 
     def drain(self, timeout: float = 30.0) -> None:
         """Wait until every call and webhook is over.

@@ -84,7 +84,7 @@ def test_an_account_whose_plan_is_not_active_is_refused_in_the_field_only(
     }
     assert documented.send("+12025550123")["status"] == 1
     assert field.sandbox.ledger() == []
-    field.control("PUT", "accounts/default/plan", body=True)
+    field.sandbox.plan(active=True)
     assert field.send("+12025550123")["status"] == 1
 
 
@@ -157,6 +157,7 @@ def test_a_fax_comes_in_and_its_webhook_is_told(start: Callable[..., Site], rece
     site.sandbox.drain()
     [told] = receiver.payloads()
     assert told["jobId"] == made["jobId"]
+    assert site.sandbox.inbound(multipart=True) == made["jobId"] + 1
     assert told["transactionId"] == made["transactionId"]
     assert (told["direction"], told["faxStatus"], told["faxReceivedPages"]) == ("inbound", "received", 3)
 
