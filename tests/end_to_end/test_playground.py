@@ -69,6 +69,15 @@ def test_a_fax_is_delivered_at_the_url_that_is_printed_and_ctrl_c_ends_everythin
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
+def test_a_busy_number_fails_within_seconds_not_after_the_minutes_between_deliveries(
+    playground: Playground,
+) -> None:
+    with FaxLine(playground.redis_url) as line:
+        job = line.send(to="+12025550017", files=["https://example.com/a.pdf"])
+        ended = line.wait(job, timeout=60)
+        assert (ended.state, ended.reason, ended.attempt) == (JobState.FAILED, "busy", 3)
+
+
 def test_a_part_that_ends_by_itself_is_named_and_ends_the_playground(playground: Playground) -> None:
     (webhook,) = (pid for pid, command in playground.children().items() if command[-1] == "webhook")
     os.kill(webhook, signal.SIGKILL)

@@ -15,6 +15,8 @@ LOOK = 0.5
 """Seconds between two looks whether all parts run."""
 SANDBOX = ("--call-seconds", "2", "--page-seconds", "0.5", "--time-scale", "0.01")
 """A call takes some seconds, as one does; iFax's retries of a webhook, minutes apart, come within seconds."""
+SETTINGS = {f"RETRIES__DELIVERY__{cause}": "2" for cause in ("BUSY", "NO_ANSWER", "OTHER")}
+"""A busy fax, tried again minutes apart, fails within seconds."""
 
 
 def run(logs: Path | None) -> int:
@@ -29,7 +31,7 @@ def run(logs: Path | None) -> int:
     with ExitStack() as stack:
         folder = logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faxline-playground-")))
         try:
-            with Local(folder, sandbox=SANDBOX) as local:
+            with Local(folder, settings=SETTINGS, sandbox=SANDBOX) as local:
                 console.print(_welcome(local, folder))
                 ended = _await_the_end(local, over)
         except PartFailedError as error:
@@ -68,6 +70,7 @@ In another shell:
 
 The last four digits of a +1 202 555 number say what happens to its fax: 0123 is delivered, 0017 is busy,
 3001 is refused, 0504 leaves a doubt. docs/sandbox.md has all of them.
+A delivery is tried again after 2 s. FAXLINE_ variables that are set here change nothing.
 
     Python        FaxLine("{local.redis_url}")
     the sandbox   {local.sandbox_url}/sandbox/ledger has each fax that it took

@@ -75,7 +75,13 @@ class _Outcomes:
         self._move(job, lambda name: self._daemon.move(name, "unconfirmed", "fax.unconfirmed"), "submitted")
 
     def drop_events(self, keep: int = 0) -> None:
-        """The capped stream drops all but the newest events; who had not read them gets `EventsMissed`."""
+        """The capped stream drops all but the newest events; who had read others before gets `EventsMissed`.
+
+        A reader notices it by the next event that it reads: with none kept, only once there is a new one.
+
+        Args:
+            keep: how many stay.
+        """
         with self._shared.changed:
             self._shared.memory.xtrim(self.keys.events, keep)
 
