@@ -16,7 +16,7 @@ from faxline.cli.running import run
 from faxline.orders import Order
 from faxline.rollbacks import Rollback
 from faxline_worker import rollback
-from faxline_worker.housekeeping import Housekeeping
+from faxline_worker.housekeeping import ChoreBusyError, Housekeeping
 from faxline_worker.memory import KEPT, MOST, NOWHERE, Memory
 from faxline_worker.replies import Admitted, Held, Mark
 from faxline_worker.rollback import RollbackGuard
@@ -149,7 +149,8 @@ def url_of(scene: Scene) -> str:
 
 
 def recover(scene: Scene) -> dict[str, Any]:
-    """An operator orders that the account goes on: what is told."""
+    """An operator orders that the account goes on, once all have looked: what is told."""
+    scene.go(WAIT)
     entry = scene.ordered(Order.RECOVER)
     house = Housekeeping(scene.store, Mock(), "dispatcher")
     assert house.carry_out(entry, {"order": Order.RECOVER, "by": "jane"}) == "done"
@@ -804,6 +805,21 @@ def test_an_older_process_beside_ours_does_not_probe(scene: Scene, server: Serve
     assert scene.store.state().probe_at > (scene.now + 10**11) * 1000
     recover(scene)
     assert scene.store.state().probe_at <= scene.now * 1000
+
+
+def test_nothing_is_put_in_order_before_every_process_has_looked(
+    scene: Scene, server: Server, a: Process
+) -> None:
+    lose_all_of_it(scene, server, a)
+    server.changes()
+    a.connect()  # to yet another server: the others may know more
+    with pytest.raises(ChoreBusyError):
+        Housekeeping(scene.store, Mock(), "dispatcher").carry_out(
+            scene.ordered(Order.RECOVER), {"order": Order.RECOVER, "by": "jane"}
+        )
+    assert lost(scene).calls
+    recover(scene)
+    assert shown(scene) is None
 
 
 def test_the_order_is_refused_where_nothing_went_back(scene: Scene) -> None:

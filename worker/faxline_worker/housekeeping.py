@@ -57,7 +57,8 @@ class Housekeeping:
         """Carry out one order: its result, or gone.
 
         Raises:
-            ChoreBusyError: another dispatcher does; or this one is to end. The order stays.
+            ChoreBusyError: another dispatcher does, or not every process has looked what of its own Redis
+                lost; or this one is to end. The order stays.
             redis.RedisError: Redis is away or refuses us. The order stays.
         """
         self._said = 0.0
@@ -170,7 +171,10 @@ class Housekeeping:
             fields = list(lineage.lost().items())
             for start in range(0, len(fields), PIECE):
                 self._go_on()
-                for what, job in lineage.recover(dict(fields[start : start + PIECE])):
+                done = lineage.recover(dict(fields[start : start + PIECE]))
+                if done is None:
+                    raise ChoreBusyError
+                for what, job in done:
                     became.setdefault(what, []).append(job)
             opened = lineage.reopen()
         self.log.warning(

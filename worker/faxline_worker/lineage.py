@@ -106,8 +106,11 @@ class Lineage:
         fields = sorted(items, key=lambda field: (items[field].get("attempt", 1 << 30), field))
         return {name: 0 < items[name].get("attempt", 0) < last[items[name]["job"]] for name in fields}
 
-    def recover(self, fields: Mapping[str, bool]) -> list[tuple[str, str]]:
-        """Put some of what is `lost` in order: of each, what became of its job, and the job."""
+    def recover(self, fields: Mapping[str, bool]) -> list[tuple[str, str]] | None:
+        """Put some of what is `lost` in order: of each, what became of its job, and the job.
+
+        None, and nothing is done, while not every process has looked what of its own is missing.
+        """
         k = self._keys
         keys = [
             *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.submitted, k.in_doubt),
@@ -117,7 +120,7 @@ class Lineage:
         followed = [field for field, again in fields.items() if again]
         args = [json.dumps(list(fields)), self._options, json.dumps(followed)]
         reply = json.loads(self._scripts.run("recover", keys, args))
-        return [(row["became"], row["job"]) for row in reply]
+        return None if reply == "looking" else [(row["became"], row["job"]) for row in reply]
 
     def reopen(self) -> str:
         """Let the account go on: opened, paused (an operator had paused it), left or idle."""

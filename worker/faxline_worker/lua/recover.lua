@@ -7,12 +7,14 @@
 --       fields that are calls after which the job was called again
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
 --       the state by now, or iFax had not taken it) | ended (the job has ended otherwise; an acceptance is told as
---       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (called again), job}
+--       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (called again), job};
+--       or looking: not every process has looked what of its own is missing, so nothing was done
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
   doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], job = KEYS[15], job_ids = KEYS[16] }
 local lost, options = KEYS[14], cjson.decode(ARGV[2])
 local account, followed = read_account(keys.account, options), {}
+if verify_until(account) > now_us then return cjson.encode('looking') end
 for _, field in ipairs(cjson.decode(ARGV[3])) do followed[field] = true end
 local limits = limits_of(options, account)
 local said = { reason = ROLLED_BACK, message = 'Redis lost what it knew of this call' }
