@@ -38,7 +38,12 @@ def _role(role: str, processes: Sequence[Process]) -> Check:
     troubles = [_trouble(process) for process in processes if not process.at_work]
     if not working:
         why = "; ".join(troubles)
-        return Check(name, Result.FAIL, f"none is at work, so {_NEEDED[role]}: " + (why or f"start a {role}"))
+        return Check(
+            name,
+            Result.FAIL,
+            f"none is at work, so {_NEEDED[role]}: "
+            + (why or f"start a {role}; one that runs says in its log why no heartbeat can be written"),
+        )
     versions = sorted({process.version for process in working}, key=_number)
     told = "; ".join([f"{len(working)} at work, version {' and '.join(versions)}", *troubles])
     if len(versions) > 1:

@@ -248,7 +248,10 @@ def test_a_good_key_ends_a_pause_whose_probe_is_due_but_not_an_operators(
         "probe_at": (int(seconds) + 3600) * 1_000_000,
     }
     client.hset(AccountKeys("default").account_state, mapping=paused)
-    assert named(examine(environment))["key of default"][0] == "skip"
+    result, text = named(examine(environment))["key of default"]
+    assert result == "skip"
+    assert "the account is paused" in text
+    assert "`faxline accounts resume default`" in text
     client.hset(AccountKeys("default").account_state, "probe_at", 1)
     assert named(examine(environment))["key of default"][0] == "ok"
     assert not state(client).paused

@@ -191,6 +191,21 @@ def test_each_role_writes_its_heartbeat_as_its_own_user(
             wait_until(lambda: at_work(producer.processes())[role] == 1)
 
 
+def test_a_heartbeat_of_another_roles_user_names_the_user_that_it_needs(
+    guarded: RedisServer, wait_until: Callable[..., Any]
+) -> None:
+    log = Mock()
+    with redis.Redis.from_url(guarded.url(0, "dispatcher"), protocol=2) as client:
+        heartbeat = Heartbeat(client, "worker", ["default"], Loops(), log)
+        heartbeat.start()
+        with closing(heartbeat):
+            wait_until(lambda: log.warning.called)
+    (event,), members = log.warning.call_args
+    assert event == "no heartbeat can be written"
+    assert "may not HSET fax:processes:worker" in members["error"]
+    assert "'worker' of ops/redis/users.acl" in members["error"]
+
+
 def test_producers_and_operators_see_who_is_at_work_and_a_webhook_does_not(guarded: RedisServer) -> None:
     with redis.Redis.from_url(guarded.url(0)) as admin:
         admin.delete(*(f"{PROCESSES}{role}" for role in ROLES))

@@ -433,6 +433,27 @@ def test_a_partial_delivery_is_told_as_one_everywhere(
     assert (told["state"], told["partial"]) == ("delivered", bool(code))
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "says"),
+    [
+        ("canceled", "canceled_before_sending", "`faxline audit --job a` says who ordered it"),
+        ("failed", "operator", "`faxline audit --job a` says who ordered it"),
+        ("unconfirmed", "no_receipt", "`faxline show a --reveal` says by what"),
+    ],
+)
+def test_explain_says_where_to_look_for_what_the_record_does_not_say(
+    cli: Cli, record: Callable[..., None], state: str, reason: str, says: str
+) -> None:
+    record("a", state, reason=reason)
+    assert says in cli("explain", "a").out
+
+
+def test_an_empty_member_of_an_event_is_left_out(cli: Cli, emit: Callable[..., None]) -> None:
+    emit("rejected", "a", reason="backlog_full", member="", message="the backlog is full")
+    told = cli("events", "--after", "0", "--timeout", "0.1").out
+    assert told.rstrip().endswith("a  reason backlog_full, message the backlog is full")
+
+
 def test_waiting_in_vain_is_exit_code_3(cli: Cli, record: Callable[..., None]) -> None:
     record("a", "queued")
     done = cli("wait", "a", "--timeout", "0.01")
@@ -709,7 +730,10 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
         (
             Job(id="a", account="acme", state=JobState.IN_DOUBT),
             STATE,
-            "held for an operator's word|`faxline --account acme resolve a --accepted JOBID`|`--fail`",
+            (
+                "held for an operator's word|`faxline --account acme show a --reveal`"
+                "|`faxline --account acme resolve a --accepted JOBID`|`--fail`"
+            ),
         ),
         (Job(id="a", account="default", state=JobState.QUEUED), STATE, "about to be submitted"),
         (

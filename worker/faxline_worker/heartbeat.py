@@ -111,10 +111,19 @@ class Heartbeat:
             self._client.hset(self._key, self.name, json.dumps(told, separators=(",", ":")))
         except redis.RedisError as error:
             if not self._lost:
-                self._log.warning("no heartbeat can be written", error=type(error).__name__)
+                self._log.warning("no heartbeat can be written", error=self._why(error))
             self._lost = True
         else:
             self._lost = False
+
+    def _why(self, error: redis.RedisError) -> str:
+        if not isinstance(error, redis.exceptions.NoPermissionError):
+            return type(error).__name__
+        role = self._key.removeprefix(PROCESSES)
+        return (
+            f"the Redis user may not HSET {self._key}, so nobody sees this {role} at work: "
+            f"give it its own user, {role!r} of ops/redis/users.acl, or load that file anew"
+        )
 
 
 def look_at_processes(client: redis.Redis) -> list[Process]:

@@ -34,8 +34,7 @@ def key_check(store: Store, client: IfaxClient, token: str) -> Check:
     name = f"key of {store.account}"
     asked = store.knock(uuid4().hex)
     if isinstance(asked, Held):
-        text = f"the limit {asked.limit} leaves no room for a call now: look again later"
-        return Check(name, Result.SKIP, text)
+        return Check(name, Result.SKIP, _unasked(store.account, asked.limit))
 
     def mark() -> None:
         if store.mark(asked) is Mark.LOST:
@@ -47,6 +46,16 @@ def key_check(store: Store, client: IfaxClient, token: str) -> Check:
         return Check(name, Result.SKIP, "it took too long until the call could begin: look again")
     store.report(asked, _told(answer))
     return _judged(name, answer)
+
+
+def _unasked(account: str, limit: str) -> str:
+    """Why no call was made; a pause is ended by an operator or a probe, not by waiting for room."""
+    if limit == "paused":
+        return (
+            "not asked, for the account is paused: `faxline accounts` says why; once that is mended, "
+            f"`faxline accounts resume {account}`, and look again"
+        )
+    return f"the limit {limit} leaves no room for a call now: look again later"
 
 
 def _told(answer: Answer) -> dict[str, object]:

@@ -139,7 +139,7 @@ def _list(ctx: typer.Context, limit: int, *, as_json: bool) -> None:
             write_json(entry.to_dict())
     elif found:
         write_table(
-            ["id", "kind", "why", "job", "jobId", "set aside", "bytes", "entry"],
+            ["entry", "kind", "why", "job", "jobId", "set aside", "bytes", "came as"],
             [
                 [
                     *(d.id, d.kind, _why(d), d.job or "", "" if d.job_id is None else str(d.job_id)),

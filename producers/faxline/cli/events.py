@@ -114,6 +114,6 @@ def _tell(event: Event, *, as_json: bool) -> None:
 
 
 def _line(event: Event) -> str:
-    known = [f"{name} {event.data[name]}" for name in _SHOWN if event.data.get(name) is not None]
+    known = [f"{name} {event.data[name]}" for name in _SHOWN if event.data.get(name) not in ("", None)]
     more = ", ".join([*(["partly delivered"] if event.data.get("partial") else []), *known])
     return f"{clock(event.at)}  {event.name:<18}  {event.job}  {more}".rstrip()

@@ -52,7 +52,17 @@ def explanation(  # noqa: PLR0911 - one a state
             return _in_doubt(job, since, now)
         case _:
             at = f", {moment(job.updated_at, now)}" if job.updated_at else ""
-            return [f"{job.id} has come to its end: {ending(job)}{at}."]
+            return [f"{job.id} has come to its end: {ending(job)}{at}.", *_next(job)]
+
+
+def _next(job: Job) -> list[str]:
+    """Where to look for what the record does not say."""
+    at = f" --account {job.account}" if job.account != ACCOUNT else ""
+    if job.state is JobState.CANCELED or job.reason == "operator":
+        return [f"`faxline{at} audit --job {job.id}` says who ordered it, if somebody did."]
+    if job.state is JobState.UNCONFIRMED:
+        return [f"Look it up at iFax: `faxline{at} show {job.id} --reveal` says by what."]
+    return []
 
 
 def ending(job: Job) -> str:
@@ -251,7 +261,8 @@ def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
         text.append("The wait is over: it is held for an operator's word; a receipt still settles it.")
     at = f" --account {job.account}" if job.account != ACCOUNT else ""
     text.append(
-        f"If you know better: `faxline{at} resolve {job.id} --accepted JOBID` where iFax shows it, "
+        f"Look it up at iFax by number and time: `faxline{at} show {job.id} --reveal`. "
+        f"Then `faxline{at} resolve {job.id} --accepted JOBID` where iFax shows it, "
         "`--resend` where iFax does not have it, `--fail` to give it up."
     )
     return text

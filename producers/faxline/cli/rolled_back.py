@@ -103,7 +103,10 @@ def _show(found: Rollback, *, as_json: bool) -> None:
         write(
             "More was done in that time than any process remembers: the workers' logs have it (iFax answered)"
         )
-    write(f"`faxline accounts rollback {found.account} --resume` puts these in doubt and goes on.")
+    write(
+        f"`faxline accounts rollback {found.account} --resume` goes on: what iFax took stays sent, "
+        "what nobody knows is in doubt, and none of these calls goes again."
+    )
 
 
 def _row(call: LostCall, now: datetime) -> list[str]:
