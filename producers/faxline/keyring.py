@@ -59,7 +59,9 @@ class Keyring:
         try:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only with keys
         except ImportError:
-            raise ValueError("keys need the package cryptography: pip install 'faxline[sealing]'") from None
+            raise ValueError(
+                "keys need the package cryptography: pip install '.[sealing]' in the checkout"
+            ) from None
         self._keys = dict(keys)
         self._ciphers: dict[str, Any] = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.current = next(iter(self._keys))

@@ -176,7 +176,10 @@ def test_the_lines_for_tests_need_no_fake_redis_and_no_daemon() -> None:
 def test_a_missing_extra_is_told_with_what_installs_it(missing: str) -> None:
     done = python(f"import sys; sys.modules['{missing}'] = None; from faxline.cli import main; main()")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"faxline: {missing} is missing; install it with: pip install 'faxline[cli]'\n"
+    assert (
+        done.stderr
+        == f"faxline: {missing} is missing; install it with: pip install '.[cli]' in the checkout\n"
+    )
 
 
 @pytest.mark.parametrize("missing", ["typer", "dramatiq", "structlog"])
@@ -185,7 +188,7 @@ def test_a_bare_install_of_the_worker_says_which_extra_is_missing(missing: str) 
     done = python(code + "from faxline_worker.__main__ import main; main()")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"faxline-worker: {missing} is missing; install it with: pip install 'faxline[worker]'\n"
+        f"faxline-worker: {missing} is missing; install it with: pip install '.[worker]' in the checkout\n"
     )
 
 

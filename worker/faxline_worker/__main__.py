@@ -17,7 +17,8 @@ def main() -> None:
             raise
         extra = "otel" if missing == "opentelemetry" else "worker"
         sys.stderr.write(
-            f"faxline-worker: {missing} is missing; install it with: pip install 'faxline[{extra}]'\n"
+            f"faxline-worker: {missing} is missing; "
+            f"install it with: pip install '.[{extra}]' in the checkout\n"
         )
         sys.exit(2)
 

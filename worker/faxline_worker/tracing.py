@@ -118,7 +118,8 @@ def make_traces(endpoint: str, role: str) -> Traces:
         from faxline_worker.otel import OtelTraces  # noqa: PLC0415 - only where traces are wanted
     except ImportError as error:
         raise TracesMissingError(
-            f"FAXLINE_TRACES__ENDPOINT needs {error.name}, which is missing: pip install 'faxline[otel]'"
+            f"FAXLINE_TRACES__ENDPOINT needs {error.name}, which is missing: "
+            "pip install '.[otel]' in the checkout"
         ) from None
     return OtelTraces(endpoint, role)
 

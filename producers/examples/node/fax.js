@@ -118,6 +118,8 @@ async function follow(redis, group, id, entry, wanted) {
   }
 }
 
+let away; // why Redis is not reached; the command that fails says only that it was tried
+
 async function main([command, id, number, path, ...rest]) {
   const sends = command === 'send' && path !== undefined && rest.length === 0;
   const cancels = command === 'cancel' && id !== undefined && number === undefined;
@@ -128,7 +130,7 @@ async function main([command, id, number, path, ...rest]) {
     maxRetriesPerRequest: 3,
     enableReadyCheck: false, // it asks with INFO, to which a producer has no right
   });
-  redis.on('error', () => {}); // the command that fails tells it
+  redis.on('error', (error) => { away = error; });
   // A service has one group for all its faxes, of a name that stays, and in it a consumer for each of its processes.
   // This follows one fax in one process, so the group is its own, and goes with it.
   const group = `example:${randomUUID()}`;
@@ -150,7 +152,8 @@ main(process.argv.slice(2)).then(
     process.exitCode = code;
   },
   (error) => {
-    console.error(`fax.js: ${error.code ? '' : 'Redis did not do it: '}${error.message}`);
+    const { message } = error.name === 'MaxRetriesPerRequestError' && away ? away : error;
+    console.error(`fax.js: ${error.code ? '' : 'Redis did not do it: '}${message}`);
     process.exitCode = typeof error.code === 'number' ? error.code : 3;
   },
 );

@@ -13,7 +13,9 @@ def main() -> None:
         import rich  # noqa: F401, PLC0415 - the command says what is missing
         import typer  # noqa: F401, PLC0415 - as above
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"faxline: {error.name} is missing; install it with: pip install 'faxline[cli]'\n")
+        sys.stderr.write(
+            f"faxline: {error.name} is missing; install it with: pip install '.[cli]' in the checkout\n"
+        )
         sys.exit(2)
     from faxline.cli.running import run  # noqa: PLC0415 - it needs typer
 
