@@ -29,6 +29,9 @@ GONE = 3600.0
 RIGHT = (
     "read events in a consumer group, which takes XAUTOCLAIM, XCLAIM, XPENDING, XINFO and XGROUP DELCONSUMER"
 )
+_BEFORE_ALL = "0-1"
+"""Behind it is every event, and no event has it. Unlike 0, which stands for all that is kept, it is the place
+of who began when there had never been one: whatever is dropped is missed."""
 _HELD = 1000
 """Entries that are looked through when a reader ends; it holds those of one read, or of a few."""
 _AT_ONCE = 2**40
@@ -43,11 +46,23 @@ def consumer_name() -> str:
 
 def make_group(terms: Terms, group: str) -> Steps[None]:
     """Make the group, from the oldest event on that is kept, unless there is one."""
+    first = yield from before_all(terms)
     try:
-        yield Ask(lambda client: client.xgroup_create(terms.keys.events, group, id="0", mkstream=True))
+        yield Ask(lambda client: client.xgroup_create(terms.keys.events, group, id=first, mkstream=True))
     except Exception as error:
         if not (is_refusal(error) and "BUSYGROUP" in str(error)):
             raise
+
+
+def before_all(terms: Terms) -> Steps[str]:
+    """The place before all events; another where there never was one, as far as this user may ask."""
+    try:
+        stream = yield Ask(lambda client: client.xinfo_stream(terms.keys.events))
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return _BEFORE_ALL if "no such key" in str(error) else "0-0"
+    return "0-0" if stream["entries-added"] else _BEFORE_ALL
 
 
 def group_events(
@@ -224,10 +239,10 @@ def group_of(groups: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any
 def missed_by(group: Mapping[str, Any], stream: Mapping[str, Any]) -> EventsMissed | None:
     """What was dropped before the group read it, by XINFO GROUPS and XINFO STREAM of one moment."""
     last, first = group["last-delivered-id"].decode(), stream["first-entry"]
-    if first is None or position(last) == (0, 0):  # a new group begins with what there is
+    if first is None or position(last) == (0, 0):  # made when there were some: it begins with what there is
         return None
     oldest = first[0].decode()
-    dropped, read = stream["entries-added"] - stream["length"], group["entries-read"]
-    if position(oldest) <= position(last) or (read is not None and dropped <= read):
+    dropped, read = stream["entries-added"] - stream["length"], group["entries-read"] or 0
+    if position(oldest) <= position(last) or dropped <= read:
         return None
     return EventsMissed(last, oldest)

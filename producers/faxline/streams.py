@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from faxline.consumer_groups import group_events, make_group
+from faxline.consumer_groups import before_all, group_events, make_group
 from faxline.errors import EventsMissed
 from faxline.events import Event, position
 from faxline.questions import Ask, Closing, Steps, Terms, Until, at_one_moment
@@ -47,7 +47,13 @@ def opening(  # noqa: PLR0917 - the line's own, and what its method is given
     if group is not None:
         yield from make_group(terms, group)
         return group_events(terms, group, consumer, claim_after, until)
-    return _tail(terms, (yield from newest(terms)) if after == "$" else after, until)
+    return _tail(terms, (yield from _now(terms)) if after == "$" else after, until)
+
+
+def _now(terms: Terms) -> Steps[str]:
+    """The id after which the events to come are."""
+    after = yield from newest(terms)
+    return (yield from before_all(terms)) if after == "0-0" else after
 
 
 def _tail(terms: Terms, after: str, until: float | None) -> Steps[None]:

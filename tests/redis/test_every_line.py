@@ -372,6 +372,32 @@ def test_events_that_were_dropped_before_they_were_read_are_told_and_reading_goe
         assert next(follow(first.id)).job == two  # nothing is missed behind it
 
 
+@pytest.mark.parametrize("group", ["billing", None])
+def test_who_began_before_the_first_event_is_told_which_were_dropped(world: World, group: str | None) -> None:
+    events = world.line.events(group=group, timeout=30)
+    *_, newest = queued(world, 4)
+    world.outcomes.drop_events(1)
+    later = world.line.events(group="later", timeout=30)
+    kept = world.line.events(after="0", timeout=30)
+    with pytest.raises(EventsMissed) as caught:
+        next(events)
+    told = next(events)
+    assert (told.job, caught.value.until) == (newest, told.id)
+    assert next(later).id == next(kept).id == told.id  # these begin with what there is
+    for each in (events, later, kept):
+        each.close()
+
+
+@pytest.mark.parametrize("group", ["billing", None])
+def test_who_began_on_a_stream_that_was_emptied_misses_nothing_of_it(world: World, group: str | None) -> None:
+    queued(world, 2)
+    world.outcomes.drop_events(0)
+    events = world.line.events(group=group, timeout=30)
+    jobs = queued(world, 2, "later")
+    assert [next(events).job, next(events).job] == jobs
+    events.close()
+
+
 def test_events_that_a_reader_had_not_finished_and_that_were_dropped_are_told(world: World) -> None:
     jobs = queued(world, 4)
     events = world.line.events(group="billing", timeout=30)

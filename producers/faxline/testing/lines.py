@@ -74,10 +74,11 @@ class _Outcomes:
         """No receipt came in time of a fax that was submitted; a late one (`deliver`, `fail`) amends it."""
         self._move(job, lambda name: self._daemon.move(name, "unconfirmed", "fax.unconfirmed"), "submitted")
 
-    def drop_events(self, keep: int = 0) -> None:
-        """The capped stream drops all but the newest events; who had read others before gets `EventsMissed`.
+    def drop_events(self, keep: int = 1) -> None:
+        """The capped stream drops all but the newest events; who had not read the others gets `EventsMissed`.
 
-        A reader notices it by the next event that it reads: with none kept, only once there is a new one.
+        A reader notices it by the next event that it reads: with none kept, only once there is a new one. Who
+        begins later (a new group, or `after="0"`) missed nothing.
 
         Args:
             keep: how many stay.

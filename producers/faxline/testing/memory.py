@@ -207,7 +207,7 @@ class Memory:
         groups = self._stream(key).groups
         if group in groups:
             raise ResponseError("BUSYGROUP Consumer Group name already exists")
-        groups[group] = Readers()
+        groups[group] = Readers(position_of(id))
 
     def xreadgroup(
         self, group: str, consumer: str, streams: Mapping[str, str], count: int | None = None
