@@ -1,6 +1,7 @@
 """What is stored has a layout: older ones are read and upgraded, what is newer is left alone."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -277,3 +278,9 @@ def test_an_order_that_only_a_newer_dispatcher_knows_is_answered_so(redis_client
     reply: Any = scene.client.xrange(scene.keys.reply(entry))
     assert reply[0][1][b"result"] == b"unknown"
     assert not scene.client.xlen(scene.keys.orders)
+
+
+def test_the_upgrade_to_the_present_layout_is_described() -> None:
+    major, minor = scripts.LAYOUT
+    text = (Path(__file__).parents[2] / "docs" / "production.md").read_text()
+    assert f"From {major}.{minor - 1} to {CURRENT} " in text

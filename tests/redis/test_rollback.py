@@ -11,7 +11,7 @@ import redis
 
 from faxline import FaxLine
 from faxline.account import ROLLED_BACK
-from faxline.cli.app import AWAY, BAD_USAGE, ENDED_OTHERWISE
+from faxline.cli.app import AWAY, BAD_USAGE, ENDED_OTHERWISE, NO_SUCH_JOB
 from faxline.cli.running import run
 from faxline.orders import Order
 from faxline.rollbacks import Rollback
@@ -377,6 +377,18 @@ def test_a_fax_that_was_accepted_and_is_gone_is_named(scene: Scene, server: Serv
     assert (paused(scene), lost(scene).pushed) == (ROLLED_BACK, ("gone",))
     assert recover(scene) == {"gone": ["gone"], "paused": ""}
     assert (paused(scene), shown(scene)) == ("", None)
+
+
+def test_a_fax_whose_push_and_call_are_lost_is_told_once(scene: Scene, server: Server, a: Process) -> None:
+    moment = scene.save()
+    pushed(scene, a, "sent")
+    a.accepted("p", "77")
+    pushed(scene, a, "gone")
+    goes_back(scene, server, moment)
+    a.comes_back()
+    assert lost(scene).pushed == ("gone", "sent")
+    scene.receipt("77", to=NUMBER)
+    assert recover(scene) == {"gone": ["gone"], "settled": ["sent"], "paused": ""}
 
 
 def test_a_fax_whose_entry_is_back_in_the_intake_is_not_lost(
@@ -793,6 +805,22 @@ def test_the_command_asks_where_more_was_lost_than_is_remembered(
     assert "add --yes" in capsys.readouterr().err
     assert command(scene, "--resume", "--yes", "--timeout", "0.1") == AWAY  # no dispatcher runs here
     assert paused(scene) == ROLLED_BACK
+
+
+@pytest.mark.parametrize("words", [("show",), ("explain",), ("wait", "--timeout", "0")])
+def test_a_fax_that_redis_lost_is_told_as_lost(
+    scene: Scene, server: Server, a: Process, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    moment = scene.save()
+    pushed(scene, a, "gone")
+    goes_back(scene, server, moment)
+    a.comes_back()
+    then = "when it went back to an older state; `faxline accounts rollback default` shows what was lost"
+    assert run(["--redis", url_of(scene), words[0], "gone", *words[1:]]) == NO_SUCH_JOB
+    told = capsys.readouterr().err
+    assert told.startswith(f"faxline: no job 'gone' on account 'default': Redis lost it {then}")
+    assert run(["--redis", url_of(scene), words[0], "other", *words[1:]]) == NO_SUCH_JOB
+    assert f"its retention is over, or Redis lost it {then}" in capsys.readouterr().err
 
 
 def test_the_command_tells_where_nothing_went_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

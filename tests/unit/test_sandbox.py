@@ -35,6 +35,7 @@ from faxline_sandbox.bodies import MAX_REQUEST
 from faxline_sandbox.calls import call_length
 from faxline_sandbox.ledger import Entry
 from faxline_sandbox.numbers import Numbers
+from faxline_worker.cli import app as worker_app
 from tests.hostile_files import big_tiff, many_ifds, page_tree, xref_stream
 
 LIMITS = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
@@ -129,6 +130,15 @@ def test_fax_send_answers_as_the_documentation_shows_and_job_ids_increase(client
         "data": {"jobId": job_id},
     }
     assert second.json()["data"]["jobId"] == job_id + 1
+
+
+def test_the_first_job_id_is_an_option_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[SandboxConfig] = []
+    monkeypatch.setattr("faxline_sandbox.serve", served.append)
+    monkeypatch.setattr("faxline_worker.logs.configure_logs", lambda **_: None)
+    for words in ([], ["--first-job-id", "20000"]):
+        worker_app(["sandbox", *words], standalone_mode=False)
+    assert [one.first_job_id for one in served] == [12345, 20000]
 
 
 def test_the_first_job_id_is_configured() -> None:

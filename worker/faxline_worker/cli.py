@@ -126,6 +126,13 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     profile: Annotated[
         str, typer.Option(help="`documented`, or `field`: as public clients have met iFax.")
     ] = "documented",
+    first_job_id: Annotated[
+        int,
+        typer.Option(
+            help="The first fax's jobId. One that is started again needs a greater one than it gave before.",
+            min=1,
+        ),
+    ] = 12345,
 ) -> None:
     """Run an iFax on this machine, for tests: docs/sandbox.md."""
     from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
@@ -153,6 +160,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
         lines=lines,
         time_scale=time_scale,
         status_call=status_call,
+        first_job_id=first_job_id,
     )
     try:
         serve(config)

@@ -21,7 +21,16 @@ from faxline.cli.app import (
 from faxline.cli.explaining import explanation, facts, pages_of
 from faxline.cli.output import clock, complain, moment, span, write, write_json, write_pairs, write_table
 from faxline.cli.overview import Failures, GroupJson, show_group
-from faxline.cli.presence import look_up, missing, processes_of, waiting_entry, warn, watching
+from faxline.cli.presence import (
+    JobLost,
+    check_rollback,
+    look_up,
+    missing,
+    processes_of,
+    waiting_entry,
+    warn,
+    watching,
+)
 from faxline.cli.seeking import Reveal, revealed_by, sought
 from faxline.cli.sending import show_ends
 from faxline.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
@@ -204,6 +213,7 @@ def group(
             found = line.group(name, each=see)
         except GroupNotFound:
             if waiting_entry(line, name) is None:
+                check_rollback(line, name)
                 warn(line)
                 raise
             text = f"the faxes of group {name} were pushed, and intake has taken none of them yet"
@@ -221,10 +231,11 @@ def explain(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
     with faxline_of(ctx) as line:
         try:
             found = look_up(line, job, warning=False)
-        except JobNotFound:
+        except JobNotFound as error:
             rejected = _rejection(line, job)
             if rejected is None:
-                warn(line)
+                if not isinstance(error, JobLost):
+                    warn(line)
                 raise
             text = [f"{job} was rejected by intake and is no job: {rejected}."]
             content: dict[str, Any] = {"id": job, "account": line.account, "state": "rejected"}

@@ -25,6 +25,10 @@ _SOON, _NEWS = 1.0, GONE
 was killed before is known to be gone."""
 
 
+class JobLost(JobNotFound):
+    """There is no record of this job, and Redis went back to an older state: it may have been lost then."""
+
+
 def processes_of(line: FaxLine) -> list[Process] | None:
     """The daemon's processes; None where this user may not read their heartbeats."""
     try:
@@ -93,9 +97,30 @@ def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
         if pushed := waiting_entry(line, name):
             at = datetime.fromtimestamp(int(pushed.partition("-")[0]) / 1000, tz=UTC)
             return Job(id=name, account=line.account, state=JobState.INTAKE, created_at=at, entry=pushed)
+        check_rollback(line, name)
         if warning:
             warn(line)
         raise
+
+
+def check_rollback(line: FaxLine, name: str) -> None:
+    """Look whether a job that is not there is, or may be, among what Redis lost when it went back.
+
+    Raises:
+        JobLost: it is, or may be; the text says where more is told.
+    """
+    try:
+        lost = line.rollback()
+    except NotAllowed:
+        return
+    if lost is None:
+        return
+    named = name in lost.pushed or any(call.job == name for call in lost.calls)
+    why = "Redis lost it" if named else "never pushed, rejected, its retention is over, or Redis lost it"
+    raise JobLost(
+        f"no job {name!r} on account {line.account!r}: {why} when it went back to an older state; "
+        f"`faxline accounts rollback {line.account}` shows what was lost and goes on"
+    ) from None
 
 
 def waiting_entry(line: FaxLine, name: str) -> str | None:

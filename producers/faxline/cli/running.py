@@ -21,6 +21,7 @@ from faxline.cli import (  # noqa: F401 - they add their commands
 )
 from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
 from faxline.cli.output import OutputClosed, complain, masked
+from faxline.cli.presence import JobLost
 from faxline.errors import EntryNotFound, EntryRejected, FaxlineError, JobNotFound, NoKeys, NotForgotten
 
 _ANYWHERE = ("--redis", "--redis-file", "--account", "--region")
@@ -54,6 +55,8 @@ def _failed(error: Exception) -> int:
             text, code = masked(str(error)), BAD_USAGE
         case typer.Abort():
             text, code = "not confirmed; nothing was done", BAD_USAGE
+        case JobLost():
+            text, code = str(error), NO_SUCH_JOB
         case JobNotFound():
             text, code = f"{error}: never pushed, rejected, or its retention is over", NO_SUCH_JOB
         case EntryNotFound():
