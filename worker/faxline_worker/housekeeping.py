@@ -177,7 +177,7 @@ class Housekeeping:
                 if done is None:
                     raise ChoreBusyError
                 for what, job in done:
-                    if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 0):
+                    if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
                         became[job] = what
             opened = lineage.reopen()
         told = {
