@@ -28,6 +28,12 @@ def check_environment(environment: Mapping[str, str]) -> None:
             raise ValueError(f"{other} and {name} are both set: unset one of them")
 
 
+def given_as(environment: Mapping[str, str], variable: str) -> str:
+    """The variable by which a setting was given: its own, or that of the file which holds it."""
+    file = f"{variable}_FILE"
+    return next((name for name, value in environment.items() if value and name.upper() == file), variable)
+
+
 def _without_account(name: str) -> str:
     if not name.startswith(_ACCOUNTS):
         return name

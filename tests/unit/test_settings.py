@@ -1,7 +1,10 @@
 """What each part demands of the settings, and the accounts that are named only."""
 
+from pathlib import Path
+
 import pytest
 
+from faxline_worker.app import require_redis
 from faxline_worker.settings import SettingsError, demand, read_settings
 
 TOKEN = "FAXLINE_ACCOUNTS__DEFAULT__TOKEN"
@@ -92,3 +95,36 @@ def test_a_secret_that_stands_in_any_word_is_refused_with_the_variable(
     with pytest.raises(SettingsError, match=f"^{variable} holds a secret of less than 8") as caught:
         demand(read_settings(given), "worker")
     assert "short" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("http://redis:6379/0", "^FAXLINE_REDIS_URL_FILE must be a URL"),
+        ("redis://127.0.0.1/x", "^FAXLINE_REDIS_URL_FILE must end in"),
+    ],
+)
+def test_a_bad_setting_from_a_file_is_told_with_the_variable_of_the_file(
+    tmp_path: Path, content: str, told: str
+) -> None:
+    file = tmp_path / "url"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=told):
+        read_settings({TOKEN: LONG, "FAXLINE_REDIS_URL_FILE": str(file)})
+
+
+@pytest.mark.parametrize("name", ["FAXLINE_REDIS_URL", "FAXLINE_REDIS_URL_FILE"])
+def test_a_redis_that_lets_nobody_in_is_told_with_the_variable_that_was_given(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    free_port: int,
+    name: str,
+) -> None:
+    url = f"redis://127.0.0.1:{free_port}/0"
+    (tmp_path / "url").write_text(url)
+    monkeypatch.setenv(name, str(tmp_path / "url") if name.endswith("_FILE") else url)
+    settings = read_settings({TOKEN: LONG, "FAXLINE_REDIS_URL": url, "FAXLINE_REDIS_PATIENCE": "0"})
+    with pytest.raises(SystemExit):
+        require_redis(settings, "worker")
+    assert capsys.readouterr().err.startswith(f"faxline-worker: {name}: 127.0.0.1:{free_port} ")

@@ -21,7 +21,7 @@ from dramatiq import Broker
 from dramatiq import cli as dramatiq_cli
 from dramatiq.middleware import Middleware, ShutdownNotifications
 
-from faxline.environment import PREFIX
+from faxline.environment import PREFIX, given_as
 from faxline.errors import Rejection
 from faxline.keys import VERSION_SIGN, AccountKeys
 from faxline.pdf_reader import PdfReader
@@ -117,10 +117,18 @@ def require_redis(settings: Settings, role: str) -> None:
             with closing(make(url)) as client:
                 check_reachable(client, settings.redis_patience)
                 for right, call in _first_calls(variable, role, settings):
-                    with _right(variable, right, role, client):
+                    with _right(_where(variable, settings), right, role, client):
                         call(client)
         except (RedisUnreachable, redis.RedisError, ValueError, OSError) as error:
-            give_up(f"{variable}: {error}")
+            give_up(f"{_where(variable, settings)}: {error}")
+
+
+def _where(variable: str, settings: Settings) -> str:
+    """The variable that names a server, as it was given."""
+    if variable == "FAXLINE_BROKER_URL" and not settings.broker_url:
+        state = given_as(os.environ, "FAXLINE_REDIS_URL")
+        return f"{state} (another database of it, for {variable} is not set)"
+    return given_as(os.environ, variable)
 
 
 def _first_calls(

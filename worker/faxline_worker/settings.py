@@ -27,7 +27,7 @@ from pydantic import (
 
 from faxline.connections import sentinel_url
 from faxline.entries import own_or_none
-from faxline.environment import PREFIX, check_environment
+from faxline.environment import PREFIX, check_environment, given_as
 from faxline.hosts import host_pattern
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
@@ -563,7 +563,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        raise SettingsError(_readable(error)) from None
+        raise SettingsError(_readable(error, environment)) from None
 
 
 def secret_files(environment: Mapping[str, str]) -> list[SecretFile]:
@@ -627,7 +627,7 @@ def _read_names(variable: str, text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _readable(error: ValidationError) -> str:
+def _readable(error: ValidationError, environment: Mapping[str, str]) -> str:
     problem = error.errors(include_input=False, include_url=False)[0]
     variable = PREFIX + "__".join(str(part) for part in problem["loc"]).upper()
     if problem["type"] == "missing":
@@ -635,6 +635,8 @@ def _readable(error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{variable} is not a setting of Faxline; see the table in the README"
     message = problem["msg"].removeprefix("Value error, ")
-    if not problem["loc"]:
-        return f"{PREFIX}{message}" if message[:1].isupper() else message
-    return f"{variable}: {message}"
+    if problem["loc"]:
+        return f"{given_as(environment, variable)}: {message}"
+    if not message[:1].isupper():
+        return message
+    return re.sub(r"^[A-Z_]+", lambda name: given_as(environment, name[0]), PREFIX + message)
