@@ -461,7 +461,56 @@ def test_waiting_in_vain_is_exit_code_3(cli: Cli, record: Callable[..., None]) -
     record("a", "queued")
     done = cli("wait", "a", "--timeout", "0.01")
     assert done.code == 3
-    assert "did not end within 0.01 s" in done.err
+    assert done.err == "faxline: job 'a' did not end within 0.01 s; `faxline explain a` says more\n"
+    done = cli(
+        "--account", "acme", "send", "--to", NUMBER, URL, "--id", "b", "--wait", "--timeout", "0", quiet=False
+    )
+    assert done.err.endswith("did not end within 0 s; `faxline --account acme explain b` says more\n")
+    words = ("send", "--to", NUMBER, "--to", OTHER, URL, "--id", "c", "--wait", "--timeout", "0")
+    assert cli(*words, quiet=False).err.endswith(" within 0 s; `faxline group c` says more\n")
+
+
+@pytest.mark.parametrize("row", [False, True])
+def test_a_push_says_who_is_not_at_work_and_is_made_all_the_same(
+    cli: Cli, redis_client: redis.Redis, tmp_path: Path, row: bool
+) -> None:
+    (tmp_path / "r.csv").write_text(f"to\n{NUMBER}\n")
+    to = ["--csv", str(tmp_path / "r.csv")] if row else ["--to", NUMBER]
+    words = ("send", *to, "--file", URL, "--json")
+    done = cli(*words, quiet=False, at_work=["dispatcher", "webhook"])
+    assert done.code == 0
+    assert (
+        done.err
+        == "faxline: No worker is at work for account default: start one; `faxline doctor` says more.\n"
+    )
+    assert (
+        "No part of the daemon is at work" in cli(*words, "--priority", "bulk", quiet=False, at_work=()).err
+    )
+    assert redis_client.xlen(KEYS.intake) == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "told"),
+    [
+        ("failed", {"reason": "bad_request"}, False),
+        ("queued", {"reason": "busy"}, False),
+        ("failed", {"reason": "busy", "job_id": "77"}, True),
+        (
+            "failed",
+            {
+                "reason": "in_doubt",
+                "h:1": json.dumps({"event": "fax.in_doubt", "at": AT, "state": "in_doubt", "attempt": 1}),
+            },
+            True,
+        ),
+        *((state, {}, True) for state in ("submitting", "submitted", "in_doubt", "unconfirmed")),
+    ],
+)
+def test_what_to_look_for_at_ifax_is_shown_where_ifax_may_know_of_it(
+    cli: Cli, record: Callable[..., None], state: str, fields: dict[str, str], told: bool
+) -> None:
+    record("a", state, admitted_at=AT, **fields)
+    assert ("look for: to " in cli("show", "a").out) is told
 
 
 def test_send_can_wait_for_the_end(cli: Cli, daemon: Callable[..., None]) -> None:
@@ -796,7 +845,8 @@ def test_what_was_pushed_and_not_taken_is_told_as_that(cli: Cli, redis_client: r
     assert told[0].endswith(" ago) and waits in intake: no dispatcher has taken it yet.")
     assert told[1:] == [no_dispatcher]
     done = cli("wait", "june.1", "--timeout", "0.05")
-    assert (done.code, done.err) == (3, "faxline: intake did not take june.1 within 0.05 s of waiting\n")
+    late = "intake did not take june.1 within 0.05 s of waiting; `faxline explain june.1` says more"
+    assert (done.code, done.err) == (3, f"faxline: {late}\n")
     done = cli("group", "june")
     assert (done.code, "were pushed, and intake has taken none of them yet" in done.err) == (3, True)
     for command in ("show", "wait", "explain"):

@@ -22,7 +22,7 @@ from faxline.cli.app import (
 from faxline.cli.audit import moment_of
 from faxline.cli.explaining import ending
 from faxline.cli.output import complain, write, write_json, write_table
-from faxline.cli.seeking import Reveal, pages_of, revealed_by, sent_of, sought
+from faxline.cli.seeking import Reveal, may_be_at_ifax, pages_of, revealed_by, sent_of, sought
 from faxline.errors import ContentLost, JobIdTaken, NotInDoubt
 from faxline.groups import Group
 from faxline.jobs import Job, JobState
@@ -118,7 +118,8 @@ def _preview(
             write_json(job.to_dict() | ({"number": numbers[job.id]} if job.id in numbers else {}))
     elif one:
         for job in found:
-            write(f"{job.id} is {job.state_text}; {sought(job, numbers)}")
+            look = sought(job, numbers) if may_be_at_ifax(job) else "iFax has not taken it"
+            write(f"{job.id} is {job.state_text}; {look}")
     elif not found:
         write(f"no doubt of account {line.account} fits")
     else:

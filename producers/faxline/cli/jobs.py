@@ -30,8 +30,9 @@ from faxline.cli.presence import (
     waiting_entry,
     warn,
     watching,
+    where_to_look,
 )
-from faxline.cli.seeking import Reveal, revealed_by, sought
+from faxline.cli.seeking import Reveal, may_be_at_ifax, revealed_by, sought
 from faxline.cli.sending import show_ends
 from faxline.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
 from faxline.groups import Group
@@ -107,7 +108,7 @@ def show(
             ("expected start", start if told else ""),
             ("waits until", _until(found, datetime.now(UTC))),
             ("policy", found.policy or ""),
-            ("at iFax", sought(found, numbers) if found.sent_at else ""),
+            ("at iFax", sought(found, numbers) if may_be_at_ifax(found) else ""),
             ("created", moment(found.created_at) if found.created_at else ""),
             ("updated", moment(found.updated_at) if found.updated_at else ""),
         ]
@@ -180,10 +181,12 @@ def wait(ctx: typer.Context, job: JobId, timeout: Timeout = WAIT, as_json: Json 
         try:
             with watching(line):
                 ended = line.wait(job, timeout, each=document.add if as_json else failures.add)
-        except WaitTimeout:
-            if look_up(line, job).state is JobState.INTAKE:  # or there is none, after all this time
-                raise WaitTimeout(f"intake did not take {job} within {timeout:g} s of waiting") from None
-            raise
+        except WaitTimeout as error:
+            found = look_up(line, job)  # or there is none, after all this time
+            intake = f"intake did not take {job} within {timeout:g} s of waiting"
+            why = intake if found.state is JobState.INTAKE else str(error)
+            where = where_to_look(line, job, group=isinstance(found, Group))
+            raise WaitTimeout(f"{why}; {where}") from None
     if isinstance(ended, Group):
         document.end(ended) if as_json else show_group(ended, failures)
         raise typer.Exit(DELIVERED if ended.succeeded else ENDED_OTHERWISE)

@@ -10,7 +10,7 @@ import typer
 from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, faxline_of
 from faxline.cli.output import complain, masked, write, write_json
 from faxline.cli.overview import Failures, show_group
-from faxline.cli.presence import watching
+from faxline.cli.presence import warn_after_push, watching
 from faxline.cli.progress import progress_of
 from faxline.cli.recipients import Recipients, Row, Rows, read_recipients
 from faxline.errors import FaxesRejected, PushInterrupted, RejectedFax
@@ -55,6 +55,7 @@ def mail(
         mailing, bad = _push(line, recipients, common, name, skip_bad=skip_bad, quiet=as_json)
         if not wait:
             _tell(mailing, name, bad, as_json=as_json)
+            warn_after_push(line)
             raise typer.Exit(ENDED_OTHERWISE if bad else DELIVERED)
         failures = Failures()
 
@@ -63,7 +64,7 @@ def mail(
             if as_json:
                 write_json(light_dict(job))
 
-        with progress_of("ended", quiet=as_json) as tell, watching(line):
+        with progress_of("ended", quiet=as_json) as tell, watching(line, name, group=True):
             ended = line.wait(mailing, timeout, progress=tell, each=see)
     _show(replace(ended, id=name, group=name), failures, bad, as_json=as_json)
     raise typer.Exit(DELIVERED if ended.succeeded and not bad else ENDED_OTHERWISE)

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
+from faxline.cli.app import ACCOUNT
 from faxline.cli.output import complain
-from faxline.errors import FaxlineError, JobNotFound, NotAllowed
+from faxline.errors import FaxlineError, JobNotFound, NotAllowed, WaitTimeout
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
 from faxline.processes import GONE, Process, at_work
@@ -131,9 +132,30 @@ def waiting_entry(line: FaxLine, name: str) -> str | None:
         return None
 
 
+def warn_after_push(line: FaxLine) -> None:
+    """Say on stderr who is not at work without whom what was just pushed does not end; no error is one."""
+    with suppress(FaxlineError):  # it is pushed
+        warn(line)
+
+
+def where_to_look(line: FaxLine, name: str, *, group: bool) -> str:
+    """The command that says why a job, or a group, has not ended."""
+    at = f" --account {line.account}" if line.account != ACCOUNT else ""
+    return f"`faxline{at} {'group' if group else 'explain'} {name}` says more"
+
+
 @contextmanager
-def watching(line: FaxLine) -> Iterator[None]:
-    """While something is waited for: say on stderr, soon, who is not at work without whom it does not end."""
+def watching(line: FaxLine, name: str = "", *, group: bool = False) -> Iterator[None]:
+    """While something is waited for: say on stderr, soon, who is not at work without whom it does not end.
+
+    Args:
+        line: the account's.
+        name: of the job or the group; a timeout then says where to look.
+        group: whether it is a group.
+
+    Raises:
+        WaitTimeout: it did not end in time.
+    """
     ended = threading.Event()
 
     def look() -> None:
@@ -146,6 +168,10 @@ def watching(line: FaxLine) -> Iterator[None]:
     thread.start()
     try:
         yield
+    except WaitTimeout as error:
+        if not name:
+            raise
+        raise WaitTimeout(f"{error}; {where_to_look(line, name, group=group)}") from None
     finally:
         ended.set()
         thread.join()

@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from faxline.cli.app import operator
-from faxline.jobs import Job
+from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
+
+_SENT = {JobState.SUBMITTING, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.UNCONFIRMED}
 
 Reveal = Annotated[
     bool,
@@ -21,6 +23,15 @@ def revealed_by(
     """The whole numbers of the jobs, where they are to be shown."""
     wanted = [job.id for job in jobs if job.to] if reveal else []
     return line.reveal(wanted, by=by or operator(), timeout=timeout) if wanted else {}
+
+
+def may_be_at_ifax(job: Job) -> bool:
+    """Whether iFax took it, or may have: not where it waits for a first or a next try, or was refused."""
+    return (
+        job.job_id is not None
+        or job.state in _SENT
+        or any(step.state == JobState.IN_DOUBT for step in job.history)
+    )
 
 
 def sought(job: Job, numbers: Mapping[str, str]) -> str:

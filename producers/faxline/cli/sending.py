@@ -23,7 +23,7 @@ from faxline.cli.explaining import ending
 from faxline.cli.inputs import file_of, number_of
 from faxline.cli.mailing import mail
 from faxline.cli.output import complain, write, write_json
-from faxline.cli.presence import watching
+from faxline.cli.presence import warn_after_push, watching
 from faxline.entries import InDoubtPolicy, Priority
 from faxline.faxes import FaxParameters
 from faxline.files import File, Selection
@@ -206,11 +206,12 @@ def finish(line: FaxLine, pushed: Job, *, wait: bool, timeout: float, as_json: b
         elif not wait:
             write_json(replace(pushed, id=name, size=None).to_dict())
     if wait:
-        with watching(line):
+        with watching(line, pushed.id, group=len(names) > 1):
             ended = line.wait(pushed, timeout)
         show_ends(
             [line.job(name) for name in names] if isinstance(ended, Group) else [ended], as_json=as_json
         )
+    warn_after_push(line)
 
 
 def object_of(text: str | None) -> dict[str, Any] | None:
