@@ -44,11 +44,11 @@ json_string() { # its argument, UTF-8, as a JSON string
   printf '"%s"' "$out"
 }
 
-text_of() { # member, JSON of an event: the member's text, where it has no quotes or backslashes
+text_of() { # member, JSON of an event: the member's text, without its backslashes
   # Inside a JSON string each quote has a backslash before it, so the pattern finds nothing there; and what a
   # producer wrote itself, the metadata, is the last member and cut off.
-  local pattern="\"$1\":\"([^\"\\]*)\""
-  if [[ ${2%%\"metadata\":*} =~ $pattern ]]; then printf '%s' "${BASH_REMATCH[1]}"; fi
+  local pattern="\"$1\":\"(([^\"\\]|\\\\.)*)\""
+  if [[ ${2%%\"metadata\":*} =~ $pattern ]]; then printf '%s' "${BASH_REMATCH[1]//\\/}"; fi
 }
 
 last_event() { # where the stream ends now, so that nothing after it is missed
@@ -80,12 +80,13 @@ end_of() { # state: exit by it, if it is final; a cancel is a success if it canc
 
 heard() { # event, job, data
   [[ $2 == "$id" ]] || return 0
-  local reason member
+  local reason member message
   reason=$(text_of reason "$3")
   if [[ $1 == fax.rejected ]]; then
     [[ $(text_of entry "$3") == "$entry" ]] || return 0 # an older push of the same ID
     member=$(text_of member "$3")
-    printf '%s %s (%s)\n' "$1" "$reason" "$member"
+    message=$(text_of message "$3") # which says how to mend it
+    printf '%s\n' "$1 $reason${member:+ ($member)}${message:+: $message}"
     exit 2
   fi
   printf '%s\n' "$1${reason:+ $reason}"

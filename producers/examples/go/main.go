@@ -70,9 +70,10 @@ type cancelEntry struct {
 
 // eventData has the members that this program looks at; there are more, and a newer Faxline may add some.
 type eventData struct {
-	Reason string `json:"reason"`
-	Member string `json:"member"`
-	Entry  string `json:"entry"`
+	Reason  string `json:"reason"`
+	Member  string `json:"member"`
+	Message string `json:"message"` // of a rejection: how to mend it
+	Entry   string `json:"entry"`
 }
 
 func main() {
@@ -260,7 +261,14 @@ func told(fields map[string]any, id, entry, wanted string) (int, bool, error) {
 		if data.Entry != entry { // an older push of the same id
 			return 0, false, nil
 		}
-		fmt.Printf("%s %s (%s)\n", name, data.Reason, data.Member)
+		text := name + " " + data.Reason
+		if data.Member != "" {
+			text += " (" + data.Member + ")"
+		}
+		if data.Message != "" {
+			text += ": " + data.Message
+		}
+		fmt.Println(text)
 		return 2, true, nil
 	}
 	fmt.Println(strings.TrimSpace(name + " " + data.Reason))

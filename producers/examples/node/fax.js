@@ -92,10 +92,10 @@ async function follow(redis, group, id, entry, wanted) {
   let state;
   for await (const event of eventsOf(redis, group)) {
     if (event?.job === id) {
-      const { reason, member } = event.data;
+      const { reason, member, message } = event.data; // the message says how to mend it
       if (event.name === 'fax.rejected') {
         if (event.data.entry === entry) { // else an older push of the same id
-          console.log(`${event.name} ${reason} (${member})`);
+          console.log(`${event.name} ${reason}${member ? ` (${member})` : ''}${message ? `: ${message}` : ''}`);
           return 2;
         }
       } else {
