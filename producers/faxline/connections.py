@@ -29,6 +29,10 @@ SENTINEL_TIMEOUT = 2.0
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 _TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 _LOGIN = ("sentinel_username", "sentinel_password")
+_FORM = (
+    "no URL of Redis: its form is redis://HOST:PORT/0, or rediss://, unix:///PATH or redis+sentinel://; what "
+    "has a meaning in a URL, such as a / in the password, is written %2F"
+)
 _FALSE = ("false", "no", "0", "n", "f")
 
 
@@ -134,7 +138,7 @@ def connect(url: str, **options: Any) -> redis.Redis:
     """
     told = sentinel_url(url)
     if told is None:
-        client: redis.Redis = following(redis.Redis.from_url(url, **options))
+        client: redis.Redis = following(_of_one_server(redis.Redis, url, options))
         return client
     asked = Sentinels(told.sentinels, sentinel_kwargs=_asking(told, options, Retry(NoBackoff(), 0)))
     for sentinel in asked.sentinels:
@@ -148,7 +152,7 @@ def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
     """The asyncio twin of `connect`."""
     told = sentinel_url(url)
     if told is None:
-        client: redis.asyncio.Redis = following(redis.asyncio.Redis.from_url(url, **options))
+        client: redis.asyncio.Redis = following(_of_one_server(redis.asyncio.Redis, url, options))
         return client
     asked = AsyncSentinels(told.sentinels, sentinel_kwargs=_asking(told, options, AsyncRetry(NoBackoff(), 0)))
     for sentinel in asked.sentinels:
@@ -156,6 +160,19 @@ def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
     more = {"connection_pool_class": AsyncPool, **told.options, **options}
     master: redis.asyncio.Redis = following(asked.master_for(told.service, **more))
     return master
+
+
+def _of_one_server(kind: Any, url: str, options: dict[str, Any]) -> Any:
+    """A client.
+
+    Raises:
+        ValueError: the URL is none. It repeats nothing of it, as redis-py does where a password holds a /.
+    """
+    try:
+        return kind.from_url(url, **options)
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith("Invalid value for '") else _FORM) from None  # an option
 
 
 def address(client: Any) -> str:
