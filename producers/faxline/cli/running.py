@@ -73,14 +73,15 @@ def _failed(error: Exception) -> int:
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
-    """Let the global options stand anywhere before `--`."""
+    """Let the global options stand anywhere before `--`, and `--json`, which each command has, before it."""
     first: list[str] = []
     rest: list[str] = []
+    last: list[str] = []
     left = list(arguments)
     while left:
         word = left.pop(0)
         if word == "--":
-            return [*first, *rest, word, *left]
+            return [*first, *rest, *last, word, *left]
         if word in _ANYWHERE:
             if not left:
                 raise UsageError(f"{word} needs a value")
@@ -88,5 +89,5 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
         elif word.startswith(tuple(f"{name}=" for name in _ANYWHERE)):
             first.append(word)
         else:
-            rest.append(word)
-    return [*first, *rest]
+            (last if word == "--json" and not rest else rest).append(word)
+    return [*first, *rest, *last]
