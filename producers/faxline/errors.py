@@ -118,7 +118,7 @@ class GroupNotFound(JobNotFound):
 
 
 class WaitTimeout(FaxlineError):  # noqa: N818 - as above
-    """The job did not come to its end in the time given; it goes on."""
+    """The job did not come to its end in the time given; it goes on. It says how far it is."""
 
 
 class EventsMissed(FaxlineError):  # noqa: N818 - as above

@@ -276,7 +276,7 @@ class FaxLine(Operators):
 
         Raises:
             JobRejected: intake rejected the entry. Of a Mailing it ends nothing: `Group.rejected` has them.
-            WaitTimeout: it did not end in the time given.
+            WaitTimeout: it did not end in the time given: it says how far it is and who is not at work.
             QueueUnavailable: Redis did not answer.
         """
         return self._run(end_of(self._terms, job, timeout, progress, each))

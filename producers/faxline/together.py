@@ -10,6 +10,7 @@ from faxline.groups import Each, Group
 from faxline.jobs import Job
 from faxline.listing import BATCH, light_records
 from faxline.mailings import Mailing, Progress, names_of
+from faxline.presence import WHOLE
 from faxline.questions import Steps, Terms
 from faxline.records import Told, members_of, read_group, told_of
 from faxline.streams import in_intake, newest, page, rejections
@@ -21,7 +22,17 @@ _ENDS = {EventName.DELIVERED, EventName.FAILED, EventName.CANCELED, EventName.UN
 
 
 class StillOpen(Exception):  # noqa: N818 - the time is over; becomes a WaitTimeout
-    """What has not ended, in words."""
+    """What has not ended, in words.
+
+    Attributes:
+        how: what is known of a single job, in words.
+        needed: the roles without which it goes no further.
+    """
+
+    def __init__(self, what: str, how: str = "", needed: tuple[str, ...] = WHOLE) -> None:
+        super().__init__(what)
+        self.how = how
+        self.needed = needed
 
 
 @dataclass(slots=True)

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from faxline.errors import WaitTimeout
 from faxline.events import Event, EventName
 from faxline.groups import Each, Group
-from faxline.jobs import Job
+from faxline.jobs import Job, JobState
 from faxline.mailings import Mailing, Progress
+from faxline.presence import NEEDED, absent
+from faxline.processes import known_processes
 from faxline.questions import Ask, Steps, Terms, Until
 from faxline.records import record_of
 from faxline.replies import Entry
@@ -46,7 +49,8 @@ def end_of(
         if ended is None:
             return (yield from ends_of(terms, Together(name, by_name=True), until, progress, each))
     except StillOpen as error:
-        raise WaitTimeout(f"{error} did not end within {timeout:g} s") from None
+        why = yield from _why(terms, error)
+        raise WaitTimeout(f"{error} did not end within {timeout:g} s{why}") from None
     if progress is not None:
         progress(1, 1)
     return ended
@@ -73,13 +77,32 @@ def _end_of_one(terms: Terms, name: str, pushed: str | None, until: float) -> St
             return found
         left = until - time.monotonic()
         if left <= 0:
-            raise StillOpen(f"job {name!r}")
+            raise _still_open(name, None if older else found, pushed)
         entries = yield from page(terms, after, min(left, POLL) if older else left)
         after = entries[-1][0].decode() if entries else after
         told = _tells(entries, name, pushed, known=found is not None)  # also of its rejection
         # Nothing for long: a reader that is slower than the capped stream misses events.
         if older or not entries or told:
             found = yield from record_of(terms, name)
+
+
+def _still_open(name: str, found: Job | None, pushed: str | None) -> StillOpen:
+    state = found.state if found is not None else JobState.INTAKE
+    if found is not None:
+        how = f"it is {str(state).replace('_', ' ')}"
+    elif pushed is not None:
+        how = "intake has not taken it yet"
+    else:
+        how = "intake has taken no such job"
+    return StillOpen(f"job {name!r}", how, NEEDED.get(state, ()))
+
+
+def _why(terms: Terms, still: StillOpen) -> Steps[str]:
+    """How far it is, and who is not at work without whom it goes no further, as far as this user may ask."""
+    told = [f": {still.how}." if still.how else "."]
+    with suppress(Exception):  # that it did not end is what counts
+        told += absent(terms.account, still.needed, (yield from known_processes()))
+    return " ".join(told).removesuffix(".")
 
 
 def _tells(entries: Sequence[Entry], name: str, pushed: str | None, *, known: bool) -> bool:

@@ -163,7 +163,9 @@ def test_a_job_or_group_that_is_not_there_is_told(world: World) -> None:
         world.line.job("a")
     with pytest.raises(GroupNotFound, match="no group 'a' on account 'default'"):
         world.line.group("a")
-    with pytest.raises(WaitTimeout, match=r"job 'a' did not end within 0\.01 s"):
+    with pytest.raises(
+        WaitTimeout, match=r"^job 'a' did not end within 0\.01 s: intake has taken no such job"
+    ):
         world.line.wait("a", 0.01)
 
 

@@ -457,6 +457,14 @@ def test_an_empty_member_of_an_event_is_left_out(cli: Cli, emit: Callable[..., N
     assert told.rstrip().endswith("a  reason backlog_full, message the backlog is full")
 
 
+def test_json_may_stand_before_the_command(cli: Cli, record: Callable[..., None]) -> None:
+    record("a", "queued")
+    asked = cli("--json", "show", "a")
+    assert (asked.code, json.loads(asked.out)["state"]) == (0, "queued")
+    assert cli("--json", "show", "--", "a").out == asked.out
+    assert cli("--json", "accounts").out.startswith(("[", "{"))
+
+
 def test_waiting_in_vain_is_exit_code_3(cli: Cli, record: Callable[..., None]) -> None:
     record("a", "queued")
     done = cli("wait", "a", "--timeout", "0.01")

@@ -10,9 +10,21 @@ from typing import Any
 import pytest
 import redis
 
-from faxline import FaxLine, Group, Job, JobNotFound, JobRejected, JobState, QueueUnavailable, WaitTimeout
+from faxline import (
+    AsyncFaxLine,
+    FaxLine,
+    Group,
+    Job,
+    JobNotFound,
+    JobRejected,
+    JobState,
+    QueueUnavailable,
+    WaitTimeout,
+)
 from faxline.documents import digest
 from faxline.errors import EntryRejected
+from faxline.processes import ROLES
+from tests.stage.heartbeats import beat
 
 TO = "+12345678901"
 URL = "https://example.com/a.pdf"
@@ -149,9 +161,63 @@ def test_waiting_misses_no_event_between_the_look_and_the_read(
     assert line.wait("a", timeout=20).state is JobState.DELIVERED
 
 
-def test_waiting_longer_than_allowed_is_told(line: FaxLine) -> None:
-    with pytest.raises(WaitTimeout):
-        line.wait("a", timeout=0.01)
+def wait_in_vain(line: FaxLine, waited: Any) -> str:
+    with pytest.raises(WaitTimeout) as caught:
+        line.wait(waited, timeout=0.01)
+    return str(caught.value)
+
+
+def test_waiting_longer_than_allowed_says_how_far_it_is_and_who_is_not_at_work(
+    line: FaxLine, redis_client: redis.Redis
+) -> None:
+    late, nobody = "did not end within 0.01 s", "No part of the daemon is at work on this Redis"
+    told = wait_in_vain(line, "a")
+    assert told.startswith(f"job 'a' {late}: intake has taken no such job. {nobody}")
+    pushed = line.send(to=TO, files=[URL], id="a")
+    assert wait_in_vain(line, pushed).startswith(f"job 'a' {late}: intake has not taken it yet. {nobody}")
+    redis_client.hset(line.keys.job("a"), mapping={"state": "in_doubt", "n": "0"})
+    for role in ROLES:
+        beat(redis_client, role, accounts=["acme"])
+    told = wait_in_vain(line, "a")
+    assert told.startswith(
+        f"job 'a' {late}: it is in doubt. No dispatcher and no worker and no webhook at work"
+    )
+    assert "They have acme" in told
+    for role in ROLES:
+        beat(redis_client, role, accounts=["default"])
+    assert wait_in_vain(line, "a") == f"job 'a' {late}: it is in doubt"
+    redis_client.hset(line.keys.job("a"), "state", "queued")
+    beat(redis_client, "webhook", silent=3600)  # which does not matter yet
+    assert wait_in_vain(line, pushed) == f"job 'a' {late}: it is queued"
+
+
+def test_several_that_do_not_end_say_who_is_not_at_work(line: FaxLine) -> None:
+    pushed = line.send(to=[TO, "+12345678902"], files=[URL], id="a")
+    told = wait_in_vain(line, pushed)
+    assert told.startswith("2 of 2 jobs of group 'a' did not end within 0.01 s. No part of the daemon")
+
+
+def test_a_wait_that_is_over_is_told_though_nobody_may_ask_who_is_at_work(
+    line: FaxLine, redis_client: redis.Redis
+) -> None:
+    redis_client.set("fax:processes:dispatcher", "no heartbeats")
+    assert wait_in_vain(line, "a").endswith("intake has taken no such job")
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:6379", "redis://:pa/ss@localhost:6379/0", "redis://localhost:pa/0", "http://localhost"]
+)
+def test_a_url_that_is_none_is_told_with_the_form_of_one_and_nothing_of_it(url: str) -> None:
+    for kind in (FaxLine, AsyncFaxLine):
+        with pytest.raises(ValueError, match=r"its form is redis://HOST:PORT/0") as caught:
+            kind(url)
+        assert "'pa'" not in str(caught.value)
+        assert caught.value.__suppress_context__  # so no traceback shows redis-py's
+
+
+def test_an_option_of_a_url_that_makes_no_sense_is_named() -> None:
+    with pytest.raises(ValueError, match="'socket_timeout'"):
+        FaxLine("redis://localhost/0?socket_timeout=x")
 
 
 def test_waiting_for_a_rejected_entry_tells_why(line: FaxLine, emit: Callable[..., str]) -> None:

@@ -25,7 +25,6 @@ from faxline.cli.presence import (
     JobLost,
     check_rollback,
     look_up,
-    missing,
     processes_of,
     waiting_entry,
     warn,
@@ -38,6 +37,7 @@ from faxline.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
 from faxline.groups import Group
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
+from faxline.presence import missing
 from faxline.wording import plural
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, or the group.")]

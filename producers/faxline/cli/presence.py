@@ -1,7 +1,7 @@
 """Who of the daemon is at work, and what that means for a job."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -10,17 +10,9 @@ from faxline.cli.output import complain
 from faxline.errors import FaxlineError, JobNotFound, NotAllowed, WaitTimeout
 from faxline.jobs import Job, JobState
 from faxline.line import FaxLine
+from faxline.presence import WHOLE, absent, missing
 from faxline.processes import GONE, Process, at_work
 
-_WHOLE = ("dispatcher", "worker", "webhook")
-_NEEDED: Mapping[JobState, tuple[str, ...]] = {
-    JobState.INTAKE: ("dispatcher",),
-    JobState.QUEUED: ("dispatcher", "worker"),
-    JobState.SUBMITTING: ("dispatcher", "worker"),
-    JobState.SUBMITTED: _WHOLE,
-    JobState.IN_DOUBT: _WHOLE,
-}
-"""Without whom a job in this state goes no further."""
 _SOON, _NEWS = 1.0, GONE
 """Seconds of a wait until the first look at who is at work, and from that to the second, when a process that
 was killed before is known to be gone."""
@@ -44,38 +36,10 @@ def counted(processes: list[Process]) -> str:
     return ", ".join(f"{n or 'no'} {role}{'s' if n > 1 else ''}" for role, n in counts.items()) + " at work"
 
 
-def missing(job: Job, processes: list[Process] | None) -> list[str]:
-    """A sentence about each role without which the job goes no further, and of which none is at work."""
-    return absent(job.account, _NEEDED.get(job.state, ()), processes)
-
-
-def absent(account: str, roles: Iterable[str], processes: list[Process] | None) -> list[str]:
-    """A sentence about each of these roles of which none is at work for the account."""
-    if processes is None:
-        return []
-    serving, working = at_work(processes, account), at_work(processes)
-    lacking = [role for role in roles if not serving.get(role, 1)]
-    if lacking and not any(working.values()):
-        return ["No part of the daemon is at work on this Redis; `faxline doctor` says more."]
-    told = [
-        f"No {role} is at work for account {account}: start one; `faxline doctor` says more."
-        for role in lacking
-        if not working[role]
-    ]
-    if others := [role for role in lacking if working[role]]:
-        theirs = [p.accounts or () for p in processes if p.role in others and p.at_work]
-        known = sorted({name for names in theirs for name in names})
-        told.append(
-            f"No {' and no '.join(others)} at work has account {account} in its settings: "
-            f"is the name right? They have {', '.join(known)}."
-        )
-    return told
-
-
 def warn(line: FaxLine, job: Job | None = None) -> bool:
     """Say on stderr who is not at work for a job, or for any from push to end; whether somebody is not."""
     found = processes_of(line)
-    told = missing(job, found) if job is not None else absent(line.account, _WHOLE, found)
+    told = missing(job, found) if job is not None else absent(line.account, WHOLE, found)
     for sentence in told:
         complain(sentence)
     return bool(told)
