@@ -159,7 +159,15 @@ def test_the_search_finds_what_leaks(leak: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fine", ["…7100", '"at": 1700000000000', '"retry_at":1700000000000', "wake 1700000000000000-1", "12345"]
+    "fine",
+    [
+        "…7100",
+        '"at": 1700000000000',
+        '"retry_at":1700000000000',
+        "wake 1700000000000000-1",
+        "12345",
+        'fax_delivery_seconds_sum{account="a"} 233.14981341362',
+    ],
 )
 def test_the_search_takes_no_measure_for_a_leak(fine: str) -> None:
     assert marks_in({"log": [fine]}) == []

@@ -70,7 +70,7 @@ def test_an_entry_that_kills_every_dispatcher_is_told_and_set_aside_and_all_othe
 
         while killed <= MOST_TIMES + 1:
             part = start(local, f"dispatcher-{killed}")
-            wait_until(over, timeout=30)
+            wait_until(over, timeout=90)
             if part.process.poll() is None:
                 break
             assert part.process.poll() == -9

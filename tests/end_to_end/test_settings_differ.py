@@ -38,7 +38,9 @@ def test_looser_limits_of_one_worker_and_one_dispatcher_draw_no_429(
     ) as local:
         for role in ("worker", "dispatcher"):
             part = local.add(f"looser-{role}", *program(local, role, LOOSER))
-            wait_until(lambda part=part: "settings differ between processes" in part.log.read_text())
+            wait_until(
+                lambda part=part: "settings differ between processes" in part.log.read_text(), timeout=30
+            )
         with FaxLine(local.redis_url) as line:
             for i in range(FAXES):
                 line.send(to=f"+1202{6_000_000 + i}", files=["https://example.com/a.pdf"], id=f"fax-{i}")

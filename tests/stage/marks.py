@@ -21,7 +21,7 @@ MARK = "zqmarkqz"
 _NUMBER = r"(?!\+?12345678901\b)(?:\+?\b1[2-9][0-9]{9}\b|\+[0-9]{8,15}\b)"
 """But for the sample that our own texts show."""
 _MARKS = re.compile("|".join([*map(re.escape, (TOKEN, WEBHOOK_SECRET, MARK)), _NUMBER]))
-_MEASURES = re.compile(r'"(?:at|retry_at|send_at)": ?[0-9]+|\b(?:_seconds|_bytes)\S* [0-9.e+]+')
+_MEASURES = re.compile(r'"(?:at|retry_at|send_at)": ?[0-9]+|(?:_seconds|_bytes)\S* [0-9.e+]+')
 """Milliseconds since 1970 and the like are no phone numbers."""
 
 

@@ -139,6 +139,8 @@ class Local:
             values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)
             values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{webhook_secret_of(account)}"]'
         values |= self._settings
+        for name in self._settings:  # a setting of which both are given is an error
+            values.pop(name.removesuffix("_FILE") if name.endswith("_FILE") else "", None)
         return kept | {f"FAXLINE_{name}": value for name, value in values.items()}
 
     def part(self, name: str) -> Part:
