@@ -469,11 +469,16 @@ def test_waiting_in_vain_is_exit_code_3(cli: Cli, record: Callable[..., None]) -
     record("a", "queued")
     done = cli("wait", "a", "--timeout", "0.01")
     assert done.code == 3
-    assert done.err == "faxline: job 'a' did not end within 0.01 s; `faxline explain a` says more\n"
+    assert (
+        done.err
+        == "faxline: job 'a' did not end within 0.01 s: it is queued; `faxline explain a` says more\n"
+    )
     done = cli(
         "--account", "acme", "send", "--to", NUMBER, URL, "--id", "b", "--wait", "--timeout", "0", quiet=False
     )
-    assert done.err.endswith("did not end within 0 s; `faxline --account acme explain b` says more\n")
+    assert done.err.endswith(
+        "within 0 s: intake has not taken it yet; `faxline --account acme explain b` says more\n"
+    )
     words = ("send", "--to", NUMBER, "--to", OTHER, URL, "--id", "c", "--wait", "--timeout", "0")
     assert cli(*words, quiet=False).err.endswith(" within 0 s; `faxline group c` says more\n")
 
