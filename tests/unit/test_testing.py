@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faxline import EventName, Fax, FaxLine, JobNotFound, JobState
+from faxline import EventName, Fax, FaxLine, JobNotFound, JobRejected, JobState, Rejection
 from faxline.testing import AsyncMemoryLine, MemoryLine
 
 TO = "+12345678901"
@@ -56,6 +56,30 @@ def test_a_fax_becomes_what_the_test_says() -> None:
     line.deliver("c")  # the receipt came late
     line.fail("d")
     assert [line.job(name).state for name in "cd"] == [JobState.DELIVERED, JobState.FAILED]
+
+
+@pytest.mark.parametrize(("reason", "how"), [("expired", "expires_at"), ("operator", "resolve")])
+def test_a_fax_does_not_fail_by_a_receipt_for_a_reason_that_is_not_of_ifax(reason: str, how: str) -> None:
+    line = MemoryLine(deliver=False)
+    line.send(to=TO, files=[URL], id="a")
+    with pytest.raises(ValueError, match=how):
+        line.fail("a", reason=reason)
+    assert line.job("a").state is JobState.QUEUED
+
+
+def test_a_push_is_rejected_for_what_only_the_daemon_knows_and_the_next_one_is_not() -> None:
+    line = MemoryLine()
+    events = line.events(timeout=1)
+    line.reject("a", reason="backlog_full", message="the backlog is full")
+    job = line.send(to=TO, files=[URL], id="a")
+    with pytest.raises(JobRejected, match="the backlog is full") as caught:
+        line.wait(job, timeout=1)
+    assert caught.value.reason is Rejection.BACKLOG_FULL
+    rejected = next(events)
+    assert (rejected.name, rejected.job, rejected.data["entry"]) == ("fax.rejected", "a", job.entry)
+    assert line.wait(line.send(to=TO, files=[URL], id="a"), timeout=1).state is JobState.DELIVERED
+    with pytest.raises(ValueError, match="but for not_json, "):
+        line.reject("a", reason="dislike")
 
 
 def test_all_of_a_group_can_be_moved_together() -> None:

@@ -51,6 +51,8 @@ class Intake:
     def __init__(self, memory: Memory, keys: AccountKeys, seals: Seals, daemon: "Daemon") -> None:
         self.entries: list[tuple[str, dict[str, Any]]] = []
         """What was pushed: each kind with its content."""
+        self.refused: dict[str, EntryRejected] = {}
+        """Why the next push of an id is rejected."""
         self._memory = memory
         self._keys = keys
         self._seals = seals
@@ -70,6 +72,8 @@ class Intake:
             if isinstance(parsed, SealedEntry):
                 parsed = open_entry(kind, parsed, self._seals)
                 self.entries[-1] = (kind, parsed.model_dump(mode="json", exclude_unset=True))
+            if not isinstance(parsed, CancelEntry) and (refused := self.refused.pop(parsed.id, None)):
+                raise refused
             match parsed:
                 case SendEntry():
                     self._send(parsed)

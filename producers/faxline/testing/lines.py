@@ -4,20 +4,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from faxline.asynchronous import AsyncFaxLine
-from faxline.errors import JobNotFound
+from faxline.errors import EntryRejected, JobNotFound, Rejection
 from faxline.keyring import Keyring
 from faxline.keys import AccountKeys
 from faxline.line import FaxLine
 from faxline.testing.clients import AsyncMemoryClient, MemoryClient, Shared
 from faxline.testing.daemon import Daemon
 
+_NOT_OF_A_RECEIPT = {
+    "expired": "push the fax with an expires_at that is over",
+    "operator": "let it be in doubt (`doubt`), and settle that by `resolve`",
+}
+"""Reasons for which a fax fails without a receipt, and how."""
+
 
 class _Outcomes:
     """What a test says becomes of a fax.
 
-    Each takes a job's id, or a group's name for those of its jobs that can come to that. It raises
-    `JobNotFound` where there is neither, and `ValueError` where the job's state is none from which it can.
-    They are called, and not awaited, on an `AsyncMemoryLine` too.
+    Each but `reject` takes a job's id, or a group's name for those of its jobs that can come to that. It
+    raises `JobNotFound` where there is neither, and `ValueError` where the job's state is none from which it
+    can. They are called, and not awaited, on an `AsyncMemoryLine` too.
     """
 
     _shared: Shared
@@ -49,8 +55,34 @@ class _Outcomes:
     def fail(
         self, job: str, *, reason: str = "no_answer", code: int | None = None, message: str = ""
     ) -> None:
-        """It fails by iFax's receipt, for this reason."""
+        """It fails by iFax's receipt, for this reason.
+
+        Raises:
+            ValueError: the reason is none of iFax's; the text says how a fax fails for it.
+        """
+        if reason in _NOT_OF_A_RECEIPT:
+            raise ValueError(f"no receipt says {reason!r}: {_NOT_OF_A_RECEIPT[reason]}")
         self._end(job, "failed", reason=reason, code=code, message=message or None)
+
+    def reject(self, job: str, *, reason: str, member: str = "", message: str = "") -> None:
+        """Intake will reject the next push of this id, as the daemon does for what the library cannot know.
+
+        Args:
+            job: the id that is to be pushed.
+            reason: such as `backlog_full` or `host_not_allowed`; see `Rejection`.
+            member: which member of the entry it is about, where it is about one.
+            message: how to mend it.
+
+        Raises:
+            ValueError: intake rejects nothing for such a reason.
+        """
+        if reason not in set(Rejection):
+            raise ValueError(
+                f"intake rejects nothing for the reason {reason!r}, but for {', '.join(Rejection)}"
+            )
+        error = EntryRejected(member, Rejection(reason), message or "the test says so")
+        with self._shared.changed:
+            self._daemon.intake.refused[job] = error
 
     def submit(self, job: str) -> None:
         """It is taken by iFax and waits for its receipt."""
