@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Bytecode is kept whatever the shell says: the tests start hundreds of processes, and each would compile all of it.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 SEEDED = $(if $(SEED),--seed $(SEED))

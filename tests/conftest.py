@@ -1,6 +1,7 @@
 """Fixtures for every test: a real server for a session, clients on it, waiting without sleeping blindly."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from faxline_worker.redis_server import (
 )
 from tests.certificates import certified
 
+# jsonschema would parse its grammar in each process of the tests, for seconds; nothing asks for that format.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 settings.register_profile("faxline", deadline=None)  # a slow machine is no fault
 settings.load_profile("faxline")
 
@@ -39,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--examples",
         type=int,
-        default=20,
+        default=12,
         help="how many courses of events the proofs of the limits and of the invariants try",
     )
 

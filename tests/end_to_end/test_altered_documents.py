@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import redis
+from random import Random
 
 from faxline import FaxLine, JobState
 from faxline.documents import digest
@@ -26,8 +27,7 @@ pytestmark = pytest.mark.slow
 KEY = new_key("one")
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0.001", "--burst", "400")
 OURS, THEIRS = b"the letter of patient A", b"the letter of patient B"
-LARGE = b"".join(b"%09d " % i for i in range(1_400_000))
-OTHER = b"".join(b"%09d!" % i for i in range(1_400_000))
+LARGE, OTHER = Random(1).randbytes(14_000_000), Random(2).randbytes(14_000_000)
 """Two of 14 MB, and no two pieces alike."""
 BUFFER = 65_536
 HELD_AFTER = 1_000_000

@@ -112,6 +112,7 @@ def push(line: FaxLine, name: str, number: str = NUMBER) -> None:
     line.send(to=number, files=files, id=name, **texts | {"subject": name})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_nothing_that_is_marked_is_found_in_logs_metrics_events_audit_or_messages(
     local: Local, messages: list[str], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:

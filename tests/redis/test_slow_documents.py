@@ -117,6 +117,7 @@ def test_the_good_faxes_of_the_same_account_do_not_wait_for_the_hostile_ones(
     assert redis_client.xlen(HOSTILE.intake) > 6  # most are still to be opened for their full time
 
 
+@pytest.mark.slow
 def test_every_hostile_pdf_is_rejected_in_the_end_counted_and_told(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any], registry: Any
 ) -> None:
@@ -136,6 +137,7 @@ def test_every_hostile_pdf_is_rejected_in_the_end_counted_and_told(
     wait_until(lambda: count("fax_slow_documents", {"account": "hostile"}) == 0)
 
 
+@pytest.mark.slow
 def test_a_hostile_pdf_that_comes_in_many_faxes_takes_its_full_time_once(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +182,7 @@ def test_what_waits_is_not_taken_over_and_no_delivery_of_it_is_counted(
     assert len(pending) == 4
 
 
+@pytest.mark.slow
 def test_a_dispatcher_that_stops_gives_up_an_open_pdf_and_leaves_its_entry_to_another(
     redis_client: Any, start: Start, wait_until: Callable[..., Any]
 ) -> None:
@@ -193,6 +196,7 @@ def test_a_dispatcher_that_stops_gives_up_an_open_pdf_and_leaves_its_entry_to_an
     wait_until(lambda: told(redis_client, HOSTILE) == [("fax.rejected", "bomb", "bad_document")])
 
 
+@pytest.mark.slow
 def test_where_no_pdf_can_be_opened_the_others_go_on_and_no_fax_is_blamed(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

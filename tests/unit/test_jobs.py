@@ -78,7 +78,8 @@ def test_an_absent_or_empty_field_is_none(value: str | None) -> None:
 
 def test_the_events_are_those_of_the_contract() -> None:
     names = "queued rejected submitted retrying in_doubt delivered failed canceled cancel_refused unconfirmed"
-    assert {str(name) for name in EventName} == {f"fax.{name}" for name in [*names.split(), "duplicate"]}
+    names += " duplicate received"
+    assert {str(name) for name in EventName} == {f"fax.{name}" for name in names.split()}
 
 
 def test_an_event_is_read() -> None:

@@ -177,7 +177,7 @@ def test_an_order_that_nobody_carries_out_is_told_and_stays(line: FaxLine, redis
     with pytest.raises(OrderTimeout, match=r"no dispatcher.*'default'.*the order stays"):
         line.pause(by="me@here", timeout=0.05)
     assert [fields for _, fields in redis_client.xrange(line.keys.orders)] == [
-        {b"order": b"pause", b"by": b"me@here"}
+        {b"order": b"pause", b"by": b"me@here", b"user": b"default"}
     ]
 
 

@@ -128,7 +128,7 @@ def test_numbers_in_e164_need_no_word(read: Any) -> None:
 
 def test_a_number_that_stands_again_is_told_with_its_lines(read: Any) -> None:
     found = read(f"to,subject\n{FIRST},Hi\n+1 202 555 0123,Hi\n{SECOND},Hi\n{FIRST},Hi\n")
-    assert len(found.rows) == 4
+    assert len(list(found.rows)) == 4
     assert found.notes[-1] == (
         "a number stands again (line 3 that of line 2, line 5 that of line 2): each is sent; "
         "--unique sends to a number once"
@@ -150,7 +150,7 @@ def test_a_number_is_taken_once_where_that_is_asked_for_and_the_others_keep_thei
 
 def test_what_is_no_number_stands_again_for_nobody(read: Any) -> None:
     found = read("to\n123\n123\n", unique=True)
-    assert (len(found.rows), found.notes) == (2, ())
+    assert (len(list(found.rows)), found.notes) == (2, ())
 
 
 def test_a_url_in_the_column_of_files_may_have_a_name(read: Any) -> None:
