@@ -29,11 +29,11 @@ LANGUAGES = ("bash", "node")
 
 @pytest.fixture(scope="module")
 def local(
-    server_binary: ServerBinary, users: Access, tmp_path_factory: pytest.TempPathFactory
+    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
     with Local(
-        folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=users
+        folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
     ) as running:
         yield running
 

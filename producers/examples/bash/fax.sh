@@ -14,6 +14,9 @@ set -euo pipefail
 shopt -s inherit_errexit # $(…) ends at an error too
 
 url=${REDIS_URL:-redis://localhost:6379/0}
+trust=() # with rediss:// the authority of the server's certificate: rediss://…/0?ssl_ca_certs=FILE
+if [[ $url =~ [?\&]ssl_ca_certs=([^\&]*) ]]; then trust=(--cacert "${BASH_REMATCH[1]}"); fi
+url=${url%%\?*}
 prefix="fax:{${FAXLINE_ACCOUNT:-default}}" # the braces are part of the key
 events=$prefix:events
 keep=604800 # seconds that an upload is kept until its entry is read
@@ -25,7 +28,7 @@ give_up() { # exit code, message
 }
 
 redis() { # -e: an error of the server is an exit code too
-  redis-cli -u "$url" --no-auth-warning -e --raw "$@" || give_up 3 "Redis did not do it; run this again with the same ID"
+  redis-cli -u "$url" "${trust[@]}" --no-auth-warning -e --raw "$@" || give_up 3 "Redis did not do it; run this again with the same ID"
 }
 
 json_string() { # its argument, UTF-8, as a JSON string

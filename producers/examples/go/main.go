@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -98,9 +99,19 @@ func run(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, failure{2, "WAIT is a number of seconds"}
 	}
-	options, err := redis.ParseURL(variable("REDIS_URL", "redis://localhost:6379/0"))
+	// With rediss:// the authority of the server's certificate: rediss://…/0?ssl_ca_certs=FILE
+	url, query, _ := strings.Cut(variable("REDIS_URL", "redis://localhost:6379/0"), "?")
+	options, err := redis.ParseURL(url)
 	if err != nil {
 		return 0, failure{2, "REDIS_URL is no URL of a Redis"}
+	}
+	if file, found := strings.CutPrefix(query, "ssl_ca_certs="); found && options.TLSConfig != nil {
+		trusted, err := os.ReadFile(file)
+		if err != nil {
+			return 0, failure{2, "the file of ssl_ca_certs cannot be read"}
+		}
+		options.TLSConfig.RootCAs = x509.NewCertPool()
+		options.TLSConfig.RootCAs.AppendCertsFromPEM(trusted)
 	}
 	prefix := "fax:{" + variable("FAXLINE_ACCOUNT", "default") + "}" // the braces are part of the key
 	line := account{redis: redis.NewClient(options), prefix: prefix, events: prefix + ":events"}

@@ -125,7 +125,11 @@ async function main([command, id, number, path, ...rest]) {
   const cancels = command === 'cancel' && id !== undefined && number === undefined;
   if (!sends && !cancels) throw new GiveUp(2, USAGE);
   if (!(WAIT >= 0)) throw new GiveUp(2, 'WAIT is a number of seconds');
-  const redis = new Redis(process.env.REDIS_URL || 'redis://localhost:6379/0', {
+  const url = new URL(process.env.REDIS_URL || 'redis://localhost:6379/0');
+  const trusted = url.searchParams.get('ssl_ca_certs'); // with rediss:// the authority of the server's certificate
+  url.search = '';
+  const redis = new Redis(url.href, {
+    ...(trusted === null ? {} : { tls: { ca: await readFile(trusted) } }),
     commandTimeout: BLOCK + 10_000, // a server that is there and says nothing
     maxRetriesPerRequest: 3,
     enableReadyCheck: false, // it asks with INFO, to which a producer has no right
