@@ -21,8 +21,19 @@ BEGIN = 1_800_000_000
 RANKS = {"urgent": 1, "normal": 2, "bulk": 3}
 NUMBER = "+12345678901"
 CONTENT = """
+local function stream(key) -- but for when its consumers were last seen, which is the server's own time
+  local found = { redis.call('XRANGE', key, '-', '+') }
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+    local pending = redis.call('XPENDING', key, group[2], '-', '+', 1000)
+    for _, entry in ipairs(pending) do entry[3] = 0 end -- how long ago it was given out
+    table.insert(found, { group[2], group[8], pending })
+  end
+  return cjson.encode(found)
+end
 local function content(key)
-  if redis.call('TYPE', key).ok ~= 'hash' then return redis.call('DUMP', key) end
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'stream' then return stream(key) end
+  if kind ~= 'hash' then return redis.call('DUMP', key) end
   local pairs, flat = {}, redis.call('HGETALL', key) -- their order is chance
   for i = 1, #flat, 2 do table.insert(pairs, flat[i] .. '=' .. flat[i + 1]) end
   table.sort(pairs)

@@ -21,7 +21,8 @@ SLOW = 20_000
 """Microseconds from which a command counts as slow."""
 PAGE = 10_000
 SMALL, LARGE = "small", "default"
-SCANS = ("keys", "scan", "hscan", "sscan", "zscan")
+SCANS = ("keys", "scan", "hscan", "sscan")
+"""What goes through all keys or jobs. A dispatcher that starts reads `delayed` once, in pages (ZSCAN)."""
 
 
 def run_backlog(size: Size, logs: Path) -> Section:

@@ -116,7 +116,9 @@ class Documents:
 
     def _tiff(self) -> Document:
         chance = self._chance
-        made = chance.choice((many_ifds(300_000), many_ifds(9), absurd_ifd(), absurd_ifd(0), big_tiff()))
+        made = chance.choice(
+            (many_ifds(300_000), many_ifds(300), many_ifds(9), absurd_ifd(), absurd_ifd(0), big_tiff())
+        )
         data = bytearray(made)
         for _ in range(chance.randrange(4)):
             struct.pack_into(
@@ -142,7 +144,7 @@ class Documents:
             data[self._chance.randrange(len(data))] = self._chance.randrange(256)
 
     def _cut(self, data: bytearray) -> None:
-        del data[self._chance.randrange(16, len(data)) :]
+        del data[self._chance.randrange(16, max(17, len(data))) :]
 
     def _repeat(self, data: bytearray) -> None:
         start = self._chance.randrange(len(data))
