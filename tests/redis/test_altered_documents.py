@@ -21,13 +21,11 @@ from faxline_worker.ifax import Decision, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.errors import DocumentAlteredError
 from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake import Intake
-from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
-from faxline_worker.settings import SubmissionRetries, read_settings
-from faxline_worker.standing import Standing
+from faxline_worker.metrics import DispatcherMetrics, new_registry
+from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
 from faxline_worker.stored_documents import StoredDocuments
-from faxline_worker.submitting import Submitter
-from faxline_worker.tracing import NoTraces
+from tests.stage.submitting import submitter
 
 KEY = new_key("one")
 NUMBER = "+12025550123"
@@ -74,20 +72,7 @@ def take(store: Store, client: Any) -> None:
 def turn(store: Store, server: SandboxServer) -> None:
     """One turn of a worker."""
     with IfaxClient(server.url, timeout=20) as client:
-        Submitter(
-            store=store,
-            client=client,
-            key=lambda: "t",
-            caller_id=None,
-            retries=SubmissionRetries(),
-            wakes=Mock(),
-            metrics=WorkerMetrics(new_registry(), ["default"], failure_labels()),
-            log=Mock(),
-            patience=1,
-            traces=NoTraces(),
-            applied=Mock(),
-            standing=Standing(1, 45, Mock()),
-        ).turn("wake")
+        submitter(store, client).turn("wake")
 
 
 def push(url: str, keys: str, data: bytes, job: str = "a", to: str = NUMBER) -> None:

@@ -13,12 +13,9 @@ from faxline_worker.dispatcher import Dispatcher
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.reconciling import count_receipt
-from faxline_worker.settings import SubmissionRetries
-from faxline_worker.standing import Standing
-from faxline_worker.submitting import Submitter
-from faxline_worker.tracing import NoTraces
 from tests.stage.scene import Scene
 from tests.stage.states import JOB, LEASE
+from tests.stage.submitting import submitter
 
 REFUSED = Answer(Decision.REFUSE, 400, -3001, "invalid_number", "Invalid fax number", None, None)
 ACCEPTED = Answer(Decision.ACCEPTED, 200, None, "accepted", "", 77, None)
@@ -44,19 +41,12 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
     """One turn of `submit` with a scripted call; `store` stands for a part of the state."""
 
     def go(call: Callable[[Callable[[], None]], Answer], store: Any = None) -> None:
-        Submitter(
-            store=store or scene.store,
-            client=Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
-            key=lambda: "t",
-            caller_id=None,
-            retries=SubmissionRetries(),
-            wakes=Mock(),
+        submitter(
+            store or scene.store,
+            Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
             metrics=metrics,
-            log=Mock(),
             patience=60,
-            traces=NoTraces(),
             applied=lambda told, at, name: count_receipt(metrics, name, told, at),
-            standing=Standing(1, 45, Mock()),
         ).turn("")
 
     return go

@@ -22,12 +22,10 @@ from faxline_worker.documents import DocumentMissingError, Documents
 from faxline_worker.ifax import Answer, Body, Decision, Document, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake import Intake
-from faxline_worker.metrics import DispatcherMetrics, WorkerMetrics, new_registry
-from faxline_worker.settings import SubmissionRetries, read_settings
-from faxline_worker.standing import Standing
+from faxline_worker.metrics import DispatcherMetrics, new_registry
+from faxline_worker.settings import read_settings
 from faxline_worker.store import Store
-from faxline_worker.submitting import Submitter
-from faxline_worker.tracing import NoTraces
+from tests.stage.submitting import submitter
 
 TOKEN = "t"
 NUMBER = "+12025550123"
@@ -237,21 +235,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
     Intake(store, metrics, Mock()).take([(name.decode(), fields) for name, fields in reply[0][1]])
     failing(store, monkeypatch, lambda: redis_client.delete(key))
     with IfaxClient(server.url, timeout=20) as client:
-        submitter = Submitter(
-            store=store,
-            client=client,
-            key=lambda: TOKEN,
-            caller_id=None,
-            retries=SubmissionRetries(),
-            wakes=Mock(),
-            metrics=WorkerMetrics(new_registry(), ["default"], failure_labels()),
-            log=Mock(),
-            patience=1,
-            traces=NoTraces(),
-            applied=Mock(),
-            standing=Standing(1, 45, Mock()),
-        )
-        submitter.turn("wake")
+        submitter(store, client, key=lambda: TOKEN).turn("wake")
     events = redis_client.xrange(store.keys.events)
     assert [fields[b"event"] for _, fields in events] == [b"fax.queued", b"fax.in_doubt"]
     assert json.loads(events[-1][1][b"data"])["reason"] == "document_lost"

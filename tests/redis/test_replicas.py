@@ -12,19 +12,14 @@ from faxline import AsyncFaxLine, Fax, FaxLine, NotReplicated, PushInterrupted, 
 from faxline.keys import AccountKeys
 from faxline.replicas import Confirmation
 from faxline_worker.access import Access
-from faxline_worker.app import failure_labels
 from faxline_worker.ifax import Answer, Decision
-from faxline_worker.metrics import WorkerMetrics, new_registry
 from faxline_worker.processes import wait_for
 from faxline_worker.redis_clients import TooFewReplicasError, async_state_client, unserved
 from faxline_worker.redis_server import RedisServer, ServerBinary
 from faxline_worker.replies import Mark
-from faxline_worker.settings import SubmissionRetries
-from faxline_worker.standing import Standing
-from faxline_worker.submitting import Submitter
-from faxline_worker.tracing import NoTraces
 from faxline_worker.webhook import RedisStatusWriter
 from tests.stage.scene import Scene
+from tests.stage.submitting import submitter
 
 KEYS = AccountKeys("default")
 WAITS: dict[str, Any] = {"replicas": 1, "replicas_timeout": 0.1}
@@ -145,20 +140,7 @@ def turn(scene: Scene) -> Mock:
         return call()  # type: ignore[no-any-return]
 
     call = Mock(return_value=Answer(Decision.ACCEPTED, 200, None, "accepted", "", 77, None))
-    Submitter(
-        store=scene.store,
-        client=Mock(timeout=5.0, call=sent),
-        key=lambda: "t",
-        caller_id=None,
-        retries=SubmissionRetries(),
-        wakes=Mock(),
-        metrics=WorkerMetrics(new_registry(), ["default"], failure_labels()),
-        log=Mock(),
-        patience=60,
-        traces=NoTraces(),
-        applied=Mock(),
-        standing=Standing(1, 45, Mock()),
-    ).turn("")
+    submitter(scene.store, Mock(timeout=5.0, call=sent), patience=60).turn("")
     return call
 
 

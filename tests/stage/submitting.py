@@ -1,0 +1,35 @@
+"""A worker's turn of `submit`, in this process."""
+
+from typing import Any
+from unittest.mock import Mock
+
+from faxline_worker.app import failure_labels
+from faxline_worker.metrics import WorkerMetrics, new_registry
+from faxline_worker.settings import SubmissionRetries
+from faxline_worker.standing import Standing
+from faxline_worker.store import Store
+from faxline_worker.submitting import Submitter
+from faxline_worker.tracing import NoTraces
+
+
+def submitter(store: Store, client: Any, **more: Any) -> Submitter:
+    """One of a worker that is alone and traces nothing.
+
+    Args:
+        store: the account's.
+        client: an `IfaxClient`, or what stands for one.
+        more: arguments of `Submitter` that are to be otherwise.
+    """
+    usual: dict[str, Any] = {
+        "key": lambda: "t",
+        "caller_id": None,
+        "retries": SubmissionRetries(),
+        "wakes": Mock(),
+        "metrics": WorkerMetrics(new_registry(), ["default"], failure_labels()),
+        "log": Mock(),
+        "patience": 1,
+        "traces": NoTraces(),
+        "applied": Mock(),
+        "standing": Standing(1, 45, Mock()),
+    }
+    return Submitter(store=store, client=client, **(usual | more))
