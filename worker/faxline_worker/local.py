@@ -139,9 +139,9 @@ class Local:
             values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)
             values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{webhook_secret_of(account)}"]'
         values |= self._settings
-        for name in self._settings:  # a setting of which both are given is an error
-            values.pop(name.removesuffix("_FILE") if name.endswith("_FILE") else "", None)
-        return kept | {f"FAXLINE_{name}": value for name, value in values.items()}
+        # A setting that is given by its file as well is an error.
+        given = {name: value for name, value in values.items() if f"{name}_FILE" not in values}
+        return kept | {f"FAXLINE_{name}": value for name, value in given.items()}
 
     def part(self, name: str) -> Part:
         """The part of this name, such as `sandbox` or one of `names`."""
