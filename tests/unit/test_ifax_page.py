@@ -1,4 +1,4 @@
-"""The README's account of iFax's API leaves nothing out, and says of each code what the code does."""
+"""docs/ifax.md leaves nothing out of iFax's API and of what was seen of it, and says what the code does."""
 
 import re
 from pathlib import Path
@@ -11,10 +11,13 @@ from faxline_worker.ifax.codes import CLIENT_ERROR, CODES, REDIRECTED, SERVER_ER
 from faxline_worker.settings import Settings, read_settings
 from tests.stage import codes
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("## Everything of iFax's API\n")[1].split("\n## ")[0]
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "ifax.md").read_text(encoding="utf-8")
+FIELD = PAGE.split("\n## What iFax does beyond its documentation\n")[1]
 
 # The lists of the API documentation, in its order.
+ENDPOINTS = ("fax-send", "fax-cancel", "fax-resend")
 HEADERS = ("accessToken", "Content-Type", "Accept", "_method")
 SEND = (
     *("faxNumber", "callerId", "templateId", "smartDocumentId", "subject", "from_name", "to_name", "message"),
@@ -33,6 +36,26 @@ WEBHOOK = ("event", "timestamp", "data")
 FAX_STATUSES = ("sending", "delivered", "canceled", "failed")
 ERROR_CODES = {0: "Success", **codes.ERROR_CODES}
 HTTP_STATUSES = (400, 401, 402, 404, 429)
+FACTS: dict[int, tuple[str, ...]] = {
+    1: ("12001", "12004", "`status` 0"),
+    2: ("4xx", "5xx"),
+    3: ("X-iFax-Signature", "sha256=", "WEBHOOK_SECRETS", "WEBHOOK_BASIC", "WEBHOOK_PATH_SECRETS"),
+    4: ("transactionId", "success", "retryAttempt", "faxReceivedPages"),
+    5: ("`inbound`", "`received`", "multipart/form-data", "fax.received"),
+    6: ("`cancelled`", "`partially_cancelled`", "`failed_chargeable`", "`blocked`", "`received`"),
+    7: ("POST /customer/fax-status", "jobId"),
+    8: (
+        *("POST /customer/fax-lists", "POST /customer/inbound/number-list", "fax-list-all", "lastFaxId"),
+        *("MM/DD/YYYY", "fax-download", "transactionId"),
+    ),
+    9: ("job_id",),
+    10: ("NORMAL_CLEARING",),
+    11: ("+2512445025",),
+    12: ("FAXLINE_HTTP_TIMEOUT",),
+    13: ("retryAttempt", "FAXLINE_RETRIES__DELIVERY__REDIAL_WAIT"),
+    14: ("429",),
+}
+"""By the number of a fact beyond the documentation: the names that its row must have."""
 LIMITS = {
     "1000 requests per hour": (),
     "20 concurrent requests": (),
@@ -55,7 +78,7 @@ WORDS = {
 
 def table(head: str) -> list[list[str]]:
     """The rows of the table whose first cell of the head is this."""
-    lines = SECTION.split(f"\n| {head} |", 1)[1].split("\n\n")[0].splitlines()[2:]
+    lines = PAGE.split(f"\n| {head} |", 1)[1].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
@@ -67,6 +90,7 @@ def names(head: str) -> list[str]:
 @pytest.mark.parametrize(
     ("head", "documented"),
     [
+        ("endpoint", tuple(f"POST /customer/{name}" for name in ENDPOINTS)),
         ("of every call", HEADERS[:3]),
         ("`fax-send`", (*SEND, *SEND_ANSWER)),
         ("`fax-cancel`", (*CANCEL, *CANCEL_ANSWER)),
@@ -93,7 +117,7 @@ def test_the_lists_have_what_the_models_take_and_the_table_of_codes_knows() -> N
 
 
 def test_the_simulation_of_methods_is_mentioned() -> None:
-    assert "`_method`" in SECTION
+    assert "`_method`" in PAGE
 
 
 def says(row: list[str], found: Row) -> None:
@@ -133,6 +157,14 @@ def test_the_retries_of_a_webhook_are_told_with_their_times() -> None:
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t"})
     assert f"{sum((5, 10, 20, 30, 60))} minutes" in told
     assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline / 60:g}" in told
+
+
+def test_every_fact_beyond_the_documentation_has_its_row_how_sure_it_is_and_what_follows() -> None:
+    rows = [line.strip("|").split(" | ") for line in FIELD.splitlines() if re.match(r"\| [0-9]", line)]
+    assert [int(row[0]) for row in rows] == list(FACTS)
+    for number, fact, seen, follows in rows:
+        assert all(cell.strip() for cell in (fact, seen, follows)), number
+        assert all(name in fact + follows for name in FACTS[int(number)]), number
 
 
 def test_every_variable_that_the_readme_names_is_a_setting() -> None:
