@@ -35,7 +35,7 @@ test-all: install ## Run all of them
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 proof: install ## Hold the limits and the invariants against the scripts for some minutes (EXAMPLES=500)
-	$(BIN)/python -m pytest tests/redis/test_the_limits_hold.py tests/redis/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)
+	$(BIN)/python -m pytest tests/redis/faxline_worker/state/test_the_limits_hold.py tests/redis/faxline_worker/state/test_the_invariants_hold.py --examples $(or $(EXAMPLES),500)
 
 BENCH := $(foreach option,FAXES SECONDS ACCOUNTS ACCOUNT_REQUESTS ONLY OUT,$(if $($(option)),--$(shell echo $(option) | tr A-Z_ a-z-) $($(option))))
 bench: install ## Measure speed and size beside baselines: ONLY=throughput,… SHORT=1 OUT=…

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from faxline_worker.access import Tls
+from faxline_local.redis_access import Tls
 
 _DAY = dt.timedelta(days=1)
 

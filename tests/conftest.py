@@ -11,9 +11,9 @@ import pytest
 import redis
 from hypothesis import settings
 
-from faxline_worker import processes
-from faxline_worker.access import Access, Tls
-from faxline_worker.redis_server import (
+from faxline_local import processes
+from faxline_local.redis_access import Access, Tls
+from faxline_local.redis_server import (
     NoServerError,
     RedisServer,
     ServerBinary,

@@ -10,8 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from faxline_worker.access import Tls
-from faxline_worker.processes import free_port
+from faxline_local.processes import free_port
+from faxline_local.redis_access import Tls
 
 IFAX = "ifax.invalid"
 """A name that no resolver knows: only the proxy finds it."""

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import redis
 
-from faxline_worker.access import ADMIN, Access
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import RedisServer, ServerBinary
+from faxline_local.processes import wait_for
+from faxline_local.redis_access import ADMIN, Access
+from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.stack import Local
 
 SERVICE = "faxes"
 OWN = "the-sentinels-own-password"

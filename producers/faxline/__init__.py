@@ -11,9 +11,8 @@ line.wait(job, timeout=600)
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from faxline.account import AccountState, LimitState
-from faxline.audit import AuditEntry
-from faxline.errors import (
+from faxline.client.sync import FaxLine
+from faxline.contract.errors import (
     ContentLost,
     EntryNotFound,
     EntryRejected,
@@ -42,24 +41,25 @@ from faxline.errors import (
     StateRolledBack,
     WaitTimeout,
 )
-from faxline.events import Event, EventName
-from faxline.faxes import Fax
-from faxline.files import File, Selection
-from faxline.forecast import Forecast, Hold
-from faxline.groups import Group
-from faxline.iterators import AsyncEvents, Events
-from faxline.jobs import Job, JobState, Transition
-from faxline.keyring import Keyring
-from faxline.line import FaxLine
-from faxline.mailings import Mailing
-from faxline.numbers import normalize_number
-from faxline.operations import DeadEntry, Forgotten, SealedValues
-from faxline.processes import Process, ProcessState
-from faxline.rollbacks import LostCall, Recovered, Rollback
+from faxline.contract.events import Event, EventName
+from faxline.contract.phone_numbers import normalize_number
+from faxline.contract.sealing.keyring import Keyring
+from faxline.operating.audit import AuditEntry
+from faxline.operating.operations import DeadEntry, Forgotten, SealedValues
+from faxline.operating.rollback import LostCall, Recovered, Rollback
+from faxline.reading.account_state import AccountState, LimitState
+from faxline.reading.event_iterators import AsyncEvents, Events
+from faxline.reading.forecast import Forecast, Hold
+from faxline.reading.group import Group
+from faxline.reading.job import Job, JobState, Transition
+from faxline.reading.processes import Process, ProcessState
+from faxline.sending.fax import Fax
+from faxline.sending.files import File, Selection
+from faxline.sending.mailing import Mailing
 
 if TYPE_CHECKING:
-    from faxline.asynchronous import AsyncFaxLine
-    from faxline.entries import InDoubtPolicy, Priority
+    from faxline.client.aio import AsyncFaxLine
+    from faxline.contract.entries import InDoubtPolicy, Priority
 
     __version__: str
 
@@ -126,9 +126,9 @@ __all__ = [
 ]
 
 _LATER = {
-    "AsyncFaxLine": "faxline.asynchronous",
-    "InDoubtPolicy": "faxline.entries",
-    "Priority": "faxline.entries",
+    "AsyncFaxLine": "faxline.client.aio",
+    "InDoubtPolicy": "faxline.contract.entries",
+    "Priority": "faxline.contract.entries",
 }
 """What loads asyncio or pydantic, and is imported when it is asked for."""
 

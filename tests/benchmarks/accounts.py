@@ -9,8 +9,8 @@ from typing import Any
 
 import redis
 
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
+from faxline_local.processes import wait_for
+from faxline_local.stack import Local
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.figures import admitted, share_between
 from tests.benchmarks.pushes import bulk_names

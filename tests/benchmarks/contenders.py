@@ -11,9 +11,9 @@ from typing import Any
 import redis
 
 from faxline import FaxLine
-from faxline.keys import AccountKeys
-from faxline_worker.local import DEFAULT, Local, token_of
-from faxline_worker.processes import wait_for
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.processes import wait_for
+from faxline_local.stack import DEFAULT, Local, token_of
 from tests.benchmarks.baselines import Actors, Setup, paced_actors, plain_actors
 from tests.benchmarks.pushes import URL, fax
 from tests.benchmarks.scale import Scale

@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from faxline import Fax, FaxLine
-from faxline.keys import AccountKeys
-from faxline_worker.local import DEFAULT, Local
-from faxline_worker.processes import wait_for
-from faxline_worker.replies import Admitted
-from faxline_worker.settings import read_settings
-from faxline_worker.store import Store
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.processes import wait_for
+from faxline_local.stack import DEFAULT, Local
+from faxline_worker.config.settings import read_settings
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import Store
 from tests.benchmarks.curves import draw
 
 RETENTION = 20.0

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from faxline import EventName, FaxLine, JobState
-from faxline.documents import digest
-from faxline_worker.local import DEFAULT, TOKEN, Local
-from faxline_worker.processes import Part, wait_for
+from faxline.contract.page_count import digest
+from faxline_local.processes import Part, wait_for
+from faxline_local.stack import DEFAULT, TOKEN, Local
 from tests.benchmarks.processes import group_of, memory_of
 from tests.benchmarks.whole_bodies import Setup
 

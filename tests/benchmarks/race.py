@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from faxline_worker.local import DEFAULT, Local
-from faxline_worker.processes import wait_for
+from faxline_local.processes import wait_for
+from faxline_local.stack import DEFAULT, Local
 from tests.benchmarks.commands import CommandCount
 from tests.benchmarks.contenders import Contender, Faxline
 from tests.benchmarks.expectations import Expectations, ExpectedStart

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from faxline_worker.processes import wait_for
+from faxline_local.processes import wait_for
 from tests.benchmarks.speed.__main__ import SECTIONS
 from tests.benchmarks.speed.backlog import name_of
 from tests.benchmarks.speed.jobs import Maker

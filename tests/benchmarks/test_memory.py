@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from faxline.documents import page_count
+from faxline.contract.page_count import page_count
 from tests.benchmarks.memory import pdf
 from tests.benchmarks.processes import group_of, memory_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import redis
 
 from faxline import EventName, FaxLine
-from faxline_worker.local import DEFAULT, Local
+from faxline_local.stack import DEFAULT, Local
 from tests.benchmarks.commands import CommandCount
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.pushes import bulk_names

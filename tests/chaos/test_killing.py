@@ -8,7 +8,7 @@ import pytest
 from faxline_chaos import killing
 from faxline_chaos.killing import run_hits
 from faxline_chaos.schedule import Hit, Timetable
-from faxline_worker.processes import Part
+from faxline_local.processes import Part
 
 SLOW = 2
 """Looks until a process that was started again is ready."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from faxline import FaxLine, JobState
-from faxline_worker.local import Local
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 
 SANDBOX = ("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.1", "0.4")
 MORE = ("--time-scale", "0.005", "--window", "60", "--burst", "400", "--requests", "5000")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from faxline import Event, Job, JobState
-from faxline.jobs import Transition
+from faxline.reading.job import Transition
 from faxline_chaos import campaign, verdict
 from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
 from faxline_chaos.evidence import Acceptance, Evidence, Lost

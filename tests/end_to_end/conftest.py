@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.connections import connect
-from faxline_worker.local import Local
+from faxline.contract.redis_url import connect
+from faxline_local.stack import Local
 from tests.stage.marks import logged, marks_in, shown
 
 ASKED_ONCE = ("config|get", "appendfsync")

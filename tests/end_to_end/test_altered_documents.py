@@ -14,13 +14,13 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
-from faxline.documents import digest
-from faxline.errors import JobRejected
-from faxline.keyring import new_key
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.processes import free_port
-from faxline_worker.redis_server import ServerBinary
+from faxline.contract.errors import JobRejected
+from faxline.contract.page_count import digest
+from faxline.contract.sealing.keyring import new_key
+from faxline_local.processes import free_port
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from faxline.cli.running import run
-from faxline_worker.access import Access
-from faxline_worker.local import Local, token_of
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local, token_of
 
 TO = ("--to", "+12025550123", "https://example.com/a.pdf")
 SETTINGS = {

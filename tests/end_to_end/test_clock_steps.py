@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from faxline import FaxLine, JobState
-from faxline_worker.local import Local
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 from tests.stepping_clock import COMPILER, SteppingClock
 
 pytestmark = pytest.mark.slow

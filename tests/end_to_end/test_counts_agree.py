@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import redis
 
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import wait_for
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 from tests.troubles.course import ACCOUNTS, provoke, running, told
 from tests.troubles.faxes import REJECTED, TROUBLES
 from tests.troubles.reading import Key, counted, gauged, samples

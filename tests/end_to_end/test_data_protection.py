@@ -11,10 +11,10 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
-from faxline.keyring import new_key
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.redis_server import ServerBinary
+from faxline.contract.sealing.keyring import new_key
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 from tests.stage.marks import MARK
 
 pytestmark = pytest.mark.slow

@@ -15,10 +15,10 @@ from jsonschema import Draft202012Validator
 
 from faxline import FaxLine, JobState
 from faxline.schema import events_schema
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.processes import free_port
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import free_port
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 from tests.npm import do_without, installed
 
 EXAMPLES = Path(__file__).parents[2] / "producers" / "examples"

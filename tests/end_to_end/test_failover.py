@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState, QueueUnavailable
-from faxline_worker.access import Access
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
 from tests.sentinels import Watched, WatchedLocal
 
 pytestmark = pytest.mark.slow

@@ -11,10 +11,10 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState, QueueUnavailable
-from faxline_worker.access import Access
-from faxline_worker.local import WEBHOOK_SECRET, Local
-from faxline_worker.redis_server import ServerBinary
-from faxline_worker.signatures import HEADER, sign
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import WEBHOOK_SECRET, Local
+from faxline_worker.receipts.signature import HEADER, sign
 
 pytestmark = pytest.mark.slow
 

@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from faxline import FaxLine
-from faxline.processes import ROLES, at_work
-from faxline_worker.access import Access
-from faxline_worker.local import WEBHOOK_SECRET, Local
-from faxline_worker.processes import Part, free_port
-from faxline_worker.redis_server import ServerBinary
-from faxline_worker.signatures import HEADER
+from faxline.reading.processes import ROLES, at_work
+from faxline_local.processes import Part, free_port
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import WEBHOOK_SECRET, Local
+from faxline_worker.receipts.signature import HEADER
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def test_a_webhook_whose_event_loop_is_blocked_is_neither_healthy_nor_ready(
     ):
         own = free_port()
         part, port = add_hanging(
-            local, "webhook", "faxline_worker.webhook.RedisStatusWriter.add", WEBHOOK__PORT=str(own)
+            local, "webhook", "faxline_worker.receipts.webhook.RedisStatusWriter.add", WEBHOOK__PORT=str(own)
         )
         wait_until(lambda: probe(port, "/readyz")[0] == probe(own, "/readyz")[0] == 200, timeout=30)
         assert probe(port, "/healthz") == probe(own, "/healthz") == (200, {})
@@ -112,8 +112,8 @@ def test_a_webhook_whose_event_loop_is_blocked_is_neither_healthy_nor_ready(
 @pytest.mark.parametrize(
     ("role", "where", "loop"),
     [
-        ("dispatcher", "faxline_worker.intake.Intake._read", "intake"),
-        ("worker", "faxline_worker.reconciling.Reconciler.turn", "threads"),
+        ("dispatcher", "faxline_worker.intake.registrar.Intake._read", "intake"),
+        ("worker", "faxline_worker.receipts.reconciler.Reconciler.turn", "threads"),
     ],
 )
 def test_a_part_of_which_a_thread_hangs_is_not_healthy_and_the_metrics_say_for_how_long(  # noqa: PLR0917

@@ -14,11 +14,11 @@ import pytest
 import redis
 
 from faxline import FaxLine
-from faxline.documents import digest
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.processes import free_port
-from faxline_worker.redis_server import ServerBinary
+from faxline.contract.page_count import digest
+from faxline_local.processes import free_port
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 from tests.hostile_files import object_stream, page_tree, plain_pdf, xref_stream
 
 GIBIBYTE = 1024 * 1024

@@ -16,10 +16,10 @@ import pytest
 import redis
 
 from faxline import EventName, FaxLine, JobState
-from faxline_worker.access import Access
-from faxline_worker.local import TOKEN, WEBHOOK_SECRET, Local
-from faxline_worker.redis_server import ServerBinary
-from faxline_worker.signatures import HEADER, sign
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
+from faxline_worker.receipts.signature import HEADER, sign
 from tests.stage.marks import MARK, marks_in
 
 NUMBER = "+12025557100"

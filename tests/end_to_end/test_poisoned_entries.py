@@ -10,12 +10,12 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
-from faxline.errors import JobRejected, Rejection
-from faxline_worker.access import Access
-from faxline_worker.deliveries import MOST_TIMES
-from faxline_worker.local import Local
-from faxline_worker.processes import Part, free_port
-from faxline_worker.redis_server import ServerBinary
+from faxline.contract.errors import JobRejected, Rejection
+from faxline_local.processes import Part, free_port
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
+from faxline_worker.state.intake_entries import MOST_TIMES
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0
 KILLER = "a content that kills whoever opens it"
 KILLED = f"""
 import os, signal
-from faxline_worker import intake
+from faxline_worker.intake import registrar as intake
 parse = intake.parse_entry
 def killed(kind, raw):
     if b"{KILLER}" in raw:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from faxline import FaxLine, JobNotFound
-from faxline_worker.access import Access, Tls
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import wait_for
+from faxline_local.redis_access import Access, Tls
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 from tests.certificates import certified
 from tests.networks import IFAX, ConnectProxy, TlsFront
 from tests.stage.marks import MARK

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from faxline import FaxLine, JobRejected, JobState
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
 

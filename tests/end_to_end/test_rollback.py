@@ -14,10 +14,10 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from faxline import FaxLine, JobState
-from faxline.account import ROLLED_BACK
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.redis_server import RedisServer, ServerBinary
+from faxline.reading.account_state import ROLLED_BACK
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.stack import Local
 from tests.sentinels import Watched, WatchedLocal
 
 pytestmark = pytest.mark.slow

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from faxline import FaxLine, JobNotFound, JobState
-from faxline_worker.access import Access
-from faxline_worker.local import TOKEN, WEBHOOK_SECRET, Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import wait_for
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
 from tests.stage.marks import MARK
 
 pytestmark = pytest.mark.slow

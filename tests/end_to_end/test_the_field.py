@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from faxline import Event, Fax, FaxLine, JobState
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
 

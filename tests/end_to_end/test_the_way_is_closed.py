@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from faxline import Fax, FaxLine
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.processes import free_port
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import free_port
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
 

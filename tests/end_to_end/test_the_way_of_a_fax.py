@@ -14,11 +14,11 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobRejected, JobState
-from faxline.keys import ACCOUNTS, PROCESSES
-from faxline.processes import ROLES
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.redis_server import ServerBinary
+from faxline.contract.redis_keys import ACCOUNTS, PROCESSES
+from faxline.reading.processes import ROLES
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 
 FAST = (
     "--call-seconds",

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from faxline import EventName, FaxLine, JobState
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 
 SANDBOX = (
     *("--call-seconds", "0.2", "--page-seconds", "0.01", "--answer-seconds", "0.01", "0.05"),

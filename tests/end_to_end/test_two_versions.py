@@ -18,11 +18,11 @@ import redis
 
 import faxline_worker
 from faxline import FaxLine, JobState
-from faxline_worker.access import Access
-from faxline_worker.local import Local
-from faxline_worker.processes import Part, free_port
-from faxline_worker.redis_server import ServerBinary
-from faxline_worker.scripts import LAYOUT
+from faxline_local.processes import Part, free_port
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
+from faxline_worker.state.scripts import LAYOUT
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,8 @@ import redis
 
 from faxline import FaxLine
 from faxline_boards.overview import overview
-from faxline_worker.local import WEBHOOK_SECRET, Local
-from faxline_worker.signatures import HEADER, sign
+from faxline_local.stack import WEBHOOK_SECRET, Local
+from faxline_worker.receipts.signature import HEADER, sign
 from tests.prometheus.programs import Prometheus, scraping
 
 SECONDS = 720

@@ -15,8 +15,8 @@ import httpx
 import pytest
 import yaml
 
-from faxline_worker.local import Local
-from faxline_worker.processes import free_port, wait_for
+from faxline_local.processes import free_port, wait_for
+from faxline_local.stack import Local
 
 OPS = Path(__file__).parents[2] / "ops" / "prometheus"
 JOBS = {"dispatcher": "faxline-dispatcher", "worker": "faxline-worker", "webhook": "faxline-webhook"}

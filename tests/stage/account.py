@@ -5,10 +5,10 @@ from uuid import uuid4
 
 import redis
 
-from faxline.keys import INTAKE_GROUP
-from faxline_worker.replies import Admitted, Held, Settlement
-from faxline_worker.settings import read_settings
-from faxline_worker.store import Store
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.config.settings import read_settings
+from faxline_worker.state.results import Admitted, Held, Settlement
+from faxline_worker.state.store import Store
 
 CLOCK = """
 local now_us = tonumber(redis.call('GET', 'clock'))

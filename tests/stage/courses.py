@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from faxline_worker.replies import Admitted, Mark
+from faxline_worker.state.results import Admitted, Mark
 from tests.stage.ledger import FINAL, Attempt, Job, Ledger
 from tests.stage.scene import RANKS, Scene
 

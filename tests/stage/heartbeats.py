@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from faxline.keys import PROCESSES
+from faxline.contract.redis_keys import PROCESSES
 
 
 def beat(client: Any, role: str, host: str = "node-1", *, silent: float = 0.0, **told: Any) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from faxline.documents import digest
-from faxline_worker.deliveries import MOST_TIMES
-from faxline_worker.lineage import Knows
-from faxline_worker.memory import Call as MarkedCall
-from faxline_worker.memory import Deed, Entry, Evidence
-from faxline_worker.replies import Admitted
+from faxline.contract.page_count import digest
+from faxline_worker.state.intake_entries import MOST_TIMES
+from faxline_worker.state.lineage import Knows
+from faxline_worker.state.recent_work import Call as MarkedCall
+from faxline_worker.state.recent_work import Deed, Entry, Evidence
+from faxline_worker.state.results import Admitted
 from tests.stage.scene import BEGIN, NUMBER, receipt
 from tests.stage.states import DATE, DEADLINE, JOB, JOB_ID, LEASE, RETRY, STRANGER, WAIT, Actors
 

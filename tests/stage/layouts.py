@@ -12,10 +12,10 @@ from typing import Any
 
 import redis
 
-from faxline.keys import INTAKE_GROUP
-from faxline_worker.lineage import Knows
-from faxline_worker.redis_server import RedisServer
-from faxline_worker.scripts import LAYOUT
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_local.redis_server import RedisServer
+from faxline_worker.state.lineage import Knows
+from faxline_worker.state.scripts import LAYOUT
 from tests.stage.scene import NUMBER, Scene
 from tests.stage.states import LEASE
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from faxline_worker.replies import Admitted
+from faxline_worker.state.results import Admitted
 from tests.stage.scene import Event, Scene
 
 FINAL = {"delivered", "failed", "canceled", "unconfirmed"}

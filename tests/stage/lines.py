@@ -13,13 +13,13 @@ import redis
 
 from faxline import AsyncFaxLine, Event, FaxLine, JobNotFound
 from faxline.testing import AsyncMemoryLine, MemoryLine
-from faxline_worker.actors import Wakes
-from faxline_worker.app import failure_labels
-from faxline_worker.dispatcher import Dispatcher
-from faxline_worker.metrics import DispatcherMetrics, new_registry
-from faxline_worker.replies import Admitted
-from faxline_worker.settings import read_settings
-from faxline_worker.store import Store
+from faxline_worker.config.settings import read_settings
+from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.processes.roles import failure_labels
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import Store
+from faxline_worker.wakeups.actors import Wakes
 
 SETTINGS = {
     "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
@@ -106,7 +106,7 @@ class Daemon:
         self._store = Store(self._client, read_settings(SETTINGS), "default")
         self._wait_until = wait_until
         self._numbers = itertools.count(1001)
-        self._short = patch("faxline_worker.dispatcher.BLOCK", 0.1)  # it ends as soon
+        self._short = patch("faxline_worker.dispatcher.dispatcher.BLOCK", 0.1)  # it ends as soon
         self._dispatcher = Dispatcher(
             redis.Redis.from_url(url),
             {"default": self._store},

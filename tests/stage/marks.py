@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import redis
 
-from faxline.connections import connect
-from faxline.keys import ACCOUNTS, AccountKeys
-from faxline_worker.access import ADMIN
-from faxline_worker.local import TOKEN, WEBHOOK_SECRET, Local
+from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
+from faxline.contract.redis_url import connect
+from faxline_local.redis_access import ADMIN
+from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
 
 MARK = "zqmarkqz"
 """Stands in every text of a test that nobody may find again."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from faxline_worker import scripts
-from faxline_worker.store import SCRIPTS
+from faxline_worker.state import scripts
+from faxline_worker.state.store import SCRIPTS
 
 
 def mutate(monkeypatch: pytest.MonkeyPatch, *changes: tuple[str, str]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import redis
 
-from faxline.keys import INTAKE_GROUP
-from faxline_worker.replies import Admitted, Receipted
-from faxline_worker.settings import Settings, read_settings
-from faxline_worker.store import Store
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.config.settings import Settings, read_settings
+from faxline_worker.state.results import Admitted, Receipted
+from faxline_worker.state.store import Store
 
 CLOCK = """
 local now_us = tonumber(redis.call('GET', 'clock{default}'))

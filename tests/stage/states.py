@@ -7,7 +7,7 @@ the first may have been accepted, and an operator ordered the second.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from faxline_worker.replies import Admitted
+from faxline_worker.state.results import Admitted
 from tests.stage.scene import Event, Scene
 
 JOB = "a"

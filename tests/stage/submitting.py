@@ -3,13 +3,13 @@
 from typing import Any
 from unittest.mock import Mock
 
-from faxline_worker.app import failure_labels
-from faxline_worker.metrics import WorkerMetrics, new_registry
-from faxline_worker.settings import SubmissionRetries
-from faxline_worker.standing import Standing
-from faxline_worker.store import Store
-from faxline_worker.submitting import Submitter
-from faxline_worker.tracing import NoTraces
+from faxline_worker.config.settings import SubmissionRetries
+from faxline_worker.observability.metrics import WorkerMetrics, new_registry
+from faxline_worker.processes.roles import failure_labels
+from faxline_worker.state.store import Store
+from faxline_worker.submission.standing import Standing
+from faxline_worker.submission.submitter import Submitter
+from faxline_worker.tracing.spans import NoTraces
 
 
 def submitter(store: Store, client: Any, **more: Any) -> Submitter:

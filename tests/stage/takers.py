@@ -9,15 +9,15 @@ from unittest.mock import Mock
 import redis
 
 from faxline import FaxLine
-from faxline.documents import digest
-from faxline.keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.page_count import digest
+from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline.testing import MemoryLine
-from faxline_worker.app import failure_labels
-from faxline_worker.intake import Intake
-from faxline_worker.metrics import DispatcherMetrics, new_registry
-from faxline_worker.replies import Admitted
-from faxline_worker.settings import read_settings
-from faxline_worker.store import Store
+from faxline_worker.config.settings import read_settings
+from faxline_worker.intake.registrar import Intake
+from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.processes.roles import failure_labels
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import Store
 
 KEYS = AccountKeys("default")
 SETTINGS = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"})

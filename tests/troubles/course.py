@@ -11,9 +11,9 @@ import httpx
 import redis
 
 from faxline import EventName, FaxLine, JobState
-from faxline_worker.local import WEBHOOK_SECRET, Local
-from faxline_worker.redis_server import ServerBinary
-from faxline_worker.signatures import HEADER, sign
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import WEBHOOK_SECRET, Local
+from faxline_worker.receipts.signature import HEADER, sign
 from tests.troubles.faxes import REJECTED, TROUBLES, URL, number_of
 
 ACCOUNTS = ("default", "broke")

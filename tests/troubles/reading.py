@@ -7,7 +7,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from faxline_worker.local import Local
+from faxline_local.stack import Local
 
 Key = tuple[str, ...]
 """A metric's name and the values of its labels, in the order of the labels' names."""

@@ -34,7 +34,7 @@ def options(
 @app.command()
 def dispatcher() -> None:
     """Read intake, keep the timers, send the wake-ups. Two may run at once."""
-    from faxline_worker.app import dispatcher as run  # noqa: PLC0415 - each part imports only what it needs
+    from faxline_worker.processes.roles import dispatcher as run  # noqa: PLC0415 - each part imports only what it needs
 
     run()
 
@@ -44,7 +44,7 @@ def worker(
     threads: Annotated[int | None, typer.Option(help="Calls at once in this process.", min=1)] = None,
 ) -> None:
     """Submit faxes and apply receipts: a Dramatiq worker. Any number may run."""
-    from faxline_worker.app import run_worker  # noqa: PLC0415 - as above
+    from faxline_worker.processes.roles import run_worker  # noqa: PLC0415 - as above
 
     run_worker(threads)
 
@@ -52,7 +52,7 @@ def worker(
 @app.command()
 def webhook() -> None:
     """Take iFax's webhooks. Any number may run."""
-    from faxline_worker.app import webhook as run  # noqa: PLC0415 - as above
+    from faxline_worker.processes.roles import webhook as run  # noqa: PLC0415 - as above
 
     run()
 
@@ -64,7 +64,7 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring what is stored to this version's layout, while the daemon runs. May be called again."""
-    from faxline_worker.app import migrate as run  # noqa: PLC0415 - as above
+    from faxline_worker.processes.roles import migrate as run  # noqa: PLC0415 - as above
 
     raise typer.Exit(run(look=check))
 
@@ -84,7 +84,7 @@ def doctor(
     import os  # noqa: PLC0415 - as above
 
     from faxline.cli.doctor import tell  # noqa: PLC0415 - as above
-    from faxline_worker.doctor import examine  # noqa: PLC0415 - as above
+    from faxline_worker.doctor.daemon_checks import examine  # noqa: PLC0415 - as above
 
     tell(examine(os.environ, webhook_url=webhook_url, call=call), as_json=as_json)
 
@@ -136,7 +136,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
 ) -> None:
     """Run an iFax on this machine, for tests: docs/sandbox.md."""
     from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
-    from faxline_worker.logs import configure_logs  # noqa: PLC0415 - as above
+    from faxline_worker.observability.logs import configure_logs  # noqa: PLC0415 - as above
 
     ends = {"default": ""} | {name: f"-{name}" for name in account or ()}
     accounts = {
@@ -174,7 +174,7 @@ def demo(
     faxes: Annotated[int, typer.Option(help="PDFs to fax, besides one by URL and one by hand.", min=1)] = 20,
 ) -> None:
     """Fax real PDFs through every part on this machine, and show what came out."""
-    from faxline_worker.demo import run  # noqa: PLC0415 - as above
+    from faxline_local.demo import run  # noqa: PLC0415 - as above
 
     raise typer.Exit(run(faxes))
 
@@ -186,7 +186,7 @@ def playground(
     ] = None,
 ) -> None:
     """Run all of Faxline with the sandbox on this machine until Ctrl-C: try it, write programs for it."""
-    from faxline_worker.playground import run  # noqa: PLC0415 - as above
+    from faxline_local.playground import run  # noqa: PLC0415 - as above
 
     raise typer.Exit(run(logs))
 

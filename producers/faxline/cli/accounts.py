@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from faxline import account
-from faxline.account import OPERATOR, AccountState
 from faxline.cli.app import (
     ACCOUNT,
     ENDED_OTHERWISE,
@@ -24,11 +22,13 @@ from faxline.cli.app import (
 from faxline.cli.explaining import used_of
 from faxline.cli.output import complain, moment, span, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
-from faxline.errors import StateRolledBack
-from faxline.offers import differing
-from faxline.offers import told as processes_told
-from faxline.processes import at_work
-from faxline.wording import plural
+from faxline.contract.errors import StateRolledBack
+from faxline.contract.wording import plural
+from faxline.reading import account_state as account
+from faxline.reading.account_state import OPERATOR, AccountState
+from faxline.reading.processes import at_work
+from faxline.reading.shared_settings import differing
+from faxline.reading.shared_settings import told as processes_told
 
 accounts = typer.Typer(rich_markup_mode=None)
 app.add_typer(

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from faxline.environment import check_environment
-from faxline.line import FaxLine
-from faxline.numbers import check_region
-from faxline.replicas import REPLICAS_TIMEOUT
+from faxline.client.sync import FaxLine
+from faxline.contract.environment import check_environment
+from faxline.contract.phone_numbers import check_region
+from faxline.steps.replicas import REPLICAS_TIMEOUT
 
 REDIS_URL = "redis://127.0.0.1:6379/0"
 ACCOUNT = "default"

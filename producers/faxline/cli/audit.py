@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from faxline.audit import AuditEntry
 from faxline.cli.app import Json, UsageError, app, examples, faxline_of
 from faxline.cli.output import clock, write, write_json
-from faxline.line import FaxLine
+from faxline.client.sync import FaxLine
+from faxline.operating.audit import AuditEntry
 
 _PAGE = 1000
 _AGO = re.compile(r"([0-9]+)([smhd])")

@@ -22,13 +22,13 @@ from faxline.cli.app import (
 from faxline.cli.inputs import number_of
 from faxline.cli.output import complain, write, write_json
 from faxline.cli.sending import Id, Level, Metadata, Wait, finish, object_of
-from faxline.entries import Priority
-from faxline.errors import JobNotFound, WaitTimeout
-from faxline.events import EventName
-from faxline.groups import Group
-from faxline.jobs import Job, JobState
-from faxline.line import FaxLine
-from faxline.wording import plural
+from faxline.client.sync import FaxLine
+from faxline.contract.entries import Priority
+from faxline.contract.errors import JobNotFound, WaitTimeout
+from faxline.contract.events import EventName
+from faxline.contract.wording import plural
+from faxline.reading.group import Group
+from faxline.reading.job import Job, JobState
 
 
 @app.command(

@@ -19,9 +19,9 @@ from faxline.cli.app import (
     operator,
 )
 from faxline.cli.output import moment, write, write_json, write_table
-from faxline.errors import EntryNotFound
-from faxline.line import FaxLine
-from faxline.operations import DeadEntry
+from faxline.client.sync import FaxLine
+from faxline.contract.errors import EntryNotFound
+from faxline.operating.operations import DeadEntry
 
 _ALL = 1_000_000
 """More than are kept."""

@@ -23,11 +23,11 @@ from faxline.cli.audit import moment_of
 from faxline.cli.explaining import ending
 from faxline.cli.output import complain, write, write_json, write_table
 from faxline.cli.seeking import Reveal, may_be_at_ifax, pages_of, revealed_by, sent_of, sought
-from faxline.errors import ContentLost, JobIdTaken, NotInDoubt
-from faxline.groups import Group
-from faxline.jobs import Job, JobState
-from faxline.line import FaxLine
-from faxline.wording import plural
+from faxline.client.sync import FaxLine
+from faxline.contract.errors import ContentLost, JobIdTaken, NotInDoubt
+from faxline.contract.wording import plural
+from faxline.reading.group import Group
+from faxline.reading.job import Job, JobState
 
 _ALL = 10_000_000
 """More than there are."""

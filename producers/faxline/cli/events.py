@@ -10,8 +10,8 @@ import typer
 from faxline.cli.app import Json, UsageError, app, examples, faxline_of
 from faxline.cli.audit import moment_of
 from faxline.cli.output import clock, complain, write, write_json
-from faxline.errors import EventsMissed
-from faxline.events import Event
+from faxline.contract.errors import EventsMissed
+from faxline.contract.events import Event
 
 _AFTER = re.compile(r"\$|[0-9]+(-[0-9]+)?")
 _QUIET = 0.2

@@ -4,13 +4,13 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from faxline import account
-from faxline.account import AccountState, LimitState
 from faxline.cli.app import ACCOUNT
 from faxline.cli.output import moment, span
-from faxline.forecast import Forecast, Hold
-from faxline.jobs import Job, JobState
-from faxline.wording import plural
+from faxline.contract.wording import plural
+from faxline.reading import account_state as account
+from faxline.reading.account_state import AccountState, LimitState
+from faxline.reading.forecast import Forecast, Hold
+from faxline.reading.job import Job, JobState
 
 _LIMITS = {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
 

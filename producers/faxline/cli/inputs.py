@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from faxline.cli.output import complain
-from faxline.files import Source, is_url
-from faxline.numbers import country_code, mask_number, normalize_number
+from faxline.contract.phone_numbers import country_code, mask_number, normalize_number
+from faxline.sending.files import Source, is_url
 
 
 def file_of(text: str) -> Source:

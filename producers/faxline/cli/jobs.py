@@ -33,12 +33,12 @@ from faxline.cli.presence import (
 )
 from faxline.cli.seeking import Reveal, may_be_at_ifax, revealed_by, sought
 from faxline.cli.sending import show_ends
-from faxline.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
-from faxline.groups import Group
-from faxline.jobs import Job, JobState
-from faxline.line import FaxLine
-from faxline.presence import missing
-from faxline.wording import plural
+from faxline.client.sync import FaxLine
+from faxline.contract.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
+from faxline.contract.wording import plural
+from faxline.reading.group import Group
+from faxline.reading.job import Job, JobState
+from faxline.reading.presence import missing
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, or the group.")]
 _LISTED = (

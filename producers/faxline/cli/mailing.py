@@ -13,13 +13,13 @@ from faxline.cli.overview import Failures, show_group
 from faxline.cli.presence import warn_after_push, watching
 from faxline.cli.progress import progress_of
 from faxline.cli.recipients import Recipients, Row, Rows, read_recipients
-from faxline.errors import FaxesRejected, PushInterrupted, RejectedFax
-from faxline.faxes import Fax
-from faxline.groups import Group, light_dict
-from faxline.jobs import Job
-from faxline.line import FaxLine
-from faxline.mailings import Mailing
-from faxline.wording import plural
+from faxline.client.sync import FaxLine
+from faxline.contract.errors import FaxesRejected, PushInterrupted, RejectedFax
+from faxline.contract.wording import plural
+from faxline.reading.group import Group, light_dict
+from faxline.reading.job import Job
+from faxline.sending.fax import Fax
+from faxline.sending.mailing import Mailing
 
 
 def mail(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from faxline.numbers import EXAMPLE
+from faxline.contract.phone_numbers import EXAMPLE
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{2,10}([0-9]{4})\b")
 _WIDE = 10_000

@@ -5,9 +5,9 @@ from collections import Counter
 
 from faxline.cli.explaining import pages_of
 from faxline.cli.output import write, write_piece, write_table
-from faxline.groups import Group, light_dict
-from faxline.jobs import Job
-from faxline.wording import plural
+from faxline.contract.wording import plural
+from faxline.reading.group import Group, light_dict
+from faxline.reading.job import Job
 
 MOST = 20
 """Failed jobs that are shown one by one; --json has all."""

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from faxline.cli.app import ACCOUNT
 from faxline.cli.output import complain
-from faxline.errors import FaxlineError, JobNotFound, NotAllowed, WaitTimeout
-from faxline.jobs import Job, JobState
-from faxline.line import FaxLine
-from faxline.presence import WHOLE, absent, missing
-from faxline.processes import GONE, Process, at_work
+from faxline.client.sync import FaxLine
+from faxline.contract.errors import FaxlineError, JobNotFound, NotAllowed, WaitTimeout
+from faxline.reading.job import Job, JobState
+from faxline.reading.presence import WHOLE, absent, missing
+from faxline.reading.processes import GONE, Process, at_work
 
 _SOON, _NEWS = 1.0, GONE
 """Seconds of a wait until the first look at who is at work, and from that to the second, when a process that

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from faxline.mailings import Progress as Tell
+from faxline.sending.mailing import Progress as Tell
 
 
 @contextmanager

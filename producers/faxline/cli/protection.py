@@ -6,10 +6,10 @@ import typer
 
 from faxline.cli.app import By, Json, UsageError, app, examples, faxline_of, operator
 from faxline.cli.output import write, write_json, write_table
-from faxline.keyring import new_key
-from faxline.numbers import mask_number
-from faxline.operations import Forgotten, SealedValues, stored_number
-from faxline.wording import plural
+from faxline.contract.phone_numbers import mask_number
+from faxline.contract.sealing.keyring import new_key
+from faxline.contract.wording import plural
+from faxline.operating.operations import Forgotten, SealedValues, stored_number
 
 _PATIENCE = 600.0
 """Seconds that an order which takes its time is waited for."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from faxline.cli.app import UsageError
 from faxline.cli.inputs import file_of, readings_of
-from faxline.errors import EntryRejected
-from faxline.numbers import normalize_number
+from faxline.contract.errors import EntryRejected
+from faxline.contract.phone_numbers import normalize_number
 
 _DELIMITERS = (",", ";", "\t")
 _PLAIN = ("id", "priority", "send_at", "expires_at", "subject", "to_name", "from_name", "message")

@@ -9,9 +9,9 @@ import typer
 from faxline.cli.accounts import Name, accounts
 from faxline.cli.app import ENDED_OTHERWISE, By, Json, UsageError, examples, faxline_of, operator
 from faxline.cli.output import complain, moment, write, write_json, write_table
-from faxline.errors import NotRolledBack
-from faxline.rollbacks import LostCall, Recovered, Rollback
-from faxline.wording import plural
+from faxline.contract.errors import NotRolledBack
+from faxline.contract.wording import plural
+from faxline.operating.rollback import LostCall, Recovered, Rollback
 
 _PATIENCE = 60.0
 _SHOWN = 20

@@ -22,7 +22,14 @@ from faxline.cli import (  # noqa: F401 - they add their commands
 from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
 from faxline.cli.output import OutputClosed, complain, masked
 from faxline.cli.presence import JobLost
-from faxline.errors import EntryNotFound, EntryRejected, FaxlineError, JobNotFound, NoKeys, NotForgotten
+from faxline.contract.errors import (
+    EntryNotFound,
+    EntryRejected,
+    FaxlineError,
+    JobNotFound,
+    NoKeys,
+    NotForgotten,
+)
 
 _ANYWHERE = ("--redis", "--redis-file", "--account", "--region")
 

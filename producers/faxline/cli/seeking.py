@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from faxline.cli.app import operator
-from faxline.jobs import Job, JobState
-from faxline.line import FaxLine
+from faxline.client.sync import FaxLine
+from faxline.reading.job import Job, JobState
 
 _SENT = {JobState.SUBMITTING, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.UNCONFIRMED}
 

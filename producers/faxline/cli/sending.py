@@ -24,13 +24,13 @@ from faxline.cli.inputs import file_of, number_of
 from faxline.cli.mailing import mail
 from faxline.cli.output import complain, write, write_json
 from faxline.cli.presence import warn_after_push, watching
-from faxline.entries import InDoubtPolicy, Priority
-from faxline.faxes import FaxParameters
-from faxline.files import File, Selection
-from faxline.groups import Group
-from faxline.jobs import Job
-from faxline.line import FaxLine
-from faxline.mailings import names_of
+from faxline.client.sync import FaxLine
+from faxline.contract.entries import InDoubtPolicy, Priority
+from faxline.reading.group import Group
+from faxline.reading.job import Job
+from faxline.sending.fax import FaxParameters
+from faxline.sending.files import File, Selection
+from faxline.sending.mailing import names_of
 
 PARAMETERS = frozenset(FaxParameters.__annotations__)
 """Those that --param takes."""

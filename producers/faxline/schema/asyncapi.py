@@ -3,8 +3,8 @@
 from importlib.metadata import version
 from typing import Any
 
-from faxline.entries import KINDS
-from faxline.event_data import DATA
+from faxline.contract.entries import KINDS
+from faxline.contract.event_data import DATA
 from faxline.schema.entries import entry_definitions, payload_of
 from faxline.schema.events import FIELDS, event_definitions
 from faxline.schema.generator import summary

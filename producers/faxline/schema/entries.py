@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from faxline.entries import FILES, KINDS, RECIPIENTS, SealedEntry
+from faxline.contract.entries import FILES, KINDS, RECIPIENTS, SealedEntry
+from faxline.contract.sealing.seals import SEALED_KINDS
 from faxline.schema.descriptions import DESCRIPTIONS
 from faxline.schema.generator import DEFINITIONS, DIALECT, Generator, definitions, summary
-from faxline.seals import SEALED_KINDS
 
 ID_LENGTH = 128
 SOURCES = ("fileUrl", "fileData", "document")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from faxline.event_data import DATA
-from faxline.events import EventName
+from faxline.contract.event_data import DATA
+from faxline.contract.events import EventName
 from faxline.schema.generator import DEFINITIONS, DIALECT, AbsentGenerator, definitions, summary
 
 FIELDS: dict[str, dict[str, Any]] = {

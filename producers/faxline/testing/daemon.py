@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from faxline.account import EPOCH_US, OPERATOR, RANKS, STRIDE
-from faxline.entries import ResendEntry, SendEntry
-from faxline.keyring import Keyring
-from faxline.keys import ACCOUNTS, AccountKeys
-from faxline.orders import Order
-from faxline.seals import Seals
+from faxline.contract.entries import ResendEntry, SendEntry
+from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
+from faxline.contract.sealing.keyring import Keyring
+from faxline.contract.sealing.seals import Seals
+from faxline.operating.orders import Order
+from faxline.reading.account_state import EPOCH_US, OPERATOR, RANKS, STRIDE
 from faxline.testing.intake import Intake
 from faxline.testing.memory import Memory
 

@@ -6,10 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from faxline.checks import check_send
-from faxline.contents import digest_of
-from faxline.documents import check_digest, digest
-from faxline.entries import (
+from faxline.contract.entries import (
     OF_DOCUMENTS,
     CancelEntry,
     ResendEntry,
@@ -20,9 +17,12 @@ from faxline.entries import (
     open_entry,
     parse_entry,
 )
-from faxline.errors import EntryRejected, Rejection, SealBroken
-from faxline.keys import AccountKeys
-from faxline.seals import Seals
+from faxline.contract.errors import EntryRejected, Rejection, SealBroken
+from faxline.contract.fax_rules import check_send
+from faxline.contract.fingerprint import digest_of
+from faxline.contract.page_count import check_digest, digest
+from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.sealing.seals import Seals
 from faxline.testing.memory import Memory
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from faxline.asynchronous import AsyncFaxLine
-from faxline.errors import EntryRejected, JobNotFound, Rejection
-from faxline.keyring import Keyring
-from faxline.keys import AccountKeys
-from faxline.line import FaxLine
+from faxline.client.aio import AsyncFaxLine
+from faxline.client.sync import FaxLine
+from faxline.contract.errors import EntryRejected, JobNotFound, Rejection
+from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.sealing.keyring import Keyring
 from faxline.testing.clients import AsyncMemoryClient, MemoryClient, Shared
 from faxline.testing.daemon import Daemon
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from faxline.keys import PROCESSES
+from faxline.contract.redis_keys import PROCESSES
 from faxline.testing.streams import Entry, Held, Readers, Stream, name_of, position_of
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import redis
 
-from faxline_worker.intake import AT_ONCE
-from faxline_worker.redis_server import RedisServer
+from faxline_local.redis_server import RedisServer
+from faxline_worker.intake.registrar import AT_ONCE
 from tests.benchmarks.figures import percentile
 from tests.benchmarks.speed.jobs import Maker
 from tests.benchmarks.speed.monitor import script_names

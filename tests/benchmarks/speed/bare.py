@@ -14,8 +14,8 @@ import dramatiq
 import httpx
 from dramatiq.brokers.redis import RedisBroker
 
-from faxline_worker.local import Local, token_of
-from faxline_worker.processes import Part, wait_for
+from faxline_local.processes import Part, wait_for
+from faxline_local.stack import Local, token_of
 from tests.benchmarks.pushes import fax
 
 VARIABLE = "BARE"

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import redis
 
-from faxline_worker.redis_server import RedisServer
-from faxline_worker.replies import Admitted
-from faxline_worker.store import CHECK, Store
+from faxline_local.redis_server import RedisServer
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import CHECK, Store
 from tests.benchmarks.speed.crowd import NUMBER, OTHER, Crowd
 from tests.benchmarks.speed.jobs import ACCEPTED, Maker
 from tests.benchmarks.speed.sheet import Section, Wanted

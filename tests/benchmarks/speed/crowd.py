@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from faxline_worker.store import Store
+from faxline_worker.state.store import Store
 from tests.benchmarks.speed.size import Size
 
 NUMBER, OTHER = "+12025550100", "+12025550199"

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from faxline_worker.local import START_TIMEOUT, Local
-from faxline_worker.processes import Part, free_port, wait_for
+from faxline_local.processes import Part, free_port, wait_for
+from faxline_local.stack import START_TIMEOUT, Local
 
 
 @dataclass(frozen=True)

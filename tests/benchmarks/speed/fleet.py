@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-from faxline_worker.local import Local
+from faxline_local.stack import Local
 from tests.benchmarks.speed.endpoint import Stub
 from tests.benchmarks.speed.rounds import Field
 from tests.benchmarks.speed.sheet import Section, median

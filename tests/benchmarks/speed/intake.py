@@ -14,11 +14,11 @@ import pypdfium2
 import redis
 
 from faxline import Fax, FaxLine
-from faxline.keys import AccountKeys
-from faxline.pdf_reader import SHARED
-from faxline_worker.local import DEFAULT, Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import RedisServer
+from faxline.contract.pdf_reader import SHARED
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.processes import wait_for
+from faxline_local.redis_server import RedisServer
+from faxline_local.stack import DEFAULT, Local
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.pushes import URL, bulk_names, fax
 from tests.benchmarks.speed.sheet import Section, Wanted, median

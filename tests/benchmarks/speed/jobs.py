@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import redis
 
-from faxline.keys import INTAKE_GROUP
-from faxline_worker.app import failure_labels
-from faxline_worker.intake import AT_ONCE, Intake
-from faxline_worker.metrics import DispatcherMetrics, new_registry
-from faxline_worker.replies import Admitted
-from faxline_worker.settings import read_settings
-from faxline_worker.store import Store
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.config.settings import read_settings
+from faxline_worker.intake.registrar import AT_ONCE, Intake
+from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.processes.roles import failure_labels
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import Store
 from tests.benchmarks.pushes import fax
 
 ACCEPTED: Mapping[str, Any] = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import redis
 
-from faxline.keys import AccountKeys
-from faxline_worker.local import DEFAULT, Local
-from faxline_worker.processes import wait_for
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.processes import wait_for
+from faxline_local.stack import DEFAULT, Local
 from tests.benchmarks.figures import percentile
 from tests.benchmarks.pushes import fax
 from tests.benchmarks.speed.bare import Bare

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import redis
 
-from faxline_worker import scripts
+from faxline_worker.state import scripts
 
 _LINE = re.compile(rb'^\+?(\d+\.\d+) \[(\d+) (\S+)\] "([^"]*)"(?: "([^"]*)")?')
 
@@ -53,7 +53,7 @@ def read_line(line: bytes) -> Command | None:
 
 def script_names() -> dict[str, str]:
     """The names of our scripts by the digest that EVALSHA gives."""
-    folder = files("faxline_worker") / "lua"
+    folder = files("faxline_worker") / "state" / "lua"
     names = [entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua")]
     return {hashlib.sha1(scripts.source(name).encode()).hexdigest(): name for name in names}  # noqa: S324 - Redis'
 

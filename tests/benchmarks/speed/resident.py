@@ -5,8 +5,8 @@ from pathlib import Path
 
 import redis
 
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
+from faxline_local.processes import wait_for
+from faxline_local.stack import Local
 from tests.benchmarks import memory
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.processes import group_of, memory_of

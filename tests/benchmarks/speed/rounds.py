@@ -8,9 +8,9 @@ from typing import Any
 import redis
 
 from faxline import FaxLine
-from faxline.keys import AccountKeys
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.processes import wait_for
+from faxline_local.stack import Local
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.speed.bare import Bare
 from tests.benchmarks.speed.endpoint import Endpoint, Stub

@@ -5,7 +5,7 @@ from contextlib import closing
 from itertools import product
 from pathlib import Path
 
-from faxline_worker.local import Local
+from faxline_local.stack import Local
 from tests.benchmarks.speed.endpoint import Stub
 from tests.benchmarks.speed.rounds import Field, account_names
 from tests.benchmarks.speed.sheet import Section

@@ -11,8 +11,8 @@ from typing import Any
 
 import redis
 
-from faxline.keys import INTAKE_GROUP, AccountKeys
-from faxline_worker.local import DEFAULT
+from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline_local.stack import DEFAULT
 
 BATCH = 500
 SCRIPT = """

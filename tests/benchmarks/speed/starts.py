@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from faxline_worker.local import Local
-from faxline_worker.redis_server import RedisServer
+from faxline_local.redis_server import RedisServer
+from faxline_local.stack import Local
 from tests.benchmarks.speed.sheet import Section, Wanted, median
 from tests.benchmarks.speed.size import Size
 from tests.benchmarks.speed.usage import cpu_of_group

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import redis
 
-from faxline.keys import AccountKeys
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.processes import wait_for
+from faxline_local.stack import Local
 from tests.benchmarks.processes import group_of
 from tests.benchmarks.pushes import fax
 from tests.benchmarks.speed.monitor import Counts

@@ -5,7 +5,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faxline_worker.local import DEFAULT, Local, token_of
+from faxline_local.stack import DEFAULT, Local, token_of
 from tests.benchmarks.pushes import fax
 from tests.benchmarks.speed.bare import Bare
 from tests.benchmarks.speed.endpoint import Endpoint, Sandbox, Stub

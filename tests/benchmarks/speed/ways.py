@@ -9,8 +9,8 @@ from typing import Any
 import redis
 
 from faxline import EventName
-from faxline.keys import AccountKeys
-from faxline_worker.local import DEFAULT, Local
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.stack import DEFAULT, Local
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.pushes import bulk_names
 from tests.benchmarks.speed.monitor import Breakdown, Counts, Monitor, break_down, client_names, script_names

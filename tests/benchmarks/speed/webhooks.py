@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import redis
 
-from faxline.keys import AccountKeys
-from faxline_worker.local import DEFAULT, START_TIMEOUT, WEBHOOK_SECRET, Local
-from faxline_worker.processes import free_port, wait_for
-from faxline_worker.signatures import HEADER, sign
+from faxline.contract.redis_keys import AccountKeys
+from faxline_local.processes import free_port, wait_for
+from faxline_local.stack import DEFAULT, START_TIMEOUT, WEBHOOK_SECRET, Local
+from faxline_worker.receipts.signature import HEADER, sign
 from tests.benchmarks.pushes import fax
 from tests.benchmarks.speed.jobs import Maker
 from tests.benchmarks.speed.load import Answers, Load, run_load

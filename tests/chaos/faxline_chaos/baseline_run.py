@@ -19,8 +19,8 @@ from faxline_chaos.faults import Fax
 from faxline_chaos.killing import run_hits
 from faxline_chaos.producer import pushes
 from faxline_chaos.schedule import REDIS, Hit, Timetable, push_times
-from faxline_worker.local import TOKEN, Local
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import TOKEN, Local
 
 STALL = 6 * baseline.HEARTBEAT
 """Seconds without a change after which a message counts as stranded."""

@@ -31,9 +31,9 @@ from faxline_chaos.world import (
     Outage,
     draw_world,
 )
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import wait_for
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import Local
 from tests.stepping_clock import COMPILER, SteppingClock
 
 CREW = {"dispatchers": 2, "workers": 3, "webhooks": 1}

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import redis
 
-from faxline.documents import Opened, digest, open_document
-from faxline.keys import AccountKeys
-from faxline.pdf_reader import PdfReader
+from faxline.contract.page_count import Opened, digest, open_document
+from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.redis_keys import AccountKeys
 from faxline_chaos.documents import GOOD, Document, Documents
 from faxline_chaos.fuzzing import WARM, memory_of
-from faxline_worker.local import DEFAULT, Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import wait_for
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import DEFAULT, Local
 from tests.hostile_files import plain_pdf
 
 TIMEOUT = 0.5

@@ -16,12 +16,12 @@ from pathlib import Path
 import httpx
 import redis
 
-from faxline.keys import PROCESSES, AccountKeys
+from faxline.contract.redis_keys import PROCESSES, AccountKeys
 from faxline_chaos.requests import MARK, NUMBER, Request, Requests
 from faxline_chaos.slow import KINDS, PATIENCE, hold
-from faxline_worker.local import WEBHOOK_SECRET, Local
-from faxline_worker.processes import wait_for
-from faxline_worker.redis_server import ServerBinary
+from faxline_local.processes import wait_for
+from faxline_local.redis_server import ServerBinary
+from faxline_local.stack import WEBHOOK_SECRET, Local
 
 CONNECTIONS = 32
 SLOW = 60

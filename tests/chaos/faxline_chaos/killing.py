@@ -8,9 +8,9 @@ from itertools import count
 from typing import Protocol
 
 from faxline_chaos.schedule import REDIS, Hit, Timetable
-from faxline_worker.local import Local
-from faxline_worker.processes import Part, wait_for
-from faxline_worker.redis_server import RedisServer
+from faxline_local.processes import Part, wait_for
+from faxline_local.redis_server import RedisServer
+from faxline_local.stack import Local
 
 WATCH = 0.25
 """Seconds between two looks at who ended without being killed."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from faxline_chaos.oddities import HEADERS, METHODS, ODD, PATH, PATHS, SIGNATURES
-from faxline_worker.signatures import HEADER, sign
+from faxline_worker.receipts.signature import HEADER, sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faxline import FaxLine, JobNotFound, QueueUnavailable
-from faxline.account import ROLLED_BACK
+from faxline.reading.account_state import ROLLED_BACK
 from faxline_chaos.evidence import Lost
 from faxline_chaos.producer import Producer
-from faxline_worker.local import Local
-from faxline_worker.processes import wait_for
+from faxline_local.processes import wait_for
+from faxline_local.stack import Local
 
 WHILE_LOST, AFTER = 20, 5
 """Faxes that are pushed at once in the stretch that is lost, and as Redis comes back."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import redis
 
-from faxline.keys import AccountKeys
+from faxline.contract.redis_keys import AccountKeys
 from faxline_chaos.relay import Relay
 from faxline_chaos.schedule import Hit
 from tests.hostile_files import object_stream, page_tree, xref_stream

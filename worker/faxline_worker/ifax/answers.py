@@ -9,7 +9,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-from faxline.texts import SHOWN, clean_message
+from faxline.contract.texts import SHOWN, clean_message
 from faxline_worker.ifax.codes import (
     BAD_ANSWER,
     CLEAR,

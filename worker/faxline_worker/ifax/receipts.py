@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from faxline.texts import clean_message
+from faxline.contract.texts import clean_message
 from faxline_worker.ifax.causes import CAUSES, OTHER, Cause, cause_of
 from faxline_worker.ifax.fax_object import STATUSES, FaxObject, Status, read_body, read_fax
 

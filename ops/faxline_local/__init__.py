@@ -1,0 +1,1 @@
+"""All of Faxline on one machine, as processes: for `make demo`, the playground and the tests."""

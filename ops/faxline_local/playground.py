@@ -1,0 +1,80 @@
+"""`faxline-worker playground`: all of Faxline with the sandbox on this machine, for a developer to try."""
+
+import signal
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from faxline_local.processes import PartFailedError
+from faxline_local.stack import Local
+
+LOOK = 0.5
+"""Seconds between two looks whether all parts run."""
+SANDBOX = ("--call-seconds", "2", "--page-seconds", "0.5", "--time-scale", "0.01")
+"""A call takes some seconds, as one does; iFax's retries of a webhook, minutes apart, come within seconds."""
+SETTINGS = {f"RETRIES__DELIVERY__{cause}": "2" for cause in ("BUSY", "NO_ANSWER", "OTHER")}
+"""A busy fax, tried again minutes apart, fails within seconds."""
+
+
+def run(logs: Path | None) -> int:
+    """Run until SIGINT or SIGTERM: 0; or until a part ends by itself, or none starts: 1.
+
+    Args:
+        logs: the folder of the parts' logs, which is kept; a temporary one when None.
+    """
+    console, over = Console(soft_wrap=True, highlight=False), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    with ExitStack() as stack:
+        folder = logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faxline-playground-")))
+        try:
+            with Local(folder, settings=SETTINGS, sandbox=SANDBOX) as local:
+                console.print(_welcome(local, folder))
+                ended = _await_the_end(local, over)
+        except PartFailedError as error:
+            console.print(f"[red]{error}", markup=False)
+            return 1
+        if ended:
+            last = (folder / f"{ended}.log").read_text(errors="replace").splitlines()[-5:]
+            console.print("\n".join([f"{ended} ended by itself:", *last]), markup=False)
+            return 1
+        console.print("ended; nothing is kept" if logs is None else f"ended; the logs are in {folder}")
+        return 0
+
+
+def _await_the_end(local: Local, over: threading.Event) -> str:
+    """The part that ended by itself; nothing where the end was asked for."""
+    while not over.wait(LOOK):
+        for part in local.parts:
+            if part.process.poll() is not None:
+                return part.name
+    return ""
+
+
+def _welcome(local: Local, folder: Path) -> str:
+    server = local.server.binary
+    metrics = ", ".join(
+        f"{name.partition('-')[0]} http://127.0.0.1:{port}/metrics" for name, port in local.metrics.items()
+    )
+    return f"""[bold]Faxline is up[/] on {server.name} {server.version}, with an iFax that sends no fax.
+Ctrl-C ends it.
+
+In another shell:
+
+    export FAXLINE_REDIS_URL={local.redis_url}
+    faxline send --to +12025550123 letter.pdf --wait
+    faxline list
+
+The last four digits of a +1 202 555 number say what happens to its fax: 0123 is delivered, 0017 is busy,
+3001 is refused, 0504 leaves a doubt. docs/sandbox.md has all of them.
+A delivery is tried again after 2 s. FAXLINE_ variables that are set here change nothing.
+
+    Python        FaxLine("{local.redis_url}")
+    the sandbox   {local.sandbox_url}/sandbox/ledger has each fax that it took
+    the webhook   http://127.0.0.1:{local.webhook_port}/webhooks/ifax/default
+    metrics       {metrics}
+    logs          {folder}
+"""

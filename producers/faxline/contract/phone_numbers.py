@@ -1,0 +1,226 @@
+"""Fax numbers: E.164 and possible; shown by their last four digits only."""
+
+import re
+import unicodedata
+from functools import cache
+from typing import Any, NamedTuple
+
+from faxline.contract.errors import EntryRejected, Rejection
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+EXAMPLE = "+12345678901"
+"""The documentation's own, which messages show and nobody has."""
+MEMBER = "fax.faxNumber"
+
+_FIX = f"write it as E.164, such as {EXAMPLE}: a plus, the country code, the number"
+_WRITTEN = re.compile(r"\(?\+?[\d\s().\-‐-―−/·]+")  # noqa: RUF001 - the dashes that people write
+_AS_A_FLOAT = re.compile(r"\+?\d+([.,]\d+)?[eE][+-]?\d+|\+?\d{5,}[.,]\d{1,2}")
+
+
+def mask_number(number: str) -> str:
+    """A number as it may be shown: `…1234`."""
+    return "…" + re.sub(r"\D", "", number)[-4:]
+
+
+def check_number(number: str, member: str) -> None:
+    """Check that a number is E.164 and possible (ifax-api, Request Parameters, faxNumber).
+
+    Not "valid": numbering plans change faster than tables, and the documentation's own +19876543210 is not.
+
+    Raises:
+        EntryRejected: bad_number.
+    """
+    if not E164.fullmatch(number):
+        raise EntryRejected(member, Rejection.BAD_NUMBER, f"not a fax number; {_FIX}")
+    if not is_possible(number):
+        raise EntryRejected(
+            member, Rejection.BAD_NUMBER, f"no number of that country code has this length; {_FIX}"
+        )
+    if prefix := _kept_prefix(number):
+        raise EntryRejected(
+            member,
+            Rejection.BAD_NUMBER,
+            f"after the country code stands the {prefix} that is dialled within the country; leave it out",
+        )
+
+
+def check_region(region: str | None) -> str | None:
+    """A region in capitals, such as DE.
+
+    Raises:
+        ValueError: phonenumbers knows none of this name.
+    """
+    if region is None:
+        return None
+    import phonenumbers  # noqa: PLC0415 - its tables are large, and `import faxline` is to be quick
+
+    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("region is a country by its two letters, such as US or DE")
+    return region.upper()
+
+
+def normalize_number(text: str, region: str | None = None, member: str = MEMBER) -> str:
+    """The E.164 form of a number as people write it.
+
+    >>> normalize_number("+1 (202) 555-0123")
+    '+12025550123'
+    >>> normalize_number("030 / 901820", region="DE")
+    '+4930901820'
+
+    Args:
+        text: with the country code behind + or 00, or as it is dialled within the region; `tel:` may stand
+            before it.
+        region: the country of numbers that name none, by its two letters.
+        member: what an error names.
+
+    Raises:
+        EntryRejected: bad_number: it is none, or leaves open which one; bad_value: it is no text.
+        ValueError: there is no such region.
+    """
+    if not isinstance(text, str):
+        raise EntryRejected(member, Rejection.BAD_VALUE, f'a number is text, such as "{EXAMPLE}"')
+    number = text
+    if not E164.fullmatch(text) or _kept_prefix(text):
+        number = _read(_plain(text, member), check_region(region), member)
+    check_number(number, member)
+    return number
+
+
+def number_in(text: str, region: str | None = None) -> str | None:
+    """The E.164 form of a text that may be a number; None where it is none, or leaves open which one."""
+    try:
+        return normalize_number(text, region)
+    except EntryRejected:
+        return None
+
+
+def _plain(text: str, member: str) -> str:
+    """A number without what is pasted with it."""
+    plain = "".join(c for c in text if unicodedata.category(c) != "Cf")  # marks of direction
+    plain = re.sub(r"^\s*(tel|fax):", "", plain, flags=re.IGNORECASE).replace("\uff0b", "+").strip()
+    if _AS_A_FLOAT.fullmatch(plain):
+        raise EntryRejected(
+            member,
+            Rejection.BAD_NUMBER,
+            "a spreadsheet turned the number into scientific notation or a decimal (such as 1.20255E+10) and "
+            "lost its digits: format the column as text, enter the number again, export again",
+        )
+    if not plain:
+        raise EntryRejected(member, Rejection.BAD_NUMBER, f"the number is empty; {_FIX}")
+    if not _WRITTEN.fullmatch(plain):
+        raise EntryRejected(
+            member,
+            Rejection.BAD_NUMBER,
+            f"not one fax number: it has other than digits, spaces and + ( ) - . /; {_FIX}",
+        )
+    return plain
+
+
+def _read(plain: str, region: str | None, member: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    found = _parse(plain, region)
+    if plain.startswith("00") and not (region and found and phonenumbers.is_valid_number(found)):
+        # Australia dials abroad by 0011, and no number begins with +11.
+        found = None if re.match(r"00\W*1\W*1", plain) else _parse("+" + plain[2:], None)
+    elif region is None and "+" not in plain:
+        raise EntryRejected(
+            member,
+            Rejection.BAD_NUMBER,
+            "the country code is missing (a spreadsheet drops the + of a number that is not text); "
+            f'{_FIX}; or name the country of such numbers (region="US", --region US)',
+        )
+    if found is None:
+        raise EntryRejected(member, Rejection.BAD_NUMBER, f"not a fax number; {_FIX}")
+    length = phonenumbers.is_possible_number_with_reason(found)
+    if length == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+        raise EntryRejected(member, Rejection.BAD_NUMBER, f"the area code is missing; {_FIX}")
+    number = _e164(found)
+    if "/" in plain:  # +49 30 901820/21 are two
+        area = len(str(found.country_code)) + phonenumbers.length_of_national_destination_code(found)
+        tail = re.sub(r"\D", "", plain.rpartition("/")[2])
+        if len(tail) != len(number) - 1 - area:
+            raise EntryRejected(
+                member, Rejection.BAD_NUMBER, f"a / stands elsewhere than behind the area code; {_FIX}"
+            )
+    return number
+
+
+def _parse(text: str, region: str | None) -> Any:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    try:
+        return phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _e164(found: Any) -> str:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    text: str = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+    return text
+
+
+def country_code(number: str) -> str:
+    """That of an E.164 number, such as 49."""
+    end, _ = _planned(number)
+    return number[1:end]
+
+
+def is_possible(number: str) -> bool:
+    """What phonenumbers' is_possible_number says of an E.164 number, by its length where that is enough."""
+    end, plan = _planned(number)
+    return plan is not None and (len(number) - end in plan.lengths or _is_possible(number))
+
+
+def _kept_prefix(number: str) -> str:
+    """The national prefix, such as 0, where an E.164 number has it after the country code; else nothing."""
+    end, plan = _planned(number)
+    if plan is None or not plan.prefix or not number.startswith(plan.prefix, end):
+        return ""
+    found = _parse(number, None)
+    without = number[:end] + number[end + len(plan.prefix) :]
+    return plan.prefix if found is not None and _e164(found) == without else ""
+
+
+class _Plan(NamedTuple):
+    """Of a country code: the lengths that are possible whatever the digits are, and the national prefix."""
+
+    lengths: frozenset[int]
+    prefix: str
+
+
+def _planned(number: str) -> tuple[int, _Plan | None]:
+    """Where the country code of an E.164 number ends, and its plan; None where there is no such code."""
+    for end in range(2, 5):  # a country code has one to three digits, and none begins with another
+        if (plan := _plan(number[1:end])) is not None:
+            return end, plan
+    return 1, None
+
+
+@cache
+def _plan(code: str) -> _Plan | None:
+    """None where there is no such country code.
+
+    phonenumbers takes the national prefix off first; what is left is shorter, so it is not too long either,
+    but where a rule of the country puts other digits in its place.
+    """
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    region = phonenumbers.region_code_for_country_code(int(code))
+    if region == phonenumbers.UNKNOWN_REGION:
+        return None
+    plan = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(code), region)
+    if plan is None or plan.national_prefix_transform_rule or plan.general_desc is None:
+        return _Plan(frozenset(), plan.national_prefix or "" if plan is not None else "")
+    general = plan.general_desc
+    lengths = frozenset(general.possible_length) | frozenset(general.possible_length_local_only)
+    return _Plan(lengths, plan.national_prefix or "")
+
+
+def _is_possible(number: str) -> bool:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    found = _parse(number, None)
+    return found is not None and phonenumbers.is_possible_number(found)

@@ -1,0 +1,1 @@
+"""Sealing: documents, requests and entries encrypted with the account's keys."""

@@ -1,0 +1,152 @@
+"""The keyring: the keys that documents, requests and entries are sealed with, each by its id.
+
+A sealed value names the id of its key. The first key seals, all of them open, so a new key is put in front of
+the old one, and the old one is taken away once nothing is sealed by it (docs/data-protection.md).
+"""
+
+import base64
+import binascii
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from faxline.contract.errors import KeyMissing, SealBroken
+
+KEY_BYTES = 32
+"""AES-256."""
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+NONCE = 12
+"""Bytes of AES-GCM's nonce (NIST SP 800-38D, 8.2), drawn anew for each text."""
+
+
+def new_key(key_id: str | None = None) -> str:
+    """A fresh key as `id:base64`, a line for FAXLINE_KEYS.
+
+    Args:
+        key_id: its id; today's date and four random digits when not given.
+
+    Raises:
+        ValueError: the id is none.
+    """
+    made = key_id or f"{datetime.now(UTC):%Y-%m-%d}-{os.urandom(2).hex()}"
+    if not KEY_ID.fullmatch(made):
+        raise ValueError("a key's id is 1 to 32 of A-Z a-z 0-9 . _ -")
+    return f"{made}:{base64.b64encode(os.urandom(KEY_BYTES)).decode()}"
+
+
+class Keyring:
+    """Keys by their ids, the current one first. Thread-safe.
+
+    Args:
+        keys: 32 bytes each.
+
+    Raises:
+        ValueError: there is no key, one is of another length, an id is none, or the package `cryptography` is
+            not installed.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        if not keys:
+            raise ValueError("no key: `faxline keys new` makes one")
+        for key_id, key in keys.items():
+            if not KEY_ID.fullmatch(key_id):
+                raise ValueError("a key's id is 1 to 32 of A-Z a-z 0-9 . _ -")
+            if len(key) != KEY_BYTES:
+                raise ValueError(f"key {key_id!r} has {len(key)} bytes and needs {KEY_BYTES}, as base64")
+        try:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only with keys
+        except ImportError:
+            raise ValueError(
+                "keys need the package cryptography: pip install '.[sealing]' in the checkout"
+            ) from None
+        self._keys = dict(keys)
+        self._ciphers: dict[str, Any] = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self.current = next(iter(self._keys))
+
+    @classmethod
+    def read(cls, text: str) -> "Keyring":
+        """The keyring of FAXLINE_KEYS: lines `id:base64`, or a JSON list of them.
+
+        Raises:
+            ValueError: as the class does, or a line is not of that form; the text never repeats a key.
+        """
+        keys: dict[str, bytes] = {}
+        for place, line in enumerate(_lines(text), start=1):
+            key_id, colon, encoded = line.partition(":")
+            try:
+                key = base64.b64decode(encoded.strip(), validate=True)
+            except (binascii.Error, ValueError):
+                key, colon = b"", ""
+            if not colon:
+                raise ValueError(f"key {place} is not of the form id:base64, as `faxline keys new` prints it")
+            if key_id.strip() in keys:
+                raise ValueError(f"the id of key {place} stands twice")
+            keys[key_id.strip()] = key
+        return cls(keys)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._keys,)
+
+    def __repr__(self) -> str:
+        return f"Keyring({', '.join(self._keys)})"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The keys' ids, the current one first."""
+        return tuple(self._keys)
+
+    def key(self, key_id: str) -> bytes:
+        """A key's bytes.
+
+        Raises:
+            KeyMissing: there is no such key.
+        """
+        if key_id not in self._keys:
+            raise KeyMissing(key_id)
+        return self._keys[key_id]
+
+    def seal(self, text: str, place: str) -> str:
+        """Seal a text for a place: `id:base64`, of a nonce and what AES-GCM makes of the text.
+
+        Args:
+            text: anything.
+            place: where it belongs (associated data); nowhere else does it open.
+        """
+        nonce = os.urandom(NONCE)
+        sealed: bytes = self._ciphers[self.current].encrypt(nonce, text.encode(), place.encode())
+        return f"{self.current}:{base64.b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, place: str) -> str:
+        """The text that was sealed.
+
+        Raises:
+            KeyMissing: its key is none of these.
+            SealBroken: it was changed, or sealed for another place.
+        """
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only with keys
+
+        key_id, _, encoded = sealed.partition(":")
+        if key_id not in self._ciphers:
+            raise KeyMissing(key_id)
+        try:
+            data = base64.b64decode(encoded, validate=True)
+            opened: bytes = self._ciphers[key_id].decrypt(data[:NONCE], data[NONCE:], place.encode())
+            return opened.decode()
+        except (InvalidTag, ValueError):
+            raise SealBroken from None
+
+
+def _lines(text: str) -> list[str]:
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise ValueError('the keys are lines id:base64, or a JSON list of them: ["id:base64"]')
+        return found
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,0 +1,143 @@
+"""What may be wrong with a line: looks at Redis and at what the daemon left there."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.sealing.seals import Seals
+from faxline.contract.wording import plural
+from faxline.doctor.acl_checks import rights_checks
+from faxline.doctor.check import Check, Result
+from faxline.doctor.process_checks import process_checks
+from faxline.doctor.sealing_key_checks import keys_check
+from faxline.doctor.server_checks import server_checks
+from faxline.doctor.stream_checks import stream_checks
+from faxline.doctor.unread_events import unread_checks
+from faxline.reading import account_state as account
+from faxline.reading.account_state import AccountState, account_state
+from faxline.reading.shared_settings import differing, told
+from faxline.steps.commands import Ask, Steps
+from faxline.steps.redis_errors import is_refusal
+from faxline.steps.replicas import NOT_ASKED, Confirmation
+
+__all__ = ["Check", "Result", "examination"]
+
+_NEAR = 0.8
+"""The part of a ceiling from which on it is told, as by the alert FaxBacklogNearCeiling."""
+_DAY_US = 86_400_000_000
+
+
+def examination(
+    seals: Seals, accounts: Iterable[str], confirmation: Confirmation = NOT_ASKED
+) -> Steps[list[Check]]:
+    """Look at everything.
+
+    Args:
+        seals: what the first account's entries are sealed with here.
+        accounts: their names.
+        confirmation: how many replicas must have what is pushed.
+    """
+    names = list(accounts)
+    yield Ask(lambda client: client.ping())
+    checks = [
+        Check("faxline", Result.OK, version("faxline")),
+        Check("redis", Result.OK, "it answers"),
+        *(yield from server_checks(confirmation=confirmation)),
+        *(yield from rights_checks(names[0])),
+        *(yield from process_checks(names)),
+    ]
+    clock_told = False
+    for name in names:
+        keys = AccountKeys(name)
+        try:
+            state = yield from account_state(keys)
+            if not clock_told and (stepped := _clock(state)) is not None:
+                clock_told = True
+                checks.append(stepped)
+            checks += _account(state)
+            checks += yield from stream_checks(keys, state)
+            checks += yield from unread_checks(keys)
+            checks.append((yield from keys_check(keys, state, seals if name == names[0] else None)))
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            text = "not allowed to look at it: use the user `operator` of ops/redis/users.acl"
+            checks.append(Check(f"account {name}", Result.WARN, text))
+    return checks
+
+
+def _clock(state: AccountState) -> Check | None:
+    """Whether a dispatcher saw Redis' clock step within a day."""
+    if not state.step_at or state.now - state.step_at > _DAY_US:
+        return None
+    at = datetime.fromtimestamp(state.step_at / 1e6, tz=UTC)
+    text = (
+        f"Redis' stepped {'back' if state.step < 0 else 'forward'} by {abs(state.step):.0f} s at "
+        f"{at:%H:%M:%S} UTC: "
+        f"run an NTP client that slews on its machine, and on every one that a failover may choose"
+    )
+    return Check("clock", Result.WARN, text)
+
+
+def _status(state: AccountState) -> tuple[Result, str]:
+    """Whether the account is open, and what to do where it is not."""
+    if state.paused:
+        return _paused(state)
+    if state.gated and not state.verifying:
+        return Result.WARN, "iFax answered 429; the account waits"
+    return Result.OK, "looks at a new Redis first" if state.verifying else "open"
+
+
+def _paused(state: AccountState) -> tuple[Result, str]:
+    """Of a paused account, what to do."""
+    name = state.name
+    resume = f"faxline accounts resume {name}"
+    match state.paused:
+        case account.OPERATOR:
+            return Result.WARN, f"paused by an operator: {resume}"
+        case account.ROLLED_BACK:
+            return Result.FAIL, (
+                "paused, for Redis went back to an older state: see what was lost with "
+                f"faxline accounts rollback {name}, then resume with its --resume"
+            )
+        case account.KEY_MISSING:
+            return Result.FAIL, (
+                "paused, for a worker lacks a key that seals a fax: put it back into FAXLINE_KEYS, restart, "
+                f"then {resume}"
+            )
+        case account.UNREACHABLE:
+            waiting = f"{plural(state.jobs.get('queued', 0), 'job waits', 'jobs wait')}, none is lost"
+            look = "look at the network, the proxy and iFax"
+            return Result.FAIL, f"iFax is unreachable{_told(state)}; {waiting}: {look}"
+        case account.BREAKER:
+            return Result.FAIL, f"paused, breaker{_told(state)}: ask iFax what it means, then {resume}"
+        case reason:
+            return Result.FAIL, f"paused, {reason}{_told(state)}: mend the key or the balance at iFax"
+
+
+def _told(state: AccountState) -> str:
+    """What was said when the account was paused, and to whom, in brackets."""
+    said = [part for part in (state.paused_why, state.paused_by and f"found by {state.paused_by}") if part]
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _account(state: AccountState) -> Iterator[Check]:
+    name = f"account {state.name}"
+    yield Check(name, *_status(state))
+    if state.jobs.get("in_doubt"):
+        yield Check(name, Result.WARN, f"{state.jobs['in_doubt']} in doubt: faxline list --state in_doubt")
+    if state.dead:
+        yield Check(name, Result.WARN, f"{plural(state.dead, 'entry', 'entries')} set aside: faxline dead")
+    if differ := differing(state.offers):
+        offered = sum(bool(offer.by) for offer in state.offers)
+        text = f"its processes differ in FAXLINE_ settings, and the strictest hold: {told(differ)}"
+        yield Check(name, Result.FAIL if offered > 1 else Result.WARN, text)
+    for kind, backlog in state.backlog.items():
+        if backlog.configured and backlog.used >= backlog.configured * _NEAR:
+            text = (
+                f"the backlog is at {backlog.used / backlog.configured:.0%} of its ceiling of "
+                f"{backlog.configured} {kind}; more is rejected: find out who pushes so much, or raise "
+                f"FAXLINE_CEILINGS__{kind.upper()}"
+            )
+            yield Check(name, Result.FAIL if backlog.used >= backlog.configured else Result.WARN, text)

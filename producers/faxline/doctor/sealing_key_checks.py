@@ -1,0 +1,61 @@
+"""Whether the sealing keys fit: ours, those of the dispatchers, and those that seal what is stored."""
+
+from collections import Counter
+from typing import Any
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.sealing.seals import Seals, key_of_request
+from faxline.doctor.check import Check, Result
+from faxline.reading.account_state import AccountState
+from faxline.steps.commands import Batch, Steps
+
+LOOKED_AT = 10
+"""Jobs of each index whose requests are looked at: the oldest, which an old key may have sealed."""
+
+
+def keys_check(keys: AccountKeys, state: AccountState, seals: Seals | None) -> Steps[Check]:
+    """Look at the keys of an account.
+
+    Args:
+        keys: the account's.
+        state: what its dispatchers noted.
+        seals: what is sealed with here; None where that is not known of this account.
+
+    Raises:
+        redis.RedisError: the server did not answer or refused.
+    """
+    name, theirs = f"keys of {state.name}", state.keys
+    ours = seals.keyring if seals is not None else None
+    if theirs is None:
+        return Check(name, Result.SKIP, "no dispatcher of this version has told of its keys")
+    if ours is not None and ours.current not in theirs:
+        text = (
+            f"what is pushed from here is sealed by {ours.current}, which the dispatchers do not have: "
+            "give it to workers and dispatchers first"
+        )
+        return Check(name, Result.FAIL, text)
+    lost = yield from _lost(keys, theirs)
+    if lost:
+        told = ", ".join(f"{key_id} ({count})" for key_id, count in sorted(lost.items()))
+        text = f"requests of open jobs are sealed by keys that dispatchers do not have: {told}; put them back"
+        return Check(name, Result.FAIL, text)
+    if not theirs:
+        text = "none: documents and requests stand in clear in Redis (docs/data-protection.md)"
+        return Check(name, Result.SKIP, text)
+    return Check(name, Result.OK, f"{theirs[0]} seals, {len(theirs)} open")
+
+
+def _lost(keys: AccountKeys, theirs: tuple[str, ...]) -> Steps[Counter[str]]:
+    """The keys that seal requests and that dispatchers do not have, with how many of those looked at."""
+
+    def oldest(pipe: Any) -> None:
+        for index in (keys.ready, keys.delayed, keys.waiting, keys.submitted, keys.in_doubt):
+            pipe.zrange(index, 0, LOOKED_AT - 1)
+
+    found = yield Batch(oldest)
+    jobs = [name.decode() for names in found for name in names if not name.startswith(b"!")]
+    if not jobs:
+        return Counter()
+    requests = yield Batch(lambda pipe: [pipe.hget(keys.job(job), "request") for job in jobs])
+    ids = (key_of_request(request.decode()) for request in requests if request is not None)
+    return Counter(key_id for key_id in ids if key_id is not None and key_id not in theirs)

@@ -1,0 +1,58 @@
+"""Whether the ids of a stream are used up: somebody added an entry with one of the far future."""
+
+from datetime import UTC, datetime
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.doctor.check import Check, Result
+from faxline.reading.account_state import AccountState
+from faxline.steps.commands import Ask, Steps
+from faxline.steps.redis_errors import is_refusal
+
+AHEAD = 86_400_000
+"""Milliseconds; no id of Redis' own is a day ahead of its clock."""
+_RECENT = 7 * 86_400_000
+_WRITERS = {
+    "intake": "as a producer or an operator",
+    "status": "as the webhook",
+    "orders": "as an operator",
+}
+
+
+def stream_checks(keys: AccountKeys, state: AccountState) -> Steps[list[Check]]:
+    """Look at intake as it is now, and at what dispatchers replaced lately.
+
+    Args:
+        keys: the account's.
+        state: its state.
+    """
+    name, now = f"streams of {state.name}", state.now // 1000
+    found = []
+    if (yield from _is_out_of_ids(keys.intake, now)):
+        text = "the ids of intake are used up, so nobody can push; a dispatcher replaces it: start one"
+        found.append(Check(name, Result.FAIL, text))
+    for stream, at in state.replaced.items():
+        if now - at < _RECENT:
+            moment = datetime.fromtimestamp(at / 1000, tz=UTC).isoformat(timespec="seconds")
+            who = _WRITERS.get(stream, "as another part")
+            text = (
+                f"{stream} ran out of ids and was replaced at {moment}; nothing was lost. Somebody who may "
+                f"add to it {who} gave an id of the far future: ops/runbooks/FaxStreamReplaced.md"
+            )
+            found.append(Check(name, Result.WARN, text))
+    return found or [Check(name, Result.OK, "there is room for new ids")]
+
+
+def _is_out_of_ids(stream: str, now: int) -> Steps[bool]:
+    """Whether an id is far ahead. No content is read but of an entry that is: others may be large."""
+    if (yield Ask(lambda client: client.xrange(stream, min=str(now + AHEAD), count=1))):
+        return True
+    if (yield Ask(lambda client: client.xlen(stream))):
+        return False
+    try:
+        known = yield Ask(lambda client: client.xinfo_stream(stream))
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return False  # there is none yet
+    last: bytes = known["last-generated-id"]
+    return int(last.partition(b"-")[0]) > now + AHEAD

@@ -1,0 +1,77 @@
+"""How far the consumer groups are behind the events stream, which drops the oldest events at its cap."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from faxline.contract.events import position
+from faxline.contract.redis_keys import AccountKeys
+from faxline.doctor.check import Check, Result
+from faxline.reading.consumer_groups import missed_by
+from faxline.steps.commands import Ask, Steps
+from faxline.steps.redis_errors import is_refusal
+
+NEAR = 0.8
+"""The part of a full stream from which on what is unread is about to be dropped."""
+
+
+def unread(group: Mapping[str, Any], stream: Mapping[str, Any]) -> int:
+    """How many events of the stream a group has yet to read, by XINFO GROUPS and XINFO STREAM.
+
+    Once events were dropped that a group had not read, the server counts them as unread for ever. So where
+    the stream drops events, the group's place between the oldest and the newest bounds the count.
+    """
+    length: int = stream["length"]
+    first, last = stream["first-entry"], position(stream["last-generated-id"].decode())
+    read = position(group["last-delivered-id"].decode())
+    if first is None or read >= last:
+        return 0
+    lag = length if group["lag"] is None else min(int(group["lag"]), length)
+    oldest = position(first[0].decode())
+    if stream["entries-added"] == length or read <= oldest or last[0] == oldest[0]:
+        return lag
+    return min(lag, math.ceil(length * (last[0] - read[0]) / (last[0] - oldest[0])))
+
+
+def unread_checks(keys: AccountKeys) -> Steps[list[Check]]:
+    """Look at the groups that read an account's events."""
+    name = f"events of {keys.account}"
+    try:
+        stream = yield Ask(lambda client: client.xinfo_stream(keys.events))
+        groups = yield Ask(lambda client: client.xinfo_groups(keys.events))
+    except Exception as error:
+        if not is_refusal(error) or "no such key" not in str(error):
+            raise
+        return [Check(name, Result.OK, "there are none yet")]
+    troubles = [check for group in groups if (check := _trouble(name, keys.events, group, stream))]
+    return troubles or [Check(name, Result.OK, _well(groups, stream))]
+
+
+def _trouble(name: str, key: str, group: Mapping[str, Any], stream: Mapping[str, Any]) -> Check | None:
+    title = f"group {group['name'].decode()!r}"
+    if missed_by(group, stream):
+        text = (
+            f"{title} was away while events were dropped that it had not read: its next reader raises "
+            "EventsMissed; ask the records of the jobs that matter, and raise FAXLINE_EVENTS_CAP"
+        )
+        return Check(name, Result.FAIL, text)
+    full = stream["entries-added"] > stream["length"]  # so every event more drops one
+    behind = unread(group, stream)
+    if full and behind >= NEAR * stream["length"]:
+        text = (
+            f"{title} has {behind} of {stream['length']} events unread, and the oldest are about to be "
+            f"dropped: start readers, or raise FAXLINE_EVENTS_CAP; one without use: XGROUP DESTROY {key}"
+        )
+        return Check(name, Result.WARN, text)
+    return None
+
+
+def _well(groups: Sequence[Mapping[str, Any]], stream: Mapping[str, Any]) -> str:
+    if not groups:
+        return "no group reads them"
+    behind = max(groups, key=lambda group: unread(group, stream))
+    held = sum(group["pending"] for group in groups)
+    return (
+        f"{len(groups)} {'groups read' if len(groups) > 1 else 'group reads'} them; furthest behind is "
+        f"{behind['name'].decode()!r} with {unread(behind, stream)} unread; {held} are being worked on"
+    )

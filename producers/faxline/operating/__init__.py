@@ -1,0 +1,1 @@
+"""Operators' work: orders, doubts, the audit, recovery after a rollback."""

@@ -1,0 +1,120 @@
+"""The audit of an account: every call to iFax and every order of an operator, and how each ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from faxline.steps.commands import Ask, Steps, Terms
+
+CALLS = ("fax-send", "fax-resend", "fax-cancel", "fax-status")
+"""What an entry about a call says that was called; any other entry is about an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry. It holds no number, no document and no text of a fax.
+
+    Attributes:
+        id: its id in the stream; `FaxLine.audit(after=id)` goes on behind it.
+        at: when it was written, by Redis' clock.
+        who: the worker process (`host:pid`) that made a call, or who gave an order.
+        what: the call (one of CALLS), or the order, such as `pause` or `cancel`.
+        outcome: of a call accepted, rate_limited, refused, retryable or in_doubt; of an order done, idle (it
+            was so already), refused, taken, or asked (iFax was asked to cancel).
+        job: the job's id.
+        attempt: the attempt of a submission.
+        job_id: iFax's jobId.
+        status: the HTTP status.
+        code, reason: as in the job's record.
+        seconds: how long a call took.
+        about: what an order is about beside a job, such as an entry that was set aside, or the job resent.
+        user: the Redis user of who gave an order, as the sender tells it: Redis keeps no note of who added an
+            entry.
+    """
+
+    id: str
+    at: datetime
+    who: str
+    what: str
+    outcome: str
+    job: str | None = None
+    attempt: int | None = None
+    job_id: int | None = None
+    status: int | None = None
+    code: int | None = None
+    reason: str | None = None
+    seconds: float | None = None
+    about: str | None = None
+    user: str | None = None
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is about a call; else about an order."""
+        return self.what in CALLS
+
+    @classmethod
+    def from_entry(cls, entry: bytes, fields: Mapping[bytes, bytes]) -> "AuditEntry":
+        """Read what the daemon keeps."""
+        told = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+
+        def number(name: str) -> int | None:
+            return int(told[name]) if told.get(name) else None
+
+        took = number("ms")
+        return cls(
+            id=entry.decode(),
+            at=datetime.fromtimestamp(int(told["at"]) / 1000, tz=UTC),
+            who=told.get("who", ""),
+            what=told.get("what", ""),
+            outcome=told.get("outcome", ""),
+            job=told.get("job"),
+            attempt=number("attempt"),
+            job_id=number("jobId"),
+            status=number("status"),
+            code=number("code"),
+            reason=told.get("reason"),
+            seconds=took / 1000 if took is not None else None,
+            about=told.get("about"),
+            user=told.get("user"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline audit --json`, and the columns of `--csv`."""
+        return {
+            "id": self.id,
+            "at": self.at.isoformat(),
+            "who": self.who,
+            "what": self.what,
+            "outcome": self.outcome,
+            "job": self.job,
+            "attempt": self.attempt,
+            "jobId": self.job_id,
+            "status": self.status,
+            "code": self.code,
+            "reason": self.reason,
+            "seconds": self.seconds,
+            "about": self.about,
+            "user": self.user,
+        }
+
+
+def audit(
+    terms: Terms, after: str | datetime | None, before: datetime | None, limit: int
+) -> Steps[list[AuditEntry]]:
+    """The entries between two moments, the oldest first."""
+    if limit < 1:
+        raise ValueError("the limit is 1 or more")
+    least = f"({after}" if isinstance(after, str) else _moment(after, "-")
+    most = _moment(before, "+")
+    page = partial(_page, key=terms.keys.audit, least=least, most=most, count=limit)
+    return [AuditEntry.from_entry(entry, fields) for entry, fields in (yield Ask(page))]
+
+
+def _moment(at: datetime | None, otherwise: str) -> str:
+    return otherwise if at is None else str(round(at.timestamp() * 1000))
+
+
+def _page(client: Any, *, key: str, least: str, most: str, count: int) -> Any:
+    return client.xrange(key, least, most, count=count)

@@ -1,0 +1,77 @@
+"""Operators' orders: a word on the account's orders stream, which a dispatcher carries out."""
+
+import time
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from faxline.contract.errors import OrderTimeout
+from faxline.steps.commands import Ask, Steps, Terms, Until
+from faxline.steps.redis_errors import entries_of, is_refusal
+
+
+class Order(StrEnum):
+    """What an operator can order."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    RESOLVE = "resolve"
+    REDRIVE = "redrive"
+    FORGET = "forget"
+    ROTATE = "rotate"
+    KEYS = "keys"
+    RECOVER = "recover"
+    DROP = "drop"
+    REVEAL = "reveal"
+
+
+def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> Steps[dict[str, str]]:
+    """Give an order and wait until a dispatcher has carried it out.
+
+    The script that carries it out says what became of it in a stream of its own, which is read and not
+    consumed, so that an answer of Redis that is lost on its way is no lost reply.
+
+    Args:
+        terms: the line's.
+        order: what to do.
+        by: who orders it, for the log.
+        timeout: seconds to wait.
+        more: the order's further members.
+
+    Returns:
+        The reply: `result`, and what else the order's script tells.
+
+    Raises:
+        OrderTimeout: no dispatcher carried it out in time.
+    """
+    keys = terms.keys
+    until = time.monotonic() + timeout
+    yield Until(until)
+    word = {"order": str(order), **more, "by": by, "user": (yield from redis_user())}
+    entry = (yield Ask(lambda client: client.xadd(keys.orders, word))).decode()
+    while True:
+        left = until - time.monotonic()
+        block = terms.block(left)
+        look = partial(_look, key=keys.reply(entry), block=block)
+        for _, fields in entries_of((yield Ask(look, blocks=block / 1000))):
+            return {name.decode(): value.decode() for name, value in fields.items()}
+        if left <= 0:
+            raise OrderTimeout(
+                f"no dispatcher carried out '{order}' for account {keys.account!r} within {timeout:g} s; "
+                "the order stays, and one that runs for this account will carry it out"
+            )
+
+
+def redis_user(*, pushing: bool = False) -> Steps[str]:
+    """The Redis user that we are, for the audit; nothing where the server does not tell."""
+    try:
+        user: Any = yield Ask(lambda client: client.acl_whoami(), pushing)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return ""
+    return user.decode("utf-8", "replace") if isinstance(user, bytes) else str(user)
+
+
+def _look(client: Any, *, key: str, block: int) -> Any:
+    return client.xread({key: "0"}, count=1, block=block)

@@ -1,0 +1,199 @@
+"""A Redis that went back: what is known of the stretch that it lost, and the order that goes on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from faxline.contract.errors import NotRolledBack
+from faxline.contract.events import position
+from faxline.operating.orders import Order, given
+from faxline.reading.account_state import ROLLED_BACK
+from faxline.reading.open_jobs import BATCH, light_records
+from faxline.steps.commands import Batch, Steps, Terms
+
+_FIELDS = ("paused", "lost_from", "lost_until", "lost_unknown", "lost_more")
+
+
+@dataclass(frozen=True, slots=True)
+class LostCall:
+    """A call to iFax of which Redis knows nothing any more.
+
+    Attributes:
+        job: its job.
+        attempt: its number.
+        at: when it was about to be sent.
+        decision: what became of it: accepted, in_doubt (nobody knows), or refuse, retry (iFax did not take
+            it); None: nobody has told.
+        job_id: iFax's jobId, where it took it.
+        state: the job's state now; None where Redis has no record of it.
+        who: the process that made the call.
+    """
+
+    job: str
+    attempt: int
+    at: datetime
+    decision: str | None
+    job_id: int | None
+    state: str | None
+    who: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its JSON."""
+        return {
+            "job": self.job,
+            "attempt": self.attempt,
+            "at": self.at.isoformat(),
+            "decision": self.decision,
+            "jobId": self.job_id,
+            "state": self.state,
+            "who": self.who,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What is known of the stretch that Redis lost, from the processes that were at work and lived on.
+
+    Attributes:
+        account: its name.
+        since: the last event that the state knows; None: it knows none, Redis came back empty.
+        until: the last event that a process remembers.
+        calls: what was sent, by its time.
+        pushed: ids of faxes that were accepted and of which Redis has no record; some may be among `calls`.
+        canceled: ids of faxes that were canceled, and are queued again.
+        more: how many further calls and faxes were not written down.
+        unknown: whether more was done in that stretch than any process remembers: the logs have it.
+    """
+
+    account: str
+    since: datetime | None
+    until: datetime | None
+    calls: tuple[LostCall, ...] = ()
+    pushed: tuple[str, ...] = ()
+    canceled: tuple[str, ...] = ()
+    more: int = 0
+    unknown: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline accounts rollback --json`."""
+        return {
+            "account": self.account,
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+            "calls": [call.to_dict() for call in self.calls],
+            "pushed": list(self.pushed),
+            "canceled": list(self.canceled),
+            "more": self.more,
+            "unknown": self.unknown,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of what was lost: the ids of jobs.
+
+    Attributes:
+        in_doubt: in doubt now; a receipt, an operator or the policy settles them.
+        submitted: iFax has them: their jobId is known, and their receipt settles the rest.
+        settled: their receipt had come already, and says how they ended.
+        ended: they have come to an end in the meantime, or another attempt goes on.
+        canceled: canceled once more.
+        gone: nothing is left of them, and they were not sent: push them again.
+        known: nothing was to be done: iFax had not taken them, or they were pushed again.
+        paused: why the account is paused still, or nothing.
+    """
+
+    in_doubt: tuple[str, ...] = ()
+    submitted: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    canceled: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    paused: str = ""
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> "Recovered":
+        """Read a dispatcher's reply; kinds that a newer one tells are left."""
+        names = ("in_doubt", "submitted", "settled", "ended", "canceled", "gone", "known")
+        return cls(**{name: tuple(told.get(name, ())) for name in names}, paused=str(told.get("paused", "")))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline accounts rollback --resume --json`."""
+        return {
+            "in_doubt": list(self.in_doubt),
+            "submitted": list(self.submitted),
+            "settled": list(self.settled),
+            "ended": list(self.ended),
+            "canceled": list(self.canceled),
+            "gone": list(self.gone),
+            "known": list(self.known),
+            "paused": self.paused or None,
+        }
+
+
+def rollback(terms: Terms) -> Steps[Rollback | None]:
+    """What is known of the lost stretch; None where the account's state has not gone back."""
+    keys = terms.keys
+
+    def questions(pipe: Any) -> None:
+        pipe.hmget(keys.account_state, _FIELDS)
+        pipe.hgetall(keys.lost)
+
+    values, lost = yield Batch(questions)
+    paused, since, until, unknown, more = (value.decode() if value else "" for value in values)
+    if paused != ROLLED_BACK:
+        return None
+    items = [json.loads(text) for text in lost.values()]
+    calls = sorted((item for item in items if item["kind"] == "call"), key=lambda item: item["at"])
+    states = yield from _states(terms, sorted({item["job"] for item in calls}))
+    return Rollback(
+        account=terms.account,
+        since=_at(since),
+        until=_at(until),
+        calls=tuple(_call(item, states) for item in calls),
+        pushed=_jobs(items, "push"),
+        canceled=_jobs(items, "cancel"),
+        more=int(more or 0),
+        unknown=unknown == "1",
+    )
+
+
+def recovered(terms: Terms, by: str, timeout: float) -> Steps[Recovered]:
+    """Put in order what is known of the lost stretch, and let the account go on."""
+    reply = yield from given(terms, Order.RECOVER, by, timeout)
+    if reply["result"] != "done":
+        raise NotRolledBack(f"the state of account {terms.account!r} has not gone back; nothing was changed")
+    return Recovered.read(json.loads(reply["told"]))
+
+
+def _states(terms: Terms, jobs: Sequence[str]) -> Steps[dict[str, str]]:
+    found: dict[str, str] = {}
+    for start in range(0, len(jobs), BATCH):
+        records = yield from light_records(terms.keys, jobs[start : start + BATCH])
+        found |= {name: str(job.state) for name, job in records.items()}
+    return found
+
+
+def _call(item: Mapping[str, Any], states: Mapping[str, str]) -> LostCall:
+    job_id = item.get("job_id")
+    return LostCall(
+        job=item["job"],
+        attempt=int(item["attempt"]),
+        at=datetime.fromtimestamp(item["at"] / 1000, tz=UTC),
+        decision=item.get("decision"),
+        job_id=int(job_id) if job_id is not None else None,
+        state=states.get(item["job"]),
+        who=item.get("who", ""),
+    )
+
+
+def _jobs(items: Sequence[Mapping[str, Any]], kind: str) -> tuple[str, ...]:
+    return tuple(sorted(item["job"] for item in items if item["kind"] == kind))
+
+
+def _at(event: str) -> datetime | None:
+    ms = position(event)[0] if event else 0
+    return datetime.fromtimestamp(ms / 1000, tz=UTC) if ms else None

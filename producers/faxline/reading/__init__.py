@@ -1,0 +1,1 @@
+"""Read the state: jobs, groups, accounts, events, processes."""

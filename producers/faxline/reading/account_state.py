@@ -1,0 +1,334 @@
+"""The state of an account as a whole: its limits and what is used of them, its backlog, what holds it."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.reading.shared_settings import Offer, differing, read_offers
+from faxline.steps.commands import Batch, Steps
+from faxline.steps.drivers import run
+
+STRIDE = 2_000_000_000_000_000
+EPOCH_US = 1_577_836_800_000_000
+"""A place in the ready set is the rank of the priority times STRIDE, and the µs from EPOCH_US to
+registration."""
+RANKS: Mapping[str, int] = {"urgent": 1, "normal": 2, "bulk": 3}
+ENDED = ("delivered", "failed", "canceled", "unconfirmed")
+OPERATOR = "operator"
+"""The reason of a pause that an operator ordered."""
+ROLLED_BACK = "state_rolled_back"
+"""The reason of a pause after Redis went back: it does not know what was done."""
+KEY_MISSING = "key_missing"
+"""The reason of a pause for a worker that lacks a sealing key."""
+HELD = (OPERATOR, ROLLED_BACK)
+"""Pauses that only an operator ends: no probe goes."""
+UNREACHABLE = "unreachable"
+"""The reason of a pause while what answers, if anything, is not iFax."""
+BREAKER = "breaker"
+"""The reason of a pause after answers of one unknown meaning."""
+_STEP, _STEPS = 0.01, 6
+_REPLACED = "replaced_at:"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """One limit: what is used of it, what is in force now, and what the settings say. 0 is off."""
+
+    used: float
+    effective: int
+    configured: int
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogState:
+    """What jobs that have not ended come to, and the ceiling above which entries are rejected; 0 is none."""
+
+    used: int
+    configured: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account at one moment.
+
+    Attributes:
+        name: the account.
+        now: the server's clock, µs since 1970.
+        jobs: how many jobs are in each state.
+        oldest: seconds that the oldest ready job of each priority has waited.
+        concurrency, window, burst: the limits.
+        window_us: the window's length, µs.
+        share: the part of the limits that is used; below 1 after a 429 of somebody else's making.
+        strain: calls at once while calls hang, 0 while they do not.
+        gate: until when (µs) the account is closed after a 429.
+        verified_at: until when (µs) it waits after a change of the Redis server, for every process to look
+            whether the state went back.
+        paused: why it is paused, or nothing.
+        paused_since: since when (µs); 0 where it is not.
+        paused_by: the process (host:pid) or the operator that caused it, or nothing.
+        paused_why: what was said, such as `connection refused`, or iFax's own words.
+        probe_at: when (µs) a paused account is probed.
+        seconds: how long a call takes on average, None before the first.
+        dead: receipts set aside.
+        waiting: queued jobs by what they wait for: their turn, a time, their number's line.
+        held_doubts: jobs in doubt that wait for an operator.
+        receipt_wait: seconds that the receipt that is awaited longest is awaited.
+        overdue: submitted faxes whose receipt is later than usual.
+        backlog: jobs that have not ended, as `jobs` and as `bytes` (0 where bytes have no ceiling).
+        known: whether a dispatcher has ever looked at it.
+        layout: of what is stored, MAJOR.MINOR; nothing before 1.1.
+        replaced: when (ms) a stream last ran out of ids and was replaced, by its name (stream_checks.py).
+        keys: the ids of the sealing keys of the dispatcher that started last, the one that seals first; None
+            where an older one did.
+        offers: the settings by which its processes work, where they must agree; more than one, and they do
+            not. The limits here are those that hold: the strictest.
+        skew: how far (µs) the account's steady clock is ahead of the server's, which may step; all moments
+            here are told by the server's.
+        step: how far (s) the server's clock stepped the last time that a dispatcher saw it; back is less
+            than 0.
+        step_at: when (µs) that was, by the clock it stepped to; 0: never.
+    """
+
+    name: str
+    now: int
+    jobs: Mapping[str, int]
+    oldest: Mapping[str, float]
+    concurrency: LimitState
+    window: LimitState
+    burst: LimitState
+    window_us: int
+    share: float
+    strain: int
+    gate: int
+    paused: str
+    probe_at: int
+    seconds: float | None
+    dead: int
+    known: bool = True
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    held_doubts: int = 0
+    receipt_wait: float = 0.0
+    overdue: int = 0
+    backlog: Mapping[str, BacklogState] = field(default_factory=dict)
+    layout: str = ""
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    keys: tuple[str, ...] | None = None
+    offers: tuple[Offer, ...] = ()
+    paused_since: int = 0
+    paused_by: str = ""
+    paused_why: str = ""
+    skew: int = 0
+    step: float = 0.0
+    step_at: int = 0
+    verified_at: int = 0
+
+    @property
+    def held(self) -> int:
+        """Permits held."""
+        return int(self.concurrency.used)
+
+    @property
+    def gated(self) -> bool:
+        """Whether the gate is closed."""
+        return self.gate > self.now
+
+    @property
+    def verifying(self) -> bool:
+        """Whether it waits after a change of the Redis server."""
+        return self.verified_at > self.now
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline accounts --json`; moments are ISO 8601 in UTC."""
+        probed = self.paused and self.paused not in HELD
+        return {
+            "account": self.name,
+            "known": self.known,
+            "paused": self.paused or None,
+            "paused_since": _iso(self.paused_since) if self.paused_since else None,
+            "paused_by": self.paused_by or None,
+            "paused_why": self.paused_why or None,
+            "probe_at": _iso(self.probe_at) if probed else None,
+            "gate_until": _iso(self.gate) if self.gated else None,
+            "verified_at": _iso(self.verified_at) if self.verifying else None,
+            "limits": {
+                name: {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
+                for name, limit in (
+                    ("concurrency", self.concurrency),
+                    ("window", self.window),
+                    ("burst", self.burst),
+                )
+            },
+            "window_seconds": self.window_us / 1e6,
+            "share": self.share,
+            "strain": self.strain or None,
+            "call_seconds": self.seconds,
+            "jobs": dict(self.jobs),
+            "oldest_seconds": dict(self.oldest),
+            "waiting": dict(self.waiting),
+            "held_doubts": self.held_doubts,
+            "receipt_wait_seconds": self.receipt_wait,
+            "receipts_overdue": self.overdue,
+            "dead_receipts": self.dead,
+            "differing_settings": {
+                variable: {value: list(by) for value, by in values.items()}
+                for variable, values in differing(self.offers).items()
+            },
+            "backlog": {
+                name: {"used": backlog.used, "ceiling": backlog.configured}
+                for name, backlog in self.backlog.items()
+            },
+            "streams_replaced": {name: _iso(at * 1000) for name, at in self.replaced.items()},
+        }
+
+
+def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
+    """Read it from a client with bytes replies.
+
+    Raises:
+        redis.RedisError: the server did not answer or refused.
+    """
+    return run(client, account_state(keys))
+
+
+def account_state(keys: AccountKeys) -> Steps[AccountState]:
+    """Read it in two round trips."""
+
+    def questions(pipe: Any) -> None:
+        pipe.time()
+        pipe.hgetall(keys.account_state)
+        for key in (keys.ready, keys.delayed, keys.waiting, keys.submitted, keys.in_doubt):
+            pipe.zcard(key)
+        pipe.zrange(keys.permits, 0, -1)
+        pipe.xlen(keys.dead)
+        pipe.zcount(keys.in_doubt, "inf", "inf")
+        pipe.zrange(keys.submitted, 0, 0, withscores=True)
+        for rank in RANKS.values():
+            low, high = rank * STRIDE, f"({(rank + 1) * STRIDE}"
+            pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
+
+    replies = yield Batch(questions)
+    clock, raw, ready, delayed, waiting, submitted, in_doubt, permits, *more = replies
+    dead, held_doubts, first, *heads = more
+    held = len(permits)
+    now = clock[0] * 1_000_000 + clock[1]
+    fields = {name.decode(): value.decode() for name, value in raw.items()}
+
+    def number(name: str, otherwise: float = 0.0) -> float:
+        return float(fields.get(name) or otherwise)
+
+    skew = int(number("skew"))
+    steady = max(now, int(number("seen"))) + skew  # as lua/lib/steady.lua has it
+    skew = steady - now
+    window = int(number("window", 3_600_000_000))
+    deadline, usual = number("deadline"), number("expected", math.inf)
+    late = steady / 1000 + deadline - usual
+
+    def counts(pipe: Any) -> None:
+        pipe.zcount(keys.answers, steady - window, "+inf")
+        pipe.zcount(keys.submitted, "-inf", late)
+
+    answers, overdue = yield Batch(counts)
+    share = _share(number("share", 1.0), number("share_at"), steady, window)
+    requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
+    strain = int(number("strain"))
+    rate = _cut(requests, share) / window
+    level = max(0.0, number("bucket") - (steady - number("bucket_at", steady)) * rate)
+    at_once = _cut(concurrency, share)
+    if strain and (not at_once or strain < at_once):
+        at_once = strain
+    jobs = {
+        "queued": ready + delayed + waiting,
+        "submitting": len(holders_of(permits)),
+        "submitted": submitted,
+        "in_doubt": in_doubt,
+    }
+    seconds = number("seconds") / 1e6
+    done = {state: int(number(f"done:{state}")) for state in ENDED}
+    counted = number("ceiling_jobs") > 0 and "taken" in fields  # as `register` counts them
+    open_jobs = int(number("taken")) - sum(done.values()) if counted else sum(jobs.values())
+    return AccountState(
+        name=keys.account,
+        now=now,
+        jobs=jobs | done,
+        oldest={
+            name: _age(head[0][1] if head else None, rank, steady)
+            for (name, rank), head in zip(RANKS.items(), heads, strict=True)
+        },
+        concurrency=LimitState(held, at_once, concurrency),
+        window=LimitState(held + answers, _cut(requests, share), requests),
+        burst=LimitState(held + level, _cut(burst, share), burst),
+        window_us=window,
+        share=share,
+        strain=strain,
+        gate=int(number("gate")) - skew if number("gate") else 0,
+        paused=fields.get("paused", ""),
+        probe_at=int(number("probe_at")) - skew if number("probe_at") else 0,
+        seconds=seconds or None,
+        dead=dead,
+        known=b"layout" in raw or b"requests" in raw,
+        verified_at=int(number("verify_until")),
+        waiting={"turn": ready, "time": delayed, "line": waiting},
+        held_doubts=held_doubts,
+        receipt_wait=max(0.0, (steady / 1000 + deadline - first[0][1]) / 1000) if first and deadline else 0.0,
+        overdue=overdue,
+        backlog={
+            "jobs": BacklogState(open_jobs, int(number("ceiling_jobs"))),
+            "bytes": BacklogState(int(number("bytes")), int(number("ceiling_bytes"))),
+        },
+        layout=fields.get("layout", ""),
+        replaced={
+            name.removeprefix(_REPLACED): int(at) for name, at in fields.items() if name.startswith(_REPLACED)
+        },
+        keys=tuple(fields["keys"].split()) if "keys" in fields else None,
+        offers=_offers(fields.get("offers"), steady // 1000),
+        paused_since=int(number("paused_at")) - skew if fields.get("paused") else 0,
+        paused_by=_of_pause(fields, "paused_by"),
+        paused_why=_of_pause(fields, "paused_why"),
+        skew=skew,
+        step=number("step") / 1000,
+        step_at=int(number("step_at")) * 1000,
+    )
+
+
+def holders_of(permits: Iterable[bytes]) -> list[bytes]:
+    """The ids of the jobs that permits are held for; errands are no jobs."""
+    held = [permit.partition(b"|")[2] for permit in permits]
+    return [job for job in held if job and not job.startswith(b"!")]
+
+
+def _offers(text: str | None, steady: int) -> tuple[Offer, ...]:
+    try:
+        told = json.loads(text or "{}")
+    except ValueError:
+        told = {}
+    return read_offers(told, steady) if isinstance(told, dict) else ()
+
+
+def _of_pause(fields: Mapping[str, str], name: str) -> str:
+    """What is known of this very pause; an older version begins one without a word."""
+    at, _, text = fields.get(name, "").partition(" ")
+    return text if fields.get("paused") and at == fields.get("paused_at") else ""
+
+
+def _share(share: float, share_at: float, now: int, window: int) -> float:
+    """As lua/lib/limits.lua has it: steps that double, six in a window."""
+    if share >= 1:
+        return 1.0
+    steps = min(30, max(0, math.floor((now - share_at) * _STEPS / window)))
+    return min(1.0, share + _STEP * (2.0**steps - 1))
+
+
+def _cut(limit: int, share: float) -> int:
+    return max(1, math.floor(limit * share)) if limit > 0 else 0
+
+
+def _age(place: float | None, rank: int, now: int) -> float:
+    return max(0.0, (now - (place - rank * STRIDE + EPOCH_US)) / 1e6) if place is not None else 0.0
+
+
+def _iso(us: float) -> str:
+    return (datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)).isoformat()

@@ -1,0 +1,208 @@
+"""When will it go? What holds a queued job, and when it is expected to start.
+
+The forecast takes the jobs before it in their order and gives each the moment at which the limits allow it.
+It does not know of jobs that will overtake it, nor of retries: with many of them the real start is later.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.reading.account_state import HELD, AccountState, account_state
+from faxline.steps.commands import Ask, Batch, Steps
+
+_USUAL = 1.0
+"""Seconds that a call is taken to need before one was made."""
+
+
+class Hold(StrEnum):
+    """What keeps a queued job from starting now."""
+
+    NOTHING = "nothing"
+    """It is the next, or about to be taken."""
+    PLACE = "place"
+    """Jobs before it take the slots that are free."""
+    CONCURRENCY = "concurrency"
+    WINDOW = "window"
+    BURST = "burst"
+    GATE = "gate"
+    """iFax answered 429; the account waits for all its jobs together."""
+    VERIFYING = "verifying"
+    """Redis is another server or was started anew: every process looks whether the state went back."""
+    PAUSED = "paused"
+    RETRY = "retry"
+    """An earlier attempt was not taken, or its delivery failed; the job waits for its time."""
+    DATE = "date"
+    """It is held here until its send_at."""
+    LINE = "line"
+    """Another fax to the same number is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Of one queued job.
+
+    Attributes:
+        hold: what holds it now.
+        place: how many jobs are before it.
+        expected_start: when it is expected to start; None where nobody knows.
+        paused: the reason of the pause that holds the account, or nothing.
+        free_at: when the gate opens, the look at a new server is over, the probe goes, the retry or the
+            date is due, or the line is free at the latest, where one of these holds it.
+        behind: the job that holds the number's line.
+    """
+
+    hold: Hold
+    place: int
+    expected_start: datetime | None
+    paused: str = ""
+    free_at: datetime | None = None
+    behind: str | None = None
+
+
+def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
+    """Of a job that is queued; None for any other."""
+
+    def questions(pipe: Any) -> None:
+        pipe.zrank(keys.ready, job)
+        pipe.zscore(keys.delayed, job)
+        pipe.hmget(keys.job(job), ("place", "number", "send_at"))
+
+    rank, retry_at, (place, number, send_at) = yield Batch(questions)
+    if rank is None and place is not None and number is not None and retry_at is None:
+        return (yield from _line(keys, job, place, number))
+    if rank is None and (retry_at is None or place is None):
+        return None
+    before = rank
+    if before is None:
+        before = yield Ask(lambda client: client.zcount(keys.ready, "-inf", f"({place.decode()}"))
+    state = yield from account_state(keys)
+    nth = _awaited(state, before + 1)
+    leaves = 0.0
+    if nth:
+        since = state.now + state.skew - state.window_us
+        found = yield Ask(
+            lambda client: client.zrangebyscore(
+                keys.answers, since, "+inf", start=nth - 1, num=1, withscores=True
+            )
+        )
+        leaves = float(found[0][1] - since) if found else 0.0
+    made = forecast(state, before, lambda _: leaves, retry_at=retry_at)
+    if made.hold is Hold.RETRY and send_at and float(send_at) == retry_at:
+        return replace(made, hold=Hold.DATE)
+    return made
+
+
+def _line(keys: AccountKeys, job: str, place: bytes, number: bytes) -> Steps[Forecast | None]:
+    """Of a job that waits for its number's line; None where it does not."""
+    member = b"|".join((number, place.zfill(17), job.encode()))
+    range_ = b"[" + number + b"|", b"(" + member
+
+    def questions(pipe: Any) -> None:
+        pipe.zscore(keys.waiting, member)
+        pipe.zlexcount(keys.waiting, *range_)
+        pipe.hget(keys.lines, number)
+        pipe.zscore(keys.lines_until, number)
+
+    waits, before, held, until = yield Batch(questions)
+    if waits is None:
+        return None
+    holders = re.findall(r"([^ @*]+)@\d+", held.decode() if held else "")
+    free_at = _moment(until * 1000) if until is not None else None
+    return Forecast(Hold.LINE, before, None, free_at=free_at, behind=holders[0] if holders else None)
+
+
+def forecast(
+    state: AccountState, before: int, leaves: Callable[[int], float], *, retry_at: float | None = None
+) -> Forecast:
+    """Compute it.
+
+    Args:
+        state: the account.
+        before: how many ready jobs are before it.
+        leaves: microseconds until the n-th oldest answer leaves the window, n from 1.
+        retry_at: milliseconds since 1970, when a retry is due.
+    """
+    waits = {
+        Hold.CONCURRENCY: _concurrency(state, before + 1),
+        Hold.WINDOW: _window(state, before + 1, leaves),
+        Hold.BURST: _burst(state, before + 1),
+    }
+    wait = max(waits.values())
+    gate = max(0.0, max(state.gate, state.verified_at) - state.now)
+    start: datetime | None = _moment(state.now + max(wait, gate))
+    free_at = None
+    if state.paused:
+        hold, start = Hold.PAUSED, None
+        free_at = _moment(max(state.now, state.probe_at)) if state.paused not in HELD else None
+    elif retry_at is not None:
+        hold, free_at = Hold.RETRY, _moment(retry_at * 1000)
+        start = max(free_at, start) if start else free_at
+    elif gate:
+        hold, free_at = Hold.GATE if state.gated else Hold.VERIFYING, _moment(state.now + gate)
+    elif wait <= 0:
+        hold = Hold.NOTHING if before == 0 else Hold.PLACE
+    else:
+        hold = max(waits, key=lambda limit: waits[limit])
+    return Forecast(hold, before, start, state.paused, free_at)
+
+
+def _moment(us: float) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)
+
+
+def _call(state: AccountState) -> float:
+    """Microseconds that a call takes."""
+    return (state.seconds if state.seconds is not None else _USUAL) * 1e6
+
+
+def _concurrency(state: AccountState, n: int) -> float:
+    """Microseconds until the n-th admission from now finds a free permit."""
+    most = state.concurrency.effective
+    over = state.held + n - most
+    return over * _call(state) / most if most and over > 0 else 0.0
+
+
+def _burst(state: AccountState, n: int) -> float:
+    """Microseconds until the bucket has drained enough for the n-th admission."""
+    over = state.burst.used + n - state.burst.effective
+    if not state.window.effective or not state.burst.effective or over <= 0:
+        return 0.0
+    return over * state.window_us / state.window.effective
+
+
+def _window(state: AccountState, n: int, leaves: Callable[[int], float]) -> float:
+    """Microseconds until the n-th admission fits in the window.
+
+    The first `requests` of them wait for answers of the past to leave. Each later one waits for the one that
+    many before it: that one's start, its call, and the window.
+    """
+    requests = state.window.effective
+    if not requests:
+        return 0.0
+    rounds, first = divmod(n - 1, requests)
+    first += 1
+    if (nth := _awaited(state, n)) > 0:
+        wait = leaves(nth)
+    elif int(state.window.used) + first <= requests:
+        wait = 0.0
+    else:
+        wait = _call(state) + state.window_us
+    for i in range(rounds):
+        slot = wait + _call(state) + state.window_us
+        wait = max(slot, _burst(state, first + (i + 1) * requests))
+    return wait
+
+
+def _awaited(state: AccountState, n: int) -> int:
+    """Which answer of the past, the oldest being 1, must leave the window for the n-th admission; 0: none."""
+    requests = state.window.effective
+    if not requests:
+        return 0
+    gone = int(state.window.used) + (n - 1) % requests + 1 - requests
+    answered = int(state.window.used) - state.held
+    return gone if 0 < gone <= answered else 0

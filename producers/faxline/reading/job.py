@@ -1,0 +1,233 @@
+"""A job as a producer or an operator sees it: the durable record of one fax."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from faxline.contract.phone_numbers import mask_number
+from faxline.reading.forecast import Forecast
+
+
+class JobState(StrEnum):
+    """DESIGN section 2."""
+
+    INTAKE = "intake"
+    """Pushed, and not yet registered."""
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    IN_DOUBT = "in_doubt"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNCONFIRMED = "unconfirmed"
+    UNKNOWN = "unknown"
+    """One that only a newer daemon knows; not final as far as this library can tell."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has come to its end (a late receipt may still amend `unconfirmed`)."""
+        return self in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}
+
+
+WAITING = ("then", "skew")
+"""Fields of the account's hash, for `Job.waiting`."""
+_STATES = {str(state): state for state in JobState}
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of a job's history."""
+
+    event: str
+    at: datetime
+    state: str
+    attempt: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One fax. `to` shows the last four digits only; times are aware, in UTC.
+
+    `entry` is the intake entry's stream id, only on a Job that a push returned: `wait` then takes no older
+    rejection of the same id for this one's. `forecast` is there for a queued job. `waits_until` is the
+    deadline of a submitted job's receipt; of one in doubt the end of the wait, None if an operator decides.
+    `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail. `deliveries`
+    counts those that failed. `send_at` is the date of a scheduled fax. `sent_at` is when the last attempt
+    began, `known_pages` how many pages the documents have, such as 3 or 1-3: by these, its number and its
+    `job_id` a fax is found at iFax. `size` is how many jobs a push made of a list of numbers: the Job stands
+    for all of them, ID.1 to ID.size, and its id is their group's name.
+    """
+
+    id: str
+    account: str
+    state: JobState
+    priority: str = "normal"
+    attempt: int = 0
+    job_id: int | None = None
+    code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    pages: int | None = None
+    transferred: int | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    kind: str = "send"
+    of: str | None = None
+    group: str | None = None
+    to: str | None = None
+    entry: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Transition, ...] = ()
+    forecast: Forecast | None = None
+    waits_until: datetime | None = None
+    policy: str | None = None
+    deliveries: int = 0
+    send_at: datetime | None = None
+    sent_at: datetime | None = None
+    known_pages: str | None = None
+    size: int | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether it was delivered without all of its pages."""
+        known = self.transferred is not None and self.pages is not None
+        return self.state is JobState.DELIVERED and known and (self.transferred or 0) < (self.pages or 0)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it was delivered, with all of its pages as far as is known."""
+        return self.state is JobState.DELIVERED and not self.partial
+
+    @property
+    def state_text(self) -> str:
+        """The state for people: `partly delivered` where not all pages were transferred."""
+        return "partly delivered" if self.partial else str(self.state)
+
+    def waiting(self, until: float | None, account: Sequence[bytes | None]) -> "Job":
+        """The same job with what a submitted one, or one in doubt, waits for.
+
+        Args:
+            until: milliseconds by the account's steady clock; infinite or None: nobody knows.
+            account: `WAITING` of its hash: the policy for doubts, which holds where the job has none of its
+                own, and how far (us) the steady clock is ahead of Redis'.
+        """
+        then, skew = account
+        known = until is not None and until < math.inf
+        return replace(
+            self,
+            waits_until=_moment((until or 0.0) - float(skew or 0) / 1000) if known else None,
+            policy=(self.policy or (then.decode() if then else None))
+            if self.state is JobState.IN_DOUBT
+            else None,
+        )
+
+    def is_older(self, entry: str) -> bool:
+        """Whether it was registered before an intake entry of its id, given by its stream id, was pushed."""
+        pushed = int(entry.partition("-")[0])
+        return self.created_at is not None and round(self.created_at.timestamp() * 1000) < pushed
+
+    @property
+    def expected_start(self) -> datetime | None:
+        """When a queued job is expected to start; None where nobody knows, or for any other state."""
+        return self.forecast.expected_start if self.forecast else None
+
+    @classmethod
+    def from_record(cls, account: str, job: str, record: Mapping[str, str]) -> "Job":
+        """Read the record that the daemon keeps; fields of a newer daemon are left."""
+
+        def text(name: str) -> str | None:
+            return record.get(name) or None
+
+        def number(name: str) -> int | None:
+            value = text(name)
+            return int(value) if value is not None else None
+
+        def moment(name: str) -> datetime | None:
+            value = text(name)
+            return _moment(float(value)) if value is not None else None
+
+        steps = (record.get(f"h:{i}") for i in range(1, int(record.get("n") or 0) + 1))
+        history = [json.loads(step) for step in steps if step]
+        return cls(
+            id=job,
+            account=account,
+            state=_STATES.get(record.get("state", ""), JobState.UNKNOWN),
+            priority=record.get("priority", "normal"),
+            attempt=number("attempt") or 0,
+            job_id=number("job_id"),
+            code=number("code"),
+            reason=text("reason"),
+            message=text("message"),
+            pages=number("pages"),
+            transferred=number("transferred"),
+            created_at=moment("created_at"),
+            updated_at=moment("updated_at"),
+            kind=record.get("kind", "send"),
+            of=text("of"),
+            group=text("group"),
+            to=mask_number(record["number"]) if record.get("number") else None,
+            policy=text("in_doubt"),
+            deliveries=number("deliveries") or 0,
+            send_at=moment("send_at"),
+            sent_at=moment("admitted_at"),
+            known_pages=text("known_pages"),
+            metadata=json.loads(text("metadata") or "{}"),
+            history=tuple(
+                Transition(
+                    event=step["event"],
+                    at=_moment(step["at"]),
+                    state=step["state"],
+                    attempt=step["attempt"],
+                    data={k: v for k, v in step.items() if k not in {"event", "at", "state", "attempt"}},
+                )
+                for step in history
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `show --json` (DESIGN section 3, CLI)."""
+        told = self.forecast
+        return {
+            "id": self.id,
+            "account": self.account,
+            "state": str(self.state),
+            "priority": self.priority,
+            "attempt": self.attempt,
+            "jobId": self.job_id,
+            "code": self.code,
+            "reason": self.reason,
+            "message": self.message,
+            "pages": self.pages,
+            "transferred": self.transferred,
+            "partial": self.partial,
+            "deliveries": self.deliveries,
+            "send_at": self.send_at.isoformat() if self.send_at else None,
+            "sent_at": self.sent_at.isoformat() if self.sent_at else None,
+            "known_pages": self.known_pages,
+            "created_at": self.created_at.isoformat() if self.created_at else None,
+            "updated_at": self.updated_at.isoformat() if self.updated_at else None,
+            "kind": self.kind,
+            "of": self.of,
+            "group": self.group,
+            "to": self.to,
+            "hold": str(told.hold) if told else None,
+            "place": told.place if told else None,
+            "expected_start": self.expected_start.isoformat() if self.expected_start else None,
+            "waits_until": self.waits_until.isoformat() if self.waits_until else None,
+            "policy": self.policy if self.state is JobState.IN_DOUBT else None,
+            "metadata": dict(self.metadata),
+            "history": [
+                {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}
+                for s in self.history
+            ],
+        }
+
+
+def _moment(ms: float) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)

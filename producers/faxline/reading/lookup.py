@@ -1,0 +1,170 @@
+"""What Redis knows of one job, of a group's jobs, and of a name that may be either's."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from faxline.contract.errors import GroupNotFound, JobNotFound, JobRejected
+from faxline.contract.events import rejection_of
+from faxline.reading.forecast import forecast_of
+from faxline.reading.group import Each, Group, Tally
+from faxline.reading.job import WAITING, Job, JobState
+from faxline.reading.open_jobs import BATCH, light_records
+from faxline.steps.commands import Ask, Steps, Terms, at_one_moment
+from faxline.steps.redis_errors import is_forbidden
+
+
+def job_of(terms: Terms, name: str) -> Steps[Job]:
+    """The record of a job with what holds it or what it waits for; the group, if it is a group's name.
+
+    A user who may not read the queue, such as a producer's, gets the record alone.
+
+    Raises:
+        JobNotFound: there is neither.
+    """
+    keys = terms.keys
+
+    def questions(pipe: Any) -> None:
+        pipe.hgetall(keys.job(name))
+        pipe.zscore(keys.submitted, name)
+        pipe.zscore(keys.in_doubt, name)
+        pipe.hmget(keys.account_state, WAITING)
+
+    deadlines: list[float | None]
+    try:
+        record, *deadlines, account = yield from at_one_moment(questions)
+        found, whole = _read(terms, name, record), True
+    except Exception as error:
+        if not is_forbidden(error):
+            raise
+        deadlines, account = [], [None, None]
+        found, whole = (yield from record_of(terms, name)), False
+    if found is None:
+        try:
+            return (yield from group_of(terms, name))
+        except GroupNotFound:
+            raise JobNotFound(f"no job {name!r} on account {terms.account!r}") from None
+    if found.state is JobState.QUEUED and whole:
+        return replace(found, forecast=(yield from forecast_of(keys, name)))
+    until = next((at for at in deadlines if at is not None), None)
+    return found.waiting(until, account)
+
+
+def record_of(terms: Terms, name: str) -> Steps[Job | None]:
+    """The record alone; None where there is none."""
+    record = yield Ask(lambda client: client.hgetall(terms.keys.job(name)))
+    return _read(terms, name, record)
+
+
+def _read(terms: Terms, name: str, record: Mapping[bytes, bytes]) -> Job | None:
+    fields = {field.decode(): value.decode() for field, value in record.items()}
+    return Job.from_record(terms.account, name, fields) if fields else None
+
+
+def group_of(terms: Terms, name: str, each: Each | None = None) -> Steps[Group]:
+    """A group and its jobs as they are now, read in batches.
+
+    Args:
+        terms: the line's.
+        name: the group's.
+        each: is given each job; the group then holds none of them.
+
+    Raises:
+        GroupNotFound: no job of it is known.
+    """
+    members = yield from members_of(terms, name)
+    told = yield from told_of(terms, name)
+    if not members and not told.rejected:
+        raise GroupNotFound(f"no group {name!r} on account {terms.account!r}")
+    return (yield from read_group(terms, name, members, told, each))
+
+
+def read_group(
+    terms: Terms, name: str, members: Collection[str], told: "Told", each: Each | None = None
+) -> Steps[Group]:
+    """The group of these jobs, and of those that were rejected."""
+    tally = Tally(told.rejected, each)
+    yield from _each_job(terms, members, tally.add)
+    return tally.group(
+        terms.account,
+        name,
+        rejected=told.still(members, tally.since),
+        forgotten=len(members) - tally.jobs_seen,
+        pushed=told.size,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a group knows beside the ids of its jobs.
+
+    Attributes:
+        size: how many faxes its producer pushes.
+        rejected: why intake took no job of these ids, and when (ms since 1970) it said so.
+    """
+
+    size: int | None
+    rejected: Mapping[str, tuple[JobRejected, float]]
+
+    def still(self, members: Collection[str], since: Mapping[str, datetime | None]) -> dict[str, JobRejected]:
+        """The rejections that hold: after the others the same id was taken.
+
+        Args:
+            members: the ids of the group's jobs.
+            since: when those of them were registered that have a record.
+        """
+
+        def holds(name: str, at: float) -> bool:
+            if name not in since:
+                return name not in members
+            registered = since[name]
+            return registered is not None and round(registered.timestamp() * 1000) <= at
+
+        return {name: error for name, (error, at) in self.rejected.items() if holds(name, at)}
+
+
+def told_of(terms: Terms, name: str) -> Steps[Told]:
+    """What a group knows of its size and of rejections."""
+    sizes = yield from _set_of(terms.keys.group_size(name))
+    rejected = dict[str, tuple[JobRejected, float]]()
+    for text in (yield from _set_of(terms.keys.group_rejected(name))):
+        told = json.loads(text)
+        if told["id"] not in rejected or told["at"] > rejected[told["id"]][1]:
+            rejected[told["id"]] = rejection_of(told), told["at"]
+    return Told(max(map(int, sizes), default=None), rejected)
+
+
+def members_of(terms: Terms, name: str) -> Steps[set[str]]:
+    """The ids of a group's jobs; empty where there is no such group."""
+    return _set_of(terms.keys.group(name))
+
+
+def _set_of(key: str) -> Steps[set[str]]:
+    members, cursor = set[str](), 0
+    while True:
+        cursor, page = yield Ask(partial(_scan, key=key, cursor=cursor))
+        members.update(member.decode() for member in page)
+        if not int(cursor):
+            return members
+
+
+def _each_job(terms: Terms, names: Iterable[str], each: Each) -> Steps[None]:
+    """Those of these jobs that have a record, as light records, in the order of their ids."""
+    ordered = sorted(names, key=_place)
+    for start in range(0, len(ordered), BATCH):
+        found = yield from light_records(terms.keys, ordered[start : start + BATCH])
+        for job in found.values():
+            each(job)
+
+
+def _scan(client: Any, *, key: str, cursor: int) -> Any:
+    return client.sscan(key, cursor=cursor, count=BATCH)
+
+
+def _place(name: str) -> tuple[str, int, str]:
+    """ID.2 before ID.10."""
+    head, _, tail = name.rpartition(".")
+    return (head, int(tail), tail) if tail.isascii() and tail.isdigit() else (name, -1, "")

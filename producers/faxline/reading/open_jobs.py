@@ -1,0 +1,75 @@
+"""The jobs of an account that have not come to their end, found through its indexes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.reading.account_state import holders_of
+from faxline.reading.job import WAITING, Job, JobState
+from faxline.steps.commands import Batch, Steps, at_one_moment
+
+OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUEUED)
+"""The states that have an index, in the order in which they are listed."""
+_FIELDS = (
+    *("state", "priority", "attempt", "job_id", "code", "reason", "message", "pages", "transferred"),
+    *("created_at", "updated_at", "kind", "of", "group", "number", "in_doubt", "deliveries", "send_at"),
+    *("admitted_at", "known_pages"),
+)
+BATCH = 500
+"""Records in one round trip."""
+
+
+def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Steps[list[Job]]:
+    """Read them: in doubt (held, then by the end of the wait), submitted by deadline, queued by place.
+
+    The indexes are read at one moment, the records just after it; a job that moved between to a state that
+    was not asked for is left out.
+    """
+
+    def questions(pipe: Any) -> None:
+        pipe.hmget(keys.account_state, WAITING)
+        pipe.zrangebyscore(keys.in_doubt, "inf", "inf", 0, limit)
+        pipe.zrangebyscore(keys.in_doubt, "-inf", "(inf", 0, limit, withscores=True)
+        pipe.zrange(keys.permits, 0, -1)
+        pipe.zrange(keys.submitted, 0, limit - 1, withscores=True)
+        pipe.zrange(keys.ready, 0, limit - 1)
+        pipe.zrange(keys.delayed, 0, limit - 1)
+        pipe.zrange(keys.waiting, 0, limit - 1)
+
+    replies = yield from at_one_moment(questions)
+    account, held, in_doubt, permits, submitted, ready, delayed, waiting = replies
+    until = dict([*submitted, *in_doubt])
+    found = {
+        JobState.IN_DOUBT: [*held, *(name for name, _ in in_doubt)],
+        JobState.SUBMITTING: holders_of(permits),
+        JobState.SUBMITTED: [name for name, _ in submitted],
+        JobState.QUEUED: [*ready, *delayed, *(member.split(b"|", 2)[2] for member in waiting)],
+    }
+    names = list(dict.fromkeys(name.decode() for state in OPEN if state in states for name in found[state]))
+    jobs: list[Job] = []
+    for start in range(0, len(names), BATCH):
+        batch = names[start : start + BATCH]
+        for name, job in (yield from light_records(keys, batch)).items():
+            if job.state in states:
+                jobs.append(job.waiting(until.get(name.encode()), account))
+        if len(jobs) >= limit:
+            break
+    return jobs[:limit]
+
+
+def light_records(keys: AccountKeys, names: Sequence[str]) -> Steps[dict[str, Job]]:
+    """The jobs of these names that have a record, without their metadata, history and forecast.
+
+    In one round trip, so for BATCH names at most.
+    """
+
+    def questions(pipe: Any) -> None:
+        for name in names:
+            pipe.hmget(keys.job(name), _FIELDS)
+
+    found: dict[str, Job] = {}
+    for name, values in zip(names, (yield Batch(questions)), strict=True):
+        record = {f: v.decode() for f, v in zip(_FIELDS, values, strict=True) if v is not None}
+        if "state" in record:
+            found[name] = Job.from_record(keys.account, name, record)
+    return found

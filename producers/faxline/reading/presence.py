@@ -1,0 +1,45 @@
+"""Who of the daemon is not at work, and without whom a job goes no further."""
+
+from collections.abc import Iterable, Mapping
+
+from faxline.reading.job import Job, JobState
+from faxline.reading.processes import Process, at_work
+
+WHOLE = ("dispatcher", "worker", "webhook")
+"""Without whom no fax gets from push to end."""
+NEEDED: Mapping[JobState, tuple[str, ...]] = {
+    JobState.INTAKE: ("dispatcher",),
+    JobState.QUEUED: ("dispatcher", "worker"),
+    JobState.SUBMITTING: ("dispatcher", "worker"),
+    JobState.SUBMITTED: WHOLE,
+    JobState.IN_DOUBT: WHOLE,
+}
+"""Without whom a job in this state goes no further."""
+
+
+def missing(job: Job, processes: list[Process] | None) -> list[str]:
+    """A sentence about each role without which the job goes no further, and of which none is at work."""
+    return absent(job.account, NEEDED.get(job.state, ()), processes)
+
+
+def absent(account: str, roles: Iterable[str], processes: list[Process] | None) -> list[str]:
+    """A sentence about each of these roles of which none is at work for the account."""
+    if processes is None:
+        return []
+    serving, working = at_work(processes, account), at_work(processes)
+    lacking = [role for role in roles if not serving.get(role, 1)]
+    if lacking and not any(working.values()):
+        return ["No part of the daemon is at work on this Redis; `faxline doctor` says more."]
+    told = [
+        f"No {role} is at work for account {account}: start one; `faxline doctor` says more."
+        for role in lacking
+        if not working[role]
+    ]
+    if others := [role for role in lacking if working[role]]:
+        theirs = [p.accounts or () for p in processes if p.role in others and p.at_work]
+        known = sorted({name for names in theirs for name in names})
+        told.append(
+            f"No {' and no '.join(others)} at work has account {account} in its settings: "
+            f"is the name right? They have {', '.join(known)}."
+        )
+    return told

@@ -1,0 +1,151 @@
+"""The processes of the daemon: each writes a heartbeat to Redis, by which anybody sees who is at work.
+
+A heartbeat is a field of the hash `fax:processes:ROLE`, written anew every two seconds. Its moments are
+Redis' own, so no clock of ours counts.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from faxline.contract.redis_keys import PROCESSES
+from faxline.steps.commands import Batch, Steps
+
+ROLES = ("dispatcher", "worker", "webhook")
+"""Those without which a fax does not come to its end."""
+EVERY = 2.0
+"""Seconds between two heartbeats of a process."""
+GONE = 10.0
+"""Seconds without a heartbeat after which a process counts as gone."""
+
+
+class ProcessState(StrEnum):
+    """What a process says of itself."""
+
+    WORKING = "working"
+    NOT_READY = "not_ready"
+    """It cannot do its work now; `Process.trouble` says why."""
+    STALLED = "stalled"
+    """One of its loops stands still: it should be restarted."""
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as its last heartbeat has it.
+
+    Attributes:
+        role: dispatcher, worker or webhook.
+        name: host:pid:random, unique.
+        host, pid: where it runs.
+        version: of Faxline.
+        since: when it began.
+        silent: seconds since its last heartbeat, by Redis' clock.
+        state: what it said of itself.
+        trouble: what is wrong with it by its own word: each of its parts that fails, and how.
+        accounts: those in its settings; None where they are too many to tell.
+    """
+
+    role: str
+    name: str
+    host: str
+    pid: int
+    version: str
+    since: datetime
+    silent: float
+    state: ProcessState
+    trouble: Mapping[str, str] = field(default_factory=dict)
+    accounts: tuple[str, ...] | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is silent for too long; one whose heartbeat lies ahead of Redis' clock is, too."""
+        return abs(self.silent) > GONE
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it is there and does its work."""
+        return self.state is ProcessState.WORKING and not self.gone
+
+    def serves(self, account: str) -> bool:
+        """Whether it is at work for this account, as far as it tells."""
+        return self.at_work and (self.accounts is None or account in self.accounts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its JSON."""
+        return {
+            "role": self.role,
+            "host": self.host,
+            "pid": self.pid,
+            "version": self.version,
+            "since": self.since.isoformat(),
+            "silent_seconds": round(self.silent, 1),
+            "state": "gone" if self.gone else str(self.state),
+            "trouble": dict(self.trouble),
+        }
+
+
+def known_processes(roles: Iterable[str] = ROLES) -> Steps[list[Process]]:
+    """All processes of these roles that have a heartbeat: at work, in trouble or gone, in one round trip.
+
+    One that has ended as it should is not among them.
+    """
+    found = yield from heartbeats(roles)
+    return [process for _, _, process in found if process and process.state is not ProcessState.ENDED]
+
+
+def heartbeats(roles: Iterable[str] = ROLES) -> Steps[list[tuple[str, bytes, Process | None]]]:
+    """Every heartbeat: its role, its field, and the process; None where it makes no sense to this version."""
+    asked = tuple(roles)
+
+    def questions(pipe: Any) -> None:
+        pipe.time()
+        for role in asked:
+            pipe.hgetall(f"{PROCESSES}{role}")
+
+    clock, *hashes = yield Batch(questions)
+    now = clock[0] * 1000 + clock[1] // 1000
+    return [
+        (role, name, read_heartbeat(role, name, text, now))
+        for role, fields in zip(asked, hashes, strict=True)
+        for name, text in sorted(fields.items())
+    ]
+
+
+def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | None:
+    """One heartbeat; None where it makes no sense.
+
+    Args:
+        role: by the key in which it stands.
+        name: the field.
+        text: its value.
+        now: Redis' clock, ms since 1970.
+    """
+    try:
+        told = json.loads(text)
+        return Process(
+            role=role,
+            name=name.decode(),
+            host=str(told["host"]),
+            pid=int(told["pid"]),
+            version=str(told["version"]),
+            since=datetime.fromtimestamp(told["since"] / 1000, tz=UTC),
+            silent=(now - told["at"]) / 1000,
+            state=ProcessState(told["state"]),
+            trouble={str(part): str(how) for part, how in told.get("trouble", {}).items()},
+            accounts=tuple(map(str, told["accounts"])) if "accounts" in told else None,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
+        return None
+
+
+def at_work(processes: Iterable[Process], account: str | None = None) -> dict[str, int]:
+    """How many of each role are at work; where an account is named, for this account."""
+    counts = dict.fromkeys(ROLES, 0)
+    for process in processes:
+        if process.at_work and (account is None or process.serves(account)):
+            counts[process.role] = counts.get(process.role, 0) + 1
+    return counts

@@ -1,0 +1,111 @@
+"""What the Redis server says about itself, and whether it keeps what it accepted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from faxline.steps.commands import Ask, Steps
+from faxline.steps.drivers import run
+from faxline.steps.redis_errors import is_refusal
+
+_LARGEST = "proto-max-bulk-len"
+_CONFIGURED = ("appendfsync", "aof-load-truncated", "min-replicas-max-lag", _LARGEST)
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What the server says about itself.
+
+    Attributes:
+        name: `redis` or `valkey`.
+        version: its own version, such as `7.0.15`.
+        aof_on: whether it writes an append-only file.
+        appendfsync: `always`, `everysec` or `no`; None if CONFIG is not allowed.
+        maxmemory_policy: such as `noeviction`.
+        used_memory: bytes.
+        maxmemory: bytes, 0 for no limit.
+        aof_size: bytes of the append-only file, 0 where there is none.
+        aof_ok: its last write and its last rewrite went well.
+        machine_memory: bytes of the machine, 0 where it does not say.
+        primary: it takes writes; a replica does not.
+        replicas: how many are connected to it.
+        guarded: it takes no write without its replicas (`min-replicas-to-write`).
+        replicas_lag: seconds that a replica may be silent and still counts for that (`min-replicas-max-lag`);
+            None if CONFIG is not allowed.
+        reads_on: it starts with a file whose end is missing (`aof-load-truncated`); None likewise.
+        largest_value: bytes of the largest value that it takes; None if CONFIG is not allowed.
+        durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
+            system (as far as known), and nothing is evicted.
+    """
+
+    name: str
+    version: str
+    aof_on: bool
+    appendfsync: str | None
+    maxmemory_policy: str
+    used_memory: int = 0
+    maxmemory: int = 0
+    aof_size: int = 0
+    aof_ok: bool = True
+    machine_memory: int = 0
+    primary: bool = True
+    replicas: int = 0
+    guarded: bool = False
+    replicas_lag: int | None = None
+    reads_on: bool | None = None
+    largest_value: int | None = None
+
+    @property
+    def durable(self) -> bool:  # noqa: D102 - told above
+        return self.aof_on and self.appendfsync != "no" and self.maxmemory_policy == "noeviction"
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it knows what the scripts need: those of Redis 7.0."""
+        return self.name == "valkey" or int(self.version.partition(".")[0]) >= 7  # noqa: PLR2004 - as told
+
+
+def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
+    """Ask the server what it is and whether it keeps what it accepts.
+
+    CONFIG may be refused to our user: then what it alone tells is not known. Without `config` it is not asked
+    for.
+
+    Raises:
+        redis.exceptions.NoPermissionError: INFO is refused too.
+        redis.ConnectionError, redis.TimeoutError: the server is away.
+    """
+    return run(client, facts(config=config))
+
+
+def facts(*, config: bool = True) -> Steps[ServerFacts]:
+    """The steps of `server_facts`."""
+    info: dict[str, Any] = yield Ask(lambda client: client.info())
+    told: dict[str, str] = {}
+    if config:
+        try:
+            told = yield Ask(lambda client: client.config_get(*_CONFIGURED))
+        except Exception as error:
+            if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
+                raise
+    largest = told.get(_LARGEST)
+    valkey = info.get("valkey_version")
+    return ServerFacts(
+        name="valkey" if valkey else "redis",
+        version=str(valkey or info["redis_version"]),
+        aof_on=bool(info["aof_enabled"]),
+        appendfsync=told.get("appendfsync"),
+        maxmemory_policy=str(info["maxmemory_policy"]),
+        used_memory=int(info["used_memory"]),
+        maxmemory=int(info["maxmemory"]),
+        aof_size=int(info.get("aof_current_size", 0)),
+        aof_ok=all(
+            info.get(name, "ok") == "ok" for name in ("aof_last_write_status", "aof_last_bgrewrite_status")
+        ),
+        machine_memory=int(info.get("total_system_memory", 0)),
+        primary=info.get("role", "master") == "master",
+        replicas=int(info.get("connected_slaves", 0)),
+        guarded="min_slaves_good_slaves" in info,  # told only where it is set
+        replicas_lag=int(told["min-replicas-max-lag"]) if "min-replicas-max-lag" in told else None,
+        reads_on=told["aof-load-truncated"] == "yes" if "aof-load-truncated" in told else None,
+        largest_value=int(largest) if largest is not None else None,
+    )

@@ -1,0 +1,1 @@
+"""Check faxes and push them onto the intake stream."""

@@ -1,0 +1,293 @@
+"""A fax as a producer gives it, and what it becomes: a checked entry and the documents that it needs."""
+
+import errno
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Required, TypedDict
+from uuid import uuid4
+
+from faxline.contract.errors import EntryRejected, Rejection
+from faxline.contract.page_count import REQUEST_BYTES, Opened, digest, open_document
+from faxline.contract.phone_numbers import EXAMPLE, MEMBER, mask_number, normalize_number, number_in
+from faxline.reading.job import Job, JobState
+from faxline.sending.files import File, items_of
+
+_KEPT = 64_000_000
+"""Bytes of documents that one call keeps in memory between the check and the push; others are read twice."""
+
+
+class FaxParameters(TypedDict, total=False):
+    """The further parameters of fax-send, by their documented names; times are ISO 8601."""
+
+    callerId: str
+    templateId: str
+    smartDocumentId: str
+    subject: str
+    from_name: str
+    to_name: str
+    message: str
+    send_at: str
+    faxQuality: Literal["Low", "Standard", "HD"]
+
+
+class Fax(FaxParameters, total=False):
+    """One fax: the keyword arguments of `FaxLine.send`, which tells what each is."""
+
+    to: Required[str | Sequence[str]]
+    files: Required[File | Sequence[File]]
+    id: str | None
+    priority: str
+    expires_at: str | None
+    in_doubt: str | None
+    attempts: int | None
+    group: str | None
+    metadata: Mapping[str, Any] | None
+
+
+def fax_of(  # noqa: PLR0917 - in the order of `send`
+    to: str | Sequence[str],
+    files: File | Sequence[File],
+    id: str | None,  # noqa: A002 - the contract's name
+    priority: str,
+    expires_at: str | None,
+    in_doubt: str | None,
+    attempts: int | None,
+    group: str | None,
+    metadata: Mapping[str, Any] | None,
+    parameters: FaxParameters,
+) -> Fax:
+    """The arguments of `send` as one."""
+    return {
+        "to": to,
+        "files": files,
+        "id": id,
+        "priority": priority,
+        "expires_at": expires_at,
+        "in_doubt": in_doubt,
+        "attempts": attempts,
+        "group": group,
+        "metadata": metadata,
+        **parameters,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A fax that was checked.
+
+    Attributes:
+        job: it, as its push will return it but for the entry's stream id.
+        text: the entry.
+        documents: the names of those that it needs.
+    """
+
+    job: Job
+    text: str
+    documents: tuple[str, ...]
+
+
+class Documents:
+    """The documents of one call, by `sha256:<hex>`: each is read and opened once."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._opened: dict[str, Opened] = {}
+        self._data: dict[str, bytes] = {}
+        self._paths: dict[str, str] = {}
+        self._uploads: dict[str, str] = {}
+        self._kept = 0
+
+    def add(self, file: str | Path | bytes) -> str:
+        """Take one in; its name.
+
+        Raises:
+            OSError: it cannot be read.
+            PdfReaderUnavailable: it is a PDF, and cannot be opened for no reason of its own.
+        """
+        if isinstance(file, bytes):
+            return self._take(file, None)
+        path = os.fspath(file)
+        if "\0" in path:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+        if path not in self._names:
+            with Path(path).open("rb") as opened:  # no more than tells that it is too large
+                self._names[path] = self._take(opened.read(REQUEST_BYTES + 1), path)
+        return self._names[path]
+
+    def _take(self, data: bytes, path: str | None) -> str:
+        name = digest(data)
+        if name not in self._opened:
+            self._opened[name] = open_document(data)
+            if path is None or self._kept + len(data) <= _KEPT:
+                self._data[name] = data
+                self._kept += len(data) if path is not None else 0
+            else:
+                self._paths[name] = path
+        return name
+
+    def opened(self, name: str) -> Opened | None:
+        """What opening it told; None where it is not one of these."""
+        return self._opened.get(name)
+
+    def upload(self, name: str) -> str:
+        """Under which name it is uploaded: one that nobody else can know."""
+        return self._uploads.setdefault(name, uuid4().hex)
+
+    def size(self, name: str) -> int:
+        """Its bytes."""
+        return self._opened[name].size
+
+    def contents(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The documents of these names.
+
+        Raises:
+            EntryRejected: a file is another one than was checked, or is gone.
+        """
+        return {name: self._content(name) for name in names}
+
+    def _content(self, name: str) -> bytes:
+        if name in self._data:
+            return self._data[name]
+        path = Path(self._paths[name])
+        data = path.read_bytes() if path.is_file() else b""
+        if digest(data) != name:
+            raise EntryRejected(
+                "fax.faxData",
+                Rejection.BAD_DOCUMENT,
+                f"the file {path.name} was changed between the check and the push; push again",
+            )
+        return data
+
+
+def prepare(
+    fax: Mapping[str, Any], account: str, documents: Documents, *, region: str | None = None
+) -> Prepared:
+    """Check a fax in its form and by the rules; its documents are added to the others.
+
+    Args:
+        fax: the keyword arguments of `FaxLine.send`; what is not one of them is a parameter of fax-send.
+        account: the account's name.
+        documents: those of this call.
+        region: the country of numbers that name none.
+
+    Raises:
+        EntryRejected: it breaks a rule.
+        OSError: a file cannot be read.
+    """
+    from faxline.contract.entries import SendEntry, parse_entry  # noqa: PLC0415 - as above
+    from faxline.contract.fax_rules import check_send  # noqa: PLC0415 - needs pydantic, which takes its time to load
+
+    prepared = compose(fax, account, documents, region=region)
+    parsed = parse_entry("send", prepared.text)
+    assert isinstance(parsed, SendEntry)  # noqa: S101 - what its kind means
+    check_send(parsed, documents.opened)
+    return prepared
+
+
+def compose(
+    fax: Mapping[str, Any],
+    account: str,
+    documents: Documents,
+    *,
+    region: str | None = None,
+    size: int | None = None,
+) -> Prepared:
+    """The same without the checks, for a fax that has passed them.
+
+    Args:
+        fax: as of `prepare`.
+        account: likewise.
+        documents: likewise.
+        region: likewise.
+        size: how many faxes are pushed with its group's name, where that is known.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    parameters = {name: value for name, value in fax.items() if name not in _OWN}
+    if "to" in fax:
+        parameters["faxNumber"] = _numbers(fax["to"], region)
+    if isinstance(fax.get("callerId"), str):
+        # As a receipt's fromNumber is, which may settle a doubt.
+        parameters["callerId"] = number_in(fax["callerId"], region) or fax["callerId"]
+    parameters["faxData"] = items_of(fax.get("files", ()), documents)
+    group, numbers = fax.get("group"), parameters.get("faxNumber")
+    entry: dict[str, Any] = {
+        "id": fax.get("id") or str(uuid4()),
+        "priority": fax.get("priority") or "normal",
+        "expires_at": fax.get("expires_at"),
+        "in_doubt": fax.get("in_doubt"),
+        "attempts": fax.get("attempts"),
+        "group": group,
+        "group_size": size,
+        "metadata": fax.get("metadata") or None,
+        "fax": parameters,
+    }
+    text = text_of(entry)
+    several = isinstance(numbers, list)
+    job = Job(
+        id=entry["id"],
+        account=account,
+        state=JobState.INTAKE,
+        priority=str(entry["priority"]),
+        group=entry["id"] if several else group,
+        to=mask_number(numbers) if isinstance(numbers, str) else None,
+        size=len(numbers) if isinstance(numbers, list) else None,
+    )
+    needed = dict.fromkeys(file["document"] for file in parameters["faxData"] if "document" in file)
+    return Prepared(job, text, tuple(needed))
+
+
+_OWN = Fax.__annotations__.keys() - FaxParameters.__annotations__.keys()
+
+
+def _numbers(to: Any, region: str | None) -> str | list[str]:
+    """The numbers that `to` has, in E.164."""
+    if isinstance(to, str):
+        return normalize_number(to, region)
+    if not isinstance(to, Collection) or isinstance(to, bytes | bytearray):  # an iterator is read twice
+        raise EntryRejected(
+            MEMBER, Rejection.BAD_VALUE, f'to is text, such as "{EXAMPLE}", or a list of them'
+        )
+    return [normalize_number(one, region, f"{MEMBER}[{i}]") for i, one in enumerate(to)]
+
+
+def text_of(entry: Mapping[str, Any]) -> str:
+    """An entry as JSON, without the members that are None.
+
+    Raises:
+        EntryRejected: bad_value: JSON has no such value.
+    """
+    given = {name: value for name, value in entry.items() if value is not None}
+    try:
+        return json.dumps(given, ensure_ascii=False, allow_nan=False, default=_written)
+    except (TypeError, ValueError, RecursionError):
+        raise EntryRejected(_unwritable(given), Rejection.BAD_VALUE, _AS_JSON) from None
+
+
+_AS_JSON = (
+    "JSON has no such value; give text, numbers, true, false, lists and objects, and a time as ISO 8601"
+)
+
+
+def _written(value: object) -> object:
+    """What stands in JSON for a value that json does not know."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+def _unwritable(value: Any, path: str = "") -> str:
+    """The path of the member that makes it so: of the entry's and the fax's own."""
+    for name, inner in value.items():
+        try:
+            json.dumps(inner, allow_nan=False, default=_written)
+        except (TypeError, ValueError, RecursionError):
+            return _unwritable(inner, f"{name}.") if name == "fax" else f"{path}{name}"
+    return path.rstrip(".")

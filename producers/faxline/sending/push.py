@@ -1,0 +1,135 @@
+"""What is pushed onto the intake stream: one entry, in one transaction with the documents that it needs."""
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from faxline.contract.phone_numbers import mask_number, normalize_number
+from faxline.operating.orders import redis_user
+from faxline.reading.job import Job, JobState
+from faxline.reading.lookup import group_of
+from faxline.reading.open_jobs import BATCH
+from faxline.sending.fax import Documents, Fax, Prepared, prepare, text_of
+from faxline.steps.commands import Batch, Steps, Terms, Work
+
+
+def sent(terms: Terms, fax: Fax) -> Steps[Job]:
+    """Check a fax and push it."""
+
+    def check() -> tuple[Prepared, str, dict[str, bytes]]:
+        documents = Documents()
+        prepared = prepare(fax, terms.account, documents, region=terms.region)
+        text = terms.seals.entry("send", {"id": prepared.job.id}, prepared.text)
+        return prepared, text, uploads(terms, documents, prepared.documents)
+
+    prepared, text, contents = yield Work(check)
+    entry = yield from _pushed(terms, "send", text, contents)
+    pushed: Job = replace(prepared.job, entry=entry)
+    return pushed
+
+
+def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
+    terms: Terms,
+    job: str,
+    to: str | None,
+    name: str | None,
+    priority: str,
+    metadata: Mapping[str, Any] | None,
+    by: str | None,
+) -> Steps[Job]:
+    """Push a `resend`."""
+    number: str | None = None
+    if to is not None:
+        number = yield Work(partial(normalize_number, to, terms.region, "faxNumber"))
+    given = {"id": name or str(uuid4()), "of": job, "priority": priority, "faxNumber": number}
+    entry = {k: v for k, v in (given | {"metadata": metadata}).items() if v is not None}
+    entry |= yield from _who(by)
+    pushed = yield from ready_made(terms, "resend", entry)
+    return Job(
+        id=str(given["id"]),
+        account=terms.account,
+        state=JobState.INTAKE,
+        priority=priority,
+        kind="resend",
+        of=job,
+        to=mask_number(number) if number is not None else None,
+        entry=pushed,
+    )
+
+
+def group_canceled(terms: Terms, group: str, skip: Container[str], by: str | None) -> Steps[list[str]]:
+    """Push a `cancel` for each job of a group that has not ended, but for some; their ids, in their order.
+
+    Raises:
+        GroupNotFound: no job of it is known.
+    """
+    asked: list[str] = []
+
+    def look(job: Job) -> None:
+        if not job.state.final and job.id not in skip:
+            asked.append(job.id)
+
+    yield from group_of(terms, group, look)
+    who = (yield from _who(by)) if asked else {}
+    for start in range(0, len(asked), BATCH):
+        texts = [text_of({"id": name} | who) for name in asked[start : start + BATCH]]
+
+        def fill(pipe: Any, texts: list[str] = texts) -> None:
+            for text in texts:
+                pipe.xadd(terms.keys.intake, {"cancel": text})
+
+        yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation)
+    return asked
+
+
+def canceled(terms: Terms, job: str, by: str | None) -> Steps[None]:
+    """Push a `cancel`."""
+    yield from ready_made(terms, "cancel", {"id": job} | (yield from _who(by)))
+
+
+def _who(by: str | None) -> Steps[dict[str, str]]:
+    """Who gives an order, as an entry tells it: the name that was given, and the Redis user."""
+    user = yield from redis_user(pushing=True)
+    return {name: text[:128] for name, text in (("by", by), ("user", user)) if text}
+
+
+def ready_made(terms: Terms, kind: str, payload: Mapping[str, Any]) -> Steps[str]:
+    """Push an entry that was made elsewhere, checked in its form; its stream id."""
+    text = yield Work(partial(_checked, terms, kind, payload))
+    return (yield from _pushed(terms, kind, text, {}))
+
+
+def _checked(terms: Terms, kind: str, payload: Mapping[str, Any]) -> str:
+    from faxline.contract.entries import parse_entry  # noqa: PLC0415 - needs pydantic, which takes its time to load
+
+    text = text_of(payload)
+    parse_entry(kind, text)
+    return terms.seals.entry(kind, payload, text)
+
+
+def uploads(terms: Terms, documents: Documents, names: Iterable[str]) -> dict[str, bytes]:
+    """Documents as they are uploaded, each under the name that its entries tell."""
+    contents = documents.contents(names)
+    return {documents.upload(name): terms.seals.document(name, data) for name, data in contents.items()}
+
+
+def _pushed(terms: Terms, kind: str, text: str, contents: Mapping[str, bytes]) -> Steps[str]:
+    """One transaction: a full Redis takes the documents and the entry, or neither.
+
+    Retried after a lost reply it may add the entry twice, which intake ignores by the id.
+    """
+
+    def fill(pipe: Any) -> None:
+        queue_uploads(pipe, terms, contents)
+        pipe.xadd(terms.keys.intake, {kind: text})
+
+    entry: bytes = (yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation))[-1]
+    return entry.decode()
+
+
+def queue_uploads(pipe: Any, terms: Terms, contents: Mapping[str, bytes]) -> None:
+    """Queue what uploads each document; intake stores it under its digest, where nobody else may write."""
+    for name, data in contents.items():
+        pipe.set(terms.keys.upload(name), data, px=terms.document_ttl)

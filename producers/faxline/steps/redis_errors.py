@@ -1,0 +1,168 @@
+"""What Redis answers: its errors in the library's words, and the shapes of its replies."""
+
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from faxline.contract.errors import NotAllowed, QueueUnavailable
+
+Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
+"""Of a stream: its id and its fields."""
+
+_STATES = {
+    "NOREPLICAS": "takes no writes, for it has too few replicas (min-replicas-to-write)",
+    "READONLY": "takes no writes, for the server is a replica",
+    "UNBLOCKED": "takes no writes, for the server has become a replica",
+    "MISCONF": "takes no writes, for it cannot write its file",
+    "MASTERDOWN": "does not serve, for the replica lost its primary",
+    "CLUSTERDOWN": "does not serve, for its cluster is down",
+    "TRYAGAIN": "does not serve the slot, which is on its way to another server",
+    "LOADING": "is reading its file",
+    "BUSY": "is busy with a script",
+}
+"""By the first word of an error that Redis answers: what the matter is, and that nobody is served."""
+
+
+def unavailable(error: Exception, *, pushing: bool, right: str = "", place: str = "") -> QueueUnavailable:
+    """An error of the client as one of ours; to be raised `from None`, for it may quote what was sent.
+
+    Args:
+        error: a `redis.RedisError`.
+        pushing: something was pushed, which is safe to do again.
+        right: what was to be done, for a user who may not, such as `read the audit`.
+        place: where the server is, such as `host:port`.
+    """
+    if is_forbidden(error):
+        what = right or ("push onto this account" if pushing else "do this")
+        return NotAllowed(
+            f"this Redis user may not {what}: take one that may (ops/redis/users.acl), or give it the right"
+        )
+    if is_out_of_ids(error):
+        return QueueUnavailable(
+            "Redis refused: the ids of this account's stream are used up, so nothing was taken; a dispatcher "
+            "replaces the stream within seconds: push again, with the same id"
+        )
+    what = trouble(error, place)
+    if is_full(error):
+        return QueueUnavailable(f"{what} and took nothing; push again later, with the same id")
+    if is_lasting(error):
+        return QueueUnavailable(what)
+    if is_refusal(error):
+        return QueueUnavailable(f"{what}; check the user's permissions and the server")
+    again = "try again: pushing the same id again is safe" if pushing else "try again"
+    return QueueUnavailable(f"{what}; {again}")
+
+
+def trouble(error: Exception, place: str = "") -> str:
+    """What is the matter with Redis, in a few words that quote nothing of what was sent."""
+    where = f"Redis at {place}" if place else "Redis"
+    if is_full(error):
+        return f"{where} is full"
+    if state := state_of(error):
+        return f"{where} {state}"
+    if is_refusal(error):
+        return f"{where} refused ({type(error).__name__})"
+    return f"{where} {cause_of(error)}"
+
+
+def cause_of(error: BaseException) -> str:
+    """Why there is no connection, or no answer, and what to do about it: words behind the server's name."""
+    from redis.exceptions import AuthenticationError, AuthorizationError  # noqa: PLC0415 - as below
+
+    kinds = [(AuthenticationError, _LOGIN), (AuthorizationError, _LOGIN), *_CAUSES]
+    for one in _chain(error):
+        for kind, text in kinds:
+            if isinstance(one, kind):
+                return text.format(why=getattr(one, "verify_message", "") or "see the log of the server")
+    return f"did not answer ({type(error).__name__})"
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether no other try will do: the login or the certificate is refused, or a file is missing."""
+    return cause_of(error).startswith(_LASTING)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came of; the client's own tells but the text of it."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+_UNTRUSTED = (
+    "shows a certificate that is not trusted ({why}): name the file of its authority in the URL, "
+    "rediss://…?ssl_ca_certs=FILE"
+)
+_NO_TLS = (
+    "did not agree on TLS: a server without it takes a redis:// URL, one that asks for a client's "
+    "certificate ssl_certfile and ssl_keyfile"
+)
+_CLOSED = "closed the connection: it is going down, or speaks TLS, and the URL must begin with rediss://"
+_SILENT = (
+    "did not answer in time: it hangs, a firewall is in the way, or a rediss:// URL names a port without TLS"
+)
+_LOGIN = "refuses the user or the password: check them in the Redis URL, and the server's users"
+_CAUSES: Sequence[tuple[type[BaseException], str]] = (
+    (ssl.SSLCertVerificationError, _UNTRUSTED),
+    (ssl.SSLError, _NO_TLS),
+    (FileNotFoundError, "cannot be asked: a file that the Redis URL names (ssl_ca_certs) is not there"),
+    (socket.gaierror, "cannot be found: no such host; check the name in the Redis URL"),
+    (ConnectionRefusedError, "refused the connection: start it, or check host and port in the Redis URL"),
+    (ConnectionResetError, _CLOSED),
+    (TimeoutError, _SILENT),
+)
+_LASTING = ("refuses the user", "shows a certificate", "cannot be asked")
+
+
+def is_full(error: Exception) -> bool:
+    """Whether Redis refused because it is full, a transaction as a whole perhaps only at its end."""
+    from redis.exceptions import OutOfMemoryError, ResponseError  # noqa: PLC0415 - `import faxline` is to be quick
+
+    return isinstance(error, OutOfMemoryError) or (isinstance(error, ResponseError) and "OOM" in str(error))
+
+
+def is_out_of_ids(error: Exception) -> bool:
+    """Whether a stream takes no entry any more, for its ids are used up (the daemon's stream_watch.py)."""
+    return is_refusal(error) and "exhausted the last possible ID" in str(error)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether Redis answered, and refused: for want of a right, or because it does not know the command."""
+    from redis.exceptions import ResponseError  # noqa: PLC0415 - as above
+
+    return isinstance(error, ResponseError) and not state_of(error)
+
+
+def state_of(error: Exception) -> str:
+    """What keeps Redis from serving anybody at the moment, where it said so; else nothing.
+
+    The caller is not at fault, and the same will be served later, perhaps by another server.
+    """
+    from redis import exceptions  # noqa: PLC0415 - as above
+
+    kinds = {
+        exceptions.ReadOnlyError: "READONLY",
+        exceptions.MasterDownError: "MASTERDOWN",
+        exceptions.ClusterDownError: "CLUSTERDOWN",
+        exceptions.TryAgainError: "TRYAGAIN",
+        exceptions.BusyLoadingError: "LOADING",
+    }
+    answer = str(error).rpartition("caused error: ")[2]  # of a pipeline it is told with the command
+    word = next((word for kind, word in kinds.items() if isinstance(error, kind)), answer.partition(" ")[0])
+    return _STATES.get(word, "") if isinstance(error, exceptions.RedisError) else ""
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Whether Redis' ACL does not let this user."""
+    from redis.exceptions import NoPermissionError  # noqa: PLC0415 - as above
+
+    return isinstance(error, NoPermissionError)
+
+
+def entries_of(reply: Any) -> list[Entry]:
+    """The entries of one stream: a client on protocol 3 gives them in another shape."""
+    if isinstance(reply, dict):
+        return [entry for pages in reply.values() for page in pages for entry in page]
+    return [entry for _, entries in reply or [] for entry in entries]

@@ -1,0 +1,217 @@
+"""Waiting for jobs together: a group's, those of a list of numbers, or those of a mailing."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from faxline.contract.errors import JobRejected
+from faxline.contract.events import Event, EventName, position
+from faxline.contract.wording import plural
+from faxline.reading.event_stream import in_intake, newest, page, rejections
+from faxline.reading.group import Each, Group
+from faxline.reading.job import Job
+from faxline.reading.lookup import Told, members_of, read_group, told_of
+from faxline.reading.open_jobs import BATCH, light_records
+from faxline.reading.presence import WHOLE
+from faxline.sending.mailing import Mailing, Progress, names_of
+from faxline.steps.commands import Steps, Terms
+
+POLL = 0.2
+"""Seconds between two looks whether intake has taken entries whose ids older jobs had: no event tells."""
+_ENDS = {EventName.DELIVERED, EventName.FAILED, EventName.CANCELED, EventName.UNCONFIRMED}
+
+
+class StillOpen(Exception):  # noqa: N818 - the time is over; becomes a WaitTimeout
+    """What has not ended, in words.
+
+    Attributes:
+        how: what is known of a single job, in words.
+        needed: the roles without which it goes no further.
+    """
+
+    def __init__(self, what: str, how: str = "", needed: tuple[str, ...] = WHOLE) -> None:
+        super().__init__(what)
+        self.how = how
+        self.needed = needed
+
+
+@dataclass(slots=True)
+class Together:
+    """What is waited for, and how far it is.
+
+    Attributes:
+        name: the group's, or nothing.
+        by_name: it is the group as Redis knows it, whoever pushed its jobs.
+        pushed: else the jobs that a push made, by name, each with its entry.
+        lists: the jobs of a list of numbers, by its id and by each of theirs: a rejection is of all.
+        raises: a rejection ends the wait.
+        open: the jobs that are known and have not ended.
+        ended: those that have.
+        rejected: those whose entry was rejected.
+        older: jobs of these names had ended before their entries were pushed, which intake has yet to take.
+        told: what the group knows of its size and of rejections.
+        stale: a job of it may have been registered or rejected since the last look at the group.
+    """
+
+    name: str
+    by_name: bool = False
+    pushed: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    raises: bool = False
+    open: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    rejected: dict[str, JobRejected] = field(default_factory=dict)
+    older: bool = False
+    told: Told = field(default_factory=lambda: Told(None, {}))
+    stale: bool = True
+
+    @classmethod
+    def of_list(cls, job: Job) -> "Together":
+        """The jobs of a list of numbers."""
+        made = cls(job.id, raises=True)
+        made._add(job)
+        return made
+
+    @classmethod
+    def of_mailing(cls, mailing: Mailing) -> "Together":
+        """The jobs of a mailing."""
+        groups = {job.group for job in mailing.jobs}
+        made = cls(next(iter(groups)) or "" if len(groups) == 1 else "")
+        for job in mailing.jobs:
+            made._add(job)
+        return made
+
+    def _add(self, job: Job) -> None:
+        entry, names = job.entry or "", names_of(job)
+        self.open.update(names)
+        self.pushed.update(dict.fromkeys(names, entry))
+        if job.size:
+            self.lists.update(dict.fromkeys((job.id, *names), names))
+
+    def _rejected(self, event: Event) -> list[str]:
+        """The jobs whose entry this event rejects; one that was not opened is known by its stream id only."""
+        names = self.lists.get(event.job) or ([event.job] if event.job in self.pushed else [])
+        if not names and event.data.get("entry") in self.pushed.values():
+            names = [name for name, entry in self.pushed.items() if entry == event.data["entry"]]
+        return names if names and event.concerns(self.pushed[names[0]] or None) else []
+
+    @property
+    def total(self) -> int:
+        """How many there are, as far as is known."""
+        return max(len(self.open) + len(self.ended), self.told.size or 0)
+
+    @property
+    def done(self) -> bool:
+        """Whether all have ended."""
+        return len(self.ended) == self.total
+
+    def see(self, event: Event) -> None:
+        """Take an event in.
+
+        Raises:
+            JobRejected: the entry was rejected, and that ends the wait.
+        """
+        self.stale = self.stale or event.name in {EventName.QUEUED, EventName.REJECTED}
+        if event.name in _ENDS and event.job in self.open:
+            self.end([event.job])
+        elif event.name == EventName.REJECTED:
+            names = self._rejected(event)
+            if names and self.raises:
+                raise event.rejection()
+            self.rejected.update(dict.fromkeys(names, event.rejection()))
+            self.end(names)
+
+    def end(self, names: Iterable[str]) -> None:
+        """These have come to their end."""
+        for name in names:
+            self.open.discard(name)
+            self.ended.add(name)
+
+
+def ends_of(
+    terms: Terms, waited: Together, until: float, progress: Progress | None, each: Each | None = None
+) -> Steps[Group]:
+    """Wait for all of them.
+
+    Raises:
+        JobRejected: the entry of the list of numbers was rejected.
+        StillOpen: some are when the time is over.
+    """
+    after = yield from newest(terms)  # before the look at the records, so that no event falls between
+    if waited.pushed:
+        first = min(waited.pushed.values(), key=position)
+        yield from rejections(terms, first.partition("-")[0], waited.see)
+    yield from _look_at_group(terms, waited)
+    yield from _look(terms, waited)
+    told = -1
+    while True:
+        if progress is not None and len(waited.ended) != told:
+            told = len(waited.ended)
+            progress(told, waited.total)
+        if not waited.open and waited.stale:
+            yield from _look_at_group(terms, waited)
+            yield from _look(terms, waited)
+        if waited.done:
+            break
+        left = until - time.monotonic()
+        if left <= 0:
+            raise StillOpen(_open(waited))
+        entries = yield from page(terms, after, min(left, POLL) if waited.older else left)
+        for entry, fields in entries:
+            after = entry.decode()
+            waited.see(Event.from_entry(entry, fields))
+        if not entries or waited.older:  # a reader that is slower than the capped stream misses events
+            waited.stale = True
+            yield from _look(terms, waited)
+    if waited.pushed:
+        yield from rejections(terms, f"({after}", waited.see)
+    return (
+        yield from read_group(terms, waited.name, waited.ended - waited.rejected.keys(), _told(waited), each)
+    )
+
+
+def _told(waited: Together) -> Told:
+    """What is known of a mailing is what was pushed, of a group by its name what Redis knows."""
+    if waited.by_name:
+        return waited.told
+    return Told(len(waited.pushed), {name: (error, 0.0) for name, error in waited.rejected.items()})
+
+
+def _open(waited: Together) -> str:
+    """What is still to come, in words."""
+    of = f" of group {waited.name!r}" if waited.name else ""
+    untaken = waited.total - len(waited.open) - len(waited.ended)
+    more = f"; intake has not taken {untaken} of them" if untaken else ""
+    return f"{waited.total - len(waited.ended)} of {plural(waited.total, 'job')}{of}{more}"
+
+
+def _look(terms: Terms, waited: Together) -> Steps[None]:
+    """Which of the open ones have ended by their records."""
+    names, waited.older = sorted(waited.open), False
+    for start in range(0, len(names), BATCH):
+        batch = names[start : start + BATCH]
+        found = yield from light_records(terms.keys, batch)
+        final = [job for job in found.values() if job.state.final]
+        ended = {job.id for job in final}
+        older = {job.id for job in final if job.id in waited.pushed and job.is_older(waited.pushed[job.id])}
+        if older and (yield from in_intake(terms, (waited.pushed[name] for name in older))):
+            waited.older = True
+            ended -= older
+        waited.end(ended)
+        if waited.by_name:  # a group's job had a record once: its retention is over
+            waited.end(name for name in batch if name not in found)
+
+
+def _look_at_group(terms: Terms, waited: Together) -> Steps[None]:
+    """Which jobs a group that was asked for by its name has by now, and which were rejected."""
+    if not waited.by_name:
+        return
+    waited.stale = False
+    waited.told = yield from told_of(terms, waited.name)
+    members = yield from members_of(terms, waited.name)
+    waited.ended -= waited.rejected.keys() & members  # rejected at first, and taken when it was pushed again
+    waited.rejected = {
+        name: error for name, (error, _) in waited.told.rejected.items() if name not in members
+    }
+    waited.open |= members - waited.ended
+    waited.end(waited.rejected)

@@ -1,0 +1,499 @@
+"""What operators order about doubts and entries set aside, through library, command and dispatcher."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import redis
+import structlog
+
+from faxline import EntryNotFound, FaxLine, JobIdTaken, JobNotFound, JobState, NotInDoubt, OrderTimeout
+from faxline.cli.app import operator as cli_name
+from faxline.cli.running import run
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.config.settings import read_settings
+from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.intake.registrar import Intake
+from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.processes.roles import failure_labels
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import Store
+from faxline_worker.wakeups.actors import Wakes
+
+SETTINGS = {
+    "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
+    "FAXLINE_IN_DOUBT__WAIT": "600",
+    "FAXLINE_LINES__PER_NUMBER": "0",
+}
+
+
+@pytest.fixture
+def store(redis_client: Any) -> Store:
+    made = Store(redis_client, read_settings(SETTINGS), "default")
+    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    made.survey()
+    return made
+
+
+@pytest.fixture
+def line(redis_url: str) -> Iterator[FaxLine]:
+    with FaxLine(redis_url) as line:
+        yield line
+
+
+@pytest.fixture
+def dispatcher(redis_url: str, store: Store) -> Iterator[Dispatcher]:
+    """One of which only the orders are at work."""
+    with redis.Redis.from_url(redis_url) as client:
+        made = Dispatcher(
+            client,
+            {"default": store},
+            Mock(spec=Wakes),
+            DispatcherMetrics(new_registry(), ["default"], failure_labels()),
+            Mock(),
+            consumer="test",
+            takeover=60,
+            sweep=60,
+            wake_lease=60,
+        )
+        stopping = threading.Event()
+
+        def carry_out() -> None:
+            while not stopping.is_set():
+                client.xread({store.keys.orders: "0"}, block=50)
+                made._carry_out("default")
+
+        thread = threading.Thread(target=carry_out)
+        thread.start()
+        yield made
+        stopping.set()
+        thread.join()
+
+
+@pytest.fixture
+def doubt(store: Store, redis_client: Any) -> Callable[..., Admitted]:
+    """A job whose request may have reached iFax."""
+
+    def enter(job: str, **fields: str) -> Admitted:
+        entry = redis_client.xadd(store.keys.intake, {"send": "{}"})
+        redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+        values = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal", **fields}
+        jobs = [{"id": job, "digest": "d", "rank": 2, "fields": values}]
+        store.register([{"entry": entry.decode(), "jobs": jobs}])
+        admitted = store.admit(f"permit-{job}", "")
+        assert isinstance(admitted, Admitted)
+        store.mark(admitted)
+        answer = {"decision": "in_doubt", "reason": "read_timeout", "message": "iFax did not answer in time"}
+        store.settle(admitted, answer)
+        return admitted
+
+    return enter
+
+
+@pytest.fixture
+def cli(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(["--redis", redis_url, *arguments])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def names(line: FaxLine, job: str) -> list[str]:
+    return [step.event for step in line.job(job).history]
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_job_that_ifax_took_goes_on_under_its_job_id_and_is_delivered_by_its_receipt(
+    line: FaxLine, store: Store, doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("a")
+    settled = line.resolve("a", accepted=77, by="me@here", timeout=20)
+    assert (settled.state, settled.job_id) == (JobState.SUBMITTED, 77)
+    entry: Any = redis_client.xadd(store.keys.status, {"kind": "receipt"})
+    assert store.receipt(entry.decode(), {"job_id": "77", "outcome": "delivered"}).result == "applied"
+    assert names(line, "a") == ["fax.queued", "fax.in_doubt", "fax.submitted", "fax.delivered"]
+    assert not redis_client.exists(store.keys.doubts, store.keys.in_doubt)
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_receipt_that_waits_under_the_job_id_is_applied_at_once(
+    line: FaxLine, store: Store, doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("a")
+    entry: Any = redis_client.xadd(store.keys.status, {"kind": "receipt"})
+    store.receipt(entry.decode(), {"job_id": "77", "outcome": "delivered"})
+    assert line.resolve("a", accepted=77, by="me@here", timeout=20).state is JobState.DELIVERED
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_job_that_ifax_does_not_have_is_sent_again_with_all_its_attempts(
+    line: FaxLine, store: Store, doubt: Callable[..., Admitted]
+) -> None:
+    doubt("a")
+    assert line.resolve("a", resend=True, by="me@here", timeout=20).state is JobState.QUEUED
+    again = store.admit("again", "")
+    assert isinstance(again, Admitted)
+    assert (again.job, again.attempt) == ("a", 2)
+    assert line.job("a").history[-1].data["reason"] == "operator"
+
+
+def test_a_job_that_is_given_up_fails_and_is_counted(
+    line: FaxLine,
+    doubt: Callable[..., Admitted],
+    dispatcher: Dispatcher,
+    wait_until: Callable[..., Any],
+) -> None:
+    doubt("a")
+    settled = line.resolve("a", fail=True, by="me@here", timeout=20)
+    assert (settled.state, settled.reason) == (JobState.FAILED, "operator")
+    counted = dispatcher._metrics._outcomes("default", "failed")
+    wait_until(lambda: counted._value.get() == 1)
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_an_order_about_a_job_that_is_not_in_doubt_is_refused_with_its_state(
+    line: FaxLine, doubt: Callable[..., Admitted]
+) -> None:
+    doubt("a")
+    line.resolve("a", fail=True, by="me@here", timeout=20)
+    with pytest.raises(NotInDoubt, match="it is failed") as caught:
+        line.resolve("a", resend=True, by="me@here", timeout=20)
+    assert caught.value.state == "failed"
+    with pytest.raises(JobNotFound, match="'nobody'"):
+        line.resolve("nobody", resend=True, by="me@here", timeout=20)
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_job_id_of_another_job_settles_no_doubt(line: FaxLine, doubt: Callable[..., Admitted]) -> None:
+    doubt("a")
+    doubt("b")
+    line.resolve("a", accepted=77, by="me@here", timeout=20)
+    with pytest.raises(JobIdTaken, match="belongs to job 'a'") as caught:
+        line.resolve("b", accepted=77, by="me@here", timeout=20)
+    assert caught.value.job == "a"
+    assert line.job("b").state is JobState.IN_DOUBT
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_the_job_id_of_the_jobs_own_duplicate_settles_its_doubt(
+    line: FaxLine, store: Store, doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("a")
+    redis_client.set(store.keys.job_ids + "77", "a")
+    assert line.resolve("a", accepted=77, by="me@here", timeout=20).state is JobState.SUBMITTED
+
+
+def test_without_a_dispatcher_the_order_stays(
+    line: FaxLine, doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("a")
+    with pytest.raises(OrderTimeout, match=r"'resolve'.*the order stays"):
+        line.resolve("a", accepted=77, by="me@here", timeout=0.01)
+    ((_, word),) = redis_client.xrange(line.keys.orders)
+    assert word == {
+        b"order": b"resolve",
+        b"job": b"a",
+        b"how": b"accepted",
+        b"jobId": b"77",
+        b"by": b"me@here",
+        b"user": b"default",
+    }
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"accepted": 1, "resend": True}, {"resend": True, "fail": True}, {"accepted": -1}]
+)
+def test_one_word_and_a_proper_job_id_settle_a_doubt(line: FaxLine, how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"settles a doubt|whole number"):
+        line.resolve("a", by="me@here", **how)
+
+
+def test_an_order_called_again_after_a_lost_reply_does_nothing_and_its_first_reply_stays(
+    store: Store, doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("a")
+    entry: Any = redis_client.xadd(store.keys.orders, {"order": "resolve"})
+    order = entry.decode()
+    assert [store.resolve(order, "a", "fail", "") for _ in range(2)] == ["done", "gone"]
+    reply = store.keys.reply(order)
+    assert [fields for _, fields in redis_client.xrange(reply)] == [{b"result": b"done", b"state": b"failed"}]
+    assert 0 < redis_client.pttl(reply) <= 60_000
+
+
+@pytest.mark.parametrize("job_id", ["", "0x7", "7" * 19, "\u0667", "-1"])
+@pytest.mark.usefixtures("dispatcher")
+def test_an_order_written_by_hand_without_a_proper_job_id_is_unknown(
+    line: FaxLine, doubt: Callable[..., Admitted], redis_client: Any, job_id: str
+) -> None:
+    doubt("a")
+    word: Any = {"order": "resolve", "job": "a", "how": "accepted", "jobId": job_id}
+    entry: Any = redis_client.xadd(line.keys.orders, word)
+    reply: Any = redis_client.xread({line.keys.reply(entry.decode()): "0"}, block=20_000)
+    assert reply[0][1][0][1] == {b"result": b"unknown"}
+    assert line.job("a").state is JobState.IN_DOUBT
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_job_id_with_leading_zeros_breaks_no_events_json(
+    line: FaxLine, doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("a")
+    word: Any = {"order": "resolve", "job": "a", "how": "accepted", "jobId": "007"}
+    redis_client.xadd(line.keys.orders, word)
+    event = next(e for e in line.events(after="0", timeout=20) if e.name == "fax.submitted")
+    assert event.data["jobId"] == 7
+    assert line.job("a").job_id == 7
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_the_command_settles_a_doubt_and_tells_what_was_refused(
+    cli: Callable[..., tuple[int, str, str]], doubt: Callable[..., Admitted]
+) -> None:
+    doubt("a")
+    doubt("b")
+    assert cli("resolve", "a", "--accepted", "77", "--timeout", "20") == (
+        0,
+        "a: submitted under jobId 77\n",
+        "",
+    )
+    again = cli("resolve", "a", "--resend", "--timeout", "20")
+    assert again == (1, "", "faxline: job 'a' is not in doubt: it is submitted; nothing was changed\n")
+    taken = cli("resolve", "b", "--accepted", "77", "--timeout", "20")
+    assert taken == (1, "", "faxline: jobId 77 belongs to job 'a'; nothing was changed\n")
+    assert cli("resolve", "nobody", "--fail", "--timeout", "20")[0] == 4
+    assert cli("resolve", "b")[0] == cli("resolve", "b", "--fail", "--resend")[0] == 2
+    code, out, _ = cli("resolve", "b", "--fail", "--by", "jane", "--timeout", "20", "--json")
+    assert (code, json.loads(out)["state"]) == (0, "failed")
+
+
+def test_doubts_are_listed_first_with_reason_deadline_and_policy(
+    cli: Callable[..., tuple[int, str, str]], doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("later")
+    doubt("own", in_doubt="resend")
+    doubt("held")
+    redis_client.zadd("fax:{default}:in_doubt", {"held": float("inf")})
+    rows = [json.loads(line) for line in cli("list", "--json")[1].splitlines()]
+    assert [(r["id"], r["policy"], bool(r["waits_until"])) for r in rows] == [
+        ("held", "hold", False),
+        ("later", "hold", True),
+        ("own", "resend", True),
+    ]
+    table = cli("list")[1].splitlines()
+    assert "read_timeout  an operator decides" in table[1]
+    assert table[3].endswith("resend")
+    told = cli("explain", "own")[1]
+    assert "Why: read_timeout (iFax did not answer in time)." in told
+    assert "its policy, resend, applies: it is sent again" in told
+    assert "`faxline resolve own --accepted JOBID`" in told
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_entries_set_aside_are_listed_without_their_content_and_put_back(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, store: Store, redis_client: Any
+) -> None:
+    entries = []
+    for i in range(12):
+        body: Any = {"body": b'{"toNumber":"+12345678901"}', "kind": "receipt", "at": str(i)}
+        entry: Any = redis_client.xadd(store.keys.status, body)
+        store.set_aside("status", entry.decode(), "malformed")
+        entries.append(entry.decode())
+    found = line.dead()
+    assert len(found) == 12
+    assert [d.entry for d in reversed(found)] == entries
+    assert {(d.stream, d.why) for d in found} == {("status", "malformed")}
+    assert found[-1].size == len(b'body{"toNumber":"+12345678901"}kindreceiptat0')
+    code, out, _ = cli("dead")
+    assert (code, len(out.splitlines())) == (0, 13)
+    assert "12345678901" not in out + cli("dead", "list", "--json")[1]
+    assert [d.id for d in line.dead(limit=3)] == [d.id for d in found[:3]]
+    oldest = found[-1].id
+    assert cli("dead", "redrive", oldest, "--timeout", "20") == (0, f"{oldest} is put back\n", "")
+    ((_, fields),) = redis_client.xrange(store.keys.status)
+    assert fields == {b"body": b'{"toNumber":"+12345678901"}', b"kind": b"receipt", b"at": b"0"}
+    assert cli("dead", "redrive", oldest, "--timeout", "20")[0] == 4
+    code, out, _ = cli("dead", "redrive", "--all", "--json", "--timeout", "20")
+    assert (code, len(json.loads(out)["redriven"])) == (0, 11)
+    assert redis_client.xlen(store.keys.status) == 12
+    assert cli("dead", "list")[1] == "account default has no entry that was set aside\n"
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_every_order_is_audited_with_the_name_that_was_given_and_the_redis_user(
+    line: FaxLine,
+    doubt: Callable[..., Admitted],
+    cli: Callable[..., tuple[int, str, str]],
+    store: Store,
+    redis_client: Any,
+) -> None:
+    intake = Intake(store, DispatcherMetrics(new_registry(), ["default"], []), structlog.get_logger())
+
+    def take() -> None:
+        found: Any = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+        intake.take([(entry.decode(), fields) for _, entries in found for entry, fields in entries])
+
+    doubt("in-doubt")
+    for name in ("a", "b"):
+        line.send(to="+12025550123", files=["https://example.com/a.pdf"], id=name)
+    assert cli("cancel", "a", "--timeout", "0", "--by", "jane@desk")[0] == 0
+    line.cancel("a", by="jane@desk")
+    take()
+    line.resolve("in-doubt", accepted=77, by="john", timeout=20)
+    for _ in range(2):
+        line.resend("in-doubt", id="again", by="john")
+    line.resend("b", id="never", by="john")
+    line.push("cancel", {"id": "b"})  # as a program that knows of no names does
+    take()
+    line.pause(by="john", timeout=20)
+    assert cli("accounts", "resume", "default", "--by", "jane@desk", "--timeout", "20")[0] == 0
+    entries = [entry for entry in line.audit() if not entry.is_call]
+    assert [(e.who, e.user, e.what, e.job, e.outcome, e.about, e.reason) for e in entries] == [
+        ("jane@desk", "default", "cancel", "a", "done", None, None),
+        ("jane@desk", "default", "cancel", "a", "refused", None, "final"),
+        ("john", "default", "resolve accepted", "in-doubt", "done", None, None),
+        ("john", "default", "resend", "again", "done", "in-doubt", None),
+        ("john", "default", "resend", "again", "idle", "in-doubt", None),
+        ("john", "default", "resend", "never", "refused", "b", "unknown_job"),
+        ("unnamed", None, "cancel", "b", "done", None, None),
+        ("john", "default", "pause", None, "done", None, None),
+        ("jane@desk", "default", "resume", None, "done", None, None),
+    ]
+    assert len(cli("audit", "--orders", "--who", "default")[1].splitlines()) == 8
+    assert "  john (default)  pause  done" in cli("audit", "--orders", "--who", "john")[1]
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_what_was_set_aside_tells_what_is_wrong_and_can_be_dropped(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, store: Store, redis_client: Any
+) -> None:
+    body = {"event": "x", "data": {"jobId": 4711, "faxStatus": "teleported", "toNumber": "+12345678901"}}
+    for stream, fields, why in (
+        (store.keys.status, {"body": json.dumps(body), "kind": "receipt", "at": "1"}, "unknown_status"),
+        (store.keys.status, {"body": "no JSON", "kind": "malformed", "at": "2"}, "malformed"),
+        (store.keys.intake, {"send": '{"id": "invoice-77", "sealed": "k:x"}'}, "key_missing"),
+    ):
+        entry: Any = redis_client.xadd(stream, fields)
+        store.set_aside("status" if "body" in fields else "intake", entry.decode(), why)
+    sealed, nonsense, unknown = line.dead()
+    assert (unknown.kind, unknown.job_id, unknown.word) == ("receipt", 4711, "teleported")
+    assert (nonsense.kind, nonsense.job_id, nonsense.word) == ("malformed", None, None)
+    assert (sealed.kind, sealed.job, sealed.why) == ("send", "invoice-77", "key_missing")
+    shown = cli("dead")[1]
+    assert "unknown_status: teleported" in shown
+    assert "4711" in shown
+    assert "12345678901" not in shown
+    assert cli("dead", "drop", unknown.id)[0] == 2  # nobody can be asked
+    assert cli("dead", "drop", unknown.id, "--yes", "--by", "jane", "--timeout", "20") == (
+        *(0, f"{unknown.id} is dropped\n", ""),
+    )
+    assert cli("dead", "drop", unknown.id, "--yes", "--timeout", "20")[0] == 4
+    assert cli("dead", "drop", "--all", "--yes", "--json", "--timeout", "20")[1] == (
+        f'{{"dropped": ["{nonsense.id}", "{sealed.id}"]}}\n'
+    )
+    assert line.dead() == []
+    assert [(e.who, e.what, e.about, e.outcome) for e in line.audit()][:2] == [
+        *(("jane", "drop", unknown.id, "done"),),
+        *((cli_name(), "drop", unknown.id, "refused"),),
+    ]
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_an_operator_is_shown_the_number_and_what_to_look_for_and_the_audit_has_it(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, doubt: Callable[..., Admitted]
+) -> None:
+    number = "+12025550123"
+    doubt("a", number=number, known_pages="3")
+    doubt("b", number=number)
+    assert number not in "".join(cli(*words)[1] for words in (["show", "a"], ["list"], ["explain", "a"]))
+    assert [entry for entry in line.audit() if entry.what == "reveal"] == []
+    sent_at = line.job("a").sent_at
+    assert sent_at is not None
+    sought = f"look for: to {number}, sent {sent_at:%Y-%m-%d %H:%M:%S} UTC, 3 pages, jobId not known"
+    assert sought in cli("show", "a", "--reveal", "--by", "jane")[1]
+    assert json.loads(cli("show", "a", "--reveal", "--json")[1])["number"] == number
+    assert sought in cli("resolve", "a", "--reveal")[1]
+    assert cli("list", "--state", "in_doubt", "--reveal")[1].count(number) == 2
+    revealed = [(e.who, e.user, e.job) for e in line.audit() if e.what == "reveal"]
+    assert revealed[0] == ("jane", "default", "a")
+    assert [job for *_, job in revealed] == ["a", "a", "a", "a", "b"]
+    assert line.reveal(["a", "nobody"], by="jane", timeout=20) == {"a": number}
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_many_doubts_are_settled_at_once_after_a_look_at_which(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, doubt: Callable[..., Admitted]
+) -> None:
+    for name in ("a", "b"):
+        doubt(name, group="june", known_pages="3")
+    doubt("c")
+    code, out, err = cli("resolve", "--all", "--reason", "read_timeout", "--group", "june", "--fail")
+    assert (code, line.job("a").state) == (2, JobState.IN_DOUBT)
+    sent_at = line.job("a").sent_at
+    assert [row.split()[0] for row in out.splitlines()] == ["id", "a", "b"]
+    assert f"{sent_at:%Y-%m-%d %H:%M:%S}  3 " in out.splitlines()[1]
+    assert "2 doubts" in err
+    assert "--yes" in err
+    none = cli("resolve", "--all", "--reason", "other", "--fail", "--yes")
+    assert none == (0, "no doubt of account default fits\n", "")
+    assert cli("resolve", "--all", "--accepted", "7", "--yes")[0] == 2
+    assert cli("resolve", "--all")[0] == 0  # a look only
+    assert cli("resolve", "a", "--all", "--fail", "--yes")[0] == 2
+    assert cli("resolve", "a", "--group", "june", "--fail")[0] == 2
+    words = ("--group", "june", "--fail", "--yes", "--by", "jane", "--timeout", "20")
+    code, out, _ = cli("resolve", "--all", *words)
+    assert (code, [row.partition(" (")[0] for row in out.splitlines()[-2:]]) == (
+        *(0, ["a: failed: operator", "b: failed: operator"]),
+    )
+    assert line.job("c").state is JobState.IN_DOUBT
+    code, out, _ = cli("resolve", "--all", "--before", "0s", "--resend", "--yes", "--json", "--timeout", "20")
+    assert (code, [json.loads(row)["state"] for row in out.splitlines()]) == (0, ["queued"])
+    settled = [(e.who, e.what, e.job) for e in line.audit() if e.what.startswith("resolve")]
+    assert settled[:2] == [("jane", "resolve fail", "a"), ("jane", "resolve fail", "b")]
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_an_entry_that_is_none_is_not_put_back(line: FaxLine) -> None:
+    for entry in ("1-0", "no id", ""):
+        with pytest.raises(EntryNotFound, match="no entry"):
+            line.redrive(entry, by="me@here", timeout=20)
+
+
+def test_an_entry_of_intake_goes_back_to_intake_with_its_own_fields(store: Store, redis_client: Any) -> None:
+    odd: Any = {"stream": "status", "why": "mine", "send": "{}"}
+    entry: Any = redis_client.xadd(store.keys.intake, odd)
+    redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+    assert store.set_aside("intake", entry.decode(), "KeyError")
+    assert redis_client.xpending(store.keys.intake, INTAKE_GROUP)["pending"] == 0
+    ((dead, _),) = redis_client.xrange(store.keys.dead)
+    order: Any = redis_client.xadd(store.keys.orders, {"order": "redrive"})
+    assert store.redrive(order.decode(), dead.decode()) == "done"
+    ((_, fields),) = redis_client.xrange(store.keys.intake)
+    assert fields == {name.encode(): value.encode() for name, value in odd.items()}
+
+
+def test_a_look_back_at_the_events_shows_those_of_a_name_or_the_partial_ones_and_ends(
+    cli: Callable[..., tuple[int, str, str]], line: FaxLine, redis_client: Any
+) -> None:
+    for job, name, data in (
+        ("a", "fax.delivered", {"pages": 2, "transferred": 1, "partial": True}),
+        ("b", "fax.delivered", {"pages": 2, "transferred": 2}),
+        ("c", "fax.unconfirmed", {}),
+    ):
+        fields: Any = {"event": name, "job": job, "at": "1", "data": json.dumps(data)}
+        redis_client.xadd(line.keys.events, fields)
+
+    def shown(*options: str) -> list[str]:
+        return [
+            json.loads(row)["job"]
+            for row in cli("events", "--since", "24h", "--json", *options)[1].splitlines()
+        ]
+
+    assert shown() == ["a", "b", "c"]
+    assert shown("--partial") == ["a"]
+    assert shown("--event", "unconfirmed") == shown("--event", "fax.unconfirmed") == ["c"]
+    assert cli("events", "--since", "0s")[1] == ""

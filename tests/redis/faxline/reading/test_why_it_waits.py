@@ -1,0 +1,167 @@
+"""Why is it not sent yet? What holds a job beyond the limits, told by the record, the list and `explain`."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from faxline import FaxLine, Hold, JobState
+from faxline.cli.running import run as faxline
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline.reading.account_state import RANKS
+from faxline_worker.config.settings import read_settings
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import Store
+
+NUMBER = "+12345678901"
+SETTINGS = {
+    "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
+    "FAXLINE_LINES__LEASE": "600",
+    "FAXLINE_RETRIES__DELIVERY__BUSY": "180",
+}
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> Store:
+    made = Store(redis_client, read_settings(SETTINGS), "default")
+    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    made.survey()
+    return made
+
+
+@pytest.fixture
+def line(redis_url: str) -> Iterator[FaxLine]:
+    with FaxLine(redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def explain(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    def run(job: str, *more: str) -> str:
+        assert faxline(["--redis", redis_url, "explain", job, *more]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def push(store: Store, client: Any, job: str, **fields: str) -> None:
+    entry = client.xadd(store.keys.intake, {"send": "{}"})
+    client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+    values = {"kind": "send", "request": "{}", "number": NUMBER, "priority": "normal", **fields}
+    jobs = [{"id": job, "digest": "d", "rank": RANKS["normal"], "fields": values}]
+    store.register([{"entry": entry.decode(), "jobs": jobs}])
+
+
+def submit(store: Store, job_id: str) -> None:
+    admitted = store.admit(uuid4().hex, "")
+    assert isinstance(admitted, Admitted)
+    store.mark(admitted)
+    store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+
+
+def later(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def ms(moment: datetime) -> str:
+    return str(round(moment.timestamp() * 1000))
+
+
+def test_a_fax_that_waits_for_its_numbers_line_names_the_one_before_it(
+    store: Store, line: FaxLine, redis_client: Any, explain: Callable[..., str]
+) -> None:
+    for name in ("first", "second", "third"):
+        push(store, redis_client, name)
+    submit(store, "77")
+    store.admit(uuid4().hex, "")
+    told = line.job("third").forecast
+    assert told is not None
+    assert (told.hold, told.place, told.behind) == (Hold.LINE, 1, "first")
+    assert told.free_at is not None
+    assert told.free_at > later(500)
+    assert [job.id for job in line.jobs(state="queued")] == ["second", "third"]
+    assert line.account_state().jobs["queued"] == 2
+    text = explain("second")
+    assert "Another fax to the same number is on its way: first;" in text
+    assert json.loads(explain("second", "--json"))["behind"] == "first"
+
+
+def test_a_fax_that_is_held_here_for_a_date_says_until_when(
+    store: Store, line: FaxLine, redis_client: Any, explain: Callable[..., str]
+) -> None:
+    date = later(3600)
+    push(store, redis_client, "held", send_at=ms(date), schedule="local")
+    job = line.job("held")
+    assert job.forecast is not None
+    assert job.forecast.hold is Hold.DATE
+    assert job.expected_start is not None
+    assert abs(job.expected_start - date) < timedelta(seconds=1)
+    assert "It is held here until its date," in explain("held")
+
+
+def test_a_fax_that_is_to_be_kept_at_the_provider_says_so_before_and_after_it_is(
+    store: Store, line: FaxLine, redis_client: Any, explain: Callable[..., str]
+) -> None:
+    push(store, redis_client, "kept", send_at=ms(later(3600)), schedule="provider")
+    assert "iFax is to keep it until" in explain("kept")
+    submit(store, "77")
+    assert line.job("kept").state is JobState.SUBMITTED
+    text = explain("kept")
+    assert "iFax sends it at" in text
+    assert "Until then `faxline cancel kept` takes it back." in text
+
+
+def test_a_fax_whose_delivery_failed_says_why_and_when_the_next_one_is_due(
+    store: Store, redis_client: Any, explain: Callable[..., str]
+) -> None:
+    push(store, redis_client, "busy")
+    submit(store, "77")
+    entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
+    receipt = {"job_id": "77", "outcome": "failed", "reason": "busy", "code": 17, "again": "busy"}
+    assert store.receipt(entry, receipt).retried
+    assert "Delivery 1 failed (busy, code 17); the next one is due at" in explain("busy")
+
+
+def answered_by_ifax(store: Store, line: FaxLine, redis_client: Any, decision: str, **more: Any) -> None:
+    """A dispatcher takes the wish that is pushed next, and a worker brings this answer."""
+    reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {line.keys.intake: ">"}, block=20_000)
+    store.cancel(reply[0][1][0][0].decode(), "kept")
+    errand = store.admit(uuid4().hex, "")
+    assert isinstance(errand, Admitted)
+    store.mark(errand)
+    store.report(errand, {"decision": decision, "reason": decision, "seconds": 0.1, **more})
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        ({"decision": "accepted"}, 0, "kept is canceled"),
+        ({"decision": "refuse", "code": -2}, 1, "kept is not canceled: iFax is sending it, or has sent it"),
+        ({"decision": "in_doubt"}, 3, "iFax has not answered within 1 s"),
+    ],
+    ids=["canceled", "too late", "no answer"],
+)
+def test_canceling_a_fax_that_the_provider_keeps_tells_what_the_provider_said(  # noqa: PLR0917 - fixtures
+    store: Store,
+    line: FaxLine,
+    redis_client: Any,
+    redis_url: str,
+    capsys: pytest.CaptureFixture[str],
+    answer: dict[str, Any],
+    code: int,
+    says: str,
+) -> None:
+    push(store, redis_client, "kept", send_at=ms(later(3600)), schedule="provider")
+    submit(store, "77")
+    worker = threading.Thread(target=answered_by_ifax, args=(store, line, redis_client), kwargs=answer)
+    worker.start()
+    wait = "1" if code == 3 else "20"
+    assert faxline(["--redis", redis_url, "cancel", "kept", "--timeout", wait]) == code
+    worker.join()
+    told = capsys.readouterr()
+    assert says in told.out + told.err

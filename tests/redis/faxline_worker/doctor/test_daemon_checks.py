@@ -1,0 +1,562 @@
+"""What the doctor finds with the daemon's settings: each check is made to fail on real servers, over HTTP."""
+
+import base64
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+import redis
+import structlog
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.sealing.keyring import KEY_BYTES
+from faxline.doctor.check import Check
+from faxline.reading.account_state import AccountState, read_account_state
+from faxline_local.processes import free_port, wait_for
+from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer
+from faxline_worker.config.settings import read_settings
+from faxline_worker.doctor.daemon_checks import examine
+from faxline_worker.doctor.webhook_check import webhook_checks
+from faxline_worker.observability.logs import get_logger
+from faxline_worker.observability.metrics import WebhookMetrics
+from faxline_worker.receipts.webhook import create_app
+from faxline_worker.state.scripts import LAYOUT
+from faxline_worker.state.store import Store
+
+SECRET, OTHER = b"the-secret", b"another"
+CURRENT = "{}.{}".format(*LAYOUT)
+ROOM = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
+
+
+@pytest.fixture(scope="module")
+def server(server_binary: ServerBinary) -> Iterator[RedisServer]:
+    with RedisServer(binary=server_binary) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: RedisServer) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(server.url(0)) as made:
+        made.flushdb()
+        yield made
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    accounts = {"good": Account(), "guest": Account(label="guest", primary=False)}
+    with SandboxServer(SandboxConfig(accounts=accounts, limits=ROOM, call_seconds=0.01)) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(server: RedisServer, sandbox: SandboxServer, client: redis.Redis) -> dict[str, str]:
+    del client  # it has emptied the server
+    return {
+        "FAXLINE_REDIS_URL": server.url(0),
+        "FAXLINE_IFAX_URL": sandbox.url,
+        "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "good",
+        "FAXLINE_HTTP_TIMEOUT": "5",
+    }
+
+
+def named(checks: list[Check]) -> dict[str, tuple[str, str]]:
+    return {check.name: (str(check.result), check.text) for check in checks}
+
+
+def store_of(environment: dict[str, str], client: redis.Redis) -> Store:
+    return Store(client, read_settings(environment), "default")
+
+
+def state(client: redis.Redis) -> AccountState:
+    return read_account_state(client, AccountKeys("default"))
+
+
+def test_what_is_right_is_well_and_what_was_not_asked_for_is_told(environment: dict[str, str]) -> None:
+    assert named(examine(environment)) == {
+        "settings": ("ok", "accounts default"),
+        "broker": ("ok", "it answers"),
+        "layout of default": (
+            "warn",
+            (
+                f"none is stored, and this version has {CURRENT}: start its dispatchers, then "
+                "`faxline-worker migrate`"
+            ),
+        ),
+        "sealing of default": (
+            "skip",
+            "no FAXLINE_KEYS: documents and requests stand in clear in Redis (docs/data-protection.md)",
+        ),
+        "ifax": ("ok", "reached"),
+        "ifax clock": ("ok", "as ours"),
+        "key of default": ("ok", "iFax takes it"),
+        "webhook": (
+            "skip",
+            "give its public address by FAXLINE_WEBHOOK__URL or --webhook-url to have it looked at",
+        ),
+    }
+
+
+def test_without_accounts_in_the_environment_nothing_is_looked_at() -> None:
+    (found,) = examine({"FAXLINE_REDIS_URL": "redis://nowhere.invalid:1/0", "HOME": "/"})
+    assert (str(found.result), "no FAXLINE_ACCOUNTS__" in found.text) == ("skip", True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "word"),
+    [
+        ("FAXLINE_HTTP_TIMEOUTS", "1", "FAXLINE_HTTP_TIMEOUTS is not a setting"),
+        (
+            "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE",
+            "/no/such/file",
+            "SECRETS_FILE names a file that cannot be read",
+        ),
+        ("FAXLINE_WEBHOOK__URL", "fax.example.com", "FAXLINE_WEBHOOK__URL must be a URL"),
+    ],
+)
+def test_a_bad_setting_is_told_and_nothing_else_is_looked_at(
+    environment: dict[str, str], variable: str, value: str, word: str
+) -> None:
+    (found,) = examine(environment | {variable: value})
+    assert str(found.result) == "fail"
+    assert word in found.text
+
+
+def test_a_broker_that_is_away_is_told(environment: dict[str, str]) -> None:
+    found = named(examine(environment | {"FAXLINE_BROKER_URL": f"redis://127.0.0.1:{free_port()}/1"}))
+    assert found["broker"][0] == "fail"
+    assert "FAXLINE_BROKER_URL" in found["broker"][1]
+
+
+# --- the key
+
+
+@pytest.mark.parametrize(
+    ("token", "reason", "fix"),
+    [
+        ("wrong", "invalid_key", "write the right key"),
+        ("two words", "unusable_key", "write it anew"),
+        ("guest", "no_permission", "primary user"),
+    ],
+)
+def test_a_key_that_ifax_refuses_is_told_and_pauses_nobody_for_the_workers_may_have_another(
+    environment: dict[str, str], client: redis.Redis, token: str, reason: str, fix: str
+) -> None:
+    environment["FAXLINE_ACCOUNTS__DEFAULT__TOKEN"] = token
+    result, text = named(examine(environment))["key of default"]
+    assert result == "fail"
+    assert f"refused, {reason}" in text
+    assert fix in text
+    assert not state(client).paused
+
+
+def test_a_429_is_told_and_closes_the_account_for_a_while(
+    environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
+) -> None:
+    sandbox.fault("status", endpoint="fax-cancel", status=429, retry_after=60)
+    result, text = named(examine(environment))["key of default"]
+    assert result == "warn"
+    assert "somebody else uses the key" in text
+    assert state(client).gated
+    again = named(examine(environment))["key of default"]
+    assert again == ("skip", "the limit gate leaves no room for a call now: look again later")
+
+
+@pytest.mark.parametrize("action", ["reset_before", "reset_after", "garbage"])
+def test_no_clear_answer_is_told(environment: dict[str, str], sandbox: SandboxServer, action: Any) -> None:
+    sandbox.fault(action, endpoint="fax-cancel")
+    result, text = named(examine(environment))["key of default"]
+    assert result == "fail"
+    assert "no clear answer" in text
+
+
+def test_an_address_that_is_not_ifax_says_nothing_about_the_key(
+    environment: dict[str, str], server_of: "Serve"
+) -> None:
+    with server_of(404) as url:
+        result, text = named(examine(environment | {"FAXLINE_IFAX_URL": url}))["key of default"]
+    assert result == "warn"
+    assert "is FAXLINE_IFAX_URL iFax's?" in text
+
+
+def test_a_key_that_is_refused_with_an_unknown_code_is_told_with_ifaxs_words(
+    environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
+) -> None:
+    body = {"status": 0, "code": 12099, "message": "access suspended"}
+    sandbox.fault("status", endpoint="fax-cancel", status=200, body=body)
+    result, text = named(examine(environment))["key of default"]
+    assert result == "fail"
+    assert "12099: access suspended" in text
+    assert not state(client).paused
+
+
+def test_the_question_takes_a_permit_like_any_call_and_the_limits_hold(
+    environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
+) -> None:
+    environment |= {
+        "FAXLINE_LIMITS__REQUESTS": "2",
+        "FAXLINE_LIMITS__WINDOW": "3600",
+        "FAXLINE_LIMITS__BURST": "0",
+    }
+    results = [named(examine(environment))["key of default"][0] for _ in range(4)]
+    assert results == ["ok", "ok", "skip", "skip"]
+    assert sandbox.stats()["default"]["requests"] == 2
+    assert (state(client).window.used, state(client).concurrency.used) == (2, 0)
+
+
+def test_it_is_not_asked_where_that_was_not_wanted_or_the_part_has_no_key(
+    environment: dict[str, str], sandbox: SandboxServer
+) -> None:
+    assert named(examine(environment, call=False))["key of default"] == ("skip", "as was asked for")
+    environment["FAXLINE_ACCOUNTS__DEFAULT__TOKEN"] = "not-for-the-webhook"
+    assert named(examine(environment))["key of default"][0] == "skip"
+    assert sandbox.stats()["default"]["requests"] == 0
+
+
+def test_a_user_who_may_run_no_script_is_told_so(
+    environment: dict[str, str], server: RedisServer, client: Any
+) -> None:
+    client.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">secret", "+@read", "+ping", "~*")
+    try:
+        url = server.url(0).replace("redis://", "redis://reader:secret@")
+        found = named(examine(environment | {"FAXLINE_REDIS_URL": url}))["key of default"]
+    finally:
+        client.acl_deluser("reader")
+    assert found[0] == "warn"
+    assert "not allowed to look" in found[1]
+
+
+def test_a_good_key_ends_a_pause_whose_probe_is_due_but_not_an_operators(
+    environment: dict[str, str], client: redis.Redis
+) -> None:
+    seconds, _ = client.time()
+    paused: dict[Any, Any] = {
+        "paused": "invalid_key",
+        "paused_at": 1,
+        "probe_at": (int(seconds) + 3600) * 1_000_000,
+    }
+    client.hset(AccountKeys("default").account_state, mapping=paused)
+    result, text = named(examine(environment))["key of default"]
+    assert result == "skip"
+    assert "the account is paused" in text
+    assert "`faxline accounts resume default`" in text
+    client.hset(AccountKeys("default").account_state, "probe_at", 1)
+    assert named(examine(environment))["key of default"][0] == "ok"
+    assert not state(client).paused
+    client.hset(AccountKeys("default").account_state, mapping=paused | {"paused": "operator", "probe_at": 1})
+    assert named(examine(environment))["key of default"][0] == "skip"
+    assert state(client).paused == "operator"
+
+
+def test_a_permit_whose_doctor_is_lost_comes_back(environment: dict[str, str], client: redis.Redis) -> None:
+    environment |= {"FAXLINE_HTTP_TIMEOUT": "0.05", "FAXLINE_LEASE_GRACE": "0.05"}
+    store = store_of(environment, client)
+    store.knock("lost")
+    assert state(client).concurrency.used == 1
+
+    def back() -> bool:
+        store.survey()
+        return state(client).concurrency.used == 0
+
+    assert wait_for(back, 60)
+    assert client.zcard(store.keys.permits) == 0
+
+
+# --- what the dispatchers noted
+
+
+@pytest.mark.parametrize(
+    ("stored", "result", "word"),
+    [
+        (None, "warn", "faxline-worker migrate"),
+        ("1.0", "warn", "start its dispatchers"),
+        ("1.999", "warn", "bring the roll-out to its end"),
+        (f"{LAYOUT[0] + 1}.0", "fail", "start the newer version"),
+    ],
+)
+def test_a_layout_that_is_another_than_this_versions_is_told_with_what_to_do(
+    environment: dict[str, str], client: redis.Redis, stored: str | None, result: str, word: str
+) -> None:
+    if stored is not None:
+        client.hset(AccountKeys("default").account_state, "layout", stored)
+    found = named(examine(environment, call=False))["layout of default"]
+    assert (found[0], word in found[1]) == (result, True)
+
+
+def test_the_layout_that_a_dispatcher_of_this_version_took_is_well(
+    environment: dict[str, str], client: redis.Redis
+) -> None:
+    store_of(environment, client).adopt()
+    result, text = named(examine(environment, call=False))["layout of default"]
+    assert result == "ok"
+    assert text.startswith(CURRENT)
+
+
+OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}" for name in ("old", "new"))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "told"),
+    [
+        (f"{NEW}\n{OLD}", f"{NEW}\n{OLD}", ("ok", "new seals, 2 open")),
+        (
+            f"{NEW}\n{OLD}",
+            f"{OLD}\n{NEW}",
+            ("warn", "old seals here, new there: bring the rotation to its end"),
+        ),
+        (OLD, f"{OLD}\n{NEW}", ("warn", "the dispatcher that started last has no new: ")),
+        (f"{OLD}\n{NEW}", OLD, ("fail", "FAXLINE_KEYS here lacks new, ")),
+        (OLD, "", ("fail", "FAXLINE_KEYS here lacks old, ")),
+        ("", "", ("skip", "no FAXLINE_KEYS: ")),
+    ],
+)
+def test_keys_that_are_others_than_the_dispatchers_are_told_before_a_fax_meets_them(
+    environment: dict[str, str], client: redis.Redis, theirs: str, ours: str, told: tuple[str, str]
+) -> None:
+    store_of(environment | {"FAXLINE_KEYS": theirs}, client).adopt()
+    result, text = named(examine(environment | {"FAXLINE_KEYS": ours}, call=False))["sealing of default"]
+    assert (result, text[: len(told[1])]) == told
+
+
+def test_a_key_that_is_none_is_told_and_not_repeated(environment: dict[str, str]) -> None:
+    (found,) = examine(environment | {"FAXLINE_KEYS": "c2VjcmV0LXNlY3JldA=="}, call=False)
+    assert str(found.result) == "fail"
+    assert "FAXLINE_KEYS: key 1 is not of the form id:base64" in found.text
+    assert "c2Vj" not in found.text
+
+
+def test_a_user_who_may_not_read_the_account_is_told_whose_url_may(
+    environment: dict[str, str], server: RedisServer, client: Any
+) -> None:
+    client.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">secret", "+ping", "+@connection")
+    try:
+        url = server.url(0).replace("redis://", "redis://narrow:secret@")
+        result, text = named(examine(environment | {"FAXLINE_REDIS_URL": url}, call=False))[
+            "layout of default"
+        ]
+    finally:
+        client.acl_deluser("narrow")
+    assert result == "warn"
+    assert "use the dispatcher's FAXLINE_REDIS_URL" in text
+
+
+# --- iFax's clock
+
+
+@pytest.mark.parametrize(
+    ("shift", "result", "word"),
+    [(-60.0, "warn", "ahead of ours"), (60.0, "warn", "behind ours"), (-600.0, "fail", "CLOCK_SLACK")],
+)
+def test_a_clock_of_ifax_that_is_another_than_ours_is_told(
+    environment: dict[str, str], shift: float, result: str, word: str
+) -> None:
+    found = named(examine(environment, call=False, clock=lambda: time.time() + shift))["ifax clock"]
+    assert found[0] == result
+    assert word in found[1]
+
+
+def test_an_ifax_that_is_not_reached_is_told(environment: dict[str, str]) -> None:
+    away = environment | {"FAXLINE_IFAX_URL": f"http://127.0.0.1:{free_port()}/v1"}
+    found = named(examine(away, call=False))
+    assert found["ifax"][0] == "fail"
+    assert "ifax clock" not in found
+
+
+# --- the webhook
+
+
+@dataclass
+class Kept:
+    entries: list[str] = field(default_factory=list)
+
+    async def add(self, account: str, _fields: Any) -> None:
+        self.entries.append(account)
+
+    async def ping(self) -> None:
+        pass
+
+
+class Receiver:
+    """Our webhook on a port of its own, over TLS where there is a certificate."""
+
+    def __init__(self, certificate: Path | None = None) -> None:
+        self.kept, self.registry = Kept(), CollectorRegistry()
+        accounts = {"default": [SECRET]}
+        app = create_app(
+            accounts=accounts,
+            store=self.kept,
+            metrics=WebhookMetrics(self.registry, accounts),
+            log=get_logger("t"),
+        )
+        self.port = free_port()
+        config = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=self.port,
+            log_config=None,
+            ssl_certfile=certificate and str(certificate),
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert wait_for(lambda: self._server.started, 30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    def counted(self, result: str) -> float | None:
+        return self.registry.get_sample_value("fax_webhooks_total", {"account": "default", "result": result})
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    structlog.reset_defaults()
+    with Receiver() as running:
+        yield running
+
+
+def test_a_webhook_that_is_reached_and_takes_what_is_signed_is_well_and_nothing_changes_by_it(
+    environment: dict[str, str], receiver: Receiver
+) -> None:
+    before = receiver.counted("inbound") or 0, receiver.counted("bad_signature") or 0
+    environment["FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS"] = '["the-secret"]'
+    found = named(examine(environment, call=False, webhook_url=f"http://127.0.0.1:{receiver.port}/"))
+    assert found["webhook of default"] == ("ok", "reached from here; it refuses what is not signed")
+    assert found["signature of default"] == ("ok", "secret 1 is taken")
+    assert receiver.kept.entries == []
+    assert (receiver.counted("inbound"), receiver.counted("bad_signature")) == (before[0] + 1, before[1] + 1)
+
+
+def look(url: str, *secrets: bytes, account: str = "default", verify: Any = True) -> list[Check]:
+    with httpx.Client(trust_env=False, timeout=5, verify=verify) as client:
+        return webhook_checks(client, url, account, secrets)
+
+
+def test_each_secret_is_tried_and_one_that_the_webhook_does_not_know_is_told(receiver: Receiver) -> None:
+    _, first, second = look(f"http://127.0.0.1:{receiver.port}", SECRET, OTHER)
+    assert str(first.result) == "ok"
+    assert str(second.result) == "fail"
+    assert "does not know secret 2" in second.text
+    assert OTHER.decode() not in second.text
+
+
+def test_without_a_secret_there_is_no_round_trip(receiver: Receiver) -> None:
+    _, signature = look(f"http://127.0.0.1:{receiver.port}")
+    assert str(signature.result) == "skip"
+
+
+def test_an_account_that_the_webhook_does_not_know_is_told(receiver: Receiver) -> None:
+    (found,) = look(f"http://127.0.0.1:{receiver.port}", SECRET, account="other")
+    assert str(found.result) == "fail"
+    assert "does not know the account" in found.text
+
+
+Serve = Callable[[int], Any]
+
+
+@pytest.fixture
+def server_of() -> Serve:
+    """A server that answers everything with one status."""
+
+    @contextmanager
+    def serving(status: int) -> Iterator[str]:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(status)
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_HEAD = do_POST  # noqa: N815 - the names are http.server's
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+            thread = threading.Thread(target=running.serve_forever)
+            thread.start()
+            yield f"http://127.0.0.1:{running.server_port}"
+            running.shutdown()
+            thread.join()
+
+    return serving
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (404, "does not pass /webhooks/ifax/ on"),
+        (301, "redirect"),
+        (502, "reaches no webhook"),
+        (503, "reaches no webhook"),
+        (401, "something else"),
+        (200, "something else"),
+        (204, "something else"),
+    ],
+)
+def test_what_answers_in_the_webhooks_place_is_told_with_where_to_look(
+    server_of: Serve, status: int, word: str
+) -> None:
+    with server_of(status) as url:
+        (found,) = look(url, SECRET)
+    assert str(found.result) == "fail"
+    assert word in found.text
+
+
+def test_a_webhook_that_is_not_reached_is_told() -> None:
+    (found,) = look(f"http://127.0.0.1:{free_port()}", SECRET)
+    assert str(found.result) == "fail"
+    assert "not reached (ConnectError)" in found.text
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl makes the certificate")
+    path = tmp_path_factory.mktemp("tls") / "own.pem"
+    wanted = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2"]
+    wanted += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(path) + ".crt"]
+    subprocess.run([program, "req", *wanted], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+def test_a_certificate_that_nobody_trusts_is_told_and_a_trusted_one_is_well(certificate: Path) -> None:
+    with Receiver(certificate) as receiver:
+        url = f"https://127.0.0.1:{receiver.port}"
+        (found,) = look(url, SECRET)
+        trusted = look(url, SECRET, verify=ssl.create_default_context(cafile=certificate))
+    assert str(found.result) == "fail"
+    assert "its certificate is not trusted" in found.text
+    assert [str(check.result) for check in trusted] == ["ok", "ok"]
+
+
+def test_an_address_without_tls_is_told(receiver: Receiver) -> None:
+    def pass_on(request: httpx.Request) -> httpx.Response:
+        url = request.url.copy_with(host="127.0.0.1", port=receiver.port)
+        return httpx.request(
+            request.method, url, content=request.content, headers=request.headers, trust_env=False
+        )
+
+    with httpx.Client(transport=httpx.MockTransport(pass_on)) as client:
+        found, _ = webhook_checks(client, "http://fax.example.com", "default", [SECRET])
+    assert str(found.result) == "warn"
+    assert "use https" in found.text

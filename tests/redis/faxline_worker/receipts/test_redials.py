@@ -1,0 +1,134 @@
+"""Failures of which iFax may call again by itself: held, until no other word came in time."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from faxline_worker.state.results import Receipted
+from tests.stage.scene import NUMBER, Scene
+
+JOB, JOB_ID = "a", "77"
+WAIT = 600.0
+
+
+def begin(client: redis.Redis, **settings: str) -> Scene:
+    return Scene(client, RETRIES__DELIVERY__BUSY="180", SWEEP="10", **settings)
+
+
+@pytest.fixture
+def scene(redis_client: redis.Redis) -> Scene:
+    made = begin(redis_client)
+    made.push(JOB)
+    submit(made)
+    made.news()
+    return made
+
+
+def submit(scene: Scene, job_id: str = JOB_ID) -> None:
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+
+
+def fail(scene: Scene, redial: int | None, again: str | None = "busy", **more: Any) -> Receipted:
+    own = {"to": NUMBER, "again": again, "redial": redial, "code": 17, "reason": "busy"}
+    return scene.receipt(JOB_ID, "failed", **{name: v for name, v in (own | more).items() if v is not None})
+
+
+def names(scene: Scene) -> list[str]:
+    return [event.name for event in scene.news()]
+
+
+@pytest.mark.parametrize("again", ["busy", None])
+def test_a_failure_after_which_ifax_may_call_again_is_told_when_no_other_word_came(
+    scene: Scene, again: str | None
+) -> None:
+    assert fail(scene, 0, again).result == "held"
+    assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
+    scene.go(WAIT - 1)
+    assert scene.store.survey().failures == ()
+    scene.go(1.1)
+    [(job, receipt)] = scene.store.survey().failures
+    assert (job, receipt["outcome"], receipt.get("retried")) == (JOB, "failed", again and True)
+    assert names(scene) == ["fax.retrying" if again else "fax.failed"]
+    assert scene.store.survey().failures == ()
+    assert not scene.client.zcard(scene.keys.held)
+    assert "held" not in scene.record(JOB)
+
+
+def test_ifaxs_own_next_call_that_arrives_is_the_end_and_nothing_is_sent_again(scene: Scene) -> None:
+    fail(scene, 0)
+    fail(scene, 1)
+    assert scene.receipt(JOB_ID, "delivered").result == "applied"
+    assert names(scene) == ["fax.delivered"]
+    scene.go(WAIT + 1)
+    assert scene.store.survey().failures == ()
+    assert names(scene) == []
+
+
+def test_each_further_call_puts_the_end_off_and_a_repeat_does_not(scene: Scene) -> None:
+    fail(scene, 0)
+    scene.go(WAIT - 10)
+    fail(scene, 1)
+    scene.go(WAIT - 10)
+    assert fail(scene, 1).result == "held"
+    assert scene.store.survey().failures == ()
+    scene.go(11)
+    assert len(scene.store.survey().failures) == 1
+
+
+def test_a_failure_without_a_number_is_the_last(scene: Scene) -> None:
+    assert fail(scene, None).result == "applied"
+    assert names(scene) == ["fax.retrying"]
+
+
+def test_every_failure_is_the_last_where_the_setting_says_so(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, RETRIES__DELIVERY__REDIAL_WAIT="0")
+    scene.push(JOB)
+    submit(scene)
+    assert fail(scene, 0).result == "applied"
+
+
+def test_a_failure_that_came_before_the_answer_is_held_as_well(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client)
+    scene.push(JOB)
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    assert fail(scene, 0).result == "unmatched"
+    settled = scene.store.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
+    assert (settled.state, settled.receipt) == ("submitted", None)
+    scene.go(WAIT + 1)
+    assert len(scene.store.survey().failures) == 1
+
+
+def test_such_a_failure_settles_a_doubt_and_the_job_waits_for_the_last(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, IN_DOUBT__THEN="resend")
+    scene.push(JOB, number=NUMBER)
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "in_doubt"})
+    fail(scene, 0)
+    scene.go(200)
+    assert [(matched.result, matched.job) for matched in scene.store.match()] == [("held", JOB)]
+    record = scene.record(JOB)
+    assert (record["state"], record["job_id"]) == ("submitted", JOB_ID)
+    assert scene.receipt(JOB_ID, "delivered").result == "applied"
+
+
+def test_a_job_whose_failure_is_held_is_not_unconfirmed(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, RECEIPT_DEADLINE="60")
+    scene.push(JOB)
+    submit(scene)
+    fail(scene, 0, None)
+    scene.go(61)
+    scene.store.survey()
+    assert scene.record(JOB)["state"] == "submitted"
+    scene.go(WAIT)
+    scene.store.survey()
+    assert scene.record(JOB)["state"] == "failed"
+
+
+def test_what_is_held_has_no_number_of_the_recipient(scene: Scene) -> None:
+    fail(scene, 0)
+    assert NUMBER not in scene.record(JOB)["held"]

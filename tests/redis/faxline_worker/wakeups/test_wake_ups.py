@@ -1,0 +1,202 @@
+"""The broker of the wake-ups, the seats of a worker, and the dispatcher's taking over, on a real server."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import dramatiq
+import pytest
+import redis
+import structlog
+
+from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline_worker.config.settings import read_settings
+from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.intake.registrar import Intake
+from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.state.store import Store
+from faxline_worker.wakeups.account_slots import Seat, Seats
+from faxline_worker.wakeups.actors import Wakes
+from faxline_worker.wakeups.broker import MOST, WakeBroker, queue_key
+
+ENTRY = '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a.pdf","fileUrl":"https://x.eu/a"}]}}'
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[WakeBroker]:
+    made = WakeBroker(redis.Redis.from_url(broker_url), [])
+    yield made
+    made.close()
+
+
+def commands(broker: WakeBroker) -> dict[str, int]:
+    stats: dict[str, Any] = broker.client.info("commandstats")
+    return {name: int(row["calls"]) for name, row in stats.items()}
+
+
+def test_a_message_is_worked_on_once_by_one_of_the_workers(
+    broker: WakeBroker, wait_until: Callable[..., Any]
+) -> None:
+    done: list[str] = []
+    dramatiq.actor(broker=broker, queue_name="q", actor_name="work")(done.append)
+    workers = [dramatiq.Worker(broker, worker_threads=2, worker_timeout=100) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        names = [f"message-{i}" for i in range(100)]
+        for name in names:
+            broker.enqueue(
+                dramatiq.Message(queue_name="q", actor_name="work", args=(name,), kwargs={}, options={})
+            )
+        wait_until(lambda: sorted(done) == sorted(names))
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+@pytest.mark.slow
+def test_an_idle_worker_waits_and_does_not_poll(broker: WakeBroker, wait_until: Callable[..., Any]) -> None:
+    done = threading.Event()
+    dramatiq.actor(broker=broker, queue_name="q", actor_name="work")(done.set)
+    worker = dramatiq.Worker(broker, worker_threads=4, worker_timeout=5000)
+    worker.start()
+    try:
+        wait_until(lambda: broker.client.info("clients")["blocked_clients"] == 1)
+        before = commands(broker)
+        broker.enqueue(dramatiq.Message(queue_name="q", actor_name="work", args=(), kwargs={}, options={}))
+        assert done.wait(10)
+        wait_until(lambda: broker.client.info("clients")["blocked_clients"] == 1)
+        after = commands(broker)
+        assert {name: after[name] - before.get(name, 0) for name in ("cmdstat_rpush", "cmdstat_blpop")} == {
+            "cmdstat_rpush": 1,
+            "cmdstat_blpop": 1,
+        }
+    finally:
+        broker.enqueue(dramatiq.Message(queue_name="q", actor_name="work", args=(), kwargs={}, options={}))
+        worker.stop()
+
+
+def test_a_worker_takes_no_more_messages_than_it_may_have_under_way(broker: WakeBroker) -> None:
+    broker.declare_queue("q")
+    for i in range(3):
+        broker.enqueue(dramatiq.Message(queue_name="q", actor_name="a", args=(i,), kwargs={}, options={}))
+    consumer = broker.consume("q", prefetch=2, timeout=10)
+    first, second = next(consumer), next(consumer)
+    assert next(consumer) is None
+    assert first is not None
+    assert second is not None
+    consumer.ack(first)
+    assert next(consumer) is not None
+
+
+def test_what_no_thread_has_begun_is_given_back(broker: WakeBroker) -> None:
+    broker.declare_queue("q")
+    broker.enqueue(dramatiq.Message(queue_name="q", actor_name="a", args=("x",), kwargs={}, options={}))
+    consumer = broker.consume("q", timeout=10)
+    message = next(consumer)
+    assert message is not None
+    consumer.requeue([message])
+    again = next(broker.consume("q", timeout=10))
+    assert again is not None
+    assert (again.actor_name, again.args) == ("a", ("x",))
+
+
+def test_without_workers_the_oldest_wake_ups_are_dropped(broker: WakeBroker) -> None:
+    broker.declare_queue("q")
+    broker.client.rpush(queue_key("q"), *range(MOST))
+    broker.enqueue(dramatiq.Message(queue_name="q", actor_name="a", args=(), kwargs={}, options={}))
+    assert broker.client.llen(queue_key("q")) == MOST
+
+
+def test_one_of_several_accounts_takes_half_of_the_threads_and_its_wake_ups_wait_without_one() -> None:
+    seats = Seats(threads=4, accounts=2)
+    taken = [seats.take("hangs", f"wake-{i}") for i in range(4)]
+    assert taken == [Seat.TAKEN, Seat.TAKEN, Seat.WAITS, Seat.WAITS]
+    assert seats.take("other", "wake") is Seat.TAKEN
+    assert (seats.leave("hangs"), seats.leave("hangs"), seats.leave("hangs")) == ("wake-2", "wake-3", None)
+
+
+def test_an_account_alone_takes_all_threads() -> None:
+    seats = Seats(threads=4, accounts=1)
+    assert [seats.take("only", "wake") for _ in range(5)] == [Seat.TAKEN] * 4 + [Seat.WAITS]
+
+
+def test_closed_seats_let_no_turn_begin_and_give_back_the_wake_ups_that_waited() -> None:
+    seats = Seats(threads=4, accounts=2)
+    for i in range(4):
+        seats.take("hangs", f"wake-{i}")
+    assert seats.close() == [("hangs", "wake-2"), ("hangs", "wake-3")]
+    assert seats.take("other", "wake") is Seat.CLOSED
+    assert (seats.leave("hangs"), seats.leave("hangs")) == (None, None)
+    assert seats.close() == []
+
+
+def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_works_on(
+    redis_client: redis.Redis, wait_until: Callable[..., Any]
+) -> None:
+    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+    store = Store(redis_client, settings, "default")
+    store.join()
+    redis_client.xadd(store.keys.intake, {"send": ENTRY % "a"})
+    other: Any = redis_client.xreadgroup(INTAKE_GROUP, "other", {store.keys.intake: ">"})
+    redis_client.xadd(store.keys.intake, {"cancel": '{"id":"a"}'})
+    redis_client.xadd(store.keys.intake, {"cancel": '{"id":"nobody"}'})
+    metrics = DispatcherMetrics(new_registry(), ["default"], [("intake", None, "expired")])
+    dispatcher = Dispatcher(
+        redis_client,
+        {"default": store},
+        Mock(spec=Wakes),
+        metrics,
+        structlog.get_logger("test"),
+        consumer="quick",
+        takeover=60.0,
+        sweep=1.0,
+        wake_lease=5.0,
+    )
+    dispatcher.start()
+    try:
+        wait_until(lambda: len(dispatcher._intakes["default"].early) == 2)
+        assert not redis_client.exists(store.keys.events)
+        entry, fields = other[0][1][0]
+        Intake(store, metrics, Mock()).take([(entry.decode(), fields)])
+        wait_until(lambda: redis_client.xlen(store.keys.intake) == 0)
+    finally:
+        dispatcher.stop()
+    events: Any = redis_client.xrange(store.keys.events)
+    assert [(f[b"event"], f[b"job"]) for _, f in events] == [
+        (b"fax.queued", b"a"),
+        (b"fax.canceled", b"a"),
+        (b"fax.cancel_refused", b"nobody"),
+    ]
+
+
+@pytest.mark.slow
+def test_the_entries_of_a_dead_dispatcher_are_taken_over(
+    redis_client: redis.Redis, wait_until: Callable[..., Any]
+) -> None:
+    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"})
+    keys = AccountKeys("default")
+    redis_client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    for i in range(3):
+        redis_client.xadd(keys.intake, {"send": ENTRY % f"left-{i}"})
+    redis_client.xreadgroup(INTAKE_GROUP, "dead", {keys.intake: ">"})
+    wakes = Mock(spec=Wakes)
+    dispatcher = Dispatcher(
+        redis_client,
+        {"default": Store(redis_client, settings, "default")},
+        wakes,
+        DispatcherMetrics(new_registry(), ["default"], [("intake", None, "expired")]),
+        structlog.get_logger("test"),
+        consumer="alive",
+        takeover=0.05,
+        sweep=1.0,
+        wake_lease=5.0,
+    )
+    dispatcher.start()
+    try:
+        wait_until(lambda: redis_client.zcard(keys.ready) == 3)
+        wait_until(lambda: sum(len(call.args) - 1 for call in wakes.submit.call_args_list) == 3)
+    finally:
+        dispatcher.stop()
+    assert redis_client.xlen(keys.intake) == 0

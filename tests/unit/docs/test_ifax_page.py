@@ -1,0 +1,173 @@
+"""docs/ifax.md leaves nothing out of iFax's API and of what was seen of it, and says what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from faxline.contract.entries import FaxFile, FaxRequest
+from faxline.contract.errors import Rejection
+from faxline_worker.config.settings import Settings, read_settings
+from faxline_worker.ifax.codes import CLIENT_ERROR, CODES, REDIRECTED, SERVER_ERROR, STATUSES, Decision, Row
+from tests.stage import codes
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "ifax.md").read_text(encoding="utf-8")
+FIELD = PAGE.split("\n## What iFax does beyond its documentation\n")[1]
+
+# The lists of the API documentation, in its order.
+ENDPOINTS = ("fax-send", "fax-cancel", "fax-resend")
+HEADERS = ("accessToken", "Content-Type", "Accept", "_method")
+SEND = (
+    *("faxNumber", "callerId", "templateId", "smartDocumentId", "subject", "from_name", "to_name", "message"),
+    *("send_at", "faxQuality", "faxData", "fileName", "fileUrl", "fileData", "pages"),
+)
+SEND_ANSWER = ("status", "message", "data", "jobId")
+CANCEL = ("jobId",)
+CANCEL_ANSWER = ("jobId", "faxStatus")
+RESEND = ("jobId", "faxNumber")
+RESEND_ANSWER = ("jobId", "originalJobId")
+FAX = (
+    *("jobId", "fromNumber", "toNumber", "faxCallLength", "faxCallStart", "faxCallEnd", "faxTotalPages"),
+    *("faxTransferredPages", "faxStatus", "message", "code", "direction"),
+)
+WEBHOOK = ("event", "timestamp", "data")
+FAX_STATUSES = ("sending", "delivered", "canceled", "failed")
+ERROR_CODES = {0: "Success", **codes.ERROR_CODES}
+HTTP_STATUSES = (400, 401, 402, 404, 429)
+FACTS: dict[int, tuple[str, ...]] = {
+    1: ("12001", "12004", "`status` 0"),
+    2: ("4xx", "5xx"),
+    3: ("X-iFax-Signature", "sha256=", "WEBHOOK_SECRETS", "WEBHOOK_BASIC", "WEBHOOK_PATH_SECRETS"),
+    4: ("transactionId", "success", "retryAttempt", "faxReceivedPages"),
+    5: ("`inbound`", "`received`", "multipart/form-data", "fax.received"),
+    6: ("`cancelled`", "`partially_cancelled`", "`failed_chargeable`", "`blocked`", "`received`"),
+    7: ("POST /customer/fax-status", "jobId"),
+    8: (
+        *("POST /customer/fax-lists", "POST /customer/inbound/number-list", "fax-list-all", "lastFaxId"),
+        *("MM/DD/YYYY", "fax-download", "transactionId"),
+    ),
+    9: ("job_id",),
+    10: ("NORMAL_CLEARING",),
+    11: ("+2512445025",),
+    12: ("FAXLINE_HTTP_TIMEOUT",),
+    13: ("retryAttempt", "FAXLINE_RETRIES__DELIVERY__REDIAL_WAIT"),
+    14: ("429",),
+}
+"""By the number of a fact beyond the documentation: the names that its row must have."""
+LIMITS = {
+    "1000 requests per hour": (),
+    "20 concurrent requests": (),
+    "burst capacity 50": (),
+    "20 MB per request": (Rejection.TOO_LARGE,),
+    "200 pages per fax": (Rejection.TOO_MANY_PAGES,),
+    "20 files per fax": (Rejection.TOO_MANY_FILES,),
+    "15 recipients per fax": (Rejection.TOO_MANY_RECIPIENTS,),
+}
+WORDS = {
+    Decision.ACCEPTED: "taken",
+    Decision.DEFER: "waits",
+    Decision.PAUSE: "pauses",
+    Decision.REFUSE: "fails",
+    Decision.RETRY: "again",
+    Decision.IN_DOUBT: "in doubt",
+    Decision.UNREACHABLE: "unreachable",
+}
+
+
+def table(head: str) -> list[list[str]]:
+    """The rows of the table whose first cell of the head is this."""
+    lines = PAGE.split(f"\n| {head} |", 1)[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def names(head: str) -> list[str]:
+    """What stands in backticks in the first cells, in the order of the rows."""
+    return [name for row in table(head) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+@pytest.mark.parametrize(
+    ("head", "documented"),
+    [
+        ("endpoint", tuple(f"POST /customer/{name}" for name in ENDPOINTS)),
+        ("of every call", HEADERS[:3]),
+        ("`fax-send`", (*SEND, *SEND_ANSWER)),
+        ("`fax-cancel`", (*CANCEL, *CANCEL_ANSWER)),
+        ("`fax-resend`", (*RESEND, *RESEND_ANSWER)),
+        ("the fax object, and a webhook", (*FAX, *WEBHOOK)),
+        ("a `faxStatus`", FAX_STATUSES),
+        ("error code", tuple(str(code) for code in ERROR_CODES)),
+        ("response code", tuple(str(code) for code in codes.RESPONSE_CODES)),
+        ("limit or restriction", ()),
+        ("webhooks", ("POST", "X-iFax-Signature")),
+    ],
+)
+def test_every_name_of_the_documentation_has_its_line_and_no_other_has(
+    head: str, documented: tuple[str, ...]
+) -> None:
+    assert sorted(names(head)) == sorted(documented)
+    assert all(row[1] for row in table(head))
+
+
+def test_the_lists_have_what_the_models_take_and_the_table_of_codes_knows() -> None:
+    assert set(SEND) == {*FaxRequest.model_fields, *FaxFile.model_fields} - {"document", "upload"}
+    assert set(CODES) == {*ERROR_CODES, *codes.RESPONSE_CODES}
+    assert set(HTTP_STATUSES) <= set(STATUSES)
+
+
+def test_the_simulation_of_methods_is_mentioned() -> None:
+    assert "`_method`" in PAGE
+
+
+def says(row: list[str], found: Row) -> None:
+    assert row[1] == f"`{found.reason}`"
+    assert row[2].startswith(WORDS[found.decision])
+
+
+@pytest.mark.parametrize(
+    ("head", "codes"), [("error code", ERROR_CODES), ("response code", codes.RESPONSE_CODES)]
+)
+def test_a_code_has_its_message_its_reason_and_what_follows(head: str, codes: dict[int, str]) -> None:
+    rows = {row[0]: row for row in table(head)}
+    assert list(rows) == [f"`{code}` {message}" for code, message in codes.items()]
+    for code, message in codes.items():
+        says(rows[f"`{code}` {message}"], CODES[code])
+
+
+def test_an_http_status_has_its_reason_and_what_follows() -> None:
+    rows = {row[0]: row for row in table("HTTP status without a code")}
+    others = {"any 3xx": REDIRECTED, "any other 4xx": CLIENT_ERROR, "any other 5xx": SERVER_ERROR}
+    told = {**{f"`{status}`": row for status, row in STATUSES.items()}, **others}
+    assert set(rows) == {*told, "no answer"}
+    for name, row in told.items():
+        says(rows[name], row)
+
+
+def test_every_limit_has_its_line_with_the_reason_of_its_rejection() -> None:
+    rows = dict(table("limit or restriction"))
+    assert set(rows) == set(LIMITS)
+    for name, reasons in LIMITS.items():
+        assert all(f"`{reason}`" in rows[name] for reason in reasons)
+
+
+def test_the_retries_of_a_webhook_are_told_with_their_times() -> None:
+    rows = dict(table("webhooks"))
+    told = rows["5 retries, after 5, 10, 20, 30 and 60 minutes"]
+    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t"})
+    assert f"{sum((5, 10, 20, 30, 60))} minutes" in told
+    assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline / 60:g}" in told
+
+
+def test_every_fact_beyond_the_documentation_has_its_row_how_sure_it_is_and_what_follows() -> None:
+    rows = [line.strip("|").split(" | ") for line in FIELD.splitlines() if re.match(r"\| [0-9]", line)]
+    assert [int(row[0]) for row in rows] == list(FACTS)
+    for number, fact, seen, follows in rows:
+        assert all(cell.strip() for cell in (fact, seen, follows)), number
+        assert all(name in fact + follows for name in FACTS[int(number)]), number
+
+
+def test_every_variable_that_the_readme_names_is_a_setting() -> None:
+    tree = Settings.model_fields
+    for variable in set(re.findall(r"`FAXLINE_([A-Z]+(?:_[A-Z]+)*)", README)) - {"ACCOUNTS"}:
+        assert variable.lower().removesuffix("_file") in tree, variable

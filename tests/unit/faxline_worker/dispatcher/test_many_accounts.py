@@ -1,0 +1,88 @@
+"""What a dispatcher asks Redis for is bounded, however many accounts there are."""
+
+import math
+from collections import Counter
+from unittest.mock import Mock
+
+import pytest
+
+from faxline_worker.dispatcher import dispatcher as dispatcher_module
+from faxline_worker.dispatcher.dispatcher import READINGS, Dispatcher
+from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, held_back
+from faxline_worker.state.results import StreamCheck
+from faxline_worker.state.store import Store
+
+
+@pytest.fixture(autouse=True)
+def nobody_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher_module, "look_at_processes", lambda _: [])
+
+
+def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
+    """A dispatcher that waits for nothing, and how often it read the state of each account."""
+    read: Counter[str] = Counter()
+    stores = {}
+    for i in range(accounts):
+        name = f"a{i:04}"
+        store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider")
+        store.state.side_effect = lambda name=name: (
+            read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={}, offers=())
+        )
+        store.check_streams.return_value = StreamCheck(now=0, entries=0)
+        stores[name] = store
+    dispatcher = Dispatcher(
+        Mock(), stores, Mock(), Mock(), Mock(), consumer="test", takeover=60, sweep=60, wake_lease=60
+    )
+    dispatcher._stopping.set()
+    dispatcher._durable_at = math.inf
+    return dispatcher, read
+
+
+@pytest.mark.parametrize("accounts", [1, READINGS])
+def test_each_reading_takes_the_gauges_of_all_accounts_while_they_are_few(accounts: int) -> None:
+    dispatcher, read = dispatcher_of(accounts)
+    dispatcher._read_gauges(Mock())
+    dispatcher._read_gauges(Mock())
+    assert len(read) == accounts
+    assert set(read.values()) == {2}
+
+
+def test_of_many_accounts_a_reading_takes_no_more_than_so_many_and_each_has_its_turn() -> None:
+    dispatcher, read = dispatcher_of(2 * READINGS + 1)
+    for reading in range(1, 4):
+        dispatcher._read_gauges(Mock())
+        assert read.total() == min(reading * READINGS, 2 * READINGS + 1)
+    assert set(read.values()) == {1}
+    dispatcher._read_gauges(Mock())
+    assert read.total() == 3 * READINGS + 1
+    assert read.most_common(1)[0] == ("a0000", 2)
+
+
+def test_without_accounts_there_is_nothing_to_read() -> None:
+    dispatcher, read = dispatcher_of(0)
+    dispatcher._read_gauges(Mock())
+    assert not read
+
+
+@pytest.mark.parametrize(
+    ("streams", "passed", "held"),
+    [
+        (3, 0.0, 0.0),
+        (STREAMS // 10, 0.0, 0.1),
+        (STREAMS // 10, 0.06, 0.04),
+        (STREAMS // 10, 0.2, 0.0),
+        (STREAMS // 10, 0.1 - SHORTEST / 2, 0.0),
+    ],
+    ids=[
+        "few are not",
+        "many are",
+        "the time of the read counts",
+        "a read that waited is not",
+        "a moment is no matter",
+    ],
+)
+def test_a_read_of_many_streams_is_held_back_so_that_no_more_than_so_many_are_named_in_a_second(
+    monkeypatch: pytest.MonkeyPatch, streams: int, passed: float, held: float
+) -> None:
+    monkeypatch.setattr("faxline_worker.dispatcher.dispatcher.time.monotonic", lambda: 1000.0 + passed)
+    assert held_back(1000.0, streams) == pytest.approx(held)

@@ -1,0 +1,182 @@
+"""The dashboards' JSON: what the builder makes, whole, without overlaps, each panel with what it needs."""
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from faxline_boards.files import files
+from faxline_boards.runbooks import FOLDER as RUNBOOKS
+
+GRAFANA = Path(__file__).parents[3] / "grafana"
+FOLDER = GRAFANA / "dashboards"
+FILES = files()
+BOARDS = {name: json.loads(text) for name, text in FILES.items()}
+PANELS = [
+    pytest.param(panel, id=f"{name}: {panel['title']}")
+    for name, board in BOARDS.items()
+    for panel in board["panels"]
+    if panel["type"] != "row"
+]
+COLUMNS = 24
+ONE_SCREEN = 26
+"""Rows of the grid that a screen of 1080 lines shows beside Grafana's own bars."""
+
+
+def test_the_committed_dashboards_are_what_the_builder_makes() -> None:
+    committed = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.rglob("*.json")}
+    assert committed == FILES, "run `make dashboards`"
+
+
+def test_the_overview_is_on_one_screen() -> None:
+    places = [panel["gridPos"] for panel in BOARDS["Faxline/overview.json"]["panels"]]
+    assert max(at["y"] + at["h"] for at in places) <= ONE_SCREEN
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_no_panel_lies_on_another_or_outside_of_the_grid(name: str) -> None:
+    places = [(panel["title"], panel["gridPos"]) for panel in BOARDS[name]["panels"]]
+    for title, at in places:
+        assert at["x"] >= 0
+        assert at["w"] > 0, title
+        assert at["x"] + at["w"] <= COLUMNS, title
+    for (one, a), (other, b) in combinations(places, 2):
+        apart = (
+            a["x"] + a["w"] <= b["x"]
+            or b["x"] + b["w"] <= a["x"]
+            or a["y"] + a["h"] <= b["y"]
+            or b["y"] + b["h"] <= a["y"]
+        )
+        assert apart, (one, other)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_panel_has_an_id_of_its_own_and_every_board_a_uid(name: str) -> None:
+    ids = [panel["id"] for panel in BOARDS[name]["panels"]]
+    assert all(isinstance(one, int) and one > 0 for one in ids)
+    assert len(set(ids)) == len(ids)
+    uids = [board["uid"] for board in BOARDS.values()]
+    assert len(set(uids)) == len(uids)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,40}", BOARDS[name]["uid"])  # what Grafana takes
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_says_what_it_shows_in_which_unit_and_what_to_do(panel: dict[str, Any]) -> None:
+    assert panel["description"]
+    if panel["type"] == "text":
+        return
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["datasource"]["uid"] == "${datasource}"
+    targets = panel["targets"]
+    assert targets
+    assert [target["refId"] for target in targets] == list("ABCDEFGHIJ"[: len(targets)])
+    for target in targets:
+        assert target["datasource"]["uid"] == "${datasource}"
+        assert bool(target.get("instant")) != bool(target.get("range"))
+        if panel["type"] == "table":
+            assert (target["instant"], target["format"]) == (True, "table")
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_rate_is_over_the_rate_interval_that_grafana_reckons(panel: dict[str, Any]) -> None:
+    for target in panel.get("targets", []):
+        spans = re.findall(r"\[([^\]]*)\]", target["expr"])
+        assert set(spans) <= {"$__rate_interval", "$__range"}
+        assert "$__range" not in spans or target["instant"]
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_what_is_shown_in_colours_has_thresholds_in_the_order_people_expect(panel: dict[str, Any]) -> None:
+    if panel["type"] not in {"stat", "bargauge"}:
+        return
+    overrides = [option for one in panel["fieldConfig"]["overrides"] for option in one["properties"]]
+    all_steps = [panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+    all_steps += [option["value"]["steps"] for option in overrides if option["id"] == "thresholds"]
+    order = ["green", "blue", "yellow", "orange", "red"]
+    for steps in all_steps:
+        values = [step["value"] for step in steps]
+        assert values[0] is None
+        assert values[1:] == sorted(values[1:])
+        colors = [order.index(step["color"]) for step in steps]
+        upside_down = colors == [4, 0]  # the more processes, the better
+        assert upside_down or colors == sorted(colors)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_link_leads_to_a_runbook_that_there_is(panel: dict[str, Any]) -> None:
+    urls = [link["url"] for link in panel.get("links", [])]
+    text = panel.get("options", {}).get("content", "")
+    urls += re.findall(r"\((/d/[^)]*)\)", text)
+    uids = {board["uid"] for board in BOARDS.values()}
+    assert {url.removeprefix("/d/") for url in urls} <= uids
+
+
+def test_the_list_of_alerts_leads_from_each_to_its_runbook() -> None:
+    panel = next(p for p in BOARDS["Faxline/overview.json"]["panels"] if p["title"].startswith("Alerts"))
+    (links,) = [
+        option["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        for option in override["properties"]
+        if option["id"] == "links"
+    ]
+    uids = {board["uid"] for board in BOARDS.values()}
+    for alert in (path.stem for path in RUNBOOKS.glob("*.md")):
+        assert links[0]["url"].replace("${__value.raw}", alert).removeprefix("/d/") in uids
+
+
+@pytest.mark.parametrize("name", ["overview", "account", "worker-pods"])
+def test_a_board_asks_for_the_data_source_and_lets_some_or_all_be_chosen(name: str) -> None:
+    source, choice = BOARDS[f"Faxline/{name}.json"]["templating"]["list"]
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    assert (choice["multi"], choice["includeAll"], choice["allValue"]) == (True, True, ".+")
+    expressions = [
+        target["expr"]
+        for panel in BOARDS[f"Faxline/{name}.json"]["panels"]
+        for target in panel.get("targets", [])
+    ]
+    assert sum(f"${choice['name']}" in expression for expression in expressions) > len(expressions) / 2
+
+
+def test_a_gauge_of_redis_is_never_summed_over_the_dispatchers() -> None:
+    gauges = (
+        *("fax_jobs", "fax_queued_jobs", "fax_oldest_job_age_seconds", "fax_oldest_receipt_wait_seconds"),
+        *("fax_receipts_overdue", "fax_doubts_held", "fax_limit_used", "fax_limit_capacity"),
+        *("fax_account_paused", "fax_account_closed", "fax_dead_receipts", "fax_redis_(?!read|clock)\\w+"),
+    )
+    rules = GRAFANA.parent / "ops" / "prometheus" / "rules"
+    expressions = [
+        rule["expr"]
+        for path in rules.glob("*.yaml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+    ]
+    expressions += [
+        target["expr"]
+        for board in BOARDS.values()
+        for panel in board["panels"]
+        for target in panel.get("targets", [])
+    ]
+    found = 0
+    for expression in expressions:
+        for use in re.finditer(rf"\b({'|'.join(gauges)})\b", expression):
+            assert re.search(
+                r"max (by \([\w, ]+\) )?\($", re.sub(r"max\(", "max (", expression[: use.start()])
+            )
+            found += 1
+    assert found > len(gauges)
+
+
+def test_the_provisioning_shows_this_folder_and_names_the_data_source() -> None:
+    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/faxline.yaml").read_text())["providers"]
+    assert provider["options"]["foldersFromFilesStructure"]
+    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yaml").read_text())[
+        "datasources"
+    ]
+    assert source["type"] == "prometheus"
+    readme = (GRAFANA / "README.md").read_text()
+    assert provider["options"]["path"] in readme
+    assert re.findall(r"\$\{(\w+)\}", source["url"])[0] in readme

@@ -1,0 +1,180 @@
+"""The accounts' API keys and webhook secrets as they stand now: a file that changes is read again.
+
+A secret that came from a file (`…__TOKEN_FILE`, `…__WEBHOOK_SECRETS_FILE`) is rotated without a restart:
+Kubernetes changes a mounted Secret in place. One that came from a variable stays for the life of the process,
+and so do files that nobody changes in place, such as the credentials of systemd.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from structlog.stdlib import BoundLogger
+
+from faxline.contract.environment import PREFIX
+from faxline_worker.config.settings import (
+    SHARED,
+    SHORTEST,
+    SecretFile,
+    Settings,
+    SettingsError,
+    read_list,
+)
+from faxline_worker.observability.pulse import Loop, Loops
+
+USABLE_KEY = re.compile(r"[\x21-\x7e]+")
+"""What can stand in the header accessToken."""
+
+_Stamp = tuple[int, int, int]
+_Text = TypeVar("_Text", str, bytes)
+
+
+class UnusableError(Exception):
+    """What a file holds cannot be used; the text says why and quotes nothing."""
+
+
+@dataclass
+class _Watched:
+    file: SecretFile
+    taken: _Stamp | None
+    """The file as it was when its value was taken."""
+    seen: _Stamp | None
+    """The file at the last look. Only what two looks find alike is taken: it may be half written."""
+    text: str
+    """The value in use, as it stands in the file."""
+    complained: bool = False
+
+
+class Secrets:
+    """What the parts ask for a secret. The mappings are live: they give what holds now. Thread-safe.
+
+    Args:
+        settings: what holds at the start, and `reread`, the seconds between two looks at a file.
+        files: which secrets came from files.
+        log: is told of a new value, and of a file that cannot be used; never what it holds.
+        learn: is given new values before they are used, so that the logs' redactor knows them.
+    """
+
+    tokens: Mapping[str, str]
+    """The API key of each account that has one: a worker demands it."""
+    webhook_secrets: Mapping[str, Sequence[bytes]]
+    """Each account's webhook secrets."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        files: Iterable[SecretFile],
+        log: BoundLogger,
+        learn: Callable[[Iterable[str]], None],
+    ) -> None:
+        accounts = settings.accounts
+        self._every = settings.reread
+        self._log = log
+        self._learn = learn
+        self._tokens = {
+            name: own.token.get_secret_value() for name, own in accounts.items() if own.token is not None
+        }
+        self._webhook_secrets: dict[str, Sequence[bytes]] = {
+            name: [secret.get_secret_value().encode() for secret in own.webhook_secrets]
+            for name, own in accounts.items()
+        }
+        self.tokens, self.webhook_secrets = self._tokens, self._webhook_secrets
+        self._watched = [_Watched(file, None, None, file.text) for file in files]
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, loops: Loops | None = None) -> None:
+        """Look at the files from now on, in a thread that beats; without files there is none."""
+        if self._watched and self._thread is None:
+            loop = (loops or Loops()).add("secrets", self._every)
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="secrets", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def look(self) -> None:
+        """Look at each file once, and take what is new and has stood still since the look before.
+
+        What cannot be used is told once, and the last good value stays.
+        """
+        for watched in self._watched:
+            try:
+                self._look_at(watched)
+            except (OSError, UnicodeDecodeError, UnusableError) as error:
+                if not watched.complained:
+                    watched.complained = True
+                    self._log.warning(
+                        "a secret's file cannot be used, the last good value stays",
+                        member=watched.file.variable,
+                        error=str(error) if isinstance(error, UnusableError) else type(error).__name__,
+                    )
+
+    def _run(self, loop: Loop) -> None:
+        loop.well()
+        while not self._stop.wait(self._every):
+            self.look()
+            loop.well()
+
+    def _look_at(self, watched: _Watched) -> None:
+        stamp = _stamp(watched.file.path)
+        if stamp == watched.taken:
+            watched.seen, watched.complained = stamp, False
+            return
+        if stamp != watched.seen:
+            watched.seen = stamp
+            return
+        with open(watched.file.path, encoding="utf-8") as file:  # noqa: PTH123 - the operator's own path
+            text = file.read().strip()
+        if text != watched.text:
+            self._take(watched.file, text)
+            watched.text = text
+            self._log.info("a secret was read again", member=watched.file.variable)
+        watched.taken, watched.complained = stamp, False
+
+    def _take(self, file: SecretFile, text: str) -> None:
+        if file.member == "token":
+            if not USABLE_KEY.fullmatch(text):
+                raise UnusableError("it must hold the API key: printable ASCII without spaces")
+            _refuse_short([text])
+            _refuse_shared(file, [text], {name: [token] for name, token in self._tokens.items()})
+            self._learn([text])
+            self._tokens[file.account] = text
+            return
+        try:
+            secrets = read_list(file.variable, text)
+        except SettingsError:
+            secrets = []
+        if not secrets:
+            raise UnusableError('it must hold a JSON list of texts, such as ["first","second"]')
+        _refuse_short(secrets)
+        encoded = [secret.encode() for secret in secrets]
+        _refuse_shared(file, encoded, self._webhook_secrets)
+        self._learn(secrets)
+        self._webhook_secrets[file.account] = encoded
+
+
+def _refuse_short(secrets: Sequence[str]) -> None:
+    if any(len(secret) < SHORTEST for secret in secrets):
+        raise UnusableError(f"a secret has {SHORTEST} characters or more")
+
+
+def _refuse_shared(file: SecretFile, new: Sequence[_Text], held: Mapping[str, Sequence[_Text]]) -> None:
+    """No other account may have one of them."""
+    member = file.member.upper()
+    for name, theirs in held.items():
+        if name != file.account and not set(new).isdisjoint(theirs):
+            variable = f"{PREFIX}ACCOUNTS__{name.upper()}__{member}"
+            raise UnusableError(f"{variable} is the same: {SHARED[member]}")
+
+
+def _stamp(path: str) -> _Stamp:
+    """What changes when a file is written or replaced, also behind a symbolic link."""
+    found: Any = os.stat(path)  # noqa: PTH116 - as above
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,1 @@
+"""The dispatcher: reads intake, runs the timers, sends the wake-ups."""

@@ -1,0 +1,1 @@
+"""Intake: entries become jobs."""

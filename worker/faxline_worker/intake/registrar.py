@@ -1,0 +1,406 @@
+"""Intake: entries of an account's intake stream are checked and become what `register` takes."""
+
+import base64
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property, partial
+from time import monotonic
+from typing import Any, TypeVar, TypeVarTuple
+
+import redis
+import structlog
+
+from faxline.contract.entries import (
+    OF_DOCUMENTS,
+    CancelEntry,
+    Entry,
+    Priority,
+    ResendEntry,
+    SealedEntry,
+    SendEntry,
+    milliseconds,
+    names_in,
+    open_entry,
+    parse_entry,
+)
+from faxline.contract.errors import EntryRejected, KeyMissing, PdfReaderUnavailable
+from faxline.contract.fax_rules import check_send
+from faxline.contract.fingerprint import digest_of, members_of, text_of
+from faxline.contract.page_count import REQUEST_BYTES, Opened, open_document
+from faxline.contract.phone_numbers import number_in
+from faxline_worker.intake.documents import IntakeDocuments
+from faxline_worker.intake.slow_documents import OpenLater, Pdfs
+from faxline_worker.observability.metrics import DispatcherMetrics
+from faxline_worker.state.failure_counter import TRIES
+from faxline_worker.state.redis_clients import unserved
+from faxline_worker.state.results import Registration
+from faxline_worker.state.scripts import LAYOUT
+from faxline_worker.state.store import Store
+
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
+"""A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
+
+UNNAMED = "unnamed"
+"""Who gave an order that names nobody."""
+LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
+
+SET_ASIDE = "set_aside"
+"""The reason under which an entry that made our code raise, or whose key is missing, is counted."""
+KEY_MISSING = "key_missing"
+"""Why an entry is set aside whose content, or a document of which, is sealed by a key that is not here."""
+
+AT_ONCE = 50
+"""Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
+BYTES_AT_ONCE = 1_000_000
+"""Bytes of their entries, likewise."""
+SECONDS_AT_ONCE = 1.0
+"""What was read is registered after so long at the latest, however long the documents of the next take."""
+
+_PYTHONS = logging.getLogger(__name__)
+"""Knows whether the level is debug, which not every logger of structlog's can tell."""
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# json.dumps would make an encoder for each text.
+
+COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
+"""Members of a request that may add a cover page."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes the entries of one account."""
+
+    store: Store
+    metrics: DispatcherMetrics
+    log: structlog.stdlib.BoundLogger
+    caller_id: str | None = None
+    """The account's own."""
+    schedule: str = "provider"
+    """Who keeps a fax until its send_at: provider (iFax) or local (we)."""
+    hosts: tuple[str, ...] = ()
+    """Those that a fileUrl may name; none is any."""
+    beat: Callable[[], None] = lambda: None
+    """Called before each entry and each document that is opened: a batch of hostile ones takes its time."""
+    pdfs: Pdfs = field(default_factory=Pdfs)
+    """How they are opened."""
+    early: dict[str, CancelEntry] = field(default_factory=dict)
+    """Cancellations, by their entries, of jobs that an older entry in other hands may make known."""
+
+    @cached_property
+    def documents(self) -> IntakeDocuments:
+        """Those that its entries name."""
+        return IntakeDocuments(self.store.documents, self.log)
+
+    def again(self) -> None:
+        """Try the early cancellations once more.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses us.
+        """
+        for entry, asked in list(self.early.items()):
+            self._guarded(entry, self._cancel, entry, asked)
+
+    def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
+        """Register or reject each entry, in the order in which they came.
+
+        An entry that makes our code raise is tried a few times and then set aside; those behind it go on.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
+            PdfReaderUnavailable: no PDF can be opened, likewise.
+        """
+        self.documents.begin()
+        with closing(_Ahead(self._begin)) as ahead:
+            items: list[dict[str, Any]] = []
+            jobs, size, until = 0, 0, monotonic() + SECONDS_AT_ONCE
+            for entry, fields in entries:
+                self.beat()
+                if self.pdfs.waits(entry):
+                    continue
+                item = self._guarded(entry, self._read, entry, fields)
+                if item is None:
+                    continue
+                if isinstance(item, dict):
+                    items.append(item)
+                    more = len(item.get("jobs", "1"))
+                    jobs += more
+                    size += more * len(next(iter(fields.values()), b""))  # as long as a request may be
+                    if jobs < AT_ONCE and size < BYTES_AT_ONCE and monotonic() < until:
+                        continue
+                    ahead.begin(items)
+                else:
+                    ahead.begin(items)
+                    ahead.finish()
+                    self._guarded(entry, self._cancel, entry, item)
+                items, jobs, size, until = [], 0, 0, monotonic() + SECONDS_AT_ONCE
+            ahead.begin(items)
+            ahead.finish()
+
+    def _guarded(self, entry: str, work: Callable[[*_Args], _T], *args: *_Args) -> _T | None:
+        """What the work gives; None once the entry was set aside, or is taken later."""
+        for left in reversed(range(TRIES)):
+            try:
+                return work(*args)
+            except OpenLater:
+                self.pdfs.later(entry)
+                return None
+            except PdfReaderUnavailable:
+                raise
+            except KeyMissing as error:  # an operator's fault, which can be mended: nothing is lost
+                self._set_aside(entry, KEY_MISSING)
+                self.log.error("key missing", entry=entry, error=str(error))  # noqa: TRY400 - it says all
+                return None
+            except Exception as error:
+                if unserved(error):
+                    raise
+                why = type(error).__name__
+                self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
+                if not left:
+                    self._set_aside(entry, why)
+        return None
+
+    def _set_aside(self, entry: str, why: str) -> None:
+        if self.store.set_aside("intake", entry, why):
+            self.metrics.taken(self.store.account, 1)
+            self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
+            self.log.warning("entry set aside", entry=entry, reason=why)
+
+    def _cancel(self, entry: str, asked: CancelEntry) -> None:
+        result = self.store.cancel(entry, asked.id, _who(asked), asked.user or "")
+        if result is Registration.EARLY:
+            self.early[entry] = asked
+            return
+        self.early.pop(entry, None)
+        self.metrics.taken(self.store.account, 1)
+        if result is Registration.CANCELED:
+            self.metrics.outcome(self.store.account, "canceled")
+        self.log.info("cancel", job=asked.id, entry=entry, result=str(result))
+
+    def _begin(self, items: Sequence[dict[str, Any]]) -> Callable[[], None]:
+        return partial(self._end, items, self.store.begin_register(items))
+
+    def _end(
+        self, items: Sequence[dict[str, Any]], answers: Callable[[], list[tuple[Registration, str]]]
+    ) -> None:
+        try:
+            told = answers()
+        except redis.ResponseError as error:
+            if unserved(error):
+                raise
+            # One of them is at fault: find out which.
+            for item in items:
+                self._guarded(item["entry"], self._register_one, item)
+            return
+        self._tell(items, told)
+
+    def _register_one(self, item: dict[str, Any]) -> None:
+        self._tell([item], self.store.register([item]))
+
+    def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
+        """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""
+        self.metrics.taken(self.store.account, len(items))
+        each = _PYTHONS.isEnabledFor(logging.DEBUG)
+        taken = Counter([result for result, _ in answers])
+        if each or Registration.REJECTED in taken:
+            for item, (result, reason) in zip(items, answers, strict=True):
+                if result is Registration.REJECTED:
+                    self._tell_rejection(item, reason)
+                elif each:
+                    job = _job_of(item)
+                    self.log.debug("entry taken", job=job, entry=item["entry"], result=str(result))
+        taken.pop(Registration.REJECTED, None)
+        for name, count in taken.items():
+            self.log.info("entries taken", result=str(name), count=count)
+
+    def _tell_rejection(self, item: dict[str, Any], reason: str) -> None:
+        self.metrics.outcome(self.store.account, "rejected")
+        self.metrics.failure(self.store.account, "intake", None, reason)
+        line = {"job": _job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
+        member = item["reject"]["member"] if "reject" in item else None
+        self.log.warning("entry rejected", **line, member=member, reason=reason)
+
+    def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
+        kind, raw = next(iter(fields.items()), (b"", b""))
+        name = kind.decode("utf-8", "replace")
+        parsed: Entry | None = None
+        try:
+            parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
+            written = len(raw)
+            # The kind that comes most is asked for first: to find that a model is of no kind takes its time.
+            if not isinstance(parsed, SendEntry):
+                if isinstance(parsed, CancelEntry):
+                    return parsed
+                if isinstance(parsed, SealedEntry):
+                    parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
+            jobs = self._send(parsed, written) if isinstance(parsed, SendEntry) else self._resend(parsed)
+        except EntryRejected as error:
+            name, group = names_in(raw)
+            reject = {
+                "job": name,
+                "member": error.member,
+                "reason": str(error.reason),
+                "message": error.message,
+            }
+            item: dict[str, Any] = {"entry": entry, "reject": reject, **_group(parsed, group)}
+            if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry):
+                content = digest_of(parsed)  # a repeat's document may have gone with its job
+                item["unless"] = [{"id": job, "digest": content} for job in parsed.jobs]
+            return item
+        order = (
+            {}
+            if isinstance(parsed, SendEntry)
+            else {"order": {"who": _who(parsed), "user": parsed.user or ""}}
+        )
+        return {"entry": entry, "name": parsed.id, "jobs": jobs, **_group(parsed), **order}
+
+    def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
+        uploads: dict[str, list[str]] = {}
+        for file in entry.fax.faxData:
+            if file.document is not None and file.upload is not None:
+                uploads.setdefault(file.document, []).append(file.upload)
+
+        def document(name: str) -> Opened | None:
+            self.beat()
+            return self.documents.find(name, uploads, self._open)
+
+        pages = check_send(entry, document, self.hosts, written=written, opener=self._open)
+        fax = members_of(entry.fax)
+        request = text_of(fax)
+        content = digest_of(entry, request)
+        if self._prepare(entry, fax):  # mostly it is what the entry says
+            request = text_of(fax)
+        files, numbers, send_at = fax["faxData"], fax["faxNumber"], entry.send_at
+        sender = fax.get("callerId") or self.caller_id
+        documents = [file["document"].removeprefix("sha256:") for file in files if "document" in file]
+        several = isinstance(numbers, list)
+        values = {
+            "kind": "send",
+            "group": entry.id if several else entry.group,
+            "expires_at": _ms(entry.expires),
+            "in_doubt": entry.in_doubt,
+            "attempts": entry.attempts,
+            "send_at": _ms(send_at),
+            "schedule": self.schedule if send_at else None,
+            "documents": ",".join(dict.fromkeys(documents)) if documents else None,
+            # What a receipt without a known jobId is held against, should the job come in doubt. A receipt's
+            # is in E.164, so one that is written otherwise would never be the same.
+            "sender": number_in(sender) if sender else None,
+            "known_pages": pages if pages.most is not None else None,
+            "cover": "1" if any(map(fax.get, COVER)) else None,
+        }
+        fields, seal = _fields(entry, values), self.store.seals.request
+        if not several:
+            fields["number"], fields["request"] = numbers, seal(entry.id, request)
+            return [_job(entry.id, content, entry, fields)]
+        jobs = []
+        for name, number in zip(entry.jobs, numbers, strict=True):
+            own = {"number": number, "request": seal(name, text_of(fax | {"faxNumber": number}))}
+            jobs.append(_job(name, content, entry, fields | own))
+        return jobs
+
+    def _open(self, data: bytes) -> Opened:
+        self.beat()
+        return open_document(data, self.pdfs.count)
+
+    def _prepare(self, entry: SendEntry, fax: dict[str, Any]) -> bool:
+        """Bring a request's members into the form in which it is kept; whether that changed them."""
+        changed = False
+        for file in fax["faxData"]:
+            if "fileData" in file:  # stored once, as bytes
+                file["document"] = self.documents.keep(base64.b64decode(file.pop("fileData")))
+                changed = True
+        send_at = entry.send_at
+        if send_at is None:
+            return changed
+        if self.schedule == "local":
+            del fax["send_at"]
+        else:  # ifax-api, Request Parameters: UTC, as its sample has it
+            utc = send_at.isoformat(timespec="milliseconds")
+            fax["send_at"] = utc.removesuffix("+00:00") + "Z"
+        return True
+
+    def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
+        values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
+        return [_job(entry.id, digest_of(entry), entry, _fields(entry, values)) | {"of": entry.of}]
+
+
+class _Ahead:
+    """Has the next entries read while Redis registers those before them, in their order.
+
+    Args:
+        begin: has Redis register some, and gives what waits for that.
+    """
+
+    def __init__(self, begin: Callable[[Sequence[dict[str, Any]]], Callable[[], None]]) -> None:
+        self._begin = begin
+        self._begun: Callable[[], None] | None = None
+
+    def begin(self, items: Sequence[dict[str, Any]]) -> None:
+        """Register these once those before them are.
+
+        Raises:
+            redis.RedisError: those before them could not be.
+        """
+        self.finish()
+        if items:
+            self._begun = self._begin(items)
+
+    def finish(self) -> None:
+        """Wait until all are registered.
+
+        Raises:
+            redis.RedisError: they could not be.
+        """
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun()
+
+    def close(self) -> None:
+        """Wait for those that were begun, where an error put an end to the rest."""
+        with suppress(redis.RedisError):
+            self.finish()
+
+
+def _job_of(item: Mapping[str, Any]) -> str:
+    rejected = item.get("reject")
+    return str(rejected["job"] if rejected else item["jobs"][0]["id"])
+
+
+def _fields(entry: SendEntry | ResendEntry, values: Mapping[str, Any]) -> dict[str, str]:
+    """What a job's record has of its entry: texts, and only what is given."""
+    fields = {name: str(value) for name, value in values.items() if value is not None}
+    fields["v"], fields["priority"] = LAYOUT_TEXT, str(entry.priority)
+    if entry.metadata:
+        fields["metadata"] = _COMPACT(entry.metadata)
+    return fields
+
+
+def _job(
+    name: str, content: str, entry: SendEntry | ResendEntry, fields: Mapping[str, str]
+) -> dict[str, Any]:
+    return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": fields}
+
+
+def _who(entry: CancelEntry | ResendEntry) -> str:
+    """Who gave an order, for the audit."""
+    return entry.by or entry.user or UNNAMED
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return milliseconds(moment) if moment else None
+
+
+def _group(entry: Entry | None, named: str | None = None) -> dict[str, Any]:
+    """The group of an entry and its size; of one that could not be read, the one that it named."""
+    if not isinstance(entry, SendEntry):
+        return {"group": named} if named else {}
+    told = {"group": entry.group, "size": entry.group_size if entry.group else None}
+    return {name: value for name, value in told.items() if value is not None}

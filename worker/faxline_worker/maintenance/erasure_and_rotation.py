@@ -1,0 +1,261 @@
+"""Orders that take their time: erasing jobs, sealing anew; in pieces, so that nobody waits for them.
+
+What is done is told at the end, and the order leaves its stream then: one whose dispatcher ends in the middle
+is begun again by another, and finds less to do.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from faxline.contract.errors import KeyMissing, SealBroken
+from faxline.contract.sealing.seals import SEALED_KINDS, key_of_document, key_of_request
+from faxline.operating.orders import Order
+from faxline.reading.account_state import OPERATOR, ROLLED_BACK
+from faxline_worker.state.store import Store
+
+CHORES = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS, Order.RECOVER})
+"""The orders that take their time."""
+PIECE = 50
+"""Lost calls and faxes that one script puts in order."""
+LEASE = 30.0
+"""Seconds after which another dispatcher begins anew what nobody says any more that he does."""
+_WEIGHT = {"": 0, "done": 0, "known": 1, "ended": 2}
+"""Of what became of the lost calls and faxes of one job the latest counts, if it weighs no less."""
+_FINAL = {b"delivered", b"failed", b"canceled", b"unconfirmed"}
+Told = tuple[str, dict[str, Any]]
+
+
+class ChoreBusyError(Exception):
+    """Another dispatcher does such work for this account."""
+
+
+@dataclass
+class Housekeeping:
+    """Carries out such orders of one account.
+
+    Args:
+        store: the account's.
+        log: tells of progress.
+        who: this dispatcher, unique among those that run.
+        stopping: whether the dispatcher is to end; the order stays for the next one.
+        beat: called as it goes on.
+    """
+
+    store: Store
+    log: structlog.stdlib.BoundLogger
+    who: str
+    stopping: Callable[[], bool] = lambda: False
+    beat: Callable[[], None] = lambda: None
+    _said: float = field(default=0.0, init=False)
+
+    def carry_out(self, entry: str, word: Mapping[str, str]) -> str:
+        """Carry out one order: its result, or gone.
+
+        Raises:
+            ChoreBusyError: another dispatcher does, or not every process has looked what of its own Redis
+                lost; or this one is to end. The order stays.
+            redis.RedisError: Redis is away or refuses us. The order stays.
+        """
+        self._said = 0.0
+        self._go_on()
+        match word.get("order"):
+            case Order.FORGET if word.get("number"):
+                result, told = self._forget_number(word["number"])
+            case Order.FORGET:
+                result, told = self._forget(word.get("job", ""))
+            case Order.ROTATE:
+                result, told = self._rotate()
+            case Order.RECOVER:
+                result, told = self._recover()
+            case _:
+                result, told = "done", {"sealed": self.sealed()}
+        return self.store.upkeep.conclude(entry, word["order"], word.get("by", ""), result, told)
+
+    def _go_on(self) -> None:
+        """Say now and then that this dispatcher is at work."""
+        self.beat()
+        if self.stopping():
+            raise ChoreBusyError
+        if time.monotonic() - self._said > LEASE / 6:
+            if not self.store.upkeep.begin(self.who, LEASE):
+                raise ChoreBusyError
+            self._said = time.monotonic()
+
+    def _forget(self, job: str) -> Told:
+        state = self.store.upkeep.field(job, "state")
+        if state not in _FINAL:
+            return "refused", {"job": job, "state": (state or b"").decode()}
+        events = self._forget_events({job})
+        result = self.store.upkeep.forget(job)
+        if result not in {"done", "gone"}:
+            return "refused", {"job": job, "state": result}
+        return "done", {"job": job, "forgotten": 1, "events": events, "set_aside": self._forget_dead(job=job)}
+
+    def _forget_number(self, number: str) -> Told:
+        ended, open_ = set[str](), set[str]()
+        for job, (known, state) in self.store.upkeep.records("number", "state"):
+            self._go_on()
+            if known == number.encode():
+                (ended if state in _FINAL else open_).add(job)
+        events, forgotten = self._forget_events(ended), 0
+        for job in sorted(ended):
+            self._go_on()
+            forgotten += self.store.upkeep.forget(job) == "done"
+        told = {"about": "…" + number[-4:], "forgotten": forgotten, "open": len(open_), "events": events}
+        if not open_:  # a receipt may still be the word on one that is open
+            self.store.upkeep.forget_number(number)
+            told["set_aside"] = self._forget_dead(number=number)
+        return "done", told
+
+    def _forget_events(self, jobs: set[str]) -> int:
+        found = []
+        names = {job.encode() for job in jobs}
+        for entry, fields in self.store.upkeep.entries(self.store.keys.events) if jobs else ():
+            self._go_on()
+            if fields.get(b"job") in names:
+                found.append(entry)
+        self.store.upkeep.delete_entries(self.store.keys.events, found)
+        return len(found)
+
+    def _forget_dead(self, *, job: str = "", number: str = "") -> int:
+        found = []
+        for entry, fields in self.store.upkeep.entries(self.store.keys.dead):
+            self._go_on()
+            kind, raw = _own(fields)
+            known = _content(raw)
+            text = self._opened(kind, known, raw)
+            if (job and known.get("id") == job) or (number and number[1:] in text):
+                found.append(entry)
+        self.store.upkeep.delete_entries(self.store.keys.dead, found)
+        return len(found)
+
+    def _opened(self, kind: str, known: Mapping[str, Any], raw: bytes) -> str:
+        """The content of an entry that was set aside; of one that does not open what is in clear."""
+        try:
+            return self.store.seals.open_entry(kind, str(known["id"]), str(known["sealed"]))
+        except (KeyError, KeyMissing, SealBroken):
+            return raw.decode("utf-8", "replace")
+
+    def _rotate(self) -> Told:
+        seals, count = self.store.seals, Counter[str]()
+        if not seals.on:
+            return "refused", {"why": "the dispatcher has no FAXLINE_KEYS"}
+        for name, head in self.store.documents.heads():
+            if head and not seals.is_current(key_of_document(head)):
+                self._reseal(count, "documents", partial(self._reseal_document, name))
+        for job, (kept, kind) in self.store.upkeep.records("request", "kind"):
+            text = (kept or b"").decode("utf-8", "replace")
+            if text and kind == b"send" and not seals.is_current(key_of_request(text)):
+                self._reseal(count, "requests", partial(self.store.upkeep.reseal_request, job, text))
+        last = ""
+        for entry, fields in self.store.upkeep.entries(self.store.keys.dead):
+            last = last or self.store.upkeep.newest(self.store.keys.dead)
+            name, raw = _own(fields)
+            if name in SEALED_KINDS and not seals.is_current(_key_of_entry(raw)):
+                self._reseal(count, "set_aside", partial(self._reseal_dead, entry, name, raw))
+            if entry == last:  # what was sealed anew stands behind it
+                break
+        return "done", {"resealed": dict(count), "sealed": self.sealed()}
+
+    def _recover(self) -> Told:
+        lineage, became = self.store.lineage, dict[str, str]()
+        if self.store.state().paused != ROLLED_BACK:
+            return "refused", {}
+        opened = "left"
+        while opened == "left":  # a process may tell of more in the meantime
+            fields = list(lineage.lost().items())
+            for start in range(0, len(fields), PIECE):
+                self._go_on()
+                done = lineage.recover(dict(fields[start : start + PIECE]))
+                if done is None:
+                    raise ChoreBusyError
+                for what, job in done:
+                    if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
+                        became[job] = what
+            opened = lineage.reopen()
+        told = {
+            what: sorted(job for job, end in became.items() if end == what)
+            for what in sorted({*became.values()} - {"done"})
+        }
+        self.log.warning(
+            "recovered after Redis went back",
+            result=", ".join(f"{len(jobs)} {what}" for what, jobs in told.items()),
+        )
+        return "done", told | {"paused": OPERATOR if opened == "paused" else ""}
+
+    def _reseal(self, count: Counter[str], what: str, seal: Callable[[], bool]) -> None:
+        self._go_on()
+        try:
+            done = seal()
+        except (KeyMissing, SealBroken) as error:
+            count["failed"] += 1
+            self.log.warning("not sealed anew", kind=what, error=str(error))
+        else:
+            count[what] += done
+        if sum(count.values()) % 1000 == 1:
+            self.log.info("sealing anew", **count)
+
+    def _reseal_document(self, name: str) -> bool:
+        stored = self.store.documents.stored(name)
+        return stored is not None and self.store.documents.reseal(name, stored)
+
+    def _reseal_dead(self, entry: str, kind: str, raw: bytes) -> bool:
+        known = _content(raw)
+        text = raw.decode("utf-8", "replace")
+        if "sealed" in known:
+            text = self.store.seals.open_entry(kind, str(known.get("id", "")), str(known["sealed"]))
+        payload = {"id": known.get("id", "")}
+        return self.store.upkeep.reseal_dead(entry, self.store.seals.entry(kind, payload, text))
+
+    def sealed(self) -> dict[str, dict[str, int]]:
+        """How many values of each kind a key seals, by its id; in clear are those of the id "" (nothing)."""
+        documents = Counter(
+            key_of_document(head) or "" for _, head in self._each(self.store.documents.heads())
+        )
+        requests = Counter(
+            key_of_request(kept.decode("utf-8", "replace")) or ""
+            for _, (kept, kind) in self._each(self.store.upkeep.records("request", "kind"))
+            if kept and kind == b"send"
+        )
+        uploads = Counter(key_of_document(head) or "" for head in self._each(self.store.documents.uploaded()))
+        streams = {"entries": self.store.keys.intake, "set_aside": self.store.keys.dead}
+        counts = {"documents": documents, "uploads": uploads, "requests": requests}
+        for what, stream in streams.items():
+            counts[what] = Counter(
+                _key_of_entry(raw) or ""
+                for _, fields in self._each(self.store.upkeep.entries(stream))
+                for kind, raw in [_own(fields)]
+                if kind in SEALED_KINDS
+            )
+        return {what: dict(count) for what, count in counts.items()}
+
+    def _each(self, found: Iterable[Any]) -> Iterable[Any]:
+        for one in found:
+            self._go_on()
+            yield one
+
+
+def _own(fields: Mapping[bytes, bytes]) -> tuple[str, bytes]:
+    """An entry's own field and value: of one that was set aside they stand behind what is known about it."""
+    kind, raw = list(fields.items())[-1]
+    return kind.decode("utf-8", "replace"), raw
+
+
+def _content(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _key_of_entry(raw: bytes) -> str | None:
+    sealed = _content(raw).get("sealed")
+    return sealed.partition(":")[0] if isinstance(sealed, str) else None

@@ -1,0 +1,85 @@
+"""A process offers the settings that must be the same everywhere, and renews them; a difference is told.
+
+The strictest that any process offers holds for all (lua/offer.lua): a difference costs speed, never a limit.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+from structlog.stdlib import BoundLogger
+
+from faxline.reading.shared_settings import differing, told
+from faxline_worker.state.store import Store
+
+EVERY = 60.0
+"""Seconds between two renewals."""
+AGAIN = 2.0
+"""Seconds until the next try where Redis was away."""
+
+
+class Offers:
+    """Offers the settings of all accounts of a process, from `start` to `close`.
+
+    Args:
+        stores: the state of every account, by name.
+        who: the process, as `role host:pid`.
+        log: is told of a difference, once.
+        every: seconds between two renewals.
+    """
+
+    def __init__(
+        self, stores: Mapping[str, Store], who: str, log: BoundLogger, *, every: float = EVERY
+    ) -> None:
+        self._stores = stores
+        self._who = who
+        self._log = log
+        self._every = every
+        self._known: dict[str, Any] = {}
+        self._wait = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="offers", daemon=True)
+
+    def offer(self) -> None:
+        """Offer them once: before the process takes its first job.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses.
+        """
+        for name, store in self._stores.items():
+            differ = differing(store.offer(self._who))
+            values = {variable: tuple(values) for variable, values in differ.items()}
+            if differ and values != self._known.get(name):
+                self._log.warning(
+                    "settings differ between processes, and the strictest hold",
+                    account=name,
+                    settings=told(differ),
+                )
+            elif not differ and self._known.get(name):
+                self._log.info("settings no longer differ between processes", account=name)
+            self._known[name] = values
+
+    def start(self) -> None:
+        """Offer them before the process takes its first job, and renew them from now on."""
+        self._wait = self._try()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Renew them no more; they hold until the last call that was made by them has left its window."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._wait):
+            self._wait = self._try()
+
+    def _try(self) -> float:
+        """Offer them; the seconds until the next time."""
+        try:
+            self.offer()
+        except redis.RedisError as error:
+            self._log.warning("settings could not be offered", error=type(error).__name__)
+            return AGAIN
+        return self._every

@@ -1,0 +1,154 @@
+"""The heartbeat of a process: by it the doctor, the dispatchers and the console know who is at work.
+
+A thread of its own writes it, so it goes on while the work is busy. What it says of the work is not its own
+word but that of the loops (pulse.py). `faxline.reading.processes` reads it.
+"""
+
+import json
+import os
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid4
+
+import redis
+from structlog.stdlib import BoundLogger
+
+from faxline.contract.redis_keys import PROCESSES
+from faxline.reading.processes import EVERY, ROLES, Process, ProcessState, heartbeats
+from faxline.steps.drivers import run
+from faxline_worker.observability.pulse import Loops
+from faxline_worker.observability.systemd import notify
+
+FORGOTTEN = 60.0
+"""Seconds without a heartbeat after which a process is struck off; until then the doctor names it."""
+PATIENCE = 5.0
+"""Seconds that the end of a process waits for its last heartbeat."""
+MOST = 1000
+"""Processes of a role that are believed."""
+LARGEST = 4096
+"""Bytes of a heartbeat, on average, that are believed."""
+MANY = 2000
+"""Characters of accounts' names that a heartbeat tells at the most."""
+
+
+class Heartbeat:
+    """Writes it from `start` to `close`; at the end it says that the process has ended.
+
+    systemd's watchdog, where there is one, is told too that the process lives, unless a loop stands still.
+
+    Args:
+        client: of the state's database, with a short timeout.
+        role: dispatcher, worker or webhook.
+        accounts: the names of those that the process serves.
+        loops: what must go round in it.
+        log: is told once that no heartbeat can be written.
+        checks: what else must be so for it to do its work, by name: True, or why not.
+        every: seconds between two of them.
+    """
+
+    def __init__(  # noqa: PLR0917 - each is one
+        self,
+        client: redis.Redis,
+        role: str,
+        accounts: Iterable[str],
+        loops: Loops,
+        log: BoundLogger,
+        checks: Callable[[], Mapping[str, bool | str]] = dict,
+        *,
+        every: float = EVERY,
+    ) -> None:
+        host, pid = socket.gethostname(), os.getpid()
+        names = sorted(accounts)
+        self.name = f"{host}:{pid}:{uuid4().hex[:8]}"
+        """The process by its heartbeat."""
+        self._key = PROCESSES + role
+        self._client = client
+        self._loops = loops
+        self._checks = checks
+        self._log = log
+        self._told: dict[str, Any] = {"host": host, "pid": pid, "version": version("faxline")}
+        if len("".join(names)) <= MANY:
+            self._told["accounts"] = names
+        self._every = every
+        self._lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Write it from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Say that the process has ended, and write no more."""
+        self._stop.set()
+        self._thread.join(PATIENCE)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            stalled = self._loops.stalled()
+            if not stalled:
+                notify("WATCHDOG=1")
+            trouble = {
+                part: found if isinstance(found, str) else "fails"
+                for part, found in {**self._checks(), **self._loops.checks()}.items()
+                if found is not True
+            }
+            state = ProcessState.NOT_READY if trouble else ProcessState.WORKING
+            self._write(ProcessState.STALLED if stalled else state, trouble)
+            self._stop.wait(self._every)
+        self._write(ProcessState.ENDED, {})
+
+    def _write(self, state: ProcessState, trouble: Mapping[str, str]) -> None:
+        try:
+            clock: Any = self._client.time()
+            now = clock[0] * 1000 + clock[1] // 1000
+            self._told.setdefault("since", now)
+            told = self._told | {"at": now, "state": str(state)} | ({"trouble": trouble} if trouble else {})
+            self._client.hset(self._key, self.name, json.dumps(told, separators=(",", ":")))
+        except redis.RedisError as error:
+            if not self._lost:
+                self._log.warning("no heartbeat can be written", error=self._why(error))
+            self._lost = True
+        else:
+            self._lost = False
+
+    def _why(self, error: redis.RedisError) -> str:
+        if not isinstance(error, redis.exceptions.NoPermissionError):
+            return type(error).__name__
+        role = self._key.removeprefix(PROCESSES)
+        return (
+            f"the Redis user may not HSET {self._key}, so nobody sees this {role} at work: "
+            f"give it its own user, {role!r} of ops/redis/users.acl, or load that file anew"
+        )
+
+
+def look_at_processes(client: redis.Redis) -> list[Process]:
+    """All processes with a heartbeat, for a dispatcher: who ended or is long gone, or is none, is struck off.
+
+    Who may write one heartbeat may write more, and larger ones, than are worth reading. Then all of that role
+    are struck off, and whoever lives writes its own anew.
+
+    Raises:
+        redis.RedisError: Redis is away or refuses us.
+    """
+    keys = [PROCESSES + role for role in ROLES]
+    with client.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.hlen(key)
+            pipe.memory_usage(key, samples=0)
+        sizes = pipe.execute()
+    for key, count, size in zip(keys, sizes[::2], sizes[1::2], strict=True):
+        if count > MOST or (size or 0) > MOST * LARGEST:
+            client.delete(key)
+    found = run(client, heartbeats())
+    old: defaultdict[str, list[bytes]] = defaultdict(list)
+    for role, name, process in found:
+        if process is None or process.state is ProcessState.ENDED or abs(process.silent) > FORGOTTEN:
+            old[PROCESSES + role].append(name)
+    for key, names in old.items():
+        client.hdel(key, *names)
+    return [process for _, _, process in found if process and process.state is not ProcessState.ENDED]

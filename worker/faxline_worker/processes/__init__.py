@@ -1,0 +1,1 @@
+"""The processes of the daemon, put together: one file a role."""

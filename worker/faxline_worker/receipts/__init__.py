@@ -1,0 +1,1 @@
+"""Receipts: webhooks are verified and stored, and meet their jobs."""

@@ -1,0 +1,1 @@
+"""The state in Redis: every transition is one Lua script behind one typed method."""

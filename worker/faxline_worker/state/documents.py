@@ -1,0 +1,153 @@
+"""The documents of an account as Redis keeps them: each once, by its digest, sealed where there are keys."""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import redis
+
+from faxline.contract.errors import SealBroken
+from faxline.contract.page_count import digest as digest_of
+from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.sealing.seals import Seals
+from faxline.contract.sealing.stream import HEADER_MOST, is_sealed
+from faxline_worker.state.scan import scan_pages
+from faxline_worker.state.scripts import Scripts
+
+
+class StoredDocuments:
+    """Reads and keeps them.
+
+    Args:
+        client: a client of the state's database (bytes replies).
+        keys: the account's.
+        seals: its seals.
+        scripts: `keep` and `reseal_document` on that client.
+        ttl: milliseconds for which a document is kept at least.
+    """
+
+    def __init__(
+        self, client: redis.Redis, keys: AccountKeys, seals: Seals, scripts: Scripts, ttl: int
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._seals = seals
+        self._scripts = scripts
+        self._ttl = ttl
+
+    def read(self, digest: str) -> tuple[bytes | None, bool]:
+        """A document's bytes by `sha256:<hex>`, and whether it is sealed; None when it is not there.
+
+        Without keys everything counts as sealed. The bytes are not held against the digest.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another document.
+        """
+        stored = self.stored(digest)
+        if stored is None:
+            return None, False
+        data = self._seals.open_document(digest, stored)
+        return data, data is not stored or not self._seals.on
+
+    def seal(self, digest: str, data: bytes) -> bool:
+        """Seal a document that is stored in clear as these bytes; whether it was still so."""
+        return self._swap(digest, data, data)
+
+    def upload(self, digest: str, name: str) -> tuple[bytes, bytes] | None:
+        """What a producer uploaded under a name as the document of this digest: its bytes, and as it came.
+
+        Raises:
+            KeyMissing, SealBroken: as `read`.
+        """
+        came = cast("bytes | None", self._client.get(self._keys.upload(name)))
+        return None if came is None else (self._seals.open_document(digest, came), came)
+
+    def drop_uploads(self, names: Sequence[str]) -> None:
+        """Take uploads away: their documents are stored."""
+        if names:
+            self._client.unlink(*map(self._keys.upload, names))
+
+    def is_here(self, digest: str) -> bool:
+        """Whether a document is stored."""
+        return bool(self._client.exists(self._key(digest)))
+
+    def replace(self, digest: str, data: bytes) -> None:
+        """Put a document's bytes in the place of others that somebody stored there."""
+        stored = self.stored(digest)
+        if stored is None:
+            self.keep(digest, data)
+        else:
+            self._swap(digest, stored, data)
+
+    def stored(self, digest: str) -> bytes | None:
+        """A document as it is stored, sealed or not."""
+        return cast("bytes | None", self._client.get(self._key(digest)))
+
+    def reseal(self, digest: str, stored: bytes) -> bool:
+        """Seal a stored document by the current key; whether it was still the one that was read.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another document.
+        """
+        data = self._seals.open_document(digest, stored)
+        if digest_of(data) != digest:
+            raise SealBroken
+        return self._swap(digest, stored, data)
+
+    def _swap(self, digest: str, stored: bytes, data: bytes) -> bool:
+        args = [len(stored), stored[:HEADER_MOST], self._seals.document(digest, data)]
+        return bool(self._scripts.run("reseal_document", [self._key(digest)], args) == b"done")
+
+    def piece(self, digest: str, start: int, end: int) -> bytes:
+        """A document's stored bytes from `start` until before `end`; fewer where it ends or is not there."""
+        return cast("bytes", self._client.getrange(self._key(digest), start, end - 1))
+
+    def head_and_piece(self, digest: str, start: int, end: int) -> tuple[bytes, bytes, int]:
+        """What a stored document begins with, a piece of it, and its size, all of one moment."""
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.getrange(self._key(digest), 0, HEADER_MOST - 1)
+            pipe.getrange(self._key(digest), start, end - 1)
+            pipe.strlen(self._key(digest))
+            head, piece, size = pipe.execute()
+        return head, piece, size
+
+    def size(self, digest: str) -> int:
+        """How many bytes of a document are stored; 0 when it is not there."""
+        size: int = self._client.strlen(self._key(digest))
+        return size
+
+    def keep(self, digest: str, data: bytes, uploads: Sequence[str] = (), came: bytes = b"") -> bool:
+        """Store a document once, sealed where there are keys, and take its uploads away.
+
+        A time to live that is longer already stays. What `came` sealed is stored as it came.
+
+        Returns:
+            False where something was stored under the digest already; it stays.
+        """
+        keys = [self._key(digest), *map(self._keys.upload, uploads)]
+        stored = came if is_sealed(came) else self._seals.document(digest, data)
+        reply = self._scripts.run("keep", keys, [stored, self._ttl])
+        return bool(reply == b"done")
+
+    def uploaded(self) -> Iterator[bytes]:
+        """What each upload that no entry was read for begins with; one may come twice."""
+        for page in scan_pages(self._client, self._keys.upload("")):
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.getrange(key, 0, HEADER_MOST - 1)
+                yield from pipe.execute()
+
+    def heads(self) -> Iterator[tuple[str, bytes]]:
+        """The names of all documents with what each begins with, read in pages; one may come twice."""
+        begin = self._keys.document("")
+        for page in scan_pages(self._client, begin):
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.getrange(key, 0, HEADER_MOST - 1)
+                heads = pipe.execute()
+            for key, head in zip(page, heads, strict=True):
+                yield "sha256:" + key.decode().removeprefix(begin), head
+
+    def _key(self, digest: str) -> str:
+        return self._keys.document(digest.removeprefix("sha256:"))

@@ -1,0 +1,152 @@
+"""What the upkeep of an account asks of Redis: all records or entries in pages, erasing, sealing anew."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import redis
+
+from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.sealing.seals import Seals
+from faxline_worker.state.scan import scan_pages
+from faxline_worker.state.scripts import Scripts
+
+PAGE = 50
+"""Items that one script takes; Redis serves others in between."""
+
+
+class Upkeep:
+    """The account's, beside the way of its faxes.
+
+    Args:
+        client: a client of the state's database (bytes replies).
+        keys: the account's.
+        seals: its seals.
+        scripts: those of the upkeep, on that client.
+        options: the options of the account's scripts, as JSON.
+    """
+
+    def __init__(
+        self, client: redis.Redis, keys: AccountKeys, seals: Seals, scripts: Scripts, options: str
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._seals = seals
+        self._scripts = scripts
+        self._options = options
+
+    def records(self, *names: str) -> Iterator[tuple[str, list[bytes | None]]]:
+        """The ids of all jobs with these fields of their records, read in pages; one may come twice."""
+        begin = self._keys.job("")
+        for page in scan_pages(self._client, begin):
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.hmget(key, list(names))
+                values = pipe.execute()
+            for key, fields in zip(page, values, strict=True):
+                yield key.decode().removeprefix(begin), fields
+
+    def field(self, job: str, name: str) -> bytes | None:
+        """One field of a job's record."""
+        return cast("bytes | None", self._client.hget(self._keys.job(job), name))
+
+    def newest(self, stream: str) -> str:
+        """The id of a stream's newest entry; nothing where it has none."""
+        found: Any = self._client.xrevrange(stream, count=1)
+        return found[0][0].decode() if found else ""
+
+    def entries(self, stream: str) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+        """The entries of a stream, the oldest first, read in pages: few at a time where they are large."""
+        after, count = "-", 10 if stream in {self._keys.intake, self._keys.dead} else 1000
+        while True:
+            page: Any = self._client.xrange(stream, after, count=count)
+            for entry, fields in page:
+                yield entry.decode(), fields
+            if not page:
+                return
+            after = "(" + page[-1][0].decode()
+
+    def delete_entries(self, stream: str, entries: Sequence[str]) -> None:
+        """Take entries off a stream."""
+        for at in range(0, len(entries), 500):
+            self._client.xdel(stream, *entries[at : at + 500])
+
+    def reseal_request(self, job: str, kept: str) -> bool:
+        """Seal a job's request by the current key; whether it was still the one that was read.
+
+        Raises:
+            KeyMissing: it is sealed by a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, or is another job's.
+        """
+        sealed = self._seals.request(job, self._seals.open_request(job, kept))
+        return bool(self._scripts.run("reseal_request", [self._keys.job(job)], [kept, sealed]) == b"done")
+
+    def reseal_dead(self, entry: str, content: str) -> bool:
+        """Put another content into an entry that was set aside; whether it is still there."""
+        return bool(self._scripts.run("reseal_dead", [self._keys.dead], [entry, content]) == b"done")
+
+    def forget(self, job: str) -> str:
+        """Erase a job: done, gone (there is none), or the state of one that has not come to its end."""
+        k = self._keys
+        keys = [
+            *(k.intake, k.released, k.document_uses, k.expiring, k.outdated, k.doubts, k.doubts_until),
+            *(k.job(""), k.job_ids),
+        ]
+        return cast("bytes", self._scripts.run("forget", keys, [job])).decode()
+
+    def forget_number(self, number: str) -> None:
+        """Erase what is known of a number beside jobs."""
+        k = self._keys
+        keys = [
+            k.unmatched,
+            k.untried(number),
+            k.lines,
+            k.lines_until,
+            k.job_ids,
+            f"{k.prefix}untried:{number}",
+        ]
+        cursor = -1
+        while cursor:
+            found: Any = self._client.zscan(k.unmatched, max(0, cursor), count=PAGE)
+            cursor, page = found
+            self._scripts.run("forget_number", keys, [number, *(job_id for job_id, _ in page)])
+
+    def tidy(self, most: int = PAGE, *, rounds: int = 40) -> int:
+        """Take away documents that no job needs, and requests, whose time is over; how many went.
+
+        Args:
+            most: of a kind in one script, for others wait meanwhile.
+            rounds: how many scripts at the most.
+        """
+        k = self._keys
+        keys = [
+            *(k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")),
+            k.account_state,
+        ]
+        went = 0
+        for _ in range(rounds):
+            gone, more = cast("list[int]", self._scripts.run("tidy", keys, [most]))
+            went += gone
+            if not more:
+                break
+        return went
+
+    def begin(self, who: str, seconds: float) -> bool:
+        """Whether the caller is the one to carry out orders that take their time, for so long."""
+        return bool(self._scripts.run("begin", [self._keys.chore], [who, round(seconds * 1000)]) == b"begun")
+
+    def conclude(self, entry: str, order: str, by: str, result: str, told: Mapping[str, Any]) -> str:
+        """An order that took its time has been carried out: the result, or gone.
+
+        Args:
+            entry: the order's, on the stream `orders`.
+            order: its name.
+            by: who ordered it, for the audit.
+            result: what became of it.
+            told: what else is told to who ordered it; of these `about` and `job` go into the audit.
+        """
+        k = self._keys
+        about, job = told.get("about", ""), told.get("job", "")
+        args = [entry, order, by, about, job, result, json.dumps(told), self._options]
+        keys = [k.orders, k.reply(entry), k.audit, k.chore]
+        return cast("bytes", self._scripts.run("conclude", keys, args)).decode()

@@ -1,0 +1,1 @@
+"""Submission: a job becomes a call to iFax."""

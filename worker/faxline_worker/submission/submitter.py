@@ -1,0 +1,340 @@
+"""One turn of `submit`: admit a job, call iFax, settle the answer."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from uuid import uuid4
+
+import redis
+import structlog
+
+from faxline.contract.errors import KeyMissing, SealBroken
+from faxline_worker.config.settings import SubmissionRetries
+from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
+from faxline_worker.ifax.fax_object import job_id
+from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
+from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
+from faxline_worker.observability.metrics import WorkerMetrics
+from faxline_worker.state.redis_clients import unserved
+from faxline_worker.state.results import Admitted, Held, Mark, Settlement
+from faxline_worker.state.store import Store
+from faxline_worker.submission.documents import DocumentChangedError, DocumentMissingError, Documents
+from faxline_worker.submission.standing import Standing
+from faxline_worker.tracing.spans import Traces
+
+_T = TypeVar("_T")
+AWAY = 0.5
+"""Seconds between two tries to settle while Redis is away."""
+
+
+class LeaseLostError(Exception):
+    """The lease ran out before the first byte: the job is no longer ours and nothing was sent."""
+
+
+class SubmitWakes(Protocol):
+    """Sends a wake-up."""
+
+    def submit(self, account: str, *tokens: str) -> None:
+        """Wake an actor for each token."""
+
+
+RESULTS: Mapping[Decision, Any] = {
+    Decision.ACCEPTED: "accepted",
+    Decision.DEFER: "rate_limited",
+    Decision.PAUSE: "refused",
+    Decision.REFUSE: "refused",
+    Decision.RETRY: "retryable",
+    Decision.UNREACHABLE: "retryable",
+    Decision.UNKNOWN: "refused",
+    Decision.IN_DOUBT: "in_doubt",
+}
+
+
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "send": Endpoint.SEND,
+    "resend": Endpoint.RESEND,
+    "status": Endpoint.STATUS,
+    "cancel": Endpoint.CANCEL,
+}
+DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN = "document_missing", "key_missing", "seal_broken"
+DOCUMENT_ALTERED = "document_altered"
+"""Of a job that failed by it iFax was not called; of one in doubt a part was sent."""
+NO_CALL = {DOCUMENT_ALTERED, DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN}
+"""Why iFax was not called."""
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - a share, no secret
+
+
+def _called(answer: Answer) -> bool:
+    """Whether iFax was called, though perhaps not with all of the request."""
+    return answer.reason not in NO_CALL or answer.decision is Decision.IN_DOUBT
+
+
+def _endpoint(admitted: Admitted) -> Endpoint:
+    return ENDPOINTS[admitted.kind]
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Submits the jobs of one account, one call a turn."""
+
+    store: Store
+    client: IfaxClient
+    key: Callable[[], str]
+    """The account's API key as it is now: it may be rotated."""
+    caller_id: str | None
+    retries: SubmissionRetries
+    wakes: SubmitWakes
+    metrics: WorkerMetrics
+    log: structlog.stdlib.BoundLogger
+    patience: float
+    """Seconds for which an answer is kept while Redis is away."""
+    traces: Traces
+    applied: Callable[[dict[str, Any], int | None, str], None]
+    """Counts a receipt that had come before its answer."""
+    standing: Standing
+    """Whether this process takes the account's calls."""
+    calls: int = 50
+    """How many a wake-up stands for, at the most."""
+    ends: Callable[[], bool] = lambda: False
+    """Whether this process takes no further call."""
+    beat: Callable[[], None] = lambda: None
+    """Called as this thread goes on."""
+
+    def _defer(self, held_by: str) -> None:
+        if held_by == "layout":
+            self.log.error("what is stored has a newer layout than this version knows: it takes no jobs")
+            return
+        limit: Any = "window" if held_by == "gate" else held_by
+        self.metrics.deferral(self.store.account, limit)
+
+    def turn(self, wake: str) -> None:
+        """Admit a job, call iFax, settle; and go on with the next, which comes with the settlement.
+
+        So a wake-up starts a thread, and what is ready keeps it going: a job need not be woken for. After
+        `calls` of them, or when the process ends or has stepped back, another thread is woken instead.
+        """
+        turn, trial = self.standing.turn, self.standing.away is not None
+        try:
+            admitted = self._admit(wake)
+            left = self.calls
+            while admitted is not None:
+                left -= 1
+                admitted = self._work(admitted, turn, most=left)
+                if admitted is not None and (self.ends() or self.standing.turn != turn):
+                    self._release(admitted)
+                    return
+        finally:
+            if trial:
+                self.standing.over()
+
+    def _admit(self, wake: str = "") -> Admitted | None:
+        admitted = self.store.admit(uuid4().hex, wake, _chance())
+        if isinstance(admitted, Held):
+            self._defer(admitted.limit)
+        return admitted if isinstance(admitted, Admitted) else None
+
+    def _work(self, admitted: Admitted, turn: int, *, most: int) -> Admitted | None:
+        """One call, admitted in this turn of the standing: what to go on with, if any.
+
+        `most` further calls may follow.
+        """
+        self.beat()
+        account = self.store.account
+        if admitted.waited is not None:
+            priority: Any = admitted.priority
+            self.metrics.queue_wait(account, priority, admitted.waited)
+        try:
+            answer = self._call(admitted)
+        except LeaseLostError:
+            self.log.warning("lease lost before the first byte", job=admitted.job, attempt=admitted.attempt)
+            return None
+        except redis.RedisError as error:  # not a byte was sent: the mark or a document could not be had
+            self.log.warning("job released", job=admitted.job, error=type(error).__name__)
+            self._release(admitted)
+            return None
+        last = most <= 0 or self.ends() or answer.perhaps_ours or self.standing.away is not None
+        if _called(answer):
+            self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
+        if admitted.errand is not None:
+            self._report(admitted, answer, turn)
+            return None if last else self._admit()
+        settlement = self._settle(admitted, self._settled(admitted, answer, turn), last=last)
+        self.standing.answered(answer, turn, apart=settlement.apart)
+        self._count(answer, settlement)
+        self.log.info(
+            "iFax answered",
+            job=admitted.job,
+            attempt=admitted.attempt,
+            to=admitted.number[-4:] and "…" + admitted.number[-4:],
+            decision=str(answer.decision),
+            status=answer.http_status,
+            code=answer.code,
+            reason=answer.reason,
+            jobId=answer.job_id,
+            seconds=round(answer.seconds, 3),
+            state=settlement.state,
+            result=settlement.result,
+        )
+        if settlement.wakes:
+            self.wakes.submit(account, *settlement.wakes)
+        if settlement.next is None and settlement.result != "settled" and not last:
+            return self._admit()
+        return settlement.next
+
+    def _release(self, admitted: Admitted) -> None:
+        """Give a job back to its place: not a byte was sent."""
+        if admitted.errand is not None:
+            return  # its permit runs out, and it is asked again or given up
+        settlement = self._settle(admitted, {"decision": "released"}, last=True)
+        if settlement.wakes:
+            self.wakes.submit(self.store.account, *settlement.wakes)
+
+    def _report(self, admitted: Admitted, answer: Answer, turn: int) -> None:
+        """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
+        account, word = self.store.account, read_receipt(answer.body)
+        accepted = answer.decision is Decision.ACCEPTED and admitted.kind == "status"
+        receipt = word if accepted and isinstance(word, Receipt) else None
+        told = self._settled(admitted, answer, turn) | {
+            "seconds": answer.seconds,
+            "receipt": receipt.to_dict() if receipt else None,
+            "sending": (accepted and is_sending(answer.body)) or None,
+        }
+        done = self._patient(lambda: self.store.report(admitted, told))
+        self.standing.answered(answer, turn, apart=done.apart)
+        self.metrics.request(account, answer.seconds)
+        if answer.decision is Decision.DEFER:
+            self.metrics.rate_limited(account)
+        if done.result == "applied" and receipt is not None:
+            self.applied(receipt.to_dict() | {"retried": done.retried}, done.submitted_at, account)
+        elif done.result in {"unconfirmed", "canceled"}:
+            outcome: Any = done.result
+            self.metrics.outcome(account, outcome)
+        self.log.info(
+            "iFax answered an errand",
+            job=admitted.job,
+            kind=admitted.kind,
+            decision=str(answer.decision),
+            status=answer.http_status,
+            code=answer.code,
+            reason=answer.reason,
+            seconds=round(answer.seconds, 3),
+            result=done.result,
+        )
+
+    def _settle(self, admitted: Admitted, answer: dict[str, Any], *, last: bool) -> Settlement:
+        """Settle an answer; unless it is the last, the next job comes with it."""
+        permit, chance = "" if last else uuid4().hex, _chance()
+        return self._patient(lambda: self.store.settle(admitted, answer, permit=permit, chance=chance))
+
+    def _patient(self, step: Callable[[], _T]) -> _T:
+        """Take a step in Redis, however long it is away: what is known must not be lost."""
+        pause = threading.Event()
+        until = time.monotonic() + self.patience
+        while True:
+            self.beat()
+            try:
+                return step()
+            except redis.RedisError as error:
+                if not unserved(error) or time.monotonic() > until:
+                    raise
+                pause.wait(AWAY)
+
+    def _call(self, admitted: Admitted) -> Answer:
+        started = time.monotonic()
+
+        def mark() -> None:
+            if self.store.mark(admitted) is Mark.LOST:
+                raise LeaseLostError
+
+        try:
+            if admitted.errand is not None:
+                body = job_body(admitted.request["jobId"])
+            elif admitted.kind == "resend":
+                body = resend_body(admitted.request)
+            else:
+                body = self._send_body(admitted)
+            about = job_id(admitted.request.get("jobId")) if admitted.kind != "send" else None
+            return self.client.call(_endpoint(admitted), self.key(), body, mark, about=about)
+        except DocumentMissingError:
+            decision, reason = Decision.REFUSE, DOCUMENT_MISSING
+            message = "a document of this fax is no longer stored"
+        except DocumentChangedError:
+            decision, reason = Decision.REFUSE, DOCUMENT_ALTERED
+            message = "another document is stored in the place of this fax's: its digest is another one"
+            self.log.error("document altered", job=admitted.job)  # noqa: TRY400 - the text says all
+        except KeyMissing as error:  # an operator's fault, which can be mended: nothing is spent
+            decision, reason, message = Decision.PAUSE, KEY_MISSING, str(error)
+            self.log.error("key missing", job=admitted.job, error=message)  # noqa: TRY400 - the text says all
+        except SealBroken as error:
+            decision, reason, message = Decision.REFUSE, SEAL_BROKEN, str(error)
+        return Answer(
+            decision=decision,
+            http_status=None,
+            code=None,
+            reason=reason,
+            message=message,
+            job_id=None,
+            retry_after=None,
+            seconds=time.monotonic() - started,
+        )
+
+    def _send_body(self, admitted: Admitted) -> Body:
+        kept = admitted.sealed
+        request = json.loads(self.store.seals.open_request(admitted.job, kept)) if kept else admitted.request
+        if admitted.due:  # iFax would be asked to keep it until a moment that is over
+            request = request | {"send_at": None}
+        # Whoever sealed the request sealed its documents first.
+        documents = Documents(self.store, self.client.timeout, sealed=bool(admitted.sealed))
+        return send_body(request, documents.open, caller_id=self.caller_id)
+
+    def _settled(self, admitted: Admitted, answer: Answer, turn: int) -> dict[str, Any]:
+        """The answer as `settle` takes it; times in milliseconds."""
+        exponent = min(admitted.attempt - 1, 30)
+        backoff = min(self.retries.base * 2**exponent, self.retries.max) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        return {
+            "decision": str(answer.decision),
+            "job_id": str(answer.job_id) if answer.job_id is not None else None,
+            "code": answer.code,
+            "reason": answer.reason,
+            "message": answer.message or None,
+            "retry": round(max(backoff, answer.retry_after or 0.0) * 1000),
+            "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
+            "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
+            "silent": answer.silent or None,
+            "meaning": answer.meaning,
+            "ours": answer.perhaps_ours or None,
+            "late": turn != self.standing.turn or None,
+            # For the audit: what was called, and how that ended.
+            "call": str(_endpoint(admitted)) if _called(answer) else None,
+            "attempt": admitted.attempt,
+            "about": str(admitted.request["jobId"]) if admitted.errand else None,
+            "outcome": RESULTS[answer.decision],
+            "status": answer.http_status,
+            "ms": round(answer.seconds * 1000),
+        }
+
+    def _count(self, answer: Answer, settlement: Settlement) -> None:
+        account = self.store.account
+        self.metrics.submission(account, RESULTS[answer.decision])
+        self.metrics.request(account, answer.seconds)
+        if answer.decision is Decision.DEFER:
+            self.metrics.rate_limited(account)
+        elif answer.decision not in {Decision.ACCEPTED, Decision.IN_DOUBT}:
+            self.metrics.failure(account, "submission", answer.counted_code, answer.reason)
+        # Where iFax accepted and the job is failed, it failed by a receipt, which is counted as such. And
+        # what `settle` repeats, called again after a lost reply, was this call's.
+        ended = settlement.state == "failed" and answer.decision is not Decision.ACCEPTED
+        if ended and settlement.result in {"settled", "resolved", "repeated"}:
+            self.metrics.outcome(account, "failed")
+        if settlement.result == "duplicate":
+            self.metrics.duplicate(account)
+        if settlement.receipt is not None:
+            self.metrics.receipt(account, "applied")
+            self.applied(settlement.receipt, settlement.submitted_at, account)

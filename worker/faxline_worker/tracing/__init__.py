@@ -1,0 +1,1 @@
+"""Traces: a span from the push of a fax to its end."""

@@ -1,0 +1,1 @@
+"""Wake-ups: Dramatiq messages that say which account may have work."""

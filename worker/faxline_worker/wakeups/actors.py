@@ -1,0 +1,129 @@
+"""The two Dramatiq actors. A message says "account X may have work"; the work itself lies in Redis.
+
+Every actor may run twice, late or not at all: `submit` takes what `admit` gives it, `reconcile` what the
+status stream holds. Neither retries by Dramatiq: the dispatcher sends a new wake-up where one is needed.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import dramatiq
+import redis
+import structlog
+
+from faxline_worker.observability.pulse import Loops, Pool
+from faxline_worker.receipts.reconciler import Reconciler
+from faxline_worker.state.redis_clients import unserved
+from faxline_worker.submission.standing import PASSES, REST, Standing
+from faxline_worker.submission.submitter import Submitter
+from faxline_worker.wakeups.account_slots import Seat, Seats
+from faxline_worker.wakeups.broker import WakeBroker, send
+
+SUBMIT = "submit"
+RECONCILE = "reconcile"
+QUEUE = "faxline"
+
+
+@dataclass(frozen=True)
+class Wakes:
+    """Sends the wake-ups. Arguments of a message are opaque: an account's name and a wake-up's token."""
+
+    broker: WakeBroker
+    who: str = ""
+    """This process, by which it knows what it has passed on."""
+
+    def submit(self, account: str, *tokens: str) -> None:
+        """Wake an actor for each token."""
+        send(self.broker, QUEUE, SUBMIT, *((account, token) for token in tokens))
+
+    def pass_on(self, account: str, token: str, by: tuple[str, ...]) -> None:
+        """Have another process take a wake-up that these did not."""
+        send(self.broker, QUEUE, SUBMIT, (account, token, " ".join(by)))
+
+    def reconcile(self, account: str) -> None:
+        """Wake an actor for the receipts of an account."""
+        send(self.broker, QUEUE, RECONCILE, (account,))
+
+
+def passed_on(wakes: Wakes, standing: Standing, account: str, token: str, by: tuple[str, ...]) -> bool:
+    """Pass a wake-up on to another process where this one does not take it.
+
+    Args:
+        wakes: sends it, and knows this process.
+        standing: whether it is taken here.
+        account: whose wake-up it is.
+        token: the wake-up's.
+        by: the processes that passed it on before.
+
+    Raises:
+        redis.RedisError: it could not be sent; the dispatcher sends a new one.
+    """
+    count = by.count(wakes.who)
+    if standing.takes(count):
+        return False
+    if standing.away is not None:
+        time.sleep(REST)
+    wakes.pass_on(account, token, (*by, wakes.who) if count < PASSES else by)
+    return True
+
+
+def declare_actors(
+    broker: WakeBroker,
+    submitters: Callable[[str], Submitter],
+    reconcilers: Callable[[str], Reconciler],
+    seats: Seats,
+    log: structlog.stdlib.BoundLogger,
+    *,
+    who: str = "",
+    busy: Callable[[], AbstractContextManager[None]] = nullcontext,
+    threads: Pool | None = None,
+) -> None:
+    """Declare `submit` and `reconcile` on a broker.
+
+    Args:
+        broker: where the messages come from.
+        submitters: the submitter of an account; raises KeyError for an account that is not in the settings.
+        reconcilers: likewise for receipts.
+        seats: shares out the threads among the accounts.
+        log: told when Redis is away; the dispatcher sends a new wake-up then.
+        who: this process (`Wakes`).
+        busy: entered while a thread works on something.
+        threads: beats as they go on.
+    """
+    pool = threads or Loops().pool("threads", 0.0)
+    wakes = Wakes(broker, who)
+
+    def guarded(actor: str, account: str, turn: Callable[[], None]) -> None:
+        try:
+            with busy(), pool.working():
+                turn()
+            pool.well()
+        except redis.RedisError as error:
+            if not unserved(error):
+                raise
+            pool.failed()
+            log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
+
+    def work(submitter: Submitter, account: str, wake: str, by: tuple[str, ...]) -> None:
+        if not passed_on(wakes, submitter.standing, account, wake, by):
+            submitter.turn(wake)
+
+    def submit(account: str, token: str, passed: str = "", *_: object, **__: object) -> None:  # or more
+        submitter = submitters(account)
+        seat, by = seats.take(account, token), tuple(passed.split())
+        if seat is Seat.CLOSED:
+            guarded(SUBMIT, account, lambda: wakes.submit(account, token))  # for another process
+        wake = token if seat is Seat.TAKEN else None
+        while wake is not None:
+            try:
+                guarded(SUBMIT, account, lambda wake=wake, by=by: work(submitter, account, wake, by))  # type: ignore[misc]
+            finally:
+                wake, by = seats.leave(account), ()
+
+    def reconcile(account: str, *_: object, **__: object) -> None:
+        guarded(RECONCILE, account, reconcilers(account).turn)
+
+    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=SUBMIT)(submit)
+    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RECONCILE)(reconcile)
