@@ -102,6 +102,24 @@ def test_a_failure_that_came_before_the_answer_is_held_as_well(redis_client: red
     assert len(scene.store.survey().failures) == 1
 
 
+@pytest.mark.parametrize(
+    "early", [("failed", "delivered"), ("failed", "failed", "delivered"), ("delivered", "failed")]
+)
+def test_of_the_words_that_came_before_the_answer_the_last_counts(
+    redis_client: redis.Redis, early: tuple[str, ...]
+) -> None:
+    scene = begin(redis_client)
+    scene.push(JOB)
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    for redial, outcome in enumerate(early):
+        fail(scene, redial) if outcome == "failed" else scene.receipt(JOB_ID, outcome, to=NUMBER)
+    settled = scene.store.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
+    assert settled.state == "delivered"
+    scene.go(WAIT + 1)
+    assert scene.store.survey().failures == ()
+
+
 def test_such_a_failure_settles_a_doubt_and_the_job_waits_for_the_last(redis_client: redis.Redis) -> None:
     scene = begin(redis_client, IN_DOUBT__THEN="resend")
     scene.push(JOB, number=NUMBER)

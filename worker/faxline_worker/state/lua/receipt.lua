@@ -32,7 +32,8 @@ local timed = false -- whether the account's steady clock was read
 local function meet(receipt)
   if receipt.outcome == 'received' then return come_in(receipt) end
   local id = known[receipt.job_id]
-  if not id then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
+  local later = is_receipt(id) and is_later(options, receipt, cjson.decode(id))
+  if not id or later then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
     if not timed then read_strictest(keys.account, options) end
     timed, receipt.at = true, steady
     known[receipt.job_id] = cjson.encode(receipt)

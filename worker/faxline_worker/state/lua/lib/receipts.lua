@@ -54,6 +54,12 @@ local function may_redial(options, receipt)
   return receipt.outcome == 'failed' and receipt.redial and not receipt.last and options.redial_wait > 0
 end
 
+-- Whether a receipt is a later word on its fax than one that may not be the last.
+local function is_later(options, receipt, earlier)
+  return may_redial(options, earlier)
+    and (receipt.outcome ~= 'failed' or not receipt.redial or receipt.redial > earlier.redial)
+end
+
 local function hold_failure(keys, options, id, receipt)
   local held = redis.call('HGET', keys.job .. id, 'held')
   held = held and held ~= '' and cjson.decode(held)
