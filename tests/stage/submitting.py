@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 from faxline_worker.config.settings import SubmissionRetries
 from faxline_worker.observability.metrics import WorkerMetrics, new_registry
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 from faxline_worker.submission.standing import Standing
 from faxline_worker.submission.submitter import Submitter

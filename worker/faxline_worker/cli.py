@@ -34,7 +34,7 @@ def options(
 @app.command()
 def dispatcher() -> None:
     """Read intake, keep the timers, send the wake-ups. Two may run at once."""
-    from faxline_worker.processes.roles import dispatcher as run  # noqa: PLC0415 - each part imports only what it needs
+    from faxline_worker.processes.dispatcher import dispatcher as run  # noqa: PLC0415 - each part imports only what it needs
 
     run()
 
@@ -44,7 +44,7 @@ def worker(
     threads: Annotated[int | None, typer.Option(help="Calls at once in this process.", min=1)] = None,
 ) -> None:
     """Submit faxes and apply receipts: a Dramatiq worker. Any number may run."""
-    from faxline_worker.processes.roles import run_worker  # noqa: PLC0415 - as above
+    from faxline_worker.processes.worker import run_worker  # noqa: PLC0415 - as above
 
     run_worker(threads)
 
@@ -52,7 +52,7 @@ def worker(
 @app.command()
 def webhook() -> None:
     """Take iFax's webhooks. Any number may run."""
-    from faxline_worker.processes.roles import webhook as run  # noqa: PLC0415 - as above
+    from faxline_worker.processes.webhook import webhook as run  # noqa: PLC0415 - as above
 
     run()
 
@@ -64,7 +64,7 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring what is stored to this version's layout, while the daemon runs. May be called again."""
-    from faxline_worker.processes.roles import migrate as run  # noqa: PLC0415 - as above
+    from faxline_worker.processes.migrate import migrate as run  # noqa: PLC0415 - as above
 
     raise typer.Exit(run(look=check))
 

@@ -22,7 +22,7 @@ from faxline_worker.observability.metrics import (
     new_registry,
     watch_loops,
 )
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 
 OPS = Path(__file__).parents[3] / "ops"
 RULES = {path.name: yaml.safe_load(path.read_text()) for path in (OPS / "prometheus/rules").glob("*.yaml")}

@@ -17,7 +17,7 @@ from faxline.cli.running import run
 from faxline.contract.errors import QueueUnavailable
 from faxline_local.redis_access import Access, Tls
 from faxline_local.redis_server import RedisServer, ServerBinary
-from faxline_worker.processes.roles import listen
+from faxline_worker.processes.webhook import listen
 from tests.certificates import certified
 
 SILENT = (

@@ -17,7 +17,7 @@ from faxline_worker.intake.registrar import Intake
 from faxline_worker.intake.slow_documents import Pdfs
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.intake_entries import MOST_TIMES, Entry, size_of
 from faxline_worker.state.store import Store
 

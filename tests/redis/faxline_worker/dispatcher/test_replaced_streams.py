@@ -20,7 +20,7 @@ from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.stream_watch import WRITERS, StreamWatch
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state import store as store_module
 from faxline_worker.state.results import Registration, Replaced

@@ -18,7 +18,7 @@ from faxline_worker.intake.registrar import Intake
 from faxline_worker.maintenance.erasure_and_rotation import Housekeeping
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.redis_clients import broker_client
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_slots import Seats

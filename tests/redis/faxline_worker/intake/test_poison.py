@@ -20,7 +20,7 @@ from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receip
 from faxline_worker.intake import registrar as intake
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts import reconciler as reconciling
 from faxline_worker.receipts.reconciler import BATCH, Reconciler
 from faxline_worker.state.failure_counter import TRIES

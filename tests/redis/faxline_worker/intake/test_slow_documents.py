@@ -20,7 +20,7 @@ from faxline_worker.intake import slow_documents
 from faxline_worker.intake.slow_documents import OWED, SAVED, SHARE, OpenLater, SlowDocuments, _Share
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import Wakes
 from tests.hostile_files import page_tree, plain_pdf, xref_stream

@@ -16,7 +16,7 @@ from faxline.contract.sealing.stream import MAGIC, is_sealed
 from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 
 KEY, NEWER = new_key("one"), new_key("two")

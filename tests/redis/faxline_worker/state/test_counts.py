@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import count_receipt
 from tests.stage.scene import Scene
 from tests.stage.states import JOB, LEASE

@@ -18,7 +18,7 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Admitted

@@ -21,7 +21,7 @@ from faxline_worker.ifax.errors import DocumentAlteredError
 from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
-from faxline_worker.processes.roles import failure_labels
+from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import DocumentChangedError, Documents

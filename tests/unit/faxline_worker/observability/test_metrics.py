@@ -20,7 +20,7 @@ from faxline_worker.observability.metrics import (
     WorkerMetrics,
     new_registry,
 )
-from faxline_worker.processes.roles import failure_labels, failures_at_zero
+from faxline_worker.processes.common import failure_labels, failures_at_zero
 
 ACCOUNTS = ("default", "second")
 FAILURES: list[FailureLabels] = [

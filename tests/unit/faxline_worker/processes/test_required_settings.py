@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from faxline_worker.config.settings import SettingsError, demand, read_settings
-from faxline_worker.processes.roles import require_redis
+from faxline_worker.processes.common import require_redis
 
 TOKEN = "FAXLINE_ACCOUNTS__DEFAULT__TOKEN"
 LONG = "a-token-that-is-long"

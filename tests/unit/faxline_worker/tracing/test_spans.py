@@ -133,6 +133,6 @@ def test_the_ids_are_the_jobs_own() -> None:
 def test_traces_that_nobody_wants_import_nothing() -> None:
     assert isinstance(make_traces("", "worker"), NoTraces)
     made = "{'faxline_worker.tracing.otel', 'opentelemetry.sdk.trace', 'opentelemetry.exporter'}"
-    code = f"import faxline_worker.processes.roles, sys; print(bool({made} & set(sys.modules)))"
+    code = f"import faxline_worker.processes.worker, sys; print(bool({made} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

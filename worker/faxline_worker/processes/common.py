@@ -1,0 +1,175 @@
+"""What every process does first: settings and log, both servers of Redis, the stored layout."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from typing import Any, NoReturn, TextIO
+
+import redis
+from dramatiq.middleware import ShutdownNotifications
+
+from faxline.contract.environment import given_as
+from faxline.contract.errors import Rejection
+from faxline.contract.redis_keys import AccountKeys
+from faxline_worker.config.secrets import Secrets
+from faxline_worker.config.settings import Settings, SettingsError, demand, read_settings, secret_files
+from faxline_worker.ifax import failure_reasons
+from faxline_worker.ifax.causes import delivery_reasons
+from faxline_worker.intake.registrar import SET_ASIDE
+from faxline_worker.observability.logs import configure_logs, get_logger
+from faxline_worker.observability.metrics import (
+    FailureLabels,
+)
+from faxline_worker.observability.pulse import Loop
+from faxline_worker.state.redis_clients import (
+    RedisUnreachable,
+    broker_client,
+    check_adds,
+    check_reachable,
+    check_writes,
+    state_client,
+)
+from faxline_worker.state.store import NewerLayoutError, Store
+from faxline_worker.submission.submitter import NO_CALL
+from faxline_worker.tracing.spans import Traces, TracesMissingError, make_traces
+from faxline_worker.wakeups.actors import QUEUE
+from faxline_worker.wakeups.broker import WakeBroker, queue_key
+
+PROBE_TIMEOUT = 1.0
+"""Seconds that a probe waits for Redis."""
+BAD_SETTINGS = 2
+"""The exit code of a process that cannot start."""
+
+
+def give_up(message: str) -> NoReturn:
+    """End the process with one readable line."""
+    print(f"faxline-worker: {message}", file=sys.stderr)  # noqa: T201 - before and instead of the log
+    sys.exit(BAD_SETTINGS)
+
+
+def load(role: str, stream: TextIO | None = None) -> tuple[Settings, Secrets]:
+    """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
+    try:
+        settings = read_settings(os.environ)
+        demand(settings, role)
+        files = secret_files(os.environ)
+    except SettingsError as error:
+        give_up(str(error))
+    redactor = configure_logs(role=role, level=settings.log_level, stream=stream, secrets=settings.secrets)
+    log = get_logger(f"faxline_worker.{role}")
+    return settings, Secrets(settings, files, log, redactor.learn)
+
+
+def require_redis(settings: Settings, role: str) -> None:
+    """Wait for both servers as long as the settings say, and look whether they let this part do its work.
+
+    Else the process ends with one line, which names the server and the cause, or the user and the right.
+
+    Args:
+        settings: the daemon's.
+        role: dispatcher, worker or webhook.
+    """
+    for variable, url, make in (
+        ("FAXLINE_REDIS_URL", settings.redis_url, state_client),
+        ("FAXLINE_BROKER_URL", settings.broker, broker_client),
+    ):
+        try:
+            with closing(make(url)) as client:
+                check_reachable(client, settings.redis_patience)
+                for right, call in _first_calls(variable, role, settings):
+                    with _right(_where(variable, settings), right, role, client):
+                        call(client)
+        except (RedisUnreachable, redis.RedisError, ValueError, OSError) as error:
+            give_up(f"{_where(variable, settings)}: {error}")
+
+
+def _where(variable: str, settings: Settings) -> str:
+    """The variable that names a server, as it was given."""
+    if variable == "FAXLINE_BROKER_URL" and not settings.broker_url:
+        state = given_as(os.environ, "FAXLINE_REDIS_URL")
+        return f"{state} (another database of it, for {variable} is not set)"
+    return given_as(os.environ, variable)
+
+
+def _first_calls(
+    variable: str, role: str, settings: Settings
+) -> Iterator[tuple[str, Callable[[redis.Redis], object]]]:
+    """The first things that a part does: the right that each needs, and how to try it without a trace."""
+    keys, wakes = AccountKeys(next(iter(settings.accounts))), queue_key(QUEUE)
+    if role == "webhook":
+        if variable == "FAXLINE_REDIS_URL":
+            yield f"add receipts (XADD {keys.status})", lambda client: check_adds(client, keys.status)
+    elif variable == "FAXLINE_REDIS_URL":
+        yield (
+            f"read an account (HGET {keys.account_state})",
+            lambda client: client.hget(keys.account_state, "layout"),
+        )
+        yield "run scripts (EVAL)", check_writes
+    else:
+        yield f"read wake-ups (LLEN {wakes})", lambda client: client.llen(wakes)
+
+
+@contextmanager
+def _right(variable: str, right: str, role: str, client: redis.Redis) -> Iterator[None]:
+    """End the process with one line where this Redis user lacks the right to what is done inside."""
+    try:
+        yield
+    except redis.exceptions.NoPermissionError:
+        user: Any = "?"
+        with suppress(redis.RedisError):
+            user = client.acl_whoami()
+        name = user.decode() if isinstance(user, bytes) else user
+        give_up(
+            f"{variable}: the Redis user {name!r} may not {right}: give the {role} its own user, {role!r} of "
+            "ops/redis/users.acl, or give this one that right"
+        )
+
+
+def failures_at_zero(settings: Settings) -> list[FailureLabels]:
+    """Those of them that are told before any such failure was."""
+    return failure_labels() if settings.metrics.failures_from_zero else []
+
+
+def failure_labels() -> list[FailureLabels]:
+    """Every stage, code and reason under which a failure is counted."""
+    labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
+    labels += [("submission", code, reason) for code, reason in failure_reasons()]
+    labels += [
+        ("submission", None, reason) for reason in (*sorted(NO_CALL), "expired", "in_doubt", "operator")
+    ]
+    labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
+    return sorted(set(labels), key=str)
+
+
+def require_layout(stores: Mapping[str, Store]) -> None:
+    """End the process with one line where a newer layout is stored than this version knows."""
+    for store in stores.values():
+        try:
+            store.check_layout()
+        except NewerLayoutError as error:
+            give_up(str(error))
+
+
+def traces_of(settings: Settings, role: str) -> Traces:
+    """The traces of a process; a missing package ends it with one line."""
+    try:
+        return make_traces(settings.traces.endpoint, role)
+    except TracesMissingError as error:
+        give_up(str(error))
+
+
+def make_broker(settings: Settings, loop: Loop | None = None) -> WakeBroker:
+    """The Dramatiq broker: a client of ours, no retries and no time limit, for no message matters."""
+    return WakeBroker(broker_client(settings.broker), [ShutdownNotifications(notify_shutdown=False)], loop)
+
+
+def process_name() -> str:
+    """This process, as the audit and the offers name it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def probe_client(settings: Settings, role: str) -> redis.Redis:
+    """The client of the probes and of the heartbeat: they do not wait long for an answer."""
+    return state_client(settings.redis_url, name=f"faxline-{role}-probe", socket_timeout=PROBE_TIMEOUT)

@@ -1,0 +1,119 @@
+"""The dispatcher process."""
+
+import signal
+import threading
+from functools import partial
+from importlib.metadata import version
+from uuid import uuid4
+
+from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.redis_keys import VERSION_SIGN
+from faxline_worker.dispatcher.dispatcher import BLOCK, Dispatcher
+from faxline_worker.maintenance.rollback_watch import RollbackGuard
+from faxline_worker.maintenance.shared_settings import Offers
+from faxline_worker.observability.heartbeat import Heartbeat
+from faxline_worker.observability.http_server import MonitoringPortError, MonitoringServer
+from faxline_worker.observability.logs import get_logger
+from faxline_worker.observability.metrics import (
+    DispatcherMetrics,
+    new_registry,
+    watch_loops,
+)
+from faxline_worker.observability.pulse import Loops
+from faxline_worker.processes.common import (
+    failures_at_zero,
+    give_up,
+    load,
+    make_broker,
+    probe_client,
+    process_name,
+    require_layout,
+    require_redis,
+    traces_of,
+)
+from faxline_worker.state.redis_clients import (
+    check_writes,
+    state_client,
+)
+from faxline_worker.state.store import Store
+from faxline_worker.tracing.spans import TraceFollower
+from faxline_worker.wakeups.actors import Wakes
+
+
+def dispatcher() -> None:
+    """Run a dispatcher until SIGTERM or SIGINT."""
+    settings, _ = load("dispatcher")
+    require_redis(settings, "dispatcher")
+    log = get_logger("faxline_worker.dispatcher.dispatcher")
+    guard = RollbackGuard(settings.accounts, settings.rollback_wait, log)
+    client = state_client(
+        settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
+    )
+    registry = new_registry()
+    metrics = DispatcherMetrics(
+        registry, settings.accounts, failures_at_zero(settings), events_cap=settings.events_cap
+    )
+    broker = make_broker(settings)
+    who = process_name()
+    stores = guard.stores = {
+        name: Store(client, settings, name, who=who, memory=guard.memory(name)) for name in settings.accounts
+    }
+    require_layout(stores)
+    loops = Loops(settings.stall)
+    watch_loops(registry, loops.ages, loops.stalled)
+    process = Dispatcher(
+        client,
+        stores,
+        Wakes(broker),
+        metrics,
+        log,
+        consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",
+        takeover=settings.takeover,
+        sweep=settings.sweep,
+        wake_lease=settings.wake_lease,
+        file_hosts=settings.file_hosts,
+        pdf_reader=partial(PdfReader, settings.pdf.timeout, settings.pdf.memory, children=1),
+        loops=loops,
+    )
+    probe = probe_client(settings, "dispatcher")
+    try:
+        monitoring = MonitoringServer(
+            registry,
+            settings.metrics.dispatcher_port,
+            stalled=loops.stalled,
+            ready=lambda: {"redis": check_writes(probe), **loops.checks()},
+            variable="FAXLINE_METRICS__DISPATCHER_PORT",
+        )
+    except MonitoringPortError as error:
+        give_up(str(error))
+    follower = None
+    if settings.traces.endpoint:
+        traces = traces_of(settings, "dispatcher")
+        follower = TraceFollower(client, settings.accounts, traces, log, who)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    offers = Offers(stores, f"dispatcher {who}", log)
+    offers.start()
+    process.start(ended=stop.set)
+    guard.start(settings.redis_url, "dispatcher", loops)
+    heartbeat = Heartbeat(probe, "dispatcher", settings.accounts, loops, log)
+    heartbeat.start()
+    if follower is not None:
+        follower.start()
+    log.info("dispatcher ready", count=len(settings.accounts))
+    stop.wait()
+    log.info("dispatcher stops")
+    process.stop()
+    offers.close()
+    guard.close()
+    heartbeat.close()
+    if follower is not None:
+        follower.stop()
+    monitoring.close()
+    broker.close()
+    probe.close()
+    client.close()
+    log.info("dispatcher stopped")
+    if process.newer is not None:
+        give_up(str(process.newer))
