@@ -36,7 +36,9 @@ class Account:
     Args:
         label: the account's name in the ledger and the statistics, in the place of its token.
         webhook_url: where postflight webhooks are POSTed; None sends none.
-        webhook_secret: the key of their HMAC-SHA256 signature; needed with a URL.
+        webhook_secret: the key of their HMAC-SHA256 signature; needed with a URL, unless they are not signed.
+        webhook_basic: `user:password` of iFax's form, sent as HTTP Basic; nothing sends none.
+        webhook_signed: False leaves the signature out.
         balance: pages it may still send; None is endless.
         caller_id: fromNumber of its faxes that name no callerId.
         primary: False has every call refused with -3007 (ifax-api, Error Codes: "user is not Primary").
@@ -46,6 +48,8 @@ class Account:
     label: str = "default"
     webhook_url: str | None = None
     webhook_secret: str = field(default="", repr=False)
+    webhook_basic: str = field(default="", repr=False)
+    webhook_signed: bool = True
     balance: int | None = None
     caller_id: str = "+12025550100"
     primary: bool = True
@@ -57,8 +61,10 @@ class Account:
         if self.webhook_url is not None:
             if urlsplit(self.webhook_url).scheme not in {"http", "https"}:
                 raise ConfigError(f"webhook_url of {self.label}: must begin with http:// or https://")
-            if not self.webhook_secret:
+            if self.webhook_signed and not self.webhook_secret:
                 raise ConfigError(f"webhook_secret of {self.label}: webhooks are signed, so give the secret")
+        if self.webhook_basic and ":" not in self.webhook_basic:
+            raise ConfigError(f"webhook_basic of {self.label}: must be user:password")
         if self.balance is not None and self.balance < 0:
             raise ConfigError(f"balance of {self.label}: must be pages, 0 or more, or None")
         if not E164.fullmatch(self.caller_id):

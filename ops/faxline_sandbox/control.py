@@ -47,6 +47,7 @@ class Control:
             Route("/numbers/{number}/lines", self.lines, methods=["PUT", "DELETE"]),
             Route("/accounts/{label}/tokens", self.tokens, methods=["PUT"]),
             Route("/accounts/{label}/webhook-secret", self.webhook_secret, methods=["PUT"]),
+            Route("/accounts/{label}/webhook", self.webhook, methods=["PUT"]),
             Route("/accounts/{label}/plan", self.plan, methods=["PUT"]),
             Route("/accounts/{label}/inbound", self.inbound, methods=["POST"]),
             Route("/drain", self.drain, methods=["POST"]),
@@ -123,6 +124,17 @@ class Control:
             if not isinstance(secret, str):
                 return _error("webhook_secret: must be a text")
             self._sandbox.give_webhook_secret(request.path_params["label"], secret)
+        except (FaultError, ConfigError) as error:
+            return _error(str(error))
+        return JSON({})
+
+    async def webhook(self, request: Request) -> Response:
+        """Have an account's webhooks go to another URL, with a user and password, or unsigned."""
+        try:
+            form = await _json(request)
+            if not isinstance(form, dict):
+                return _error("webhook: must be an object")
+            self._sandbox.give_webhook_form(request.path_params["label"], form)
         except (FaultError, ConfigError) as error:
             return _error(str(error))
         return JSON({})

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,6 +114,26 @@ class Sandbox:
         """
         customer = self._labelled(label)
         customer.account = replace(customer.account, webhook_secret=secret)
+
+    def give_webhook_form(self, label: str, form: Mapping[str, Any]) -> None:
+        """Have an account's webhooks go elsewhere, or with another proof, from their next try on.
+
+        Args:
+            label: the account's.
+            form: what changes: `url`, `basic` (`user:password`, or nothing), `signed`.
+
+        Raises:
+            ConfigError: there is no such account, or a member is wrong.
+        """
+        kinds = {"url": str, "basic": str, "signed": bool}
+        for name, value in form.items():
+            if not isinstance(value, kinds.get(name, ())):
+                raise ConfigError(
+                    "webhook: must be an object with url, basic (texts) and signed (true or false)"
+                )
+        customer = self._labelled(label)
+        changes: dict[str, Any] = {f"webhook_{name}": value for name, value in form.items()}
+        customer.account = replace(customer.account, **changes)
 
     def give_plan(self, label: str, *, active: bool) -> None:
         """Have an account's plan active or not, which the profile `field` looks at.

@@ -1,6 +1,10 @@
-"""Postflight webhooks: the documented payload, signed, tried again (ifax-api, Fax Webhook Events)."""
+"""Postflight webhooks: the documented payload, signed, tried again (ifax-api, Fax Webhook Events).
+
+As the form of iFax's page has it, they may carry a user and password besides, or instead of the signature.
+"""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
@@ -154,10 +158,12 @@ class WebhookSender:
 
     async def _try(self, entry: Entry | InboundFax, customer: Customer, webhook: tuple[bytes, str]) -> bool:
         account, (body, content_type) = customer.account, webhook
-        headers = {
-            "Content-Type": content_type,
-            SIGNATURE_HEADER: signature(body, account.webhook_secret),
-        }
+        headers = {"Content-Type": content_type}
+        if account.webhook_signed:
+            headers[SIGNATURE_HEADER] = signature(body, account.webhook_secret)
+        if account.webhook_basic:
+            encoded = base64.b64encode(account.webhook_basic.encode()).decode()
+            headers["Authorization"] = f"Basic {encoded}"
         answer, error = None, None
         async with self._room:
             at = time.time()

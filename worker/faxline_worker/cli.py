@@ -103,6 +103,12 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
         typer.Option(help="Where postflight webhooks go; {account} stands for the account's name."),
     ] = None,
     webhook_secret: Annotated[str, typer.Option(help="What they are signed with.")] = "",
+    webhook_basic: Annotated[
+        str, typer.Option(help="The user:password that they carry, as iFax's form has them.")
+    ] = "",
+    webhook_signed: Annotated[
+        bool, typer.Option("--webhook-signed/--webhook-unsigned", help="Whether they are signed.")
+    ] = True,
     call_seconds: Annotated[float, typer.Option(help="How long a call takes, without its pages.")] = 2.0,
     page_seconds: Annotated[float, typer.Option(help="How long each page takes.")] = 0.5,
     lines: Annotated[
@@ -144,10 +150,13 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
             label=name,
             webhook_url=webhook_url and webhook_url.replace("{account}", name),
             webhook_secret=webhook_secret and webhook_secret + end,
+            webhook_basic=webhook_basic and webhook_basic + end,
+            webhook_signed=webhook_signed,
         )
         for name, end in ends.items()
     }
-    configure_logs(role="sandbox", secrets=[*accounts, *(one.webhook_secret for one in accounts.values())])
+    private = [text for one in accounts.values() for text in (one.webhook_secret, one.webhook_basic)]
+    configure_logs(role="sandbox", secrets=[*accounts, *private])
     config = SandboxConfig(
         accounts=accounts,
         profile=cast("Any", profile),

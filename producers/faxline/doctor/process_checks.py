@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 
 from faxline.doctor.check import Check, Result
+from faxline.doctor.refused_webhooks import refused_webhooks
 from faxline.reading.processes import ROLES, Process, ProcessState, known_processes
 from faxline.steps.commands import Steps
 from faxline.steps.redis_errors import is_refusal
@@ -29,8 +30,9 @@ def process_checks(accounts: Iterable[str]) -> Steps[list[Check]]:
             raise
         text = "not allowed to look at the heartbeats: give this user its rights of ops/redis/users.acl"
         return [Check("processes", Result.WARN, text)]
+    names = list(accounts)
     checks = [_role(role, [each for each in processes if each.role == role]) for role in ROLES]
-    return [*checks, *_unserved(processes, list(accounts))]
+    return [*checks, *_unserved(processes, names), *refused_webhooks(processes, names)]
 
 
 def _role(role: str, processes: Sequence[Process]) -> Check:

@@ -34,6 +34,23 @@ class ProcessState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class WebhooksSeen:
+    """How the last webhooks of an account ended, as one process saw them.
+
+    Attributes:
+        reason: why the last one was refused; None where the last one was let in.
+        count: how many were refused since one was let in.
+        ago: seconds since the last refusal; None without one.
+        let_in: seconds since the last one that was let in; None where none was.
+    """
+
+    reason: str | None
+    count: int
+    ago: float | None
+    let_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """A process as its last heartbeat has it.
 
@@ -47,6 +64,7 @@ class Process:
         state: what it said of itself.
         trouble: what is wrong with it by its own word: each of its parts that fails, and how.
         accounts: those in its settings; None where they are too many to tell.
+        webhooks: of a webhook, what it saw of the accounts of which webhooks came last.
     """
 
     role: str
@@ -59,6 +77,7 @@ class Process:
     state: ProcessState
     trouble: Mapping[str, str] = field(default_factory=dict)
     accounts: tuple[str, ...] | None = None
+    webhooks: Mapping[str, WebhooksSeen] = field(default_factory=dict)
 
     @property
     def gone(self) -> bool:
@@ -137,9 +156,20 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | N
             state=ProcessState(told["state"]),
             trouble={str(part): str(how) for part, how in told.get("trouble", {}).items()},
             accounts=tuple(map(str, told["accounts"])) if "accounts" in told else None,
+            webhooks={str(name): _seen(seen) for name, seen in told.get("webhooks", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None
+
+
+def _seen(told: Mapping[str, Any]) -> WebhooksSeen:
+    reason, ago, let_in = told["reason"], told["ago"], told["let_in"]
+    return WebhooksSeen(
+        reason=str(reason) if reason is not None else None,
+        count=int(told["count"]),
+        ago=float(ago) if ago is not None else None,
+        let_in=float(let_in) if let_in is not None else None,
+    )
 
 
 def at_work(processes: Iterable[Process], account: str | None = None) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The sandbox's webhooks: payload, signature, retries and faults, against a real HTTP receiver."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -153,6 +154,35 @@ def test_a_secret_that_is_rotated_signs_from_the_next_try_on(start: StartSandbox
         for secret, (_, body, _) in zip((SECRET, "later"), receiver.received, strict=True)
     ]
     assert [headers["x-ifax-signature"] for headers, _, _ in receiver.received] == signed
+
+
+def test_a_webhook_carries_what_the_form_says_from_its_next_try_on(
+    start: StartSandbox, receiver: Receiver
+) -> None:
+    server, client = start()
+    page = f"{server.control_url}/accounts/default/webhook"
+    for form in (
+        {"basic": "ifax:pass:wörd", "signed": False},
+        {"url": f"{receiver.url}/a-secret", "basic": "", "signed": True},
+    ):
+        assert httpx.put(page, json=form, trust_env=False).status_code == 200
+        send(client)
+        server.drain()
+    (first, _, _), (second, body, _) = receiver.received
+    assert first["authorization"] == "Basic " + base64.b64encode("ifax:pass:wörd".encode()).decode()
+    assert "x-ifax-signature" not in first
+    assert second[":path"].endswith("/webhooks/ifax/default/a-secret")
+    assert "authorization" not in second
+    assert second["x-ifax-signature"] == hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "form", [[], {"user": "x"}, {"signed": 1}, {"url": "ftp://x"}, {"basic": "no-colon"}, {"basic": None}]
+)
+def test_a_form_that_makes_no_sense_is_refused(start: StartSandbox, form: Any) -> None:
+    server, _ = start()
+    page = f"{server.control_url}/accounts/default/webhook"
+    assert httpx.put(page, json=form, trust_env=False).status_code == 400
 
 
 def test_the_documented_waits_are_5_10_20_30_and_60_minutes() -> None:

@@ -1,6 +1,6 @@
 """The accounts' API keys and webhook secrets as they stand now: a file that changes is read again.
 
-A secret that came from a file (`…__TOKEN_FILE`, `…__WEBHOOK_SECRETS_FILE`) is rotated without a restart:
+A secret that came from a file (`…__TOKEN_FILE`, `…__WEBHOOK_SECRETS_FILE`, …) is rotated without a restart:
 Kubernetes changes a mounted Secret in place. One that came from a variable stays for the life of the process,
 and so do files that nobody changes in place, such as the credentials of systemd.
 """
@@ -9,24 +9,31 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from structlog.stdlib import BoundLogger
 
 from faxline.contract.environment import PREFIX
 from faxline_worker.config.settings import (
+    CHECKS,
     SHARED,
     SHORTEST,
+    WEBHOOK_MEMBERS,
     SecretFile,
     Settings,
     SettingsError,
     read_list,
+    secret_spellings,
 )
+from faxline_worker.ifax.webhook_access import PROOFS, WebhookSecrets
 from faxline_worker.observability.pulse import Loop, Loops
 
 USABLE_KEY = re.compile(r"[\x21-\x7e]+")
 """What can stand in the header accessToken."""
+
+PROOF_OF = dict(zip(WEBHOOK_MEMBERS, PROOFS, strict=True))
+"""Which proof a setting is for."""
 
 _Stamp = tuple[int, int, int]
 _Text = TypeVar("_Text", str, bytes)
@@ -60,8 +67,8 @@ class Secrets:
 
     tokens: Mapping[str, str]
     """The API key of each account that has one: a worker demands it."""
-    webhook_secrets: Mapping[str, Sequence[bytes]]
-    """Each account's webhook secrets."""
+    webhooks: Mapping[str, WebhookSecrets]
+    """What lets each account's webhooks in."""
 
     def __init__(
         self,
@@ -77,11 +84,8 @@ class Secrets:
         self._tokens = {
             name: own.token.get_secret_value() for name, own in accounts.items() if own.token is not None
         }
-        self._webhook_secrets: dict[str, Sequence[bytes]] = {
-            name: [secret.get_secret_value().encode() for secret in own.webhook_secrets]
-            for name, own in accounts.items()
-        }
-        self.tokens, self.webhook_secrets = self._tokens, self._webhook_secrets
+        self._webhooks = {name: own.webhook for name, own in accounts.items()}
+        self.tokens, self.webhooks = self._tokens, self._webhooks
         self._watched = [_Watched(file, None, None, file.text) for file in files]
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -153,11 +157,17 @@ class Secrets:
             secrets = []
         if not secrets:
             raise UnusableError('it must hold a JSON list of texts, such as ["first","second"]')
-        _refuse_short(secrets)
-        encoded = [secret.encode() for secret in secrets]
-        _refuse_shared(file, encoded, self._webhook_secrets)
-        self._learn(secrets)
-        self._webhook_secrets[file.account] = encoded
+        try:
+            for secret in secrets:
+                CHECKS.get(file.member, str)(secret)
+        except ValueError as error:
+            raise UnusableError(str(error)) from None
+        spellings = [spelling for secret in secrets for spelling in secret_spellings(file.member, secret)]
+        _refuse_short(spellings)
+        encoded, proof = tuple(secret.encode() for secret in secrets), PROOF_OF[file.member]
+        _refuse_shared(file, encoded, {name: getattr(own, proof) for name, own in self._webhooks.items()})
+        self._learn(spellings)
+        self._webhooks[file.account] = replace(self._webhooks[file.account], **{proof: encoded})
 
 
 def _refuse_short(secrets: Sequence[str]) -> None:

@@ -4,10 +4,11 @@ DESIGN section 3 lists the variables. Every duration is in seconds. A bad settin
 whose text is one readable line that names the variable.
 """
 
+import base64
 import json
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -22,6 +23,8 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -34,17 +37,28 @@ from faxline.contract.redis_url import sentinel_url
 from faxline.contract.sealing.keyring import Keyring
 from faxline.steps.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline_worker.ifax.route import Proxy, is_loopback, trusting
+from faxline_worker.ifax.webhook_access import WebhookSecrets, check_basic, check_path_secret
 from faxline_worker.observability.pulse import STALL
 
 NOT_A_KEY = "not-for-the-"
 """What the manifests gave the parts that call nobody in the place of a key begins so."""
-_SECRET_FILES = ("token_file", "webhook_secrets_file")
+_SECRET_FILES = ("token_file", "webhook_secrets_file", "webhook_basic_file", "webhook_path_secrets_file")
 _SECRET_DEPTH = 3
+WEBHOOK_MEMBERS = ("webhook_secrets", "webhook_basic", "webhook_path_secrets")
+"""The settings of an account that let webhooks in, in the order of `WebhookSecrets`."""
+CHECKS: Mapping[str, Callable[[str], str]] = {
+    "webhook_basic": check_basic,
+    "webhook_path_secrets": check_path_secret,
+}
+"""What a value of them must be."""
 
 
+_RECEIPTS = "a receipt of one could settle the other's doubt; set different ones at iFax"
 SHARED = {
     "TOKEN": "iFax counts them as one account, whose limits would be used twice; name it once",
-    "WEBHOOK_SECRETS": "a receipt of one could settle the other's doubt; set different ones at iFax",
+    "WEBHOOK_SECRETS": _RECEIPTS,
+    "WEBHOOK_BASIC": _RECEIPTS,
+    "WEBHOOK_PATH_SECRETS": _RECEIPTS,
 }
 """Why two accounts must not have the same one."""
 
@@ -61,7 +75,7 @@ class SecretFile:
         variable: the environment's, which names the file.
         path: the file.
         account: whose it is.
-        member: `token` or `webhook_secrets`.
+        member: `token`, `webhook_secrets`, `webhook_basic` or `webhook_path_secrets`.
         text: what it held when the settings were read.
     """
 
@@ -113,13 +127,41 @@ class AccountCeilings(_Part):
 
 
 class Account(_Part):
-    """One iFax account. The part that needs a token or a secret demands it (`demand`)."""
+    """One iFax account. The part that needs a token or a secret demands it (`demand`).
+
+    Attributes:
+        webhook_secrets, webhook_basic, webhook_path_secrets: what lets webhooks in (`webhook_proofs`): keys
+            of the signature, `user:password`, secrets in the path. Each may be rotated: the new one first.
+    """
 
     token: SecretStr | None = None
     webhook_secrets: tuple[SecretStr, ...] = ()
+    webhook_basic: tuple[SecretStr, ...] = ()
+    webhook_path_secrets: tuple[SecretStr, ...] = ()
     caller_id: Annotated[str | None, AfterValidator(own_or_none)] = None
     limits: AccountLimits = AccountLimits()
     ceilings: AccountCeilings = AccountCeilings()
+
+    @field_validator("webhook_basic", "webhook_path_secrets")
+    @classmethod
+    def _usable(cls, values: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        for value in values:
+            CHECKS[str(info.field_name)](value.get_secret_value())
+        return values
+
+    @property
+    def webhook(self) -> WebhookSecrets:
+        """What lets webhooks in."""
+        return WebhookSecrets(*(_texts(getattr(self, member)) for member in WEBHOOK_MEMBERS))
+
+    def webhook_texts(self) -> Iterator[tuple[str, str]]:
+        """Each secret of its webhooks by the name of its setting."""
+        for member in WEBHOOK_MEMBERS:
+            yield from ((member.upper(), value.get_secret_value()) for value in getattr(self, member))
+
+
+def _texts(values: Iterable[SecretStr]) -> tuple[bytes, ...]:
+    return tuple(value.get_secret_value().encode() for value in values)
 
 
 class SubmissionRetries(_Part):
@@ -376,7 +418,7 @@ class Settings(_Part):
         holders: dict[tuple[str, str], str] = {}
         for name, account in self.accounts.items():
             token = account.token.get_secret_value() if account.token is not None else NOT_A_KEY
-            held = [("WEBHOOK_SECRETS", secret.get_secret_value()) for secret in account.webhook_secrets]
+            held = list(account.webhook_texts())
             for member, text in held if token.startswith(NOT_A_KEY) else [("TOKEN", token), *held]:
                 other = holders.setdefault((member, text), name)
                 if other != name:
@@ -459,8 +501,8 @@ class Settings(_Part):
             variable = f"{PREFIX}ACCOUNTS__{name.upper()}__"
             if account.token is not None:
                 yield f"{variable}TOKEN", account.token.get_secret_value()
-            for secret in account.webhook_secrets:
-                yield f"{variable}WEBHOOK_SECRETS", secret.get_secret_value()
+            for member, text in account.webhook_texts():
+                yield from ((variable + member, spelling) for spelling in secret_spellings(member, text))
         for variable, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker)):
             if (told := sentinel_url(url)) is not None:
                 passwords = [told.password, told.sentinel_password]
@@ -472,6 +514,13 @@ class Settings(_Part):
             yield from ((f"{PREFIX}IFAX_PROXY", spelling) for spelling in self.proxy.passwords)
         for key in re.findall(r"[A-Za-z0-9+/]{43}=", self.keys.get_secret_value()):
             yield f"{PREFIX}KEYS", key
+
+
+def secret_spellings(member: str, text: str) -> tuple[str, ...]:
+    """What the logs must not show of a secret of a setting; each has SHORTEST characters at least."""
+    if member.upper() != "WEBHOOK_BASIC":
+        return (text,)
+    return text.partition(":")[2], text, base64.b64encode(text.encode()).decode()
 
 
 SHORTEST = 8
@@ -587,7 +636,7 @@ def secret_files(environment: Mapping[str, str]) -> list[SecretFile]:
 
 
 def _value(variable: str, path: list[str], text: str) -> Any:
-    if path[-1] == "webhook_secrets":
+    if path[-1] in WEBHOOK_MEMBERS:
         return read_list(variable, text)
     if path == ["file_hosts"]:
         return _read_names(variable, text)

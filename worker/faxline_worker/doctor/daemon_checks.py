@@ -148,5 +148,4 @@ def _webhooks(client: httpx.Client, settings: Settings) -> Iterator[Check]:
         yield Check("webhook", Result.SKIP, text)
         return
     for name, account in settings.accounts.items():
-        secrets = [secret.get_secret_value().encode() for secret in account.webhook_secrets]
-        yield from webhook_checks(client, settings.webhook.url, name, secrets)
+        yield from webhook_checks(client, settings.webhook.url, name, account.webhook)

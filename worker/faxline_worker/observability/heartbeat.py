@@ -47,6 +47,7 @@ class Heartbeat:
         loops: what must go round in it.
         log: is told once that no heartbeat can be written.
         checks: what else must be so for it to do its work, by name: True, or why not.
+        more: what else it tells, by name; a few hundred bytes of it.
         every: seconds between two of them.
     """
 
@@ -59,6 +60,7 @@ class Heartbeat:
         log: BoundLogger,
         checks: Callable[[], Mapping[str, bool | str]] = dict,
         *,
+        more: Callable[[], Mapping[str, Any]] = dict,
         every: float = EVERY,
     ) -> None:
         host, pid = socket.gethostname(), os.getpid()
@@ -69,6 +71,7 @@ class Heartbeat:
         self._client = client
         self._loops = loops
         self._checks = checks
+        self._more = more
         self._log = log
         self._told: dict[str, Any] = {"host": host, "pid": pid, "version": version("faxline")}
         if len("".join(names)) <= MANY:
@@ -108,6 +111,7 @@ class Heartbeat:
             now = clock[0] * 1000 + clock[1] // 1000
             self._told.setdefault("since", now)
             told = self._told | {"at": now, "state": str(state)} | ({"trouble": trouble} if trouble else {})
+            told |= self._more()
             self._client.hset(self._key, self.name, json.dumps(told, separators=(",", ":")))
         except redis.RedisError as error:
             if not self._lost:

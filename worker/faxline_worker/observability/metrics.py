@@ -29,6 +29,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from faxline.reading.processes import ROLES
+from faxline_worker.ifax.webhook_access import REFUSALS, Refusal
 
 SubmissionResult = Literal["accepted", "rate_limited", "refused", "retryable", "in_doubt"]
 Outcome = Literal["delivered", "failed", "canceled", "unconfirmed", "rejected"]
@@ -688,12 +689,23 @@ class WebhookMetrics:
                 registry,
                 "fax_webhooks_total",
                 "Webhooks by result; "
-                "a path that names no account counts as a bad signature of account unknown.",
+                "bad_signature is all that was refused; a path that names no account is of account unknown.",
                 account=tuple(accounts),
                 result=get_args(WebhookResult),
             )
         )
         self._webhooks(UNKNOWN_ACCOUNT, "bad_signature")
+        self._refused = _children(
+            _counter(
+                registry,
+                "fax_webhooks_refused_total",
+                "Webhooks that were refused, by reason: nothing is configured, no proof came, a wrong one, "
+                "or one that the settings do not know (unexpected_...).",
+                account=tuple(accounts),
+                reason=REFUSALS,
+            )
+        )
+        self._refused(UNKNOWN_ACCOUNT, "unknown_account")
         self._closed = _children(
             _counter(
                 registry,
@@ -711,6 +723,10 @@ class WebhookMetrics:
     def webhook(self, account: str, result: WebhookResult) -> None:
         """A webhook was answered; `account` is a configured name or UNKNOWN_ACCOUNT."""
         self._webhooks(account, result).inc()
+
+    def refused(self, account: str, reason: Refusal) -> None:
+        """A webhook was refused; `account` as above."""
+        self._refused(account, reason).inc()
 
     def connection_closed(self, reason: ConnectionClosed) -> None:
         """The door closed a connection."""

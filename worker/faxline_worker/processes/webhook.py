@@ -7,8 +7,11 @@ from contextlib import closing, suppress
 
 import redis
 import uvicorn
+from structlog.stdlib import BoundLogger
 
+from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import AccountKeys
+from faxline_worker.config.secrets import Secrets
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.http_server import MonitoringPortError, MonitoringServer
 from faxline_worker.observability.logs import get_logger
@@ -26,6 +29,7 @@ from faxline_worker.processes.common import (
 )
 from faxline_worker.receipts.connection_limits import open_door
 from faxline_worker.receipts.recent_receipts import RecentReceipts
+from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.webhook import RedisStatusWriter, create_app
 from faxline_worker.state.redis_clients import (
     async_state_client,
@@ -56,27 +60,38 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return listener
 
 
+def tell_closed(secrets: Secrets, log: BoundLogger) -> None:
+    """Say which accounts have nothing that could let a webhook in."""
+    for name, own in secrets.webhooks.items():
+        if not own.configured:
+            variables = f"{PREFIX}ACCOUNTS__{name.upper()}__WEBHOOK_SECRETS, …_BASIC or …_PATH_SECRETS"
+            log.warning(
+                "no webhook is let in: nothing is set for the account", account=name, member=variables
+            )
+
+
 def webhook() -> None:
     """Run the webhook until SIGTERM or SIGINT."""
     settings, secrets = load("webhook")
     require_redis(settings, "webhook")
     log = get_logger("faxline_worker.receipts.webhook")
-    registry = new_registry()
+    registry, loops = new_registry(), Loops(settings.stall)
     metrics = WebhookMetrics(registry, settings.accounts)
     probe = probe_client(settings, "webhook")
-    loops = Loops(settings.stall)
     loop = loops.add("event loop")
     watch_loops(registry, loops.ages, loops.stalled)
-    recent = RecentReceipts()
+    tell_closed(secrets, log)
+    recent, refused = RecentReceipts(), RefusedWebhooks()
     client = async_state_client(settings.redis_url, name="faxline-webhook", connected=recent.connected)
     stream = AccountKeys(next(iter(settings.accounts))).status
     writer = RedisStatusWriter(client, stream, confirmation=settings.confirmation, recent=recent)
     app = create_app(
-        accounts=secrets.webhook_secrets,
+        accounts=secrets.webhooks,
         store=writer,
         metrics=metrics,
         log=log,
         body_timeout=settings.webhook.body_timeout,
+        refused=refused,
     )
     door, backlog = open_door(settings.webhook, metrics, log)
     config = uvicorn.Config(
@@ -132,7 +147,13 @@ def webhook() -> None:
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
     secrets.start(loops)
     heartbeat = Heartbeat(
-        probe, "webhook", settings.accounts, loops, log, lambda: {"listens": server.started}
+        probe,
+        "webhook",
+        settings.accounts,
+        loops,
+        log,
+        lambda: {"listens": server.started},
+        more=refused.told,
     )
     heartbeat.start()
     with (

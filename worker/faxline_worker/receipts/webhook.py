@@ -7,8 +7,8 @@ receipt is applied once all the same.
 
 A webhook of an inbound fax may be a form with the fax in it: its fields are kept as JSON, the file is left.
 
-Anybody can reach this address. So a body is read only for an account that exists, in bounded size and time,
-and no text of a stranger becomes a label or a log line.
+What proves that one is iFax's is in webhook_proofs.py. Anybody can reach this address. So a body is read only
+for an account that exists, in bounded size and time, and no text of a stranger becomes a label or a log line.
 """
 
 import asyncio
@@ -35,11 +35,13 @@ from faxline.contract.redis_keys import AccountKeys
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 from faxline_worker.ifax.fax_object import read_body, read_fax
 from faxline_worker.ifax.receipts import Inbound, read_receipt
+from faxline_worker.ifax.webhook_access import Refusal, WebhookSecrets
 from faxline_worker.observability.metrics import UNKNOWN_ACCOUNT, WebhookMetrics, WebhookResult
 from faxline_worker.receipts.deadlines import Deadline
 from faxline_worker.receipts.multipart import MultipartFields, boundary_of
 from faxline_worker.receipts.recent_receipts import RecentReceipts
-from faxline_worker.receipts.signature import HEADER, RunningSignatures
+from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
+from faxline_worker.receipts.webhook_proofs import DOCTOR, Examination
 from faxline_worker.state.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
 
 BODY_LIMIT = 64 * 1024
@@ -57,7 +59,6 @@ LOT = 64
 RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""
 
-_SIGNATURE = HEADER.lower().encode()
 _CONTENT_TYPE = b"content-type"
 
 _Waiting = tuple[str, Mapping[str, bytes], "asyncio.Future[None]"]
@@ -194,19 +195,22 @@ def _stream(account: str) -> str:
 
 def create_app(
     *,
-    accounts: Mapping[str, Sequence[bytes]],
+    accounts: Mapping[str, WebhookSecrets],
     store: StatusWriter,
     metrics: WebhookMetrics,
     log: BoundLogger,
     body_timeout: float = BODY_TIMEOUT,
     store_timeout: float = STORE_TIMEOUT,
+    refused: RefusedWebhooks | None = None,
 ) -> Starlette:
-    """The ASGI app: `POST /webhooks/ifax/{account}`, `GET /healthz`, `GET /readyz`.
+    """The ASGI app: `POST /webhooks/ifax/{account}` and `/webhooks/ifax/{account}/{secret}`.
+
+    Besides `GET /healthz` and `GET /readyz`.
 
     | answer | to |
     |---|---|
     | 204 | a webhook that is stored: a receipt, one of an inbound fax, or `malformed`, kept for a look |
-    | 401 | a bad or missing signature; anything for an account without secrets |
+    | 401 | no proof that is right; anything for an account without secrets. The log and the metrics say why |
     | 404 | an account that is not ours; its body is not read |
     | 408 | a body that is not whole within `body_timeout` |
     | 413 | more than 64 KiB, of a form more than 20 MB, announced or sent |
@@ -216,17 +220,27 @@ def create_app(
     (`receipt`, `inbound` or `malformed`) and `at` (ms since 1970 by this pod's clock, for information only).
 
     Args:
-        accounts: each account's webhook secrets by its name; with none, everything is refused.
+        accounts: what lets each account's webhooks in, by its name; with nothing, everything is refused.
         store: where webhooks are kept.
         metrics: where they are counted.
         log: gets one line a webhook.
         body_timeout: seconds in which the whole body must have come.
         store_timeout: seconds in which it must be stored.
+        refused: remembers what was refused, for the doctor.
     """
-    webhook = _Webhook(accounts, store, metrics, log, Deadline(body_timeout), Deadline(store_timeout))
+    webhook = _Webhook(
+        accounts,
+        store,
+        metrics,
+        log,
+        Deadline(body_timeout),
+        Deadline(store_timeout),
+        refused or RefusedWebhooks(),
+    )
     app = Starlette(
         routes=[
             Route("/webhooks/ifax/{account}", webhook, methods=["POST"]),
+            Route("/webhooks/ifax/{account}/{secret}", webhook, methods=["POST"]),
             Route("/healthz", webhook.healthy, methods=["GET"]),
             Route("/readyz", webhook.ready, methods=["GET"]),
         ]
@@ -265,6 +279,7 @@ class _Answer:
     counted: WebhookResult | None
     level: int = logging.WARNING
     close: bool = False  # there may be more to come that nobody wants to read
+    challenge: bool = False  # a user and password would be taken
 
 
 _STORED = _Answer("stored", 204, "stored", logging.INFO)
@@ -272,6 +287,7 @@ _INBOUND = _Answer("inbound", 204, "inbound", logging.INFO)
 _MALFORMED = _Answer("malformed", 204, "malformed")
 _DISCONNECTED = _Answer("disconnected", 400, None, logging.INFO)
 _BAD_SIGNATURE = _Answer("bad_signature", 401, "bad_signature")
+_NO_USER = _Answer("bad_signature", 401, "bad_signature", challenge=True)
 _UNKNOWN_ACCOUNT = _Answer("unknown_account", 404, "bad_signature", close=True)
 _TOO_SLOW = _Answer("too_slow", 408, None, close=True)
 _TOO_LARGE = _Answer("too_large", 413, "too_large", close=True)
@@ -283,6 +299,7 @@ _ANSWERS = (
     _MALFORMED,
     _DISCONNECTED,
     _BAD_SIGNATURE,
+    _NO_USER,
     _UNKNOWN_ACCOUNT,
     _TOO_SLOW,
     _TOO_LARGE,
@@ -294,12 +311,13 @@ _ANSWERS = (
 class _Webhook:
     """An ASGI app of its own under its route: without a `Request` and its wrappers a webhook costs less."""
 
-    accounts: Mapping[str, Sequence[bytes]]
+    accounts: Mapping[str, WebhookSecrets]
     store: StatusWriter
     metrics: WebhookMetrics
     log: BoundLogger
     body_deadline: Deadline
     store_deadline: Deadline
+    refused: RefusedWebhooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one webhook, count it and write its line."""
@@ -310,6 +328,7 @@ class _Webhook:
             answer = await self._take(scope, receive, account, line)
         else:
             answer, line["account"] = _UNKNOWN_ACCOUNT, UNKNOWN_ACCOUNT
+            self.metrics.refused(UNKNOWN_ACCOUNT, "unknown_account")
         if answer.counted is not None:
             self.metrics.webhook(line["account"], answer.counted)
         line["result"], line["status"] = answer.result, answer.status
@@ -333,7 +352,9 @@ class _Webhook:
     async def _take(self, scope: Scope, receive: Receive, account: str, line: dict[str, Any]) -> _Answer:
         """Read and verify, then keep; `line` gets what is known for the log."""
         boundary = boundary_of((_header(scope, _CONTENT_TYPE) or b"").decode("latin-1"))
-        body = _Body(self.accounts[account], boundary)
+        secrets = self.accounts[account]
+        proofs = Examination(secrets, scope["headers"], scope["path_params"].get("secret"))
+        body = _Body(proofs, boundary)
         try:
             with self.body_deadline():
                 whole = await _read(scope, receive, body)
@@ -345,10 +366,23 @@ class _Webhook:
             line["size"] = body.size
         if not whole:
             return _TOO_LARGE
-        signature = _header(scope, _SIGNATURE)
-        if not body.signatures.verify(None if signature is None else signature.decode("latin-1")):
-            return _BAD_SIGNATURE
+        verdict = proofs.verdict()
+        tried = (_header(scope, b"user-agent") or b"").startswith(DOCTOR.encode())
+        if verdict.wrong:
+            line["reason"] = f"wrong_{verdict.wrong[0]}"
+        if verdict.refusal is not None:
+            line["reason"] = verdict.refusal
+            self._refuse(account, verdict.refusal, tried=tried)
+            return _NO_USER if secrets.basic else _BAD_SIGNATURE
+        line["by"] = " ".join(verdict.by)
+        if not tried:
+            self.refused.let_in(account)
         return await self._keep(account, body.content(), line)
+
+    def _refuse(self, account: str, reason: Refusal, *, tried: bool) -> None:
+        self.metrics.refused(account, reason)
+        if not tried:
+            self.refused.refused(account, reason)
 
     async def _keep(self, account: str, body: bytes, line: dict[str, Any]) -> _Answer:
         """Store a verified body, unless there is nothing to tell of it."""
@@ -370,8 +404,8 @@ class _Webhook:
 class _Body:
     """A request's body, held as it is, or of a form (one with a boundary) its fields alone."""
 
-    def __init__(self, secrets: Sequence[bytes], boundary: bytes | None) -> None:
-        self.signatures = RunningSignatures(secrets)
+    def __init__(self, proofs: Examination, boundary: bytes | None) -> None:
+        self._proofs = proofs
         self.size = 0
         self.limit = BODY_LIMIT if boundary is None else FORM_LIMIT
         self._form = None if boundary is None else MultipartFields(boundary)
@@ -381,7 +415,7 @@ class _Body:
         self.size += len(piece)
         if self.size > self.limit:
             return
-        self.signatures.feed(piece)
+        self._proofs.feed(piece)
         if self._form is None:
             self._whole += piece
         else:
@@ -430,6 +464,8 @@ def _response(answer: _Answer) -> Response:
     headers = {"Connection": "close"} if answer.close else {}
     if answer is _UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER)
+    if answer.challenge:
+        headers["WWW-Authenticate"] = 'Basic realm="faxline", charset="UTF-8"'
     return JSONResponse({"error": answer.result}, answer.status, headers)
 
 

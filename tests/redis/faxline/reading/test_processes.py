@@ -17,6 +17,7 @@ from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer, ServerBinary
 from faxline_worker.observability.heartbeat import LARGEST, MANY, MOST, Heartbeat, look_at_processes
 from faxline_worker.observability.pulse import Loops
+from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from tests.stage.heartbeats import beat
 
 
@@ -238,3 +239,22 @@ def test_the_asyncio_line_sees_the_same(redis_client: redis.Redis, redis_url: st
 
     (found,) = asyncio.run(ask())
     assert json.loads(json.dumps(found.to_dict()))["trouble"] == {"event loop": "stands still for 12 s"}
+
+
+def test_a_webhook_tells_what_it_refused_in_its_heartbeat_by_the_rights_that_it_has(
+    guarded: RedisServer, wait_until: Callable[..., Any]
+) -> None:
+    refused = RefusedWebhooks()
+    refused.refused("default", "no_proof")
+    refused.let_in("acme")
+    with (
+        redis.Redis.from_url(guarded.url(0, "webhook")) as client,
+        FaxLine(guarded.url(0, "operator")) as line,
+    ):
+        heartbeat = Heartbeat(client, "webhook", ["default", "acme"], Loops(), Mock(), more=refused.told)
+        heartbeat.start()
+        with closing(heartbeat):
+            wait_until(lambda: any(process.role == "webhook" for process in line.processes()))
+            (found,) = (process.webhooks for process in line.processes() if process.role == "webhook")
+    assert (found["default"].reason, found["default"].count, found["default"].let_in) == ("no_proof", 1, None)
+    assert (found["acme"].reason, found["acme"].count) == (None, 0)

@@ -30,6 +30,7 @@ from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.doctor.daemon_checks import examine
 from faxline_worker.doctor.webhook_check import webhook_checks
+from faxline_worker.ifax.webhook_access import WebhookSecrets
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics import WebhookMetrics
 from faxline_worker.receipts.webhook import create_app
@@ -37,6 +38,7 @@ from faxline_worker.state.scripts import LAYOUT
 from faxline_worker.state.store import Store
 
 SECRET, OTHER = b"the-secret", b"another"
+USER, PATH_SECRET = "ifax:pass:wörd%41".encode(), b"secret-of-the-path"
 CURRENT = "{}.{}".format(*LAYOUT)
 ROOM = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
 
@@ -393,7 +395,7 @@ class Receiver:
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.kept, self.registry = Kept(), CollectorRegistry()
-        accounts = {"default": [SECRET]}
+        accounts = {"default": WebhookSecrets([SECRET], [USER], [PATH_SECRET])}
         app = create_app(
             accounts=accounts,
             store=self.kept,
@@ -437,7 +439,10 @@ def test_a_webhook_that_is_reached_and_takes_what_is_signed_is_well_and_nothing_
     before = receiver.counted("inbound") or 0, receiver.counted("bad_signature") or 0
     environment["FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS"] = '["the-secret"]'
     found = named(examine(environment, call=False, webhook_url=f"http://127.0.0.1:{receiver.port}/"))
-    assert found["webhook of default"] == ("ok", "reached from here; it refuses what is not signed")
+    assert found["webhook of default"] == (
+        "ok",
+        "reached from here; it refuses what is not proved to be iFax's",
+    )
     assert found["signature of default"] == ("ok", "secret 1 is taken")
     assert receiver.kept.entries == []
     assert (receiver.counted("inbound"), receiver.counted("bad_signature")) == (before[0] + 1, before[1] + 1)
@@ -445,7 +450,7 @@ def test_a_webhook_that_is_reached_and_takes_what_is_signed_is_well_and_nothing_
 
 def look(url: str, *secrets: bytes, account: str = "default", verify: Any = True) -> list[Check]:
     with httpx.Client(trust_env=False, timeout=5, verify=verify) as client:
-        return webhook_checks(client, url, account, secrets)
+        return webhook_checks(client, url, account, WebhookSecrets(secrets))
 
 
 def test_each_secret_is_tried_and_one_that_the_webhook_does_not_know_is_told(receiver: Receiver) -> None:
@@ -459,6 +464,23 @@ def test_each_secret_is_tried_and_one_that_the_webhook_does_not_know_is_told(rec
 def test_without_a_secret_there_is_no_round_trip(receiver: Receiver) -> None:
     _, signature = look(f"http://127.0.0.1:{receiver.port}")
     assert str(signature.result) == "skip"
+
+
+def test_a_user_and_a_secret_of_the_path_are_tried_too_and_never_quoted(receiver: Receiver) -> None:
+    secrets = WebhookSecrets(
+        basic=[USER, b"ifax:another-password"], path_secret=[PATH_SECRET, b"another-path"]
+    )
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        found = webhook_checks(client, f"http://127.0.0.1:{receiver.port}", "default", secrets)
+    assert [(check.name, str(check.result)) for check in found] == [
+        ("webhook of default", "ok"),
+        *[("user of default", "ok"), ("user of default", "fail")],
+        *[("path secret of default", "ok"), ("path secret of default", "fail")],
+    ]
+    told = " ".join(check.text for check in found)
+    assert "does not know user and password 2" in told
+    assert "does not know path secret 2" in told
+    assert not any(text in told for text in ("another-", PATH_SECRET.decode(), "pass:"))
 
 
 def test_an_account_that_the_webhook_does_not_know_is_told(receiver: Receiver) -> None:
@@ -557,6 +579,20 @@ def test_an_address_without_tls_is_told(receiver: Receiver) -> None:
         )
 
     with httpx.Client(transport=httpx.MockTransport(pass_on)) as client:
-        found, _ = webhook_checks(client, "http://fax.example.com", "default", [SECRET])
+        found, _ = webhook_checks(client, "http://fax.example.com", "default", WebhookSecrets([SECRET]))
     assert str(found.result) == "warn"
     assert "use https" in found.text
+
+
+def test_a_password_and_a_secret_of_the_path_are_not_tried_in_clear_over_a_network() -> None:
+    asked: list[str] = []
+
+    def pass_on(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.url} {request.headers.get('Authorization')}")
+        return httpx.Response(401, json={"error": "bad_signature"})
+
+    with httpx.Client(transport=httpx.MockTransport(pass_on)) as client:
+        secrets = WebhookSecrets(basic=[USER], path_secret=[PATH_SECRET])
+        _, *found = webhook_checks(client, "http://fax.example.com", "default", secrets)
+    assert [str(check.result) for check in found] == ["skip", "skip"]
+    assert asked == ["http://fax.example.com/webhooks/ifax/default None"]

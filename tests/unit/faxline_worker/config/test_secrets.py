@@ -48,7 +48,7 @@ class Running:
 
     @property
     def values(self) -> tuple[str, list[bytes]]:
-        return self.secrets.tokens["default"], list(self.secrets.webhook_secrets["default"])
+        return self.secrets.tokens["default"], list(self.secrets.webhooks["default"].signature)
 
 
 @pytest.fixture
@@ -210,3 +210,45 @@ def test_a_thread_looks_by_itself_until_it_is_closed(tmp_path: Path) -> None:
     running.token.write_text(OLD)
     os.utime(running.token, (1, 1))
     assert running.values[0] == NEW
+
+
+@pytest.mark.parametrize(
+    ("member", "old", "new", "wrong"),
+    [
+        ("WEBHOOK_BASIC", "ifax:old-password", "ifax:new-pass:wörd", "no-colon-in-it"),
+        ("WEBHOOK_PATH_SECRETS", "the-old-path-secret", "the-new-path-secret", "a/slash-in-it"),
+    ],
+)
+def test_what_else_lets_webhooks_in_is_rotated_by_its_file_too(
+    tmp_path: Path, member: str, old: str, new: str, wrong: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_text(json.dumps([old]))
+    environment = {
+        f"FAXLINE_ACCOUNTS__A__{member}_FILE": str(path),
+        "FAXLINE_ACCOUNTS__A__WEBHOOK_SECRETS": '["a-key-of-ours"]',
+    }
+    log = io.StringIO()
+    learned: list[str] = []
+    configure_logs(role="webhook", stream=log)
+    secrets = Secrets(read_settings(environment), secret_files(environment), get_logger("t"), learned.extend)
+
+    def values() -> list[str]:
+        own = secrets.webhooks["a"]
+        assert own.signature == (b"a-key-of-ours",)
+        return [value.decode() for value in (*own.basic, *own.path_secret)]
+
+    secrets.look()
+    secrets.look()
+    assert values() == [old]
+    path.write_text(json.dumps([new, old]))
+    secrets.look()
+    secrets.look()
+    assert values() == [new, old]
+    assert new.rpartition("ifax:")[2] in learned
+    path.write_text(json.dumps([wrong]))
+    for _ in range(3):
+        secrets.look()
+    assert values() == [new, old]
+    assert log.getvalue().count("cannot be used") == 1
+    assert wrong not in log.getvalue()

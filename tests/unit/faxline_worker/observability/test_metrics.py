@@ -11,6 +11,7 @@ from faxline.reading.account_state import BREAKER, KEY_MISSING, OPERATOR, ROLLED
 from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.codes import CODES, STATUSES, Decision
 from faxline_worker.ifax.errors import CAUSES
+from faxline_worker.ifax.webhook_access import REFUSALS
 from faxline_worker.observability.metrics import (
     UNKNOWN_ACCOUNT,
     ClosedFor,
@@ -181,6 +182,7 @@ def test_the_webhook_counts_by_result_and_strangers_in_one_series(registry: Coll
     families = exposed(registry)
     assert families.keys() == {
         "fax_webhooks_total",
+        "fax_webhooks_refused_total",
         "fax_webhook_connections",
         "fax_webhook_connections_closed_total",
     }
@@ -191,6 +193,9 @@ def test_the_webhook_counts_by_result_and_strangers_in_one_series(registry: Coll
         {"account": ACCOUNTS, "result": WEBHOOK_RESULTS}
     ) | {(("account", UNKNOWN_ACCOUNT), ("result", "bad_signature"))}
     assert {sample.value for sample in families["fax_webhooks_total"].samples} == {0.0}
+    assert series(families["fax_webhooks_refused_total"].samples) == product_of(
+        {"account": ACCOUNTS, "reason": REFUSALS}
+    ) | {(("account", UNKNOWN_ACCOUNT), ("reason", "unknown_account"))}
 
 
 def test_a_metric_of_two_processes_is_the_same_in_both() -> None:

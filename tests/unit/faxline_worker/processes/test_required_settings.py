@@ -49,6 +49,11 @@ A, B = "FAXLINE_ACCOUNTS__A__", "FAXLINE_ACCOUNTS__B__"
     [
         ({f"{A}TOKEN": LONG, f"{B}TOKEN": LONG}, "TOKEN"),
         ({f"{A}WEBHOOK_SECRETS": f'["{LONG}"]', f"{B}WEBHOOK_SECRETS": f'["{LONG}"]'}, "WEBHOOK_SECRETS"),
+        ({f"{A}WEBHOOK_BASIC": f'["a:{LONG}"]', f"{B}WEBHOOK_BASIC": f'["a:{LONG}"]'}, "WEBHOOK_BASIC"),
+        (
+            {f"{A}WEBHOOK_PATH_SECRETS": f'["{LONG}"]', f"{B}WEBHOOK_PATH_SECRETS": f'["{LONG}"]'},
+            "WEBHOOK_PATH_SECRETS",
+        ),
         (  # also while one of them is rotated
             {f"{A}WEBHOOK_SECRETS": f'["old-secret", "{LONG}"]', f"{B}WEBHOOK_SECRETS": f'["{LONG}", "new"]'},
             "WEBHOOK_SECRETS",
@@ -77,9 +82,36 @@ def test_what_one_account_has_twice_or_stands_in_the_place_of_a_key_is_no_clash(
 
 
 @pytest.mark.parametrize(
+    ("member", "text", "told"),
+    [
+        ("WEBHOOK_BASIC", '["ifax"]', "a user and a password"),
+        ("WEBHOOK_BASIC", '["ifax:"]', "a user and a password"),
+        ("WEBHOOK_BASIC", "ifax:a-password", "must be a JSON list"),
+        ("WEBHOOK_PATH_SECRETS", '["a/secret-with-a-slash"]', "may hold A-Z"),
+        ("WEBHOOK_PATH_SECRETS", "a-secret", "must be a JSON list"),
+    ],
+)
+def test_what_lets_no_webhook_in_is_refused_with_its_variable_and_not_quoted(
+    member: str, text: str, told: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"{A}{member}.*{told}") as caught:
+        read_settings({f"{A}{member}": text})
+    assert text.strip('[]"') not in str(caught.value).partition("such as")[0]
+
+
+def test_the_logs_know_a_password_alone_and_as_the_header_has_it() -> None:
+    settings = read_settings(
+        {f"{A}WEBHOOK_BASIC": '["ifax:päss:word"]', f"{A}WEBHOOK_PATH_SECRETS": f'["{LONG}"]'}
+    )
+    assert {"päss:word", "ifax:päss:word", "aWZheDpww6Rzczp3b3Jk", LONG} <= set(settings.secrets)
+
+
+@pytest.mark.parametrize(
     ("variable", "more"),
     [
         (TOKEN, {TOKEN: "short"}),
+        (f"{A}WEBHOOK_BASIC", {f"{A}WEBHOOK_BASIC": '["a-long-user:short"]'}),
+        (f"{A}WEBHOOK_PATH_SECRETS", {f"{A}WEBHOOK_PATH_SECRETS": '["short"]'}),
         ("FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS", {}),
         ("FAXLINE_REDIS_URL", {"FAXLINE_REDIS_URL": "redis://:short@127.0.0.1/0"}),
         ("FAXLINE_REDIS_URL", {"FAXLINE_REDIS_URL": "redis+sentinel://a/faxes?sentinel_password=short"}),
@@ -93,7 +125,7 @@ def test_a_secret_that_stands_in_any_word_is_refused_with_the_variable(
     if not more:
         given[variable] = '["a-longer-secret", "short"]'
     with pytest.raises(SettingsError, match=f"^{variable} holds a secret of less than 8") as caught:
-        demand(read_settings(given), "worker")
+        demand(read_settings(given), "webhook")
     assert "short" not in str(caught.value)
 
 

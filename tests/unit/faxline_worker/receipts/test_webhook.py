@@ -27,7 +27,9 @@ from starlette.exceptions import StarletteDeprecationWarning
 from faxline.contract.redis_keys import AccountKeys
 from faxline_local.redis_server import RedisServer, ServerBinary
 from faxline_worker.doctor.webhook_check import INBOUND
+from faxline_worker.ifax.webhook_access import WebhookSecrets
 from faxline_worker.observability.metrics import WebhookMetrics
+from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.signature import HEADER, sign
 from faxline_worker.receipts.webhook import (
     BODY_LIMIT,
@@ -37,6 +39,7 @@ from faxline_worker.receipts.webhook import (
     create_app,
     read_webhook,
 )
+from faxline_worker.receipts.webhook_proofs import DOCTOR, basic_header
 from faxline_worker.state.redis_clients import async_state_client
 
 with warnings.catch_warnings():  # it prefers httpx2 to the httpx that Faxline uses
@@ -44,7 +47,12 @@ with warnings.catch_warnings():  # it prefers httpx2 to the httpx that Faxline u
     from starlette.testclient import TestClient
 
 OLD, NEW = b"the old made-up secret", b"the new made-up secret"
-ACCOUNTS: dict[str, list[bytes]] = {"default": [OLD, NEW], "second": [b"its own secret"], "bare": []}
+ACCOUNTS = {
+    "default": WebhookSecrets(signature=[OLD, NEW]),
+    "second": WebhookSecrets(signature=[b"its own secret"]),
+    "bare": WebhookSecrets(),
+    "empty": WebhookSecrets([b""], [b""], [b""]),
+}
 FAX = {
     "jobId": 12345,
     "fromNumber": "+441224515014",
@@ -91,6 +99,7 @@ class Site:
     lines: list[Any] = field(default_factory=list)
     body_timeout: float = 10.0
     store_timeout: float = 10.0
+    remembered: RefusedWebhooks = field(default_factory=RefusedWebhooks)
 
     def __post_init__(self) -> None:
         capture = structlog.testing.LogCapture()
@@ -103,16 +112,25 @@ class Site:
             log=cast("structlog.stdlib.BoundLogger", log),
             body_timeout=self.body_timeout,
             store_timeout=self.store_timeout,
+            refused=self.remembered,
         )
 
     @property
     def counted(self) -> dict[tuple[str, str], float]:
         """The series of fax_webhooks_total that are not at 0."""
+        return self._series("fax_webhooks_total", "result")
+
+    @property
+    def refused(self) -> dict[tuple[str, str], float]:
+        """The same of fax_webhooks_refused_total."""
+        return self._series("fax_webhooks_refused_total", "reason")
+
+    def _series(self, name: str, label: str) -> dict[tuple[str, str], float]:
         return {
-            (sample.labels["account"], sample.labels["result"]): sample.value
+            (sample.labels["account"], sample.labels[label]): sample.value
             for metric in self.registry.collect()
             for sample in metric.samples
-            if sample.name == "fax_webhooks_total" and sample.value
+            if sample.name == name and sample.value
         }
 
 
@@ -313,9 +331,100 @@ def test_another_method_is_a_405(method: str, site: Site) -> None:
     assert site.counted == {}
 
 
-@pytest.mark.parametrize("path", ["/", "/webhooks/ifax", "/webhooks/ifax/", PATH + "/", PATH + "/more"])
+@pytest.mark.parametrize(
+    "path", ["/", "/webhooks/ifax", "/webhooks/ifax/", PATH + "/", PATH + "/more/", PATH + "/more/again"]
+)
 def test_another_path_is_a_404_and_no_redirect(path: str, site: Site) -> None:
     assert post(site, RECEIPT, sign(RECEIPT, NEW), path).status_code == 404
+
+
+USER, BY_PATH = b"ifax:a-password-of-ours", b"a-secret-of-the-path"
+THREE_WAYS = WebhookSecrets([OLD, NEW], [USER], [BY_PATH])
+
+
+@pytest.fixture
+def open_site(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """An account that has all three proofs, and one that has a user alone."""
+    monkeypatch.setitem(ACCOUNTS, "default", THREE_WAYS)
+    monkeypatch.setitem(ACCOUNTS, "second", WebhookSecrets(basic=[USER]))
+    return Site(store)
+
+
+@pytest.mark.parametrize(
+    ("path", "signature", "headers", "by"),
+    [
+        (PATH, sign(RECEIPT, OLD), {}, "signature"),
+        (PATH, None, {"Authorization": basic_header(USER)}, "basic"),
+        (f"{PATH}/{BY_PATH.decode()}", None, {}, "path_secret"),
+        (f"{PATH}/%61{BY_PATH.decode()[1:]}", None, {}, "path_secret"),
+        (f"{PATH}/wrong", sign(RECEIPT, OLD), {"Authorization": basic_header(USER)}, "signature basic"),
+    ],
+)
+def test_each_proof_alone_lets_in_and_the_line_names_it(  # noqa: PLR0917 - a row of the table
+    path: str, signature: str | None, headers: dict[str, str], by: str, open_site: Site, store: MemoryStore
+) -> None:
+    assert post(open_site, RECEIPT, signature, path, **headers).status_code == 204
+    assert len(store.entries) == 1
+    assert open_site.lines[0]["by"] == by
+
+
+def test_a_signature_that_is_wrong_beside_the_right_user_is_let_in_and_told(open_site: Site) -> None:
+    assert post(open_site, RECEIPT, "0" * 64, Authorization=basic_header(USER)).status_code == 204
+    assert (open_site.lines[0]["by"], open_site.lines[0]["reason"]) == ("basic", "wrong_signature")
+
+
+@pytest.mark.parametrize(
+    ("account", "path", "headers", "reason"),
+    [
+        ("default", "", {}, "no_proof"),
+        ("default", "", {HEADER: "0" * 64}, "wrong_signature"),
+        ("default", "", {"Authorization": "Basic !"}, "wrong_basic"),
+        ("default", "/another-secret-of-a-path", {}, "wrong_path_secret"),
+        ("second", "", {HEADER: "0" * 64}, "unexpected_signature"),
+        ("second", f"/{BY_PATH.decode()}", {}, "unexpected_path_secret"),
+        ("bare", "", {HEADER: "0" * 64}, "nothing_configured"),
+    ],
+)
+def test_why_a_webhook_was_refused_is_in_the_line_and_counted(  # noqa: PLR0917 - a row of the table
+    account: str, path: str, headers: dict[str, str], reason: str, open_site: Site, store: MemoryStore
+) -> None:
+    answer = post(open_site, RECEIPT, None, f"/webhooks/ifax/{account}{path}", **headers)
+    assert (answer.status_code, answer.json()) == (401, {"error": "bad_signature"})
+    assert answer.headers.get("WWW-Authenticate", "").startswith("Basic ") == (account != "bare")
+    assert store.entries == []
+    [line] = open_site.lines
+    assert (line["account"], line["reason"]) == (account, reason)
+    assert open_site.refused == {(account, reason): 1}
+    assert open_site.counted == {(account, "bad_signature"): 1}
+
+
+def test_a_user_is_asked_for_only_where_one_is_configured(site: Site) -> None:
+    assert "WWW-Authenticate" not in post(site, RECEIPT, None).headers
+
+
+def test_neither_lines_nor_answers_hold_a_secret_of_the_path_or_a_password(open_site: Site) -> None:
+    for secret in (BY_PATH.decode(), "a-wrong-secret-of-the-path"):
+        for path in (f"{PATH}/{secret}", f"/webhooks/ifax/nobody/{secret}", f"{PATH}/{secret}/"):
+            answer = post(open_site, RECEIPT, None, path, Authorization=basic_header(USER + b"x"))
+            assert secret not in answer.text + repr(answer.headers)
+            assert secret not in TestClient(open_site.app).get(path).text
+    written = repr(open_site.lines) + repr(open_site.refused) + repr(open_site.counted)
+    assert "secret-of-the-path" not in written
+    assert "a-password-of-ours" not in written
+
+
+def test_the_doctor_is_told_of_refusals_until_a_webhook_is_let_in_and_not_of_its_own(site: Site) -> None:
+    post(site, RECEIPT, None, **{"User-Agent": f"{DOCTOR}/1"})
+    assert site.remembered.told() == {}
+    post(site, RECEIPT, None)
+    post(site, RECEIPT, "0" * 64)
+    told = site.remembered.told()["webhooks"]["default"]
+    assert (told["reason"], told["count"], told["let_in"]) == ("wrong_signature", 2, None)
+    post_signed(site, RECEIPT)
+    told = site.remembered.told()["webhooks"]["default"]
+    assert (told["reason"], told["count"], told["ago"]) == (None, 0, None)
+    post(site, RECEIPT, None, "/webhooks/ifax/nobody")
+    assert site.remembered.told()["webhooks"].keys() == {"default"}
 
 
 # Size
@@ -402,6 +511,7 @@ def test_one_line_a_webhook_tells_how_it_went(site: Site) -> None:
         "status": 204,
         "size": len(RECEIPT),
         "jobId": 12345,
+        "by": "signature",
     }
 
 
