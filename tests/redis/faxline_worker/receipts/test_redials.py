@@ -78,6 +78,18 @@ def test_each_further_call_puts_the_end_off_and_a_repeat_does_not(scene: Scene) 
     assert len(scene.store.survey().failures) == 1
 
 
+@pytest.mark.parametrize("step", [600, -600])
+def test_a_step_of_redis_clock_makes_no_failure_the_last_one(scene: Scene, step: float) -> None:
+    scene.step(-step)
+    scene.store.survey()
+    fail(scene, 0)
+    scene.step(step)
+    scene.go(WAIT / 2)
+    assert scene.store.survey().failures == ()
+    scene.go(WAIT / 2 + 10)
+    assert len(scene.store.survey().failures) == 1
+
+
 def test_a_failure_without_a_number_is_the_last(scene: Scene) -> None:
     assert fail(scene, None).result == "applied"
     assert names(scene) == ["fax.retrying"]

@@ -28,14 +28,19 @@ local function come_in(fax)
   return { result = 'received' }
 end
 
-local timed = false -- whether the account's steady clock was read
+local timed = false
+local function read_steady_clock() -- once, and only where it is needed
+  if not timed then read_strictest(keys.account, options) end
+  timed = true
+end
+
 local function meet(receipt)
   if receipt.outcome == 'received' then return come_in(receipt) end
   local id = known[receipt.job_id]
   local later = is_receipt(id) and is_later(options, receipt, cjson.decode(id))
   if not id or later then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
-    if not timed then read_strictest(keys.account, options) end
-    timed, receipt.at = true, steady
+    read_steady_clock()
+    receipt.at = steady
     known[receipt.job_id] = cjson.encode(receipt)
     redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
     await_match(keys, options, receipt)
@@ -47,6 +52,7 @@ local function meet(receipt)
   if not after_all and (not job or job.job_id ~= receipt.job_id or job.state == 'queued') then
     return { result = 'repeated', job = job and id or nil }
   end
+  if may_redial(options, receipt) then read_steady_clock() end
   local result = apply_receipt(keys, options, id, job, receipt)
   return { result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at),
     retried = receipt.retried }

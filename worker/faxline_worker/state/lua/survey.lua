@@ -139,7 +139,7 @@ local function word_waits(job, id)
 end
 local old, put_off = may_be_old(account), false
 local failures = {}
-for _, id in ipairs(old and {} or due(beside(keys, 'held'), now)) do -- iFax did not call again: the failure is the last
+for _, id in ipairs(old and {} or due(beside(keys, 'held'), steady)) do -- iFax did not call again: the failure is the last
   redis.call('ZREM', beside(keys, 'held'), id)
   local job = read_record(keys.job .. id, 'held')
   local receipt = job and job.held and job.held ~= '' and cjson.decode(job.held)
@@ -208,8 +208,8 @@ local function consider(keys_of, clock)
     if head[2] and head[2] ~= 'inf' then wait = math.min(wait, tonumber(head[2]) - clock) end
   end
 end
-consider({ keys.delayed, keys.expiring, beside(keys, 'held'), beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
-consider({ keys.permits, keys.submitted, keys.in_doubt }, steady)
+consider({ keys.delayed, keys.expiring, beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
+consider({ keys.permits, keys.submitted, keys.in_doubt, beside(keys, 'held') }, steady)
 if put_off or old then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 local due_to_match = match and tonumber(match) <= steady and not old or false

@@ -69,7 +69,7 @@ local function hold_failure(keys, options, id, receipt)
     if name ~= 'to' and name ~= 'sender' then kept[name] = value end
   end
   redis.call('HSET', keys.job .. id, 'held', cjson.encode(kept))
-  redis.call('ZADD', beside(keys, 'held'), int(now + options.redial_wait), id)
+  redis.call('ZADD', beside(keys, 'held'), int(steady + options.redial_wait), id)
   ring_by_alarm(keys, now + options.redial_wait)
 end
 
