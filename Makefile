@@ -53,8 +53,8 @@ bench-drain: install ## Push 100,000 jobs to their ends, and show what is left i
 capacity: install ## Compute the tables of ops/capacity.md: MEASURED=.bench/speed.json takes a run of make bench
 	$(BIN)/python -m tests.benchmarks.capacity_page $(if $(MEASURED),--measured $(MEASURED))
 
-chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… BASELINE=1 (docs/chaos.md)
-	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --baseline $(or $(BASELINE),0) $(SEEDED)
+chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… PROFILE=field BASELINE=1 (docs/chaos.md)
+	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --profile $(or $(PROFILE),documented) --baseline $(or $(BASELINE),0) $(SEEDED)
 
 fuzz: install ## The webhook under random and mutated requests, intake under documents: REQUESTS=100000 DOCUMENTS=2000 SEED=…
 	$(CHAOS) fuzz --requests $(or $(REQUESTS),100000) --documents $(or $(DOCUMENTS),2000) $(SEEDED)

@@ -13,6 +13,7 @@ from faxline_sandbox.answers import Refusal
 from faxline_sandbox.config import SandboxConfig
 from faxline_sandbox.control import Control
 from faxline_sandbox.endpoints import EndpointApp
+from faxline_sandbox.listing import Listing
 from faxline_sandbox.sandbox import Sandbox
 
 BASE_PATH = "/v1"
@@ -45,11 +46,8 @@ def create_app(config: SandboxConfig, *, clock: Callable[[], int] = time.monoton
             Route(f"{BASE_PATH}/customer/fax-send", EndpointApp(sandbox, "fax-send", sandbox.send)),
             Route(f"{BASE_PATH}/customer/fax-cancel", EndpointApp(sandbox, "fax-cancel", sandbox.cancel)),
             Route(f"{BASE_PATH}/customer/fax-resend", EndpointApp(sandbox, "fax-resend", sandbox.resend)),
-            *(
-                [Route(f"{BASE_PATH}/customer/fax-status", status)]
-                if config.status_call or config.in_field
-                else []
-            ),
+            *([Route(f"{BASE_PATH}/customer/fax-status", status)] if config.has_status_call else []),
+            *(_listing(sandbox) if config.in_field else []),
             Mount("/sandbox", routes=Control(sandbox).routes()),
         ],
         exception_handlers={404: _no_such_address},
@@ -58,6 +56,17 @@ def create_app(config: SandboxConfig, *, clock: Callable[[], int] = time.monoton
     app.router.redirect_slashes = False
     app.state.sandbox = sandbox
     return app
+
+
+def _listing(sandbox: Sandbox) -> list[Route]:
+    listing = Listing(sandbox)
+    apps = (
+        EndpointApp(sandbox, "fax-lists", listing.faxes),
+        EndpointApp(sandbox, "inbound/number-list", listing.numbers),
+        EndpointApp(sandbox, "fax-list-all", listing.received),
+        EndpointApp(sandbox, "fax-download", listing.download),
+    )
+    return [Route(f"{BASE_PATH}/customer/{app.name}", app) for app in apps]
 
 
 async def _no_such_address(request: Request, error: Exception) -> Response:

@@ -102,7 +102,8 @@ class SandboxConfig:
     Args:
         accounts: the customers by their token (the header accessToken).
         profile: `documented`, or `field`: a bad key and an inactive plan are refused by HTTP 200, webhooks
-            are flat with more members, and there is fax-status.
+            are flat with more members, and there are fax-status, fax-lists, inbound/number-list, fax-list-all
+            and fax-download.
         host: the address to listen on.
         port: 0 takes a free one.
         limits: of every account.
@@ -157,6 +158,11 @@ class SandboxConfig:
     def in_field(self) -> bool:
         """Whether its profile is `field`."""
         return self.profile == "field"
+
+    @property
+    def has_status_call(self) -> bool:
+        """Whether there is fax-status."""
+        return self.status_call or self.in_field
 
     def _check_numbers(self) -> None:
         least, most = self.answer_seconds

@@ -14,6 +14,7 @@ from faxline_sandbox.causes import CAUSES
 from faxline_sandbox.config import E164, ConfigError
 from faxline_sandbox.faults import F, Fault, FaultError, FaultPlan, WebhookFault
 from faxline_sandbox.inbound import InboundFax, transaction_id
+from faxline_sandbox.ledger import tries
 from faxline_sandbox.numbers import MAGIC_NUMBERS
 from faxline_sandbox.outcomes import Outcome, check_order
 from faxline_sandbox.sandbox import Sandbox
@@ -49,7 +50,7 @@ class Control:
             Route("/accounts/{label}/webhook-secret", self.webhook_secret, methods=["PUT"]),
             Route("/accounts/{label}/webhook", self.webhook, methods=["PUT"]),
             Route("/accounts/{label}/plan", self.plan, methods=["PUT"]),
-            Route("/accounts/{label}/inbound", self.inbound, methods=["POST"]),
+            Route("/accounts/{label}/inbound", self.inbound, methods=["GET", "POST"]),
             Route("/drain", self.drain, methods=["POST"]),
         ]
 
@@ -151,7 +152,10 @@ class Control:
         return JSON({})
 
     async def inbound(self, request: Request) -> Response:
-        """Have a fax come in to an account."""
+        """Have a fax come in to an account, or show those that came, with the tries of their webhooks."""
+        if request.method == "GET":
+            came = self._sandbox.received[request.path_params["label"]]
+            return JSON([fax.fax_object() | {"webhooks": tries(fax.webhooks)} for fax in came])
         try:
             job_id = self._sandbox.ledger.next_job_id()
             fax = InboundFax.read(await _json(request), job_id, time.time())

@@ -29,13 +29,13 @@ class EndpointApp:
 
     Args:
         sandbox: whose it is.
-        name: fax-send, fax-cancel, fax-resend or fax-status.
+        name: such as fax-send.
         work: carries a request out; returns the answer's body or raises `Refusal`.
     """
 
     def __init__(self, sandbox: Sandbox, name: Endpoint, work: Work) -> None:
         self._sandbox = sandbox
-        self._name = name
+        self.name = name
         self._work = work
         self._random = random.Random(f"{sandbox.config.seed}:{name}")  # noqa: S311 - no secret
 
@@ -91,9 +91,9 @@ class EndpointApp:
 
     def _fault(self, customer: Customer, fields: Fields) -> Fault | None:
         marks = self._sandbox.marks(customer, fields)
-        fault = self._sandbox.faults.take(marks, lambda fault: fault.endpoint in {None, self._name})
+        fault = self._sandbox.faults.take(marks, lambda fault: fault.endpoint in {None, self.name})
         number = marks.get("toNumber")
-        if fault is None and self._name in {"fax-send", "fax-resend"} and isinstance(number, str):
+        if fault is None and self.name in {"fax-send", "fax-resend"} and isinstance(number, str):
             fault = self._sandbox.numbers.outcome(number).fault
             if fault is not None and fault.before:  # no call will use the outcome up
                 self._sandbox.numbers.take(number)
@@ -121,7 +121,12 @@ class EndpointApp:
                 await _cut(scope, receive)
             case "status":
                 headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-                response = JSON(SCRIPTED if fault.body is None else fault.body, fault.status or 500, headers)
+                body = SCRIPTED if fault.body is None else fault.body
+                response = (
+                    Response(None, fault.status or 500, headers)
+                    if body == ""
+                    else JSON(body, fault.status or 500, headers)
+                )
             case "garbage":
                 text = GARBAGE if fault.body is None else fault.body
                 response = Response(text, fault.status or OK, media_type="text/html")

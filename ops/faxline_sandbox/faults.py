@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Literal, Self, TypeVar, get_args
 
-Endpoint = Literal["fax-send", "fax-cancel", "fax-resend", "fax-status"]
+Endpoint = Literal[
+    "fax-send",
+    "fax-cancel",
+    "fax-resend",
+    "fax-status",
+    "fax-lists",
+    "inbound/number-list",
+    "fax-list-all",
+    "fax-download",
+]
 ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 
 Action = Literal[
@@ -48,7 +57,7 @@ class Fault:
         match: members of `MARKS` that must be equal; None is any request.
         times: how often; None is always.
         status: the HTTP status of `status` (500) and `garbage` (200).
-        body: of `status`: a JSON value; of `garbage`: a string; None is a default.
+        body: of `status`: a JSON value, or "" for none at all; of `garbage`: a string; None is a default.
         retry_after: seconds, the header Retry-After of `status`.
         accepted: of `status`: whether the request was carried out all the same.
         seconds: of `slow` (needed) and of hanging (None: as long as the client stays).

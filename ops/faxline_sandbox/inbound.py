@@ -9,7 +9,9 @@ from faxline_sandbox.faults import FaultError
 from faxline_sandbox.ledger import WebhookAttempt
 
 LARGEST_FILE = 20_000_000
-_MEMBERS = {"from", "to", "pages", "multipart", "bytes"}
+_MEMBERS = {"from", "to", "pages", "multipart", "bytes", "direction"}
+DIRECTIONS = ("inbound", "received")
+"""Words of an inbound fax's `direction`; the second is the documented one."""
 
 
 @dataclass
@@ -24,6 +26,7 @@ class InboundFax:
         at: Unix seconds.
         multipart: whether its webhook is a form that has the fax's PDF in it, not JSON.
         size: bytes of that PDF.
+        direction: one of `DIRECTIONS`.
     """
 
     job_id: int
@@ -33,11 +36,12 @@ class InboundFax:
     at: float = 0.0
     multipart: bool = False
     size: int = 1000
+    direction: str = "inbound"
     webhooks: list[WebhookAttempt] = field(default_factory=list)
 
     @classmethod
     def read(cls, value: Any, job_id: int, at: float) -> Self:
-        """The fax of a JSON object: `from`, `to`, `pages` (1), `multipart` (false), `bytes` (1000).
+        """The fax of a JSON object: `from`, `to`, `pages` (1), `multipart` (false), `bytes` (1000) and so on.
 
         Raises:
             FaultError: a member is wrong or unknown.
@@ -52,7 +56,14 @@ class InboundFax:
             raise FaultError("pages: must be 1 or more")
         if type(size) is not int or not 0 <= size <= LARGEST_FILE:
             raise FaultError(f"bytes: must be 0 to {LARGEST_FILE}")
-        return cls(job_id, numbers[0], numbers[1], pages, at, bool(value.get("multipart")), size)
+        direction = value.get("direction", "inbound")
+        if direction not in DIRECTIONS:
+            raise FaultError(f"direction: must be one of {', '.join(DIRECTIONS)}")
+        return cls(job_id, numbers[0], numbers[1], pages, at, bool(value.get("multipart")), size, direction)
+
+    def pdf(self) -> bytes:
+        """The fax as it came, `size` bytes behind a PDF's beginning; no PDF that can be opened."""
+        return b"%PDF-1.4\n" + b"x" * self.size
 
     def fax_object(self) -> dict[str, Any]:
         """The fax as its webhook shows it."""
@@ -69,7 +80,7 @@ class InboundFax:
             "faxStatus": "received",
             "message": "NORMAL_CLEARING",
             "code": 0,
-            "direction": "inbound",
+            "direction": self.direction,
         }
 
 

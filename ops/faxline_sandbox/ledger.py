@@ -1,6 +1,6 @@
 """The ledger: every fax the sandbox accepted, and all that became of it. In memory, and never cut short."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,17 +18,34 @@ class WebhookAttempt:
         answer: the HTTP status, or None without an answer.
         error: the name of what went wrong in the place of an answer.
         seconds: how long it took.
+        redial: the `retryAttempt` that it told of.
     """
 
     at: float
     answer: int | None
     error: str | None = None
     seconds: float = 0.0
+    redial: int | None = None
 
     @property
     def arrived(self) -> bool:
         """Whether the receiver took it (2xx)."""
         return self.answer is not None and self.answer // 100 == 2  # noqa: PLR2004 - the class of success
+
+
+def tries(webhooks: Sequence[WebhookAttempt]) -> list[dict[str, Any]]:
+    """The tries of a webhook for the control page."""
+    return [
+        {
+            "attempt": number,
+            "at": attempt.at,
+            "answer": attempt.answer,
+            "error": attempt.error,
+            "seconds": attempt.seconds,
+            "retryAttempt": attempt.redial,
+        }
+        for number, attempt in enumerate(webhooks, 1)
+    ]
 
 
 @dataclass
@@ -119,18 +136,11 @@ class Entry:
             "state": self.state,
             "message": self.message,
             "code": self.code,
+            "word": self.word,
+            "retryAttempt": self.redial,
             "line_busy": self.line_busy,
             "history": [{"state": state, "at": at} for state, at in self.history],
-            "webhooks": [
-                {
-                    "attempt": number,
-                    "at": attempt.at,
-                    "answer": attempt.answer,
-                    "error": attempt.error,
-                    "seconds": attempt.seconds,
-                }
-                for number, attempt in enumerate(self.webhooks, 1)
-            ],
+            "webhooks": tries(self.webhooks),
         }
 
 

@@ -10,9 +10,9 @@ from faxline_sandbox.causes import CAUSES
 from faxline_sandbox.faults import Fault, FaultError, WebhookFault
 
 Final = Literal["delivered", "failed"]
-FORMS = ("flat", "text_job_id", "no_country", "multipart")
+FORMS = ("flat", "text_job_id", "job_id", "no_country", "multipart")
 """How a webhook may be written otherwise than the documentation has it: the fax at the top level; jobId as a
-text; fromNumber without its country's 1; as a form with the fax's PDF."""
+text, or under the name job_id; fromNumber without its country's 1; as a form with the fax's PDF."""
 
 
 @dataclass(frozen=True)

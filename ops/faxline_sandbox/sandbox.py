@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,6 +49,8 @@ class Sandbox:
         self.config = config
         self.clock = clock
         self.ledger = Ledger(config.first_job_id)
+        self.received: defaultdict[str, list[InboundFax]] = defaultdict(list)
+        """The faxes that came in, by the account's label."""
         self.numbers = Numbers()
         self.lines = Lines(config.lines)
         self.faults: FaultPlan[Fault] = FaultPlan()
@@ -150,7 +153,9 @@ class Sandbox:
         Raises:
             ConfigError: there is no such account.
         """
-        self.calls.receive(fax, self._labelled(label))
+        customer = self._labelled(label)
+        self.received[label].append(fax)
+        self.calls.receive(fax, customer)
 
     def _labelled(self, label: str) -> Customer:
         for customer in self._customers.values():

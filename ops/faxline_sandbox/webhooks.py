@@ -41,8 +41,9 @@ def fax_object(entry: Entry, *, field: bool = False) -> dict[str, Any]:
     """
     start, end = int(entry.accepted_at), int(entry.history[-1][1])
     number = entry.from_number.replace("+1", "+", 1) if "no_country" in entry.forms else entry.from_number
+    job_id = str(entry.job_id) if "text_job_id" in entry.forms else entry.job_id
     fax: dict[str, Any] = {
-        "jobId": str(entry.job_id) if "text_job_id" in entry.forms else entry.job_id,
+        "job_id" if "job_id" in entry.forms else "jobId": job_id,
         "fromNumber": number,
         "toNumber": entry.to_number,
         "faxCallLength": end - start,
@@ -63,21 +64,21 @@ def fax_object(entry: Entry, *, field: bool = False) -> dict[str, Any]:
 def payload(told: Entry | InboundFax, *, field: bool = False) -> tuple[bytes, str]:
     """The body of a fax's webhook, and its Content-Type."""
     if isinstance(told, InboundFax):
-        data, flat, multipart, size = told.fax_object(), True, told.multipart, told.size
+        data, flat, multipart, file = told.fax_object(), True, told.multipart, told.pdf()
     else:
         data, flat = fax_object(told, field=field), field or "flat" in told.forms
-        multipart, size = "multipart" in told.forms, 1000
+        multipart, file = "multipart" in told.forms, b"%PDF-1.4\n" + b"x" * 1000
     if multipart:
-        return _form(data, size), f"multipart/form-data; boundary={BOUNDARY}"
+        return _form(data, file), f"multipart/form-data; boundary={BOUNDARY}"
     body = data if flat else {"event": "fax.completed", "timestamp": data["faxCallEnd"], "data": data}
     return json.dumps(body).encode(), "application/json"
 
 
-def _form(data: Mapping[str, Any], size: int) -> bytes:
-    """The members as fields, and between them a PDF of so many bytes."""
+def _form(data: Mapping[str, Any], file: bytes) -> bytes:
+    """The members as fields, and between them a file."""
     parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in data.items()]
-    head = b'name="faxFile"; filename="fax.pdf"\r\nContent-Type: application/pdf\r\n\r\n%PDF-1.4\n'
-    parts.insert(1, head + b"x" * size)
+    head = b'name="faxFile"; filename="fax.pdf"\r\nContent-Type: application/pdf\r\n\r\n'
+    parts.insert(1, head + file)
     start = f"--{BOUNDARY}\r\nContent-Disposition: form-data; ".encode()
     return b"".join(start + part + b"\r\n" for part in parts) + f"--{BOUNDARY}--\r\n".encode()
 
@@ -177,7 +178,8 @@ class WebhookSender:
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as failure:
                 error = type(failure).__name__
             seconds = time.time() - at
-        attempt = WebhookAttempt(at, answer, error, seconds)
+        redial = entry.redial if isinstance(entry, Entry) else None
+        attempt = WebhookAttempt(at, answer, error, seconds, redial)
         entry.webhooks.append(attempt)
         for overtaken in self._overtaking.pop(account.label, ()):
             overtaken.set()

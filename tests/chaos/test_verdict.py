@@ -11,10 +11,23 @@ from faxline import Event, Job, JobState
 from faxline.reading.job import Transition
 from faxline_chaos import campaign, verdict
 from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
-from faxline_chaos.evidence import Acceptance, Evidence, Lost
-from faxline_chaos.faults import Fax, draw_faxes
+from faxline_chaos.evidence import Acceptance, Evidence, Lost, by_job
+from faxline_chaos.faults import (
+    FIELD_ANSWERS,
+    FIELD_ENDS,
+    FORMS,
+    LOST,
+    UNKNOWN_REFUSAL,
+    UNKNOWN_WORD,
+    Fax,
+    answer_faults,
+    draw_faxes,
+    outcome,
+)
 from faxline_chaos.schedule import SETTLE, draw_hits, push_times
 from faxline_chaos.world import KILLS_FOR_ONE, LENGTHS, draw_world
+from faxline_sandbox.control import read_outcomes
+from faxline_sandbox.faults import Fault
 
 FAX = Fax("f", "+12026000000", "normal", "hold", "delivered", (), None, document=False)
 DELIVERED = ("fax.queued", "fax.submitted", "fax.delivered")
@@ -168,6 +181,79 @@ def test_a_receipt_counts_from_the_webhooks_answer_and_not_from_its_try() -> Non
     ]
     entry = {"jobId": 7, "accepted_at": END - 30, "state": "delivered", "webhooks": tries}
     assert Acceptance.read(entry).receipt_at == END - 7
+
+
+def test_a_receipt_is_that_of_ifaxs_last_word_and_of_a_word_that_is_known() -> None:
+    tries = [
+        {"at": END - 20, "answer": 204, "seconds": 1.0, "retryAttempt": 0},
+        {"at": END - 15, "answer": 204, "seconds": 1.0, "retryAttempt": 1},
+    ]
+    entry: dict[str, Any] = {"jobId": 7, "accepted_at": END - 30, "state": "delivered", "webhooks": tries}
+    assert Acceptance.read(entry | {"retryAttempt": 1}).receipt_at == END - 14
+    assert Acceptance.read(entry | {"retryAttempt": 2}).receipt_at is None
+    assert Acceptance.read(entry | {"retryAttempt": 1, "word": "on_hold"}).receipt_at is None
+
+
+def test_a_fax_that_was_delivered_and_is_taken_for_failed_is_a_duplicate() -> None:
+    twice = [acceptance(6), acceptance(7)]
+    job = Job(FAX.id, "default", JobState.DELIVERED, job_id=7)
+    told = [event("fax.retrying", stage="delivery", jobId=6)]
+    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: twice}, {})
+    assert verdict.DUPLICATE in {finding.zero for finding in verdict.judge([FAX], evidence)}
+
+
+def test_a_canceled_fax_is_right_where_ifax_said_so() -> None:
+    told = ("fax.queued", "fax.submitted", "fax.canceled")
+    word = replace(acceptance(state="failed"), word="cancelled")
+    assert found(JobState.CANCELED, [word], told) == []
+    assert found(JobState.CANCELED, [acceptance(state="failed")], told) == [verdict.WRONG]
+
+
+@pytest.mark.parametrize(
+    ("answers", "accepted", "broken"),
+    [
+        ((UNKNOWN_REFUSAL,), [], []),
+        ((UNKNOWN_REFUSAL,), [acceptance()], [verdict.WRONG]),
+        ((), [], [verdict.WRONG]),
+    ],
+)
+def test_a_refusal_that_nobody_knows_may_end_the_fax_that_met_it(
+    answers: tuple[str, ...], accepted: list[Acceptance], broken: list[str]
+) -> None:
+    told = ("fax.queued", "fax.failed")
+    steps = tuple(Transition(name, at(END), JobState.FAILED, 1, {}) for name in told)
+    job = Job(FAX.id, "default", JobState.FAILED, job_id=None, reason="unknown_refusal", history=steps)
+    evidence = Evidence({FAX.id: job}, {FAX.id: [event(name) for name in told]}, {FAX.id: accepted}, {})
+    findings = verdict.judge([replace(FAX, answers=answers)], evidence)
+    assert [finding.zero for finding in findings] == broken
+
+
+def test_a_fax_that_came_in_and_whose_webhook_nobody_took_need_not_be_told() -> None:
+    assert verdict.judge([], Evidence({}, {}, {}, {}, inbound={9: False})) == []
+
+
+@pytest.mark.parametrize(("times", "broken"), [(0, [verdict.LOST]), (1, []), (2, [verdict.DUPLICATE])])
+def test_a_fax_that_came_in_must_be_told_once(times: int, broken: list[str]) -> None:
+    events = by_job([Event("1-0", "fax.received", "", at(END), {"jobId": 9})] * times)
+    evidence = Evidence({}, events, {}, {}, inbound={9: True})
+    assert [finding.zero for finding in verdict.judge([], evidence)] == broken
+
+
+def test_what_the_field_adds_is_what_the_sandbox_takes_and_leaves_the_documented_faxes_as_they_are() -> None:
+    drawn = draw_faxes(5, 300, profile="field")
+    assert {fax.end for fax in drawn} > set(FIELD_ENDS)
+    assert {name for fax in drawn for name in fax.answers} > set(FIELD_ANSWERS)
+    assert {fax.forms for fax in drawn} == set(FORMS)
+    for fax in drawn:
+        told = outcome(fax)
+        assert told is None or read_outcomes(told)
+        assert all(Fault.read(fault) for fault in answer_faults(fax))
+        assert not (fax.redials and (fax.webhook == LOST or fax.end == UNKNOWN_WORD))
+    plain = draw_faxes(5, 300)
+    assert [(fax.id, fax.webhook, fax.policy) for fax in drawn] == [
+        (fax.id, fax.webhook, fax.policy) for fax in plain
+    ]
+    assert not any(fax.forms or fax.redials for fax in plain)
 
 
 def test_failed_by_policy_is_right_for_fail_unless_a_receipt_was_there_long_before() -> None:

@@ -1,5 +1,6 @@
 """What iFax does beyond its documentation: a test a fact, by real processes and the profile `field`."""
 
+import base64
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from faxline import Event, Fax, FaxLine, JobState
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import ServerBinary
-from faxline_local.stack import Local
+from faxline_local.stack import TOKEN, Local
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,7 @@ SETTINGS = {
     "RETRIES__DELIVERY__REDIAL_WAIT": "2",
     "RETRIES__SUBMISSION__BASE": "0.2",
     "HTTP_TIMEOUT": "3",
+    "GATE__BASE": "0.5",
     "LEASE_GRACE": "1",
     "SWEEP": "1",
     "STATUS_CALL": "true",
@@ -128,19 +130,54 @@ def test_an_account_whose_plan_is_not_active_is_paused_by_that_name(
     wait_until(lambda: line.account_state().jobs["delivered"] == 2, timeout=30)
 
 
-def test_a_refusal_that_nobody_knows_fails_its_fax_alone_with_ifaxs_words(local: Local) -> None:
-    push(local, "default", "+12025550719")
-    push(local, "default", *(f"+1202555{9400 + i}" for i in range(3)))
+@pytest.mark.parametrize(("digits", "others"), [("0719", 9400), ("0720", 9410)])
+def test_a_refusal_that_nobody_knows_fails_its_fax_alone_with_ifaxs_words(
+    local: Local, digits: str, others: int
+) -> None:
+    name = f"default-{digits}"
+    push(local, "default", f"+1202555{digits}")
+    push(local, "default", *(f"+1202555{others + i}" for i in range(3)))
     with FaxLine(local.url_of("producer")) as line:
-        assert line.wait("default-9400", timeout=30).state is JobState.DELIVERED
-        push(local, "default", "+12025559403")
-        job = line.wait("default-0719", timeout=60)
+        assert line.wait(f"default-{others}", timeout=30).state is JobState.DELIVERED
+        push(local, "default", f"+1202555{others + 3}")
+        job = line.wait(name, timeout=60)
     assert (job.state, job.reason, job.code) == (JobState.FAILED, "unknown_refusal", 12099)
-    (event,) = [event for event in told(local, "fax.failed") if event.job == "default-0719"]
+    (event,) = [event for event in told(local, "fax.failed") if event.job == name]
     assert event.data["message"] == "Destination not served"
 
 
-@pytest.mark.parametrize("digits", ["0721", "0722", "0723", "0724"])
+@pytest.mark.parametrize(
+    ("digits", "state", "reason"),
+    [("3001", JobState.FAILED, "invalid_number"), ("0501", JobState.DELIVERED, "normal_clearing")],
+)
+def test_an_error_by_http_is_read_as_the_documentation_has_it(
+    local: Local, digits: str, state: JobState, reason: str
+) -> None:
+    job = send(local, digits)
+    assert (job.state, job.reason) == (state, reason)
+
+
+def test_a_429_that_says_nothing_costs_no_attempt(local: Local) -> None:
+    number = "+12025559503"
+    silent = {"fault": {"action": "status", "status": 429, "body": ""}, "times": 1}
+    local.control("PUT", f"numbers/{number}", [silent, {}])
+    push(local, "default", number)
+    with FaxLine(local.url_of("producer")) as line:
+        job = line.wait("default-9503", timeout=60)
+    assert (job.state, job.attempt) == (JobState.DELIVERED, 1)
+
+
+def test_an_answer_that_comes_too_late_is_a_doubt_that_the_receipt_settles(local: Local) -> None:
+    number = "+12025559504"
+    late = {"fault": {"action": "slow", "seconds": 5}}
+    local.control("PUT", f"numbers/{number}", late)
+    push(local, "default", number)
+    with FaxLine(local.url_of("producer")) as line:
+        assert line.wait("default-9504", timeout=60).state is JobState.DELIVERED
+    assert [fax["endpoint"] for fax in local.ledger() if fax["toNumber"] == number] == ["fax-send"]
+
+
+@pytest.mark.parametrize("digits", ["0721", "0722", "0723", "0724", "0725"])
 def test_a_webhook_is_read_however_it_is_written(local: Local, digits: str) -> None:
     assert send(local, digits).state is JobState.DELIVERED
     assert dead(local) == 0
@@ -197,7 +234,7 @@ def test_a_redial_of_ifaxs_own_is_awaited_and_nothing_is_sent_twice(local: Local
     assert not [event for event in told(local, "fax.retrying") if event.job == "default-0741"]
 
 
-@pytest.mark.parametrize("form", [{}, {"multipart": True, "bytes": 3_000_000}])
+@pytest.mark.parametrize("form", [{}, {"direction": "received"}, {"multipart": True, "bytes": 3_000_000}])
 def test_a_fax_that_comes_in_is_told_once_and_is_no_dead_receipt(
     local: Local, wait_until: Callable[..., Any], form: dict[str, Any]
 ) -> None:
@@ -213,3 +250,7 @@ def test_a_fax_that_comes_in_is_told_once_and_is_no_dead_receipt(
     assert event.data["transactionId"] == str(made["transactionId"])
     assert (event.data["from"], event.data["to"]) == ("…5014", "…0100")
     assert dead(local) == 0
+    ids = {name: event.data[name] for name in ("jobId", "transactionId")}
+    url, key = f"{local.sandbox_url}/v1/customer/fax-download", {"accessToken": TOKEN}
+    file = httpx.post(url, json=ids, headers=key, trust_env=False).json()["data"]
+    assert base64.b64decode(file).startswith(b"%PDF")

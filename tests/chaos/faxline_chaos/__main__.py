@@ -7,7 +7,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from faxline_chaos import baseline_run, campaign, report
 from faxline_chaos.document_fuzzing import run_document_fuzz
-from faxline_chaos.faults import draw_faxes
+from faxline_chaos.faults import Profile, draw_faxes
 from faxline_chaos.fuzzing import run_fuzz
 from faxline_chaos.verdict import judge
 from tests.stepping_clock import COMPILER
@@ -30,6 +30,10 @@ def chaos(
     seed: Annotated[
         int | None, typer.Option(help="Of all faults and kills; a random one by default.")
     ] = None,
+    *,
+    profile: Annotated[
+        str, typer.Option(help="documented or field: how the sandbox behaves.")
+    ] = "documented",
     baseline: Annotated[int, typer.Option(help="1 runs the plain Dramatiq actor too.", min=0, max=1)] = 0,
     logs: Annotated[
         Path | None, typer.Option(help="Where the logs go; a temporary folder by default.")
@@ -39,13 +43,17 @@ def chaos(
     console = Console()
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     folder = logs or Path(tempfile.mkdtemp(prefix="faxline-chaos-"))
-    console.print(f"[bold]make chaos FAXES={faxes} KILLS={kills} SEED={seed}[/] runs this again")
+    if profile not in get_args(Profile):
+        raise typer.BadParameter(f"must be one of {', '.join(get_args(Profile))}", param_hint="--profile")
+    told: Profile = "field" if profile == "field" else "documented"
+    command = f"make chaos FAXES={faxes} KILLS={kills} SEED={seed} PROFILE={told}"
+    console.print(f"[bold]{command}[/] runs this again")
     say = partial(console.print, soft_wrap=True)
-    drawn, planned = draw_faxes(seed, faxes), campaign.plan(seed, kills)
+    drawn, planned = draw_faxes(seed, faxes, profile=told), campaign.plan(seed, kills, told)
     if COMPILER is None:
         say("no C compiler here: Redis' clock does not step in this run")
     begun = time.monotonic()
-    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say)
+    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say, profile=told)
     findings = judge(drawn, evidence)
     rows = report.rows_of(drawn, planned, evidence, findings, time.monotonic() - begun)
     other = None
@@ -55,9 +63,9 @@ def chaos(
         other = report.baseline_rows(drawn, fitting, end, time.monotonic() - begun)
     for text in report.findings_lines(findings):
         console.print(f"[red]{escape(text)}[/]", highlight=False)
-    console.print(report.table(f"chaos, seed {seed}", rows, other))
+    console.print(report.table(f"chaos, profile {told}, seed {seed}", rows, other))
     if findings:
-        console.print(f"[bold red]not proved[/]; again: make chaos FAXES={faxes} KILLS={kills} SEED={seed}")
+        console.print(f"[bold red]not proved[/]; again: {command}")
     raise typer.Exit(1 if findings else 0)
 
 

@@ -12,7 +12,7 @@ import redis
 
 from faxline import Event, FaxLine, JobState
 from faxline_chaos.evidence import Evidence, Lost, by_fax, by_job, read_jobs
-from faxline_chaos.faults import ENDS, Fax, answer_faults, webhook_faults
+from faxline_chaos.faults import Fax, Profile, answer_faults, outcome, webhook_faults
 from faxline_chaos.killing import Trouble, run_hits
 from faxline_chaos.producer import Producer
 from faxline_chaos.relay import Relay
@@ -23,11 +23,13 @@ from faxline_chaos.world import (
     BOMB,
     CLOCK,
     FIREWALL,
+    INBOUND,
     OUTAGE,
     RESTORE,
     Bombs,
     Clock,
     Firewall,
+    Inbound,
     Outage,
     draw_world,
 )
@@ -66,6 +68,13 @@ SETTINGS = {
     "EVENTS_CAP": "1000000",
 }
 """An hour in seconds; the wait and the deadline outlast iFax's retries of a webhook as the defaults do."""
+FIELD_SETTINGS = {
+    "RETRIES__DELIVERY__REDIAL_WAIT": "14",
+    "RETRIES__DELIVERY__ATTEMPTS": "2",
+    "STATUS_CALL": "true",
+    "ASK": "4",
+}
+"""A failure is the last word after as long as iFax's next may take: its retries of a webhook, and a call."""
 SANDBOX = (
     *(word for name, value in LIMITS.items() for word in (f"--{name}", value)),
     *("--call-seconds", "0.3", "--page-seconds", "0.1", "--answer-seconds", "0.02", "0.2"),
@@ -88,10 +97,11 @@ def crew() -> list[str]:
     return [*(f"{role}-{i}" for i, role in enumerate(roles, start=1)), "redis"]
 
 
-def plan(seed: int, kills: int) -> list[Hit]:
+def plan(seed: int, kills: int, profile: Profile = "documented") -> list[Hit]:
     """The kills, the stalls and the troubles of a run; Redis' clock steps only on Linux with a C compiler."""
     hits = draw_hits(seed, kills, crew())
     kinds = [OUTAGE, FIREWALL, BOMB, RESTORE, *([CLOCK] if COMPILER else [])]
+    kinds += [INBOUND] if profile == "field" else []
     return sorted([*hits, *draw_world(seed, hits, kinds)], key=lambda hit: hit.at)
 
 
@@ -103,6 +113,7 @@ def run(
     *,
     say: Say,
     binary: ServerBinary | None = None,
+    profile: Profile = "documented",
 ) -> Evidence:
     """Push, kill and stall by the schedule, wait until all is settled or nothing moves, gather the evidence.
 
@@ -113,6 +124,7 @@ def run(
         folder: for the logs.
         say: gets a line on each part of the run.
         binary: the Redis server's.
+        profile: how the sandbox behaves.
     """
     clock = SteppingClock(folder / "clock") if any(hit.name == CLOCK for hit in hits) else None
     local = Local(
@@ -121,8 +133,8 @@ def run(
         dispatchers=CREW["dispatchers"],
         webhooks=CREW["webhooks"],
         threads=THREADS,
-        settings=SETTINGS,
-        sandbox=SANDBOX,
+        settings=SETTINGS | (FIELD_SETTINGS if profile == "field" else {}),
+        sandbox=(*SANDBOX, "--profile", profile),
         binary=binary,
         appendfsync="always",
         server_environment=clock.environment if clock else None,
@@ -134,6 +146,7 @@ def run(
         world[CLOCK] = Clock(clock)
     with closing(relay), local:
         world[BOMB] = bombs = Bombs(local.redis_url)
+        world[INBOUND] = inbound = Inbound(local)
         script_sandbox(local, faxes)
         say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")
         timetable = Timetable()
@@ -145,7 +158,7 @@ def run(
         say("the last kill is over and all is pushed; now all must settle")
         with FaxLine(local.redis_url) as line:
             watch = _Watch(line)
-            look = partial(_look, local, watch, faxes, bombs.pushed(), restore.lost)
+            look = partial(_look, local, watch, faxes, bombs.pushed(), restore.lost, inbound=inbound)
             evidence = _gather(local, watch, as_known(faxes, restore.lost), look, say)
         # One that was started a moment ago is told to end only when it can: before, the signal just kills it.
         wait_for(lambda: all(map(local.ready, local.metrics)), START)
@@ -160,9 +173,9 @@ def script_sandbox(local: Local, faxes: Sequence[Fax]) -> None:
     local.control("POST", "faults", [fault for fax in faxes for fault in answer_faults(fax)])
     local.control("POST", "webhook-faults", [fault for fax in faxes for fault in webhook_faults(fax)])
     for fax in faxes:
-        digits = ENDS[fax.end][1]
-        if digits is not None:
-            local.control("PUT", f"numbers/{fax.number}", digits)
+        told = outcome(fax)
+        if told:
+            local.control("PUT", f"numbers/{fax.number}", told)
 
 
 @dataclass
@@ -209,13 +222,21 @@ def _gather(
 
 
 def _look(
-    local: Local, watch: _Watch, faxes: Sequence[Fax], bombs: Sequence[str], lost: Sequence[Lost]
+    local: Local,
+    watch: _Watch,
+    faxes: Sequence[Fax],
+    bombs: Sequence[str],
+    lost: Sequence[Lost],
+    *,
+    inbound: Inbound,
 ) -> Evidence:
     """The evidence as it stands. The events are read last, so none of a record is missing."""
     jobs = read_jobs(watch.line, [*(fax.id for fax in faxes), *bombs])
     watch.look(0.2)
     ledger, stats = by_fax(local.ledger()), local.stats()["default"]
-    return Evidence(jobs, by_job(watch.events), ledger, stats, bombs=tuple(bombs), lost=lost)
+    return Evidence(
+        jobs, by_job(watch.events), ledger, stats, bombs=tuple(bombs), lost=lost, inbound=inbound.told()
+    )
 
 
 def _quiet(local: Local, line: FaxLine, client: redis.Redis) -> bool:

@@ -11,6 +11,17 @@ ASIDE = frozenset({"fax.duplicate", "fax.cancel_refused", "fax.rejected"})
 """Events that are no transition of the job and so are not in its history."""
 
 
+RECEIVED = "fax.received"
+"""Belongs to no job."""
+NO_WORD = "on_hold"
+"""A faxStatus that nobody knows: its receipt says nothing."""
+
+
+def answered(webhook: Mapping[str, Any]) -> bool:
+    """Whether a try of a webhook was answered 2xx."""
+    return bool(webhook["answer"]) and webhook["answer"] // 100 == 2
+
+
 @dataclass(frozen=True)
 class Acceptance:
     """One fax that the sandbox accepted. Times are Unix seconds."""
@@ -19,15 +30,21 @@ class Acceptance:
     accepted_at: float
     state: str
     receipt_at: float | None
-    """When the webhook answered 2xx for the first time; None: never."""
+    """When the webhook of its last word answered 2xx for the first time; None: never."""
+    word: str | None = None
+    """The faxStatus that was told in the place of its state; None: the state."""
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> "Acceptance":
         """Read an entry of the sandbox's ledger."""
-        answered = [
-            w["at"] + w["seconds"] for w in entry["webhooks"] if w["answer"] and w["answer"] // 100 == 2
+        told = [
+            w["at"] + w["seconds"]
+            for w in entry["webhooks"]
+            if answered(w)
+            if w.get("retryAttempt") == entry.get("retryAttempt") and entry.get("word") != NO_WORD
         ]
-        return cls(entry["jobId"], entry["accepted_at"], entry["state"], min(answered, default=None))
+        at = min(told, default=None)
+        return cls(entry["jobId"], entry["accepted_at"], entry["state"], at, entry.get("word"))
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,7 @@ class Evidence:
         exits: processes that ended by themselves, or not in order at the end.
         bombs: entries with a hostile document, which are to be rejected.
         lost: the stretches that restores have lost.
+        inbound: the jobIds of faxes that came in, and whether the webhook of each was taken.
     """
 
     jobs: dict[str, Job | None]
@@ -74,6 +92,7 @@ class Evidence:
     exits: list[str] = field(default_factory=list)
     bombs: tuple[str, ...] = ()
     lost: Sequence[Lost] = ()
+    inbound: Mapping[int, bool] = field(default_factory=dict)
 
 
 def read_jobs(line: FaxLine, names: Iterable[str]) -> dict[str, Job | None]:
@@ -85,7 +104,8 @@ def by_job(events: Sequence[Event]) -> dict[str, list[Event]]:
     """The events of each job."""
     found: defaultdict[str, list[Event]] = defaultdict(list)
     for event in events:
-        found[event.job].append(event)
+        name = f"inbound {event.data['jobId']}" if event.name == RECEIVED else event.job
+        found[name].append(event)
     return found
 
 

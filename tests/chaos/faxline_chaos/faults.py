@@ -2,13 +2,22 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Policy = Literal["hold", "resend", "fail"]
 
 BEYOND = 4.0
 """Seconds after which the client has given up (the run's HTTP timeout is below it)."""
+
+UNKNOWN_REFUSAL = "refused, a code that nobody knows"
+
+
+def refused(code: int, message: str) -> Mapping[str, Any]:
+    """A refusal by HTTP 200."""
+    body = {"status": 0, "code": code, "message": message}
+    return {"action": "status", "status": 200, "body": body}
+
 
 ANSWERS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     "cut before acceptance": (4, {"action": "reset_before"}),
@@ -28,8 +37,11 @@ ANSWERS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
 }
 """Faults of the answer to fax-send: how often in proportion, and the sandbox's words for it."""
 
+LOST = "webhook lost"
+"""What was said before it would then be iFax's last word, so it meets no redials."""
+
 WEBHOOKS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
-    "webhook lost": (2, {"action": "lose"}),
+    LOST: (2, {"action": "lose"}),
     "webhook doubled": (4, {"action": "double"}),
     "webhook delayed": (4, {"action": "delay", "seconds": 2.0}),
     "webhook late": (3, {"action": "late"}),
@@ -47,6 +59,54 @@ ENDS: Mapping[str, tuple[int, str | None]] = {
 }
 """What becomes of the call, with the magic number's digits for it."""
 
+MAGIC: Mapping[str | None, Mapping[str, Any]] = {
+    None: {},
+    "0017": {"status": "failed", "code": 17},
+    "0019": {"status": "failed", "code": 19},
+    "0041": {"status": "failed", "code": 41, "transferred": 0.5},
+}
+"""What the digits stand for, to be told with more."""
+
+Profile = Literal["documented", "field"]
+"""How the sandbox behaves; `field` adds the tables below to those above."""
+
+FIELD_ANSWERS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    "refused, bad key": (1, refused(12001, "accessToken invalid")),
+    "refused, plan inactive": (1, refused(12004, "Professional plan isn't activated")),
+    "refused, named in the text": (2, refused(40009, "Rate limit exceeded")),
+    UNKNOWN_REFUSAL: (4, refused(12099, "Destination not served")),
+    "status 0 alone": (2, {"action": "status", "status": 200, "body": {"status": 0, "message": "started"}}),
+    "429 without a body": (1, {"action": "status", "status": 429, "body": ""}),
+}
+"""What iFax answers beyond its documentation."""
+
+UNKNOWN_WORD = "a word that nobody knows"
+
+FIELD_ENDS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    "charged": (2, {"status": "failed", "code": 31, "word": "failed_chargeable"}),
+    "blocked": (2, {"status": "failed", "code": 31, "word": " Blocked "}),
+    "rejected": (1, {"status": "failed", "code": 31, "word": "rejected_by_carrier"}),
+    "cancelled": (2, {"status": "failed", "code": 31, "word": "cancelled"}),
+    "partially cancelled": (1, {"status": "failed", "code": 31, "word": "partially_cancelled"}),
+    UNKNOWN_WORD: (1, {"word": "on_hold"}),
+    "delivered, in odd letters": (4, {"word": " DELIVERED "}),
+    "failed with a code of calls": (2, {"status": "failed", "code": -3009}),
+    "failed with an odd number": (2, {"status": "failed", "code": 21, "message": "something new"}),
+}
+"""How a call ends beyond the documentation, as the control page takes it."""
+
+FORMS: Mapping[tuple[str, ...], int] = {
+    (): 6,
+    ("text_job_id",): 1,
+    ("no_country",): 1,
+    ("multipart",): 1,
+    ("text_job_id", "no_country", "multipart"): 1,
+}
+"""How a webhook is written, and how often in proportion. All of them are flat."""
+
+REDIALS: Mapping[int, int] = {0: 8, 1: 1, 2: 1}
+"""Calls of iFax's own that fail before the last one, likewise."""
+
 POLICIES: tuple[Policy, ...] = ("hold", "resend", "fail")
 PRIORITIES = ("urgent", "normal", "bulk")
 
@@ -63,6 +123,8 @@ class Fax:
         answers: faults of its submissions, one each, in this order; keys of `ANSWERS`.
         webhook: the fault of its first webhook; a key of `WEBHOOKS`, or None.
         document: whether it carries a document instead of a URL.
+        forms: how its webhooks are written; one of `FORMS`.
+        redials: calls of iFax's own that fail before the last one.
     """
 
     id: str
@@ -73,27 +135,56 @@ class Fax:
     answers: tuple[str, ...]
     webhook: str | None
     document: bool
+    forms: tuple[str, ...] = ()
+    redials: int = 0
 
 
-def draw_faxes(seed: int, count: int, most: int = 3) -> list[Fax]:
+def draw_faxes(seed: int, count: int, most: int = 3, profile: Profile = "documented") -> list[Fax]:
     """The faxes of a run. Fax number i is the same whatever the count.
 
     Args:
         seed: of everything random.
         count: how many.
         most: faults of answers that one fax has at most; up to 3.
+        profile: what may go wrong.
     """
-    return [_fax(random.Random(f"fax:{seed}:{i}"), i, most) for i in range(count)]  # noqa: S311 - no secret
+    faxes = [_fax(random.Random(f"fax:{seed}:{i}"), i, most) for i in range(count)]  # noqa: S311 - no secret
+    if profile == "documented":
+        return faxes
+    return [_in_field(random.Random(f"field:{seed}:{fax.id}"), fax) for fax in faxes]  # noqa: S311
 
 
 def answer_faults(fax: Fax) -> list[dict[str, Any]]:
     """The fax's faults of answers, as the sandbox's control page takes them."""
-    return [{**ANSWERS[name][1], "match": {"subject": fax.id}} for name in fax.answers]
+    told = {**ANSWERS, **FIELD_ANSWERS}
+    return [{**told[name][1], "match": {"subject": fax.id}} for name in fax.answers]
 
 
 def webhook_faults(fax: Fax) -> list[dict[str, Any]]:
     """The fax's fault of its webhook, likewise."""
     return [{**WEBHOOKS[fax.webhook][1], "match": {"subject": fax.id}}] if fax.webhook else []
+
+
+def outcome(fax: Fax) -> dict[str, Any] | str | None:
+    """What becomes of calls to its number, likewise; None: what becomes of any."""
+    if fax.end in ENDS and not fax.forms and not fax.redials:
+        return ENDS[fax.end][1]
+    end = FIELD_ENDS[fax.end][1] if fax.end in FIELD_ENDS else MAGIC[ENDS[fax.end][1]]
+    return {**end, "forms": list(fax.forms), "redials": fax.redials}
+
+
+def _in_field(chance: random.Random, fax: Fax) -> Fax:
+    """The same fax with what the field adds: to two faults in five, one end in six, and its webhooks."""
+    end = _weighted(chance, FIELD_ENDS) if chance.random() < 0.17 else fax.end
+    redials = chance.choices(list(REDIALS), list(REDIALS.values()))[0]
+    answers = tuple(_weighted(chance, FIELD_ANSWERS) if chance.random() < 0.4 else a for a in fax.answers)
+    return replace(
+        fax,
+        answers=answers,
+        end=end,
+        forms=chance.choices(list(FORMS), list(FORMS.values()))[0],
+        redials=0 if fax.webhook == LOST or end == UNKNOWN_WORD else redials,
+    )
 
 
 def _fax(chance: random.Random, i: int, most: int) -> Fax:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from faxline import Event, Job, JobState
 from faxline_chaos.evidence import ASIDE, Acceptance, Evidence, Lost
-from faxline_chaos.faults import Fax
+from faxline_chaos.faults import UNKNOWN_REFUSAL, Fax
 
 DUPLICATE = "duplicates not allowed by policy"
 LOST = "lost"
@@ -20,6 +20,8 @@ ZEROS = (DUPLICATE, LOST, WRONG, EVENTS, LIMITS, EXITS)
 STALE = 9.0
 """Seconds that a stored receipt may take to be used, while Redis and workers are killed: one that was there
 longer settles a doubt before the policy does."""
+CANCELED = frozenset({"cancelled", "partially_cancelled"})
+"""Words of a faxStatus that say canceled, and that nobody asked for."""
 UNDER_WAY = 2.5
 """Seconds for which a call goes on at most that was under way when Redis was killed."""
 
@@ -43,6 +45,7 @@ def judge(faxes: Sequence[Fax], evidence: Evidence) -> list[Finding]:
     """All that must not be, the same order for the same evidence."""
     found = [finding for fax in as_known(faxes, evidence.lost) for finding in _judge(fax, evidence)]
     found += [finding for name in evidence.bombs for finding in _judge_bomb(name, evidence)]
+    found += [finding for job_id in evidence.inbound for finding in _judge_inbound(job_id, evidence)]
     over = {limit: n for limit, n in evidence.stats.get("rate_limited", {}).items() if n}
     found += [Finding(LIMITS, limit, f"{limit} broken") for limit, n in over.items() for _ in range(n)]
     found += [
@@ -75,6 +78,8 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
     allowed = 1 + len(undelivered) + (len(doubts) if fax.policy == "resend" else 0)
     for extra in accepted[allowed:]:
         yield Finding(DUPLICATE, fax.id, f"jobId {extra.job_id}: policy {fax.policy}, {len(doubts)} doubts")
+    for sent_again in (a for a in accepted if a.job_id in retried and a.state == "delivered"):
+        yield Finding(DUPLICATE, fax.id, f"jobId {sent_again.job_id}: delivered, and taken for failed")
     for earlier, later in pairwise(accepted[:allowed]):
         at = earlier.receipt_at if earlier.job_id not in undelivered else None
         if at is not None and at + STALE < later.accepted_at:
@@ -99,6 +104,14 @@ def _judge_bomb(name: str, evidence: Evidence) -> Iterator[Finding]:
         yield Finding(LOST, name, f"a hostile document has the events {told}")
     if evidence.jobs.get(name) is not None or evidence.accepted.get(name):
         yield Finding(WRONG, name, "a hostile document was taken")
+
+
+def _judge_inbound(job_id: int, evidence: Evidence) -> Iterator[Finding]:
+    """A fax that came in is told once, where its webhook was taken: iFax gives up after five retries."""
+    told = len(evidence.events.get(f"inbound {job_id}", ()))
+    if told > 1 or (not told and evidence.inbound[job_id]):
+        zero = DUPLICATE if told else LOST
+        yield Finding(zero, f"inbound {job_id}", f"a fax that came in was told {told} times")
 
 
 def tried_again(event: Event) -> bool:
@@ -139,11 +152,13 @@ def _wrong(fax: Fax, job: Job, accepted: Sequence[Acceptance]) -> str | None:
     if job.state is JobState.IN_DOUBT:
         return "a receipt had arrived" if receipts else None
     if job.state is JobState.CANCELED:
-        return "nobody canceled it"
+        return None if own and own.word in CANCELED else "nobody canceled it"
     return _wrong_failure(fax, job, own, accepted)
 
 
 def _wrong_failure(fax: Fax, job: Job, own: Acceptance | None, accepted: Sequence[Acceptance]) -> str | None:
+    if job.reason == "unknown_refusal" and UNKNOWN_REFUSAL in fax.answers:
+        return "a receipt had arrived" if any(a.receipt_at is not None for a in accepted) else None
     if job.reason != "in_doubt":
         if own is not None:
             return None if own.state == "failed" else f"the ledger says {own.state}"

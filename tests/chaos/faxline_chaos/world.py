@@ -1,7 +1,7 @@
 """What happens to the world around Faxline.
 
 iFax is out of reach, a firewall is in between, Redis' clock steps, a producer pushes a hostile document,
-Redis comes back with older data.
+Redis comes back with older data, a fax comes in.
 
 Each is drawn from the seed alone and carried out as a hit beside the kills (`killing.py`): it begins, and
 ends after its time. Only a restore is an interlude (`restore.py`).
@@ -16,21 +16,26 @@ from collections.abc import Mapping, Sequence
 import redis
 
 from faxline.contract.redis_keys import AccountKeys
+from faxline_chaos.evidence import answered
 from faxline_chaos.relay import Relay
 from faxline_chaos.schedule import Hit
+from faxline_local.stack import Local
 from tests.hostile_files import object_stream, page_tree, xref_stream
 from tests.stepping_clock import SteppingClock
 
-OUTAGE, FIREWALL, CLOCK, BOMB, RESTORE = "outage", "firewall", "clock", "bomb", "restore"
+OUTAGE, FIREWALL, CLOCK, BOMB, RESTORE, INBOUND = (
+    *("outage", "firewall", "clock", "bomb", "restore", "inbound fax"),
+)
 LENGTHS: Mapping[str, tuple[float, float]] = {
     OUTAGE: (1.0, 6.0),
     FIREWALL: (1.0, 6.0),
     CLOCK: (1.0, 5.0),
     BOMB: (0.0, 0.0),
+    INBOUND: (0.0, 0.0),
     RESTORE: (2.0, 5.0),
 }
 """Least and most seconds of each."""
-KILLS_FOR_ONE: Mapping[str, int] = dict.fromkeys(LENGTHS, 10) | {RESTORE: 25}
+KILLS_FOR_ONE: Mapping[str, int] = dict.fromkeys(LENGTHS, 10) | {RESTORE: 25, INBOUND: 1}
 """One of a kind for so many kills, one at the least."""
 AGAIN = 0.1
 """Seconds until a bomb is pushed again that Redis, which may be down just now, did not take."""
@@ -105,6 +110,28 @@ class Clock:
     def end(self) -> None:
         """Set it right again."""
         self._clock.step(0)
+
+
+class Inbound:
+    """Faxes come in, every other one in a form with its PDF."""
+
+    def __init__(self, local: Local) -> None:
+        self._local = local
+        self._count = 0
+
+    def begin(self) -> None:
+        """Have one come in."""
+        fax = {"pages": 1 + self._count % 3, "multipart": self._count % 2 == 1}
+        self._count += 1
+        self._local.control("POST", "accounts/default/inbound", fax)
+
+    def told(self) -> dict[int, bool]:
+        """Whether the webhook of each was taken, by its jobId."""
+        came = self._local.control("GET", "accounts/default/inbound")
+        return {fax["jobId"]: any(answered(one) for one in fax["webhooks"]) for fax in came}
+
+    def end(self) -> None:
+        """Do nothing: it has come."""
 
 
 class Bombs:

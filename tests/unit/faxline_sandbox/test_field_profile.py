@@ -1,5 +1,6 @@
 """The sandbox's profile `field`, and what shows each of its facts on demand."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -104,6 +105,40 @@ def test_the_fax_of_fax_status_is_in_data_and_there_is_one_in_the_field(start: C
     assert (told["status"], told["data"]["faxStatus"], told["data"]["code"]) == (1, "failed", -3001)
 
 
+def test_the_lists_and_a_received_fax_are_there_in_the_field_only(start: Callable[..., Site]) -> None:
+    field = start(profile="field")
+    sent = field.send("+12025550123")["data"]["jobId"]
+    field.sandbox.inbound(pages=3, bytes=10)
+    second = field.sandbox.inbound(direction="received")
+    field.sandbox.drain()
+    assert [fax["jobId"] for fax in field.call("fax-lists").json()["data"]] == [sent]
+    assert field.call("inbound/number-list").json()["data"] == [{"number": "+12025550100"}]
+    first, row = field.call("fax-list-all").json()["data"]
+    assert (first["faxReceivedPages"], row["jobId"]) == (3, second)
+    assert {"transactionId", "receivedTime"} < first.keys()
+    assert field.call("fax-list-all", lastFaxId=first["jobId"]).json()["data"] == [row]
+    assert field.call("fax-list-all", endDate="12/31/2001").json()["data"] == []
+    assert field.call("fax-list-all", startDate="2001-12-31").json()["status"] == -2
+    ids = {name: first[name] for name in ("jobId", "transactionId")}
+    file = base64.b64decode(field.call("fax-download", **ids).json()["data"])
+    assert file == b"%PDF-1.4\n" + b"x" * 10
+    assert field.call("fax-download", jobId=first["jobId"]).json()["status"] == -5
+    assert start().call("fax-lists").status_code == 404
+
+
+def test_a_magic_number_is_refused_by_http_and_a_code_that_nobody_knows(start: Callable[..., Site]) -> None:
+    site = start()
+    answer = site.call("fax-send", faxNumber="+12025550720", faxData=[FILE])
+    assert (answer.status_code, answer.json()["code"]) == (422, 12099)
+    assert site.sandbox.ledger() == []
+
+
+def test_a_magic_number_has_a_429_that_says_nothing(start: Callable[..., Site]) -> None:
+    answer = start().call("fax-send", faxNumber="+12025550729", faxData=[FILE])
+    assert (answer.status_code, answer.content) == (429, b"")
+    assert "retry-after" not in answer.headers
+
+
 @pytest.mark.parametrize(("digits", "code"), [("0711", 12001), ("0714", 12004), ("0719", 12099)])
 def test_a_magic_number_is_refused_by_http_200(start: Callable[..., Site], digits: str, code: int) -> None:
     site = start()
@@ -133,6 +168,7 @@ def test_a_magic_number_has_its_webhook_written_otherwise(start: Callable[..., S
     assert site.webhooks("+12025550721")[-1]["jobId"] == 12345
     assert site.webhooks("+12025550722")[-1]["data"]["jobId"] == "12346"
     assert site.webhooks("+12025550723")[-1]["data"]["fromNumber"] == "+2025550100"
+    assert site.webhooks("+12025550725")[-1]["data"]["job_id"] == 12348
 
 
 def test_a_webhook_may_be_a_form_with_the_fax_in_it(start: Callable[..., Site], receiver: Receiver) -> None:
@@ -157,6 +193,8 @@ def test_a_fax_comes_in_and_its_webhook_is_told(start: Callable[..., Site], rece
     site.sandbox.drain()
     [told] = receiver.payloads()
     assert told["jobId"] == made["jobId"]
+    [shown] = site.control("GET", "accounts/default/inbound", None)
+    assert (shown["jobId"], [one["answer"] for one in shown["webhooks"]]) == (told["jobId"], [204])
     assert site.sandbox.inbound(multipart=True) == made["jobId"] + 1
     assert told["transactionId"] == made["transactionId"]
     assert (told["direction"], told["faxStatus"], told["faxReceivedPages"]) == ("inbound", "received", 3)
