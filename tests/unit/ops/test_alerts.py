@@ -38,7 +38,8 @@ COMMAND = re.compile(r"(?:^ +|`)(faxline(?:-worker)? [^`\n]*)", re.MULTILINE)
 COMMANDS = sorted({found for text in RUNBOOKS.values() for found in COMMAND.findall(text)})
 CALLEE = {
     *("busy", "no_answer", "unallocated_number", "no_route", "number_changed", "invalid_number", "rejected"),
-    *("incompatible", "out_of_order", "canceled"),
+    *("incompatible", "out_of_order", "canceled", "no_fax", "not_ready"),
+    *("resolution_unsupported", "size_unsupported"),
 }
 OURS = {
     *(
