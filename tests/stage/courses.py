@@ -5,7 +5,7 @@ request or not; receipts come early, late, doubled or contradict each other; tim
 steps; operators order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -48,6 +48,8 @@ POLICIES = ("resend", "resend", "hold", "fail")
 UNKNOWN_OR_NOT_TAKEN = ("refuse", "retry", "defer", "pause", "unreachable", "unknown", "in_doubt")
 SILENT = {"account_state", "wakes", "doubts", "doubts_until"}
 """What an answer may touch that comes too late: what it tells of the account, and its own doubt."""
+AGAIN: Mapping[str, dict[str, Any]] = {"busy": {"again": "busy"}, "coarse": {"again": "busy", "lower": True}}
+"""Failures that are worth another delivery; the second one in a lower quality."""
 PICK = st.integers(0, 60)
 Which = Callable[[Attempt], object]
 
@@ -250,7 +252,7 @@ class Courses(RuleBasedStateMachine):
     @rule(
         what=st.sampled_from(["receipt", "receipt", "receipt", "match"]),
         pick=PICK,
-        outcome=st.sampled_from(["delivered", "delivered", "failed", "busy", "busy", "canceled"]),
+        outcome=st.sampled_from(["delivered", "delivered", "failed", "busy", "coarse", "canceled"]),
     )
     def ifax(self, what: str, pick: int, outcome: str) -> None:
         attempt = self._one(pick, taken)
@@ -259,9 +261,9 @@ class Courses(RuleBasedStateMachine):
         elif attempt is not None:
             job = self.ledger.jobs[attempt.admitted.job]
             job.delivered = job.delivered or outcome == "delivered"
-            busy = {"again": "busy"} if outcome == "busy" else {}
-            told = "failed" if busy else outcome
-            self.scene.receipt(attempt.taken, told, to=job.number, started=attempt.marked, **busy)
+            more = AGAIN.get(outcome, {})
+            told = "failed" if more else outcome
+            self.scene.receipt(attempt.taken, told, to=job.number, started=attempt.marked, **more)
 
     def _match(self) -> None:
         for matched in self.store.match():

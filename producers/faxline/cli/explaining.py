@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from faxline.cli.app import ACCOUNT
+from faxline.cli.deliveries import delivery_facts, held_failure, retry, stopped
 from faxline.cli.output import moment, span
 from faxline.contract.wording import plural
 from faxline.reading import account_state as account
@@ -40,6 +41,7 @@ def explanation(  # noqa: PLR0911 - one a state
             kept = job.send_at and job.send_at > now and f"iFax sends it at {moment(job.send_at, now)}."
             return [
                 f"{job.id} was taken by iFax (jobId {job.job_id}) and is submitted{since}.",
+                *held_failure(job, now),
                 *([f"{kept} Until then `faxline cancel {job.id}` takes it back."] if kept else []),
                 "It waits for the receipt, which says whether it was delivered"
                 + (
@@ -52,7 +54,7 @@ def explanation(  # noqa: PLR0911 - one a state
             return _in_doubt(job, since, now)
         case _:
             at = f", {moment(job.updated_at, now)}" if job.updated_at else ""
-            return [f"{job.id} has come to its end: {ending(job)}{at}.", *_next(job)]
+            return [f"{job.id} has come to its end: {ending(job)}{at}.", *stopped(job), *_next(job)]
 
 
 def _next(job: Job) -> list[str]:
@@ -110,6 +112,7 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
         "behind": told.behind if told else None,
         "send_at": job.send_at.isoformat() if job.send_at else None,
         "deliveries": job.deliveries,
+        **delivery_facts(job),
         "expected_start": job.expected_start.isoformat() if job.expected_start else None,
         "waits_until": job.waits_until.isoformat() if job.waits_until else None,
         "policy": job.policy,
@@ -170,7 +173,7 @@ def _held(  # noqa: PLR0911 - one sentence a hold
                 f"This one follows when that one has ended, at the latest at {then}."
             )
         case Hold.RETRY:
-            return _retry(job, then)
+            return retry(job, then)
         case Hold.PAUSED:
             return _paused(job, told, state, then)
         case _:
@@ -193,15 +196,6 @@ def _paused(job: Job, told: Forecast, state: AccountState, then: str) -> str:
             )
 
 
-def _retry(job: Job, then: str) -> str:
-    """What went wrong before, and when the next try is due."""
-    if job.deliveries:
-        return f"Delivery {job.deliveries} failed{_why(job)}; the next one is due at {then}."
-    if job.attempt:
-        return f"Attempt {job.attempt} was not taken{_why(job)}; the next one is due at {then}."
-    return f"It was not taken{_why(job)}, which spends no attempt; the next try is due at {then}."
-
-
 def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
     """Why the account is closed, since when, and who found it, in a sentence or two."""
     since = f" since {moment(_at(state.paused_since), now)}" if state.paused_since else ""
@@ -215,11 +209,6 @@ def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
         what = f"iFax gave the same answer again and again, and nobody knows what it means{why}"
         return f"The account is paused{since}: {what}.{found}"
     return f"The account is paused{since}: {reason}{why}.{found}"
-
-
-def _why(job: Job) -> str:
-    """The reason and the code of what went wrong last, in brackets; nothing where none is known."""
-    return f" ({job.reason}{f', code {job.code}' if job.code is not None else ''})" if job.reason else ""
 
 
 def _full(hold: Hold, state: AccountState) -> str:

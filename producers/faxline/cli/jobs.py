@@ -297,4 +297,5 @@ def _text(value: int | None) -> str:
 
 
 def _more(data: Any) -> str:
-    return ", ".join(f"{name} {value}" for name, value in data.items() if name != "retry_at")
+    shown = {**data, "wait": span(data["wait"] / 1000)} if "wait" in data else data
+    return ", ".join(f"{name} {value}" for name, value in shown.items() if name != "retry_at")

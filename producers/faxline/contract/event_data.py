@@ -52,6 +52,9 @@ SendAt = Annotated[
     Milliseconds | None, Field(description="The date of a scheduled fax, in milliseconds since 1970.")
 ]
 Deliveries = Annotated[int | None, Field(ge=0, description="How many deliveries have failed.")]
+Attempts = Annotated[
+    int | None, Field(ge=1, description="Of a delivery: how many there may be, the first one included.")
+]
 Stage = Annotated[
     Literal["submission", "delivery"] | None,
     Field(description="Whether it is the call to iFax that came to nothing, or the call to the recipient."),
@@ -118,6 +121,21 @@ class RetryingData(JobData):
     message: Message = None
     stage: Stage = None
     delivery: Deliveries = None
+    attempts: Attempts = None
+    again: Annotated[
+        str | None,
+        Field(
+            examples=["busy", "no_answer", "other"],
+            description="Of a delivery: the setting that it waits by.",
+        ),
+    ] = None
+    wait: Annotated[
+        Milliseconds | None, Field(description="Of a delivery: how long it waits, in milliseconds.")
+    ] = None
+    quality: Annotated[
+        str | None,
+        Field(description="The faxQuality of the next try, where the far end cannot receive the one before."),
+    ] = None
     pages: Pages = None
     transferred: Transferred = None
     charged: Charged = None
@@ -156,6 +174,14 @@ class FailedData(JobData):
     message: Message = None
     stage: Stage = None
     delivery: Deliveries = None
+    attempts: Attempts = None
+    stopped_by: Annotated[
+        str | None,
+        Field(
+            examples=["cause", "attempts", "expires_at"],
+            description="Of a delivery: why there is no further one.",
+        ),
+    ] = None
     pages: Pages = None
     transferred: Transferred = None
     charged: Charged = None

@@ -34,6 +34,21 @@ class JobState(StrEnum):
         return self in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}
 
 
+@dataclass(frozen=True, slots=True)
+class HeldFailure:
+    """A failure that iFax reported and that is not the job's end yet: iFax may call again by itself.
+
+    Attributes:
+        reason: its fixed name.
+        code: iFax's number, if it gave one.
+        until: when it counts, unless another word comes; None where that was not read.
+    """
+
+    reason: str
+    code: int | None
+    until: datetime | None = None
+
+
 WAITING = ("then", "skew")
 """Fields of the account's hash, for `Job.waiting`."""
 _STATES = {str(state): state for state in JobState}
@@ -60,8 +75,9 @@ class Job:
     `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail. `deliveries`
     counts those that failed. `send_at` is the date of a scheduled fax. `sent_at` is when the last attempt
     began, `known_pages` how many pages the documents have, such as 3 or 1-3: by these, its number and its
-    `job_id` a fax is found at iFax. `size` is how many jobs a push made of a list of numbers: the Job stands
-    for all of them, ID.1 to ID.size, and its id is their group's name.
+    `job_id` a fax is found at iFax. `held` is a failure that does not count yet. `size` is how many jobs a
+    push made of a list of numbers: the Job stands for all of them, ID.1 to ID.size, and its id is their
+    group's name.
     """
 
     id: str
@@ -92,6 +108,7 @@ class Job:
     sent_at: datetime | None = None
     known_pages: str | None = None
     size: int | None = None
+    held: HeldFailure | None = None
 
     @property
     def partial(self) -> bool:
@@ -109,22 +126,36 @@ class Job:
         """The state for people: `partly delivered` where not all pages were transferred."""
         return "partly delivered" if self.partial else str(self.state)
 
-    def waiting(self, until: float | None, account: Sequence[bytes | None]) -> "Job":
+    @property
+    def last_try(self) -> Mapping[str, Any]:
+        """Of a job whose delivery has just failed: which of how many, the wait, what stopped it."""
+        last = self.history[-1].data if self.history else {}
+        return last if "delivery" in last else {}
+
+    def waiting(
+        self, until: float | None, account: Sequence[bytes | None], held_until: float | None = None
+    ) -> "Job":
         """The same job with what a submitted one, or one in doubt, waits for.
 
         Args:
             until: milliseconds by the account's steady clock; infinite or None: nobody knows.
+            held_until: when a held failure counts, by the same clock.
             account: `WAITING` of its hash: the policy for doubts, which holds where the job has none of its
                 own, and how far (us) the steady clock is ahead of Redis'.
         """
         then, skew = account
+        ahead = float(skew or 0) / 1000
         known = until is not None and until < math.inf
+        held = self.held
+        if held is not None and held_until is not None:
+            held = replace(held, until=_moment(held_until - ahead))
         return replace(
             self,
-            waits_until=_moment((until or 0.0) - float(skew or 0) / 1000) if known else None,
+            waits_until=_moment((until or 0.0) - ahead) if known else None,
             policy=(self.policy or (then.decode() if then else None))
             if self.state is JobState.IN_DOUBT
             else None,
+            held=held,
         )
 
     def is_older(self, entry: str) -> bool:
@@ -177,6 +208,7 @@ class Job:
             send_at=moment("send_at"),
             sent_at=moment("admitted_at"),
             known_pages=text("known_pages"),
+            held=_held(record),
             metadata=json.loads(text("metadata") or "{}"),
             history=tuple(
                 Transition(
@@ -221,12 +253,24 @@ class Job:
             "expected_start": self.expected_start.isoformat() if self.expected_start else None,
             "waits_until": self.waits_until.isoformat() if self.waits_until else None,
             "policy": self.policy if self.state is JobState.IN_DOUBT else None,
+            "held": self.held.reason if self.held else None,
+            "held_until": self.held.until.isoformat() if self.held and self.held.until else None,
             "metadata": dict(self.metadata),
             "history": [
                 {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}
                 for s in self.history
             ],
         }
+
+
+def _held(record: Mapping[str, str]) -> HeldFailure | None:
+    """Of the iFax job that the record waits for; what was held of another one is over."""
+    if record.get("state") != JobState.SUBMITTED or not record.get("held"):
+        return None
+    told = json.loads(record["held"])
+    if told.get("job_id") != record.get("job_id"):
+        return None
+    return HeldFailure(told.get("reason") or "other", told.get("code"))
 
 
 def _moment(ms: float) -> datetime:

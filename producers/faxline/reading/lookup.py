@@ -31,16 +31,18 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
         pipe.hgetall(keys.job(name))
         pipe.zscore(keys.submitted, name)
         pipe.zscore(keys.in_doubt, name)
+        pipe.zscore(keys.held, name)
         pipe.hmget(keys.account_state, WAITING)
 
     deadlines: list[float | None]
+    held_until: float | None
     try:
-        record, *deadlines, account = yield from at_one_moment(questions)
+        record, *deadlines, held_until, account = yield from at_one_moment(questions)
         found, whole = _read(terms, name, record), True
     except Exception as error:
         if not is_forbidden(error):
             raise
-        deadlines, account = [], [None, None]
+        deadlines, held_until, account = [], None, [None, None]
         found, whole = (yield from record_of(terms, name)), False
     if found is None:
         try:
@@ -50,7 +52,7 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
     if found.state is JobState.QUEUED and whole:
         return replace(found, forecast=(yield from forecast_of(keys, name)))
     until = next((at for at in deadlines if at is not None), None)
-    return found.waiting(until, account)
+    return found.waiting(until, account, held_until)
 
 
 def record_of(terms: Terms, name: str) -> Steps[Job | None]:

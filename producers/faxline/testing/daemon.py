@@ -16,6 +16,10 @@ from faxline.testing.memory import Memory
 
 _FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
 _INDEXED = ("queued", "submitted", "in_doubt")
+_DELIVERIES = 5
+"""The daemon's default."""
+_IN_HISTORY = ("code", "reason", "retry_at", "delivery", "attempts", "stopped_by")
+_TOLD_ONLY = {"retry_at", "stage", "delivery", "attempts", "stopped_by"}
 _KNOWN_BY = {"fax.submitted", "fax.delivered", "fax.failed", "fax.canceled"}
 _SCHEDULED = {"fax.queued", "fax.submitted"}
 """Events that tell of a date to come."""
@@ -154,7 +158,8 @@ class Daemon:
         if outcome == "failed":
             deliveries = int(self.record(name).get("deliveries") or 0) + 1
             self._memory.hset(self._keys.job(name), {"deliveries": deliveries})
-            told |= {"stage": "delivery", "delivery": deliveries}
+            most = int(self.record(name).get("attempts") or _DELIVERIES)
+            told |= {"stage": "delivery", "delivery": deliveries, "attempts": most, "stopped_by": "cause"}
         told |= {key: value for key, value in said.items() if value is not None}
         self.move(name, outcome, f"fax.{outcome}", **told)
 
@@ -164,10 +169,10 @@ class Daemon:
         steps = int(job.get("n", 0)) + 1
         attempt = int(job.get("attempt", 0))
         history: dict[str, Any] = {"event": event, "at": now, "state": state, "attempt": attempt}
-        history |= {key: said[key] for key in ("code", "reason", "retry_at") if key in said}
+        history |= {key: said[key] for key in _IN_HISTORY if key in said}
         if job.get("job_id") and event in _KNOWN_BY:
             history["jobId"] = int(job["job_id"])
-        kept = {k: v for k, v in said.items() if k not in {"retry_at", "stage", "delivery"}}
+        kept = {k: v for k, v in said.items() if k not in _TOLD_ONLY}
         record: dict[str, Any] = {
             "state": state,
             "n": steps,

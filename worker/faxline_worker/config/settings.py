@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -172,13 +173,31 @@ class SubmissionRetries(_Part):
     max: PositiveFloat = 300.0
 
 
-class DeliveryRetries(_Part):
-    """Retries of a fax that iFax could not deliver."""
+def _waits(value: Any) -> Any:
+    """One number of seconds stands for the same wait each time."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("must be a number of seconds or a JSON list of them") from None
+    return value if isinstance(value, list | tuple) else (value,)
 
-    attempts: PositiveInt = 3
-    busy: PositiveFloat = 180.0
-    no_answer: PositiveFloat = 300.0
-    other: PositiveFloat = 60.0
+
+Waits = Annotated[tuple[PositiveFloat, ...], BeforeValidator(_waits), Field(min_length=1, max_length=100)]
+"""Seconds before the second delivery, the third and so on; the last one repeats."""
+
+
+class DeliveryRetries(_Part):
+    """Retries of a fax that iFax could not deliver.
+
+    The defaults reach a machine that is out of paper, or in an office at lunch: five tries within an hour, or
+    nearly two where somebody must come first (docs/causes.md).
+    """
+
+    attempts: PositiveInt = 5
+    busy: Waits = (180.0, 300.0, 900.0, 2400.0)
+    no_answer: Waits = (300.0, 900.0, 1800.0, 3600.0)
+    other: Waits = (60.0, 300.0, 900.0, 1800.0)
     redial_wait: Annotated[float, Field(ge=0)] = 600.0
 
 
@@ -679,7 +698,8 @@ def _read_names(variable: str, text: str) -> list[str]:
 
 def _readable(error: ValidationError, environment: Mapping[str, str]) -> str:
     problem = error.errors(include_input=False, include_url=False)[0]
-    variable = PREFIX + "__".join(str(part) for part in problem["loc"]).upper()
+    # A number among them is a place in a list.
+    variable = PREFIX + "__".join(part for part in problem["loc"] if isinstance(part, str)).upper()
     if problem["type"] == "missing":
         return f"{variable} is missing"
     if problem["type"] == "extra_forbidden":

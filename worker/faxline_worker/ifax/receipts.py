@@ -45,7 +45,8 @@ class Receipt:
         transferred: faxTransferredPages.
         to, sender: toNumber and fromNumber, digits with a + in front where it had one.
         started: faxCallStart, when the call to the API was made, seconds since 1970.
-        again: of a failure, after which delay it is worth another try (causes.Again); None: final.
+        again: of a failure, after which waits it is worth another try (causes.Again); None: final.
+        lower: whether that try has to be in a lower quality; else None.
         charged: iFax charges for this failure; else None.
         redial: retryAttempt of a failure that has one: perhaps iFax redials by itself; else None.
     """
@@ -61,6 +62,7 @@ class Receipt:
     sender: str | None = None
     started: int | None = None
     again: str | None = None
+    lower: bool | None = None
     charged: bool | None = None
     redial: int | None = None
 
@@ -139,6 +141,7 @@ def receipt_of(fax: FaxObject) -> Receipt | Nonsense:
         sender=fax.sender,
         started=fax.started,
         again=str(cause.again) if cause.again is not None and failed else None,
+        lower=True if cause.lower and failed else None,
         charged=True if fax.word == _CHARGED else None,
         redial=fax.redial if failed else None,
     )

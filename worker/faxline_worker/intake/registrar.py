@@ -294,6 +294,8 @@ class Intake:
             # is in E.164, so one that is written otherwise would never be the same.
             "sender": number_in(sender) if sender else None,
             "known_pages": pages if pages.most is not None else None,
+            # From where it is lowered, should the far end not receive it so. Standard is iFax's default.
+            "quality": quality if (quality := fax.get("faxQuality")) != "Standard" else None,
             "cover": "1" if any(map(fax.get, COVER)) else None,
         }
         fields, seal = _fields(entry, values), self.store.seals.request

@@ -44,6 +44,8 @@ class Admitted:
     """Of a scheduled fax: its date has come, so it goes at once."""
     born: int = 0
     """When the job was registered, milliseconds since 1970."""
+    quality: str | None = None
+    """Of a fax that the far end could not receive as it was sent: the lower quality of this call."""
     sealed: str = ""
     """The request as the record keeps it, where it is sealed; `request` is empty then."""
     trace: str | None = None

@@ -156,7 +156,7 @@ class Store:
             "tries": submission.attempts,
             "deliveries": delivery.attempts,
             "redial_wait": _ms(delivery.redial_wait),
-            "again": {cause: _ms(getattr(delivery, cause)) for cause in Again},
+            "again": {cause: [_ms(wait) for wait in getattr(delivery, cause)] for cause in Again},
             "lines": settings.lines.per_number,
             "line_lease": _ms(settings.lines.lease),
             "document_ttl": _ms(settings.document_ttl),
@@ -680,6 +680,7 @@ def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:
         waited=waited / 1000 if waited is not None else None,
         errand=answer.get("errand"),
         due=bool(answer.get("due")),
+        quality=answer.get("quality"),
         born=answer["born"],
         trace=answer.get("trace"),
     )

@@ -290,6 +290,8 @@ class Submitter:
         request = json.loads(self.store.seals.open_request(admitted.job, kept)) if kept else admitted.request
         if admitted.due:  # iFax would be asked to keep it until a moment that is over
             request = request | {"send_at": None}
+        if admitted.quality:
+            request = request | {"faxQuality": admitted.quality}
         # Whoever sealed the request sealed its documents first.
         documents = Documents(self.store, self.client.timeout, sealed=bool(admitted.sealed))
         return send_body(request, documents.open, caller_id=self.caller_id)

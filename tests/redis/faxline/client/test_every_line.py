@@ -111,6 +111,8 @@ def test_an_event_tells_state_attempt_jobid_and_metadata(world: World) -> None:
         "transferred": 0,
         "stage": "delivery",
         "delivery": 1,
+        "attempts": 5,
+        "stopped_by": "cause",
     }
 
 

@@ -124,7 +124,56 @@ def test_a_fax_whose_delivery_failed_says_why_and_when_the_next_one_is_due(
     entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
     receipt = {"job_id": "77", "outcome": "failed", "reason": "busy", "code": 17, "again": "busy"}
     assert store.receipt(entry, receipt).retried
-    assert "Delivery 1 failed (busy, code 17); the next one is due at" in explain("busy")
+    text = explain("busy")
+    assert "Delivery 1 of 5 failed (busy, code 17); the next one is due at" in text
+    assert ", 3 min after it (busy)." in text
+    told = json.loads(explain("busy", "--json"))
+    assert (told["attempts"], told["wait"], told["wait_by"]) == (5, 180, "busy")
+
+
+def test_a_fax_that_goes_on_in_a_lower_quality_says_so(
+    store: Store, redis_client: Any, explain: Callable[..., str]
+) -> None:
+    push(store, redis_client, "fine")
+    submit(store, "77")
+    entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
+    receipt = {"job_id": "77", "outcome": "failed", "reason": "resolution_unsupported", "again": "other"}
+    store.receipt(entry, receipt | {"lower": True})
+    assert "in quality Low: the far end cannot receive more." in explain("fine")
+
+
+def test_a_failure_after_which_ifax_may_call_again_is_told_with_when_it_counts(
+    store: Store, line: FaxLine, redis_client: Any, explain: Callable[..., str]
+) -> None:
+    push(store, redis_client, "held")
+    submit(store, "77")
+    entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
+    receipt = {
+        "job_id": "77",
+        "outcome": "failed",
+        "reason": "busy",
+        "code": 17,
+        "again": "busy",
+        "redial": 1,
+    }
+    assert store.receipt(entry, receipt).result == "held"
+    text = explain("held")
+    assert "iFax reported a failure (busy, code 17), and may call again by itself." in text
+    assert "Without another word it counts at" in text
+    held = line.job("held").held
+    assert held is not None
+    assert held.until is not None
+    assert held.until > datetime.now(UTC)
+
+
+def test_a_fax_that_has_no_delivery_left_says_what_stopped_it(
+    store: Store, redis_client: Any, explain: Callable[..., str]
+) -> None:
+    push(store, redis_client, "spent", attempts="1")
+    submit(store, "77")
+    entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
+    store.receipt(entry, {"job_id": "77", "outcome": "failed", "reason": "busy", "again": "busy"})
+    assert "Delivery 1 of 1 was the last: it has no delivery left." in explain("spent")
 
 
 def answered_by_ifax(store: Store, line: FaxLine, redis_client: Any, decision: str, **more: Any) -> None:

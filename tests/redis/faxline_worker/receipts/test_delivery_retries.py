@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from tests.stage.mutants import mutate
-from tests.stage.scene import NUMBER, Scene
+from tests.stage.scene import BEGIN, NUMBER, Scene
 
 DELAYS = {"busy": 180.0, "no_answer": 300.0, "other": 60.0}
 SETTINGS = {f"RETRIES__DELIVERY__{name.upper()}": str(delay) for name, delay in DELAYS.items()}
@@ -65,6 +65,9 @@ def test_the_event_of_a_failed_delivery_tells_why_and_when_the_next_one_is(scene
         "pages": 3,
         "transferred": 1,
         "retry_at": scene.now + 180_000,
+        "attempts": 3,
+        "wait": 180_000,
+        "again": "busy",
     }
 
 
@@ -90,6 +93,145 @@ def test_a_job_may_have_deliveries_of_its_own_number(scene: Scene) -> None:
     scene.push(JOB, attempts="1")
     submit(scene, "77")
     fail(scene, "77")
+    assert scene.record(JOB)["state"] == "failed"
+
+
+def waits_of(scene: Scene, causes: list[str]) -> list[float]:
+    """How many seconds the next delivery waited for after each that failed with these causes."""
+    scene.push(JOB)
+    waits = []
+    for place, cause in enumerate(causes):
+        submit(scene, str(77 + place))
+        scene.news()
+        fail(scene, str(77 + place), cause)
+        [event] = scene.news()
+        waits.append(event.data["wait"] / 1000)
+        scene.go(waits[-1])
+        scene.store.survey()
+    return waits
+
+
+def test_the_waits_grow_and_the_last_one_repeats(redis_client: redis.Redis) -> None:
+    waits = {"RETRIES__DELIVERY__BUSY": "[180, 300, 900]", "RETRIES__DELIVERY__OTHER": "60"}
+    scene = Scene(redis_client, **waits, RETRIES__DELIVERY__ATTEMPTS="9")
+    assert waits_of(scene, ["busy"] * 5) == [180, 300, 900, 900, 900]
+
+
+def test_a_wait_is_that_of_the_last_cause_for_so_many_deliveries_that_failed(
+    redis_client: redis.Redis,
+) -> None:
+    scene = Scene(redis_client, RETRIES__DELIVERY__ATTEMPTS="9")
+    assert waits_of(scene, ["busy", "other", "no_answer", "busy", "other"]) == [180, 300, 1800, 2400, 1800]
+
+
+@pytest.mark.parametrize("cause", ["busy", "no_answer", "other"])
+def test_a_machine_that_has_no_paper_over_lunch_is_reached_by_default(
+    redis_client: redis.Redis, cause: str
+) -> None:
+    waits = waits_of(Scene(redis_client), [cause] * 4)
+    assert sum(waits) >= 50 * 60
+    assert waits == sorted(waits)
+
+
+@pytest.mark.parametrize(
+    ("fields", "again", "stopped_by"),
+    [
+        ({}, None, "cause"),
+        ({"attempts": "1"}, "busy", "attempts"),
+        ({"expires_at": str((BEGIN + 100) * 1000)}, "busy", "expires_at"),
+    ],
+)
+def test_a_fax_that_gets_no_further_delivery_says_what_stopped_it(
+    scene: Scene, fields: dict[str, str], again: str | None, stopped_by: str
+) -> None:
+    scene.push(JOB, **fields)
+    submit(scene, "77")
+    scene.news()
+    fail(scene, "77", again)
+    [event] = scene.news()
+    assert (event.name, event.data["stopped_by"]) == ("fax.failed", stopped_by)
+    assert (event.data["reason"], event.data["delivery"]) == ("busy", 1)
+
+
+def lowered(scene: Scene, job_id: str) -> dict[str, Any]:
+    """The far end cannot receive the resolution; what the next call asks of iFax, and in which quality."""
+    fail(scene, job_id, "other", lower=True)
+    scene.go(60)
+    scene.store.survey()
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "accepted", "job_id": str(int(job_id) + 1)})
+    return {"kind": admitted.kind, "quality": admitted.quality, **admitted.request}
+
+
+def test_a_resolution_that_the_far_end_cannot_receive_is_lowered_by_a_send_of_the_whole_fax(
+    scene: Scene,
+) -> None:
+    scene.push(JOB, quality="HD", request='{"faxNumber": "+1"}')
+    assert submit(scene, "77")["kind"] == "send"
+    assert lowered(scene, "77") == {"kind": "send", "quality": "Standard", "faxNumber": "+1"}
+    assert lowered(scene, "78") == {"kind": "send", "quality": "Low", "faxNumber": "+1"}
+    scene.news()
+    fail(scene, "79", "other", lower=True)
+    [event] = scene.news()
+    assert (event.name, event.data["stopped_by"]) == ("fax.failed", "cause")
+
+
+def test_a_fax_in_the_lowest_quality_is_given_up(scene: Scene) -> None:
+    scene.push(JOB, quality="Low")
+    submit(scene, "77")
+    scene.news()
+    fail(scene, "77", "other", lower=True)
+    [event] = scene.news()
+    assert (event.name, event.data["stopped_by"]) == ("fax.failed", "cause")
+
+
+def test_a_resend_of_another_fax_takes_no_quality_and_is_given_up(scene: Scene) -> None:
+    scene.push("origin")
+    submit(scene, "76")
+    scene.push(JOB, kind="resend", of="origin")
+    submit(scene, "77")
+    fail(scene, "77", "other", lower=True)
+    assert scene.record(JOB)["state"] == "failed"
+
+
+def test_a_lowered_fax_stays_so_is_told_and_is_sent_once(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    scene.news()
+    fail(scene, "77", "other", lower=True)
+    [event] = scene.news()
+    assert (event.name, event.data["quality"]) == ("fax.retrying", "Low")
+    assert scene.receipt("77", "failed", to=NUMBER, again="other", lower=True).result == "repeated"
+    scene.go(60)
+    scene.store.survey()
+    submit(scene, "78")
+    fail(scene, "78", "busy")
+    scene.go(180)
+    scene.store.survey()
+    admitted = scene.admit()
+    assert (admitted.kind, admitted.quality) == ("send", "Low")
+
+
+def test_a_lowered_fax_that_was_delivered_after_all_is_not_sent_again(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    fail(scene, "77", "other", lower=True)
+    scene.receipt("77", "delivered", to=NUMBER)
+    assert scene.record(JOB)["state"] == "delivered"
+    scene.go(1000)
+    assert not scene.store.survey().ready
+
+
+def test_a_lowered_fax_that_ifax_refuses_as_not_found_fails(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    fail(scene, "77", "other", lower=True)
+    scene.go(60)
+    scene.store.survey()
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "refuse", "reason": "not_found"})
     assert scene.record(JOB)["state"] == "failed"
 
 

@@ -160,3 +160,19 @@ def test_a_redis_that_lets_nobody_in_is_told_with_the_variable_that_was_given(
     with pytest.raises(SystemExit):
         require_redis(settings, "worker")
     assert capsys.readouterr().err.startswith(f"faxline-worker: {name}: 127.0.0.1:{free_port} ")
+
+
+@pytest.mark.parametrize(
+    ("text", "waits"), [("90", (90,)), ("[60]", (60,)), (" [60, 300.5]", (60, 300.5)), ("0.5", (0.5,))]
+)
+def test_the_waits_of_a_delivery_are_one_number_or_a_list(text: str, waits: tuple[float, ...]) -> None:
+    settings = read_settings({TOKEN: LONG, "FAXLINE_RETRIES__DELIVERY__NO_ANSWER": text})
+    assert settings.retries.delivery.no_answer == waits
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "[]", "[60,", "[60, -1]", '["soon"]', "0", "-5", "[[60]]", "{}"]
+)
+def test_waits_that_are_none_are_refused_with_the_variable(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^FAXLINE_RETRIES__DELIVERY__BUSY: "):
+        read_settings({TOKEN: LONG, "FAXLINE_RETRIES__DELIVERY__BUSY": text})

@@ -42,7 +42,7 @@ local by_decision = {
   accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
   refuse = function()
     if taken_before(keys, account, options, id, job, settled, true) then return end
-    if job.resend_of and job.kind == 'send' and answer.reason == 'not_found' then -- iFax has it no more
+    if is_resent(job) and job.kind == 'send' and answer.reason == 'not_found' then -- iFax has it no more
       settled.resend_of = ''
       return retry(keys, account, options, id, job, said, 0, settled)
     end

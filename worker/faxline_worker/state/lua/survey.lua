@@ -63,7 +63,7 @@ for _, permit in ipairs(due(keys.permits, steady)) do -- leases that ran out, an
       doubt(keys, account, options, id, job, { reason = 'worker_lost', message =
         'the worker ended, or lost Redis, after the request had begun' }, token, {})
       tell(id, 'fax.in_doubt', 'worker_lost')
-      audit(beside(keys, 'audit'), options, options.who, job.resend_of and 'fax-resend' or 'fax-' .. job.kind,
+      audit(beside(keys, 'audit'), options, options.who, is_resent(job) and 'fax-resend' or 'fax-' .. job.kind,
         { job = id, attempt = job.attempt, outcome = 'in_doubt', reason = 'worker_lost' })
     end
   end

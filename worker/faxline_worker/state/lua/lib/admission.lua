@@ -17,14 +17,14 @@ local function admit_errand(keys, options, member)
     born = tonumber(job.created_at), trace = trace_of(options, job) }
 end
 
--- A delivery that failed is tried again by a resend of iFax's job, whatever the job's own kind.
+-- A delivery that failed is tried again by a resend of iFax's job, whatever the job's own kind; in a lower quality by a send.
 local function admission(options, id, job)
   local kind, request = job.kind, job.request
-  if job.resend_of then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
+  if is_resent(job) then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
   local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
   return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
     waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
-    due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at), trace = trace_of(options, job) }
+    quality = job.lowered, due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at), trace = trace_of(options, job) }
 end
 
 -- What a permit was granted for before, by a call whose reply was lost; nil where it was not, or that has become

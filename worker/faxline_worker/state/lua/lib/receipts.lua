@@ -26,19 +26,35 @@ end
 
 local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
 
--- A delivery that failed is tried again, after the delay (ms) of its cause, by a resend of iFax's job: the wait, or nil
--- where the cause is final, the deliveries are used up, or it would be too late.
+local LOWER = { HD = 'Standard', Standard = 'Low' }
+
+-- The quality below the one that it was sent in; nil where there is none, or where a resend of another job's fax, which
+-- takes no quality, is all there is.
+local function lower_quality(job)
+  return job.kind == 'send' and LOWER[job.lowered or job.quality or 'Standard'] or nil
+end
+
+local function most_deliveries(options, job) return tonumber(job.attempts) or options.deliveries end
+
+-- A delivery that failed is tried again, after the wait (ms) that its cause has for so many, the last one repeated. Or nil
+-- and what stops it: the cause, the attempts, expires_at.
 local function next_delivery(options, job, receipt, deliveries)
-  local wait = receipt.again and options.again[receipt.again]
-  if receipt.outcome ~= 'failed' or not wait or job.state == 'unconfirmed' or job.canceling then return nil end
-  if deliveries >= (tonumber(job.attempts) or options.deliveries) then return nil end
-  if job.expires_at and now + wait >= tonumber(job.expires_at) then return nil end
+  if receipt.outcome ~= 'failed' or job.state == 'unconfirmed' or job.canceling then return nil end
+  local waits = receipt.again and options.again[receipt.again]
+  if not waits or receipt.lower and not lower_quality(job) then return nil, 'cause' end
+  if deliveries >= most_deliveries(options, job) then return nil, 'attempts' end
+  local wait = waits[math.min(deliveries, #waits)]
+  if job.expires_at and now + wait >= tonumber(job.expires_at) then return nil, 'expires_at' end
   return wait
 end
 
+-- By a resend of iFax's job. Where the quality is another one, it and all that follow go by a send of the whole fax.
 local function deliver_again(keys, options, id, job, receipt, changes, said, wait)
   changes.state, changes.resend_of, changes.tries = 'queued', receipt.job_id, 0
+  if receipt.lower then changes.lowered = lower_quality(job) end
   said.stage, said.delivery, said.retry_at = 'delivery', changes.deliveries, now + wait
+  said.attempts, said.wait, said.again = most_deliveries(options, job), wait, receipt.again
+  said.quality = changes.lowered
   transition(keys, options.cap, id, job, 'fax.retrying', changes, said)
   redis.call('HSET', keys.job .. id, 'job_id', '') -- so that this receipt, repeated, finds nothing to say
   job.job_id, receipt.retried = nil, true
@@ -73,7 +89,8 @@ local function hold_failure(keys, options, id, receipt)
   ring_by_alarm(keys, now + options.redial_wait)
 end
 
--- receipt: a table with job_id, outcome, code, reason, message, pages, transferred, again (the delay's name). Returns
+-- receipt: a table with job_id, outcome, code, reason, message, pages, transferred, again (the waits' name), lower (the
+-- next try has to be in a lower quality). Returns
 -- applied, repeated, held or resolved_doubt; and receipt.retried is set where the job is not at its end.
 local function apply_receipt(keys, options, id, job, receipt)
   local before = job.state
@@ -91,11 +108,14 @@ local function apply_receipt(keys, options, id, job, receipt)
   said.charged = receipt.charged
   if job.resend_of then changes.resend_of = '' end
   if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
-  local wait = next_delivery(options, job, receipt, changes.deliveries)
+  local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
   if wait then
     deliver_again(keys, options, id, job, receipt, changes, said, wait)
   else
-    if receipt.outcome == 'failed' then said.stage, said.delivery = 'delivery', changes.deliveries end
+    if receipt.outcome == 'failed' then
+      said.stage, said.delivery, said.attempts = 'delivery', changes.deliveries, most_deliveries(options, job)
+      said.stopped_by = stopped_by
+    end
     said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
       and receipt.transferred ~= nil or nil
     transition(keys, options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said)

@@ -4,7 +4,8 @@ local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = 
 local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'granted_at', 'settled',
   'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
-  'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v', 'refused_at', 'refusals' }
+  'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v', 'refused_at', 'refusals',
+  'quality', 'lowered' }
 local LOST_DIGEST = '*'
 -- A place in the ready set: the rank of the priority, then the time (us) of the registration since 2020, so that
 -- it stays an exact double.
@@ -44,6 +45,9 @@ local function emit(events, cap, name, id, text)
   last_event = redis.call('XADD', events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
 end
 
+-- Whether its next call is a resend of iFax's job. A lowered one goes as a whole fax: fax-resend takes no quality.
+local function is_resent(job) return job.resend_of and not job.lowered end
+
 -- Whether expires_at has passed, of a job that was not submitted by then.
 local function is_over(job) return job.expires_at and tonumber(job.expires_at) <= now end
 
@@ -55,7 +59,8 @@ local function transition(keys, cap, id, job, name, changes, data)
   data.attempt = job.attempt
   local record = { 'n', job.n, 'updated_at', int(now) }
   local history = { event = name, at = now, state = job.state, attempt = job.attempt, code = data.code,
-    reason = data.reason, retry_at = data.retry_at }
+    reason = data.reason, retry_at = data.retry_at, delivery = data.delivery, attempts = data.attempts, wait = data.wait,
+    again = data.again, quality = data.quality, stopped_by = data.stopped_by }
   table.insert(record, 'h:' .. job.n)
   table.insert(record, to_json(history, changes.job_id, nil))
   for field, value in pairs(changes) do
