@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from faxline_boards.files import files
 from faxline_boards.runbooks import FOLDER as RUNBOOKS
+from tests.yaml_files import read_yaml
 
 GRAFANA = Path(__file__).parents[3] / "grafana"
 FOLDER = GRAFANA / "dashboards"
@@ -151,7 +151,7 @@ def test_a_gauge_of_redis_is_never_summed_over_the_dispatchers() -> None:
     expressions = [
         rule["expr"]
         for path in rules.glob("*.yaml")
-        for group in yaml.safe_load(path.read_text())["groups"]
+        for group in read_yaml(path)["groups"]
         for rule in group["rules"]
     ]
     expressions += [
@@ -171,11 +171,9 @@ def test_a_gauge_of_redis_is_never_summed_over_the_dispatchers() -> None:
 
 
 def test_the_provisioning_shows_this_folder_and_names_the_data_source() -> None:
-    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/faxline.yaml").read_text())["providers"]
+    (provider,) = read_yaml(GRAFANA / "provisioning/dashboards/faxline.yaml")["providers"]
     assert provider["options"]["foldersFromFilesStructure"]
-    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yaml").read_text())[
-        "datasources"
-    ]
+    (source,) = read_yaml(GRAFANA / "provisioning/datasources/prometheus.yaml")["datasources"]
     assert source["type"] == "prometheus"
     readme = (GRAFANA / "README.md").read_text()
     assert provider["options"]["path"] in readme

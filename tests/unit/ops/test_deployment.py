@@ -16,6 +16,7 @@ import yaml
 from faxline.contract.environment import PREFIX
 from faxline.contract.sealing.keyring import new_key
 from faxline_worker.config.settings import Settings, SettingsError, demand, read_settings
+from tests.yaml_files import read_documents, read_yaml
 
 ROOT = Path(__file__).parents[3]
 OPS = ROOT / "ops"
@@ -37,15 +38,11 @@ SECRETS = {
 """What the files hold, by a part of their names."""
 
 
-def documents(path: Path) -> list[Any]:
-    return [document for document in yaml.safe_load_all(path.read_text()) if document is not None]
-
-
 def literals(generators: list[dict[str, Any]]) -> dict[str, str]:
     return dict(text.split("=", 1) for generator in generators for text in generator["literals"])
 
 
-MANIFESTS = {path: documents(path) for path in sorted(KUBERNETES.rglob("*.yaml"))}
+MANIFESTS = {path: read_documents(path) for path in sorted(KUBERNETES.rglob("*.yaml"))}
 KUSTOMIZATIONS = {path: found[0] for path, found in MANIFESTS.items() if path.name == "kustomization.yaml"}
 OBJECTS = [
     document
@@ -55,7 +52,7 @@ OBJECTS = [
 ]
 BASE = literals(KUSTOMIZATIONS[KUBERNETES / "base/kustomization.yaml"]["configMapGenerator"])
 EXAMPLE = literals(KUSTOMIZATIONS[KUBERNETES / "overlays/example/kustomization.yaml"]["configMapGenerator"])
-COMPOSE = yaml.safe_load((OPS / "compose.yaml").read_text())
+COMPOSE = read_yaml(OPS / "compose.yaml")
 
 
 class Unit:
@@ -290,7 +287,7 @@ def test_a_part_waits_until_redis_is_healthy() -> None:
 
 
 def test_prometheus_in_compose_scrapes_every_part_under_the_name_that_the_rules_know() -> None:
-    config = yaml.safe_load((OPS / "prometheus/compose.yml").read_text())
+    config = read_yaml(OPS / "prometheus/compose.yml")
     found = {
         job["job_name"]: (job["dns_sd_configs"][0]["names"], job["dns_sd_configs"][0]["port"])
         for job in config["scrape_configs"]
@@ -419,10 +416,7 @@ def test_a_kustomization_names_every_manifest_beside_it_and_all_that_it_names_is
 
 
 def test_the_rules_in_kubernetes_are_those_of_prometheus() -> None:
-    rules = {
-        f"faxline-{path.stem}": yaml.safe_load(path.read_text())
-        for path in (OPS / "prometheus/rules").glob("*.yaml")
-    }
+    rules = {f"faxline-{path.stem}": read_yaml(path) for path in (OPS / "prometheus/rules").glob("*.yaml")}
     assert {name: rule["spec"] for name, rule in of_kind("PrometheusRule").items()} == rules
 
 
@@ -446,7 +440,7 @@ def test_both_autoscalers_go_by_the_same_and_stop_at_the_same() -> None:
     hpa = of_kind("HorizontalPodAutoscaler")["faxline-worker"]["spec"]
     (trigger,) = keda["triggers"]
     (metric,) = hpa["metrics"]
-    adapter = yaml.safe_load((KUBERNETES / "components/hpa/prometheus-adapter.yaml").read_text())
+    adapter = read_yaml(KUBERNETES / "components/hpa/prometheus-adapter.yaml")
     (rule,) = adapter["rules"]["external"]
     assert rule["metricsQuery"] == trigger["metadata"]["query"]
     assert rule["name"]["as"] == metric["external"]["metric"]["name"]
