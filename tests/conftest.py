@@ -4,11 +4,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 import redis
+import redis.utils
 from hypothesis import settings
 
 from faxline_local import processes
@@ -69,6 +72,23 @@ def pytest_report_header(config: pytest.Config) -> str:
     except NoServerError as error:
         return f"server: none ({error})"
     return f"server: {server.name} {server.version} ({server.path})"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_read_again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Spare what costs each client milliseconds of work, hundreds of times, and is the same each time.
+
+    redis-py parses its package's metadata for each connection, and httpx reads all authorities of the world
+    for each client: no test goes out there, and one of them will do.
+    """
+    authorities = Path(certifi.where()).read_text()
+    end = "-----END CERTIFICATE-----\n"
+    one = tmp_path_factory.mktemp("authorities") / "one.pem"
+    one.write_text(authorities.partition(end)[0] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis.utils, "get_lib_version", cache(redis.utils.get_lib_version))
+        patch.setattr(certifi, "where", lambda: str(one))
+        yield
 
 
 @pytest.fixture(scope="session")

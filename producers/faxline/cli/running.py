@@ -3,6 +3,8 @@
 import io
 import sys
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import typer
 
@@ -34,15 +36,19 @@ from faxline.contract.errors import (
 _ANYWHERE = ("--redis", "--redis-file", "--account", "--region")
 
 
+@cache
+def command() -> Any:
+    """The command with all its subcommands. To build it takes longer than most of them run."""
+    return typer.main.get_command(app)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command; its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
     try:
-        code = typer.main.get_command(app).main(
-            args=_globals_first(arguments), prog_name="faxline", standalone_mode=False
-        )
+        code = command().main(args=_globals_first(arguments), prog_name="faxline", standalone_mode=False)
     except OutputClosed:
         return 0
     except KeyboardInterrupt:

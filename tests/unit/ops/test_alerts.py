@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-import faxline.cli.running  # noqa: F401 - it adds the commands to the application
-from faxline.cli.app import app
+from faxline.cli.running import command as whole_command
 from faxline.contract.environment import PREFIX
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax.causes import delivery_reasons
@@ -106,7 +105,7 @@ def test_every_alert_is_tested_to_fire_and_to_be_silent() -> None:
 
 def parse(arguments: list[str]) -> None:
     """Parse a command line of `faxline` without running it."""
-    command: Any = typer.main.get_command(app)
+    command: Any = whole_command()
     context: Any = None
     while True:
         context = command.make_context(command.name, list(arguments), parent=context)
