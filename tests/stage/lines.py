@@ -130,6 +130,14 @@ class Daemon:
         self._short.stop()
         self._client.close()
 
+    def cancel(self, job: str) -> None:
+        """iFax cancels a fax that it keeps for a date, once it is asked to."""
+        self._wait_until(lambda: self._client.hget(self._store.keys.job(job), "canceling"))
+        admitted = self._store.admit(f"permit-{next(self._numbers)}", "")
+        assert isinstance(admitted, Admitted), admitted
+        assert (admitted.job, bool(admitted.errand)) == (job, True)
+        self._store.report(admitted, {"decision": "accepted"})
+
     def _admitted(self, job: str) -> Admitted:
         """Take this job, whatever its place."""
         self._wait_until(lambda: self._client.exists(self._store.keys.job(job)))
@@ -180,6 +188,11 @@ class World:
         self.line = line
         self.outcomes = outcomes
         self._wait_until = wait_until
+
+    def canceled_at_ifax(self, job: str) -> None:
+        """iFax does as it is asked to; in memory it does so at once."""
+        if isinstance(self.outcomes, Daemon):
+            self.outcomes.cancel(job)
 
     def registered(self, *jobs: str) -> None:
         """Wait until these are jobs."""

@@ -18,7 +18,7 @@ from faxline.cli.app import (
     faxline_of,
     operator,
 )
-from faxline.cli.output import moment, write, write_json, write_table
+from faxline.cli.output import complain, moment, write, write_json, write_table
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import EntryNotFound
 from faxline.operating.operations import DeadEntry
@@ -134,6 +134,9 @@ def _why(entry: DeadEntry) -> str:
 def _list(ctx: typer.Context, limit: int, *, as_json: bool) -> None:
     with faxline_of(ctx) as line:
         found = line.dead(limit)
+        more = line.account_state().dead - limit if len(found) == limit else 0
+    if more > 0:
+        complain(f"{more} more are set aside; --limit {limit + more} shows all")
     if as_json:
         for entry in found:
             write_json(entry.to_dict())

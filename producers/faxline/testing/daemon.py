@@ -89,6 +89,11 @@ class Daemon:
         if job.get("state") == "queued":
             self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending")
             return
+        if job.get("state") == "submitted" and int(job.get("send_at", 0)) > self._now():
+            self.move(
+                name, "canceled", "fax.canceled", reason="canceled_at_ifax"
+            )  # iFax keeps it for its date
+            return
         reason = "unknown_job" if not job else "final" if job["state"] in _FINAL else job["state"]
         said = {"state": job.get("state"), "reason": reason}
         self.tell("fax.cancel_refused", name, said, {"metadata": job.get("metadata", "")})

@@ -193,6 +193,16 @@ def test_a_queued_job_can_be_canceled_and_a_submitted_one_cannot(world: World) -
     assert (ended.state, ended.reason) == (JobState.CANCELED, "canceled_before_sending")
 
 
+def test_a_submitted_fax_that_ifax_keeps_for_a_date_can_be_canceled(world: World) -> None:
+    world.line.send(to=TO, files=[URL], id="a", send_at="2099-01-01T00:00:00Z")
+    world.outcomes.submit("a")
+    world.line.cancel("a")
+    world.canceled_at_ifax("a")
+    ended = world.line.wait("a", 30)
+    assert (ended.state, ended.reason) == (JobState.CANCELED, "canceled_at_ifax")
+    assert names(world, "a") == ["fax.queued", "fax.submitted", "fax.canceled"]
+
+
 def test_a_job_is_sent_again_as_one_of_its_own(world: World) -> None:
     world.line.send(to=TO, files=[URL], id="a")
     world.outcomes.deliver("a")

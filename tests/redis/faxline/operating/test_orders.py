@@ -312,6 +312,7 @@ def test_entries_set_aside_are_listed_without_their_content_and_put_back(
     assert (code, len(out.splitlines())) == (0, 13)
     assert "12345678901" not in out + cli("dead", "list", "--json")[1]
     assert [d.id for d in line.dead(limit=3)] == [d.id for d in found[:3]]
+    assert cli("dead", "list", "--limit", "10")[2] == "faxline: 2 more are set aside; --limit 12 shows all\n"
     oldest = found[-1].id
     assert cli("dead", "redrive", oldest, "--timeout", "20") == (0, f"{oldest} is put back\n", "")
     ((_, fields),) = redis_client.xrange(store.keys.status)
