@@ -155,7 +155,7 @@ class Calls:
         await self._end(entry, customer, call, asyncio.Event())
 
     async def _end(self, entry: Entry, customer: Customer, call: _Call, tried: asyncio.Event) -> None:
-        outcome = call.outcome
+        outcome = call.outcome.of_quality(entry.quality)
         entry.forms = frozenset(outcome.forms)
         for redial in range(outcome.redials):  # iFax tells each of its own calls that came to nothing
             entry.word, entry.redial = "failed", redial

@@ -63,6 +63,7 @@ class Entry:
         digest: SHA-256 of the canonical request, hexadecimal.
         files: how many.
         pages: how many.
+        quality: its faxQuality, of a resent one that of the original.
         accepted_at: when.
         send_at: when it was to be sent, or None for at once.
         word: the faxStatus that is shown in the place of its state, or None.
@@ -83,6 +84,7 @@ class Entry:
     pages: int
     accepted_at: float
     send_at: float | None
+    quality: str = "Standard"
     transferred: int = 0
     message: str = ""
     code: int = 0
@@ -130,6 +132,7 @@ class Entry:
             "sha256": self.digest,
             "files": self.files,
             "pages": self.pages,
+            "faxQuality": self.quality,
             "transferred": self.transferred,
             "accepted_at": self.accepted_at,
             "send_at": self.send_at,

@@ -21,6 +21,10 @@ def _failed(code: int, transferred: float | None = None, times: int | None = Non
     return Outcome("failed", words_of(code) or "", code, transferred, times=times)
 
 
+def _told(message: str, code: int = 0, times: int | None = None, receives: str | None = None) -> Outcome:
+    return Outcome("failed", message, code, times=times, receives=receives)
+
+
 def _worded(word: str) -> Outcome:
     return Outcome("failed", CAUSES[31], 31, word=word)
 
@@ -67,6 +71,27 @@ MAGIC_NUMBERS: Mapping[str, Outcome] = {
     "0735": _worded("rejected_by_carrier"),
     "0736": Outcome(word="on_hold"),
     "0741": Outcome(redials=2),
+    # The texts of other fax engines, with the numbers that they have there.
+    "0751": _told("Timed out waiting for initial communication", 2),
+    "0752": _told("Far end is not able to receive", 9, times=2),
+    "0753": _told("Far end cannot receive at the resolution of the image", 11, receives="Low"),
+    "0754": _told("Far end cannot receive at the size of image", 12),
+    "0755": _told("The call dropped prematurely", 49),
+    "0756": _told("TIFF/F format is not compatible", 43),
+    "0761": _told("486 Busy Here", 486),
+    "0762": _told("480 Temporarily Unavailable", 480),
+    "0763": _told("404 Not Found", 404),
+    "0766": _told("603 Decline", 603),
+    "0767": _told("503 Service Unavailable", 503),
+    "0768": _told("NOANSWER"),
+    "0769": _told("CONGESTION"),
+    "0771": _told("No carrier detected {E002}"),
+    "0772": _told("Busy signal detected {E001}"),
+    "0781": _told("user busy", 1),
+    "0782": _told("Human/voice answered"),
+    "0783": _told("Not a fax machine"),
+    "0784": _told("Do not call"),
+    "0789": _told("A text that nobody knows", 1),
     # The first call fails, the later ones do not.
     "0917": _failed(17, times=1),
     "0919": _failed(19, times=1),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
 from faxline_sandbox.answers import ERROR_CODES
@@ -10,6 +10,8 @@ from faxline_sandbox.causes import CAUSES
 from faxline_sandbox.faults import Fault, FaultError, WebhookFault
 
 Final = Literal["delivered", "failed"]
+QUALITIES = ("Low", "Standard", "HD")
+"""The values of faxQuality, the better one later."""
 FORMS = ("flat", "text_job_id", "job_id", "no_country", "multipart")
 """How a webhook may be written otherwise than the documentation has it: the fax at the top level; jobId as a
 text, or under the name job_id; fromNumber without its country's 1; as a form with the fax's PDF."""
@@ -31,6 +33,8 @@ class Outcome:
         word: the faxStatus that the webhook and fax-status show in the place of `status`; None shows that.
         forms: how the webhook is written, some of `FORMS`.
         redials: how many calls of iFax's own come to nothing before, each told by a webhook that says failed.
+        receives: the best faxQuality that the machine receives: only a fax in a better one has this outcome,
+            any other is delivered. None: whatever the quality.
         seconds: how much longer the call takes.
         factor: how many times as long the call takes, before the seconds are added.
         times: for how many calls it holds, before what comes next; None is for all. A request that a fault
@@ -50,6 +54,7 @@ class Outcome:
     word: str | None = None
     forms: Sequence[str] = ()
     redials: int = 0
+    receives: str | None = None
     seconds: float = 0.0
     factor: float = 1.0
     times: int | None = None
@@ -79,6 +84,8 @@ class Outcome:
             raise FaultError("word: must be a string, or null")
         if not isinstance(self.forms, list | tuple) or not set(self.forms) <= set(FORMS):
             raise FaultError(f"forms: must be a list of some of {', '.join(FORMS)}")
+        if self.receives not in (None, *QUALITIES):
+            raise FaultError(f"receives: must be one of {', '.join(QUALITIES)}, or null")
         if type(self.redials) is not int or not 0 <= self.redials <= 10:  # noqa: PLR2004 - enough
             raise FaultError("redials: must be 0 to 10")
 
@@ -86,6 +93,12 @@ class Outcome:
     def early(self) -> bool:
         """Whether its fax ends before the answer to the request."""
         return self.webhook is not None and self.webhook.action == "early"
+
+    def of_quality(self, quality: str) -> "Outcome":
+        """What becomes of a fax in a quality."""
+        if self.receives is None or QUALITIES.index(quality) > QUALITIES.index(self.receives):
+            return self
+        return replace(self, status="delivered", message="NORMAL_CLEARING", code=0)
 
     def transferred_pages(self, pages: int) -> int:
         """The faxTransferredPages of a fax with so many pages."""

@@ -35,6 +35,7 @@ class FaxRequest:
         subject: or None; what marks a fax for a test.
         files: how many.
         pages: how many, after the selection.
+        quality: Low, Standard or HD.
         send_at: Unix seconds or None.
         digest: lower-case hexadecimal SHA-256 of the parameters as JSON with sorted keys and no spaces.
     """
@@ -44,6 +45,7 @@ class FaxRequest:
     subject: str | None
     files: int
     pages: int
+    quality: str
     send_at: float | None
     digest: str
 
@@ -118,6 +120,7 @@ def check_send(fields: Fields, counter: PageCounter) -> FaxRequest:
         subject=fields.get("subject"),
         files=len(files),
         pages=pages,
+        quality=fields.get("faxQuality", "Standard"),
         send_at=send_at,
         digest=digest(fields),
     )

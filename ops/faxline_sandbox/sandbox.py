@@ -34,6 +34,7 @@ class _Order:
     digest: str
     files: int
     pages: int
+    quality: str
     send_at: float | None
 
 
@@ -214,6 +215,7 @@ class Sandbox:
             digest=request.digest,
             files=request.files,
             pages=request.pages,
+            quality=request.quality,
             send_at=request.send_at,
         )
         return answers.sent(await self._accept(customer, order))
@@ -239,6 +241,7 @@ class Sandbox:
             digest=request.digest,
             files=original.files,
             pages=original.pages,
+            quality=original.quality,
             send_at=None,
         )
         return answers.resent(await self._accept(customer, order), original.job_id)

@@ -23,6 +23,8 @@ SETTINGS = {
     "ACCOUNTS__BAD__TOKEN": "a-key-that-nobody-knows",
     "LIMITS__REQUESTS": "0",
     "RETRIES__DELIVERY__ATTEMPTS": "1",
+    "RETRIES__DELIVERY__OTHER": "[0.3, 0.5]",
+    "RETRIES__DELIVERY__NO_ANSWER": "[0.3, 0.5]",
     "RETRIES__DELIVERY__REDIAL_WAIT": "2",
     "RETRIES__SUBMISSION__BASE": "0.2",
     "HTTP_TIMEOUT": "3",
@@ -232,6 +234,68 @@ def test_a_redial_of_ifaxs_own_is_awaited_and_nothing_is_sent_twice(local: Local
     assert send(local, "0741").state is JobState.DELIVERED
     assert [fax["endpoint"] for fax in local.ledger() if fax["toNumber"] == "+12025550741"] == ["fax-send"]
     assert not [event for event in told(local, "fax.retrying") if event.job == "default-0741"]
+
+
+TEXTS = {
+    "0751": ("no_fax", "attempts"),
+    "0754": ("size_unsupported", "cause"),
+    "0755": ("line_trouble", "attempts"),
+    "0756": ("invalid_file_format", "cause"),
+    "0761": ("busy", "attempts"),
+    "0762": ("no_answer", "attempts"),
+    "0763": ("unallocated_number", "cause"),
+    "0766": ("rejected", "cause"),
+    "0767": ("line_trouble", "attempts"),
+    "0768": ("no_answer", "attempts"),
+    "0769": ("congestion", "attempts"),
+    "0771": ("no_fax", "attempts"),
+    "0772": ("busy", "attempts"),
+    "0781": ("busy", "attempts"),
+    "0782": ("no_fax", "attempts"),
+    "0783": ("incompatible", "cause"),
+    "0784": ("rejected", "cause"),
+    "0789": ("other", "attempts"),
+}
+"""Why a fax to a magic number fails, and whether that, or its one delivery, keeps it from another try."""
+
+
+def test_each_text_of_a_fax_engine_tells_why_it_failed_and_whether_it_is_worth_another_try(
+    local: Local,
+) -> None:
+    push(local, "default", *(f"+1202555{digits}" for digits in TEXTS))
+    with FaxLine(local.url_of("producer")) as line:
+        for digits in TEXTS:
+            assert line.wait(f"default-{digits}", timeout=60).state is JobState.FAILED
+    ends = {event.job: event.data for event in told(local, "fax.failed")}
+    found = {digits: ends[f"default-{digits}"] for digits in TEXTS}
+    assert {digits: (end["reason"], end["stopped_by"]) for digits, end in found.items()} == TEXTS
+
+
+def calls_of(local: Local, number: str) -> list[tuple[str, str]]:
+    return [(fax["endpoint"], fax["faxQuality"]) for fax in local.ledger() if fax["toNumber"] == number]
+
+
+def test_a_machine_without_paper_is_reached_after_growing_waits(local: Local) -> None:
+    number = "+12025550752"
+    with FaxLine(local.url_of("producer")) as line:
+        line.send(to=number, files=[URL], id="paper", attempts=3)
+        assert line.wait("paper", timeout=60).state is JobState.DELIVERED
+    tries = [event.data for event in told(local, "fax.retrying") if event.job == "paper"]
+    assert [(one["reason"], one["again"], one["wait"]) for one in tries] == [
+        ("not_ready", "no_answer", 300),
+        ("not_ready", "no_answer", 500),
+    ]
+    assert [endpoint for endpoint, _ in calls_of(local, number)] == ["fax-send", "fax-resend", "fax-resend"]
+
+
+def test_a_resolution_that_the_far_end_cannot_receive_is_lowered_until_it_can(local: Local) -> None:
+    number = "+12025550753"
+    with FaxLine(local.url_of("producer")) as line:
+        line.send(to=number, files=[URL], id="fine", attempts=3, faxQuality="HD")
+        assert line.wait("fine", timeout=60).state is JobState.DELIVERED
+    tries = [event.data for event in told(local, "fax.retrying") if event.job == "fine"]
+    assert [one["quality"] for one in tries] == ["Standard", "Low"]
+    assert calls_of(local, number) == [("fax-send", "HD"), ("fax-send", "Standard"), ("fax-send", "Low")]
 
 
 @pytest.mark.parametrize("form", [{}, {"direction": "received"}, {"multipart": True, "bytes": 3_000_000}])
