@@ -109,9 +109,14 @@ def _xref(number: int, data: bytes, start: int) -> bytes:
 
 
 def _deflated(data: bytes, megabytes: int, filling: bytes = b"\0") -> bytes:
-    squeeze = zlib.compressobj(9)
-    pieces = [squeeze.compress(data), *(squeeze.compress(filling * (1 << 20)) for _ in range(megabytes))]
-    return b"".join(pieces) + squeeze.flush()
+    """Compressed, with the filling behind it. After a full flush each megabyte of that is the same again."""
+    squeeze = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    megabyte = filling * (1 << 20)
+    head, piece = (squeeze.compress(b) + squeeze.flush(zlib.Z_FULL_FLUSH) for b in (data, megabyte))
+    check = zlib.adler32(data)
+    for _ in range(megabytes):
+        check = zlib.adler32(megabyte, check)
+    return b"\x78\xda" + head + piece * megabytes + squeeze.flush() + check.to_bytes(4, "big")
 
 
 def _tiff(nexts: Sequence[int]) -> bytes:

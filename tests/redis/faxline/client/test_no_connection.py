@@ -26,7 +26,7 @@ SILENT = (
 QUICK = "socket_connect_timeout=0.05&socket_timeout=0.05"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plain(server_binary: ServerBinary, users: Access) -> Iterator[RedisServer]:
     with RedisServer(binary=server_binary, access=users) as server:
         yield server
