@@ -15,7 +15,10 @@ LOOK = 0.5
 """Seconds between two looks whether all parts run."""
 SANDBOX = ("--call-seconds", "2", "--page-seconds", "0.5", "--time-scale", "0.01")
 """A call takes some seconds, as one does; iFax's retries of a webhook, minutes apart, come within seconds."""
-SETTINGS = {f"RETRIES__DELIVERY__{cause}": "2" for cause in ("BUSY", "NO_ANSWER", "OTHER")}
+SETTINGS = {
+    "RETRIES__DELIVERY__ATTEMPTS": "3",
+    **{f"RETRIES__DELIVERY__{cause}": "2" for cause in ("BUSY", "NO_ANSWER", "OTHER")},
+}
 """A busy fax, tried again minutes apart, fails within seconds."""
 
 

@@ -20,6 +20,7 @@ SANDBOX = (
 )
 FREE = ("--requests", "100000", "--burst", "100000")
 SETTINGS = {
+    "RETRIES__DELIVERY__ATTEMPTS": "3",
     "RETRIES__DELIVERY__BUSY": "0.5",
     "RETRIES__DELIVERY__NO_ANSWER": "0.5",
     "RETRIES__DELIVERY__OTHER": "0.5",

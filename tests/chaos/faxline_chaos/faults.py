@@ -91,6 +91,19 @@ FIELD_ENDS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     UNKNOWN_WORD: (1, {"word": "on_hold"}),
     "delivered, in odd letters": (4, {"word": " DELIVERED "}),
     "failed with a code of calls": (2, {"status": "failed", "code": -3009}),
+    "a resolution that is too fine": (
+        3,
+        {
+            "status": "failed",
+            "code": 11,
+            "message": "Far end cannot receive at the resolution of the image",
+            "receives": "Low",
+        },
+    ),
+    "no paper at first": (
+        2,
+        {"status": "failed", "code": 9, "message": "Far end is not able to receive", "times": 1},
+    ),
     "failed with an odd number": (2, {"status": "failed", "code": 21, "message": "something new"}),
 }
 """How a call ends beyond the documentation, as the control page takes it."""
