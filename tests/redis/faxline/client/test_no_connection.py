@@ -152,6 +152,7 @@ def test_a_webhook_whose_port_is_taken_names_the_variable(port: str, plain: Redi
             "FAXLINE_WEBHOOK__HOST": "127.0.0.1",
             "FAXLINE_WEBHOOK__PORT": "0",
             "FAXLINE_METRICS__WEBHOOK_PORT": "0",
+            "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS": '["a-secret-of-tests"]',  # else it warns first
         }
         own[f"FAXLINE_{port}"] = str(other.getsockname()[1])
         ended = _started("webhook", FAXLINE_REDIS_URL=plain.url(0, "webhook"), **own)

@@ -7,14 +7,18 @@ from unittest.mock import Mock
 import pytest
 
 from faxline_worker.dispatcher import dispatcher as dispatcher_module
-from faxline_worker.dispatcher.dispatcher import READINGS, Dispatcher
+from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, held_back
 from faxline_worker.state.results import StreamCheck
 from faxline_worker.state.store import Store
 
+READINGS = 7
+
 
 @pytest.fixture(autouse=True)
-def nobody_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few accounts are many then. Nobody is at work."""
+    monkeypatch.setattr(dispatcher_module, "READINGS", READINGS)
     monkeypatch.setattr(dispatcher_module, "look_at_processes", lambda _: [])
 
 
