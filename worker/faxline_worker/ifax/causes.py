@@ -14,7 +14,17 @@ from faxline_worker.ifax.codes import CODES, Decision
 from faxline_worker.ifax.fax_texts import ASTERISK, SIP, SPANDSP, WORDS
 from faxline_worker.ifax.hylafax import HYLAFAX
 
-__all__ = ["CAUSES", "OTHER", "TEXTS", "Again", "Cause", "cause_of", "cause_table", "delivery_reasons"]
+__all__ = [
+    "CAUSES",
+    "OTHER",
+    "TEXTS",
+    "Again",
+    "Cause",
+    "cause_of",
+    "cause_table",
+    "counted_code",
+    "delivery_reasons",
+]
 
 OTHER = Cause(None, "other", Again.OTHER)
 """A cause that nobody knows is taken for trouble: the attempts bound it."""
@@ -135,6 +145,17 @@ def delivery_reasons() -> list[tuple[int | None, str]]:
         *((code, row.reason) for code, row in _IFAX.items()),
         (None, OTHER.reason),
     ]
+
+
+_REASONS = frozenset(delivery_reasons())
+
+
+def counted_code(code: int | None, reason: str) -> int | None:
+    """A failed delivery's number as a metric's label: none that is not known for the reason.
+
+    An engine may write any number beside its text, and each would be a label set of its own.
+    """
+    return code if (code, reason) in _REASONS else None
 
 
 def cause_table() -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from faxline_worker.ifax.causes import counted_code
 from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
 from faxline_worker.observability.metrics import JobMetrics, WorkerMetrics
 from faxline_worker.state.failure_counter import Stumbles
@@ -42,7 +43,8 @@ def count_end(metrics: JobMetrics, account: str, receipt: dict[str, Any]) -> Non
     if outcome == "delivered" and receipt.get("transferred") is not None and transferred < pages:
         metrics.partial(account)
     if outcome == "failed":
-        metrics.failure(account, "delivery", receipt.get("code"), receipt["reason"])
+        code, reason = receipt.get("code"), receipt["reason"]
+        metrics.failure(account, "delivery", counted_code(code, reason), reason)
 
 
 def count_receipt(

@@ -16,6 +16,7 @@ from faxline_worker.ifax.causes import (
     Cause,
     cause_of,
     cause_table,
+    counted_code,
     delivery_reasons,
 )
 from faxline_worker.ifax.codes import CODES
@@ -166,6 +167,16 @@ def test_every_error_code_of_a_receipt_has_its_own_reason(code: int) -> None:
 def test_every_reason_is_counted_from_the_start() -> None:
     reasons = {reason for _, reason in delivery_reasons()}
     assert reasons >= {row.reason for row in TEXTS.values()} | {"other"}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "counted"),
+    [(17, "busy", 17), (49, "line_trouble", None), (486, "busy", None), (-3001, "invalid_number", -3001)],
+)
+def test_only_a_number_that_is_known_for_the_reason_is_a_label(
+    code: int, reason: str, counted: int | None
+) -> None:
+    assert counted_code(code, reason) == counted
 
 
 @pytest.mark.parametrize(("status", "again"), [("failed", "busy"), ("delivered", None), ("canceled", None)])
