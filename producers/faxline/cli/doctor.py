@@ -9,8 +9,8 @@ import typer
 
 from faxline.cli.app import ENDED_OTHERWISE, Json, Options, app, examples, faxline_of
 from faxline.cli.output import write_json, write_table
+from faxline.contract.check import Check, Result
 from faxline.contract.errors import QueueUnavailable
-from faxline.doctor.check import Check, Result
 
 _FIRST = {Result.FAIL: 0, Result.WARN: 1}
 """What is to be mended stands on top."""

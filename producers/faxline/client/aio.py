@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from faxline.client.base import CONNECTION, DOCUMENT_TTL, Base
 from faxline.client.sync import FaxLine
+from faxline.contract.check import Check
 from faxline.contract.errors import NotShared
+from faxline.contract.orders import Order
 from faxline.contract.sealing.keyring import Keyring
-from faxline.doctor.check import Check
 from faxline.operating.audit import AuditEntry, audit
 from faxline.operating.operations import (
     GIVE_ORDERS,
@@ -36,7 +37,6 @@ from faxline.operating.operations import (
     settling,
     states_of,
 )
-from faxline.operating.orders import Order
 from faxline.operating.rollback import Recovered, Rollback, recovered, rollback
 from faxline.reading.account_state import AccountState, account_state
 from faxline.reading.consumer_groups import CLAIM_AFTER, RIGHT

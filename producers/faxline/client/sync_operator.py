@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from faxline.client.base import Driven
-from faxline.doctor.check import Check
+from faxline.contract.check import Check
+from faxline.contract.orders import Order
 from faxline.operating.audit import AuditEntry, audit
 from faxline.operating.operations import (
     GIVE_ORDERS,
-    MOST_DIGITS,
     READ_ACCOUNTS,
     READ_AUDIT,
     READ_DEAD,
@@ -31,7 +31,6 @@ from faxline.operating.operations import (
     settling,
     states_of,
 )
-from faxline.operating.orders import Order
 from faxline.operating.rollback import Recovered, Rollback, recovered, rollback
 from faxline.reading.account_state import AccountState, account_state
 from faxline.reading.event_stream import entry_in_intake
@@ -39,7 +38,7 @@ from faxline.reading.job import Job
 from faxline.reading.open_jobs import open_jobs
 from faxline.reading.processes import Process, known_processes
 
-__all__ = ["MOST_DIGITS", "DeadEntry", "Operators"]
+__all__ = ["DeadEntry", "Operators"]
 
 
 class Operators(Driven):

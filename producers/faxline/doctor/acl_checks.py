@@ -6,8 +6,8 @@ The users are those of ops/redis/users.acl. ACL DRYRUN asks the server itself, s
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from faxline.contract.check import Check, Result
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, AccountKeys
-from faxline.doctor.check import Check, Result
 from faxline.steps.commands import Ask, Steps
 from faxline.steps.redis_errors import is_refusal
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from faxline.contract.check import Check, Result
 from faxline.contract.redis_keys import AccountKeys
 from faxline.contract.sealing.seals import Seals
 from faxline.contract.wording import plural
 from faxline.doctor.acl_checks import rights_checks
-from faxline.doctor.check import Check, Result
 from faxline.doctor.process_checks import process_checks
 from faxline.doctor.sealing_key_checks import keys_check
 from faxline.doctor.server_checks import server_checks

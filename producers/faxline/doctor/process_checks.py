@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline.doctor.refused_webhooks import refused_webhooks
 from faxline.reading.processes import ROLES, Process, ProcessState, known_processes
 from faxline.steps.commands import Steps

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline.reading.processes import Process
 
 _SIGNED = "the header X-iFax-Signature"

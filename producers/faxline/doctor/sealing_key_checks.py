@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
+from faxline.contract.check import Check, Result
 from faxline.contract.redis_keys import AccountKeys
 from faxline.contract.sealing.seals import Seals, key_of_request
-from faxline.doctor.check import Check, Result
 from faxline.reading.account_state import AccountState
 from faxline.steps.commands import Batch, Steps
 

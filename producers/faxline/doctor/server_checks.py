@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline.reading.server_facts import ServerFacts, facts
 from faxline.steps.commands import Ask, Steps
 from faxline.steps.redis_errors import is_refusal

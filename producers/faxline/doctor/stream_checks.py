@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from faxline.contract.check import Check, Result
 from faxline.contract.redis_keys import AccountKeys
-from faxline.doctor.check import Check, Result
 from faxline.reading.account_state import AccountState
 from faxline.steps.commands import Ask, Steps
 from faxline.steps.redis_errors import is_refusal

@@ -1,36 +1,17 @@
 """How far the consumer groups are behind the events stream, which drops the oldest events at its cap."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from faxline.contract.events import position
+from faxline.contract.check import Check, Result
 from faxline.contract.redis_keys import AccountKeys
-from faxline.doctor.check import Check, Result
 from faxline.reading.consumer_groups import missed_by
+from faxline.reading.unread_events import unread
 from faxline.steps.commands import Ask, Steps
 from faxline.steps.redis_errors import is_refusal
 
 NEAR = 0.8
 """The part of a full stream from which on what is unread is about to be dropped."""
-
-
-def unread(group: Mapping[str, Any], stream: Mapping[str, Any]) -> int:
-    """How many events of the stream a group has yet to read, by XINFO GROUPS and XINFO STREAM.
-
-    Once events were dropped that a group had not read, the server counts them as unread for ever. So where
-    the stream drops events, the group's place between the oldest and the newest bounds the count.
-    """
-    length: int = stream["length"]
-    first, last = stream["first-entry"], position(stream["last-generated-id"].decode())
-    read = position(group["last-delivered-id"].decode())
-    if first is None or read >= last:
-        return 0
-    lag = length if group["lag"] is None else min(int(group["lag"]), length)
-    oldest = position(first[0].decode())
-    if stream["entries-added"] == length or read <= oldest or last[0] == oldest[0]:
-        return lag
-    return min(lag, math.ceil(length * (last[0] - read[0]) / (last[0] - oldest[0])))
 
 
 def unread_checks(keys: AccountKeys) -> Steps[list[Check]]:

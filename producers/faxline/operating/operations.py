@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from faxline.contract.check import Check
 from faxline.contract.errors import (
     ContentLost,
     EntryNotFound,
@@ -18,10 +19,10 @@ from faxline.contract.errors import (
     NotInDoubt,
     StateRolledBack,
 )
+from faxline.contract.orders import MOST_DIGITS, Order
 from faxline.contract.phone_numbers import E164, is_possible, normalize_number
 from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
-from faxline.doctor.check import Check
-from faxline.operating.orders import Order, given
+from faxline.operating.orders import given
 from faxline.reading.account_state import AccountState, account_state
 from faxline.reading.job import Job, JobState
 from faxline.reading.lookup import job_of
@@ -33,8 +34,8 @@ _PAGE = 10
 """Entries in one read: their content comes along, and one may have megabytes."""
 _ABOUT = 3
 """Fields that tell about the entry (stream, entry, why); its own follow."""
-MOST_DIGITS = 18
-"""Of a jobId of iFax."""
+
+
 _KINDS = frozenset({b"send", b"cancel", b"resend"})
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z _-]{0,31}")

@@ -1,28 +1,14 @@
 """Operators' orders: a word on the account's orders stream, which a dispatcher carries out."""
 
 import time
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from faxline.contract.errors import OrderTimeout
+from faxline.contract.orders import Order
 from faxline.steps.commands import Ask, Steps, Terms, Until
-from faxline.steps.redis_errors import entries_of, is_refusal
-
-
-class Order(StrEnum):
-    """What an operator can order."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    RESOLVE = "resolve"
-    REDRIVE = "redrive"
-    FORGET = "forget"
-    ROTATE = "rotate"
-    KEYS = "keys"
-    RECOVER = "recover"
-    DROP = "drop"
-    REVEAL = "reveal"
+from faxline.steps.redis_errors import entries_of
+from faxline.steps.redis_user import redis_user
 
 
 def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> Steps[dict[str, str]]:
@@ -60,17 +46,6 @@ def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> S
                 f"no dispatcher carried out '{order}' for account {keys.account!r} within {timeout:g} s; "
                 "the order stays, and one that runs for this account will carry it out"
             )
-
-
-def redis_user(*, pushing: bool = False) -> Steps[str]:
-    """The Redis user that we are, for the audit; nothing where the server does not tell."""
-    try:
-        user: Any = yield Ask(lambda client: client.acl_whoami(), pushing)
-    except Exception as error:
-        if not is_refusal(error):
-            raise
-        return ""
-    return user.decode("utf-8", "replace") if isinstance(user, bytes) else str(user)
 
 
 def _look(client: Any, *, key: str, block: int) -> Any:

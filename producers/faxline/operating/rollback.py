@@ -8,7 +8,8 @@ from typing import Any
 
 from faxline.contract.errors import NotRolledBack
 from faxline.contract.events import position
-from faxline.operating.orders import Order, given
+from faxline.contract.orders import Order
+from faxline.operating.orders import given
 from faxline.reading.account_state import ROLLED_BACK
 from faxline.reading.open_jobs import BATCH, light_records
 from faxline.steps.commands import Batch, Steps, Terms

@@ -4,13 +4,11 @@ import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 from urllib.parse import unquote
 
 from faxline.contract.errors import EntryRejected, Rejection
-
-if TYPE_CHECKING:
-    from faxline.sending.fax import Documents
+from faxline.sending.documents import Documents
 
 Source: TypeAlias = str | Path | tuple[str, bytes | str | Path]
 """A path, an http or https URL that iFax can reach, or a name with one of these or with the content."""
@@ -31,7 +29,7 @@ _MEMBER = "fax.faxData"
 _FORMS = "a file is a path, a URL, (name, content), (name, URL) or Selection(file=…, pages=[…])"
 
 
-def items_of(files: File | Sequence[File] | None, documents: "Documents") -> list[dict[str, Any]]:
+def items_of(files: File | Sequence[File] | None, documents: Documents) -> list[dict[str, Any]]:
     """The faxData of these files, or of the one; its documents are added to the others.
 
     Raises:
@@ -62,7 +60,7 @@ def _is_one(files: Any) -> bool:
     return named or isinstance(files, str | os.PathLike | Mapping)
 
 
-def _item(file: Any, member: str, documents: "Documents") -> dict[str, Any]:
+def _item(file: Any, member: str, documents: Documents) -> dict[str, Any]:
     match file:
         case "":
             raise EntryRejected(member, Rejection.BAD_VALUE, f"the path is empty; {_FORMS}")

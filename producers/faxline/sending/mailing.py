@@ -18,7 +18,8 @@ from faxline.contract.errors import (
 )
 from faxline.contract.wording import plural
 from faxline.reading.job import Job
-from faxline.sending.fax import Documents, Fax, Prepared, compose, prepare
+from faxline.sending.documents import Documents
+from faxline.sending.fax import Fax, Prepared, compose, prepare
 from faxline.sending.push import queue_uploads, uploads
 from faxline.steps.commands import Batch, Steps, Terms, Work
 from faxline.steps.redis_errors import trouble

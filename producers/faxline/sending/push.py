@@ -7,12 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from faxline.contract.phone_numbers import mask_number, normalize_number
-from faxline.operating.orders import redis_user
 from faxline.reading.job import Job, JobState
 from faxline.reading.lookup import group_of
 from faxline.reading.open_jobs import BATCH
-from faxline.sending.fax import Documents, Fax, Prepared, prepare, text_of
+from faxline.sending.documents import Documents
+from faxline.sending.fax import Fax, Prepared, prepare, text_of
 from faxline.steps.commands import Batch, Steps, Terms, Work
+from faxline.steps.redis_user import redis_user
 
 
 def sent(terms: Terms, fax: Fax) -> Steps[Job]:

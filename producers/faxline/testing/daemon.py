@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from faxline.contract.entries import ResendEntry, SendEntry
+from faxline.contract.orders import Order
 from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
-from faxline.operating.orders import Order
 from faxline.reading.account_state import EPOCH_US, OPERATOR, RANKS, STRIDE
 from faxline.testing.intake import Intake
 from faxline.testing.memory import Memory

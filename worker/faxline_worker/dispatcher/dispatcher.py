@@ -18,7 +18,7 @@ from typing import Any, cast
 import redis
 import structlog
 
-from faxline.client.sync_operator import MOST_DIGITS
+from faxline.contract.orders import MOST_DIGITS
 from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import ACCOUNTS
 from faxline.reading.account_state import ROLLED_BACK

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 import httpx
 import redis
 
+from faxline.contract.check import Check, Result
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import AccountKeys
-from faxline.doctor.check import Check, Result
 from faxline_worker.config.settings import NOT_A_KEY, Settings, SettingsError, read_settings
 from faxline_worker.doctor.route_check import ifax_checks
 from faxline_worker.doctor.token_check import key_check

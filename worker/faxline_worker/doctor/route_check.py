@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import httpx
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline.doctor.server_checks import clock_check
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax.errors import CallError, ProxyRefusedError, failure_of

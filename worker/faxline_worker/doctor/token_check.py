@@ -8,7 +8,7 @@ that is refused pauses nobody, for the workers may have another; one that is tak
 import random
 from uuid import uuid4
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.requests import job_body
 from faxline_worker.state.results import Held, Mark

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline_worker.ifax.route import is_loopback
 from faxline_worker.ifax.webhook_access import Proof, WebhookSecrets
 from faxline_worker.receipts.signature import HEADER, sign

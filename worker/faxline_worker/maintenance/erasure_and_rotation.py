@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 
 from faxline.contract.errors import KeyMissing, SealBroken
+from faxline.contract.orders import Order
 from faxline.contract.sealing.seals import SEALED_KINDS, key_of_document, key_of_request
-from faxline.operating.orders import Order
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK
 from faxline_worker.state.store import Store
 

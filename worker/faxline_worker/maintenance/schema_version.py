@@ -24,7 +24,7 @@ from typing import Any
 
 import redis
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline_worker.state.scan import scan_pages
 from faxline_worker.state.scripts import LAYOUT
 from faxline_worker.state.store import Store

@@ -17,7 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status,
 from faxline.reading.job import Job, JobState, Transition
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.state.results import Admitted
-from faxline_worker.tracing.spans import Root, root_of
+from faxline_worker.tracing.trace_ids import Root, root_of
 
 Attributes = dict[str, str | int | float]
 _TIMEOUT = 5.0

@@ -14,10 +14,10 @@ import redis
 
 from faxline import FaxLine
 from faxline.cli.running import run as run_command
+from faxline.contract.check import Check, Result
 from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline.contract.sealing.keyring import KEY_BYTES
 from faxline.doctor.acl_checks import needed, too_much
-from faxline.doctor.check import Check, Result
 from faxline.doctor.server_checks import server_checks
 from faxline.reading.processes import ROLES
 from faxline.reading.server_facts import server_facts

@@ -13,8 +13,8 @@ import redis
 
 from faxline import AsyncFaxLine, EventsMissed, FaxLine, NotAllowed
 from faxline.cli.running import run
-from faxline.doctor.unread_events import unread
 from faxline.reading import consumer_groups
+from faxline.reading.unread_events import unread
 from faxline_worker.config.settings import read_settings
 from faxline_worker.state.store import Store
 

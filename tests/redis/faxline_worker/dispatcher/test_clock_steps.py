@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from faxline import FaxLine
-from faxline.doctor.check import Result
+from faxline.contract.check import Result
 from faxline_worker.state.results import Admitted, Claim, Held, Idle, Mark
 from tests.stage.scene import NUMBER, Scene
 from tests.stage.states import JOB, JOB_ID, LEASE, WAIT, Actors, put

@@ -12,7 +12,7 @@ import redis
 from faxline import FaxLine
 from faxline.cli.app import AWAY, BAD_USAGE, ENDED_OTHERWISE, NO_SUCH_JOB
 from faxline.cli.running import run
-from faxline.operating.orders import Order
+from faxline.contract.orders import Order
 from faxline.operating.rollback import Rollback
 from faxline.reading.account_state import ROLLED_BACK
 from faxline_worker.maintenance import rollback_watch as rollback

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from faxline import FaxLine
-from faxline.doctor.check import Result
+from faxline.contract.check import Result
 from faxline.reading.shared_settings import BELIEVED, differing, read_offers
 from faxline_worker.maintenance.shared_settings import Offers
 from faxline_worker.state import scripts

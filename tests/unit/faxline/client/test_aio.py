@@ -14,7 +14,7 @@ import redis.asyncio
 from faxline import AsyncFaxLine, Fax, JobNotFound, JobState, QueueUnavailable
 from faxline.contract.page_count import open_document
 from faxline.contract.redis_keys import AccountKeys
-from faxline.sending import fax as faxes_module
+from faxline.sending import documents as documents_module
 
 TO = "+12345678901"
 URL = "https://example.com/a.pdf"
@@ -49,7 +49,7 @@ def test_files_are_read_and_opened_off_the_event_loop(
         assert go_on.wait(20), "the event loop waits for the file"
         return open_document(data)
 
-    monkeypatch.setattr(faxes_module, "open_document", slow)
+    monkeypatch.setattr(documents_module, "open_document", slow)
 
     async def main() -> None:
         async with AsyncFaxLine(redis_url) as line:

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from faxline.doctor.check import Check, Result
+from faxline.contract.check import Check, Result
 from faxline.doctor.refused_webhooks import refused_webhooks
 from faxline.reading.processes import Process, ProcessState, WebhooksSeen
 from faxline_worker.ifax.webhook_access import REFUSALS, Refusal

@@ -12,9 +12,8 @@ import pytest
 import redis
 
 from faxline import Fax, FaxesRejected, FaxLine, PushInterrupted
-from faxline.contract import page_count as documents_module
 from faxline.contract.page_count import digest, open_document
-from faxline.sending import fax as faxes_module
+from faxline.sending import documents as documents_module
 from faxline.sending import mailing as mailings_module
 from faxline_local.redis_server import RedisServer, ServerBinary
 
@@ -65,7 +64,7 @@ def test_a_thousand_faxes_of_one_file_go_in_four_round_trips_and_open_it_once(
         opened.append(data)
         return open_document(data)
 
-    monkeypatch.setattr(faxes_module, "open_document", opening)
+    monkeypatch.setattr(documents_module, "open_document", opening)
     first, copy = pdf(tmp_path / "a.pdf"), tmp_path / "b.pdf"
     copy.write_bytes(first.read_bytes())
     redis_client.config_resetstat()
@@ -163,20 +162,20 @@ def test_large_documents_are_spread_over_round_trips(line: FaxLine, redis_client
 def test_files_that_are_not_kept_in_memory_are_read_again_for_the_push(
     line: FaxLine, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faxes_module, "_KEPT", 0)
+    monkeypatch.setattr(documents_module, "_KEPT", 0)
     paths = [tmp_path / name for name in ("a.txt", "b.txt")]
     for path in paths:
         path.write_text(path.name)
     line.send_many([Fax(to=TO, files=[path]) for path in paths])
     assert uploaded(redis_client, line) == as_named(*(path.read_bytes() for path in paths))
-    check = documents_module.open_document
+    check = open_document
 
     def changing(data: bytes) -> Any:
         if data == b"b.txt":
             paths[1].write_text("other")
         return check(data)
 
-    monkeypatch.setattr(faxes_module, "open_document", changing)
+    monkeypatch.setattr(documents_module, "open_document", changing)
     with pytest.raises(PushInterrupted, match=r"the file b\.txt was changed .* 0 of 2 faxes were pushed"):
         line.send_many([Fax(to=TO, files=[path]) for path in paths])
 

@@ -13,7 +13,8 @@ from faxline.reading.job import Job, JobState, Transition
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.state.results import Admitted
 from faxline_worker.tracing.otel import OtelTraces
-from faxline_worker.tracing.spans import NoTraces, make_traces, root_of
+from faxline_worker.tracing.spans import NoTraces, make_traces
+from faxline_worker.tracing.trace_ids import root_of
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
