@@ -90,6 +90,28 @@ def test_a_step_of_redis_clock_makes_no_failure_the_last_one(scene: Scene, step:
     assert len(scene.store.survey().failures) == 1
 
 
+def test_a_failure_is_not_the_last_while_a_word_waits_that_came_in_time(scene: Scene) -> None:
+    fail(scene, 0)
+    scene.go(WAIT - 1)
+    entry: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt"})
+    scene.go(2)
+    found = scene.store.survey()
+    assert (found.failures, found.next) == ((), 1.0)
+    assert scene.store.receipt(entry.decode(), {"job_id": JOB_ID, "outcome": "delivered"}).result == "applied"
+    assert scene.store.survey().failures == ()
+    assert names(scene) == ["fax.delivered"]
+
+
+def test_a_failure_is_the_last_although_words_go_on_coming(scene: Scene) -> None:
+    fail(scene, 0)
+    first: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt"})
+    scene.go(WAIT + 1)
+    assert scene.store.survey().failures == ()
+    scene.client.xdel(scene.keys.status, first)
+    scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt"})
+    assert len(scene.store.survey().failures) == 1
+
+
 def test_a_failure_without_a_number_is_the_last(scene: Scene) -> None:
     assert fail(scene, None).result == "applied"
     assert names(scene) == ["fax.retrying"]

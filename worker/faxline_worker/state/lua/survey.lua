@@ -88,7 +88,7 @@ for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
     tell(id, 'fax.unconfirmed', 'no_receipt')
   end
 end
--- Whether words wait to be read that may have come before a doubt was due, at `over`. A stream's ids tell no time once
+-- Whether words wait to be read that may have come before a doubt or a held failure was due, at `over`. A stream's ids tell no time once
 -- Redis' clock has stepped. So the newest that waits is noted: once it is read, all is that came before.
 local function later(a, b)
   local a_ms, a_n, b_ms, b_n = string.match(a .. ' ' .. b, '^(%d+)-(%d+) (%d+)-(%d+)')
@@ -139,12 +139,18 @@ local function word_waits(job, id)
 end
 local old, put_off = may_be_old(account), false
 local failures = {}
-for _, id in ipairs(old and {} or due(beside(keys, 'held'), steady)) do -- iFax did not call again: the failure is the last
-  redis.call('ZREM', beside(keys, 'held'), id)
+local held = beside(keys, 'held')
+for _, id in ipairs(old and {} or due(held, steady)) do -- iFax did not call again: the failure is the last
   local job = read_record(keys.job .. id, 'held')
   local receipt = job and job.held and job.held ~= '' and cjson.decode(job.held)
-  if receipt then redis.call('HDEL', keys.job .. id, 'held') end
-  if receipt and job.job_id == receipt.job_id and (job.state == 'submitted' or job.state == 'unconfirmed') then
+  local waits = receipt and unread(tonumber(redis.call('ZSCORE', held, id))) -- the next word may be there
+  if waits then
+    put_off = true
+  else
+    redis.call('ZREM', held, id)
+    if receipt then redis.call('HDEL', keys.job .. id, 'held') end
+  end
+  if receipt and not waits and job.job_id == receipt.job_id and (job.state == 'submitted' or job.state == 'unconfirmed') then
     receipt.last = true
     apply_receipt(keys, options, id, job, receipt)
     table.insert(failures, { job = id, receipt = receipt })
@@ -203,13 +209,13 @@ redis.call('XTRIM', beside(keys, 'audit'), 'MINID', '~', int(math.max(0, math.mi
 local wait = options.sweep -- the most, whatever the clock says
 local function consider(keys_of, clock)
   for _, key in ipairs(keys_of) do
-    local later = key == keys.in_doubt and (put_off or old) or key == keys.expiring and old
+    local later = (key == keys.in_doubt or key == held) and (put_off or old) or key == keys.expiring and old
     local head = redis.call('ZRANGEBYSCORE', key, later and '(' .. int(clock) or '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if head[2] and head[2] ~= 'inf' then wait = math.min(wait, tonumber(head[2]) - clock) end
   end
 end
 consider({ keys.delayed, keys.expiring, beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
-consider({ keys.permits, keys.submitted, keys.in_doubt, beside(keys, 'held') }, steady)
+consider({ keys.permits, keys.submitted, keys.in_doubt, held }, steady)
 if put_off or old then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 local due_to_match = match and tonumber(match) <= steady and not old or false
