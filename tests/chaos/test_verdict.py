@@ -195,11 +195,27 @@ def test_a_receipt_is_that_of_ifaxs_last_word_and_of_a_word_that_is_known() -> N
 
 
 def test_a_fax_that_was_delivered_and_is_taken_for_failed_is_a_duplicate() -> None:
-    twice = [acceptance(6), acceptance(7)]
+    twice = [acceptance(6, receipt_at=END - 3), acceptance(7)]
     job = Job(FAX.id, "default", JobState.DELIVERED, job_id=7)
     told = [event("fax.retrying", stage="delivery", jobId=6)]
     evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: twice}, {})
     assert verdict.DUPLICATE in {finding.zero for finding in verdict.judge([FAX], evidence)}
+    unheard = replace(evidence, accepted={FAX.id: [acceptance(6, receipt_at=None), acceptance(7)]})
+    assert verdict.DUPLICATE not in {finding.zero for finding in verdict.judge([FAX], unheard)}
+
+
+def test_a_fax_whose_last_word_never_came_may_end_by_the_failure_before() -> None:
+    told = ("fax.queued", "fax.submitted", "fax.failed")
+    unheard = acceptance(receipt_at=None)
+    assert found(JobState.FAILED, [replace(unheard, failed_before=True)], told, reason="busy") == []
+    assert found(JobState.FAILED, [unheard], told, reason="busy") == [verdict.WRONG]
+
+
+def test_a_delivery_that_is_told_after_it_was_to_be_sent_again_is_the_end() -> None:
+    job = Job(FAX.id, "default", JobState.DELIVERED, job_id=6)
+    told = [event("fax.retrying", stage="delivery", jobId=6)]
+    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: [acceptance(6)]}, {})
+    assert not {verdict.WRONG, verdict.DUPLICATE} & {one.zero for one in verdict.judge([FAX], evidence)}
 
 
 def test_a_canceled_fax_is_right_where_ifax_said_so() -> None:

@@ -179,6 +179,16 @@ def test_an_answer_that_comes_too_late_is_a_doubt_that_the_receipt_settles(local
     assert [fax["endpoint"] for fax in local.ledger() if fax["toNumber"] == number] == ["fax-send"]
 
 
+def test_a_number_beside_a_text_that_nobody_knows_decides_nothing(local: Local) -> None:
+    number = "+12025559505"
+    odd = {"status": "failed", "code": 21, "message": "something quite new"}
+    local.control("PUT", f"numbers/{number}", odd)
+    push(local, "default", number)
+    with FaxLine(local.url_of("producer")) as line:
+        job = line.wait("default-9505", timeout=60)
+    assert (job.state, job.code, job.reason) == (JobState.FAILED, 21, "other")
+
+
 @pytest.mark.parametrize("digits", ["0721", "0722", "0723", "0724", "0725"])
 def test_a_webhook_is_read_however_it_is_written(local: Local, digits: str) -> None:
     assert send(local, digits).state is JobState.DELIVERED

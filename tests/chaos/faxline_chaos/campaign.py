@@ -20,17 +20,21 @@ from faxline_chaos.restore import Restore
 from faxline_chaos.schedule import Hit, Timetable, draw_hits, push_times
 from faxline_chaos.verdict import as_known, judge
 from faxline_chaos.world import (
+    BASIC,
     BOMB,
     CLOCK,
     FIREWALL,
     INBOUND,
     OUTAGE,
+    PATH_SECRET,
+    PROOF,
     RESTORE,
     Bombs,
     Clock,
     Firewall,
     Inbound,
     Outage,
+    Proofs,
     draw_world,
 )
 from faxline_local.processes import wait_for
@@ -74,6 +78,8 @@ FIELD_SETTINGS = {
     "RETRIES__DELIVERY__ATTEMPTS": "2",
     "STATUS_CALL": "true",
     "ASK": "4",
+    "ACCOUNTS__DEFAULT__WEBHOOK_BASIC": json.dumps([BASIC]),
+    "ACCOUNTS__DEFAULT__WEBHOOK_PATH_SECRETS": json.dumps([PATH_SECRET]),
 }
 """A failure is the last word after as long as iFax's next may take: its retries of a webhook, and a call."""
 SANDBOX = (
@@ -102,7 +108,7 @@ def plan(seed: int, kills: int, profile: Profile = "documented") -> list[Hit]:
     """The kills, the stalls and the troubles of a run; Redis' clock steps only on Linux with a C compiler."""
     hits = draw_hits(seed, kills, crew())
     kinds = [OUTAGE, FIREWALL, BOMB, RESTORE, *([CLOCK] if COMPILER else [])]
-    kinds += [INBOUND] if profile == "field" else []
+    kinds += [INBOUND, PROOF] if profile == "field" else []
     return sorted([*hits, *draw_world(seed, hits, kinds)], key=lambda hit: hit.at)
 
 
@@ -148,6 +154,7 @@ def run(
     with closing(relay), local:
         world[BOMB] = bombs = Bombs(local.redis_url)
         world[INBOUND] = inbound = Inbound(local)
+        world[PROOF] = Proofs(local)
         script_sandbox(local, faxes)
         say(f"{len(faxes)} faxes and {len(hits)} kills and stalls; the logs are in {folder}")
         timetable = Timetable()

@@ -33,6 +33,8 @@ class Acceptance:
     """When the webhook of its last word answered 2xx for the first time; None: never."""
     word: str | None = None
     """The faxStatus that was told in the place of its state; None: the state."""
+    failed_before: bool = False
+    """A webhook was answered 2xx that told of a call of iFax's own which came to nothing."""
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> "Acceptance":
@@ -44,7 +46,10 @@ class Acceptance:
             if w.get("retryAttempt") == entry.get("retryAttempt") and entry.get("word") != NO_WORD
         ]
         at = min(told, default=None)
-        return cls(entry["jobId"], entry["accepted_at"], entry["state"], at, entry.get("word"))
+        before = any(
+            answered(w) and w.get("retryAttempt") != entry.get("retryAttempt") for w in entry["webhooks"]
+        )
+        return cls(entry["jobId"], entry["accepted_at"], entry["state"], at, entry.get("word"), before)
 
 
 @dataclass(frozen=True)

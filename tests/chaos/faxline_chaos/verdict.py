@@ -78,8 +78,9 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
     allowed = 1 + len(undelivered) + (len(doubts) if fax.policy == "resend" else 0)
     for extra in accepted[allowed:]:
         yield Finding(DUPLICATE, fax.id, f"jobId {extra.job_id}: policy {fax.policy}, {len(doubts)} doubts")
-    for sent_again in (a for a in accepted if a.job_id in retried and a.state == "delivered"):
-        yield Finding(DUPLICATE, fax.id, f"jobId {sent_again.job_id}: delivered, and taken for failed")
+    for earlier, later in pairwise(accepted):
+        if earlier.job_id in retried and earlier.state == "delivered" and _known(earlier, later.accepted_at):
+            yield Finding(DUPLICATE, fax.id, f"jobId {earlier.job_id}: delivered, and taken for failed")
     for earlier, later in pairwise(accepted[:allowed]):
         at = earlier.receipt_at if earlier.job_id not in undelivered else None
         if at is not None and at + STALE < later.accepted_at:
@@ -106,6 +107,11 @@ def _judge_bomb(name: str, evidence: Evidence) -> Iterator[Finding]:
         yield Finding(WRONG, name, "a hostile document was taken")
 
 
+def _known(acceptance: Acceptance, by: float) -> bool:
+    """Whether its end was known by then: all that is known before may be that iFax's own calls failed."""
+    return acceptance.receipt_at is not None and acceptance.receipt_at < by
+
+
 def _judge_inbound(job_id: int, evidence: Evidence) -> Iterator[Finding]:
     """A fax that came in is told once, where its webhook was taken: iFax gives up after five retries."""
     told = len(evidence.events.get(f"inbound {job_id}", ()))
@@ -123,6 +129,8 @@ def _counted(
     job: Job, accepted: Sequence[Acceptance], retried: set[int], untold: set[int]
 ) -> list[Acceptance]:
     """The acceptances that tell how the job ends. Of untold ones the last that Redis learned of does."""
+    after_all = job.job_id if job.state is JobState.DELIVERED else None
+    retried = retried - {after_all}
     return [
         a for a in accepted if a.job_id not in retried and (a.job_id not in untold or a.job_id == job.job_id)
     ]
@@ -161,7 +169,8 @@ def _wrong_failure(fax: Fax, job: Job, own: Acceptance | None, accepted: Sequenc
         return "a receipt had arrived" if any(a.receipt_at is not None for a in accepted) else None
     if job.reason != "in_doubt":
         if own is not None:
-            return None if own.state == "failed" else f"the ledger says {own.state}"
+            unheard = own.failed_before and own.receipt_at is None
+            return None if own.state == "failed" or unheard else f"the ledger says {own.state}"
         return "the ledger has an acceptance" if accepted else "iFax refused nothing"
     if fax.policy != "fail":
         return f"the policy is {fax.policy}"

@@ -1,7 +1,7 @@
 """What happens to the world around Faxline.
 
 iFax is out of reach, a firewall is in between, Redis' clock steps, a producer pushes a hostile document,
-Redis comes back with older data, a fax comes in.
+Redis comes back with older data, a fax comes in, iFax proves its webhooks otherwise.
 
 Each is drawn from the seed alone and carried out as a hit beside the kills (`killing.py`): it begins, and
 ends after its time. Only a restore is an interlude (`restore.py`).
@@ -12,6 +12,7 @@ import json
 import random
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import redis
 
@@ -23,8 +24,8 @@ from faxline_local.stack import Local
 from tests.hostile_files import object_stream, page_tree, xref_stream
 from tests.stepping_clock import SteppingClock
 
-OUTAGE, FIREWALL, CLOCK, BOMB, RESTORE, INBOUND = (
-    *("outage", "firewall", "clock", "bomb", "restore", "inbound fax"),
+OUTAGE, FIREWALL, CLOCK, BOMB, RESTORE, INBOUND, PROOF = (
+    *("outage", "firewall", "clock", "bomb", "restore", "inbound fax", "other proof"),
 )
 LENGTHS: Mapping[str, tuple[float, float]] = {
     OUTAGE: (1.0, 6.0),
@@ -32,10 +33,11 @@ LENGTHS: Mapping[str, tuple[float, float]] = {
     CLOCK: (1.0, 5.0),
     BOMB: (0.0, 0.0),
     INBOUND: (0.0, 0.0),
+    PROOF: (0.0, 0.0),
     RESTORE: (2.0, 5.0),
 }
 """Least and most seconds of each."""
-KILLS_FOR_ONE: Mapping[str, int] = dict.fromkeys(LENGTHS, 10) | {RESTORE: 25, INBOUND: 1}
+KILLS_FOR_ONE: Mapping[str, int] = dict.fromkeys(LENGTHS, 10) | {RESTORE: 25, INBOUND: 1, PROOF: 3}
 """One of a kind for so many kills, one at the least."""
 AGAIN = 0.1
 """Seconds until a bomb is pushed again that Redis, which may be down just now, did not take."""
@@ -132,6 +134,31 @@ class Inbound:
 
     def end(self) -> None:
         """Do nothing: it has come."""
+
+
+BASIC, PATH_SECRET = "fax:of-the-chaos", "path-of-the-chaos"  # of no worth
+
+
+class Proofs:
+    """iFax proves its webhooks otherwise: by a user and password, by a secret in the path, by a signature."""
+
+    def __init__(self, local: Local) -> None:
+        self._local = local
+        url = f"http://127.0.0.1:{local.webhook_port}/webhooks/ifax/default"
+        self._forms = cycle(
+            (
+                {"url": url, "signed": False, "basic": BASIC},
+                {"url": f"{url}/{PATH_SECRET}", "signed": False, "basic": ""},
+                {"url": url, "signed": True, "basic": ""},
+            )
+        )
+
+    def begin(self) -> None:
+        """Go on to the next."""
+        self._local.control("PUT", "accounts/default/webhook", next(self._forms))
+
+    def end(self) -> None:
+        """Do nothing: it stays so."""
 
 
 class Bombs:
