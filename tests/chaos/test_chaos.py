@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: real processes, scripted faults and `kill -9`, with a fixed seed."""
+"""The short form of `make chaos PROFILE=field`: real processes, scripted faults, `kill -9`, a fixed seed."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ SEED = 4
 def test_nothing_is_lost_and_nothing_doubled_under_faults_and_kills(
     server_binary: ServerBinary, tmp_path: Path
 ) -> None:
-    faxes = draw_faxes(SEED, 80, most=1)
-    hits = campaign.plan(SEED, 8)
-    evidence = campaign.run(faxes, hits, SEED, tmp_path, say=print, binary=server_binary)
+    faxes = draw_faxes(SEED, 80, most=1, profile="field")
+    hits = campaign.plan(SEED, 8, "field")
+    evidence = campaign.run(faxes, hits, SEED, tmp_path, say=print, binary=server_binary, profile="field")
     assert judge(faxes, evidence) == []
     (lost,) = evidence.lost
     assert lost.calls

@@ -167,6 +167,35 @@ def test_every_fact_beyond_the_documentation_has_its_row_how_sure_it_is_and_what
         assert all(name in fact + follows for name in FACTS[int(number)]), number
 
 
+PROOFS: dict[int, tuple[str, ...]] = {
+    1: (
+        "test_forty_faxes_with_a_bad_key_leave_no_doubt_and_one_alert_that_names_the_key",
+        "test_an_account_whose_plan_is_not_active_is_paused_by_that_name",
+        "test_a_refusal_that_nobody_knows_fails_its_fax_alone_with_ifaxs_words",
+    ),
+    2: ("test_an_error_by_http_is_read_as_the_documentation_has_it",),
+    3: ("test_a_new_user_learns_why_webhooks_are_refused_and_once_that_is_mended_nothing_is_lost",),
+    4: ("test_a_webhook_is_read_however_it_is_written",),
+    5: ("test_a_fax_that_comes_in_is_told_once_and_is_no_dead_receipt",),
+    6: ("test_each_word_of_a_receipt_ends_the_fax_as_it_says", "test_a_failure_that_is_charged_is_told_so"),
+    7: ("test_the_code_of_a_fax_that_is_asked_for_is_the_faxs_and_not_the_calls",),
+    8: ("test_a_fax_that_comes_in_is_told_once_and_is_no_dead_receipt",),
+    9: ("test_a_webhook_is_read_however_it_is_written",),
+    10: ("test_a_number_beside_a_text_that_nobody_knows_decides_nothing",),
+    11: ("test_a_doubt_is_settled_by_a_receipt_whose_sender_lacks_its_country",),
+    12: ("test_an_answer_that_comes_too_late_is_a_doubt_that_the_receipt_settles",),
+    13: ("test_a_redial_of_ifaxs_own_is_awaited_and_nothing_is_sent_twice",),
+    14: ("test_a_429_that_says_nothing_costs_no_attempt",),
+}
+"""By the number of a fact: its tests by real processes."""
+
+
+def test_every_fact_beyond_the_documentation_is_proved_by_real_processes() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "end_to_end").glob("test_*.py"))
+    assert list(PROOFS) == list(FACTS)
+    assert [name for names in PROOFS.values() for name in names if f"def {name}(" not in tests] == []
+
+
 def test_every_variable_that_the_readme_names_is_a_setting() -> None:
     tree = Settings.model_fields
     for variable in set(re.findall(r"`FAXLINE_([A-Z]+(?:_[A-Z]+)*)", README)) - {"ACCOUNTS"}:
