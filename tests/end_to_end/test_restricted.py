@@ -11,7 +11,7 @@ from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
 
-LARGE = ("large.txt", b"".join(b"%09d " % i for i in range(100_000)))
+LARGE = ("large.txt", b"%09d " * 100_000 % (*range(100_000),))
 """A million bytes: it is read in pieces while it is sent."""
 SANDBOX = (
     "--answer-seconds",
