@@ -89,7 +89,7 @@ class Part:
         self._signal(signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM, once: a second one would make dramatiq break off what it does."""
+        """Send SIGTERM, once."""
         if not self._asked and self.process.poll() is None:
             self.process.terminate()
             self.resume()  # a paused process heeds SIGTERM only once it goes on

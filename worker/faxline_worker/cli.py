@@ -44,9 +44,9 @@ def worker(
     threads: Annotated[int | None, typer.Option(help="Calls at once in this process.", min=1)] = None,
 ) -> None:
     """Submit faxes and apply receipts: a Dramatiq worker. Any number may run."""
-    from faxline_worker.processes.worker import run_worker  # noqa: PLC0415 - as above
+    from faxline_worker.processes.worker import worker as run  # noqa: PLC0415 - as above
 
-    run_worker(threads)
+    run(threads)
 
 
 @app.command()

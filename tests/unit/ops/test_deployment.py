@@ -463,7 +463,7 @@ def test_a_unit_runs_its_part_and_loads_the_secrets_that_its_variables_point_to(
 @EACH_ROLE
 def test_a_unit_is_hardened_and_signals_the_main_process_alone(role: str) -> None:
     own = unit(role)
-    assert own.one("KillMode") == "mixed"  # a worker's process that gets two SIGTERMs does not wait
+    assert own.one("KillMode") == "mixed"  # a dispatcher ends its readers of PDFs itself
     assert own.one("Restart") == "on-failure"
     assert own.one("ProtectSystem") == "strict"
     assert own.one("CapabilityBoundingSet") == ""
@@ -517,5 +517,5 @@ def test_what_the_image_is_made_of_is_there_and_is_let_through() -> None:
 @EACH_ROLE
 def test_systemd_restarts_a_part_whose_loop_stands_still(role: str) -> None:
     assert float(unit(role).one("WatchdogSec")) > DEFAULTS.stall
-    assert unit(role).one("NotifyAccess") == "all"  # a worker's child tells
+    assert unit(role).one("NotifyAccess") == "main"
     assert unit(role).one("Restart") == "on-failure"

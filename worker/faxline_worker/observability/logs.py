@@ -7,8 +7,8 @@ exception wrote it: context and time are added, an exception becomes frames *wit
 A line of ours is written at once, without becoming a record of the standard library on the way; the
 libraries' come through a handler. Both are rendered by the same steps.
 
-A process calls `configure_logs` once, first thing. Two libraries configure logging themselves and must be
-told not to: `uvicorn.run(…, log_config=None)` and `dramatiq --skip-logging`.
+A process calls `configure_logs` once, first thing. uvicorn configures logging itself unless it is told not
+to: `log_config=None`.
 """
 
 import logging

@@ -1,14 +1,16 @@
 """What every process does first: settings and log, both servers of Redis, the stored layout."""
 
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import redis
-from dramatiq.middleware import ShutdownNotifications
+from prometheus_client import CollectorRegistry
 
 from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
@@ -18,11 +20,10 @@ from faxline_worker.config.settings import Settings, SettingsError, demand, read
 from faxline_worker.ifax import failure_reasons
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake.registrar import SET_ASIDE
+from faxline_worker.observability.http_server import Checks, MonitoringPortError, MonitoringServer
 from faxline_worker.observability.logs import configure_logs, get_logger
-from faxline_worker.observability.metrics import (
-    FailureLabels,
-)
-from faxline_worker.observability.pulse import Loop
+from faxline_worker.observability.metrics import FailureLabels
+from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state.redis_clients import (
     RedisUnreachable,
     broker_client,
@@ -49,7 +50,7 @@ def give_up(message: str) -> NoReturn:
     sys.exit(BAD_SETTINGS)
 
 
-def load(role: str, stream: TextIO | None = None) -> tuple[Settings, Secrets]:
+def load(role: str) -> tuple[Settings, Secrets]:
     """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
     try:
         settings = read_settings(os.environ)
@@ -57,7 +58,7 @@ def load(role: str, stream: TextIO | None = None) -> tuple[Settings, Secrets]:
         files = secret_files(os.environ)
     except SettingsError as error:
         give_up(str(error))
-    redactor = configure_logs(role=role, level=settings.log_level, stream=stream, secrets=settings.secrets)
+    redactor = configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
     log = get_logger(f"faxline_worker.{role}")
     return settings, Secrets(settings, files, log, redactor.learn)
 
@@ -160,9 +161,15 @@ def traces_of(settings: Settings, role: str) -> Traces:
         give_up(str(error))
 
 
-def make_broker(settings: Settings, loop: Loop | None = None) -> WakeBroker:
-    """The Dramatiq broker: a client of ours, no retries and no time limit, for no message matters."""
-    return WakeBroker(broker_client(settings.broker), [ShutdownNotifications(notify_shutdown=False)], loop)
+def make_broker(settings: Settings, loop: Loop | None = None, *, threads: int = 1) -> WakeBroker:
+    """The Dramatiq broker, without middleware: no message matters, so none is retried or timed.
+
+    Args:
+        settings: the daemon's.
+        loop: beats as the consumer goes round; for a worker.
+        threads: of a worker.
+    """
+    return WakeBroker(broker_client(settings.broker), [], loop, threads=threads)
 
 
 def process_name() -> str:
@@ -173,3 +180,40 @@ def process_name() -> str:
 def probe_client(settings: Settings, role: str) -> redis.Redis:
     """The client of the probes and of the heartbeat: they do not wait long for an answer."""
     return state_client(settings.redis_url, name=f"faxline-{role}-probe", socket_timeout=PROBE_TIMEOUT)
+
+
+def monitor(
+    registry: CollectorRegistry, settings: Settings, role: str, loops: Loops, ready: Checks
+) -> MonitoringServer:
+    """Serve a process's metrics and probes; a port that is taken ends the process with one line.
+
+    Args:
+        registry: its metrics.
+        settings: the daemon's.
+        role: dispatcher, worker or webhook.
+        loops: what must go round in it.
+        ready: what must be so for it to do its work, besides the loops.
+    """
+    try:
+        return MonitoringServer(
+            registry,
+            getattr(settings.metrics, f"{role}_port"),
+            stalled=loops.stalled,
+            ready=lambda: {**ready(), **loops.checks()},
+            variable=f"FAXLINE_METRICS__{role.upper()}_PORT",
+        )
+    except MonitoringPortError as error:
+        give_up(str(error))
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that is set by the first signal that ends the process.
+
+    These are SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a terminal closes). A second signal changes nothing: it
+    must not cut a call under way. A signal that is already ignored stays so: nohup ignores SIGHUP.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop.set())
+    return stop

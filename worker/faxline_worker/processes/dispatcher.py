@@ -1,7 +1,5 @@
 """The dispatcher process."""
 
-import signal
-import threading
 from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
@@ -12,7 +10,6 @@ from faxline_worker.dispatcher.dispatcher import BLOCK, Dispatcher
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.maintenance.shared_settings import Offers
 from faxline_worker.observability.heartbeat import Heartbeat
-from faxline_worker.observability.http_server import MonitoringPortError, MonitoringServer
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics import (
     DispatcherMetrics,
@@ -25,10 +22,12 @@ from faxline_worker.processes.common import (
     give_up,
     load,
     make_broker,
+    monitor,
     probe_client,
     process_name,
     require_layout,
     require_redis,
+    stop_on_signals,
     traces_of,
 )
 from faxline_worker.state.redis_clients import (
@@ -76,23 +75,12 @@ def dispatcher() -> None:
         loops=loops,
     )
     probe = probe_client(settings, "dispatcher")
-    try:
-        monitoring = MonitoringServer(
-            registry,
-            settings.metrics.dispatcher_port,
-            stalled=loops.stalled,
-            ready=lambda: {"redis": check_writes(probe), **loops.checks()},
-            variable="FAXLINE_METRICS__DISPATCHER_PORT",
-        )
-    except MonitoringPortError as error:
-        give_up(str(error))
+    monitoring = monitor(registry, settings, "dispatcher", loops, lambda: {"redis": check_writes(probe)})
     follower = None
     if settings.traces.endpoint:
         traces = traces_of(settings, "dispatcher")
         follower = TraceFollower(client, settings.accounts, traces, log, who)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     offers = Offers(stores, f"dispatcher {who}", log)
     offers.start()
     process.start(ended=stop.set)

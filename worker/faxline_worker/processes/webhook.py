@@ -13,7 +13,6 @@ from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import AccountKeys
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.observability.heartbeat import Heartbeat
-from faxline_worker.observability.http_server import MonitoringPortError, MonitoringServer
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics import (
     WebhookMetrics,
@@ -24,6 +23,7 @@ from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
     give_up,
     load,
+    monitor,
     probe_client,
     require_redis,
 )
@@ -133,16 +133,13 @@ def webhook() -> None:
                 task.cancel()
             await client.aclose()
 
-    try:
-        monitoring = MonitoringServer(
-            registry,
-            settings.metrics.webhook_port,
-            stalled=loops.stalled,
-            ready=lambda: {"redis": check_adds(probe, stream), "listens": server.started, **loops.checks()},
-            variable="FAXLINE_METRICS__WEBHOOK_PORT",
-        )
-    except MonitoringPortError as error:
-        give_up(str(error))
+    monitoring = monitor(
+        registry,
+        settings,
+        "webhook",
+        loops,
+        lambda: {"redis": check_adds(probe, stream), "listens": server.started},
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
     secrets.start(loops)

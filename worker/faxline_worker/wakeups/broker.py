@@ -18,10 +18,15 @@ from dramatiq.broker import Consumer
 from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
 from dramatiq.middleware import Middleware
 
+from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
 from faxline_worker.state.redis_clients import unserved
 
+log = get_logger(__name__)
+
+AGAIN = 0.5
+"""Seconds until a consumer that lost its connection tries again."""
 MOST = 10_000
 """Messages that a queue holds; the oldest are dropped, for without workers the dispatchers send again and
 again."""
@@ -31,15 +36,25 @@ class WakeBroker(Broker):
     """Messages in lists of the broker's database.
 
     Args:
-        client: outlasts a blocking read of `dramatiq_worker_timeout` (one second by default).
+        client: outlasts a blocking read of a Dramatiq worker (one second).
         middleware: all of it.
-        loop: beats as the consumer goes round; for who consumes.
+        loop: beats as the consumer goes round; for a worker.
+        threads: the worker's: so many messages are under way at once. Dramatiq asks for two a thread, and one
+            would wait behind busy threads while another worker is idle.
     """
 
-    def __init__(self, client: redis.Redis, middleware: list[Middleware], loop: Loop | None = None) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        middleware: list[Middleware],
+        loop: Loop | None = None,
+        *,
+        threads: int | None = None,
+    ) -> None:
         super().__init__(middleware=middleware)
         self.client = client
         self.loop = loop or Loops().add("consumer")
+        self._threads = threads
         self.queues: set[str] = set()
         self._push_when_full = scripts.register(client, "wake")
         self.closing = threading.Event()
@@ -84,12 +99,13 @@ class WakeBroker(Broker):
 
         Args:
             queue_name: a declared queue.
-            prefetch: messages that may be under way at once; beyond them none is taken from the others.
+            prefetch: messages that may be under way at once, unless the broker knows of fewer threads.
             timeout: milliseconds after which the consumer comes up for air.
         """
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
-        return _Waiting(self, queue_key(queue_name), prefetch, timeout / 1000)
+        most = prefetch if self._threads is None else min(prefetch, self._threads)
+        return _Waiting(self, queue_key(queue_name), most, timeout / 1000)
 
     def stop_taking(self) -> None:
         """Take no message from now on: this process ends, and others are there for it."""
@@ -131,38 +147,54 @@ class _Waiting(Consumer):
         self._prefetch = prefetch
         self._timeout = timeout
         self._under_way = 0
+        self._away = False
         self._free = threading.Condition()
 
     def __next__(self) -> MessageProxy | None:
         loop = self._broker.loop
-        if self._broker.closing.is_set():
-            with self._free:
-                self._free.wait(self._timeout)
+        if not self._room():
             loop.well()
             return None
-        with self._free:
-            if not self._free.wait_for(lambda: self._under_way < self._prefetch, self._timeout):
-                loop.well()
-                return None
         loop.beat()
         try:
-            reply = self._try(lambda: self._broker.client.blpop([self._key], self._timeout))
-        except BaseException:
+            reply: Any = self._broker.client.blpop([self._key], self._timeout)
+        except redis.RedisError as error:
             loop.failed()
-            raise
-        loop.well()
-        if reply is None:
+            if not unserved(error):
+                raise
+            self._lost(error)
             return None
+        loop.well()
+        self._away = False
+        return None if reply is None else self._taken(reply[1])
+
+    def _room(self) -> bool:
+        """Wait until a message may be taken; False where none may by the time that the consumer looks up."""
+        with self._free:
+            if self._broker.closing.is_set():
+                self._free.wait(self._timeout)
+                return False
+            return self._free.wait_for(lambda: self._under_way < self._prefetch, self._timeout)
+
+    def _taken(self, text: bytes) -> MessageProxy | None:
+        """The message; nothing where it is none, or goes back because the process ends."""
         if self._broker.closing.is_set():
-            self._try(lambda: self._broker.push(self._key, reply[1]))
+            self._try(lambda: self._broker.push(self._key, text))
             return None
         try:
-            message = Message.decode(reply[1])
+            message: Message[Any] = Message.decode(text)
         except DecodeError:
             return None
         with self._free:
             self._under_way += 1
         return MessageProxy(message)
+
+    def _lost(self, error: redis.RedisError) -> None:
+        """Log it once, and wait. dramatiq itself waits for three seconds, and logs every try."""
+        if not self._away:
+            log.warning("Redis is away: no wake-up is taken until it is back", error=type(error).__name__)
+        self._away = True
+        self._broker.closing.wait(AGAIN)
 
     def ack(self, message: MessageProxy) -> None:
         """The message's actor has run: a thread is free."""

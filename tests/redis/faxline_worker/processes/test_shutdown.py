@@ -15,11 +15,11 @@ from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
-from faxline_worker.processes.worker import Shutdown
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_slots import Seats
 from faxline_worker.wakeups.actors import QUEUE, Wakes, declare_actors
 from faxline_worker.wakeups.broker import WakeBroker, queue_key
+from faxline_worker.wakeups.shutdown import Shutdown
 
 ENTRY = (
     '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a","fileUrl":"https://x.eu/a"}]}}'

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 from unittest.mock import Mock
 
@@ -88,6 +89,15 @@ def test_a_worker_takes_no_more_messages_than_it_may_have_under_way(broker: Wake
     assert second is not None
     consumer.ack(first)
     assert next(consumer) is not None
+
+
+def test_a_broker_that_knows_its_threads_lets_no_message_wait_behind_them(broker_url: str) -> None:
+    with closing(WakeBroker(redis.Redis.from_url(broker_url), [], threads=2)) as broker:
+        broker.declare_queue("q")
+        for i in range(3):
+            broker.enqueue(dramatiq.Message(queue_name="q", actor_name="a", args=(i,), kwargs={}, options={}))
+        consumer = broker.consume("q", prefetch=4, timeout=10)  # two a thread, as dramatiq asks
+        assert [next(consumer) is None for _ in range(3)] == [False, False, True]
 
 
 def test_what_no_thread_has_begun_is_given_back(broker: WakeBroker) -> None:

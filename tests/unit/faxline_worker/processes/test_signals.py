@@ -1,23 +1,22 @@
-"""A worker's SIGTERM."""
+"""The signals that end a dispatcher or a worker."""
 
 import subprocess
 import sys
 
-FORKS = """
-import os, signal, sys, time
-from faxline_worker.processes.signals import end_with_parent
+PROGRAM = """
+import os, signal
+from faxline_worker.processes.common import stop_on_signals
 
-if os.fork() == 0:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("ended", flush=True)))
-    end_with_parent(every=0.01)
-    print("began", flush=True)
-time.sleep(60)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup starts it
+stop = stop_on_signals()
+os.kill(os.getpid(), signal.SIGHUP)
+print(stop.is_set())
+for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+    os.kill(os.getpid(), number)
+print(stop.is_set())
 """
 
 
-def test_a_worker_whose_main_process_is_killed_ends_in_good_order() -> None:
-    with subprocess.Popen([sys.executable, "-c", FORKS], stdout=subprocess.PIPE, text=True) as main:
-        assert main.stdout is not None
-        assert main.stdout.readline() == "began\n"
-        main.kill()
-        assert main.stdout.read() == "ended\n"
+def test_a_second_signal_does_not_end_the_process_and_an_ignored_one_stays_ignored() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
