@@ -1,21 +1,23 @@
 """Does iFax take the key? A call that costs nothing, under the same limits as any other.
 
-It is fax-cancel of a jobId that no fax has: a good key meets -5, "Resource not found" (ifax-api, Response
-Codes), a bad one 401, -3 or -3009. It takes a permit by `knock`; a 429 closes the gate as ever. A key
-that is refused pauses nobody, for the workers may have another; one that is taken ends a pause.
+It is fax-lists and, where that is not known or answers oddly, the list of numbers (docs/ifax.md, fact 8): a
+good key meets status 1, a bad one 12001, -3 or -3009. Each takes a permit by `knock`; a 429 closes the gate.
+A key that is refused pauses nobody, for the workers may have another; one that is taken ends a pause.
+Only iFax's own code says that a key is bad: any other answer proves nothing about it.
 """
 
 import random
+from collections.abc import Sequence
 from uuid import uuid4
 
 from faxline.contract.check import Check, Result
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
-from faxline_worker.ifax.requests import job_body
-from faxline_worker.state.results import Held, Mark
-from faxline_worker.state.store import NO_JOB, Store
+from faxline_worker.state.results import Admitted, Held, Mark
+from faxline_worker.state.store import Store
 from faxline_worker.submission.submitter import RESULTS, LeaseLostError
 
-_NOT_FOUND = -5
+_ASKED = (Endpoint.LISTS, Endpoint.NUMBERS)
+_EMPTY = b"{}"
 _FIXES = {
     "authentication_failed": "write the right key to the account's TOKEN or its file",
     "invalid_key": "write the right key to the account's TOKEN or its file",
@@ -32,20 +34,38 @@ def key_check(store: Store, client: IfaxClient, token: str) -> Check:
         redis.RedisError: Redis is away, or refuses.
     """
     name = f"key of {store.account}"
-    asked = store.knock(uuid4().hex)
-    if isinstance(asked, Held):
-        return Check(name, Result.SKIP, _unasked(store.account, asked.limit))
+    odd: list[str] = []
+    for endpoint in _ASKED:
+        asked = store.knock(uuid4().hex)
+        if isinstance(asked, Held):
+            held = _unasked(store.account, asked.limit)
+            return Check(name, Result.WARN, _could_not_tell(odd)) if odd else Check(name, Result.SKIP, held)
+        answer = _ask(store, client, token, asked, endpoint)
+        if answer is None:
+            return Check(name, Result.SKIP, "it took too long until the call could begin: look again")
+        if (verdict := _verdict(answer)) is not None:
+            return Check(name, *verdict)
+        odd.append(f"to {endpoint}, HTTP {answer.http_status}, {answer.reason}: {answer.message}")
+    return Check(name, Result.WARN, _could_not_tell(odd))
+
+
+def _ask(store: Store, client: IfaxClient, token: str, asked: Admitted, endpoint: Endpoint) -> Answer | None:
+    """One call; None where it could not begin in time."""
 
     def mark() -> None:
         if store.mark(asked) is Mark.LOST:
             raise LeaseLostError
 
     try:
-        answer = client.call(Endpoint.CANCEL, token, job_body(NO_JOB), mark)
+        answer = client.call(endpoint, token, _EMPTY, mark)
     except LeaseLostError:
-        return Check(name, Result.SKIP, "it took too long until the call could begin: look again")
-    store.report(asked, _told(answer))
-    return _judged(name, answer)
+        return None
+    store.report(asked, _told(answer, endpoint))
+    return answer
+
+
+def _could_not_tell(odd: Sequence[str]) -> str:
+    return f"could not tell, for iFax answered {'; '.join(odd)}. Is FAXLINE_IFAX_URL iFax's?"
 
 
 def _unasked(account: str, limit: str) -> str:
@@ -58,48 +78,38 @@ def _unasked(account: str, limit: str) -> str:
     return f"the limit {limit} leaves no room for a call now: look again later"
 
 
-def _told(answer: Answer) -> dict[str, object]:
-    """The answer as `report` takes it; times in milliseconds."""
+def _told(answer: Answer, endpoint: Endpoint) -> dict[str, object]:
+    """The answer as `report` takes it, in ms. A good one accepted no fax; `refuse` ends a pause, too."""
+    decision = Decision.REFUSE if answer.decision is Decision.ACCEPTED else answer.decision
     return {
-        "decision": str(answer.decision),
+        "decision": str(decision),
         "code": answer.code,
         "reason": answer.reason,
         "seconds": answer.seconds,
         "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
         "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - of a backoff
         "silent": answer.silent or None,
-        "call": str(Endpoint.CANCEL),
+        "call": str(endpoint),
         "outcome": RESULTS[answer.decision],
         "status": answer.http_status,
         "ms": round(answer.seconds * 1000),
     }
 
 
-def _judged(name: str, answer: Answer) -> Check:
-    return Check(name, *_verdict(answer))
-
-
-def _verdict(answer: Answer) -> tuple[Result, str]:  # noqa: PLR0911 - one sentence a decision
+def _verdict(answer: Answer) -> tuple[Result, str] | None:
+    """What an answer says of the key; None where it says nothing, and iFax may be asked otherwise."""
     match answer.decision:
-        case Decision.REFUSE if answer.code == _NOT_FOUND:
-            return Result.OK, "iFax takes it"
-        case Decision.REFUSE:
-            text = f"no word on it: {answer.reason}, HTTP {answer.http_status}; is FAXLINE_IFAX_URL iFax's?"
-            return Result.WARN, text
-        case Decision.UNREACHABLE if answer.http_status is not None:
-            return Result.WARN, f"no word on it, but {answer.message}: is FAXLINE_IFAX_URL iFax's?"
-        case Decision.UNKNOWN:
-            text = f"refused, with a code that is not documented, {answer.code}: {answer.message}; ask iFax"
-            return Result.FAIL, text
         case Decision.ACCEPTED:
-            text = "iFax takes it, but says that it canceled a fax that does not exist: is the URL iFax's?"
-            return Result.WARN, text
-        case Decision.PAUSE:
+            return Result.OK, "iFax takes it"
+        case Decision.PAUSE if answer.code is not None or answer.http_status is None:
             fix = _FIXES.get(answer.reason, "write it anew")
-            return Result.FAIL, f"refused, {answer.reason}: {fix}"
+            code = "" if answer.code is None else f" ({answer.code}: {answer.message})"
+            return Result.FAIL, f"refused, {answer.reason}{code}: {fix}"
         case Decision.DEFER:
             text = "iFax answered 429, so somebody else uses the key; the account waits: find out who"
             return Result.WARN, text
+        case _ if answer.http_status is None:
+            text = f"could not tell, no clear answer ({answer.reason}): {answer.message}"
+            return Result.FAIL, f"{text}; look at the check `ifax`"
         case _:
-            text = f"no clear answer ({answer.reason}): {answer.message}; look at the check `ifax`"
-            return Result.FAIL, text
+            return None

@@ -55,6 +55,14 @@ class Endpoint(StrEnum):
     """The new fax's jobId, which is not originalJobId."""
     STATUS = "fax-status"
     """The jobId that was asked about. iFax does not document this call; clients of it do use it."""
+    LISTS = "fax-lists"
+    """Status 1. Like the next it is not documented, proves a key and costs nothing (docs/ifax.md, fact 8)."""
+    NUMBERS = "inbound/number-list"
+    """Status 1."""
+
+
+LISTING = frozenset({Endpoint.LISTS, Endpoint.NUMBERS})
+"""Calls about no fax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +187,7 @@ def _judges(
     """What of an answer judges the call: the top level, and beside it `data` where that is no fax."""
     if holds_fax(whole):  # a flat one: these are the fax's
         return {name: value for name, value in whole.items() if name not in {"code", "message"}}, {}
-    return whole, {} if endpoint is Endpoint.STATUS or holds_fax(data) else data
+    return whole, {} if endpoint in {Endpoint.STATUS, *LISTING} or holds_fax(data) else data
 
 
 def _refusal(http_status: int, call: Mapping[str, Any], job_id: int | None) -> int | None:
@@ -223,6 +231,8 @@ def _good_row(  # noqa: PLR0917 - what judges the call
     if to is Endpoint.CANCEL:
         same = about is None or job_id is None or job_id == about
         return CODES[code] if code == 1 and same and fax.status in {None, Status.CANCELED} else BAD_ANSWER
+    if to in LISTING:
+        return CODES[code] if code == 1 else BAD_ANSWER
     if to is Endpoint.STATUS:
         return CODES[code] if job_id is not None and about in {None, job_id} else NO_JOB_ID
     original = read_job_id(data.get("originalJobId")) if to is Endpoint.RESEND else None

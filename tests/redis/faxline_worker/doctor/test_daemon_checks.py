@@ -167,7 +167,7 @@ def test_a_key_that_ifax_refuses_is_told_and_pauses_nobody_for_the_workers_may_h
 def test_a_429_is_told_and_closes_the_account_for_a_while(
     environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
 ) -> None:
-    sandbox.fault("status", endpoint="fax-cancel", status=429, retry_after=60)
+    sandbox.fault("status", endpoint="fax-lists", status=429, retry_after=60)
     result, text = named(examine(environment))["key of default"]
     assert result == "warn"
     assert "somebody else uses the key" in text
@@ -176,12 +176,13 @@ def test_a_429_is_told_and_closes_the_account_for_a_while(
     assert again == ("skip", "the limit gate leaves no room for a call now: look again later")
 
 
-@pytest.mark.parametrize("action", ["reset_before", "reset_after", "garbage"])
-def test_no_clear_answer_is_told(environment: dict[str, str], sandbox: SandboxServer, action: Any) -> None:
-    sandbox.fault(action, endpoint="fax-cancel")
+@pytest.mark.parametrize("action", ["reset_before", "reset_after"])
+def test_no_answer_is_told(environment: dict[str, str], sandbox: SandboxServer, action: Any) -> None:
+    sandbox.fault(action, endpoint="fax-lists")
     result, text = named(examine(environment))["key of default"]
     assert result == "fail"
-    assert "no clear answer" in text
+    assert "could not tell, no clear answer" in text
+    assert sandbox.stats()["default"]["requests"] == 1
 
 
 def test_an_address_that_is_not_ifax_says_nothing_about_the_key(
@@ -190,18 +191,73 @@ def test_an_address_that_is_not_ifax_says_nothing_about_the_key(
     with server_of(404) as url:
         result, text = named(examine(environment | {"FAXLINE_IFAX_URL": url}))["key of default"]
     assert result == "warn"
-    assert "is FAXLINE_IFAX_URL iFax's?" in text
+    assert text.startswith("could not tell, for iFax answered to fax-lists, HTTP 404")
+    assert "Is FAXLINE_IFAX_URL iFax's?" in text
 
 
-def test_a_key_that_is_refused_with_an_unknown_code_is_told_with_ifaxs_words(
-    environment: dict[str, str], client: redis.Redis, sandbox: SandboxServer
+ODD: list[tuple[str, dict[str, Any]]] = [
+    ("garbage", {}),
+    ("garbage", {"status": 401}),
+    ("status", {"status": 401, "body": {"message": "who are you"}}),
+    ("status", {"status": 404, "body": {"status": -5, "message": "no such call"}}),
+    ("status", {"status": 405, "body": {}}),
+    ("status", {"status": 500, "body": {"code": -3009}}),
+    ("status", {"status": 200, "body": {"status": 0, "code": 12099, "message": "access suspended"}}),
+    ("status", {"status": 200, "body": {"status": 0, "message": "no such call"}}),
+    ("status", {"status": 200, "body": {"data": []}}),
+]
+
+
+@pytest.mark.parametrize(("action", "members"), ODD)
+def test_where_one_list_says_nothing_the_other_is_asked_and_where_both_do_the_key_is_not_called_bad(
+    environment: dict[str, str],
+    client: redis.Redis,
+    sandbox: SandboxServer,
+    action: Any,
+    members: dict[str, Any],
 ) -> None:
-    body = {"status": 0, "code": 12099, "message": "access suspended"}
-    sandbox.fault("status", endpoint="fax-cancel", status=200, body=body)
+    sandbox.fault(action, endpoint="fax-lists", **members)
+    assert named(examine(environment))["key of default"] == ("ok", "iFax takes it")
+    sandbox.fault(action, endpoint="fax-lists", **members)
+    sandbox.fault(action, endpoint="inbound/number-list", **members)
     result, text = named(examine(environment))["key of default"]
-    assert result == "fail"
-    assert "12099: access suspended" in text
+    assert (result, text.startswith("could not tell, ")) == ("warn", True)
+    assert members.get("body", {}).get("message", "HTTP") in text
+    assert sandbox.stats()["default"]["requests"] == 4
     assert not state(client).paused
+
+
+def test_where_no_room_is_left_for_the_second_question_the_answer_to_the_first_is_told(
+    environment: dict[str, str], sandbox: SandboxServer
+) -> None:
+    environment |= {"FAXLINE_LIMITS__REQUESTS": "1", "FAXLINE_LIMITS__BURST": "0"}
+    sandbox.fault("status", endpoint="fax-lists", status=404, body={})
+    result, text = named(examine(environment))["key of default"]
+    assert (result, "could not tell, for iFax answered to fax-lists, HTTP 404" in text) == ("warn", True)
+    assert sandbox.stats()["default"]["requests"] == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "plan", "told"),
+    [
+        ("wrong", True, "refused, invalid_key (12001: accessToken invalid): write the right key"),
+        (
+            "field-token",
+            False,
+            "refused, plan_inactive (12004: Professional plan isn't activated): the key is good; renew",
+        ),
+        ("field-token", True, "iFax takes it"),
+    ],
+)
+def test_a_bad_key_and_an_inactive_plan_are_known_by_the_codes_of_the_field(
+    environment: dict[str, str], token: str, plan: bool, told: str
+) -> None:
+    config = SandboxConfig(accounts={"field-token": Account(plan=plan)}, profile="field", limits=ROOM)
+    with SandboxServer(config) as field:
+        changed = {"FAXLINE_IFAX_URL": field.url, "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": token}
+        result, text = named(examine(environment | changed))["key of default"]
+    assert text.startswith(told)
+    assert result == ("ok" if told == "iFax takes it" else "fail")
 
 
 def test_the_question_takes_a_permit_like_any_call_and_the_limits_hold(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from faxline.contract.texts import SHOWN, clean_message
 from faxline_worker.ifax import Answer, Decision, Endpoint, failure_reasons, read_answer
-from faxline_worker.ifax.answers import LARGEST, LONGEST_WAIT
+from faxline_worker.ifax.answers import LARGEST, LISTING, LONGEST_WAIT
 from faxline_worker.ifax.codes import CODES
 
 GOOD = {"status": 1, "message": "Fax processed for sending", "data": {"jobId": 12345}}
@@ -393,7 +393,7 @@ BODIES = st.recursive(
 def check_sense(answer: Answer, status: int, endpoint: Endpoint) -> None:
     if answer.decision is Decision.ACCEPTED:
         assert 200 <= status < 300
-        assert answer.job_id is not None or endpoint is Endpoint.CANCEL
+        assert answer.job_id is not None or endpoint in {Endpoint.CANCEL, *LISTING}
         assert answer.code in {0, 1}
     else:
         assert answer.job_id is None
