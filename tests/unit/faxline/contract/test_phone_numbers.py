@@ -37,11 +37,15 @@ def test_a_number_is_possible_when_phonenumbers_says_so(number: str) -> None:
     assert is_possible(number) == by_phonenumbers(number)
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_every_length_of_every_country_and_any_first_digit_is_judged_as_by_phonenumbers(code: int) -> None:
-    lengths = range(max(1, 7 - len(str(code))), 16 - len(str(code)))
-    numbers = [f"+{code}{first}" + "1" * (length - 1) for length in lengths for first in range(10)]
-    assert [is_possible(number) for number in numbers] == [by_phonenumbers(number) for number in numbers]
+def test_every_length_of_every_country_and_any_first_digit_is_judged_as_by_phonenumbers() -> None:
+    numbers = [
+        f"+{code}{first}" + "1" * (length - 1)
+        for code in CODES
+        for length in range(max(1, 7 - len(str(code))), 16 - len(str(code)))
+        for first in range(10)
+    ]
+    assert len(numbers) > 10_000
+    assert [number for number in numbers if is_possible(number) != by_phonenumbers(number)] == []
 
 
 @pytest.mark.parametrize(

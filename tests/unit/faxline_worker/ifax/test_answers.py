@@ -179,15 +179,16 @@ def test_an_answer_is_decided_by_the_table(
     assert answer.job_id == (5 if decision is Decision.ACCEPTED else None)
 
 
-@pytest.mark.parametrize("code", NEGATIVE)
 @pytest.mark.parametrize("name", ["code", "errorCode", "status"])
 @pytest.mark.parametrize("form", [int, str])
 @pytest.mark.parametrize("place", ["top", "data"])
-def test_a_documented_code_counts_wherever_it_stands(code: int, name: str, form: type, place: str) -> None:
-    members = {name: form(code)}
-    answer = read(400, members if place == "top" else {"data": members})
-    assert (answer.decision, answer.code, answer.reason) == (CODES[code].decision, code, CODES[code].reason)
-    assert answer.message == CODES[code].message
+def test_a_documented_code_counts_wherever_it_stands(name: str, form: type, place: str) -> None:
+    for code in NEGATIVE:
+        members = {name: form(code)}
+        answer = read(400, members if place == "top" else {"data": members})
+        meant = CODES[code]
+        assert (answer.code, answer.decision, answer.reason) == (code, meant.decision, meant.reason)
+        assert answer.message == meant.message
 
 
 @pytest.mark.parametrize("status", [500, 501, 502, 504, 520, 599])
