@@ -98,7 +98,7 @@ lock: ## Renew requirements/*.lock from pyproject.toml (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker -o requirements/worker.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group build -o requirements/build.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group audit -o requirements/audit.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra otel --group dev -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra otel --extra testing --group dev -o requirements/dev.lock
 
 licences: install ## Write docs/licences.md from the locks and the installed packages
 	$(SUPPLY) licences > docs/licences.md

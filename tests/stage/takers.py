@@ -60,23 +60,21 @@ class InMemory:
 
     def __init__(self) -> None:
         self._line = MemoryLine(deliver=False)
+        self._client = self._line._client
         self.line: FaxLine = self._line
 
     def push(self, *entries: Mapping[str | bytes, bytes]) -> None:
         for fields in entries:
-            self._call("xadd", KEYS.intake, fields)
+            self._client.xadd(KEYS.intake, fields)
 
     def store(self, name: str, data: bytes) -> None:
-        self._call("set", name, data)
+        self._client.set(name, data)
 
     def submit(self, job: str) -> None:
         self._line.submit(job)
 
     def told(self) -> list[Told]:
-        return _events(self._call("xrange", KEYS.events))
-
-    def _call(self, *args: Any) -> Any:
-        return self._line._shared.call(*args)
+        return _events(self._client.xrange(KEYS.events))
 
 
 class InRedis:

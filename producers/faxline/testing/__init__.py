@@ -1,4 +1,6 @@
-"""Lines for the tests of who uses this library: no Redis, no daemon, and the test says what becomes of a fax.
+"""Lines for your own tests: no Redis server and no daemon. The test decides what happens to each fax.
+
+Install them with `pip install 'faxline[testing]'`.
 
 from faxline.testing import MemoryLine
 
@@ -10,8 +12,8 @@ line = MemoryLine(deliver=False)                        # faxes stay queued unti
 line.send(to="+12345678901", files=["letter.pdf"], id="b")
 line.fail("b", reason="busy", code=17)
 
-A fax is checked with the same code as by a real line; events, groups, waits and errors are those of a real
-line, for its own logic runs on a Redis in memory.
+A fax is checked with the same code as on a real line. Events, groups, waits and errors are those of a real
+line too, because its own logic runs here, on a Redis in memory (fakeredis).
 """
 
 from faxline.testing.lines import AsyncMemoryLine, MemoryLine

@@ -1,152 +1,142 @@
-"""Clients of the Redis in memory, for a thread and for an event loop."""
+"""Clients of a Redis in memory (fakeredis). An observer, which is the daemon here, follows their commands."""
 
-import asyncio
-import threading
-import time
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from faxline.testing.memory import Memory
+import redis
+import redis.asyncio
+
+try:
+    from fakeredis import FakeAsyncRedisConnection, FakeRedisConnection, FakeServer
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "faxline.testing needs fakeredis: pip install 'faxline[testing]'", name="fakeredis"
+    ) from None
+
+__all__ = ["AsyncMemoryClient", "MemoryClient", "MemoryServer", "Observer"]
+
+_USER = "memory"
+_INFO: Mapping[str, Any] = {
+    "redis_version": "7.0.0",
+    "aof_enabled": 1,
+    "maxmemory_policy": "noeviction",
+    "used_memory": 0,
+    "maxmemory": 0,
+}
+_CONFIG: Mapping[str, str] = {
+    "appendfsync": "always",
+    "aof-load-truncated": "no",
+    "min-replicas-max-lag": "1",
+    "proto-max-bulk-len": "33554432",
+}
+"""A server that passes `FaxLine.checks`: it keeps what it accepts."""
 
 
-class Shared:
-    """A memory, its lock, and who waits for something new on it."""
+class Observer(Protocol):
+    """Is called around every command of an observed client."""
+
+    def before(self) -> None:
+        """A command is about to run."""
+
+    def after(self) -> None:
+        """The command has run, or it blocks until something changes."""
+
+
+class MemoryServer:
+    """The Redis of one line. No other line reaches it.
+
+    Attributes:
+        unobserved: a client for the observer itself.
+    """
 
     def __init__(self) -> None:
-        self.memory = Memory()
-        self.changed = threading.Condition()
-        self.listeners: set[Callable[[], object]] = set()
+        self._server = FakeServer(version=(7,))
+        self.unobserved: Any = redis.Redis(
+            connection_pool=self._pool(redis.ConnectionPool, FakeRedisConnection)
+        )
+        self.unobserved.acl_setuser(_USER, enabled=True, nopass=True, keys=["*"], commands=["+@all"])
 
-    def call(self, name: str, *args: Any, **options: Any) -> Any:
-        """Carry out one command."""
-        return self.call_all([(name, args, options)])[0]
+    def client(self, observer: Observer) -> "MemoryClient":
+        """A client for threads."""
+        pool = self._pool(redis.ConnectionPool, _Observed, observer=observer, username=_USER)
+        return MemoryClient(connection_pool=pool)
 
-    def call_all(self, calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> list[Any]:
-        """Carry out several, with nothing between them."""
-        with self.changed:
-            before = self.memory.additions
-            replies = [getattr(self.memory, name)(*args, **options) for name, args, options in calls]
-            if self.memory.additions != before:
-                self.tell()
-            return replies
+    def client_async(self, observer: Observer) -> "AsyncMemoryClient":
+        """A client for one event loop."""
+        pool = self._pool(redis.asyncio.ConnectionPool, _ObservedAsync, observer=observer, username=_USER)
+        return AsyncMemoryClient(connection_pool=pool)
 
-    def tell(self) -> None:
-        """Wake those who wait for something new on a stream."""
-        with self.changed:
-            self.changed.notify_all()
-            for listener in self.listeners:
-                listener()
-
-
-class _Client:
-    """What a client says of itself."""
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-
-    def get_encoder(self) -> Any:
-        return SimpleNamespace(decode_responses=False)
-
-    def get_connection_kwargs(self) -> dict[str, Any]:
-        return {}
+    # No socket timeout: nothing hangs in memory, and with one redis-py calls asyncio.wait_for, which loses
+    # cancellations before Python 3.12.
+    def _pool(self, kind: Any, connection: type, **options: Any) -> Any:
+        return kind(
+            connection_class=connection, server=self._server, protocol=2, socket_timeout=None, **options
+        )
 
 
-class _Pipeline:
-    """Commands that wait to be carried out together."""
+class _Observed(FakeRedisConnection):
+    """A connection that tells an observer of its commands."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-        self._calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+    def __init__(self, *args: Any, observer: Observer, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._observer = observer
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args, **options: self._calls.append((name, args, options))
-
-
-class Pipeline(_Pipeline):
-    """Of a thread's client."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def execute(self) -> list[Any]:
-        """The replies."""
-        return self._shared.call_all(self._calls)
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        self._observer.before()
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+        try:
+            self._observer.after()
+        except BaseException:
+            self.disconnect()  # type: ignore[no-untyped-call] # its reply stays unread
+            raise
 
 
-class AsyncPipeline(_Pipeline):
-    """Of an event loop's client."""
+class _ObservedAsync(FakeAsyncRedisConnection):
+    """Its asyncio twin."""
 
-    async def __aenter__(self) -> Self:
-        return self
+    def __init__(self, *args: Any, observer: Observer, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._observer = observer
 
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-    async def execute(self) -> list[Any]:
-        """The replies."""
-        await asyncio.sleep(0)
-        return self._shared.call_all(self._calls)
-
-
-class MemoryClient(_Client):
-    """For a thread: a read blocks until there is something, or its time is over."""
-
-    def pipeline(self, *, transaction: bool) -> Pipeline:
-        return Pipeline(self._shared)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, block: int | None = None, **options: Any) -> Any:
-            until = time.monotonic() + (block or 0) / 1000
-            with self._shared.changed:
-                while not (reply := self._shared.call(name, *args, **options)) and block is not None:
-                    left = until - time.monotonic()
-                    if left <= 0:
-                        break
-                    self._shared.changed.wait(left)
-                return reply
-
-        return call
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        self._observer.before()
+        await super().send_packed_command(command, check_health)
+        try:
+            self._observer.after()
+        except BaseException:
+            await self.disconnect()
+            raise
 
 
-class AsyncMemoryClient(_Client):
-    """For an event loop: the same, awaited."""
+def _configured(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: _CONFIG[name] for name in names if name in _CONFIG}
 
-    def pipeline(self, *, transaction: bool) -> AsyncPipeline:
-        return AsyncPipeline(self._shared)
 
-    async def aclose(self) -> None:
-        """There is nothing to close."""
+def _no_such_user() -> redis.ResponseError:
+    return redis.ResponseError("ERR User not found")
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        async def call(*args: Any, block: int | None = None, **options: Any) -> Any:
-            await asyncio.sleep(0)
-            if block is None:
-                return self._shared.call(name, *args, **options)
-            loop, news = asyncio.get_running_loop(), asyncio.Event()
 
-            def listener() -> None:
-                loop.call_soon_threadsafe(news.set)
+class MemoryClient(redis.Redis):
+    """A client that answers what fakeredis 2.41 does not know: INFO, CONFIG GET and ACL DRYRUN."""
 
-            until = time.monotonic() + block / 1000
-            with self._shared.changed:
-                self._shared.listeners.add(listener)
-            try:
-                while True:
-                    news.clear()
-                    reply = self._shared.call(name, *args, **options)
-                    left = until - time.monotonic()
-                    if reply or left <= 0:
-                        return reply
-                    try:
-                        await asyncio.wait_for(news.wait(), left)
-                    except TimeoutError:
-                        return reply
-            finally:
-                with self._shared.changed:
-                    self._shared.listeners.discard(listener)
+    def info(self, *_: Any, **__: Any) -> Any:
+        return dict(_INFO)
 
-        return call
+    def config_get(self, *names: str) -> Any:  # type: ignore[override]
+        return _configured(names)
+
+    def acl_dryrun(self, *_: Any) -> Any:  # type: ignore[override]
+        raise _no_such_user()
+
+
+class AsyncMemoryClient(redis.asyncio.Redis):
+    """Its asyncio twin."""
+
+    async def info(self, *_: Any, **__: Any) -> Any:
+        return dict(_INFO)
+
+    async def config_get(self, *names: str) -> Any:  # type: ignore[override]
+        return _configured(names)
+
+    async def acl_dryrun(self, *_: Any) -> Any:  # type: ignore[override]
+        raise _no_such_user()

@@ -2,17 +2,20 @@
 
 import itertools
 import json
+import threading
+import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from faxline.contract.entries import ResendEntry, SendEntry
 from faxline.contract.orders import Order
-from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
+from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, AccountKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline.reading.account_state import EPOCH_US, OPERATOR, RANKS, STRIDE
+from faxline.reading.processes import EVERY, ROLES
 from faxline.testing.intake import Intake
-from faxline.testing.memory import Memory
 
 _FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
 _INDEXED = ("queued", "submitted", "in_doubt")
@@ -27,42 +30,65 @@ _DAY_MS = 86_400_000
 
 
 class Daemon:
-    """Takes what is pushed onto one account, at once.
+    """Takes what is pushed onto one account at once. It observes every command of the line's clients.
 
     Args:
-        memory: where the state is.
+        client: a client that it does not observe.
         keys: the account's.
         deliver: whether a fax is delivered as soon as it is queued.
         keyring: what opens that which is sealed.
+
+    Attributes:
+        lock: held while jobs move.
+        intake: takes the entries.
     """
 
     def __init__(
-        self, memory: Memory, keys: AccountKeys, *, deliver: bool, keyring: Keyring | None = None
+        self, client: Any, keys: AccountKeys, *, deliver: bool, keyring: Keyring | None = None
     ) -> None:
-        self.intake = Intake(memory, keys, Seals(keyring, keys.account), self)
-        self._memory = memory
+        self.lock = threading.RLock()
+        self.intake = Intake(client, keys, Seals(keyring, keys.account), self)
+        self._client = client
         self._keys = keys
         self._places = itertools.count()
         self._deliver = deliver
         self._job_ids = itertools.count(1001)
-        memory.sadd(ACCOUNTS, keys.account)
+        self._expiring: dict[str, int] = {}
+        self._beat = -EVERY
+        client.sadd(ACCOUNTS, keys.account)
         limits = {"requests": 1000, "window": 3_600_000_000, "concurrency": 20, "burst": 50, "then": "hold"}
-        memory.hset(keys.account_state, limits)
-        memory.added = self._see
+        client.hset(keys.account_state, mapping=limits)
 
-    def _see(self, key: str) -> None:
-        if key == self._keys.intake:
-            for entry, fields in self._memory.xrange(key):
-                self._memory.xdel(key, entry.decode())
+    def before(self) -> None:
+        """Renew the heartbeats: the command may read which processes are at work."""
+        with self.lock:
+            if time.monotonic() < self._beat + EVERY:
+                return
+            self._beat, now = time.monotonic(), self._now()
+            told = {"host": "memory", "pid": 0, "version": version("faxline"), "state": "working"}
+            with self._client.pipeline() as pipe:
+                for role in ROLES:
+                    pipe.hset(
+                        f"{PROCESSES}{role}", "memory:0:0", json.dumps(told | {"since": now, "at": now})
+                    )
+                pipe.execute()
+
+    def after(self) -> None:
+        """Take what was pushed and carry out what was ordered."""
+        with self.lock:
+            pushed: Any
+            ordered: Any
+            with self._client.pipeline() as pipe:
+                pushed, ordered = pipe.xrange(self._keys.intake).xrange(self._keys.orders).execute()
+            for entry, fields in pushed:
+                self._client.xdel(self._keys.intake, entry)
                 self.intake.take(entry.decode(), fields)
-        elif key == self._keys.orders:
-            for entry, fields in self._memory.xrange(key):
-                self._memory.xdel(key, entry.decode())
+                self._work()
+            for entry, fields in ordered:
+                self._client.xdel(self._keys.orders, entry)
                 word = {name.decode(): value.decode() for name, value in fields.items()}
-                self._memory.xadd(self._keys.reply(entry.decode()), self._carry_out(word))
-        else:
-            return
-        self._work()
+                self._client.xadd(self._keys.reply(entry.decode()), self._carry_out(word))
+                self._work()
 
     def store(self, name: str, entry: SendEntry | ResendEntry, digest: str, more: Mapping[str, Any]) -> None:
         """Make the record of a job, which is queued."""
@@ -72,15 +98,17 @@ class Daemon:
         if entry.metadata:
             fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False)
         if fields.get("group"):
-            self._memory.sadd(self._keys.group(fields["group"]), name)
-        self._memory.hset(self._keys.job(name), {k: v for k, v in fields.items() if v is not None})
+            self._client.sadd(self._keys.group(fields["group"]), name)
+        if fields.get("expires_at"):
+            self._expiring[name] = fields["expires_at"]
+        self._client.hset(self._keys.job(name), mapping={k: v for k, v in fields.items() if v is not None})
         self.move(name, "queued", "fax.queued")
 
     def reject(self, name: str, group: str | None, entry: str, said: Mapping[str, Any]) -> None:
         """Tell that an entry was rejected, and note it beside the group."""
         if group and name:
             told = json.dumps({**said, "id": name, "at": self._now()})
-            self._memory.sadd(self._keys.group_rejected(group), told)
+            self._client.sadd(self._keys.group_rejected(group), told)
         self.tell("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
 
     def cancel(self, name: str) -> None:
@@ -102,7 +130,7 @@ class Daemon:
         match word["order"]:
             case Order.PAUSE | Order.RESUME as order:
                 paused = OPERATOR if order == Order.PAUSE else ""
-                self._memory.hset(self._keys.account_state, {"paused": paused})
+                self._client.hset(self._keys.account_state, "paused", paused)
                 return {"result": "done"}
             case Order.RESOLVE:
                 return self._resolve(word["job"], word["how"], word.get("jobId", ""))
@@ -112,7 +140,7 @@ class Daemon:
         state = self.record(name).get("state", "")
         if state != "in_doubt":
             return {"result": "refused", "state": state}
-        if other := self._memory.get(self._keys.job_ids + job_id) if job_id else None:
+        if other := self._client.get(self._keys.job_ids + job_id) if job_id else None:
             return {"result": "taken", "job": other.decode()}
         if how == "accepted":
             self.accept(name, job_id)
@@ -123,31 +151,33 @@ class Daemon:
         return {"result": "done", "state": self.record(name)["state"]}
 
     def _work(self) -> None:
-        """Deliver what is queued, if that is how it is; strike what has expired."""
-        paused = self._memory.hget(self._keys.account_state, "paused")
-        for member in self._memory.zrange(self._keys.ready, 0, -1):
-            name = member.decode()
-            expires = self.record(name).get("expires_at")
-            if expires and int(expires) <= self._now():
+        """Fail what has expired. Deliver what is queued, unless the test does that."""
+        now = self._now()
+        for name in [name for name, at in self._expiring.items() if at <= now]:
+            del self._expiring[name]
+            if self.record(name)["state"] == "queued":
                 self.move(name, "failed", "fax.failed", reason="expired", stage="submission")
-            elif self._deliver and not paused:
-                self.end(name, "delivered")
+        if self._deliver and not self._client.hget(self._keys.account_state, "paused"):
+            for member in self._client.zrange(self._keys.ready, 0, -1):
+                self.end(member.decode(), "delivered")
 
     def record(self, name: str) -> dict[str, str]:
         """A job's record; empty where there is none."""
-        found = self._memory.hgetall(self._keys.job(name))
+        found = self._client.hgetall(self._keys.job(name))
         return {field.decode(): value.decode() for field, value in found.items()}
 
     def attempt(self, name: str) -> None:
         """It is being submitted."""
         attempt = int(self.record(name)["attempt"]) + 1
-        self._memory.hset(self._keys.job(name), {"state": "submitting", "attempt": attempt})
+        self._client.hset(self._keys.job(name), mapping={"state": "submitting", "attempt": attempt})
 
     def accept(self, name: str, job_id: str = "") -> None:
         """It is taken by iFax, under this jobId or one of ours."""
         known = job_id or str(next(self._job_ids))
-        self._memory.set(self._keys.job_ids + known, name.encode())
-        self._memory.hset(self._keys.job(name), {"job_id": known, "code": "", "reason": "", "message": ""})
+        self._client.set(self._keys.job_ids + known, name.encode())
+        self._client.hset(
+            self._keys.job(name), mapping={"job_id": known, "code": "", "reason": "", "message": ""}
+        )
         self.move(name, "submitted", "fax.submitted")
 
     def end(self, name: str, outcome: str, **said: Any) -> None:
@@ -156,14 +186,14 @@ class Daemon:
             self.attempt(name)
             self.accept(name)
         if not self.record(name).get("job_id"):  # the receipt tells of one that was in doubt
-            self._memory.hset(self._keys.job(name), {"job_id": next(self._job_ids)})
+            self._client.hset(self._keys.job(name), mapping={"job_id": next(self._job_ids)})
         pages = int(self.record(name).get("known_pages") or 1)
         told: dict[str, Any] = {"pages": pages, "transferred": pages if outcome == "delivered" else 0}
         told |= {"code": 0, "reason": "delivered"} if outcome == "delivered" else {}
         if outcome == "failed":
             deliveries = int(self.record(name).get("deliveries") or 0) + 1
-            self._memory.hset(self._keys.job(name), {"deliveries": deliveries})
             most = int(self.record(name).get("attempts") or _DELIVERIES)
+            self._client.hset(self._keys.job(name), mapping={"deliveries": deliveries})
             told |= {"stage": "delivery", "delivery": deliveries, "attempts": most, "stopped_by": "cause"}
         told |= {key: value for key, value in said.items() if value is not None}
         self.move(name, outcome, f"fax.{outcome}", **told)
@@ -185,32 +215,36 @@ class Daemon:
             f"h:{steps}": json.dumps(history),
             **kept,
         }
-        self._memory.hset(keys.job(name), record)
-        for index in (keys.ready, keys.submitted, keys.in_doubt):
-            self._memory.zrem(index, name)
-        if state in _INDEXED:
-            index = {"queued": keys.ready, "submitted": keys.submitted, "in_doubt": keys.in_doubt}[state]
-            self._memory.zadd(index, {name: int(job["place"]) if state == "queued" else now + _DAY_MS})
-        if state in _FINAL:
-            done = f"done:{state}"
-            count = int(self._memory.hget(keys.account_state, done) or 0) + 1
-            self._memory.hset(keys.account_state, {done: count})
         if event in _SCHEDULED and int(job.get("send_at", 0)) > now:
             said["send_at"] = int(job["send_at"])
-        self.tell(event, name, {**said, "state": state, "attempt": attempt}, job)
+        with self._client.pipeline() as pipe:
+            pipe.hset(keys.job(name), mapping=record)
+            for index in (keys.ready, keys.submitted, keys.in_doubt):
+                pipe.zrem(index, name)
+            if state in _INDEXED:
+                index = {"queued": keys.ready, "submitted": keys.submitted, "in_doubt": keys.in_doubt}[state]
+                pipe.zadd(index, {name: int(job["place"]) if state == "queued" else now + _DAY_MS})
+            if state in _FINAL:
+                pipe.hincrby(keys.account_state, f"done:{state}")
+            self._tell(pipe, event, name, {**said, "state": state, "attempt": attempt}, job)
+            pipe.execute()
 
     def tell(
         self, event: str, name: str, data: Mapping[str, Any], job: Mapping[str, str] | None = None
     ) -> None:
         """An event about a job; of its record the jobId and the metadata."""
+        self._tell(self._client, event, name, data, job or {})
+
+    def _tell(
+        self, client: Any, event: str, name: str, data: Mapping[str, Any], job: Mapping[str, str]
+    ) -> None:
         content = {key: value for key, value in data.items() if value is not None}
-        if job and job.get("job_id"):
+        if job.get("job_id"):
             content["jobId"] = int(job["job_id"])
-        if job and job.get("metadata"):
+        if job.get("metadata"):
             content["metadata"] = json.loads(job["metadata"])
         text = json.dumps(content, ensure_ascii=False)
-        self._memory.xadd(self._keys.events, {"event": event, "job": name, "at": self._now(), "data": text})
+        client.xadd(self._keys.events, {"event": event, "job": name, "at": self._now(), "data": text})
 
     def _now(self) -> int:
-        seconds, micro = self._memory.time()
-        return seconds * 1000 + micro // 1000
+        return time.time_ns() // 1_000_000

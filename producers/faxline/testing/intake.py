@@ -23,7 +23,6 @@ from faxline.contract.fingerprint import digest_of
 from faxline.contract.page_count import check_digest, digest
 from faxline.contract.redis_keys import AccountKeys
 from faxline.contract.sealing.seals import Seals
-from faxline.testing.memory import Memory
 
 if TYPE_CHECKING:
     from faxline.testing.daemon import Daemon
@@ -42,18 +41,18 @@ class Intake:
     """Takes the entries of one account.
 
     Args:
-        memory: where the state is.
+        client: a client of the line's Redis.
         keys: the account's.
         seals: open that which is sealed.
         daemon: what has the jobs.
     """
 
-    def __init__(self, memory: Memory, keys: AccountKeys, seals: Seals, daemon: "Daemon") -> None:
+    def __init__(self, client: Any, keys: AccountKeys, seals: Seals, daemon: "Daemon") -> None:
         self.entries: list[tuple[str, dict[str, Any]]] = []
         """What was pushed: each kind with its content."""
         self.refused: dict[str, EntryRejected] = {}
         """Why the next push of an id is rejected."""
-        self._memory = memory
+        self._client = client
         self._keys = keys
         self._seals = seals
         self._daemon = daemon
@@ -99,7 +98,9 @@ class Intake:
 
     def _send(self, entry: SendEntry) -> None:
         if entry.group and entry.group_size:
-            self._memory.sets[self._keys.group_size(entry.group)] = {str(entry.group_size).encode()}
+            size = self._keys.group_size(entry.group)
+            self._client.delete(size)
+            self._client.sadd(size, entry.group_size)
         uploads: dict[str, list[str]] = {}
         for file in entry.fax.faxData:
             if file.document is not None and file.upload is not None:
@@ -109,7 +110,7 @@ class Intake:
             if file.fileData is not None:
                 data = base64.b64decode(file.fileData)
                 name = digest(data)
-                self._memory.set(self._stored(name), self._seals.document(name, data))
+                self._client.set(self._stored(name), self._seals.document(name, data))
         numbers = entry.fax.faxNumber
         several = isinstance(numbers, list)
         fresh = self._fresh(entry.jobs, entry)
@@ -131,8 +132,8 @@ class Intake:
 
     def _document(self, name: str, uploads: Iterable[str]) -> bytes | None:
         """The bytes of a document; what was uploaded is stored under its digest then."""
-        uploaded = [self._memory.strings.pop(self._keys.upload(upload), None) for upload in uploads]
-        for stored in (self._memory.get(self._stored(name)), *uploaded):
+        uploaded = [self._client.getdel(self._keys.upload(upload)) for upload in uploads]
+        for stored in (self._client.get(self._stored(name)), *uploaded):
             if stored is None:
                 continue
             try:
@@ -140,7 +141,7 @@ class Intake:
             except SealBroken as error:
                 raise EntryRejected("fax.faxData", Rejection.SEAL_BROKEN, str(error)) from None
             check_digest(name, data)
-            self._memory.set(self._stored(name), stored)
+            self._client.set(self._stored(name), stored)
             return data
         return None
 

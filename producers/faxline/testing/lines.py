@@ -1,5 +1,6 @@
 """`MemoryLine` and `AsyncMemoryLine`."""
 
+from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from faxline.client.sync import FaxLine
 from faxline.contract.errors import EntryRejected, JobNotFound, Rejection
 from faxline.contract.redis_keys import AccountKeys
 from faxline.contract.sealing.keyring import Keyring
-from faxline.testing.clients import AsyncMemoryClient, MemoryClient, Shared
+from faxline.testing.clients import MemoryServer
 from faxline.testing.daemon import Daemon
 
 _NOT_OF_A_RECEIPT = {
@@ -26,14 +27,14 @@ class _Outcomes:
     can. They are called, and not awaited, on an `AsyncMemoryLine` too.
     """
 
-    _shared: Shared
+    _server: MemoryServer
     _daemon: Daemon
     keys: AccountKeys
 
     def _begin(self, account: str, keyring: Keyring | None, *, deliver: bool) -> None:
-        self._shared = Shared()
+        self._server = MemoryServer()
         keys = AccountKeys(account)
-        self._daemon = Daemon(self._shared.memory, keys, deliver=deliver, keyring=keyring)
+        self._daemon = Daemon(self._server.unobserved, keys, deliver=deliver, keyring=keyring)
 
     @property
     def entries(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
@@ -41,7 +42,7 @@ class _Outcomes:
 
         Without `user`, the Redis user who pushed it: here there is none.
         """
-        with self._shared.changed:
+        with self._daemon.lock:
             return tuple(
                 (kind, {name: value for name, value in content.items() if name != "user"})
                 for kind, content in self._daemon.intake.entries
@@ -81,7 +82,7 @@ class _Outcomes:
                 f"intake rejects nothing for the reason {reason!r}, but for {', '.join(Rejection)}"
             )
         error = EntryRejected(member, Rejection(reason), message or "the test says so")
-        with self._shared.changed:
+        with self._daemon.lock:
             self._daemon.intake.refused[job] = error
 
     def submit(self, job: str) -> None:
@@ -115,8 +116,8 @@ class _Outcomes:
         Args:
             keep: how many stay.
         """
-        with self._shared.changed:
-            self._shared.memory.xtrim(self.keys.events, keep)
+        with self._daemon.lock:
+            self._server.unobserved.xtrim(self.keys.events, keep, approximate=False)
 
     def _end(self, job: str, outcome: str, **said: Any) -> None:
         def ended(name: str) -> None:
@@ -125,9 +126,9 @@ class _Outcomes:
         self._move(job, ended, "queued", "submitted", "in_doubt", "unconfirmed")
 
     def _move(self, job: str, move: Callable[[str], None], *states: str) -> None:
-        with self._shared.changed:
+        with self._daemon.lock:
             state = self._daemon.record(job).get("state")
-            members = sorted(name.decode() for name in self._shared.memory.smembers(self.keys.group(job)))
+            members = sorted(name.decode() for name in self._server.unobserved.smembers(self.keys.group(job)))
             if state is None and not members:
                 raise JobNotFound(f"no job {job!r} on account {self.keys.account!r}")
             if state is not None and state not in states:
@@ -138,7 +139,6 @@ class _Outcomes:
             for name in [job] if state is not None else members:
                 if self._daemon.record(name)["state"] in states:
                     move(name)
-            self._shared.tell()
 
 
 class MemoryLine(_Outcomes, FaxLine):
@@ -162,7 +162,7 @@ class MemoryLine(_Outcomes, FaxLine):
     ) -> None:
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
         self._begin(account, keyring, deliver=deliver)
-        client: Any = MemoryClient(self._shared)
+        client = self._server.client(self._daemon)
         super().__init__(client, account, keys=keyring, region=region)
 
 
@@ -184,8 +184,11 @@ class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
     ) -> None:
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
         self._begin(account, keyring, deliver=deliver)
-        client: Any = AsyncMemoryClient(self._shared)
+        client = self._server.client_async(self._daemon)
         super().__init__(client, account, keys=keyring, region=region)
 
     def _here(self) -> Any:
-        return self._client  # which any loop may use
+        loop = get_running_loop()  # any loop may use this line: each has a client of its own
+        if loop not in self._clients:
+            self._clients[loop] = self._server.client_async(self._daemon)
+        return self._clients[loop]

@@ -130,3 +130,24 @@ def test_an_asyncio_line_is_moved_by_calls_that_are_not_awaited() -> None:
             assert [job.state for job in await asyncio.gather(*waits)] == ["delivered", "failed"]
 
     asyncio.run(main())
+
+
+def test_an_asyncio_line_goes_on_after_a_wait_that_was_canceled() -> None:
+    async def main() -> None:
+        async with AsyncMemoryLine(deliver=False) as line:
+            await line.send(to=TO, files=[URL], id="a")
+            waiting = asyncio.create_task(line.wait("a", timeout=20))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            line.deliver("a")
+            assert (await line.wait("a", timeout=20)).state is JobState.DELIVERED
+
+    asyncio.run(main())
+
+
+def test_an_asyncio_line_may_be_used_on_one_loop_after_another() -> None:
+    line = AsyncMemoryLine()
+    asyncio.run(line.send(to=TO, files=[URL], id="a"))
+    assert asyncio.run(line.job("a")).state is JobState.DELIVERED
