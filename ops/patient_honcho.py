@@ -10,8 +10,8 @@ import sys
 import honcho.manager
 from honcho.command import main
 
-WAIT = 60
-"""Seconds: the HTTP timeout (30), the lease's grace (10), and room."""
+WAIT = 140
+"""Seconds: the longest call (110), the lease's grace (10), and room."""
 
 if __name__ == "__main__":
     honcho.manager.KILL_WAIT = WAIT

@@ -331,7 +331,8 @@ class Metrics(_Part):
 class Settings(_Part):
     """All settings of the daemon.
 
-    Attributes beyond the contract's table: `redis_replicas_timeout`, how long (s) replicas are waited for;
+    Attributes beyond the contract's table: `http_rate`, the bytes a second at which a request's body is given
+    time beyond `http_timeout`; `redis_replicas_timeout`, how long (s) replicas are waited for;
     `ifax_proxy`, the URL of a proxy that makes the tunnels to iFax;
     `ifax_ca`, a PEM bundle of the only authorities that are trusted for iFax; `ifax_insecure`, whether the
     API key may go in clear over a network; `schedule`, who keeps a fax with a `send_at` until then, iFax
@@ -367,6 +368,7 @@ class Settings(_Part):
     limits: Limits = Limits()
     ceilings: Ceilings = Ceilings()
     http_timeout: PositiveFloat = 30.0
+    http_rate: PositiveFloat = 250_000.0
     retries: Retries = Retries()
     schedule: Literal["provider", "local"] = "provider"
     lines: Lines = Lines()
@@ -476,6 +478,11 @@ class Settings(_Part):
         return trusting(self.ifax_ca) if self.ifax_ca is not None else None
 
     @property
+    def longest_call(self) -> float:
+        """Seconds of the longest call: `http_timeout`, and the largest request at `http_rate`."""
+        return self.http_timeout + REQUEST_BYTES / self.http_rate
+
+    @property
     def confirmation(self) -> Confirmation:
         """How many replicas must have a receipt before iFax is answered, and a mark before a fax is sent."""
         return Confirmation(self.redis_replicas, self.redis_replicas_timeout)
@@ -542,6 +549,8 @@ def secret_spellings(member: str, text: str) -> tuple[str, ...]:
     return text.partition(":")[2], text, base64.b64encode(text.encode()).decode()
 
 
+REQUEST_BYTES = 20_000_000
+"""The largest request (ifax-api, Request Restrictions)."""
 SHORTEST = 8
 """Characters of a secret: the logs are rid of it wherever it stands, and a short one stands in any word."""
 

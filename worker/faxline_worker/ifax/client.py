@@ -1,5 +1,6 @@
 """One call to iFax, bounded in time, with the mark just before its first byte."""
 
+import math
 import re
 import ssl
 import time
@@ -40,9 +41,12 @@ class _Start:
     that no whole request leaves unmarked over a transport that has no such event.
     """
 
-    def __init__(self, mark: Callable[[], None], deadline: float) -> None:
+    def __init__(self, mark: Callable[[], None], deadline: float, upload: float) -> None:
         self._mark = mark
         self.deadline = deadline
+        """When the connection stands and the mark is written at the latest."""
+        self.ends = deadline + upload
+        """When the call is over."""
         self.sent = False
         self.spoiled: BaseException | None = None
 
@@ -84,10 +88,12 @@ class IfaxClient:
 
     Args:
         base_url: such as https://api.ifaxapp.com/v1.
-        timeout: seconds for a whole call, from the connection to the answer's last byte. Every
+        timeout: seconds for a whole call, from the connection to the answer's last byte; a body has
+            its time at `rate` besides, once it is being sent. Every
             connect, handshake, write and read ends by then, so no request lives longer than this after its
             mark. Not bounded by it: the system's name resolution and the mark itself, both before the first
             byte, which does not leave when they took too long.
+        rate: bytes a second.
         proxy: what makes a tunnel to iFax, if anything.
         trust: whose certificates are trusted; by default those of certifi.
 
@@ -100,11 +106,13 @@ class IfaxClient:
         base_url: str,
         timeout: float,
         *,
+        rate: float = math.inf,
         proxy: Proxy | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._base = _check_url(base_url)
         self.timeout = timeout
+        self.rate = rate
         # Not httpx.Client: it would keep cookies, read the environment and follow redirects, all of which
         # would have to be turned off, and for which each call would pay.
         self._transport = DeadlineTransport(idle=IDLE, ssl_context=trust, proxy=proxy)
@@ -159,7 +167,7 @@ class IfaxClient:
             BaseException: whatever `mark` raised, as it is; no byte was sent and the connection is closed.
         """
         started = time.monotonic()
-        start = _Start(mark, started + self.timeout)
+        start = _Start(mark, started + self.timeout, len(body) / self.rate)
         try:
             status, headers, text = self._exchange(endpoint, token, body, start)
         except _MarkFailedError:
@@ -190,7 +198,7 @@ class IfaxClient:
                 (b"accessToken", token.encode()),
                 (b"Content-Length", b"%d" % len(body)),
             ],
-            extensions={"trace": start.trace, "deadline": start.deadline},
+            extensions={"trace": start.trace, "deadline": start.ends, "connect_deadline": start.deadline},
         )
         response = self._transport.handle_request(request)
         try:

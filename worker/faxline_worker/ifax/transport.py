@@ -94,6 +94,8 @@ class DeadlineTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, which is over at the `time.monotonic()` moment of its deadline.
 
+        Its connection stands by the `connect_deadline`, where there is one.
+
         Raises:
             httpx.TransportError: as httpx's own transport does.
             ProxyRefusedError, ProxyTimeoutError, ProxyFailedError, UntrustedError: there is no connection, so
@@ -103,7 +105,8 @@ class DeadlineTransport(httpx.BaseTransport):
         deadline: float = request.extensions["deadline"]
         # The pool waits for so many seconds; _Backend and _Stream take their timeouts as the deadline itself.
         timeouts = {"pool": max(deadline - time.monotonic(), 0.0)}
-        timeouts |= dict.fromkeys(("connect", "read", "write"), deadline)
+        timeouts |= dict.fromkeys(("read", "write"), deadline)
+        timeouts["connect"] = request.extensions.get("connect_deadline", deadline)
         with _httpx_errors():
             response = self._pool().handle_request(
                 httpcore.Request(

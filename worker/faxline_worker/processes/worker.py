@@ -78,7 +78,7 @@ class WorkerProcess:
         self._metrics.set_threads(threads)
         self._loops = Loops(settings.stall)
         watch_loops(self._registry, self._loops.ages, self._loops.stalled)
-        self._longest = settings.http_timeout + settings.lease_grace
+        self._longest = settings.longest_call + settings.lease_grace
         """Seconds that a call takes at the most, with what is stored about it."""
         self._pool = self._loops.pool("threads", self._longest)
         self._traces = traces_of(settings, "worker")
@@ -88,7 +88,11 @@ class WorkerProcess:
         self._wakes = Wakes(self._broker)
         self._seats = Seats(threads, len(settings.accounts))
         self._ifax = IfaxClient(
-            settings.ifax_url, timeout=settings.http_timeout, proxy=settings.proxy, trust=settings.trust
+            settings.ifax_url,
+            timeout=settings.http_timeout,
+            rate=settings.http_rate,
+            proxy=settings.proxy,
+            trust=settings.trust,
         )
 
     def run(self) -> None:

@@ -6,6 +6,7 @@ Python runs no transition and takes no time: the clock is the server's.
 
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -139,6 +140,7 @@ class Store:
         self._confirmation = settings.confirmation
         waited = self._confirmation.timeout if self._confirmation else 0.0
         self._life = _ms(settings.http_timeout + settings.lease_grace + waited) + 1
+        self._rate = settings.http_rate
         lease = self._life + _ms(settings.lease_grace)
         submission, delivery = settings.retries.submission, settings.retries.delivery
         options: dict[str, Any] = {
@@ -149,6 +151,8 @@ class Store:
             "doubt": _ms(settings.in_doubt.wait),
             "then_": settings.in_doubt.then,
             "lease": lease,
+            # What a lease may grow by at the most, by the size of its request (`mark`).
+            "upload": _ms(settings.longest_call - settings.http_timeout),
             "clock_slack": _ms(settings.in_doubt.clock_slack),
             "linger": _ms(settings.lease_grace) + 1,
             "status_call": settings.status_call,
@@ -169,7 +173,9 @@ class Store:
             "wake_lease": _ms(settings.wake_lease),
             "sweep": _ms(settings.sweep),
             # A receipt that nobody claims outlives the doubts that it may settle, and a step of the clock.
-            "keep": max(LEAST_KEPT, 2 * (_ms(settings.in_doubt.wait + settings.sweep) + lease)),
+            "keep": max(
+                LEAST_KEPT, 2 * (_ms(settings.in_doubt.wait + settings.sweep + settings.longest_call) + lease)
+            ),
             "requests": self.limits.requests,
             "window": round(self.limits.window * 1_000_000),
             "concurrency": self.limits.concurrency,
@@ -388,15 +394,20 @@ class Store:
             errand=CHECK,
         )
 
-    def mark(self, admitted: Admitted) -> Mark:
+    def mark(self, admitted: Admitted, size: int = 0) -> Mark:
         """Write the mark: the first byte of the request is about to leave.
+
+        Args:
+            admitted: the call.
+            size: bytes of its body, for which the lease grows as the call's time does.
 
         Raises:
             TooFewReplicasError: it is written, and a failover might lose it: nothing may be sent.
         """
         k = self.keys
         held_for = admitted.errand or admitted.job
-        args = [admitted.permit, held_for, self._life, "1" if admitted.errand else "", self._steady.now()]
+        life = self._life + math.ceil(size / self._rate * 1000)
+        args = [admitted.permit, held_for, life, "1" if admitted.errand else "", self._steady.now()]
         keys = [k.permits, k.job(admitted.job), k.account_state]
         if self._confirmation and not admitted.errand:  # an errand that is forgotten does no harm
             reply = self._scripts.confirmed(self._confirmation, "mark", keys, args)

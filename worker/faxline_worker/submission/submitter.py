@@ -249,8 +249,10 @@ class Submitter:
     def _call(self, admitted: Admitted) -> Answer:
         started = time.monotonic()
 
+        body: Body
+
         def mark() -> None:
-            if self.store.mark(admitted) is Mark.LOST:
+            if self.store.mark(admitted, len(body)) is Mark.LOST:
                 raise LeaseLostError
 
         try:
@@ -294,7 +296,9 @@ class Submitter:
             request = request | {"faxQuality": admitted.quality}
         # Whoever sealed the request sealed its documents first.
         documents = Documents(self.store, self.client.timeout, sealed=bool(admitted.sealed))
-        return send_body(request, documents.open, caller_id=self.caller_id)
+        body = send_body(request, documents.open, caller_id=self.caller_id)
+        documents.allow(len(body) / self.client.rate)
+        return body
 
     def _settled(self, admitted: Admitted, answer: Answer, turn: int) -> dict[str, Any]:
         """The answer as `settle` takes it; times in milliseconds."""

@@ -247,6 +247,22 @@ def test_a_lease_that_ran_out_after_the_mark_is_in_doubt_and_a_late_answer_settl
     assert receipt(store, redis_client, "9").result == "applied"
 
 
+def test_the_lease_of_a_large_request_grows_with_its_size_and_a_receipt_waits_for_its_answer(
+    make: Make, redis_client: Any
+) -> None:
+    store = make(HTTP_TIMEOUT="5", LEASE_GRACE="1", HTTP_RATE="1000", SWEEP="1")
+    push(store, redis_client, "a")
+    admitted = admit(store)
+    ((_, before),) = redis_client.zrange(store.keys.permits, 0, -1, withscores=True)
+    assert store.mark(admitted, 100_000) is Mark.MARKED
+    ((_, after),) = redis_client.zrange(store.keys.permits, 0, -1, withscores=True)
+    assert after - before >= 98_000  # 100 s at this rate; some of the grace may have passed
+    assert int(record(store, redis_client, "a")["lease"]) == after
+    assert receipt(store, redis_client, "77").result == "unmatched"
+    assert redis_client.zscore(store.keys.unmatched, "77") == after + 1000
+    assert store.settle(admitted, {"decision": "accepted", "job_id": "77"}).state == "delivered"
+
+
 def test_an_unknown_answer_holds_its_permit_while_the_request_could_live(
     make: Make, redis_client: Any
 ) -> None:

@@ -28,6 +28,8 @@ from faxline_worker.state.store import Store
 
 REQUESTS, WINDOW, CONCURRENCY, BURST = 8, 10, 3, 5
 TIMEOUT, GRACE = 2.0, 1.0
+RATE = 1000
+"""Bytes a second of a request, by which its time and its lease grow."""
 SOON = 0.001
 """Seconds; no answer comes at once."""
 S = 1_000_000
@@ -52,6 +54,7 @@ class Call:
     lasts: float
     end: str
     late: float = 0.0
+    size: int = 0
 
 
 ENDS = (
@@ -76,9 +79,10 @@ def plans(*ends: str) -> st.SearchStrategy[list[Call]]:
     call = st.builds(
         Call,
         connect=st.one_of(st.floats(0, 0.3), st.floats(0, 5)),
-        lasts=st.one_of(st.just(SOON), st.floats(SOON, TIMEOUT), st.just(TIMEOUT)),
+        lasts=st.one_of(st.just(SOON), st.floats(SOON, TIMEOUT), st.just(TIMEOUT), st.just(TIMEOUT + 3)),
         end=st.sampled_from(ends),
         late=st.floats(0, 8),
+        size=st.sampled_from([0, 0, RATE // 2, 3 * RATE]),
     )
     return st.lists(call, min_size=1, max_size=25)
 
@@ -203,13 +207,14 @@ class Simulation:
         if call.end == "unreachable" and call.lasts == SOON:  # no connection: not a byte was sent
             self.store.settle(admitted, {"decision": "unreachable", "reason": "connect_failed"})
             return
-        if self.store.mark(admitted) is Mark.LOST:
+        if self.store.mark(admitted, call.size) is Mark.LOST:
             return
-        marked, life = self.now, self.store._life * 1000
+        upload = call.size / RATE
+        marked, life = self.now, self.store._life * 1000 + round(upload * S)
         if call.end == "killed":
             self.intervals.append((marked, marked + life))
             return
-        lasts = min(call.lasts, self.timeout)  # no call lasts longer than its own process lets it
+        lasts = min(call.lasts, self.timeout + upload)  # no call lasts longer than its own process lets it
         ended = round(lasts * S)
         over = ended + round(GRACE * S) if call.end == "in_doubt" else ended
         self.intervals.append((marked, marked + over))
@@ -267,6 +272,7 @@ def configured(**changes: str) -> Settings:
             "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
             "FAXLINE_LINES__PER_NUMBER": "0",
             "FAXLINE_HTTP_TIMEOUT": str(TIMEOUT),
+            "FAXLINE_HTTP_RATE": str(RATE),
             "FAXLINE_LEASE_GRACE": str(GRACE),
             "FAXLINE_LIMITS__REQUESTS": str(REQUESTS),
             "FAXLINE_LIMITS__WINDOW": str(WINDOW),

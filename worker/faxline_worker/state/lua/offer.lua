@@ -15,7 +15,7 @@ keep_steady(KEYS[1], stored[2], stored[3], ARGV[4])
 local mine, strictest, offers = write_offer(options), read_offer(write_offer(options)), {}
 local before = cjson.decode(stored[4] or '{}')
 before[mine] = before[mine] or { by = {} }
-before[mine]['until'] = steady + believed + options.lease + (options.requests > 0 and options.window / 1000 or 0)
+before[mine]['until'] = steady + believed + options.lease + (options.upload or 0) + (options.requests > 0 and options.window / 1000 or 0)
 for text, offer in pairs(before) do
   local settings, by, named = read_offer(text), {}, 0
   if offer['until'] > steady then

@@ -40,7 +40,7 @@ local function meet(receipt)
   local later = is_receipt(id) and is_later(options, receipt, cjson.decode(id))
   if not id or later then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
     read_steady_clock()
-    receipt.at = steady
+    receipt.at, receipt.due = steady, claimed_by(keys, options)
     known[receipt.job_id] = cjson.encode(receipt)
     redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
     await_match(keys, options, receipt)

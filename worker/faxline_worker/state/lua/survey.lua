@@ -112,7 +112,8 @@ end
 local function untried_to(job_id)
   local text, score = redis.call('GET', keys.job_ids .. job_id), redis.call('ZSCORE', keys.unmatched, job_id)
   local receipt = score and is_receipt(text) and cjson.decode(text)
-  return receipt and tonumber(score) <= receipt.at + options.lease + options.sweep and receipt.to or nil
+  local due = receipt and (tonumber(receipt.due) or receipt.at + options.lease + options.sweep)
+  return receipt and tonumber(score) <= due and receipt.to or nil
 end
 local LOOK = 20
 local by_older -- recipients of the next receipts that are to be tried: an older process does not put them under these
@@ -121,7 +122,7 @@ local function untried(number)
   if not by_older then
     by_older = {}
     for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf',
-      int(steady + options.lease + options.sweep), 'LIMIT', 0, LOOK)) do
+      int(steady + options.lease + (options.upload or 0) + options.sweep), 'LIMIT', 0, LOOK)) do
       by_older[tail_of(untried_to(job_id) or '')] = true
     end
   end

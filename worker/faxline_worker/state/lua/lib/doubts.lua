@@ -16,9 +16,10 @@ end
 -- where both are known; begun while the request lived, give or take what two clocks may differ; and the pages
 -- that were sent (a number or a range such as 10-16), or more where a cover page may have been added.
 local function fits(receipt, job, sent, options)
+  local lived = math.max(options.lease, (tonumber(job.lease) or 0) - (tonumber(job.granted_at) or 0))
   if receipt.sender and job.sender and not same_number(receipt.sender, job.sender) then return false end
   local started = receipt.started and receipt.started * 1000
-  if started and (started < sent - options.clock_slack or started > sent + options.lease + options.clock_slack) then
+  if started and (started < sent - options.clock_slack or started > sent + lived + options.clock_slack) then
     return false
   end
   local least, most = string.match(job.known_pages or '', '^(%d+)%-?(%d*)$')
@@ -36,7 +37,7 @@ local function doubts_to(keys, number, receipt, options)
   local from, to = number .. '|', number .. '}'
   if receipt.started then -- those that were sent when it fits
     local at = receipt.started * 1000
-    from = from .. string.format('%015.0f', math.max(0, at - options.clock_slack - options.lease))
+    from = from .. string.format('%015.0f', math.max(0, at - options.clock_slack - options.lease - (options.upload or 0)))
     to = number .. '|' .. string.format('%015.0f', math.max(0, at + options.clock_slack)) .. '}'
   end
   return redis.call('ZRANGEBYLEX', keys.doubts, '[' .. from, '(' .. to, 'LIMIT', 0, MOST_DOUBTS)
@@ -48,8 +49,8 @@ local function fitting(keys, members, receipt, options)
     local number, sent, id = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
     if (not found or id == found_id) and same_number(number, receipt.to) then
       doubts_read = doubts_read + 1
-      local values = redis.call('HMGET', keys.job .. id, 'state', 'sender', 'known_pages', 'cover')
-      local job = { sender = values[2], known_pages = values[3], cover = values[4] }
+      local values = redis.call('HMGET', keys.job .. id, 'state', 'sender', 'known_pages', 'cover', 'lease', 'granted_at')
+      local job = { sender = values[2], known_pages = values[3], cover = values[4], lease = values[5], granted_at = values[6] }
       for name, value in pairs(job) do if value == '' then job[name] = nil end end
       local away = receipt.started and math.abs(receipt.started * 1000 - tonumber(sent)) or 0
       if not values[1] then

@@ -7,8 +7,15 @@ local function is_receipt(value) return value and string.sub(value, 1, 1) == '{'
 -- by nothing.
 local function untried_of(keys, number) return beside(keys, 'untried:' .. tail_of(number)) end
 
+-- When (ms) no answer can claim a receipt any more that came now: each call that is under way has ended, also a large one,
+-- whose lease grew with its size.
+local function claimed_by(keys, options)
+  local last = redis.call('ZREVRANGE', beside(keys, 'permits'), 0, 0, 'WITHSCORES')[2]
+  return int(math.max(steady + options.lease, tonumber(last) or 0) + options.sweep)
+end
+
 local function await_match(keys, options, receipt)
-  redis.call('ZADD', keys.unmatched, int(steady + options.lease + options.sweep), receipt.job_id)
+  redis.call('ZADD', keys.unmatched, receipt.due, receipt.job_id)
   if not receipt.to then return end
   redis.call('SADD', untried_of(keys, receipt.to), receipt.job_id)
   redis.call('PEXPIRE', untried_of(keys, receipt.to), options.keep)
