@@ -1,4 +1,9 @@
-"""What the daemon does, in memory: entries become jobs, and jobs move as the test says."""
+"""What the daemon does, in memory: entries become jobs, and jobs move as the test says.
+
+The daemon's own scripts do not run here, because the library does not depend on the daemon.
+`tests/redis/faxline/client/test_every_line.py` and `tests/redis/faxline_worker/intake/test_entry_rules.py`
+hold both to the same behaviour.
+"""
 
 import itertools
 import json

@@ -2,10 +2,22 @@
 
 import asyncio
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from faxline import EventName, Fax, FaxLine, JobNotFound, JobRejected, JobState, Rejection
+from faxline import (
+    EventName,
+    Fax,
+    FaxLine,
+    JobNotFound,
+    JobRejected,
+    JobState,
+    KeyMissing,
+    Rejection,
+    WaitTimeout,
+)
+from faxline.contract.sealing.keyring import new_key
 from faxline.testing import AsyncMemoryLine, MemoryLine
 
 TO = "+12345678901"
@@ -151,3 +163,39 @@ def test_an_asyncio_line_may_be_used_on_one_loop_after_another() -> None:
     line = AsyncMemoryLine()
     asyncio.run(line.send(to=TO, files=[URL], id="a"))
     assert asyncio.run(line.job("a")).state is JobState.DELIVERED
+
+
+def commands_of(line: MemoryLine | AsyncMemoryLine, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Is called once for each command."""
+    counted = Mock(wraps=line._daemon.before)
+    monkeypatch.setattr(line._daemon, "before", counted)
+    return counted
+
+
+def test_a_wait_sleeps_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = MemoryLine(deliver=False)
+    line.send(to=TO, files=[URL], id="a")
+    commands = commands_of(line, monkeypatch)
+    with pytest.raises(WaitTimeout):
+        line.wait("a", timeout=0.3)
+    assert commands.call_count < 20
+
+
+def test_a_wait_on_an_event_loop_sleeps_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        line = AsyncMemoryLine(deliver=False)
+        await line.send(to=TO, files=[URL], id="a")
+        commands = commands_of(line, monkeypatch)
+        with pytest.raises(WaitTimeout):
+            await line.wait("a", timeout=0.3)
+        assert commands.call_count < 20
+
+    asyncio.run(main())
+
+
+def test_an_entry_sealed_by_an_unknown_key_is_told_to_who_pushes_it_and_the_line_goes_on() -> None:
+    line, other = MemoryLine(), MemoryLine(keys=new_key("other"))
+    sealed = other._terms.seals.entry("send", {"id": "a"}, "{}")
+    with pytest.raises(KeyMissing):
+        line._client.xadd(line.keys.intake, {"send": sealed})
+    assert line.wait(line.send(to=TO, files=[URL]), timeout=10).state is JobState.DELIVERED
