@@ -2,7 +2,7 @@
 
 import sys
 
-_OURS = {"faxline", "faxline_worker", "faxline_sandbox"}
+_OURS = {"faxline", "faxline_worker", "faxline_local", "faxline_sandbox"}
 
 
 def main() -> None:

@@ -1,13 +1,41 @@
-"""`faxline-worker`: starts the daemon's parts."""
+"""`faxline-worker`: starts the daemon's parts.
 
-from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Any, cast
+Other packages bring further commands, such as the sandbox and the demo: an entry point of the group
+`faxline_worker.commands` has the command's name and leads to a function as typer takes it. It is loaded when
+the command is called, or the help is.
+"""
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points, version
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+GROUP = "faxline_worker.commands"
+
+
+class Commands(TyperGroup):
+    """The commands that are defined here, and those of other packages."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, ours first."""
+        return [*super().list_commands(ctx), *sorted(entry_points(group=GROUP).names)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, or None."""
+        ours = super().get_command(ctx, cmd_name)
+        if ours is not None or cmd_name not in entry_points(group=GROUP).names:
+            return ours
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(cmd_name)(entry_points(group=GROUP)[cmd_name].load())
+        return get_command(alone)
+
 
 app = typer.Typer(
     name="faxline-worker",
+    cls=Commands,
     help="Start the parts of the Faxline daemon. Settings come from FAXLINE_… variables.",
     no_args_is_help=True,
     add_completion=False,
@@ -21,20 +49,28 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _set_up_log(role: str, secrets: Iterable[str]) -> None:
+    from faxline_worker.observability.logs import configure_logs  # noqa: PLC0415 - each part imports only what it needs
+
+    configure_logs(role=role, secrets=secrets)
+
+
 @app.callback()
 def options(
+    ctx: typer.Context,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Start the parts of the Faxline daemon. Settings come from FAXLINE_… variables."""
+    ctx.obj = _set_up_log  # for the commands of other packages, which log by the standard library
 
 
 @app.command()
 def dispatcher() -> None:
     """Read intake, keep the timers, send the wake-ups. Two may run at once."""
-    from faxline_worker.processes.dispatcher import dispatcher as run  # noqa: PLC0415 - each part imports only what it needs
+    from faxline_worker.processes.dispatcher import dispatcher as run  # noqa: PLC0415 - as above
 
     run()
 
@@ -87,117 +123,6 @@ def doctor(
     from faxline_worker.doctor.daemon_checks import examine  # noqa: PLC0415 - as above
 
     tell(examine(os.environ, webhook_url=webhook_url, call=call), as_json=as_json)
-
-
-@app.command()
-def sandbox(  # noqa: PLR0917 - each is an option of the command
-    token: Annotated[str, typer.Option(help="The access token that it takes.")] = "sandbox-token",  # noqa: S107 - of no worth
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8090,
-    account: Annotated[
-        list[str] | None,
-        typer.Option(help="A further account of this name; its token is TOKEN-NAME, its secret SECRET-NAME."),
-    ] = None,
-    webhook_url: Annotated[
-        str | None,
-        typer.Option(help="Where postflight webhooks go; {account} stands for the account's name."),
-    ] = None,
-    webhook_secret: Annotated[str, typer.Option(help="What they are signed with.")] = "",
-    webhook_basic: Annotated[
-        str, typer.Option(help="The user:password that they carry, as iFax's form has them.")
-    ] = "",
-    webhook_signed: Annotated[
-        bool, typer.Option("--webhook-signed/--webhook-unsigned", help="Whether they are signed.")
-    ] = True,
-    call_seconds: Annotated[float, typer.Option(help="How long a call takes, without its pages.")] = 2.0,
-    page_seconds: Annotated[float, typer.Option(help="How long each page takes.")] = 0.5,
-    lines: Annotated[
-        int,
-        typer.Option(
-            help="Faxes that a number receives at once; a further one is busy. 0 is endless.", min=0
-        ),
-    ] = 0,
-    answer_seconds: Annotated[tuple[float, float], typer.Option(help="Least and most time to an answer.")] = (
-        0.05,
-        0.5,
-    ),
-    time_scale: Annotated[float, typer.Option(help="Factor on the schedule of webhook retries.")] = 1.0,
-    requests: Annotated[int, typer.Option(help="Requests in a window.")] = 1000,
-    window: Annotated[float, typer.Option(help="Seconds of the window.")] = 3600.0,
-    concurrency: Annotated[int, typer.Option(help="Requests at once.")] = 20,
-    burst: Annotated[int, typer.Option(help="Burst capacity.")] = 50,
-    status_call: Annotated[
-        bool, typer.Option(help="Answer fax-status, which iFax does not document.")
-    ] = False,
-    profile: Annotated[
-        str, typer.Option(help="`documented`, or `field`: as public clients have met iFax.")
-    ] = "documented",
-    first_job_id: Annotated[
-        int,
-        typer.Option(
-            help="The first fax's jobId. One that is started again needs a greater one than it gave before.",
-            min=1,
-        ),
-    ] = 12345,
-) -> None:
-    """Run an iFax on this machine, for tests: docs/sandbox.md."""
-    from faxline_sandbox import Account, Limits, SandboxConfig, serve  # noqa: PLC0415 - as above
-    from faxline_worker.observability.logs import configure_logs  # noqa: PLC0415 - as above
-
-    ends = {"default": ""} | {name: f"-{name}" for name in account or ()}
-    accounts = {
-        token + end: Account(
-            label=name,
-            webhook_url=webhook_url and webhook_url.replace("{account}", name),
-            webhook_secret=webhook_secret and webhook_secret + end,
-            webhook_basic=webhook_basic and webhook_basic + end,
-            webhook_signed=webhook_signed,
-        )
-        for name, end in ends.items()
-    }
-    private = [text for one in accounts.values() for text in (one.webhook_secret, one.webhook_basic)]
-    configure_logs(role="sandbox", secrets=[*accounts, *private])
-    config = SandboxConfig(
-        accounts=accounts,
-        profile=cast("Any", profile),
-        host=host,
-        port=port,
-        limits=Limits(requests, window, concurrency, burst),
-        answer_seconds=answer_seconds,
-        call_seconds=call_seconds,
-        page_seconds=page_seconds,
-        lines=lines,
-        time_scale=time_scale,
-        status_call=status_call,
-        first_job_id=first_job_id,
-    )
-    try:
-        serve(config)
-    except OSError as error:
-        typer.echo(f"faxline-worker: {error.strerror or error} (--port, --host)", err=True)
-        raise typer.Exit(2) from None
-
-
-@app.command()
-def demo(
-    faxes: Annotated[int, typer.Option(help="PDFs to fax, besides one by URL and one by hand.", min=1)] = 20,
-) -> None:
-    """Fax real PDFs through every part on this machine, and show what came out."""
-    from faxline_local.demo import run  # noqa: PLC0415 - as above
-
-    raise typer.Exit(run(faxes))
-
-
-@app.command()
-def playground(
-    logs: Annotated[
-        Path | None, typer.Option(help="A folder for the parts' logs, which is kept.", file_okay=False)
-    ] = None,
-) -> None:
-    """Run all of Faxline with the sandbox on this machine until Ctrl-C: try it, write programs for it."""
-    from faxline_local.playground import run  # noqa: PLC0415 - as above
-
-    raise typer.Exit(run(logs))
 
 
 def main() -> None:
