@@ -5,7 +5,8 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from faxline.contract.entries import FILES, RECIPIENTS, SendEntry
+from faxline.contract.entries import SendEntry
+from faxline.contract.entry_members import FILES, RECIPIENTS
 from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.file_hosts import is_allowed
 from faxline.contract.page_count import REQUEST_BYTES, TOO_LARGE, Opened, Pages, open_document, selected_pages

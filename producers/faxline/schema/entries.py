@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from faxline.contract.entries import FILES, KINDS, RECIPIENTS, SealedEntry
+from faxline.contract.entries import KINDS, SealedEntry
+from faxline.contract.entry_members import FILES, RECIPIENTS
 from faxline.contract.sealing.seals import SEALED_KINDS
 from faxline.schema.descriptions import DESCRIPTIONS
 from faxline.schema.generator import DEFINITIONS, DIALECT, Generator, definitions, summary

@@ -99,7 +99,8 @@ def prepare(
         EntryRejected: it breaks a rule.
         OSError: a file cannot be read.
     """
-    from faxline.contract.entries import SendEntry, parse_entry  # noqa: PLC0415 - as above
+    from faxline.contract.entries import SendEntry  # noqa: PLC0415 - as above
+    from faxline.contract.entry_reader import parse_entry  # noqa: PLC0415 - as above
     from faxline.contract.fax_rules import check_send  # noqa: PLC0415 - needs pydantic, which takes its time to load
 
     prepared = compose(fax, account, documents, region=region)

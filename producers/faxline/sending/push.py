@@ -103,7 +103,7 @@ def ready_made(terms: Terms, kind: str, payload: Mapping[str, Any]) -> Steps[str
 
 
 def _checked(terms: Terms, kind: str, payload: Mapping[str, Any]) -> str:
-    from faxline.contract.entries import parse_entry  # noqa: PLC0415 - needs pydantic, which takes its time to load
+    from faxline.contract.entry_reader import parse_entry  # noqa: PLC0415 - needs pydantic, which takes its time to load
 
     text = text_of(payload)
     parse_entry(kind, text)

@@ -6,17 +6,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from faxline.contract.entries import (
-    OF_DOCUMENTS,
-    CancelEntry,
-    ResendEntry,
-    SealedEntry,
-    SendEntry,
-    milliseconds,
-    names_in,
-    open_entry,
-    parse_entry,
-)
+from faxline.contract.entries import OF_DOCUMENTS, CancelEntry, ResendEntry, SealedEntry, SendEntry
+from faxline.contract.entry_members import milliseconds
+from faxline.contract.entry_reader import names_in, open_entry, parse_entry
 from faxline.contract.errors import EntryRejected, Rejection, SealBroken
 from faxline.contract.fax_rules import check_send
 from faxline.contract.fingerprint import digest_of

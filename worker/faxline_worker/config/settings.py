@@ -29,7 +29,7 @@ from pydantic import (
     model_validator,
 )
 
-from faxline.contract.entries import own_or_none
+from faxline.contract.entry_members import own_or_none
 from faxline.contract.environment import PREFIX, check_environment, given_as
 from faxline.contract.file_hosts import host_pattern
 from faxline.contract.pdf_reader import MEMORY, TIMEOUT

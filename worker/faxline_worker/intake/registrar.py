@@ -23,11 +23,9 @@ from faxline.contract.entries import (
     ResendEntry,
     SealedEntry,
     SendEntry,
-    milliseconds,
-    names_in,
-    open_entry,
-    parse_entry,
 )
+from faxline.contract.entry_members import milliseconds
+from faxline.contract.entry_reader import names_in, open_entry, parse_entry
 from faxline.contract.errors import EntryRejected, KeyMissing, PdfReaderUnavailable
 from faxline.contract.fax_rules import check_send
 from faxline.contract.fingerprint import digest_of, members_of, text_of

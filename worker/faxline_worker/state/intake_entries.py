@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 import redis
 from redis.exceptions import OutOfMemoryError
 
-from faxline.contract.entries import ENTRY_BYTES
+from faxline.contract.entry_members import ENTRY_BYTES
 from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline_worker.state.scripts import Scripts
 

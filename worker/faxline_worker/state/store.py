@@ -14,7 +14,7 @@ from typing import Any, cast
 import redis
 from pydantic_core import to_json
 
-from faxline.contract.entries import ENTRY_BYTES
+from faxline.contract.entry_members import ENTRY_BYTES
 from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline.contract.sealing.seals import MARK, SEALED_KINDS, Seals
 from faxline.reading.account_state import AccountState, read_account_state

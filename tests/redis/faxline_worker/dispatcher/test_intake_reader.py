@@ -305,10 +305,9 @@ def test_a_cancellation_that_waits_for_an_older_entry_stays_with_the_dispatcher_
 def test_an_entry_above_the_ceiling_is_rejected_without_a_look_at_its_content(
     store: Store, redis_client: Any, dispatcher: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline.contract.entries.ENTRY_BYTES", 1000)
-    monkeypatch.setattr("faxline.contract.entries._DECODER", None)
-    monkeypatch.setattr("faxline.contract.entries._read_quickly", Mock(side_effect=AssertionError))
-    monkeypatch.setattr("faxline.contract.entries.json", Mock(loads=Mock(side_effect=AssertionError)))
+    monkeypatch.setattr("faxline.contract.entry_reader.ENTRY_BYTES", 1000)
+    monkeypatch.setattr("faxline.contract.entry_reader._DECODER", None)
+    monkeypatch.setattr("faxline.contract.entry_reader.json", Mock(loads=Mock(side_effect=AssertionError)))
     large = json.dumps({"id": "large", "fax": FAX | {"subject": "x" * 1000}})
     entry = redis_client.xadd(store.keys.intake, {"send": large}).decode()
     reader = dispatcher("a")

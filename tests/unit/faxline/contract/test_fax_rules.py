@@ -8,7 +8,8 @@ from typing import Any
 import pypdfium2
 import pytest
 
-from faxline.contract.entries import SendEntry, parse_entry
+from faxline.contract.entries import SendEntry
+from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected
 from faxline.contract.fax_rules import check_send
 from faxline.contract.page_count import REQUEST_BYTES, Pages, digest

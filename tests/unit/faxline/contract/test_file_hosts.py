@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from faxline.contract.entries import SendEntry, parse_entry
+from faxline.contract.entries import SendEntry
+from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected
 from faxline.contract.fax_rules import check_send
 from faxline.contract.file_hosts import host_of, host_pattern, is_allowed

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from faxline.contract.entries import FaxFile, FaxRequest, ResendEntry, SendEntry, parse_entry
+from faxline.contract.entries import FaxFile, FaxRequest, ResendEntry, SendEntry
+from faxline.contract.entry_reader import parse_entry
 from faxline.contract.fingerprint import digest_of, members_of, text_of
 
 NUMBER = "+12345678901"

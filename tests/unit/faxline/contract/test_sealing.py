@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from faxline.contract.entries import SealedEntry, SendEntry, open_entry, parse_entry
+from faxline.contract.entries import SealedEntry, SendEntry
+from faxline.contract.entry_reader import open_entry, parse_entry
 from faxline.contract.errors import EntryRejected, KeyMissing, Rejection, SealBroken
 from faxline.contract.page_count import digest
 from faxline.contract.sealing.keyring import KEY_BYTES, Keyring, new_key

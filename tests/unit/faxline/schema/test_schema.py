@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from faxline.contract.entries import KINDS, SendEntry, parse_entry
+from faxline.contract.entries import KINDS, SendEntry
+from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected
 from faxline.contract.event_data import CANCEL_REFUSALS, DATA, QueuedData, read_data
 from faxline.contract.events import EventName
