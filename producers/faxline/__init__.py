@@ -45,7 +45,8 @@ from faxline.contract.events import Event, EventName
 from faxline.contract.phone_numbers import normalize_number
 from faxline.contract.sealing.keyring import Keyring
 from faxline.operating.audit import AuditEntry
-from faxline.operating.operations import DeadEntry, Forgotten, SealedValues
+from faxline.operating.dead_entries import DeadEntry
+from faxline.operating.erasure import Forgotten, SealedValues
 from faxline.operating.rollback import LostCall, Recovered, Rollback
 from faxline.reading.account_state import AccountState, LimitState
 from faxline.reading.event_iterators import AsyncEvents, Events

@@ -21,7 +21,7 @@ from faxline.cli.app import (
 from faxline.cli.output import complain, moment, write, write_json, write_table
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import EntryNotFound
-from faxline.operating.operations import DeadEntry
+from faxline.operating.dead_entries import DeadEntry
 
 _ALL = 1_000_000
 """More than are kept."""

@@ -9,7 +9,7 @@ from faxline.cli.output import write, write_json, write_table
 from faxline.contract.phone_numbers import mask_number
 from faxline.contract.sealing.keyring import new_key
 from faxline.contract.wording import plural
-from faxline.operating.operations import Forgotten, SealedValues, stored_number
+from faxline.operating.erasure import Forgotten, SealedValues, stored_number
 
 _PATIENCE = 600.0
 """Seconds that an order which takes its time is waited for."""

@@ -7,6 +7,8 @@ from faxline.client.base import Driven
 from faxline.contract.check import Check
 from faxline.contract.orders import Order
 from faxline.operating.audit import AuditEntry, audit
+from faxline.operating.dead_entries import DeadEntry, dropped, redriven, set_aside
+from faxline.operating.erasure import Forgotten, SealedValues, forgotten, keys_of, number_forgotten
 from faxline.operating.operations import (
     GIVE_ORDERS,
     READ_ACCOUNTS,
@@ -14,25 +16,17 @@ from faxline.operating.operations import (
     READ_DEAD,
     READ_PROCESSES,
     READ_QUEUE,
-    DeadEntry,
-    Forgotten,
-    SealedValues,
     checked,
-    dropped,
-    forgotten,
-    keys_of,
     known_accounts,
-    number_forgotten,
     ordered,
-    redriven,
     resolved,
     revealed,
-    set_aside,
     settling,
     states_of,
 )
 from faxline.operating.rollback import Recovered, Rollback, recovered, rollback
-from faxline.reading.account_state import AccountState, account_state
+from faxline.reading.account_reader import account_state
+from faxline.reading.account_state import AccountState
 from faxline.reading.event_stream import entry_in_intake
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import open_jobs

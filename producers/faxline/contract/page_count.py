@@ -10,7 +10,7 @@ from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.sealing.stream import is_sealed
 
 if TYPE_CHECKING:
-    from faxline.contract.pdf_reader import Limit, PdfPages
+    from faxline.contract.pdf_process import Limit, PdfPages
 
 REQUEST_BYTES = 20_000_000
 """20 MB, in the smaller of the two readings: the most that a request may have, so no document is larger."""

@@ -15,7 +15,8 @@ from faxline.doctor.server_checks import server_checks
 from faxline.doctor.stream_checks import stream_checks
 from faxline.doctor.unread_events import unread_checks
 from faxline.reading import account_state as account
-from faxline.reading.account_state import AccountState, account_state
+from faxline.reading.account_reader import account_state
+from faxline.reading.account_state import AccountState
 from faxline.reading.shared_settings import differing, told
 from faxline.steps.commands import Ask, Steps
 from faxline.steps.redis_errors import is_refusal

@@ -1,16 +1,11 @@
 """The state of an account as a whole: its limits and what is used of them, its backlog, what holds it."""
 
-import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from faxline.contract.redis_keys import AccountKeys
-from faxline.reading.shared_settings import Offer, differing, read_offers
-from faxline.steps.commands import Batch, Steps
-from faxline.steps.drivers import run
+from faxline.reading.shared_settings import Offer, differing
 
 STRIDE = 2_000_000_000_000_000
 EPOCH_US = 1_577_836_800_000_000
@@ -30,8 +25,6 @@ UNREACHABLE = "unreachable"
 """The reason of a pause while what answers, if anything, is not iFax."""
 BREAKER = "breaker"
 """The reason of a pause after answers of one unknown meaning."""
-_STEP, _STEPS = 0.01, 6
-_REPLACED = "replaced_at:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,151 +176,6 @@ class AccountState:
             },
             "streams_replaced": {name: _iso(at * 1000) for name, at in self.replaced.items()},
         }
-
-
-def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
-    """Read it from a client with bytes replies.
-
-    Raises:
-        redis.RedisError: the server did not answer or refused.
-    """
-    return run(client, account_state(keys))
-
-
-def account_state(keys: AccountKeys) -> Steps[AccountState]:
-    """Read it in two round trips."""
-
-    def questions(pipe: Any) -> None:
-        pipe.time()
-        pipe.hgetall(keys.account_state)
-        for key in (keys.ready, keys.delayed, keys.waiting, keys.submitted, keys.in_doubt):
-            pipe.zcard(key)
-        pipe.zrange(keys.permits, 0, -1)
-        pipe.xlen(keys.dead)
-        pipe.zcount(keys.in_doubt, "inf", "inf")
-        pipe.zrange(keys.submitted, 0, 0, withscores=True)
-        for rank in RANKS.values():
-            low, high = rank * STRIDE, f"({(rank + 1) * STRIDE}"
-            pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
-
-    replies = yield Batch(questions)
-    clock, raw, ready, delayed, waiting, submitted, in_doubt, permits, *more = replies
-    dead, held_doubts, first, *heads = more
-    held = len(permits)
-    now = clock[0] * 1_000_000 + clock[1]
-    fields = {name.decode(): value.decode() for name, value in raw.items()}
-
-    def number(name: str, otherwise: float = 0.0) -> float:
-        return float(fields.get(name) or otherwise)
-
-    skew = int(number("skew"))
-    steady = max(now, int(number("seen"))) + skew  # as lua/lib/steady.lua has it
-    skew = steady - now
-    window = int(number("window", 3_600_000_000))
-    deadline, usual = number("deadline"), number("expected", math.inf)
-    late = steady / 1000 + deadline - usual
-
-    def counts(pipe: Any) -> None:
-        pipe.zcount(keys.answers, steady - window, "+inf")
-        pipe.zcount(keys.submitted, "-inf", late)
-
-    answers, overdue = yield Batch(counts)
-    share = _share(number("share", 1.0), number("share_at"), steady, window)
-    requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
-    strain = int(number("strain"))
-    rate = _cut(requests, share) / window
-    level = max(0.0, number("bucket") - (steady - number("bucket_at", steady)) * rate)
-    at_once = _cut(concurrency, share)
-    if strain and (not at_once or strain < at_once):
-        at_once = strain
-    jobs = {
-        "queued": ready + delayed + waiting,
-        "submitting": len(holders_of(permits)),
-        "submitted": submitted,
-        "in_doubt": in_doubt,
-    }
-    seconds = number("seconds") / 1e6
-    done = {state: int(number(f"done:{state}")) for state in ENDED}
-    counted = number("ceiling_jobs") > 0 and "taken" in fields  # as `register` counts them
-    open_jobs = int(number("taken")) - sum(done.values()) if counted else sum(jobs.values())
-    return AccountState(
-        name=keys.account,
-        now=now,
-        jobs=jobs | done,
-        oldest={
-            name: _age(head[0][1] if head else None, rank, steady)
-            for (name, rank), head in zip(RANKS.items(), heads, strict=True)
-        },
-        concurrency=LimitState(held, at_once, concurrency),
-        window=LimitState(held + answers, _cut(requests, share), requests),
-        burst=LimitState(held + level, _cut(burst, share), burst),
-        window_us=window,
-        share=share,
-        strain=strain,
-        gate=int(number("gate")) - skew if number("gate") else 0,
-        paused=fields.get("paused", ""),
-        probe_at=int(number("probe_at")) - skew if number("probe_at") else 0,
-        seconds=seconds or None,
-        dead=dead,
-        known=b"layout" in raw or b"requests" in raw,
-        verified_at=int(number("verify_until")),
-        waiting={"turn": ready, "time": delayed, "line": waiting},
-        held_doubts=held_doubts,
-        receipt_wait=max(0.0, (steady / 1000 + deadline - first[0][1]) / 1000) if first and deadline else 0.0,
-        overdue=overdue,
-        backlog={
-            "jobs": BacklogState(open_jobs, int(number("ceiling_jobs"))),
-            "bytes": BacklogState(int(number("bytes")), int(number("ceiling_bytes"))),
-        },
-        layout=fields.get("layout", ""),
-        replaced={
-            name.removeprefix(_REPLACED): int(at) for name, at in fields.items() if name.startswith(_REPLACED)
-        },
-        keys=tuple(fields["keys"].split()) if "keys" in fields else None,
-        offers=_offers(fields.get("offers"), steady // 1000),
-        paused_since=int(number("paused_at")) - skew if fields.get("paused") else 0,
-        paused_by=_of_pause(fields, "paused_by"),
-        paused_why=_of_pause(fields, "paused_why"),
-        skew=skew,
-        step=number("step") / 1000,
-        step_at=int(number("step_at")) * 1000,
-    )
-
-
-def holders_of(permits: Iterable[bytes]) -> list[bytes]:
-    """The ids of the jobs that permits are held for; errands are no jobs."""
-    held = [permit.partition(b"|")[2] for permit in permits]
-    return [job for job in held if job and not job.startswith(b"!")]
-
-
-def _offers(text: str | None, steady: int) -> tuple[Offer, ...]:
-    try:
-        told = json.loads(text or "{}")
-    except ValueError:
-        told = {}
-    return read_offers(told, steady) if isinstance(told, dict) else ()
-
-
-def _of_pause(fields: Mapping[str, str], name: str) -> str:
-    """What is known of this very pause; an older version begins one without a word."""
-    at, _, text = fields.get(name, "").partition(" ")
-    return text if fields.get("paused") and at == fields.get("paused_at") else ""
-
-
-def _share(share: float, share_at: float, now: int, window: int) -> float:
-    """As lua/lib/limits.lua has it: steps that double, six in a window."""
-    if share >= 1:
-        return 1.0
-    steps = min(30, max(0, math.floor((now - share_at) * _STEPS / window)))
-    return min(1.0, share + _STEP * (2.0**steps - 1))
-
-
-def _cut(limit: int, share: float) -> int:
-    return max(1, math.floor(limit * share)) if limit > 0 else 0
-
-
-def _age(place: float | None, rank: int, now: int) -> float:
-    return max(0.0, (now - (place - rank * STRIDE + EPOCH_US)) / 1e6) if place is not None else 0.0
 
 
 def _iso(us: float) -> str:

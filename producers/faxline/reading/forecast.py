@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from faxline.contract.redis_keys import AccountKeys
-from faxline.reading.account_state import HELD, AccountState, account_state
+from faxline.reading.account_reader import account_state
+from faxline.reading.account_state import HELD, AccountState
 from faxline.steps.commands import Ask, Batch, Steps
 
 _USUAL = 1.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from faxline.contract.redis_keys import AccountKeys
-from faxline.reading.account_state import holders_of
+from faxline.reading.account_reader import holders_of
 from faxline.reading.job import WAITING, Job, JobState
 from faxline.steps.commands import Batch, Steps, at_one_moment
 

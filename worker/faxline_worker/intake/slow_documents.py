@@ -21,7 +21,8 @@ import redis
 import structlog
 
 from faxline.contract.errors import PdfReaderUnavailable
-from faxline.contract.pdf_reader import SHARED, Limit, PdfPages, PdfReader
+from faxline.contract.pdf_process import Limit, PdfPages
+from faxline.contract.pdf_reader import SHARED, PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.observability.metrics import DispatcherMetrics
 

@@ -17,7 +17,8 @@ from pydantic_core import to_json
 from faxline.contract.entry_members import ENTRY_BYTES
 from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline.contract.sealing.seals import MARK, SEALED_KINDS, Seals
-from faxline.reading.account_state import AccountState, read_account_state
+from faxline.reading.account_reader import read_account_state
+from faxline.reading.account_state import AccountState
 from faxline.reading.shared_settings import BELIEVED, Offer, read_offers
 from faxline.reading.unread_events import unread
 from faxline_worker.config.settings import Settings

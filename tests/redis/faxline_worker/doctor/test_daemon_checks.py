@@ -23,7 +23,8 @@ from prometheus_client import CollectorRegistry
 from faxline.contract.check import Check
 from faxline.contract.redis_keys import AccountKeys
 from faxline.contract.sealing.keyring import KEY_BYTES
-from faxline.reading.account_state import AccountState, read_account_state
+from faxline.reading.account_reader import read_account_state
+from faxline.reading.account_state import AccountState
 from faxline_local.processes import free_port, wait_for
 from faxline_local.redis_server import RedisServer, ServerBinary
 from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer

@@ -11,7 +11,7 @@ import pytest
 import redis
 import structlog
 
-from faxline.contract import pdf_reader
+from faxline.contract import pdf_process, pdf_reader
 from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline_worker.config.settings import read_settings
@@ -301,13 +301,13 @@ def test_an_account_may_take_a_share_of_the_time_and_what_it_saved_up() -> None:
 def test_the_child_that_a_pdf_ended_is_replaced_in_the_time_of_its_own_account(
     monkeypatch: pytest.MonkeyPatch, registry: Any
 ) -> None:
-    now, begin = [0.0], pdf_reader._start
+    now, begin = [0.0], pdf_process._start
 
     def started(*given: Any) -> Any:
         now[0] += 1.0
         return begin(*given)
 
-    monkeypatch.setattr(pdf_reader, "_start", started)
+    monkeypatch.setattr(pdf_process, "_start", started)
     slow = SlowDocuments(
         *(Mock(), partial(PdfReader, children=1), dict.fromkeys(ACCOUNTS, "intake")),
         *(DispatcherMetrics(registry, ACCOUNTS, failure_labels()), structlog.get_logger("test")),

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from faxline.contract import pdf_reader
+from faxline.contract import pdf_process, pdf_reader
 from faxline.contract.errors import EntryRejected, PdfReaderUnavailable
 from faxline.contract.page_count import page_count
-from faxline.contract.pdf_reader import Limit, PdfReader
+from faxline.contract.pdf_process import Limit
+from faxline.contract.pdf_reader import PdfReader
 from tests.hostile_files import object_stream, page_tree, plain_pdf, xref_stream
 
 HANGS = page_tree(60)
@@ -145,7 +146,7 @@ def test_a_reader_that_is_closed_ends_the_count_that_is_under_way(
 def test_a_reader_that_is_closed_while_a_child_starts_opens_nothing_with_it(
     reader: PdfReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = pdf_reader._start
+    begin = pdf_process._start
     started: list[subprocess.Popen[bytes]] = []
 
     def closing(*args: Any) -> Any:
@@ -154,7 +155,7 @@ def test_a_reader_that_is_closed_while_a_child_starts_opens_nothing_with_it(
         reader.close()
         return connection, process
 
-    monkeypatch.setattr(pdf_reader, "_start", closing)
+    monkeypatch.setattr(pdf_process, "_start", closing)
     with pytest.raises(PdfReaderUnavailable):
         reader.count(HANGS, 20)
     assert [process.returncode is None for process in started] == [False]
@@ -208,11 +209,11 @@ def test_a_child_that_sleeps_is_given_up_as_well(
 
 def tampered(monkeypatch: pytest.MonkeyPatch, folder: Path, answer: str) -> None:
     """Have children started whose PDFium was taken over."""
-    source = Path(pdf_reader.__file__).with_name("pdf_child.py").read_text()
+    source = Path(pdf_process.__file__).with_name("pdf_child.py").read_text()
     right = "os.write(0, REPLY.pack(token, verdict, max(0, pages)))"
     assert right in source
     (folder / "pdf_child.py").write_text(source.replace(right, answer))
-    monkeypatch.setattr(pdf_reader, "__file__", str(folder / "pdf_reader.py"))
+    monkeypatch.setattr(pdf_process, "__file__", str(folder / "pdf_process.py"))
 
 
 @linux

@@ -1,0 +1,148 @@
+"""Entries and receipts that were set aside: listed, redriven, dropped."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from faxline.contract.errors import (
+    EntryNotFound,
+)
+from faxline.contract.orders import MOST_DIGITS, Order
+from faxline.operating.orders import given
+from faxline.steps.commands import Ask, Steps, Terms
+
+_PAGE = 10
+"""Entries in one read: their content comes along, and one may have megabytes."""
+_ABOUT = 3
+"""Fields that tell about the entry (stream, entry, why); its own follow."""
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_KINDS = frozenset({b"send", b"cancel", b"resend"})
+_WORD = re.compile(r"[A-Za-z][A-Za-z _-]{0,31}")
+"""What a faxStatus may be to be shown: no number, nothing that commands a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEntry:
+    """An entry that was set aside: what is known about it, never what it says.
+
+    Attributes:
+        id: its id among those set aside; `redrive` takes it.
+        stream: where it came from, intake or status (a receipt).
+        entry: its id there.
+        why: malformed, unknown_status, or the name of what our code raised.
+        at: when it was set aside.
+        size: bytes of its content.
+        kind: send, cancel or resend; of status receipt or malformed; other, where it is none of these.
+        job: the job's id that an entry of intake names.
+        job_id: iFax's jobId that a receipt names.
+        word: the faxStatus of a receipt, where it is a word.
+    """
+
+    id: str
+    stream: str
+    entry: str
+    why: str
+    at: datetime
+    size: int
+    kind: str = "other"
+    job: str | None = None
+    job_id: int | None = None
+    word: str | None = None
+
+    @classmethod
+    def from_entry(cls, entry: bytes, fields: dict[bytes, bytes]) -> "DeadEntry":
+        """Read what the daemon keeps."""
+        stream, origin, why = (value.decode("utf-8", "replace") for value in list(fields.values())[:_ABOUT])
+        own = dict(list(fields.items())[_ABOUT:])
+        return cls(
+            id=entry.decode(),
+            stream=stream,
+            entry=origin,
+            why=why,
+            at=datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, tz=UTC),
+            size=sum(len(name) + len(value) for name, value in own.items()),
+            **(_receipt_told(own) if stream == "status" else _entry_told(own)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline dead --json`."""
+        return {
+            "id": self.id,
+            "stream": self.stream,
+            "entry": self.entry,
+            "why": self.why,
+            "at": self.at.isoformat(),
+            "size": self.size,
+            "kind": self.kind,
+            "job": self.job,
+            "jobId": self.job_id,
+            "word": self.word,
+        }
+
+
+def _entry_told(own: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """What an entry of intake may be known by."""
+    kind, raw = next(iter(own.items()), (b"", b""))
+    job = _json(raw).get("id")
+    return {
+        "kind": kind.decode() if kind in _KINDS else "other",
+        "job": job if isinstance(job, str) and _ID.fullmatch(job) else None,
+    }
+
+
+def _receipt_told(own: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """The same of a webhook."""
+    body = _json(own.get(b"body", b""))
+    fax = body["data"] if isinstance(body.get("data"), dict) else body
+    job_id, word = str(fax.get("jobId")), fax.get("faxStatus")
+    is_one = job_id.isascii() and job_id.isdigit() and len(job_id) <= MOST_DIGITS
+    kind = own.get(b"kind", b"")
+    return {
+        "kind": kind.decode() if kind in {b"receipt", b"malformed"} else "other",
+        "job_id": int(job_id) if is_one else None,
+        "word": word if isinstance(word, str) and _WORD.fullmatch(word) else None,
+    }
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def set_aside(terms: Terms, limit: int) -> Steps[list[DeadEntry]]:
+    """The entries that were set aside, the newest first."""
+    if limit < 1:
+        raise ValueError("the limit is 1 or more")
+    found: list[DeadEntry] = []
+    before = "+"
+    while len(found) < limit:
+        count = min(_PAGE, limit - len(found))
+        entries = yield Ask(partial(_dead_page, key=terms.keys.dead, before=before, count=count))
+        if not entries:
+            break
+        found += [DeadEntry.from_entry(entry, fields) for entry, fields in entries]
+        before = "(" + found[-1].id
+    return found
+
+
+def _dead_page(client: Any, *, key: str, before: str, count: int) -> Any:
+    return client.xrevrange(key, before, "-", count=count)
+
+
+def dropped(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:
+    """Throw an entry away."""
+    if (yield from given(terms, Order.DROP, by, timeout, entry=entry))["result"] == "refused":
+        raise EntryNotFound(f"no entry {entry!r} is set aside on account {terms.account!r}")
+
+
+def redriven(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:
+    """Put an entry back on its stream."""
+    if (yield from given(terms, Order.REDRIVE, by, timeout, entry=entry))["result"] == "refused":
+        raise EntryNotFound(f"no entry {entry!r} is set aside on account {terms.account!r}")

@@ -1,0 +1,101 @@
+"""Erase a job or a number, and count or renew the seals."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from faxline.contract.errors import (
+    JobNotFound,
+    NoKeys,
+    NotForgotten,
+)
+from faxline.contract.orders import Order
+from faxline.contract.phone_numbers import E164, is_possible, normalize_number
+from faxline.operating.orders import given
+from faxline.reading.job import JobState
+from faxline.steps.commands import Steps, Terms, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was erased.
+
+    Attributes:
+        jobs: how many jobs.
+        open: how many jobs to the number stay, as they have not come to their end: cancel them, and order it
+            again.
+        events: how many entries of the events stream.
+        set_aside: how many entries that were set aside.
+    """
+
+    jobs: int
+    open: int = 0
+    events: int = 0
+    set_aside: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """The JSON of `faxline forget --json`."""
+        return {"forgotten": self.jobs, "open": self.open, "events": self.events, "set_aside": self.set_aside}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedValues:
+    """What is sealed by which key.
+
+    Attributes:
+        by_kind: how many values of each kind each key seals, by its id; those in clear stand under "".
+            The kinds: documents, uploads (documents whose entries are not read yet), requests, entries
+            (of intake) and set_aside.
+        resealed: how many of each kind were just sealed anew; `failed` are those that did not open.
+    """
+
+    by_kind: Mapping[str, Mapping[str, int]]
+    resealed: Mapping[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `faxline keys --json`."""
+        sealed = {kind: dict(count) for kind, count in self.by_kind.items()}
+        return {"sealed": sealed, "resealed": dict(self.resealed)}
+
+
+def forgotten(terms: Terms, job: str, by: str, timeout: float) -> Steps[Forgotten]:
+    """Erase a job."""
+    reply = yield from given(terms, Order.FORGET, by, timeout, job=job)
+    told = json.loads(reply["told"])
+    if reply["result"] == "refused" and not told["state"]:
+        raise JobNotFound(f"no job {job!r} on account {terms.account!r}")
+    if reply["result"] == "refused":
+        state = told["state"]
+        why = "cancel it first" if state == JobState.QUEUED else "wait for its end"
+        raise NotForgotten(f"job {job!r} is {state}, and only one at its end is forgotten: {why}", state)
+    return _forgotten(told)
+
+
+def number_forgotten(terms: Terms, number: str, by: str, timeout: float) -> Steps[Forgotten]:
+    """Erase all jobs to a number that have come to their end."""
+    named = yield Work(partial(stored_number, number, terms.region))
+    reply = yield from given(terms, Order.FORGET, by, timeout, number=named)
+    return _forgotten(json.loads(reply["told"]))
+
+
+def stored_number(number: str, region: str | None) -> str:
+    """The number as jobs have it; one that intake takes no more (+44 0…) may stand in older ones."""
+    as_it_is = isinstance(number, str) and E164.fullmatch(number) and is_possible(number)
+    return number if as_it_is else normalize_number(number, region, "number")
+
+
+def _forgotten(told: Mapping[str, Any]) -> Forgotten:
+    return Forgotten(
+        told.get("forgotten", 0), told.get("open", 0), told.get("events", 0), told.get("set_aside", 0)
+    )
+
+
+def keys_of(terms: Terms, order: Order, by: str, timeout: float) -> Steps[SealedValues]:
+    """What is sealed by which key, after all is sealed anew by the current one where that is ordered."""
+    reply = yield from given(terms, order, by, timeout)
+    told = json.loads(reply["told"])
+    if reply["result"] == "refused":
+        raise NoKeys(f"{told['why']}: set them there, and order it again")
+    return SealedValues(told["sealed"], told.get("resealed", {}))
