@@ -11,7 +11,7 @@ import pytest
 import redis
 import structlog
 
-from faxline.contract import pdf_process, pdf_reader
+from faxline.contract import pdf_process
 from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
 from faxline_worker.config.settings import read_settings
@@ -200,7 +200,7 @@ def test_a_dispatcher_that_stops_gives_up_an_open_pdf_and_leaves_its_entry_to_an
 def test_where_no_pdf_can_be_opened_the_others_go_on_and_no_fax_is_blamed(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdf_reader, "_interpreter", lambda: "/bin/false")
+    monkeypatch.setattr(pdf_process, "_interpreter", lambda: "/bin/false")
     monkeypatch.setattr(slow_documents, "AGAIN", 0.05)
     push(redis_client, GOOD, "letter", plain_pdf())
     push(redis_client, GOOD, "by-url")

@@ -165,7 +165,7 @@ def test_a_child_that_cannot_be_started_is_not_the_documents_fault(
     reader: PdfReader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for program in (tmp_path / "missing", "/bin/false"):
-        monkeypatch.setattr(pdf_reader, "_interpreter", lambda program=program: str(program))
+        monkeypatch.setattr(pdf_process, "_interpreter", lambda program=program: str(program))
         with pytest.raises(PdfReaderUnavailable):
             reader.count(plain_pdf())
     monkeypatch.undo()
