@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SUPPLY = PYTHONPATH=ops/supply $(BIN)/python -m faxline_supply
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench bench-limits bench-memory bench-drain capacity chaos fuzz watch dashboards manifests picture check format lint types contract schema fundamentals lock licences sbom audit clean
+.PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos fuzz watch dashboards manifests picture check format lint types contract schema fundamentals lock licences sbom audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench: install ## Measure speed and size beside baselines: ONLY=throughput,… S
 
 bench-limits: install ## Measure the limits beside plain Dramatiq (options: tests/benchmarks/README.md)
 	$(BIN)/python -m tests.benchmarks $(BENCH) $(if $(SHORT),--short)
+
+bench-polling: install ## Measure the results of FAXES=1000 by polling alone, iFax's hour in a minute
+	$(BIN)/python -m tests.benchmarks.polling $(FAXES)
 
 bench-memory: install ## Measure a worker's memory with 20 large documents on their way at once
 	$(BIN)/python -m tests.benchmarks.memory $(if $(OUT),--out $(OUT)) $(if $(SHORT),--short)

@@ -240,7 +240,7 @@ def _receipts(y: int) -> list[Any]:
             "Receipts a minute, by what became of them",
             "applied: the end of a fax. repeated: told before. unmatched: nobody knows the jobId yet. "
             "resolved_doubt: it settled a doubt. set_aside: it makes no sense; `faxline dead`.",
-            place(0, y + 1, 8, 8),
+            place(0, y + 1, 6, 8),
             [Query(a_minute("fax_receipts_total", by="result"), "{{result}}")],
             A_MINUTE,
             alerts=["FaxDeadReceipts"],
@@ -250,7 +250,7 @@ def _receipts(y: int) -> list[Any]:
             "Longest wait for a receipt, and how many are late",
             "wait: how long the fax that has waited longest for its receipt has waited. overdue (right): how "
             "many are later than usual.",
-            place(8, y + 1, 8, 8),
+            place(6, y + 1, 6, 8),
             [
                 Query(f"max(fax_oldest_receipt_wait_seconds{{{ACCOUNT}}})", "wait"),
                 Query(of_all("fax_receipts_overdue"), "overdue"),
@@ -263,7 +263,7 @@ def _receipts(y: int) -> list[Any]:
             "Pages a minute, and partial deliveries",
             "total: of the faxes. transferred: that arrived. partial (right): faxes delivered without all of "
             "their pages.",
-            place(16, y + 1, 8, 8),
+            place(12, y + 1, 6, 8),
             [
                 Query(a_minute("fax_pages_total", by="kind"), "{{kind}}"),
                 Query(
@@ -273,6 +273,19 @@ def _receipts(y: int) -> list[Any]:
             A_MINUTE,
             alerts=["FaxPartialDeliveries"],
             overrides={"partial": _RIGHT},
+        ),
+        lines(
+            "Status checks a minute, and their share",
+            "By iFax's answer. final: the end of a fax. sending: not yet. used, of (right): what counts of "
+            "their share of the requests (`FAXLINE_POLL__SHARE`); at it results come late.",
+            place(18, y + 1, 6, 8),
+            [
+                Query(a_minute("fax_polls_total", by="result"), "{{result}}"),
+                Query(of_all("fax_polls_used"), "used"),
+                Query(of_all("fax_polls_capacity"), "of"),
+            ],
+            A_MINUTE,
+            overrides={"used": _RIGHT, "of": _RIGHT},
         ),
     ]
 

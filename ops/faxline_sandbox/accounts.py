@@ -54,10 +54,10 @@ class Customer:
         """The account's name."""
         return self.account.label
 
-    def arrive(self, at: int) -> Excess | None:
+    def arrive(self, at: int, call: str) -> Excess | None:
         """Judge a request against the limits, see `LimitKeeper.arrive`."""
         excess = self._keeper.arrive(at)
-        self._arrivals.append(_Arrival(time.time(), None if excess is None else excess.limit))
+        self._arrivals.append(_Arrival(time.time(), None if excess is None else excess.limit, call))
         return excess
 
     def leave(self) -> None:
@@ -85,14 +85,15 @@ class Customer:
             self.balance += pages
 
     def arrivals(self) -> list[dict[str, Any]]:
-        """Every request by its Unix time `at`, with the `limit` it broke or None."""
-        return [{"at": arrival.at, "limit": arrival.limit} for arrival in self._arrivals]
+        """Every request by its Unix time `at`, with its `call` and the `limit` it broke or None."""
+        return [vars(arrival).copy() for arrival in self._arrivals]
 
     def stats(self) -> dict[str, Any]:
         """The account's statistics for the control page."""
         broken = Counter(arrival.limit for arrival in self._arrivals)
         return {
             "requests": len(self._arrivals),
+            "calls": dict(Counter(arrival.call for arrival in self._arrivals if arrival.call)),
             "accepted": self.accepted,
             "canceled": self.canceled,
             "line_busy": self.line_busy,
@@ -106,7 +107,8 @@ class Customer:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Arrival:
     at: float
     limit: str | None = field(default=None)
+    call: str = ""

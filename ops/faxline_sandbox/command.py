@@ -51,7 +51,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     burst: Annotated[int, typer.Option(help="Burst capacity.")] = 50,
     status_call: Annotated[
         bool, typer.Option(help="Answer fax-status, which iFax does not document.")
-    ] = False,
+    ] = True,
     profile: Annotated[
         str, typer.Option(help="`documented`, or `field`: as public clients have met iFax.")
     ] = "documented",

@@ -102,7 +102,7 @@ class SandboxConfig:
     Args:
         accounts: the customers by their token (the header accessToken).
         profile: `documented`, or `field`: a bad key and an inactive plan are refused by HTTP 200, webhooks
-            are flat with more members, and there are fax-status, fax-lists, inbound/number-list, fax-list-all
+            are flat with more members, and there are fax-lists, inbound/number-list, fax-list-all
             and fax-download.
         host: the address to listen on.
         port: 0 takes a free one.
@@ -140,7 +140,7 @@ class SandboxConfig:
     webhook_timeout: float = 10.0
     webhook_concurrency: int = 20
     webhook_on_cancel: bool = True
-    status_call: bool = False
+    status_call: bool = True
     pages_per_url: int = 1
     seed: int = 0
     first_job_id: int = 12345

@@ -58,7 +58,7 @@ class EndpointApp:
 
     def _admit(self, headers: dict[bytes, bytes], at: int) -> Customer:
         customer = self._sandbox.customer(headers.get(b"accesstoken", b"").decode("latin-1"))
-        excess = customer.arrive(at)
+        excess = customer.arrive(at, self.name)
         if excess is not None:
             detail = f"{excess.limit}, try again in {excess.retry_after} s"
             raise Refusal(detail, code=RATE_LIMITED, retry_after=excess.retry_after)

@@ -30,7 +30,7 @@ def test_a_fax_whose_receipt_never_comes_is_unconfirmed_unless_ifax_is_asked(
 ) -> None:
     state = JobState.DELIVERED if asked == "true" else JobState.UNCONFIRMED
     settings = SETTINGS | {"STATUS_CALL": asked}
-    sandbox = (*SANDBOX, "--status-call")
+    sandbox = SANDBOX
     with (
         Local(tmp_path, settings=settings, sandbox=sandbox, binary=server_binary, access=access) as local,
         FaxLine(local.url_of("operator")) as line,

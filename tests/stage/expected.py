@@ -86,6 +86,22 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("cancel", "the job"): CANCELED,
     ("admit", "the best job"): become(["queued"], "submitting"),
     ("admit", "the question how it stands"): become(("queued", "delayed", "submitting"), "submitting"),
+    ("admit", "a question by schedule"): become(["queued"], "submitting"),
+    ("settle", "accepted, and it is to be asked for"): accepted("submitted", "fax.submitted"),
+    ("settle", "in_doubt, and the answer names a jobId"): become(HELD, "in_doubt", "fax.in_doubt"),
+    **{
+        ("report", f"by schedule: {o}"): become(["submitted"], o, f"fax.{o}")
+        | become(HELD, o, "fax.submitted", f"fax.{o}")
+        for o in OUTCOMES
+    },
+    ("report", "by schedule: delivered, the receipt came before"): become(
+        HELD, "delivered", "fax.submitted", "fax.delivered"
+    ),
+    ("report", "by schedule: failed, worth another try"): become(["submitted"], *RETRIED)
+    | become(HELD, "delayed", "fax.submitted", "fax.retrying"),
+    ("report", "by schedule: failed, and iFax may call again"): become(HELD, "submitted", "fax.submitted"),
+    ("report", "by schedule: still being sent"): become(HELD, "submitted", "fax.submitted"),
+    ("survey", "the question by schedule was lost"): RAN_OUT,
     ("mark", "by the owner"): become(["submitting"], "marked"),
     ("settle", "accepted"): accepted("submitted", "fax.submitted"),
     **{("settle", f"accepted, {o} came before"): accepted(o, "fax.submitted", f"fax.{o}") for o in OUTCOMES},

@@ -229,6 +229,56 @@ def _survey_asked(actors: Actors) -> Call:
     return actors.scene.store.survey
 
 
+POLLING = {"RESULTS": "poll", "POLL__SCHEDULE": "[10]"}
+POLL = 10.1
+
+
+def _await_the_question(actors: Actors) -> None:
+    """It is to be asked for; that of the way to the state may have had other settings."""
+    if actors.scene.record(JOB).get("state") == "submitted":
+        actors.scene.client.zadd(actors.scene.keys.polls, {JOB: actors.scene.now})
+    actors.scene.go(POLL)
+
+
+def _put_a_question(actors: Actors) -> None:
+    """It is asked for by schedule."""
+    _await_the_question(actors)
+    actors.asker = replace(actors.asker, kind="poll", errand=f"!poll!{JOB}")
+    asking = actors.scene.record(JOB).get("state") in {"submitted", "in_doubt"}
+    if asking and actors.scene.store.poll().asked:
+        actors.asker = actors.scene.admit()
+        actors.scene.store.mark(actors.asker)
+
+
+def _poll(actors: Actors) -> Call:
+    _await_the_question(actors)
+    return actors.scene.store.poll
+
+
+def _admit_the_poll(actors: Actors) -> Call:
+    _await_the_question(actors)
+    actors.scene.store.poll()
+    return _admit(actors)
+
+
+def _polled(decision: str, *, receipt_first: bool = False, **more: Any) -> Input:
+    def prepare(actors: Actors) -> Call:
+        if actors.scene.record(JOB).get("state") == "submitting":  # its answer is unclear, and names a jobId
+            actors.settle("in_doubt", named=JOB_ID)
+        _put_a_question(actors)
+        if receipt_first:
+            actors.scene.receipt(JOB_ID)
+        answer = {"decision": decision, "reason": decision, "seconds": 0.5, "about": JOB_ID, **more}
+        return lambda: actors.scene.store.report(actors.asker, answer)
+
+    return Input(prepare, settings=POLLING)
+
+
+def _lose_the_poll(actors: Actors) -> Call:
+    _put_a_question(actors)
+    return _survey(LEASE).prepare(actors)
+
+
 def _wish(actors: Actors) -> None:
     """The producer does not want the fax any more, and a worker is on its way to tell iFax."""
     actors.scene.store.cancel(actors.scene.intake("cancel"), JOB)
@@ -502,6 +552,7 @@ PLAIN = {
         "claim",
         "plan",
         "knock",
+        "poll",
         "tidy",
     ),
     *("check_in", "examine", "reopen"),
@@ -556,6 +607,29 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("settle", "refuse, by an older attempt"): _settle("refuse", _older),
     ("settle", "retry, by an older attempt"): _settle("retry", _older),
     ("mark", "the question how it stands"): Input(_mark_the_question, settings=ASKING),
+    ("poll", "its time has come"): Input(_poll, settings=POLLING),
+    ("admit", "a question by schedule"): Input(_admit_the_poll, settings=POLLING),
+    ("settle", "accepted, and it is to be asked for"): replace(
+        _settle("accepted", job_id=JOB_ID), settings=POLLING
+    ),
+    ("settle", "in_doubt, and the answer names a jobId"): _settle("in_doubt", named=UNKNOWN),
+    **{("report", f"by schedule: {o}"): _polled("accepted", receipt=receipt(JOB_ID, o)) for o in OUTCOMES},
+    ("report", "by schedule: delivered, the receipt came before"): _polled(
+        "accepted", receipt=receipt(JOB_ID), receipt_first=True
+    ),
+    ("report", "by schedule: failed, worth another try"): _polled(
+        "accepted", receipt=receipt(JOB_ID, "failed", **WORTH)
+    ),
+    ("report", "by schedule: failed, and iFax may call again"): _polled(
+        "accepted", receipt=receipt(JOB_ID, "failed", redial=0)
+    ),
+    ("report", "by schedule: of another fax"): _polled("accepted", receipt=receipt(UNKNOWN)),
+    ("report", "by schedule: still being sent"): _polled("accepted", sending=True),
+    ("report", "by schedule: no such fax"): _polled("refuse"),
+    ("report", "by schedule: no answer"): _polled("in_doubt", silent=True),
+    ("report", "by schedule: defer"): _polled("defer", gate=1000),
+    ("report", "by schedule: unreachable"): _polled("unreachable", ours=True),
+    ("survey", "the question by schedule was lost"): Input(_lose_the_poll, settings=POLLING),
     **{("report", o): _report("accepted", receipt=receipt(JOB_ID, o)) for o in OUTCOMES},
     ("report", "delivered, the receipt came before"): _report(
         "accepted", receipt=receipt(JOB_ID), receipt_first=True

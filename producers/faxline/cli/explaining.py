@@ -43,6 +43,7 @@ def explanation(  # noqa: PLR0911 - one a state
                 f"{job.id} was taken by iFax (jobId {job.job_id}) and is submitted{since}.",
                 *held_failure(job, now),
                 *([f"{kept} Until then `faxline cancel {job.id}` takes it back."] if kept else []),
+                *_asked(job, now),
                 "It waits for the receipt, which says whether it was delivered"
                 + (
                     f"; without one it is unconfirmed at {moment(job.waits_until, now)}."
@@ -55,6 +56,15 @@ def explanation(  # noqa: PLR0911 - one a state
         case _:
             at = f", {moment(job.updated_at, now)}" if job.updated_at else ""
             return [f"{job.id} has come to its end: {ending(job)}{at}.", *stopped(job), *_next(job)]
+
+
+def _asked(job: Job, now: datetime) -> list[str]:
+    """When iFax is asked how the fax stands."""
+    if job.asked_at is None:
+        return []
+    if job.asked_at <= now:
+        return ["The next status check is due, and goes as soon as its share of the limits has room."]
+    return [f"The next status check is at {moment(job.asked_at, now)}."]
 
 
 def _next(job: Job) -> list[str]:
@@ -115,6 +125,7 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
         **delivery_facts(job),
         "expected_start": job.expected_start.isoformat() if job.expected_start else None,
         "waits_until": job.waits_until.isoformat() if job.waits_until else None,
+        "asked_at": job.asked_at.isoformat() if job.asked_at else None,
         "policy": job.policy,
     }
 
@@ -240,6 +251,7 @@ def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
         f"{job.id} is in doubt{since}: iFax may have got attempt {job.attempt}; nobody has its answer.",
         *([f"Why: {why}."] if why else []),
     ]
+    text += _asked(job, now)
     if job.waits_until:
         then = f", {job.policy}, applies: {_POLICIES[job.policy]}" if job.policy in _POLICIES else " applies"
         text.append(

@@ -147,6 +147,16 @@ class AccountKeys:
         """Sorted set of jobs whose failure may not be the last word, by when it is (ms)."""
         return self.prefix + "held"
 
+    @cached_property
+    def polls(self) -> str:
+        """Sorted set of jobs that iFax is to be asked about, by when it is next (ms)."""
+        return self.prefix + "polls"
+
+    @cached_property
+    def asks(self) -> str:
+        """Sorted set of the window's questions: !job until the answer, then tokens by its time (µs)."""
+        return self.prefix + "asks"
+
     def untried(self, number: str) -> str:
         """Set of those jobIds whose receipts name this recipient and met no doubt yet; has a time to live.
 

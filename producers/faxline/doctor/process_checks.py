@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from faxline.contract.check import Check, Result
 from faxline.doctor.refused_webhooks import refused_webhooks
-from faxline.reading.processes import ROLES, Process, ProcessState, known_processes
+from faxline.reading.processes import ROLES, Process, ProcessState, known_processes, polling_alone
 from faxline.steps.commands import Steps
 from faxline.steps.redis_errors import is_refusal
 
@@ -31,8 +31,17 @@ def process_checks(accounts: Iterable[str]) -> Steps[list[Check]]:
         text = "not allowed to look at the heartbeats: give this user its rights of ops/redis/users.acl"
         return [Check("processes", Result.WARN, text)]
     names = list(accounts)
-    checks = [_role(role, [each for each in processes if each.role == role]) for role in ROLES]
+    needed = [role for role in ROLES if role != "webhook" or not _needless(processes)]
+    checks = [_role(role, [each for each in processes if each.role == role]) for role in needed]
+    if len(needed) < len(ROLES):
+        text = "none is at work, and none is needed: results come by polling (FAXLINE_RESULTS=poll)"
+        checks.append(Check("webhooks", Result.OK, text))
     return [*checks, *_unserved(processes, names), *refused_webhooks(processes, names)]
+
+
+def _needless(processes: Sequence[Process]) -> bool:
+    """Whether no webhook runs, and none has to."""
+    return polling_alone(processes) and not any(process.role == "webhook" for process in processes)
 
 
 def _role(role: str, processes: Sequence[Process]) -> Check:

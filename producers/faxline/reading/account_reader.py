@@ -9,6 +9,7 @@ from faxline.contract.redis_keys import AccountKeys
 from faxline.reading.account_state import (
     ENDED,
     EPOCH_US,
+    POLL_PLACE,
     RANKS,
     STRIDE,
     AccountState,
@@ -64,12 +65,17 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
     window = int(number("window", 3_600_000_000))
     deadline, usual = number("deadline"), number("expected", math.inf)
     late = steady / 1000 + deadline - usual
+    part = number("poll_share") / 1e6
 
     def counts(pipe: Any) -> None:
         pipe.zcount(keys.answers, steady - window, "+inf")
         pipe.zcount(keys.submitted, "-inf", late)
+        if part:
+            pipe.zcount(keys.asks, steady - window, "+inf")
+            pipe.zcount(keys.ready, POLL_PLACE, POLL_PLACE)
 
-    answers, overdue = yield Batch(counts)
+    answers, overdue, *polled = yield Batch(counts)
+    asks, asking = polled or (0, 0)
     share = _share(number("share", 1.0), number("share_at"), steady, window)
     requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
     strain = int(number("strain"))
@@ -78,6 +84,7 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
     at_once = _cut(concurrency, share)
     if strain and (not at_once or strain < at_once):
         at_once = strain
+    ready -= asking
     jobs = {
         "queued": ready + delayed + waiting,
         "submitting": len(holders_of(permits)),
@@ -129,6 +136,7 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
         skew=skew,
         step=number("step") / 1000,
         step_at=int(number("step_at")) * 1000,
+        polls=_polls(asks, requests, _cut(requests, share), part),
     )
 
 
@@ -162,6 +170,13 @@ def _share(share: float, share_at: float, now: int, window: int) -> float:
 
 def _cut(limit: int, share: float) -> int:
     return max(1, math.floor(limit * share)) if limit > 0 else 0
+
+
+def _polls(used: int, requests: int, effective: int, part: float) -> LimitState:
+    """As lua/poll.lua has it."""
+    return LimitState(
+        used, *(max(1, math.floor(n * part)) if part and n else 0 for n in (effective, requests))
+    )
 
 
 def _age(place: float | None, rank: int, now: int) -> float:

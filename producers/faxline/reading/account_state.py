@@ -11,6 +11,8 @@ STRIDE = 2_000_000_000_000_000
 EPOCH_US = 1_577_836_800_000_000
 """A place in the ready set is the rank of the priority times STRIDE, and the µs from EPOCH_US to
 registration."""
+POLL_PLACE = 4 * STRIDE
+"""The place of the questions how faxes stand: behind all that is due."""
 RANKS: Mapping[str, int] = {"urgent": 1, "normal": 2, "bulk": 3}
 ENDED = ("delivered", "failed", "canceled", "unconfirmed")
 OPERATOR = "operator"
@@ -72,6 +74,8 @@ class AccountState:
         receipt_wait: seconds that the receipt that is awaited longest is awaited.
         overdue: submitted faxes whose receipt is later than usual.
         backlog: jobs that have not ended, as `jobs` and as `bytes` (0 where bytes have no ceiling).
+        polls: the questions how faxes stand, and the share of the window's requests that they have; 0 where
+            nobody asks by schedule.
         known: whether a dispatcher has ever looked at it.
         layout: of what is stored, MAJOR.MINOR; nothing before 1.1.
         replaced: when (ms) a stream last ran out of ids and was replaced, by its name (stream_checks.py).
@@ -118,6 +122,7 @@ class AccountState:
     step: float = 0.0
     step_at: int = 0
     verified_at: int = 0
+    polls: LimitState = LimitState(0, 0, 0)
 
     @property
     def held(self) -> int:
@@ -154,6 +159,11 @@ class AccountState:
                     ("window", self.window),
                     ("burst", self.burst),
                 )
+            },
+            "polls": {
+                "used": self.polls.used,
+                "effective": self.polls.effective,
+                "configured": self.polls.configured,
             },
             "window_seconds": self.window_us / 1e6,
             "share": self.share,

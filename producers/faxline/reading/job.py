@@ -77,7 +77,7 @@ class Job:
     began, `known_pages` how many pages the documents have, such as 3 or 1-3: by these, its number and its
     `job_id` a fax is found at iFax. `held` is a failure that does not count yet. `size` is how many jobs a
     push made of a list of numbers: the Job stands for all of them, ID.1 to ID.size, and its id is their
-    group's name.
+    group's name. `asked_at` is when iFax is asked next how the fax stands, where it is.
     """
 
     id: str
@@ -102,6 +102,7 @@ class Job:
     history: tuple[Transition, ...] = ()
     forecast: Forecast | None = None
     waits_until: datetime | None = None
+    asked_at: datetime | None = None
     policy: str | None = None
     deliveries: int = 0
     send_at: datetime | None = None
@@ -133,7 +134,11 @@ class Job:
         return last if "delivery" in last else {}
 
     def waiting(
-        self, until: float | None, account: Sequence[bytes | None], held_until: float | None = None
+        self,
+        until: float | None,
+        account: Sequence[bytes | None],
+        held_until: float | None = None,
+        asked: float | None = None,
     ) -> "Job":
         """The same job with what a submitted one, or one in doubt, waits for.
 
@@ -142,6 +147,7 @@ class Job:
             held_until: when a held failure counts, by the same clock.
             account: `WAITING` of its hash: the policy for doubts, which holds where the job has none of its
                 own, and how far (us) the steady clock is ahead of Redis'.
+            asked: when it is asked for next, likewise; None: it is not.
         """
         then, skew = account
         ahead = float(skew or 0) / 1000
@@ -149,9 +155,11 @@ class Job:
         held = self.held
         if held is not None and held_until is not None:
             held = replace(held, until=_moment(held_until - ahead))
+        open_still = self.state in {JobState.SUBMITTED, JobState.IN_DOUBT}
         return replace(
             self,
             waits_until=_moment((until or 0.0) - ahead) if known else None,
+            asked_at=_moment(max(asked - ahead, 0.0)) if asked is not None and open_still else None,
             policy=(self.policy or (then.decode() if then else None))
             if self.state is JobState.IN_DOUBT
             else None,

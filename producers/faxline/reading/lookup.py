@@ -32,17 +32,18 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
         pipe.zscore(keys.submitted, name)
         pipe.zscore(keys.in_doubt, name)
         pipe.zscore(keys.held, name)
+        pipe.zscore(keys.polls, name)
         pipe.hmget(keys.account_state, WAITING)
 
     deadlines: list[float | None]
     held_until: float | None
     try:
-        record, *deadlines, held_until, account = yield from at_one_moment(questions)
+        record, *deadlines, held_until, asked, account = yield from at_one_moment(questions)
         found, whole = _read(terms, name, record), True
     except Exception as error:
         if not is_forbidden(error):
             raise
-        deadlines, held_until, account = [], None, [None, None]
+        deadlines, held_until, asked, account = [], None, None, [None, None]
         found, whole = (yield from record_of(terms, name)), False
     if found is None:
         try:
@@ -52,7 +53,7 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
     if found.state is JobState.QUEUED and whole:
         return replace(found, forecast=(yield from forecast_of(keys, name)))
     until = next((at for at in deadlines if at is not None), None)
-    return found.waiting(until, account, held_until)
+    return found.waiting(until, account, held_until, asked)
 
 
 def record_of(terms: Terms, name: str) -> Steps[Job | None]:

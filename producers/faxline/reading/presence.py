@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from faxline.reading.job import Job, JobState
-from faxline.reading.processes import Process, at_work
+from faxline.reading.processes import Process, at_work, polling_alone
 
 WHOLE = ("dispatcher", "worker", "webhook")
 """Without whom no fax gets from push to end."""
@@ -27,7 +27,8 @@ def absent(account: str, roles: Iterable[str], processes: list[Process] | None) 
     if processes is None:
         return []
     serving, working = at_work(processes, account), at_work(processes)
-    lacking = [role for role in roles if not serving.get(role, 1)]
+    needless = {"webhook"} if polling_alone(processes) else set()
+    lacking = [role for role in roles if not serving.get(role, 1) and role not in needless]
     if lacking and not any(working.values()):
         return ["No part of the daemon is at work on this Redis; `faxline doctor` says more."]
     told = [

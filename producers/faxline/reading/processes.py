@@ -65,6 +65,7 @@ class Process:
         trouble: what is wrong with it by its own word: each of its parts that fails, and how.
         accounts: those in its settings; None where they are too many to tell.
         webhooks: of a webhook, what it saw of the accounts of which webhooks came last.
+        results: of a dispatcher, how results come: webhook, poll or both; nothing of an older one.
     """
 
     role: str
@@ -78,6 +79,7 @@ class Process:
     trouble: Mapping[str, str] = field(default_factory=dict)
     accounts: tuple[str, ...] | None = None
     webhooks: Mapping[str, WebhooksSeen] = field(default_factory=dict)
+    results: str = ""
 
     @property
     def gone(self) -> bool:
@@ -157,6 +159,7 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | N
             trouble={str(part): str(how) for part, how in told.get("trouble", {}).items()},
             accounts=tuple(map(str, told["accounts"])) if "accounts" in told else None,
             webhooks={str(name): _seen(seen) for name, seen in told.get("webhooks", {}).items()},
+            results=str(told.get("results", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None
@@ -170,6 +173,12 @@ def _seen(told: Mapping[str, Any]) -> WebhooksSeen:
         ago=float(ago) if ago is not None else None,
         let_in=float(let_in) if let_in is not None else None,
     )
+
+
+def polling_alone(processes: Iterable[Process]) -> bool:
+    """Whether results come by asking iFax alone, as the dispatchers at work say: no webhook is needed."""
+    told = {process.results for process in processes if process.role == "dispatcher" and process.at_work}
+    return told == {"poll"}
 
 
 def at_work(processes: Iterable[Process], account: str | None = None) -> dict[str, int]:

@@ -17,6 +17,8 @@ class Offer:
         lease: seconds for which a call is held without news.
         doubt: seconds that a doubt waits for its receipt.
         then: what happens then: hold, resend or fail.
+        poll_share: the share of the limits that questions how faxes stand may use; None of an older version.
+        asks: whether iFax is asked for results; None likewise.
         by: those at work with these settings, as `role host:pid`; nobody where all have ended.
     """
 
@@ -27,12 +29,14 @@ class Offer:
     lease: float
     doubt: float
     then: str
+    poll_share: float | None = None
+    asks: bool | None = None
     by: tuple[str, ...] = ()
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The variables that make it up, without the prefix, and their values."""
-        return {
+        told = {
             "LIMITS__REQUESTS": str(self.requests),
             "LIMITS__WINDOW": f"{self.window:g}",
             "LIMITS__CONCURRENCY": str(self.concurrency),
@@ -41,6 +45,11 @@ class Offer:
             "IN_DOUBT__WAIT": f"{self.doubt:g}",
             "IN_DOUBT__THEN": self.then,
         }
+        if self.poll_share is not None:
+            told["POLL__SHARE"] = f"{self.poll_share:g}"
+        if self.asks is not None:
+            told["RESULTS"] = "poll or both" if self.asks else "webhook"
+        return told
 
 
 def read_offers(told: Mapping[str, Any], steady: int) -> tuple[Offer, ...]:
@@ -53,7 +62,8 @@ def read_offers(told: Mapping[str, Any], steady: int) -> tuple[Offer, ...]:
     found = []
     for settings, offer in sorted(told.items()):
         try:
-            requests, window, concurrency, burst, lease, doubt, then, *_ = settings.split()
+            requests, window, concurrency, burst, lease, doubt, then, *more = settings.split()
+            share, asks, *_ = [*more[1:], None, None]  # the first is the linger
             by = [str(name) for name, at in dict(offer["by"]).items() if at + BELIEVED * 1000 > steady]
             if offer["until"] > steady:
                 found.append(
@@ -65,6 +75,8 @@ def read_offers(told: Mapping[str, Any], steady: int) -> tuple[Offer, ...]:
                         lease=int(lease) / 1000,
                         doubt=int(doubt) / 1000,
                         then=then,
+                        poll_share=None if share is None else int(share) / 1e6,
+                        asks=None if asks is None else asks == "1",
                         by=tuple(sorted(by)),
                     )
                 )

@@ -347,7 +347,7 @@ def test_another_content_type_is_refused(client: httpx.Client) -> None:
 
 def test_another_method_and_another_address_are_answered_in_json(client: httpx.Client) -> None:
     refused(client.get("/fax-send"), 405, -1, None, "POST")
-    refused(client.post("/fax-status", json={}), 404, -5, None, "address")
+    refused(client.post("/fax-lists-of-all", json={}), 404, -5, None, "address")
 
 
 # --- method simulation and forms

@@ -230,6 +230,23 @@ class InDoubt(_Part):
     then: Literal["hold", "resend", "fail"] = "hold"
 
 
+class Poll(_Part):
+    """When iFax is asked how a submitted fax stands, and with how much of the limits.
+
+    `schedule`: seconds after the acceptance; the last is repeated. `share`: of the hour's requests, and of
+    the burst and the calls at once.
+    """
+
+    schedule: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (120, 300, 600, 1200, 2400)
+    share: float = Field(0.2, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if list(self.schedule) != sorted(set(self.schedule)):
+            raise ValueError("POLL__SCHEDULE must be rising seconds, such as [120,300,600]")
+        return self
+
+
 class Gate(_Part):
     """How long an account's gate closes after a 429: Retry-After, between `least` and `max`.
 
@@ -336,7 +353,9 @@ class Settings(_Part):
     `ifax_proxy`, the URL of a proxy that makes the tunnels to iFax;
     `ifax_ca`, a PEM bundle of the only authorities that are trusted for iFax; `ifax_insecure`, whether the
     API key may go in clear over a network; `schedule`, who keeps a fax with a `send_at` until then, iFax
-    (`provider`) or Faxline (`local`); `lines`, how many faxes may be on their way to one number;
+    (`provider`) or Faxline (`local`); `results`, how results come, by iFax's webhooks, by asking for them
+    (`poll`) or both ways, and `poll`, when they are asked for; `lines`, how many faxes may be on their way
+    to one number;
     `receipt_expected`, after how long (s) a receipt is overdue; `ask`, how long (s) the answer to a status
     call is waited for, and how long a fax that is still being sent has until the next; `lease_grace`, how
     long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
@@ -376,6 +395,8 @@ class Settings(_Part):
     receipt_deadline: PositiveFloat = 9000.0
     receipt_expected: PositiveFloat = 1800.0
     status_call: bool = False
+    results: Literal["webhook", "poll", "both"] = "webhook"
+    poll: Poll = Poll()
     gate: Gate = Gate()
     probe: Probe = Probe()
     unreachable: Unreachable = Unreachable()
@@ -465,6 +486,11 @@ class Settings(_Part):
                 "IFAX_URL must start with https://: http:// shows the API key and every fax to the network; "
                 f"{PREFIX}IFAX_INSECURE=true allows it all the same"
             )
+
+    @property
+    def polls(self) -> bool:
+        """Whether iFax is asked for results."""
+        return self.results != "webhook"
 
     @cached_property
     def proxy(self) -> Proxy | None:
@@ -666,6 +692,8 @@ def secret_files(environment: Mapping[str, str]) -> list[SecretFile]:
 def _value(variable: str, path: list[str], text: str) -> Any:
     if path[-1] in WEBHOOK_MEMBERS:
         return read_list(variable, text)
+    if path == ["poll", "schedule"]:
+        return read_numbers(variable, text)
     if path == ["file_hosts"]:
         return _read_names(variable, text)
     if path == ["accounts"]:
@@ -696,6 +724,22 @@ def read_list(variable: str, text: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise SettingsError(f'{variable} must be a JSON list of texts, such as ["first","second"]')
     return value
+
+
+def read_numbers(variable: str, text: str) -> list[float]:
+    """The numbers of a JSON list.
+
+    Raises:
+        SettingsError: it is none; the text names the variable.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    plain = isinstance(value, list) and all(type(item) in {int, float} for item in value)
+    if not plain:
+        raise SettingsError(f"{variable} must be a JSON list of numbers, such as [120,300,600]")
+    return list(value)
 
 
 def _read_names(variable: str, text: str) -> list[str]:

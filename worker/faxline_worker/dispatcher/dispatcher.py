@@ -68,7 +68,7 @@ FLOW = 1.0
 """Seconds from one look to the next within which receipts come on and on."""
 
 SURVEY, PLAN, CAME, RECEIPTS, ORDERS, WAKE = "survey", "plan", "came", "receipts", "orders", "wake"
-TIDY, REPLACE = "tidy", "replace"
+TIDY, REPLACE, POLL = "tidy", "replace", "poll"
 GROUP_GONE = ("NOGROUP", "UNBLOCKED")
 """How Redis tells who reads in a group that the stream was replaced."""
 REPLACING = 1.0
@@ -186,6 +186,7 @@ class Dispatcher:
             ORDERS: self._carry_out,
             TIDY: self._tidy,
             REPLACE: self._look_at_streams,
+            POLL: self._poll,
         }
         self._ended: Callable[[], None] = lambda: None
         self._enroll = scripts.register(client, "enroll")
@@ -377,6 +378,8 @@ class Dispatcher:
             self._agenda.look((PLAN, account))
         if survey.match:
             self._agenda.look((RECEIPTS, account))
+        if survey.poll:
+            self._agenda.look((POLL, account))
         for change in survey.changes:
             if change.event == "fax.failed":
                 self._metrics.outcome(account, "failed")
@@ -399,6 +402,13 @@ class Dispatcher:
             self._wakes.submit(account, *at_once)
         # However far it is: the clock by which that was told may step.
         return self._sweep if plan.next is None else min(plan.next, self._sweep)
+
+    def _poll(self, account: str) -> float | None:
+        """Have iFax asked about the jobs whose time it is; workers are woken for that like for any call."""
+        polled = self._stores[account].poll()
+        if polled.asked:
+            self._agenda.look((PLAN, account))
+        return polled.next
 
     def _gather(self, account: str) -> None:
         """Receipts have come."""
@@ -500,6 +510,7 @@ class Dispatcher:
             )
             self._metrics.set_limit(name, "window", used=state.window.used, capacity=state.window.effective)
             self._metrics.set_limit(name, "burst", used=state.burst.used, capacity=state.burst.effective)
+            self._metrics.set_polls(name, used=state.polls.used, capacity=state.polls.effective)
             for reason, n in state.waiting.items():
                 self._metrics.set_queued(name, cast("Any", reason), n)
             self._metrics.set_receipts(name, oldest=state.receipt_wait, overdue=state.overdue)

@@ -143,6 +143,9 @@ def _keys(stack: ExitStack, settings: Settings, *, call: bool) -> Iterator[Check
 
 
 def _webhooks(client: httpx.Client, settings: Settings) -> Iterator[Check]:
+    if not settings.webhook.url and settings.results == "poll":
+        yield Check("webhook", Result.SKIP, "none is needed: results come by polling (FAXLINE_RESULTS=poll)")
+        return
     if not settings.webhook.url:
         text = "give its public address by FAXLINE_WEBHOOK__URL or --webhook-url to have it looked at"
         yield Check("webhook", Result.SKIP, text)

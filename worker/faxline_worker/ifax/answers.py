@@ -80,6 +80,7 @@ class Answer:
         retry_after: seconds that iFax asks to wait, from 0 to a day, or None.
         seconds: how long the call took.
         body: of fax-status, the whole; else nothing.
+        named: the jobId of the new fax that an unclear answer names, so that iFax can be asked about it.
     """
 
     decision: Decision
@@ -91,6 +92,7 @@ class Answer:
     retry_after: float | None
     seconds: float = 0.0
     body: bytes = field(default=b"", repr=False)
+    named: int | None = None
 
     @property
     def silent(self) -> bool:
@@ -174,7 +176,13 @@ def read_answer(
         job_id=fax.job_id if accepted else None,
         retry_after=_retry_after({name.lower(): value for name, value in headers.items()}),
         seconds=seconds,
+        named=_named(new_fax, data, about) if row.decision is Decision.IN_DOUBT else None,
     )
+
+
+def _named(new_fax: int | None, data: Mapping[str, Any], about: int | None) -> int | None:
+    """The new fax's jobId, which is never that of the fax that is sent again."""
+    return None if new_fax in {about, read_job_id(data.get("originalJobId"))} else new_fax
 
 
 def _phrase(http_status: int) -> str:

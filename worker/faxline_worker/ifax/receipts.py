@@ -112,6 +112,12 @@ def is_sending(body: bytes) -> bool:
     return whole is not None and read_fax(whole).status is Status.SENDING
 
 
+def recipient(body: bytes) -> str | None:
+    """The toNumber in the answer to a status call."""
+    whole = read_body(body)
+    return read_fax(whole).to if whole is not None else None
+
+
 def read_receipt(body: bytes) -> Receipt | Inbound | Nonsense:
     """Read a webhook's body, or say why it is no receipt. Raises nothing."""
     whole = read_body(body)

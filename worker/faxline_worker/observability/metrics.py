@@ -58,6 +58,8 @@ WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "in
 ConnectionClosed = Literal["header", "idle", "request", "pipelined", "crowded"]
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "held", "received"]
 PageKind = Literal["total", "transferred", "received"]
+PollResult = Literal["final", "held", "repeated", "sending", "unclear", "refused", "put_off"]
+"""What a question how a fax stands came to."""
 PriorityName = Literal["urgent", "normal", "bulk"]
 DocumentLimit = Literal["time", "memory", "crash"]
 StreamName = Literal["intake", "status", "orders"]
@@ -286,6 +288,15 @@ class WorkerMetrics(JobMetrics):
                 result=get_args(ReceiptResult),
             )
         )
+        self._polls = _children(
+            _counter(
+                registry,
+                "fax_polls_total",
+                "Questions how a fax stands, by schedule or about a doubt, by what they came to.",
+                account=account,
+                result=get_args(PollResult),
+            )
+        )
         self._queue_wait = _children(
             _histogram(
                 registry,
@@ -357,6 +368,10 @@ class WorkerMetrics(JobMetrics):
         """An answer of iFax was 429 or code -3010."""
         self._rate_limited.labels(account).inc()
 
+    def poll(self, account: str, result: PollResult) -> None:
+        """IFax was asked how a fax stands."""
+        self._polls(account, result).inc()
+
     def receipt(self, account: str, result: ReceiptResult) -> None:
         """A receipt was read from the status stream."""
         self._receipts(account, result).inc()
@@ -382,6 +397,7 @@ class DispatcherMetrics(JobMetrics):
         accounts: the names of all accounts.
         failure_labels: every (stage, code, reason) that is there at 0 from the start.
         events_cap: about how many events an account's stream keeps.
+        polling_alone: whether results come by asking iFax alone.
     """
 
     def __init__(
@@ -391,6 +407,7 @@ class DispatcherMetrics(JobMetrics):
         failure_labels: Iterable[FailureLabels],
         *,
         events_cap: int = 0,
+        polling_alone: bool = False,
     ) -> None:
         account, limit = tuple(accounts), get_args(Limit)
         super().__init__(registry, account, failure_labels)
@@ -447,6 +464,23 @@ class DispatcherMetrics(JobMetrics):
             account=account,
             limit=limit,
         )
+        self._polls_used = _gauge(
+            registry,
+            "fax_polls_used",
+            f"Questions how faxes stand that count for their share of the requests{_ALIKE}",
+            account=account,
+        )
+        self._polls_capacity = _gauge(
+            registry,
+            "fax_polls_capacity",
+            f"Questions that the share has room for in a window; 0: nobody asks by schedule{_ALIKE}",
+            account=account,
+        )
+        Gauge(
+            "fax_polling_alone",
+            f"1 where results come by asking iFax alone, so that no webhook is needed{_ALIKE}",
+            registry=registry,
+        ).set(polling_alone)
         self._backlog = _gauge(
             registry,
             "fax_backlog",
@@ -583,6 +617,11 @@ class DispatcherMetrics(JobMetrics):
         """A limit's room in use and in all."""
         self._used.labels(account, limit).set(used)
         self._capacity.labels(account, limit).set(capacity)
+
+    def set_polls(self, account: str, used: float, capacity: float) -> None:
+        """What is used of the questions' share of the requests."""
+        self._polls_used.labels(account).set(used)
+        self._polls_capacity.labels(account).set(capacity)
 
     def set_backlog(self, account: str, of: Ceiling, *, used: float, ceiling: float) -> None:
         """What the backlog comes to, and its ceiling."""

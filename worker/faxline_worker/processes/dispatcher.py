@@ -50,7 +50,11 @@ def dispatcher() -> None:
     )
     registry = new_registry()
     metrics = DispatcherMetrics(
-        registry, settings.accounts, failures_at_zero(settings), events_cap=settings.events_cap
+        registry,
+        settings.accounts,
+        failures_at_zero(settings),
+        events_cap=settings.events_cap,
+        polling_alone=settings.results == "poll",
     )
     broker = make_broker(settings)
     who = process_name()
@@ -85,7 +89,9 @@ def dispatcher() -> None:
     offers.start()
     process.start(ended=stop.set)
     guard.start(settings.redis_url, "dispatcher", loops)
-    heartbeat = Heartbeat(probe, "dispatcher", settings.accounts, loops, log)
+    heartbeat = Heartbeat(
+        probe, "dispatcher", settings.accounts, loops, log, more=lambda: {"results": settings.results}
+    )
     heartbeat.start()
     if follower is not None:
         follower.start()

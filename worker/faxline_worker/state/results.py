@@ -87,7 +87,8 @@ class Settlement:
 class Reported:
     """What the answer to an errand did.
 
-    It is applied, later, unconfirmed, canceled, refused, again, checked or repeated.
+    It is applied, resolved_doubt, submitted, held, later, unconfirmed, canceled, refused, again, checked or
+    repeated (lua/report.lua).
     """
 
     result: str
@@ -97,6 +98,8 @@ class Reported:
     """The delivery failed and is tried again."""
     apart: bool = False
     """As in `Settlement`."""
+    early: dict[str, Any] | None = None
+    """Of a doubt that is settled: the receipt that had come before and was applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,16 @@ class Survey:
     """A newer layout is stored than this process knows; nothing was touched."""
     failures: tuple[tuple[str, dict[str, Any]], ...] = ()
     """Jobs whose failure was held and is the last, with the receipt."""
+    poll: bool = False
+    """Whether there may be jobs that iFax is to be asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """How many jobs iFax is asked about now. When to look again (s); None: nothing is to be asked about."""
+
+    asked: int
+    next: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from faxline_worker.state.results import (
     Mark,
     Matched,
     Plan,
+    Polled,
     Receipted,
     Registration,
     Replaced,
@@ -58,6 +59,7 @@ SCRIPTS = (
         "claim",
         "order",
         "resolve",
+        "poll",
         "set_aside",
         "redrive",
         "drop",
@@ -158,6 +160,9 @@ class Store:
             "linger": _ms(settings.lease_grace) + 1,
             "status_call": settings.status_call,
             "ask": _ms(settings.ask),
+            "asks": int(settings.polls),
+            "poll_share": round(settings.poll.share * 1_000_000),
+            "poll_schedule": [_ms(at) for at in settings.poll.schedule],
             "tries": submission.attempts,
             "deliveries": delivery.attempts,
             "redial_wait": _ms(delivery.redial_wait),
@@ -457,7 +462,7 @@ class Store:
         k = self.keys
         keys = [
             *(k.account_state, k.ready, k.permits, k.answers, k.submitted, k.in_doubt),
-            *(k.expiring, k.events, k.doorbell, k.job("")),
+            *(k.expiring, k.events, k.doorbell, k.job(""), k.unmatched, k.doubts, k.doubts_until, k.job_ids),
         ]
         args = [admitted.permit, admitted.errand, _compact(answer), self._options]
         return Reported(**self._run_timed("report", keys, args))
@@ -590,9 +595,18 @@ class Store:
             ready=reply["ready"],
             match=reply["match"],
             newer=reply.get("newer", False),
+            poll=reply.get("poll", False),
             changes=tuple(Change(**change) for change in reply.get("changes", ())),
             failures=tuple((one["job"], one["receipt"]) for one in reply.get("failures", ())),
         )
+
+    def poll(self, most: int = DUE) -> Polled:
+        """Let the questions that are due and have room into the ready set; `most` in one go."""
+        k = self.keys
+        keys = [k.account_state, k.ready, k.permits, k.answers, k.job("")]
+        reply = self._run_timed("poll", keys, [self._options, most])
+        after = reply.get("next")
+        return Polled(reply["asked"], after / 1000 if after is not None else None)
 
     def plan(self, horizon: float = 2.0, most: int = 64) -> Plan:
         """Say which wake-ups to send now and within the horizon (s); `most` are on their way at once."""

@@ -16,11 +16,11 @@ from faxline.contract.errors import KeyMissing, SealBroken
 from faxline_worker.config.settings import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.fax_object import job_id
-from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt
+from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
 from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
-from faxline_worker.observability.metrics import WorkerMetrics
+from faxline_worker.observability.metrics import PollResult, WorkerMetrics
 from faxline_worker.state.redis_clients import unserved
-from faxline_worker.state.results import Admitted, Held, Mark, Settlement
+from faxline_worker.state.results import Admitted, Held, Mark, Reported, Settlement
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import DocumentChangedError, DocumentMissingError, Documents
 from faxline_worker.submission.standing import Standing
@@ -58,6 +58,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "send": Endpoint.SEND,
     "resend": Endpoint.RESEND,
     "status": Endpoint.STATUS,
+    "poll": Endpoint.STATUS,
     "cancel": Endpoint.CANCEL,
 }
 DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN = "document_missing", "key_missing", "seal_broken"
@@ -74,6 +75,20 @@ def _chance() -> float:
 def _called(answer: Answer) -> bool:
     """Whether iFax was called, though perhaps not with all of the request."""
     return answer.reason not in NO_CALL or answer.decision is Decision.IN_DOUBT
+
+
+def _poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
+    """What a question came to, for the metric."""
+    match done.result:
+        case "applied" | "resolved_doubt":
+            return "final"
+        case "held" | "repeated":
+            return done.result
+        case "again":
+            return "put_off"
+    if sending:
+        return "sending"
+    return "unclear" if answer.decision in {Decision.ACCEPTED, Decision.IN_DOUBT} else "refused"
 
 
 def _endpoint(admitted: Admitted) -> Endpoint:
@@ -199,20 +214,26 @@ class Submitter:
     def _report(self, admitted: Admitted, answer: Answer, turn: int) -> None:
         """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
         account, word = self.store.account, read_receipt(answer.body)
-        accepted = answer.decision is Decision.ACCEPTED and admitted.kind == "status"
+        accepted = answer.decision is Decision.ACCEPTED and _endpoint(admitted) is Endpoint.STATUS
         receipt = word if accepted and isinstance(word, Receipt) else None
         told = self._settled(admitted, answer, turn) | {
             "seconds": answer.seconds,
             "receipt": receipt.to_dict() if receipt else None,
             "sending": (accepted and is_sending(answer.body)) or None,
+            "to": recipient(answer.body) if accepted else None,
         }
         done = self._patient(lambda: self.store.report(admitted, told))
         self.standing.answered(answer, turn, apart=done.apart)
         self.metrics.request(account, answer.seconds)
         if answer.decision is Decision.DEFER:
             self.metrics.rate_limited(account)
-        if done.result == "applied" and receipt is not None:
-            self.applied(receipt.to_dict() | {"retried": done.retried}, done.submitted_at, account)
+        if admitted.kind == "poll":
+            self.metrics.poll(account, _poll_result(answer, done, sending=bool(told["sending"])))
+        if done.early is not None:
+            self.applied(done.early, None, account)
+        elif done.result in {"applied", "resolved_doubt"} and receipt is not None:
+            since = done.submitted_at if done.result == "applied" else None
+            self.applied(receipt.to_dict() | {"retried": done.retried}, since, account)
         elif done.result in {"unconfirmed", "canceled"}:
             outcome: Any = done.result
             self.metrics.outcome(account, outcome)
@@ -307,6 +328,7 @@ class Submitter:
         return {
             "decision": str(answer.decision),
             "job_id": str(answer.job_id) if answer.job_id is not None else None,
+            "named": str(answer.named) if answer.named is not None else None,
             "code": answer.code,
             "reason": answer.reason,
             "message": answer.message or None,

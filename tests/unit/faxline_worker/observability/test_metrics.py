@@ -71,6 +71,13 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
             "result": ("applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "held", "received"),
         },
     ),
+    "fax_polls_total": (
+        "counter",
+        {
+            "account": ACCOUNTS,
+            "result": ("final", "held", "repeated", "sending", "unclear", "refused", "put_off"),
+        },
+    ),
     "fax_queue_wait_seconds": ("histogram", {"account": ACCOUNTS, "priority": PRIORITIES}),
     "fax_request_seconds": ("histogram", {"account": ACCOUNTS}),
     "fax_delivery_seconds": ("histogram", {"account": ACCOUNTS}),
@@ -85,6 +92,9 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_limit_capacity": ("gauge", {"account": ACCOUNTS, "limit": LIMITS}),
     "fax_backlog": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
     "fax_backlog_ceiling": ("gauge", {"account": ACCOUNTS, "ceiling": ("jobs", "bytes")}),
+    "fax_polls_used": ("gauge", {"account": ACCOUNTS}),
+    "fax_polls_capacity": ("gauge", {"account": ACCOUNTS}),
+    "fax_polling_alone": ("gauge", {}),
     "fax_account_paused": ("gauge", {"account": ACCOUNTS}),
     "fax_account_closed": ("gauge", {"account": ACCOUNTS, "reason": get_args(ClosedFor)}),
     "fax_state_rolled_back": ("gauge", {"account": ACCOUNTS}),

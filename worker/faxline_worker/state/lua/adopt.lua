@@ -1,6 +1,6 @@
 -- adopt: a dispatcher takes an account as it is stored: the layout and the ids of its sealing keys are noted, and the
 -- open jobs are counted anew, for an older version that worked beside this one did not count those that it registered.
--- include: clock record limits backlog errands
+-- include: clock bell record lines limits backlog errands polling
 -- KEYS  account, ready, delayed, permits, submitted, in_doubt, job prefix
 -- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor; how many
 --       errands wait among the delayed jobs (counted in pieces, for those may be many)
@@ -20,6 +20,7 @@ local open = redis.call('ZCARD', keys.ready) - redis.call('ZCOUNT', keys.ready, 
 for _, key in ipairs({ keys.delayed, beside(keys, 'waiting'), keys.submitted, keys.in_doubt }) do
   open = open + redis.call('ZCARD', key)
 end
+open = open - redis.call('ZCOUNT', keys.ready, int(POLL_PLACE), int(POLL_PLACE))
 open = open - tonumber(ARGV[3])
 for _, permit in ipairs(redis.call('ZRANGE', keys.permits, 0, -1)) do
   local id = held_for(permit)

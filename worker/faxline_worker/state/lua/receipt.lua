@@ -47,13 +47,9 @@ local function meet(receipt)
     return { result = 'unmatched' }
   end
   local job = not is_receipt(id) and read_record(keys.job .. id)
-  -- A job that waits to be sent again is not, where iFax says that one of its requests was delivered after all.
-  local after_all = job and job.state == 'queued' and receipt.outcome == 'delivered'
-  if not after_all and (not job or job.job_id ~= receipt.job_id or job.state == 'queued') then
-    return { result = 'repeated', job = job and id or nil }
-  end
+  if not job then return { result = 'repeated' } end
   if may_redial(options, receipt) then read_steady_clock() end
-  local result = apply_receipt(keys, options, id, job, receipt)
+  local result = meet_job(keys, options, id, job, receipt)
   return { result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at),
     retried = receipt.retried }
 end

@@ -1,14 +1,19 @@
--- report: the answer to an errand: how iFax says that a submitted fax stands, whether it cancels one, or (`check`, of no
--- job) whether it takes the key.
--- include: clock bell record limits wakes closing account lines numbers receipts outcomes errands audit
--- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix
+-- report: the answer to an errand: how iFax says that a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule), whether
+-- it cancels one, or (`check`, of no job) whether it takes the key.
+-- include: clock bell record limits wakes closing account lines numbers receipts doubts outcomes errands polling audit
+-- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix, unmatched, doubts,
+--       doubts until, jobId prefix
 -- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
---       ours, late (as `settle` has them), receipt, sending; and for the audit call, outcome, status, ms}, JSON
+--       ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about); and for
+--       the audit call, outcome, status, ms}, JSON
 --       options, the steady clock as the caller has it (ms; nothing: it has none)
--- reply JSON {result = applied (a final word) | later (it is still being sent) | unconfirmed | canceled | refused |
---       again (not now) | checked | repeated, job, submitted_at, retried, apart (as `settle` has it), steady (ms)}
+-- reply JSON {result = applied (a final word) | resolved_doubt (likewise, of a doubt) | submitted (a doubt: iFax has the fax, and is
+--       not done) | held (a failure that may not be the last) | later (no final word) | unconfirmed | canceled | refused | again (not now) |
+--       checked | repeated, job, submitted_at, retried, apart (as `settle` has it), early (the receipt that had come before and was
+--       applied), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], submitted = KEYS[5],
-  in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10] }
+  in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10],
+  unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], job_ids = KEYS[14] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_errand(member)
 local job = read_record(keys.job .. id) -- first, for it may refuse
@@ -19,6 +24,7 @@ local account = read_account(keys.account, options, ARGV[5])
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
 learn(keys, account, options, answer, admitted_at, true)
 local apart
+if kind == 'poll' then end_question(keys, id, token, answer.decision == 'in_doubt' and options.linger or 0) end
 if answer.decision == 'in_doubt' then
   redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token))
 else
@@ -35,7 +41,9 @@ local function not_now()
   elseif not answer.late then
     pause(keys, account, options, decision == 'pause' and answer.reason or decision, answer, admitted_at)
   end
-  if decision == 'unreachable' and answer.status then -- it may be about this errand: it does not go first again
+  if kind == 'poll' then
+    if decision ~= 'unreachable' or not answer.status then ask_within(keys, id, 0) end
+  elseif decision == 'unreachable' and answer.status then -- it may be about this errand: it does not go first again
     redis.call('ZADD', beside(keys, 'delayed'), int(now + options.unreachable_max), member)
     ring_by_alarm(keys, now + options.unreachable_max)
   else
@@ -55,6 +63,7 @@ end
 
 local function stands()
   if answer.receipt then
+    if job.job_id ~= answer.receipt.job_id then return 'later' end -- it was sent again meanwhile
     if apply_receipt(keys, options, id, job, answer.receipt) ~= 'held' then return 'applied' end
     answer.sending = true -- perhaps
   end
@@ -69,6 +78,45 @@ local function stands()
   leave_line(keys, options, id, job)
   finish(keys, options, id, job)
   return 'unconfirmed'
+end
+
+-- A word on a doubt, by the jobId that an unclear answer named. iFax has the fax, so it is not sent again; of an older attempt
+-- only that it was delivered counts, as ever.
+local early
+local function settle_doubt()
+  local about, attempt = question_of(job)
+  local receipt = answer.receipt
+  if about ~= answer.about or answer.to and job.number and not same_number(answer.to, job.number) then return 'later' end
+  if attempt ~= job.attempt then
+    if not receipt or receipt.outcome ~= 'delivered' then return 'later' end
+    forget_doubt(keys, doubt_of(job, id))
+    redis.call('SET', keys.job_ids .. about, id, 'PX', int(options.retention + options.deadline))
+    return apply_receipt(keys, options, id, job, receipt)
+  end
+  forget_doubt(keys, doubt_of(job, id))
+  redis.call('ZREM', keys.in_doubt, id)
+  early = accept(keys, account, options, id, job, about, { named = '' })
+  if early or not receipt then return early and 'repeated' or 'submitted' end
+  local result = meet_job(keys, options, id, job, receipt)
+  return result == 'applied' and 'resolved_doubt' or result
+end
+
+-- An answer that is not final changes nothing but the schedule. A failure after which iFax may call again is held, as of a webhook, and
+-- asked about before that is over; while iFax calls again, the end is put off.
+local function polled()
+  local strange = answer.receipt and answer.receipt.job_id ~= answer.about
+  if strange or not answer.receipt and not answer.sending then return 'later' end
+  local result = 'later'
+  if job.state == 'in_doubt' then
+    result = settle_doubt()
+  elseif answer.receipt then
+    result = meet_job(keys, options, id, job, answer.receipt)
+  elseif job.job_id == answer.about then
+    local again_until = redis.call('ZADD', beside(keys, 'held'), 'XX', 'CH', int(steady + options.redial_wait), id)
+    if again_until > 0 then ask_within(keys, id, options.redial_wait / 2) end
+  end
+  if result == 'held' then ask_within(keys, id, options.redial_wait / 2) end
+  return result
 end
 
 local function canceled()
@@ -91,6 +139,10 @@ end
 
 local function conclude()
   if kind == 'check' then return checked() end
+  if kind == 'poll' and job then
+    if not question_of(job) and not answer.receipt then return 'repeated' end
+    return not_now() and 'again' or polled()
+  end
   if not job or job.state ~= 'submitted' then return 'repeated' end
   if kind == 'cancel' and not job.canceling then return 'repeated' end
   if not_now() then return 'again' end
@@ -105,4 +157,4 @@ if answer.call then
     status = answer.status, code = answer.code, reason = answer.reason, jobId = answer.about, ms = answer.ms })
 end
 return reply_at({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at),
-  apart = apart, retried = answer.receipt and answer.receipt.retried or nil })
+  apart = apart, early = early, retried = answer.receipt and answer.receipt.retried or nil })

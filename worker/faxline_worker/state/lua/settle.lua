@@ -1,10 +1,10 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent. The
 -- caller that is ready for the next call is given the best job along with it.
--- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes errands audit admission
+-- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes errands polling audit admission
 -- KEYS  account, ready, delayed, permits, answers, wakes, submitted, in_doubt, expiring, events, unmatched,
 --       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
---       silent, marked (the caller had written the mark), meaning (of one whose meaning is unknown), ours (it may be this
+--       named (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (of one whose meaning is unknown), ours (it may be this
 --       process' own fault), late (the call began before this process stepped back); and for the audit call, outcome,
 --       status, ms}, JSON options, the next permit's token (empty: the caller stops here, and others are woken in its
 --       place), its chance (as for admit), the steady clock as the caller has it (ms; nothing: it has none)
@@ -85,7 +85,17 @@ local by_decision = {
     if job.tries >= options.tries then return fail(keys, options, id, job, said, settled) end
     retry(keys, account, options, id, job, said, answer.retry, settled)
   end,
-  in_doubt = function() doubt(keys, account, options, id, job, said, token, settled) end,
+  in_doubt = function()
+    local named, owner = answer.named or job.also, nil
+    if named then owner = redis.call('GET', keys.job_ids .. named) end
+    if owner and owner ~= id and not is_receipt(owner) then named = nil end -- it is another fax's
+    settled.named = named and (answer.named and job.attempt or 0) .. ' ' .. named or ''
+    doubt(keys, account, options, id, job, said, token, settled)
+    if named then -- iFax can be asked about it
+      redis.call('HSET', keys.account, 'asking', '1')
+      ask_about(keys, account, options, id, steady)
+    end
+  end,
 }
 
 local function count_permit() -- it was given back

@@ -1,11 +1,11 @@
 -- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock bell record lines limits wakes numbers receipts doubts outcomes errands audit streams
+-- include: clock bell record lines limits wakes numbers receipts doubts outcomes errands polling audit streams
 -- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
 --       doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go, the steady clock as the caller has it (ms; nothing: it has none), how far
 --       Redis' clock stepped since the last survey (ms; nothing: not at all)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
---       meet doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), newer (a newer layout is stored: nothing was touched), steady (ms)}
+--       meet doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), poll (jobs may be to be asked about), newer (a newer layout is stored: nothing was touched), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
   submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
   doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], status = KEYS[14], job = KEYS[15],
@@ -41,8 +41,12 @@ for _, number in ipairs(due(beside(keys, 'lines-until'), now)) do -- a lease on 
   look = true
 end
 -- Nobody tells what became of a fax-cancel whose worker is gone: it is asked again.
-local function lost_errand(member)
+local function lost_errand(member, token)
   local kind, id = parse_errand(member)
+  if kind == 'poll' then
+    end_question(keys, id, token)
+    return ask_within(keys, id, 0)
+  end
   local job = kind == 'cancel' and read_record(keys.job .. id)
   if job and job.state == 'submitted' and job.canceling and cancel_again(keys, options, id, job, 1000, true) then
     answer_cancel(keys, options, id, job, { reason = 'unknown' })
@@ -57,7 +61,7 @@ for _, permit in ipairs(due(keys.permits, steady)) do -- leases that ran out, an
   if lost and job.marked ~= '1' then
     if not taken_before(keys, account, options, id, job, {}) then put_back(keys, options, id, job, '') end
   else
-    if id then lost_errand(id) end
+    if id then lost_errand(id, token) end
     answered(keys, account, limits, token)
     if lost then
       doubt(keys, account, options, id, job, { reason = 'worker_lost', message =
@@ -67,6 +71,13 @@ for _, permit in ipairs(due(keys.permits, steady)) do -- leases that ran out, an
         { job = id, attempt = job.attempt, outcome = 'in_doubt', reason = 'worker_lost' })
     end
   end
+end
+-- Whether its last question is still to be put, for want of room: then the deadline waits for it, once more as long at the most.
+local LAST_WAIT = 60000
+local function still_to_ask(id, job)
+  if options.asks ~= 1 or steady > asked_since(job) + 2 * options.deadline then return false end
+  local at = redis.call('ZSCORE', beside(keys, 'polls'), id)
+  return at and (tonumber(at) <= steady or is_asked(keys, id))
 end
 for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
   redis.call('ZREM', keys.submitted, id)
@@ -78,6 +89,9 @@ for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
     redis.call('ZADD', keys.submitted, int(steady + options.ask), id)
     send_errand(keys, errand_of('status', id))
     look = true
+  elseif job and job.state == 'submitted' and still_to_ask(id, job) then
+    redis.call('ZADD', beside(keys, 'polls'), LAST, id)
+    redis.call('ZADD', keys.submitted, int(steady + LAST_WAIT), id)
   elseif job and job.state == 'submitted' then
     redis.call('ZREM', keys.ready, errand_of('status', id), errand_of('cancel', id))
     redis.call('ZREM', keys.delayed, errand_of('cancel', id))
@@ -136,6 +150,8 @@ end
 -- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
 local function word_waits(job, id)
   if unread(tonumber(redis.call('ZSCORE', keys.in_doubt, id))) then return true end
+  local asked_at = job.named and tonumber(redis.call('ZSCORE', beside(keys, 'polls'), id) or nil)
+  if asked_at and (asked_at <= steady or is_asked(keys, id)) then return true end
   return untried(job.number)
 end
 local old, put_off = may_be_old(account), false
@@ -224,6 +240,7 @@ if match and tonumber(match) > steady then wait = math.min(wait, tonumber(match)
 if ARGV[4] ~= '' then note_step(keys.account, tonumber(ARGV[4]), options.doubt + options.deadline) end
 redis.call('HSET', keys.account, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests, 'window', options.window,
   'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
-  'expected', options.expected, 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes', int(options.ceiling_bytes))
+  'expected', options.expected, 'poll_share', options.asks == 1 and int(options.poll_share) or '', 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes', int(options.ceiling_bytes))
 return reply_at({ next = math.max(1, wait), ready = look, match = due_to_match,
+  poll = (options.asks == 1 or account.asking ~= '') and true or nil,
   changes = #changes > 0 and changes or nil, failures = #failures > 0 and failures or nil })

@@ -11,9 +11,11 @@ end
 local function admit_errand(keys, options, member)
   local kind, id = parse_errand(member)
   local job = id and read_record(keys.job .. id)
-  if not job or job.state ~= 'submitted' then return nil end
+  local about = job and (job.state == 'submitted' or kind == 'poll') and question_of(job)
+  if kind == 'poll' and not about then end_question(keys, id) end
+  if not about then return nil end
   return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, errand = member,
-    request = '{"jobId":' .. job.job_id .. '}', priority = job.priority, number = job.number,
+    request = '{"jobId":' .. about .. '}', priority = job.priority, number = job.number,
     born = tonumber(job.created_at), trace = trace_of(options, job) }
 end
 
@@ -56,7 +58,8 @@ end
 -- Any job but an errand, by a draw: the first one would be the probe again and again, and it may be the one that is at fault.
 local function draw(keys, chance)
   local all, errands = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
-  local place = errands + math.floor(chance * (all - errands))
+  local due = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE))
+  local place = due > errands and errands + math.floor(chance * (due - errands)) or all - 1
   local id = redis.call('ZRANGE', keys.ready, int(math.min(place, all - 1)), int(math.min(place, all - 1)))[1]
   if id then redis.call('ZREM', keys.ready, id) end
   return id

@@ -10,7 +10,10 @@ end
 -- What must be the same for all processes lest a limit is exceeded or a fax sent twice, as one text: `offer` has it of each.
 -- The strictest: the fewest requests in the longest window, the fewest calls at once, the smallest burst (0 is no limit);
 -- the longest lease, the longest time that the bytes of a call that ended may need, the longest wait of a doubt; and to hold a doubt, where the policies differ.
-local OFFERED = { 'requests', 'window', 'concurrency', 'burst', 'lease', 'doubt', 'then_', 'linger' }
+-- And beyond what older processes offer: the smallest share of the calls for questions (a millionth), and whether results are
+-- asked for (1), where any process is set so.
+local OFFERED = { 'requests', 'window', 'concurrency', 'burst', 'lease', 'doubt', 'then_', 'linger', 'poll_share', 'asks' }
+local ALL_OFFER = 8
 local function write_offer(settings)
   local words = {}
   for i, name in ipairs(OFFERED) do words[i] = name == 'then_' and settings[name] or int(settings[name]) end
@@ -22,7 +25,7 @@ local function read_offer(text)
     i = i + 1
     if OFFERED[i] then settings[OFFERED[i]] = tonumber(word) or word end
   end
-  return i >= #OFFERED and settings or nil
+  return i >= ALL_OFFER and settings or nil
 end
 -- Lets `settings`, a table with these members, be as strict as the other one in each.
 local function take_stricter(settings, other)
@@ -35,6 +38,8 @@ local function take_stricter(settings, other)
   end
   for _, name in ipairs({ 'requests', 'concurrency', 'burst' }) do least(name) end
   for _, name in ipairs({ 'lease', 'doubt', 'linger' }) do settings[name] = math.max(settings[name], other[name]) end
+  settings.poll_share = math.min(settings.poll_share, other.poll_share or settings.poll_share)
+  settings.asks = math.max(settings.asks, other.asks or 0)
   if settings.then_ ~= other.then_ then settings.then_ = 'hold' end
 end
 local function take_strictest(options, text)
@@ -54,7 +59,7 @@ end
 local function read_account(key, options, told)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
     'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest',
-    'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart')
+    'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart', 'asking')
   if not newer(values[16]) then keep_steady(key, values[17], values[18], told) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
@@ -63,7 +68,7 @@ local function read_account(key, options, told)
     probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
     waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0),
     newer = newer(values[16]), verify_until = number(20, 0), unknown = values[21] or '', unknowns = number(22, 0),
-    accepted = values[23] or '', accepted_before = values[24] or '', apart = values[25] or '' }
+    accepted = values[23] or '', accepted_before = values[24] or '', apart = values[25] or '', asking = values[26] or '' }
 end
 
 -- Until when (us) the account waits for every process to look at a new server. Where a step of the clock shows only after

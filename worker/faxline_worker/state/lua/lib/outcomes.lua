@@ -6,6 +6,13 @@ local function with(said, fields)
   return all
 end
 
+-- iFax is asked about it by the schedule, which counts from `since` (ms, steady).
+local function ask_about(keys, account, options, id, since)
+  local at = since + options.poll_schedule[1]
+  redis.call('ZADD', beside(keys, 'polls'), int(at), id)
+  ring_by(keys, account, now + at - steady)
+end
+
 -- iFax took it under this jobId. Returns the receipt that had come before and was applied, or nil.
 local function accept(keys, account, options, id, job, job_id, more)
   local date = math.max(now, tonumber(job.send_at) or 0) -- iFax begins then, and the receipt's time with it
@@ -19,6 +26,7 @@ local function accept(keys, account, options, id, job, job_id, more)
   redis.call('ZADD', keys.submitted, int(deadline + steady - now), id)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
   ring_by(keys, account, deadline)
+  if options.asks == 1 then ask_about(keys, account, options, id, steady + date - now) end
   if not is_receipt(early) then return nil end
   local receipt = cjson.decode(early)
   leave_unmatched(keys, receipt)

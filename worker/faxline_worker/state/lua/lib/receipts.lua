@@ -96,10 +96,19 @@ local function hold_failure(keys, options, id, receipt)
   ring_by_alarm(keys, now + options.redial_wait)
 end
 
+-- A receipt that names the job's jobId. A job that waits to be sent again is not, where iFax says that one of its requests was
+-- delivered after all.
+local apply_receipt
+local function meet_job(keys, options, id, job, receipt)
+  local after_all = job.state == 'queued' and receipt.outcome == 'delivered'
+  if not after_all and (job.job_id ~= receipt.job_id or job.state == 'queued') then return 'repeated' end
+  return apply_receipt(keys, options, id, job, receipt)
+end
+
 -- receipt: a table with job_id, outcome, code, reason, message, pages, transferred, again (the waits' name), lower (the
 -- next try has to be in a lower quality). Returns
 -- applied, repeated, held or resolved_doubt; and receipt.retried is set where the job is not at its end.
-local function apply_receipt(keys, options, id, job, receipt)
+function apply_receipt(keys, options, id, job, receipt)
   local before = job.state
   if not OPEN[before] then return 'repeated' end
   if may_redial(options, receipt) then

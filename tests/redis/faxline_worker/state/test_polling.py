@@ -1,0 +1,475 @@
+"""How does a fax stand? Asked by schedule, behind all submissions, within a share of the limits."""
+
+import threading
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from faxline import FaxLine
+from faxline.reading.shared_settings import differing
+from faxline_worker.state.results import Admitted, Idle
+from faxline_worker.state.store import Store
+from tests.stage.scene import CLOCK, NUMBER, Scene, receipt, settings
+
+JOB, JOB_ID = "a", "77"
+
+
+def begin(client: redis.Redis, **changes: str) -> Scene:
+    own = {"RESULTS": "poll", "POLL__SCHEDULE": "[120,300,600]", "RECEIPT_DEADLINE": "2000"}
+    return Scene(client, **(own | changes))
+
+
+@pytest.fixture
+def scene(redis_client: redis.Redis) -> Scene:
+    return begin(redis_client)
+
+
+def submit(scene: Scene, *jobs: str) -> None:
+    """The jobs are taken by iFax: the n-th under the jobId 76 + n."""
+    for n, job in enumerate(jobs):
+        scene.push(job)
+        admitted = scene.admit()
+        scene.store.mark(admitted)
+        scene.store.settle(admitted, {"decision": "accepted", "job_id": str(77 + n)})
+
+
+def take(scene: Scene) -> Admitted | None:
+    admitted = scene.store.admit(uuid4().hex, "")
+    return admitted if isinstance(admitted, Admitted) else None
+
+
+def questions(scene: Scene) -> list[Admitted]:
+    """Those that may go now, as workers take them."""
+    while scene.store.poll().asked:
+        continue
+    taken = []
+    while (admitted := take(scene)) is not None:
+        scene.store.mark(admitted)
+        taken.append(admitted)
+    return taken
+
+
+def ask(scene: Scene) -> Admitted:
+    [question] = questions(scene)
+    return question
+
+
+def answer(scene: Scene, question: Admitted, decision: str = "accepted", **more: Any) -> str:
+    told = {"about": str(question.request["jobId"]), "seconds": 0.1}
+    return scene.store.report(question, {"decision": decision, "reason": decision, **told, **more}).result
+
+
+def names(scene: Scene) -> list[str]:
+    return [event.name for event in scene.news()]
+
+
+def test_a_submitted_fax_is_asked_for_at_the_moments_of_the_schedule_and_the_last_is_repeated(
+    scene: Scene,
+) -> None:
+    submit(scene, JOB)
+    scene.news()
+    asked = []
+    while scene.seconds < 1900:
+        polled = scene.store.poll()
+        while (question := take(scene)) is not None:
+            asked.append(round(scene.seconds))
+            assert (question.kind, question.request) == ("poll", {"jobId": 77})
+            assert answer(scene, question, sending=True) == "later"
+        scene.go(polled.next or 1.0)
+    assert asked == [120, 300, 600, 1200, 1800]
+    assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
+    scene.go(2000)
+    scene.store.survey()
+    assert names(scene) == ["fax.unconfirmed"]
+    assert scene.store.poll().next is None
+
+
+def test_with_webhooks_nobody_is_asked_for(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, RESULTS="webhook")
+    submit(scene, JOB)
+    scene.go(600)
+    assert not scene.store.survey().poll
+    assert not questions(scene)
+    assert not scene.client.exists(scene.keys.polls, scene.keys.asks)
+
+
+def test_a_worker_that_is_set_otherwise_notes_what_a_dispatcher_is_to_ask_about(scene: Scene) -> None:
+    scene.store.offer("dispatcher a:1")
+    worker = Store(scene.client, settings(RECEIPT_DEADLINE="2000"), "default", clock=CLOCK)
+    worker.offer("worker b:1")
+    scene.push(JOB)
+    admitted = scene.admit()
+    worker.mark(admitted)
+    worker.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
+    scene.go(120)
+    assert worker.survey().poll
+    assert ask(scene).job == JOB
+    differ = differing(worker.state().offers)
+    assert set(differ["RESULTS"]) == {"webhook", "poll or both"}
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "failed", "canceled"])
+def test_a_final_answer_is_as_final_as_a_receipt(scene: Scene, outcome: str) -> None:
+    submit(scene, JOB)
+    scene.news()
+    scene.go(120)
+    question = ask(scene)
+    word = receipt(JOB_ID, outcome)
+    assert answer(scene, question, receipt=word) == "applied"
+    assert answer(scene, question, receipt=word) == "repeated"
+    assert scene.receipt(JOB_ID, outcome).result == "repeated"
+    assert names(scene) == [f"fax.{outcome}"]
+    scene.go(600)
+    assert not questions(scene)
+    assert scene.store.poll().next is None
+
+
+def test_a_receipt_that_comes_while_it_is_asked_for_counts_once(scene: Scene) -> None:
+    submit(scene, JOB)
+    scene.news()
+    scene.go(120)
+    question = ask(scene)
+    assert scene.receipt(JOB_ID).result == "applied"
+    assert answer(scene, question, receipt=receipt(JOB_ID)) == "repeated"
+    assert names(scene) == ["fax.delivered"]
+
+
+def test_a_receipt_and_an_answer_at_the_same_moment_count_once(scene: Scene) -> None:
+    jobs = [f"j{n}" for n in range(4)]
+    submit(scene, *jobs)
+    scene.news()
+    scene.go(120)
+    asked = questions(scene)
+    assert len(asked) == len(jobs)
+    words = [receipt(str(question.request["jobId"])) for question in asked]
+    ready = threading.Barrier(2)
+
+    def webhooks() -> None:
+        ready.wait()
+        for word in words:
+            scene.store.receipt(scene.status(), word)
+
+    thread = threading.Thread(target=webhooks)
+    thread.start()
+    ready.wait()
+    for question, word in zip(asked, words, strict=True):
+        answer(scene, question, receipt=word)
+    thread.join()
+    assert names(scene) == ["fax.delivered"] * len(jobs)
+
+
+@pytest.mark.parametrize(
+    ("decision", "more"),
+    [
+        ("refuse", {"code": -5}),
+        ("refuse", {"code": -2}),
+        ("retry", {}),
+        ("unknown", {"meaning": "unknown_refusal 7"}),
+        ("in_doubt", {}),
+        ("in_doubt", {"silent": True}),
+        ("unreachable", {"status": 403}),
+        ("accepted", {}),
+    ],
+)
+def test_an_answer_that_is_not_final_changes_nothing_but_the_schedule(
+    scene: Scene, decision: str, more: dict[str, Any]
+) -> None:
+    submit(scene, JOB)
+    before = scene.record(JOB)
+    scene.news()
+    scene.go(120)
+    answer(scene, ask(scene), decision, **more)
+    assert (scene.record(JOB), names(scene)) == (before, [])
+    scene.go(60)
+    assert not questions(scene)
+    scene.go(120)
+    assert ask(scene).job == JOB
+
+
+@pytest.mark.parametrize("decision", ["defer", "pause", "unreachable"])
+def test_a_question_that_is_put_off_is_asked_once_the_account_is_open(scene: Scene, decision: str) -> None:
+    submit(scene, JOB)
+    scene.go(120)
+    assert answer(scene, ask(scene), decision, gate=1000, ours=True) == "again"
+    assert not questions(scene)
+    scene.go(60)
+    assert ask(scene).job == JOB
+
+
+def test_an_answer_about_another_fax_is_refused(scene: Scene) -> None:
+    submit(scene, JOB)
+    scene.news()
+    scene.go(120)
+    assert answer(scene, ask(scene), receipt=receipt("78", "failed")) == "later"
+    assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
+
+
+def test_an_answer_about_a_delivery_that_was_followed_by_another_says_nothing_about_that(
+    scene: Scene,
+) -> None:
+    submit(scene, JOB)
+    scene.go(120)
+    question = ask(scene)
+    scene.receipt(JOB_ID, "failed", again="other")
+    scene.go(60)
+    scene.store.survey()
+    resend = scene.admit()
+    scene.store.mark(resend)
+    scene.store.settle(resend, {"decision": "accepted", "job_id": "78"})
+    scene.news()
+    assert answer(scene, question, receipt=receipt(JOB_ID, "failed")) == "repeated"
+    assert names(scene) == []
+    scene.go(120)
+    assert ask(scene).request == {"jobId": 78}
+
+
+def test_submissions_that_are_due_go_first(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, LIMITS__CONCURRENCY="5", LIMITS__BURST="0", LIMITS__REQUESTS="0")
+    submit(scene, JOB)
+    scene.go(120)
+    for n in range(5):
+        scene.push(f"due-{n}", priority="bulk")
+    assert scene.store.poll().asked == 0  # they have all the room
+    assert [scene.admit().kind for _ in range(4)] == ["send"] * 4
+    assert scene.store.poll().asked == 0
+
+
+def test_a_question_that_waits_for_its_permit_is_overtaken_by_a_fax_of_any_priority(scene: Scene) -> None:
+    submit(scene, JOB)
+    scene.go(120)
+    assert scene.store.poll().asked == 1
+    scene.push("later", priority="bulk")
+    assert [scene.admit().kind for _ in range(2)] == ["send", "poll"]
+
+
+def test_questions_keep_to_their_share_of_the_requests_in_any_window(redis_client: redis.Redis) -> None:
+    scene = begin(
+        redis_client,
+        LIMITS__REQUESTS="50",
+        LIMITS__WINDOW="100",
+        LIMITS__BURST="0",
+        LIMITS__CONCURRENCY="0",
+        POLL__SCHEDULE="[1]",
+        RECEIPT_DEADLINE="100000",
+    )
+    submit(scene, *(f"j{n}" for n in range(30)))
+    asked: list[float] = []
+    while scene.seconds < 600:
+        for question in questions(scene):
+            asked.append(scene.seconds)
+            answer(scene, question, sending=True)
+        scene.go(0.5)
+    for at in asked:
+        assert sum(at <= other < at + 100 for other in asked) <= 10
+    assert len(asked) >= 55
+    scene.store.survey()
+    assert scene.store.state().polls.effective == 10
+
+
+def test_questions_leave_the_burst_and_the_calls_at_once_to_submissions(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client)
+    submit(scene, *(f"j{n}" for n in range(30)))
+    scene.go(120)
+    assert len(questions(scene)) == 4  # of 20 calls at once, a fifth
+
+
+def test_those_that_are_due_for_longest_are_asked_for_first(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, LIMITS__CONCURRENCY="5")
+    submit(scene, "z")
+    scene.go(10)
+    scene.push("b")
+    later = scene.admit()
+    scene.store.mark(later)
+    scene.store.settle(later, {"decision": "accepted", "job_id": "90"})
+    scene.go(200)
+    first = ask(scene)
+    assert first.job == "z"
+    answer(scene, first, sending=True)
+    assert ask(scene).job == "b"
+
+
+def test_a_question_whose_worker_died_is_asked_again_and_counts(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client)
+    submit(scene, JOB)
+    scene.go(120)
+    assert ask(scene).job == JOB
+    scene.go(8)
+    scene.store.survey()
+    assert ask(scene).job == JOB
+    assert scene.client.zcard(scene.keys.asks) == 2
+
+
+def test_a_question_that_nobody_took_before_the_receipt_came_gives_its_room_back(scene: Scene) -> None:
+    submit(scene, JOB)
+    scene.go(120)
+    assert scene.store.poll().asked == 1
+    scene.receipt(JOB_ID)
+    assert isinstance(scene.store.admit("p", ""), Idle)
+    assert not scene.client.zcard(scene.keys.asks)
+
+
+def test_a_question_is_the_probe_of_a_paused_account_only_where_no_fax_is(scene: Scene) -> None:
+    submit(scene, JOB)
+    scene.push("b")
+    refused = scene.admit()
+    scene.store.mark(refused)
+    scene.store.settle(refused, {"decision": "pause", "reason": "invalid_key"})
+    scene.go(120)
+    assert scene.store.poll().asked == 0
+    scene.store.cancel(scene.intake("cancel"), "b")
+    question = ask(scene)
+    assert question.kind == "poll"
+    answer(scene, question, sending=True)
+    assert scene.store.state().paused == ""
+
+
+def test_at_the_deadline_a_question_that_had_no_room_goes_ahead_of_all_first(
+    redis_client: redis.Redis,
+) -> None:
+    scene = begin(redis_client, LIMITS__REQUESTS="10", LIMITS__WINDOW="10", RECEIPT_DEADLINE="200")
+    submit(scene, JOB)
+    for n in range(20):
+        scene.push(f"due-{n}")
+    scene.go(120)
+    assert scene.store.poll().asked == 0
+    scene.go(80)
+    scene.news()
+    scene.store.survey()
+    assert names(scene) == []
+    assert scene.store.poll().asked == 1
+    question = scene.admit()
+    assert question.kind == "poll"
+    assert answer(scene, question, sending=True) == "later"
+    scene.go(61)
+    scene.store.survey()
+    assert names(scene) == ["fax.unconfirmed"]
+
+
+def test_a_question_that_never_has_room_holds_the_deadline_up_once_more_as_long(
+    redis_client: redis.Redis,
+) -> None:
+    scene = begin(redis_client, RECEIPT_DEADLINE="200")
+    submit(scene, JOB)
+    scene.store.order(scene.ordered("pause"), "pause")
+    scene.news()
+    for seconds, told in ((201, []), (100, []), (120, ["fax.unconfirmed"])):
+        scene.go(seconds)
+        scene.store.poll()
+        scene.store.survey()
+        assert names(scene) == told
+
+
+def failed(redial: int) -> dict[str, Any]:
+    return receipt(JOB_ID, "failed", again="busy", redial=redial)
+
+
+def test_a_failure_after_which_ifax_may_call_again_is_held_and_asked_for_before_that_is_over(
+    scene: Scene,
+) -> None:
+    submit(scene, JOB)
+    scene.news()
+    scene.go(120)
+    assert answer(scene, ask(scene), receipt=failed(0)) == "held"
+    scene.go(180)
+    assert answer(scene, ask(scene), receipt=failed(0)) == "held"
+    scene.go(300)
+    assert answer(scene, ask(scene), sending=True) == "later"  # it calls again
+    scene.go(400)
+    assert scene.store.survey().failures == ()
+    assert answer(scene, ask(scene), receipt=failed(1)) == "held"
+    assert names(scene) == []
+    scene.go(601)
+    assert len(scene.store.survey().failures) == 1
+    assert names(scene) == ["fax.retrying"]
+
+
+def doubt(scene: Scene, **more: Any) -> None:
+    scene.push(JOB)
+    admitted = scene.admit()
+    scene.store.mark(admitted)
+    scene.store.settle(admitted, {"decision": "in_doubt", "reason": "server_error", **more})
+    scene.news()
+
+
+@pytest.fixture
+def doubted(redis_client: redis.Redis) -> Scene:
+    """In doubt, by an answer that named a jobId; results come by webhook."""
+    scene = begin(redis_client, RESULTS="webhook", IN_DOUBT__WAIT="1000")
+    doubt(scene, named=JOB_ID)
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("told", "result", "events"),
+    [
+        ({"sending": True}, "submitted", ["fax.submitted"]),
+        ({"receipt": receipt(JOB_ID)}, "resolved_doubt", ["fax.submitted", "fax.delivered"]),
+        ({"receipt": receipt(JOB_ID, "failed")}, "resolved_doubt", ["fax.submitted", "fax.failed"]),
+        (
+            {"receipt": receipt(JOB_ID, "failed", again="busy")},
+            "resolved_doubt",
+            ["fax.submitted", "fax.retrying"],
+        ),
+        ({}, "later", []),
+    ],
+)
+def test_a_doubt_whose_jobid_is_known_is_asked_for_and_settled_without_a_person(
+    doubted: Scene, told: dict[str, Any], result: str, events: list[str]
+) -> None:
+    assert doubted.store.survey().poll
+    doubted.go(120)
+    question = ask(doubted)
+    assert question.request == {"jobId": 77}
+    assert answer(doubted, question, to=NUMBER[2:], **told) == result
+    assert names(doubted) == events
+    if events:
+        assert not doubted.client.zcard(doubted.keys.in_doubt)
+        assert not doubted.client.zcard(doubted.keys.doubts)
+
+
+@pytest.mark.parametrize("decision", ["refuse", "in_doubt", "retry", "unknown"])
+def test_an_answer_that_is_not_clear_leaves_a_doubt_as_it_is(doubted: Scene, decision: str) -> None:
+    doubted.go(120)
+    answer(doubted, ask(doubted), decision)
+    assert (doubted.record(JOB)["state"], names(doubted)) == ("in_doubt", [])
+    doubted.go(180)
+    assert ask(doubted).job == JOB
+
+
+def test_an_answer_about_a_fax_to_somebody_else_settles_no_doubt(doubted: Scene) -> None:
+    doubted.go(120)
+    assert answer(doubted, ask(doubted), to="+19999999999", receipt=receipt(JOB_ID)) == "later"
+    assert (doubted.record(JOB)["state"], names(doubted)) == ("in_doubt", [])
+
+
+def test_a_jobid_that_is_another_jobs_is_not_asked_about(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, RESULTS="webhook")
+    submit(scene, "other")
+    doubt(scene, named=JOB_ID)
+    scene.go(120)
+    assert not questions(scene)
+
+
+def test_a_doubt_is_not_sent_again_while_its_question_is_due_or_under_way(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, RESULTS="webhook", IN_DOUBT__WAIT="130", IN_DOUBT__THEN="resend")
+    doubt(scene, named=JOB_ID)
+    scene.go(131)
+    scene.store.survey()
+    assert names(scene) == []
+    question = ask(scene)
+    scene.store.survey()
+    assert names(scene) == []
+    answer(scene, question, "refuse")
+    scene.store.survey()
+    assert names(scene) == ["fax.retrying"]
+
+
+def test_explain_knows_when_it_is_asked_for_next(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client)
+    submit(scene, JOB)
+    with FaxLine(redis_client) as line:
+        job = line.job(JOB)
+    assert job.asked_at is not None
+    assert round(job.asked_at.timestamp() * 1000) == scene.now + 120_000

@@ -1,0 +1,45 @@
+-- Polling: how jobs stand is asked of iFax (fax-status). `polls` has each that is to be asked for, by when (ms, steady) it is next:
+-- submitted ones where FAXLINE_RESULTS says so, and in any case a doubt whose jobId is known. A question is the errand `poll`,
+-- in the ready set behind all submissions that are due. `asks` has those of the last window: as !job from its place in the
+-- ready set until its answer (+inf), and then by the permit's token when it was answered (us). So a question counts for
+-- the share as a call counts for the limits.
+local POLL_PLACE = SCHEDULED_RANK * STRIDE
+local LAST = 0 -- the place in `polls` of one whose receipt is overdue: its question goes first
+
+-- What is asked about: the jobId, and which attempt is meant (0: an older one); nothing where there is no question.
+local function question_of(job)
+  if job.state == 'submitted' then return job.job_id, job.attempt end
+  local attempt, job_id = string.match(job.state == 'in_doubt' and job.named or '', '^(%d+) (%d+)$')
+  return job_id, tonumber(attempt)
+end
+
+-- From when (ms, steady) the schedule counts: the acceptance, or the call that is in doubt.
+local function asked_since(job)
+  local called = tonumber(job.admitted_at) or now
+  local since = tonumber(job.granted_at) or called + steady - now
+  return job.state == 'submitted' and since + math.max(0, (tonumber(job.submitted_at) or called) - called) or since
+end
+
+-- When it is asked next. One that was asked late, for want of room, waits at least as long again.
+local function next_question(options, job, late)
+  local since, schedule = asked_since(job), options.poll_schedule
+  local passed = steady - since + late
+  for _, at in ipairs(schedule) do
+    if at > passed then return since + at end
+  end
+  local step = schedule[#schedule]
+  return since + step * (math.floor(passed / step) + 1)
+end
+
+local function is_asked(keys, id) return redis.call('ZSCORE', beside(keys, 'asks'), '!' .. id) ~= false end
+
+-- The question is answered, or can be no more after `wait` ms; without a token it was not put.
+local function end_question(keys, id, token, wait)
+  redis.call('ZREM', beside(keys, 'asks'), '!' .. id)
+  if token then redis.call('ZADD', beside(keys, 'asks'), int(now_us + (wait or 0) * 1000), token) end
+end
+
+-- It is asked for once more, `wait` ms from now at the latest.
+local function ask_within(keys, id, wait)
+  redis.call('ZADD', beside(keys, 'polls'), 'LT', int(steady + wait), id)
+end
