@@ -23,7 +23,6 @@ from faxline.reading.processes import EVERY, ROLES
 from faxline.testing.intake import Intake
 
 _FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
-_INDEXED = ("queued", "submitted", "in_doubt")
 _DELIVERIES = 5
 """The daemon's default."""
 _IN_HISTORY = ("code", "reason", "retry_at", "delivery", "attempts", "stopped_by")
@@ -70,12 +69,11 @@ class Daemon:
             if time.monotonic() < self._beat + EVERY:
                 return
             self._beat, now = time.monotonic(), self._now()
-            told = {"host": "memory", "pid": 0, "version": version("faxline"), "state": "working"}
+            process = {"host": "memory", "pid": 0, "version": version("faxline"), "state": "working"}
+            heartbeat = json.dumps(process | {"since": now, "at": now})
             with self._client.pipeline() as pipe:
                 for role in ROLES:
-                    pipe.hset(
-                        f"{PROCESSES}{role}", "memory:0:0", json.dumps(told | {"since": now, "at": now})
-                    )
+                    pipe.hset(f"{PROCESSES}{role}", "memory:0:0", heartbeat)
                 pipe.execute()
 
     def after(self) -> None:
@@ -112,8 +110,8 @@ class Daemon:
     def reject(self, name: str, group: str | None, entry: str, said: Mapping[str, Any]) -> None:
         """Tell that an entry was rejected, and note it beside the group."""
         if group and name:
-            told = json.dumps({**said, "id": name, "at": self._now()})
-            self._client.sadd(self._keys.group_rejected(group), told)
+            note = json.dumps({**said, "id": name, "at": self._now()})
+            self._client.sadd(self._keys.group_rejected(group), note)
         self.tell("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
 
     def cancel(self, name: str) -> None:
@@ -123,9 +121,7 @@ class Daemon:
             self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending")
             return
         if job.get("state") == "submitted" and int(job.get("send_at", 0)) > self._now():
-            self.move(
-                name, "canceled", "fax.canceled", reason="canceled_at_ifax"
-            )  # iFax keeps it for its date
+            self.move(name, "canceled", "fax.canceled", reason="canceled_at_ifax")  # iFax still keeps it
             return
         reason = "unknown_job" if not job else "final" if job["state"] in _FINAL else job["state"]
         said = {"state": job.get("state"), "reason": reason}
@@ -193,15 +189,15 @@ class Daemon:
         if not self.record(name).get("job_id"):  # the receipt tells of one that was in doubt
             self._client.hset(self._keys.job(name), mapping={"job_id": next(self._job_ids)})
         pages = int(self.record(name).get("known_pages") or 1)
-        told: dict[str, Any] = {"pages": pages, "transferred": pages if outcome == "delivered" else 0}
-        told |= {"code": 0, "reason": "delivered"} if outcome == "delivered" else {}
+        fields: dict[str, Any] = {"pages": pages, "transferred": pages if outcome == "delivered" else 0}
+        fields |= {"code": 0, "reason": "delivered"} if outcome == "delivered" else {}
         if outcome == "failed":
             deliveries = int(self.record(name).get("deliveries") or 0) + 1
             most = int(self.record(name).get("attempts") or _DELIVERIES)
             self._client.hset(self._keys.job(name), mapping={"deliveries": deliveries})
-            told |= {"stage": "delivery", "delivery": deliveries, "attempts": most, "stopped_by": "cause"}
-        told |= {key: value for key, value in said.items() if value is not None}
-        self.move(name, outcome, f"fax.{outcome}", **told)
+            fields |= {"stage": "delivery", "delivery": deliveries, "attempts": most, "stopped_by": "cause"}
+        fields |= {key: value for key, value in said.items() if value is not None}
+        self.move(name, outcome, f"fax.{outcome}", **fields)
 
     def move(self, name: str, state: str, event: str, **said: Any) -> None:
         """One transition: the record, its history, the indexes, and the event."""
@@ -213,22 +209,17 @@ class Daemon:
         if job.get("job_id") and event in _KNOWN_BY:
             history["jobId"] = int(job["job_id"])
         kept = {k: v for k, v in said.items() if k not in _TOLD_ONLY}
-        record: dict[str, Any] = {
-            "state": state,
-            "n": steps,
-            "updated_at": now,
-            f"h:{steps}": json.dumps(history),
-            **kept,
-        }
+        record = {"state": state, "n": steps, "updated_at": now, f"h:{steps}": json.dumps(history), **kept}
+        indexes = {"queued": keys.ready, "submitted": keys.submitted, "in_doubt": keys.in_doubt}
         if event in _SCHEDULED and int(job.get("send_at", 0)) > now:
             said["send_at"] = int(job["send_at"])
         with self._client.pipeline() as pipe:
             pipe.hset(keys.job(name), mapping=record)
-            for index in (keys.ready, keys.submitted, keys.in_doubt):
+            for index in indexes.values():
                 pipe.zrem(index, name)
-            if state in _INDEXED:
-                index = {"queued": keys.ready, "submitted": keys.submitted, "in_doubt": keys.in_doubt}[state]
-                pipe.zadd(index, {name: int(job["place"]) if state == "queued" else now + _DAY_MS})
+            if state in indexes:
+                score = int(job["place"]) if state == "queued" else now + _DAY_MS
+                pipe.zadd(indexes[state], {name: score})
             if state in _FINAL:
                 pipe.hincrby(keys.account_state, f"done:{state}")
             self._tell(pipe, event, name, {**said, "state": state, "attempt": attempt}, job)
