@@ -1,11 +1,17 @@
 """The dispatcher process."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
 
+import redis
+from prometheus_client import CollectorRegistry
+
 from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import VERSION_SIGN
+from faxline_worker.config.settings import Settings
 from faxline_worker.dispatcher.dispatcher import BLOCK, Dispatcher
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.maintenance.shared_settings import Offers
@@ -40,36 +46,75 @@ from faxline_worker.wakeups.actors import Wakes
 
 
 def dispatcher() -> None:
-    """Run a dispatcher until SIGTERM or SIGINT."""
+    """Run a dispatcher until SIGTERM, SIGINT or SIGHUP."""
     settings, _ = load("dispatcher")
     require_redis(settings, "dispatcher")
-    log = get_logger("faxline_worker.dispatcher.dispatcher")
+    log, who = get_logger("faxline_worker.dispatcher.dispatcher"), process_name()
     guard = RollbackGuard(settings.accounts, settings.rollback_wait, log)
     client = state_client(
         settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
     )
-    registry = new_registry()
-    metrics = DispatcherMetrics(
-        registry,
-        settings.accounts,
-        failures_at_zero(settings),
-        events_cap=settings.events_cap,
-        polling_alone=settings.results == "poll",
-    )
-    broker = make_broker(settings)
-    who = process_name()
     stores = guard.stores = {
         name: Store(client, settings, name, who=who, memory=guard.memory(name)) for name in settings.accounts
     }
     require_layout(stores)
-    loops = Loops(settings.stall)
+    registry, loops = new_registry(), Loops(settings.stall)
     watch_loops(registry, loops.ages, loops.stalled)
-    process = Dispatcher(
+    broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
+    process = _make(client, stores, Wakes(broker), settings=settings, registry=registry, loops=loops, who=who)
+    offers = Offers(stores, f"dispatcher {who}", log)
+    heartbeat = Heartbeat(
+        probe, "dispatcher", settings.accounts, loops, log, more=lambda: {"results": settings.results}
+    )
+    with ExitStack() as stack:  # what is opened first is closed last
+        for part in (client, probe, broker):
+            stack.callback(part.close)
+        stack.enter_context(
+            monitor(registry, settings, "dispatcher", loops, lambda: {"redis": check_writes(probe)})
+        )
+        if settings.traces.endpoint:
+            traces = traces_of(settings, "dispatcher")
+            follower = TraceFollower(client, settings.accounts, traces, log, who)
+            follower.start()
+            stack.callback(follower.stop)
+        stop = stop_on_signals()
+        offers.start()
+        process.start(ended=stop.set)
+        guard.start(settings.redis_url, "dispatcher", loops)
+        heartbeat.start()
+        for close in (heartbeat.close, guard.close, offers.close, process.stop):
+            stack.callback(close)
+        log.info("dispatcher ready", count=len(settings.accounts))
+        stop.wait()
+        log.info("dispatcher stops")
+    log.info("dispatcher stopped")
+    if process.newer is not None:
+        give_up(str(process.newer))
+
+
+def _make(
+    client: redis.Redis,
+    stores: Mapping[str, Store],
+    wakes: Wakes,
+    *,
+    settings: Settings,
+    registry: CollectorRegistry,
+    loops: Loops,
+    who: str,
+) -> Dispatcher:
+    """What reads the streams and runs the timers, from the settings."""
+    return Dispatcher(
         client,
         stores,
-        Wakes(broker),
-        metrics,
-        log,
+        wakes,
+        DispatcherMetrics(
+            registry,
+            settings.accounts,
+            failures_at_zero(settings),
+            events_cap=settings.events_cap,
+            polling_alone=settings.results == "poll",
+        ),
+        get_logger("faxline_worker.dispatcher.dispatcher"),
         consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",
         takeover=settings.takeover,
         sweep=settings.sweep,
@@ -78,36 +123,3 @@ def dispatcher() -> None:
         pdf_reader=partial(PdfReader, settings.pdf.timeout, settings.pdf.memory, children=1),
         loops=loops,
     )
-    probe = probe_client(settings, "dispatcher")
-    monitoring = monitor(registry, settings, "dispatcher", loops, lambda: {"redis": check_writes(probe)})
-    follower = None
-    if settings.traces.endpoint:
-        traces = traces_of(settings, "dispatcher")
-        follower = TraceFollower(client, settings.accounts, traces, log, who)
-    stop = stop_on_signals()
-    offers = Offers(stores, f"dispatcher {who}", log)
-    offers.start()
-    process.start(ended=stop.set)
-    guard.start(settings.redis_url, "dispatcher", loops)
-    heartbeat = Heartbeat(
-        probe, "dispatcher", settings.accounts, loops, log, more=lambda: {"results": settings.results}
-    )
-    heartbeat.start()
-    if follower is not None:
-        follower.start()
-    log.info("dispatcher ready", count=len(settings.accounts))
-    stop.wait()
-    log.info("dispatcher stops")
-    process.stop()
-    offers.close()
-    guard.close()
-    heartbeat.close()
-    if follower is not None:
-        follower.stop()
-    monitoring.close()
-    broker.close()
-    probe.close()
-    client.close()
-    log.info("dispatcher stopped")
-    if process.newer is not None:
-        give_up(str(process.newer))

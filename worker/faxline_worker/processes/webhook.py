@@ -3,15 +3,19 @@
 import asyncio
 import signal
 import socket
+from collections.abc import Mapping
 from contextlib import closing, suppress
 
 import redis
+import redis.asyncio
 import uvicorn
+from starlette.applications import Starlette
 from structlog.stdlib import BoundLogger
 
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import AccountKeys
 from faxline_worker.config.secrets import Secrets
+from faxline_worker.config.settings import Webhook
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics import (
@@ -19,7 +23,7 @@ from faxline_worker.observability.metrics import (
     new_registry,
     watch_loops,
 )
-from faxline_worker.observability.pulse import Loops
+from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.processes.common import (
     give_up,
     load,
@@ -27,7 +31,7 @@ from faxline_worker.processes.common import (
     probe_client,
     require_redis,
 )
-from faxline_worker.receipts.connection_limits import open_door
+from faxline_worker.receipts.connection_limits import Door, open_door
 from faxline_worker.receipts.recent_receipts import RecentReceipts
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.webhook import RedisStatusWriter, create_app
@@ -70,6 +74,57 @@ def tell_closed(secrets: Secrets, log: BoundLogger) -> None:
             )
 
 
+def uvicorn_config(app: Starlette, door: Door, backlog: int, settings: Webhook) -> uvicorn.Config:
+    """How uvicorn serves: by the door, with nothing of the caller used or logged."""
+    return uvicorn.Config(
+        app,
+        http=door.protocol,
+        ws="none",  # an upgrade would lead past the door
+        backlog=backlog,
+        timeout_keep_alive=round(2 * settings.idle_timeout) + 1,  # the door is sooner
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # who called, and how, is neither used nor logged
+        timeout_graceful_shutdown=10,
+    )
+
+
+async def _beat(loop: Loop) -> None:
+    while True:
+        loop.well()
+        await asyncio.sleep(TURN)
+
+
+async def _repeat(writer: RedisStatusWriter) -> None:
+    while True:
+        with suppress(redis.RedisError, OSError):  # it is away: the next time
+            await writer.repeat()
+        await asyncio.sleep(REPEAT)
+
+
+async def _serve(
+    server: uvicorn.Server,
+    client: redis.asyncio.Redis,
+    writer: RedisStatusWriter,
+    loop: Loop,
+    log: BoundLogger,
+) -> None:
+    """Listen and serve until uvicorn is told to end."""
+    config = server.config
+    listener = listen(config.host, config.port, config.backlog)
+    log.info("webhook listens", host=config.host, port=config.port)
+    turning = [asyncio.create_task(_beat(loop)), asyncio.create_task(_repeat(writer))]
+    try:
+        await server.serve([listener])
+    finally:
+        for task in turning:
+            task.cancel()
+        await client.aclose()
+
+
 def webhook() -> None:
     """Run the webhook until SIGTERM or SIGINT."""
     settings, secrets = load("webhook")
@@ -77,8 +132,7 @@ def webhook() -> None:
     log = get_logger("faxline_worker.receipts.webhook")
     registry, loops = new_registry(), Loops(settings.stall)
     metrics = WebhookMetrics(registry, settings.accounts)
-    probe = probe_client(settings, "webhook")
-    loop = loops.add("event loop")
+    loop, probe = loops.add("event loop"), probe_client(settings, "webhook")
     watch_loops(registry, loops.ages, loops.stalled)
     tell_closed(secrets, log)
     recent, refused = RecentReceipts(), RefusedWebhooks()
@@ -94,71 +148,25 @@ def webhook() -> None:
         refused=refused,
     )
     door, backlog = open_door(settings.webhook, metrics, log)
-    config = uvicorn.Config(
-        app,
-        http=door.protocol,
-        ws="none",  # an upgrade would lead past the door
-        backlog=backlog,
-        timeout_keep_alive=round(2 * settings.webhook.idle_timeout) + 1,  # the door is sooner
-        host=settings.webhook.host,
-        port=settings.webhook.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # who called, and how, is neither used nor logged
-        timeout_graceful_shutdown=10,
-    )
+    server = uvicorn.Server(uvicorn_config(app, door, backlog, settings.webhook))
 
-    server = uvicorn.Server(config)
-
-    async def turn() -> None:
-        while True:
-            loop.well()
-            await asyncio.sleep(TURN)
-
-    async def repeat() -> None:
-        while True:
-            with suppress(redis.RedisError, OSError):  # it is away: the next time
-                await writer.repeat()
-            await asyncio.sleep(REPEAT)
-
-    async def serve() -> None:
-        listener = listen(settings.webhook.host, settings.webhook.port, backlog)
-        log.info("webhook listens", host=settings.webhook.host, port=settings.webhook.port)
-        turning = [asyncio.create_task(turn()), asyncio.create_task(repeat())]
-        try:
-            await server.serve([listener])
-        finally:
-            for task in turning:
-                task.cancel()
-            await client.aclose()
+    def listens() -> Mapping[str, bool]:
+        return {"listens": server.started}
 
     monitoring = monitor(
-        registry,
-        settings,
-        "webhook",
-        loops,
-        lambda: {"redis": check_adds(probe, stream), "listens": server.started},
+        registry, settings, "webhook", loops, lambda: {"redis": check_adds(probe, stream), **listens()}
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
     secrets.start(loops)
-    heartbeat = Heartbeat(
-        probe,
-        "webhook",
-        settings.accounts,
-        loops,
-        log,
-        lambda: {"listens": server.started},
-        more=refused.told,
-    )
+    heartbeat = Heartbeat(probe, "webhook", settings.accounts, loops, log, listens, more=refused.told)
     heartbeat.start()
     with (
         monitoring,
         closing(secrets),
         closing(probe),
         closing(heartbeat),
-        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+        asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner,
     ):
-        runner.run(serve())
+        runner.run(_serve(server, client, writer, loop, log))
     log.info("webhook stopped")
