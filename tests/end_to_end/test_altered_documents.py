@@ -99,7 +99,7 @@ def local(
     keys: str,
 ) -> Iterator[Local]:
     settings = {
-        "KEYS": keys,
+        "SEALING_KEYS": keys,
         "SWEEP": "1",
         "WAKE_LEASE": "2",
         "IFAX_URL": f"http://127.0.0.1:{relay.port}/v1",

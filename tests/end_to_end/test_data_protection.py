@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 ONE, TWO = new_key("one"), new_key("two")
 SETTINGS = {
-    "KEYS": json.dumps([TWO, ONE]),
+    "SEALING_KEYS": json.dumps([TWO, ONE]),
     "DOCUMENT_GRACE": "0",
     "SWEEP": "0.5",
     "WAKE_LEASE": "2",

@@ -534,7 +534,7 @@ def _reopen(actors: Actors) -> Call:
 
 
 LOST = replace(STRANGER, permit="lost")
-SEALED = {"KEYS": "one:" + "A" * 43 + "="}
+SEALED = {"SEALING_KEYS": "one:" + "A" * 43 + "="}
 PLAIN = {
     *(
         "adopt",

@@ -153,13 +153,13 @@ def options(  # noqa: PLR0917 - each is an option of the command
             show_default=False,
         ),
     ] = None,
-    keys: Annotated[str | None, typer.Option(envvar="FAXLINE_KEYS", hidden=True)] = None,
+    keys: Annotated[str | None, typer.Option(envvar="FAXLINE_SEALING_KEYS", hidden=True)] = None,
     keys_file: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            envvar="FAXLINE_KEYS_FILE",
-            help="The keys that faxes are sealed with before the push; or FAXLINE_KEYS itself.",
+            envvar="FAXLINE_SEALING_KEYS_FILE",
+            help="The keys that faxes are sealed with before the push; or FAXLINE_SEALING_KEYS itself.",
         ),
     ] = None,
     replicas: Annotated[

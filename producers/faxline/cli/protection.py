@@ -26,7 +26,7 @@ app.add_typer(
 def show_keys(ctx: typer.Context, timeout: Patience = _PATIENCE, as_json: Json = False) -> None:
     """Show how many values each key seals, make a key, seal all by the current one.
 
-    A key that seals nothing any more may be taken out of FAXLINE_KEYS.
+    A key that seals nothing any more may be taken out of FAXLINE_SEALING_KEYS.
     """
     if ctx.invoked_subcommand is None:
         with faxline_of(ctx) as line:
@@ -39,7 +39,7 @@ def make_key(
         str | None, typer.Option("--id", metavar="ID", help="Its id. [default: today's date, four digits]")
     ] = None,
 ) -> None:
-    """Print a fresh key as FAXLINE_KEYS takes it: `id:base64`. The first line is the one that seals."""
+    """Print a new key for FAXLINE_SEALING_KEYS: `id:base64`. The first line is the key that seals."""
     try:
         write(new_key(key_id))
     except ValueError as error:

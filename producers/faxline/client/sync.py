@@ -39,8 +39,8 @@ class FaxLine(Operators):
         account: the account's name.
         document_ttl: seconds that a document is kept from its last push, at most: it goes once no fax that
             needs it is under way (FAXLINE_DOCUMENT_GRACE).
-        keys: what entries and documents are sealed with before the push, as FAXLINE_KEYS of the daemon has
-            them (lines `id:base64`, the current key first); nothing is sealed when not given.
+        keys: seal entries and documents before the push, as the daemon's FAXLINE_SEALING_KEYS does (lines
+            `id:base64`, the current key first). By default nothing is sealed.
         replicas: how many replicas of Redis must have what is pushed (FAXLINE_REDIS_REPLICAS of the daemon);
             a push that fewer confirm raises `NotReplicated`.
         replicas_timeout: seconds that a push waits for them.

@@ -1,20 +1,26 @@
-"""What `faxline` and `faxline-worker` both refuse in the environment: a setting that is given twice.
+"""What both `faxline` and `faxline-worker` refuse in the environment, so that neither has to guess.
 
-Which of two values holds would be a guess, and each program might guess another one.
+That is a setting that is given twice, and a setting under a name that it had in an older version.
 """
 
 from collections.abc import Mapping
 
 PREFIX = "FAXLINE_"
+RENAMED: Mapping[str, str] = {
+    f"{PREFIX}KEYS": f"{PREFIX}SEALING_KEYS",
+}
+"""The variables that were renamed, each with its new name. The `_FILE` form of each is renamed likewise."""
 _ACCOUNTS = f"{PREFIX}ACCOUNTS__"
+_FILE = "_FILE"
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Look at the names of the variables; an empty one counts as not set.
+    """Check the names of the variables. An empty variable counts as not set.
 
     Raises:
-        ValueError: two name one setting, such as `NAME` and `NAME_FILE`, or one is not in capitals (the name
-            of an account may be); the text names them and the fix, and repeats no value.
+        ValueError: two variables set one setting, such as `NAME` and `NAME_FILE`; a name is not in capitals
+            (only the name of an account may be); or a variable has been renamed. The message names the
+            variables and the fix, and repeats no value.
     """
     found: dict[str, str] = {}
     for name in sorted(name for name, value in environment.items() if value):
@@ -23,14 +29,17 @@ def check_environment(environment: Mapping[str, str]) -> None:
             continue
         if _without_account(name) != _without_account(capitals):
             raise ValueError(f"{name} is not in capitals: write {capitals}, or unset it")
-        other = found.setdefault(capitals.removesuffix("_FILE"), name)
+        setting = capitals.removesuffix(_FILE)
+        if (new := RENAMED.get(setting)) is not None:
+            raise ValueError(f"{name} has been renamed: write {new}{capitals.removeprefix(setting)}")
+        other = found.setdefault(setting, name)
         if other != name:
             raise ValueError(f"{other} and {name} are both set: unset one of them")
 
 
 def given_as(environment: Mapping[str, str], variable: str) -> str:
-    """The variable by which a setting was given: its own, or that of the file which holds it."""
-    file = f"{variable}_FILE"
+    """The variable that gave a setting: its own, or the one that names the file with the value."""
+    file = f"{variable}{_FILE}"
     return next((name for name, value in environment.items() if value and name.upper() == file), variable)
 
 

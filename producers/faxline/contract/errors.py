@@ -193,12 +193,12 @@ class NoKeys(FaxlineError):  # noqa: N818 - as above
 
 
 class KeyMissing(FaxlineError):  # noqa: N818 - as above
-    """A value is sealed by a key that is not on the keyring (FAXLINE_KEYS): `key_id` is its id."""
+    """A value is sealed by a key that is not on the keyring (FAXLINE_SEALING_KEYS): `key_id` is its id."""
 
     def __init__(self, key_id: str) -> None:
         shown = key_id if key_id.isascii() and len(key_id) <= _LONGEST_KEY_ID else "?"
         super().__init__(
-            f"sealed by key {shown!r}, which is not among FAXLINE_KEYS: add it, behind the first"
+            f"sealed by key {shown!r}, which is not among FAXLINE_SEALING_KEYS: add it, behind the first"
         )
         self.key_id = shown
 

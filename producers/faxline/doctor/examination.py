@@ -104,8 +104,8 @@ def _paused(state: AccountState) -> tuple[Result, str]:
             )
         case account.KEY_MISSING:
             return Result.FAIL, (
-                "paused, for a worker lacks a key that seals a fax: put it back into FAXLINE_KEYS, restart, "
-                f"then {resume}"
+                "paused: a worker lacks the key that seals a fax: put it back into FAXLINE_SEALING_KEYS, "
+                f"restart, then {resume}"
             )
         case account.UNREACHABLE:
             waiting = f"{plural(state.jobs.get('queued', 0), 'job waits', 'jobs wait')}, none is lost"

@@ -368,7 +368,7 @@ class Settings(_Part):
     `audit_retention`, how long an entry of the audit is;
     `document_ttl`, how long a document is at most that no job needs; `document_grace`, how long it outlives
     the last job that needed it; `request_retention`, how long a job's request with its cover texts outlives
-    its end; `keys`, what documents, requests and entries are sealed with
+    its end; `sealing_keys`, what documents, requests and entries are sealed with
     (`faxline.contract.sealing.keyring`); `file_hosts`, the hosts that a fileUrl may name, or any;
     `events_cap`, about how many events a stream holds.
     """
@@ -421,7 +421,7 @@ class Settings(_Part):
     document_ttl: PositiveFloat = 7 * 86400.0
     document_grace: float = Field(60.0, ge=0)
     request_retention: float = Field(0.0, ge=0)
-    keys: SecretStr = SecretStr("")
+    sealing_keys: SecretStr = SecretStr("")
     file_hosts: tuple[str, ...] = ()
     events_cap: PositiveInt = 100_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -440,7 +440,7 @@ class Settings(_Part):
         try:
             self.keyring  # noqa: B018 - reads the keys
         except ValueError as error:
-            raise ValueError(f"KEYS: {error}") from None
+            raise ValueError(f"SEALING_KEYS: {error}") from None
         self._check_nothing_shared()
         _check_redis_url("REDIS_URL", self.redis_url)
         _check_redis_url("BROKER_URL", self.broker)
@@ -516,7 +516,7 @@ class Settings(_Part):
     @cached_property
     def keyring(self) -> Keyring | None:
         """The sealing keys; None where there are none."""
-        text = self.keys.get_secret_value()
+        text = self.sealing_keys.get_secret_value()
         return Keyring.read(text) if text.strip() else None
 
     @property
@@ -564,8 +564,8 @@ class Settings(_Part):
             yield from ((PREFIX + variable, password) for password in passwords if password)
         if self.proxy is not None:
             yield from ((f"{PREFIX}IFAX_PROXY", spelling) for spelling in self.proxy.passwords)
-        for key in re.findall(r"[A-Za-z0-9+/]{43}=", self.keys.get_secret_value()):
-            yield f"{PREFIX}KEYS", key
+        for key in re.findall(r"[A-Za-z0-9+/]{43}=", self.sealing_keys.get_secret_value()):
+            yield f"{PREFIX}SEALING_KEYS", key
 
 
 def secret_spellings(member: str, text: str) -> tuple[str, ...]:

@@ -96,15 +96,17 @@ def _stored(stack: ExitStack, settings: Settings) -> Iterator[Check]:
 
 
 def _sealing(name: str, settings: Settings, noted: bytes | None) -> Check:
-    """This part's FAXLINE_KEYS against those of the dispatcher that started last."""
+    """This part's FAXLINE_SEALING_KEYS against those of the dispatcher that started last."""
     ours = settings.keyring.ids if settings.keyring is not None else ()
     theirs = tuple(noted.decode().split()) if noted is not None else ours
     lacking = ", ".join(key_id for key_id in theirs if key_id not in ours)
     if lacking:
-        text = f"FAXLINE_KEYS here lacks {lacking}, with which dispatchers seal or open; a webhook needs none"
+        text = f"FAXLINE_SEALING_KEYS here lacks {lacking}, which dispatchers use; a webhook needs none"
         return Check(name, Result.FAIL, text)
     if not ours:
-        text = "no FAXLINE_KEYS: documents and requests stand in clear in Redis (docs/data-protection.md)"
+        text = (
+            "no FAXLINE_SEALING_KEYS: Redis holds documents and requests unsealed (docs/data-protection.md)"
+        )
         return Check(name, Result.SKIP, text)
     more = ", ".join(key_id for key_id in ours if key_id not in theirs)
     if more:

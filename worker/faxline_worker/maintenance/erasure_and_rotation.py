@@ -146,7 +146,7 @@ class Housekeeping:
     def _rotate(self) -> Told:
         seals, count = self.store.seals, Counter[str]()
         if not seals.on:
-            return "refused", {"why": "the dispatcher has no FAXLINE_KEYS"}
+            return "refused", {"why": "the dispatcher has no FAXLINE_SEALING_KEYS"}
         for name, head in self.store.documents.heads():
             if head and not seals.is_current(key_of_document(head)):
                 self._reseal(count, "documents", partial(self._reseal_document, name))

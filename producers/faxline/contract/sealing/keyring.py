@@ -23,7 +23,7 @@ NONCE = 12
 
 
 def new_key(key_id: str | None = None) -> str:
-    """A fresh key as `id:base64`, a line for FAXLINE_KEYS.
+    """A fresh key as `id:base64`, a line for FAXLINE_SEALING_KEYS.
 
     Args:
         key_id: its id; today's date and four random digits when not given.
@@ -68,7 +68,7 @@ class Keyring:
 
     @classmethod
     def read(cls, text: str) -> "Keyring":
-        """The keyring of FAXLINE_KEYS: lines `id:base64`, or a JSON list of them.
+        """The keyring of FAXLINE_SEALING_KEYS: lines `id:base64`, or a JSON list of them.
 
         Raises:
             ValueError: as the class does, or a line is not of that form; the text never repeats a key.

@@ -495,7 +495,7 @@ def test_an_account_that_paused_for_a_missing_key_is_told_with_what_to_put_back(
     client.hset(KEYS.account_state, "paused", "key_missing")
     result, text = checks(server.url(0))["account default"]
     assert result == "fail"
-    assert "put it back into FAXLINE_KEYS" in text
+    assert "put it back into FAXLINE_SEALING_KEYS" in text
 
 
 class Missing:

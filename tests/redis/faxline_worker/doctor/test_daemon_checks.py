@@ -100,7 +100,7 @@ def test_what_is_right_is_well_and_what_was_not_asked_for_is_told(environment: d
         ),
         "sealing of default": (
             "skip",
-            "no FAXLINE_KEYS: documents and requests stand in clear in Redis (docs/data-protection.md)",
+            "no FAXLINE_SEALING_KEYS: Redis holds documents and requests unsealed (docs/data-protection.md)",
         ),
         "ifax": ("ok", "reached"),
         "ifax clock": ("ok", "as ours"),
@@ -376,23 +376,25 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
             ("warn", "old seals here, new there: bring the rotation to its end"),
         ),
         (OLD, f"{OLD}\n{NEW}", ("warn", "the dispatcher that started last has no new: ")),
-        (f"{OLD}\n{NEW}", OLD, ("fail", "FAXLINE_KEYS here lacks new, ")),
-        (OLD, "", ("fail", "FAXLINE_KEYS here lacks old, ")),
-        ("", "", ("skip", "no FAXLINE_KEYS: ")),
+        (f"{OLD}\n{NEW}", OLD, ("fail", "FAXLINE_SEALING_KEYS here lacks new, ")),
+        (OLD, "", ("fail", "FAXLINE_SEALING_KEYS here lacks old, ")),
+        ("", "", ("skip", "no FAXLINE_SEALING_KEYS: ")),
     ],
 )
 def test_keys_that_are_others_than_the_dispatchers_are_told_before_a_fax_meets_them(
     environment: dict[str, str], client: redis.Redis, theirs: str, ours: str, told: tuple[str, str]
 ) -> None:
-    store_of(environment | {"FAXLINE_KEYS": theirs}, client).adopt()
-    result, text = named(examine(environment | {"FAXLINE_KEYS": ours}, call=False))["sealing of default"]
+    store_of(environment | {"FAXLINE_SEALING_KEYS": theirs}, client).adopt()
+    result, text = named(examine(environment | {"FAXLINE_SEALING_KEYS": ours}, call=False))[
+        "sealing of default"
+    ]
     assert (result, text[: len(told[1])]) == told
 
 
 def test_a_key_that_is_none_is_told_and_not_repeated(environment: dict[str, str]) -> None:
-    (found,) = examine(environment | {"FAXLINE_KEYS": "c2VjcmV0LXNlY3JldA=="}, call=False)
+    (found,) = examine(environment | {"FAXLINE_SEALING_KEYS": "c2VjcmV0LXNlY3JldA=="}, call=False)
     assert str(found.result) == "fail"
-    assert "FAXLINE_KEYS: key 1 is not of the form id:base64" in found.text
+    assert "FAXLINE_SEALING_KEYS: key 1 is not of the form id:base64" in found.text
     assert "c2Vj" not in found.text
 
 

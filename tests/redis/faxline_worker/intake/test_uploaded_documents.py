@@ -40,7 +40,9 @@ def store(redis_client: redis.Redis, keys: str) -> Store:
 
 def store_of(client: redis.Redis, keys: str) -> Store:
     made = Store(
-        client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_KEYS": keys}), "default"
+        client,
+        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": keys}),
+        "default",
     )
     made.join()
     return made

@@ -31,7 +31,7 @@ METADATA = {"patient": "metadata that nobody may find again"}
 def store_of(client: redis.Redis, keys: str = ONE) -> Store:
     settings = {
         "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t",
-        "FAXLINE_KEYS": keys,
+        "FAXLINE_SEALING_KEYS": keys,
         "FAXLINE_SWEEP": "0.2",
         "FAXLINE_DOCUMENT_GRACE": "1000",
         "FAXLINE_LINES__PER_NUMBER": "0",
@@ -283,7 +283,7 @@ def test_without_keys_nothing_is_sealed_anew_and_what_is_in_clear_is_counted(
     store_of(redis_client, "").documents.keep("sha256:" + "ab" * 32, b"in clear")
     running("")
     with FaxLine(redis_url) as line:
-        with pytest.raises(NoKeys, match="FAXLINE_KEYS"):
+        with pytest.raises(NoKeys, match="FAXLINE_SEALING_KEYS"):
             line.rotate_keys(by="me@here", timeout=20)
         assert line.sealed_values(by="me@here", timeout=20).by_kind["documents"] == {"": 1}
 

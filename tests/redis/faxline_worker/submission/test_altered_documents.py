@@ -56,7 +56,7 @@ def keys(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def store(redis_client: redis.Redis, keys: str) -> Store:
-    settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_KEYS": keys, "FAXLINE_SWEEP": "1"}
+    settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": keys, "FAXLINE_SWEEP": "1"}
     made = Store(redis_client, read_settings(settings), "default")
     made.join()
     return made
@@ -112,7 +112,7 @@ def test_the_sealed_document_of_another_fax_does_not_open_in_a_documents_place(
     redis_client: Any, redis_url: str, sandbox: tuple[SandboxServer, int]
 ) -> None:
     server, before = sandbox
-    settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_KEYS": KEY}
+    settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": KEY}
     store = Store(redis_client, read_settings(settings), "default")
     store.join()
     push(redis_url, KEY, OURS)
@@ -129,13 +129,13 @@ def test_a_document_in_clear_goes_out_for_a_job_that_was_registered_before_there
     redis_client: Any, redis_url: str, sandbox: tuple[SandboxServer, int]
 ) -> None:
     server, before = sandbox
-    settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_KEYS": ""}
+    settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": ""}
     without = Store(redis_client, read_settings(settings), "default")
     without.join()
     push(redis_url, "", OURS)
     push(redis_url, "", LARGE, "b", to="+12025550124")
     take(without, redis_client)
-    worker = Store(redis_client, read_settings(settings | {"FAXLINE_KEYS": KEY}), "default")
+    worker = Store(redis_client, read_settings(settings | {"FAXLINE_SEALING_KEYS": KEY}), "default")
     turn(worker, server)
     assert len(server.ledger()) == before + 2
     assert record(worker, redis_client)["state"] == "submitted"

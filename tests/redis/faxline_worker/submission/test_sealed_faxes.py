@@ -43,7 +43,11 @@ def sandbox() -> Iterator[SandboxServer]:
 @pytest.fixture
 def store_of(redis_client: redis.Redis) -> Callable[..., Store]:
     def make(keys: str = "") -> Store:
-        settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_KEYS": keys, "FAXLINE_SWEEP": "1"}
+        settings = {
+            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t",
+            "FAXLINE_SEALING_KEYS": keys,
+            "FAXLINE_SWEEP": "1",
+        }
         store = Store(redis_client, read_settings(settings), "default")
         store.join()
         return store

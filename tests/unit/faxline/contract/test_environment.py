@@ -1,4 +1,4 @@
-"""A setting that is given twice, or by a name in small letters, is an error in both programs."""
+"""A setting that is given twice, in small letters or by an old name is an error in both programs."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ TWICE = [
         "FAXLINE_REDIS_URL and FAXLINE_REDIS_URL_FILE are both set: unset one of them",
     ),
     (
-        {"FAXLINE_KEYS": "k:secret-of-the-keyring", "FAXLINE_KEYS_FILE": "/none"},
-        "FAXLINE_KEYS and FAXLINE_KEYS_FILE are both set: unset one of them",
+        {"FAXLINE_SEALING_KEYS": "k:secret-of-the-keyring", "FAXLINE_SEALING_KEYS_FILE": "/none"},
+        "FAXLINE_SEALING_KEYS and FAXLINE_SEALING_KEYS_FILE are both set: unset one of them",
     ),
     (
         {"FAXLINE_ACCOUNTS__A__TOKEN": "secret-token", "FAXLINE_ACCOUNTS__a__TOKEN_FILE": "/none"},
@@ -26,11 +26,13 @@ TWICE = [
         "faxline_accounts is not in capitals: write FAXLINE_ACCOUNTS, or unset it",
     ),
     ({"FAXLINE_redis_url": "redis://x/0"}, "FAXLINE_redis_url is not in capitals: write FAXLINE_REDIS_URL"),
+    ({"FAXLINE_KEYS": "k:secret"}, "FAXLINE_KEYS has been renamed: write FAXLINE_SEALING_KEYS"),
+    ({"FAXLINE_KEYS_FILE": "/none"}, "FAXLINE_KEYS_FILE has been renamed: write FAXLINE_SEALING_KEYS_FILE"),
 ]
 
 
 @pytest.mark.parametrize(("given", "told"), TWICE)
-def test_both_programs_refuse_what_is_given_twice_or_not_in_capitals_with_the_same_words(
+def test_both_programs_refuse_names_that_clash_or_are_not_in_capitals_or_were_renamed(
     given: dict[str, str],
     told: str,
     monkeypatch: pytest.MonkeyPatch,

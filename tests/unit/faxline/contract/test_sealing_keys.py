@@ -21,10 +21,13 @@ INTAKE = AccountKeys("default").intake
 
 def test_the_daemons_keys_come_from_the_environment_or_a_file(tmp_path: Path) -> None:
     assert read_settings(TOKEN).keyring is None
-    assert read_settings(TOKEN | {"FAXLINE_KEYS": ""}).keyring is None
+    assert read_settings(TOKEN | {"FAXLINE_SEALING_KEYS": ""}).keyring is None
     file = tmp_path / "keys"
     file.write_text(f"{ONE}\n{TWO}\n", encoding="utf-8")
-    for settings in ({"FAXLINE_KEYS": json.dumps([ONE, TWO])}, {"FAXLINE_KEYS_FILE": str(file)}):
+    for settings in (
+        {"FAXLINE_SEALING_KEYS": json.dumps([ONE, TWO])},
+        {"FAXLINE_SEALING_KEYS_FILE": str(file)},
+    ):
         ring = read_settings(TOKEN | settings).keyring
         assert ring is not None
         assert ring.ids == ("one", "two")
@@ -33,13 +36,13 @@ def test_the_daemons_keys_come_from_the_environment_or_a_file(tmp_path: Path) ->
 def test_bad_keys_are_told_with_the_variables_name_and_not_with_the_key() -> None:
     secret = ONE.partition(":")[2]
     with pytest.raises(SettingsError) as caught:
-        read_settings(TOKEN | {"FAXLINE_KEYS": f"{ONE}\n{ONE}"})
-    assert str(caught.value) == "FAXLINE_KEYS: the id of key 2 stands twice"
+        read_settings(TOKEN | {"FAXLINE_SEALING_KEYS": f"{ONE}\n{ONE}"})
+    assert str(caught.value) == "FAXLINE_SEALING_KEYS: the id of key 2 stands twice"
     assert secret not in repr(caught.value.__context__)
 
 
 def test_the_log_never_shows_a_key() -> None:
-    settings = read_settings(TOKEN | {"FAXLINE_KEYS": f"{ONE}\n{TWO}"})
+    settings = read_settings(TOKEN | {"FAXLINE_SEALING_KEYS": f"{ONE}\n{TWO}"})
     assert {ONE.partition(":")[2], TWO.partition(":")[2]} <= set(settings.secrets)
     assert ONE.partition(":")[2] not in repr(settings)
 
@@ -66,7 +69,9 @@ def test_the_command_seals_with_the_keys_of_the_environment(
 ) -> None:
     file = tmp_path / "keys"
     file.write_text(ONE, encoding="utf-8")
-    name, value = ("FAXLINE_KEYS", ONE) if where == "variable" else ("FAXLINE_KEYS_FILE", str(file))
+    name, value = (
+        ("FAXLINE_SEALING_KEYS", ONE) if where == "variable" else ("FAXLINE_SEALING_KEYS_FILE", str(file))
+    )
     monkeypatch.setenv(name, value)
     code, _, entry = sent()
     assert (code, entry.keys()) == (0, {"id", "sealed"})
