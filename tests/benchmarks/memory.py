@@ -100,7 +100,7 @@ def run_memory(load: Load, directory: Path) -> Memory:
         directory,
         threads=load.calls,
         webhooks=0,
-        settings={"HTTP_TIMEOUT": f"{PATIENCE:g}", "LINES__PER_NUMBER": "0"},
+        settings={"HTTP_TIMEOUT": f"{PATIENCE:g}", "NUMBERS__CONCURRENT": "0"},
         sandbox=("--answer-seconds", f"{load.hold:g}", f"{load.hold:g}", "--burst", str(2 * load.calls)),
     )
     with parts as local, FaxLine(local.redis_url) as line:

@@ -34,7 +34,7 @@ SETTINGS = {
     "RETRIES__SUBMISSION__ATTEMPTS": "2",
     "RETRIES__DELIVERY__ATTEMPTS": "1",
     "SWEEP": "0.5",
-    "LINES__PER_NUMBER": "0",
+    "NUMBERS__CONCURRENT": "0",
 }
 SANDBOX = (
     *("--answer-seconds", "0.01", "0.05", "--call-seconds", "0.1", "--page-seconds", "0.01"),

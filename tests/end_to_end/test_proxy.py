@@ -43,7 +43,7 @@ def running(
             "IFAX_URL": f"https://{IFAX}/v1",
             "IFAX_PROXY": proxy.url,
             "IFAX_CA_FILE": str(authority),
-            "LINES__PER_NUMBER": "0",
+            "NUMBERS__CONCURRENT": "0",
         }
         local = Local(folder, settings=settings, sandbox=SANDBOX, binary=binary, access=access)
         front.behind = int(local.sandbox_url.rsplit(":", 1)[1])

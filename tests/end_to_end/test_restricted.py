@@ -27,7 +27,7 @@ SANDBOX = (
 SETTINGS = {
     "FILE_HOSTS": "files.example, *.cdn.example",
     "RETRIES__DELIVERY__ATTEMPTS": "1",
-    "LINES__PER_NUMBER": "0",
+    "NUMBERS__CONCURRENT": "0",
 }
 
 

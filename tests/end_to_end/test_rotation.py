@@ -26,10 +26,10 @@ SETTINGS = {
     "LIMITS__WINDOW": "60",
     "LIMITS__BURST": "400",
     "LIMITS__REQUESTS": "20000",
-    "LINES__PER_NUMBER": "0",
+    "NUMBERS__CONCURRENT": "0",
     "PROBE__FIRST": "0.5",
     "PROBE__MAX": "1",
-    "REREAD": "0.2",
+    "SECRETS_POLL": "0.2",
     "SWEEP": "2",
 }
 WAIT = 90.0

@@ -28,7 +28,7 @@ SETTINGS = {
     "RETRIES__DELIVERY__REDIAL_WAIT": "2",
     "RETRIES__SUBMISSION__BASE": "0.2",
     "HTTP_TIMEOUT": "3",
-    "GATE__BASE": "0.5",
+    "COOLDOWN__BASE": "0.5",
     "LEASE_GRACE": "1",
     "SWEEP": "1",
     "STATUS_CALL": "true",

@@ -36,7 +36,7 @@ SETTINGS = {
     "RETRIES__DELIVERY__NO_ANSWER": "60",
     "RETRIES__DELIVERY__OTHER": "20",
     "PROBE__FIRST": "3600",
-    "GATE__LEAST": "5",
+    "COOLDOWN__MIN": "5",
 }
 SANDBOX = (
     *("--answer-seconds", "0.15", "0.9", "--call-seconds", "14", "--page-seconds", "2.5"),

@@ -23,7 +23,7 @@ class Account:
     """A store whose time stands still until it is told otherwise."""
 
     def __init__(self, client: redis.Redis, **changes: str) -> None:
-        environment = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"}
+        environment = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}
         environment |= {f"FAXLINE_{name}": value for name, value in changes.items()}
         self.settings = read_settings(environment)
         self.client = client

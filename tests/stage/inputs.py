@@ -189,7 +189,7 @@ def _survey(after: float, *, first_only: bool = False, **fields: str) -> Input:
     return Input(prepare, fields, first_only=first_only)
 
 
-ASKING = {"STATUS_CALL": "true", "ASK": "50"}
+ASKING = {"STATUS_CALL": "true", "STATUS_CALL__TIMEOUT": "50"}
 ASKED = 50.1
 
 

@@ -21,7 +21,7 @@ from tests.stage.states import LEASE
 
 FOLDER = Path(__file__).parents[1] / "layouts"
 SETTINGS = {
-    "LINES__PER_NUMBER": "1",
+    "NUMBERS__CONCURRENT": "1",
     "RECEIPT_DEADLINE": "1000",
     "STATUS_CALL": "true",
     "CEILINGS__BYTES": "1000000",

@@ -26,7 +26,7 @@ SETTINGS = {
     "FAXLINE_LIMITS__REQUESTS": "0",
     "FAXLINE_LIMITS__CONCURRENCY": "0",
     "FAXLINE_LIMITS__BURST": "0",
-    "FAXLINE_LINES__PER_NUMBER": "0",  # a line in memory lets a number receive any number at once
+    "FAXLINE_NUMBERS__CONCURRENT": "0",  # a line in memory lets a number receive any number at once
 }
 
 

@@ -81,7 +81,7 @@ def settings(**changes: str) -> Settings:
         "IN_DOUBT__WAIT": "100",
         "RECEIPT_DEADLINE": "1000",
         "RETRIES__SUBMISSION__ATTEMPTS": "3",
-        "LINES__PER_NUMBER": "0",
+        "NUMBERS__CONCURRENT": "0",
     }
     return read_settings({f"FAXLINE_{name}": value for name, value in (environment | changes).items()})
 

@@ -20,7 +20,7 @@ from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 
 KEYS = AccountKeys("default")
-SETTINGS = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"})
+SETTINGS = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"})
 FIRST_JOB_ID = 1001
 """Of the line in memory."""
 

@@ -8,6 +8,14 @@ from collections.abc import Mapping
 PREFIX = "FAXLINE_"
 RENAMED: Mapping[str, str] = {
     f"{PREFIX}KEYS": f"{PREFIX}SEALING_KEYS",
+    f"{PREFIX}LINES__PER_NUMBER": f"{PREFIX}NUMBERS__CONCURRENT",
+    f"{PREFIX}LINES__LEASE": f"{PREFIX}NUMBERS__LEASE",
+    f"{PREFIX}ASK": f"{PREFIX}STATUS_CALL__TIMEOUT",
+    f"{PREFIX}REREAD": f"{PREFIX}SECRETS_POLL",
+    f"{PREFIX}GATE__BASE": f"{PREFIX}COOLDOWN__BASE",
+    f"{PREFIX}GATE__LEAST": f"{PREFIX}COOLDOWN__MIN",
+    f"{PREFIX}GATE__MAX": f"{PREFIX}COOLDOWN__MAX",
+    f"{PREFIX}GATE__LEAST_SHARE": f"{PREFIX}COOLDOWN__MIN_LIMIT_FACTOR",
 }
 """The variables that were renamed, each with its new name. The `_FILE` form of each is renamed likewise."""
 _ACCOUNTS = f"{PREFIX}ACCOUNTS__"

@@ -147,7 +147,7 @@ def _lines(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size: 
         client.zadd(keys.permits, {f"{token}|holder-{i}": crowd.now + 10**9})
         held = Admitted(token, f"holder-{i}", 1, "send", {}, NUMBER, "normal", None)
         watch("settle", lambda a=held: store.settle(a, refused, permit=uuid4().hex))  # type: ignore[misc]
-    off = Maker(client, "default", SETTINGS | {"LINES__PER_NUMBER": "0"}).store
+    off = Maker(client, "default", SETTINGS | {"NUMBERS__CONCURRENT": "0"}).store
     client.hset(keys.lines, NUMBER, "*")
     for _ in range(3):
         client.zadd(keys.lines_until, {NUMBER: 1})

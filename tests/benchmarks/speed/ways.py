@@ -31,7 +31,7 @@ FREE: Mapping[str, str] = {
     "LIMITS__REQUESTS": "0",
     "LIMITS__CONCURRENCY": "0",
     "LIMITS__BURST": "0",
-    "LINES__PER_NUMBER": "0",
+    "NUMBERS__CONCURRENT": "0",
 }
 """No limits and no lines."""
 ENDLESS = ("--requests", "100000000", "--window", "1", "--concurrency", "100000", "--burst", "100000000")

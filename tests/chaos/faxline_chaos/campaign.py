@@ -49,7 +49,7 @@ STALL = 45.0
 LIMITS = {"requests": "20000", "window": "10", "burst": "5000", "concurrency": "40"}
 SETTINGS = {
     **{f"LIMITS__{name.upper()}": value for name, value in LIMITS.items()},
-    "GATE__LEAST_SHARE": "0.5",  # or the scripted 429s would keep nearly all of the limits unused
+    "COOLDOWN__MIN_LIMIT_FACTOR": "0.5",  # or the scripted 429s would keep nearly all of the limits unused
     "HTTP_TIMEOUT": "2",
     "LEASE_GRACE": "1",
     "WAKE_LEASE": "2",
@@ -77,7 +77,7 @@ FIELD_SETTINGS = {
     "RETRIES__DELIVERY__REDIAL_WAIT": "14",
     "RETRIES__DELIVERY__ATTEMPTS": "2",
     "STATUS_CALL": "true",
-    "ASK": "4",
+    "STATUS_CALL__TIMEOUT": "4",
     "ACCOUNTS__DEFAULT__WEBHOOK_BASIC": json.dumps([BASIC]),
     "ACCOUNTS__DEFAULT__WEBHOOK_PATH_SECRETS": json.dumps([PATH_SECRET]),
 }

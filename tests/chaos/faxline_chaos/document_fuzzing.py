@@ -95,7 +95,7 @@ def run_document_fuzz(
     """
     end, documents = DocumentFuzzEnd(), Documents(seed)
     reader = PdfReader(TIMEOUT)
-    settings = {"PDF__TIMEOUT": str(TIMEOUT), "LINES__PER_NUMBER": "0"}
+    settings = {"PDF__TIMEOUT": str(TIMEOUT), "NUMBERS__CONCURRENT": "0"}
     with (
         Local(folder, workers=0, webhooks=0, settings=settings, binary=binary) as local,
         redis.Redis.from_url(local.redis_url) as client,

@@ -59,7 +59,7 @@ class Secrets:
     """What the parts ask for a secret. The mappings are live: they give what holds now. Thread-safe.
 
     Args:
-        settings: what holds at the start, and `reread`, the seconds between two looks at a file.
+        settings: what holds at the start, and `secrets_poll`, the seconds between two looks at a file.
         files: which secrets came from files.
         log: is told of a new value, and of a file that cannot be used; never what it holds.
         learn: is given new values before they are used, so that the logs' redactor knows them.
@@ -78,7 +78,7 @@ class Secrets:
         learn: Callable[[Iterable[str]], None],
     ) -> None:
         accounts = settings.accounts
-        self._every = settings.reread
+        self._every = settings.secrets_poll
         self._log = log
         self._learn = learn
         self._tokens = {

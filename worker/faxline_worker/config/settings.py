@@ -208,13 +208,13 @@ class Retries(_Part):
     delivery: DeliveryRetries = DeliveryRetries()
 
 
-class Lines(_Part):
+class Numbers(_Part):
     """How many faxes may be on their way to one number at a time; 0: any number.
 
     A fax holds its number's line until it is final, or for `lease` seconds, lest a lost receipt block it.
     """
 
-    per_number: int = Field(1, ge=0)
+    concurrent: int = Field(1, ge=0)
     lease: PositiveFloat = 1800.0
 
 
@@ -247,17 +247,17 @@ class Poll(_Part):
         return self
 
 
-class Gate(_Part):
-    """How long an account's gate closes after a 429: Retry-After, between `least` and `max`.
+class Cooldown(_Part):
+    """How long an account's gate closes after a 429: Retry-After, between `min` and `max`.
 
     Without one, `base`, doubled with every further 429 in a row. Of the limits, at least the share
-    `least_share` stays in use.
+    `min_limit_factor` stays in use.
     """
 
     base: PositiveFloat = 5.0
-    least: PositiveFloat = 0.5
+    min: PositiveFloat = 0.5
     max: PositiveFloat = 900.0
-    least_share: float = Field(0.05, gt=0, le=1)
+    min_limit_factor: float = Field(0.05, gt=0, le=1)
 
 
 class Unreachable(_Part):
@@ -354,12 +354,14 @@ class Settings(_Part):
     `ifax_ca`, a PEM bundle of the only authorities that are trusted for iFax; `ifax_insecure`, whether the
     API key may go in clear over a network; `schedule`, who keeps a fax with a `send_at` until then, iFax
     (`provider`) or Faxline (`local`); `results`, how results come, by iFax's webhooks, by asking for them
-    (`poll`) or both ways, and `poll`, when they are asked for; `lines`, how many faxes may be on their way
+    (`poll`) or both ways, and `poll`, when they are asked for; `numbers`, how many faxes may be on their way
     to one number;
-    `receipt_expected`, after how long (s) a receipt is overdue; `ask`, how long (s) the answer to a status
-    call is waited for, and how long a fax that is still being sent has until the next; `lease_grace`, how
+    `receipt_expected`, after how long (s) a receipt is overdue;
+    `status_call_timeout`, how long (s) the answer to a status call is waited for, and how
+    long a fax that is still being sent has until the next; `lease_grace`, how
     long after the HTTP timeout a request's bytes may still reach iFax; `wake_lease`, after how long a wake-up
-    that no actor took is sent again; `sweep`, the longest time between two looks at an account; `reread`,
+    that no actor took is sent again; `sweep`, the longest time between two looks at an account;
+    `secrets_poll`,
     how often (s) a secret's file is looked at; `takeover`, after how long the intake entries that a
     dispatcher left unfinished are taken over; `stall`, after how long without a round a loop of a process
     stands still, so that `/healthz` says so; `rollback_wait`, how long (s) the accounts wait after Redis is
@@ -390,14 +392,15 @@ class Settings(_Part):
     http_rate: PositiveFloat = 250_000.0
     retries: Retries = Retries()
     schedule: Literal["provider", "local"] = "provider"
-    lines: Lines = Lines()
+    numbers: Numbers = Numbers()
     in_doubt: InDoubt = InDoubt()
     receipt_deadline: PositiveFloat = 9000.0
     receipt_expected: PositiveFloat = 1800.0
     status_call: bool = False
+    status_call_timeout: PositiveFloat = Field(900.0, alias="status_call__timeout")
     results: Literal["webhook", "poll", "both"] = "webhook"
     poll: Poll = Poll()
-    gate: Gate = Gate()
+    cooldown: Cooldown = Cooldown()
     probe: Probe = Probe()
     unreachable: Unreachable = Unreachable()
     breaker: Breaker = Breaker()
@@ -410,9 +413,8 @@ class Settings(_Part):
     worker_threads: PositiveInt = 20
     lease_grace: PositiveFloat = 10.0
     wake_lease: PositiveFloat = 5.0
-    ask: PositiveFloat = 900.0
     sweep: PositiveFloat = 10.0
-    reread: PositiveFloat = 5.0
+    secrets_poll: PositiveFloat = 5.0
     takeover: PositiveFloat = 15.0
     stall: PositiveFloat = STALL
     rollback_wait: float = Field(2.0, ge=0, le=60)
@@ -652,6 +654,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             path[-1] = path[-1].removesuffix("_file")
             value = _read_file(variable, text)
         value = _value(variable, path, value)
+        if path == ["status_call", "timeout"]:
+            path = ["status_call__timeout"]
         node = tree
         for name in path[:-1]:
             node = node.setdefault(name, {})

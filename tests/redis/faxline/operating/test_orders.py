@@ -26,7 +26,7 @@ from faxline_worker.wakeups.actors import Wakes
 SETTINGS = {
     "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
     "FAXLINE_IN_DOUBT__WAIT": "600",
-    "FAXLINE_LINES__PER_NUMBER": "0",
+    "FAXLINE_NUMBERS__CONCURRENT": "0",
 }
 
 

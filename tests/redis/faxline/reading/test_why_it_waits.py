@@ -21,7 +21,7 @@ from faxline_worker.state.store import Store
 NUMBER = "+12345678901"
 SETTINGS = {
     "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
-    "FAXLINE_LINES__LEASE": "600",
+    "FAXLINE_NUMBERS__LEASE": "600",
     "FAXLINE_RETRIES__DELIVERY__BUSY": "180",
 }
 

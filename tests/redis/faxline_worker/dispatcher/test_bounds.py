@@ -293,14 +293,14 @@ def test_entries_that_stand_far_apart_are_registered_among_many_that_others_work
 
 
 def test_all_that_wait_for_a_line_follow_in_pieces_once_lines_are_turned_off(make: Make) -> None:
-    scene = make(LINES__PER_NUMBER="1", LIMITS__REQUESTS="0", LIMITS__CONCURRENCY="0")
+    scene = make(NUMBERS__CONCURRENT="1", LIMITS__REQUESTS="0", LIMITS__CONCURRENCY="0")
     for i in range(130):
         scene.push(f"job-{i}")
     scene.admit()
     scene.store.admit(scene.permit(), "")
     scene.store.admit(scene.permit(), "")
     assert scene.client.zcard(scene.keys.waiting) == 129
-    changes = {"LINES__PER_NUMBER": "0", "LIMITS__REQUESTS": "0", "LIMITS__CONCURRENCY": "0"}
+    changes = {"NUMBERS__CONCURRENT": "0", "LIMITS__REQUESTS": "0", "LIMITS__CONCURRENCY": "0"}
     off = Store(scene.client, settings(**changes), "default", clock=CLOCK, monotonic=None)
     scene.go(1801)
     looks = 0

@@ -34,7 +34,7 @@ FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "ht
 def store(redis_client: redis.Redis) -> Store:
     made = Store(
         redis_client,
-        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"}),
+        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}),
         "default",
     )
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)

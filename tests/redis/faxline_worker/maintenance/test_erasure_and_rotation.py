@@ -34,7 +34,7 @@ def store_of(client: redis.Redis, keys: str = ONE) -> Store:
         "FAXLINE_SEALING_KEYS": keys,
         "FAXLINE_SWEEP": "0.2",
         "FAXLINE_DOCUMENT_GRACE": "1000",
-        "FAXLINE_LINES__PER_NUMBER": "0",
+        "FAXLINE_NUMBERS__CONCURRENT": "0",
     }
     return Store(client, read_settings(settings), "default")
 

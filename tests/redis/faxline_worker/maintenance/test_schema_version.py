@@ -259,7 +259,7 @@ def test_receipts_of_a_newer_major_layout_are_left_to_a_newer_worker_and_others_
 
 
 def test_a_job_of_a_newer_major_layout_that_waits_for_a_line_stays_there(redis_client: redis.Redis) -> None:
-    scene = Scene(redis_client, LINES__PER_NUMBER="1")
+    scene = Scene(redis_client, NUMBERS__CONCURRENT="1")
     scene.push("a")
     admitted = scene.admit()
     scene.push("b")

@@ -107,7 +107,7 @@ def test_a_dispatcher_that_stops_leaves_no_entry_pending_and_no_consumer(
 ) -> None:
     store = Store(
         redis_client,
-        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"}),
+        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}),
         "default",
     )
     dispatcher = Dispatcher(

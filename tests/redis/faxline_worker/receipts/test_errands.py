@@ -22,7 +22,7 @@ WORD = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "pages
 def store(redis_client: redis.Redis) -> Store:
     environment = {
         "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
-        "FAXLINE_LINES__PER_NUMBER": "0",
+        "FAXLINE_NUMBERS__CONCURRENT": "0",
         "FAXLINE_STATUS_CALL": "true",
         "FAXLINE_RECEIPT_DEADLINE": "0.01",
         "FAXLINE_LIMITS__CONCURRENCY": "1",
@@ -124,10 +124,10 @@ def test_a_question_whose_worker_died_gives_its_permit_back_and_the_job_is_uncon
 ) -> None:
     environment = {
         "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
-        "FAXLINE_LINES__PER_NUMBER": "0",
+        "FAXLINE_NUMBERS__CONCURRENT": "0",
         "FAXLINE_STATUS_CALL": "true",
         "FAXLINE_RECEIPT_DEADLINE": "0.01",
-        "FAXLINE_ASK": "0.2",
+        "FAXLINE_STATUS_CALL__TIMEOUT": "0.2",
         "FAXLINE_HTTP_TIMEOUT": "0.05",
         "FAXLINE_LEASE_GRACE": "0.01",
     }

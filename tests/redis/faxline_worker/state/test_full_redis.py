@@ -67,7 +67,9 @@ def test_a_full_transaction_is_told_as_full_whenever_it_became_so(server: RedisS
 def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_to_its_end(
     server: RedisServer, client: Any, wait_until: Callable[..., Any]
 ) -> None:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"})
+    settings = read_settings(
+        {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}
+    )
     store = Store(client, settings, "default")
     broker = WakeBroker(redis.Redis.from_url(server.url(1)), [])
     client.xadd(store.keys.intake, {"send": json.dumps({"id": "a", "fax": FAX})})

@@ -18,7 +18,7 @@ Make = Callable[..., Store]
 def settings(**changes: str) -> Settings:
     environment = {
         "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
-        "FAXLINE_LINES__PER_NUMBER": "0",
+        "FAXLINE_NUMBERS__CONCURRENT": "0",
         "FAXLINE_HTTP_TIMEOUT": "5",
         "FAXLINE_LEASE_GRACE": "1",
     }

@@ -270,7 +270,7 @@ def configured(**changes: str) -> Settings:
     return read_settings(
         {
             "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
-            "FAXLINE_LINES__PER_NUMBER": "0",
+            "FAXLINE_NUMBERS__CONCURRENT": "0",
             "FAXLINE_HTTP_TIMEOUT": str(TIMEOUT),
             "FAXLINE_HTTP_RATE": str(RATE),
             "FAXLINE_LEASE_GRACE": str(GRACE),
@@ -286,8 +286,8 @@ def configured(**changes: str) -> Settings:
             "FAXLINE_UNREACHABLE__MAX": "2",
             "FAXLINE_PROBE__FIRST": "0.5",
             "FAXLINE_PROBE__MAX": "2",
-            "FAXLINE_GATE__BASE": "0.5",
-            "FAXLINE_GATE__MAX": "2",
+            "FAXLINE_COOLDOWN__BASE": "0.5",
+            "FAXLINE_COOLDOWN__MAX": "2",
         }
         | {f"FAXLINE_{name}": value for name, value in changes.items()}
     )

@@ -15,7 +15,7 @@ from tests.stage.scene import NUMBER, Scene
 
 OTHER = "+12345678902"
 LEASE = 60.0
-ONE = {"LINES__PER_NUMBER": "1", "LINES__LEASE": str(LEASE), "LIMITS__BURST": "0"}
+ONE = {"NUMBERS__CONCURRENT": "1", "NUMBERS__LEASE": str(LEASE), "LIMITS__BURST": "0"}
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_the_dispatcher_looks_again_when_the_lease_of_a_line_that_is_waited_for_
 def test_several_faxes_to_a_number_are_on_their_way_where_the_setting_says_so(
     redis_client: redis.Redis,
 ) -> None:
-    scene = Scene(redis_client, **ONE | {"LINES__PER_NUMBER": "2"})
+    scene = Scene(redis_client, **ONE | {"NUMBERS__CONCURRENT": "2"})
     for name in "abc":
         scene.push(name)
     assert [submit(scene, "1").job, submit(scene, "2").job] == ["a", "b"]
@@ -138,7 +138,7 @@ def test_several_faxes_to_a_number_are_on_their_way_where_the_setting_says_so(
 
 
 def test_no_fax_waits_for_another_where_the_setting_is_off(redis_client: redis.Redis) -> None:
-    scene = Scene(redis_client, **ONE | {"LINES__PER_NUMBER": "0"})
+    scene = Scene(redis_client, **ONE | {"NUMBERS__CONCURRENT": "0"})
     for name in "abc":
         scene.push(name)
     assert [submit(scene, str(i)).job for i in range(3)] == ["a", "b", "c"]
@@ -151,7 +151,7 @@ def test_those_that_wait_go_on_where_the_setting_is_turned_off_meanwhile(redis_c
     submit(scene, "1")
     assert idle(scene)
     moment = scene.save()
-    scene = Scene(redis_client, **ONE | {"LINES__PER_NUMBER": "0"})
+    scene = Scene(redis_client, **ONE | {"NUMBERS__CONCURRENT": "0"})
     scene.restore(moment)
     scene.go(LEASE + 1)
     scene.store.survey()
@@ -319,7 +319,7 @@ def run(client: redis.Redis, examples: int, most: int = 1) -> None:
     free = {f"LIMITS__{name}": "0" for name in ("REQUESTS", "CONCURRENCY", "BURST")}
     delivery = {"RETRIES__DELIVERY__BUSY": "5", "RETRIES__DELIVERY__ATTEMPTS": "50"}
     again = {"RETRIES__SUBMISSION__ATTEMPTS": "1000", "HTTP_TIMEOUT": "500"}
-    scene = Scene(client, **ONE | free | delivery | again | {"LINES__PER_NUMBER": str(most)})
+    scene = Scene(client, **ONE | free | delivery | again | {"NUMBERS__CONCURRENT": str(most)})
     run_state_machine_as_test(
         lambda: Courses(scene, most),  # type: ignore[arg-type]
         settings=settings(COURSE, max_examples=examples),

@@ -41,7 +41,7 @@ def test_retry_after_is_clamped(make: Callable[..., Account], asked: int, waits:
 def test_without_retry_after_the_gate_closes_longer_with_every_429_in_a_row(
     make: Callable[..., Account],
 ) -> None:
-    account = make(GATE__BASE="5", GATE__MAX="60", GATE__LEAST_SHARE="1")
+    account = make(COOLDOWN__BASE="5", COOLDOWN__MAX="60", COOLDOWN__MIN_LIMIT_FACTOR="1")
     account.push("a", "b")
     waits = []
     for _ in range(5):

@@ -195,7 +195,7 @@ def test_a_fax_that_is_refused_again_while_others_are_accepted_closes_the_accoun
 
 
 def test_a_429_lets_one_call_through_at_a_time_until_it_is_over(make: Make) -> None:
-    account = make(GATE__BASE="5", GATE__LEAST_SHARE="1")
+    account = make(COOLDOWN__BASE="5", COOLDOWN__MIN_LIMIT_FACTOR="1")
     account.push(*jobs(30))
     for admitted in [account.admit() for _ in range(20)]:
         account.answer(admitted, "defer", jitter=1.0)

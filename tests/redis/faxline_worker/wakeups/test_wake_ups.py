@@ -185,7 +185,9 @@ def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_wor
 def test_the_entries_of_a_dead_dispatcher_are_taken_over(
     redis_client: redis.Redis, wait_until: Callable[..., Any]
 ) -> None:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_LINES__PER_NUMBER": "0"})
+    settings = read_settings(
+        {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}
+    )
     keys = AccountKeys("default")
     redis_client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     for i in range(3):

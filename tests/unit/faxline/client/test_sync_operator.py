@@ -28,7 +28,7 @@ def store(redis_client: redis.Redis) -> Store:
         {
             "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
             "FAXLINE_IN_DOUBT__WAIT": "600",
-            "FAXLINE_LINES__PER_NUMBER": "0",
+            "FAXLINE_NUMBERS__CONCURRENT": "0",
         }
     )
     made = Store(redis_client, settings, "default")

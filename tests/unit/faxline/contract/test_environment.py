@@ -27,6 +27,7 @@ TWICE = [
     ),
     ({"FAXLINE_redis_url": "redis://x/0"}, "FAXLINE_redis_url is not in capitals: write FAXLINE_REDIS_URL"),
     ({"FAXLINE_KEYS": "k:secret"}, "FAXLINE_KEYS has been renamed: write FAXLINE_SEALING_KEYS"),
+    ({"FAXLINE_LINES__LEASE": "9"}, "FAXLINE_LINES__LEASE has been renamed: write FAXLINE_NUMBERS__LEASE"),
     ({"FAXLINE_KEYS_FILE": "/none"}, "FAXLINE_KEYS_FILE has been renamed: write FAXLINE_SEALING_KEYS_FILE"),
 ]
 

@@ -30,7 +30,7 @@ class Running:
             "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE": str(self.webhook),
             "FAXLINE_ACCOUNTS__OTHER__TOKEN": "by-variable",
             "FAXLINE_ACCOUNTS__OTHER__WEBHOOK_SECRETS": '["others-secret"]',
-            "FAXLINE_REREAD": every,
+            "FAXLINE_SECRETS_POLL": every,
         }
         settings = read_settings(environment)
         self.log = io.StringIO()
