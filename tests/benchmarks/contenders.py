@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from faxline import FaxLine
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import wait_for
 from faxline_local.stack import DEFAULT, Local, token_of
 from tests.benchmarks.baselines import Actors, Setup, paced_actors, plain_actors
@@ -164,7 +164,7 @@ CONTENDERS: dict[str, type[Contender]] = {kind.name: kind for kind in (Faxline, 
 
 def push_entries(client: redis.Redis, account: str, names: Sequence[str]) -> None:
     """Push bulk faxes by XADD, many in one round trip."""
-    intake = AccountKeys(account).intake
+    intake = RedisKeys(account).intake
     for start in range(0, len(names), PAGE):
         with client.pipeline(transaction=False) as pipe:
             for name in names[start : start + PAGE]:

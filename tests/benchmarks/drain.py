@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faxline import Fax, FaxLine
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import wait_for
 from faxline_local.stack import DEFAULT, Local
 from faxline_worker.config.settings import read_settings
@@ -110,7 +110,7 @@ class _Sampler(threading.Thread):
 
     def run(self) -> None:
         """Look until `stop`."""
-        begin, keys = time.monotonic(), AccountKeys(DEFAULT)
+        begin, keys = time.monotonic(), RedisKeys(DEFAULT)
         while not self._ended.wait(0.5):
             account: Any = self._client.hgetall(keys.account_state)
             ended = sum(int(n) for name, n in account.items() if name.startswith(b"done:"))
@@ -211,7 +211,7 @@ class _Run:
     def __init__(self, local: Local, drain: Drain, workers: int) -> None:
         self._local, self._drain, self._workers = local, drain, workers
         self._client = redis.Redis.from_url(local.redis_url)
-        self._keys = AccountKeys(DEFAULT)
+        self._keys = RedisKeys(DEFAULT)
         self._sampler = _Sampler(local.redis_url, drain)
 
     def through(self, jobs: int) -> None:

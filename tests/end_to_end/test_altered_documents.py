@@ -184,7 +184,7 @@ def test_a_document_of_14_mb_that_is_altered_in_the_middle_of_its_send_leaves_a_
     try:
         line.send(to=number, files=[("0.txt", LARGE)], id="large", subject="large")
         assert relay.held.wait(60)
-        client.set(document_key(line, LARGE), line._terms.seals.document(digest(LARGE), OTHER))
+        client.set(document_key(line, LARGE), line._context.seals.document(digest(LARGE), OTHER))
         relay.go.set()
         wait_until(lambda: client.hget(line.keys.job("large"), "state") == b"in_doubt", timeout=60)
     finally:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.slow import KINDS, hold
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import ServerBinary
@@ -95,7 +95,7 @@ def test_every_slow_client_is_closed_while_ifax_is_answered(local: Local, keep: 
     assert closed(local, "pipelined") == 5
     assert closed(local, "crowded") == 0
     with redis.Redis.from_url(local.redis_url) as client:
-        assert client.xlen(AccountKeys("default").status) == len(ifax.answers)
+        assert client.xlen(RedisKeys("default").status) == len(ifax.answers)
 
 
 @pytest.mark.parametrize("kind", ["silent", "half a header", "half a body", "kept and unused"])

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import redis
 
-from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
+from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline.contract.redis_url import connect
 from faxline_local.redis_access import ADMIN
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
@@ -45,7 +45,7 @@ def shown(local: Local) -> dict[str, list[str]]:
         ):
             names: Any = client.smembers(ACCOUNTS)
             for name in names:
-                keys = AccountKeys(name.decode())
+                keys = RedisKeys(name.decode())
                 for stream in (keys.events, keys.audit):
                     found[stream] = list(_entries(client, stream))
             for queue in broker.scan_iter(_type="list"):

@@ -10,7 +10,7 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.page_count import digest
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline.testing import MemoryLine
 from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import Intake
@@ -19,7 +19,7 @@ from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 SETTINGS = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"})
 FIRST_JOB_ID = 1001
 """Of the line in memory."""

@@ -30,7 +30,7 @@ from faxline.reading.group import Group
 from faxline.reading.job import Job
 from faxline.sending.fax import FaxParameters
 from faxline.sending.files import File, Selection
-from faxline.sending.mailing import names_of
+from faxline.sending.mailing import job_ids_of
 
 PARAMETERS = frozenset(FaxParameters.__annotations__)
 """Those that --param takes."""
@@ -199,7 +199,7 @@ def show_ends(jobs: list[Job], *, as_json: bool) -> None:
 
 def finish(line: FaxLine, pushed: Job, *, wait: bool, timeout: float, as_json: bool) -> None:
     """Tell the ids; wait for the ends if that is asked for."""
-    names = names_of(pushed)
+    names = job_ids_of(pushed)
     for name in names:
         if not as_json:
             write(name)

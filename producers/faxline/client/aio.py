@@ -12,9 +12,9 @@ from faxline.contract.check import Check
 from faxline.contract.errors import NotShared
 from faxline.contract.orders import Order
 from faxline.contract.sealing.keyring import Keyring
-from faxline.operating.audit import AuditEntry, audit
-from faxline.operating.dead_entries import DeadEntry, dropped, redriven, set_aside
-from faxline.operating.erasure import Forgotten, SealedValues, forgotten, keys_of, number_forgotten
+from faxline.operating.audit import AuditEntry, read_audit
+from faxline.operating.dead_entries import DeadEntry, drop, read_dead_entries, redrive
+from faxline.operating.erasure import Forgotten, SealedValues, count_sealed_values, forget, forget_number
 from faxline.operating.operations import (
     GIVE_ORDERS,
     READ_ACCOUNTS,
@@ -22,33 +22,33 @@ from faxline.operating.operations import (
     READ_DEAD,
     READ_PROCESSES,
     READ_QUEUE,
-    checked,
-    known_accounts,
-    ordered,
-    resolved,
-    revealed,
-    settling,
-    states_of,
+    list_accounts,
+    parse_resolution,
+    parse_state,
+    pause_or_resume,
+    resolve,
+    reveal,
+    run_checks,
 )
-from faxline.operating.rollback import Recovered, Rollback, recovered, rollback
-from faxline.reading.account_reader import account_state
+from faxline.operating.rollback import Recovered, Rollback, read_rollback, recover
+from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
 from faxline.reading.consumer_groups import CLAIM_AFTER, RIGHT
 from faxline.reading.event_iterators import AsyncEvents
-from faxline.reading.event_stream import entry_in_intake, opening
+from faxline.reading.event_stream import find_intake_entry, open_events
 from faxline.reading.group import Each, Group
 from faxline.reading.job import Job
-from faxline.reading.lookup import group_of, job_of
-from faxline.reading.open_jobs import open_jobs
-from faxline.reading.processes import Process, known_processes
+from faxline.reading.lookup import find_group, find_job
+from faxline.reading.open_jobs import read_open_jobs
+from faxline.reading.processes import Process, read_processes
 from faxline.sending.fax import Fax, FaxParameters, fax_of
 from faxline.sending.files import File
-from faxline.sending.mailing import Mailing, Progress, sent_many
-from faxline.sending.push import canceled, group_canceled, ready_made, sent, sent_again
+from faxline.sending.mailing import Mailing, Progress, send_many
+from faxline.sending.push import cancel_group, cancel_job, push_entry, resend_job, send_fax
 from faxline.steps.commands import Steps
-from faxline.steps.drivers import in_our_words, run_async
+from faxline.steps.drivers import run_async, translate_errors
 from faxline.steps.replicas import REPLICAS_TIMEOUT, Confirmation
-from faxline.waiting.wait_one import end_of
+from faxline.waiting.wait_one import wait_for
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -133,7 +133,7 @@ class AsyncFaxLine(Base):
         await self.close()
 
     async def _run(self, steps: Steps[_T], right: str = "") -> _T:
-        return await run_async(self._here(), in_our_words(steps, right, self._terms.place))
+        return await run_async(self._here(), translate_errors(steps, right, self._context.place))
 
     async def send(
         self,
@@ -150,7 +150,7 @@ class AsyncFaxLine(Base):
         **fax: Unpack[FaxParameters],
     ) -> Job:
         given = fax_of(to, files, id, priority, expires_at, in_doubt, attempts, group, metadata, fax)
-        return await self._run(sent(self._terms, given))
+        return await self._run(send_fax(self._context, given))
 
     async def send_many(
         self,
@@ -160,16 +160,16 @@ class AsyncFaxLine(Base):
         skip_rejected: bool = False,
         progress: Progress | None = None,
     ) -> Mailing:
-        return await self._run(sent_many(self._terms, faxes, group, skip=skip_rejected, progress=progress))
+        return await self._run(send_many(self._context, faxes, group, skip=skip_rejected, progress=progress))
 
     async def push(self, kind: str, payload: Mapping[str, Any]) -> str:
-        return await self._run(ready_made(self._terms, kind, payload))
+        return await self._run(push_entry(self._context, kind, payload))
 
     async def cancel(self, job: str, *, by: str | None = None) -> None:
-        await self._run(canceled(self._terms, job, by))
+        await self._run(cancel_job(self._context, job, by))
 
     async def cancel_group(self, name: str, *, skip: Container[str] = (), by: str | None = None) -> list[str]:
-        return await self._run(group_canceled(self._terms, name, skip, by))
+        return await self._run(cancel_group(self._context, name, skip, by))
 
     async def resend(
         self,
@@ -181,13 +181,13 @@ class AsyncFaxLine(Base):
         metadata: Mapping[str, Any] | None = None,
         by: str | None = None,
     ) -> Job:
-        return await self._run(sent_again(self._terms, job, to, id, priority, metadata, by))
+        return await self._run(resend_job(self._context, job, to, id, priority, metadata, by))
 
     async def job(self, job: str) -> Job:
-        return await self._run(job_of(self._terms, job))
+        return await self._run(find_job(self._context, job))
 
     async def group(self, name: str, *, each: Each | None = None) -> Group:
-        return await self._run(group_of(self._terms, name, each))
+        return await self._run(find_group(self._context, name, each))
 
     @overload
     async def wait(
@@ -207,7 +207,7 @@ class AsyncFaxLine(Base):
         progress: Progress | None = None,
         each: Each | None = None,
     ) -> Job:
-        return await self._run(end_of(self._terms, job, timeout, progress, each))
+        return await self._run(wait_for(self._context, job, timeout, progress, each))
 
     def events(
         self,
@@ -222,39 +222,39 @@ class AsyncFaxLine(Base):
 
         The arguments and what is raised are those of `FaxLine.events`.
         """
-        words = partial(in_our_words, right=RIGHT if group is not None else "", place=self._terms.place)
-        begin = opening(self._terms, after, group, consumer, claim_after, timeout)
+        words = partial(translate_errors, right=RIGHT if group is not None else "", place=self._context.place)
+        begin = open_events(self._context, after, group, consumer, claim_after, timeout)
         return AsyncEvents(self._here, begin, words, self._is_open)
 
     async def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
-        return await self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
+        return await self._run(read_open_jobs(self.keys, parse_state(state, limit), limit), READ_QUEUE)
 
     async def intake_entry(self, job: str) -> str | None:
-        return await self._run(entry_in_intake(self._terms, job), READ_QUEUE)
+        return await self._run(find_intake_entry(self._context, job), READ_QUEUE)
 
     async def account_state(self) -> AccountState:
-        return await self._run(account_state(self.keys), READ_QUEUE)
+        return await self._run(read_account_state(self.keys), READ_QUEUE)
 
     async def accounts(self) -> list[str]:
-        return await self._run(known_accounts(), READ_ACCOUNTS)
+        return await self._run(list_accounts(), READ_ACCOUNTS)
 
     async def processes(self) -> list[Process]:
-        return await self._run(known_processes(), READ_PROCESSES)
+        return await self._run(read_processes(), READ_PROCESSES)
 
     async def checks(self) -> list[Check]:
-        return await self._run(checked(self._terms), READ_ACCOUNTS)
+        return await self._run(run_checks(self._context), READ_ACCOUNTS)
 
     async def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(ordered(self._terms, Order.PAUSE, by, timeout), GIVE_ORDERS)
+        return await self._run(pause_or_resume(self._context, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
     async def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(ordered(self._terms, Order.RESUME, by, timeout), GIVE_ORDERS)
+        return await self._run(pause_or_resume(self._context, Order.RESUME, by, timeout), GIVE_ORDERS)
 
     async def rollback(self) -> Rollback | None:
-        return await self._run(rollback(self._terms), READ_QUEUE)
+        return await self._run(read_rollback(self._context), READ_QUEUE)
 
     async def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
-        return await self._run(recovered(self._terms, by, timeout), GIVE_ORDERS)
+        return await self._run(recover(self._context, by, timeout), GIVE_ORDERS)
 
     async def resolve(
         self,
@@ -266,37 +266,37 @@ class AsyncFaxLine(Base):
         by: str,
         timeout: float = 5.0,
     ) -> Job:
-        how = settling(accepted, resend=resend, fail=fail)
-        return await self._run(resolved(self._terms, job, accepted, how, by, timeout), GIVE_ORDERS)
+        how = parse_resolution(accepted, resend=resend, fail=fail)
+        return await self._run(resolve(self._context, job, accepted, how, by, timeout), GIVE_ORDERS)
 
     async def audit(
         self, *, after: str | datetime | None = None, before: datetime | None = None, limit: int = 1000
     ) -> list[AuditEntry]:
-        return await self._run(audit(self._terms, after, before, limit), READ_AUDIT)
+        return await self._run(read_audit(self._context, after, before, limit), READ_AUDIT)
 
     async def dead(self, limit: int = 100) -> list[DeadEntry]:
-        return await self._run(set_aside(self._terms, limit), READ_DEAD)
+        return await self._run(read_dead_entries(self._context, limit), READ_DEAD)
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
-        await self._run(redriven(self._terms, entry, by, timeout), GIVE_ORDERS)
+        await self._run(redrive(self._context, entry, by, timeout), GIVE_ORDERS)
 
     async def drop(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
-        await self._run(dropped(self._terms, entry, by, timeout), GIVE_ORDERS)
+        await self._run(drop(self._context, entry, by, timeout), GIVE_ORDERS)
 
     async def reveal(self, jobs: Iterable[str], *, by: str, timeout: float = 5.0) -> dict[str, str]:
-        return await self._run(revealed(self._terms, jobs, by, timeout), GIVE_ORDERS)
+        return await self._run(reveal(self._context, jobs, by, timeout), GIVE_ORDERS)
 
     async def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
-        return await self._run(forgotten(self._terms, job, by, timeout))
+        return await self._run(forget(self._context, job, by, timeout))
 
     async def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
-        return await self._run(number_forgotten(self._terms, number, by, timeout))
+        return await self._run(forget_number(self._context, number, by, timeout))
 
     async def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
-        return await self._run(keys_of(self._terms, Order.KEYS, by, timeout))
+        return await self._run(count_sealed_values(self._context, Order.KEYS, by, timeout))
 
     async def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
-        return await self._run(keys_of(self._terms, Order.ROTATE, by, timeout))
+        return await self._run(count_sealed_values(self._context, Order.ROTATE, by, timeout))
 
 
 def _connected(url: str) -> Any:

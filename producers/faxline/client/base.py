@@ -5,11 +5,11 @@ from typing import Any, TypeVar
 
 from faxline.contract.errors import NotShared
 from faxline.contract.phone_numbers import check_region
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
-from faxline.steps.commands import Steps, Terms
-from faxline.steps.drivers import in_our_words, run
+from faxline.steps.commands import Context, Steps
+from faxline.steps.drivers import run, translate_errors
 from faxline.steps.replicas import Confirmation
 
 DOCUMENT_TTL = 7 * 86400
@@ -36,10 +36,10 @@ class Base:
     """
 
     account: str
-    keys: AccountKeys
+    keys: RedisKeys
     _client: Any
     _url: str | None
-    _terms: Terms
+    _context: Context
 
     def _set_up(
         self,
@@ -55,14 +55,14 @@ class Base:
         self._url = url
         self._made = (account, document_ttl, keys, confirmation, region)
         self.account = account
-        self.keys = AccountKeys(account)
+        self.keys = RedisKeys(account)
         self._client = client
         if client.get_encoder().decode_responses:
             raise ValueError("give a client with bytes replies (decode_responses=False): documents are bytes")
         patience = client.get_connection_kwargs().get("socket_timeout")
         longest = min(BLOCK, patience / 2) if patience else BLOCK  # a quiet stream is no dead server
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
-        self._terms = Terms(
+        self._context = Context(
             self.keys,
             round(document_ttl * 1000),
             longest,
@@ -105,7 +105,7 @@ class Driven(Base):
     """One whose steps are driven in the caller's thread."""
 
     def _run(self, steps: Steps[_T], right: str = "") -> _T:
-        return run(self._client, in_our_words(steps, right, self._terms.place))
+        return run(self._client, translate_errors(steps, right, self._context.place))
 
 
 def _place(client: Any) -> str:

@@ -8,17 +8,17 @@ from faxline.client.sync_operator import Operators
 from faxline.contract.sealing.keyring import Keyring
 from faxline.reading.consumer_groups import CLAIM_AFTER, RIGHT
 from faxline.reading.event_iterators import Events
-from faxline.reading.event_stream import opening
+from faxline.reading.event_stream import open_events
 from faxline.reading.group import Each, Group
 from faxline.reading.job import Job
-from faxline.reading.lookup import group_of, job_of
+from faxline.reading.lookup import find_group, find_job
 from faxline.sending.fax import Fax, FaxParameters, fax_of
 from faxline.sending.files import File
-from faxline.sending.mailing import Mailing, Progress, sent_many
-from faxline.sending.push import canceled, group_canceled, ready_made, sent, sent_again
-from faxline.steps.drivers import in_our_words
+from faxline.sending.mailing import Mailing, Progress, send_many
+from faxline.sending.push import cancel_group, cancel_job, push_entry, resend_job, send_fax
+from faxline.steps.drivers import translate_errors
 from faxline.steps.replicas import REPLICAS_TIMEOUT, Confirmation
-from faxline.waiting.wait_one import end_of
+from faxline.waiting.wait_one import wait_for
 
 if TYPE_CHECKING:
     import redis
@@ -117,7 +117,7 @@ class FaxLine(Operators):
             QueueUnavailable: Redis did not take it.
         """
         given = fax_of(to, files, id, priority, expires_at, in_doubt, attempts, group, metadata, fax)
-        return self._run(sent(self._terms, given))
+        return self._run(send_fax(self._context, given))
 
     def send_many(
         self,
@@ -144,7 +144,7 @@ class FaxLine(Operators):
             PushInterrupted: Redis went away in the middle; it tells how many were pushed, and all the ids,
                 with which it is safe to push all of them again.
         """
-        return self._run(sent_many(self._terms, faxes, group, skip=skip_rejected, progress=progress))
+        return self._run(send_many(self._context, faxes, group, skip=skip_rejected, progress=progress))
 
     def push(self, kind: str, payload: Mapping[str, Any]) -> str:
         """Push a ready-made entry, checked in its form; the entry's id in the intake stream.
@@ -155,7 +155,7 @@ class FaxLine(Operators):
             EntryRejected: the entry breaks a rule; nothing was pushed.
             QueueUnavailable: Redis did not take it.
         """
-        return self._run(ready_made(self._terms, kind, payload))
+        return self._run(push_entry(self._context, kind, payload))
 
     def cancel(self, job: str, *, by: str | None = None) -> None:
         """Ask that a job is not sent; `fax.canceled` or `fax.cancel_refused` answers.
@@ -168,7 +168,7 @@ class FaxLine(Operators):
             EntryRejected: the id is none.
             QueueUnavailable: Redis did not take it.
         """
-        self._run(canceled(self._terms, job, by))
+        self._run(cancel_job(self._context, job, by))
 
     def cancel_group(self, name: str, *, skip: Container[str] = (), by: str | None = None) -> list[str]:
         """Ask that no fax of a group is sent: the ids of its jobs that had not ended, which were asked for.
@@ -185,7 +185,7 @@ class FaxLine(Operators):
             GroupNotFound: no job of it is registered (yet), or the retention of all is over.
             QueueUnavailable: Redis did not take it; some may be asked for. To ask again is safe.
         """
-        return self._run(group_canceled(self._terms, name, skip, by))
+        return self._run(cancel_group(self._context, name, skip, by))
 
     def resend(
         self,
@@ -211,7 +211,7 @@ class FaxLine(Operators):
             EntryRejected: the entry breaks a rule; nothing was pushed.
             QueueUnavailable: Redis did not take it.
         """
-        return self._run(sent_again(self._terms, job, to, id, priority, metadata, by))
+        return self._run(resend_job(self._context, job, to, id, priority, metadata, by))
 
     def job(self, job: str) -> Job:
         """The record of a job; of a queued one with what holds it and when it is expected to start.
@@ -222,7 +222,7 @@ class FaxLine(Operators):
             JobNotFound: there is neither.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(job_of(self._terms, job))
+        return self._run(find_job(self._context, job))
 
     def group(self, name: str, *, each: Each | None = None) -> Group:
         """A group as it is now: how many of its jobs are in each state, the jobs, and what was rejected.
@@ -236,7 +236,7 @@ class FaxLine(Operators):
             GroupNotFound: no job of it is registered (yet), or the retention of all is over.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(group_of(self._terms, name, each))
+        return self._run(find_group(self._context, name, each))
 
     @overload
     def wait(
@@ -279,7 +279,7 @@ class FaxLine(Operators):
             WaitTimeout: it did not end in the time given: it says how far it is and who is not at work.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(end_of(self._terms, job, timeout, progress, each))
+        return self._run(wait_for(self._context, job, timeout, progress, each))
 
     def events(
         self,
@@ -313,8 +313,8 @@ class FaxLine(Operators):
             QueueUnavailable: likewise, when Redis does not answer.
         """
         right = RIGHT if group is not None else ""
-        following = self._run(opening(self._terms, after, group, consumer, claim_after, timeout), right)
-        return Events(self._client, in_our_words(following, right, self._terms.place))
+        following = self._run(open_events(self._context, after, group, consumer, claim_after, timeout), right)
+        return Events(self._client, translate_errors(following, right, self._context.place))
 
 
 def _connected(url: str) -> Any:

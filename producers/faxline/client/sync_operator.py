@@ -6,9 +6,9 @@ from datetime import datetime
 from faxline.client.base import Driven
 from faxline.contract.check import Check
 from faxline.contract.orders import Order
-from faxline.operating.audit import AuditEntry, audit
-from faxline.operating.dead_entries import DeadEntry, dropped, redriven, set_aside
-from faxline.operating.erasure import Forgotten, SealedValues, forgotten, keys_of, number_forgotten
+from faxline.operating.audit import AuditEntry, read_audit
+from faxline.operating.dead_entries import DeadEntry, drop, read_dead_entries, redrive
+from faxline.operating.erasure import Forgotten, SealedValues, count_sealed_values, forget, forget_number
 from faxline.operating.operations import (
     GIVE_ORDERS,
     READ_ACCOUNTS,
@@ -16,21 +16,21 @@ from faxline.operating.operations import (
     READ_DEAD,
     READ_PROCESSES,
     READ_QUEUE,
-    checked,
-    known_accounts,
-    ordered,
-    resolved,
-    revealed,
-    settling,
-    states_of,
+    list_accounts,
+    parse_resolution,
+    parse_state,
+    pause_or_resume,
+    resolve,
+    reveal,
+    run_checks,
 )
-from faxline.operating.rollback import Recovered, Rollback, recovered, rollback
-from faxline.reading.account_reader import account_state
+from faxline.operating.rollback import Recovered, Rollback, read_rollback, recover
+from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
-from faxline.reading.event_stream import entry_in_intake
+from faxline.reading.event_stream import find_intake_entry
 from faxline.reading.job import Job
-from faxline.reading.open_jobs import open_jobs
-from faxline.reading.processes import Process, known_processes
+from faxline.reading.open_jobs import read_open_jobs
+from faxline.reading.processes import Process, read_processes
 
 __all__ = ["DeadEntry", "Operators"]
 
@@ -52,7 +52,7 @@ class Operators(Driven):
             ValueError: the limit is below 1.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(audit(self._terms, after, before, limit), READ_AUDIT)
+        return self._run(read_audit(self._context, after, before, limit), READ_AUDIT)
 
     def jobs(self, *, state: str | None = None, limit: int = 100) -> list[Job]:
         """The jobs that have not come to their end, without their metadata, history and forecast.
@@ -68,7 +68,7 @@ class Operators(Driven):
             ValueError: there is no list of that state, or the limit is below 1.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(open_jobs(self.keys, states_of(state, limit), limit), READ_QUEUE)
+        return self._run(read_open_jobs(self.keys, parse_state(state, limit), limit), READ_QUEUE)
 
     def intake_entry(self, job: str) -> str | None:
         """The stream id of an entry of this id, or group, that intake has yet to take; None: none waits.
@@ -78,7 +78,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(entry_in_intake(self._terms, job), READ_QUEUE)
+        return self._run(find_intake_entry(self._context, job), READ_QUEUE)
 
     def account_state(self) -> AccountState:
         """The account as a whole: its limits and what is used of them, its backlog, what holds it.
@@ -86,7 +86,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(account_state(self.keys), READ_QUEUE)
+        return self._run(read_account_state(self.keys), READ_QUEUE)
 
     def accounts(self) -> list[str]:
         """The names of all accounts that a dispatcher has run for, on this Redis.
@@ -94,7 +94,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(known_accounts(), READ_ACCOUNTS)
+        return self._run(list_accounts(), READ_ACCOUNTS)
 
     def processes(self) -> list[Process]:
         """The daemon's processes, of all roles, by their heartbeats: at work, in trouble or gone.
@@ -104,7 +104,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(known_processes(), READ_PROCESSES)
+        return self._run(read_processes(), READ_PROCESSES)
 
     def checks(self) -> list[Check]:
         """What may be wrong with Redis, the dispatchers and the accounts, and what to do about it.
@@ -112,7 +112,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(checked(self._terms), READ_ACCOUNTS)
+        return self._run(run_checks(self._context), READ_ACCOUNTS)
 
     def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Close the account until `resume`: its jobs stay queued. The account's state after that.
@@ -125,15 +125,15 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(ordered(self._terms, Order.PAUSE, by, timeout), GIVE_ORDERS)
+        return self._run(pause_or_resume(self._context, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
     def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Open a paused account, whatever the pause's reason. As `pause`.
 
         Raises:
-            StateRolledBack: its state went back: `rollback` shows what was lost, and `recover` opens it.
+            StateRolledBack: its state went back: `read_rollback` shows what was lost, and `recover` opens it.
         """
-        return self._run(ordered(self._terms, Order.RESUME, by, timeout), GIVE_ORDERS)
+        return self._run(pause_or_resume(self._context, Order.RESUME, by, timeout), GIVE_ORDERS)
 
     def rollback(self) -> Rollback | None:
         """What is known of the stretch that Redis lost, where the account is paused as its state went back.
@@ -143,7 +143,7 @@ class Operators(Driven):
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(rollback(self._terms), READ_QUEUE)
+        return self._run(read_rollback(self._context), READ_QUEUE)
 
     def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
         """Put in order what is known of the stretch that Redis lost, and let the account go on.
@@ -160,7 +160,7 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        return self._run(recovered(self._terms, by, timeout), GIVE_ORDERS)
+        return self._run(recover(self._context, by, timeout), GIVE_ORDERS)
 
     def resolve(
         self,
@@ -191,8 +191,8 @@ class Operators(Driven):
             QueueUnavailable: Redis did not answer, or is full.
             ValueError: none or several of the three were given, or the jobId is none.
         """
-        how = settling(accepted, resend=resend, fail=fail)
-        return self._run(resolved(self._terms, job, accepted, how, by, timeout), GIVE_ORDERS)
+        how = parse_resolution(accepted, resend=resend, fail=fail)
+        return self._run(resolve(self._context, job, accepted, how, by, timeout), GIVE_ORDERS)
 
     def dead(self, limit: int = 100) -> list[DeadEntry]:
         """The entries that were set aside because they could not be worked on, the newest first.
@@ -204,7 +204,7 @@ class Operators(Driven):
             QueueUnavailable: Redis did not answer.
             ValueError: the limit is below 1.
         """
-        return self._run(set_aside(self._terms, limit), READ_DEAD)
+        return self._run(read_dead_entries(self._context, limit), READ_DEAD)
 
     def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         """Put an entry that was set aside back on its stream, where it is worked on like a new one.
@@ -219,7 +219,7 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        self._run(redriven(self._terms, entry, by, timeout), GIVE_ORDERS)
+        self._run(redrive(self._context, entry, by, timeout), GIVE_ORDERS)
 
     def drop(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         """Throw away an entry that was set aside. Nothing brings it back.
@@ -234,7 +234,7 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        self._run(dropped(self._terms, entry, by, timeout), GIVE_ORDERS)
+        self._run(drop(self._context, entry, by, timeout), GIVE_ORDERS)
 
     def reveal(self, jobs: Iterable[str], *, by: str, timeout: float = 5.0) -> dict[str, str]:
         """The whole numbers that jobs go to, to look them up at iFax; each is noted in the audit first.
@@ -249,7 +249,7 @@ class Operators(Driven):
             OrderTimeout: no dispatcher noted it in time.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        return self._run(revealed(self._terms, jobs, by, timeout), GIVE_ORDERS)
+        return self._run(reveal(self._context, jobs, by, timeout), GIVE_ORDERS)
 
     def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
         """Erase a job that has come to its end: its record, its events, what was set aside of it.
@@ -267,7 +267,7 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        return self._run(forgotten(self._terms, job, by, timeout), GIVE_ORDERS)
+        return self._run(forget(self._context, job, by, timeout), GIVE_ORDERS)
 
     def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
         """Erase all jobs to a number that have come to their end, and what else is known of the number.
@@ -282,7 +282,7 @@ class Operators(Driven):
             OrderTimeout: no dispatcher carried it out in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        return self._run(number_forgotten(self._terms, number, by, timeout), GIVE_ORDERS)
+        return self._run(forget_number(self._context, number, by, timeout), GIVE_ORDERS)
 
     def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
         """How many documents, requests and entries each key seals: one that seals none may be taken away.
@@ -295,7 +295,7 @@ class Operators(Driven):
             OrderTimeout: no dispatcher counted them in time; the order stays for one that comes.
             QueueUnavailable: Redis did not answer, or is full.
         """
-        return self._run(keys_of(self._terms, Order.KEYS, by, timeout), GIVE_ORDERS)
+        return self._run(count_sealed_values(self._context, Order.KEYS, by, timeout), GIVE_ORDERS)
 
     def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
         """Seal everything anew by the dispatchers' current key. As `sealed_values`, after that.
@@ -303,4 +303,4 @@ class Operators(Driven):
         Raises:
             NoKeys: the dispatcher has none.
         """
-        return self._run(keys_of(self._terms, Order.ROTATE, by, timeout), GIVE_ORDERS)
+        return self._run(count_sealed_values(self._context, Order.ROTATE, by, timeout), GIVE_ORDERS)

@@ -25,7 +25,7 @@ VERSION_SIGN = "@"
 
 
 @dataclass(frozen=True)
-class AccountKeys:
+class RedisKeys:
     """The keys of one account.
 
     Args:

@@ -119,7 +119,7 @@ class Sentinels(redis.sentinel.Sentinel):
         for sentinel in asked:
             try:
                 with sentinel.pipeline(transaction=False) as pipe:
-                    asked.heard(_questions(pipe, service_name).execute(raise_on_error=False))
+                    asked.heard(_queue_reads(pipe, service_name).execute(raise_on_error=False))
             except (redis.ConnectionError, redis.TimeoutError):
                 asked.silent.append(sentinel)
         if (address := self._primary.learn(asked)) is None:
@@ -148,7 +148,7 @@ class AsyncSentinels(redis.asyncio.sentinel.Sentinel):
         for sentinel in asked:
             try:
                 async with sentinel.pipeline(transaction=False) as pipe:
-                    asked.heard(await _questions(pipe, service_name).execute(raise_on_error=False))
+                    asked.heard(await _queue_reads(pipe, service_name).execute(raise_on_error=False))
             except (redis.ConnectionError, redis.TimeoutError):
                 asked.silent.append(sentinel)
         if (address := self._primary.learn(asked)) is None:
@@ -184,7 +184,7 @@ class AsyncPool(redis.asyncio.sentinel.SentinelConnectionPool):
             await self.sentinel_manager.aclose()
 
 
-def _questions(pipe: Any, service: str) -> Any:
+def _queue_reads(pipe: Any, service: str) -> Any:
     pipe.sentinel_master(service)
     pipe.sentinel_get_master_addr_by_name(service)
     return pipe

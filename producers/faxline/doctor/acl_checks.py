@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, AccountKeys
-from faxline.steps.commands import Ask, Steps
+from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, RedisKeys
+from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 
 _DEFAULT = "default"
@@ -19,7 +19,7 @@ _MOST_TOLD = 4
 _Commands = Sequence[tuple[str, ...]]
 
 
-def needed(keys: AccountKeys) -> Mapping[str, _Commands]:
+def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
     """Of each user, some commands that it cannot do without."""
     job, document, upload = keys.job("j"), keys.document("d"), keys.upload("u")
     push = ("XADD", keys.intake, "*", "send", "{}")
@@ -67,7 +67,7 @@ def _heartbeat(role: str) -> tuple[str, ...]:
     return ("HSET", f"{PROCESSES}{role}", "p", "{}")
 
 
-def too_much(keys: AccountKeys) -> Mapping[str, _Commands]:
+def too_much(keys: RedisKeys) -> Mapping[str, _Commands]:
     """Of each user, what it must not be able to do."""
     job, document = keys.job("j"), keys.document("d")
     everything: _Commands = (("FLUSHALL",), ("CONFIG", "SET", "dir", "/"), ("ACL", "SETUSER", "u"))
@@ -98,7 +98,7 @@ def too_much(keys: AccountKeys) -> Mapping[str, _Commands]:
 
 def rights_checks(account: str) -> Steps[list[Check]]:
     """Look at our own user, and at those of `needed`."""
-    keys = AccountKeys(account)
+    keys = RedisKeys(account)
     found = [(yield from _ourselves())]
     forbidden = too_much(keys)
     for user, commands in needed(keys).items():
@@ -140,7 +140,7 @@ def _refused(user: str, commands: _Commands) -> Steps[list[str] | None]:
     lacks: list[str] = []
     for words in commands:
         try:
-            answer = yield Ask(_dry(user, words))
+            answer = yield Command(_dry(user, words))
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -158,7 +158,7 @@ def _dry(user: str, words: Sequence[str]) -> Any:
 
 def _ourselves() -> Steps[Check]:
     try:
-        user: Any = yield Ask(lambda client: client.acl_whoami())
+        user: Any = yield Command(lambda client: client.acl_whoami())
     except Exception as error:
         if not is_refusal(error):
             raise
@@ -176,7 +176,7 @@ def _ourselves() -> Steps[Check]:
 
 def _open_to_all() -> Steps[bool]:
     try:
-        default: Any = yield Ask(lambda client: client.acl_getuser(_DEFAULT))
+        default: Any = yield Command(lambda client: client.acl_getuser(_DEFAULT))
     except Exception as error:
         if not is_refusal(error):
             raise
@@ -187,7 +187,7 @@ def _open_to_all() -> Steps[bool]:
 def _on_loopback() -> Steps[bool]:
     """Whether the server sees us come by an address that only its own machine has."""
     try:
-        ours: Any = yield Ask(lambda client: client.client_info())
+        ours: Any = yield Command(lambda client: client.client_info())
     except Exception as error:
         if not is_refusal(error):
             raise

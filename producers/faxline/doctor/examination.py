@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 from faxline.contract.wording import plural
 from faxline.doctor.acl_checks import rights_checks
@@ -15,10 +15,10 @@ from faxline.doctor.server_checks import server_checks
 from faxline.doctor.stream_checks import stream_checks
 from faxline.doctor.unread_events import unread_checks
 from faxline.reading import account_state as account
-from faxline.reading.account_reader import account_state
+from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
 from faxline.reading.shared_settings import differing, told
-from faxline.steps.commands import Ask, Steps
+from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 
@@ -40,7 +40,7 @@ def examination(
         confirmation: how many replicas must have what is pushed.
     """
     names = list(accounts)
-    yield Ask(lambda client: client.ping())
+    yield Command(lambda client: client.ping())
     checks = [
         Check("faxline", Result.OK, version("faxline")),
         Check("redis", Result.OK, "it answers"),
@@ -50,9 +50,9 @@ def examination(
     ]
     clock_told = False
     for name in names:
-        keys = AccountKeys(name)
+        keys = RedisKeys(name)
         try:
-            state = yield from account_state(keys)
+            state = yield from read_account_state(keys)
             if not clock_told and (stepped := _clock(state)) is not None:
                 clock_told = True
                 checks.append(stepped)

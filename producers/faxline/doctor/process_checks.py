@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from faxline.contract.check import Check, Result
 from faxline.doctor.refused_webhooks import refused_webhooks
-from faxline.reading.processes import ROLES, Process, ProcessState, known_processes, polling_alone
+from faxline.reading.processes import ROLES, Process, ProcessState, polling_alone, read_processes
 from faxline.steps.commands import Steps
 from faxline.steps.redis_errors import is_refusal
 
@@ -24,7 +24,7 @@ def process_checks(accounts: Iterable[str]) -> Steps[list[Check]]:
         accounts: which are to be served.
     """
     try:
-        processes = yield from known_processes()
+        processes = yield from read_processes()
     except Exception as error:
         if not is_refusal(error):
             raise

@@ -4,16 +4,16 @@ from collections import Counter
 from typing import Any
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals, key_of_request
 from faxline.reading.account_state import AccountState
-from faxline.steps.commands import Batch, Steps
+from faxline.steps.commands import Pipeline, Steps
 
 LOOKED_AT = 10
 """Jobs of each index whose requests are looked at: the oldest, which an old key may have sealed."""
 
 
-def keys_check(keys: AccountKeys, state: AccountState, seals: Seals | None) -> Steps[Check]:
+def keys_check(keys: RedisKeys, state: AccountState, seals: Seals | None) -> Steps[Check]:
     """Look at the keys of an account.
 
     Args:
@@ -45,17 +45,17 @@ def keys_check(keys: AccountKeys, state: AccountState, seals: Seals | None) -> S
     return Check(name, Result.OK, f"{theirs[0]} seals, {len(theirs)} open")
 
 
-def _lost(keys: AccountKeys, theirs: tuple[str, ...]) -> Steps[Counter[str]]:
+def _lost(keys: RedisKeys, theirs: tuple[str, ...]) -> Steps[Counter[str]]:
     """The keys that seal requests and that dispatchers do not have, with how many of those looked at."""
 
     def oldest(pipe: Any) -> None:
         for index in (keys.ready, keys.delayed, keys.waiting, keys.submitted, keys.in_doubt):
             pipe.zrange(index, 0, LOOKED_AT - 1)
 
-    found = yield Batch(oldest)
+    found = yield Pipeline(oldest)
     jobs = [name.decode() for names in found for name in names if not name.startswith(b"!")]
     if not jobs:
         return Counter()
-    requests = yield Batch(lambda pipe: [pipe.hget(keys.job(job), "request") for job in jobs])
+    requests = yield Pipeline(lambda pipe: [pipe.hget(keys.job(job), "request") for job in jobs])
     ids = (key_of_request(request.decode()) for request in requests if request is not None)
     return Counter(key_id for key_id in ids if key_id is not None and key_id not in theirs)

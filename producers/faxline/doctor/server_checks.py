@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from faxline.contract.check import Check, Result
 from faxline.reading.server_facts import ServerFacts, facts
-from faxline.steps.commands import Ask, Steps
+from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 
@@ -153,7 +153,7 @@ def _replication(known: ServerFacts, needed: int) -> Check:
 def _clock(clock: Callable[[], float]) -> Steps[Check]:
     before = clock()
     try:
-        seconds, micros = yield Ask(lambda client: client.time())
+        seconds, micros = yield Command(lambda client: client.time())
     except Exception as error:
         if not is_refusal(error):
             raise

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.account_state import AccountState
-from faxline.steps.commands import Ask, Steps
+from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 
 AHEAD = 86_400_000
@@ -18,7 +18,7 @@ _WRITERS = {
 }
 
 
-def stream_checks(keys: AccountKeys, state: AccountState) -> Steps[list[Check]]:
+def stream_checks(keys: RedisKeys, state: AccountState) -> Steps[list[Check]]:
     """Look at intake as it is now, and at what dispatchers replaced lately.
 
     Args:
@@ -44,12 +44,12 @@ def stream_checks(keys: AccountKeys, state: AccountState) -> Steps[list[Check]]:
 
 def _is_out_of_ids(stream: str, now: int) -> Steps[bool]:
     """Whether an id is far ahead. No content is read but of an entry that is: others may be large."""
-    if (yield Ask(lambda client: client.xrange(stream, min=str(now + AHEAD), count=1))):
+    if (yield Command(lambda client: client.xrange(stream, min=str(now + AHEAD), count=1))):
         return True
-    if (yield Ask(lambda client: client.xlen(stream))):
+    if (yield Command(lambda client: client.xlen(stream))):
         return False
     try:
-        known = yield Ask(lambda client: client.xinfo_stream(stream))
+        known = yield Command(lambda client: client.xinfo_stream(stream))
     except Exception as error:
         if not is_refusal(error):
             raise

@@ -4,22 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.consumer_groups import missed_by
 from faxline.reading.unread_events import unread
-from faxline.steps.commands import Ask, Steps
+from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 
 NEAR = 0.8
 """The part of a full stream from which on what is unread is about to be dropped."""
 
 
-def unread_checks(keys: AccountKeys) -> Steps[list[Check]]:
+def unread_checks(keys: RedisKeys) -> Steps[list[Check]]:
     """Look at the groups that read an account's events."""
     name = f"events of {keys.account}"
     try:
-        stream = yield Ask(lambda client: client.xinfo_stream(keys.events))
-        groups = yield Ask(lambda client: client.xinfo_groups(keys.events))
+        stream = yield Command(lambda client: client.xinfo_stream(keys.events))
+        groups = yield Command(lambda client: client.xinfo_groups(keys.events))
     except Exception as error:
         if not is_refusal(error) or "no such key" not in str(error):
             raise

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from faxline.steps.commands import Ask, Steps, Terms
+from faxline.steps.commands import Command, Context, Steps
 
 CALLS = ("fax-send", "fax-resend", "fax-cancel", "fax-status")
 """What an entry about a call says that was called; any other entry is about an order."""
@@ -100,16 +100,16 @@ class AuditEntry:
         }
 
 
-def audit(
-    terms: Terms, after: str | datetime | None, before: datetime | None, limit: int
+def read_audit(
+    context: Context, after: str | datetime | None, before: datetime | None, limit: int
 ) -> Steps[list[AuditEntry]]:
     """The entries between two moments, the oldest first."""
     if limit < 1:
         raise ValueError("the limit is 1 or more")
     least = f"({after}" if isinstance(after, str) else _moment(after, "-")
     most = _moment(before, "+")
-    page = partial(_page, key=terms.keys.audit, least=least, most=most, count=limit)
-    return [AuditEntry.from_entry(entry, fields) for entry, fields in (yield Ask(page))]
+    page = partial(_page, key=context.keys.audit, least=least, most=most, count=limit)
+    return [AuditEntry.from_entry(entry, fields) for entry, fields in (yield Command(page))]
 
 
 def _moment(at: datetime | None, otherwise: str) -> str:

@@ -12,8 +12,8 @@ from faxline.contract.errors import (
     EntryNotFound,
 )
 from faxline.contract.orders import MOST_DIGITS, Order
-from faxline.operating.orders import given
-from faxline.steps.commands import Ask, Steps, Terms
+from faxline.operating.orders import issue_order
+from faxline.steps.commands import Command, Context, Steps
 
 _PAGE = 10
 """Entries in one read: their content comes along, and one may have megabytes."""
@@ -65,7 +65,7 @@ class DeadEntry:
             why=why,
             at=datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, tz=UTC),
             size=sum(len(name) + len(value) for name, value in own.items()),
-            **(_receipt_told(own) if stream == "status" else _entry_told(own)),
+            **(_describe_receipt(own) if stream == "status" else _describe_entry(own)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class DeadEntry:
         }
 
 
-def _entry_told(own: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _describe_entry(own: Mapping[bytes, bytes]) -> dict[str, Any]:
     """What an entry of intake may be known by."""
     kind, raw = next(iter(own.items()), (b"", b""))
     job = _json(raw).get("id")
@@ -94,7 +94,7 @@ def _entry_told(own: Mapping[bytes, bytes]) -> dict[str, Any]:
     }
 
 
-def _receipt_told(own: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _describe_receipt(own: Mapping[bytes, bytes]) -> dict[str, Any]:
     """The same of a webhook."""
     body = _json(own.get(b"body", b""))
     fax = body["data"] if isinstance(body.get("data"), dict) else body
@@ -116,7 +116,7 @@ def _json(raw: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def set_aside(terms: Terms, limit: int) -> Steps[list[DeadEntry]]:
+def read_dead_entries(context: Context, limit: int) -> Steps[list[DeadEntry]]:
     """The entries that were set aside, the newest first."""
     if limit < 1:
         raise ValueError("the limit is 1 or more")
@@ -124,7 +124,7 @@ def set_aside(terms: Terms, limit: int) -> Steps[list[DeadEntry]]:
     before = "+"
     while len(found) < limit:
         count = min(_PAGE, limit - len(found))
-        entries = yield Ask(partial(_dead_page, key=terms.keys.dead, before=before, count=count))
+        entries = yield Command(partial(_dead_page, key=context.keys.dead, before=before, count=count))
         if not entries:
             break
         found += [DeadEntry.from_entry(entry, fields) for entry, fields in entries]
@@ -136,13 +136,13 @@ def _dead_page(client: Any, *, key: str, before: str, count: int) -> Any:
     return client.xrevrange(key, before, "-", count=count)
 
 
-def dropped(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:
+def drop(context: Context, entry: str, by: str, timeout: float) -> Steps[None]:
     """Throw an entry away."""
-    if (yield from given(terms, Order.DROP, by, timeout, entry=entry))["result"] == "refused":
-        raise EntryNotFound(f"no entry {entry!r} is set aside on account {terms.account!r}")
+    if (yield from issue_order(context, Order.DROP, by, timeout, entry=entry))["result"] == "refused":
+        raise EntryNotFound(f"no entry {entry!r} is set aside on account {context.account!r}")
 
 
-def redriven(terms: Terms, entry: str, by: str, timeout: float) -> Steps[None]:
+def redrive(context: Context, entry: str, by: str, timeout: float) -> Steps[None]:
     """Put an entry back on its stream."""
-    if (yield from given(terms, Order.REDRIVE, by, timeout, entry=entry))["result"] == "refused":
-        raise EntryNotFound(f"no entry {entry!r} is set aside on account {terms.account!r}")
+    if (yield from issue_order(context, Order.REDRIVE, by, timeout, entry=entry))["result"] == "refused":
+        raise EntryNotFound(f"no entry {entry!r} is set aside on account {context.account!r}")

@@ -13,9 +13,9 @@ from faxline.contract.errors import (
 )
 from faxline.contract.orders import Order
 from faxline.contract.phone_numbers import E164, is_possible, normalize_number
-from faxline.operating.orders import given
+from faxline.operating.orders import issue_order
 from faxline.reading.job import JobState
-from faxline.steps.commands import Steps, Terms, Work
+from faxline.steps.commands import Context, RunInThread, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +60,24 @@ class SealedValues:
         return {"sealed": sealed, "resealed": dict(self.resealed)}
 
 
-def forgotten(terms: Terms, job: str, by: str, timeout: float) -> Steps[Forgotten]:
+def forget(context: Context, job: str, by: str, timeout: float) -> Steps[Forgotten]:
     """Erase a job."""
-    reply = yield from given(terms, Order.FORGET, by, timeout, job=job)
+    reply = yield from issue_order(context, Order.FORGET, by, timeout, job=job)
     told = json.loads(reply["told"])
     if reply["result"] == "refused" and not told["state"]:
-        raise JobNotFound(f"no job {job!r} on account {terms.account!r}")
+        raise JobNotFound(f"no job {job!r} on account {context.account!r}")
     if reply["result"] == "refused":
         state = told["state"]
         why = "cancel it first" if state == JobState.QUEUED else "wait for its end"
         raise NotForgotten(f"job {job!r} is {state}, and only one at its end is forgotten: {why}", state)
-    return _forgotten(told)
+    return _read_forgotten(told)
 
 
-def number_forgotten(terms: Terms, number: str, by: str, timeout: float) -> Steps[Forgotten]:
+def forget_number(context: Context, number: str, by: str, timeout: float) -> Steps[Forgotten]:
     """Erase all jobs to a number that have come to their end."""
-    named = yield Work(partial(stored_number, number, terms.region))
-    reply = yield from given(terms, Order.FORGET, by, timeout, number=named)
-    return _forgotten(json.loads(reply["told"]))
+    named = yield RunInThread(partial(stored_number, number, context.region))
+    reply = yield from issue_order(context, Order.FORGET, by, timeout, number=named)
+    return _read_forgotten(json.loads(reply["told"]))
 
 
 def stored_number(number: str, region: str | None) -> str:
@@ -86,15 +86,15 @@ def stored_number(number: str, region: str | None) -> str:
     return number if as_it_is else normalize_number(number, region, "number")
 
 
-def _forgotten(told: Mapping[str, Any]) -> Forgotten:
+def _read_forgotten(told: Mapping[str, Any]) -> Forgotten:
     return Forgotten(
         told.get("forgotten", 0), told.get("open", 0), told.get("events", 0), told.get("set_aside", 0)
     )
 
 
-def keys_of(terms: Terms, order: Order, by: str, timeout: float) -> Steps[SealedValues]:
+def count_sealed_values(context: Context, order: Order, by: str, timeout: float) -> Steps[SealedValues]:
     """What is sealed by which key, after all is sealed anew by the current one where that is ordered."""
-    reply = yield from given(terms, order, by, timeout)
+    reply = yield from issue_order(context, order, by, timeout)
     told = json.loads(reply["told"])
     if reply["result"] == "refused":
         raise NoKeys(f"{told['why']}: set them there, and order it again")

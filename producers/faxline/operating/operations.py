@@ -13,14 +13,14 @@ from faxline.contract.errors import (
     StateRolledBack,
 )
 from faxline.contract.orders import MOST_DIGITS, Order
-from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
-from faxline.operating.orders import given
-from faxline.reading.account_reader import account_state
+from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
+from faxline.operating.orders import issue_order
+from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
 from faxline.reading.job import Job, JobState
-from faxline.reading.lookup import job_of
+from faxline.reading.lookup import find_job
 from faxline.reading.open_jobs import OPEN
-from faxline.steps.commands import Ask, Batch, Steps, Terms
+from faxline.steps.commands import Command, Context, Pipeline, Steps
 from faxline.steps.redis_errors import is_refusal
 
 _REVEALED = 500
@@ -34,23 +34,23 @@ READ_PROCESSES = "read the heartbeats of the daemon's processes"
 """The rights that an operator's Redis user has and a producer's has not, as an error names them."""
 
 
-def ordered(terms: Terms, order: Order, by: str, timeout: float) -> Steps[AccountState]:
+def pause_or_resume(context: Context, order: Order, by: str, timeout: float) -> Steps[AccountState]:
     """Pause or resume the account; its state after that."""
-    reply = yield from given(terms, order, by, timeout)
+    reply = yield from issue_order(context, order, by, timeout)
     if reply["result"] == "rolled_back":
         raise StateRolledBack(
             f"Redis went back, and does not know what was sent: look with `faxline accounts rollback "
-            f"{terms.account}`, then resume with its --resume"
+            f"{context.account}`, then resume with its --resume"
         )
-    return (yield from account_state(terms.keys))
+    return (yield from read_account_state(context.keys))
 
 
-def resolved(  # noqa: PLR0917 - the line's own, and what its method is given
-    terms: Terms, job: str, accepted: int | None, how: str, by: str, timeout: float
+def resolve(  # noqa: PLR0917 - the line's own, and what its method is given
+    context: Context, job: str, accepted: int | None, how: str, by: str, timeout: float
 ) -> Steps[Job]:
     """Settle a doubt; the job after that."""
     more = {"job": job, "how": how} | ({"jobId": str(accepted)} if accepted is not None else {})
-    reply = yield from given(terms, Order.RESOLVE, by, timeout, **more)
+    reply = yield from issue_order(context, Order.RESOLVE, by, timeout, **more)
     match reply["result"]:
         case "taken":
             raise JobIdTaken(f"jobId {accepted} belongs to job {reply['job']!r}", reply["job"])
@@ -59,13 +59,13 @@ def resolved(  # noqa: PLR0917 - the line's own, and what its method is given
                 f"Redis lost the content of job {job!r}, so it cannot be sent again: push it under another id"
             )
         case "refused" if not reply["state"]:
-            raise JobNotFound(f"no job {job!r} on account {terms.account!r}")
+            raise JobNotFound(f"no job {job!r} on account {context.account!r}")
         case "refused":
             raise NotInDoubt(f"job {job!r} is not in doubt: it is {reply['state']}", reply["state"])
-    return (yield from job_of(terms, job))
+    return (yield from find_job(context, job))
 
 
-def settling(accepted: int | None, *, resend: bool, fail: bool) -> str:
+def parse_resolution(accepted: int | None, *, resend: bool, fail: bool) -> str:
     """Which of the three settles a doubt.
 
     Raises:
@@ -80,44 +80,44 @@ def settling(accepted: int | None, *, resend: bool, fail: bool) -> str:
     return "resend" if resend else "fail"
 
 
-def revealed(terms: Terms, jobs: Iterable[str], by: str, timeout: float) -> Steps[dict[str, str]]:
+def reveal(context: Context, jobs: Iterable[str], by: str, timeout: float) -> Steps[dict[str, str]]:
     """The numbers of jobs, once the audit has it that they are shown."""
     names, found = list(dict.fromkeys(jobs)), dict[str, str]()
     for start in range(0, len(names), _REVEALED):
         some = names[start : start + _REVEALED]
-        numbers: list[bytes | None] = yield Batch(partial(_numbers, terms.keys, some))
+        numbers: list[bytes | None] = yield Pipeline(partial(_numbers, context.keys, some))
         known = {name: number.decode() for name, number in zip(some, numbers, strict=True) if number}
         if known:
-            yield from given(terms, Order.REVEAL, by, timeout, jobs=" ".join(known))
+            yield from issue_order(context, Order.REVEAL, by, timeout, jobs=" ".join(known))
         found |= known
     return found
 
 
-def _numbers(keys: AccountKeys, jobs: Sequence[str], pipe: Any) -> None:
+def _numbers(keys: RedisKeys, jobs: Sequence[str], pipe: Any) -> None:
     for job in jobs:
         pipe.hget(keys.job(job), "number")
 
 
-def known_accounts() -> Steps[list[str]]:
+def list_accounts() -> Steps[list[str]]:
     """The names of all accounts, in order."""
-    return sorted(name.decode() for name in (yield Ask(lambda client: client.smembers(ACCOUNTS))))
+    return sorted(name.decode() for name in (yield Command(lambda client: client.smembers(ACCOUNTS))))
 
 
-def checked(terms: Terms) -> Steps[list[Check]]:
+def run_checks(context: Context) -> Steps[list[Check]]:
     """What may be wrong with the line."""
     from faxline.doctor.examination import examination  # noqa: PLC0415 - `import faxline` is to be quick
 
     try:
-        names = yield from known_accounts()
+        names = yield from list_accounts()
     except Exception as error:
         if not is_refusal(error):
             raise
         names = []
-    accounts = [terms.account, *sorted({*names} - {terms.account})]
-    return (yield from examination(terms.seals, accounts, terms.confirmation))
+    accounts = [context.account, *sorted({*names} - {context.account})]
+    return (yield from examination(context.seals, accounts, context.confirmation))
 
 
-def states_of(state: str | None, limit: int) -> tuple[JobState, ...]:
+def parse_state(state: str | None, limit: int) -> tuple[JobState, ...]:
     """The states that are to be listed.
 
     Raises:

@@ -6,19 +6,21 @@ from typing import Any
 
 from faxline.contract.errors import OrderTimeout
 from faxline.contract.orders import Order
-from faxline.steps.commands import Ask, Steps, Terms, Until
+from faxline.steps.commands import Command, Context, Deadline, Steps
 from faxline.steps.redis_errors import entries_of
 from faxline.steps.redis_user import redis_user
 
 
-def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> Steps[dict[str, str]]:
+def issue_order(
+    context: Context, order: Order, by: str, timeout: float, **more: str
+) -> Steps[dict[str, str]]:
     """Give an order and wait until a dispatcher has carried it out.
 
     The script that carries it out says what became of it in a stream of its own, which is read and not
     consumed, so that an answer of Redis that is lost on its way is no lost reply.
 
     Args:
-        terms: the line's.
+        context: of the line.
         order: what to do.
         by: who orders it, for the log.
         timeout: seconds to wait.
@@ -30,16 +32,16 @@ def given(terms: Terms, order: Order, by: str, timeout: float, **more: str) -> S
     Raises:
         OrderTimeout: no dispatcher carried it out in time.
     """
-    keys = terms.keys
+    keys = context.keys
     until = time.monotonic() + timeout
-    yield Until(until)
+    yield Deadline(until)
     word = {"order": str(order), **more, "by": by, "user": (yield from redis_user())}
-    entry = (yield Ask(lambda client: client.xadd(keys.orders, word))).decode()
+    entry = (yield Command(lambda client: client.xadd(keys.orders, word))).decode()
     while True:
         left = until - time.monotonic()
-        block = terms.block(left)
+        block = context.block(left)
         look = partial(_look, key=keys.reply(entry), block=block)
-        for _, fields in entries_of((yield Ask(look, blocks=block / 1000))):
+        for _, fields in entries_of((yield Command(look, blocks=block / 1000))):
             return {name.decode(): value.decode() for name, value in fields.items()}
         if left <= 0:
             raise OrderTimeout(

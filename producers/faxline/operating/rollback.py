@@ -9,10 +9,10 @@ from typing import Any
 from faxline.contract.errors import NotRolledBack
 from faxline.contract.events import position
 from faxline.contract.orders import Order
-from faxline.operating.orders import given
+from faxline.operating.orders import issue_order
 from faxline.reading.account_state import ROLLED_BACK
-from faxline.reading.open_jobs import BATCH, light_records
-from faxline.steps.commands import Batch, Steps, Terms
+from faxline.reading.open_jobs import BATCH, read_light_records
+from faxline.steps.commands import Context, Pipeline, Steps
 
 _FIELDS = ("paused", "lost_from", "lost_until", "lost_unknown", "lost_more")
 
@@ -135,23 +135,23 @@ class Recovered:
         }
 
 
-def rollback(terms: Terms) -> Steps[Rollback | None]:
+def read_rollback(context: Context) -> Steps[Rollback | None]:
     """What is known of the lost stretch; None where the account's state has not gone back."""
-    keys = terms.keys
+    keys = context.keys
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         pipe.hmget(keys.account_state, _FIELDS)
         pipe.hgetall(keys.lost)
 
-    values, lost = yield Batch(questions)
+    values, lost = yield Pipeline(queue_reads)
     paused, since, until, unknown, more = (value.decode() if value else "" for value in values)
     if paused != ROLLED_BACK:
         return None
     items = [json.loads(text) for text in lost.values()]
     calls = sorted((item for item in items if item["kind"] == "call"), key=lambda item: item["at"])
-    states = yield from _states(terms, sorted({item["job"] for item in calls}))
+    states = yield from _states(context, sorted({item["job"] for item in calls}))
     return Rollback(
-        account=terms.account,
+        account=context.account,
         since=_at(since),
         until=_at(until),
         calls=tuple(_call(item, states) for item in calls),
@@ -162,18 +162,20 @@ def rollback(terms: Terms) -> Steps[Rollback | None]:
     )
 
 
-def recovered(terms: Terms, by: str, timeout: float) -> Steps[Recovered]:
+def recover(context: Context, by: str, timeout: float) -> Steps[Recovered]:
     """Put in order what is known of the lost stretch, and let the account go on."""
-    reply = yield from given(terms, Order.RECOVER, by, timeout)
+    reply = yield from issue_order(context, Order.RECOVER, by, timeout)
     if reply["result"] != "done":
-        raise NotRolledBack(f"the state of account {terms.account!r} has not gone back; nothing was changed")
+        raise NotRolledBack(
+            f"the state of account {context.account!r} has not gone back; nothing was changed"
+        )
     return Recovered.read(json.loads(reply["told"]))
 
 
-def _states(terms: Terms, jobs: Sequence[str]) -> Steps[dict[str, str]]:
+def _states(context: Context, jobs: Sequence[str]) -> Steps[dict[str, str]]:
     found: dict[str, str] = {}
     for start in range(0, len(jobs), BATCH):
-        records = yield from light_records(terms.keys, jobs[start : start + BATCH])
+        records = yield from read_light_records(context.keys, jobs[start : start + BATCH])
         found |= {name: str(job.state) for name, job in records.items()}
     return found
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.account_state import (
     ENDED,
     EPOCH_US,
@@ -17,26 +17,26 @@ from faxline.reading.account_state import (
     LimitState,
 )
 from faxline.reading.shared_settings import Offer, read_offers
-from faxline.steps.commands import Batch, Steps
+from faxline.steps.commands import Pipeline, Steps
 from faxline.steps.drivers import run
 
 _STEP, _STEPS = 0.01, 6
 _REPLACED = "replaced_at:"
 
 
-def read_account_state(client: Any, keys: AccountKeys) -> AccountState:
+def read_account_state_from(client: Any, keys: RedisKeys) -> AccountState:
     """Read it from a client with bytes replies.
 
     Raises:
         redis.RedisError: the server did not answer or refused.
     """
-    return run(client, account_state(keys))
+    return run(client, read_account_state(keys))
 
 
-def account_state(keys: AccountKeys) -> Steps[AccountState]:
+def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
     """Read it in two round trips."""
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         pipe.time()
         pipe.hgetall(keys.account_state)
         for key in (keys.ready, keys.delayed, keys.waiting, keys.submitted, keys.in_doubt):
@@ -49,7 +49,7 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
             low, high = rank * STRIDE, f"({(rank + 1) * STRIDE}"
             pipe.zrangebyscore(keys.ready, low, high, start=0, num=1, withscores=True)
 
-    replies = yield Batch(questions)
+    replies = yield Pipeline(queue_reads)
     clock, raw, ready, delayed, waiting, submitted, in_doubt, permits, *more = replies
     dead, held_doubts, first, *heads = more
     held = len(permits)
@@ -74,7 +74,7 @@ def account_state(keys: AccountKeys) -> Steps[AccountState]:
             pipe.zcount(keys.asks, steady - window, "+inf")
             pipe.zcount(keys.ready, POLL_PLACE, POLL_PLACE)
 
-    answers, overdue, *polled = yield Batch(counts)
+    answers, overdue, *polled = yield Pipeline(counts)
     asks, asking = polled or (0, 0)
     share = _share(number("share", 1.0), number("share_at"), steady, window)
     requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))

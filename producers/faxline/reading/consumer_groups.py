@@ -11,7 +11,7 @@ from typing import Any
 
 from faxline.contract.errors import EventsMissed
 from faxline.contract.events import Event, position
-from faxline.steps.commands import Ask, Closing, Steps, Terms, Until, at_one_moment
+from faxline.steps.commands import Closing, Command, Context, Deadline, Steps, at_one_moment
 from faxline.steps.redis_errors import Entry, entries_of, is_refusal
 
 CLAIM_AFTER = 300.0
@@ -44,20 +44,22 @@ def consumer_name() -> str:
     return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def make_group(terms: Terms, group: str) -> Steps[None]:
+def make_group(context: Context, group: str) -> Steps[None]:
     """Make the group, from the oldest event on that is kept, unless there is one."""
-    first = yield from before_all(terms)
+    first = yield from before_all(context)
     try:
-        yield Ask(lambda client: client.xgroup_create(terms.keys.events, group, id=first, mkstream=True))
+        yield Command(
+            lambda client: client.xgroup_create(context.keys.events, group, id=first, mkstream=True)
+        )
     except Exception as error:
         if not (is_refusal(error) and "BUSYGROUP" in str(error)):
             raise
 
 
-def before_all(terms: Terms) -> Steps[str]:
+def before_all(context: Context) -> Steps[str]:
     """The place before all events; another where there never was one, as far as this user may ask."""
     try:
-        stream = yield Ask(lambda client: client.xinfo_stream(terms.keys.events))
+        stream = yield Command(lambda client: client.xinfo_stream(context.keys.events))
     except Exception as error:
         if not is_refusal(error):
             raise
@@ -66,21 +68,21 @@ def before_all(terms: Terms) -> Steps[str]:
 
 
 def group_events(
-    terms: Terms, group: str, consumer: str | None, claim_after: float, until: float | None
+    context: Context, group: str, consumer: str | None, claim_after: float, until: float | None
 ) -> Steps[None]:
     """Follow the events of a group. A reader that ends gives back what it did not finish.
 
     Args:
-        terms: the line's.
+        context: of the line.
         group: the group's name.
         consumer: this reader's name; by default one that nobody else has.
         claim_after: seconds after which it takes over what another has not finished.
         until: when to end, by the monotonic clock; None never.
     """
-    reader = _Reader(terms, group, consumer or consumer_name(), claim_after, own_name=consumer is None)
-    yield Until(until)
+    reader = _Reader(context, group, consumer or consumer_name(), claim_after, own_name=consumer is None)
+    yield Deadline(until)
     try:
-        while (left := terms.left(until)) > 0:
+        while (left := context.left(until)) > 0:
             yield from reader.work((yield from reader.page(left)))
     except Closing:
         pass
@@ -102,7 +104,7 @@ class _Reader:
         acknowledged: when it acknowledged last.
     """
 
-    terms: Terms
+    context: Context
     group: str
     consumer: str
     claim_after: float
@@ -117,7 +119,7 @@ class _Reader:
 
     @property
     def _key(self) -> str:
-        return self.terms.keys.events
+        return self.context.keys.events
 
     def page(self, left: float) -> Steps[list[Entry]]:
         """The next entries for this reader: its own, those that another left, or new ones; perhaps none."""
@@ -157,25 +159,25 @@ class _Reader:
     def leave(self) -> Steps[None]:
         """Give back what is not finished, so that the next reader has it at once."""
         yield from self._acknowledge()
-        held = yield Ask(
+        held = yield Command(
             lambda client: client.xpending_range(self._key, self.group, "-", "+", _HELD, self.consumer)
         )
         left = [each["message_id"] for each in held if self.own_name or each["message_id"] in self.page_left]
         if left:
             claim = {"min_idle_time": 0, "message_ids": left, "idle": _AT_ONCE, "justid": True}
-            yield Ask(lambda client: client.xclaim(self._key, self.group, self.consumer, **claim))
+            yield Command(lambda client: client.xclaim(self._key, self.group, self.consumer, **claim))
         elif self.own_name:
             yield from self._remove(self.consumer)
 
     def _own(self) -> Steps[list[Entry]]:
         own = {self._key: "0"}
-        read = Ask(lambda client: client.xreadgroup(self.group, self.consumer, own, count=self.count))
+        read = Command(lambda client: client.xreadgroup(self.group, self.consumer, own, count=self.count))
         return entries_of((yield read))
 
     def _claimed(self) -> Steps[list[Entry]]:
         """What others have not finished for too long, and what of it the stream has dropped meanwhile."""
         claim = (self._key, self.group, self.consumer, round(self.claim_after * 1000), self.cursor)
-        cursor, entries, *dropped = yield Ask(lambda client: client.xautoclaim(*claim, count=self.count))
+        cursor, entries, *dropped = yield Command(lambda client: client.xautoclaim(*claim, count=self.count))
         self.cursor = cursor.decode()
         if self.cursor == "0-0":
             self.claim_at = time.monotonic() + max(self.claim_after / 2, LOOK)
@@ -203,8 +205,8 @@ class _Reader:
                 yield missed
             return entries
         news = {self._key: stream["last-generated-id"].decode()}
-        block = self.terms.block(left)
-        if not (yield Ask(lambda client: client.xread(news, count=1, block=block), blocks=block / 1000)):
+        block = self.context.block(left)
+        if not (yield Command(lambda client: client.xread(news, count=1, block=block), blocks=block / 1000)):
             self.unfinished = True  # the reply that brought some may have been lost on its way
         return []
 
@@ -212,23 +214,23 @@ class _Reader:
         self.acknowledged = time.monotonic()
         if self.done:
             entries, self.done = self.done, []
-            yield Ask(lambda client: client.xack(self._key, self.group, *entries))
+            yield Command(lambda client: client.xack(self._key, self.group, *entries))
 
     def _tell_dropped(self, dropped: Sequence[bytes]) -> Steps[None]:
         """Tell which of its entries the stream dropped by its cap; one that was erased is not missed."""
-        oldest = yield Ask(lambda client: client.xrange(self._key, count=1))
+        oldest = yield Command(lambda client: client.xrange(self._key, count=1))
         last = max(map(position, (entry.decode() for entry in dropped)))
         if not oldest or last < position(oldest[0][0].decode()):
             yield EventsMissed(dropped[0].decode(), dropped[-1].decode())
 
     def _remove_the_gone(self) -> Steps[None]:
         """Remove consumers that ended and left nothing; one that lives all the same is made anew."""
-        for consumer in (yield Ask(lambda client: client.xinfo_consumers(self._key, self.group))):
+        for consumer in (yield Command(lambda client: client.xinfo_consumers(self._key, self.group))):
             if not consumer["pending"] and consumer["idle"] > GONE * 1000:
                 yield from self._remove(consumer["name"])
 
     def _remove(self, consumer: str | bytes) -> Steps[None]:
-        yield Ask(lambda client: client.xgroup_delconsumer(self._key, self.group, consumer))
+        yield Command(lambda client: client.xgroup_delconsumer(self._key, self.group, consumer))
 
 
 def group_of(groups: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

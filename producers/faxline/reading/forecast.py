@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from faxline.contract.redis_keys import AccountKeys
-from faxline.reading.account_reader import account_state
+from faxline.contract.redis_keys import RedisKeys
+from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import HELD, AccountState
-from faxline.steps.commands import Ask, Batch, Steps
+from faxline.steps.commands import Command, Pipeline, Steps
 
 _USUAL = 1.0
 """Seconds that a call is taken to need before one was made."""
@@ -65,28 +65,28 @@ class Forecast:
     behind: str | None = None
 
 
-def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
+def read_forecast(keys: RedisKeys, job: str) -> Steps[Forecast | None]:
     """Of a job that is queued; None for any other."""
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         pipe.zrank(keys.ready, job)
         pipe.zscore(keys.delayed, job)
         pipe.hmget(keys.job(job), ("place", "number", "send_at"))
 
-    rank, retry_at, (place, number, send_at) = yield Batch(questions)
+    rank, retry_at, (place, number, send_at) = yield Pipeline(queue_reads)
     if rank is None and place is not None and number is not None and retry_at is None:
         return (yield from _line(keys, job, place, number))
     if rank is None and (retry_at is None or place is None):
         return None
     before = rank
     if before is None:
-        before = yield Ask(lambda client: client.zcount(keys.ready, "-inf", f"({place.decode()}"))
-    state = yield from account_state(keys)
+        before = yield Command(lambda client: client.zcount(keys.ready, "-inf", f"({place.decode()}"))
+    state = yield from read_account_state(keys)
     nth = _awaited(state, before + 1)
     leaves = 0.0
     if nth:
         since = state.now + state.skew - state.window_us
-        found = yield Ask(
+        found = yield Command(
             lambda client: client.zrangebyscore(
                 keys.answers, since, "+inf", start=nth - 1, num=1, withscores=True
             )
@@ -98,18 +98,18 @@ def forecast_of(keys: AccountKeys, job: str) -> Steps[Forecast | None]:
     return made
 
 
-def _line(keys: AccountKeys, job: str, place: bytes, number: bytes) -> Steps[Forecast | None]:
+def _line(keys: RedisKeys, job: str, place: bytes, number: bytes) -> Steps[Forecast | None]:
     """Of a job that waits for its number's line; None where it does not."""
     member = b"|".join((number, place.zfill(17), job.encode()))
     range_ = b"[" + number + b"|", b"(" + member
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         pipe.zscore(keys.waiting, member)
         pipe.zlexcount(keys.waiting, *range_)
         pipe.hget(keys.lines, number)
         pipe.zscore(keys.lines_until, number)
 
-    waits, before, held, until = yield Batch(questions)
+    waits, before, held, until = yield Pipeline(queue_reads)
     if waits is None:
         return None
     holders = re.findall(r"([^ @*]+)@\d+", held.decode() if held else "")

@@ -9,15 +9,15 @@ from typing import Any
 
 from faxline.contract.errors import GroupNotFound, JobNotFound, JobRejected
 from faxline.contract.events import rejection_of
-from faxline.reading.forecast import forecast_of
+from faxline.reading.forecast import read_forecast
 from faxline.reading.group import Each, Group, Tally
 from faxline.reading.job import WAITING, Job, JobState
-from faxline.reading.open_jobs import BATCH, light_records
-from faxline.steps.commands import Ask, Steps, Terms, at_one_moment
+from faxline.reading.open_jobs import BATCH, read_light_records
+from faxline.steps.commands import Command, Context, Steps, at_one_moment
 from faxline.steps.redis_errors import is_forbidden
 
 
-def job_of(terms: Terms, name: str) -> Steps[Job]:
+def find_job(context: Context, name: str) -> Steps[Job]:
     """The record of a job with what holds it or what it waits for; the group, if it is a group's name.
 
     A user who may not read the queue, such as a producer's, gets the record alone.
@@ -25,9 +25,9 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
     Raises:
         JobNotFound: there is neither.
     """
-    keys = terms.keys
+    keys = context.keys
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         pipe.hgetall(keys.job(name))
         pipe.zscore(keys.submitted, name)
         pipe.zscore(keys.in_doubt, name)
@@ -38,61 +38,61 @@ def job_of(terms: Terms, name: str) -> Steps[Job]:
     deadlines: list[float | None]
     held_until: float | None
     try:
-        record, *deadlines, held_until, asked, account = yield from at_one_moment(questions)
-        found, whole = _read(terms, name, record), True
+        record, *deadlines, held_until, asked, account = yield from at_one_moment(queue_reads)
+        found, whole = _read(context, name, record), True
     except Exception as error:
         if not is_forbidden(error):
             raise
         deadlines, held_until, asked, account = [], None, None, [None, None]
-        found, whole = (yield from record_of(terms, name)), False
+        found, whole = (yield from read_record(context, name)), False
     if found is None:
         try:
-            return (yield from group_of(terms, name))
+            return (yield from find_group(context, name))
         except GroupNotFound:
-            raise JobNotFound(f"no job {name!r} on account {terms.account!r}") from None
+            raise JobNotFound(f"no job {name!r} on account {context.account!r}") from None
     if found.state is JobState.QUEUED and whole:
-        return replace(found, forecast=(yield from forecast_of(keys, name)))
+        return replace(found, forecast=(yield from read_forecast(keys, name)))
     until = next((at for at in deadlines if at is not None), None)
     return found.waiting(until, account, held_until, asked)
 
 
-def record_of(terms: Terms, name: str) -> Steps[Job | None]:
+def read_record(context: Context, name: str) -> Steps[Job | None]:
     """The record alone; None where there is none."""
-    record = yield Ask(lambda client: client.hgetall(terms.keys.job(name)))
-    return _read(terms, name, record)
+    record = yield Command(lambda client: client.hgetall(context.keys.job(name)))
+    return _read(context, name, record)
 
 
-def _read(terms: Terms, name: str, record: Mapping[bytes, bytes]) -> Job | None:
+def _read(context: Context, name: str, record: Mapping[bytes, bytes]) -> Job | None:
     fields = {field.decode(): value.decode() for field, value in record.items()}
-    return Job.from_record(terms.account, name, fields) if fields else None
+    return Job.from_record(context.account, name, fields) if fields else None
 
 
-def group_of(terms: Terms, name: str, each: Each | None = None) -> Steps[Group]:
+def find_group(context: Context, name: str, each: Each | None = None) -> Steps[Group]:
     """A group and its jobs as they are now, read in batches.
 
     Args:
-        terms: the line's.
+        context: of the line.
         name: the group's.
         each: is given each job; the group then holds none of them.
 
     Raises:
         GroupNotFound: no job of it is known.
     """
-    members = yield from members_of(terms, name)
-    told = yield from told_of(terms, name)
+    members = yield from read_members(context, name)
+    told = yield from read_group_facts(context, name)
     if not members and not told.rejected:
-        raise GroupNotFound(f"no group {name!r} on account {terms.account!r}")
-    return (yield from read_group(terms, name, members, told, each))
+        raise GroupNotFound(f"no group {name!r} on account {context.account!r}")
+    return (yield from read_group(context, name, members, told, each))
 
 
 def read_group(
-    terms: Terms, name: str, members: Collection[str], told: "Told", each: Each | None = None
+    context: Context, name: str, members: Collection[str], told: "GroupFacts", each: Each | None = None
 ) -> Steps[Group]:
     """The group of these jobs, and of those that were rejected."""
     tally = Tally(told.rejected, each)
-    yield from _each_job(terms, members, tally.add)
+    yield from _each_job(context, members, tally.add)
     return tally.group(
-        terms.account,
+        context.account,
         name,
         rejected=told.still(members, tally.since),
         forgotten=len(members) - tally.jobs_seen,
@@ -101,7 +101,7 @@ def read_group(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class GroupFacts:
     """What a group knows beside the ids of its jobs.
 
     Attributes:
@@ -129,36 +129,36 @@ class Told:
         return {name: error for name, (error, at) in self.rejected.items() if holds(name, at)}
 
 
-def told_of(terms: Terms, name: str) -> Steps[Told]:
+def read_group_facts(context: Context, name: str) -> Steps[GroupFacts]:
     """What a group knows of its size and of rejections."""
-    sizes = yield from _set_of(terms.keys.group_size(name))
+    sizes = yield from _set_of(context.keys.group_size(name))
     rejected = dict[str, tuple[JobRejected, float]]()
-    for text in (yield from _set_of(terms.keys.group_rejected(name))):
+    for text in (yield from _set_of(context.keys.group_rejected(name))):
         told = json.loads(text)
         if told["id"] not in rejected or told["at"] > rejected[told["id"]][1]:
             rejected[told["id"]] = rejection_of(told), told["at"]
-    return Told(max(map(int, sizes), default=None), rejected)
+    return GroupFacts(max(map(int, sizes), default=None), rejected)
 
 
-def members_of(terms: Terms, name: str) -> Steps[set[str]]:
+def read_members(context: Context, name: str) -> Steps[set[str]]:
     """The ids of a group's jobs; empty where there is no such group."""
-    return _set_of(terms.keys.group(name))
+    return _set_of(context.keys.group(name))
 
 
 def _set_of(key: str) -> Steps[set[str]]:
     members, cursor = set[str](), 0
     while True:
-        cursor, page = yield Ask(partial(_scan, key=key, cursor=cursor))
+        cursor, page = yield Command(partial(_scan, key=key, cursor=cursor))
         members.update(member.decode() for member in page)
         if not int(cursor):
             return members
 
 
-def _each_job(terms: Terms, names: Iterable[str], each: Each) -> Steps[None]:
+def _each_job(context: Context, names: Iterable[str], each: Each) -> Steps[None]:
     """Those of these jobs that have a record, as light records, in the order of their ids."""
     ordered = sorted(names, key=_place)
     for start in range(0, len(ordered), BATCH):
-        found = yield from light_records(terms.keys, ordered[start : start + BATCH])
+        found = yield from read_light_records(context.keys, ordered[start : start + BATCH])
         for job in found.values():
             each(job)
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.account_reader import holders_of
 from faxline.reading.job import WAITING, Job, JobState
-from faxline.steps.commands import Batch, Steps, at_one_moment
+from faxline.steps.commands import Pipeline, Steps, at_one_moment
 
 OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUEUED)
 """The states that have an index, in the order in which they are listed."""
@@ -19,14 +19,14 @@ BATCH = 500
 """Records in one round trip."""
 
 
-def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Steps[list[Job]]:
+def read_open_jobs(keys: RedisKeys, states: Sequence[JobState], limit: int) -> Steps[list[Job]]:
     """Read them: in doubt (held, then by the end of the wait), submitted by deadline, queued by place.
 
     The indexes are read at one moment, the records just after it; a job that moved between to a state that
     was not asked for is left out.
     """
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         pipe.hmget(keys.account_state, WAITING)
         pipe.zrangebyscore(keys.in_doubt, "inf", "inf", 0, limit)
         pipe.zrangebyscore(keys.in_doubt, "-inf", "(inf", 0, limit, withscores=True)
@@ -36,7 +36,7 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
         pipe.zrange(keys.delayed, 0, limit - 1)
         pipe.zrange(keys.waiting, 0, limit - 1)
 
-    replies = yield from at_one_moment(questions)
+    replies = yield from at_one_moment(queue_reads)
     account, held, in_doubt, permits, submitted, ready, delayed, waiting = replies
     until = dict([*submitted, *in_doubt])
     found = {
@@ -49,7 +49,7 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
     jobs: list[Job] = []
     for start in range(0, len(names), BATCH):
         batch = names[start : start + BATCH]
-        for name, job in (yield from light_records(keys, batch)).items():
+        for name, job in (yield from read_light_records(keys, batch)).items():
             if job.state in states:
                 jobs.append(job.waiting(until.get(name.encode()), account))
         if len(jobs) >= limit:
@@ -57,18 +57,18 @@ def open_jobs(keys: AccountKeys, states: Sequence[JobState], limit: int) -> Step
     return jobs[:limit]
 
 
-def light_records(keys: AccountKeys, names: Sequence[str]) -> Steps[dict[str, Job]]:
+def read_light_records(keys: RedisKeys, names: Sequence[str]) -> Steps[dict[str, Job]]:
     """The jobs of these names that have a record, without their metadata, history and forecast.
 
     In one round trip, so for BATCH names at most.
     """
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         for name in names:
             pipe.hmget(keys.job(name), _FIELDS)
 
     found: dict[str, Job] = {}
-    for name, values in zip(names, (yield Batch(questions)), strict=True):
+    for name, values in zip(names, (yield Pipeline(queue_reads)), strict=True):
         record = {f: v.decode() for f, v in zip(_FIELDS, values, strict=True) if v is not None}
         if "state" in record:
             found[name] = Job.from_record(keys.account, name, record)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from faxline.contract.redis_keys import PROCESSES
-from faxline.steps.commands import Batch, Steps
+from faxline.steps.commands import Pipeline, Steps
 
 ROLES = ("dispatcher", "worker", "webhook")
 """Those without which a fax does not come to its end."""
@@ -109,7 +109,7 @@ class Process:
         }
 
 
-def known_processes(roles: Iterable[str] = ROLES) -> Steps[list[Process]]:
+def read_processes(roles: Iterable[str] = ROLES) -> Steps[list[Process]]:
     """All processes of these roles that have a heartbeat: at work, in trouble or gone, in one round trip.
 
     One that has ended as it should is not among them.
@@ -122,12 +122,12 @@ def heartbeats(roles: Iterable[str] = ROLES) -> Steps[list[tuple[str, bytes, Pro
     """Every heartbeat: its role, its field, and the process; None where it makes no sense to this version."""
     asked = tuple(roles)
 
-    def questions(pipe: Any) -> None:
+    def queue_reads(pipe: Any) -> None:
         pipe.time()
         for role in asked:
             pipe.hgetall(f"{PROCESSES}{role}")
 
-    clock, *hashes = yield Batch(questions)
+    clock, *hashes = yield Pipeline(queue_reads)
     now = clock[0] * 1000 + clock[1] // 1000
     return [
         (role, name, read_heartbeat(role, name, text, now))

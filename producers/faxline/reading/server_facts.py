@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from faxline.steps.commands import Ask, Steps
+from faxline.steps.commands import Command, Steps
 from faxline.steps.drivers import run
 from faxline.steps.redis_errors import is_refusal
 
@@ -79,11 +79,11 @@ def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
 
 def facts(*, config: bool = True) -> Steps[ServerFacts]:
     """The steps of `server_facts`."""
-    info: dict[str, Any] = yield Ask(lambda client: client.info())
+    info: dict[str, Any] = yield Command(lambda client: client.info())
     told: dict[str, str] = {}
     if config:
         try:
-            told = yield Ask(lambda client: client.config_get(*_CONFIGURED))
+            told = yield Command(lambda client: client.config_get(*_CONFIGURED))
         except Exception as error:
             if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
                 raise

@@ -21,7 +21,7 @@ from faxline.reading.job import Job
 from faxline.sending.documents import Documents
 from faxline.sending.fax import Fax, Prepared, compose, prepare
 from faxline.sending.push import queue_uploads, uploads
-from faxline.steps.commands import Batch, Steps, Terms, Work
+from faxline.steps.commands import Context, Pipeline, RunInThread, Steps
 from faxline.steps.redis_errors import trouble
 
 _ENTRIES, _BYTES = 300, 16_000_000
@@ -115,7 +115,7 @@ class _Checked:
             whole: Any = {**fax, **own, "id": self.ids[i]}
             yield i, self.ids[i], whole
 
-    def good(self, terms: Terms) -> Iterator[Prepared]:
+    def good(self, context: Context) -> Iterator[Prepared]:
         """Those that break none, ready for the push."""
         left_out = {fax.index for fax in self.rejected}
         for i, _, fax in self.each():
@@ -123,27 +123,27 @@ class _Checked:
                 size = self.members.get(fax.get("group") or "")
                 yield compose(
                     fax,
-                    terms.account,
+                    context.account,
                     self.documents,
-                    region=terms.region,
+                    region=context.region,
                     size=None if _several(fax) else size,
                 )
 
 
-def sent_many(
-    terms: Terms, faxes: Iterable[Fax], group: str | None, *, skip: bool, progress: Progress | None
+def send_many(
+    context: Context, faxes: Iterable[Fax], group: str | None, *, skip: bool, progress: Progress | None
 ) -> Steps[Mailing]:
     """Check them all, then push them: what can be gone through twice is not copied."""
-    checked: _Checked = yield Work(partial(_check_all, faxes, terms, group))
+    checked: _Checked = yield RunInThread(partial(_check_all, faxes, context, group))
     if checked.rejected and not skip:
         raise FaxesRejected(checked.rejected, len(checked.ids))
     jobs, stored = PushedJobs(), dict[str, float]()
-    chunks = _chunks(checked, terms)
-    while chunk := (yield Work(partial(next, chunks, None))):
+    chunks = _chunks(checked, context)
+    while chunk := (yield RunInThread(partial(next, chunks, None))):
         try:
-            entries = yield from _pushed(terms, chunk, checked.documents, stored)
+            entries = yield from _push(context, chunk, checked.documents, stored)
         except Exception as error:
-            if interrupted := _interrupted(error, len(jobs), checked.total, checked.ids, terms.place):
+            if interrupted := _interrupted(error, len(jobs), checked.total, checked.ids, context.place):
                 raise interrupted from None
             raise
         jobs.add(replace(fax.job, entry=entry) for fax, entry in zip(chunk, entries, strict=True))
@@ -152,12 +152,12 @@ def sent_many(
     return Mailing(jobs, tuple(checked.rejected))
 
 
-def _check_all(faxes: Iterable[Fax], terms: Terms, group: str | None) -> _Checked:
+def _check_all(faxes: Iterable[Fax], context: Context, group: str | None) -> _Checked:
     checked = _Checked(list(faxes) if isinstance(faxes, Iterator) else faxes, group)
     taken: dict[str, int] = {}
     for i, name, fax in checked.each():
         try:
-            prepared = prepare(fax, terms.account, checked.documents, region=terms.region)
+            prepared = prepare(fax, context.account, checked.documents, region=context.region)
             _claim(prepared.job, i, taken)
         except EntryRejected as error:
             checked.rejected.append(RejectedFax(i, name, error))
@@ -186,7 +186,7 @@ def _claim(job: Job, index: int, taken: dict[str, int]) -> None:
     Raises:
         EntryRejected: another fax of this call has one of them.
     """
-    names = [job.id, *names_of(job)] if job.size else [job.id]
+    names = [job.id, *job_ids_of(job)] if job.size else [job.id]
     for name in names:
         if name in taken:
             text = f"{name} is also the id of fax {taken[name]} (this is fax {index}); an id names one fax"
@@ -194,15 +194,15 @@ def _claim(job: Job, index: int, taken: dict[str, int]) -> None:
     taken.update(dict.fromkeys(names, index))
 
 
-def names_of(job: Job) -> list[str]:
+def job_ids_of(job: Job) -> list[str]:
     """The ids of the jobs that a pushed Job stands for: ID.1 to ID.size, or its own."""
     return [f"{job.id}.{i}" for i in range(1, job.size + 1)] if job.size else [job.id]
 
 
-def _chunks(checked: _Checked, terms: Terms) -> Iterator[list[Prepared]]:
+def _chunks(checked: _Checked, context: Context) -> Iterator[list[Prepared]]:
     """So many faxes, or fewer where they bring much content: a document weighs on the first that needs it."""
     chunk, size, seen = list[Prepared](), 0, set[str]()
-    for fax in checked.good(terms):
+    for fax in checked.good(context):
         weight = sum(checked.documents.size(name) for name in fax.documents if name not in seen)
         if chunk and (len(chunk) == _ENTRIES or (weight and size + weight > _BYTES)):
             yield chunk
@@ -214,8 +214,8 @@ def _chunks(checked: _Checked, terms: Terms) -> Iterator[list[Prepared]]:
         yield chunk
 
 
-def _pushed(
-    terms: Terms, chunk: Sequence[Prepared], documents: Documents, stored: dict[str, float]
+def _push(
+    context: Context, chunk: Sequence[Prepared], documents: Documents, stored: dict[str, float]
 ) -> Steps[list[str]]:
     """One transaction, as of a single fax: a full Redis takes all of the chunk, or nothing.
 
@@ -224,21 +224,23 @@ def _pushed(
     """
     needed = dict.fromkeys(name for fax in chunk for name in fax.documents)
     now = time.monotonic()
-    old = now - min(_NAMED_LATELY, terms.document_ttl / 4000)
+    old = now - min(_NAMED_LATELY, context.document_ttl / 4000)
 
     def contents() -> tuple[dict[str, bytes], list[str]]:
         fresh = [name for name in needed if stored.get(name, old) <= old]
-        texts = [terms.seals.entry("send", {"id": fax.job.id}, fax.text) for fax in chunk]
-        return uploads(terms, documents, fresh), texts
+        texts = [context.seals.entry("send", {"id": fax.job.id}, fax.text) for fax in chunk]
+        return uploads(context, documents, fresh), texts
 
-    fresh, texts = yield Work(contents)
+    fresh, texts = yield RunInThread(contents)
 
     def fill(pipe: Any) -> None:
-        queue_uploads(pipe, terms, fresh)
+        queue_uploads(pipe, context, fresh)
         for text in texts:
-            pipe.xadd(terms.keys.intake, {"send": text})
+            pipe.xadd(context.keys.intake, {"send": text})
 
-    replies: list[Any] = yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation)
+    replies: list[Any] = yield Pipeline(
+        fill, transaction=True, pushes=True, confirmation=context.confirmation
+    )
     stored.update(dict.fromkeys(needed, now))
     return [entry.decode() for entry in replies[-len(chunk) :]]
 

@@ -8,31 +8,31 @@ from uuid import uuid4
 
 from faxline.contract.phone_numbers import mask_number, normalize_number
 from faxline.reading.job import Job, JobState
-from faxline.reading.lookup import group_of
+from faxline.reading.lookup import find_group
 from faxline.reading.open_jobs import BATCH
 from faxline.sending.documents import Documents
 from faxline.sending.fax import Fax, Prepared, prepare, text_of
-from faxline.steps.commands import Batch, Steps, Terms, Work
+from faxline.steps.commands import Context, Pipeline, RunInThread, Steps
 from faxline.steps.redis_user import redis_user
 
 
-def sent(terms: Terms, fax: Fax) -> Steps[Job]:
+def send_fax(context: Context, fax: Fax) -> Steps[Job]:
     """Check a fax and push it."""
 
     def check() -> tuple[Prepared, str, dict[str, bytes]]:
         documents = Documents()
-        prepared = prepare(fax, terms.account, documents, region=terms.region)
-        text = terms.seals.entry("send", {"id": prepared.job.id}, prepared.text)
-        return prepared, text, uploads(terms, documents, prepared.documents)
+        prepared = prepare(fax, context.account, documents, region=context.region)
+        text = context.seals.entry("send", {"id": prepared.job.id}, prepared.text)
+        return prepared, text, uploads(context, documents, prepared.documents)
 
-    prepared, text, contents = yield Work(check)
-    entry = yield from _pushed(terms, "send", text, contents)
+    prepared, text, contents = yield RunInThread(check)
+    entry = yield from _push(context, "send", text, contents)
     pushed: Job = replace(prepared.job, entry=entry)
     return pushed
 
 
-def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
-    terms: Terms,
+def resend_job(  # noqa: PLR0917 - the line's own, and what its method is given
+    context: Context,
     job: str,
     to: str | None,
     name: str | None,
@@ -43,14 +43,14 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
     """Push a `resend`."""
     number: str | None = None
     if to is not None:
-        number = yield Work(partial(normalize_number, to, terms.region, "faxNumber"))
+        number = yield RunInThread(partial(normalize_number, to, context.region, "faxNumber"))
     given = {"id": name or str(uuid4()), "of": job, "priority": priority, "faxNumber": number}
     entry = {k: v for k, v in (given | {"metadata": metadata}).items() if v is not None}
     entry |= yield from _who(by)
-    pushed = yield from ready_made(terms, "resend", entry)
+    pushed = yield from push_entry(context, "resend", entry)
     return Job(
         id=str(given["id"]),
-        account=terms.account,
+        account=context.account,
         state=JobState.INTAKE,
         priority=priority,
         kind="resend",
@@ -60,7 +60,7 @@ def sent_again(  # noqa: PLR0917 - the line's own, and what its method is given
     )
 
 
-def group_canceled(terms: Terms, group: str, skip: Container[str], by: str | None) -> Steps[list[str]]:
+def cancel_group(context: Context, group: str, skip: Container[str], by: str | None) -> Steps[list[str]]:
     """Push a `cancel` for each job of a group that has not ended, but for some; their ids, in their order.
 
     Raises:
@@ -72,22 +72,22 @@ def group_canceled(terms: Terms, group: str, skip: Container[str], by: str | Non
         if not job.state.final and job.id not in skip:
             asked.append(job.id)
 
-    yield from group_of(terms, group, look)
+    yield from find_group(context, group, look)
     who = (yield from _who(by)) if asked else {}
     for start in range(0, len(asked), BATCH):
         texts = [text_of({"id": name} | who) for name in asked[start : start + BATCH]]
 
         def fill(pipe: Any, texts: list[str] = texts) -> None:
             for text in texts:
-                pipe.xadd(terms.keys.intake, {"cancel": text})
+                pipe.xadd(context.keys.intake, {"cancel": text})
 
-        yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation)
+        yield Pipeline(fill, transaction=True, pushes=True, confirmation=context.confirmation)
     return asked
 
 
-def canceled(terms: Terms, job: str, by: str | None) -> Steps[None]:
+def cancel_job(context: Context, job: str, by: str | None) -> Steps[None]:
     """Push a `cancel`."""
-    yield from ready_made(terms, "cancel", {"id": job} | (yield from _who(by)))
+    yield from push_entry(context, "cancel", {"id": job} | (yield from _who(by)))
 
 
 def _who(by: str | None) -> Steps[dict[str, str]]:
@@ -96,41 +96,43 @@ def _who(by: str | None) -> Steps[dict[str, str]]:
     return {name: text[:128] for name, text in (("by", by), ("user", user)) if text}
 
 
-def ready_made(terms: Terms, kind: str, payload: Mapping[str, Any]) -> Steps[str]:
+def push_entry(context: Context, kind: str, payload: Mapping[str, Any]) -> Steps[str]:
     """Push an entry that was made elsewhere, checked in its form; its stream id."""
-    text = yield Work(partial(_checked, terms, kind, payload))
-    return (yield from _pushed(terms, kind, text, {}))
+    text = yield RunInThread(partial(_check, context, kind, payload))
+    return (yield from _push(context, kind, text, {}))
 
 
-def _checked(terms: Terms, kind: str, payload: Mapping[str, Any]) -> str:
+def _check(context: Context, kind: str, payload: Mapping[str, Any]) -> str:
     from faxline.contract.entry_reader import parse_entry  # noqa: PLC0415 - needs pydantic, which takes its time to load
 
     text = text_of(payload)
     parse_entry(kind, text)
-    return terms.seals.entry(kind, payload, text)
+    return context.seals.entry(kind, payload, text)
 
 
-def uploads(terms: Terms, documents: Documents, names: Iterable[str]) -> dict[str, bytes]:
+def uploads(context: Context, documents: Documents, names: Iterable[str]) -> dict[str, bytes]:
     """Documents as they are uploaded, each under the name that its entries tell."""
     contents = documents.contents(names)
-    return {documents.upload(name): terms.seals.document(name, data) for name, data in contents.items()}
+    return {documents.upload(name): context.seals.document(name, data) for name, data in contents.items()}
 
 
-def _pushed(terms: Terms, kind: str, text: str, contents: Mapping[str, bytes]) -> Steps[str]:
+def _push(context: Context, kind: str, text: str, contents: Mapping[str, bytes]) -> Steps[str]:
     """One transaction: a full Redis takes the documents and the entry, or neither.
 
     Retried after a lost reply it may add the entry twice, which intake ignores by the id.
     """
 
     def fill(pipe: Any) -> None:
-        queue_uploads(pipe, terms, contents)
-        pipe.xadd(terms.keys.intake, {kind: text})
+        queue_uploads(pipe, context, contents)
+        pipe.xadd(context.keys.intake, {kind: text})
 
-    entry: bytes = (yield Batch(fill, transaction=True, pushes=True, confirmation=terms.confirmation))[-1]
+    entry: bytes = (yield Pipeline(fill, transaction=True, pushes=True, confirmation=context.confirmation))[
+        -1
+    ]
     return entry.decode()
 
 
-def queue_uploads(pipe: Any, terms: Terms, contents: Mapping[str, bytes]) -> None:
+def queue_uploads(pipe: Any, context: Context, contents: Mapping[str, bytes]) -> None:
     """Queue what uploads each document; intake stores it under its digest, where nobody else may write."""
     for name, data in contents.items():
-        pipe.set(terms.keys.upload(name), data, px=terms.document_ttl)
+        pipe.set(context.keys.upload(name), data, px=context.document_ttl)

@@ -1,9 +1,11 @@
-"""The library's logic without its I/O: a generator that asks, and a driver that gets the answers.
+"""The library's logic without its I/O, so that `FaxLine` and `AsyncFaxLine` share it.
 
-A function of the logic returns `Steps`: it yields a question, is sent the reply (or has the error thrown into
-it), and returns its result. `faxline.steps.drivers` asks with or without asyncio, so no logic stands twice.
-Steps that follow the events yield each `Event` on their way, too, and `EventsMissed` where some are gone.
-`Closing` is thrown into them there when nobody follows any more.
+A function of the logic is a generator of `Steps`: it yields a `Step` (a command, a pipeline, work for a
+thread), receives the reply or the error, and returns its result. `faxline.steps.drivers` carries the steps
+out, with or without asyncio.
+
+Steps that follow the events also yield each `Event`, and `EventsMissed` where the stream dropped some. A
+driver throws `Closing` into them once nobody reads the events any more.
 """
 
 import time
@@ -13,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from faxline.contract.errors import EventsMissed
 from faxline.contract.events import Event
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 from faxline.steps.redis_errors import is_full
 from faxline.steps.replicas import NOT_ASKED, Confirmation
@@ -22,13 +24,13 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Command:
     """One command.
 
     Attributes:
-        call: is given the client and calls one of its methods.
-        pushes: something is pushed, which the text of an error tells.
-        blocks: seconds for which Redis may wait before it answers.
+        call: calls one method of the client that it is given.
+        pushes: whether it adds an entry to a stream; error messages then say that pushing again is safe.
+        blocks: seconds that Redis may wait before it answers.
     """
 
     call: Callable[[Any], Any]
@@ -37,15 +39,15 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Commands in one round trip; the reply is the list of theirs.
+class Pipeline:
+    """Several commands in one round trip. The reply is the list of their replies.
 
     Attributes:
-        fill: is given a pipeline and queues them.
-        transaction: whether they are carried out as one.
-        pushes: as above.
-        confirmation: how many replicas must have it, of a transaction; the replies are then as Redis gives
-            them, not as the client's methods do.
+        fill: queues the commands on the pipeline that it is given.
+        transaction: whether they run as one transaction.
+        pushes: as of `Command`.
+        confirmation: how many replicas must have a transaction. With it the replies are raw, as Redis sends
+            them, and not parsed by the client's methods.
     """
 
     fill: Callable[[Any], object]
@@ -55,43 +57,44 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What takes its time beside Redis (files are read, PDFs opened): not on an event loop."""
+class RunInThread:
+    """Slow work without Redis, such as reading files and opening PDFs. It never runs on an event loop."""
 
     call: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Until:
-    """No question: when the caller's time is over, by the monotonic clock. Those that follow keep to it."""
+class Deadline:
+    """When the caller's time ends, by the monotonic clock. All later steps keep to it; it has no reply."""
 
     at: float | None
 
 
-class Closing(Exception):  # noqa: N818 - no error: it never leaves the drivers
-    """Nobody follows the events any more. The steps may ask on, and yield no event."""
+class Closing(Exception):  # noqa: N818 - not an error: it never leaves the drivers
+    """Nobody reads the events any more. The steps may send further commands, but yield no event."""
 
 
-Question: TypeAlias = Ask | Batch | Work | Until
+Step: TypeAlias = Command | Pipeline | RunInThread | Deadline
 Followed: TypeAlias = Event | EventsMissed
-Steps: TypeAlias = Generator[Question | Followed, Any, _T]
+Steps: TypeAlias = Generator[Step | Followed, Any, _T]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What the steps of one line rest on.
+class Context:
+    """What the steps of one line need to know.
 
     Attributes:
-        keys: the account's.
-        document_ttl: milliseconds that a document is kept from its last push.
-        longest: seconds that one read may block; a quiet stream is no dead server.
-        seals: what entries and documents are sealed with.
-        confirmation: how many replicas must have what is pushed.
-        region: the country of numbers that name none.
-        place: where Redis is, for messages, such as `host:port`.
+        keys: the names of the account's Redis keys.
+        document_ttl: milliseconds that a document is kept after its last push.
+        longest: seconds that one read may block. It is below the socket timeout, so that a quiet stream does
+            not look like a dead server.
+        seals: seals entries and documents.
+        confirmation: how many replicas must confirm a push.
+        region: the country of numbers without a country code, such as `DE`.
+        place: the address of Redis for error messages, such as `host:port`.
     """
 
-    keys: AccountKeys
+    keys: RedisKeys
     document_ttl: int
     longest: float
     seals: Seals
@@ -105,23 +108,23 @@ class Terms:
         return self.keys.account
 
     def left(self, until: float | None) -> float:
-        """Seconds until a time of the monotonic clock; where there is none, what one read may block."""
+        """Seconds until `until` (monotonic clock); without it, the seconds that one read may block."""
         return self.longest if until is None else until - time.monotonic()
 
     def block(self, left: float) -> int:
-        """Milliseconds that the next read may block, with so many seconds left; 1 at least."""
+        """Milliseconds that the next read may block when `left` seconds remain; at least 1."""
         return max(1, round(min(left, self.longest) * 1000))
 
 
 def at_one_moment(fill: Callable[[Any], object]) -> Steps[list[Any]]:
-    """The replies to what is queued on a pipeline, as of one moment.
+    """Read several things as of one moment, in a transaction.
 
-    A Redis that is full refuses a transaction even if it only reads: then they are of moments close together.
+    A full Redis refuses even a transaction that only reads. The commands then run without one.
     """
     try:
-        replies: list[Any] = yield Batch(fill, transaction=True)
+        replies: list[Any] = yield Pipeline(fill, transaction=True)
     except Exception as error:
         if not is_full(error):
             raise
-        replies = yield Batch(fill)
+        replies = yield Pipeline(fill)
     return replies

@@ -1,4 +1,4 @@
-"""The drivers of the steps: the same questions, asked in a thread or on an event loop."""
+"""Carry steps out: with a blocking client, or with an asyncio client on an event loop."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, suppress
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from faxline.contract.errors import EventsMissed, FaxlineError, NotReplicated
 from faxline.contract.events import Event
-from faxline.steps.commands import Ask, Batch, Closing, Followed, Question, Steps, Until, Work
+from faxline.steps.commands import Closing, Command, Deadline, Followed, Pipeline, RunInThread, Step, Steps
 from faxline.steps.redis_errors import unavailable
 
 _T = TypeVar("_T")
@@ -14,10 +14,10 @@ _Replied = tuple[Any, Exception | None]
 
 
 def run(client: Any, steps: Steps[_T]) -> _T:
-    """Ask a client with bytes replies until the steps come to their result.
+    """Carry steps out with a client that replies in bytes, and return their result.
 
     Raises:
-        redis.RedisError: as the client raised it, unless the steps are put `in_our_words`.
+        redis.RedisError: as the client raised it, unless the steps are wrapped in `translate_errors`.
     """
     driven = drive(client, steps)
     try:
@@ -25,28 +25,28 @@ def run(client: Any, steps: Steps[_T]) -> _T:
     except StopIteration as end:
         result: _T = end.value
         return result
-    raise TypeError("these steps give events")
+    raise TypeError("these steps yield events")
 
 
 def drive(client: Any, steps: Steps[_T]) -> Generator[Followed, None, _T]:
-    """The same for steps that give events on their way. Closed, it lets them end their own way."""
+    """`run` for steps that yield events. When it is closed, the steps may still finish their cleanup."""
     until: float | None = None
     try:
-        asked = next(steps)
+        current = next(steps)
         while True:
-            if isinstance(asked, Event | EventsMissed):
+            if isinstance(current, Event | EventsMissed):
                 try:
-                    yield asked
+                    yield current
                 except GeneratorExit:
                     with suppress(Closing, StopIteration, FaxlineError):
-                        asked = steps.throw(Closing())
-                        while not isinstance(asked, Event | EventsMissed):
-                            asked = _go_on(steps, _replied(client, asked, None))
+                        current = steps.throw(Closing())
+                        while not isinstance(current, Event | EventsMissed):
+                            current = _go_on(steps, _replied(client, current, None))
                     raise
-                asked = next(steps)
+                current = next(steps)
             else:
-                until = asked.at if isinstance(asked, Until) else until
-                asked = _go_on(steps, _replied(client, asked, until))
+                until = current.at if isinstance(current, Deadline) else until
+                current = _go_on(steps, _replied(client, current, until))
     except StopIteration as end:
         result: _T = end.value
         return result
@@ -58,151 +58,155 @@ async def run_async(client: Any, steps: Steps[_T]) -> _T:
     """`run` with an asyncio client."""
     until: float | None = None
     try:
-        asked = next(steps)
-        while not isinstance(asked, Event | EventsMissed):
-            until = asked.at if isinstance(asked, Until) else until
-            asked = _go_on(steps, await _replied_async(client, asked, until))
+        current = next(steps)
+        while not isinstance(current, Event | EventsMissed):
+            until = current.at if isinstance(current, Deadline) else until
+            current = _go_on(steps, await _replied_async(client, current, until))
     except StopIteration as end:
         result: _T = end.value
         return result
     finally:
         steps.close()
-    raise TypeError("these steps give events")
+    raise TypeError("these steps yield events")
 
 
 async def drive_async(
     client: Any, steps: Steps[None], is_open: Callable[[], bool]
 ) -> AsyncGenerator[Followed, None]:
-    """`drive` with an asyncio client; closed after that, it asks it no more."""
+    """`drive` with an asyncio client. Once the client is closed, no further command is sent."""
     until: float | None = None
     try:
-        asked = next(steps)
+        current = next(steps)
         while True:
-            if isinstance(asked, Event | EventsMissed):
+            if isinstance(current, Event | EventsMissed):
                 try:
-                    yield asked
+                    yield current
                 except GeneratorExit:
                     with suppress(Closing, StopIteration, FaxlineError):
-                        asked = steps.throw(Closing())
-                        while is_open() and not isinstance(asked, Event | EventsMissed):
-                            asked = _go_on(steps, await _replied_async(client, asked, None))
+                        current = steps.throw(Closing())
+                        while is_open() and not isinstance(current, Event | EventsMissed):
+                            current = _go_on(steps, await _replied_async(client, current, None))
                     raise
-                asked = next(steps)
+                current = next(steps)
             else:
-                until = asked.at if isinstance(asked, Until) else until
-                asked = _go_on(steps, await _replied_async(client, asked, until))
+                until = current.at if isinstance(current, Deadline) else until
+                current = _go_on(steps, await _replied_async(client, current, until))
     except StopIteration:
         return
     finally:
         steps.close()
 
 
-def in_our_words(steps: Steps[_T], right: str = "", place: str = "") -> Steps[_T]:
-    """The same steps; an error of Redis that they let pass becomes the library's own.
+def translate_errors(steps: Steps[_T], right: str = "", place: str = "") -> Steps[_T]:
+    """Raise Redis errors that the steps do not handle as errors of `faxline.contract.errors`.
 
-    It is not chained, for one may quote what was sent. `right` is what a user needs the right to, in words,
-    and `place` where Redis is.
+    The new error has no cause, because an error of Redis may quote what was sent.
+
+    Args:
+        steps: the steps to wrap.
+        right: what the Redis user needs the right to do, such as `read the audit`.
+        place: the address of Redis, for the message.
 
     Raises:
-        NotAllowed: this user has not the right.
+        NotAllowed: this Redis user lacks the right.
         QueueUnavailable: Redis did not answer, refused, or is full.
     """
     from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
 
-    asked: Question | Followed | None = None
+    current: Step | Followed | None = None
     try:
-        asked = next(steps)
+        current = next(steps)
         while True:
             try:
-                replied: _Replied = ((yield asked), None)
+                replied: _Replied = ((yield current), None)
             except Exception as error:  # noqa: BLE001 - the steps decide what it means
                 replied = (None, error)
-            asked = _go_on(steps, replied)
+            current = _go_on(steps, replied)
     except StopIteration as end:
         result: _T = end.value
         return result
     except RedisError as error:
-        pushing = getattr(asked, "pushes", False)
+        pushing = getattr(current, "pushes", False)
         raise unavailable(error, pushing=pushing, right=right, place=place) from None
     finally:
         steps.close()
 
 
-def _go_on(steps: Steps[_T], replied: _Replied) -> Question | Followed:
+def _go_on(steps: Steps[_T], replied: _Replied) -> Step | Followed:
     answer, error = replied
     return steps.send(answer) if error is None else steps.throw(error)
 
 
-def _replied(client: Any, question: Question, until: float | None) -> _Replied:
+def _replied(client: Any, step: Step, until: float | None) -> _Replied:
     try:
-        if isinstance(question, Work | Until):
-            return (question.call() if isinstance(question, Work) else None), None
-        with _its_time(question, until):
-            match question:
-                case Ask():
-                    return question.call(client), None
-                case Batch() if question.confirmation:
+        if isinstance(step, RunInThread | Deadline):
+            return (step.call() if isinstance(step, RunInThread) else None), None
+        with _within_time(step, until):
+            match step:
+                case Command():
+                    return step.call(client), None
+                case Pipeline() if step.confirmation:
                     with client.pipeline(transaction=False) as pipe:
-                        _fill_confirmed(pipe, question)
-                        return _confirmed(question, pipe.execute(raise_on_error=False)), None
-                case Batch():
-                    with client.pipeline(transaction=question.transaction) as pipe:
-                        question.fill(pipe)
+                        _fill_confirmed(pipe, step)
+                        return _confirmed(step, pipe.execute(raise_on_error=False)), None
+                case Pipeline():
+                    with client.pipeline(transaction=step.transaction) as pipe:
+                        step.fill(pipe)
                         return pipe.execute(), None
     except Exception as error:  # noqa: BLE001 - the steps decide what it means
         return None, error
 
 
-async def _replied_async(client: Any, question: Question, until: float | None) -> _Replied:
+async def _replied_async(client: Any, step: Step, until: float | None) -> _Replied:
     import asyncio  # noqa: PLC0415 - only who uses it loads it
 
     try:
-        if isinstance(question, Work | Until):
-            return (await asyncio.to_thread(question.call) if isinstance(question, Work) else None), None
-        with _its_time(question, until):
-            match question:
-                case Ask():
-                    return await question.call(client), None
-                case Batch() if question.confirmation:
+        if isinstance(step, RunInThread | Deadline):
+            return (await asyncio.to_thread(step.call) if isinstance(step, RunInThread) else None), None
+        with _within_time(step, until):
+            match step:
+                case Command():
+                    return await step.call(client), None
+                case Pipeline() if step.confirmation:
                     async with client.pipeline(transaction=False) as pipe:
-                        _fill_confirmed(pipe, question)
-                        return _confirmed(question, await pipe.execute(raise_on_error=False)), None
-                case Batch():
-                    async with client.pipeline(transaction=question.transaction) as pipe:
-                        question.fill(pipe)
+                        _fill_confirmed(pipe, step)
+                        return _confirmed(step, await pipe.execute(raise_on_error=False)), None
+                case Pipeline():
+                    async with client.pipeline(transaction=step.transaction) as pipe:
+                        step.fill(pipe)
                         return await pipe.execute(), None
     except Exception as error:  # noqa: BLE001 - as above
         return None, error
 
 
-def _its_time(question: Ask | Batch, until: float | None) -> AbstractContextManager[None]:
+def _within_time(step: Command | Pipeline, until: float | None) -> AbstractContextManager[None]:
     from faxline.contract.deadlines import answered  # noqa: PLC0415 - `import faxline` is to be quick
 
-    if isinstance(question, Ask):
-        return answered(question.blocks, until)
-    return answered(question.confirmation.timeout if question.confirmation else 0.0, until)
+    if isinstance(step, Command):
+        return answered(step.blocks, until)
+    return answered(step.confirmation.timeout if step.confirmation else 0.0, until)
 
 
-def _fill_confirmed(pipe: Any, batch: Batch) -> None:
-    """A transaction and behind it WAIT, which cannot stand inside, in one round trip."""
+def _fill_confirmed(pipe: Any, pipeline: Pipeline) -> None:
+    """Queue a transaction and then WAIT, which is not allowed inside one, for a single round trip."""
     pipe.execute_command("MULTI")
-    batch.fill(pipe)
+    pipeline.fill(pipe)
     pipe.execute_command("EXEC")
-    batch.confirmation.ask(pipe)
+    pipeline.confirmation.ask(pipe)
 
 
-def _confirmed(batch: Batch, replies: list[Any]) -> list[Any]:
-    """The replies of the transaction.
+def _confirmed(pipeline: Pipeline, replies: list[Any]) -> list[Any]:
+    """Return the replies of the transaction.
 
     Raises:
-        redis.ResponseError: Redis refused it, as a whole or in part.
-        NotReplicated: it was carried out, and too few replicas have it.
+        redis.ResponseError: Redis refused the transaction or a command in it.
+        NotReplicated: the transaction ran, but too few replicas confirmed it.
     """
     *queued, done, waited = replies
     for reply in (*queued, done, *(done if isinstance(done, list) else ())):
         if isinstance(reply, Exception):
             raise reply
-    if missed := batch.confirmation.missed(waited):
+    if missed := pipeline.confirmation.missed(waited):
         raise NotReplicated(
             f"stored, but not confirmed: {missed}, so a failover may lose it; to push again with the same id "
             "is safe"

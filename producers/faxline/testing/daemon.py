@@ -15,7 +15,7 @@ from typing import Any
 
 from faxline.contract.entries import ResendEntry, SendEntry
 from faxline.contract.orders import Order
-from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, AccountKeys
+from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline.reading.account_state import EPOCH_US, OPERATOR, RANKS, STRIDE
@@ -48,7 +48,7 @@ class Daemon:
     """
 
     def __init__(
-        self, client: Any, keys: AccountKeys, *, deliver: bool, keyring: Keyring | None = None
+        self, client: Any, keys: RedisKeys, *, deliver: bool, keyring: Keyring | None = None
     ) -> None:
         self.lock = threading.RLock()
         self.intake = Intake(client, keys, Seals(keyring, keys.account), self)

@@ -13,7 +13,7 @@ from faxline.contract.errors import EntryRejected, Rejection, SealBroken
 from faxline.contract.fax_rules import check_send
 from faxline.contract.fingerprint import digest_of
 from faxline.contract.page_count import check_digest, digest
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Intake:
         daemon: what has the jobs.
     """
 
-    def __init__(self, client: Any, keys: AccountKeys, seals: Seals, daemon: "Daemon") -> None:
+    def __init__(self, client: Any, keys: RedisKeys, seals: Seals, daemon: "Daemon") -> None:
         self.entries: list[tuple[str, dict[str, Any]]] = []
         """What was pushed: each kind with its content."""
         self.refused: dict[str, EntryRejected] = {}

@@ -7,7 +7,7 @@ from typing import Any
 from faxline.client.aio import AsyncFaxLine
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import EntryRejected, JobNotFound, Rejection
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.testing.clients import MemoryServer
 from faxline.testing.daemon import Daemon
@@ -29,11 +29,11 @@ class _Outcomes:
 
     _server: MemoryServer
     _daemon: Daemon
-    keys: AccountKeys
+    keys: RedisKeys
 
     def _begin(self, account: str, keyring: Keyring | None, *, deliver: bool) -> None:
         self._server = MemoryServer()
-        keys = AccountKeys(account)
+        keys = RedisKeys(account)
         self._daemon = Daemon(self._server.unobserved, keys, deliver=deliver, keyring=keyring)
 
     @property

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from faxline.contract.errors import JobRejected
 from faxline.contract.events import Event, EventName, position
 from faxline.contract.wording import plural
-from faxline.reading.event_stream import in_intake, newest, page, rejections
+from faxline.reading.event_stream import is_in_intake, read_newest_id, read_next, read_rejections
 from faxline.reading.group import Each, Group
 from faxline.reading.job import Job
-from faxline.reading.lookup import Told, members_of, read_group, told_of
-from faxline.reading.open_jobs import BATCH, light_records
+from faxline.reading.lookup import GroupFacts, read_group, read_group_facts, read_members
+from faxline.reading.open_jobs import BATCH, read_light_records
 from faxline.reading.presence import WHOLE
-from faxline.sending.mailing import Mailing, Progress, names_of
-from faxline.steps.commands import Steps, Terms
+from faxline.sending.mailing import Mailing, Progress, job_ids_of
+from faxline.steps.commands import Context, Steps
 
 POLL = 0.2
 """Seconds between two looks whether intake has taken entries whose ids older jobs had: no event tells."""
 _ENDS = {EventName.DELIVERED, EventName.FAILED, EventName.CANCELED, EventName.UNCONFIRMED}
 
 
-class StillOpen(Exception):  # noqa: N818 - the time is over; becomes a WaitTimeout
+class PendingTimeout(Exception):  # noqa: N818 - the time is over; becomes a WaitTimeout
     """What has not ended, in words.
 
     Attributes:
@@ -36,7 +36,7 @@ class StillOpen(Exception):  # noqa: N818 - the time is over; becomes a WaitTime
 
 
 @dataclass(slots=True)
-class Together:
+class PendingJobs:
     """What is waited for, and how far it is.
 
     Attributes:
@@ -62,18 +62,18 @@ class Together:
     ended: set[str] = field(default_factory=set)
     rejected: dict[str, JobRejected] = field(default_factory=dict)
     older: bool = False
-    told: Told = field(default_factory=lambda: Told(None, {}))
+    told: GroupFacts = field(default_factory=lambda: GroupFacts(None, {}))
     stale: bool = True
 
     @classmethod
-    def of_list(cls, job: Job) -> "Together":
+    def of_list(cls, job: Job) -> "PendingJobs":
         """The jobs of a list of numbers."""
         made = cls(job.id, raises=True)
         made._add(job)
         return made
 
     @classmethod
-    def of_mailing(cls, mailing: Mailing) -> "Together":
+    def of_mailing(cls, mailing: Mailing) -> "PendingJobs":
         """The jobs of a mailing."""
         groups = {job.group for job in mailing.jobs}
         made = cls(next(iter(groups)) or "" if len(groups) == 1 else "")
@@ -82,7 +82,7 @@ class Together:
         return made
 
     def _add(self, job: Job) -> None:
-        entry, names = job.entry or "", names_of(job)
+        entry, names = job.entry or "", job_ids_of(job)
         self.open.update(names)
         self.pushed.update(dict.fromkeys(names, entry))
         if job.size:
@@ -128,56 +128,60 @@ class Together:
             self.ended.add(name)
 
 
-def ends_of(
-    terms: Terms, waited: Together, until: float, progress: Progress | None, each: Each | None = None
+def wait_for_all(
+    context: Context, waited: PendingJobs, until: float, progress: Progress | None, each: Each | None = None
 ) -> Steps[Group]:
     """Wait for all of them.
 
     Raises:
         JobRejected: the entry of the list of numbers was rejected.
-        StillOpen: some are when the time is over.
+        PendingTimeout: some jobs have not ended in time.
     """
-    after = yield from newest(terms)  # before the look at the records, so that no event falls between
+    after = yield from read_newest_id(
+        context
+    )  # before the look at the records, so that no event falls between
     if waited.pushed:
         first = min(waited.pushed.values(), key=position)
-        yield from rejections(terms, first.partition("-")[0], waited.see)
-    yield from _look_at_group(terms, waited)
-    yield from _look(terms, waited)
+        yield from read_rejections(context, first.partition("-")[0], waited.see)
+    yield from _look_at_group(context, waited)
+    yield from _look(context, waited)
     told = -1
     while True:
         if progress is not None and len(waited.ended) != told:
             told = len(waited.ended)
             progress(told, waited.total)
         if not waited.open and waited.stale:
-            yield from _look_at_group(terms, waited)
-            yield from _look(terms, waited)
+            yield from _look_at_group(context, waited)
+            yield from _look(context, waited)
         if waited.done:
             break
         left = until - time.monotonic()
         if left <= 0:
-            raise StillOpen(_open(waited))
-        entries = yield from page(terms, after, min(left, POLL) if waited.older else left)
+            raise PendingTimeout(_open(waited))
+        entries = yield from read_next(context, after, min(left, POLL) if waited.older else left)
         for entry, fields in entries:
             after = entry.decode()
             waited.see(Event.from_entry(entry, fields))
         if not entries or waited.older:  # a reader that is slower than the capped stream misses events
             waited.stale = True
-            yield from _look(terms, waited)
+            yield from _look(context, waited)
     if waited.pushed:
-        yield from rejections(terms, f"({after}", waited.see)
+        yield from read_rejections(context, f"({after}", waited.see)
     return (
-        yield from read_group(terms, waited.name, waited.ended - waited.rejected.keys(), _told(waited), each)
+        yield from read_group(
+            context, waited.name, waited.ended - waited.rejected.keys(), _told(waited), each
+        )
     )
 
 
-def _told(waited: Together) -> Told:
+def _told(waited: PendingJobs) -> GroupFacts:
     """What is known of a mailing is what was pushed, of a group by its name what Redis knows."""
     if waited.by_name:
         return waited.told
-    return Told(len(waited.pushed), {name: (error, 0.0) for name, error in waited.rejected.items()})
+    return GroupFacts(len(waited.pushed), {name: (error, 0.0) for name, error in waited.rejected.items()})
 
 
-def _open(waited: Together) -> str:
+def _open(waited: PendingJobs) -> str:
     """What is still to come, in words."""
     of = f" of group {waited.name!r}" if waited.name else ""
     untaken = waited.total - len(waited.open) - len(waited.ended)
@@ -185,16 +189,16 @@ def _open(waited: Together) -> str:
     return f"{waited.total - len(waited.ended)} of {plural(waited.total, 'job')}{of}{more}"
 
 
-def _look(terms: Terms, waited: Together) -> Steps[None]:
+def _look(context: Context, waited: PendingJobs) -> Steps[None]:
     """Which of the open ones have ended by their records."""
     names, waited.older = sorted(waited.open), False
     for start in range(0, len(names), BATCH):
         batch = names[start : start + BATCH]
-        found = yield from light_records(terms.keys, batch)
+        found = yield from read_light_records(context.keys, batch)
         final = [job for job in found.values() if job.state.final]
         ended = {job.id for job in final}
         older = {job.id for job in final if job.id in waited.pushed and job.is_older(waited.pushed[job.id])}
-        if older and (yield from in_intake(terms, (waited.pushed[name] for name in older))):
+        if older and (yield from is_in_intake(context, (waited.pushed[name] for name in older))):
             waited.older = True
             ended -= older
         waited.end(ended)
@@ -202,13 +206,13 @@ def _look(terms: Terms, waited: Together) -> Steps[None]:
             waited.end(name for name in batch if name not in found)
 
 
-def _look_at_group(terms: Terms, waited: Together) -> Steps[None]:
+def _look_at_group(context: Context, waited: PendingJobs) -> Steps[None]:
     """Which jobs a group that was asked for by its name has by now, and which were rejected."""
     if not waited.by_name:
         return
     waited.stale = False
-    waited.told = yield from told_of(terms, waited.name)
-    members = yield from members_of(terms, waited.name)
+    waited.told = yield from read_group_facts(context, waited.name)
+    members = yield from read_members(context, waited.name)
     waited.ended -= waited.rejected.keys() & members  # rejected at first, and taken when it was pushed again
     waited.rejected = {
         name: error for name, (error, _) in waited.told.rejected.items() if name not in members

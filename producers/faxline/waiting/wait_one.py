@@ -7,22 +7,22 @@ from typing import TypeAlias
 
 from faxline.contract.errors import WaitTimeout
 from faxline.contract.events import Event, EventName
-from faxline.reading.event_stream import in_intake, newest, page, rejections
+from faxline.reading.event_stream import is_in_intake, read_newest_id, read_next, read_rejections
 from faxline.reading.group import Each, Group
 from faxline.reading.job import Job, JobState
-from faxline.reading.lookup import record_of
+from faxline.reading.lookup import read_record
 from faxline.reading.presence import NEEDED, absent
-from faxline.reading.processes import known_processes
+from faxline.reading.processes import read_processes
 from faxline.sending.mailing import Mailing, Progress
-from faxline.steps.commands import Ask, Steps, Terms, Until
+from faxline.steps.commands import Command, Context, Deadline, Steps
 from faxline.steps.redis_errors import Entry
-from faxline.waiting.wait_many import POLL, StillOpen, Together, ends_of
+from faxline.waiting.wait_many import POLL, PendingJobs, PendingTimeout, wait_for_all
 
 Waited: TypeAlias = str | Job | Mailing
 
 
-def end_of(
-    terms: Terms,
+def wait_for(
+    context: Context,
     waited: Waited,
     timeout: float,
     progress: Progress | None,
@@ -35,58 +35,66 @@ def end_of(
         WaitTimeout: it did not come in the time (seconds) given.
     """
     until = time.monotonic() + timeout
-    yield Until(until)
+    yield Deadline(until)
     try:
         match waited:
             case Mailing():
-                return (yield from ends_of(terms, Together.of_mailing(waited), until, progress, each))
+                return (
+                    yield from wait_for_all(context, PendingJobs.of_mailing(waited), until, progress, each)
+                )
             case Group():
-                return (yield from ends_of(terms, Together(waited.name, by_name=True), until, progress, each))
+                return (
+                    yield from wait_for_all(
+                        context, PendingJobs(waited.name, by_name=True), until, progress, each
+                    )
+                )
             case Job() if waited.size:
-                return (yield from ends_of(terms, Together.of_list(waited), until, progress, each))
+                return (yield from wait_for_all(context, PendingJobs.of_list(waited), until, progress, each))
         name, pushed = (waited, None) if isinstance(waited, str) else (waited.id, waited.entry)
-        ended = yield from _end_of_one(terms, name, pushed, until)
+        ended = yield from _end_of_one(context, name, pushed, until)
         if ended is None:
-            return (yield from ends_of(terms, Together(name, by_name=True), until, progress, each))
-    except StillOpen as error:
-        why = yield from _why(terms, error)
+            return (yield from wait_for_all(context, PendingJobs(name, by_name=True), until, progress, each))
+    except PendingTimeout as error:
+        why = yield from _why(context, error)
         raise WaitTimeout(f"{error} did not end within {timeout:g} s{why}") from None
     if progress is not None:
         progress(1, 1)
     return ended
 
 
-def _end_of_one(terms: Terms, name: str, pushed: str | None, until: float) -> Steps[Job | None]:
+def _end_of_one(context: Context, name: str, pushed: str | None, until: float) -> Steps[Job | None]:
     """The end of a job, pushed with this entry or asked for by name; None where it is a group's name.
 
     Raises:
-        StillOpen: when the time is over.
+        PendingTimeout: the job has not ended in time.
     """
-    after = yield from newest(terms)  # before the look at the record, so that no event falls between
-    found = yield from record_of(terms, name)
+    after = yield from read_newest_id(
+        context
+    )  # before the look at the record, so that no event falls between
+    found = yield from read_record(context, name)
     if found is None or pushed is not None:
-        yield from _raise_if_rejected(terms, name, pushed, pushed.partition("-")[0] if pushed else "-")
+        yield from _raise_if_rejected(context, name, pushed, pushed.partition("-")[0] if pushed else "-")
     while True:
-        if found is None and pushed is None and (yield from _is_group(terms, name)):
+        if found is None and pushed is None and (yield from _is_group(context, name)):
             return None
         older = found is not None and found.state.final and pushed is not None and found.is_older(pushed)
-        if older and not (yield from in_intake(terms, [pushed or ""])):  # a repeat, or it was rejected
-            yield from _raise_if_rejected(terms, name, pushed, f"({after}")
+        if older and not (yield from is_in_intake(context, [pushed or ""])):  # a repeat, or it was rejected
+            yield from _raise_if_rejected(context, name, pushed, f"({after}")
             older = False
         if found is not None and found.state.final and not older:
             return found
         left = until - time.monotonic()
         if left <= 0:
             raise _still_open(name, None if older else found, pushed)
-        entries = yield from page(terms, after, min(left, POLL) if older else left)
+        entries = yield from read_next(context, after, min(left, POLL) if older else left)
         after = entries[-1][0].decode() if entries else after
         told = _tells(entries, name, pushed, known=found is not None)  # also of its rejection
         # Nothing for long: a reader that is slower than the capped stream misses events.
         if older or not entries or told:
-            found = yield from record_of(terms, name)
+            found = yield from read_record(context, name)
 
 
-def _still_open(name: str, found: Job | None, pushed: str | None) -> StillOpen:
+def _still_open(name: str, found: Job | None, pushed: str | None) -> PendingTimeout:
     state = found.state if found is not None else JobState.INTAKE
     if found is not None:
         how = f"it is {str(state).replace('_', ' ')}"
@@ -94,14 +102,14 @@ def _still_open(name: str, found: Job | None, pushed: str | None) -> StillOpen:
         how = "intake has not taken it yet"
     else:
         how = "intake has taken no such job"
-    return StillOpen(f"job {name!r}", how, NEEDED.get(state, ()))
+    return PendingTimeout(f"job {name!r}", how, NEEDED.get(state, ()))
 
 
-def _why(terms: Terms, still: StillOpen) -> Steps[str]:
+def _why(context: Context, still: PendingTimeout) -> Steps[str]:
     """How far it is, and who is not at work without whom it goes no further, as far as this user may ask."""
     told = [f": {still.how}." if still.how else "."]
     with suppress(Exception):  # that it did not end is what counts
-        told += absent(terms.account, still.needed, (yield from known_processes()))
+        told += absent(context.account, still.needed, (yield from read_processes()))
     return " ".join(told).removesuffix(".")
 
 
@@ -122,14 +130,14 @@ def _tells(entries: Sequence[Entry], name: str, pushed: str | None, *, known: bo
     return look
 
 
-def _raise_if_rejected(terms: Terms, name: str, pushed: str | None, since: str) -> Steps[None]:
+def _raise_if_rejected(context: Context, name: str, pushed: str | None, since: str) -> Steps[None]:
     def see(event: Event) -> None:
         if event.rejects(name, pushed):
             raise event.rejection()
 
-    yield from rejections(terms, since, see)
+    yield from read_rejections(context, since, see)
 
 
-def _is_group(terms: Terms, name: str) -> Steps[bool]:
-    keys = (terms.keys.group(name), terms.keys.group_rejected(name))
-    return bool((yield Ask(lambda client: client.exists(*keys))))
+def _is_group(context: Context, name: str) -> Steps[bool]:
+    keys = (context.keys.group(name), context.keys.group_rejected(name))
+    return bool((yield Command(lambda client: client.exists(*keys))))

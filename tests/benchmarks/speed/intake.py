@@ -15,7 +15,7 @@ import redis
 
 from faxline import Fax, FaxLine
 from faxline.contract.pdf_reader import SHARED
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import wait_for
 from faxline_local.redis_server import RedisServer
 from faxline_local.stack import DEFAULT, Local
@@ -40,7 +40,7 @@ def run_intake(size: Size, logs: Path) -> Section:
     for i in range(size.rounds):
         with RedisServer() as server, redis.Redis.from_url(server.url(0)) as client:
             payloads = [json.dumps({"id": name, "fax": fax(name)}) for name in bulk_names(size.entries)]
-            pages = _packed(AccountKeys(DEFAULT).intake, payloads)
+            pages = _packed(RedisKeys(DEFAULT).intake, payloads)
             pushed["packed"].append(
                 _a_second(size.entries, partial(_write, server.port, pages, size.entries))
             )
@@ -103,7 +103,7 @@ def _a_second(count: int, work: Callable[[], object]) -> float:
 
 
 def _xadds(client: redis.Redis, payloads: list[str]) -> None:
-    intake = AccountKeys(DEFAULT).intake
+    intake = RedisKeys(DEFAULT).intake
     for start in range(0, len(payloads), PAGE):
         with client.pipeline(transaction=False) as pipe:
             for payload in payloads[start : start + PAGE]:
@@ -145,7 +145,7 @@ def _sketch(port: int, count: int) -> float:
 
 def _registrations(size: Size, logs: Path) -> tuple[float, dict[str, float]]:
     """A second, and the CPU seconds of each part: a backlog waits, then a dispatcher goes on."""
-    intake = AccountKeys(DEFAULT).intake
+    intake = RedisKeys(DEFAULT).intake
     with (
         Local(logs, workers=0, webhooks=0, settings=FREE) as local,
         redis.Redis.from_url(local.redis_url) as client,

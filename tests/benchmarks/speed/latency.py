@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import wait_for
 from faxline_local.stack import DEFAULT, Local
 from tests.benchmarks.figures import percentile
@@ -36,7 +36,7 @@ def run_latency(size: Size, logs: Path) -> Section:
         Local(logs, threads=THREADS, settings={**settings, "IFAX_URL": stub.url}) as local,
         redis.Redis.from_url(local.redis_url) as client,
     ):
-        intake = AccountKeys(DEFAULT).intake
+        intake = RedisKeys(DEFAULT).intake
 
         def push(name: str) -> None:
             client.xadd(intake, {"send": json.dumps({"id": name, "fax": fax(name)})})

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from faxline import FaxLine
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import wait_for
 from faxline_local.stack import Local
 from tests.benchmarks.contenders import push_entries
@@ -94,7 +94,7 @@ class Field:
             for account, names in shares(accounts, faxes, mark).items():
                 push_entries(client, account, names)
             if registered:
-                keys = [AccountKeys(name).intake for name in accounts]
+                keys = [RedisKeys(name).intake for name in accounts]
                 _await(lambda: not any(client.xlen(key) for key in keys), "the intake is not empty")
                 return self._watch(
                     self._parts(), lambda: [line.resume(by="benchmark") for line in lines], faxes

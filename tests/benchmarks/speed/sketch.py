@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_local.stack import DEFAULT
 
 BATCH = 500
@@ -34,7 +34,7 @@ redis.call('XDEL', KEYS[1], unpack(ids))
 def main() -> None:
     """Take the entries."""
     port, count = map(int, sys.argv[1:])
-    keys = AccountKeys(DEFAULT)
+    keys = RedisKeys(DEFAULT)
     client = redis.Redis(port=port)
     client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     register = client.register_script(SCRIPT)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import wait_for
 from faxline_local.stack import Local
 from tests.benchmarks.processes import group_of
@@ -82,7 +82,7 @@ class Steady:
 
 def _push(client: redis.Redis, accounts: Sequence[str], rate: float, seconds: float, mark: str) -> int:
     """Push faxes for so long at a steady rate, to one account after the other; how many."""
-    keys = [AccountKeys(name).intake for name in accounts]
+    keys = [RedisKeys(name).intake for name in accounts]
     pushed, count, began = 0, round(rate * seconds), time.monotonic()
     while pushed < count:
         time.sleep(TICK)
@@ -169,7 +169,7 @@ def _memory(client: redis.Redis) -> int:
 def _delivered(client: redis.Redis, accounts: Sequence[str]) -> int:
     with client.pipeline(transaction=False) as pipe:
         for name in accounts:
-            pipe.hget(AccountKeys(name).account_state, "done:delivered")
+            pipe.hget(RedisKeys(name).account_state, "done:delivered")
         return sum(int(found or 0) for found in pipe.execute())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from faxline import EventName
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.stack import DEFAULT, Local
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.pushes import bulk_names
@@ -88,7 +88,7 @@ def run_way(size: Size, logs: Path, settings: Mapping[str, str], sandbox: tuple[
 
 def follow(client: redis.Redis, account: str, name: EventName, count: int) -> int:
     """Wait until an account has so many events of a name; how many commands that took."""
-    key, last, left, looks = AccountKeys(account).events, "0", count, 0
+    key, last, left, looks = RedisKeys(account).events, "0", count, 0
     give_up = time.monotonic() + PATIENCE
     while left > 0:
         if time.monotonic() > give_up:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import free_port, wait_for
 from faxline_local.stack import DEFAULT, START_TIMEOUT, WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
@@ -80,7 +80,7 @@ def _requests(section: Section, size: Size, logs: Path) -> None:
                 answers = _load(url, size.webhook_seconds)
                 found[name].append(answers.a_second)
                 cpu[name].append(1000 * usage.seconds()[name] / sum(answers.statuses.values()))
-                client.delete(AccountKeys(DEFAULT).status)
+                client.delete(RedisKeys(DEFAULT).status)
     section.add(
         "webhooks a second",
         median(found["ours"]),
@@ -117,7 +117,7 @@ def _reconciled(count: int, logs: Path) -> tuple[float, dict[str, float]]:
     They wait on the status stream, then a dispatcher starts. It is counted from the first that has gone, so
     that no start is in it.
     """
-    status = AccountKeys(DEFAULT).status
+    status = RedisKeys(DEFAULT).status
     with (
         Local(logs, dispatchers=0, webhooks=0, settings=FREE) as local,
         redis.Redis.from_url(local.redis_url) as client,

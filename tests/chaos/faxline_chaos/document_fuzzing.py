@@ -11,7 +11,7 @@ import redis
 
 from faxline.contract.page_count import Opened, digest, open_document
 from faxline.contract.pdf_reader import PdfReader
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.documents import GOOD, Document, Documents
 from faxline_chaos.fuzzing import WARM, memory_of
 from faxline_local.processes import wait_for
@@ -30,7 +30,7 @@ MARGIN = 48 * 1024
 STORED = 0.3
 """The share of the documents that are stored beside their entry."""
 
-_KEYS = AccountKeys(DEFAULT)
+_KEYS = RedisKeys(DEFAULT)
 _FORBIDDEN = ("Traceback", "MemoryError")
 
 

@@ -16,7 +16,7 @@ from itertools import cycle
 
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.evidence import answered
 from faxline_chaos.relay import Relay
 from faxline_chaos.schedule import Hit
@@ -171,7 +171,7 @@ class Bombs:
 
     def __init__(self, url: str, account: str = "default") -> None:
         self._client = redis.Redis.from_url(url)
-        self._intake = AccountKeys(account).intake
+        self._intake = RedisKeys(account).intake
         self._documents = (page_tree(60), xref_stream(300), object_stream(300))
         self._pushes: list[threading.Thread] = []
 

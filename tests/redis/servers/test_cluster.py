@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
+from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline_local.processes import free_port
 from faxline_local.redis_server import RedisServer, ServerBinary
 from faxline_worker.state.store import SCRIPTS
@@ -53,7 +53,7 @@ def owner(nodes: list[Any], wait_until: Callable[..., Any]) -> Any:
         return all(b"cluster_state:ok" in s and b"cluster_known_nodes:3" in s for s in map(_text, said))
 
     wait_until(whole, timeout=60)
-    slot = nodes[0].execute_command("CLUSTER", "KEYSLOT", AccountKeys("default").intake)
+    slot = nodes[0].execute_command("CLUSTER", "KEYSLOT", RedisKeys("default").intake)
     return nodes[max(place for place in range(NODES) if place * SLOTS // NODES <= slot)]
 
 
@@ -74,14 +74,14 @@ def test_every_script_runs_in_every_state_with_all_its_keys_in_the_slot_of_the_a
 
 
 def test_a_script_that_touched_another_accounts_key_would_be_refused(owner: Any) -> None:
-    keys = AccountKeys("default")
+    keys = RedisKeys("default")
     text = "#!lua\nreturn redis.call('GET', ARGV[1])"
     assert owner.eval(text, 1, keys.ready, keys.document("none")) is None
     with pytest.raises(redis.ResponseError, match=r"slot|non local key"):
-        owner.eval(text, 1, keys.ready, AccountKeys("acme").document("none"))
+        owner.eval(text, 1, keys.ready, RedisKeys("acme").document("none"))
 
 
 def test_the_names_of_the_accounts_and_two_accounts_lie_in_slots_of_their_own(owner: Any) -> None:
-    names = [ACCOUNTS, AccountKeys("default").intake, AccountKeys("acme").intake]
+    names = [ACCOUNTS, RedisKeys("default").intake, RedisKeys("acme").intake]
     slots = {owner.execute_command("CLUSTER", "KEYSLOT", name) for name in names}
     assert len(slots) == len(names)  # so one read cannot have two accounts, which a dispatcher's has

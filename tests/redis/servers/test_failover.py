@@ -11,7 +11,7 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from faxline import AsyncFaxLine, FaxLine
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sentinels import AsyncSentinels, Sentinels
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
@@ -26,7 +26,7 @@ from faxline_worker.state.redis_clients import (
 )
 from tests.sentinels import Watched
 
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 THREADS = 3
 
 

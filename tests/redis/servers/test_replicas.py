@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from faxline import AsyncFaxLine, Fax, FaxLine, NotReplicated, PushInterrupted, QueueUnavailable
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import Confirmation
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
@@ -21,7 +21,7 @@ from faxline_worker.state.results import Mark
 from tests.stage.scene import Scene
 from tests.stage.submitting import submitter
 
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 WAITS: dict[str, Any] = {"replicas": 1, "replicas_timeout": 0.1}
 ASKED = Confirmation(1, 0.1)
 NUMBER, FILES = "+12025550123", [("a.txt", b"A letter.")]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.redis_server import RedisServer, RedisServerError, ServerBinary
 from tests.stage.scene import Scene
 
@@ -59,7 +59,7 @@ class Torn:
     def content(self) -> dict[str, Any]:
         """What the server has of both faxes."""
         with redis.Redis.from_url(self.server.url()) as client:
-            keys = AccountKeys("default")
+            keys = RedisKeys("default")
             return {
                 "events": [fields[b"job"] for _, fields in client.xrange(keys.events)],
                 "records": [client.hgetall(keys.job(name)) for name in ("first", "second")],

@@ -33,7 +33,7 @@ from faxline.contract.entry_members import own_or_none
 from faxline.contract.environment import PREFIX, check_environment, given_as
 from faxline.contract.file_hosts import host_pattern
 from faxline.contract.pdf_reader import MEMORY, TIMEOUT
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.redis_url import sentinel_url
 from faxline.contract.sealing.keyring import Keyring
 from faxline.steps.replicas import REPLICAS_TIMEOUT, Confirmation
@@ -431,7 +431,7 @@ class Settings(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name in self.accounts:
-            AccountKeys(name)
+            RedisKeys(name)
         if self.account is not None and self.account not in self.accounts:
             raise ValueError(f"ACCOUNT names {self.account!r}, which is not among ACCOUNTS")
         for host in self.file_hosts:

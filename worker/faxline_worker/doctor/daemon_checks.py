@@ -12,7 +12,7 @@ import redis
 
 from faxline.contract.check import Check, Result
 from faxline.contract.environment import PREFIX
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.config.settings import NOT_A_KEY, Settings, SettingsError, read_settings
 from faxline_worker.doctor.route_check import ifax_checks
 from faxline_worker.doctor.token_check import key_check
@@ -82,7 +82,7 @@ def _stored(stack: ExitStack, settings: Settings) -> Iterator[Check]:
     state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
     for name in settings.accounts:
         try:
-            layout, keys = state.hmget(AccountKeys(name).account_state, "layout", "keys")
+            layout, keys = state.hmget(RedisKeys(name).account_state, "layout", "keys")
         except redis.exceptions.NoPermissionError:
             text = "not allowed to look: use the dispatcher's FAXLINE_REDIS_URL"
             yield Check(f"layout of {name}", Result.WARN, text)

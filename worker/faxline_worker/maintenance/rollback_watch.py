@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 import redis
 import structlog
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
 from faxline_worker.state.lineage import CheckIn, Knows, check_in_words
@@ -111,8 +111,7 @@ class RollbackGuard:
         found: dict[str, CheckIn] = {}
         for names in _pieces(list(self._memories)):
             words = [
-                check_in_words(AccountKeys(name), run, knows, self._wait, self._steady(name))
-                for name in names
+                check_in_words(RedisKeys(name), run, knows, self._wait, self._steady(name)) for name in names
             ]
             commands = [("EVALSHA", sha, len(keys), *keys, *args) for keys, args in words]
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
@@ -204,7 +203,7 @@ class RollbackGuard:
 
     def _count(self, client: redis.Redis) -> None:
         before, run = self._tick, self._run
-        value = int(scripts.register(client, "tick")(keys=[AccountKeys(self._first).account_state], args=[]))
+        value = int(scripts.register(client, "tick")(keys=[RedisKeys(self._first).account_state], args=[]))
         if before is not None and value <= before and run == self._run:
             self._log.error("Redis went back while it ran", count=before - value)
             found = {

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import Settings, SettingsError, demand, read_settings, secret_files
 from faxline_worker.ifax import failure_reasons
@@ -98,7 +98,7 @@ def _first_calls(
     variable: str, role: str, settings: Settings
 ) -> Iterator[tuple[str, Callable[[redis.Redis], object]]]:
     """The first things that a part does: the right that each needs, and how to try it without a trace."""
-    keys, wakes = AccountKeys(next(iter(settings.accounts))), queue_key(QUEUE)
+    keys, wakes = RedisKeys(next(iter(settings.accounts))), queue_key(QUEUE)
     if role == "webhook":
         if variable == "FAXLINE_REDIS_URL":
             yield f"add receipts (XADD {keys.status})", lambda client: check_adds(client, keys.status)

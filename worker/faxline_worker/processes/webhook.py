@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from structlog.stdlib import BoundLogger
 
 from faxline.contract.environment import PREFIX
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import Webhook
 from faxline_worker.observability.heartbeat import Heartbeat
@@ -137,7 +137,7 @@ def webhook() -> None:
     tell_closed(secrets, log)
     recent, refused = RecentReceipts(), RefusedWebhooks()
     client = async_state_client(settings.redis_url, name="faxline-webhook", connected=recent.connected)
-    stream = AccountKeys(next(iter(settings.accounts))).status
+    stream = RedisKeys(next(iter(settings.accounts))).status
     writer = RedisStatusWriter(client, stream, confirmation=settings.confirmation, recent=recent)
     app = create_app(
         accounts=secrets.webhooks,

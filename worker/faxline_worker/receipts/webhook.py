@@ -31,7 +31,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from structlog.stdlib import BoundLogger
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 from faxline_worker.ifax.fax_object import read_body, read_fax
 from faxline_worker.ifax.receipts import Inbound, read_receipt
@@ -190,7 +190,7 @@ class RedisStatusWriter:
 @cache
 def _stream(account: str) -> str:
     """The account's status stream; only accounts that are configured come here, so they are few."""
-    return AccountKeys(account).status
+    return RedisKeys(account).status
 
 
 def create_app(

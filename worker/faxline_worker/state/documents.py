@@ -7,7 +7,7 @@ import redis
 
 from faxline.contract.errors import SealBroken
 from faxline.contract.page_count import digest as digest_of
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 from faxline.contract.sealing.stream import HEADER_MOST, is_sealed
 from faxline_worker.state.scan import scan_pages
@@ -26,7 +26,7 @@ class StoredDocuments:
     """
 
     def __init__(
-        self, client: redis.Redis, keys: AccountKeys, seals: Seals, scripts: Scripts, ttl: int
+        self, client: redis.Redis, keys: RedisKeys, seals: Seals, scripts: Scripts, ttl: int
     ) -> None:
         self._client = client
         self._keys = keys

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import OutOfMemoryError
 
 from faxline.contract.entry_members import ENTRY_BYTES
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_worker.state.scripts import Scripts
 
 Entry: TypeAlias = tuple[str, dict[bytes, bytes]]
@@ -47,7 +47,7 @@ class Deliveries:
         options: the options of the account's scripts, as JSON.
     """
 
-    def __init__(self, client: redis.Redis, keys: AccountKeys, scripts: Scripts, options: str) -> None:
+    def __init__(self, client: redis.Redis, keys: RedisKeys, scripts: Scripts, options: str) -> None:
         self._client = client
         self._keys = keys
         self._scripts = scripts

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.state.recent_work import Deed, Evidence
 from faxline_worker.state.scripts import Scripts
 
@@ -60,7 +60,7 @@ class Lineage:
     """
 
     def __init__(
-        self, client: redis.Redis, keys: AccountKeys, scripts: Scripts, options: str, who: str
+        self, client: redis.Redis, keys: RedisKeys, scripts: Scripts, options: str, who: str
     ) -> None:
         self._client = client
         self._keys = keys
@@ -134,7 +134,7 @@ class Lineage:
 
 
 def check_in_words(
-    keys: AccountKeys, run: str, knows: Knows, wait: float, steady: int | str
+    keys: RedisKeys, run: str, knows: Knows, wait: float, steady: int | str
 ) -> tuple[list[str], list[str | int]]:
     """The keys and arguments of `check_in`."""
     names = [keys.account_state, keys.events, keys.doorbell]

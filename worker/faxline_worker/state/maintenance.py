@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 from faxline_worker.state.scan import scan_pages
 from faxline_worker.state.scripts import Scripts
@@ -27,7 +27,7 @@ class Upkeep:
     """
 
     def __init__(
-        self, client: redis.Redis, keys: AccountKeys, seals: Seals, scripts: Scripts, options: str
+        self, client: redis.Redis, keys: RedisKeys, seals: Seals, scripts: Scripts, options: str
     ) -> None:
         self._client = client
         self._keys = keys

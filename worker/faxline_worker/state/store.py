@@ -15,9 +15,9 @@ import redis
 from pydantic_core import to_json
 
 from faxline.contract.entry_members import ENTRY_BYTES
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline.contract.sealing.seals import MARK, SEALED_KINDS, Seals
-from faxline.reading.account_reader import read_account_state
+from faxline.reading.account_reader import read_account_state_from
 from faxline.reading.account_state import AccountState
 from faxline.reading.shared_settings import BELIEVED, Offer, read_offers
 from faxline.reading.unread_events import unread
@@ -123,7 +123,7 @@ class Store:
         memory: Memory | None = None,
     ) -> None:
         self.account = account
-        self.keys = AccountKeys(account)
+        self.keys = RedisKeys(account)
         self.limits = settings.limits_of(account)
         self.caller_id = settings.accounts[account].caller_id
         self.schedule = settings.schedule
@@ -688,7 +688,7 @@ class Store:
 
     def state(self) -> AccountState:
         """The account as a whole, for the dispatcher's gauges."""
-        return read_account_state(self._client, self.keys)
+        return read_account_state_from(self._client, self.keys)
 
 
 def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:

@@ -16,7 +16,7 @@ import structlog
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import JobNotFound
 from faxline.contract.events import Event
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.job import Job, JobState
 from faxline.steps.redis_errors import entries_of
 from faxline_worker.ifax import Answer
@@ -97,7 +97,7 @@ class TraceFollower:
         consumer: str,
     ) -> None:
         self._client = client
-        self._lines = {AccountKeys(name).events: FaxLine(client, name) for name in accounts}
+        self._lines = {RedisKeys(name).events: FaxLine(client, name) for name in accounts}
         self._traces = traces
         self._log = log
         self._consumer = consumer

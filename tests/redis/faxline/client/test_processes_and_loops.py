@@ -58,10 +58,10 @@ def test_a_line_is_pickled_with_all_that_it_was_made_with(redis_url: str, kind: 
     )
     again = pickle.loads(pickle.dumps(made))  # noqa: S301 - just made
     assert type(again) is kind
-    assert again._terms.keys.account == "acme"
-    assert again._terms.document_ttl == 60_000
-    assert again._terms.confirmation == made._terms.confirmation
-    assert again._terms.region == "DE"
+    assert again._context.keys.account == "acme"
+    assert again._context.document_ttl == 60_000
+    assert again._context.confirmation == made._context.confirmation
+    assert again._context.region == "DE"
     assert again._made[2].key("a") == made._made[2].key("a")
 
 

@@ -15,7 +15,7 @@ import redis
 from faxline import FaxLine
 from faxline.cli.running import run as run_command
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline.contract.sealing.keyring import KEY_BYTES
 from faxline.doctor.acl_checks import needed, too_much
 from faxline.doctor.server_checks import server_checks
@@ -244,7 +244,7 @@ def rules(commands: Sequence[Sequence[str]]) -> list[str]:
     return [f"+{words[0].lower()}" for words in commands]
 
 
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
 NARROW = {
     "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.upload('*')}) (+hgetall +xread %R~{KEYS.job('*')} "

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState, QueueUnavailable
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer, ServerBinary
 from faxline_worker.config.settings import read_settings
@@ -30,7 +30,7 @@ from faxline_worker.wakeups.broker import WakeBroker
 
 MOST = 2**64 - 1
 DAY = 86_400_000
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 STREAMS = {"intake": KEYS.intake, "status": KEYS.status, "orders": KEYS.orders}
 URL = "https://example.com/a.pdf"
 NOTHING = Replaced(None, 0, left=False)

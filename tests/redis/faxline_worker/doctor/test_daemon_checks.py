@@ -21,9 +21,9 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from faxline.contract.check import Check
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import KEY_BYTES
-from faxline.reading.account_reader import read_account_state
+from faxline.reading.account_reader import read_account_state_from
 from faxline.reading.account_state import AccountState
 from faxline_local.processes import free_port, wait_for
 from faxline_local.redis_server import RedisServer, ServerBinary
@@ -84,7 +84,7 @@ def store_of(environment: dict[str, str], client: redis.Redis) -> Store:
 
 
 def state(client: redis.Redis) -> AccountState:
-    return read_account_state(client, AccountKeys("default"))
+    return read_account_state_from(client, RedisKeys("default"))
 
 
 def test_what_is_right_is_well_and_what_was_not_asked_for_is_told(environment: dict[str, str]) -> None:
@@ -306,15 +306,15 @@ def test_a_good_key_ends_a_pause_whose_probe_is_due_but_not_an_operators(
         "paused_at": 1,
         "probe_at": (int(seconds) + 3600) * 1_000_000,
     }
-    client.hset(AccountKeys("default").account_state, mapping=paused)
+    client.hset(RedisKeys("default").account_state, mapping=paused)
     result, text = named(examine(environment))["key of default"]
     assert result == "skip"
     assert "the account is paused" in text
     assert "`faxline accounts resume default`" in text
-    client.hset(AccountKeys("default").account_state, "probe_at", 1)
+    client.hset(RedisKeys("default").account_state, "probe_at", 1)
     assert named(examine(environment))["key of default"][0] == "ok"
     assert not state(client).paused
-    client.hset(AccountKeys("default").account_state, mapping=paused | {"paused": "operator", "probe_at": 1})
+    client.hset(RedisKeys("default").account_state, mapping=paused | {"paused": "operator", "probe_at": 1})
     assert named(examine(environment))["key of default"][0] == "skip"
     assert state(client).paused == "operator"
 
@@ -349,7 +349,7 @@ def test_a_layout_that_is_another_than_this_versions_is_told_with_what_to_do(
     environment: dict[str, str], client: redis.Redis, stored: str | None, result: str, word: str
 ) -> None:
     if stored is not None:
-        client.hset(AccountKeys("default").account_state, "layout", stored)
+        client.hset(RedisKeys("default").account_state, "layout", stored)
     found = named(examine(environment, call=False))["layout of default"]
     assert (found[0], word in found[1]) == (result, True)
 

@@ -11,7 +11,7 @@ import redis
 
 from faxline import Fax, FaxLine, GroupNotFound, JobState, Rejection, WaitTimeout
 from faxline.cli.running import run
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline.testing import MemoryLine
 from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import Intake
@@ -22,7 +22,7 @@ from tests.stage.scene import Scene
 
 TO, BAD = "+12025550123", "+1202555"
 URL = "https://example.com/a.pdf"
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import structlog
 
 from faxline.contract import pdf_process
 from faxline.contract.pdf_reader import PdfReader
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake import slow_documents
@@ -26,7 +26,7 @@ from faxline_worker.wakeups.actors import Wakes
 from tests.hostile_files import page_tree, plain_pdf, xref_stream
 
 ACCOUNTS = ("good", "hostile")
-GOOD, HOSTILE = (AccountKeys(name) for name in ACCOUNTS)
+GOOD, HOSTILE = (RedisKeys(name) for name in ACCOUNTS)
 HANGS = page_tree(60)
 TAKEOVER = 1.0
 Start = Callable[..., Dispatcher]
@@ -68,7 +68,7 @@ def start(redis_client: redis.Redis, registry: Any) -> Iterator[Start]:
         made.stop()
 
 
-def push(client: redis.Redis, keys: AccountKeys, job: str, *documents: bytes) -> str:
+def push(client: redis.Redis, keys: RedisKeys, job: str, *documents: bytes) -> str:
     files: list[dict[str, Any]] = [
         {"fileName": "a.pdf", "fileData": base64.b64encode(data).decode()} for data in documents
     ]
@@ -78,7 +78,7 @@ def push(client: redis.Redis, keys: AccountKeys, job: str, *documents: bytes) ->
     return str(name.decode())
 
 
-def told(client: redis.Redis, keys: AccountKeys) -> list[tuple[str, str, str]]:
+def told(client: redis.Redis, keys: RedisKeys) -> list[tuple[str, str, str]]:
     """Each event with its job and its reason."""
     found: Any = client.xrange(keys.events)
     return [
@@ -86,7 +86,7 @@ def told(client: redis.Redis, keys: AccountKeys) -> list[tuple[str, str, str]]:
     ]
 
 
-def jobs(client: redis.Redis, keys: AccountKeys) -> Sequence[str]:
+def jobs(client: redis.Redis, keys: RedisKeys) -> Sequence[str]:
     found: Any = client.zrange(keys.ready, 0, -1)
     return [name.decode() for name in found]
 

@@ -197,7 +197,7 @@ def test_all_of_a_number_is_forgotten_but_jobs_that_have_not_ended(
         store.keys.dead,
         {"stream": "status", "entry": "1-0", "why": "malformed", "body": f'{{"toNumber":"{NUMBER}"}}'},
     )
-    entry = line._terms.seals.entry("send", {"id": "z"}, json.dumps({"id": "z", "n": NUMBER}))
+    entry = line._context.seals.entry("send", {"id": "z"}, json.dumps({"id": "z", "n": NUMBER}))
     redis_client.xadd(store.keys.dead, {"stream": "intake", "entry": "2-0", "why": "KeyError", "send": entry})
     done = line.forget_number("+1 (202) 555-0123", by="me@here", timeout=20)
     assert (done.jobs, done.open, done.set_aside) == (1, 0, 2)
@@ -215,7 +215,7 @@ def test_everything_is_sealed_anew_and_the_old_key_can_be_taken_away(
     pushed("b")
     redis_client.set(old.keys.document(digest(b"in clear").removeprefix("sha256:")), b"in clear")
     redis_client.hset(old.keys.job("b"), "request", '{"faxNumber":"+12025550123","faxData":[]}')
-    push = line._terms.seals.entry("send", {"id": "z"}, '{"id":"z"}')
+    push = line._context.seals.entry("send", {"id": "z"}, '{"id":"z"}')
     for i, text in enumerate((push, '{"id":"y"}')):
         redis_client.xadd(
             old.keys.dead, {"stream": "intake", "entry": f"{i}-0", "why": "KeyError", "send": text}

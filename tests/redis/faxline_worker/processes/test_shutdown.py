@@ -11,7 +11,7 @@ import redis
 import structlog
 from dramatiq.middleware import Middleware
 
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
@@ -24,7 +24,7 @@ from faxline_worker.wakeups.shutdown import Shutdown
 ENTRY = (
     '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a","fileUrl":"https://x.eu/a"}]}}'
 )
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 
 
 @pytest.fixture

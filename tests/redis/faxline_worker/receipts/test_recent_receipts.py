@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer, ServerBinary
 from faxline_worker.receipts.recent_receipts import BYTES, KEPT, RecentReceipts
 from faxline_worker.receipts.webhook import RedisStatusWriter
 from faxline_worker.state.redis_clients import async_state_client
 
-STATUS = AccountKeys("default").status
+STATUS = RedisKeys("default").status
 
 
 def receipt(number: int, kind: bytes = b"receipt") -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import pytest
 import redis
 import structlog
 
-from faxline.contract.redis_keys import INTAKE_GROUP, AccountKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake.registrar import Intake
@@ -188,7 +188,7 @@ def test_the_entries_of_a_dead_dispatcher_are_taken_over(
     settings = read_settings(
         {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}
     )
-    keys = AccountKeys("default")
+    keys = RedisKeys("default")
     redis_client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     for i in range(3):
         redis_client.xadd(keys.intake, {"send": ENTRY % f"left-{i}"})

@@ -25,7 +25,7 @@ from faxline.cli.app import SECTIONS, operator
 from faxline.cli.explaining import explanation, used_of
 from faxline.cli.output import clock, moment, span, write_json
 from faxline.cli.running import run
-from faxline.contract.redis_keys import ACCOUNTS, AccountKeys
+from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline.reading.account_state import OPERATOR, AccountState, LimitState
 from faxline.reading.forecast import Forecast, Hold
 from faxline.reading.job import Job, JobState
@@ -35,7 +35,7 @@ from tests.stage.heartbeats import beat, beating
 
 NUMBER, OTHER = "+13105550147", "+13105550148"
 URL = "https://example.com/a.pdf"
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 AT = 1_750_000_000_000
 NOW = datetime.fromtimestamp(AT / 1000, tz=UTC)
 COMMANDS = [
@@ -359,9 +359,9 @@ def test_the_environment_gives_the_options_and_the_command_line_goes_first(
     monkeypatch.setenv("FAXLINE_REDIS_URL", redis_url)
     monkeypatch.setenv("FAXLINE_ACCOUNT", "acme")
     assert run(["send", "--to", NUMBER, URL]) == 0
-    assert redis_client.xlen(AccountKeys("acme").intake) == 1
+    assert redis_client.xlen(RedisKeys("acme").intake) == 1
     assert run(["send", "--to", NUMBER, URL, "--account", "globex"]) == 0
-    assert redis_client.xlen(AccountKeys("globex").intake) == 1
+    assert redis_client.xlen(RedisKeys("globex").intake) == 1
     assert cli("show", "--account=default", "a").code == 4
 
 
@@ -951,8 +951,8 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
         "d": {"gate": now + 3_000_000_000, "share": 0.5, "share_at": now + 3_000_000_000},
     }
     for name, more in accounts.items():
-        redis_client.hset(AccountKeys(name).account_state, mapping=limits | more)
-    redis_client.zadd(AccountKeys("a").in_doubt, {"x": 1, "y": 2})
+        redis_client.hset(RedisKeys(name).account_state, mapping=limits | more)
+    redis_client.zadd(RedisKeys("a").in_doubt, {"x": 1, "y": 2})
     for role, host in (("dispatcher", "node-1"), ("dispatcher", "node-2"), ("worker", "node-1")):
         beat(redis_client, role, host, accounts=["a"])
     done = cli("accounts", "show", *accounts, "e", at_work=())

@@ -16,12 +16,12 @@ import redis.client
 
 from faxline.cli.recipients import read_recipients
 from faxline.cli.running import run
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.processes import ROLES
 from tests.stage.heartbeats import beating
 
 NUMBER, OTHER, THIRD = "+13105550147", "+13105550148", "+13105550149"
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 PLAIN = f"to,to_name\n{NUMBER},Ann\n{OTHER},Bob\n"
 
 

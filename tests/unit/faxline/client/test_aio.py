@@ -13,12 +13,12 @@ import redis.asyncio
 
 from faxline import AsyncFaxLine, Fax, JobNotFound, JobState, QueueUnavailable
 from faxline.contract.page_count import open_document
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.sending import documents as documents_module
 
 TO = "+12345678901"
 URL = "https://example.com/a.pdf"
-KEYS = AccountKeys("default")
+KEYS = RedisKeys("default")
 
 
 def emit(client: redis.Redis, job: str, state: str) -> None:

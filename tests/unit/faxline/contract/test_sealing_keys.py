@@ -9,14 +9,14 @@ import pytest
 import redis
 
 from faxline.cli.running import run
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import new_key
 from faxline.testing import MemoryLine
 from faxline_worker.config.settings import SettingsError, read_settings
 
 ONE, TWO = new_key("one"), new_key("two")
 TOKEN = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}
-INTAKE = AccountKeys("default").intake
+INTAKE = RedisKeys("default").intake
 
 
 def test_the_daemons_keys_come_from_the_environment_or_a_file(tmp_path: Path) -> None:

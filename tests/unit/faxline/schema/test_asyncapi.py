@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from faxline.contract.entries import KINDS
 from faxline.contract.events import EventName
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.schema import asyncapi_document
 from tests.npm import installed
 
@@ -65,7 +65,7 @@ def test_every_reference_leads_somewhere_in_the_document() -> None:
 
 
 def test_the_channels_are_the_streams_of_an_account() -> None:
-    keys = AccountKeys("default")
+    keys = RedisKeys("default")
     name = DOCUMENT["components"]["parameters"]["account"]["default"]
     addresses = {
         channel: part["address"].format(account=name) for channel, part in DOCUMENT["channels"].items()

@@ -195,7 +195,7 @@ def test_a_wait_on_an_event_loop_sleeps_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_entry_sealed_by_an_unknown_key_is_told_to_who_pushes_it_and_the_line_goes_on() -> None:
     line, other = MemoryLine(), MemoryLine(keys=new_key("other"))
-    sealed = other._terms.seals.entry("send", {"id": "a"}, "{}")
+    sealed = other._context.seals.entry("send", {"id": "a"}, "{}")
     with pytest.raises(KeyMissing):
         line._client.xadd(line.keys.intake, {"send": sealed})
     assert line.wait(line.send(to=TO, files=[URL]), timeout=10).state is JobState.DELIVERED

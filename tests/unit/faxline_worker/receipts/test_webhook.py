@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from starlette.applications import Starlette
 from starlette.exceptions import StarletteDeprecationWarning
 
-from faxline.contract.redis_keys import AccountKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.redis_server import RedisServer, ServerBinary
 from faxline_worker.doctor.webhook_check import INBOUND
 from faxline_worker.ifax.webhook_access import WebhookSecrets
@@ -747,7 +747,7 @@ def test_a_slow_body_holds_up_no_other(site: Site, store: MemoryStore) -> None:
 async def on_redis(url: str, store_timeout: float = 10.0) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an app that writes to this Redis."""
     client = async_state_client(url)
-    site = Site(RedisStatusWriter(client, AccountKeys("default").status), store_timeout=store_timeout)
+    site = Site(RedisStatusWriter(client, RedisKeys("default").status), store_timeout=store_timeout)
     transport = httpx.ASGITransport(cast("Any", site.app))
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://webhook") as http:
@@ -786,7 +786,7 @@ def test_a_user_who_may_only_xadd_to_status_streams_is_enough(
             assert (await http.get("/readyz")).status_code == 200
 
     asyncio.run(scenario())
-    entries = cast("list[Any]", redis_client.xrange(AccountKeys("default").status))
+    entries = cast("list[Any]", redis_client.xrange(RedisKeys("default").status))
     assert [(fields[b"kind"], fields[b"body"]) for _, fields in entries] == [
         (b"receipt", RECEIPT),
         (b"malformed", b"nonsense"),
@@ -817,12 +817,12 @@ def test_a_redis_that_freezes_or_ends_is_a_503_until_it_is_back(server_binary: S
 def test_webhooks_that_come_together_are_each_stored_once_and_one_that_is_refused_fails_alone(
     redis_url: str, redis_client: redis.Redis
 ) -> None:
-    redis_client.set(AccountKeys("broken").status, "no stream")
+    redis_client.set(RedisKeys("broken").status, "no stream")
 
     async def scenario() -> list[BaseException | None]:
         client = async_state_client(redis_url)
         try:
-            store = RedisStatusWriter(client, AccountKeys("default").status)
+            store = RedisStatusWriter(client, RedisKeys("default").status)
             accounts = ["broken" if i == 7 else "default" for i in range(200)]
             adds = (store.add(account, {"body": b"%d" % i}) for i, account in enumerate(accounts))
             return await asyncio.gather(*adds, return_exceptions=True)
@@ -832,5 +832,5 @@ def test_webhooks_that_come_together_are_each_stored_once_and_one_that_is_refuse
     answers = asyncio.run(scenario())
     assert [i for i, answer in enumerate(answers) if answer is not None] == [7]
     assert isinstance(answers[7], redis.ResponseError)
-    entries = cast("list[Any]", redis_client.xrange(AccountKeys("default").status))
+    entries = cast("list[Any]", redis_client.xrange(RedisKeys("default").status))
     assert [int(fields[b"body"]) for _, fields in entries] == [i for i in range(200) if i != 7]
