@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SUPPLY = PYTHONPATH=ops/supply $(BIN)/python -m faxline_supply
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos fuzz watch dashboards manifests picture check format lint types contract schema fundamentals lock licences sbom audit clean
+.PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos fuzz watch dashboards manifests picture check format lint types contract schema docs lock licences sbom audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -83,8 +83,8 @@ schema: install ## Write docs/schema and docs/asyncapi.json from the models
 	$(BIN)/python -m faxline.schema events > docs/schema/events.schema.json
 	$(BIN)/python -m faxline.schema asyncapi > docs/asyncapi.json
 
-fundamentals: install ## Copy the tests of tests/fundamentals into docs/fundamentals.md
-	$(BIN)/python -m tests.fundamentals.page
+docs: install ## Write the generated parts of docs/ from the code: settings, commands, events, metrics …
+	PYTHONPATH=docs $(BIN)/python -m faxline_docs
 
 dashboards: install ## Write grafana/dashboards from their builder
 	PYTHONPATH=grafana $(BIN)/python -m faxline_boards grafana/dashboards

@@ -7,12 +7,11 @@ import pytest
 
 from faxline.contract.entries import FaxFile, FaxRequest
 from faxline.contract.errors import Rejection
-from faxline_worker.config.settings import Settings, read_settings
+from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.codes import CLIENT_ERROR, CODES, REDIRECTED, SERVER_ERROR, STATUSES, Decision, Row
 from tests.stage import codes
 
 ROOT = Path(__file__).parents[3]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "ifax.md").read_text(encoding="utf-8")
 FIELD = PAGE.split("\n## What iFax does beyond its documentation\n")[1]
 
@@ -194,9 +193,3 @@ def test_every_fact_beyond_the_documentation_is_proved_by_real_processes() -> No
     tests = "".join(path.read_text() for path in (ROOT / "tests" / "end_to_end").glob("test_*.py"))
     assert list(PROOFS) == list(FACTS)
     assert [name for names in PROOFS.values() for name in names if f"def {name}(" not in tests] == []
-
-
-def test_every_variable_that_the_readme_names_is_a_setting() -> None:
-    tree = Settings.model_fields
-    for variable in set(re.findall(r"`FAXLINE_([A-Z]+(?:_[A-Z]+)*)", README)) - {"ACCOUNTS"}:
-        assert variable.lower().removesuffix("_file") in tree, variable

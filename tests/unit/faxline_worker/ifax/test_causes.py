@@ -2,7 +2,6 @@
 
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,14 +14,12 @@ from faxline_worker.ifax.causes import (
     Again,
     Cause,
     cause_of,
-    cause_table,
     counted_code,
     delivery_reasons,
 )
 from faxline_worker.ifax.codes import CODES
 from faxline_worker.ifax.receipts import Receipt, read_receipt
 
-DOCS = Path(__file__).parents[4] / "docs" / "causes.md"
 Q850 = {
     *(1, 2, 3, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 25, 27, 28, 29, 30, 31, 34, 38, 41, 42, 43, 44, 45, 50),
     *(52, 54, 57, 58, 63, 65, 66, 69, 79, 81, 88, 95, 96, 97, 98, 99, 100, 101, 102, 103, 111, 127),
@@ -94,10 +91,6 @@ def test_no_text_that_is_not_in_the_table_ever_makes_a_fax_final(text: str, numb
     if fold(plain) in KNOWN | SILENT or fold(text) in KNOWN:
         return
     assert cause_of(text, number).again is not None
-
-
-def test_the_docs_show_the_table_as_it_is() -> None:
-    assert DOCS.read_text(encoding="utf-8").endswith("\n\n" + cause_table())
 
 
 def test_every_cause_of_q850_has_a_row() -> None:

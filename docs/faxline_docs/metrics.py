@@ -1,0 +1,58 @@
+"""docs/metrics.md: every metric with its labels and help text, a table a role."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Metric
+
+from faxline_docs.markdown import code, table
+from faxline_worker.observability.metrics import (
+    DispatcherMetrics,
+    FailureLabels,
+    WebhookMetrics,
+    WorkerMetrics,
+    watch_loops,
+)
+
+ACCOUNT = "default"
+_FAILURES: list[FailureLabels] = [("intake", None, ""), ("submission", None, ""), ("delivery", None, "")]
+ROLES: dict[str, Callable[[CollectorRegistry], Any]] = {
+    "A worker": lambda registry: WorkerMetrics(registry, [ACCOUNT], _FAILURES),
+    "A dispatcher": lambda registry: DispatcherMetrics(registry, [ACCOUNT], _FAILURES),
+    "A webhook": lambda registry: WebhookMetrics(registry, [ACCOUNT]),
+    "Every process": lambda registry: watch_loops(registry, lambda: {"timers": 0.0}, dict),
+}
+_OPEN = {"account", "code", "reason", "loop"}
+"""Labels whose values are not listed: names of yours, and tables on other pages."""
+
+
+def tables() -> str:
+    """A table a role."""
+    return "\n\n".join(f"### {role}\n\n{_table(make)}" for role, make in ROLES.items())
+
+
+def _table(make: Callable[[CollectorRegistry], Any]) -> str:
+    registry = CollectorRegistry()
+    make(registry)
+    rows = [
+        (code(_name(metric)), metric.type, _labels(metric), metric.documentation)
+        for metric in sorted(registry.collect(), key=lambda metric: metric.name)
+    ]
+    return table(("metric", "type", "labels", "meaning"), rows)
+
+
+def _name(metric: Metric) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+def _labels(metric: Metric) -> str:
+    values: dict[str, list[str]] = {}
+    for sample in metric.samples:
+        for label, value in sample.labels.items():
+            if value not in (known := values.setdefault(label, [])):
+                known.append(value)
+    return "; ".join(_label(label, known) for label, known in values.items() if label != "le")
+
+
+def _label(label: str, values: Iterable[str]) -> str:
+    return code(label) if label in _OPEN else f"{code(label)}: {', '.join(values)}"

@@ -1,0 +1,79 @@
+"""docs/settings.md: every variable with its default from the code, and the page's words about it.
+
+The code has the names and the defaults. What a setting means stands in the page, by its name, and is kept.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticUndefined
+
+from faxline.contract.environment import PREFIX
+from faxline_docs.markdown import code
+from faxline_docs.markdown import table as markdown_table
+from faxline_worker.config.settings import Account, Settings
+
+HEAD = ("variable", "default", "meaning")
+UNDESCRIBED = "(not described)"
+_ROW = re.compile(r"^\| `(\w[\w<>]*)` \| .*? \| (.+) \|$", re.MULTILINE)
+
+
+def table(written: str) -> str:
+    """The table of all settings.
+
+    Args:
+        written: the table as it stands in the page; its last column is kept, by the variable.
+    """
+    meanings = {name: meaning.replace("\\|", "|") for name, meaning in _ROW.findall(written)}
+    rows = [
+        (code(name), code(_shown(default)) or "none", meanings.get(name, UNDESCRIBED))
+        for name, default in variables()
+    ]
+    return markdown_table(HEAD, rows)
+
+
+def variables() -> Iterator[tuple[str, Any]]:
+    """Every variable of the environment with its default."""
+    for name, default in _fields(Settings, PREFIX):
+        if name == f"{PREFIX}ACCOUNTS":
+            yield name, None
+            yield from _fields(Account, f"{PREFIX}ACCOUNTS__<NAME>__")
+        else:
+            yield name, default
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        part = _model(field.annotation)
+        if part is not None and name != "accounts":
+            yield from _fields(part, f"{prefix}{name.upper()}__")
+        else:
+            default = field.get_default(call_default_factory=True, validated_data={})
+            yield prefix + name.upper(), None if default is PydanticUndefined else default
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if value is None or value in ("", ()):
+        return ""
+    match value:
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return f"{value.total_seconds():g}"
+        case float():
+            return f"{value:.10g}"
+        case tuple() | list():
+            return f"[{','.join(map(_shown, value))}]"
+    return str(value)
