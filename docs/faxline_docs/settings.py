@@ -52,7 +52,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _fields(part, f"{prefix}{name.upper()}__")
         else:
             default = field.get_default(call_default_factory=True, validated_data={})
-            yield prefix + name.upper(), None if default is PydanticUndefined else default
+            yield prefix + (field.alias or name).upper(), None if default is PydanticUndefined else default
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

@@ -116,9 +116,9 @@ def page() -> str:
     lines = [
         "# Licences of what Faxline uses",
         "",
-        "Made by `make licences` from the locks and the installed packages' metadata. A test fails when a",
-        "package has another licence than these, or none that is known. Faxline itself states no licence",
-        "yet; each of these may be used beside code under any terms, on the condition that is named.",
+        "`make licences` writes this page from the locks and the metadata of the installed packages. A test",
+        "fails when a package has another licence than these, or none that is known. Faxline itself is under",
+        "the MIT licence; each of these may be used beside it, on the condition that is named.",
         "",
         "| licence | condition |",
         "|---|---|",
