@@ -1,4 +1,4 @@
-"""What both lines are made of: an account, a client, and the terms on which the steps rest."""
+"""What both lines share: an account, a Redis client, and the context of the steps."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -13,27 +13,22 @@ from faxline.steps.drivers import run, translate_errors
 from faxline.steps.replicas import Confirmation
 
 DOCUMENT_TTL = 7 * 86400
-"""Seconds that a document is kept from its last push."""
+"""Seconds that a document is kept after its last push: a week."""
 BLOCK = 5.0
-"""Seconds that one read may block."""
+"""Seconds that one read may block in Redis."""
 CONNECTION: Mapping[str, Any] = {
     "socket_connect_timeout": 5,
     "socket_timeout": BLOCK + 10,
-    "protocol": 2,  # no HELLO, which a confined user may lack
+    "protocol": 2,  # no HELLO: a confined Redis user may lack the right
 }
-"""What a connection of ours is made with, beside its retries: three, after short random pauses, for as long
-as the question may take (deadlines.py)."""
+"""The options of our own connections. Each also retries three times, after short random pauses, while the
+command has time left (`faxline.contract.deadlines`)."""
 
 _T = TypeVar("_T")
 
 
 class Base:
-    """An account and a client with bytes replies.
-
-    Raises:
-        ValueError: the client decodes replies (documents are bytes), or the account's name is not one, or
-            the keys are none, or there is no such region.
-    """
+    """An account and a Redis client with bytes replies."""
 
     account: str
     keys: RedisKeys
@@ -53,14 +48,16 @@ class Base:
         url: str | None,
     ) -> None:
         self._url = url
-        self._made = (account, document_ttl, keys, confirmation, region)
+        self._arguments = (account, document_ttl, keys, confirmation, region)
         self.account = account
         self.keys = RedisKeys(account)
         self._client = client
         if client.get_encoder().decode_responses:
             raise ValueError("give a client with bytes replies (decode_responses=False): documents are bytes")
         patience = client.get_connection_kwargs().get("socket_timeout")
-        longest = min(BLOCK, patience / 2) if patience else BLOCK  # a quiet stream is no dead server
+        longest = (
+            min(BLOCK, patience / 2) if patience else BLOCK
+        )  # so that a quiet stream does not look like a dead server
         keyring = Keyring.read(keys) if isinstance(keys, str) else keys
         self._context = Context(
             self.keys,
@@ -78,10 +75,10 @@ class Base:
                 f"a {type(self).__name__} without a URL stays in its process: make it from a URL, or one in "
                 "each process"
             )
-        return _made_again, (type(self), self._url, *self._made)
+        return _unpickle, (type(self), self._url, *self._arguments)
 
 
-def _made_again(  # noqa: PLR0917 - as pickle gives them
+def _unpickle(  # noqa: PLR0917 - as pickle gives them
     kind: Any,
     url: str,
     account: str,
@@ -101,14 +98,14 @@ def _made_again(  # noqa: PLR0917 - as pickle gives them
     )
 
 
-class Driven(Base):
-    """One whose steps are driven in the caller's thread."""
+class Blocking(Base):
+    """A line whose steps run in the caller's thread."""
 
     def _run(self, steps: Steps[_T], right: str = "") -> _T:
         return run(self._client, translate_errors(steps, right, self._context.place))
 
 
 def _place(client: Any) -> str:
-    from faxline.contract.redis_url import address  # noqa: PLC0415 - `import faxline` is to be quick
+    from faxline.contract.redis_url import address  # noqa: PLC0415 - `import faxline` must not load redis
 
     return address(client)

@@ -62,7 +62,7 @@ def test_a_line_is_pickled_with_all_that_it_was_made_with(redis_url: str, kind: 
     assert again._context.document_ttl == 60_000
     assert again._context.confirmation == made._context.confirmation
     assert again._context.region == "DE"
-    assert again._made[2].key("a") == made._made[2].key("a")
+    assert again._arguments[2].key("a") == made._arguments[2].key("a")
 
 
 def test_a_process_that_was_spawned_goes_on_with_the_line(line: FaxLine, redis_client: redis.Redis) -> None:
