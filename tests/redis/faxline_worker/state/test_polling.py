@@ -347,6 +347,18 @@ def test_at_the_deadline_a_question_that_had_no_room_goes_ahead_of_all_first(
     assert names(scene) == ["fax.unconfirmed"]
 
 
+def test_the_last_question_takes_its_turn_where_every_slot_has_its_fax(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, LIMITS__REQUESTS="10", LIMITS__WINDOW="500", RECEIPT_DEADLINE="200")
+    submit(scene, JOB, *(f"j{n}" for n in range(9)))
+    scene.push("due")
+    scene.go(200)
+    scene.store.survey()
+    assert scene.store.poll().asked == 2  # its share, though the window has no room
+    assert take(scene) is None
+    scene.go(301)
+    assert [scene.admit().kind for _ in range(3)] == ["poll", "poll", "send"]
+
+
 def test_a_question_that_never_has_room_holds_the_deadline_up_once_more_as_long(
     redis_client: redis.Redis,
 ) -> None:

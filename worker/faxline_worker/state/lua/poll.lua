@@ -1,5 +1,5 @@
 -- poll: which jobs of the account iFax is to be asked about now. Their questions enter the ready set, as many as the share of each limit
--- has room for beside all submissions that are due.
+-- has room for beside all submissions that are due; the last question about a fax waits for nothing but its share.
 -- include: clock bell record lines limits wakes errands polling
 -- KEYS  account, ready, permits, answers, job prefix
 -- ARGV  JSON options, most questions in one go, the steady clock as the caller has it (ms; nothing: it has none)
@@ -21,8 +21,10 @@ if tonumber(head) > steady then return reply_at({ asked = 0, next = tonumber(hea
 local limits = limits_of(options, account)
 local r = room(keys, account, limits)
 local free, wait = r.free, r.opens and math.max(1, math.min(options.sweep, (r.opens - now_us) / 1000)) or BLOCKED
-local function bound(room_left, ms)
+local last_free = (r.opens or r.probe) and r.free or PLENTY -- it goes first, so it takes its turn even where each slot has its fax
+local function bound(room_left, ms, but_last)
   if room_left < free then free, wait = math.max(0, room_left), ms end
+  if not but_last then last_free = math.min(last_free, math.max(0, room_left)) end
 end
 local function share_of_limit(limit) return math.max(1, math.floor(limit * options.poll_share / 1000000)) end
 if not r.opens then
@@ -32,7 +34,7 @@ if not r.opens then
     local leaves = oldest and oldest ~= 'inf' and (tonumber(oldest) + limits.window - now_us) / 1000 or BLOCKED
     bound(share_of_limit(limits.requests) - redis.call('ZCARD', asks), math.max(1, leaves))
     if limits.burst > 0 then
-      bound(math.floor(share_of_limit(limits.burst) - r.held - r.level), limits.window / limits.requests / 1000)
+      bound(math.floor(share_of_limit(limits.burst) - r.held - r.level), limits.window / limits.requests / 1000, true)
     end
   end
   local at_once = share_of_limit(limits.concurrency > 0 and limits.concurrency or PLENTY)
@@ -51,7 +53,7 @@ for i = 1, #due, 2 do
     redis.call('ZADD', polls, int(steady + options.lease), id)
   elseif not job or forgotten or not question_of(job) then
     redis.call('ZREM', polls, id)
-  elseif asked + (last and 0 or behind) < free then
+  elseif asked + (last and 0 or behind) < (last and last_free or free) then
     redis.call('ZADD', keys.ready, int(last and now_us - EPOCH_US or POLL_PLACE), errand_of('poll', id))
     redis.call('ZADD', asks, '+inf', '!' .. id)
     redis.call('ZADD', polls, int(next_question(options, job, last and 0 or steady - at)), id)
