@@ -24,6 +24,7 @@ ACCOUNT = "default"
 DELIVERED, ENDED_OTHERWISE, BAD_USAGE, AWAY, NO_SUCH_JOB, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
 """The exit codes; the first is that of everything that went well."""
 
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, or the group.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or one a line for lists.")]
 
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait.")]

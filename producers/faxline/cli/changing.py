@@ -21,6 +21,7 @@ from faxline.cli.app import (
 )
 from faxline.cli.inputs import number_of
 from faxline.cli.output import complain, write, write_json
+from faxline.cli.presence import job_or_group
 from faxline.cli.sending import Id, Level, Metadata, Wait, finish, object_of
 from faxline.client.sync import FaxLine
 from faxline.contract.entries import Priority
@@ -57,7 +58,7 @@ def resend(  # noqa: PLR0917 - each is an option of the command
     """
     number = number_of(to, ctx.obj.region) if to is not None else None
     with faxline_of(ctx) as line:
-        if why := _not_resendable(line.job(of)):
+        if why := _not_resendable(job_or_group(line, of)):
             complain(why)
             raise typer.Exit(ENDED_OTHERWISE)
         pushed = line.resend(
@@ -118,7 +119,7 @@ def cancel(
 
 def _is_group(line: FaxLine, name: str) -> bool:
     try:
-        return isinstance(line.job(name), Group)
+        return isinstance(job_or_group(line, name), Group)
     except JobNotFound:
         return False
 

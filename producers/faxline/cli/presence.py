@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from faxline.cli.app import ACCOUNT
 from faxline.cli.output import complain
 from faxline.client.sync import FaxLine
-from faxline.contract.errors import FaxlineError, JobNotFound, NotAllowed, WaitTimeout
+from faxline.contract.errors import FaxlineError, GroupNotFound, JobNotFound, NotAllowed, WaitTimeout
 from faxline.reading.job import Job, JobState
 from faxline.reading.presence import WHOLE, absent, missing
 from faxline.reading.processes import GONE, Process, at_work
@@ -45,6 +45,20 @@ def warn(line: FaxLine, job: Job | None = None) -> bool:
     return bool(told)
 
 
+def job_or_group(line: FaxLine, name: str) -> Job:
+    """The job of this id; if there is none, the group of this name.
+
+    Raises:
+        JobNotFound: there is neither.
+    """
+    try:
+        return line.job(name)
+    except JobNotFound as error:
+        with suppress(GroupNotFound):
+            return line.group(name)
+        raise error from None
+
+
 def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
     """A job; also one that was pushed and that intake has not taken yet.
 
@@ -57,7 +71,7 @@ def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
         JobNotFound: there is none.
     """
     try:
-        return line.job(name)
+        return job_or_group(line, name)
     except JobNotFound:
         if pushed := waiting_entry(line, name):
             at = datetime.fromtimestamp(int(pushed.partition("-")[0]) / 1000, tz=UTC)

@@ -16,6 +16,7 @@ from faxline.cli import (  # noqa: F401 - they add their commands
     doctor,
     doubts,
     events,
+    following,
     jobs,
     protection,
     rolled_back,
@@ -28,6 +29,7 @@ from faxline.contract.errors import (
     EntryNotFound,
     EntryRejected,
     FaxlineError,
+    GroupNotFound,
     JobNotFound,
     NoKeys,
     NotForgotten,
@@ -68,12 +70,12 @@ def _failed(error: Exception) -> int:
             text, code = masked(str(error)), BAD_USAGE
         case typer.Abort():
             text, code = "not confirmed; nothing was done", BAD_USAGE
-        case JobLost():
+        case JobLost() | EntryNotFound():
             text, code = str(error), NO_SUCH_JOB
         case JobNotFound():
-            text, code = f"{error}: never pushed, rejected, or its retention is over", NO_SUCH_JOB
-        case EntryNotFound():
-            text, code = str(error), NO_SUCH_JOB
+            text, code = f"{error}: never pushed, rejected, or its record has expired", NO_SUCH_JOB
+        case GroupNotFound():
+            text, code = f"{error}: no job of it is registered, or all records have expired", NO_SUCH_JOB
         case NotForgotten() | NoKeys():
             text, code = str(error), BAD_USAGE
         case FaxlineError():

@@ -27,11 +27,8 @@ class Reading(Blocking):
         Args:
             job: the id of the job.
 
-        Returns:
-            The job. If no job has this id but a group has this name, the `Group`.
-
         Raises:
-            JobNotFound: there is neither.
+            JobNotFound: there is no such job. A group is not a job: use `group(name)`.
             QueueUnavailable: Redis did not answer.
         """
         return self._run(find_job(self._context, job))

@@ -109,16 +109,16 @@ class FaxesRejected(FaxlineError):  # noqa: N818 - as EntryRejected
         super().__init__(f"{len(self.rejected)} of {of} a rule, so none was pushed: {shown}{more}")
 
 
-class JobNotFound(FaxlineError):  # noqa: N818 - reads as what it says
-    """There is no record of this job: never registered, rejected, or its retention is over."""
+class JobNotFound(FaxlineError, LookupError):  # noqa: N818 - the name says what happened
+    """There is no record of this job: it was never registered, was rejected, or its record has expired."""
 
 
-class GroupNotFound(JobNotFound):
-    """There is no job of this group: none is registered yet, or the retention of all is over."""
+class GroupNotFound(FaxlineError, LookupError):  # noqa: N818 - as above
+    """There is no job of this group: none is registered yet, or all records have expired."""
 
 
-class WaitTimeout(FaxlineError):  # noqa: N818 - as above
-    """The job did not come to its end in the time given; it goes on. It says how far it is."""
+class WaitTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
+    """The job did not end within the timeout, and goes on. The message says how far it is."""
 
 
 class EventsMissed(FaxlineError):  # noqa: N818 - as above
@@ -144,8 +144,8 @@ class NotShared(FaxlineError):  # noqa: N818 - as above
     """What belongs to one process or one event loop was used in another; the text says what to do instead."""
 
 
-class OrderTimeout(FaxlineError):  # noqa: N818 - as above
-    """No dispatcher carried out an operator's order in the time given; it stays for one that comes."""
+class OrderTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
+    """No dispatcher carried out an operator's order within the timeout. The order stays until one does."""
 
 
 class NotInDoubt(FaxlineError):  # noqa: N818 - as above
@@ -164,8 +164,8 @@ class JobIdTaken(FaxlineError):  # noqa: N818 - as above
         self.job = job
 
 
-class EntryNotFound(FaxlineError):  # noqa: N818 - as above
-    """No such entry is set aside: it was put back already, or is too old to be kept."""
+class EntryNotFound(FaxlineError, LookupError):  # noqa: N818 - as above
+    """No such entry is set aside: it was put back already, or has expired."""
 
 
 class NotForgotten(FaxlineError):  # noqa: N818 - as above

@@ -1,4 +1,4 @@
-"""What Redis knows of one job, of a group's jobs, and of a name that may be either's."""
+"""Look up one job or one group."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -18,12 +18,12 @@ from faxline.steps.redis_errors import is_forbidden
 
 
 def find_job(context: Context, name: str) -> Steps[Job]:
-    """The record of a job with what holds it or what it waits for; the group, if it is a group's name.
+    """Read the record of a job, and what holds it or what it waits for.
 
-    A user who may not read the queue, such as a producer's, gets the record alone.
+    A Redis user who may not read the queue, such as a producer's, gets the record alone.
 
     Raises:
-        JobNotFound: there is neither.
+        JobNotFound: there is no such job. The message says so if a group has this name.
     """
     keys = context.keys
 
@@ -46,10 +46,8 @@ def find_job(context: Context, name: str) -> Steps[Job]:
         deadlines, held_until, asked, account = [], None, None, [None, None]
         found, whole = (yield from read_record(context, name)), False
     if found is None:
-        try:
-            return (yield from find_group(context, name))
-        except GroupNotFound:
-            raise JobNotFound(f"no job {name!r} on account {context.account!r}") from None
+        hint = ", but a group has this name: group() shows it" if (yield from is_group(context, name)) else ""
+        raise JobNotFound(f"no job {name!r} on account {context.account!r}{hint}")
     if found.state is JobState.QUEUED and whole:
         return replace(found, forecast=(yield from read_forecast(keys, name)))
     until = next((at for at in deadlines if at is not None), None)
@@ -60,6 +58,12 @@ def read_record(context: Context, name: str) -> Steps[Job | None]:
     """The record alone; None where there is none."""
     record = yield Command(lambda client: client.hgetall(context.keys.job(name)))
     return _read(context, name, record)
+
+
+def is_group(context: Context, name: str) -> Steps[bool]:
+    """Whether a group has this name: a job of it was registered or rejected."""
+    keys = (context.keys.group(name), context.keys.group_rejected(name))
+    return bool((yield Command(lambda client: client.exists(*keys))))
 
 
 def _read(context: Context, name: str, record: Mapping[bytes, bytes]) -> Job | None:

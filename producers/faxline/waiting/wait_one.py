@@ -10,11 +10,11 @@ from faxline.contract.events import Event, EventName
 from faxline.reading.event_stream import is_in_intake, read_newest_id, read_next, read_rejections
 from faxline.reading.group import Each, Group
 from faxline.reading.job import Job, JobState
-from faxline.reading.lookup import read_record
+from faxline.reading.lookup import is_group, read_record
 from faxline.reading.presence import NEEDED, absent
 from faxline.reading.processes import read_processes
 from faxline.sending.mailing import Mailing, Progress
-from faxline.steps.commands import Command, Context, Deadline, Steps
+from faxline.steps.commands import Context, Deadline, Steps
 from faxline.steps.redis_errors import Entry
 from faxline.waiting.wait_many import POLL, PendingJobs, PendingTimeout, wait_for_all
 
@@ -75,7 +75,7 @@ def _end_of_one(context: Context, name: str, pushed: str | None, until: float) -
     if found is None or pushed is not None:
         yield from _raise_if_rejected(context, name, pushed, pushed.partition("-")[0] if pushed else "-")
     while True:
-        if found is None and pushed is None and (yield from _is_group(context, name)):
+        if found is None and pushed is None and (yield from is_group(context, name)):
             return None
         older = found is not None and found.state.final and pushed is not None and found.is_older(pushed)
         if older and not (yield from is_in_intake(context, [pushed or ""])):  # a repeat, or it was rejected
@@ -136,8 +136,3 @@ def _raise_if_rejected(context: Context, name: str, pushed: str | None, since: s
             raise event.rejection()
 
     yield from read_rejections(context, since, see)
-
-
-def _is_group(context: Context, name: str) -> Steps[bool]:
-    keys = (context.keys.group(name), context.keys.group_rejected(name))
-    return bool((yield Command(lambda client: client.exists(*keys))))
