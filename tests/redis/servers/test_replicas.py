@@ -140,7 +140,7 @@ def turn(scene: Scene) -> Mock:
         return call()  # type: ignore[no-any-return]
 
     call = Mock(return_value=Answer(Decision.ACCEPTED, 200, None, "accepted", "", 77, None))
-    submitter(scene.store, Mock(timeout=5.0, call=sent), patience=60).turn("")
+    submitter(scene.store, Mock(timeout=5.0, rate=250_000, call=sent), patience=60).turn("")
     return call
 
 

@@ -15,6 +15,8 @@ ends if it runs, and its scripts leave such records alone. CONTRIBUTING.md has t
   `lost`, the sorted set `held`, the sets `untried:DIGITS`, `group:NAME!size` and `group:NAME!rejected`; in a
   record `granted_at` and `held`, and in `known_pages` a range such as 10-16, which an older process takes for
   unknown.
+- 1.4: the sorted sets `polls` and `asks`; in the account's hash `poll_share` and `asking`; in an offer the
+  share of polling and whether results are asked for; in a record `lowered`, the quality of the next delivery.
 """
 
 from collections.abc import Iterator

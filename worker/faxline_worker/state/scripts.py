@@ -18,7 +18,7 @@ _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 FLAGS = "#!lua flags=allow-oom"
 """Every script runs on when memory is full: what is inside must go on, only producers' entries are
 refused."""
-LAYOUT = (1, 3)
+LAYOUT = (1, 4)
 """MAJOR and MINOR of what this version stores (layout.py)."""
 CLOCK, STEADY = "clock", "steady"
 """The piece that tells the time, and the one that follows it wherever it is included."""

@@ -255,7 +255,7 @@ def test_what_makes_no_sense_is_no_offer(redis_client: redis.Redis, stored: str)
 def test_a_newer_version_may_offer_more(redis_client: redis.Redis) -> None:
     scene = Scene(redis_client)
     told = {
-        "6 60000000 2 4 7001 100000 hold 1000 more": {
+        "6 60000000 2 4 7001 100000 hold 1000 200000 0 more": {
             "until": scene.now + 10_000,
             "by": {"worker n:1": scene.now},
         }

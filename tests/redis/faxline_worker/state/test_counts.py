@@ -43,7 +43,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
     def go(call: Callable[[Callable[[], None]], Answer], store: Any = None) -> None:
         submitter(
             store or scene.store,
-            Mock(timeout=5.0, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
+            Mock(timeout=5.0, rate=250_000, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
             metrics=metrics,
             patience=60,
             applied=lambda told, at, name: count_receipt(metrics, name, told, at),
