@@ -6,15 +6,15 @@ The code has the names and the defaults. What a setting means stands in the page
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from faxline.contract.environment import PREFIX
 from faxline_docs.markdown import code
 from faxline_docs.markdown import table as markdown_table
-from faxline_worker.config.settings import Account, Settings
+from faxline_worker.config.settings import Settings
+from faxline_worker.config.source import setting_variables
 
 HEAD = ("variable", "default", "meaning")
 UNDESCRIBED = "(not described)"
@@ -37,29 +37,9 @@ def table(written: str) -> str:
 
 def variables() -> Iterator[tuple[str, Any]]:
     """Every variable of the environment with its default."""
-    for name, default in _fields(Settings, PREFIX):
-        if name == f"{PREFIX}ACCOUNTS":
-            yield name, None
-            yield from _fields(Account, f"{PREFIX}ACCOUNTS__<NAME>__")
-        else:
-            yield name, default
-
-
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, field in model.model_fields.items():
-        part = _model(field.annotation)
-        if part is not None and name != "accounts":
-            yield from _fields(part, f"{prefix}{name.upper()}__")
-        else:
-            default = field.get_default(call_default_factory=True, validated_data={})
-            yield prefix + (field.alias or name).upper(), None if default is PydanticUndefined else default
-
-
-def _model(annotation: Any) -> type[BaseModel] | None:
-    for each in (annotation, *get_args(annotation)):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            return each
-    return None
+    for name, field in setting_variables(Settings).items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        yield name, None if default is PydanticUndefined else default
 
 
 def _shown(value: Any) -> str:
@@ -71,7 +51,7 @@ def _shown(value: Any) -> str:
         case bool():
             return str(value).lower()
         case timedelta():
-            return f"{value.total_seconds():g}"
+            return f"{value.total_seconds():.10g}"
         case float():
             return f"{value:.10g}"
         case tuple() | list():

@@ -233,7 +233,9 @@ class Contents:
             for key in (*indexes.values(), keys.expiring, keys.permits):
                 pipe.zrange(key, 0, -1)
             pipe.zcount(
-                keys.answers, round(scene.true * 1000 - scene.store.limits.window * 1_000_000), "+inf"
+                keys.answers,
+                round(scene.true * 1000 - scene.store.limits.window.total_seconds() * 1_000_000),
+                "+inf",
             )
             for stream in (keys.intake, keys.status, keys.orders):
                 pipe.xlen(stream)

@@ -3,7 +3,7 @@
 from typing import Any
 from unittest.mock import Mock
 
-from faxline_worker.config.settings import SubmissionRetries
+from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.observability.metrics import WorkerMetrics, new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store

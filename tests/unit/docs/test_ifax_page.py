@@ -155,7 +155,7 @@ def test_the_retries_of_a_webhook_are_told_with_their_times() -> None:
     told = rows["5 retries, after 5, 10, 20, 30 and 60 minutes"]
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t"})
     assert f"{sum((5, 10, 20, 30, 60))} minutes" in told
-    assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline / 60:g}" in told
+    assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline.total_seconds() / 60:g}" in told
 
 
 def test_every_fact_beyond_the_documentation_has_its_row_how_sure_it_is_and_what_follows() -> None:

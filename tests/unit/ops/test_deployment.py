@@ -15,14 +15,15 @@ import yaml
 
 from faxline.contract.environment import PREFIX
 from faxline.contract.sealing.keyring import new_key
-from faxline_worker.config.settings import Settings, SettingsError, demand, read_settings
+from faxline_worker.config.settings import Settings, demand, read_settings
+from faxline_worker.config.source import SettingsError
 from tests.yaml_files import read_documents, read_yaml
 
 ROOT = Path(__file__).parents[3]
 OPS = ROOT / "ops"
 KUBERNETES = OPS / "kubernetes"
 ROLES = ("dispatcher", "worker", "webhook")
-DEFAULTS = Settings.model_validate({"accounts": {"default": {"token": "t"}}})
+DEFAULTS = read_settings({"FAXLINE_ACCOUNTS": "default"})
 PORTS = {
     "dispatcher": DEFAULTS.metrics.dispatcher_port,
     "worker": DEFAULTS.metrics.worker_port,
@@ -229,7 +230,7 @@ def test_redis_in_compose_has_the_users_and_no_password_of_all() -> None:
 def test_whoever_stops_a_part_waits_for_its_calls(process: Process, tmp_path: Path) -> None:
     settings = settings_of(process, tmp_path)
     longest = settings.longest_call if "worker" in process.role else settings.http_timeout
-    assert process.grace >= longest + settings.lease_grace + 10
+    assert process.grace >= (longest + settings.lease_grace).total_seconds() + 10
 
 
 @EACH
@@ -517,6 +518,6 @@ def test_what_the_image_is_made_of_is_there_and_is_let_through() -> None:
 
 @EACH_ROLE
 def test_systemd_restarts_a_part_whose_loop_stands_still(role: str) -> None:
-    assert float(unit(role).one("WatchdogSec")) > DEFAULTS.stall
+    assert float(unit(role).one("WatchdogSec")) > DEFAULTS.stall.total_seconds()
     assert unit(role).one("NotifyAccess") == "main"
     assert unit(role).one("Restart") == "on-failure"

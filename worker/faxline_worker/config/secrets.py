@@ -14,18 +14,17 @@ from typing import Any, TypeVar
 
 from structlog.stdlib import BoundLogger
 
-from faxline.contract.environment import PREFIX
-from faxline_worker.config.settings import (
+from faxline_worker.config.accounts import (
     CHECKS,
     SHARED,
     SHORTEST,
     WEBHOOK_MEMBERS,
-    SecretFile,
-    Settings,
-    SettingsError,
-    read_list,
+    account_variable,
     secret_spellings,
 )
+from faxline_worker.config.settings import Settings
+from faxline_worker.config.source import SecretFile
+from faxline_worker.config.values import read_texts
 from faxline_worker.ifax.webhook_access import PROOFS, WebhookSecrets
 from faxline_worker.observability.pulse import Loop, Loops
 
@@ -78,7 +77,7 @@ class Secrets:
         learn: Callable[[Iterable[str]], None],
     ) -> None:
         accounts = settings.accounts
-        self._every = settings.secrets_poll
+        self._every = settings.secrets_poll.total_seconds()
         self._log = log
         self._learn = learn
         self._tokens = {
@@ -152,16 +151,13 @@ class Secrets:
             self._tokens[file.account] = text
             return
         try:
-            secrets = read_list(file.variable, text)
-        except SettingsError:
-            secrets = []
-        if not secrets:
-            raise UnusableError('it must hold a JSON list of texts, such as ["first","second"]')
-        try:
+            secrets = read_texts(text)
             for secret in secrets:
                 CHECKS.get(file.member, str)(secret)
         except ValueError as error:
             raise UnusableError(str(error)) from None
+        if not secrets:
+            raise UnusableError('must hold at least one secret, such as ["first"]')
         spellings = [spelling for secret in secrets for spelling in secret_spellings(file.member, secret)]
         _refuse_short(spellings)
         encoded, proof = tuple(secret.encode() for secret in secrets), PROOF_OF[file.member]
@@ -180,8 +176,7 @@ def _refuse_shared(file: SecretFile, new: Sequence[_Text], held: Mapping[str, Se
     member = file.member.upper()
     for name, theirs in held.items():
         if name != file.account and not set(new).isdisjoint(theirs):
-            variable = f"{PREFIX}ACCOUNTS__{name.upper()}__{member}"
-            raise UnusableError(f"{variable} is the same: {SHARED[member]}")
+            raise UnusableError(f"{account_variable(name, member)} is the same: {SHARED[member]}")
 
 
 def _stamp(path: str) -> _Stamp:

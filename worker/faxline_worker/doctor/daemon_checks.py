@@ -13,7 +13,9 @@ import redis
 from faxline.contract.check import Check, Result
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import RedisKeys
-from faxline_worker.config.settings import NOT_A_KEY, Settings, SettingsError, read_settings
+from faxline_worker.config.accounts import PLACEHOLDER_TOKEN
+from faxline_worker.config.settings import Settings, read_settings
+from faxline_worker.config.source import SettingsError
 from faxline_worker.doctor.route_check import ifax_checks
 from faxline_worker.doctor.token_check import key_check
 from faxline_worker.doctor.webhook_check import webhook_checks
@@ -59,7 +61,9 @@ def _looks(settings: Settings, *, call: bool, clock: Callable[[], float]) -> Ite
     yield _broker(settings)
     with ExitStack() as stack:
         yield from _stored(stack, settings)
-        client = stack.enter_context(httpx.Client(timeout=settings.http_timeout, trust_env=False))
+        client = stack.enter_context(
+            httpx.Client(timeout=settings.http_timeout.total_seconds(), trust_env=False)
+        )
         yield from ifax_checks(settings, clock)
         yield from _keys(stack, settings, call=call)
         yield from _webhooks(client, settings)
@@ -124,13 +128,16 @@ def _keys(stack: ExitStack, settings: Settings, *, call: bool) -> Iterator[Check
         return
     ifax = stack.enter_context(
         IfaxClient(
-            settings.ifax_url, timeout=settings.http_timeout, proxy=settings.proxy, trust=settings.trust
+            settings.ifax_url,
+            timeout=settings.http_timeout.total_seconds(),
+            proxy=settings.proxy,
+            trust=settings.trust,
         )
     )
     state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
     for name, account in settings.accounts.items():
-        token = account.token.get_secret_value() if account.token is not None else NOT_A_KEY
-        if token.startswith(NOT_A_KEY):
+        token = account.token.get_secret_value() if account.token is not None else PLACEHOLDER_TOKEN
+        if token.startswith(PLACEHOLDER_TOKEN):
             text = "this part has none, as it should be: look where the worker runs"
             yield Check(f"key of {name}", Result.SKIP, text)
             continue

@@ -31,7 +31,7 @@ def ifax_checks(settings: Settings, clock: Callable[[], float]) -> Iterator[Chec
     before = clock()
     try:
         with httpx.Client(transport=transport, trust_env=False) as client:
-            deadline = time.monotonic() + settings.http_timeout
+            deadline = time.monotonic() + settings.http_timeout.total_seconds()
             answer = client.head(settings.ifax_url, extensions={"deadline": deadline})
     except (httpx.HTTPError, CallError) as error:
         yield Check("ifax", Result.FAIL, _unreachable(error, settings))
@@ -47,7 +47,7 @@ def _clock(answer: httpx.Response, before: float, after: float, settings: Settin
     except ValueError:
         return Check("ifax clock", Result.SKIP, "it tells no Date")
     found = clock_check("ifax clock", theirs, before, after, _DATE_SLACK)
-    if found.result is Result.WARN and abs(theirs - after) > settings.in_doubt.clock_slack:
+    if found.result is Result.WARN and abs(theirs - after) > settings.in_doubt.clock_slack.total_seconds():
         text = f"{found.text}; beyond FAXLINE_IN_DOUBT__CLOCK_SLACK no receipt settles a doubt"
         return Check(found.name, Result.FAIL, text)
     return found

@@ -16,7 +16,8 @@ from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.config.secrets import Secrets
-from faxline_worker.config.settings import Settings, SettingsError, demand, read_settings, secret_files
+from faxline_worker.config.settings import Settings, demand, read_settings
+from faxline_worker.config.source import SettingsError, secret_files
 from faxline_worker.ifax import failure_reasons
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake.registrar import SET_ASIDE
@@ -78,7 +79,7 @@ def require_redis(settings: Settings, role: str) -> None:
     ):
         try:
             with closing(make(url)) as client:
-                check_reachable(client, settings.redis_patience)
+                check_reachable(client, settings.redis_patience.total_seconds())
                 for right, call in _first_calls(variable, role, settings):
                     with _right(_where(variable, settings), right, role, client):
                         call(client)

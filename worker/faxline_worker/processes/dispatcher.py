@@ -50,7 +50,7 @@ def dispatcher() -> None:
     settings, _ = load("dispatcher")
     require_redis(settings, "dispatcher")
     log, who = get_logger("faxline_worker.dispatcher.dispatcher"), process_name()
-    guard = RollbackGuard(settings.accounts, settings.rollback_wait, log)
+    guard = RollbackGuard(settings.accounts, settings.rollback_wait.total_seconds(), log)
     client = state_client(
         settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
     )
@@ -58,7 +58,7 @@ def dispatcher() -> None:
         name: Store(client, settings, name, who=who, memory=guard.memory(name)) for name in settings.accounts
     }
     require_layout(stores)
-    registry, loops = new_registry(), Loops(settings.stall)
+    registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
     process = _make(client, stores, Wakes(broker), settings=settings, registry=registry, loops=loops, who=who)
@@ -116,10 +116,10 @@ def _make(
         ),
         get_logger("faxline_worker.dispatcher.dispatcher"),
         consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",
-        takeover=settings.takeover,
-        sweep=settings.sweep,
-        wake_lease=settings.wake_lease,
+        takeover=settings.takeover.total_seconds(),
+        sweep=settings.sweep.total_seconds(),
+        wake_lease=settings.wake_lease.total_seconds(),
         file_hosts=settings.file_hosts,
-        pdf_reader=partial(PdfReader, settings.pdf.timeout, settings.pdf.memory, children=1),
+        pdf_reader=partial(PdfReader, settings.pdf.timeout.total_seconds(), settings.pdf.memory, children=1),
         loops=loops,
     )

@@ -14,8 +14,8 @@ from structlog.stdlib import BoundLogger
 
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.config.listeners import Webhook
 from faxline_worker.config.secrets import Secrets
-from faxline_worker.config.settings import Webhook
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics import (
@@ -81,7 +81,7 @@ def uvicorn_config(app: Starlette, door: Door, backlog: int, settings: Webhook) 
         http=door.protocol,
         ws="none",  # an upgrade would lead past the door
         backlog=backlog,
-        timeout_keep_alive=round(2 * settings.idle_timeout) + 1,  # the door is sooner
+        timeout_keep_alive=round(2 * settings.idle_timeout.total_seconds()) + 1,  # the door is sooner
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -130,7 +130,7 @@ def webhook() -> None:
     settings, secrets = load("webhook")
     require_redis(settings, "webhook")
     log = get_logger("faxline_worker.receipts.webhook")
-    registry, loops = new_registry(), Loops(settings.stall)
+    registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     metrics = WebhookMetrics(registry, settings.accounts)
     loop, probe = loops.add("event loop"), probe_client(settings, "webhook")
     watch_loops(registry, loops.ages, loops.stalled)
@@ -144,7 +144,7 @@ def webhook() -> None:
         store=writer,
         metrics=metrics,
         log=log,
-        body_timeout=settings.webhook.body_timeout,
+        body_timeout=settings.webhook.body_timeout.total_seconds(),
         refused=refused,
     )
     door, backlog = open_door(settings.webhook, metrics, log)

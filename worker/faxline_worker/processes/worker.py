@@ -68,7 +68,7 @@ class WorkerProcess:
         self._secrets = secrets
         self._log = get_logger("faxline_worker.worker")
         self._who = process_name()
-        self._guard = RollbackGuard(settings.accounts, settings.rollback_wait, self._log)
+        self._guard = RollbackGuard(settings.accounts, settings.rollback_wait.total_seconds(), self._log)
         self._client = state_client(
             settings.redis_url, name="faxline-worker", threads=True, connected=self._guard.connected
         )
@@ -76,9 +76,9 @@ class WorkerProcess:
         self._registry = new_registry()
         self._metrics = WorkerMetrics(self._registry, settings.accounts, failures_at_zero(settings))
         self._metrics.set_threads(threads)
-        self._loops = Loops(settings.stall)
+        self._loops = Loops(settings.stall.total_seconds())
         watch_loops(self._registry, self._loops.ages, self._loops.stalled)
-        self._longest = settings.longest_call + settings.lease_grace
+        self._longest = (settings.longest_call + settings.lease_grace).total_seconds()
         """Seconds that a call takes at the most, with what is stored about it."""
         self._pool = self._loops.pool("threads", self._longest)
         self._traces = traces_of(settings, "worker")
@@ -89,7 +89,7 @@ class WorkerProcess:
         self._seats = Seats(threads, len(settings.accounts))
         self._ifax = IfaxClient(
             settings.ifax_url,
-            timeout=settings.http_timeout,
+            timeout=settings.http_timeout.total_seconds(),
             rate=settings.http_rate,
             proxy=settings.proxy,
             trust=settings.trust,
@@ -175,7 +175,11 @@ class WorkerProcess:
                 text = "stepped back: iFax accepts the calls of other workers"
                 self._log.warning(text, account=account, error=why)
 
-        return Standing(self._settings.unreachable.first, self._settings.unreachable.max, told)
+        return Standing(
+            self._settings.unreachable.first.total_seconds(),
+            self._settings.unreachable.max.total_seconds(),
+            told,
+        )
 
     def _submitter(self, account: str) -> Submitter:
         settings, metrics = self._settings, self._metrics
@@ -188,7 +192,7 @@ class WorkerProcess:
             wakes=self._wakes,
             metrics=metrics,
             log=self._log.bind(account=account),
-            patience=settings.in_doubt.wait,
+            patience=settings.in_doubt.wait.total_seconds(),
             traces=self._traces,
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
             standing=self._standings[account],

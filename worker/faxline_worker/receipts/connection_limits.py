@@ -23,7 +23,7 @@ from typing import Any
 from structlog.stdlib import BoundLogger
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from faxline_worker.config.settings import Webhook
+from faxline_worker.config.listeners import Webhook
 from faxline_worker.observability.metrics import ConnectionClosed, WebhookMetrics
 
 HEAD_LIMIT = 16 * 1024
@@ -241,7 +241,8 @@ def open_door(settings: Webhook, metrics: WebhookMetrics, log: BoundLogger) -> t
         text = "all connections of the webhook are in use: those that have waited for longest are closed"
         log.warning(text, limit=most)
 
-    bounds = Bounds(most, settings.header_timeout, settings.body_timeout, settings.idle_timeout)
+    timeouts = (settings.header_timeout, settings.body_timeout, settings.idle_timeout)
+    bounds = Bounds(most, *(timeout.total_seconds() for timeout in timeouts))
     door = Door(bounds, min(most, backlog), metrics.connection_closed, crowded)
     metrics.watch_connections(lambda: len(door))
     return door, backlog

@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 import redis
@@ -141,7 +142,7 @@ class Store:
         # One millisecond more, for the scripts cut their clock down to whole ones.
         # Where replicas are waited for, the first byte leaves so much later.
         self._confirmation = settings.confirmation
-        waited = self._confirmation.timeout if self._confirmation else 0.0
+        waited = timedelta(seconds=self._confirmation.timeout if self._confirmation else 0)
         self._life = _ms(settings.http_timeout + settings.lease_grace + waited) + 1
         self._rate = settings.http_rate
         lease = self._life + _ms(settings.lease_grace)
@@ -183,7 +184,7 @@ class Store:
                 LEAST_KEPT, 2 * (_ms(settings.in_doubt.wait + settings.sweep + settings.longest_call) + lease)
             ),
             "requests": self.limits.requests,
-            "window": round(self.limits.window * 1_000_000),
+            "window": round(self.limits.window.total_seconds() * 1_000_000),
             "concurrency": self.limits.concurrency,
             "ceiling_jobs": ceilings.jobs,
             "ceiling_bytes": ceilings.bytes,
@@ -726,7 +727,9 @@ def _sealed_fields(seals: Seals, fields: Mapping[bytes, bytes]) -> list[bytes | 
     return [] if "sealed" in known else [kind, seals.entry(kind.decode(), known, text)]
 
 
-def _ms(seconds: float) -> int:
+def _ms(duration: timedelta | float) -> int:
+    """Whole milliseconds of a duration, or of seconds."""
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     return round(seconds * 1000)
 
 

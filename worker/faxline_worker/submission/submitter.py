@@ -13,7 +13,7 @@ import redis
 import structlog
 
 from faxline.contract.errors import KeyMissing, SealBroken
-from faxline_worker.config.settings import SubmissionRetries
+from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.fax_object import job_id
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
@@ -324,7 +324,8 @@ class Submitter:
     def _settled(self, admitted: Admitted, answer: Answer, turn: int) -> dict[str, Any]:
         """The answer as `settle` takes it; times in milliseconds."""
         exponent = min(admitted.attempt - 1, 30)
-        backoff = min(self.retries.base * 2**exponent, self.retries.max) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        longest = self.retries.base * min(2**exponent, self.retries.max / self.retries.base)
+        backoff = longest.total_seconds() * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         return {
             "decision": str(answer.decision),
             "job_id": str(answer.job_id) if answer.job_id is not None else None,

@@ -119,7 +119,7 @@ class Simulation:
             Store(client, configured(**changes), "default", clock=CLOCK, monotonic=monotonic)
             for changes in each
         ]
-        self._timeouts = [configured(**changes).http_timeout for changes in each]
+        self._timeouts = [configured(**changes).http_timeout.total_seconds() for changes in each]
         self._offset = 0
         self._steps = steps
         self.intervals: list[Interval] = []

@@ -6,7 +6,8 @@ import pytest
 
 from faxline.cli.running import run
 from faxline.contract.environment import check_environment
-from faxline_worker.config.settings import SettingsError, read_settings
+from faxline_worker.config.settings import read_settings
+from faxline_worker.config.source import SettingsError
 
 TWICE = [
     (

@@ -14,7 +14,8 @@ from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected
 from faxline.contract.fax_rules import check_send
 from faxline.contract.file_hosts import host_of, host_pattern, is_allowed
-from faxline_worker.config.settings import SettingsError, read_settings
+from faxline_worker.config.settings import read_settings
+from faxline_worker.config.source import SettingsError
 
 GOOD = ("good.example",)
 NOTHING: dict[str, bytes] = {}

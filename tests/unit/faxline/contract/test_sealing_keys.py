@@ -12,7 +12,8 @@ from faxline.cli.running import run
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import new_key
 from faxline.testing import MemoryLine
-from faxline_worker.config.settings import SettingsError, read_settings
+from faxline_worker.config.settings import read_settings
+from faxline_worker.config.source import SettingsError
 
 ONE, TWO = new_key("one"), new_key("two")
 TOKEN = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}

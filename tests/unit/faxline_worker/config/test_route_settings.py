@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from faxline_worker.config.settings import Settings, SettingsError, demand, read_settings
+from faxline_worker.config.settings import Settings, demand, read_settings
+from faxline_worker.config.source import SettingsError
 from tests.certificates import certified
 
 PROXY, CA, URL = "FAXLINE_IFAX_PROXY", "FAXLINE_IFAX_CA_FILE", "FAXLINE_IFAX_URL"

@@ -11,7 +11,8 @@ import pytest
 
 from faxline_local.processes import wait_for
 from faxline_worker.config.secrets import Secrets
-from faxline_worker.config.settings import read_settings, secret_files
+from faxline_worker.config.settings import read_settings
+from faxline_worker.config.source import secret_files
 from faxline_worker.observability.logs import configure_logs, get_logger
 
 OLD, NEW = "an-old-key", "new-key-9f3a"

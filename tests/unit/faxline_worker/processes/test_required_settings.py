@@ -1,10 +1,12 @@
 """What each part demands of the settings, and the accounts that are named only."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from faxline_worker.config.settings import SettingsError, demand, read_settings
+from faxline_worker.config.settings import demand, read_settings
+from faxline_worker.config.source import SettingsError
 from faxline_worker.processes.common import require_redis
 
 TOKEN = "FAXLINE_ACCOUNTS__DEFAULT__TOKEN"
@@ -167,7 +169,7 @@ def test_a_redis_that_lets_nobody_in_is_told_with_the_variable_that_was_given(
 )
 def test_the_waits_of_a_delivery_are_one_number_or_a_list(text: str, waits: tuple[float, ...]) -> None:
     settings = read_settings({TOKEN: LONG, "FAXLINE_RETRIES__DELIVERY__NO_ANSWER": text})
-    assert settings.retries.delivery.no_answer == waits
+    assert settings.retries.delivery.no_answer == tuple(timedelta(seconds=wait) for wait in waits)
 
 
 @pytest.mark.parametrize(
