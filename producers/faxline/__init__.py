@@ -44,6 +44,7 @@ from faxline.contract.errors import (
 from faxline.contract.events import Event, EventName
 from faxline.contract.phone_numbers import normalize_number
 from faxline.contract.sealing.keyring import Keyring
+from faxline.contract.states import JobState
 from faxline.operating.audit import AuditEntry
 from faxline.operating.dead_entries import DeadEntry
 from faxline.operating.erasure import Forgotten, SealedValues
@@ -52,7 +53,7 @@ from faxline.reading.account_state import AccountState, LimitState
 from faxline.reading.event_iterators import AsyncEvents, Events
 from faxline.reading.forecast import Forecast, Hold
 from faxline.reading.group import Group
-from faxline.reading.job import Job, JobState, Transition
+from faxline.reading.job import Job, Transition
 from faxline.reading.processes import Process, ProcessState
 from faxline.sending.fax import Fax
 from faxline.sending.files import File, Selection

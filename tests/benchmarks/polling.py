@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 from faxline import Fax, FaxLine
+from faxline.contract.states import FINAL_STATES
 from faxline_local.stack import Local
 
 FAXES, REQUESTS, WINDOW, SHARE = 1000, 1000, 60, 0.2
-ENDED = ("delivered", "failed", "canceled", "unconfirmed")
 LONGEST = 1800.0
 SETTINGS = {
     "RESULTS": "poll",
@@ -49,7 +49,7 @@ def run(faxes: int, directory: Path) -> dict[str, object]:
             for i in range(faxes)
         )
         jobs = line.account_state().jobs
-        while sum(jobs[state] for state in ENDED) < faxes and time.monotonic() < started + LONGEST:
+        while sum(jobs[state] for state in FINAL_STATES) < faxes and time.monotonic() < started + LONGEST:
             time.sleep(1)
             jobs = line.account_state().jobs
         arrivals = local.arrivals()["default"]
@@ -59,7 +59,7 @@ def run(faxes: int, directory: Path) -> dict[str, object]:
         }
         return {
             "faxes": faxes,
-            "ended": {state: jobs[state] for state in ENDED if jobs[state]},
+            "ended": {state: jobs[state] for state in FINAL_STATES if jobs[state]},
             "seconds": round(time.monotonic() - started),
             "last submission after": round(max(calls["fax-send"]) - min(calls["fax-send"])),
             "fax-send": len(calls["fax-send"]),

@@ -27,9 +27,10 @@ from faxline.client.sync import FaxLine
 from faxline.contract.entries import Priority
 from faxline.contract.errors import JobNotFound, WaitTimeout
 from faxline.contract.events import EventName
+from faxline.contract.states import JobState
 from faxline.contract.wording import plural
 from faxline.reading.group import Group
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 
 
 @app.command(

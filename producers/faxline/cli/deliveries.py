@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from faxline.cli.output import moment, span
-from faxline.reading.job import Job, JobState
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
 
 _STOPPED = {
     "cause": "another one would end the same.",

@@ -25,9 +25,10 @@ from faxline.cli.output import complain, write, write_json, write_table
 from faxline.cli.seeking import Reveal, may_be_at_ifax, pages_of, revealed_by, sent_of, sought
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import ContentLost, JobIdTaken, NotInDoubt
+from faxline.contract.states import JobState
 from faxline.contract.wording import plural
 from faxline.reading.group import Group
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 
 _ALL = 10_000_000
 """More than there are."""

@@ -7,11 +7,12 @@ from typing import Any
 from faxline.cli.app import ACCOUNT
 from faxline.cli.deliveries import delivery_facts, held_failure, retry, stopped
 from faxline.cli.output import moment, span
+from faxline.contract.states import JobState
 from faxline.contract.wording import plural
 from faxline.reading import account_state as account
 from faxline.reading.account_state import AccountState, LimitState
 from faxline.reading.forecast import Forecast, Hold
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 
 _LIMITS = {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
 

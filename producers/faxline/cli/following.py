@@ -32,9 +32,10 @@ from faxline.cli.presence import (
 from faxline.cli.sending import show_ends
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import GroupNotFound, JobNotFound, JobRejected, WaitTimeout
+from faxline.contract.states import JobState
 from faxline.contract.wording import plural
 from faxline.reading.group import Group
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 from faxline.reading.presence import missing
 
 

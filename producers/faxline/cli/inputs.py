@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from faxline.cli.output import complain
-from faxline.contract.phone_numbers import country_code, mask_number, normalize_number
+from faxline.contract.phone_numbers import country_code, normalize_number
+from faxline.contract.texts import mask_number
 from faxline.sending.files import Source, is_url
 
 

@@ -23,8 +23,9 @@ from faxline.cli.presence import (
 )
 from faxline.cli.seeking import Reveal, may_be_at_ifax, revealed_by, sought
 from faxline.client.sync import FaxLine
+from faxline.contract.states import JobState
 from faxline.reading.group import Group
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 
 _LISTED = (
     *(

@@ -9,7 +9,8 @@ from faxline.cli.app import ACCOUNT
 from faxline.cli.output import complain
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import FaxlineError, GroupNotFound, JobNotFound, NotAllowed, WaitTimeout
-from faxline.reading.job import Job, JobState
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
 from faxline.reading.presence import WHOLE, absent, missing
 from faxline.reading.processes import GONE, Process, at_work
 

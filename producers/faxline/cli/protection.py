@@ -6,8 +6,8 @@ import typer
 
 from faxline.cli.app import By, Json, UsageError, app, examples, faxline_of, operator
 from faxline.cli.output import write, write_json, write_table
-from faxline.contract.phone_numbers import mask_number
 from faxline.contract.sealing.keyring import new_key
+from faxline.contract.texts import mask_number
 from faxline.contract.wording import plural
 from faxline.operating.erasure import Forgotten, SealedValues, stored_number
 

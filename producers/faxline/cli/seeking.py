@@ -7,7 +7,8 @@ import typer
 
 from faxline.cli.app import operator
 from faxline.client.sync import FaxLine
-from faxline.reading.job import Job, JobState
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
 
 _SENT = {JobState.SUBMITTING, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.UNCONFIRMED}
 

@@ -1,4 +1,4 @@
-"""The entries of the intake stream (DESIGN section 3, Intake), read without trust.
+"""The entries of the intake stream (docs/events.md), read without trust.
 
 A field of an entry has the name of its kind and a JSON object as its value. The first rule that an entry
 breaks is told, with the member's path.

@@ -1,4 +1,4 @@
-"""What an event's `data` holds, a model an event (DESIGN section 3, Events).
+"""What an event's `data` holds, a model an event (docs/events.md).
 
 `Event.data` is the plain mapping; these models are for whoever wants it typed, and for the JSON Schema:
 

@@ -1,4 +1,4 @@
-"""Events: one a transition, on the account's capped stream (DESIGN section 3, Events)."""
+"""Events: each transition of a job adds one to the account's capped stream (docs/events.md)."""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from faxline.contract.errors import JobRejected, Rejection
+from faxline.contract.states import FINAL_STATES
 
 
 class EventName(StrEnum):
-    """Every event there is."""
+    """The names of all events."""
 
     QUEUED = "fax.queued"
     REJECTED = "fax.rejected"
@@ -27,9 +28,21 @@ class EventName(StrEnum):
     RECEIVED = "fax.received"
 
 
+FINAL_EVENTS = frozenset(EventName(f"fax.{state}") for state in FINAL_STATES)
+"""The events that end a job."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its id in the stream, its name, the job (empty if the entry had no id), when, and what."""
+    """One event.
+
+    Attributes:
+        id: its id in the stream.
+        name: such as `fax.delivered` (`EventName`).
+        job: the id of the job; empty if a rejected entry had none.
+        at: when it happened, in UTC.
+        data: what else is known, by the names of docs/events.md.
+    """
 
     id: str
     name: str
@@ -49,30 +62,30 @@ class Event:
         )
 
     def concerns(self, pushed: str | None) -> bool:
-        """Whether a rejection is of the intake entry with this stream id or a later one (None: of any)."""
+        """Whether a rejection is about the intake entry `pushed` (a stream id) or a later one; None: any."""
         entry = self.data.get("entry")
         return pushed is None or not entry or position(entry) >= position(pushed)
 
     def rejects(self, job: str, pushed: str | None) -> bool:
-        """Whether it rejects this job's entry; one that was not opened is known by its stream id only."""
+        """Whether it rejects this job's entry. An unopened entry is known by its stream id only."""
         same = pushed is not None and self.data.get("entry") == pushed
         return self.name == EventName.REJECTED and (same or (self.job == job and self.concerns(pushed)))
 
     def rejection(self) -> JobRejected:
-        """What a `fax.rejected` says."""
+        """The error that a `fax.rejected` stands for."""
         return rejection_of(self.data)
 
 
-def rejection_of(told: Mapping[str, Any]) -> JobRejected:
-    """A rejection as it is stored; a newer daemon's reason becomes `bad_value`, told in the message."""
-    reason, message = str(told.get("reason")), str(told.get("message", ""))
-    member = str(told.get("member") or "")
+def rejection_of(data: Mapping[str, Any]) -> JobRejected:
+    """Read a stored rejection. A newer daemon's reason becomes `bad_value` and goes into the message."""
+    reason, message = str(data.get("reason")), str(data.get("message", ""))
+    member = str(data.get("member") or "")
     if reason not in set(Rejection):
         return JobRejected(member, Rejection.BAD_VALUE, f"{reason}: {message}")
     return JobRejected(member, Rejection(reason), message)
 
 
 def position(entry: str) -> tuple[int, int]:
-    """The place of a stream id in its stream: milliseconds since 1970, and a number."""
+    """The order of a stream id: milliseconds since 1970, and a sequence number."""
     at, _, number = entry.partition("-")
     return int(at), int(number or 0)

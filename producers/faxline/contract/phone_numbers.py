@@ -17,11 +17,6 @@ _WRITTEN = re.compile(r"\(?\+?[\d\s().\-‐-―−/·]+")  # noqa: RUF001 - the 
 _AS_A_FLOAT = re.compile(r"\+?\d+([.,]\d+)?[eE][+-]?\d+|\+?\d{5,}[.,]\d{1,2}")
 
 
-def mask_number(number: str) -> str:
-    """A number as it may be shown: `…1234`."""
-    return "…" + re.sub(r"\D", "", number)[-4:]
-
-
 def check_number(number: str, member: str) -> None:
     """Check that a number is E.164 and possible (ifax-api, Request Parameters, faxNumber).
 

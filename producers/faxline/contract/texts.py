@@ -1,22 +1,27 @@
-"""Texts of strangers, made fit to be shown."""
+"""Text that may be shown: messages from outside, and masked phone numbers."""
 
 import re
 import unicodedata
 
 SHOWN = 200
-"""Characters of a text that are shown."""
+"""The most characters of a text to show."""
 
 _NUMBER = re.compile(r"\+?\d(?:[\s().\-/]{0,3}\d){6,}")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 def clean_message(text: str) -> str:
-    """A stranger's text, fit to be shown: one line without control characters, at most 200 characters.
+    """Reduce text from outside to one line of at most 200 characters, without control characters.
 
-    Every run of 7 or more digits, also one written with spaces, brackets, dots, dashes or slashes, keeps its
-    last four: `+1 (234) 567-8901` becomes `…8901`.
+    Every run of 7 or more digits is masked, also if it is written with spaces, brackets, dots, dashes or
+    slashes: `+1 (234) 567-8901` becomes `…8901`.
     """
     line = " ".join(text.split())
     plain = line.isascii() and line.isprintable()
     shown = line if plain else "".join(c for c in line if unicodedata.category(c) not in _HIDDEN)
-    return _NUMBER.sub(lambda run: "…" + re.sub(r"\D", "", run[0])[-4:], shown).strip()[:SHOWN]
+    return _NUMBER.sub(lambda run: mask_number(run[0]), shown).strip()[:SHOWN]
+
+
+def mask_number(number: str) -> str:
+    """Mask a phone number, for logs, events and messages: `+12345678901` becomes `…8901`."""
+    return "…" + re.sub(r"\D", "", number)[-4:]

@@ -13,8 +13,8 @@ from faxline.contract.errors import (
 )
 from faxline.contract.orders import Order
 from faxline.contract.phone_numbers import E164, is_possible, normalize_number
+from faxline.contract.states import JobState
 from faxline.operating.orders import issue_order
-from faxline.reading.job import JobState
 from faxline.steps.commands import Context, RunInThread, Steps
 
 

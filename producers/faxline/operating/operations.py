@@ -14,10 +14,11 @@ from faxline.contract.errors import (
 )
 from faxline.contract.orders import MOST_DIGITS, Order
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
+from faxline.contract.states import JobState
 from faxline.operating.orders import issue_order
 from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 from faxline.reading.lookup import find_job
 from faxline.reading.open_jobs import OPEN
 from faxline.steps.commands import Command, Context, Pipeline, Steps

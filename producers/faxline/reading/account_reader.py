@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.states import FINAL_STATES
 from faxline.reading.account_state import (
-    ENDED,
     EPOCH_US,
     POLL_PLACE,
     RANKS,
@@ -92,7 +92,7 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
         "in_doubt": in_doubt,
     }
     seconds = number("seconds") / 1e6
-    done = {state: int(number(f"done:{state}")) for state in ENDED}
+    done = {state: int(number(f"done:{state}")) for state in FINAL_STATES}
     counted = number("ceiling_jobs") > 0 and "taken" in fields  # as `register` counts them
     open_jobs = int(number("taken")) - sum(done.values()) if counted else sum(jobs.values())
     return AccountState(

@@ -14,7 +14,6 @@ registration."""
 POLL_PLACE = 4 * STRIDE
 """The place of the questions how faxes stand: behind all that is due."""
 RANKS: Mapping[str, int] = {"urgent": 1, "normal": 2, "bulk": 3}
-ENDED = ("delivered", "failed", "canceled", "unconfirmed")
 OPERATOR = "operator"
 """The reason of a pause that an operator ordered."""
 ROLLED_BACK = "state_rolled_back"

@@ -5,33 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-from faxline.contract.phone_numbers import mask_number
+from faxline.contract.states import JobState
+from faxline.contract.texts import mask_number
 from faxline.reading.forecast import Forecast
-
-
-class JobState(StrEnum):
-    """DESIGN section 2."""
-
-    INTAKE = "intake"
-    """Pushed, and not yet registered."""
-    QUEUED = "queued"
-    SUBMITTING = "submitting"
-    SUBMITTED = "submitted"
-    IN_DOUBT = "in_doubt"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    UNCONFIRMED = "unconfirmed"
-    UNKNOWN = "unknown"
-    """One that only a newer daemon knows; not final as far as this library can tell."""
-
-    @property
-    def final(self) -> bool:
-        """Whether the job has come to its end (a late receipt may still amend `unconfirmed`)."""
-        return self in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +209,7 @@ class Job:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON of `show --json` (DESIGN section 3, CLI)."""
+        """The JSON of `show --json` (docs/cli.md)."""
         told = self.forecast
         return {
             "id": self.id,

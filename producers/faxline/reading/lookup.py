@@ -9,9 +9,10 @@ from typing import Any
 
 from faxline.contract.errors import GroupNotFound, JobNotFound, JobRejected
 from faxline.contract.events import rejection_of
+from faxline.contract.states import JobState
 from faxline.reading.forecast import read_forecast
 from faxline.reading.group import Each, Group, Tally
-from faxline.reading.job import WAITING, Job, JobState
+from faxline.reading.job import WAITING, Job
 from faxline.reading.open_jobs import BATCH, read_light_records
 from faxline.steps.commands import Command, Context, Steps, at_one_moment
 from faxline.steps.redis_errors import is_forbidden

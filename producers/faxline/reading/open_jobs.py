@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.states import JobState
 from faxline.reading.account_reader import holders_of
-from faxline.reading.job import WAITING, Job, JobState
+from faxline.reading.job import WAITING, Job
 from faxline.steps.commands import Pipeline, Steps, at_one_moment
 
 OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUEUED)

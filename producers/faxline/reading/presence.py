@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from faxline.reading.job import Job, JobState
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
 from faxline.reading.processes import Process, at_work, polling_alone
 
 WHOLE = ("dispatcher", "worker", "webhook")

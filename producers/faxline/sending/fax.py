@@ -8,8 +8,10 @@ from typing import Any, Literal, Required, TypedDict
 from uuid import uuid4
 
 from faxline.contract.errors import EntryRejected, Rejection
-from faxline.contract.phone_numbers import EXAMPLE, MEMBER, mask_number, normalize_number, number_in
-from faxline.reading.job import Job, JobState
+from faxline.contract.phone_numbers import EXAMPLE, MEMBER, normalize_number, number_in
+from faxline.contract.states import JobState
+from faxline.contract.texts import mask_number
+from faxline.reading.job import Job
 from faxline.sending.documents import Documents
 from faxline.sending.files import File, items_of
 

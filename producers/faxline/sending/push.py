@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from faxline.contract.phone_numbers import mask_number, normalize_number
-from faxline.reading.job import Job, JobState
+from faxline.contract.phone_numbers import normalize_number
+from faxline.contract.states import JobState
+from faxline.contract.texts import mask_number
+from faxline.reading.job import Job
 from faxline.reading.lookup import find_group
 from faxline.reading.open_jobs import BATCH
 from faxline.sending.documents import Documents

@@ -18,11 +18,11 @@ from faxline.contract.orders import Order
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
+from faxline.contract.states import FINAL_STATES
 from faxline.reading.account_state import EPOCH_US, OPERATOR, RANKS, STRIDE
 from faxline.reading.processes import EVERY, ROLES
 from faxline.testing.intake import Intake
 
-_FINAL = {"delivered", "failed", "canceled", "unconfirmed"}
 _DELIVERIES = 5
 """The daemon's default."""
 _IN_HISTORY = ("code", "reason", "retry_at", "delivery", "attempts", "stopped_by")
@@ -123,7 +123,7 @@ class Daemon:
         if job.get("state") == "submitted" and int(job.get("send_at", 0)) > self._now():
             self.move(name, "canceled", "fax.canceled", reason="canceled_at_ifax")  # iFax still keeps it
             return
-        reason = "unknown_job" if not job else "final" if job["state"] in _FINAL else job["state"]
+        reason = "unknown_job" if not job else "final" if job["state"] in FINAL_STATES else job["state"]
         said = {"state": job.get("state"), "reason": reason}
         self.tell("fax.cancel_refused", name, said, {"metadata": job.get("metadata", "")})
 
@@ -220,7 +220,7 @@ class Daemon:
             if state in indexes:
                 score = int(job["place"]) if state == "queued" else now + _DAY_MS
                 pipe.zadd(indexes[state], {name: score})
-            if state in _FINAL:
+            if state in FINAL_STATES:
                 pipe.hincrby(keys.account_state, f"done:{state}")
             self._tell(pipe, event, name, {**said, "state": state, "attempt": attempt}, job)
             pipe.execute()

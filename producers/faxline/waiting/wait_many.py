@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from faxline.contract.errors import JobRejected
-from faxline.contract.events import Event, EventName, position
+from faxline.contract.events import FINAL_EVENTS, Event, EventName, position
 from faxline.contract.wording import plural
 from faxline.reading.event_stream import is_in_intake, read_newest_id, read_next, read_rejections
 from faxline.reading.group import Each, Group
@@ -18,7 +18,6 @@ from faxline.steps.commands import Context, Steps
 
 POLL = 0.2
 """Seconds between two looks whether intake has taken entries whose ids older jobs had: no event tells."""
-_ENDS = {EventName.DELIVERED, EventName.FAILED, EventName.CANCELED, EventName.UNCONFIRMED}
 
 
 class PendingTimeout(Exception):  # noqa: N818 - the time is over; becomes a WaitTimeout
@@ -112,7 +111,7 @@ class PendingJobs:
             JobRejected: the entry was rejected, and that ends the wait.
         """
         self.stale = self.stale or event.name in {EventName.QUEUED, EventName.REJECTED}
-        if event.name in _ENDS and event.job in self.open:
+        if event.name in FINAL_EVENTS and event.job in self.open:
             self.end([event.job])
         elif event.name == EventName.REJECTED:
             names = self._rejected(event)

@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 from faxline.contract.errors import WaitTimeout
 from faxline.contract.events import Event, EventName
+from faxline.contract.states import JobState
 from faxline.reading.event_stream import is_in_intake, read_newest_id, read_next, read_rejections
 from faxline.reading.group import Each, Group
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 from faxline.reading.lookup import is_group, read_record
 from faxline.reading.presence import NEEDED, absent
 from faxline.reading.processes import read_processes

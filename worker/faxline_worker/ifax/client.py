@@ -25,7 +25,7 @@ from faxline_worker.ifax.route import Proxy
 from faxline_worker.ifax.transport import DeadlineTransport
 
 IDLE = 0.9
-"""Seconds that an unused connection is kept: one that iFax closed looks like doubt (DESIGN section 5)."""
+"""Seconds that an unused connection is kept: one that iFax closed looks like a doubt."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 

@@ -79,7 +79,7 @@ FIELD_CODES: Mapping[int, Row] = {
 }
 """Codes that iFax answers and does not document, always in a refusal (`status` 0, no jobId)."""
 
-STATUSES: Mapping[int, Row] = {  # of an answer without a code of iFax's own (DESIGN section 7)
+STATUSES: Mapping[int, Row] = {  # of an answer without a code of iFax's own (docs/ifax.md)
     400: Row("bad_request", "Bad Request", Decision.UNREACHABLE),
     401: Row("authentication_failed", "Unauthorized", Decision.PAUSE),
     402: Row("insufficient_balance", "Payment Required", Decision.PAUSE),
@@ -105,7 +105,7 @@ UNAVAILABLE = 503
 CLEAR = frozenset({401, 402, 408, 429})
 """Statuses whose meaning is known, whatever unknown code stands beside them."""
 NOT_NOW = frozenset({429, UNAVAILABLE})
-"""Statuses that say "not now" over the body's code: a 429 spends no attempt (DESIGN section 2, rule 6)."""
+"""Statuses that say "not now" over the body's code: a 429 spends no attempt (ARCHITECTURE.md, rule 6)."""
 
 
 def status_row(status: int) -> Row:

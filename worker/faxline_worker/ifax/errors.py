@@ -16,8 +16,8 @@ IfaxError
     - UnknownNameError, RefusedError, NoRouteError, TlsError
 
 Before the first byte of a request has left, every failure proves that iFax did not take it, and nearly all
-say nothing about the fax: any other would have met the same. After it none proves anything (DESIGN section
-2, rule 2): a timeout after sending, a cut connection, a broken answer. Nor does a body that we broke off
+say nothing about the fax: any other would have met the same. After it none proves anything (ARCHITECTURE.md,
+rule 2): a timeout after sending, a cut connection, a broken answer. Nor does a body that we broke off
 ourselves: by HTTP's rules such a request is incomplete, and its JSON has no end, so iFax ought not to take
 it; but that rests on how every proxy and parser on the way treats half a request, and a fax sent twice is
 worse than a doubt that is looked at in vain.

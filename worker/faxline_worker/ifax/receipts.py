@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from faxline.contract.texts import clean_message
+from faxline.contract.texts import clean_message, mask_number
 from faxline_worker.ifax.causes import CAUSES, OTHER, Cause, cause_of
 from faxline_worker.ifax.fax_object import STATUSES, FaxObject, Status, read_body, read_fax
 
@@ -169,5 +169,5 @@ def _inbound(fax: FaxObject, whole: Mapping[str, Any]) -> Inbound:
 
 
 def _masked(number: str | None) -> str | None:
-    """No event holds a full phone number (DESIGN section 2, rule 7)."""
-    return None if number is None else "…" + number[-4:]
+    """No event holds a full phone number (ARCHITECTURE.md, rule 7)."""
+    return None if number is None else mask_number(number)

@@ -17,6 +17,8 @@ import structlog
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.orders import Order
 from faxline.contract.sealing.seals import SEALED_KINDS, key_of_document, key_of_request
+from faxline.contract.states import FINAL_STATES
+from faxline.contract.texts import mask_number
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK
 from faxline_worker.state.store import Store
 
@@ -28,7 +30,7 @@ LEASE = 30.0
 """Seconds after which another dispatcher begins anew what nobody says any more that he does."""
 _WEIGHT = {"": 0, "done": 0, "known": 1, "ended": 2}
 """Of what became of the lost calls and faxes of one job the latest counts, if it weighs no less."""
-_FINAL = {b"delivered", b"failed", b"canceled", b"unconfirmed"}
+_FINAL = {state.encode() for state in FINAL_STATES}
 Told = tuple[str, dict[str, Any]]
 
 
@@ -108,7 +110,7 @@ class Housekeeping:
         for job in sorted(ended):
             self._go_on()
             forgotten += self.store.upkeep.forget(job) == "done"
-        told = {"about": "…" + number[-4:], "forgotten": forgotten, "open": len(open_), "events": events}
+        told = {"about": mask_number(number), "forgotten": forgotten, "open": len(open_), "events": events}
         if not open_:  # a receipt may still be the word on one that is open
             self.store.upkeep.forget_number(number)
             told["set_aside"] = self._forget_dead(number=number)

@@ -2,7 +2,7 @@
 
 Every line goes the same way, whether structlog, dramatiq, httpx, uvicorn, asyncio, `warnings` or an uncaught
 exception wrote it: context and time are added, an exception becomes frames *without their locals*, and the
-`Redactor` has the last word before the line is rendered (DESIGN, section 2, "What must always hold", 7).
+`Redactor` has the last word before the line is rendered (ARCHITECTURE.md, rule 7).
 
 A line of ours is written at once, without becoming a record of the standard library on the way; the
 libraries' come through a handler. Both are rendered by the same steps.
@@ -33,6 +33,8 @@ from structlog.processors import ExceptionRenderer, StackInfoRenderer
 from structlog.stdlib import BoundLogger, LoggerFactory, ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor
+
+from faxline.contract.texts import mask_number
 
 ALLOWED_KEYS = frozenset(
     {
@@ -147,11 +149,6 @@ _ONCE = ID_KEYS | {"timestamp"}
 """Keys whose texts hardly come again, so that nothing is gained by remembering them."""
 
 
-def last_four(number: str) -> str:
-    """A phone number as logs and events show it: `+12345678901` as `…8901`."""
-    return "…" + re.sub(r"\D", "", number)[-4:]
-
-
 @dataclass(frozen=True, slots=True)
 class _Shape:
     """What is done with the keys of a line.
@@ -218,7 +215,7 @@ class _Known:
         if self._secrets is not None:
             text = self._secrets.sub(_SECRET, text)
         text = _DOCUMENT.sub(lambda run: f"…({len(run[0])} characters)", text)
-        text = number.sub(lambda run: last_four(run[0]), text)
+        text = number.sub(lambda run: mask_number(run[0]), text)
         half = LONGEST_TEXT // 2
         return text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
 
@@ -274,7 +271,7 @@ class Redactor:
             else:
                 line[key] = self._value(value, key)
         if isinstance(event.get("to"), str):
-            line["to"] = last_four(event["to"])
+            line["to"] = mask_number(event["to"])
         if shape.dropped:
             line["dropped"] = sorted(self.text(name) for name in shape.dropped)
         return line

@@ -1,7 +1,7 @@
 """Every metric that Faxline exposes, each defined once, with all its label sets at 0 from the start.
 
 A process makes one registry (`new_registry`) and one of `WorkerMetrics`, `DispatcherMetrics` and
-`WebhookMetrics` on it. DESIGN, section 3, has the table. No number, no job id and no free text is ever a
+`WebhookMetrics` on it. docs/metrics.md has the table. No number, no job id and no free text is ever a
 label: account names come from the settings, the rest from fixed lists.
 
 Counters and histograms are summed over the processes, which share the work. The gauges that describe Redis

@@ -1,7 +1,7 @@
 """The webhook: takes iFax's postflight webhooks, proves that they are iFax's, keeps them, answers.
 
 It decides nothing about a fax. What is verified goes onto the account's status stream as it came, for the
-worker to reconcile; only then is iFax told 204 (DESIGN, section 2, "What must always hold", 1). Any other
+worker to reconcile; only then is iFax told 204 (ARCHITECTURE.md, rule 1). Any other
 answer makes iFax try again, up to 5 times (ifax-api, Webhook Retries). So a webhook may be stored twice; a
 receipt is applied once all the same.
 

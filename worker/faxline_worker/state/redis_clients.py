@@ -3,7 +3,7 @@
 **Retries.** A command is sent again after a lost connection, a timeout or LOADING: two more tries after
 short random pauses. redis-py has no way to know whether the server ran a command whose answer was lost, so
 what is sent through these clients must bear running twice: our scripts answer the same when called again
-(DESIGN, section 1), an XREADGROUP's entries stay pending, a Dramatiq message is a hint. An error the server
+(ARCHITECTURE.md), an XREADGROUP's entries stay pending, a Dramatiq message is a hint. An error the server
 *answers* (a script's error, NOPERM, OOM) is raised at once, but for a refused password, which redis-py counts
 as a connection error, and READONLY and NOREPLICAS, after which another server is asked
 (`faxline.contract.primary_connections`).
@@ -177,7 +177,7 @@ def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:
     """A client for `WakeBroker`, whose consumers block for a second, well below SOCKET_TIMEOUT.
 
     A retried push may put a message twice, a retried pop may lose one: both do no harm, for a message is a
-    hint (DESIGN, section 1).
+    hint (ARCHITECTURE.md).
     """
     return state_client(url, name=name)
 

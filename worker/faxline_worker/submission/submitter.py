@@ -13,6 +13,7 @@ import redis
 import structlog
 
 from faxline.contract.errors import KeyMissing, SealBroken
+from faxline.contract.texts import mask_number
 from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.fax_object import job_id
@@ -187,7 +188,7 @@ class Submitter:
             "iFax answered",
             job=admitted.job,
             attempt=admitted.attempt,
-            to=admitted.number[-4:] and "…" + admitted.number[-4:],
+            to=admitted.number and mask_number(admitted.number),
             decision=str(answer.decision),
             status=answer.http_status,
             code=answer.code,

@@ -17,7 +17,8 @@ from faxline.client.sync import FaxLine
 from faxline.contract.errors import JobNotFound
 from faxline.contract.events import Event
 from faxline.contract.redis_keys import RedisKeys
-from faxline.reading.job import Job, JobState
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
 from faxline.steps.redis_errors import entries_of
 from faxline_worker.ifax import Answer
 from faxline_worker.state.results import Admitted

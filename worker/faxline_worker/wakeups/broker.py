@@ -3,7 +3,7 @@
 Dramatiq's own RedisBroker polls (so a wake-up sits for up to a second), costs 14 commands a message and more
 and keeps each until it is acknowledged, with heartbeats, a scan of the key space and a minute before a dead
 worker's messages come back. A wake-up needs none of it: it is a hint, and one that is lost is sent again
-(DESIGN section 1). So a message here is one push and one BLPOP, is delivered at most once, and nothing
+(ARCHITECTURE.md). So a message here is one push and one BLPOP, is delivered at most once, and nothing
 polls.
 """
 

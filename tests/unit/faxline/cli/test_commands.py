@@ -26,9 +26,10 @@ from faxline.cli.explaining import explanation, used_of
 from faxline.cli.output import clock, moment, span, write_json
 from faxline.cli.running import run
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
+from faxline.contract.states import JobState
 from faxline.reading.account_state import OPERATOR, AccountState, LimitState
 from faxline.reading.forecast import Forecast, Hold
-from faxline.reading.job import Job, JobState
+from faxline.reading.job import Job
 from faxline.reading.processes import ROLES
 from faxline_worker.cli import app as worker_app
 from tests.stage.heartbeats import beat, beating

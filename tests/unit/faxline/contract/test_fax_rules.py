@@ -13,7 +13,8 @@ from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected
 from faxline.contract.fax_rules import check_send
 from faxline.contract.page_count import REQUEST_BYTES, Pages, digest
-from faxline.contract.phone_numbers import check_number, mask_number
+from faxline.contract.phone_numbers import check_number
+from faxline.contract.texts import mask_number
 from faxline_worker.ifax import send_body
 
 NUMBER = "+12345678901"

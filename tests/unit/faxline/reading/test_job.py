@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from faxline.contract.events import Event, EventName
-from faxline.reading.job import Job, JobState
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
 
 AT = 1_900_000_000_000
 RECORD = {

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import faxline_worker
+from faxline.contract.texts import mask_number
 from faxline_worker.observability import logs
 from faxline_worker.observability.logs import (
     _NUMBER,
@@ -28,7 +29,6 @@ from faxline_worker.observability.logs import (
     MEASURE_KEYS,
     Redactor,
     configure_logs,
-    last_four,
 )
 
 TOKEN = 'tok "en"\\5bé/7f2c'
@@ -325,7 +325,7 @@ def test_the_recipient_is_masked_however_short_the_number_is() -> None:
     assert redact(to="+12345678901") == {"to": "…8901"}
     assert redact(to="…8901") == {"to": "…8901"}
     assert redact(to="911-22") == {"to": "…1122"}
-    assert last_four(NUMBER) == "…8901"
+    assert mask_number(NUMBER) == "…8901"
 
 
 def test_a_number_that_is_no_text_is_masked_unless_its_key_says_it_is_a_measure_or_an_id() -> None:

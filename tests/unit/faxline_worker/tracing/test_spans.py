@@ -9,7 +9,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from faxline.reading.job import Job, JobState, Transition
+from faxline.contract.states import JobState
+from faxline.reading.job import Job, Transition
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.state.results import Admitted
 from faxline_worker.tracing.otel import OtelTraces

@@ -1,4 +1,4 @@
--- Room under the limits (DESIGN section 4). A request counts from its admission until its answer, plus the
+-- Room under the limits (ARCHITECTURE.md, The limits). A request counts from its admission until its answer, plus the
 -- window: permits held, answers of the last window, and a leaky bucket that gains one at each answer.
 -- A limit of 0 is off. Times in microseconds. The gate, the pause and the check after a change of the server
 -- (`verify_until`) close the account whole; the share and the strain lower its limits (lib/account.lua).
