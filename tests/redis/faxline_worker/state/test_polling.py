@@ -192,10 +192,31 @@ def test_an_answer_that_is_not_final_changes_nothing_but_the_schedule(
 def test_a_question_that_is_put_off_is_asked_once_the_account_is_open(scene: Scene, decision: str) -> None:
     submit(scene, JOB)
     scene.go(120)
-    assert answer(scene, ask(scene), decision, gate=1000, ours=True) == "again"
+    assert answer(scene, ask(scene), decision, reason="invalid_key", gate=1000, ours=True) == "again"
     assert not questions(scene)
     scene.go(60)
     assert ask(scene).job == JOB
+
+
+@pytest.mark.parametrize(
+    ("decision", "more"),
+    [
+        ("pause", {"reason": "no_permission"}),
+        ("pause", {"reason": "plan_inactive"}),
+        ("unreachable", {"status": 404, "ours": True}),
+    ],
+)
+def test_a_question_that_is_refused_holds_no_fax_up(
+    scene: Scene, decision: str, more: dict[str, Any]
+) -> None:
+    submit(scene, JOB)
+    scene.go(100)
+    submit(scene, "b")
+    scene.go(20)
+    assert answer(scene, ask(scene), decision, **more) == "again"
+    assert scene.store.state().paused == ""
+    assert scene.push("c") == "registered"
+    assert scene.admit().job == "c"
 
 
 def test_an_answer_about_another_fax_is_refused(scene: Scene) -> None:

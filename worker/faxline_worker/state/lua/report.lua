@@ -31,9 +31,19 @@ else
   answered(keys, account, limits_of(options, account), token)
 end
 
+-- A question that is refused closes nothing but where that is about the key. iFax does not document fax-status: it may want a permission or
+-- a plan that sending does not, or be no more, while faxes are taken.
+local KEY = { authentication_failed = true, invalid_key = true, unusable_key = true, key_missing = true }
+local function only_the_question()
+  if kind ~= 'poll' then return false end
+  if answer.decision == 'pause' then return not KEY[answer.reason] end
+  return answer.decision == 'unreachable' and answer.status and accepted_since(account, admitted_at - options.recent)
+end
+
 local function not_now()
   local decision = answer.decision
   if decision ~= 'defer' and decision ~= 'pause' and decision ~= 'unreachable' then return false end
+  if only_the_question() then return true end
   if decision == 'defer' then
     close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
   elseif not answer.late and only_here(keys, account, options, answer) then
