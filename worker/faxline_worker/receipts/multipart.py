@@ -12,6 +12,8 @@ from typing import Any
 
 FIELDS = 8 * 1024
 """Bytes of all fields together that are kept; what is beyond is left."""
+PARTS = 100
+"""Parts that are read; what follows them is left. A stranger's body may have a million."""
 _HEADERS = 4 * 1024
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{1,70}")
 
@@ -46,6 +48,7 @@ class MultipartFields:
         self._name: str | None = None
         self._value = bytearray()
         self._kept = 0
+        self._parts = 0
         self._fields: dict[str, bytes] = {}
         self._over = False
 
@@ -91,6 +94,10 @@ class MultipartFields:
         end = self._held.find(b"\r\n\r\n")
         if end < 0:
             self._over = len(self._held) > _HEADERS
+            return False
+        self._parts += 1
+        if self._parts > PARTS:
+            self._over = True
             return False
         message = BytesHeaderParser().parsebytes(self._held[:end].lstrip())
         name = message.get_param("name", header="content-disposition")

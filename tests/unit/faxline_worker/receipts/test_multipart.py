@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faxline_worker.receipts.multipart import FIELDS, MultipartFields, boundary_of
+from faxline_worker.receipts.multipart import FIELDS, PARTS, MultipartFields, boundary_of
 
 FILE = b"%PDF-1.4\r\n--not\r\n\x00\xff" * 5_000
 
@@ -83,3 +83,9 @@ def test_any_body_reads_without_an_error(pieces: list[bytes]) -> None:
     for piece in pieces:
         form.feed(piece)
     assert isinstance(form.fields(), dict)
+
+
+def test_no_more_parts_are_read_than_a_webhook_may_have() -> None:
+    """Each costs time before anything is proved."""
+    body = b"".join(part(f"f{n}", b"") for n in range(3 * PARTS))
+    assert fields(body, 4096) == {f"f{n}": "" for n in range(PARTS)}
