@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic import Field, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from faxline.contract.environment import PREFIX
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     ceilings: Ceilings = Ceilings()
     http_timeout: PositiveSeconds = timedelta(seconds=30)
-    http_rate: PositiveFloat = 250_000.0
+    http_rate: float = Field(250_000.0, ge=1000, allow_inf_nan=False)
     retries: Retries = Retries()
     schedule: Literal["provider", "local"] = "provider"
     numbers: Numbers = Numbers()

@@ -30,10 +30,14 @@ def read_seconds(value: object) -> object:
         raise ValueError("must be a number of seconds") from None
 
 
-Seconds = Annotated[timedelta, BeforeValidator(read_seconds), Field(ge=timedelta())]
+_MOST = timedelta(days=36_500)
+"""Beyond it a moment from now on is no date."""
+Seconds = Annotated[timedelta, BeforeValidator(read_seconds), Field(ge=timedelta(), le=_MOST)]
 """A duration, given in seconds; 0 is allowed."""
-PositiveSeconds = Annotated[timedelta, BeforeValidator(read_seconds), Field(gt=timedelta())]
-"""A duration of more than 0, given in seconds."""
+PositiveSeconds = Annotated[
+    timedelta, BeforeValidator(read_seconds), Field(ge=timedelta(milliseconds=1), le=_MOST)
+]
+"""A duration of a millisecond or more, for so fine is Redis' clock, given in seconds."""
 
 
 def _read_json_list(text: str, kinds: tuple[type, ...]) -> list[Any] | None:
