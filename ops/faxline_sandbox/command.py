@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from faxline_sandbox.config import Account, Limits, SandboxConfig
+from faxline_sandbox.config import Account, ConfigError, Limits, SandboxConfig
 from faxline_sandbox.server import serve
 
 
@@ -64,36 +64,39 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     ] = 12345,
 ) -> None:
     """Run an iFax on this machine, for tests: docs/sandbox.md."""
-    ends = {"default": ""} | {name: f"-{name}" for name in account or ()}
-    accounts = {
-        token + end: Account(
-            label=name,
-            webhook_url=webhook_url and webhook_url.replace("{account}", name),
-            webhook_secret=webhook_secret and webhook_secret + end,
-            webhook_basic=webhook_basic and webhook_basic + end,
-            webhook_signed=webhook_signed,
-        )
-        for name, end in ends.items()
-    }
-    private = [text for one in accounts.values() for text in (one.webhook_secret, one.webhook_basic)]
-    if ctx.obj is not None:
-        ctx.obj("sandbox", [*accounts, *private])
-    config = SandboxConfig(
-        accounts=accounts,
-        profile=cast("Any", profile),
-        host=host,
-        port=port,
-        limits=Limits(requests, window, concurrency, burst),
-        answer_seconds=answer_seconds,
-        call_seconds=call_seconds,
-        page_seconds=page_seconds,
-        lines=lines,
-        time_scale=time_scale,
-        status_call=status_call,
-        first_job_id=first_job_id,
-    )
     try:
+        ends = {"default": ""} | {name: f"-{name}" for name in account or ()}
+        accounts = {
+            token + end: Account(
+                label=name,
+                webhook_url=webhook_url and webhook_url.replace("{account}", name),
+                webhook_secret=webhook_secret and webhook_secret + end,
+                webhook_basic=webhook_basic and webhook_basic + end,
+                webhook_signed=webhook_signed,
+            )
+            for name, end in ends.items()
+        }
+        private = [text for one in accounts.values() for text in (one.webhook_secret, one.webhook_basic)]
+        if ctx.obj is not None:
+            ctx.obj("sandbox", [*accounts, *private])
+        config = SandboxConfig(
+            accounts=accounts,
+            profile=cast("Any", profile),
+            host=host,
+            port=port,
+            limits=Limits(requests, window, concurrency, burst),
+            answer_seconds=answer_seconds,
+            call_seconds=call_seconds,
+            page_seconds=page_seconds,
+            lines=lines,
+            time_scale=time_scale,
+            status_call=status_call,
+            first_job_id=first_job_id,
+        )
         serve(config)
+    except ConfigError as error:
+        typer.echo(f"faxline-worker: {error}", err=True)
+        raise typer.Exit(2) from None
     except OSError as error:
         typer.echo(f"faxline-worker: {error.strerror or error} (--port, --host)", err=True)
         raise typer.Exit(2) from None

@@ -398,6 +398,13 @@ def test_the_command_gives_every_number_its_lines(monkeypatch: pytest.MonkeyPatc
     assert [config.lines for config in started_with] == [3]
 
 
+def test_what_the_command_is_given_wrong_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faxline_worker.observability.logs.configure_logs", lambda **_: None)
+    done = CliRunner().invoke(app, ["sandbox", "--profile", "fild"])
+    assert done.exit_code == 2
+    assert done.output == "faxline-worker: profile: must be one of documented, field\n"
+
+
 def test_lines_that_are_fewer_than_the_calls_of_a_number_end_none_of_them() -> None:
     lines = Lines(0)
     assert lines.take(NUMBER)
