@@ -148,24 +148,26 @@ def work(environment: dict[str, str], ended: Any) -> None:
     store = Store(client, settings, DEFAULT, who="benchmark")
     called = {"call": "fax-send", "outcome": "ok", "status": 200, "ms": 1}
     while not ended.is_set():
-        admitted = store.admit(uuid4().hex, "")
+        admitted = store.submission.admit(uuid4().hex, "")
         if not isinstance(admitted, Admitted):
             ended.wait(0.05)
             continue
-        store.mark(admitted)
+        store.submission.mark(admitted)
         kind, job_id = int(admitted.job.rpartition(".")[2]) % 100, str(int(uuid4().hex[:13], 16))
         if kind == 0:
-            store.settle(admitted, {"decision": "in_doubt", "reason": "timeout"} | called)
+            store.submission.settle(admitted, {"decision": "in_doubt", "reason": "timeout"} | called)
             continue
         if kind <= 2:
-            store.settle(admitted, {"decision": "refuse", "reason": "bad_number", "code": -1} | called)
+            store.submission.settle(
+                admitted, {"decision": "refuse", "reason": "bad_number", "code": -1} | called
+            )
             continue
         accepted = {"decision": "accepted", "job_id": job_id} | called
         if kind == 3:
             _receipt(client, store, job_id)
-            store.settle(admitted, accepted)
+            store.submission.settle(admitted, accepted)
             continue
-        store.settle(admitted, accepted)
+        store.submission.settle(admitted, accepted)
         busy = kind <= 6 and admitted.attempt == 1
         _receipt(client, store, job_id, **({"outcome": "failed", "again": "busy"} if busy else {}))
 
@@ -173,7 +175,7 @@ def work(environment: dict[str, str], ended: Any) -> None:
 def _receipt(client: redis.Redis, store: Store, job_id: str, **more: str) -> None:
     entry: Any = client.xadd(store.keys.status, {"kind": "receipt", "body": b"{}"})
     told = {"job_id": job_id, "outcome": "delivered", "code": 0, "reason": "ok", "pages": 1, "transferred": 1}
-    store.receipt(entry.decode(), told | more)
+    store.receipts.apply_one(entry.decode(), told | more)
 
 
 def faxes(count: int, group: str, first: int) -> Iterator[Fax]:

@@ -31,7 +31,7 @@ class Account:
         self.go(0)
         self.store = self.worker("")
         client.xgroup_create(self.store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-        self.store.survey()
+        self.store.timers.run()
 
     def worker(self, who: str) -> Store:
         """The same account, of another process."""
@@ -47,27 +47,29 @@ class Account:
             self.client.xreadgroup(INTAKE_GROUP, "test", {self.store.keys.intake: ">"})
             fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": priority} | more
             item = {"id": job, "digest": "d", "rank": RANKS[priority], "fields": fields}
-            self.store.register([{"entry": entry.decode(), "jobs": [item]}])
+            self.store.intake.register([{"entry": entry.decode(), "jobs": [item]}])
             self.go(0.001)
 
     def admit(self, chance: float = 1.0) -> Admitted:
-        admitted = self.store.admit(uuid4().hex, "", chance)
+        admitted = self.store.submission.admit(uuid4().hex, "", chance)
         assert isinstance(admitted, Admitted), admitted
         return admitted
 
     def held(self) -> str:
-        held = self.store.admit(uuid4().hex, "")
+        held = self.store.submission.admit(uuid4().hex, "")
         assert isinstance(held, Held), held
         return held.limit
 
     def answer(self, admitted: Admitted, decision: str, **more: Any) -> None:
-        self.store.mark(admitted)
-        self.store.settle(admitted, {"decision": decision, "reason": decision, "retry": 100, **more})
+        self.store.submission.mark(admitted)
+        self.store.submission.settle(
+            admitted, {"decision": decision, "reason": decision, "retry": 100, **more}
+        )
 
     def unsent(self, admitted: Admitted, **more: Any) -> Settlement:
         """No connection could be made."""
         answer = {"decision": "unreachable", "reason": "connection_refused", "message": "connection refused"}
-        return self.store.settle(admitted, answer | {"retry": 100, "ours": True, **more})
+        return self.store.submission.settle(admitted, answer | {"retry": 100, "ours": True, **more})
 
     def job(self, job: str) -> dict[str, str]:
         """A job's record."""
@@ -77,8 +79,8 @@ class Account:
     def next_probe(self) -> tuple[float, Admitted]:
         """Let time pass until a probe goes: after how long (s), and the probe."""
         waited = 0.0
-        while isinstance(probe := self.store.admit(uuid4().hex, ""), Held):
-            plan = self.store.plan()
+        while isinstance(probe := self.store.submission.admit(uuid4().hex, ""), Held):
+            plan = self.store.timers.plan_wakeups()
             assert plan.next is not None
             self.go(plan.next)
             waited += plan.next
@@ -87,7 +89,7 @@ class Account:
 
     def order(self, order: str) -> str:
         entry: Any = self.client.xadd(self.store.keys.orders, {"order": order, "by": "test"})
-        return self.store.order(entry.decode(), order)
+        return self.store.orders.pause_or_resume(entry.decode(), order)
 
     @property
     def state(self) -> Any:

@@ -81,7 +81,7 @@ class Courses(RuleBasedStateMachine):
         for digest, text in DOCUMENTS.items():
             scene.client.set(scene.keys.document(digest), text)
         self.ledger = Ledger(scene)
-        self.store.survey()
+        self.store.timers.run()
 
     def _one(self, pick: int, which: Which) -> Attempt | None:
         found = [attempt for attempt in self.ledger.attempts if which(attempt)]
@@ -105,7 +105,7 @@ class Courses(RuleBasedStateMachine):
     ) -> None:
         name = f"job-{pick % len(self.ledger.jobs)}"
         if what == "cancel":
-            self.store.cancel(self.scene.intake("cancel"), name)
+            self.store.intake.cancel(self.scene.intake("cancel"), name)
         elif what == "push" and len(self.ledger.jobs) < MOST_JOBS:
             self._push(priority, policy, expires, schedule)
         elif what == "again":
@@ -179,33 +179,35 @@ class Courses(RuleBasedStateMachine):
 
     def _admit(self) -> Attempt | None:
         permit = self.scene.permit()
-        admitted = self.store.admit(permit, "")
-        assert self.store.admit(permit, "") == admitted  # the first reply was lost
+        admitted = self.store.submission.admit(permit, "")
+        assert self.store.submission.admit(permit, "") == admitted  # the first reply was lost
         return self._begin(admitted) if isinstance(admitted, Admitted) else None
 
     def _begin(self, admitted: Admitted) -> Attempt | None:
-        if admitted.errand is not None:
+        if admitted.control_call is not None:
             self._cancel_at_ifax(admitted)
             return None
         return self.ledger.admitted(admitted, LEASE)
 
     def _cancel_at_ifax(self, admitted: Admitted) -> None:
         """A worker asks iFax to cancel; it dies, or reports one of the answers."""
-        assert self.store.mark(admitted) is Mark.MARKED
+        assert self.store.submission.mark(admitted) is Mark.MARKED
         answers = ("accepted", "refuse", "retry", "unreachable", "unknown", "in_doubt", "")
         decision = answers[self.scene.true // 1000 % len(answers)]  # as good as drawn
         if not decision:
-            self.ledger.errands.add(admitted.permit)
+            self.ledger.control_calls.add(admitted.permit)
             return
-        self.store.report(admitted, {"decision": decision, "reason": decision, "retry": 1000, "seconds": 0})
+        self.store.submission.report(
+            admitted, {"decision": decision, "reason": decision, "retry": 1000, "seconds": 0}
+        )
 
     def _send(self, attempt: Attempt, *, accepted: bool) -> None:
         if attempt.lease <= self.scene.true:
             before = self.scene.content()
-            assert self.store.mark(attempt.admitted) is Mark.LOST
+            assert self.store.submission.mark(attempt.admitted) is Mark.LOST
             assert self.scene.content() == before
             return
-        assert self.store.mark(attempt.admitted) is Mark.MARKED
+        assert self.store.submission.mark(attempt.admitted) is Mark.MARKED
         attempt.marked = self.scene.true // 1000
         attempt.lease = max(attempt.lease, self.scene.true + LIFE)
         attempt.taken = str(self.ledger.attempts.index(attempt) + 1000) if accepted else ""
@@ -220,7 +222,7 @@ class Courses(RuleBasedStateMachine):
     def _answer_again(self, attempt: Attempt) -> None:
         assert attempt.answer is not None
         before = self.scene.content()
-        assert self.store.settle(attempt.admitted, attempt.answer).result in {"repeated", "stale"}
+        assert self.store.submission.settle(attempt.admitted, attempt.answer).result in {"repeated", "stale"}
         assert self._changed(before) <= {"account_state", "wakes"}
 
     def _report(self, attempt: Attempt, answer: dict[str, Any]) -> None:
@@ -228,9 +230,9 @@ class Courses(RuleBasedStateMachine):
         before = self.scene.content()
         goes_on = self.scene.true // 1000 % 2  # as good as drawn
         permit = self.scene.permit() if goes_on else ""
-        settlement = self.store.settle(attempt.admitted, attempt.answer, permit=permit)
+        settlement = self.store.submission.settle(attempt.admitted, attempt.answer, permit=permit)
         result, changed = settlement.result, self._changed(before)
-        again = self.store.settle(attempt.admitted, attempt.answer, permit=permit)
+        again = self.store.submission.settle(attempt.admitted, attempt.answer, permit=permit)
         assert again.next == settlement.next  # the first reply was lost
         self.ledger.reported(attempt, result)
         if settlement.next is not None:
@@ -266,14 +268,14 @@ class Courses(RuleBasedStateMachine):
             self.scene.receipt(attempt.taken, told, to=job.number, started=attempt.marked, **more)
 
     def _match(self) -> None:
-        for matched in self.store.match():
+        for matched in self.store.receipts.match():
             self.ledger.jobs[matched.job].known.add(matched.receipt["job_id"])
 
     @rule(seconds=st.sampled_from([0, 2, 8, 8, WAIT + 1, DEADLINE + 1]), look=st.sampled_from([1, 1, 0]))
     def time(self, seconds: float, look: int) -> None:
         self.scene.go(seconds)
         if look:
-            self.store.survey()
+            self.store.timers.run()
             self.ledger.surveyed()
 
     @rule(wrong=st.sampled_from([0.0, 0.0, -WRONG, WRONG]))
@@ -281,7 +283,7 @@ class Courses(RuleBasedStateMachine):
         """Redis' clock is wrong from now on, or right again; a dispatcher sees it."""
         by = wrong - self.scene.wrong
         self.scene.step(by)
-        self.store.survey(step=by)
+        self.store.timers.run(step=by)
         self.ledger.surveyed()
 
     @rule(
@@ -290,10 +292,10 @@ class Courses(RuleBasedStateMachine):
     def operator(self, what: str, pick: int) -> None:
         attempt = self._one(pick, taken if what == "accepted" else bool)
         if what in {"resume", "pause"}:
-            self.store.order(self.scene.ordered(what), what)
+            self.store.orders.pause_or_resume(self.scene.ordered(what), what)
         elif attempt is not None:
             job, job_id = attempt.admitted.job, attempt.taken if what == "accepted" else ""
-            done = self.store.resolve(self.scene.ordered("resolve"), job, what, job_id)
+            done = self.store.orders.resolve(self.scene.ordered("resolve"), job, what, job_id)
             if done == "done" and what == "resend":
                 self.ledger.forgive(job)
 

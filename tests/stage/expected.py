@@ -101,7 +101,7 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     | become(HELD, "delayed", "fax.submitted", "fax.retrying"),
     ("report", "by schedule: failed, and iFax may call again"): become(HELD, "submitted", "fax.submitted"),
     ("report", "by schedule: still being sent"): become(HELD, "submitted", "fax.submitted"),
-    ("survey", "the question by schedule was lost"): RAN_OUT,
+    ("run_timers", "the question by schedule was lost"): RAN_OUT,
     ("mark", "by the owner"): become(["submitting"], "marked"),
     ("settle", "accepted"): accepted("submitted", "fax.submitted"),
     **{("settle", f"accepted, {o} came before"): accepted(o, "fax.submitted", f"fax.{o}") for o in OUTCOMES},
@@ -132,8 +132,8 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     | become(["unconfirmed"], "failed", "fax.failed"),
     ("match", "failed, and iFax may call again"): become(["in_doubt"], "submitted", "fax.submitted")
     | by_older("failed"),
-    ("survey", "iFax did not call again"): become(["submitted", "unconfirmed"], "failed", "fax.failed"),
-    ("survey", "iFax did not call again, worth another try"): become(["submitted"], *RETRIED)
+    ("run_timers", "iFax did not call again"): become(["submitted", "unconfirmed"], "failed", "fax.failed"),
+    ("run_timers", "iFax did not call again, worth another try"): become(["submitted"], *RETRIED)
     | become(["unconfirmed"], "failed", "fax.failed"),
     ("report", "failed, worth another try"): become(["submitted"], *RETRIED),
     ("report", "the wish: canceled"): become(["submitted"], "canceled", "fax.canceled"),
@@ -145,20 +145,20 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("report", "no answer"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
     **{("match", o): become(["in_doubt"], o, f"fax.{o}") | by_older(o) for o in OUTCOMES},
     ("match", "failed, worth another try"): become(["in_doubt"], *RETRIED) | by_older("failed"),
-    ("survey", "its date has come"): RAN_OUT,
-    ("survey", "the wish was lost"): become(["submitting"], "queued")
+    ("run_timers", "its date has come"): RAN_OUT,
+    ("run_timers", "the wish was lost"): become(["submitting"], "queued")
     | become(["marked"], "in_doubt", "fax.in_doubt"),
-    ("survey", "a retry is due"): WOKEN,
-    ("survey", "the lease ran out"): RAN_OUT,
-    ("survey", "the wait is over: hold"): RAN_OUT,
-    ("survey", "the wait is over: resend"): RAN_OUT | become(["in_doubt"], "queued", "fax.retrying"),
-    ("survey", "the wait is over: fail"): RAN_OUT | become(["in_doubt"], "failed", "fax.failed"),
-    ("survey", "no receipt in time"): RAN_OUT | become(["submitted"], "unconfirmed", "fax.unconfirmed"),
-    ("survey", "no receipt in time, and iFax is asked"): RAN_OUT,
-    ("survey", "no receipt in time, and iFax did not answer"): become(
+    ("run_timers", "a retry is due"): WOKEN,
+    ("run_timers", "the lease ran out"): RAN_OUT,
+    ("run_timers", "the wait is over: hold"): RAN_OUT,
+    ("run_timers", "the wait is over: resend"): RAN_OUT | become(["in_doubt"], "queued", "fax.retrying"),
+    ("run_timers", "the wait is over: fail"): RAN_OUT | become(["in_doubt"], "failed", "fax.failed"),
+    ("run_timers", "no receipt in time"): RAN_OUT | become(["submitted"], "unconfirmed", "fax.unconfirmed"),
+    ("run_timers", "no receipt in time, and iFax is asked"): RAN_OUT,
+    ("run_timers", "no receipt in time, and iFax did not answer"): become(
         ["submitted"], "unconfirmed", "fax.unconfirmed"
     ),
-    ("survey", "it expires"): EXPIRED,
+    ("run_timers", "it expires"): EXPIRED,
     ("resolve", "accepted"): become(["in_doubt"], "submitted", "fax.submitted"),
     **{
         ("resolve", f"accepted, {o} came before"): become(["in_doubt"], o, "fax.submitted", f"fax.{o}")

@@ -46,7 +46,7 @@ class Input:
 def _register(job: str, digest: str, **fields: str) -> Input:
     def prepare(actors: Actors) -> Call:
         item = actors.scene.item(actors.scene.intake(), job, digest=digest, **fields)
-        return lambda: actors.scene.store.register([item])
+        return lambda: actors.scene.store.intake.register([item])
 
     return Input(prepare)
 
@@ -59,16 +59,16 @@ def _register_above(actors: Actors) -> Call:
 def _reject(actors: Actors) -> Call:
     entry = actors.scene.intake()
     reject = {"job": JOB, "member": "fax", "reason": "bad", "message": "bad"}
-    return lambda: actors.scene.store.register([{"entry": entry, "reject": reject}])
+    return lambda: actors.scene.store.intake.register([{"entry": entry, "reject": reject}])
 
 
 def _cancel(actors: Actors) -> Call:
     entry = actors.scene.intake("cancel")
-    return lambda: actors.scene.store.cancel(entry, JOB)
+    return lambda: actors.scene.store.intake.cancel(entry, JOB)
 
 
 def _admit(actors: Actors) -> Call:
-    return lambda: actors.scene.store.admit("permit-x", "wake-x")
+    return lambda: actors.scene.store.submission.admit("permit-x", "wake-x")
 
 
 def _admit_too_late(actors: Actors) -> Call:
@@ -86,14 +86,16 @@ def _older(actors: Actors) -> Admitted:
 
 
 def _mark(who: Callable[[Actors], Admitted]) -> Input:
-    return Input(lambda actors: lambda: actors.scene.store.mark(who(actors)))
+    return Input(lambda actors: lambda: actors.scene.store.submission.mark(who(actors)))
 
 
 def _settle(
     decision: str, who: Callable[[Actors], Admitted] = _owner, permit: str = "", **more: Any
 ) -> Input:
     answer = {"decision": decision, "reason": decision, "code": 7, "retry": round(RETRY * 1000), **more}
-    return Input(lambda actors: lambda: actors.scene.store.settle(who(actors), answer, permit=permit))
+    return Input(
+        lambda actors: lambda: actors.scene.store.submission.settle(who(actors), answer, permit=permit)
+    )
 
 
 def _settle_the_last_try(actors: Actors) -> Call:
@@ -141,16 +143,16 @@ def _settle_after_the_receipt(outcome: str, **more: Any) -> Input:
 def _receipt(job_id: str, outcome: str, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         entry, content = actors.scene.status(), receipt(job_id, outcome, to=NUMBER, **more)
-        return lambda: actors.scene.store.receipt(entry, content)
+        return lambda: actors.scene.store.receipts.apply_one(entry, content)
 
     return Input(prepare)
 
 
-def _survey_after_a_redial(**more: Any) -> Input:
+def _time_after_a_redial(**more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         actors.scene.receipt(JOB_ID, "failed", redial=0, **more)
         actors.scene.go(1.5)
-        return actors.scene.store.survey
+        return actors.scene.store.timers.run
 
     return Input(prepare, settings={"RETRIES__DELIVERY__REDIAL_WAIT": "1"})
 
@@ -167,7 +169,7 @@ def _come_in() -> Input:
             "at": 1000,
         }
         content = {"outcome": "received", "job_id": JOB_ID, "about": JOB_ID, "told": told}
-        return lambda: actors.scene.store.receipt(entry, content)
+        return lambda: actors.scene.store.receipts.apply_one(entry, content)
 
     return Input(prepare)
 
@@ -176,15 +178,15 @@ def _match(outcome: str, number: str = NUMBER, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         actors.scene.receipt(UNKNOWN, outcome, to=number, **more)
         actors.scene.go(MATCH)
-        return actors.scene.store.match
+        return actors.scene.store.receipts.match
 
     return Input(prepare)
 
 
-def _survey(after: float, *, first_only: bool = False, **fields: str) -> Input:
+def _time(after: float, *, first_only: bool = False, **fields: str) -> Input:
     def prepare(actors: Actors) -> Call:
         actors.scene.go(after)
-        return actors.scene.store.survey
+        return actors.scene.store.timers.run
 
     return Input(prepare, fields, first_only=first_only)
 
@@ -195,10 +197,10 @@ ASKED = 50.1
 
 def _ask(actors: Actors) -> None:
     actors.scene.go(DEADLINE)
-    actors.scene.store.survey()
+    actors.scene.store.timers.run()
     if actors.scene.record(JOB).get("state") == "submitted":
         actors.asker = actors.scene.admit()
-        actors.scene.store.mark(actors.asker)
+        actors.scene.store.submission.mark(actors.asker)
 
 
 def _report(decision: str, *, receipt_first: bool = False, **more: Any) -> Input:
@@ -207,26 +209,26 @@ def _report(decision: str, *, receipt_first: bool = False, **more: Any) -> Input
         if receipt_first:
             actors.scene.receipt(JOB_ID)
         answer = {"decision": decision, "reason": decision, "seconds": 0.5, **more}
-        return lambda: actors.scene.store.report(actors.asker, answer)
+        return lambda: actors.scene.store.submission.report(actors.asker, answer)
 
     return Input(prepare, settings=ASKING)
 
 
 def _admit_the_question(actors: Actors) -> Call:
     actors.scene.go(DEADLINE)
-    actors.scene.store.survey()
+    actors.scene.store.timers.run()
     return _admit(actors)
 
 
 def _mark_the_question(actors: Actors) -> Call:
     _ask(actors)
-    return lambda: actors.scene.store.mark(actors.asker)
+    return lambda: actors.scene.store.submission.mark(actors.asker)
 
 
-def _survey_asked(actors: Actors) -> Call:
+def _time_after_asking(actors: Actors) -> Call:
     _ask(actors)
     actors.scene.go(ASKED)
-    return actors.scene.store.survey
+    return actors.scene.store.timers.run
 
 
 POLLING = {"RESULTS": "poll", "POLL__SCHEDULE": "[10]"}
@@ -243,21 +245,21 @@ def _await_the_question(actors: Actors) -> None:
 def _put_a_question(actors: Actors) -> None:
     """It is asked for by schedule."""
     _await_the_question(actors)
-    actors.asker = replace(actors.asker, kind="poll", errand=f"!poll!{JOB}")
+    actors.asker = replace(actors.asker, kind="poll", control_call=f"!poll!{JOB}")
     asking = actors.scene.record(JOB).get("state") in {"submitted", "in_doubt"}
-    if asking and actors.scene.store.poll().asked:
+    if asking and actors.scene.store.timers.poll().asked:
         actors.asker = actors.scene.admit()
-        actors.scene.store.mark(actors.asker)
+        actors.scene.store.submission.mark(actors.asker)
 
 
 def _poll(actors: Actors) -> Call:
     _await_the_question(actors)
-    return actors.scene.store.poll
+    return actors.scene.store.timers.poll
 
 
 def _admit_the_poll(actors: Actors) -> Call:
     _await_the_question(actors)
-    actors.scene.store.poll()
+    actors.scene.store.timers.poll()
     return _admit(actors)
 
 
@@ -269,23 +271,23 @@ def _polled(decision: str, *, receipt_first: bool = False, **more: Any) -> Input
         if receipt_first:
             actors.scene.receipt(JOB_ID)
         answer = {"decision": decision, "reason": decision, "seconds": 0.5, "about": JOB_ID, **more}
-        return lambda: actors.scene.store.report(actors.asker, answer)
+        return lambda: actors.scene.store.submission.report(actors.asker, answer)
 
     return Input(prepare, settings=POLLING)
 
 
 def _lose_the_poll(actors: Actors) -> Call:
     _put_a_question(actors)
-    return _survey(LEASE).prepare(actors)
+    return _time(LEASE).prepare(actors)
 
 
 def _wish(actors: Actors) -> None:
     """The producer does not want the fax any more, and a worker is on its way to tell iFax."""
-    actors.scene.store.cancel(actors.scene.intake("cancel"), JOB)
-    actors.asker = replace(actors.asker, kind="cancel", errand=f"!cancel!{JOB}")
+    actors.scene.store.intake.cancel(actors.scene.intake("cancel"), JOB)
+    actors.asker = replace(actors.asker, kind="cancel", control_call=f"!cancel!{JOB}")
     if actors.scene.record(JOB).get("state") == "submitted":
         actors.asker = actors.scene.admit()
-        actors.scene.store.mark(actors.asker)
+        actors.scene.store.submission.mark(actors.asker)
 
 
 def _report_the_wish(decision: str, *, tries: int = 0, receipt_first: str = "", **more: Any) -> Input:
@@ -296,24 +298,24 @@ def _report_the_wish(decision: str, *, tries: int = 0, receipt_first: str = "", 
         if receipt_first:
             actors.scene.receipt(JOB_ID, receipt_first)
         answer = {"decision": decision, "reason": decision, "seconds": 0.5, "retry": 500, **more}
-        return lambda: actors.scene.store.report(actors.asker, answer)
+        return lambda: actors.scene.store.submission.report(actors.asker, answer)
 
     return Input(prepare, KEPT)
 
 
 def _admit_the_wish(actors: Actors) -> Call:
-    actors.scene.store.cancel(actors.scene.intake("cancel"), JOB)
+    actors.scene.store.intake.cancel(actors.scene.intake("cancel"), JOB)
     return _admit(actors)
 
 
 def _mark_the_wish(actors: Actors) -> Call:
     _wish(actors)
-    return lambda: actors.scene.store.mark(actors.asker)
+    return lambda: actors.scene.store.submission.mark(actors.asker)
 
 
 def _lose_the_wish(actors: Actors) -> Call:
     _wish(actors)
-    return _survey(LEASE).prepare(actors)
+    return _time(LEASE).prepare(actors)
 
 
 def _resolve(how: str, job_id: str = "", *, after_its_receipt: str = "", **more: Any) -> Input:
@@ -321,7 +323,7 @@ def _resolve(how: str, job_id: str = "", *, after_its_receipt: str = "", **more:
         if after_its_receipt:
             actors.scene.receipt(job_id, after_its_receipt, **more)
         entry = actors.scene.ordered("resolve")
-        return lambda: actors.scene.store.resolve(entry, JOB, how, job_id)
+        return lambda: actors.scene.store.orders.resolve(entry, JOB, how, job_id)
 
     return Input(prepare)
 
@@ -334,7 +336,7 @@ def _resolve_with_the_jobid_of_another(actors: Actors) -> Call:
 def _set_aside(origin: str) -> Input:
     def prepare(actors: Actors) -> Call:
         entry = actors.scene.intake() if origin == "intake" else actors.scene.status()
-        return lambda: actors.scene.store.set_aside(origin, entry, "malformed")
+        return lambda: actors.scene.store.streams.set_aside(origin, entry, "malformed")
 
     return Input(prepare)
 
@@ -344,7 +346,7 @@ def _redrive(origin: str) -> Input:
         _set_aside(origin).prepare(actors)()
         dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]  # type: ignore[index]
         entry = actors.scene.ordered("redrive")
-        return lambda: actors.scene.store.redrive(entry, dead[0].decode())
+        return lambda: actors.scene.store.orders.redrive(entry, dead[0].decode())
 
     return Input(prepare)
 
@@ -353,12 +355,12 @@ def _drop(actors: Actors) -> Call:
     _set_aside("status").prepare(actors)()
     dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]  # type: ignore[index]
     entry = actors.scene.ordered("drop")
-    return lambda: actors.scene.store.drop(entry, dead[0].decode())
+    return lambda: actors.scene.store.orders.drop(entry, dead[0].decode())
 
 
 def _reveal(actors: Actors) -> Call:
     entry = actors.scene.ordered("reveal")
-    return lambda: actors.scene.store.reveal(entry)
+    return lambda: actors.scene.store.orders.reveal(entry)
 
 
 def _given(actors: Actors, times: int) -> str:
@@ -382,48 +384,50 @@ def _read_intake(actors: Actors) -> Call:
 def _order(order: str, *, while_paused: bool = False) -> Input:
     def prepare(actors: Actors) -> Call:
         if while_paused:
-            actors.scene.store.order(actors.scene.ordered("pause"), "pause")
+            actors.scene.store.orders.pause_or_resume(actors.scene.ordered("pause"), "pause")
         entry = actors.scene.ordered(order)
-        return lambda: actors.scene.store.order(entry, order)
+        return lambda: actors.scene.store.orders.pause_or_resume(entry, order)
 
     return Input(prepare)
 
 
-def _keep(actors: Actors) -> Call:
-    return partial(actors.scene.store.documents.keep, "sha256:ab", b"bytes")
+def _store_document(actors: Actors) -> Call:
+    return partial(actors.scene.store.documents.store, "sha256:ab", b"bytes")
 
 
 def _reseal_document(actors: Actors) -> Call:
     store = actors.scene.store
-    store.documents.keep(digest(b"bytes"), b"bytes")
+    store.documents.store(digest(b"bytes"), b"bytes")
     return partial(store.documents.reseal, digest(b"bytes"), b"bytes")
 
 
 def _reseal_request(actors: Actors) -> Call:
     job = actors.scene.record(JOB)
-    return partial(actors.scene.store.upkeep.reseal_request, JOB, job.get("request") or "{}")
+    return partial(actors.scene.store.maintenance.reseal_request, JOB, job.get("request") or "{}")
 
 
 def _reseal_dead(actors: Actors) -> Call:
-    actors.scene.store.set_aside("intake", actors.scene.intake(), "KeyError")
+    actors.scene.store.streams.set_aside("intake", actors.scene.intake(), "KeyError")
     dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)
-    return partial(actors.scene.store.upkeep.reseal_dead, dead[0][0].decode(), "content")
+    return partial(actors.scene.store.maintenance.reseal_dead, dead[0][0].decode(), "content")
 
 
 def _forget(actors: Actors) -> Call:
-    return partial(actors.scene.store.upkeep.forget, JOB)
+    return partial(actors.scene.store.maintenance.forget, JOB)
 
 
-def _conclude(actors: Actors) -> Call:
-    actors.scene.store.upkeep.begin("dispatcher", 5)
+def _complete_order(actors: Actors) -> Call:
+    actors.scene.store.maintenance.lock("dispatcher", 5)
     entry = actors.scene.ordered("rotate")
-    return partial(actors.scene.store.upkeep.conclude, entry, "rotate", "test", "done", {"sealed": {}})
+    return partial(
+        actors.scene.store.maintenance.complete_order, entry, "rotate", "test", "done", {"sealed": {}}
+    )
 
 
-def _begin(who: str) -> Input:
+def _lock_maintenance(who: str) -> Input:
     def prepare(actors: Actors) -> Call:
-        actors.scene.store.upkeep.begin("dispatcher", 100)
-        return partial(actors.scene.store.upkeep.begin, who, 100)
+        actors.scene.store.maintenance.lock("dispatcher", 100)
+        return partial(actors.scene.store.maintenance.lock, who, 100)
 
     return Input(prepare)
 
@@ -440,39 +444,41 @@ def _use_up(actors: Actors) -> str:
 
 def _check_streams(actors: Actors) -> Call:
     _use_up(actors)
-    return actors.scene.store.check_streams
+    return actors.scene.store.streams.check
 
 
 def _replace_stream(actors: Actors) -> Call:
-    return partial(actors.scene.store.replace_stream, _use_up(actors))
+    return partial(actors.scene.store.streams.replace, _use_up(actors))
 
 
 def _tidy(actors: Actors) -> Call:
     scene = actors.scene
-    scene.store.documents.keep("sha256:ab", b"bytes")
+    scene.store.documents.store("sha256:ab", b"bytes")
     scene.client.zadd(scene.keys.released, {"ab": scene.now})
-    return scene.store.upkeep.tidy
+    return scene.store.maintenance.tidy
 
 
-def _claim(actors: Actors) -> Call:
+def _try_lock_reconcile(actors: Actors) -> Call:
     actors.scene.status()
-    return actors.scene.store.claim_reconcile
+    return actors.scene.store.receipts.try_lock_reconcile
 
 
 def _upgrade(actors: Actors) -> Call:
-    return partial(actors.scene.store.upgrade, [JOB], [], look=False)
+    return partial(actors.scene.store.schema.upgrade, [JOB], [], look=False)
 
 
-def _knock(actors: Actors) -> Call:
-    return lambda: actors.scene.store.knock("permit-k")
+def _acquire_check_permit(actors: Actors) -> Call:
+    return lambda: actors.scene.store.submission.acquire_check_permit("permit-k")
 
 
 def _report_the_check(decision: str, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
-        asked = actors.scene.store.knock("permit-k")
+        asked = actors.scene.store.submission.acquire_check_permit("permit-k")
         assert isinstance(asked, Admitted)
-        actors.scene.store.mark(asked)
-        return lambda: actors.scene.store.report(asked, {"decision": decision, "reason": decision, **more})
+        actors.scene.store.submission.mark(asked)
+        return lambda: actors.scene.store.submission.report(
+            asked, {"decision": decision, "reason": decision, **more}
+        )
 
     return Input(prepare)
 
@@ -537,26 +543,33 @@ LOST = replace(STRANGER, permit="lost")
 SEALED = {"SEALING_KEYS": "one:" + "A" * 43 + "="}
 PLAIN = {
     *(
-        "adopt",
+        "init_account",
         "offer",
         "upgrade",
         "register",
         "report",
-        "order",
+        "pause_or_resume",
         "set_aside",
         "set_aside_unread",
         "read_intake",
         "redrive",
         "drop",
         "reveal",
-        "claim",
-        "plan",
-        "knock",
+        "try_lock_reconcile",
+        "plan_wakeups",
+        "acquire_check_permit",
         "poll",
         "tidy",
     ),
     *("check_in", "examine", "reopen"),
-    *("reseal_document", "reseal_request", "reseal_dead", "forget_number", "begin", "conclude"),
+    *(
+        "reseal_document",
+        "reseal_request",
+        "reseal_dead",
+        "forget_number",
+        "lock_maintenance",
+        "complete_order",
+    ),
     *("check_streams", "replace_stream"),
 }
 """Scripts that know nothing of attempts: the states of a second one tell no more about them."""
@@ -629,7 +642,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("report", "by schedule: no answer"): _polled("in_doubt", silent=True),
     ("report", "by schedule: defer"): _polled("defer", gate=1000),
     ("report", "by schedule: unreachable"): _polled("unreachable", ours=True),
-    ("survey", "the question by schedule was lost"): Input(_lose_the_poll, settings=POLLING),
+    ("run_timers", "the question by schedule was lost"): Input(_lose_the_poll, settings=POLLING),
     **{("report", o): _report("accepted", receipt=receipt(JOB_ID, o)) for o in OUTCOMES},
     ("report", "delivered, the receipt came before"): _report(
         "accepted", receipt=receipt(JOB_ID), receipt_first=True
@@ -657,7 +670,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("report", "the wish: unreachable"): _report_the_wish("unreachable", ours=True),
     ("report", "the wish: a refusal of unknown meaning"): _report_the_wish("unknown"),
     ("report", "the key: unreachable"): _report_the_check("unreachable", ours=True),
-    ("knock", "does iFax take the key"): Input(_knock),
+    ("acquire_check_permit", "does iFax take the key"): Input(_acquire_check_permit),
     ("report", "the key: refuse"): _report_the_check("refuse"),
     ("report", "the key: pause"): _report_the_check("pause"),
     ("report", "the key: defer"): _report_the_check("defer", gate=1000),
@@ -668,25 +681,25 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("receipt", "of a fax that came in"): _come_in(),
     ("receipt", "failed, and iFax may call again"): _receipt(JOB_ID, "failed", redial=0),
     ("match", "failed, and iFax may call again"): _match("failed", redial=0),
-    ("survey", "iFax did not call again"): _survey_after_a_redial(),
-    ("survey", "iFax did not call again, worth another try"): _survey_after_a_redial(**WORTH),
+    ("run_timers", "iFax did not call again"): _time_after_a_redial(),
+    ("run_timers", "iFax did not call again, worth another try"): _time_after_a_redial(**WORTH),
     **{("match", o): _match(o) for o in OUTCOMES},
     ("match", "failed, worth another try"): _match("failed", **WORTH),
     ("match", "delivered to somebody else"): _match("delivered", "+19999999999"),
-    ("survey", "nothing is due"): _survey(0),
-    ("survey", "a retry is due"): _survey(RETRY),
-    ("survey", "the lease ran out"): _survey(LEASE),
-    ("survey", "its date has come"): Input(_survey(DATE).prepare, KEPT),
-    ("survey", "the wish was lost"): Input(_lose_the_wish, KEPT),
-    ("survey", "the wait is over: hold"): _survey(WAIT, in_doubt="hold"),
-    ("survey", "the wait is over: resend"): _survey(WAIT, in_doubt="resend"),
-    ("survey", "the wait is over: fail"): _survey(WAIT, in_doubt="fail"),
-    ("survey", "no receipt in time"): _survey(DEADLINE),
-    ("survey", "it expires"): _survey(
+    ("run_timers", "nothing is due"): _time(0),
+    ("run_timers", "a retry is due"): _time(RETRY),
+    ("run_timers", "the lease ran out"): _time(LEASE),
+    ("run_timers", "its date has come"): Input(_time(DATE).prepare, KEPT),
+    ("run_timers", "the wish was lost"): Input(_lose_the_wish, KEPT),
+    ("run_timers", "the wait is over: hold"): _time(WAIT, in_doubt="hold"),
+    ("run_timers", "the wait is over: resend"): _time(WAIT, in_doubt="resend"),
+    ("run_timers", "the wait is over: fail"): _time(WAIT, in_doubt="fail"),
+    ("run_timers", "no receipt in time"): _time(DEADLINE),
+    ("run_timers", "it expires"): _time(
         EXPIRES, first_only=True, expires_at=str(round((BEGIN + EXPIRES) * 1000))
     ),
-    ("survey", "no receipt in time, and iFax is asked"): replace(_survey(DEADLINE), settings=ASKING),
-    ("survey", "no receipt in time, and iFax did not answer"): Input(_survey_asked, settings=ASKING),
+    ("run_timers", "no receipt in time, and iFax is asked"): replace(_time(DEADLINE), settings=ASKING),
+    ("run_timers", "no receipt in time, and iFax did not answer"): Input(_time_after_asking, settings=ASKING),
     ("resolve", "accepted"): _resolve("accepted", UNKNOWN),
     **{
         ("resolve", f"accepted, {o} came before"): _resolve("accepted", UNKNOWN, after_its_receipt=o)
@@ -704,15 +717,15 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     **{("redrive", origin): _redrive(origin) for origin in ("intake", "status")},
     ("drop", "an entry that was set aside"): Input(_drop),
     ("reveal", "a number"): Input(_reveal),
-    ("order", "pause"): _order("pause"),
-    ("order", "pause, while it is paused"): _order("pause", while_paused=True),
-    ("order", "resume"): _order("resume", while_paused=True),
-    ("order", "nonsense"): _order("nonsense"),
-    ("plan", "wake-ups"): Input(lambda actors: actors.scene.store.plan),
-    ("claim", "a receipt waits"): Input(_claim),
-    ("join", "a dispatcher starts"): Input(lambda actors: actors.scene.store.join),
-    ("keep", "a document"): Input(_keep),
-    ("adopt", "a dispatcher starts"): Input(lambda actors: actors.scene.store.adopt),
+    ("pause_or_resume", "pause"): _order("pause"),
+    ("pause_or_resume", "pause, while it is paused"): _order("pause", while_paused=True),
+    ("pause_or_resume", "resume"): _order("resume", while_paused=True),
+    ("pause_or_resume", "nonsense"): _order("nonsense"),
+    ("plan_wakeups", "wake-ups"): Input(lambda actors: actors.scene.store.timers.plan_wakeups),
+    ("try_lock_reconcile", "a receipt waits"): Input(_try_lock_reconcile),
+    ("create_group", "a dispatcher starts"): Input(lambda actors: actors.scene.store.intake.create_group),
+    ("store_document", "a document"): Input(_store_document),
+    ("init_account", "a dispatcher starts"): Input(lambda actors: actors.scene.store.schema.init_account),
     ("offer", "a process starts"): Input(lambda actors: partial(actors.scene.store.offer, "worker a:1")),
     ("upgrade", "the job"): Input(_upgrade),
     ("tidy", "the grace is over"): Input(_tidy),
@@ -721,11 +734,11 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("reseal_dead", "an entry that was set aside"): Input(_reseal_dead),
     ("forget", "the job"): Input(_forget),
     ("forget_number", "the number"): Input(
-        lambda actors: partial(actors.scene.store.upkeep.forget_number, "+19999999999")
+        lambda actors: partial(actors.scene.store.maintenance.forget_number, "+19999999999")
     ),
-    ("begin", "the one who has begun"): _begin("dispatcher"),
-    ("begin", "another one"): _begin("another"),
-    ("conclude", "an order"): Input(_conclude),
+    ("lock_maintenance", "the one who has begun"): _lock_maintenance("dispatcher"),
+    ("lock_maintenance", "another one"): _lock_maintenance("another"),
+    ("complete_order", "an order"): Input(_complete_order),
     ("check_streams", "intake is out of ids"): Input(_check_streams),
     ("replace_stream", "intake is out of ids"): Input(_replace_stream),
     ("check_in", "to another server"): _check_in(Knows.SOMETHING),

@@ -50,9 +50,9 @@ STATES = {
 
 def fill(scene: Scene) -> None:  # noqa: PLR0915 - one statement after another
     """Bring about a job of every kind, on a scene of SETTINGS."""
-    admit, settle = scene.admit, scene.store.settle
+    admit, settle = scene.admit, scene.store.submission.settle
     push = partial(scene.push, v="{}.{}".format(*LAYOUT))
-    scene.store.adopt()
+    scene.store.schema.init_account()
     scene.store.offer("worker a:1")
     scene.store.lineage.check_in("a run", Knows.NOTHING, 2, "")
     numbers = iter(f"+1234567{1000 + i}" for i in range(100))
@@ -62,40 +62,40 @@ def fill(scene: Scene) -> None:  # noqa: PLR0915 - one statement after another
         push(job, number=next(numbers), **fields)
         admitted = admit()
         assert admitted.job == job
-        scene.store.mark(admitted)
+        scene.store.submission.mark(admitted)
         return admitted
 
     settle(sent("unconfirmed"), {"decision": "accepted", "job_id": "11"})
     scene.go(1001)
-    scene.store.survey()
+    scene.store.timers.run()
     asker = admit()
-    scene.store.mark(asker)
-    scene.store.report(asker, {"decision": "refuse", "reason": "not_found", "seconds": 0.5})
+    scene.store.submission.mark(asker)
+    scene.store.submission.report(asker, {"decision": "refuse", "reason": "not_found", "seconds": 0.5})
     settle(sent("asked"), {"decision": "accepted", "job_id": "12"})
     scene.go(1001)
-    scene.store.survey()
-    assert admit().errand == "!status!asked"
+    scene.store.timers.run()
+    assert admit().control_call == "!status!asked"
     push("canceled", number=next(numbers))
-    scene.store.cancel(scene.intake("cancel"), "canceled")
+    scene.store.intake.cancel(scene.intake("cancel"), "canceled")
     settle(sent("delivered", metadata='{"who":"billing"}'), {"decision": "accepted", "job_id": "13"})
     scene.receipt("13")
     settle(sent("failed"), {"decision": "refuse", "reason": "bad_number", "code": -1})
     sent("in_doubt", in_doubt="hold", documents=DIGEST)
     scene.go(LEASE)
-    scene.store.survey()
+    scene.store.timers.run()
     settle(sent("redelivered", group="mailing"), {"decision": "accepted", "job_id": "14"})
     scene.receipt("14", "failed", again="busy")
     settle(
         sent("retried"), {"decision": "unknown", "reason": "unknown_refusal", "meaning": "7", "retry": 1000}
     )
     scene.go(1)
-    scene.store.survey()
+    scene.store.timers.run()
     retried = admit()
-    scene.store.mark(retried)
+    scene.store.submission.mark(retried)
     settle(retried, {"decision": "retry", "reason": "unavailable", "retry": 50_000})
     for order in ("pause", "resume"):
         entry = scene.ordered(order)
-        scene.store.order(entry, order)
+        scene.store.orders.pause_or_resume(entry, order)
         scene.client.delete(scene.keys.reply(entry))
     settle(sent("submitted", documents=DIGEST, group="mailing"), {"decision": "accepted", "job_id": "15"})
     scene.receipt("99", to=NUMBER, started=scene.now // 1000)  # of a jobId that nobody knows
@@ -104,14 +104,14 @@ def fill(scene: Scene) -> None:  # noqa: PLR0915 - one statement after another
     push("unmarked", number=next(numbers))
     admit()
     push("waits", number=scene.record("marked")["number"])
-    scene.store.admit("turned", "")
+    scene.store.submission.admit("turned", "")
     push("held", number=next(numbers), send_at=date, schedule="local")
     push("kept", number=next(numbers), send_at=date, schedule="provider")
     push("expires", number=next(numbers), expires_at=str(scene.now + 400_000))
     push("ready", number=next(numbers), documents=DIGEST, group="mailing", metadata='{"n":1}')
-    scene.store.set_aside("status", scene.status(), "malformed")
-    scene.store.plan()
-    scene.store.survey()
+    scene.store.streams.set_aside("status", scene.status(), "malformed")
+    scene.store.timers.plan_wakeups()
+    scene.store.timers.run()
 
 
 def dumped(scene: Scene) -> dict[str, Any]:

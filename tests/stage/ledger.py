@@ -89,8 +89,8 @@ class Ledger:
         self.jobs: dict[str, Job] = {}
         self.attempts: list[Attempt] = []
         self._duplicates: Counter[tuple[str, Any]] = Counter()
-        self.errands: set[str] = set()
-        """Permits of errands whose workers died."""
+        self.control_calls: set[str] = set()
+        """Permits of control calls whose workers died."""
 
     def admitted(self, admitted: Admitted, lease: int) -> Attempt:
         """A worker was given a job.
@@ -182,7 +182,7 @@ class Ledger:
         for index, members in now.indexes.items():
             strangers = {m for m in members if index in PLACES.get(now.state(m), set())} ^ set(members)
             assert not strangers, f"{index} holds {strangers}"
-        assert set(now.holders) - self.errands == {a.admitted.permit for a in self.attempts if a.holds}
+        assert set(now.holders) - self.control_calls == {a.admitted.permit for a in self.attempts if a.holds}
         assert len(now.permits) <= self.scene.store.limits.concurrency
         assert len(now.permits) + now.answers <= self.scene.store.limits.requests
         self._check_backlog(now)

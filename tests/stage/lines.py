@@ -120,7 +120,7 @@ class Daemon:
         )
 
     def __enter__(self) -> Self:
-        self._store.survey()
+        self._store.timers.run()
         self._short.start()
         self._dispatcher.start()
         return self
@@ -133,34 +133,36 @@ class Daemon:
     def cancel(self, job: str) -> None:
         """iFax cancels a fax that it keeps for a date, once it is asked to."""
         self._wait_until(lambda: self._client.hget(self._store.keys.job(job), "canceling"))
-        admitted = self._store.admit(f"permit-{next(self._numbers)}", "")
+        admitted = self._store.submission.admit(f"permit-{next(self._numbers)}", "")
         assert isinstance(admitted, Admitted), admitted
-        assert (admitted.job, bool(admitted.errand)) == (job, True)
-        self._store.report(admitted, {"decision": "accepted"})
+        assert (admitted.job, bool(admitted.control_call)) == (job, True)
+        self._store.submission.report(admitted, {"decision": "accepted"})
 
     def _admitted(self, job: str) -> Admitted:
         """Take this job, whatever its place."""
         self._wait_until(lambda: self._client.exists(self._store.keys.job(job)))
         others = []
         while True:
-            admitted = self._store.admit(f"permit-{next(self._numbers)}", "")
+            admitted = self._store.submission.admit(f"permit-{next(self._numbers)}", "")
             assert isinstance(admitted, Admitted), admitted
             if admitted.job == job:
                 break
             others.append(admitted)
         for other in others:
-            self._store.settle(other, {"decision": "released"})
-        self._store.mark(admitted)
+            self._store.submission.settle(other, {"decision": "released"})
+        self._store.submission.mark(admitted)
         return admitted
 
     def _state(self, job: str) -> str:
         return (self._client.hget(self._store.keys.job(job), "state") or b"").decode()  # type: ignore[union-attr]
 
     def submit(self, job: str) -> None:
-        self._store.settle(self._admitted(job), {"decision": "accepted", "job_id": str(next(self._numbers))})
+        self._store.submission.settle(
+            self._admitted(job), {"decision": "accepted", "job_id": str(next(self._numbers))}
+        )
 
     def doubt(self, job: str) -> None:
-        self._store.settle(self._admitted(job), {"decision": "in_doubt", "reason": "read_timeout"})
+        self._store.submission.settle(self._admitted(job), {"decision": "in_doubt", "reason": "read_timeout"})
 
     def deliver(self, job: str) -> None:
         self._end(
@@ -178,7 +180,7 @@ class Daemon:
             self.submit(job)
         job_id: Any = self._client.hget(self._store.keys.job(job), "job_id")
         entry: Any = self._client.xadd(self._store.keys.status, {"body": b"{}", "kind": "receipt"})
-        self._store.receipt(entry.decode(), receipt | {"job_id": job_id.decode()})
+        self._store.receipts.apply_one(entry.decode(), receipt | {"job_id": job_id.decode()})
 
 
 class World:

@@ -154,7 +154,7 @@ class Scene:
 
     def admit(self) -> Admitted:
         """Take the best job; there must be one."""
-        admitted = self.store.admit(self.permit(), "")
+        admitted = self.store.submission.admit(self.permit(), "")
         assert isinstance(admitted, Admitted), admitted
         return admitted
 
@@ -187,13 +187,13 @@ class Scene:
 
     def push(self, job: str, **more: Any) -> str:
         """Push a fax and register it: what became of it."""
-        result = str(self.store.register([self.item(self.intake(), job, **more)])[0][0])
+        result = str(self.store.intake.register([self.item(self.intake(), job, **more)])[0][0])
         self.go(0.001)
         return result
 
     def receipt(self, job_id: str, outcome: str = "delivered", **more: Any) -> Receipted:
         """The webhook brings a receipt, and it meets its job."""
-        return self.store.receipt(self.status(), receipt(job_id, outcome, **more))
+        return self.store.receipts.apply_one(self.status(), receipt(job_id, outcome, **more))
 
     def record(self, job: str) -> dict[str, str]:
         """A job's record; empty where there is none."""

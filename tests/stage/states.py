@@ -19,7 +19,7 @@ RETRY = 2.0
 DATE = 10.0
 """Seconds after the begin at which a scheduled fax is due."""
 STRANGER = Admitted("stranger", JOB, 1, "send", {}, "", "normal", None)
-ASKER = replace(STRANGER, kind="status", errand=f"!status!{JOB}")
+ASKER = replace(STRANGER, kind="status", control_call=f"!status!{JOB}")
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Actors:
     owner: Admitted = STRANGER
     older: Admitted = STRANGER
     asker: Admitted = ASKER
-    """Who goes on an errand: asks iFax how the submitted fax stands, or that it does not send one."""
+    """Who makes a control call: asks iFax how the submitted fax stands, or that it does not send one."""
 
     def admit(self) -> None:
         """A worker takes the job; the one before is stale from now on."""
@@ -38,11 +38,13 @@ class Actors:
 
     def settle(self, decision: str, **more: object) -> str:
         """The owner reports an answer."""
-        return self.scene.store.settle(self.owner, {"decision": decision, "reason": decision, **more}).result
+        return self.scene.store.submission.settle(
+            self.owner, {"decision": decision, "reason": decision, **more}
+        ).result
 
     def mark(self) -> None:
         """The owner sends."""
-        self.scene.store.mark(self.owner)
+        self.scene.store.submission.mark(self.owner)
 
 
 def _queued(_: Actors) -> None:
@@ -71,7 +73,7 @@ def _submitted(actors: Actors) -> None:
 def _in_doubt(actors: Actors) -> None:
     _marked(actors)
     actors.scene.go(LEASE)
-    actors.scene.store.survey()
+    actors.scene.store.timers.run()
 
 
 def _delivered(actors: Actors) -> None:
@@ -85,13 +87,13 @@ def _failed(actors: Actors) -> None:
 
 
 def _canceled(actors: Actors) -> None:
-    actors.scene.store.cancel(actors.scene.intake("cancel"), JOB)
+    actors.scene.store.intake.cancel(actors.scene.intake("cancel"), JOB)
 
 
 def _unconfirmed(actors: Actors) -> None:
     _submitted(actors)
     actors.scene.go(DATE + DEADLINE)
-    actors.scene.store.survey()
+    actors.scene.store.timers.run()
 
 
 NOTHING = "(nothing)"
@@ -118,7 +120,7 @@ def put(scene: Scene, state: str, **fields: str) -> Actors:
         scene.push(JOB, **fields)
         if state.endswith(AGAIN):
             _in_doubt(actors)
-            scene.store.resolve(scene.ordered("resolve"), JOB, "resend", "")
+            scene.store.orders.resolve(scene.ordered("resolve"), JOB, "resend", "")
         STATES[state.removesuffix(AGAIN)](actors)
     assert look(scene)[0] == state.removesuffix(AGAIN)
     return actors

@@ -92,7 +92,7 @@ class InRedis:
         """Empty the database."""
         self._client.flushdb()
         self._log.reset_mock()
-        self._state.join()
+        self._state.intake.create_group()
         self._job_ids = itertools.count(FIRST_JOB_ID)
         self._intake = Intake(self._state, self._metrics, self._log)
 
@@ -103,7 +103,7 @@ class InRedis:
             pipe.execute()
         ((_, read),) = self._client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"})
         self._intake.take([(entry.decode(), fields) for entry, fields in read])
-        while self._state.survey().changes:
+        while self._state.timers.run().changes:
             pass
         assert (self._client.xlen(KEYS.intake), self._client.xlen(KEYS.dead)) == (0, 0)
         assert self._log.error.call_args_list == []
@@ -112,11 +112,11 @@ class InRedis:
         self._client.set(name, data)
 
     def submit(self, job: str) -> None:
-        admitted = self._state.admit(f"permit-{job}", "")
+        admitted = self._state.submission.admit(f"permit-{job}", "")
         assert isinstance(admitted, Admitted)
         assert admitted.job == job
-        self._state.mark(admitted)
-        self._state.settle(admitted, {"decision": "accepted", "job_id": str(next(self._job_ids))})
+        self._state.submission.mark(admitted)
+        self._state.submission.settle(admitted, {"decision": "accepted", "job_id": str(next(self._job_ids))})
 
     def told(self) -> list[Told]:
         return _events(self._client.xrange(KEYS.events))

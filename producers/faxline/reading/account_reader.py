@@ -141,7 +141,7 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
 
 
 def holders_of(permits: Iterable[bytes]) -> list[bytes]:
-    """The ids of the jobs that permits are held for; errands are no jobs."""
+    """The ids of the jobs that permits are held for; control calls are no jobs."""
     held = [permit.partition(b"|")[2] for permit in permits]
     return [job for job in held if job and not job.startswith(b"!")]
 

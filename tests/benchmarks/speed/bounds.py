@@ -16,7 +16,8 @@ import redis
 
 from faxline_local.redis_server import RedisServer
 from faxline_worker.state.results import Admitted
-from faxline_worker.state.store import CHECK, Store
+from faxline_worker.state.store import Store
+from faxline_worker.state.submission import CHECK
 from tests.benchmarks.speed.crowd import NUMBER, OTHER, Crowd
 from tests.benchmarks.speed.jobs import ACCEPTED, Maker
 from tests.benchmarks.speed.sheet import Section, Wanted
@@ -87,13 +88,13 @@ def run_bounds(size: Size, logs: Path) -> Section:
 
 def _intake(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size: Size) -> None:
     del client, crowd
-    register = maker.store.register
-    maker.store.register = lambda items: watch("register", lambda: register(items))  # type: ignore[method-assign]
+    register = maker.store.intake.register
+    maker.store.intake.register = lambda items: watch("register", lambda: register(items))  # type: ignore[method-assign]
     maker.register([f"new-{i}" for i in range(20 * size.rounds * 50)])
-    maker.store.register = register  # type: ignore[method-assign]
+    maker.store.intake.register = register  # type: ignore[method-assign]
     for i in range(20):
         entry, _ = _entry(maker, "cancel")
-        watch("cancel", lambda i=i, entry=entry: maker.store.cancel(entry, f"new-{i}"))  # type: ignore[misc]
+        watch("cancel", lambda i=i, entry=entry: maker.store.intake.cancel(entry, f"new-{i}"))  # type: ignore[misc]
 
 
 def _entry(maker: Maker, kind: str) -> tuple[str, Any]:
@@ -103,7 +104,7 @@ def _entry(maker: Maker, kind: str) -> tuple[str, Any]:
 
 
 def _admit(watch: Watch, store: Store) -> Admitted | None:
-    admitted = watch("admit", lambda: store.admit(uuid4().hex, "", 1.0))
+    admitted = watch("admit", lambda: store.submission.admit(uuid4().hex, "", 1.0))
     return admitted if isinstance(admitted, Admitted) else None
 
 
@@ -111,20 +112,23 @@ def _calls(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size: 
     store = maker.store
     crowd.records("ready", range(200))
     client.zadd(store.keys.ready, {f"ready-{i}": i for i in range(200)})
-    watch("plan", store.plan)
+    watch("plan_wakeups", store.timers.plan_wakeups)
     for i in range(min(50, size.few)):
         admitted = _admit(watch, store)
         if admitted is None:
             continue
-        watch("mark", lambda a=admitted: store.mark(a))  # type: ignore[misc]
+        watch("mark", lambda a=admitted: store.submission.mark(a))  # type: ignore[misc]
         answer = {**ACCEPTED, "job_id": str(9_000_000 + i), "attempt": 1}
-        watch("settle", lambda a=admitted, b=answer: store.settle(a, b, permit=uuid4().hex))  # type: ignore[misc]
-        watch("plan", store.plan)
-    checked = watch("knock", lambda: store.knock("knock"))
+        watch("settle", lambda a=admitted, b=answer: store.submission.settle(a, b, permit=uuid4().hex))  # type: ignore[misc]
+        watch("plan_wakeups", store.timers.plan_wakeups)
+    checked = watch("acquire_check_permit", lambda: store.submission.acquire_check_permit("bench"))
     assert isinstance(checked, Admitted)
-    watch("report", lambda: store.report(replace(checked, errand=CHECK), {"decision": "refuse"}))
+    watch(
+        "report",
+        lambda: store.submission.report(replace(checked, control_call=CHECK), {"decision": "refuse"}),
+    )
     watch("offer", lambda: store.offer("worker bench:1"))
-    watch("claim", store.claim_reconcile)
+    watch("try_lock_reconcile", store.receipts.try_lock_reconcile)
     for _ in range(5):
         watch("the account's gauges (the whole transaction)", store.state)
 
@@ -146,12 +150,12 @@ def _lines(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size: 
         client.hset(keys.lines, NUMBER, f"* holder-{i}@{crowd.now + 10**9}")
         client.zadd(keys.permits, {f"{token}|holder-{i}": crowd.now + 10**9})
         held = Admitted(token, f"holder-{i}", 1, "send", {}, NUMBER, "normal", None)
-        watch("settle", lambda a=held: store.settle(a, refused, permit=uuid4().hex))  # type: ignore[misc]
+        watch("settle", lambda a=held: store.submission.settle(a, refused, permit=uuid4().hex))  # type: ignore[misc]
     off = Maker(client, "default", SETTINGS | {"NUMBERS__CONCURRENT": "0"}).store
     client.hset(keys.lines, NUMBER, "*")
     for _ in range(3):
         client.zadd(keys.lines_until, {NUMBER: 1})
-        watch("survey", off.survey)
+        watch("run_timers", off.timers.run)
     client.hset(keys.lines, NUMBER, f"* holder@{crowd.now + 10**9}")
 
 
@@ -171,7 +175,7 @@ def _timers(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size:
     crowd.index(keys.permits, ((f"p|{job}", 1) for job in marked))
     crowd.index(keys.doubts_until, ((f"{NUMBER}|{i:015d}|gone", 1) for i in range(many)))
     for _ in range(30):
-        watch("survey", store.survey)
+        watch("run_timers", store.timers.run)
 
 
 def _receipts(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size: Size) -> None:
@@ -180,7 +184,7 @@ def _receipts(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, siz
     client.zadd(keys.in_doubt, dict.fromkeys(held, "+inf"))
     crowd.unmatched(size.unmatched, due=True)
     for _ in range(5):
-        watch("match", store.match)
+        watch("match", store.receipts.match)
     crowd.records("told", range(500), state="submitted", line="1")
     for start in range(0, 500, 100):
         names = [f"told-{i}" for i in range(start, start + 100)]
@@ -190,28 +194,28 @@ def _receipts(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, siz
                 pipe.hset(keys.job(job), "job_id", str(7_000_000 + i))
                 pipe.xadd(keys.status, {"kind": "receipt", "body": "{" + "x" * 1000 + "}"})
             pipe.execute()
-        read = watch("reading receipts", lambda: store.receipts(100))
+        read = watch("reading receipts", lambda: store.receipts.read(100))
         told = [
             (entry, {"job_id": str(7_000_000 + start + i), "outcome": "delivered", "pages": 3})
             for i, (entry, _) in enumerate(read)
         ]
-        watch("receipt", lambda told=told: store.apply(told))  # type: ignore[misc]
+        watch("receipt", lambda told=told: store.receipts.apply(told))  # type: ignore[misc]
     crowd.entries(keys.status, ({"kind": "receipt", "body": "{}"} for _ in range(100)))
     unknown = [
         (entry, {"job_id": str(8_000_000 + i), "outcome": "delivered", "to": NUMBER, "pages": 3})
-        for i, (entry, _) in enumerate(store.receipts(100))
+        for i, (entry, _) in enumerate(store.receipts.read(100))
     ]
-    watch("receipt", lambda: store.apply(unknown))
+    watch("receipt", lambda: store.receipts.apply(unknown))
 
 
 def _upkeep(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size: Size) -> None:
-    store, keys, upkeep = maker.store, crowd.keys, maker.store.upkeep
+    store, keys, upkeep = maker.store, crowd.keys, maker.store.maintenance
     for name in ("released", "outdated"):
         crowd.index(f"{keys.prefix}{name}", ((f"{name}-{i}", 1 + i) for i in range(size.orders)))
     crowd.records("outdated", range(min(2000, size.orders)), state="delivered")
     for _ in range(5):
         watch.each("tidy", client, upkeep.tidy)
-    watch.each("adopt", client, store.adopt)
+    watch.each("init_account", client, store.schema.init_account)
     watch.each("forget_number", client, lambda: upkeep.forget_number(OTHER))
     ended = crowd.records("ended", range(20), state="delivered", **{f"h:{n}": "{}" for n in range(4, 60)})
     for job in ended:
@@ -219,33 +223,36 @@ def _upkeep(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size:
     old = crowd.records("old", range(1000), v="1.0")
     for start in range(0, 1000, 200):
         page = old[start : start + 200]
-        watch("upgrade", lambda page=page: store.upgrade(page, [], look=False))  # type: ignore[misc]
+        watch("upgrade", lambda page=page: store.schema.upgrade(page, [], look=False))  # type: ignore[misc]
     job = crowd.records("sealed", [0])[0]
     kept: Any = client.hget(keys.job(job), "request")
-    watch("reseal_request", lambda: store._scripts.run("reseal_request", [keys.job(job)], [kept, kept]))
+    watch("reseal_request", lambda: store._context.run("reseal_request", [keys.job(job)], [kept, kept]))
     document = b"%PDF" + b"x" * 1_000_000
-    watch("keep", lambda: store.documents.keep("sha256:" + "a" * 64, document))
+    watch("store_document", lambda: store.documents.store("sha256:" + "a" * 64, document))
     head = [len(document), document[:64], document]
-    watch("reseal_document", lambda: store._scripts.run("reseal_document", [keys.document("a" * 64)], head))
+    watch("reseal_document", lambda: store._context.run("reseal_document", [keys.document("a" * 64)], head))
 
 
 def _orders(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size: Size) -> None:
     del size
     store, keys = maker.store, crowd.keys
-    found = watch("reading orders", store.orders)
+    found = watch("reading orders", store.orders.read)
     orders = iter([entry for entry, _ in found])
     for order in ("pause", "resume", "other"):
-        watch("order", lambda order=order: store.order(next(orders), order))  # type: ignore[misc]
+        watch("pause_or_resume", lambda order=order: store.orders.pause_or_resume(next(orders), order))  # type: ignore[misc]
     dead: Any = client.xrange(keys.dead, count=20)
     for entry, _ in dead[:10]:
-        watch("redrive", lambda e=entry: store.redrive(next(orders), e.decode()))  # type: ignore[misc]
-    watch("reseal_dead", lambda: store.upkeep.reseal_dead(dead[15][0].decode(), "{}"))
+        watch("redrive", lambda e=entry: store.orders.redrive(next(orders), e.decode()))  # type: ignore[misc]
+    watch("reseal_dead", lambda: store.maintenance.reseal_dead(dead[15][0].decode(), "{}"))
     held = crowd.doubts("resolved", 30, in_doubt="hold")
     for how, job in zip(("accepted", "resend", "fail") * 10, held, strict=True):
         job_id = str(9_500_000 + int(job.rpartition("-")[2]))
-        watch("resolve", lambda h=how, j=job, i=job_id: store.resolve(next(orders), j, h, i))  # type: ignore[misc]
+        watch("resolve", lambda h=how, j=job, i=job_id: store.orders.resolve(next(orders), j, h, i))  # type: ignore[misc]
     crowd.entries(keys.status, ({"kind": "receipt", "body": "{}"} for _ in range(5)))
-    for entry, _ in store.receipts(5):
-        watch("set_aside", lambda e=entry: store.set_aside("status", e, "malformed"))  # type: ignore[misc]
-    watch("begin", lambda: store.upkeep.begin("bench", 30))
-    watch("conclude", lambda: store.upkeep.conclude(next(orders), "forget", "bench", "done", {}))
+    for entry, _ in store.receipts.read(5):
+        watch("set_aside", lambda e=entry: store.streams.set_aside("status", e, "malformed"))  # type: ignore[misc]
+    watch("lock_maintenance", lambda: store.maintenance.lock("bench", 30))
+    watch(
+        "complete_order",
+        lambda: store.maintenance.complete_order(next(orders), "forget", "bench", "done", {}),
+    )

@@ -48,7 +48,7 @@ class Maker:
         self._intake = Intake(
             self.store, DispatcherMetrics(new_registry(), [account], failure_labels()), Mock()
         )
-        self.store.join()
+        self.store.intake.create_group()
         self.batches: list[float] = []
         """Seconds of each call of `register`."""
 
@@ -72,27 +72,27 @@ class Maker:
                 for (entry, _), name in zip(entries, page, strict=True)
             ]
             began = time.perf_counter()
-            self.store.register(items)
+            self.store.intake.register(items)
             self.batches.append(time.perf_counter() - began)
 
     def admit(self) -> tuple[Admitted, float]:
         """Admit the next job; it, and the seconds that took."""
         token, began = uuid4().hex, time.perf_counter()
-        admitted = self.store.admit(token, "", 1.0)
+        admitted = self.store.submission.admit(token, "", 1.0)
         seconds = time.perf_counter() - began
         assert isinstance(admitted, Admitted)
         return admitted, seconds
 
     def release(self, admitted: Admitted) -> None:
         """Put it back in its place."""
-        self.store.settle(admitted, RELEASED)
+        self.store.submission.settle(admitted, RELEASED)
 
     def submit(self, count: int, first_job_id: int) -> None:
         """Take so many jobs through admission, mark and acceptance; their jobIds count up from the first."""
         for i in range(count):
             admitted, _ = self.admit()
-            self.store.mark(admitted)
-            self.store.settle(
+            self.store.submission.mark(admitted)
+            self.store.submission.settle(
                 admitted, {**ACCEPTED, "job_id": str(first_job_id + i), "attempt": admitted.attempt}
             )
 

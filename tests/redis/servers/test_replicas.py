@@ -148,7 +148,7 @@ def test_only_a_push_that_the_replicas_have_is_missed_where_redis_went_back(pair
     scene.push("had")
     pair.replica.pause()
     scene.push("not had")
-    scene.store.cancel(scene.intake("cancel"), "had")
+    scene.store.intake.cancel(scene.intake("cancel"), "had")
     assert [deed.item()["job"] for deed in scene.store.memory.after("0-0").deeds] == ["had"]
 
 
@@ -173,20 +173,20 @@ def test_a_mark_that_is_there_already_is_written_and_asked_about_again(pair: Pai
     for _ in range(2):  # Valkey says yes to a connection that has written nothing
         scene.client.connection_pool.disconnect()
         with pytest.raises(TooFewReplicasError, match="0 of 1"):
-            scene.store.mark(admitted)
+            scene.store.submission.mark(admitted)
     pair.replica.resume()
-    assert scene.store.mark(admitted) is Mark.MARKED
+    assert scene.store.submission.mark(admitted) is Mark.MARKED
 
 
 def test_a_mark_is_confirmed_also_where_the_script_is_not_known_yet(pair: Pair, scene: Scene) -> None:
     scene.push("one")
     admitted = scene.admit()
     scene.client.script_flush()
-    assert scene.store.mark(admitted) is Mark.MARKED
+    assert scene.store.submission.mark(admitted) is Mark.MARKED
     scene.client.script_flush()
     pair.replica.pause()
     with pytest.raises(TooFewReplicasError):
-        scene.store.mark(admitted)
+        scene.store.submission.mark(admitted)
 
 
 def test_without_replicas_no_command_is_added(redis_url: str) -> None:

@@ -34,7 +34,7 @@ class Torn:
             scene.push("first")
             item = scene.item(scene.intake(), "second")
             self.before = self.content()
-            scene.store.register([item])
+            scene.store.intake.register([item])
             self.after = self.content()
         server.stop()
         self._folder = server.directory / "appendonlydir"

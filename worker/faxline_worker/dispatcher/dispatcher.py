@@ -38,9 +38,11 @@ from faxline_worker.observability.metrics import DispatcherMetrics
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.receipts.reconciler import count_end
 from faxline_worker.state import scripts
+from faxline_worker.state.orders import ORDERS_AT_ONCE
 from faxline_worker.state.redis_clients import unserved
-from faxline_worker.state.results import Claim
-from faxline_worker.state.store import ORDERS_AT_ONCE, NewerLayoutError, Store
+from faxline_worker.state.results import ReconcileLock
+from faxline_worker.state.schema import NewerLayoutError
+from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import Wakes
 
 BLOCK = 2.0
@@ -296,8 +298,8 @@ class Dispatcher:
             self._enroll(keys=[ACCOUNTS], args=names[start : start + READINGS])
         for store in self._stores.values():
             loop.beat()
-            store.adopt()
-            store.join()
+            store.schema.init_account()
+            store.intake.create_group()
 
     def _leave_group(self) -> None:
         try:
@@ -369,11 +371,11 @@ class Dispatcher:
 
     def _survey(self, account: str) -> float:
         step = self._steps.get(account, 0.0)
-        survey = self._stores[account].survey(step=step)
+        survey = self._stores[account].timers.run(step=step)
         if step:
             self._steps.pop(account, None)
         if survey.newer:
-            self._stores[account].check_layout()
+            self._stores[account].schema.check()
         if survey.ready:
             self._agenda.look((PLAN, account))
         if survey.match:
@@ -393,7 +395,7 @@ class Dispatcher:
         return survey.next
 
     def _plan(self, account: str) -> float:
-        plan = self._stores[account].plan()
+        plan = self._stores[account].timers.plan_wakeups()
         at_once = [token for token, wait in plan.wakes if wait <= 0]
         for token, wait in plan.wakes:
             if wait > 0:
@@ -405,26 +407,26 @@ class Dispatcher:
 
     def _poll(self, account: str) -> float | None:
         """Have iFax asked about the jobs whose time it is; workers are woken for that like for any call."""
-        polled = self._stores[account].poll()
+        polled = self._stores[account].timers.poll()
         if polled.asked:
             self._agenda.look((PLAN, account))
         return polled.next
 
     def _gather(self, account: str) -> None:
         """Receipts have come."""
-        if self._stores[account].claim_news():
+        if self._stores[account].receipts.lock_reconcile_on_news():
             self._wakes.reconcile(account)
         self._agenda.look((RECEIPTS, account), self._wake_lease)
 
     def _look_for_receipts(self, account: str) -> float | None:
         """Receipts may wait although nobody works on them, or be due to meet the doubts."""
-        claim = self._stores[account].claim_reconcile()
-        if claim is Claim.CLAIMED:
+        claim = self._stores[account].receipts.try_lock_reconcile()
+        if claim is ReconcileLock.LOCKED:
             self._wakes.reconcile(account)
-        return None if claim is Claim.NONE else self._wake_lease
+        return None if claim is ReconcileLock.NONE else self._wake_lease
 
     def _tidy(self, account: str) -> float:
-        self._stores[account].upkeep.tidy()
+        self._stores[account].maintenance.tidy()
         return self._sweep
 
     def _look_at_streams(self, account: str, beat: Callable[[], None] = lambda: None) -> None:
@@ -437,7 +439,7 @@ class Dispatcher:
         """Carry out some of the orders, and come back at once where more may wait."""
         store = self._stores[account]
         after = self._ordered.pop(account, "")
-        page = store.orders(after)
+        page = store.orders.read(after)
         for entry, fields in page:
             word = _word_of(fields)
             order, job = word.get("order", ""), word.get("job", "")
@@ -447,18 +449,18 @@ class Dispatcher:
                 continue
             if order == "resolve" and how in HOW and (job_id or how != "accepted"):
                 applied = partial(count_end, self._metrics, account)
-                result = store.resolve(entry, job, how, job_id, word.get("by", ""), applied=applied)
+                result = store.orders.resolve(entry, job, how, job_id, word.get("by", ""), applied=applied)
                 if (result, how) == ("done", "fail"):
                     self._metrics.outcome(account, "failed")
                     self._metrics.failure(account, "submission", None, "operator")
             elif order == "redrive":
-                result = store.redrive(entry, word.get("entry", ""), word.get("by", ""))
+                result = store.orders.redrive(entry, word.get("entry", ""), word.get("by", ""))
             elif order == "drop":
-                result = store.drop(entry, word.get("entry", ""), word.get("by", ""))
+                result = store.orders.drop(entry, word.get("entry", ""), word.get("by", ""))
             elif order == "reveal":
-                result = store.reveal(entry, word.get("by", ""))
+                result = store.orders.reveal(entry, word.get("by", ""))
             else:
-                result = store.order(entry, order, word.get("by", ""))
+                result = store.orders.pause_or_resume(entry, order, word.get("by", ""))
             told = {"order": order[:16], "by": word.get("by", ""), "job": job or None, "how": how or None}
             self._log.info("operator's order", account=account, result=result, **told)
         if len(page) < ORDERS_AT_ONCE:
@@ -484,7 +486,7 @@ class Dispatcher:
             self._chores.done(account, entry)
 
     def _do_chore(self, account: str, entry: str, loop: Loop) -> None:
-        fields = self._stores[account].order_of(entry)
+        fields = self._stores[account].orders.get(entry)
         if fields is None:  # another dispatcher has done it
             return
         word = _word_of(fields)
@@ -497,7 +499,7 @@ class Dispatcher:
         for name in next(self._readings):
             loop.beat()
             store = self._stores[name]
-            store.check_layout()
+            store.schema.check()
             before = time.monotonic()
             state = store.state()
             self._watch_clock(before, state.now / 1e6, time.monotonic())
@@ -519,7 +521,7 @@ class Dispatcher:
             self._metrics.set_closed(name, state.paused or ("rate_limited" if state.gated else ""))
             self._metrics.set_rolled_back(name, state.paused == ROLLED_BACK)
             self._metrics.set_dead_receipts(name, state.dead)
-            self._metrics.set_events_unread(name, store.events_unread())
+            self._metrics.set_events_unread(name, store.streams.events_unread())
             differ = differing(offer for offer in state.offers if offer.by)
             self._metrics.set_settings_differ(name, len(differ))
             for what, ceiling in state.backlog.items():

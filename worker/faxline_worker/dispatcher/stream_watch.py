@@ -51,7 +51,7 @@ class StreamWatch:
         Raises:
             redis.RedisError: Redis is away or refuses us.
         """
-        check = self._stores[account].check_streams()
+        check = self._stores[account].streams.check()
         self._offset = check.now / 1000 - time.monotonic()
         age = max(0.0, (check.now - check.oldest) / 1000) if check.oldest is not None else 0.0
         self._metrics.set_intake(account, entries=check.entries, oldest=age)
@@ -63,7 +63,7 @@ class StreamWatch:
         moved, left = 0, True
         while left:
             beat()
-            done = self._stores[account].replace_stream(name)
+            done = self._stores[account].streams.replace(name)
             if done.replaced is not None:
                 stream: Any = name
                 self._metrics.stream_replaced(account, stream)

@@ -36,7 +36,7 @@ def key_check(store: Store, client: IfaxClient, token: str) -> Check:
     name = f"key of {store.account}"
     odd: list[str] = []
     for endpoint in _ASKED:
-        asked = store.knock(uuid4().hex)
+        asked = store.submission.acquire_check_permit(uuid4().hex)
         if isinstance(asked, Held):
             held = _unasked(store.account, asked.limit)
             return Check(name, Result.WARN, _could_not_tell(odd)) if odd else Check(name, Result.SKIP, held)
@@ -53,14 +53,14 @@ def _ask(store: Store, client: IfaxClient, token: str, asked: Admitted, endpoint
     """One call; None where it could not begin in time."""
 
     def mark() -> None:
-        if store.mark(asked) is Mark.LOST:
+        if store.submission.mark(asked) is Mark.LOST:
             raise LeaseLostError
 
     try:
         answer = client.call(endpoint, token, _EMPTY, mark)
     except LeaseLostError:
         return None
-    store.report(asked, _told(answer, endpoint))
+    store.submission.report(asked, _told(answer, endpoint))
     return answer
 
 

@@ -92,7 +92,7 @@ class IntakeDocuments:
             self._known.popitem(last=False)
 
     def _keep(self, name: str, data: bytes, uploads: Sequence[str] = (), came: bytes = b"") -> None:
-        there = not self._stored.keep(name, data, uploads, came)
+        there = not self._stored.store(name, data, uploads, came)
         if there and name not in self._known and not self._is_right(name):
             self._log.error("an altered document was replaced", digest=name)
             self._stored.replace(name, data)

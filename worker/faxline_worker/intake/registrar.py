@@ -166,13 +166,13 @@ class Intake:
         return None
 
     def _set_aside(self, entry: str, why: str) -> None:
-        if self.store.set_aside("intake", entry, why):
+        if self.store.streams.set_aside("intake", entry, why):
             self.metrics.taken(self.store.account, 1)
             self.metrics.failure(self.store.account, "intake", None, SET_ASIDE)
             self.log.warning("entry set aside", entry=entry, reason=why)
 
     def _cancel(self, entry: str, asked: CancelEntry) -> None:
-        result = self.store.cancel(entry, asked.id, _who(asked), asked.user or "")
+        result = self.store.intake.cancel(entry, asked.id, _who(asked), asked.user or "")
         if result is Registration.EARLY:
             self.early[entry] = asked
             return
@@ -183,7 +183,7 @@ class Intake:
         self.log.info("cancel", job=asked.id, entry=entry, result=str(result))
 
     def _begin(self, items: Sequence[dict[str, Any]]) -> Callable[[], None]:
-        return partial(self._end, items, self.store.begin_register(items))
+        return partial(self._end, items, self.store.intake.begin_register(items))
 
     def _end(
         self, items: Sequence[dict[str, Any]], answers: Callable[[], list[tuple[Registration, str]]]
@@ -200,7 +200,7 @@ class Intake:
         self._tell(items, told)
 
     def _register_one(self, item: dict[str, Any]) -> None:
-        self._tell([item], self.store.register([item]))
+        self._tell([item], self.store.intake.register([item]))
 
     def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
         """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""

@@ -78,7 +78,7 @@ class Housekeeping:
                 result, told = self._recover()
             case _:
                 result, told = "done", {"sealed": self.sealed()}
-        return self.store.upkeep.conclude(entry, word["order"], word.get("by", ""), result, told)
+        return self.store.maintenance.complete_order(entry, word["order"], word.get("by", ""), result, told)
 
     def _go_on(self) -> None:
         """Say now and then that this dispatcher is at work."""
@@ -86,56 +86,56 @@ class Housekeeping:
         if self.stopping():
             raise ChoreBusyError
         if time.monotonic() - self._said > LEASE / 6:
-            if not self.store.upkeep.begin(self.who, LEASE):
+            if not self.store.maintenance.lock(self.who, LEASE):
                 raise ChoreBusyError
             self._said = time.monotonic()
 
     def _forget(self, job: str) -> Told:
-        state = self.store.upkeep.field(job, "state")
+        state = self.store.maintenance.field(job, "state")
         if state not in _FINAL:
             return "refused", {"job": job, "state": (state or b"").decode()}
         events = self._forget_events({job})
-        result = self.store.upkeep.forget(job)
+        result = self.store.maintenance.forget(job)
         if result not in {"done", "gone"}:
             return "refused", {"job": job, "state": result}
         return "done", {"job": job, "forgotten": 1, "events": events, "set_aside": self._forget_dead(job=job)}
 
     def _forget_number(self, number: str) -> Told:
         ended, open_ = set[str](), set[str]()
-        for job, (known, state) in self.store.upkeep.records("number", "state"):
+        for job, (known, state) in self.store.maintenance.records("number", "state"):
             self._go_on()
             if known == number.encode():
                 (ended if state in _FINAL else open_).add(job)
         events, forgotten = self._forget_events(ended), 0
         for job in sorted(ended):
             self._go_on()
-            forgotten += self.store.upkeep.forget(job) == "done"
+            forgotten += self.store.maintenance.forget(job) == "done"
         told = {"about": mask_number(number), "forgotten": forgotten, "open": len(open_), "events": events}
         if not open_:  # a receipt may still be the word on one that is open
-            self.store.upkeep.forget_number(number)
+            self.store.maintenance.forget_number(number)
             told["set_aside"] = self._forget_dead(number=number)
         return "done", told
 
     def _forget_events(self, jobs: set[str]) -> int:
         found = []
         names = {job.encode() for job in jobs}
-        for entry, fields in self.store.upkeep.entries(self.store.keys.events) if jobs else ():
+        for entry, fields in self.store.maintenance.entries(self.store.keys.events) if jobs else ():
             self._go_on()
             if fields.get(b"job") in names:
                 found.append(entry)
-        self.store.upkeep.delete_entries(self.store.keys.events, found)
+        self.store.maintenance.delete_entries(self.store.keys.events, found)
         return len(found)
 
     def _forget_dead(self, *, job: str = "", number: str = "") -> int:
         found = []
-        for entry, fields in self.store.upkeep.entries(self.store.keys.dead):
+        for entry, fields in self.store.maintenance.entries(self.store.keys.dead):
             self._go_on()
             kind, raw = _own(fields)
             known = _content(raw)
             text = self._opened(kind, known, raw)
             if (job and known.get("id") == job) or (number and number[1:] in text):
                 found.append(entry)
-        self.store.upkeep.delete_entries(self.store.keys.dead, found)
+        self.store.maintenance.delete_entries(self.store.keys.dead, found)
         return len(found)
 
     def _opened(self, kind: str, known: Mapping[str, Any], raw: bytes) -> str:
@@ -152,13 +152,13 @@ class Housekeeping:
         for name, head in self.store.documents.heads():
             if head and not seals.is_current(key_of_document(head)):
                 self._reseal(count, "documents", partial(self._reseal_document, name))
-        for job, (kept, kind) in self.store.upkeep.records("request", "kind"):
+        for job, (kept, kind) in self.store.maintenance.records("request", "kind"):
             text = (kept or b"").decode("utf-8", "replace")
             if text and kind == b"send" and not seals.is_current(key_of_request(text)):
-                self._reseal(count, "requests", partial(self.store.upkeep.reseal_request, job, text))
+                self._reseal(count, "requests", partial(self.store.maintenance.reseal_request, job, text))
         last = ""
-        for entry, fields in self.store.upkeep.entries(self.store.keys.dead):
-            last = last or self.store.upkeep.newest(self.store.keys.dead)
+        for entry, fields in self.store.maintenance.entries(self.store.keys.dead):
+            last = last or self.store.maintenance.newest(self.store.keys.dead)
             name, raw = _own(fields)
             if name in SEALED_KINDS and not seals.is_current(_key_of_entry(raw)):
                 self._reseal(count, "set_aside", partial(self._reseal_dead, entry, name, raw))
@@ -214,7 +214,7 @@ class Housekeeping:
         if "sealed" in known:
             text = self.store.seals.open_entry(kind, str(known.get("id", "")), str(known["sealed"]))
         payload = {"id": known.get("id", "")}
-        return self.store.upkeep.reseal_dead(entry, self.store.seals.entry(kind, payload, text))
+        return self.store.maintenance.reseal_dead(entry, self.store.seals.entry(kind, payload, text))
 
     def sealed(self) -> dict[str, dict[str, int]]:
         """How many values of each kind a key seals, by its id; in clear are those of the id "" (nothing)."""
@@ -223,7 +223,7 @@ class Housekeeping:
         )
         requests = Counter(
             key_of_request(kept.decode("utf-8", "replace")) or ""
-            for _, (kept, kind) in self._each(self.store.upkeep.records("request", "kind"))
+            for _, (kept, kind) in self._each(self.store.maintenance.records("request", "kind"))
             if kept and kind == b"send"
         )
         uploads = Counter(key_of_document(head) or "" for head in self._each(self.store.documents.uploaded()))
@@ -232,7 +232,7 @@ class Housekeeping:
         for what, stream in streams.items():
             counts[what] = Counter(
                 _key_of_entry(raw) or ""
-                for _, fields in self._each(self.store.upkeep.entries(stream))
+                for _, fields in self._each(self.store.maintenance.entries(stream))
                 for kind, raw in [_own(fields)]
                 if kind in SEALED_KINDS
             )

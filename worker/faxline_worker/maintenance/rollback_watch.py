@@ -224,7 +224,7 @@ class RollbackGuard:
                 if how == "lost":
                     lost.append(deed)
                 elif how == "answer" and isinstance(deed, Call) and deed.answer is not None:
-                    result = store.settle(deed.admitted, deed.answer).result
+                    result = store.submission.settle(deed.admitted, deed.answer).result
                     self._log.info(
                         "answer told again", account=store.account, job=deed.admitted.job, result=result
                     )

@@ -67,12 +67,12 @@ def upgrade(client: redis.Redis, store: Store, *, look: bool = False) -> Upgrade
         NewerLayoutError: a newer layout is stored than this version knows.
         redis.RedisError: the server did not answer or refused; what was done stays.
     """
-    store.check_layout() if look else store.adopt()
+    store.schema.check() if look else store.schema.init_account()
     done = [0, 0, 0]
     for jobs in _pieces(_jobs(client, store)):
-        done = [a + b for a, b in zip(done, store.upgrade(jobs, [], look=look), strict=True)]
+        done = [a + b for a, b in zip(done, store.schema.upgrade(jobs, [], look=look), strict=True)]
     for digests in _pieces(_sizes(client, store)):
-        done = [a + b for a, b in zip(done, store.upgrade([], digests, look=look), strict=True)]
+        done = [a + b for a, b in zip(done, store.schema.upgrade([], digests, look=look), strict=True)]
     return Upgraded(*done)
 
 

@@ -64,7 +64,7 @@ ALLOWED_KEYS = frozenset(
         "result",  # how a submission or a webhook ended
         "outcome",  # how a job ended
         "reason",  # the fixed name of a reason
-        "kind",  # which errand: status, cancel
+        "kind",  # which control call: status, cancel
         "order",  # what an operator ordered
         "how",  # and how: accepted, resend, fail
         "by",  # and who it was

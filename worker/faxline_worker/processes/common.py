@@ -33,7 +33,8 @@ from faxline_worker.state.redis_clients import (
     check_writes,
     state_client,
 )
-from faxline_worker.state.store import NewerLayoutError, Store
+from faxline_worker.state.schema import NewerLayoutError
+from faxline_worker.state.store import Store
 from faxline_worker.submission.submitter import NO_CALL
 from faxline_worker.tracing.spans import Traces, TracesMissingError, make_traces
 from faxline_worker.wakeups.actors import QUEUE
@@ -149,7 +150,7 @@ def require_layout(stores: Mapping[str, Store]) -> None:
     """End the process with one line where a newer layout is stored than this version knows."""
     for store in stores.values():
         try:
-            store.check_layout()
+            store.schema.check()
         except NewerLayoutError as error:
             give_up(str(error))
 

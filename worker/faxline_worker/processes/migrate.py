@@ -9,7 +9,8 @@ from faxline_worker.processes.common import give_up, load, require_redis
 from faxline_worker.state.redis_clients import (
     state_client,
 )
-from faxline_worker.state.store import NewerLayoutError, Store
+from faxline_worker.state.schema import NewerLayoutError
+from faxline_worker.state.store import Store
 
 
 def migrate(*, look: bool) -> int:

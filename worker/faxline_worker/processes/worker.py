@@ -147,7 +147,7 @@ class WorkerProcess:
         return {
             "redis": check_writes(probe),
             "connections": check_writes(self._client),
-            "layout": all(store.known for store in self._stores.values()),
+            "layout": all(store.schema.known for store in self._stores.values()),
             **self._taking(),
             **self._stepped_back(),
         }

@@ -12,7 +12,7 @@ from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receip
 from faxline_worker.observability.metrics import JobMetrics, WorkerMetrics
 from faxline_worker.state.failure_counter import Stumbles
 from faxline_worker.state.redis_clients import unserved
-from faxline_worker.state.results import Claim, Matched, Receipted
+from faxline_worker.state.results import Matched, Receipted, ReconcileLock
 from faxline_worker.state.store import Store
 
 SCRIPT_RAISED = "ResponseError"
@@ -77,7 +77,7 @@ class Reconciler:
         """
         read: list[tuple[str, _Read]] = []
         bodies: list[Mapping[bytes, bytes]] = []
-        for entry, fields in self.store.receipts(BATCH):
+        for entry, fields in self.store.receipts.read(BATCH):
             receipt = self._read(entry, fields)
             if receipt is not None:
                 read.append((entry, receipt))
@@ -85,17 +85,17 @@ class Reconciler:
         for start in range(0, len(read), PIECE):
             if not self._apply(read[start : start + PIECE], bodies[start : start + PIECE]):
                 return
-        claim = self.store.claim_reconcile(turn=True)
-        if claim is Claim.MATCH:
-            for matched in self.store.match():
+        claim = self.store.receipts.try_lock_reconcile(turn=True)
+        if claim is ReconcileLock.MATCH:
+            for matched in self.store.receipts.match():
                 self._count_matched(matched)
-            claim = self.store.claim_reconcile(turn=True)
-        if claim is not Claim.NONE:
+            claim = self.store.receipts.try_lock_reconcile(turn=True)
+        if claim is not ReconcileLock.NONE:
             self.wakes.reconcile(self.store.account)
 
     def _apply(self, read: Sequence[tuple[str, _Read]], bodies: Sequence[Mapping[bytes, bytes]]) -> bool:
         """Apply them; False where some are for a newer process, for which the dispatcher asks again."""
-        applied = self.store.apply([(entry, receipt.to_dict()) for entry, receipt in read], bodies)
+        applied = self.store.receipts.apply([(entry, receipt.to_dict()) for entry, receipt in read], bodies)
         left = 0
         for (entry, receipt), done in zip(read, applied, strict=True):
             if done.error is None:
@@ -131,7 +131,7 @@ class Reconciler:
             self._set_aside(entry, error)
 
     def _set_aside(self, entry: str, why: str) -> None:
-        if self.store.set_aside("status", entry, why):
+        if self.store.streams.set_aside("status", entry, why):
             self.metrics.receipt(self.store.account, "set_aside")
             self.log.warning("receipt set aside", entry=entry, reason=why)
 

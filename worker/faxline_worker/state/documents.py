@@ -3,35 +3,28 @@
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-import redis
-
 from faxline.contract.errors import SealBroken
 from faxline.contract.page_count import digest as digest_of
-from faxline.contract.redis_keys import RedisKeys
-from faxline.contract.sealing.seals import Seals
 from faxline.contract.sealing.stream import HEADER_MOST, is_sealed
+from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.scan import scan_pages
-from faxline_worker.state.scripts import Scripts
+
+SCRIPTS = ("store_document", "reseal_document")
 
 
 class StoredDocuments:
     """Reads and keeps them.
 
     Args:
-        client: a client of the state's database (bytes replies).
-        keys: the account's.
-        seals: its seals.
-        scripts: `keep` and `reseal_document` on that client.
+        context: the account.
         ttl: milliseconds for which a document is kept at least.
     """
 
-    def __init__(
-        self, client: redis.Redis, keys: RedisKeys, seals: Seals, scripts: Scripts, ttl: int
-    ) -> None:
-        self._client = client
-        self._keys = keys
-        self._seals = seals
-        self._scripts = scripts
+    def __init__(self, context: AccountContext, ttl: int) -> None:
+        self._context = context
+        self._client = context.client
+        self._keys = context.keys
+        self._seals = context.seals
         self._ttl = ttl
 
     def read(self, digest: str) -> tuple[bytes | None, bool]:
@@ -75,7 +68,7 @@ class StoredDocuments:
         """Put a document's bytes in the place of others that somebody stored there."""
         stored = self.stored(digest)
         if stored is None:
-            self.keep(digest, data)
+            self.store(digest, data)
         else:
             self._swap(digest, stored, data)
 
@@ -97,7 +90,7 @@ class StoredDocuments:
 
     def _swap(self, digest: str, stored: bytes, data: bytes) -> bool:
         args = [len(stored), stored[:HEADER_MOST], self._seals.document(digest, data)]
-        return bool(self._scripts.run("reseal_document", [self._key(digest)], args) == b"done")
+        return bool(self._context.run("reseal_document", [self._key(digest)], args) == b"done")
 
     def piece(self, digest: str, start: int, end: int) -> bytes:
         """A document's stored bytes from `start` until before `end`; fewer where it ends or is not there."""
@@ -117,7 +110,7 @@ class StoredDocuments:
         size: int = self._client.strlen(self._key(digest))
         return size
 
-    def keep(self, digest: str, data: bytes, uploads: Sequence[str] = (), came: bytes = b"") -> bool:
+    def store(self, digest: str, data: bytes, uploads: Sequence[str] = (), came: bytes = b"") -> bool:
         """Store a document once, sealed where there are keys, and take its uploads away.
 
         A time to live that is longer already stays. What `came` sealed is stored as it came.
@@ -127,7 +120,7 @@ class StoredDocuments:
         """
         keys = [self._key(digest), *map(self._keys.upload, uploads)]
         stored = came if is_sealed(came) else self._seals.document(digest, data)
-        reply = self._scripts.run("keep", keys, [stored, self._ttl])
+        reply = self._context.run("store_document", keys, [stored, self._ttl])
         return bool(reply == b"done")
 
     def uploaded(self) -> Iterator[bytes]:

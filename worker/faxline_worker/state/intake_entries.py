@@ -5,13 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-import redis
 from redis.exceptions import OutOfMemoryError
 
 from faxline.contract.entry_members import ENTRY_BYTES
-from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
-from faxline_worker.state.scripts import Scripts
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.state.account_context import AccountContext
 
+SCRIPTS = ("read_intake", "set_aside_unread")
 Entry: TypeAlias = tuple[str, dict[bytes, bytes]]
 """A stream id, and the fields with their values."""
 MOST_TIMES = 3
@@ -38,20 +38,12 @@ class Delivery:
 
 
 class Deliveries:
-    """Those of one account.
+    """Those of one account."""
 
-    Args:
-        client: a client of the state's database (bytes replies).
-        keys: the account's.
-        scripts: `read_intake` and `set_aside_unread` on that client.
-        options: the options of the account's scripts, as JSON.
-    """
-
-    def __init__(self, client: redis.Redis, keys: RedisKeys, scripts: Scripts, options: str) -> None:
-        self._client = client
-        self._keys = keys
-        self._scripts = scripts
-        self._options = options
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
+        self._client = context.client
+        self._keys = context.keys
 
     def read(self, consumer: str, most: int, size: int) -> tuple[list[Entry], bool]:
         """The next entries: so many at the most, and few more once they bring so many bytes.
@@ -60,7 +52,7 @@ class Deliveries:
             They, and whether there may be more.
         """
         args = [INTAKE_GROUP, consumer, most, size]
-        more, found = self._scripts.run("read_intake", [self._keys.intake], args)
+        more, found = self._context.run("read_intake", [self._keys.intake], args)
         return [(entry.decode(), _fields(*fields)) for entry, fields in found], more == 1
 
     def pending(self, after: str, most: int, *, idle: int = 0, consumer: str | None = None) -> list[Delivery]:
@@ -104,8 +96,8 @@ class Deliveries:
         """Those of them that were given out too often leave the stream unopened; which did."""
         k = self._keys
         keys = [k.intake, k.dead, k.events, k.read_alone("")]
-        args = [INTAKE_GROUP, MOST_TIMES, ENTRY_BYTES, DEAD, self._options, *entries]
-        reply = cast("list[bytes]", self._scripts.run("set_aside_unread", keys, args))
+        args = [INTAKE_GROUP, MOST_TIMES, ENTRY_BYTES, DEAD, self._context.options, *entries]
+        reply = cast("list[bytes]", self._context.run("set_aside_unread", keys, args))
         return [entry.decode() for entry in reply]
 
 

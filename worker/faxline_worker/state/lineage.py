@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
-import redis
-
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.recent_work import Deed, Evidence
-from faxline_worker.state.scripts import Scripts
 
 SCRIPTS = ("check_in", "examine", "recover", "reopen")
 MOST = 20_000
@@ -52,20 +50,14 @@ class Lineage:
     """The account's.
 
     Args:
-        client: a client of the state's database (bytes replies).
-        keys: the account's.
-        scripts: `SCRIPTS`, on that client.
-        options: the options of the account's scripts, as JSON.
+        context: the account.
         who: the process.
     """
 
-    def __init__(
-        self, client: redis.Redis, keys: RedisKeys, scripts: Scripts, options: str, who: str
-    ) -> None:
-        self._client = client
-        self._keys = keys
-        self._scripts = scripts
-        self._options = options
+    def __init__(self, context: AccountContext, who: str) -> None:
+        self._context = context
+        self._client = context.client
+        self._keys = context.keys
         self._who = who
 
     def check_in(self, run: str, knows: Knows, wait: float, steady: int | str) -> CheckIn | None:
@@ -78,7 +70,7 @@ class Lineage:
             steady: the account's steady clock as this process has it.
         """
         names, args = check_in_words(self._keys, run, knows, wait, steady)
-        return CheckIn.read(self._scripts.run("check_in", names, args))
+        return CheckIn.read(self._context.run("check_in", names, args))
 
     def examine(self, evidence: Evidence, deeds: Sequence[Deed]) -> list[str]:
         """Hold some of what was done against the state: of each, whether it is known or lost.
@@ -90,7 +82,7 @@ class Lineage:
         keys = [k.account_state, k.intake, k.lost, k.permits, k.doorbell, k.job(""), k.job_ids]
         items = [deed.item() for deed in deeds]
         told = {"who": self._who, "seen": evidence.seen, "unknown": evidence.unknown, "items": items}
-        reply = json.loads(self._scripts.run("examine", keys, [json.dumps(told), MOST]))
+        reply = json.loads(self._context.run("examine", keys, [json.dumps(told), MOST]))
         return list(reply)
 
     def lost(self) -> dict[str, bool]:
@@ -118,14 +110,14 @@ class Lineage:
             *(k.job(""), k.job_ids),
         ]
         followed = [field for field, again in fields.items() if again]
-        args = [json.dumps(list(fields)), self._options, json.dumps(followed)]
-        reply = json.loads(self._scripts.run("recover", keys, args))
+        args = [json.dumps(list(fields)), self._context.options, json.dumps(followed)]
+        reply = json.loads(self._context.run("recover", keys, args))
         return None if reply == "looking" else [(row["became"], row["job"]) for row in reply]
 
     def reopen(self) -> str:
         """Let the account go on: opened, paused (an operator had paused it), left or idle."""
         k = self._keys
-        return cast("bytes", self._scripts.run("reopen", [k.account_state, k.lost, k.doorbell], [])).decode()
+        return cast("bytes", self._context.run("reopen", [k.account_state, k.lost, k.doorbell], [])).decode()
 
     def put_back(self, receipts: Sequence[dict[bytes, bytes]]) -> None:
         """Put receipts that Redis lost on the status stream again: one that it knows changes nothing."""

@@ -4,36 +4,26 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-import redis
-
-from faxline.contract.redis_keys import RedisKeys
-from faxline.contract.sealing.seals import Seals
+from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.scan import scan_pages
-from faxline_worker.state.scripts import Scripts
+
+SCRIPTS = (
+    *("tidy", "forget", "forget_number", "reseal_request", "reseal_dead"),
+    *("lock_maintenance", "complete_order"),
+)
 
 PAGE = 50
 """Items that one script takes; Redis serves others in between."""
 
 
-class Upkeep:
-    """The account's, beside the way of its faxes.
+class MaintenanceStore:
+    """The maintenance of one account: reading all of it, erasing, resealing, tidying."""
 
-    Args:
-        client: a client of the state's database (bytes replies).
-        keys: the account's.
-        seals: its seals.
-        scripts: those of the upkeep, on that client.
-        options: the options of the account's scripts, as JSON.
-    """
-
-    def __init__(
-        self, client: redis.Redis, keys: RedisKeys, seals: Seals, scripts: Scripts, options: str
-    ) -> None:
-        self._client = client
-        self._keys = keys
-        self._seals = seals
-        self._scripts = scripts
-        self._options = options
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
+        self._client = context.client
+        self._keys = context.keys
+        self._seals = context.seals
 
     def records(self, *names: str) -> Iterator[tuple[str, list[bytes | None]]]:
         """The ids of all jobs with these fields of their records, read in pages; one may come twice."""
@@ -79,11 +69,11 @@ class Upkeep:
             SealBroken: it was changed after it was sealed, or is another job's.
         """
         sealed = self._seals.request(job, self._seals.open_request(job, kept))
-        return bool(self._scripts.run("reseal_request", [self._keys.job(job)], [kept, sealed]) == b"done")
+        return bool(self._context.run("reseal_request", [self._keys.job(job)], [kept, sealed]) == b"done")
 
     def reseal_dead(self, entry: str, content: str) -> bool:
         """Put another content into an entry that was set aside; whether it is still there."""
-        return bool(self._scripts.run("reseal_dead", [self._keys.dead], [entry, content]) == b"done")
+        return bool(self._context.run("reseal_dead", [self._keys.dead], [entry, content]) == b"done")
 
     def forget(self, job: str) -> str:
         """Erase a job: done, gone (there is none), or the state of one that has not come to its end."""
@@ -92,7 +82,7 @@ class Upkeep:
             *(k.intake, k.released, k.document_uses, k.expiring, k.outdated, k.doubts, k.doubts_until),
             *(k.job(""), k.job_ids),
         ]
-        return cast("bytes", self._scripts.run("forget", keys, [job])).decode()
+        return cast("bytes", self._context.run("forget", keys, [job])).decode()
 
     def forget_number(self, number: str) -> None:
         """Erase what is known of a number beside jobs."""
@@ -109,7 +99,7 @@ class Upkeep:
         while cursor:
             found: Any = self._client.zscan(k.unmatched, max(0, cursor), count=PAGE)
             cursor, page = found
-            self._scripts.run("forget_number", keys, [number, *(job_id for job_id, _ in page)])
+            self._context.run("forget_number", keys, [number, *(job_id for job_id, _ in page)])
 
     def tidy(self, most: int = PAGE, *, rounds: int = 40) -> int:
         """Take away documents that no job needs, and requests, whose time is over; how many went.
@@ -125,17 +115,20 @@ class Upkeep:
         ]
         went = 0
         for _ in range(rounds):
-            gone, more = cast("list[int]", self._scripts.run("tidy", keys, [most]))
+            gone, more = cast("list[int]", self._context.run("tidy", keys, [most]))
             went += gone
             if not more:
                 break
         return went
 
-    def begin(self, who: str, seconds: float) -> bool:
+    def lock(self, who: str, seconds: float) -> bool:
         """Whether the caller is the one to carry out orders that take their time, for so long."""
-        return bool(self._scripts.run("begin", [self._keys.chore], [who, round(seconds * 1000)]) == b"begun")
+        return bool(
+            self._context.run("lock_maintenance", [self._keys.chore], [who, round(seconds * 1000)])
+            == b"locked"
+        )
 
-    def conclude(self, entry: str, order: str, by: str, result: str, told: Mapping[str, Any]) -> str:
+    def complete_order(self, entry: str, order: str, by: str, result: str, told: Mapping[str, Any]) -> str:
         """An order that took its time has been carried out: the result, or gone.
 
         Args:
@@ -147,6 +140,6 @@ class Upkeep:
         """
         k = self._keys
         about, job = told.get("about", ""), told.get("job", "")
-        args = [entry, order, by, about, job, result, json.dumps(told), self._options]
+        args = [entry, order, by, about, job, result, json.dumps(told), self._context.options]
         keys = [k.orders, k.reply(entry), k.audit, k.chore]
-        return cast("bytes", self._scripts.run("conclude", keys, args)).decode()
+        return cast("bytes", self._context.run("complete_order", keys, args)).decode()

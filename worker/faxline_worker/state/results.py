@@ -38,8 +38,8 @@ class Admitted:
     priority: str
     waited: float | None
     """Seconds from registration to this, its first, admission; None for a later attempt."""
-    errand: str | None = None
-    """Set where the call is no submission but an errand about the job."""
+    control_call: str | None = None
+    """Set if the call is no submission but a control call about the job."""
     due: bool = False
     """Of a scheduled fax: its date has come, so it goes at once."""
     born: int = 0
@@ -85,7 +85,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the answer to an errand did.
+    """What the answer to a control call did.
 
     It is applied, resolved_doubt, submitted, held, later, unconfirmed, canceled, refused, again, checked or
     repeated (lua/report.lua).
@@ -132,12 +132,12 @@ class Matched:
     receipt: dict[str, Any]
 
 
-class Claim(StrEnum):
-    """What `claim` answers."""
+class ReconcileLock(StrEnum):
+    """What `try_lock_reconcile` answers."""
 
     NONE = "none"
-    CLAIMED = "claimed"
-    WAITS = "waits"
+    LOCKED = "locked"
+    BUSY = "busy"
     MATCH = "match"
 
 
@@ -151,7 +151,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class TimerRun:
     """What the timers moved, when (seconds) to look again, and whether to plan: a job or permit came back."""
 
     next: float
@@ -176,7 +176,7 @@ class Polled:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WakePlan:
     """The wake-ups to send: a token and in how many seconds. When to plan again (s); None: when asked."""
 
     wakes: tuple[tuple[str, float], ...] = ()

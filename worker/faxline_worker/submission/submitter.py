@@ -151,7 +151,7 @@ class Submitter:
                 self.standing.over()
 
     def _admit(self, wake: str = "") -> Admitted | None:
-        admitted = self.store.admit(uuid4().hex, wake, _chance())
+        admitted = self.store.submission.admit(uuid4().hex, wake, _chance())
         if isinstance(admitted, Held):
             self._defer(admitted.limit)
         return admitted if isinstance(admitted, Admitted) else None
@@ -178,7 +178,7 @@ class Submitter:
         last = most <= 0 or self.ends() or answer.perhaps_ours or self.standing.away is not None
         if _called(answer):
             self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
-        if admitted.errand is not None:
+        if admitted.control_call is not None:
             self._report(admitted, answer, turn)
             return None if last else self._admit()
         settlement = self._settle(admitted, self._settled(admitted, answer, turn), last=last)
@@ -206,14 +206,14 @@ class Submitter:
 
     def _release(self, admitted: Admitted) -> None:
         """Give a job back to its place: not a byte was sent."""
-        if admitted.errand is not None:
+        if admitted.control_call is not None:
             return  # its permit runs out, and it is asked again or given up
         settlement = self._settle(admitted, {"decision": "released"}, last=True)
         if settlement.wakes:
             self.wakes.submit(self.store.account, *settlement.wakes)
 
     def _report(self, admitted: Admitted, answer: Answer, turn: int) -> None:
-        """The answer to an errand: of the question how a fax stands, a final word is as good as a receipt."""
+        """Apply the answer to a control call. A final state from fax-status counts as a receipt."""
         account, word = self.store.account, read_receipt(answer.body)
         accepted = answer.decision is Decision.ACCEPTED and _endpoint(admitted) is Endpoint.STATUS
         receipt = word if accepted and isinstance(word, Receipt) else None
@@ -223,7 +223,7 @@ class Submitter:
             "sending": (accepted and is_sending(answer.body)) or None,
             "to": recipient(answer.body) if accepted else None,
         }
-        done = self._patient(lambda: self.store.report(admitted, told))
+        done = self._patient(lambda: self.store.submission.report(admitted, told))
         self.standing.answered(answer, turn, apart=done.apart)
         self.metrics.request(account, answer.seconds)
         if answer.decision is Decision.DEFER:
@@ -239,7 +239,7 @@ class Submitter:
             outcome: Any = done.result
             self.metrics.outcome(account, outcome)
         self.log.info(
-            "iFax answered an errand",
+            "iFax answered a control call",
             job=admitted.job,
             kind=admitted.kind,
             decision=str(answer.decision),
@@ -253,7 +253,9 @@ class Submitter:
     def _settle(self, admitted: Admitted, answer: dict[str, Any], *, last: bool) -> Settlement:
         """Settle an answer; unless it is the last, the next job comes with it."""
         permit, chance = "" if last else uuid4().hex, _chance()
-        return self._patient(lambda: self.store.settle(admitted, answer, permit=permit, chance=chance))
+        return self._patient(
+            lambda: self.store.submission.settle(admitted, answer, permit=permit, chance=chance)
+        )
 
     def _patient(self, step: Callable[[], _T]) -> _T:
         """Take a step in Redis, however long it is away: what is known must not be lost."""
@@ -274,11 +276,11 @@ class Submitter:
         body: Body
 
         def mark() -> None:
-            if self.store.mark(admitted, len(body)) is Mark.LOST:
+            if self.store.submission.mark(admitted, len(body)) is Mark.LOST:
                 raise LeaseLostError
 
         try:
-            if admitted.errand is not None:
+            if admitted.control_call is not None:
                 body = job_body(admitted.request["jobId"])
             elif admitted.kind == "resend":
                 body = resend_body(admitted.request)
@@ -344,7 +346,7 @@ class Submitter:
             # For the audit: what was called, and how that ended.
             "call": str(_endpoint(admitted)) if _called(answer) else None,
             "attempt": admitted.attempt,
-            "about": str(admitted.request["jobId"]) if admitted.errand else None,
+            "about": str(admitted.request["jobId"]) if admitted.control_call else None,
             "outcome": RESULTS[answer.decision],
             "status": answer.http_status,
             "ms": round(answer.seconds * 1000),

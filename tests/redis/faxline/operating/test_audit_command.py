@@ -27,14 +27,16 @@ def store(redis_client: Any) -> Store:
     redis_client.xreadgroup(INTAKE_GROUP, "test", {made.keys.intake: ">"})
     fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal"}
     item = {"entry": entry.decode(), "jobs": [{"id": "a", "digest": "d", "rank": 2, "fields": fields}]}
-    made.register([item])
-    admitted = made.admit("permit", "")
+    made.intake.register([item])
+    admitted = made.submission.admit("permit", "")
     assert isinstance(admitted, Admitted)
-    made.mark(admitted)
+    made.submission.mark(admitted)
     call = {"call": "fax-send", "attempt": 1, "outcome": "accepted", "status": 200, "ms": 120}
-    made.settle(admitted, {"decision": "accepted", "job_id": "77", "reason": "accepted", "code": 1, **call})
+    made.submission.settle(
+        admitted, {"decision": "accepted", "job_id": "77", "reason": "accepted", "code": 1, **call}
+    )
     order = redis_client.xadd(made.keys.orders, {"order": "pause"})
-    made.order(order.decode(), "pause", "jane@desk")
+    made.orders.pause_or_resume(order.decode(), "pause", "jane@desk")
     return made
 
 

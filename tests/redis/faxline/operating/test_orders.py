@@ -34,7 +34,7 @@ SETTINGS = {
 def store(redis_client: Any) -> Store:
     made = Store(redis_client, read_settings(SETTINGS), "default")
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-    made.survey()
+    made.timers.run()
     return made
 
 
@@ -82,12 +82,12 @@ def doubt(store: Store, redis_client: Any) -> Callable[..., Admitted]:
         redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
         values = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal", **fields}
         jobs = [{"id": job, "digest": "d", "rank": 2, "fields": values}]
-        store.register([{"entry": entry.decode(), "jobs": jobs}])
-        admitted = store.admit(f"permit-{job}", "")
+        store.intake.register([{"entry": entry.decode(), "jobs": jobs}])
+        admitted = store.submission.admit(f"permit-{job}", "")
         assert isinstance(admitted, Admitted)
-        store.mark(admitted)
+        store.submission.mark(admitted)
         answer = {"decision": "in_doubt", "reason": "read_timeout", "message": "iFax did not answer in time"}
-        store.settle(admitted, answer)
+        store.submission.settle(admitted, answer)
         return admitted
 
     return enter
@@ -115,7 +115,9 @@ def test_a_job_that_ifax_took_goes_on_under_its_job_id_and_is_delivered_by_its_r
     settled = line.resolve("a", accepted=77, by="me@here", timeout=20)
     assert (settled.state, settled.job_id) == (JobState.SUBMITTED, 77)
     entry: Any = redis_client.xadd(store.keys.status, {"kind": "receipt"})
-    assert store.receipt(entry.decode(), {"job_id": "77", "outcome": "delivered"}).result == "applied"
+    assert (
+        store.receipts.apply_one(entry.decode(), {"job_id": "77", "outcome": "delivered"}).result == "applied"
+    )
     assert names(line, "a") == ["fax.queued", "fax.in_doubt", "fax.submitted", "fax.delivered"]
     assert not redis_client.exists(store.keys.doubts, store.keys.in_doubt)
 
@@ -126,7 +128,7 @@ def test_a_receipt_that_waits_under_the_job_id_is_applied_at_once(
 ) -> None:
     doubt("a")
     entry: Any = redis_client.xadd(store.keys.status, {"kind": "receipt"})
-    store.receipt(entry.decode(), {"job_id": "77", "outcome": "delivered"})
+    store.receipts.apply_one(entry.decode(), {"job_id": "77", "outcome": "delivered"})
     assert line.resolve("a", accepted=77, by="me@here", timeout=20).state is JobState.DELIVERED
 
 
@@ -136,7 +138,7 @@ def test_a_job_that_ifax_does_not_have_is_sent_again_with_all_its_attempts(
 ) -> None:
     doubt("a")
     assert line.resolve("a", resend=True, by="me@here", timeout=20).state is JobState.QUEUED
-    again = store.admit("again", "")
+    again = store.submission.admit("again", "")
     assert isinstance(again, Admitted)
     assert (again.job, again.attempt) == ("a", 2)
     assert line.job("a").history[-1].data["reason"] == "operator"
@@ -219,7 +221,7 @@ def test_an_order_called_again_after_a_lost_reply_does_nothing_and_its_first_rep
     doubt("a")
     entry: Any = redis_client.xadd(store.keys.orders, {"order": "resolve"})
     order = entry.decode()
-    assert [store.resolve(order, "a", "fail", "") for _ in range(2)] == ["done", "gone"]
+    assert [store.orders.resolve(order, "a", "fail", "") for _ in range(2)] == ["done", "gone"]
     reply = store.keys.reply(order)
     assert [fields for _, fields in redis_client.xrange(reply)] == [{b"result": b"done", b"state": b"failed"}]
     assert 0 < redis_client.pttl(reply) <= 60_000
@@ -301,7 +303,7 @@ def test_entries_set_aside_are_listed_without_their_content_and_put_back(
     for i in range(12):
         body: Any = {"body": b'{"toNumber":"+12345678901"}', "kind": "receipt", "at": str(i)}
         entry: Any = redis_client.xadd(store.keys.status, body)
-        store.set_aside("status", entry.decode(), "malformed")
+        store.streams.set_aside("status", entry.decode(), "malformed")
         entries.append(entry.decode())
     found = line.dead()
     assert len(found) == 12
@@ -379,7 +381,7 @@ def test_what_was_set_aside_tells_what_is_wrong_and_can_be_dropped(
         (store.keys.intake, {"send": '{"id": "invoice-77", "sealed": "k:x"}'}, "key_missing"),
     ):
         entry: Any = redis_client.xadd(stream, fields)
-        store.set_aside("status" if "body" in fields else "intake", entry.decode(), why)
+        store.streams.set_aside("status" if "body" in fields else "intake", entry.decode(), why)
     sealed, nonsense, unknown = line.dead()
     assert (unknown.kind, unknown.job_id, unknown.word) == ("receipt", 4711, "teleported")
     assert (nonsense.kind, nonsense.job_id, nonsense.word) == ("malformed", None, None)
@@ -468,11 +470,11 @@ def test_an_entry_of_intake_goes_back_to_intake_with_its_own_fields(store: Store
     odd: Any = {"stream": "status", "why": "mine", "send": "{}"}
     entry: Any = redis_client.xadd(store.keys.intake, odd)
     redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-    assert store.set_aside("intake", entry.decode(), "KeyError")
+    assert store.streams.set_aside("intake", entry.decode(), "KeyError")
     assert redis_client.xpending(store.keys.intake, INTAKE_GROUP)["pending"] == 0
     ((dead, _),) = redis_client.xrange(store.keys.dead)
     order: Any = redis_client.xadd(store.keys.orders, {"order": "redrive"})
-    assert store.redrive(order.decode(), dead.decode()) == "done"
+    assert store.orders.redrive(order.decode(), dead.decode()) == "done"
     ((_, fields),) = redis_client.xrange(store.keys.intake)
     assert fields == {name.encode(): value.encode() for name, value in odd.items()}
 

@@ -190,7 +190,7 @@ def test_the_doctor_and_the_gauge_tell_how_far_the_groups_are_behind(
     line: FaxLine, stream: Stream, redis_client: redis.Redis
 ) -> None:
     store = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
-    assert store.events_unread() == 0
+    assert store.streams.events_unread() == 0
     assert behind(line) == ("ok", "there are none yet")
     stream.add(*map(str, range(10)))
     assert behind(line) == ("ok", "no group reads them")
@@ -200,14 +200,14 @@ def test_the_doctor_and_the_gauge_tell_how_far_the_groups_are_behind(
         "1 group reads them; furthest behind is 'crm' with 0 unread; 0 are being worked on",
     )
     stream.add(*map(str, range(10, 20)))
-    assert store.events_unread() == 10
+    assert store.streams.events_unread() == 10
     assert behind(line)[0] == "ok"  # nothing was dropped yet, so there is room
     redis_client.xtrim(stream.key, maxlen=12, approximate=False)
     result, text = behind(line)
     assert result == "warn"
     assert text.startswith("group 'crm' has 10 of 12 events unread, and the oldest are about to be dropped")
     redis_client.xtrim(stream.key, maxlen=5, approximate=False)
-    assert store.events_unread() == 5
+    assert store.streams.events_unread() == 5
     result, text = behind(line)
     assert result == "fail"
     assert text.startswith("group 'crm' was away while events were dropped")
@@ -215,7 +215,7 @@ def test_the_doctor_and_the_gauge_tell_how_far_the_groups_are_behind(
         with pytest.raises(EventsMissed):
             next(events)
         assert [next(events).job for _ in range(5)] == ["15", "16", "17", "18", "19"]
-    assert (store.events_unread(), behind(line)[0]) == (0, "ok")
+    assert (store.streams.events_unread(), behind(line)[0]) == (0, "ok")
 
 
 def test_what_was_dropped_unread_does_not_count_as_unread_for_ever(

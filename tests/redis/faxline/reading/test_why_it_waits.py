@@ -30,7 +30,7 @@ SETTINGS = {
 def store(redis_client: redis.Redis) -> Store:
     made = Store(redis_client, read_settings(SETTINGS), "default")
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-    made.survey()
+    made.timers.run()
     return made
 
 
@@ -54,14 +54,14 @@ def push(store: Store, client: Any, job: str, **fields: str) -> None:
     client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
     values = {"kind": "send", "request": "{}", "number": NUMBER, "priority": "normal", **fields}
     jobs = [{"id": job, "digest": "d", "rank": RANKS["normal"], "fields": values}]
-    store.register([{"entry": entry.decode(), "jobs": jobs}])
+    store.intake.register([{"entry": entry.decode(), "jobs": jobs}])
 
 
 def submit(store: Store, job_id: str) -> None:
-    admitted = store.admit(uuid4().hex, "")
+    admitted = store.submission.admit(uuid4().hex, "")
     assert isinstance(admitted, Admitted)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
 
 
 def later(seconds: float) -> datetime:
@@ -78,7 +78,7 @@ def test_a_fax_that_waits_for_its_numbers_line_names_the_one_before_it(
     for name in ("first", "second", "third"):
         push(store, redis_client, name)
     submit(store, "77")
-    store.admit(uuid4().hex, "")
+    store.submission.admit(uuid4().hex, "")
     told = line.job("third").forecast
     assert told is not None
     assert (told.hold, told.place, told.behind) == (Hold.LINE, 1, "first")
@@ -123,7 +123,7 @@ def test_a_fax_whose_delivery_failed_says_why_and_when_the_next_one_is_due(
     submit(store, "77")
     entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
     receipt = {"job_id": "77", "outcome": "failed", "reason": "busy", "code": 17, "again": "busy"}
-    assert store.receipt(entry, receipt).retried
+    assert store.receipts.apply_one(entry, receipt).retried
     text = explain("busy")
     assert "Delivery 1 of 5 failed (busy, code 17); the next one is due at" in text
     assert ", 3 min after it (busy)." in text
@@ -138,7 +138,7 @@ def test_a_fax_that_goes_on_in_a_lower_quality_says_so(
     submit(store, "77")
     entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
     receipt = {"job_id": "77", "outcome": "failed", "reason": "resolution_unsupported", "again": "other"}
-    store.receipt(entry, receipt | {"lower": True})
+    store.receipts.apply_one(entry, receipt | {"lower": True})
     assert "in quality Low: the far end cannot receive more." in explain("fine")
 
 
@@ -156,7 +156,7 @@ def test_a_failure_after_which_ifax_may_call_again_is_told_with_when_it_counts(
         "again": "busy",
         "redial": 1,
     }
-    assert store.receipt(entry, receipt).result == "held"
+    assert store.receipts.apply_one(entry, receipt).result == "held"
     text = explain("held")
     assert "iFax reported a failure (busy, code 17), and may call again by itself." in text
     assert "Without another word it counts at" in text
@@ -172,18 +172,18 @@ def test_a_fax_that_has_no_delivery_left_says_what_stopped_it(
     push(store, redis_client, "spent", attempts="1")
     submit(store, "77")
     entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
-    store.receipt(entry, {"job_id": "77", "outcome": "failed", "reason": "busy", "again": "busy"})
+    store.receipts.apply_one(entry, {"job_id": "77", "outcome": "failed", "reason": "busy", "again": "busy"})
     assert "Delivery 1 of 1 was the last: it has no delivery left." in explain("spent")
 
 
 def answered_by_ifax(store: Store, line: FaxLine, redis_client: Any, decision: str, **more: Any) -> None:
     """A dispatcher takes the wish that is pushed next, and a worker brings this answer."""
     reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {line.keys.intake: ">"}, block=20_000)
-    store.cancel(reply[0][1][0][0].decode(), "kept")
-    errand = store.admit(uuid4().hex, "")
-    assert isinstance(errand, Admitted)
-    store.mark(errand)
-    store.report(errand, {"decision": decision, "reason": decision, "seconds": 0.1, **more})
+    store.intake.cancel(reply[0][1][0][0].decode(), "kept")
+    question = store.submission.admit(uuid4().hex, "")
+    assert isinstance(question, Admitted)
+    store.submission.mark(question)
+    store.submission.report(question, {"decision": decision, "reason": decision, "seconds": 0.1, **more})
 
 
 @pytest.mark.parametrize(

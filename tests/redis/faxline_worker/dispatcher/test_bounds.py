@@ -10,8 +10,10 @@ import redis
 
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.long_orders import Chores
+from faxline_worker.state.orders import ORDERS_AT_ONCE
 from faxline_worker.state.results import Admitted
-from faxline_worker.state.store import DUE, ORDERS_AT_ONCE, Store
+from faxline_worker.state.store import Store
+from faxline_worker.state.timers import DUE
 from tests.stage.scene import CLOCK, NUMBER, Scene, settings
 from tests.stage.states import JOB, JOB_ID, LEASE, RETRY, WAIT, Actors, put
 
@@ -57,11 +59,11 @@ def test_a_policy_waits_for_a_receipt_of_its_recipient_however_many_others_stand
     scene.client.zadd(scene.keys.unmatched, others)  # older ones, which were tried before
     scene.receipt("99", to=NUMBER)
     scene.go(3)
-    assert not scene.store.survey().changes
+    assert not scene.store.timers.run().changes
     assert scene.record(JOB)["state"] == "in_doubt"
     scene.go(FIRST_MATCH)
     while scene.client.zscore(scene.keys.unmatched, "99") is not None:
-        scene.store.match()
+        scene.store.receipts.match()
     assert scene.record(JOB)["state"] == "delivered"
 
 
@@ -71,11 +73,11 @@ def test_a_policy_is_applied_once_the_receipts_of_its_recipient_met_no_doubt(mak
     scene.go(WAIT - FIRST_MATCH + 1)
     scene.receipt("99", to=NUMBER, pages=9)
     scene.go(FIRST_MATCH - 0.5)
-    assert not scene.store.survey().changes
+    assert not scene.store.timers.run().changes
     scene.go(0.5)
-    assert scene.store.match() == []
+    assert scene.store.receipts.match() == []
     assert untried(scene) == set()
-    assert [change.event for change in scene.store.survey().changes] == ["fax.retrying"]
+    assert [change.event for change in scene.store.timers.run().changes] == ["fax.retrying"]
 
 
 @pytest.mark.parametrize("to", [OTHER, None])
@@ -85,7 +87,7 @@ def test_a_policy_waits_for_no_receipt_of_another_recipient(make: Make, to: str 
     scene.go(WAIT - 1)
     scene.receipt("99", to=to) if to else scene.receipt("99")
     scene.go(1)
-    assert [change.event for change in scene.store.survey().changes] == ["fax.retrying"]
+    assert [change.event for change in scene.store.timers.run().changes] == ["fax.retrying"]
 
 
 def test_a_policy_waits_for_a_receipt_that_an_older_process_took(make: Make) -> None:
@@ -95,7 +97,7 @@ def test_a_policy_waits_for_a_receipt_that_an_older_process_took(make: Make) -> 
     scene.receipt("99", to=NUMBER)
     scene.client.delete(scene.keys.untried(NUMBER))
     scene.go(1)
-    assert not scene.store.survey().changes
+    assert not scene.store.timers.run().changes
 
 
 def test_what_an_older_process_tried_or_nobody_did_in_its_time_holds_no_policy_back(make: Make) -> None:
@@ -108,7 +110,7 @@ def test_what_an_older_process_tried_or_nobody_did_in_its_time_holds_no_policy_b
     scene.client.zrem(scene.keys.unmatched, "98")  # it met a doubt
     scene.client.delete(scene.keys.job_ids + "99")  # its time to live is over
     scene.go(1)
-    assert [change.event for change in scene.store.survey().changes] == ["fax.retrying"]
+    assert [change.event for change in scene.store.timers.run().changes] == ["fax.retrying"]
     assert untried(scene) == set()
 
 
@@ -116,10 +118,10 @@ def test_a_receipt_that_is_claimed_leaves_its_recipient(make: Make) -> None:
     scene = make()
     scene.push(JOB)
     admitted = scene.admit()
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     scene.receipt(JOB_ID, to=NUMBER)
     assert untried(scene) == {JOB_ID}
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
     assert untried(scene) == set()
 
 
@@ -127,7 +129,7 @@ def test_a_receipt_of_a_duplicate_leaves_its_recipient(make: Make) -> None:
     actors = put(make(), "submitting again")
     scene = actors.scene
     scene.receipt(JOB_ID, to=NUMBER)
-    scene.store.settle(actors.older, {"decision": "accepted", "job_id": JOB_ID})
+    scene.store.submission.settle(actors.older, {"decision": "accepted", "job_id": JOB_ID})
     assert untried(scene) == set()
     assert scene.record(JOB)["also"] == JOB_ID
 
@@ -144,16 +146,16 @@ def test_a_survey_moves_a_piece_of_each_kind_and_is_to_be_called_again_at_once(m
     for i in range(3 * DUE):
         scene.push(f"job-{i}")
         admitted = scene.admit()
-        scene.store.settle(admitted, {"decision": "retry", "retry": round(RETRY * 1000)})
+        scene.store.submission.settle(admitted, {"decision": "retry", "retry": round(RETRY * 1000)})
     scene.push("lost")
     scene.admit()
     scene.go(LEASE)
-    survey = scene.store.survey()
+    survey = scene.store.timers.run()
     assert scene.record("lost")["state"] == "queued"  # it waits behind none of another kind
     assert survey.next <= 0.001
     assert scene.client.zcard(scene.keys.delayed) == 2 * DUE
-    scene.store.survey()
-    assert scene.store.survey().next > 0.5
+    scene.store.timers.run()
+    assert scene.store.timers.run().next > 0.5
     assert scene.client.zcard(scene.keys.delayed) == 0
 
 
@@ -165,7 +167,7 @@ def test_a_match_leaves_what_would_take_too_long_to_the_next_turn(make: Make) ->
     scene.receipt("99", to=NUMBER)
     scene.go(FIRST_MATCH)
     turns = 1
-    while not scene.store.match():
+    while not scene.store.receipts.match():
         turns += 1
     assert turns > 2
     assert scene.record("job-0")["state"] == "delivered"
@@ -180,7 +182,7 @@ def test_a_receipt_looks_only_at_doubts_of_its_time(make: Make) -> None:
     scene.receipt("99", to=NUMBER, started=scene.now // 1000)
     scene.client.config_resetstat()
     scene.go(FIRST_MATCH)
-    assert [(met.result, met.job) for met in scene.store.match()] == [("resolved_doubt", "last")]
+    assert [(met.result, met.job) for met in scene.store.receipts.match()] == [("resolved_doubt", "last")]
     stats: Any = scene.client.info("commandstats")
     assert stats["cmdstat_hmget"]["calls"] < 20
 
@@ -255,8 +257,8 @@ def test_what_has_outlived_its_time_goes_in_pieces(make: Make) -> None:
     for name in names:
         scene.client.set(scene.keys.document(name), b"bytes")
     scene.client.zadd(scene.keys.released, dict.fromkeys(names, scene.now))
-    assert scene.store.upkeep.tidy(rounds=1) == 50
-    assert scene.store.upkeep.tidy() == 200
+    assert scene.store.maintenance.tidy(rounds=1) == 50
+    assert scene.store.maintenance.tidy() == 200
     assert scene.client.zcard(scene.keys.released) == 0
 
 
@@ -264,20 +266,20 @@ def test_the_receipts_of_a_number_are_forgotten_among_many(make: Make) -> None:
     scene = make()
     unmatched(scene, 250)
     scene.receipt("99", to=NUMBER)
-    scene.store.upkeep.forget_number(OTHER)
+    scene.store.maintenance.forget_number(OTHER)
     assert scene.client.zrange(scene.keys.unmatched, 0, -1) == [b"99"]
     assert not scene.client.exists(scene.keys.untried(OTHER), scene.keys.job_ids + "1000")
     assert untried(scene) == {"99"}
 
 
-def test_errands_among_the_delayed_are_no_jobs_that_a_dispatcher_counts(make: Make) -> None:
+def test_control_calls_among_the_delayed_are_no_jobs_that_a_dispatcher_counts(make: Make) -> None:
     scene = make(CEILINGS__JOBS="100")
     for i in range(5):
         scene.push(f"job-{i}", send_at=str(scene.now + 10**6), schedule="local")
     scene.client.zadd(scene.keys.delayed, {"!cancel!job-9": scene.now + 10**6})
     scene.client.hset(scene.keys.account_state, "taken", 77)
-    scene.store.adopt()
-    scene.store.survey()
+    scene.store.schema.init_account()
+    scene.store.timers.run()
     assert scene.store.state().backlog["jobs"].used == 5
 
 
@@ -289,7 +291,11 @@ def test_entries_that_stand_far_apart_are_registered_among_many_that_others_work
     last, gone = scene.intake(), scene.intake()
     scene.client.xack(scene.keys.intake, "dispatchers", gone)
     items = [scene.item(entry, f"job-{i}") for i, entry in enumerate((first, last, gone))]
-    assert [str(result) for result, _ in scene.store.register(items)] == ["registered", "registered", "gone"]
+    assert [str(result) for result, _ in scene.store.intake.register(items)] == [
+        "registered",
+        "registered",
+        "gone",
+    ]
 
 
 def test_all_that_wait_for_a_line_follow_in_pieces_once_lines_are_turned_off(make: Make) -> None:
@@ -297,15 +303,15 @@ def test_all_that_wait_for_a_line_follow_in_pieces_once_lines_are_turned_off(mak
     for i in range(130):
         scene.push(f"job-{i}")
     scene.admit()
-    scene.store.admit(scene.permit(), "")
-    scene.store.admit(scene.permit(), "")
+    scene.store.submission.admit(scene.permit(), "")
+    scene.store.submission.admit(scene.permit(), "")
     assert scene.client.zcard(scene.keys.waiting) == 129
     changes = {"NUMBERS__CONCURRENT": "0", "LIMITS__REQUESTS": "0", "LIMITS__CONCURRENCY": "0"}
     off = Store(scene.client, settings(**changes), "default", clock=CLOCK, monotonic=None)
     scene.go(1801)
     looks = 0
     while scene.client.zcard(scene.keys.waiting):
-        off.survey()
+        off.timers.run()
         looks += 1
     assert 1 < looks < 5
-    assert isinstance(off.admit(scene.permit(), ""), Admitted)
+    assert isinstance(off.submission.admit(scene.permit(), ""), Admitted)

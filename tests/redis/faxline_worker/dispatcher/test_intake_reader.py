@@ -34,7 +34,7 @@ class KilledError(BaseException):
 def store(redis_client: redis.Redis) -> Store:
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_ACCOUNTS__ACME__TOKEN": "u"})
     made = Store(redis_client, settings, "default")
-    made.join()
+    made.intake.create_group()
     return made
 
 
@@ -124,7 +124,7 @@ def test_of_several_accounts_each_is_read_though_one_has_much_that_waits(
 ) -> None:
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_ACCOUNTS__ACME__TOKEN": "u"})
     stores = {"default": store, "acme": Store(redis_client, settings, "acme")}
-    stores["acme"].join()
+    stores["acme"].intake.create_group()
     order: list[str] = []
 
     def taking(name: str) -> Any:
@@ -227,7 +227,7 @@ def test_what_was_set_aside_unopened_can_be_put_back_and_is_a_new_entry(
     lives_and_deaths(store, dispatcher, metrics, b'"bad"')
     ((dead, _),) = redis_client.xrange(store.keys.dead)
     order = redis_client.xadd(store.keys.orders, {"order": "redrive"}).decode()
-    assert store.redrive(order, dead.decode()) == "done"
+    assert store.orders.redrive(order, dead.decode()) == "done"
     reader = dispatcher("mended")
     reader.begin()
     reader.read(0.01)
@@ -298,7 +298,7 @@ def test_a_cancellation_that_waits_for_an_older_entry_stays_with_the_dispatcher_
         return int(found[0]["time_since_delivered"])
 
     wait_until(lambda: idle() > 50)
-    assert store.cancel(cancel, "a") == "early"
+    assert store.intake.cancel(cancel, "a") == "early"
     assert idle() < 50
 
 
@@ -325,8 +325,8 @@ def test_requests_that_are_long_are_registered_few_at_a_time(
     subjects = [f"{i}" * 10_000 for i in range(9)]
     texts = [json.dumps({"id": f"j-{i}", "fax": FAX | {"subject": s}}) for i, s in enumerate(subjects)]
     monkeypatch.setattr("faxline_worker.intake.registrar.BYTES_AT_ONCE", 30_000)
-    begun = Mock(side_effect=store.begin_register)
-    monkeypatch.setattr(store, "begin_register", begun)
+    begun = Mock(side_effect=store.intake.begin_register)
+    monkeypatch.setattr(store.intake, "begin_register", begun)
     for text in texts:
         redis_client.xadd(store.keys.intake, {"send": text})
     found = redis_client.xreadgroup(INTAKE_GROUP, "a", {store.keys.intake: ">"})

@@ -22,7 +22,7 @@ from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import Reconciler
-from faxline_worker.state import store as store_module
+from faxline_worker.state import streams as streams_module
 from faxline_worker.state.results import Registration, Replaced
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import Wakes
@@ -60,7 +60,7 @@ QUICK = [HOW[0], *(pytest.param(how, marks=pytest.mark.slow) for how in HOW[1:])
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
     made = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
-    made.join()
+    made.intake.create_group()
     return made
 
 
@@ -76,16 +76,16 @@ def test_a_stream_whose_ids_are_used_up_is_replaced_with_all_that_it_held(
 ) -> None:
     stream = STREAMS[name]
     before = [redis_client.xadd(stream, {"x": f"before-{i}"}) for i in range(3)]
-    assert store.check_streams().replace == ()
+    assert store.streams.check().replace == ()
     use_up(redis_client, stream, how)
     after = []
     if how in {"almost the last", "a year ahead"}:
         after = [redis_client.xadd(stream, {"x": f"after-{i}"}) and f"after-{i}" for i in range(2)]
     trimmed = "trimmed" in how
     kept = [] if trimmed else [*(f"before-{i}" for i in range(3)), "poison", *after]
-    assert store.check_streams().replace == (name,)
+    assert store.streams.check().replace == (name,)
 
-    done = store.replace_stream(name)
+    done = store.streams.replace(name)
     assert done.replaced is not None
     assert (done.moved, done.left) == (len(kept), False)
     assert contents(redis_client, stream) == kept
@@ -95,8 +95,8 @@ def test_a_stream_whose_ids_are_used_up_is_replaced_with_all_that_it_held(
     redis_client.xadd(stream, {"x": "new"})
     newest: Any = redis_client.xrevrange(stream, count=1)
     assert int(newest[0][0].partition(b"-")[0]) <= now_of(redis_client)
-    assert store.check_streams().replace == ()
-    assert store.replace_stream(name) == NOTHING
+    assert store.streams.check().replace == ()
+    assert store.streams.replace(name) == NOTHING
     assert not list(redis_client.scan_iter("*aside*"))
 
 
@@ -104,24 +104,24 @@ def test_a_stream_whose_ids_are_used_up_is_replaced_with_all_that_it_held(
 def test_a_stream_as_it_should_be_is_never_replaced(
     redis_client: redis.Redis, store: Store, name: str
 ) -> None:
-    assert store.replace_stream(name) == NOTHING
+    assert store.streams.replace(name) == NOTHING
     redis_client.xadd(STREAMS[name], {"x": "a"})
     redis_client.xadd(STREAMS[name], {"x": "b"}, id=f"{now_of(redis_client) + DAY // 2}-0")
-    assert store.check_streams().replace == ()
-    assert store.replace_stream(name) == NOTHING
+    assert store.streams.check().replace == ()
+    assert store.streams.replace(name) == NOTHING
     assert contents(redis_client, STREAMS[name]) == ["a", "b"]
 
 
 def test_a_long_stream_is_moved_in_pieces_and_takes_new_entries_meanwhile(
     redis_client: redis.Redis, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "MOVED", 10)
+    monkeypatch.setattr(streams_module, "MOVED", 10)
     for i in range(34):
         redis_client.xadd(KEYS.intake, {"x": str(i)})
     use_up(redis_client, KEYS.intake)
     moved: list[Replaced] = []
     while not moved or moved[-1].left:
-        moved.append(store.replace_stream("intake"))
+        moved.append(store.streams.replace("intake"))
         redis_client.xadd(KEYS.intake, {"x": "new"})
     assert [each.moved for each in moved] == [10, 10, 10, 5]
     assert sum(each.replaced is not None for each in moved) == 1
@@ -133,23 +133,23 @@ def test_a_long_stream_is_moved_in_pieces_and_takes_new_entries_meanwhile(
 def test_large_entries_are_moved_a_few_at_a_time(
     redis_client: redis.Redis, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "MOVED_BYTES", 1000)
+    monkeypatch.setattr(streams_module, "MOVED_BYTES", 1000)
     for _ in range(5):
         redis_client.xadd(KEYS.intake, {"x": "." * 600})
     use_up(redis_client, KEYS.intake)
-    assert store.replace_stream("intake").moved == 2
+    assert store.streams.replace("intake").moved == 2
 
 
 def test_who_does_it_again_and_again_gains_nothing(
     redis_client: redis.Redis, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "MOVED", 2)
+    monkeypatch.setattr(streams_module, "MOVED", 2)
     for turn in range(4):
         for i in range(5):
             redis_client.xadd(KEYS.intake, {"x": f"{turn}-{i}"})
         use_up(redis_client, KEYS.intake)
-        assert store.replace_stream("intake").replaced is not None
-    while store.replace_stream("intake").left:
+        assert store.streams.replace("intake").replaced is not None
+    while store.streams.replace("intake").left:
         pass
     found = contents(redis_client, KEYS.intake)
     assert sorted(x for x in found if x != "poison") == sorted(f"{t}-{i}" for t in range(4) for i in range(5))
@@ -162,7 +162,7 @@ def test_an_entry_with_more_fields_than_a_script_can_pass_on_stops_nobody(
 ) -> None:
     fields: Any = {f"f{i}": "v" for i in range(10_000)}
     redis_client.xadd(KEYS.intake, fields, id=f"{MOST}-{MOST}")
-    assert store.replace_stream("intake").moved == 1
+    assert store.streams.replace("intake").moved == 1
     found: Any = redis_client.xrange(KEYS.intake)
     ((_, kept),) = found
     assert 1 < len(kept) < 100  # enough to see that it is no entry of ours
@@ -178,7 +178,7 @@ def test_an_entry_with_that_many_fields_is_set_aside_like_any_other(
         metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
         Reconciler(store, Mock(), metrics, Mock()).turn()
     else:
-        assert store.set_aside(name, entry.decode(), "KeyError")
+        assert store.streams.set_aside(name, entry.decode(), "KeyError")
     assert redis_client.xlen(STREAMS[name]) == 0
     assert redis_client.xlen(KEYS.dead) == 1
 
@@ -201,7 +201,7 @@ def test_entries_that_a_dispatcher_works_on_are_taken_once_by_whoever_reads_them
         in_work = read(redis_client, "one")
         use_up(redis_client, KEYS.intake)
         line_late = read(redis_client, "one")
-        store.replace_stream("intake")
+        store.streams.replace("intake")
         taker(store).take(in_work)  # the other dispatcher goes on, and finds them gone
         assert [event.name for event in line.events(after="0", timeout=0.1)] == []
         taker(store).take(read(redis_client, "two"))
@@ -215,12 +215,12 @@ def test_entries_that_a_dispatcher_works_on_are_taken_once_by_whoever_reads_them
 def test_a_receipt_that_a_worker_works_on_is_applied_once(redis_client: redis.Redis, store: Store) -> None:
     body = {"jobId": 7, "faxStatus": "delivered", "faxTotalPages": 1, "faxTransferredPages": 1}
     redis_client.xadd(KEYS.status, {"body": json.dumps(body), "kind": "receipt"})
-    in_work = store.receipts(10)
+    in_work = store.receipts.read(10)
     use_up(redis_client, KEYS.status)
-    store.replace_stream("status")
+    store.streams.replace("status")
     receipt = {"job_id": "7", "outcome": "delivered"}
     metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
-    assert [store.receipt(entry, receipt).result for entry, _ in in_work] == ["unmatched"]
+    assert [store.receipts.apply_one(entry, receipt).result for entry, _ in in_work] == ["unmatched"]
     Reconciler(store, Mock(), metrics, Mock()).turn()
     assert redis_client.zrange(KEYS.unmatched, 0, -1) == [b"7"]
     assert redis_client.xlen(KEYS.status) == 0
@@ -232,11 +232,11 @@ def test_an_order_that_waits_is_answered_to_the_one_who_gave_it(
 ) -> None:
     given: Any = redis_client.xadd(KEYS.orders, {"order": "pause", "by": "me"})
     use_up(redis_client, KEYS.orders)
-    store.replace_stream("orders")
-    ((entry, _), (poison, _)) = store.orders()
+    store.streams.replace("orders")
+    ((entry, _), (poison, _)) = store.orders.read()
     assert entry == given.decode()
-    assert store.order(entry, "pause", "me") == "done"
-    assert store.order(poison, "", "") == "unknown"
+    assert store.orders.pause_or_resume(entry, "pause", "me") == "done"
+    assert store.orders.pause_or_resume(poison, "", "") == "unknown"
     assert redis_client.xlen(KEYS.reply(given.decode())) == 1
 
 
@@ -244,8 +244,8 @@ def aside(client: redis.Redis, store: Store, name: str, monkeypatch: pytest.Monk
     """A stream was put aside, and nothing of it is moved yet."""
     use_up(client, STREAMS[name])
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "MOVED", 0)
-        assert store.replace_stream(name).left
+        patch.setattr(streams_module, "MOVED", 0)
+        assert store.streams.replace(name).left
 
 
 def test_a_cancellation_does_not_overtake_the_fax_that_is_moved(
@@ -256,23 +256,23 @@ def test_a_cancellation_does_not_overtake_the_fax_that_is_moved(
         aside(redis_client, store, "intake", monkeypatch)
         line.cancel("a")
         ((entry, _),) = read(redis_client, "one")
-        assert store.cancel(entry, "a") is Registration.EARLY
-        store.replace_stream("intake")
+        assert store.intake.cancel(entry, "a") is Registration.EARLY
+        store.streams.replace("intake")
         taker(store).take(read(redis_client, "one"))
-        assert store.cancel(entry, "a") is Registration.CANCELED
+        assert store.intake.cancel(entry, "a") is Registration.CANCELED
         assert line.job("a").state is JobState.CANCELED
 
 
 def test_a_document_that_an_entry_aside_may_name_is_kept(
     redis_client: redis.Redis, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.documents.keep("sha256:ab", b"bytes")
+    store.documents.store("sha256:ab", b"bytes")
     redis_client.zadd(KEYS.released, {"ab": 1})
     aside(redis_client, store, "intake", monkeypatch)
-    assert store.upkeep.tidy() == 0
-    store.replace_stream("intake")
+    assert store.maintenance.tidy() == 0
+    store.streams.replace("intake")
     taker(store).take(read(redis_client, "one"))
-    assert store.upkeep.tidy() == 1
+    assert store.maintenance.tidy() == 1
 
 
 def test_a_doubts_policy_waits_for_receipts_that_are_moved(
@@ -281,11 +281,11 @@ def test_a_doubts_policy_waits_for_receipts_that_are_moved(
     aside(redis_client, store, "status", monkeypatch)
     redis_client.hset(KEYS.job("a"), mapping={"state": "in_doubt", "n": 1, "tries": 1, "in_doubt": "fail"})
     redis_client.zadd(KEYS.in_doubt, {"a": 1})
-    store.survey()
+    store.timers.run()
     assert redis_client.hget(KEYS.job("a"), "state") == b"in_doubt"
-    store.replace_stream("status")
+    store.streams.replace("status")
     redis_client.xtrim(KEYS.status, maxlen=0)  # they are read
-    store.survey()
+    store.timers.run()
     assert redis_client.hget(KEYS.job("a"), "state") == b"failed"
 
 
@@ -293,7 +293,7 @@ def test_the_audit_and_the_account_tell_of_it(
     redis_client: redis.Redis, redis_url: str, store: Store
 ) -> None:
     use_up(redis_client, KEYS.status)
-    store.replace_stream("status")
+    store.streams.replace("status")
     with FaxLine(redis_url) as line:
         (entry,) = line.audit()
         assert (entry.what, entry.about) == ("replace", "status")

@@ -322,11 +322,11 @@ def test_a_good_key_ends_a_pause_whose_probe_is_due_but_not_an_operators(
 def test_a_permit_whose_doctor_is_lost_comes_back(environment: dict[str, str], client: redis.Redis) -> None:
     environment |= {"FAXLINE_HTTP_TIMEOUT": "0.05", "FAXLINE_LEASE_GRACE": "0.05"}
     store = store_of(environment, client)
-    store.knock("lost")
+    store.submission.acquire_check_permit("lost")
     assert state(client).concurrency.used == 1
 
     def back() -> bool:
-        store.survey()
+        store.timers.run()
         return state(client).concurrency.used == 0
 
     assert wait_for(back, 60)
@@ -357,7 +357,7 @@ def test_a_layout_that_is_another_than_this_versions_is_told_with_what_to_do(
 def test_the_layout_that_a_dispatcher_of_this_version_took_is_well(
     environment: dict[str, str], client: redis.Redis
 ) -> None:
-    store_of(environment, client).adopt()
+    store_of(environment, client).schema.init_account()
     result, text = named(examine(environment, call=False))["layout of default"]
     assert result == "ok"
     assert text.startswith(CURRENT)
@@ -384,7 +384,7 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
 def test_keys_that_are_others_than_the_dispatchers_are_told_before_a_fax_meets_them(
     environment: dict[str, str], client: redis.Redis, theirs: str, ours: str, told: tuple[str, str]
 ) -> None:
-    store_of(environment | {"FAXLINE_SEALING_KEYS": theirs}, client).adopt()
+    store_of(environment | {"FAXLINE_SEALING_KEYS": theirs}, client).schema.init_account()
     result, text = named(examine(environment | {"FAXLINE_SEALING_KEYS": ours}, call=False))[
         "sealing of default"
     ]

@@ -22,7 +22,7 @@ def scene_of(client: redis.Redis, **ceilings: int) -> Scene:
 
 
 def backlog(scene: Scene, of: str) -> int:
-    scene.store.survey()  # it tells the ceilings, so that the state is what is counted under them
+    scene.store.timers.run()  # it tells the ceilings, so that the state is what is counted under them
     return scene.store.state().backlog[of].used
 
 
@@ -58,17 +58,17 @@ def test_a_job_that_ends_gives_its_place_back_once(redis_client: redis.Redis, en
     scene = scene_of(redis_client, jobs=1, bytes=1000)
     scene.push("a", documents=DIGEST)
     if end == "canceled":
-        scene.store.cancel(scene.intake("cancel"), "a")
+        scene.store.intake.cancel(scene.intake("cancel"), "a")
     else:
         admitted = scene.admit()
-        scene.store.mark(admitted)
+        scene.store.submission.mark(admitted)
         decision = "refuse" if end == "failed" else "accepted"
-        scene.store.settle(admitted, {"decision": decision, "reason": "r", "job_id": "77"})
+        scene.store.submission.settle(admitted, {"decision": decision, "reason": "r", "job_id": "77"})
         if end == "delivered":
             scene.receipt("77")
         elif end == "unconfirmed":
             scene.go(DEADLINE)
-            scene.store.survey()
+            scene.store.timers.run()
             scene.receipt("77")  # late, so it ends once more
     assert (backlog(scene, "jobs"), backlog(scene, "bytes")) == (0, 0)
     assert scene.push("b") == "registered"
@@ -91,7 +91,7 @@ def test_a_list_of_numbers_is_taken_whole_or_not_at_all(redis_client: redis.Redi
         item["jobs"] = [
             job | {"id": f"{name}.{i}", "fields": dict(job["fields"])} for i in range(1, count + 1)
         ]
-        return str(scene.store.register([item])[0][0])
+        return str(scene.store.intake.register([item])[0][0])
 
     assert several("m", 3) == "rejected"
     assert rejected(scene)[0].job == "m"
@@ -103,7 +103,7 @@ def test_a_list_of_numbers_is_taken_whole_or_not_at_all(redis_client: redis.Redi
 def test_the_entries_of_one_batch_are_counted_on(redis_client: redis.Redis) -> None:
     scene = scene_of(redis_client, jobs=2)
     items = [scene.item(scene.intake(), name) for name in "abc"]
-    assert [str(result) for result, _ in scene.store.register(items)] == [
+    assert [str(result) for result, _ in scene.store.intake.register(items)] == [
         "registered",
         "registered",
         "rejected",
@@ -117,10 +117,10 @@ def test_a_document_counts_once_for_all_that_need_it_until_the_last_has_ended(
     scene.push("a", documents=DIGEST, request="{ }")
     scene.push("b", documents=f"{DIGEST},{OTHER}", metadata='{"n":1}')
     assert backlog(scene, "bytes") == (3 + 100) + (2 + 7 + 50)
-    scene.store.cancel(scene.intake("cancel"), "a")
+    scene.store.intake.cancel(scene.intake("cancel"), "a")
     assert backlog(scene, "bytes") == 100 + 2 + 7 + 50
     scene.client.set(scene.keys.document(DIGEST), b"another size")  # what was counted counts
-    scene.store.cancel(scene.intake("cancel"), "b")
+    scene.store.intake.cancel(scene.intake("cancel"), "b")
     assert backlog(scene, "bytes") == 0
     assert not scene.client.exists(scene.keys.document_uses)
 
@@ -144,7 +144,7 @@ def test_without_ceilings_nothing_is_rejected_and_the_state_tells_the_jobs_all_t
 ) -> None:
     scene = scene_of(redis_client, jobs=0)
     assert {scene.push(name, documents=DIGEST) for name in "abc"} == {"registered"}
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.store.state().backlog == {"jobs": BacklogState(3, 0), "bytes": BacklogState(0, 0)}
 
 
@@ -152,7 +152,7 @@ def test_an_accounts_own_ceiling_goes_before_the_general_one(redis_client: redis
     scene = Scene(redis_client, CEILINGS__JOBS="5", ACCOUNTS__DEFAULT__CEILINGS__JOBS="1")
     scene.push("a")
     assert scene.push("b") == "rejected"
-    scene.store.survey()
+    scene.store.timers.run()
     assert json.loads(json.dumps(scene.store.state().to_dict()))["backlog"]["jobs"] == {
         "used": 1,
         "ceiling": 1,
@@ -163,7 +163,7 @@ def commands(scene: Scene, job: str) -> int:
     """How many commands a fax without a document costs from its registration to its cancellation."""
     scene.client.config_resetstat()
     scene.push(job)
-    scene.store.cancel(scene.intake("cancel"), job)
+    scene.store.intake.cancel(scene.intake("cancel"), job)
     stats: Any = scene.client.info("commandstats")
     names = {"hmget", "hget", "hset", "hincrby", "hexists", "strlen", "zcard"}
     return sum(value["calls"] for name, value in stats.items() if name.removeprefix("cmdstat_") in names)

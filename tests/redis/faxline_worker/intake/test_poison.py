@@ -151,13 +151,13 @@ def test_a_receipt_at_which_the_script_raises_holds_up_none_of_its_batch(
 ) -> None:
     taker.take(delivered("a", "bad", "b"))
     for i, job in enumerate(("a", "bad", "b"), start=71):
-        admitted = store.admit(f"permit-{job}", "")
+        admitted = store.submission.admit(f"permit-{job}", "")
         assert isinstance(admitted, Admitted)
-        store.mark(admitted)
-        store.settle(admitted, {"decision": "accepted", "job_id": str(i)})
+        store.submission.mark(admitted)
+        store.submission.settle(admitted, {"decision": "accepted", "job_id": str(i)})
     redis_client.set(store.keys.job("bad"), "no hash")
     first, second, third = webhook(71), webhook(72), webhook(73)
-    done = store.apply(
+    done = store.receipts.apply(
         [
             (entry, {"job_id": str(71 + i), "outcome": "delivered"})
             for i, entry in enumerate((first, second, third))
@@ -175,13 +175,13 @@ def test_two_receipts_of_one_fax_in_one_batch_are_applied_once(
 ) -> None:
     taker.take(delivered("a", "b"))
     for i, job in enumerate(("a", "b"), start=71):
-        admitted = store.admit(f"permit-{job}", "")
+        admitted = store.submission.admit(f"permit-{job}", "")
         assert isinstance(admitted, Admitted)
-        store.mark(admitted)
-        store.settle(admitted, {"decision": "accepted", "job_id": str(i)})
+        store.submission.mark(admitted)
+        store.submission.settle(admitted, {"decision": "accepted", "job_id": str(i)})
     ids = (71, 72, 71, 99, 99)  # and two of one that nobody knows yet
     receipts = [(webhook(i), {"job_id": str(i), "outcome": "delivered"}) for i in ids]
-    done = [one.result for one in store.apply(receipts)]
+    done = [one.result for one in store.receipts.apply(receipts)]
     assert done == ["applied", "applied", "repeated", "unmatched", "repeated"]
     assert redis_client.zcard(store.keys.submitted) == 0
     assert redis_client.zrange(store.keys.unmatched, 0, -1) == [b"99"]
@@ -204,12 +204,12 @@ def test_an_entry_is_not_at_fault_when_the_server_refuses_everybody(
 ) -> None:
     entries = delivered("a")
     own = {"account": "default", "keys": taker.store.keys, "seals": taker.store.seals}
-    stored: Any = Mock(spec=Store, wraps=taker.store, **own)
+    stored: Any = Mock(spec=Store, intake=Mock(wraps=taker.store.intake), **own)
     stored.documents = taker.store.documents
     if script == "document":
         stored.documents = Mock(read=Mock(side_effect=error))
     else:
-        stored.begin_register = Mock(return_value=Mock(side_effect=error))
+        stored.intake.begin_register = Mock(return_value=Mock(side_effect=error))
     refused = Intake(stored, taker.metrics, Mock())
     if script == "document":
         digest = {"document": "sha256:" + "0" * 64, "fileName": "a"}
@@ -296,10 +296,10 @@ def test_a_receipt_that_an_older_webhook_called_malformed_is_applied_when_it_is_
     store: Store, taker: Intake, reconciler: Reconciler, delivered: Any, redis_client: Any
 ) -> None:
     taker.take(delivered("a"))
-    admitted = store.admit("permit-a", "")
+    admitted = store.submission.admit("permit-a", "")
     assert isinstance(admitted, Admitted)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "accepted", "job_id": "71"})
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "accepted", "job_id": "71"})
     redis_client.xadd(store.keys.status, {"body": json.dumps(AS_TEXT), "kind": "malformed", "at": "1"})
     reconciler.turn()
     assert redis_client.hget(store.keys.job("a"), "state") == b"delivered"

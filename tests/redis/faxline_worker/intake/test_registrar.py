@@ -82,7 +82,7 @@ def test_a_document_inside_an_entry_is_stored_once_and_named_by_its_digest(
     keys = list(redis_client.scan_iter(store.keys.document("*")))
     assert keys == [store.keys.document(digest(data).removeprefix("sha256:")).encode()]
     assert redis_client.get(keys[0]) == data
-    admitted = store.admit("permit", "")
+    admitted = store.submission.admit("permit", "")
     assert isinstance(admitted, Admitted)
     assert admitted.request["faxData"] == [
         {"fileName": "a.pdf", "document": digest(data)},
@@ -103,12 +103,12 @@ def test_a_fax_whose_file_lies_on_another_host_is_rejected_and_the_url_is_in_no_
     assert (event, told["reason"]) == ("fax.rejected", "host_not_allowed")
     assert told["member"] == "fax.faxData[1].fileUrl"
     assert "evil" not in json.dumps(told)
-    assert isinstance(store.admit("permit", ""), Idle)
+    assert isinstance(store.submission.admit("permit", ""), Idle)
 
 
 def test_a_fax_whose_files_lie_on_listed_hosts_is_taken(push: Push, store: Store) -> None:
     push({"fileName": "a.pdf", "fileUrl": "https://a.files.example/a.pdf"}, hosts=("*.files.example",))
-    assert isinstance(store.admit("permit", ""), Admitted)
+    assert isinstance(store.submission.admit("permit", ""), Admitted)
 
 
 def test_rejected_hosts_are_counted_by_their_reason_from_the_start() -> None:

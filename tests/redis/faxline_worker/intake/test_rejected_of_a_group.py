@@ -171,14 +171,14 @@ def test_what_a_group_knows_goes_with_its_jobs_and_a_forgotten_job_is_not_waited
 ) -> None:
     scene = Scene(redis_client, CEILINGS__JOBS="2")
     items = [scene.item(scene.intake(), name, group="june") for name in "abc"]
-    scene.store.register([item | {"group": "june", "size": 3} for item in items])
+    scene.store.intake.register([item | {"group": "june", "size": 3} for item in items])
     group = scene.keys.group("june")
     kept = [group, scene.keys.group_size("june"), scene.keys.group_rejected("june")]
     client: Any = scene.client
     assert [client.pttl(key) for key in kept] == [-1, -1, -1]
-    scene.store.cancel(scene.intake("cancel"), "a")
+    scene.store.intake.cancel(scene.intake("cancel"), "a")
     assert min(client.pttl(key) for key in kept) > 0
-    scene.store.upkeep.forget("a")
+    scene.store.maintenance.forget("a")
     assert client.smembers(kept[0]) == {b"b"}
     assert not client.exists(kept[1])
 

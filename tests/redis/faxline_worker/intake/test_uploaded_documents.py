@@ -44,7 +44,7 @@ def store_of(client: redis.Redis, keys: str) -> Store:
         read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": keys}),
         "default",
     )
-    made.join()
+    made.intake.create_group()
     return made
 
 
@@ -169,7 +169,7 @@ def test_a_document_that_was_put_under_its_digest_as_before_is_taken(
 def test_an_entry_whose_upload_is_gone_takes_the_document_that_is_stored(
     store: Store, intake: Intake, redis_client: Any
 ) -> None:
-    store.documents.keep(NAME, OURS)
+    store.documents.store(NAME, OURS)
     push(redis_client, store, "a", {"document": NAME, "upload": UPLOAD})
     push(redis_client, store, "b", {"document": digest(b"never stored"), "upload": UPLOAD})
     assert take(intake, redis_client) == [("fax.queued", "a", ""), ("fax.rejected", "b", "document_missing")]
@@ -209,7 +209,7 @@ def test_what_is_known_of_a_document_that_has_gone_since_is_not_believed(
 
 def test_a_dispatcher_without_keys_leaves_a_sealed_document_as_it_is(redis_client: Any) -> None:
     sealed = store_of(redis_client, KEY)
-    sealed.documents.keep(NAME, OURS)
+    sealed.documents.store(NAME, OURS)
     before = redis_client.get(document_key(sealed))
     without = store_of(redis_client, "")
     redis_client.set(without.keys.upload(UPLOAD), OURS)

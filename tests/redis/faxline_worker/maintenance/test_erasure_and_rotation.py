@@ -97,18 +97,18 @@ def registered(line: FaxLine, job: str) -> bool:
 
 
 def deliver(store: Store, job: str, job_id: str) -> None:
-    admitted = store.admit(f"permit-{job_id}", "")
+    admitted = store.submission.admit(f"permit-{job_id}", "")
     assert isinstance(admitted, Admitted)
     assert admitted.job == job
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
     receipt(store, job_id)
 
 
 def receipt(store: Store, job_id: str) -> str:
     entry: Any = store._client.xadd(store.keys.status, {"kind": "receipt"})
     told = {"job_id": job_id, "outcome": "delivered", "to": NUMBER, "code": 0}
-    return store.receipt(entry.decode(), told).result
+    return store.receipts.apply_one(entry.decode(), told).result
 
 
 def found(client: Any, *texts: str) -> list[str]:
@@ -239,24 +239,24 @@ def test_everything_is_sealed_anew_and_the_old_key_can_be_taken_away(
 def test_a_value_that_changes_while_it_is_sealed_anew_is_left_alone(redis_client: redis.Redis) -> None:
     store = store_of(redis_client, BOTH)
     name = digest(b"one")
-    store.documents.keep(name, b"one")
+    store.documents.store(name, b"one")
     before = store.documents.stored(name)
     assert before is not None
     redis_client.set(store.keys.document(name.removeprefix("sha256:")), b"another")
     assert not store.documents.reseal(name, before)
     assert store.documents.stored(name) == b"another"
     redis_client.hset(store.keys.job("a"), "request", "")
-    assert not store.upkeep.reseal_request("a", "{}")
+    assert not store.maintenance.reseal_request("a", "{}")
     assert redis_client.hget(store.keys.job("a"), "request") == b""
     redis_client.delete(store.keys.job("a"))
-    assert not store.upkeep.reseal_request("a", "{}")
+    assert not store.maintenance.reseal_request("a", "{}")
     assert not redis_client.exists(store.keys.job("a"))
 
 
 def test_a_document_that_is_sealed_anew_keeps_its_time_to_live(redis_client: redis.Redis) -> None:
     name = digest(b"one")
     key = "fax:{default}:document:" + name.removeprefix("sha256:")
-    store_of(redis_client, ONE).documents.keep(name, b"one")
+    store_of(redis_client, ONE).documents.store(name, b"one")
     redis_client.pexpire(key, 5_000_000)
     store = store_of(redis_client, BOTH)
     stored = store.documents.stored(name)
@@ -269,8 +269,8 @@ def test_a_value_whose_key_is_gone_is_told_and_the_others_are_sealed_anew(
     running: Any, line: FaxLine, redis_client: redis.Redis
 ) -> None:
     gone = store_of(redis_client, new_key("gone"))
-    gone.documents.keep(digest(b"lost"), b"lost")
-    store_of(redis_client, ONE).documents.keep(digest(b"found"), b"found")
+    gone.documents.store(digest(b"lost"), b"lost")
+    store_of(redis_client, ONE).documents.store(digest(b"found"), b"found")
     running(BOTH)
     values = line.rotate_keys(by="me@here", timeout=20)
     assert values.resealed == {"documents": 1, "failed": 1}
@@ -280,7 +280,7 @@ def test_a_value_whose_key_is_gone_is_told_and_the_others_are_sealed_anew(
 def test_without_keys_nothing_is_sealed_anew_and_what_is_in_clear_is_counted(
     running: Any, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    store_of(redis_client, "").documents.keep("sha256:" + "ab" * 32, b"in clear")
+    store_of(redis_client, "").documents.store("sha256:" + "ab" * 32, b"in clear")
     running("")
     with FaxLine(redis_url) as line:
         with pytest.raises(NoKeys, match="FAXLINE_SEALING_KEYS"):
@@ -290,7 +290,7 @@ def test_without_keys_nothing_is_sealed_anew_and_what_is_in_clear_is_counted(
 
 def test_of_two_dispatchers_one_carries_an_order_out_and_the_other_waits(redis_client: redis.Redis) -> None:
     store = store_of(redis_client)
-    assert store.upkeep.begin("another", 30)
+    assert store.maintenance.lock("another", 30)
     entry: Any = redis_client.xadd(store.keys.orders, {"order": "keys"})
     with pytest.raises(ChoreBusyError):
         Housekeeping(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"})

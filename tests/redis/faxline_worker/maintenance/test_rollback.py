@@ -76,15 +76,15 @@ class Process:
 
     def send(self, permit: str) -> Admitted:
         """Admit the best job and write the mark."""
-        admitted = self.store.admit(permit, "")
+        admitted = self.store.submission.admit(permit, "")
         assert isinstance(admitted, Admitted), admitted
-        assert self.store.mark(admitted) is Mark.MARKED
+        assert self.store.submission.mark(admitted) is Mark.MARKED
         return admitted
 
     def accepted(self, permit: str, job_id: str) -> Admitted:
         """Send the best job; iFax takes it."""
         admitted = self.send(permit)
-        self.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+        self.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
         return admitted
 
     def close(self) -> None:
@@ -179,8 +179,8 @@ def test_a_call_that_redis_lost_pauses_the_account_and_nothing_is_sent(
     a.comes_back()
     assert paused(scene) == ROLLED_BACK
     scene.go(OVER)
-    assert a.store.admit("q", "") == Held("paused")
-    assert a.store.plan().wakes == ()
+    assert a.store.submission.admit("q", "") == Held("paused")
+    assert a.store.timers.plan_wakeups().wakes == ()
     told = {call.args[0]: call.kwargs for call in a.log.warning.call_args_list}
     assert told["lost by Redis"]["job"] == "sent"
     assert told["lost by Redis"]["jobId"] == "77"
@@ -214,11 +214,11 @@ def test_nobody_sends_before_every_process_has_looked(
     a.accepted("p", "77")
     goes_back(scene, server, moment)
     b.comes_back()
-    assert b.store.admit("q", "") == Held("gate")
+    assert b.store.submission.admit("q", "") == Held("gate")
     scene.go(WAIT / 2)
     a.comes_back()
     scene.go(OVER)
-    assert b.store.admit("q", "") == Held("paused")
+    assert b.store.submission.admit("q", "") == Held("paused")
 
 
 def test_a_restart_with_everything_kept_goes_on_by_itself(
@@ -232,17 +232,17 @@ def test_a_restart_with_everything_kept_goes_on_by_itself(
     a.comes_back()
     b.comes_back()
     assert paused(scene) == ""
-    assert a.store.admit("r", "") == Held("gate")
+    assert a.store.submission.admit("r", "") == Held("gate")
     scene.go(OVER)
-    assert isinstance(a.store.admit("r", ""), Admitted)
-    assert b.store.settle(under_way, {"decision": "accepted", "job_id": "78"}).result == "settled"
+    assert isinstance(a.store.submission.admit("r", ""), Admitted)
+    assert b.store.submission.settle(under_way, {"decision": "accepted", "job_id": "78"}).result == "settled"
     assert not a.log.error.called
     assert shown(scene) is None
 
 
 def test_a_redis_that_nobody_knew_before_holds_nothing_up(scene: Scene, a: Process) -> None:
     scene.push("one")
-    assert isinstance(a.store.admit("p", ""), Admitted)
+    assert isinstance(a.store.submission.admit("p", ""), Admitted)
 
 
 def test_a_process_that_starts_beside_others_holds_nothing_up(
@@ -250,14 +250,14 @@ def test_a_process_that_starts_beside_others_holds_nothing_up(
 ) -> None:
     scene.push("one")
     process()
-    assert isinstance(a.store.admit("p", ""), Admitted)
+    assert isinstance(a.store.submission.admit("p", ""), Admitted)
 
 
 def test_an_answer_that_alone_is_lost_is_told_again(scene: Scene, server: Server, a: Process) -> None:
     scene.push("sent")
     admitted = a.send("p")
     moment = scene.save()
-    a.store.settle(admitted, {"decision": "accepted", "job_id": "77"})
+    a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
     goes_back(scene, server, moment)
     assert scene.record("sent")["state"] == "submitting"
     a.comes_back()
@@ -268,10 +268,10 @@ def test_an_answer_that_alone_is_lost_is_told_again(scene: Scene, server: Server
 def test_a_mark_that_alone_is_lost_is_written_again(scene: Scene, server: Server, a: Process) -> None:
     """Nobody else could send the job: it is held by the caller's permit."""
     scene.push("sent")
-    admitted = a.store.admit("p", "")
+    admitted = a.store.submission.admit("p", "")
     assert isinstance(admitted, Admitted)
     moment = scene.save()
-    a.store.mark(admitted)
+    a.store.submission.mark(admitted)
     goes_back(scene, server, moment)
     a.comes_back()
     assert (scene.record("sent")["marked"], paused(scene)) == ("1", "")
@@ -279,13 +279,13 @@ def test_a_mark_that_alone_is_lost_is_written_again(scene: Scene, server: Server
 
 def test_a_call_whose_mark_is_lost_counts_under_the_limits(scene: Scene, server: Server, a: Process) -> None:
     scene.push("sent")
-    admitted = a.store.admit("p", "")
+    admitted = a.store.submission.admit("p", "")
     assert isinstance(admitted, Admitted)
     moment = scene.save()
-    a.store.mark(admitted)
+    a.store.submission.mark(admitted)
     goes_back(scene, server, moment)
     a.connect()
-    a.store.settle(admitted, {"decision": "accepted", "job_id": "77"})
+    a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
     assert scene.client.zcard(scene.keys.answers) == 1
 
 
@@ -298,7 +298,7 @@ def test_an_answer_that_comes_before_the_look_settles_the_job(
     goes_back(scene, server, moment)
     a.connect()
     told = {"decision": "accepted", "job_id": "77", "attempt": 1}
-    assert a.store.settle(admitted, told).result == "resolved"
+    assert a.store.submission.settle(admitted, told).result == "resolved"
     a.look()
     record = scene.record("sent")
     assert (record["state"], record["attempt"], paused(scene)) == ("submitted", "1", "")
@@ -312,13 +312,14 @@ def test_the_answer_of_a_call_that_followed_a_lost_failure_settles_the_job(
     moment = scene.save()
     scene.receipt("77", "failed", again="busy", to=NUMBER)
     scene.go(200)
-    scene.store.survey()
+    scene.store.timers.run()
     admitted = a.send("q")
     goes_back(scene, server, moment)
     a.comes_back()
     assert lost(scene).calls[-1].job_id is None
     assert (
-        a.store.settle(admitted, {"decision": "accepted", "job_id": "78", "attempt": 2}).result == "resolved"
+        a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "78", "attempt": 2}).result
+        == "resolved"
     )
     assert recover(scene)["known"] == ["sent"]
     assert scene.receipt("77", "failed", again="busy").result == "repeated"
@@ -346,7 +347,10 @@ def test_an_answer_that_the_state_cannot_place_is_looked_into_at_once(
     moment = scene.save()
     admitted = a.send("p")
     scene.restore(moment)
-    assert a.store.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"}).result == "stale"
+    assert (
+        a.store.submission.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"}).result
+        == "stale"
+    )
     a.look()
     assert (paused(scene), lost(scene).calls[0].decision) == (ROLLED_BACK, "in_doubt")
 
@@ -355,8 +359,11 @@ def test_a_stale_answer_of_a_lease_that_ran_out_is_no_loss(scene: Scene, a: Proc
     scene.push("sent")
     admitted = a.send("p")
     scene.go(100)
-    scene.store.survey()
-    assert a.store.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"}).result == "stale"
+    scene.store.timers.run()
+    assert (
+        a.store.submission.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"}).result
+        == "stale"
+    )
     a.look()
     a.look()
     assert (paused(scene), scene.record("sent")["state"]) == ("", "in_doubt")
@@ -365,7 +372,7 @@ def test_a_stale_answer_of_a_lease_that_ran_out_is_no_loss(scene: Scene, a: Proc
 def pushed(scene: Scene, process: Process, job: str) -> str:
     """A process registers a fax: the entry of intake."""
     entry = scene.intake()
-    process.store.register([scene.item(entry, job)])
+    process.store.intake.register([scene.item(entry, job)])
     return entry
 
 
@@ -396,7 +403,7 @@ def test_a_fax_whose_entry_is_back_in_the_intake_is_not_lost(
 ) -> None:
     entry = scene.intake()
     moment = scene.save()
-    a.store.register([scene.item(entry, "again")])
+    a.store.intake.register([scene.item(entry, "again")])
     goes_back(scene, server, moment)
     a.comes_back()
     assert paused(scene) == ""
@@ -407,7 +414,7 @@ def test_a_fax_that_was_canceled_and_is_queued_again_is_canceled_again(
 ) -> None:
     scene.push("unwanted")
     moment = scene.save()
-    a.store.cancel(scene.intake("cancel"), "unwanted")
+    a.store.intake.cancel(scene.intake("cancel"), "unwanted")
     goes_back(scene, server, moment)
     a.comes_back()
     assert lost(scene).canceled == ("unwanted",)
@@ -422,7 +429,7 @@ def test_receipts_that_redis_lost_are_put_back(scene: Scene, server: Server, a: 
     body = {b"body": b'{"jobId": 77, "faxStatus": "delivered"}', b"kind": b"receipt"}
     entry: Any = scene.client.xadd(scene.keys.status, cast("Any", body))
     told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r"}
-    assert a.store.apply([(entry.decode(), told)], [body])[0].result == "applied"
+    assert a.store.receipts.apply([(entry.decode(), told)], [body])[0].result == "applied"
     a.guard.memory("default").received([body], 1 << 52)  # by Redis' own clock, which the events have
     goes_back(scene, server, moment)
     assert scene.record("sent")["state"] == "submitted"
@@ -468,9 +475,9 @@ def test_an_older_state_put_back_while_the_server_runs_is_noticed(
     a.accepted("p", "77")
     scene.restore(moment)
     b.look()
-    assert b.store.admit("q", "") == Held("gate")
+    assert b.store.submission.admit("q", "") == Held("gate")
     a.look()
-    assert b.store.admit("q", "") == Held("paused")
+    assert b.store.submission.admit("q", "") == Held("paused")
     assert [call.job for call in lost(scene).calls] == ["sent"]
 
 
@@ -527,7 +534,7 @@ def test_what_was_sent_is_not_sent_again_after_the_order_to_go_on(
     moment = scene.save()
     admitted = a.send("p")
     answer = {"decision": decision, "reason": "r"} | ({"job_id": "77"} if decision == "accepted" else {})
-    a.store.settle(admitted, answer)
+    a.store.submission.settle(admitted, answer)
     goes_back(scene, server, moment)
     a.comes_back()
     state = "submitted" if decision == "accepted" else "in_doubt"
@@ -535,12 +542,12 @@ def test_what_was_sent_is_not_sent_again_after_the_order_to_go_on(
     record = scene.record("sent")
     assert (record["state"], record["attempt"]) == (state, "1")
     scene.go(OVER)
-    scene.store.survey()
-    assert not isinstance(a.store.admit("q", ""), Admitted)
+    scene.store.timers.run()
+    assert not isinstance(a.store.submission.admit("q", ""), Admitted)
     assert scene.client.zcard(scene.keys.answers) == 1  # it counts under the limits
     assert scene.receipt("77", to=NUMBER).result in {"applied", "unmatched"}
     scene.go(30)
-    scene.store.match()
+    scene.store.receipts.match()
     assert scene.record("sent")["state"] == "delivered"
 
 
@@ -551,7 +558,7 @@ def test_a_late_answer_settles_what_was_put_in_doubt(scene: Scene, server: Serve
     goes_back(scene, server, moment)
     a.comes_back()
     assert recover(scene)["in_doubt"] == ["sent"]
-    assert a.store.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
+    assert a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
     assert scene.record("sent")["state"] == "submitted"
 
 
@@ -561,7 +568,7 @@ def lose_all_of_it(scene: Scene, server: Server, process: Process, **answer: Any
     scene.push("sent")
     admitted = process.send("p")
     if answer:
-        process.store.settle(admitted, answer)
+        process.store.submission.settle(admitted, answer)
     goes_back(scene, server, moment)
     process.comes_back()
 
@@ -573,7 +580,7 @@ def test_a_fax_that_was_sent_and_is_gone_does_not_go_twice_when_it_is_pushed_aga
     assert recover(scene)["submitted"] == ["sent"]
     assert scene.push("sent", digest="whatever") == "repeated"
     scene.go(OVER)
-    assert not isinstance(a.store.admit("q", ""), Admitted)
+    assert not isinstance(a.store.submission.admit("q", ""), Admitted)
     assert scene.receipt("77").result == "applied"
     assert scene.record("sent")["state"] == "delivered"
     assert scene.store.state().backlog["jobs"].used == 0
@@ -586,10 +593,10 @@ def test_a_receipt_settles_the_doubt_about_a_fax_that_is_gone_once_it_was_pushed
     assert recover(scene)["in_doubt"] == ["sent"]
     assert scene.receipt("77", to=NUMBER).result == "unmatched"
     scene.go(30)
-    assert scene.store.match() == []
+    assert scene.store.receipts.match() == []
     assert scene.push("sent", metadata='{"of":"billing"}') == "repeated"
     scene.go(60)
-    scene.store.match()
+    scene.store.receipts.match()
     assert scene.record("sent")["state"] == "delivered"
     assert scene.news()[-1].data["metadata"] == {"of": "billing"}
     assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until)
@@ -604,7 +611,7 @@ def test_of_several_calls_of_a_fax_that_is_gone_the_last_one_counts(
     a.accepted("p", "77")
     scene.receipt("77", "failed", again="busy", to=NUMBER)
     scene.go(200)
-    scene.store.survey()
+    scene.store.timers.run()
     a.accepted("q", "78")
     goes_back(scene, server, moment)
     a.comes_back()
@@ -629,7 +636,7 @@ def test_a_late_answer_settles_the_doubt_about_a_fax_that_is_gone_and_was_pushed
     a.comes_back()
     assert recover(scene)["in_doubt"] == ["sent"]
     assert scene.push("sent") == scene.push("sent", digest="other") == "repeated"
-    assert a.store.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
+    assert a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
     assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until) == 0
 
 
@@ -651,9 +658,9 @@ def test_a_doubt_about_a_fax_that_is_gone_cannot_be_settled_by_sending_it_again(
     with FaxLine(url_of(scene)) as line:
         assert line.job("sent").policy == "hold"
         entry = scene.ordered("resolve")
-        assert scene.store.resolve(entry, "sent", "resend", "") == "lost"
+        assert scene.store.orders.resolve(entry, "sent", "resend", "") == "lost"
         assert scene.record("sent")["state"] == "in_doubt"
-        assert scene.store.resolve(scene.ordered("resolve"), "sent", "fail", "") == "done"
+        assert scene.store.orders.resolve(scene.ordered("resolve"), "sent", "fail", "") == "done"
     assert scene.push("sent") == "repeated"
 
 
@@ -664,13 +671,13 @@ def test_a_fax_that_was_pushed_again_before_the_order_is_put_in_doubt(
     assert scene.push("sent") == "registered"
     assert recover(scene)["in_doubt"] == ["sent"]
     scene.go(OVER)
-    assert not isinstance(a.store.admit("q", ""), Admitted)
+    assert not isinstance(a.store.submission.admit("q", ""), Admitted)
 
 
 def test_what_ifax_refused_is_not_in_doubt(scene: Scene, server: Server, a: Process) -> None:
     scene.push("sent")
     moment = scene.save()
-    a.store.settle(a.send("p"), {"decision": "refuse", "reason": "r"})
+    a.store.submission.settle(a.send("p"), {"decision": "refuse", "reason": "r"})
     goes_back(scene, server, moment)
     a.comes_back()
     assert recover(scene)["known"] == ["sent"]
@@ -681,7 +688,7 @@ def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, server: Ser
     scene.push("doubted", in_doubt="fail", expires_at=str(scene.now + 150_000))
     a.send("p")
     scene.go(10)
-    scene.store.survey()
+    scene.store.timers.run()
     moment = scene.save()
     scene.push("sent")
     a.accepted("q", "78")
@@ -690,12 +697,12 @@ def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, server: Ser
     scene.push("expires", expires_at=str(scene.now + 1000))
     scene.push("expired", expires_at=str(scene.now))
     scene.go(200)
-    survey = scene.store.survey()
+    survey = scene.store.timers.run()
     assert survey.next >= 1
     jobs = ("doubted", "expires", "expired")
     assert [scene.record(job)["state"] for job in jobs] == ["in_doubt", "queued", "queued"]
     recover(scene)
-    scene.store.survey()
+    scene.store.timers.run()
     assert [scene.record(job)["state"] for job in jobs] == ["failed"] * 3
 
 
@@ -705,7 +712,7 @@ def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(
     scene.push("doubted")
     a.send("p")
     scene.go(10)
-    scene.store.survey()
+    scene.store.timers.run()
     scene.push("sent")
     moment = scene.save()
     a.accepted("q", "78")
@@ -713,7 +720,7 @@ def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(
     a.comes_back()
     scene.receipt("78", to=NUMBER)
     scene.go(60)
-    assert scene.store.match() == []
+    assert scene.store.receipts.match() == []
     recover(scene)
     assert (scene.record("doubted")["state"], scene.record("sent")["state"]) == ("in_doubt", "delivered")
 
@@ -724,7 +731,7 @@ def test_a_receipt_that_waited_while_the_state_was_old_settles_its_doubt_before_
     scene.push("doubted", in_doubt="fail")
     a.send("p")
     scene.go(10)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.receipt("77", to=NUMBER).result == "unmatched"
     moment = scene.save()
     scene.push("sent")
@@ -732,12 +739,12 @@ def test_a_receipt_that_waited_while_the_state_was_old_settles_its_doubt_before_
     goes_back(scene, server, moment)
     a.comes_back()
     scene.go(200)
-    assert not scene.store.survey().match
-    assert scene.store.match() == []
+    assert not scene.store.timers.run().match
+    assert scene.store.receipts.match() == []
     recover(scene)
-    assert scene.store.survey().match
+    assert scene.store.timers.run().match
     assert scene.record("doubted")["state"] == "in_doubt"
-    scene.store.match()
+    scene.store.receipts.match()
     assert scene.record("doubted")["state"] == "delivered"
 
 
@@ -745,7 +752,7 @@ def test_resume_alone_does_not_open_an_account_whose_state_went_back(
     scene: Scene, server: Server, a: Process
 ) -> None:
     lose_all_of_it(scene, server, a)
-    assert scene.store.order(scene.ordered("resume"), "resume") == "rolled_back"
+    assert scene.store.orders.pause_or_resume(scene.ordered("resume"), "resume") == "rolled_back"
     assert paused(scene) == ROLLED_BACK
 
 
@@ -754,9 +761,9 @@ def test_an_account_that_an_operator_has_paused_stays_paused(
 ) -> None:
     moment = scene.save()
     pushed(scene, a, "gone")
-    scene.store.order(scene.ordered("pause"), "pause")
+    scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause")
     goes_back(scene, server, moment)
-    scene.store.order(scene.ordered("pause"), "pause")
+    scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause")
     a.comes_back()
     assert paused(scene) == ROLLED_BACK
     assert recover(scene)["paused"] == "operator"
@@ -767,7 +774,7 @@ def test_an_operator_may_pause_an_account_whose_state_went_back(
     scene: Scene, server: Server, a: Process
 ) -> None:
     lose_all_of_it(scene, server, a)
-    assert scene.store.order(scene.ordered("pause"), "pause") == "done"
+    assert scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause") == "done"
     assert recover(scene)["paused"] == "operator"
 
 
@@ -779,8 +786,8 @@ def test_an_answer_of_ifax_does_not_open_it(scene: Scene, server: Server, a: Pro
     a.accepted("p", "77")
     goes_back(scene, server, moment)
     a.comes_back()
-    b.store.settle(under_way, {"decision": "accepted", "job_id": "78"})
-    b.store.settle(under_way, {"decision": "pause", "reason": "invalid_key"})
+    b.store.submission.settle(under_way, {"decision": "accepted", "job_id": "78"})
+    b.store.submission.settle(under_way, {"decision": "pause", "reason": "invalid_key"})
     assert paused(scene) == ROLLED_BACK
 
 
@@ -861,14 +868,14 @@ def test_a_clock_that_is_ahead_on_the_new_server_does_not_keep_the_account_close
 ) -> None:
     scene.push("one")
     a.look()
-    assert isinstance(a.store.admit("p", ""), Admitted)
+    assert isinstance(a.store.submission.admit("p", ""), Admitted)
     server.changes()
     scene.step(600)
     a.comes_back()
     scene.push("two")
-    assert a.store.admit("q", "") == Held("gate")
+    assert a.store.submission.admit("q", "") == Held("gate")
     scene.go(OVER)
-    assert isinstance(a.store.admit("q", ""), Admitted)
+    assert isinstance(a.store.submission.admit("q", ""), Admitted)
 
 
 def test_a_user_who_may_not_see_info_works_and_is_warned_once(
@@ -884,7 +891,7 @@ def test_a_user_who_may_not_see_info_works_and_is_warned_once(
     a.comes_back()
     a.comes_back()
     scene.push("one")
-    assert isinstance(a.store.admit("p", ""), Admitted)
+    assert isinstance(a.store.submission.admit("p", ""), Admitted)
     assert a.log.warning.call_count == 1
 
 

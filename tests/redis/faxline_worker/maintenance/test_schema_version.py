@@ -16,8 +16,8 @@ from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import NEWER, Reconciler
 from faxline_worker.state import scripts
 from faxline_worker.state.redis_clients import unserved
-from faxline_worker.state.results import Admitted, Held, Idle, Mark, Plan
-from faxline_worker.state.store import NewerLayoutError
+from faxline_worker.state.results import Admitted, Held, Idle, Mark, WakePlan
+from faxline_worker.state.schema import NewerLayoutError
 from tests.stage.layouts import FOLDER, SETTINGS, STATES, fill, restored
 from tests.stage.ledger import FINAL
 from tests.stage.scene import Scene
@@ -49,27 +49,27 @@ def finish(scene: Scene) -> None:
     store, sent = scene.store, 1000
     permits: Any = scene.client.zrange(scene.keys.permits, 0, -1)
     for permit in permits:
-        admitted = store.admit(permit.partition(b"|")[0].decode(), "")
+        admitted = store.submission.admit(permit.partition(b"|")[0].decode(), "")
         if isinstance(admitted, Idle):  # it was given back, and its request may still be on its way
             continue
         assert isinstance(admitted, Admitted)
-        if store.mark(admitted) is Mark.MARKED and admitted.errand is None:
-            store.settle(admitted, {"decision": "refuse", "reason": "r"})
+        if store.submission.mark(admitted) is Mark.MARKED and admitted.control_call is None:
+            store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
     for _ in range(20):
-        store.survey()
-        while isinstance(admitted := store.admit(f"end-{sent}", ""), Admitted):
+        store.timers.run()
+        while isinstance(admitted := store.submission.admit(f"end-{sent}", ""), Admitted):
             sent += 1
-            assert store.mark(admitted) is Mark.MARKED
-            if admitted.errand is not None:
-                store.report(admitted, {"decision": "refuse", "reason": "r", "seconds": 0})
+            assert store.submission.mark(admitted) is Mark.MARKED
+            if admitted.control_call is not None:
+                store.submission.report(admitted, {"decision": "refuse", "reason": "r", "seconds": 0})
                 continue
-            store.settle(admitted, {"decision": "accepted", "job_id": str(sent)})
+            store.submission.settle(admitted, {"decision": "accepted", "job_id": str(sent)})
             scene.receipt(str(sent))
-        store.match()
+        store.receipts.match()
         scene.go(200)
     for name in STATES:
         if scene.record(name)["state"] == "in_doubt":
-            store.resolve(scene.ordered("resolve"), name, "fail", "")
+            store.orders.resolve(scene.ordered("resolve"), name, "fail", "")
 
 
 def test_there_is_a_file_of_every_layout_up_to_the_present_one() -> None:
@@ -86,7 +86,7 @@ def test_the_jobs_of_every_layout_are_read_by_the_library(redis_url: str) -> Non
 
 
 def test_the_jobs_of_every_layout_come_to_their_ends(stored: Scene) -> None:
-    stored.store.adopt()
+    stored.store.schema.init_account()
     finish(stored)
     assert set(states(stored).values()) <= FINAL
     assert states(stored)["submitted"] == "unconfirmed"
@@ -131,9 +131,9 @@ def test_an_older_version_beside_us_miscounts_and_a_dispatcher_that_starts_count
     for name in "abc":
         scene.push(name)
     scene.client.hincrby(scene.keys.account_state, "taken", -2)  # it registered two and did not count them
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.store.state().backlog["jobs"] == BacklogState(1, 9)
-    scene.store.adopt()
+    scene.store.schema.init_account()
     assert scene.store.state().backlog["jobs"].used == 3
 
 
@@ -142,8 +142,8 @@ def test_a_dispatcher_that_starts_finds_the_open_jobs_counted(redis_client: redi
     scene = Scene(redis_client)
     put(scene, state)
     before = scene.content()
-    scene.store.adopt()
-    scene.store.survey()
+    scene.store.schema.init_account()
+    scene.store.timers.run()
     changed = {k for k, v in scene.content().items() if before.get(k) != v}
     assert changed <= {scene.keys.account_state}
     assert "ceiling_jobs" in {f.decode() for f in scene.client.hkeys(scene.keys.account_state)}  # type: ignore[union-attr]
@@ -168,16 +168,16 @@ def test_a_job_and_a_document_that_an_older_version_ended_are_taken_off_by_an_up
 
 def test_fields_and_members_of_a_newer_minor_layout_are_left_and_kept(redis_client: redis.Redis) -> None:
     scene = Scene(redis_client)
-    scene.store.adopt()
+    scene.store.schema.init_account()
     scene.push("a", v="1.999", newer_field="kept")
     scene.client.hset(scene.keys.account_state, mapping={"layout": "1.999", "newer_field": "kept"})
-    scene.store.adopt()
+    scene.store.schema.init_account()
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": "77", "newer_member": 1})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77", "newer_member": 1})
     entry: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt", "newer_field": "1"})
     told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "newer_member": [1]}
-    assert scene.store.receipt(entry.decode(), told).result == "applied"
+    assert scene.store.receipts.apply_one(entry.decode(), told).result == "applied"
     record = scene.record("a")
     account: Any = scene.client.hgetall(scene.keys.account_state)
     assert (record["state"], record["newer_field"], record["v"]) == ("delivered", "kept", "1.999")
@@ -198,16 +198,16 @@ def test_a_process_of_an_older_major_layout_takes_nothing_and_moves_nothing(
     newer(scene)
     scene.go(5000)
     before = scene.content()
-    assert scene.store.survey().newer
-    assert scene.store.plan() == Plan()
-    assert scene.store.admit("p", "") == Held("layout")
+    assert scene.store.timers.run().newer
+    assert scene.store.timers.plan_wakeups() == WakePlan()
+    assert scene.store.submission.admit("p", "") == Held("layout")
     with pytest.raises(NewerLayoutError, match=r"stored in layout 2\.0.*knows 1\.x: start the newer version"):
-        scene.store.adopt()
+        scene.store.schema.init_account()
     with pytest.raises(NewerLayoutError):
         layout.upgrade(scene.client, scene.store)
     with pytest.raises(NewerLayoutError):
         layout.upgrade(scene.client, scene.store, look=True)
-    assert not scene.store.known
+    assert not scene.store.schema.known
     assert scene.content() == before
 
 
@@ -222,13 +222,15 @@ def test_a_record_of_a_newer_major_layout_is_left_alone_by_whatever_is_told_abou
     scene.client.set(scene.keys.job_ids + "77", JOB)
     told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r"}
     calls: list[Callable[[], Any]] = [
-        lambda: scene.store.cancel(entry, JOB),
-        lambda: scene.store.resolve(order, JOB, "fail", ""),
-        lambda: scene.store.settle(actors.owner, {"decision": "refuse", "reason": "r"}),
-        lambda: scene.store.report(actors.asker, {"decision": "refuse", "reason": "r", "seconds": 0}),
+        lambda: scene.store.intake.cancel(entry, JOB),
+        lambda: scene.store.orders.resolve(order, JOB, "fail", ""),
+        lambda: scene.store.submission.settle(actors.owner, {"decision": "refuse", "reason": "r"}),
+        lambda: scene.store.submission.report(
+            actors.asker, {"decision": "refuse", "reason": "r", "seconds": 0}
+        ),
     ]
     before = scene.content()
-    left = scene.store.receipt(receipt, told)
+    left = scene.store.receipts.apply_one(receipt, told)
     assert (left.result, NEWER in (left.error or "")) == ("raised", True)  # it stays on the stream
     for call in calls:
         with pytest.raises(redis.ResponseError, match="NEWERLAYOUT") as raised:
@@ -244,8 +246,8 @@ def test_receipts_of_a_newer_major_layout_are_left_to_a_newer_worker_and_others_
     for job, job_id in (("newer", "77"), ("ours", "78")):
         scene.push(job)
         admitted = scene.admit()
-        scene.store.mark(admitted)
-        scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+        scene.store.submission.mark(admitted)
+        scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
         body = json.dumps({"jobId": int(job_id), "faxStatus": "delivered", "later": [1]})
         scene.client.xadd(scene.keys.status, {"kind": "receipt", "body": body, "later": "1"})
     scene.client.hset(scene.keys.job("newer"), "v", "2.0")
@@ -263,10 +265,10 @@ def test_a_job_of_a_newer_major_layout_that_waits_for_a_line_stays_there(redis_c
     scene.push("a")
     admitted = scene.admit()
     scene.push("b")
-    assert isinstance(scene.store.admit("turned", ""), Idle)
+    assert isinstance(scene.store.submission.admit("turned", ""), Idle)
     scene.client.hset(scene.keys.job("b"), "v", "2.0")
-    scene.store.mark(admitted)
-    settled = scene.store.settle(admitted, {"decision": "refuse", "reason": "r"})
+    scene.store.submission.mark(admitted)
+    settled = scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
     assert (settled.result, scene.record("a")["state"]) == ("settled", "failed")
     waiting: Any = scene.client.zrange(scene.keys.waiting, 0, -1)
     assert [member.rpartition(b"|")[2] for member in waiting] == [b"b"]
@@ -275,7 +277,7 @@ def test_a_job_of_a_newer_major_layout_that_waits_for_a_line_stays_there(redis_c
 def test_an_order_that_only_a_newer_dispatcher_knows_is_answered_so(redis_client: redis.Redis) -> None:
     scene = Scene(redis_client)
     entry = scene.ordered("a newer order")
-    assert scene.store.order(entry, "a newer order") == "unknown"
+    assert scene.store.orders.pause_or_resume(entry, "a newer order") == "unknown"
     reply: Any = scene.client.xrange(scene.keys.reply(entry))
     assert reply[0][1][b"result"] == b"unknown"
     assert not scene.client.xlen(scene.keys.orders)

@@ -48,7 +48,7 @@ def strictest(scene: Scene) -> str:
 def admitted(store: Store, scene: Scene, most: int = 60) -> int:
     """How many calls a process gets at once."""
     for n in range(most):
-        if not isinstance(store.admit(scene.permit(), ""), Admitted):
+        if not isinstance(store.submission.admit(scene.permit(), ""), Admitted):
             return n
     return most
 
@@ -97,8 +97,8 @@ def test_a_worker_with_looser_limits_gets_no_more_than_the_strictest_allow(redis
     scene.store.offer("worker 1")
     another(scene, **STRICT).offer("worker 2")
     assert admitted(scene.store, scene) == 2
-    assert scene.store.admit(scene.permit(), "") == Held("concurrency")
-    assert len(scene.store.plan().wakes) == 0
+    assert scene.store.submission.admit(scene.permit(), "") == Held("concurrency")
+    assert len(scene.store.timers.plan_wakeups().wakes) == 0
 
 
 def test_a_dispatcher_with_a_shorter_window_forgets_no_answer(redis_client: redis.Redis) -> None:
@@ -110,14 +110,14 @@ def test_a_dispatcher_with_a_shorter_window_forgets_no_answer(redis_client: redi
         scene.push(f"job-{i}")
     for _ in range(6):
         taken = scene.admit()
-        scene.store.mark(taken)
-        scene.store.settle(taken, {"decision": "refuse", "reason": "r"})
+        scene.store.submission.mark(taken)
+        scene.store.submission.settle(taken, {"decision": "refuse", "reason": "r"})
     scene.go(50)
-    dispatcher.survey()
-    assert scene.store.admit(scene.permit(), "") == Held("window")
+    dispatcher.timers.run()
+    assert scene.store.submission.admit(scene.permit(), "") == Held("window")
     scene.go(10.1)
-    dispatcher.survey()
-    assert isinstance(scene.store.admit(scene.permit(), ""), Admitted)
+    dispatcher.timers.run()
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Admitted)
 
 
 def test_a_dispatcher_with_another_policy_sends_no_doubt_again_that_another_holds(
@@ -133,7 +133,7 @@ def test_a_dispatcher_with_another_policy_sends_no_doubt_again_that_another_hold
     actors.mark()
     actors.settle("in_doubt")
     scene.go(WAIT)
-    resends.survey()
+    resends.timers.run()
     assert scene.record(JOB)["state"] == "in_doubt"
 
 
@@ -144,7 +144,7 @@ def test_a_worker_with_a_shorter_timeout_matches_no_receipt_that_another_may_sti
     scene.store.offer("worker 1")
     quick = another(scene, HTTP_TIMEOUT="1")
     quick.offer("worker 2")
-    quick.receipt(scene.status(), {"job_id": "99", "outcome": "delivered", "to": "+12025550123"})
+    quick.receipts.apply_one(scene.status(), {"job_id": "99", "outcome": "delivered", "to": "+12025550123"})
     due: Any = scene.client.zscore(scene.keys.unmatched, "99")
     assert due == scene.now + round((LEASE + 1) * 1000)
 
@@ -229,7 +229,7 @@ def test_the_doctor_and_accounts_name_who_differs(redis_client: redis.Redis, red
         }.items()
     }
     for who, store in real.items():
-        store.survey()
+        store.timers.run()
         store.offer(who)
     with FaxLine(redis_url) as line:
         found = [check for check in line.checks() if "differ" in check.text]

@@ -21,8 +21,8 @@ def scene(redis_client: redis.Redis) -> Scene:
 def submit(scene: Scene, job_id: str) -> dict[str, Any]:
     """The job's fax is taken under this jobId; what was asked of iFax."""
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
     return {"kind": admitted.kind, "attempt": admitted.attempt, **admitted.request}
 
 
@@ -40,9 +40,9 @@ def test_a_failed_delivery_is_tried_again_after_the_delay_of_its_cause(
     record = scene.record(JOB)
     assert (record["state"], record["deliveries"]) == ("queued", "1")
     scene.go(delay - 1)
-    assert not scene.store.survey().ready
+    assert not scene.store.timers.run().ready
     scene.go(1)
-    assert scene.store.survey().ready
+    assert scene.store.timers.run().ready
     assert submit(scene, "78") == {"kind": "resend", "attempt": 2, "jobId": 77}
 
 
@@ -79,7 +79,7 @@ def test_each_retry_resends_the_job_that_iFax_had_last_until_the_attempts_are_us
     for job_id, following in (("77", "78"), ("78", "79")):
         fail(scene, job_id)
         scene.go(180)
-        scene.store.survey()
+        scene.store.timers.run()
         asked.append(submit(scene, following))
     assert [call.get("jobId") for call in asked] == [None, 77, 78]
     scene.news()
@@ -107,7 +107,7 @@ def waits_of(scene: Scene, causes: list[str]) -> list[float]:
         [event] = scene.news()
         waits.append(event.data["wait"] / 1000)
         scene.go(waits[-1])
-        scene.store.survey()
+        scene.store.timers.run()
     return waits
 
 
@@ -157,10 +157,10 @@ def lowered(scene: Scene, job_id: str) -> dict[str, Any]:
     """The far end cannot receive the resolution; what the next call asks of iFax, and in which quality."""
     fail(scene, job_id, "other", lower=True)
     scene.go(60)
-    scene.store.survey()
+    scene.store.timers.run()
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": str(int(job_id) + 1)})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": str(int(job_id) + 1)})
     return {"kind": admitted.kind, "quality": admitted.quality, **admitted.request}
 
 
@@ -204,11 +204,11 @@ def test_a_lowered_fax_stays_so_is_told_and_is_sent_once(scene: Scene) -> None:
     assert (event.name, event.data["quality"]) == ("fax.retrying", "Low")
     assert scene.receipt("77", "failed", to=NUMBER, again="other", lower=True).result == "repeated"
     scene.go(60)
-    scene.store.survey()
+    scene.store.timers.run()
     submit(scene, "78")
     fail(scene, "78", "busy")
     scene.go(180)
-    scene.store.survey()
+    scene.store.timers.run()
     admitted = scene.admit()
     assert (admitted.kind, admitted.quality) == ("send", "Low")
 
@@ -220,7 +220,7 @@ def test_a_lowered_fax_that_was_delivered_after_all_is_not_sent_again(scene: Sce
     scene.receipt("77", "delivered", to=NUMBER)
     assert scene.record(JOB)["state"] == "delivered"
     scene.go(1000)
-    assert not scene.store.survey().ready
+    assert not scene.store.timers.run().ready
 
 
 def test_a_lowered_fax_that_ifax_refuses_as_not_found_fails(scene: Scene) -> None:
@@ -228,10 +228,10 @@ def test_a_lowered_fax_that_ifax_refuses_as_not_found_fails(scene: Scene) -> Non
     submit(scene, "77")
     fail(scene, "77", "other", lower=True)
     scene.go(60)
-    scene.store.survey()
+    scene.store.timers.run()
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "refuse", "reason": "not_found"})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "not_found"})
     assert scene.record(JOB)["state"] == "failed"
 
 
@@ -256,11 +256,11 @@ def test_a_job_that_waits_for_its_next_delivery_can_expire_and_can_be_canceled(s
         scene.push(name, expires_at=str(scene.now + 200_000))
         submit(scene, str(job_id))
         scene.receipt(str(job_id), "failed", again="busy")
-    scene.store.cancel(scene.intake("cancel"), "canceled")
+    scene.store.intake.cancel(scene.intake("cancel"), "canceled")
     scene.client.zrem(scene.keys.delayed, "expires")
     scene.client.zadd(scene.keys.delayed, {"expires": scene.now + 10_000_000})
     scene.go(200)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.record("canceled")["state"] == "canceled"
     assert (scene.record("expires")["state"], scene.record("expires")["reason"]) == ("failed", "expired")
 
@@ -270,12 +270,12 @@ def test_a_receipt_that_comes_again_says_nothing_about_the_next_delivery(scene: 
     submit(scene, "77")
     fail(scene, "77")
     scene.go(180)
-    scene.store.survey()
+    scene.store.timers.run()
     repeat_changes_nothing(scene)
     again = scene.admit()
     repeat_changes_nothing(scene)
-    scene.store.mark(again)
-    scene.store.settle(again, {"decision": "in_doubt", "reason": "timeout"})
+    scene.store.submission.mark(again)
+    scene.store.submission.settle(again, {"decision": "in_doubt", "reason": "timeout"})
     repeat_changes_nothing(scene)
 
 
@@ -301,7 +301,7 @@ def test_a_job_is_not_sent_again_where_its_failed_delivery_proves_delivered_afte
     scene.receipt("77", "delivered")
     assert scene.record(JOB)["state"] == "delivered"
     scene.go(200)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.client.zcard(scene.keys.ready) == 0
 
 
@@ -309,7 +309,7 @@ def test_a_late_failure_of_an_unconfirmed_job_is_its_end(scene: Scene) -> None:
     scene.push(JOB)
     submit(scene, "77")
     scene.go(1001)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.record(JOB)["state"] == "unconfirmed"
     fail(scene, "77")
     assert scene.record(JOB)["state"] == "failed"
@@ -322,10 +322,10 @@ def test_a_resend_that_is_refused_because_iFax_has_the_job_no_more_becomes_a_who
     submit(scene, "77")
     fail(scene, "77")
     scene.go(180)
-    scene.store.survey()
+    scene.store.timers.run()
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "refuse", "code": -5, "reason": "not_found"})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "refuse", "code": -5, "reason": "not_found"})
     admitted = scene.admit()
     assert (admitted.kind, admitted.request) == ("send", {"faxNumber": "+12345678901"})
 
@@ -335,12 +335,12 @@ def test_a_resend_that_is_not_taken_is_retried_as_the_resend_it_is(scene: Scene)
     submit(scene, "77")
     fail(scene, "77")
     scene.go(180)
-    scene.store.survey()
+    scene.store.timers.run()
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "retry", "reason": "unavailable", "retry": 1000})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "retry", "reason": "unavailable", "retry": 1000})
     scene.go(1)
-    scene.store.survey()
+    scene.store.timers.run()
     assert submit(scene, "78") == {"kind": "resend", "attempt": 3, "jobId": 77}
 
 
@@ -360,7 +360,7 @@ def test_a_resend_of_a_job_that_waits_for_its_next_delivery_names_the_last_one(s
     fields = {"kind": "resend", "priority": "normal", "of": JOB, "number": "+12345678999"}
     entry = scene.intake("resend")
     item = {"entry": entry, "jobs": [{"id": "b", "digest": "d", "rank": 2, "of": JOB, "fields": fields}]}
-    scene.store.register([item])
+    scene.store.intake.register([item])
     record = scene.record("b")
     assert record["request"] == '{"jobId":77,"faxNumber":"+12345678999"}'
     assert (record["sender"], record["known_pages"]) == ("+12025550100", "3")

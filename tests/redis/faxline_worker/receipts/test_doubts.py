@@ -42,7 +42,7 @@ class Line:
         self.go(0)
         self.store = Store(client, read_settings(environment), "default", clock=CLOCK)
         client.xgroup_create(self.store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-        self.store.survey()
+        self.store.timers.run()
         self.permits = 0
 
     def go(self, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Line:
         values = {"kind": "send", "request": "{}", "number": TO, "sender": SENDER, "known_pages": "3"}
         values |= {"priority": "normal", **fields}
         item = {"id": job, "digest": "d", "rank": 2, "fields": values}
-        self.store.register([{"entry": entry.decode(), "jobs": [item]}])
+        self.store.intake.register([{"entry": entry.decode(), "jobs": [item]}])
 
     def take(self, entry: dict[str, Any]) -> None:
         """A producer's entry, as the dispatcher takes it."""
@@ -67,13 +67,15 @@ class Line:
     def call(self) -> Admitted:
         """The next job's request leaves."""
         self.permits += 1
-        admitted = self.store.admit(f"permit-{self.permits}", "")
+        admitted = self.store.submission.admit(f"permit-{self.permits}", "")
         assert isinstance(admitted, Admitted), admitted
-        self.store.mark(admitted)
+        self.store.submission.mark(admitted)
         return admitted
 
     def answer(self, admitted: Admitted, decision: str, **more: Any) -> Settlement:
-        return self.store.settle(admitted, {"decision": decision, "reason": decision, "retry": 0, **more})
+        return self.store.submission.settle(
+            admitted, {"decision": decision, "reason": decision, "retry": 0, **more}
+        )
 
     def doubt(self, job: str, **fields: str) -> Admitted:
         """A job whose request may have reached iFax, a second ago."""
@@ -88,12 +90,12 @@ class Line:
         entry = self.client.xadd(self.store.keys.status, {"body": b"{}", "kind": "receipt"})
         content = {"job_id": job_id, "outcome": outcome, "code": 0, "reason": "r", "pages": 3}
         content |= {"transferred": 3, "to": TO, "sender": SENDER, "started": round(BEGIN + self.seconds)}
-        return self.store.receipt(entry.decode(), content | members).result
+        return self.store.receipts.apply_one(entry.decode(), content | members).result
 
     def match(self) -> list[tuple[str, str]]:
         """What the receipts did that nobody has claimed by now."""
         self.go(SETTLED)
-        return [(matched.result, matched.job) for matched in self.store.match()]
+        return [(matched.result, matched.job) for matched in self.store.receipts.match()]
 
     def field(self, job: str, name: str) -> str:
         return (self.client.hget(self.store.keys.job(job), name) or b"").decode()
@@ -120,11 +122,11 @@ def test_a_receipt_that_nobody_claims_is_the_word_on_the_oldest_doubt_of_its_rec
     line.doubt("older")
     line.doubt("newer")
     assert line.receipt() == "unmatched"
-    assert line.store.match() == []  # an answer that is on its way may still claim it
-    assert line.store.survey().match is False
+    assert line.store.receipts.match() == []  # an answer that is on its way may still claim it
+    assert line.store.timers.run().match is False
     line.go(SETTLED)
-    assert line.store.survey().match is True
-    (matched,) = line.store.match()
+    assert line.store.timers.run().match is True
+    (matched,) = line.store.receipts.match()
     assert isinstance(matched, Matched)
     assert (matched.result, matched.job, matched.attempt) == ("resolved_doubt", "older", 1)
     assert (line.state("older"), line.field("older", "job_id")) == ("delivered", "77")
@@ -136,7 +138,7 @@ def test_of_the_attempts_of_one_job_the_nearest_in_time_is_meant(make: Make) -> 
     line = make(IN_DOUBT__WAIT="100", IN_DOUBT__THEN="resend")
     line.doubt("a")
     line.go(100)
-    line.store.survey()
+    line.store.timers.run()
     assert line.answer(line.call(), "in_doubt").state == "in_doubt"
     line.receipt("77", "failed")
     assert line.match() == [("resolved_doubt", "a")]  # the word on the second attempt, and so on the job
@@ -238,7 +240,7 @@ def test_the_receipt_of_a_fax_whose_pages_nobody_can_count_settles_its_doubt_and
     line.receipt(pages=pages, transferred=pages)
     assert line.match() == [("resolved_doubt", "a")]
     line.go(9000)
-    line.store.survey()
+    line.store.timers.run()
     assert line.events("a") == ["queued", "in_doubt", "delivered"]
 
 
@@ -253,7 +255,7 @@ def test_the_receipt_of_a_fax_whose_sender_is_not_in_e164_settles_its_doubt_and_
     line.receipt()
     assert line.match() == [("resolved_doubt", "a")]
     line.go(9000)
-    line.store.survey()
+    line.store.timers.run()
     assert line.events("a") == ["queued", "in_doubt", "delivered"]
 
 
@@ -306,12 +308,12 @@ def test_a_job_that_was_to_be_sent_again_is_not_once_a_receipt_says_it_was_deliv
     line = make(IN_DOUBT__WAIT="100")
     line.doubt("a", in_doubt="resend")
     line.go(99)
-    assert [change.event for change in line.store.survey().changes] == ["fax.retrying"]
+    assert [change.event for change in line.store.timers.run().changes] == ["fax.retrying"]
     assert line.state("a") == "queued"
     line.receipt(started=BEGIN)
     assert line.match() == [("resolved_doubt", "a")]
     assert line.state("a") == "delivered"
-    assert isinstance(line.store.admit("again", ""), Idle)
+    assert isinstance(line.store.submission.admit("again", ""), Idle)
     assert line.events("a") == ["queued", "in_doubt", "retrying", "delivered"]
 
 
@@ -319,7 +321,7 @@ def test_a_job_that_was_to_be_sent_again_is_though_a_receipt_says_that_it_failed
     line = make(IN_DOUBT__WAIT="100")
     line.doubt("a", in_doubt="resend")
     line.go(99)
-    line.store.survey()
+    line.store.timers.run()
     line.receipt(outcome="failed", started=BEGIN)
     assert line.match() == [("duplicate", "a")]
     assert line.events("a")[-1] == "duplicate"
@@ -333,7 +335,7 @@ def test_a_receipt_of_the_attempt_before_the_one_under_way_is_told_as_a_duplicat
     line = make(IN_DOUBT__WAIT="100")
     line.doubt("a", in_doubt="resend", metadata='{"x":1}')
     line.go(99)
-    line.store.survey()
+    line.store.timers.run()
     again = line.call()
     line.receipt(outcome=outcome, started=BEGIN)
     assert line.match() == [("duplicate", "a")]
@@ -355,7 +357,7 @@ def doubted_twice(line: Line) -> Admitted:
     """A job of which two attempts are in doubt, the second two minutes after the first."""
     first = line.doubt("a", in_doubt="resend")
     line.go(99)
-    line.store.survey()
+    line.store.timers.run()
     line.go(200)
     assert line.answer(line.call(), "in_doubt").state == "in_doubt"
     return first
@@ -388,7 +390,7 @@ def lost(line: Line, job: str, **fields: str) -> Admitted:
     line.push(job, **fields)
     admitted = line.call()
     line.go(51)
-    assert [(c.event, c.reason) for c in line.store.survey().changes] == [("fax.in_doubt", "worker_lost")]
+    assert [(c.event, c.reason) for c in line.store.timers.run().changes] == [("fax.in_doubt", "worker_lost")]
     return admitted
 
 
@@ -396,11 +398,11 @@ def test_a_late_acceptance_stops_what_was_to_be_sent_again(make: Make) -> None:
     line = make(IN_DOUBT__WAIT="100")
     late = lost(line, "a", in_doubt="resend")
     line.go(100)
-    line.store.survey()
+    line.store.timers.run()
     assert line.state("a") == "queued"
     done = line.answer(late, "accepted", job_id="77")
     assert (done.result, done.state) == ("resolved", "submitted")
-    assert isinstance(line.store.admit("again", ""), Idle)
+    assert isinstance(line.store.submission.admit("again", ""), Idle)
     assert not line.client.exists(line.store.keys.doubts, line.store.keys.ready, line.store.keys.in_doubt)
     assert line.answer(late, "accepted", job_id="77").result == "repeated"
 
@@ -440,7 +442,7 @@ def test_a_late_acceptance_of_the_attempt_before_the_one_under_way_is_told_and_i
     line = make(IN_DOUBT__WAIT="100")
     late = lost(line, "a", in_doubt="resend")
     line.go(100)
-    line.store.survey()
+    line.store.timers.run()
     again = line.call()
     assert line.answer(late, "accepted", job_id="77").result == "duplicate"
     assert line.events("a")[-1] == "duplicate"
@@ -452,12 +454,12 @@ def test_a_late_acceptance_of_an_earlier_attempt_settles_the_doubt_about_the_las
     line = make(IN_DOUBT__WAIT="100")
     late = lost(line, "a", in_doubt="resend")
     line.go(100)
-    line.store.survey()
+    line.store.timers.run()
     assert line.answer(line.call(), "in_doubt").state == "in_doubt"
     done = line.answer(late, "accepted", job_id="77")
     assert (done.result, done.state) == ("resolved", "submitted")
     line.go(1000)
-    assert line.store.survey().changes == ()  # nothing is sent a third time
+    assert line.store.timers.run().changes == ()  # nothing is sent a third time
     assert line.client.zcard(line.store.keys.doubts) == 1  # the last attempt's own
 
 
@@ -474,9 +476,9 @@ def test_the_policy_applies_when_the_wait_is_over(
     )
     line.doubt("a", **({"in_doubt": policy} if own else {}))
     line.go(98)
-    assert line.store.survey().changes == ()
+    assert line.store.timers.run().changes == ()
     line.go(1)
-    assert [change.event for change in line.store.survey().changes] == ([event] if event else [])
+    assert [change.event for change in line.store.timers.run().changes] == ([event] if event else [])
     assert line.state("a") == state
 
 
@@ -484,7 +486,7 @@ def test_a_job_without_an_attempt_left_is_held_whatever_its_policy(make: Make) -
     line = make(IN_DOUBT__WAIT="100", RETRIES__SUBMISSION__ATTEMPTS="1")
     line.doubt("a", in_doubt="resend")
     line.go(100)
-    assert line.store.survey().changes == ()
+    assert line.store.timers.run().changes == ()
     assert line.client.zscore(line.store.keys.in_doubt, "a") == float("inf")
 
 
@@ -492,7 +494,7 @@ def test_a_doubt_that_was_given_up_and_turns_out_to_be_delivered_is_told(make: M
     line = make(IN_DOUBT__WAIT="100")
     line.doubt("a", in_doubt="fail")
     line.go(99)
-    line.store.survey()
+    line.store.timers.run()
     line.receipt(started=BEGIN)
     assert line.match() == [("duplicate", "a")]
     assert line.events("a") == ["queued", "in_doubt", "failed", "duplicate"]
@@ -503,20 +505,20 @@ def test_a_job_whose_expiry_passes_while_it_is_in_doubt_is_not_sent_again(make: 
     line = make(IN_DOUBT__WAIT="100")
     line.doubt("a", in_doubt="resend", expires_at=str((BEGIN + 50) * 1000))
     line.go(50)
-    assert line.store.survey().changes == ()
+    assert line.store.timers.run().changes == ()
     line.go(50)
-    changes = line.store.survey().changes
+    changes = line.store.timers.run().changes
     assert [(c.event, c.reason) for c in changes] == [("fax.retrying", "in_doubt"), ("fax.failed", "expired")]
-    assert isinstance(line.store.admit("again", ""), Idle)
+    assert isinstance(line.store.submission.admit("again", ""), Idle)
 
 
 def test_a_doubt_holds_its_permit_as_long_as_the_request_could_live(make: Make) -> None:
     line = make(LIMITS__CONCURRENCY="1")
     line.doubt("a")
     line.push("b")
-    assert line.store.admit("x", "") == Held("concurrency")
+    assert line.store.submission.admit("x", "") == Held("concurrency")
     line.go(10)
-    assert line.store.survey().ready
+    assert line.store.timers.run().ready
     assert line.call().job == "b"
 
 
@@ -527,7 +529,7 @@ def test_a_doubt_is_forgotten_when_no_receipt_can_come_any_more_unless_it_is_hel
     line = make(IN_DOUBT__WAIT="100", RECEIPT_DEADLINE="1000", IN_DOUBT__THEN=policy)
     line.doubt("a")
     line.go(1099)
-    line.store.survey()
+    line.store.timers.run()
     assert line.client.exists(line.store.keys.doubts, line.store.keys.doubts_until) == remembered
     assert line.state("a") == state
 
@@ -538,10 +540,10 @@ def test_a_policy_waits_for_a_receipt_that_came_in_time_and_has_not_been_read(ma
     moment = round((BEGIN + line.seconds + 50) * 1000)
     line.client.xadd(line.store.keys.status, {"kind": "receipt", "body": "{}"}, id=f"{moment}-0")
     line.go(101)
-    line.store.survey()
+    line.store.timers.run()
     assert line.state("a") == "in_doubt"
     line.client.xtrim(line.store.keys.status, maxlen=0)
-    line.store.survey()
+    line.store.timers.run()
     assert line.state("a") == "failed"
 
 
@@ -551,7 +553,7 @@ def test_a_policy_waits_for_a_receipt_that_is_to_be_held_against_the_doubt(make:
     line.go(95)
     line.receipt("77")
     line.go(6)
-    line.store.survey()
+    line.store.timers.run()
     assert line.state("a") == "in_doubt"
     line.match()
     assert line.state("a") == "delivered"
@@ -595,7 +597,7 @@ def test_a_policy_waits_for_a_receipt_whose_number_lacks_its_country(make: Make)
     line.doubt("a")
     line.receipt(to="+2025550123")
     line.go(1.1)
-    line.store.survey()
+    line.store.timers.run()
     assert line.state("a") == "in_doubt"
     assert line.match() == [("resolved_doubt", "a")]
 
@@ -603,6 +605,6 @@ def test_a_policy_waits_for_a_receipt_whose_number_lacks_its_country(make: Make)
 def test_a_number_is_forgotten_in_a_receipt_that_lacks_its_country(make: Make) -> None:
     line = make()
     line.receipt(to="+2025550123")
-    line.store.upkeep.forget_number(TO)
+    line.store.maintenance.forget_number(TO)
     assert not any(b"5550123" in key for key in line.client.scan_iter())
     assert line.client.get(line.store.keys.job_ids + "77") is None

@@ -21,19 +21,19 @@ def make(redis_client: redis.Redis) -> Make:
 def lost(scene: Scene) -> Admitted:
     """A worker sends, and dies: the job is in doubt."""
     admitted = scene.admit()
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     scene.go(LEASE)
-    scene.store.survey()
+    scene.store.timers.run()
     assert state(scene) == "in_doubt"
     return admitted
 
 
 def resend(scene: Scene) -> None:
-    assert scene.store.resolve(scene.ordered("resolve"), JOB, "resend", "") == "done"
+    assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "resend", "") == "done"
 
 
 def accepted(scene: Scene, admitted: Admitted, job_id: str) -> str:
-    return scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id}).result
+    return scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id}).result
 
 
 def state(scene: Scene) -> str:
@@ -53,8 +53,8 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(make: M
     scene.news()
     assert accepted(scene, older, "77") == "resolved"
     scene.go(WAIT)
-    scene.store.survey()
-    assert isinstance(scene.store.admit("permit-x", ""), Idle)
+    scene.store.timers.run()
+    assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
     assert scene.receipt("77").result == "applied"
     assert names(scene) == ["fax.submitted", "fax.delivered"]
 
@@ -68,10 +68,10 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_again_when_the_newer
     older = lost(scene)
     resend(scene)
     newer = scene.admit()
-    scene.store.mark(newer)
+    scene.store.submission.mark(newer)
     assert accepted(scene, older, "77") == "duplicate"
     answer = {"decision": decision, "reason": decision, "retry": 0, "gate": 500}
-    assert scene.store.settle(newer, answer).state == "submitted"
+    assert scene.store.submission.settle(newer, answer).state == "submitted"
     assert scene.record(JOB)["job_id"] == "77"
     assert scene.receipt("77").result == "applied"
     assert state(scene) == "delivered"
@@ -85,7 +85,7 @@ def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(make: 
     scene.admit()
     assert accepted(scene, older, "77") == "duplicate"
     scene.go(LEASE)
-    scene.store.survey()
+    scene.store.timers.run()
     assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
 
 
@@ -95,12 +95,12 @@ def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(make: Make) -> Non
     older = lost(scene)
     resend(scene)
     newer = scene.admit()
-    scene.store.mark(newer)
+    scene.store.submission.mark(newer)
     assert accepted(scene, older, "77") == "duplicate"
-    scene.store.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
+    scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
     assert state(scene) == "in_doubt"
     scene.go(WAIT + LEASE)
-    scene.store.survey()
+    scene.store.timers.run()
     assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
 
 
@@ -109,8 +109,8 @@ def test_a_doubt_about_an_attempt_that_proves_not_taken_is_forgotten(make: Make)
     scene.push(JOB)
     older = lost(scene)
     resend(scene)
-    scene.store.settle(scene.admit(), {"decision": "released"})
-    assert scene.store.settle(older, {"decision": "refuse", "reason": "r"}).result == "stale"
+    scene.store.submission.settle(scene.admit(), {"decision": "released"})
+    assert scene.store.submission.settle(older, {"decision": "refuse", "reason": "r"}).result == "stale"
     assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until) == 0
     assert state(scene) == "queued"
 
@@ -121,11 +121,11 @@ def test_a_duplicate_that_a_receipt_told_is_not_told_again_by_the_late_answer(ma
     older = lost(scene)
     resend(scene)
     newer = scene.admit()
-    scene.store.mark(newer)
+    scene.store.submission.mark(newer)
     accepted(scene, newer, "78")
     scene.receipt("77", to=NUMBER)
     scene.go(MATCH)
-    assert [m.result for m in scene.store.match()] == ["duplicate"]
+    assert [m.result for m in scene.store.receipts.match()] == ["duplicate"]
     assert accepted(scene, older, "77") == "repeated"
     assert names(scene).count("fax.duplicate") == 1
 
@@ -136,7 +136,7 @@ def test_a_duplicate_is_told_once_though_the_newer_attempt_is_answered_between_t
     older = lost(scene)
     resend(scene)
     newer = scene.admit()
-    scene.store.mark(newer)
+    scene.store.submission.mark(newer)
     assert accepted(scene, older, "77") == "duplicate"
     assert accepted(scene, newer, "78") == "settled"
     assert accepted(scene, older, "77") == "repeated"
@@ -150,7 +150,7 @@ def test_a_late_acceptance_whose_failure_is_known_does_not_wait_for_a_receipt_ag
     resend(scene)
     scene.receipt("77", "failed", to=NUMBER)
     scene.go(MATCH)
-    scene.store.match()
+    scene.store.receipts.match()
     assert accepted(scene, older, "77") == "repeated"
     assert state(scene) == "queued"
 
@@ -165,7 +165,7 @@ def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_o
     newer = lost(scene)
     scene.receipt("77", "failed", to=NUMBER, started=sent)
     scene.go(MATCH)
-    assert [m.result for m in scene.store.match()] == ["duplicate"]
+    assert [m.result for m in scene.store.receipts.match()] == ["duplicate"]
     assert state(scene) == "in_doubt"
     assert accepted(scene, newer, "78") == "resolved"
     assert scene.receipt("78").result == "applied"
@@ -177,11 +177,11 @@ def test_a_job_that_expired_while_it_was_in_doubt_is_not_sent_again(make: Make) 
     scene.push(JOB, in_doubt="resend", expires_at=str((BEGIN + 20) * 1000))
     lost(scene)
     scene.go(20)
-    scene.store.survey()
+    scene.store.timers.run()
     scene.go(WAIT)
-    scene.store.survey()
+    scene.store.timers.run()
     assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
-    assert isinstance(scene.store.admit("permit-x", ""), Idle)
+    assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
 
 
 def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(make: Make) -> None:
@@ -189,9 +189,9 @@ def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(make: Make) -> N
     scene.push(JOB, expires_at=str((BEGIN + 20) * 1000))
     worker = lost(scene)
     scene.go(20)
-    scene.store.survey()
-    assert scene.store.settle(worker, {"decision": "defer", "gate": 1000}).state == "queued"
-    scene.store.survey()
+    scene.store.timers.run()
+    assert scene.store.submission.settle(worker, {"decision": "defer", "gate": 1000}).state == "queued"
+    scene.store.timers.run()
     assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
 
 
@@ -202,9 +202,9 @@ def test_an_operator_may_order_that_an_expired_job_is_sent_again(make: Make, *, 
     lost(scene)
     scene.go(20)
     if looked_at:
-        scene.store.survey()
+        scene.store.timers.run()
     resend(scene)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.admit().attempt == 2
 
 
@@ -212,13 +212,13 @@ def test_a_worker_that_asks_again_for_a_question_that_became_needless_goes_on(ma
     scene = make(STATUS_CALL="true")
     scene.push(JOB)
     admitted = scene.admit()
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     accepted(scene, admitted, "77")
     scene.go(DEADLINE)
-    scene.store.survey()
-    assert isinstance(scene.store.admit("permit-x", ""), Admitted)  # and the reply is lost
+    scene.store.timers.run()
+    assert isinstance(scene.store.submission.admit("permit-x", ""), Admitted)  # and the reply is lost
     scene.receipt("77")
-    assert isinstance(scene.store.admit("permit-x", ""), Idle)
+    assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
 
 
 @pytest.mark.parametrize("outcome", ["delivered", "failed"])
@@ -230,13 +230,13 @@ def test_the_receipt_of_an_older_attempt_that_came_first_ends_the_job_when_the_n
     older = lost(scene)
     resend(scene)
     newer = scene.admit()
-    scene.store.mark(newer)
+    scene.store.submission.mark(newer)
     scene.receipt("77", outcome, to=NUMBER)
     assert accepted(scene, older, "77") == "duplicate"
     assert accepted(scene, older, "77") == "repeated"
     scene.go(MATCH)
-    assert scene.store.match() == []
-    scene.store.settle(newer, {"decision": "refuse", "reason": "r"})
+    assert scene.store.receipts.match() == []
+    scene.store.submission.settle(newer, {"decision": "refuse", "reason": "r"})
     assert state(scene) == outcome
     assert names(scene).count("fax.duplicate") == 1
 
@@ -249,7 +249,7 @@ def test_a_job_that_waits_for_its_next_delivery_is_not_sent_where_an_older_attem
     older = lost(scene)
     resend(scene)
     newer = scene.admit()
-    scene.store.mark(newer)
+    scene.store.submission.mark(newer)
     assert accepted(scene, older, "77") == "duplicate"
     accepted(scene, newer, "78")
     scene.receipt("78", "failed", again="busy")

@@ -27,8 +27,8 @@ def scene(redis_client: redis.Redis) -> Scene:
 
 def submit(scene: Scene, job_id: str = JOB_ID) -> None:
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
 
 
 def fail(scene: Scene, redial: int | None, again: str | None = "busy", **more: Any) -> Receipted:
@@ -47,12 +47,12 @@ def test_a_failure_after_which_ifax_may_call_again_is_told_when_no_other_word_ca
     assert fail(scene, 0, again).result == "held"
     assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
     scene.go(WAIT - 1)
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
     scene.go(1.1)
-    [(job, receipt)] = scene.store.survey().failures
+    [(job, receipt)] = scene.store.timers.run().failures
     assert (job, receipt["outcome"], receipt.get("retried")) == (JOB, "failed", again and True)
     assert names(scene) == ["fax.retrying" if again else "fax.failed"]
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
     assert not scene.client.zcard(scene.keys.held)
     assert "held" not in scene.record(JOB)
 
@@ -63,7 +63,7 @@ def test_ifaxs_own_next_call_that_arrives_is_the_end_and_nothing_is_sent_again(s
     assert scene.receipt(JOB_ID, "delivered").result == "applied"
     assert names(scene) == ["fax.delivered"]
     scene.go(WAIT + 1)
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
     assert names(scene) == []
 
 
@@ -73,21 +73,21 @@ def test_each_further_call_puts_the_end_off_and_a_repeat_does_not(scene: Scene) 
     fail(scene, 1)
     scene.go(WAIT - 10)
     assert fail(scene, 1).result == "held"
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
     scene.go(11)
-    assert len(scene.store.survey().failures) == 1
+    assert len(scene.store.timers.run().failures) == 1
 
 
 @pytest.mark.parametrize("step", [600, -600])
 def test_a_step_of_redis_clock_makes_no_failure_the_last_one(scene: Scene, step: float) -> None:
     scene.step(-step)
-    scene.store.survey()
+    scene.store.timers.run()
     fail(scene, 0)
     scene.step(step)
     scene.go(WAIT / 2)
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
     scene.go(WAIT / 2 + 10)
-    assert len(scene.store.survey().failures) == 1
+    assert len(scene.store.timers.run().failures) == 1
 
 
 def test_a_failure_is_not_the_last_while_a_word_waits_that_came_in_time(scene: Scene) -> None:
@@ -95,10 +95,13 @@ def test_a_failure_is_not_the_last_while_a_word_waits_that_came_in_time(scene: S
     scene.go(WAIT - 1)
     entry: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt"})
     scene.go(2)
-    found = scene.store.survey()
+    found = scene.store.timers.run()
     assert (found.failures, found.next) == ((), 1.0)
-    assert scene.store.receipt(entry.decode(), {"job_id": JOB_ID, "outcome": "delivered"}).result == "applied"
-    assert scene.store.survey().failures == ()
+    assert (
+        scene.store.receipts.apply_one(entry.decode(), {"job_id": JOB_ID, "outcome": "delivered"}).result
+        == "applied"
+    )
+    assert scene.store.timers.run().failures == ()
     assert names(scene) == ["fax.delivered"]
 
 
@@ -106,10 +109,10 @@ def test_a_failure_is_the_last_although_words_go_on_coming(scene: Scene) -> None
     fail(scene, 0)
     first: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt"})
     scene.go(WAIT + 1)
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
     scene.client.xdel(scene.keys.status, first)
     scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt"})
-    assert len(scene.store.survey().failures) == 1
+    assert len(scene.store.timers.run().failures) == 1
 
 
 def test_a_failure_without_a_number_is_the_last(scene: Scene) -> None:
@@ -128,12 +131,12 @@ def test_a_failure_that_came_before_the_answer_is_held_as_well(redis_client: red
     scene = begin(redis_client)
     scene.push(JOB)
     admitted = scene.admit()
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     assert fail(scene, 0).result == "unmatched"
-    settled = scene.store.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
+    settled = scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
     assert (settled.state, settled.receipt) == ("submitted", None)
     scene.go(WAIT + 1)
-    assert len(scene.store.survey().failures) == 1
+    assert len(scene.store.timers.run().failures) == 1
 
 
 @pytest.mark.parametrize(
@@ -145,24 +148,24 @@ def test_of_the_words_that_came_before_the_answer_the_last_counts(
     scene = begin(redis_client)
     scene.push(JOB)
     admitted = scene.admit()
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     for redial, outcome in enumerate(early):
         fail(scene, redial) if outcome == "failed" else scene.receipt(JOB_ID, outcome, to=NUMBER)
-    settled = scene.store.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
+    settled = scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
     assert settled.state == "delivered"
     scene.go(WAIT + 1)
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
 
 
 def test_such_a_failure_settles_a_doubt_and_the_job_waits_for_the_last(redis_client: redis.Redis) -> None:
     scene = begin(redis_client, IN_DOUBT__THEN="resend")
     scene.push(JOB, number=NUMBER)
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "in_doubt"})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "in_doubt"})
     fail(scene, 0)
     scene.go(200)
-    assert [(matched.result, matched.job) for matched in scene.store.match()] == [("held", JOB)]
+    assert [(matched.result, matched.job) for matched in scene.store.receipts.match()] == [("held", JOB)]
     record = scene.record(JOB)
     assert (record["state"], record["job_id"]) == ("submitted", JOB_ID)
     assert scene.receipt(JOB_ID, "delivered").result == "applied"
@@ -174,10 +177,10 @@ def test_a_job_whose_failure_is_held_is_not_unconfirmed(redis_client: redis.Redi
     submit(scene)
     fail(scene, 0, None)
     scene.go(61)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.record(JOB)["state"] == "submitted"
     scene.go(WAIT)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.record(JOB)["state"] == "failed"
 
 

@@ -27,7 +27,7 @@ def audited(scene: Scene) -> list[dict[str, str]]:
 
 def call(scene: Scene) -> Admitted:
     admitted = scene.admit()
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     return admitted
 
 
@@ -36,7 +36,7 @@ def test_a_call_is_audited_with_the_answer_it_had(scene: Scene) -> None:
     answer = {"decision": "accepted", "job_id": "77", "reason": "accepted", "code": 1, **ANSWER}
     admitted = call(scene)
     for _ in range(2):  # the first reply was lost
-        scene.store.settle(admitted, answer)
+        scene.store.submission.settle(admitted, answer)
     assert audited(scene) == [
         {
             "at": str(scene.now),
@@ -56,7 +56,7 @@ def test_a_call_is_audited_with_the_answer_it_had(scene: Scene) -> None:
 
 def test_what_was_not_called_is_not_audited(scene: Scene) -> None:
     scene.push("a")
-    scene.store.settle(scene.admit(), {"decision": "released"})
+    scene.store.submission.settle(scene.admit(), {"decision": "released"})
     assert audited(scene) == []
 
 
@@ -64,15 +64,15 @@ def test_a_call_whose_worker_died_is_audited_as_in_doubt(scene: Scene) -> None:
     scene.push("a")
     call(scene)
     scene.go(8)
-    scene.store.survey()
+    scene.store.timers.run()
     (entry,) = audited(scene)
     assert (entry["what"], entry["outcome"], entry["reason"]) == ("fax-send", "in_doubt", "worker_lost")
 
 
 def test_a_cancellation_at_the_provider_is_audited_with_the_jobid(scene: Scene) -> None:
     scene.push("a", send_at=str(scene.now + 3_600_000), schedule="provider")
-    scene.store.settle(call(scene), {"decision": "accepted", "job_id": "77"})
-    scene.store.cancel(scene.intake("cancel"), "a")
+    scene.store.submission.settle(call(scene), {"decision": "accepted", "job_id": "77"})
+    scene.store.intake.cancel(scene.intake("cancel"), "a")
     told = {
         "decision": "accepted",
         "seconds": 0.1,
@@ -80,7 +80,7 @@ def test_a_cancellation_at_the_provider_is_audited_with_the_jobid(scene: Scene) 
         "about": "77",
         "outcome": "accepted",
     }
-    scene.store.report(call(scene), told)
+    scene.store.submission.report(call(scene), told)
     order, entry = audited(scene)
     assert (order["what"], order["job"], order["outcome"]) == ("cancel", "a", "asked")
     assert (entry["what"], entry["job"], entry["jobId"], entry["outcome"]) == (
@@ -90,14 +90,14 @@ def test_a_cancellation_at_the_provider_is_audited_with_the_jobid(scene: Scene) 
 
 def test_every_order_is_audited_with_who_gave_it_and_what_came_of_it(scene: Scene) -> None:
     scene.push("a")
-    scene.store.settle(call(scene), {"decision": "in_doubt", "reason": "timeout"})
+    scene.store.submission.settle(call(scene), {"decision": "in_doubt", "reason": "timeout"})
     store = scene.store
-    store.order(scene.ordered("pause"), "pause", "jane")
-    store.order(scene.ordered("pause"), "pause", "john")
-    store.order(scene.ordered("resume"), "resume", "jane")
-    store.resolve(scene.ordered("resolve"), "nobody", "fail", "", "jane")
-    store.resolve(scene.ordered("resolve"), "a", "accepted", "77", "jane")
-    store.redrive(scene.ordered("redrive"), "1-1", "john")
+    store.orders.pause_or_resume(scene.ordered("pause"), "pause", "jane")
+    store.orders.pause_or_resume(scene.ordered("pause"), "pause", "john")
+    store.orders.pause_or_resume(scene.ordered("resume"), "resume", "jane")
+    store.orders.resolve(scene.ordered("resolve"), "nobody", "fail", "", "jane")
+    store.orders.resolve(scene.ordered("resolve"), "a", "accepted", "77", "jane")
+    store.orders.redrive(scene.ordered("redrive"), "1-1", "john")
     assert [(e["who"], e["what"], e["outcome"]) for e in audited(scene)] == [
         ("jane", "pause", "done"),
         ("john", "pause", "idle"),
@@ -118,7 +118,7 @@ def test_entries_older_than_the_retention_go(redis_client: redis.Redis) -> None:
     for day in (3, 2, 0):
         for i in range(150):  # more than one node of the stream: trimming takes whole ones
             redis_client.xadd(store.keys.audit, {"what": str(day)}, id=f"{days[day]}-{i + 1}")
-    store.survey()
+    store.timers.run()
     kept: Any = redis_client.xrange(store.keys.audit, count=1)
     assert kept[0][1][b"what"] != b"3"
     assert redis_client.xlen(store.keys.audit) < 300

@@ -104,7 +104,7 @@ def test_a_refusal_that_comes_after_the_lease_ran_out_is_a_failed_job(
     def call(mark: Callable[[], None]) -> Answer:
         mark()
         scene.go(LEASE)
-        scene.store.survey()
+        scene.store.timers.run()
         assert scene.record(JOB)["state"] == "in_doubt"
         return REFUSED
 
@@ -120,7 +120,7 @@ def test_a_refusal_whose_settlement_lost_its_reply_is_counted_once(
     lost: list[str] = []
 
     def settle(*arguments: Any, **more: Any) -> Any:
-        done = scene.store.settle(*arguments, **more)
+        done = scene.store.submission.settle(*arguments, **more)
         lost.append(done.result)
         if len(lost) == 1:
             raise redis.ConnectionError
@@ -129,7 +129,7 @@ def test_a_refusal_whose_settlement_lost_its_reply_is_counted_once(
     kept = scene.store
     turn(
         answering(REFUSED),
-        Mock(account="default", admit=kept.admit, mark=kept.mark, settle=settle),
+        Mock(account="default", admit=kept.submission.admit, mark=kept.submission.mark, settle=settle),
     )
     assert lost == ["settled", "repeated"]
     assert counts(registry) == {
@@ -147,9 +147,9 @@ def test_an_acceptance_that_its_receipt_told_before_counts_no_second_end(
     def call(mark: Callable[[], None]) -> Answer:
         mark()
         scene.go(LEASE)
-        scene.store.survey()
+        scene.store.timers.run()
         order = scene.ordered("resolve")
-        assert scene.store.resolve(order, JOB, "accepted", "77") == "done"
+        assert scene.store.orders.resolve(order, JOB, "accepted", "77") == "done"
         assert scene.receipt("77", "failed", code=21, reason="rejected").result == "applied"
         return ACCEPTED
 
@@ -163,9 +163,9 @@ def test_a_doubt_that_an_operator_settles_by_a_jobId_whose_receipt_had_come_is_c
     scene: Scene, outcome: str
 ) -> None:
     pushed(scene)
-    scene.store.mark(scene.admit())
+    scene.store.submission.mark(scene.admit())
     scene.go(LEASE)
-    scene.store.survey()
+    scene.store.timers.run()
     scene.receipt("77", outcome, code=21, reason="rejected", transferred=2)
     registry = new_registry()
     dispatcher = Dispatcher(

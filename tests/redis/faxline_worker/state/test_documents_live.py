@@ -28,16 +28,16 @@ def lives(scene: Scene, digest: str = DIGEST) -> float | None:
 
 def end(scene: Scene, job: str, how: str) -> None:
     if how == "canceled":
-        scene.store.cancel(scene.intake("cancel"), job)
+        scene.store.intake.cancel(scene.intake("cancel"), job)
         return
     admitted = scene.admit()
     assert admitted.job == job
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     if how == "refused":
-        scene.store.settle(admitted, {"decision": "refuse", "reason": "r"})
+        scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
         return
     job_id = str(100 + admitted.attempt)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
     scene.receipt(job_id, how, again="busy")
 
 
@@ -49,10 +49,10 @@ def test_a_document_lives_until_its_job_has_ended_and_then_its_time(scene: Scene
     assert lives(scene) == pytest.approx(TTL, abs=5)
     assert not scene.client.exists(scene.keys.document_uses)
     scene.go(GRACE - 1)
-    assert scene.store.upkeep.tidy() == 0
+    assert scene.store.maintenance.tidy() == 0
     assert lives(scene)
     scene.go(2)
-    assert scene.store.upkeep.tidy() == 1
+    assert scene.store.maintenance.tidy() == 1
     assert not scene.client.exists(scene.keys.document(DIGEST), scene.keys.released)
 
 
@@ -61,12 +61,12 @@ def test_a_document_that_is_needed_again_within_the_grace_stays(scene: Scene) ->
     end(scene, "a", "canceled")
     scene.push("b", documents=DIGEST)
     scene.go(GRACE + 1)
-    assert scene.store.upkeep.tidy() == 0
+    assert scene.store.maintenance.tidy() == 0
     assert lives(scene) is None
     end(scene, "b", "canceled")
-    assert scene.store.upkeep.tidy() == 0, "its grace begins anew"
+    assert scene.store.maintenance.tidy() == 0, "its grace begins anew"
     scene.go(GRACE + 1)
-    assert scene.store.upkeep.tidy() == 1
+    assert scene.store.maintenance.tidy() == 1
 
 
 def test_no_document_goes_while_an_entry_waits_in_intake_that_may_name_it(scene: Scene) -> None:
@@ -74,9 +74,9 @@ def test_no_document_goes_while_an_entry_waits_in_intake_that_may_name_it(scene:
     end(scene, "a", "canceled")
     entry = scene.intake()
     scene.go(GRACE + 1)
-    assert scene.store.upkeep.tidy() == 0
-    scene.store.register([scene.item(entry, "b", documents=DIGEST)])
-    assert scene.store.upkeep.tidy() == 0
+    assert scene.store.maintenance.tidy() == 0
+    scene.store.intake.register([scene.item(entry, "b", documents=DIGEST)])
+    assert scene.store.maintenance.tidy() == 0
     assert lives(scene) is None
 
 
@@ -90,10 +90,10 @@ def test_a_request_goes_with_the_jobs_end_or_after_its_retention(redis_client: r
     later.push("a", request='{"message":"text"}')
     end(later, "a", how)
     later.go(99)
-    later.store.upkeep.tidy()
+    later.store.maintenance.tidy()
     assert later.record("a")["request"] == '{"message":"text"}'
     later.go(2)
-    later.store.upkeep.tidy()
+    later.store.maintenance.tidy()
     assert later.record("a")["request"] == ""
     assert not later.client.exists(later.keys.outdated)
 
@@ -110,7 +110,7 @@ def test_tidying_makes_no_record_of_one_whose_retention_is_over(redis_client: re
     end(scene, "a", "canceled")
     scene.client.delete(scene.keys.job("a"))
     scene.go(101)
-    assert scene.store.upkeep.tidy() == 0
+    assert scene.store.maintenance.tidy() == 0
     assert scene.record("a") == {}
 
 
@@ -134,10 +134,10 @@ def test_an_unconfirmed_job_that_a_late_receipt_amends_gives_its_document_back_o
     for name in "ab":
         scene.push(name, documents=DIGEST)
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": "77"})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
     scene.go(1001)
-    scene.store.survey()
+    scene.store.timers.run()
     scene.receipt("77")
     assert scene.record("a")["state"] == "delivered"
     assert lives(scene) is None

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from faxline.schema import events_schema
 from faxline_local.redis_server import RedisServer
-from faxline_worker.state.results import Plan, Polled, Receipted, Replaced, Reported, Settlement, Survey
+from faxline_worker.state.results import Polled, Receipted, Replaced, Reported, Settlement, TimerRun, WakePlan
 from faxline_worker.state.store import SCRIPTS
 from tests.stage.expected import expected
 from tests.stage.inputs import INPUTS
@@ -79,16 +79,16 @@ def says_done(first: object, second: object) -> bool:  # noqa: PLR0911 - one a r
             return second.result == "repeated" and second.job == first.job
         case Receipted(), Receipted():
             return second.result == "gone"
-        case Survey(), Survey():
+        case TimerRun(), TimerRun():
             return second.changes == () and second.next == first.next
         case Polled(), Polled():
             return second.asked == 0 and second.next == first.next
-        case Plan(), Plan():
+        case WakePlan(), WakePlan():
             return second.wakes == () and second.next == first.next  # when they would be given up
     nothing = Replaced(None, 0, left=False)
     again: Sequence[object] = (
         "gone",
-        "waits",
+        "busy",
         "idle",
         [("gone", "")],
         [("done", "")],

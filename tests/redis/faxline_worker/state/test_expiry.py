@@ -12,7 +12,7 @@ from tests.stage.scene import Scene
 @pytest.fixture
 def scene(redis_client: redis.Redis) -> Scene:
     made = Scene(redis_client)
-    made.store.survey()  # which notes when it looks again
+    made.store.timers.run()  # which notes when it looks again
     return made
 
 
@@ -22,7 +22,7 @@ def rung(scene: Scene) -> int:
 
 
 def ended(scene: Scene, job: str) -> bool:
-    scene.store.survey()
+    scene.store.timers.run()
     record = scene.record(job)
     return (record["state"], record["reason"]) == ("failed", "expired")
 
@@ -30,7 +30,7 @@ def ended(scene: Scene, job: str) -> bool:
 def test_a_fax_that_has_expired_when_it_is_registered_fails_and_no_call_is_made_for_it(scene: Scene) -> None:
     assert scene.push("late", expires_at=str(scene.now)) == "registered"
     assert not scene.client.exists(scene.keys.ready)
-    assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
     assert ended(scene, "late")
     told = [(event.name, event.data) for event in scene.news()]
     assert told == [
@@ -66,9 +66,11 @@ def test_a_caller_that_goes_on_is_not_given_a_job_that_has_expired(scene: Scene)
     scene.push("first")
     scene.push("late", expires_at=str(scene.now + 5000))
     first = scene.admit()
-    assert scene.store.mark(first) is Mark.MARKED
+    assert scene.store.submission.mark(first) is Mark.MARKED
     scene.go(5)
-    settled = scene.store.settle(first, {"decision": "accepted", "job_id": "1"}, permit=scene.permit())
+    settled = scene.store.submission.settle(
+        first, {"decision": "accepted", "job_id": "1"}, permit=scene.permit()
+    )
     assert (settled.state, settled.next) == ("submitted", None)
     assert ended(scene, "late")
 
@@ -76,10 +78,10 @@ def test_a_caller_that_goes_on_is_not_given_a_job_that_has_expired(scene: Scene)
 def test_a_fax_that_ifax_would_keep_for_a_date_expires_too(scene: Scene) -> None:
     kept = {"send_at": str(scene.now + 60_000), "schedule": "provider"}
     scene.push("late", expires_at=str(scene.now), **kept)
-    assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
     assert ended(scene, "late")
 
 
 def test_a_fax_that_expires_in_a_moment_is_called_for_until_then(scene: Scene) -> None:
     scene.push("a", expires_at=str(scene.now + 2))
-    assert isinstance(scene.store.admit(scene.permit(), ""), Admitted)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Admitted)

@@ -114,10 +114,10 @@ def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_t
     assert message is not None
     consumer.requeue([message])
     assert next(broker.consume(QUEUE, timeout=20_000)) is not None
-    admitted = store.admit("permit", "")
+    admitted = store.submission.admit("permit", "")
     assert isinstance(admitted, Admitted)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "accepted", "job_id": "7"})
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "accepted", "job_id": "7"})
     metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
     Reconciler(store, Mock(), metrics, Mock()).turn()
     with FaxLine(server.url()) as line:

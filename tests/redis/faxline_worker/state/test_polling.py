@@ -31,22 +31,22 @@ def submit(scene: Scene, *jobs: str) -> None:
     for n, job in enumerate(jobs):
         scene.push(job)
         admitted = scene.admit()
-        scene.store.mark(admitted)
-        scene.store.settle(admitted, {"decision": "accepted", "job_id": str(77 + n)})
+        scene.store.submission.mark(admitted)
+        scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": str(77 + n)})
 
 
 def take(scene: Scene) -> Admitted | None:
-    admitted = scene.store.admit(uuid4().hex, "")
+    admitted = scene.store.submission.admit(uuid4().hex, "")
     return admitted if isinstance(admitted, Admitted) else None
 
 
 def questions(scene: Scene) -> list[Admitted]:
     """Those that may go now, as workers take them."""
-    while scene.store.poll().asked:
+    while scene.store.timers.poll().asked:
         continue
     taken = []
     while (admitted := take(scene)) is not None:
-        scene.store.mark(admitted)
+        scene.store.submission.mark(admitted)
         taken.append(admitted)
     return taken
 
@@ -58,7 +58,9 @@ def ask(scene: Scene) -> Admitted:
 
 def answer(scene: Scene, question: Admitted, decision: str = "accepted", **more: Any) -> str:
     told = {"about": str(question.request["jobId"]), "seconds": 0.1}
-    return scene.store.report(question, {"decision": decision, "reason": decision, **told, **more}).result
+    return scene.store.submission.report(
+        question, {"decision": decision, "reason": decision, **told, **more}
+    ).result
 
 
 def names(scene: Scene) -> list[str]:
@@ -72,7 +74,7 @@ def test_a_submitted_fax_is_asked_for_at_the_moments_of_the_schedule_and_the_las
     scene.news()
     asked = []
     while scene.seconds < 1900:
-        polled = scene.store.poll()
+        polled = scene.store.timers.poll()
         while (question := take(scene)) is not None:
             asked.append(round(scene.seconds))
             assert (question.kind, question.request) == ("poll", {"jobId": 77})
@@ -81,16 +83,16 @@ def test_a_submitted_fax_is_asked_for_at_the_moments_of_the_schedule_and_the_las
     assert asked == [120, 300, 600, 1200, 1800]
     assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
     scene.go(2000)
-    scene.store.survey()
+    scene.store.timers.run()
     assert names(scene) == ["fax.unconfirmed"]
-    assert scene.store.poll().next is None
+    assert scene.store.timers.poll().next is None
 
 
 def test_with_webhooks_nobody_is_asked_for(redis_client: redis.Redis) -> None:
     scene = begin(redis_client, RESULTS="webhook")
     submit(scene, JOB)
     scene.go(600)
-    assert not scene.store.survey().poll
+    assert not scene.store.timers.run().poll
     assert not questions(scene)
     assert not scene.client.exists(scene.keys.polls, scene.keys.asks)
 
@@ -101,10 +103,10 @@ def test_a_worker_that_is_set_otherwise_notes_what_a_dispatcher_is_to_ask_about(
     worker.offer("worker b:1")
     scene.push(JOB)
     admitted = scene.admit()
-    worker.mark(admitted)
-    worker.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
+    worker.submission.mark(admitted)
+    worker.submission.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
     scene.go(120)
-    assert worker.survey().poll
+    assert worker.timers.run().poll
     assert ask(scene).job == JOB
     differ = differing(worker.state().offers)
     assert set(differ["RESULTS"]) == {"webhook", "poll or both"}
@@ -123,7 +125,7 @@ def test_a_final_answer_is_as_final_as_a_receipt(scene: Scene, outcome: str) -> 
     assert names(scene) == [f"fax.{outcome}"]
     scene.go(600)
     assert not questions(scene)
-    assert scene.store.poll().next is None
+    assert scene.store.timers.poll().next is None
 
 
 def test_a_receipt_that_comes_while_it_is_asked_for_counts_once(scene: Scene) -> None:
@@ -149,7 +151,7 @@ def test_a_receipt_and_an_answer_at_the_same_moment_count_once(scene: Scene) -> 
     def webhooks() -> None:
         ready.wait()
         for word in words:
-            scene.store.receipt(scene.status(), word)
+            scene.store.receipts.apply_one(scene.status(), word)
 
     thread = threading.Thread(target=webhooks)
     thread.start()
@@ -235,10 +237,10 @@ def test_an_answer_about_a_delivery_that_was_followed_by_another_says_nothing_ab
     question = ask(scene)
     scene.receipt(JOB_ID, "failed", again="other")
     scene.go(60)
-    scene.store.survey()
+    scene.store.timers.run()
     resend = scene.admit()
-    scene.store.mark(resend)
-    scene.store.settle(resend, {"decision": "accepted", "job_id": "78"})
+    scene.store.submission.mark(resend)
+    scene.store.submission.settle(resend, {"decision": "accepted", "job_id": "78"})
     scene.news()
     assert answer(scene, question, receipt=receipt(JOB_ID, "failed")) == "repeated"
     assert names(scene) == []
@@ -252,15 +254,15 @@ def test_submissions_that_are_due_go_first(redis_client: redis.Redis) -> None:
     scene.go(120)
     for n in range(5):
         scene.push(f"due-{n}", priority="bulk")
-    assert scene.store.poll().asked == 0  # they have all the room
+    assert scene.store.timers.poll().asked == 0  # they have all the room
     assert [scene.admit().kind for _ in range(4)] == ["send"] * 4
-    assert scene.store.poll().asked == 0
+    assert scene.store.timers.poll().asked == 0
 
 
 def test_a_question_that_waits_for_its_permit_is_overtaken_by_a_fax_of_any_priority(scene: Scene) -> None:
     submit(scene, JOB)
     scene.go(120)
-    assert scene.store.poll().asked == 1
+    assert scene.store.timers.poll().asked == 1
     scene.push("later", priority="bulk")
     assert [scene.admit().kind for _ in range(2)] == ["send", "poll"]
 
@@ -285,7 +287,7 @@ def test_questions_keep_to_their_share_of_the_requests_in_any_window(redis_clien
     for at in asked:
         assert sum(at <= other < at + 100 for other in asked) <= 10
     assert len(asked) >= 55
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.store.state().polls.effective == 10
 
 
@@ -302,8 +304,8 @@ def test_those_that_are_due_for_longest_are_asked_for_first(redis_client: redis.
     scene.go(10)
     scene.push("b")
     later = scene.admit()
-    scene.store.mark(later)
-    scene.store.settle(later, {"decision": "accepted", "job_id": "90"})
+    scene.store.submission.mark(later)
+    scene.store.submission.settle(later, {"decision": "accepted", "job_id": "90"})
     scene.go(200)
     first = ask(scene)
     assert first.job == "z"
@@ -317,7 +319,7 @@ def test_a_question_whose_worker_died_is_asked_again_and_counts(redis_client: re
     scene.go(120)
     assert ask(scene).job == JOB
     scene.go(8)
-    scene.store.survey()
+    scene.store.timers.run()
     assert ask(scene).job == JOB
     assert scene.client.zcard(scene.keys.asks) == 2
 
@@ -325,9 +327,9 @@ def test_a_question_whose_worker_died_is_asked_again_and_counts(redis_client: re
 def test_a_question_that_nobody_took_before_the_receipt_came_gives_its_room_back(scene: Scene) -> None:
     submit(scene, JOB)
     scene.go(120)
-    assert scene.store.poll().asked == 1
+    assert scene.store.timers.poll().asked == 1
     scene.receipt(JOB_ID)
-    assert isinstance(scene.store.admit("p", ""), Idle)
+    assert isinstance(scene.store.submission.admit("p", ""), Idle)
     assert not scene.client.zcard(scene.keys.asks)
 
 
@@ -335,11 +337,11 @@ def test_a_question_is_the_probe_of_a_paused_account_only_where_no_fax_is(scene:
     submit(scene, JOB)
     scene.push("b")
     refused = scene.admit()
-    scene.store.mark(refused)
-    scene.store.settle(refused, {"decision": "pause", "reason": "invalid_key"})
+    scene.store.submission.mark(refused)
+    scene.store.submission.settle(refused, {"decision": "pause", "reason": "invalid_key"})
     scene.go(120)
-    assert scene.store.poll().asked == 0
-    scene.store.cancel(scene.intake("cancel"), "b")
+    assert scene.store.timers.poll().asked == 0
+    scene.store.intake.cancel(scene.intake("cancel"), "b")
     question = ask(scene)
     assert question.kind == "poll"
     answer(scene, question, sending=True)
@@ -354,17 +356,17 @@ def test_at_the_deadline_a_question_that_had_no_room_goes_ahead_of_all_first(
     for n in range(20):
         scene.push(f"due-{n}")
     scene.go(120)
-    assert scene.store.poll().asked == 0
+    assert scene.store.timers.poll().asked == 0
     scene.go(80)
     scene.news()
-    scene.store.survey()
+    scene.store.timers.run()
     assert names(scene) == []
-    assert scene.store.poll().asked == 1
+    assert scene.store.timers.poll().asked == 1
     question = scene.admit()
     assert question.kind == "poll"
     assert answer(scene, question, sending=True) == "later"
     scene.go(61)
-    scene.store.survey()
+    scene.store.timers.run()
     assert names(scene) == ["fax.unconfirmed"]
 
 
@@ -373,8 +375,8 @@ def test_the_last_question_takes_its_turn_where_every_slot_has_its_fax(redis_cli
     submit(scene, JOB, *(f"j{n}" for n in range(9)))
     scene.push("due")
     scene.go(200)
-    scene.store.survey()
-    assert scene.store.poll().asked == 2  # its share, though the window has no room
+    scene.store.timers.run()
+    assert scene.store.timers.poll().asked == 2  # its share, though the window has no room
     assert take(scene) is None
     scene.go(301)
     assert [scene.admit().kind for _ in range(3)] == ["poll", "poll", "send"]
@@ -385,12 +387,12 @@ def test_a_question_that_never_has_room_holds_the_deadline_up_once_more_as_long(
 ) -> None:
     scene = begin(redis_client, RECEIPT_DEADLINE="200")
     submit(scene, JOB)
-    scene.store.order(scene.ordered("pause"), "pause")
+    scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause")
     scene.news()
     for seconds, told in ((201, []), (100, []), (120, ["fax.unconfirmed"])):
         scene.go(seconds)
-        scene.store.poll()
-        scene.store.survey()
+        scene.store.timers.poll()
+        scene.store.timers.run()
         assert names(scene) == told
 
 
@@ -410,19 +412,19 @@ def test_a_failure_after_which_ifax_may_call_again_is_held_and_asked_for_before_
     scene.go(300)
     assert answer(scene, ask(scene), sending=True) == "later"  # it calls again
     scene.go(400)
-    assert scene.store.survey().failures == ()
+    assert scene.store.timers.run().failures == ()
     assert answer(scene, ask(scene), receipt=failed(1)) == "held"
     assert names(scene) == []
     scene.go(601)
-    assert len(scene.store.survey().failures) == 1
+    assert len(scene.store.timers.run().failures) == 1
     assert names(scene) == ["fax.retrying"]
 
 
 def doubt(scene: Scene, **more: Any) -> None:
     scene.push(JOB)
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "in_doubt", "reason": "server_error", **more})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "in_doubt", "reason": "server_error", **more})
     scene.news()
 
 
@@ -451,7 +453,7 @@ def doubted(redis_client: redis.Redis) -> Scene:
 def test_a_doubt_whose_jobid_is_known_is_asked_for_and_settled_without_a_person(
     doubted: Scene, told: dict[str, Any], result: str, events: list[str]
 ) -> None:
-    assert doubted.store.survey().poll
+    assert doubted.store.timers.run().poll
     doubted.go(120)
     question = ask(doubted)
     assert question.request == {"jobId": 77}
@@ -489,13 +491,13 @@ def test_a_doubt_is_not_sent_again_while_its_question_is_due_or_under_way(redis_
     scene = begin(redis_client, RESULTS="webhook", IN_DOUBT__WAIT="130", IN_DOUBT__THEN="resend")
     doubt(scene, named=JOB_ID)
     scene.go(131)
-    scene.store.survey()
+    scene.store.timers.run()
     assert names(scene) == []
     question = ask(scene)
-    scene.store.survey()
+    scene.store.timers.run()
     assert names(scene) == []
     answer(scene, question, "refuse")
-    scene.store.survey()
+    scene.store.timers.run()
     assert names(scene) == ["fax.retrying"]
 
 

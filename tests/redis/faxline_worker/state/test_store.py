@@ -40,11 +40,11 @@ def push(store: Store, client: Any, job: str, *, rank: int = 2, digest: str = "d
     client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
     values = {"kind": "send", "request": '{"a":1}', "number": "+12345678901", "priority": "normal", **fields}
     item = {"entry": entry.decode(), "jobs": [{"id": job, "digest": digest, "rank": rank, "fields": values}]}
-    return store.register([item])[0]
+    return store.intake.register([item])[0]
 
 
 def admit(store: Store, permit: str | None = None) -> Admitted:
-    admitted = store.admit(permit or uuid4().hex, "")
+    admitted = store.submission.admit(permit or uuid4().hex, "")
     assert isinstance(admitted, Admitted), admitted
     return admitted
 
@@ -60,7 +60,7 @@ def events(store: Store, client: Any) -> list[tuple[str, str]]:
 def receipt(store: Store, client: Any, job_id: str, outcome: str = "delivered") -> Any:
     entry = client.xadd(store.keys.status, {"body": b"{}", "kind": "receipt"})
     content = {"job_id": job_id, "outcome": outcome, "code": 0, "reason": "r", "pages": 3, "transferred": 3}
-    return store.receipt(entry.decode(), content)
+    return store.receipts.apply_one(entry.decode(), content)
 
 
 def test_a_job_goes_from_registration_to_delivered_with_one_event_each(make: Make, redis_client: Any) -> None:
@@ -68,8 +68,8 @@ def test_a_job_goes_from_registration_to_delivered_with_one_event_each(make: Mak
     assert push(store, redis_client, "a", metadata='{"order":12345678901234567890}') == ("registered", "")
     admitted = admit(store)
     assert (admitted.job, admitted.attempt, admitted.request) == ("a", 1, {"a": 1})
-    assert store.mark(admitted) is Mark.MARKED
-    assert store.settle(admitted, {"decision": "accepted", "job_id": "77"}).state == "submitted"
+    assert store.submission.mark(admitted) is Mark.MARKED
+    assert store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).state == "submitted"
     done = receipt(store, redis_client, "77")
     assert (done.result, done.job) == ("applied", "a")
     assert events(store, redis_client) == [(f"fax.{e}", "a") for e in ("queued", "submitted", "delivered")]
@@ -94,8 +94,8 @@ def test_a_receipt_is_applied_once_however_often_it_comes(make: Make, redis_clie
     store = make()
     push(store, redis_client, "a")
     admitted = admit(store)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "accepted", "job_id": "77"})
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
     results = [receipt(store, redis_client, "77").result for _ in range(3)]
     assert results == ["applied", "repeated", "repeated"]
     assert receipt(store, redis_client, "77", "failed").result == "repeated"
@@ -106,9 +106,9 @@ def test_a_receipt_before_the_answer_is_claimed_by_the_answer(make: Make, redis_
     store = make()
     push(store, redis_client, "a")
     admitted = admit(store)
-    store.mark(admitted)
+    store.submission.mark(admitted)
     assert receipt(store, redis_client, "77").result == "unmatched"
-    settled = store.settle(admitted, {"decision": "accepted", "job_id": "77"})
+    settled = store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
     assert settled.receipt is not None
     assert record(store, redis_client, "a")["state"] == "delivered"
     assert [e for e, _ in events(store, redis_client)] == ["fax.queued", "fax.submitted", "fax.delivered"]
@@ -123,11 +123,11 @@ def test_every_script_called_again_answers_the_same_and_changes_nothing(
     push(store, redis_client, "b")
     first, again = admit(store, "permit-1"), admit(store, "permit-1")
     assert (first.job, first.attempt) == (again.job, again.attempt) == ("a", 1)
-    assert store.mark(first) is store.mark(first) is Mark.MARKED
+    assert store.submission.mark(first) is store.submission.mark(first) is Mark.MARKED
     answer = {"decision": "accepted", "job_id": "77"}
-    assert store.settle(first, answer).result == "settled"
+    assert store.submission.settle(first, answer).result == "settled"
     before = record(store, redis_client, "a")
-    assert store.settle(first, answer).result == "repeated"
+    assert store.submission.settle(first, answer).result == "repeated"
     assert record(store, redis_client, "a") == before
     assert redis_client.zcard(store.keys.answers) == 1
 
@@ -137,7 +137,7 @@ def test_the_most_urgent_then_the_oldest_job_is_admitted_first(make: Make, redis
     for job, rank in (("bulk", 3), ("normal-1", 2), ("normal-2", 2), ("urgent", 1)):
         push(store, redis_client, job, rank=rank)
     assert [admit(store).job for _ in range(4)] == ["urgent", "normal-1", "normal-2", "bulk"]
-    assert isinstance(store.admit("x", ""), Idle)
+    assert isinstance(store.submission.admit("x", ""), Idle)
 
 
 def test_no_more_permits_are_held_than_the_concurrency_allows(make: Make, redis_client: Any) -> None:
@@ -145,10 +145,10 @@ def test_no_more_permits_are_held_than_the_concurrency_allows(make: Make, redis_
     for i in range(3):
         push(store, redis_client, f"job-{i}")
     first = admit(store)
-    assert isinstance(store.admit("second", ""), Admitted)
-    assert store.admit("x", "") == Held("concurrency")
-    store.mark(first)
-    assert store.settle(first, {"decision": "accepted", "job_id": "1"}).wakes
+    assert isinstance(store.submission.admit("second", ""), Admitted)
+    assert store.submission.admit("x", "") == Held("concurrency")
+    store.submission.mark(first)
+    assert store.submission.settle(first, {"decision": "accepted", "job_id": "1"}).wakes
     assert admit(store).job == "job-2"
 
 
@@ -160,10 +160,10 @@ def test_an_answer_counts_in_the_window_and_the_survey_says_when_it_leaves(
         push(store, redis_client, f"job-{i}")
     for i in range(2):
         admitted = admit(store)
-        store.mark(admitted)
-        store.settle(admitted, {"decision": "accepted", "job_id": str(i)})
-    assert store.admit("x", "") == Held("window")
-    plan = store.plan()
+        store.submission.mark(admitted)
+        store.submission.settle(admitted, {"decision": "accepted", "job_id": str(i)})
+    assert store.submission.admit("x", "") == Held("window")
+    plan = store.timers.plan_wakeups()
     assert not plan.wakes
     assert plan.next is not None
     assert 0 < plan.next <= 7
@@ -175,9 +175,9 @@ def test_a_burst_ends_at_its_limit_and_the_bucket_drains(make: Make, redis_clien
         push(store, redis_client, f"job-{i}")
     for i in range(3):
         admitted = admit(store)
-        store.mark(admitted)
-        store.settle(admitted, {"decision": "accepted", "job_id": str(i)})
-    assert store.admit("x", "") == Held("burst")
+        store.submission.mark(admitted)
+        store.submission.settle(admitted, {"decision": "accepted", "job_id": str(i)})
+    assert store.submission.admit("x", "") == Held("burst")
 
 
 def test_a_deferral_keeps_the_place_spends_no_attempt_and_closes_the_gate(
@@ -188,9 +188,9 @@ def test_a_deferral_keeps_the_place_spends_no_attempt_and_closes_the_gate(
     push(store, redis_client, "b")
     admitted = admit(store)
     place = record(store, redis_client, "a")["place"]
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "defer", "reason": "rate_limited", "gate": 60_000})
-    assert store.admit("x", "") == Held("gate")
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "defer", "reason": "rate_limited", "gate": 60_000})
+    assert store.submission.admit("x", "") == Held("gate")
     held = record(store, redis_client, "a")
     assert (held["state"], held["attempt"], held["place"]) == ("queued", "0", place)
     assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b"]
@@ -200,9 +200,9 @@ def test_a_pause_holds_the_account_and_burns_nothing(make: Make, redis_client: A
     store = make()
     push(store, redis_client, "a")
     admitted = admit(store)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "pause", "reason": "invalid_key", "code": -3009})
-    assert store.admit("x", "") == Held("paused")
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "pause", "reason": "invalid_key", "code": -3009})
+    assert store.submission.admit("x", "") == Held("paused")
     assert record(store, redis_client, "a")["attempt"] == "0"
     assert store.state().paused == "invalid_key"
 
@@ -213,9 +213,9 @@ def test_a_retry_waits_for_its_time_and_then_fails_when_the_attempts_are_spent(
     store = make(RETRIES__SUBMISSION__ATTEMPTS="2")
     push(store, redis_client, "a")
     answer = {"decision": "retry", "reason": "connect_failed", "retry": 1}
-    assert store.settle(admit(store), answer).state == "queued"
-    wait_until(lambda: store.survey() and redis_client.zcard(store.keys.ready) == 1)
-    assert store.settle(admit(store), answer).state == "failed"
+    assert store.submission.settle(admit(store), answer).state == "queued"
+    wait_until(lambda: store.timers.run() and redis_client.zcard(store.keys.ready) == 1)
+    assert store.submission.settle(admit(store), answer).state == "failed"
     names = [e for e, _ in events(store, redis_client)]
     assert names == ["fax.queued", "fax.retrying", "fax.failed"]
     assert redis_client.pttl(store.keys.job("a")) > 0
@@ -227,8 +227,8 @@ def test_a_lease_that_ran_out_before_the_mark_returns_the_job_to_its_place(
     store = make(HTTP_TIMEOUT="0.01", LEASE_GRACE="0.01")
     push(store, redis_client, "a")
     stale = admit(store)
-    wait_until(lambda: store.survey() and redis_client.zcard(store.keys.ready) == 1)
-    assert store.mark(stale) is Mark.LOST
+    wait_until(lambda: store.timers.run() and redis_client.zcard(store.keys.ready) == 1)
+    assert store.submission.mark(stale) is Mark.LOST
     assert record(store, redis_client, "a")["attempt"] == "0"
     assert redis_client.zcard(store.keys.answers) == 0
 
@@ -239,10 +239,10 @@ def test_a_lease_that_ran_out_after_the_mark_is_in_doubt_and_a_late_answer_settl
     store = make(HTTP_TIMEOUT="0.05", LEASE_GRACE="0.05")
     push(store, redis_client, "a")
     admitted = admit(store)
-    assert store.mark(admitted) is Mark.MARKED
-    wait_until(lambda: store.survey() and record(store, redis_client, "a")["state"] == "in_doubt")
+    assert store.submission.mark(admitted) is Mark.MARKED
+    wait_until(lambda: store.timers.run() and record(store, redis_client, "a")["state"] == "in_doubt")
     assert redis_client.zcard(store.keys.answers) == 1
-    late = store.settle(admitted, {"decision": "accepted", "job_id": "9"})
+    late = store.submission.settle(admitted, {"decision": "accepted", "job_id": "9"})
     assert (late.result, late.state) == ("resolved", "submitted")
     assert receipt(store, redis_client, "9").result == "applied"
 
@@ -254,13 +254,13 @@ def test_the_lease_of_a_large_request_grows_with_its_size_and_a_receipt_waits_fo
     push(store, redis_client, "a")
     admitted = admit(store)
     ((_, before),) = redis_client.zrange(store.keys.permits, 0, -1, withscores=True)
-    assert store.mark(admitted, 100_000) is Mark.MARKED
+    assert store.submission.mark(admitted, 100_000) is Mark.MARKED
     ((_, after),) = redis_client.zrange(store.keys.permits, 0, -1, withscores=True)
     assert after - before >= 98_000  # 100 s at this rate; some of the grace may have passed
     assert int(record(store, redis_client, "a")["lease"]) == after
     assert receipt(store, redis_client, "77").result == "unmatched"
     assert redis_client.zscore(store.keys.unmatched, "77") == after + 1000
-    assert store.settle(admitted, {"decision": "accepted", "job_id": "77"}).state == "delivered"
+    assert store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).state == "delivered"
 
 
 def test_an_unknown_answer_holds_its_permit_while_the_request_could_live(
@@ -270,9 +270,12 @@ def test_an_unknown_answer_holds_its_permit_while_the_request_could_live(
     push(store, redis_client, "a")
     push(store, redis_client, "b")
     admitted = admit(store)
-    store.mark(admitted)
-    assert store.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"}).state == "in_doubt"
-    assert store.admit("x", "") == Held("concurrency")
+    store.submission.mark(admitted)
+    assert (
+        store.submission.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"}).state
+        == "in_doubt"
+    )
+    assert store.submission.admit("x", "") == Held("concurrency")
 
 
 def test_a_burst_of_entries_makes_no_more_wake_ups_than_could_be_admitted(
@@ -281,8 +284,8 @@ def test_a_burst_of_entries_makes_no_more_wake_ups_than_could_be_admitted(
     store = make(LIMITS__CONCURRENCY="5")
     for i in range(50):
         push(store, redis_client, f"job-{i}")
-    assert len(store.plan().wakes) == 5
-    assert store.plan().wakes == ()
+    assert len(store.timers.plan_wakeups().wakes) == 5
+    assert store.timers.plan_wakeups().wakes == ()
 
 
 def test_a_queued_job_is_canceled_and_a_submitted_one_refuses(make: Make, redis_client: Any) -> None:
@@ -291,16 +294,16 @@ def test_a_queued_job_is_canceled_and_a_submitted_one_refuses(make: Make, redis_
     push(store, redis_client, "b")
     admitted = admit(store)
     entries = [redis_client.xadd(store.keys.intake, {"cancel": "{}"}).decode() for _ in range(2)]
-    assert store.cancel(entries[0], "b") is Registration.CANCELED
-    assert store.cancel(entries[1], admitted.job) is Registration.REFUSED
-    assert store.cancel(entries[1], admitted.job) is Registration.GONE
+    assert store.intake.cancel(entries[0], "b") is Registration.CANCELED
+    assert store.intake.cancel(entries[1], admitted.job) is Registration.REFUSED
+    assert store.intake.cancel(entries[1], admitted.job) is Registration.GONE
     assert events(store, redis_client)[-2:] == [("fax.canceled", "b"), ("fax.cancel_refused", "a")]
 
 
 def test_a_job_not_submitted_by_its_expiry_fails(make: Make, redis_client: Any) -> None:
     store = make()
     push(store, redis_client, "a", expires_at="1")
-    assert [(c.event, c.reason) for c in store.survey().changes] == [("fax.failed", "expired")]
+    assert [(c.event, c.reason) for c in store.timers.run().changes] == [("fax.failed", "expired")]
     assert record(store, redis_client, "a")["state"] == "failed"
 
 
@@ -310,9 +313,9 @@ def test_no_receipt_in_time_is_unconfirmed_and_a_late_one_amends_it(
     store = make(RECEIPT_DEADLINE="0.01")
     push(store, redis_client, "a")
     admitted = admit(store)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "accepted", "job_id": "5"})
-    wait_until(lambda: store.survey() and record(store, redis_client, "a")["state"] == "unconfirmed")
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "accepted", "job_id": "5"})
+    wait_until(lambda: store.timers.run() and record(store, redis_client, "a")["state"] == "unconfirmed")
     assert receipt(store, redis_client, "5").result == "applied"
     assert record(store, redis_client, "a")["state"] == "delivered"
     assert store.state().jobs["unconfirmed"] == 0
@@ -321,6 +324,6 @@ def test_no_receipt_in_time_is_unconfirmed_and_a_late_one_amends_it(
 def test_a_receipt_that_makes_no_sense_is_set_aside(make: Make, redis_client: Any) -> None:
     store = make()
     entry = redis_client.xadd(store.keys.status, {"body": b"??", "kind": "malformed"})
-    assert store.set_aside("status", entry.decode(), "malformed")
-    assert not store.set_aside("status", entry.decode(), "malformed")
+    assert store.streams.set_aside("status", entry.decode(), "malformed")
+    assert not store.streams.set_aside("status", entry.decode(), "malformed")
     assert store.state().dead == 1

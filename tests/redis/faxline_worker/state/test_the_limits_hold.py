@@ -176,10 +176,10 @@ class Simulation:
             job = {"id": f"job-{i}", "digest": "d", "rank": 2, "fields": dict(fields)}
             items.append({"entry": entry.decode(), "jobs": [job]})
         self.client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-        store.register(items)
+        store.intake.register(items)
 
     def _survey(self) -> None:
-        survey = self.stores[0].survey()
+        survey = self.stores[0].timers.run()
         self._at(max(survey.next, 0.05), self._survey)
 
     def _admit(self) -> None:
@@ -187,7 +187,7 @@ class Simulation:
             call = self._plan[self._begun % len(self._plan)]
             self._begun += 1
             self._at(call.connect, lambda a=admitted, c=call: self._mark(a, c))  # type: ignore[misc]
-        plan = self.stores[0].plan()
+        plan = self.stores[0].timers.plan_wakeups()
         for _, wait in plan.wakes:
             if wait > 0:
                 self._at(wait, lambda: None)  # whatever happens, `_admit` follows
@@ -198,19 +198,23 @@ class Simulation:
         """For a job; or, of the doctor, for the question whether iFax takes the key."""
         permit = f"permit-{self._begun}"
         checks = self._plan[self._begun % len(self._plan)].end == "checked"
-        return self.store.knock(permit) if checks else self.store.admit(permit, "")
+        return (
+            self.store.submission.acquire_check_permit(permit)
+            if checks
+            else self.store.submission.admit(permit, "")
+        )
 
     def _mark(self, admitted: Admitted, call: Call) -> None:
         if call.end == "released":
-            self.store.settle(admitted, {"decision": "released"})
+            self.store.submission.settle(admitted, {"decision": "released"})
             return
         if call.end == "unreachable" and call.lasts == SOON:  # no connection: not a byte was sent
-            self.store.settle(admitted, {"decision": "unreachable", "reason": "connect_failed"})
+            self.store.submission.settle(admitted, {"decision": "unreachable", "reason": "connect_failed"})
             return
-        if self.store.mark(admitted, call.size) is Mark.LOST:
+        if self.store.submission.mark(admitted, call.size) is Mark.LOST:
             return
         upload = call.size / RATE
-        marked, life = self.now, self.store._life * 1000 + round(upload * S)
+        marked, life = self.now, self.store.submission.lifetime * 1000 + round(upload * S)
         if call.end == "killed":
             self.intervals.append((marked, marked + life))
             return
@@ -223,13 +227,13 @@ class Simulation:
 
     def _settle(self, admitted: Admitted, call: Call) -> None:
         if call.end == "checked":
-            self.store.report(admitted, {"decision": "refuse", "reason": "r"})
+            self.store.submission.report(admitted, {"decision": "refuse", "reason": "r"})
             return
         decision = "accepted" if call.end == "late" else call.end
         job_id = str(1000 + len(self.intervals) + self._begun)
         answer = {"decision": decision, "job_id": job_id, "reason": "r", "retry": 100}
         odd = {"meaning": decision} if decision in {"unknown", "in_doubt"} else {}
-        self.store.settle(admitted, answer | odd)
+        self.store.submission.settle(admitted, answer | odd)
 
 
 def check(intervals: list[Interval]) -> None:
@@ -400,7 +404,7 @@ def mutated(*changes: tuple[str, str]) -> Callable[[str, str | None], str]:
         return text
 
     original = scripts.source
-    for name in ("admit", "settle", "survey"):
+    for name in ("admit", "settle", "run_timers"):
         source(name)
     assert found == {old for old, _ in changes}
     return source

@@ -58,7 +58,7 @@ def keys(request: pytest.FixtureRequest) -> str:
 def store(redis_client: redis.Redis, keys: str) -> Store:
     settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": keys, "FAXLINE_SWEEP": "1"}
     made = Store(redis_client, read_settings(settings), "default")
-    made.join()
+    made.intake.create_group()
     return made
 
 
@@ -114,7 +114,7 @@ def test_the_sealed_document_of_another_fax_does_not_open_in_a_documents_place(
     server, before = sandbox
     settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": KEY}
     store = Store(redis_client, read_settings(settings), "default")
-    store.join()
+    store.intake.create_group()
     push(redis_url, KEY, OURS)
     push(redis_url, KEY, THEIRS, "b", to="+12025550124")
     take(store, redis_client)
@@ -131,7 +131,7 @@ def test_a_document_in_clear_goes_out_for_a_job_that_was_registered_before_there
     server, before = sandbox
     settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": ""}
     without = Store(redis_client, read_settings(settings), "default")
-    without.join()
+    without.intake.create_group()
     push(redis_url, "", OURS)
     push(redis_url, "", LARGE, "b", to="+12025550124")
     take(without, redis_client)
@@ -174,7 +174,7 @@ def test_another_document_in_a_large_ones_place_leaves_a_doubt_and_ifax_takes_no
 
 def test_the_last_piece_of_an_altered_document_never_leaves(store: Store, redis_client: Any) -> None:
     name = digest(LARGE)
-    store.documents.keep(name, LARGE)
+    store.documents.store(name, LARGE)
     overwrite(store, redis_client, LARGE, store.seals.document(name, OTHER))
     got: list[int] = []
 
@@ -206,7 +206,7 @@ def test_each_document_of_no_more_than_a_piece_is_held_against_its_digest_before
 ) -> None:
     names = [digest(LARGE[:size]) for size in sizes]
     for name, size in zip(names, sizes, strict=True):
-        store.documents.keep(name, LARGE[:size])
+        store.documents.store(name, LARGE[:size])
     request = {
         "faxNumber": NUMBER,
         "faxData": [{"fileName": "0.txt", "document": name} for name in names],
@@ -222,7 +222,7 @@ def test_what_is_read_again_on_the_way_is_held_against_its_digest_again(
 ) -> None:
     first, second = LARGE[:200_000], LARGE[:200_001]  # a call has room for one of them
     for data in (first, second):
-        store.documents.keep(digest(data), data)
+        store.documents.store(digest(data), data)
     files = [{"fileName": "0.txt", "document": digest(data)} for data in (first, second)]
     body = send_body({"faxNumber": NUMBER, "faxData": files}, Documents(store, 20).open)
     assert json.loads(b"".join(body))["faxData"]

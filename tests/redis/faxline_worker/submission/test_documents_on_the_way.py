@@ -53,7 +53,7 @@ def store(redis_client: redis.Redis) -> Store:
 
 
 def kept(store: Store, data: bytes) -> str:
-    store.documents.keep(digest(data), data)
+    store.documents.store(digest(data), data)
     return digest(data)
 
 

@@ -26,13 +26,13 @@ def scene(redis_client: redis.Redis) -> Scene:
 def submit(scene: Scene, job_id: str) -> Admitted:
     """The next job's fax is on its way under this jobId."""
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
     return admitted
 
 
 def idle(scene: Scene) -> bool:
-    return isinstance(scene.store.admit(scene.permit(), ""), Idle)
+    return isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
 
 
 def test_a_second_fax_to_a_number_follows_when_the_first_is_final(scene: Scene) -> None:
@@ -82,10 +82,10 @@ def test_a_fax_that_was_not_taken_frees_its_line(scene: Scene, answer: dict[str,
     scene.push("urgent", priority="urgent", number=OTHER)
     submit(scene, "1")
     first = scene.admit()
-    scene.store.mark(first)
+    scene.store.submission.mark(first)
     scene.push("second")
     assert idle(scene)
-    scene.store.settle(first, {"reason": "r", **answer})
+    scene.store.submission.settle(first, {"reason": "r", **answer})
     scene.go(1)
     jobs = {scene.admit().job for _ in range(1)}
     assert jobs == ({"first"} if answer["decision"] in {"released", "defer"} else {"second"})
@@ -97,22 +97,22 @@ def test_a_lost_receipt_blocks_a_number_for_a_lease_at_most(scene: Scene) -> Non
     scene.push("second")
     assert idle(scene)
     scene.go(LEASE - 1)
-    scene.store.survey()
+    scene.store.timers.run()
     assert idle(scene)
     scene.go(1.1)
-    assert scene.store.survey().ready
+    assert scene.store.timers.run().ready
     assert scene.admit().job == "second"
 
 
 def test_a_fax_in_doubt_keeps_its_line_for_the_lease(scene: Scene) -> None:
     scene.push("first")
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "in_doubt", "reason": "timeout"})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "in_doubt", "reason": "timeout"})
     scene.push("second")
     assert idle(scene)
     scene.go(LEASE + 1)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.admit().job == "second"
 
 
@@ -122,7 +122,7 @@ def test_the_dispatcher_looks_again_when_the_lease_of_a_line_that_is_waited_for_
     scene.push("second")
     idle(scene)
     scene.go(LEASE - 0.5)
-    assert scene.store.survey().next == pytest.approx(0.5, abs=0.1)
+    assert scene.store.timers.run().next == pytest.approx(0.5, abs=0.1)
 
 
 def test_several_faxes_to_a_number_are_on_their_way_where_the_setting_says_so(
@@ -154,7 +154,7 @@ def test_those_that_wait_go_on_where_the_setting_is_turned_off_meanwhile(redis_c
     scene = Scene(redis_client, **ONE | {"NUMBERS__CONCURRENT": "0"})
     scene.restore(moment)
     scene.go(LEASE + 1)
-    scene.store.survey()
+    scene.store.timers.run()
     assert {scene.admit().job, scene.admit().job} == {"b", "c"}
 
 
@@ -174,10 +174,10 @@ def test_one_that_ends_while_it_waits_holds_up_nobody(scene: Scene, gone: str) -
     assert idle(scene)
     scene.receipt("1")  # now `second` is next, and ends before it is taken
     if gone == "canceled":
-        scene.store.cancel(scene.intake("cancel"), "second")
+        scene.store.intake.cancel(scene.intake("cancel"), "second")
     else:
         scene.go(6)
-        scene.store.survey()
+        scene.store.timers.run()
     assert scene.admit().job == "third"
 
 
@@ -188,7 +188,7 @@ def test_thousands_that_wait_for_one_number_are_turned_away_in_small_portions(sc
         scene.push(f"waits-{i}")
     scene.push("elsewhere", number=OTHER, priority="bulk")
     turns = 0
-    while isinstance(scene.store.admit(scene.permit(), ""), Idle):
+    while isinstance(scene.store.submission.admit(scene.permit(), ""), Idle):
         turns += 1
         assert turns < 10
     assert turns == 2
@@ -216,9 +216,9 @@ class Courses(RuleBasedStateMachine):
 
     @rule()
     def admit(self) -> None:
-        admitted = self.scene.store.admit(self.scene.permit(), "")
+        admitted = self.scene.store.submission.admit(self.scene.permit(), "")
         if isinstance(admitted, Admitted):
-            self.scene.store.mark(admitted)
+            self.scene.store.submission.mark(admitted)
             self.on_their_way[admitted.job] = admitted, self.scene.seconds + LEASE
 
     @rule(
@@ -232,11 +232,11 @@ class Courses(RuleBasedStateMachine):
         admitted, _ = self.on_their_way[job]
         job_id = str(1000 + int(job.partition("-")[2]) * 50 + admitted.attempt)
         if how in {"final", "busy"}:
-            self.scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+            self.scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
             outcome = "failed" if how == "busy" else "delivered"
             self.scene.receipt(job_id, outcome, **({"again": "busy"} if how == "busy" else {}))
         else:
-            self.scene.store.settle(
+            self.scene.store.submission.settle(
                 admitted, {"decision": how, "job_id": job_id, "reason": "r", "retry": 1000}
             )
         state = self.scene.record(job)["state"]
@@ -246,12 +246,14 @@ class Courses(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 20))
     def cancel(self, pick: int) -> None:
         if self.jobs:
-            self.scene.store.cancel(self.scene.intake("cancel"), sorted(self.jobs)[pick % len(self.jobs)])
+            self.scene.store.intake.cancel(
+                self.scene.intake("cancel"), sorted(self.jobs)[pick % len(self.jobs)]
+            )
 
     @rule(seconds=st.sampled_from([1, 10, LEASE + 1]))
     def time(self, seconds: float) -> None:
         self.scene.go(seconds)
-        self.scene.store.survey()
+        self.scene.store.timers.run()
         for job in list(self.on_their_way):
             if self.scene.record(job)["state"] in {"queued", "unconfirmed", "failed"}:
                 del self.on_their_way[job]
@@ -280,22 +282,22 @@ class Courses(RuleBasedStateMachine):
         """All that is on its way ends, and then everything that waited goes, without help of a lease."""
         for _ in range(3 * len(self.jobs) + 3):
             for job, (admitted, _) in list(self.on_their_way.items()):
-                self.scene.store.settle(admitted, {"decision": "refuse", "reason": "r"})
+                self.scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
                 if self.scene.record(job)["state"] == "submitted":
                     self.scene.receipt(self.scene.record(job)["job_id"])
                 if self.scene.record(job)["state"] == "in_doubt":
-                    self.scene.store.resolve(self.scene.ordered("resolve"), job, "fail", "")
+                    self.scene.store.orders.resolve(self.scene.ordered("resolve"), job, "fail", "")
                 del self.on_their_way[job]
             self.scene.go(0.5)
-            self.scene.store.survey()
+            self.scene.store.timers.run()
             self.admit()
         assert self.scene.client.exists(self.scene.keys.waiting) == 0, "somebody waits for a free line"
         self.scene.go(200)
-        self.scene.store.survey()
+        self.scene.store.timers.run()
         for _ in range(3 * len(self.jobs) + 3):
             self.admit()
             for job, (admitted, _) in list(self.on_their_way.items()):
-                self.scene.store.settle(admitted, {"decision": "refuse", "reason": "r"})
+                self.scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
                 del self.on_their_way[job]
         left = [job for job in self.jobs if self.scene.record(job)["state"] == "queued"]
         assert left == []

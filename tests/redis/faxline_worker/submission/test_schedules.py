@@ -23,22 +23,22 @@ def push(scene: Scene, schedule: str, job: str = JOB, **more: str) -> None:
 
 def submit(scene: Scene, job_id: str = "77") -> Admitted:
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
     return admitted
 
 
 def cancel(scene: Scene, job: str = JOB) -> str:
-    return str(scene.store.cancel(scene.intake("cancel"), job))
+    return str(scene.store.intake.cancel(scene.intake("cancel"), job))
 
 
 def report(scene: Scene, decision: str, **more: Any) -> str:
     """A worker takes the wish to iFax; what its answer does."""
     admitted = scene.admit()
     assert (admitted.kind, admitted.request) == ("cancel", {"jobId": 77})
-    scene.store.mark(admitted)
+    scene.store.submission.mark(admitted)
     answer = {"decision": decision, "reason": decision, "retry": 1000, "seconds": 0.1, **more}
-    return scene.store.report(admitted, answer).result
+    return scene.store.submission.report(admitted, answer).result
 
 
 def told(scene: Scene) -> list[tuple[str, str | None]]:
@@ -58,9 +58,9 @@ def test_once_its_date_has_come_it_stands_where_its_priority_says_and_goes_at_on
     push(scene, "provider", priority="urgent")
     scene.push("due", priority="normal")
     scene.go(HOUR - 0.5)
-    assert scene.store.survey().next == pytest.approx(0.5, abs=0.01)
+    assert scene.store.timers.run().next == pytest.approx(0.5, abs=0.01)
     scene.go(0.5)
-    scene.store.survey()
+    scene.store.timers.run()
     admitted = scene.admit()
     assert (admitted.job, admitted.due) == (JOB, True)
 
@@ -68,8 +68,8 @@ def test_once_its_date_has_come_it_stands_where_its_priority_says_and_goes_at_on
 def test_a_deferral_leaves_a_fax_for_a_date_behind_everything_that_is_due(scene: Scene) -> None:
     push(scene, "provider", priority="urgent")
     admitted = scene.admit()
-    scene.store.mark(admitted)
-    scene.store.settle(admitted, {"decision": "defer", "reason": "r", "gate": 500})
+    scene.store.submission.mark(admitted)
+    scene.store.submission.settle(admitted, {"decision": "defer", "reason": "r", "gate": 500})
     scene.go(1)
     scene.push("due", priority="bulk")
     assert scene.admit().job == "due"
@@ -81,10 +81,10 @@ def test_the_receipts_deadline_counts_from_the_date(scene: Scene) -> None:
     event = scene.news()[-1]
     assert (event.name, event.data["send_at"]) == ("fax.submitted", scene.now + HOUR * 1000 - 1)
     scene.go(HOUR + 999)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.record(JOB)["state"] == "submitted"
     scene.go(1.1)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.record(JOB)["state"] == "unconfirmed"
     scene.receipt("77")
     assert scene.record(JOB)["state"] == "delivered"
@@ -92,16 +92,16 @@ def test_the_receipts_deadline_counts_from_the_date(scene: Scene) -> None:
 
 def test_a_fax_that_is_held_here_goes_when_its_date_comes(scene: Scene) -> None:
     push(scene, "local", priority="urgent")
-    assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
     scene.go(HOUR - 0.5)
-    assert scene.store.survey().next == pytest.approx(0.5, abs=0.01)
+    assert scene.store.timers.run().next == pytest.approx(0.5, abs=0.01)
     scene.go(0.5)
-    assert scene.store.survey().ready
+    assert scene.store.timers.run().ready
     admitted = submit(scene)
     assert (admitted.job, admitted.due) == (JOB, True)
     assert admitted.waited == pytest.approx(0, abs=0.01)
     scene.go(1001)
-    scene.store.survey()
+    scene.store.timers.run()
     assert scene.record(JOB)["state"] == "unconfirmed"
 
 
@@ -118,7 +118,7 @@ def test_a_fax_for_a_date_that_is_still_queued_is_canceled_without_a_call(
 ) -> None:
     push(scene, schedule)
     assert cancel(scene) == "canceled"
-    assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
     assert scene.client.exists(scene.keys.prefix + "scheduled", scene.keys.delayed, scene.keys.ready) == 0
 
 
@@ -140,7 +140,7 @@ def test_the_wish_takes_a_permit_like_any_call(scene: Scene) -> None:
     scene.push("other")
     scene.admit()
     cancel(scene)
-    held = scene.store.admit(scene.permit(), "")
+    held = scene.store.submission.admit(scene.permit(), "")
     assert getattr(held, "limit", None) == "concurrency"
 
 
@@ -149,7 +149,7 @@ def test_asking_twice_makes_one_call(scene: Scene) -> None:
     submit(scene)
     assert [cancel(scene), cancel(scene)] == ["asked", "asked"]
     assert report(scene, "accepted") == "canceled"
-    assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
 
 
 def test_a_refusal_is_told_with_its_code_and_the_job_goes_on(scene: Scene) -> None:
@@ -178,9 +178,9 @@ def test_a_wish_that_was_not_taken_is_told_again_a_few_times(scene: Scene) -> No
     scene.news()
     for _ in range(2):
         assert report(scene, "retry") == "again"
-        assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
+        assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
         scene.go(1)
-        scene.store.survey()
+        scene.store.timers.run()
     assert report(scene, "retry") == "refused"
     assert told(scene) == [("fax.cancel_refused", "not_canceled")]
 
@@ -192,7 +192,7 @@ def test_a_refusal_after_an_answer_that_nobody_knows_is_told_as_unknown(scene: S
     scene.news()
     assert report(scene, "in_doubt") == "again"
     scene.go(2)
-    scene.store.survey()
+    scene.store.timers.run()
     assert report(scene, "refuse", code=-2) == "refused"
     assert told(scene) == [("fax.cancel_refused", "unknown")]
     scene.receipt("77", "canceled")
@@ -203,11 +203,11 @@ def test_a_wish_whose_worker_died_is_taken_to_iFax_by_another(scene: Scene) -> N
     push(scene, "provider")
     submit(scene)
     cancel(scene)
-    scene.store.mark(scene.admit())
+    scene.store.submission.mark(scene.admit())
     scene.go(8)
-    scene.store.survey()
+    scene.store.timers.run()
     scene.go(1)
-    scene.store.survey()
+    scene.store.timers.run()
     assert report(scene, "accepted") == "canceled"
 
 
@@ -228,7 +228,7 @@ def test_an_end_that_comes_before_the_answer_answers_the_wish(
     scene.news()
     scene.receipt("77", outcome, again="busy")
     assert told(scene) == events
-    assert isinstance(scene.store.admit(scene.permit(), ""), Idle)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
 
 
 def test_a_429_puts_the_wish_off_for_the_whole_account(scene: Scene) -> None:
@@ -236,7 +236,7 @@ def test_a_429_puts_the_wish_off_for_the_whole_account(scene: Scene) -> None:
     submit(scene)
     cancel(scene)
     assert report(scene, "defer", gate=500) == "again"
-    assert getattr(scene.store.admit(scene.permit(), ""), "limit", None) == "gate"
+    assert getattr(scene.store.submission.admit(scene.permit(), ""), "limit", None) == "gate"
     scene.go(1)
     assert report(scene, "accepted") == "canceled"
 
@@ -246,9 +246,9 @@ def test_one_that_is_being_sent_cannot_be_canceled_and_the_reason_is_told(scene:
     scene.push(JOB)
     admitted = scene.admit()
     if state != "submitting":
-        scene.store.mark(admitted)
+        scene.store.submission.mark(admitted)
         decision = "accepted" if state == "submitted" else "in_doubt"
-        scene.store.settle(admitted, {"decision": decision, "reason": "r", "job_id": "77"})
+        scene.store.submission.settle(admitted, {"decision": decision, "reason": "r", "job_id": "77"})
     scene.news()
     assert cancel(scene) == "refused"
     assert told(scene) == [("fax.cancel_refused", state)]

@@ -49,7 +49,7 @@ def store_of(redis_client: redis.Redis) -> Callable[..., Store]:
             "FAXLINE_SWEEP": "1",
         }
         store = Store(redis_client, read_settings(settings), "default")
-        store.join()
+        store.intake.create_group()
         return store
 
     return make
@@ -200,7 +200,7 @@ def test_an_entry_whose_key_the_daemon_lacks_is_set_aside_and_goes_once_the_key_
 def test_beyond_the_cap_of_the_dead_no_entry_goes_that_only_lacks_its_key(
     store_of: Any, redis_client: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline_worker.state.store.DEAD", 2)
+    monkeypatch.setattr("faxline_worker.state.streams.DEAD", 2)
     store = store_of(TWO)
     redis_client.xadd(store.keys.status, {"body": "nonsense"}, id="1-1")
     store.set_aside("status", "1-1", "malformed")
@@ -267,7 +267,7 @@ def test_a_request_that_was_changed_fails_its_job_before_anything_is_sent(
 def test_a_sealed_document_of_any_size_is_read_whole_while_it_is_sent(store_of: Any, size: int) -> None:
     store = store_of(ONE)
     data = LARGE[:size]
-    store.documents.keep(digest(data), data)
+    store.documents.store(digest(data), data)
     document = Documents(store, 20).open(digest(data))
     assert document.size == size
     pieces = [document.read(at, min(at + PIECE, size)) for at in range(0, size, PIECE)]
@@ -279,7 +279,7 @@ def test_a_document_that_is_sealed_anew_half_sent_arrives_whole(
     store_of: Any, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
     name = digest(LARGE)
-    store_of(before).documents.keep(name, LARGE)
+    store_of(before).documents.store(name, LARGE)
     store = store_of(BOTH)
     real, left = StoredDocuments.piece, ["once"]
     whole = StoredDocuments.head_and_piece
@@ -314,7 +314,7 @@ def test_a_sealed_document_that_was_changed_half_sent_leaves_a_doubt(
 ) -> None:
     store = store_of(ONE)
     name = digest(LARGE)
-    store.documents.keep(name, LARGE)
+    store.documents.store(name, LARGE)
     request = {"faxNumber": NUMBER, "faxData": [{"fileName": "0.txt", "document": name}]}
     body = send_body(request, Documents(store, 20).open)
     redis_client.setrange(store.keys.document(name.removeprefix("sha256:")), 600_000, b"changed")

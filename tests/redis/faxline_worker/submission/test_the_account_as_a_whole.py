@@ -79,7 +79,7 @@ def test_after_a_429_the_limits_shrink_to_what_was_in_use_and_recover_in_growing
         account.go(100)
     account.answer(account.admit(), "accepted", job_id="100")  # the one that finds out whether it is over
     admitted = 1
-    while isinstance(account.store.admit(uuid4().hex, ""), Admitted):
+    while isinstance(account.store.submission.admit(uuid4().hex, ""), Admitted):
         admitted += 1
     assert admitted == 100
 
@@ -91,7 +91,7 @@ def test_a_shrunken_limit_holds(make: Callable[..., Account]) -> None:
     account.go(1)
     account.answer(account.admit(), "accepted", job_id="100")
     admitted = 1
-    while isinstance(account.store.admit(uuid4().hex, ""), Admitted):
+    while isinstance(account.store.submission.admit(uuid4().hex, ""), Admitted):
         admitted += 1
     assert admitted == 50 - 1  # half at the most is given up for one 429, which itself counts
 
@@ -116,8 +116,8 @@ def test_a_paused_account_is_probed_by_one_job_at_growing_intervals(make: Callab
     waits = []
     for _ in range(4):
         waited = 0
-        while isinstance(probe := account.store.admit(uuid4().hex, ""), Held):
-            plan = account.store.plan()
+        while isinstance(probe := account.store.submission.admit(uuid4().hex, ""), Held):
+            plan = account.store.timers.plan_wakeups()
             assert plan.next is not None
             account.go(plan.next)
             waited += round(plan.next)
@@ -157,7 +157,7 @@ def test_an_operator_pauses_and_resumes_and_no_probe_goes_meanwhile(make: Callab
     assert (account.order("pause"), account.order("pause")) == ("done", "idle")
     account.go(1_000_000)
     assert account.held() == "paused"
-    assert account.store.plan().wakes == ()
+    assert account.store.timers.plan_wakeups().wakes == ()
     assert (account.order("resume"), account.order("resume")) == ("done", "idle")
     account.admit()
     assert account.client.xlen(account.store.keys.orders) == 0
@@ -166,7 +166,10 @@ def test_an_operator_pauses_and_resumes_and_no_probe_goes_meanwhile(make: Callab
 def test_an_order_is_carried_out_once_though_two_dispatchers_read_it(make: Callable[..., Account]) -> None:
     account = make()
     entry: Any = account.client.xadd(account.store.keys.orders, {"order": "pause", "by": "test"})
-    assert [account.store.order(entry.decode(), "pause") for _ in range(2)] == ["done", "gone"]
+    assert [account.store.orders.pause_or_resume(entry.decode(), "pause") for _ in range(2)] == [
+        "done",
+        "gone",
+    ]
 
 
 def test_the_operators_pause_outlasts_the_answers_of_calls_under_way(make: Callable[..., Account]) -> None:
@@ -185,7 +188,7 @@ def test_calls_that_hang_are_fewer_and_fewer_until_one_is_answered(make: Callabl
     for admitted in [account.admit() for _ in range(3)]:
         account.answer(admitted, "in_doubt", silent=True)
     account.go(2)
-    account.store.survey()  # their requests live no longer
+    account.store.timers.run()  # their requests live no longer
     assert account.state["strain"] == "1"
     alone = account.admit()
     assert account.held() == "concurrency"
@@ -218,14 +221,16 @@ def test_as_many_wake_ups_are_planned_as_slots_come_free_each_at_its_moment(
     account.push(*(f"job-{i}" for i in range(30)))
     for i, admitted in enumerate([account.admit(), account.admit()]):
         account.answer(admitted, "accepted", job_id=str(i + 1))
-    plan = account.store.plan(horizon=0.25)
+    plan = account.store.timers.plan_wakeups(horizon=0.25)
     assert [round(wait, 2) for _, wait in plan.wakes] == [0.1, 0.2]
     assert plan.next is not None
     assert 0.2 <= plan.next <= 0.31
-    assert account.store.plan(horizon=0.25).wakes == ()  # another dispatcher has nothing to send
+    assert (
+        account.store.timers.plan_wakeups(horizon=0.25).wakes == ()
+    )  # another dispatcher has nothing to send
     for token, _ in plan.wakes:
         account.go(0.1)
-        assert isinstance(account.store.admit(uuid4().hex, token), Admitted)
+        assert isinstance(account.store.submission.admit(uuid4().hex, token), Admitted)
 
 
 @pytest.mark.parametrize(("free", "waits"), [(0, "time"), (1, "time"), (2, "")])
@@ -239,7 +244,7 @@ def test_where_time_frees_one_slot_after_another_each_has_its_wake_up_and_a_sett
     account.admit()
     account.client.delete(account.store.keys.wakes)  # those that the settled calls gave
     account.go(free * 0.1 + 0.01)
-    wakes = account.store.plan(horizon=0.25).wakes
+    wakes = account.store.timers.plan_wakeups(horizon=0.25).wakes
     assert [wait for _, wait in wakes if wait == 0] == [0] * free
     assert account.state.get("waits", "") == waits
 
@@ -251,8 +256,10 @@ def test_a_caller_that_goes_on_is_given_the_best_job_with_the_settlement(
     account.push("a", "b")
     account.push("first", priority="urgent")
     admitted = account.admit()
-    account.store.mark(admitted)
-    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="next")
+    account.store.submission.mark(admitted)
+    settled = account.store.submission.settle(
+        admitted, {"decision": "accepted", "job_id": "1"}, permit="next"
+    )
     assert settled.next is not None
     assert (settled.next.job, settled.next.permit, settled.next.attempt) == ("a", "next", 1)
     assert settled.wakes == ()
@@ -262,10 +269,10 @@ def test_a_caller_that_stops_has_another_actor_woken_for_the_next_job(make: Call
     account = make()
     account.push("a", "b")
     admitted = account.admit()
-    account.store.mark(admitted)
-    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"})
+    account.store.submission.mark(admitted)
+    settled = account.store.submission.settle(admitted, {"decision": "accepted", "job_id": "1"})
     assert (settled.next, len(settled.wakes)) == (None, 1)
-    assert account.store.plan().wakes == ()  # it is on its way
+    assert account.store.timers.plan_wakeups().wakes == ()  # it is on its way
 
 
 @pytest.mark.parametrize("limit", ["CONCURRENCY", "REQUESTS", "BURST"])
@@ -274,8 +281,10 @@ def test_a_caller_goes_on_inside_the_limits_only(make: Callable[..., Account], l
     account = make(**limits)
     account.push("a", "b")
     admitted = account.admit()
-    account.store.mark(admitted)
-    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="next")
+    account.store.submission.mark(admitted)
+    settled = account.store.submission.settle(
+        admitted, {"decision": "accepted", "job_id": "1"}, permit="next"
+    )
     assert (settled.next is not None) == (limit == "CONCURRENCY")
 
 
@@ -283,34 +292,36 @@ def test_a_caller_does_not_take_the_room_that_another_is_on_its_way_to(make: Cal
     account = make(LIMITS__CONCURRENCY="0", LIMITS__BURST="2")
     account.push("a", "b", "c")
     admitted = account.admit()
-    ((wake, _),) = account.store.plan(horizon=0).wakes
-    account.store.mark(admitted)
-    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"}, permit="next")
+    ((wake, _),) = account.store.timers.plan_wakeups(horizon=0).wakes
+    account.store.submission.mark(admitted)
+    settled = account.store.submission.settle(
+        admitted, {"decision": "accepted", "job_id": "1"}, permit="next"
+    )
     assert (settled.next, settled.wakes) == (None, ())
-    assert isinstance(account.store.admit(uuid4().hex, wake), Admitted)
+    assert isinstance(account.store.submission.admit(uuid4().hex, wake), Admitted)
 
 
 def test_no_more_wake_ups_are_on_their_way_than_wanted(make: Callable[..., Account]) -> None:
     account = make(LIMITS__REQUESTS="0", LIMITS__CONCURRENCY="0")
     account.push(*(f"job-{i}" for i in range(30)))
-    assert [len(account.store.plan(most=most).wakes) for most in (5, 5, 8)] == [5, 0, 3]
+    assert [len(account.store.timers.plan_wakeups(most=most).wakes) for most in (5, 5, 8)] == [5, 0, 3]
 
 
 def test_a_wake_up_that_nobody_took_is_planned_again(make: Callable[..., Account]) -> None:
     account = make(WAKE_LEASE="5")
     account.push("a")
-    first = account.store.plan()
+    first = account.store.timers.plan_wakeups()
     assert len(first.wakes) == 1
     assert first.next is not None
     account.go(first.next)
-    assert len(account.store.plan().wakes) == 1
+    assert len(account.store.timers.plan_wakeups().wakes) == 1
 
 
 def test_the_answer_that_the_next_job_waits_for_wakes_an_actor(make: Callable[..., Account]) -> None:
     account = make(LIMITS__CONCURRENCY="1")
     account.push("a", "b")
     admitted = account.admit()
-    assert account.store.plan().wakes == ()
-    account.store.mark(admitted)
-    settled = account.store.settle(admitted, {"decision": "accepted", "job_id": "1"})
+    assert account.store.timers.plan_wakeups().wakes == ()
+    account.store.submission.mark(admitted)
+    settled = account.store.submission.settle(admitted, {"decision": "accepted", "job_id": "1"})
     assert len(settled.wakes) == 1

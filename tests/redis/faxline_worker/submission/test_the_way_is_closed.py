@@ -56,7 +56,7 @@ def test_twenty_calls_under_way_close_it_once_and_one_probe_goes_at_a_time(make:
     _, probe = account.next_probe()
     account.go(20)  # it hangs, and meanwhile nobody else goes
     assert account.held() == "paused"
-    assert account.store.plan().wakes == ()
+    assert account.store.timers.plan_wakeups().wakes == ()
     account.unsent(probe)
     assert spent(account, jobs(40)) == {}
 
@@ -81,7 +81,7 @@ def test_a_probe_that_hangs_is_followed_without_a_further_wait_once_its_time_is_
     _, probe = account.next_probe()
     account.go(30)
     account.unsent(probe, silent=True)
-    assert isinstance(account.store.admit(uuid4().hex, ""), Admitted)
+    assert isinstance(account.store.submission.admit(uuid4().hex, ""), Admitted)
 
 
 def test_a_probe_whose_worker_died_is_followed_once_its_lease_has_run_out(make: Make) -> None:
@@ -156,10 +156,10 @@ def test_a_fax_that_somebody_refuses_who_is_not_ifax_holds_up_no_other(make: Mak
     sent: list[str] = []
     refused = 0
     while len(sent) < 50:
-        admitted = account.store.admit(uuid4().hex, "", 0.5)
+        admitted = account.store.submission.admit(uuid4().hex, "", 0.5)
         if not isinstance(admitted, Admitted):
-            account.store.survey()
-            account.go(max(0.001, account.store.plan().next or 0.1))
+            account.store.timers.run()
+            account.go(max(0.001, account.store.timers.plan_wakeups().next or 0.1))
         elif admitted.job == "large":
             refused += 1
             account.answer(admitted, "unreachable", status=413, retry=2000)
@@ -179,7 +179,7 @@ def test_a_fax_that_is_refused_again_while_others_are_accepted_closes_the_accoun
 
     def large_again(seconds: float) -> str:
         account.go(seconds)
-        account.store.survey()
+        account.store.timers.run()
         admitted = account.admit()
         assert admitted.job == "large"
         account.answer(admitted, "unreachable", **refused)
@@ -223,7 +223,7 @@ def test_only_its_date_ends_a_job_that_cannot_be_sent(make: Make) -> None:
         account.unsent(probe)
     assert spent(account, ["a"]) == {}
     account.go(1001 - account.seconds)
-    account.store.survey()
+    account.store.timers.run()
     assert (account.job("a")["state"], account.job("a")["reason"]) == ("failed", "expired")
 
 
@@ -231,9 +231,9 @@ def test_a_closing_names_the_process_that_met_it_and_what_it_was(make: Make) -> 
     account = make()
     account.push("a", "b")
     worker = account.worker("pod-1:7")
-    admitted = worker.admit("p", "")
+    admitted = worker.submission.admit("p", "")
     assert isinstance(admitted, Admitted)
-    worker.settle(admitted, {"decision": "unreachable", "message": "connection refused"})
+    worker.submission.settle(admitted, {"decision": "unreachable", "message": "connection refused"})
     at = account.state["paused_at"]
     assert account.state["paused_by"] == f"{at} pod-1:7"
     assert account.state["paused_why"] == f"{at} connection refused"
@@ -264,7 +264,7 @@ def test_an_account_wide_no_burns_nothing_with_twenty_calls_at_once(make: Make) 
     for admitted in [account.admit() for _ in range(20)]:
         account.answer(admitted, "unknown", **UNKNOWN)
     for _ in range(30):  # a day
-        account.store.survey()
+        account.store.timers.run()
         _, probe = account.next_probe()
         account.answer(probe, "unknown", **UNKNOWN)
     assert spent(account, jobs(25)) == {}
@@ -277,7 +277,7 @@ def test_what_ends_the_breaker_is_a_fax_that_is_accepted_and_what_was_refused_go
     for admitted in [account.admit() for _ in range(6)]:
         account.answer(admitted, "unknown", **UNKNOWN)
     account.go(5)
-    account.store.survey()
+    account.store.timers.run()
     _, probe = account.next_probe()
     account.answer(probe, "accepted", job_id="1")
     assert account.state["paused"] == ""
@@ -311,7 +311,7 @@ def test_a_refused_fax_fails_once_another_was_accepted_meanwhile(make: Make) -> 
     account.go(0.1)
     account.answer(account.admit(), "accepted", job_id="1")
     account.go(5)
-    account.store.survey()
+    account.store.timers.run()
     again = account.admit()
     assert again.job == "bad"
     account.answer(again, "unknown", **UNKNOWN)
@@ -326,7 +326,7 @@ def test_an_acceptance_of_a_call_that_began_before_the_refusal_proves_nothing(ma
     account.answer(bad, "unknown", **UNKNOWN)
     account.answer(early, "accepted", job_id="1")
     account.go(5)
-    account.store.survey()
+    account.store.timers.run()
     account.answer(account.admit(), "unknown", **UNKNOWN)
     assert spent(account, ["bad"]) == {}
 
@@ -338,7 +338,7 @@ def test_a_fax_that_was_refused_so_many_times_fails(make: Make) -> None:
         assert spent(account, ["bad"]) == {}, times
         account.answer(account.admit(), "unknown", **UNKNOWN)
         account.go(300)
-        account.store.survey()
+        account.store.timers.run()
     assert account.job("bad")["state"] == "failed"
 
 
@@ -379,15 +379,15 @@ def test_a_probe_of_the_breaker_is_drawn_so_that_no_fax_is_the_probe_for_ever(ma
 
 
 def taken(store: Store) -> Admitted:
-    admitted = store.admit(uuid4().hex, "")
+    admitted = store.submission.admit(uuid4().hex, "")
     assert isinstance(admitted, Admitted), admitted
     return admitted
 
 
 def accept(store: Store, job_id: str) -> None:
     admitted = taken(store)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
 
 
 NO_ROUTE = {"decision": "unreachable", "reason": "no_route", "message": "no route to iFax", "ours": True}
@@ -406,11 +406,11 @@ def test_who_fails_while_others_are_accepted_steps_back_and_the_account_stays_op
     account.go(10)
     accept(good, "2")
     for _ in range(3):  # its trials as well, though nobody was accepted since
-        assert bad.settle(taken(bad), answer).apart
+        assert bad.submission.settle(taken(bad), answer).apart
         assert account.state.get("paused", "") == ""
         account.go(0.01)
     assert spent(account, jobs(10)[2:]) == {}
-    assert not good.settle(taken(good), answer).apart  # it strikes all
+    assert not good.submission.settle(taken(good), answer).apart  # it strikes all
     assert account.state["paused"] != ""
 
 
@@ -421,8 +421,8 @@ def test_a_call_from_before_the_step_back_closes_nothing(make: Make, answer: dic
     good, bad = account.worker("good:1"), account.worker("bad:1")
     accept(good, "1")
     first, second = taken(bad), taken(bad)
-    assert bad.settle(first, answer).apart
-    assert not bad.settle(second, answer | {"late": True}).apart
+    assert bad.submission.settle(first, answer).apart
+    assert not bad.submission.settle(second, answer | {"late": True}).apart
     assert account.state.get("paused", "") == ""
 
 
@@ -432,11 +432,11 @@ def test_where_several_are_accepted_each_sees_the_others(make: Make) -> None:
     one, two = account.worker("one:1"), account.worker("two:1")
     for i in range(4):
         accept(two if i % 2 else one, str(i + 1))
-    assert one.settle(taken(one), NO_ROUTE).apart
+    assert one.submission.settle(taken(one), NO_ROUTE).apart
     account.go(0.01)
     accept(two, "5")
     accept(one, "6")
-    assert two.settle(taken(two), NO_ROUTE).apart
+    assert two.submission.settle(taken(two), NO_ROUTE).apart
 
 
 @pytest.mark.parametrize("seconds", [61, 0])
@@ -447,8 +447,8 @@ def test_its_own_acceptances_or_old_ones_excuse_nobody(make: Make, seconds: int)
     accept(other, "1")
     account.go(seconds)
     one = account.worker("one:1")
-    assert not one.settle(taken(one), NO_ROUTE).apart
-    assert isinstance(one.admit(uuid4().hex, ""), Held)
+    assert not one.submission.settle(taken(one), NO_ROUTE).apart
+    assert isinstance(one.submission.admit(uuid4().hex, ""), Held)
 
 
 def test_an_empty_balance_is_no_process_own_fault(make: Make) -> None:
@@ -457,6 +457,6 @@ def test_an_empty_balance_is_no_process_own_fault(make: Make) -> None:
     good, bad = account.worker("good:1"), account.worker("bad:1")
     accept(good, "1")
     admitted = taken(bad)
-    bad.mark(admitted)
-    bad.settle(admitted, {"decision": "pause", "reason": "insufficient_balance"})
+    bad.submission.mark(admitted)
+    bad.submission.settle(admitted, {"decision": "pause", "reason": "insufficient_balance"})
     assert account.state["paused"] == "insufficient_balance"

@@ -147,7 +147,7 @@ def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_wor
 ) -> None:
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
     store = Store(redis_client, settings, "default")
-    store.join()
+    store.intake.create_group()
     redis_client.xadd(store.keys.intake, {"send": ENTRY % "a"})
     other: Any = redis_client.xreadgroup(INTAKE_GROUP, "other", {store.keys.intake: ">"})
     redis_client.xadd(store.keys.intake, {"cancel": '{"id":"a"}'})

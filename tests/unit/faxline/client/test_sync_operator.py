@@ -33,7 +33,7 @@ def store(redis_client: redis.Redis) -> Store:
     )
     made = Store(redis_client, settings, "default")
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-    made.survey()
+    made.timers.run()
     return made
 
 
@@ -44,17 +44,17 @@ def push(store: Store, redis_client: Any) -> Callable[..., None]:
         redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
         fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": priority}
         jobs = [{"id": job, "digest": "d", "rank": RANKS[priority], "fields": fields}]
-        store.register([{"entry": entry.decode(), "jobs": jobs}])
+        store.intake.register([{"entry": entry.decode(), "jobs": jobs}])
 
     return register
 
 
 def answer(store: Store, decision: str, **more: Any) -> str:
     """Admit the next job and settle it."""
-    admitted = store.admit(f"permit-{decision}-{more}", "")
+    admitted = store.submission.admit(f"permit-{decision}-{more}", "")
     assert isinstance(admitted, Admitted)
-    store.mark(admitted)
-    store.settle(admitted, {"decision": decision, **more})
+    store.submission.mark(admitted)
+    store.submission.settle(admitted, {"decision": decision, **more})
     return admitted.job
 
 
@@ -66,8 +66,8 @@ def dispatcher(store: Store, redis_url: str) -> Iterator[Callable[[], None]]:
     def carry_out() -> None:
         with redis.Redis.from_url(redis_url) as client:
             client.xread({store.keys.orders: "0"}, block=20_000)
-        for entry, fields in store.orders():
-            store.order(entry, fields[b"order"].decode())
+        for entry, fields in store.orders.read():
+            store.orders.pause_or_resume(entry, fields[b"order"].decode())
 
     def start() -> None:
         threads.append(threading.Thread(target=carry_out))
@@ -87,7 +87,7 @@ def test_open_jobs_are_listed_those_in_doubt_first_and_queued_ones_by_place(
     assert answer(store, "in_doubt", reason="cut") == "held"
     store._client.zadd(store.keys.in_doubt, {"held": math.inf})
     assert answer(store, "accepted", job_id="7") == "sent"
-    store.admit("call", "")
+    store.submission.admit("call", "")
     assert answer(store, "retry", retry=60_000, reason="unavailable") == "retried"
     push("bulk", "bulk")
     push("normal")

@@ -7,7 +7,7 @@ import pytest
 
 from faxline_worker.dispatcher.clock_watch import ClockWatch
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.state.results import Plan, Survey
+from faxline_worker.state.results import TimerRun, WakePlan
 from faxline_worker.state.store import Store
 
 
@@ -35,7 +35,7 @@ def test_drift_and_slow_answers_are_no_step(look: tuple[float, float, float]) ->
 
 def dispatcher_of(**told: Any) -> tuple[Dispatcher, Mock]:
     """A dispatcher of one account, and the account's store."""
-    store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider", **told)
+    store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider", timers=Mock(), **told)
     dispatcher = Dispatcher(
         Mock(),
         {"default": store},
@@ -55,7 +55,7 @@ def test_whatever_redis_clock_says_a_dispatcher_looks_again_after_a_sweep(
     told: float | None, again: float
 ) -> None:
     dispatcher, store = dispatcher_of()
-    store.plan.return_value = Plan(next=told)
+    store.timers.plan_wakeups.return_value = WakePlan(next=told)
     assert dispatcher._plan("default") == again
 
 
@@ -63,11 +63,11 @@ def test_a_step_is_logged_and_counted_and_every_account_is_told_once() -> None:
     dispatcher, store = dispatcher_of()
     log, metrics = Mock(), Mock()
     dispatcher._log, dispatcher._metrics = log, metrics
-    store.survey.return_value = Survey(next=10, ready=False, match=False)
+    store.timers.run.return_value = TimerRun(next=10, ready=False, match=False)
     dispatcher._watch_clock(10.0, 1000.0, 10.0)
     dispatcher._watch_clock(12.0, 402.0, 12.0)
     assert log.warning.call_args.kwargs == {"seconds": -600.0}
     metrics.clock_step.assert_called_once_with("back")
     dispatcher._survey("default")
     dispatcher._survey("default")
-    assert [call.kwargs["step"] for call in store.survey.call_args_list] == [-600.0, 0.0]
+    assert [call.kwargs["step"] for call in store.timers.run.call_args_list] == [-600.0, 0.0]

@@ -28,11 +28,13 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
     stores = {}
     for i in range(accounts):
         name = f"a{i:04}"
-        store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider")
+        store = Mock(
+            spec=Store, keys=Mock(), streams=Mock(), schema=Mock(), caller_id="", schedule="provider"
+        )
         store.state.side_effect = lambda name=name: (
             read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={}, offers=())
         )
-        store.check_streams.return_value = StreamCheck(now=0, entries=0)
+        store.streams.check.return_value = StreamCheck(now=0, entries=0)
         stores[name] = store
     dispatcher = Dispatcher(
         Mock(), stores, Mock(), Mock(), Mock(), consumer="test", takeover=60, sweep=60, wake_lease=60

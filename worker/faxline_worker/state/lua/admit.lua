@@ -1,10 +1,10 @@
 -- admit: takes the best job and a permit in one step, right before the call.
--- include: clock bell record lines limits wakes closing errands polling admission
+-- include: clock bell record lines limits wakes closing control_calls polling admission
 -- KEYS  account, ready, permits, answers, wakes, doorbell, job prefix
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
 --       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved, the steady clock
 --       as the caller has it (ms; nothing: it has none)
--- reply JSON {result = admitted, job, errand (the member of the ready set, where it is one), attempt, kind, request,
+-- reply JSON {result = admitted, job, control_call (the member of the ready set, where it is one), attempt, kind, request,
 --       waited (ms, first attempt, since it was due), due (its date has come), priority, number, born (ms), trace (the
 --       producer's traceparent, where traces are on)} or
 --       {result = held, limit} or {result = idle}; with the steady clock (ms) where the account was read

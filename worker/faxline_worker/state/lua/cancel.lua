@@ -1,6 +1,6 @@
--- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (an errand); any other state
+-- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (a control call); any other state
 -- refuses, with the reason.
--- include: clock bell record lines errands streams audit
+-- include: clock bell record lines control_calls streams audit
 -- KEYS  intake, account, ready, expiring, events, doorbell, job prefix
 -- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (the last two for the audit)
 -- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an
@@ -34,7 +34,7 @@ end
 if job and job.state == 'submitted' and ahead(job) then
   if not job.canceling then
     redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0)
-    send_errand(keys, errand_of('cancel', id))
+    send_control_call(keys, control_call_of('cancel', id))
   end
   return leave('asked')
 end

@@ -1,6 +1,6 @@
 -- poll: which jobs of the account iFax is to be asked about now. Their questions enter the ready set, as many as the share of each limit
 -- has room for beside all submissions that are due; the last question about a fax waits for nothing but its share.
--- include: clock bell record lines limits wakes errands polling
+-- include: clock bell record lines limits wakes control_calls polling
 -- KEYS  account, ready, permits, answers, job prefix
 -- ARGV  JSON options, most questions in one go, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {asked (how many), next (ms until the next look; none: nothing is to be asked about), steady (ms)}
@@ -41,7 +41,7 @@ if not r.opens then
   bound(at_once - redis.call('ZCOUNT', asks, '+inf', '+inf'), UNANSWERED)
 end
 
-local behind = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE)) -- submissions that are due, and errands
+local behind = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE)) -- submissions that are due, and control calls
 local asked, held_back = 0, false
 local due = redis.call('ZRANGEBYSCORE', polls, '-inf', int(steady), 'WITHSCORES', 'LIMIT', 0, most)
 for i = 1, #due, 2 do
@@ -54,7 +54,7 @@ for i = 1, #due, 2 do
   elseif not job or forgotten or not question_of(job) then
     redis.call('ZREM', polls, id)
   elseif asked + (last and 0 or behind) < (last and last_free or free) then
-    redis.call('ZADD', keys.ready, int(last and now_us - EPOCH_US or POLL_PLACE), errand_of('poll', id))
+    redis.call('ZADD', keys.ready, int(last and now_us - EPOCH_US or POLL_PLACE), control_call_of('poll', id))
     redis.call('ZADD', asks, '+inf', '!' .. id)
     redis.call('ZADD', polls, int(next_question(options, job, last and 0 or steady - at)), id)
     asked = asked + 1

@@ -110,7 +110,7 @@ local function prepare(job)
   if not job.send_at and not is_over(fields) then
     ready[#ready + 1], ready[#ready + 2] = fields.place, job.id
   end
-  if fields.expires_at then -- the survey ends it then, or now
+  if fields.expires_at then -- run_timers ends it then, or now
     first = math.min(first or math.huge, tonumber(fields.expires_at))
     table.insert(expiring, fields.expires_at)
     table.insert(expiring, job.id)

@@ -1,9 +1,9 @@
--- report: the answer to an errand: how iFax says that a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule), whether
+-- report: the answer to a control call: how iFax says that a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule), whether
 -- it cancels one, or (`check`, of no job) whether it takes the key.
--- include: clock bell record limits wakes closing account lines numbers receipts doubts outcomes errands polling audit
+-- include: clock bell record limits wakes closing account lines numbers receipts doubts outcomes control_calls polling audit
 -- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix, unmatched, doubts,
 --       doubts until, jobId prefix
--- ARGV  permit token, errand, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
+-- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
 --       ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about); and for
 --       the audit call, outcome, status, ms}, JSON
 --       options, the steady clock as the caller has it (ms; nothing: it has none)
@@ -15,7 +15,7 @@ local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = 
   in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10],
   unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], job_ids = KEYS[14] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
-local kind, id = parse_errand(member)
+local kind, id = parse_control_call(member)
 local job = read_record(keys.job .. id) -- first, for it may refuse
 if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
   return cjson.encode({ result = 'repeated', job = id })
@@ -53,11 +53,11 @@ local function not_now()
   end
   if kind == 'poll' then
     if decision ~= 'unreachable' or not answer.status then ask_within(keys, id, 0) end
-  elseif decision == 'unreachable' and answer.status then -- it may be about this errand: it does not go first again
+  elseif decision == 'unreachable' and answer.status then -- it may be about this control call: it does not go first again
     redis.call('ZADD', beside(keys, 'delayed'), int(now + options.unreachable_max), member)
     ring_by_alarm(keys, now + options.unreachable_max)
   else
-    send_errand(keys, member)
+    send_control_call(keys, member)
   end
   return true
 end
@@ -147,7 +147,7 @@ local function canceled()
   return 'refused'
 end
 
-local function conclude()
+local function apply_answer()
   if kind == 'check' then return checked() end
   if kind == 'poll' and job then
     if not question_of(job) and not answer.receipt then return 'repeated' end
@@ -159,7 +159,7 @@ local function conclude()
   if kind == 'cancel' then return canceled() end
   return stands()
 end
-local result = conclude()
+local result = apply_answer()
 local asked = kind ~= 'check' and not apart
 probed(keys, account, options, answer, admitted_at, asked)
 if answer.call then

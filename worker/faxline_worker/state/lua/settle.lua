@@ -1,6 +1,6 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent. The
 -- caller that is ready for the next call is given the best job along with it.
--- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes errands polling audit admission
+-- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes control_calls polling audit admission
 -- KEYS  account, ready, delayed, permits, answers, wakes, submitted, in_doubt, expiring, events, unmatched,
 --       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,

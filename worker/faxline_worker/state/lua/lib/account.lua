@@ -26,9 +26,9 @@ end
 local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pause = true, defer = true }
 
 -- What iFax's answer to a call admitted at admitted_at (ms, steady) tells: it took its time (us), the key works, the 429s
--- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on. An errand
+-- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on. A control call
 -- tells nothing of what becomes of faxes.
-local function learn(keys, account, options, answer, admitted_at, errand)
+local function learn(keys, account, options, answer, admitted_at, control_call)
   if answer.silent then
     local limit = account.strain > 0 and account.strain or options.concurrency > 0 and options.concurrency
       or redis.call('ZCARD', keys.permits) + 1
@@ -48,11 +48,11 @@ local function learn(keys, account, options, answer, admitted_at, errand)
     save(keys, account, 'gates')
     ring_for_room(keys)
   end
-  if good and account.unknowns > 0 and not errand then
+  if good and account.unknowns > 0 and not control_call then
     account.unknown, account.unknowns = '', 0
     save(keys, account, 'unknown', 'unknowns')
   end
-  local opens = good and not (errand and account.paused == 'breaker')
+  local opens = good and not (control_call and account.paused == 'breaker')
   if account.paused == 'unreachable' then opens = WORDS[answer.decision] end
   if opens and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
     open_account(keys, account)

@@ -8,13 +8,13 @@ local function trace_of(options, job)
   return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
 end
 
-local function admit_errand(keys, options, member)
-  local kind, id = parse_errand(member)
+local function admit_control_call(keys, options, member)
+  local kind, id = parse_control_call(member)
   local job = id and read_record(keys.job .. id)
   local about = job and (job.state == 'submitted' or kind == 'poll') and question_of(job)
   if kind == 'poll' and not about then end_question(keys, id) end
   if not about then return nil end
-  return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, errand = member,
+  return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, control_call = member,
     request = '{"jobId":' .. about .. '}', priority = job.priority, number = job.number,
     born = tonumber(job.created_at), trace = trace_of(options, job) }
 end
@@ -37,7 +37,7 @@ local function admitted_before(keys, options, token)
     if string.sub(permit, 1, #token + 1) == permit_of(token) then
       local held = held_for(permit)
       local job = held and read_record(keys.job .. held, 'request')
-      return held and admit_errand(keys, options, held) or job and admission(options, held, job) or nil, true, #permits
+      return held and admit_control_call(keys, options, held) or job and admission(options, held, job) or nil, true, #permits
     end
   end
   return nil, false, #permits
@@ -55,17 +55,17 @@ local function starved(keys, options)
   if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
 end
 
--- Any job but an errand, by a draw: the first one would be the probe again and again, and it may be the one that is at fault.
+-- Any job but a control call, by a draw: the first one would be the probe again and again, and it may be the one that is at fault.
 local function draw(keys, chance)
-  local all, errands = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
+  local all, control_calls = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
   local due = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE))
-  local place = due > errands and errands + math.floor(chance * (due - errands)) or all - 1
+  local place = due > control_calls and control_calls + math.floor(chance * (due - control_calls)) or all - 1
   local id = redis.call('ZRANGE', keys.ready, int(math.min(place, all - 1)), int(math.min(place, all - 1)))[1]
   if id then redis.call('ZREM', keys.ready, id) end
   return id
 end
 
--- Whether the job's expires_at has passed: it is not called for, and the dispatchers, told of it, end it (survey).
+-- Whether the job's expires_at has passed: it is not called for, and the dispatchers, told of it, end it (run_timers).
 local rung = false
 local function too_late(keys, id, job)
   if not is_over(job) then return false end
@@ -94,7 +94,7 @@ local function admit_best(keys, account, options, r, token, chance)
 
   local turned = 0
   for id in take do
-    local reply = admit_errand(keys, options, id)
+    local reply = admit_control_call(keys, options, id)
     if reply then
       grant(id)
       return reply

@@ -66,7 +66,7 @@ local function no_room(keys, options, backlog, jobs, sizes)
 end
 
 -- The jobs of a batch are counted, at its end. Without a ceiling nothing is: a dispatcher that starts with one counts what
--- is there (adopt).
+-- is there (init_account).
 local function count_taken(keys, options, backlog)
   if not backlog then return end
   if options.ceiling_jobs > 0 and backlog.taken > 0 then

@@ -177,7 +177,7 @@ local function slots(keys, account, limits, r, most)
   return moments, false
 end
 
--- A permit stands in `permits` with the job (or the errand) that it is held for, as token|job; and as token| where
+-- A permit stands in `permits` with the job (or the control call) that it is held for, as token|job; and as token| where
 -- nobody holds it any more, but its request may still live.
 local function permit_of(token, id) return token .. '|' .. (id or '') end
 local function held_for(permit) return string.match(permit, '^[^|]*|(.+)$') end

@@ -1,5 +1,5 @@
 -- Polling: how jobs stand is asked of iFax (fax-status). `polls` has each that is to be asked for, by when (ms, steady) it is next:
--- submitted ones where FAXLINE_RESULTS says so, and in any case a doubt whose jobId is known. A question is the errand `poll`,
+-- submitted ones where FAXLINE_RESULTS says so, and in any case a doubt whose jobId is known. A question is the control call `poll`,
 -- in the ready set behind all submissions that are due. `asks` has those of the last window: as !job from its place in the
 -- ready set until its answer (+inf), and then by the permit's token when it was answered (us). So a question counts for
 -- the share as a call counts for the limits.

@@ -1,9 +1,9 @@
--- survey: everything of an account that is due by now moves on; says when to look again.
--- include: clock bell record lines limits wakes numbers receipts doubts outcomes errands polling audit streams
+-- run_timers: moves on everything of an account that is due, and says when to run again.
+-- include: clock bell record lines limits wakes numbers receipts doubts outcomes control_calls polling audit streams
 -- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
 --       doorbell, status, job prefix, jobId prefix
 -- ARGV  JSON options, most items a kind in one go, the steady clock as the caller has it (ms; nothing: it has none), how far
---       Redis' clock stepped since the last survey (ms; nothing: not at all)
+--       Redis' clock stepped since the last run (ms; nothing: not at all)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
 --       meet doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), poll (jobs may be to be asked about), newer (a newer layout is stored: nothing was touched), steady (ms)}
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
@@ -21,9 +21,9 @@ local function tell(id, event, reason) table.insert(changes, { job = id, event =
 
 for _, id in ipairs(due(keys.delayed, now)) do -- retries, and faxes that were held here for a date
   redis.call('ZREM', keys.delayed, id)
-  local job = not parse_errand(id) and read_record(keys.job .. id)
-  if parse_errand(id) then
-    send_errand(keys, id)
+  local job = not parse_control_call(id) and read_record(keys.job .. id)
+  if parse_control_call(id) then
+    send_control_call(keys, id)
   elseif job and job.state == 'queued' then
     enter_ready(keys, id, job)
     look = true
@@ -41,8 +41,8 @@ for _, number in ipairs(due(beside(keys, 'lines-until'), now)) do -- a lease on 
   look = true
 end
 -- Nobody tells what became of a fax-cancel whose worker is gone: it is asked again.
-local function lost_errand(member, token)
-  local kind, id = parse_errand(member)
+local function lost_control_call(member, token)
+  local kind, id = parse_control_call(member)
   if kind == 'poll' then
     end_question(keys, id, token)
     return ask_within(keys, id, 0)
@@ -61,7 +61,7 @@ for _, permit in ipairs(due(keys.permits, steady)) do -- leases that ran out, an
   if lost and job.marked ~= '1' then
     if not taken_before(keys, account, options, id, job, {}) then put_back(keys, options, id, job, '') end
   else
-    if id then lost_errand(id, token) end
+    if id then lost_control_call(id, token) end
     answered(keys, account, limits, token)
     if lost then
       doubt(keys, account, options, id, job, { reason = 'worker_lost', message =
@@ -87,14 +87,14 @@ for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
   elseif job and job.state == 'submitted' and options.status_call and job.asked ~= '1' then
     redis.call('HSET', keys.job .. id, 'asked', '1') -- and if no answer to it comes, unconfirmed all the same
     redis.call('ZADD', keys.submitted, int(steady + options.ask), id)
-    send_errand(keys, errand_of('status', id))
+    send_control_call(keys, control_call_of('status', id))
     look = true
   elseif job and job.state == 'submitted' and still_to_ask(id, job) then
     redis.call('ZADD', beside(keys, 'polls'), LAST, id)
     redis.call('ZADD', keys.submitted, int(steady + LAST_WAIT), id)
   elseif job and job.state == 'submitted' then
-    redis.call('ZREM', keys.ready, errand_of('status', id), errand_of('cancel', id))
-    redis.call('ZREM', keys.delayed, errand_of('cancel', id))
+    redis.call('ZREM', keys.ready, control_call_of('status', id), control_call_of('cancel', id))
+    redis.call('ZREM', keys.delayed, control_call_of('cancel', id))
     transition(keys, options.cap, id, job, 'fax.unconfirmed',
       ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
     leave_line(keys, options, id, job)

@@ -1,4 +1,4 @@
--- enroll: the accounts that a dispatcher runs for are known by name.
+-- register_accounts: adds the accounts of a dispatcher to the set of all names.
 -- KEYS  accounts
 -- ARGV  names
 -- reply done

@@ -1,7 +1,8 @@
--- knock: takes a permit for a call about no job, the question whether iFax takes the key. `report` hears its answer.
+-- acquire_check_permit: takes a permit for the call that asks whether iFax accepts the key. It is about no job; give its
+-- answer to `report`.
 -- include: clock bell limits wakes closing
 -- KEYS  account, permits, answers, doorbell
--- ARGV  permit token (the caller's own: asked again with it, the answer is the same), errand, JSON options, the steady clock as the caller has it (ms; nothing: it has none)
+-- ARGV  permit token (the caller's own: asked again with it, the answer is the same), control call, JSON options, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = admitted} or {result = held, limit}
 local keys = { account = KEYS[1], permits = KEYS[2], answers = KEYS[3], doorbell = KEYS[4] }
 local permit, options = permit_of(ARGV[1], ARGV[2]), cjson.decode(ARGV[3])

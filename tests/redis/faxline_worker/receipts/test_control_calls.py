@@ -37,24 +37,24 @@ def push(store: Store, client: redis.Redis, job: str, rank: int) -> None:
     client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
     fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal"}
     item = {"id": job, "digest": "d", "rank": rank, "fields": fields}
-    store.register([{"entry": entry.decode(), "jobs": [item]}])
+    store.intake.register([{"entry": entry.decode(), "jobs": [item]}])
 
 
 def admit(store: Store) -> Admitted:
-    admitted = store.admit(uuid4().hex, "")
+    admitted = store.submission.admit(uuid4().hex, "")
     assert isinstance(admitted, Admitted), admitted
     return admitted
 
 
 @pytest.fixture
 def asked(store: Store, redis_client: redis.Redis, wait_until: Callable[..., Any]) -> Admitted:
-    """The errand of a job whose receipt is overdue, admitted ahead of an urgent job."""
+    """The control call of a job whose receipt is overdue, admitted ahead of an urgent job."""
     push(store, redis_client, "a", 2)
     first = admit(store)
-    store.mark(first)
-    store.settle(first, {"decision": "accepted", "job_id": "77"})
+    store.submission.mark(first)
+    store.submission.settle(first, {"decision": "accepted", "job_id": "77"})
     push(store, redis_client, "urgent", 1)
-    wait_until(lambda: store.survey().ready)
+    wait_until(lambda: store.timers.run().ready)
     return admit(store)
 
 
@@ -67,8 +67,8 @@ def test_an_overdue_fax_is_asked_for_ahead_of_all_and_under_the_limits(
     store: Store, asked: Admitted, redis_client: redis.Redis
 ) -> None:
     assert (asked.kind, asked.job, asked.request) == ("status", "a", {"jobId": 77})
-    assert store.admit("other", "") == Held("concurrency")
-    assert store.mark(asked) is Mark.MARKED
+    assert store.submission.admit("other", "") == Held("concurrency")
+    assert store.submission.mark(asked) is Mark.MARKED
     assert state(store, redis_client) == "submitted"
 
 
@@ -76,7 +76,7 @@ def test_a_final_word_is_as_good_as_a_receipt_and_applied_once(
     store: Store, asked: Admitted, redis_client: redis.Redis
 ) -> None:
     answer = {"decision": "accepted", "receipt": WORD, "seconds": 0.1}
-    assert [store.report(asked, answer).result for _ in range(2)] == ["applied", "repeated"]
+    assert [store.submission.report(asked, answer).result for _ in range(2)] == ["applied", "repeated"]
     assert state(store, redis_client) == "delivered"
     assert store.state().held == 0
 
@@ -87,7 +87,7 @@ def test_a_final_word_that_says_nothing_else_is_applied_too(
     word = read_receipt(b'{"data":{"jobId":77,"faxStatus":"delivered"}}')
     assert isinstance(word, Receipt)
     answer = {"decision": "accepted", "receipt": word.to_dict(), "seconds": 0.1}
-    assert store.report(asked, answer).result == "applied"
+    assert store.submission.report(asked, answer).result == "applied"
     with FaxLine(redis_client) as line:
         job = line.job("a")
     assert (job.state, job.code, job.pages) == (JobState.DELIVERED, None, None)
@@ -99,24 +99,29 @@ def test_a_final_word_that_says_nothing_else_is_applied_too(
 def test_without_a_final_word_the_fax_is_unconfirmed(
     store: Store, asked: Admitted, redis_client: redis.Redis, decision: str
 ) -> None:
-    assert store.report(asked, {"decision": decision, "seconds": 0.1}).result == "unconfirmed"
+    assert store.submission.report(asked, {"decision": decision, "seconds": 0.1}).result == "unconfirmed"
     assert state(store, redis_client) == "unconfirmed"
 
 
 def test_a_fax_that_is_still_being_sent_gets_more_time(
     store: Store, asked: Admitted, redis_client: redis.Redis
 ) -> None:
-    assert store.report(asked, {"decision": "accepted", "sending": True, "seconds": 0.1}).result == "later"
+    assert (
+        store.submission.report(asked, {"decision": "accepted", "sending": True, "seconds": 0.1}).result
+        == "later"
+    )
     assert state(store, redis_client) == "submitted"
-    assert not store.survey().changes
+    assert not store.timers.run().changes
 
 
 def test_a_question_that_is_put_off_keeps_its_place_ahead_of_all(
     store: Store, asked: Admitted, redis_client: redis.Redis
 ) -> None:
-    assert store.report(asked, {"decision": "defer", "gate": 500, "seconds": 0.1}).result == "again"
+    assert (
+        store.submission.report(asked, {"decision": "defer", "gate": 500, "seconds": 0.1}).result == "again"
+    )
     assert redis_client.zrange(store.keys.ready, 0, 0) == [b"!status!a"]
-    assert store.admit("other", "") == Held("gate")
+    assert store.submission.admit("other", "") == Held("gate")
 
 
 def test_a_question_whose_worker_died_gives_its_permit_back_and_the_job_is_unconfirmed_in_the_end(
@@ -135,10 +140,10 @@ def test_a_question_whose_worker_died_gives_its_permit_back_and_the_job_is_uncon
     redis_client.xgroup_create(store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     push(store, redis_client, "a", 2)
     first = admit(store)
-    store.mark(first)
-    store.settle(first, {"decision": "accepted", "job_id": "77"})
-    wait_until(lambda: store.survey().ready)
-    assert admit(store).errand
-    wait_until(lambda: store.survey() and state(store, redis_client) == "unconfirmed")
+    store.submission.mark(first)
+    store.submission.settle(first, {"decision": "accepted", "job_id": "77"})
+    wait_until(lambda: store.timers.run().ready)
+    assert admit(store).control_call
+    wait_until(lambda: store.timers.run() and state(store, redis_client) == "unconfirmed")
     assert store.state().held == 0
     assert redis_client.zcard(store.keys.ready) == 0

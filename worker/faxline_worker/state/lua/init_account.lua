@@ -1,10 +1,10 @@
--- adopt: a dispatcher takes an account as it is stored: the layout and the ids of its sealing keys are noted, and the
--- open jobs are counted anew, for an older version that worked beside this one did not count those that it registered.
--- include: clock bell record lines limits backlog errands polling
+-- init_account: a dispatcher starts work on an account. The layout and the ids of its sealing keys are stored, and the open
+-- jobs are counted anew: an older version that ran beside this one did not count the jobs that it registered.
+-- include: clock bell record lines limits backlog control_calls polling
 -- KEYS  account, ready, delayed, permits, submitted, in_doubt, job prefix
 -- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor; how many
---       errands wait among the delayed jobs (counted in pieces, for those may be many)
--- reply adopted, or the layout that is stored, where the caller cannot know it; nothing is changed then
+--       control calls wait among the delayed jobs (counted in pieces, for those may be many)
+-- reply done, or the layout that is stored, where the caller cannot know it; nothing is changed then
 local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], submitted = KEYS[5],
   in_doubt = KEYS[6], job = KEYS[7] }
 local stored = redis.call('HGET', keys.account, 'layout')
@@ -24,8 +24,8 @@ open = open - redis.call('ZCOUNT', keys.ready, int(POLL_PLACE), int(POLL_PLACE))
 open = open - tonumber(ARGV[3])
 for _, permit in ipairs(redis.call('ZRANGE', keys.permits, 0, -1)) do
   local id = held_for(permit)
-  if id and not parse_errand(id) then open = open + 1 end
+  if id and not parse_control_call(id) then open = open + 1 end
 end
 local missing = open - read_backlog(keys).open
 if missing ~= 0 then redis.call('HINCRBY', keys.account, 'taken', missing) end
-return 'adopted'
+return 'done'

@@ -1,4 +1,4 @@
--- order: an operator's word about an account is carried out, and leaves the stream.
+-- pause_or_resume: carries out an operator's order about an account and takes it off the stream.
 -- include: clock bell limits wakes closing orders audit
 -- KEYS  orders, reply, account, permits, answers, doorbell, audit
 -- ARGV  stream entry, order (pause or resume), who orders it, JSON options

@@ -1,4 +1,4 @@
--- keep: a document is stored once, and what was uploaded of it goes; a time to live that is longer already stays.
+-- store_document: stores a document once and deletes its uploads. A longer time to live stays.
 -- KEYS  document, and the uploads of it
 -- ARGV  bytes, time to live (ms)
 -- reply done, or there: something is stored already, and stays

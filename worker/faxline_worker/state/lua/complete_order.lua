@@ -1,4 +1,4 @@
--- conclude: an order that took its time has been carried out: it leaves its stream, and what became of it is told.
+-- complete_order: takes a long-running order that was carried out off its stream and stores the reply.
 -- include: clock orders audit
 -- KEYS  orders, reply, audit, chore
 -- ARGV  stream entry, order, who orders it, what it is about, the job, the result, JSON of what is told, JSON options

@@ -1,11 +1,11 @@
--- An errand is a call about a job that is no submission: `status`, the question how a submitted fax stands, and
+-- A control call is a call about a job that is no submission: `status`, the question how a submitted fax stands, and
 -- `cancel`, the wish that iFax does not send one that it keeps for a date. In the ready set it is !kind!job, of rank 0,
 -- so ahead of all; it takes a permit like any call.
-local function errand_of(kind, id) return '!' .. kind .. '!' .. id end
+local function control_call_of(kind, id) return '!' .. kind .. '!' .. id end
 
-local function parse_errand(member) return string.match(member, '^!(%l+)!(.*)$') end
+local function parse_control_call(member) return string.match(member, '^!(%l+)!(.*)$') end
 
-local function send_errand(keys, member)
+local function send_control_call(keys, member)
   redis.call('ZADD', keys.ready, int(now_us - EPOCH_US), member)
   ring_for_room(keys)
 end
@@ -16,7 +16,7 @@ end
 local function cancel_again(keys, options, id, job, wait, doubt)
   if doubt then redis.call('HSET', keys.job .. id, 'canceling', 'doubt') end
   if redis.call('HINCRBY', keys.job .. id, 'cancel_tries', 1) >= options.tries then return true end
-  redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), errand_of('cancel', id))
+  redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), control_call_of('cancel', id))
   ring(keys)
   return false
 end

@@ -1,4 +1,4 @@
--- join: the consumer group of the dispatchers is there, and so is the stream.
+-- create_group: creates the dispatchers' consumer group, and the stream, unless they exist.
 -- KEYS  intake
 -- ARGV  consumer group
 -- reply done

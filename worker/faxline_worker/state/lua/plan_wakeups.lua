@@ -1,4 +1,4 @@
--- plan: says which wake-ups to send for an account, now and in the next moments, and when to look again.
+-- plan_wakeups: which wake-ups to send for an account, now and in the next moments, and when to look again.
 -- include: clock bell limits wakes
 -- KEYS  account, ready, permits, answers, wakes
 -- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once, the steady clock as the caller has

@@ -1,0 +1,91 @@
+"""The first stage of a fax in Redis: intake entries become jobs, or are rejected or canceled."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.state.account_context import AccountContext
+from faxline_worker.state.results import Registration
+
+SCRIPTS = ("create_group", "register", "cancel")
+
+_RESULTS: Mapping[str, Registration] = {str(result): result for result in Registration}
+
+
+class IntakeStore:
+    """The intake of one account."""
+
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
+
+    def create_group(self) -> None:
+        """Create the dispatchers' consumer group on the intake stream unless it exists."""
+        self._context.run("create_group", [self._context.keys.intake], [INTAKE_GROUP])
+
+    def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
+        """Register or reject a batch of entries.
+
+        Returns:
+            For each entry what became of it and, if it was rejected, the reason.
+        """
+        context = self._context
+        asked = context.scripts.asking(context.confirmation, "register", *self._registering(items))
+        return self._registered(items, *asked)
+
+    def begin_register(
+        self, items: Sequence[Mapping[str, Any]]
+    ) -> Callable[[], list[tuple[Registration, str]]]:
+        """Start to register a batch in Redis and return a function that waits for the results.
+
+        Call the function exactly once. It raises what `register` raises; `begin_register` raises nothing.
+        """
+        context = self._context
+        answer = context.scripts.begin("register", *self._registering(items), context.confirmation)
+        return lambda: self._registered(items, *answer())
+
+    def _registering(self, items: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Any]]:
+        k = self._context.keys
+        keys = [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")]
+        return keys, [INTAKE_GROUP, self._context.options, to_json(items)]
+
+    def _registered(
+        self, items: Sequence[Mapping[str, Any]], reply: bytes, missed: str
+    ) -> list[tuple[Registration, str]]:
+        answer = json.loads(reply)
+        rows = [(_RESULTS[result], reason) for result, reason in answer["rows"]]
+        if not missed:  # otherwise a producer that waits for replicas was told that the push may be lost
+            self._context.memory.pushed(
+                (
+                    (job["id"], item["entry"])
+                    for item, (result, _) in zip(items, rows, strict=True)
+                    if result is Registration.REGISTERED
+                    for job in item["jobs"]
+                ),
+                answer.get("event"),
+            )
+        return rows
+
+    def cancel(self, entry: str, job: str, who: str = "", user: str = "") -> Registration:
+        """Cancel a queued job, or ask iFax to cancel it, as an entry of the intake stream requests.
+
+        Args:
+            entry: the entry's id.
+            job: the job's id.
+            who: who requests it, for the audit.
+            user: that person's Redis user, for the audit.
+        """
+        context, k = self._context, self._context.keys
+        reply, missed = context.scripts.asking(
+            context.confirmation,
+            "cancel",
+            [k.intake, k.account_state, k.ready, k.expiring, k.events, k.doorbell, k.job("")],
+            [INTAKE_GROUP, entry, job, context.options, who, user],
+        )
+        answer = json.loads(reply)
+        result = Registration(answer["result"])
+        if result is Registration.CANCELED and not missed:
+            context.memory.canceled(job, entry, answer.get("event"))
+        return result

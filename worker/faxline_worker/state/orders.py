@@ -1,0 +1,101 @@
+"""Operators' orders in Redis. Each script takes its order off the stream and stores the reply."""
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from faxline_worker.state.account_context import AccountContext
+
+SCRIPTS = ("pause_or_resume", "resolve", "redrive", "drop", "reveal")
+ORDERS_AT_ONCE = 100
+"""Orders that are read at once."""
+
+
+class OrderStore:
+    """The operators' orders of one account."""
+
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
+
+    def read(self, after: str = "", most: int = ORDERS_AT_ONCE) -> list[tuple[str, dict[bytes, bytes]]]:
+        """The orders that are still to be carried out, the oldest first.
+
+        Args:
+            after: the entry after which to begin; "" begins at the first.
+            most: how many at most.
+        """
+        begin = f"({after}" if after else "-"
+        found: Any = self._context.client.xrange(self._context.keys.orders, begin, count=most)
+        return [(entry.decode(), fields) for entry, fields in found]
+
+    def get(self, entry: str) -> dict[bytes, bytes] | None:
+        """The fields of one order; None if it has been carried out."""
+        found: Any = self._context.client.xrange(self._context.keys.orders, entry, entry)
+        return found[0][1] if found else None
+
+    def pause_or_resume(self, entry: str, order: str, by: str = "") -> str:
+        """Pause or resume the account: done, idle (it was so already), unknown (no such order) or gone.
+
+        Args:
+            entry: the order, on the stream `orders`.
+            order: pause or resume.
+            by: who orders it, for the audit.
+        """
+        k = self._context.keys
+        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell, k.audit]
+        return self._run("pause_or_resume", keys, [entry, order, by])
+
+    def resolve(
+        self,
+        entry: str,
+        job: str,
+        how: str,
+        job_id: str,
+        by: str = "",
+        *,
+        applied: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> str:
+        """Settle a doubt as an operator ordered: done, refused, taken or gone.
+
+        Args:
+            entry: the order, on the stream `orders`.
+            job: the job in doubt.
+            how: accepted, resend or fail.
+            job_id: iFax's jobId, for accepted.
+            by: who orders it, for the audit.
+            applied: called with a receipt that had come before and was applied with the order.
+        """
+        k = self._context.keys
+        keys = [
+            *(k.orders, k.reply(entry), k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt),
+            *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+        ]
+        reply = json.loads(self._run("resolve", keys, [entry, job, how, job_id, by]))
+        if "receipt" in reply:
+            applied(reply["receipt"])
+        return str(reply["result"])
+
+    def redrive(self, entry: str, dead: str, by: str = "") -> str:
+        """Put an entry that was set aside back on its stream: done, refused or gone.
+
+        Args:
+            entry: the order, on the stream `orders`.
+            dead: the entry, on the stream `dead`.
+            by: who orders it, for the audit.
+        """
+        k = self._context.keys
+        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status, k.audit]
+        return self._run("redrive", keys, [entry, dead, by])
+
+    def drop(self, entry: str, dead: str, by: str = "") -> str:
+        """Delete an entry that was set aside: done, refused or gone. Arguments as for `redrive`."""
+        k = self._context.keys
+        return self._run("drop", [k.orders, k.reply(entry), k.dead, k.audit], [entry, dead, by])
+
+    def reveal(self, entry: str, by: str = "") -> str:
+        """Record in the audit that the numbers of the jobs in the order are shown: done or gone."""
+        k = self._context.keys
+        return self._run("reveal", [k.orders, k.reply(entry), k.audit], [entry, by])
+
+    def _run(self, name: str, keys: list[str], args: list[str]) -> str:
+        return cast("bytes", self._context.run(name, keys, [*args, self._context.options])).decode()

@@ -1,0 +1,90 @@
+"""Receipts in Redis: the status stream is applied to jobs, and unclaimed receipts are matched to doubts."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from faxline_worker.state.account_context import AccountContext, without_nulls
+from faxline_worker.state.results import Matched, Receipted, ReconcileLock
+
+SCRIPTS = ("receipt", "match", "try_lock_reconcile")
+
+
+class ReceiptStore:
+    """The receipts of one account.
+
+    Args:
+        context: the account.
+        lease: how long (ms) the reconcile lock is held without news.
+    """
+
+    def __init__(self, context: AccountContext, lease: int) -> None:
+        self._context = context
+        self._lease = lease
+
+    def read(self, count: int) -> list[tuple[str, dict[bytes, bytes]]]:
+        """The oldest entries of the status stream."""
+        entries = cast(
+            "list[tuple[bytes, dict[bytes, bytes]]]",
+            self._context.client.xrange(self._context.keys.status, count=count),
+        )
+        return [(entry.decode(), fields) for entry, fields in entries]
+
+    def apply_one(self, entry: str, receipt: Mapping[str, Any]) -> Receipted:
+        """Apply one entry of the status stream."""
+        return self.apply([(entry, receipt)])[0]
+
+    def apply(
+        self,
+        receipts: Sequence[tuple[str, Mapping[str, Any]]],
+        bodies: Sequence[Mapping[bytes, bytes]] = (),
+    ) -> list[Receipted]:
+        """Apply entries of the status stream in the stream's order.
+
+        Args:
+            receipts: the id and the parsed receipt of each entry; at least one.
+            bodies: the stored fields of each entry, to be remembered.
+        """
+        context, k = self._context, self._context.keys
+        keys = [
+            *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.unmatched),
+            *(k.job(""), k.job_ids),
+        ]
+        items = [{"entry": entry, "receipt": without_nulls(receipt)} for entry, receipt in receipts]
+        args = [context.options, json.dumps(items, separators=(",", ":"))]
+        answer = json.loads(context.run("receipt", keys, args))
+        rows = [Receipted(**row) for row in answer["rows"]]
+        taken = (row.error is None and row.result != "gone" for row in rows)
+        context.memory.received(itertools.compress(bodies, taken), answer["now"])
+        return rows
+
+    def match(self, most: int = 50) -> list[Matched]:
+        """Match receipts that no answer claimed in time with jobs in doubt.
+
+        Args:
+            most: how many receipts in one call.
+        """
+        context, k = self._context, self._context.keys
+        keys = [
+            *(k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
+            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
+        ]
+        return [Matched(**row) for row in json.loads(context.run("match", keys, [context.options, most]))]
+
+    def try_lock_reconcile(self, *, turn: bool = False) -> ReconcileLock:
+        """Lock reconciling if receipts wait. Who gets the lock sends the `reconcile` message.
+
+        Args:
+            turn: the caller has the lock and is at the end of its turn; the lock is released if nothing
+                waits any more.
+        """
+        k = self._context.keys
+        keys = [k.status, k.unmatched, k.reconcile_wake, k.account_state]
+        reply = self._context.run("try_lock_reconcile", keys, [self._lease, "1" if turn else ""])
+        return ReconcileLock(reply.decode())
+
+    def lock_reconcile_on_news(self) -> bool:
+        """Lock reconciling when receipts are known to wait; whether the caller got the lock."""
+        key = self._context.keys.reconcile_wake
+        return bool(self._context.client.set(key, "1", nx=True, px=self._lease))

@@ -1,0 +1,94 @@
+"""The streams to which others add: entries that are set aside, and streams that ran out of ids."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+
+from faxline.contract.entry_members import ENTRY_BYTES
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline.contract.sealing.seals import SEALED_KINDS, Seals
+from faxline.reading.unread_events import unread
+from faxline_worker.state.account_context import AccountContext
+from faxline_worker.state.intake_entries import DEAD
+from faxline_worker.state.results import Replaced, StreamCheck
+
+SCRIPTS = ("set_aside", "check_streams", "replace_stream")
+MOVED, MOVED_BYTES = 500, 4_000_000
+"""How many entries, and about how many bytes, one script moves from a replaced stream."""
+
+
+class StreamStore:
+    """The streams of one account."""
+
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
+
+    def set_aside(self, origin: str, entry: str, why: str) -> bool:
+        """Move an entry that cannot be processed to the stream `dead`; whether it was still there.
+
+        A fax that was pushed in clear is sealed there if keys are configured.
+
+        Args:
+            origin: the entry's stream, intake or status.
+            entry: its id.
+            why: the reason.
+        """
+        context, k = self._context, self._context.keys
+        stream, group = (k.intake, INTAKE_GROUP) if origin == "intake" else (k.status, "")
+        found: Any = context.client.xrange(stream, entry, entry) if group and context.seals.on else []
+        content = [part for _, fields in found for part in _sealed_fields(context.seals, fields)]
+        if sum(map(len, content)) > ENTRY_BYTES:  # the server need not accept so much
+            content = ["too_large", str(sum(map(len, content)))]
+        args = [entry, group, origin, why, DEAD, *content]
+        return bool(context.run("set_aside", [stream, k.dead], args) == b"done")
+
+    def check(self) -> StreamCheck:
+        """Whether a stream ran out of ids, and how many entries wait in intake."""
+        k = self._context.keys
+        keys = [k.intake, k.status, k.orders, k.account_state]
+        reply = json.loads(self._context.run("check_streams", keys, [INTAKE_GROUP]))
+        replace = tuple(reply.pop("replace", ()))
+        return StreamCheck(**reply, replace=replace)
+
+    def replace(self, name: str) -> Replaced:
+        """Rename a stream that ran out of ids and move its entries to a new one, some in each call.
+
+        Args:
+            name: intake, status or orders.
+        """
+        context, k = self._context, self._context.keys
+        stream = {"intake": k.intake, "status": k.status, "orders": k.orders}[name]
+        group = INTAKE_GROUP if name == "intake" else ""
+        args = [name, group, MOVED, MOVED_BYTES, context.options]
+        reply = json.loads(context.run("replace_stream", [stream, k.account_state, k.audit], args))
+        return Replaced(reply.get("replaced"), reply["moved"], reply["left"])
+
+    def events_unread(self) -> int:
+        """How many events the slowest consumer group has still to read."""
+        events = self._context.keys.events
+        try:
+            with self._context.client.pipeline(transaction=False) as pipe:
+                pipe.xinfo_stream(events)
+                pipe.xinfo_groups(events)
+                stream, groups = pipe.execute()
+        except redis.ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return 0
+        return max((unread(group, stream) for group in groups), default=0)
+
+
+def _sealed_fields(seals: Seals, fields: Mapping[bytes, bytes]) -> list[bytes | str]:
+    """The field and the sealed value of an entry; nothing if it is no fax or is sealed already."""
+    kind, raw = next(iter(fields.items()))
+    if len(fields) != 1 or kind.decode("utf-8", "replace") not in SEALED_KINDS:
+        return []
+    text = raw.decode("utf-8", "replace")
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError):
+        payload = {}
+    known = payload if isinstance(payload, dict) else {}
+    return [] if "sealed" in known else [kind, seals.entry(kind.decode(), known, text)]
