@@ -191,7 +191,7 @@ class Dispatcher:
             POLL: self._poll,
         }
         self._ended: Callable[[], None] = lambda: None
-        self._enroll = scripts.register(client, "enroll")
+        self._register_accounts = scripts.register(client, "register_accounts")
         self._readings = batches(tuple(stores), READINGS)
         self._durable, self._durable_at = True, 0.0
         self._may_see_config = True
@@ -295,7 +295,7 @@ class Dispatcher:
     def _make_groups(self, loop: Loop) -> None:
         names = list(self._stores)
         for start in range(0, len(names), READINGS):
-            self._enroll(keys=[ACCOUNTS], args=names[start : start + READINGS])
+            self._register_accounts(keys=[ACCOUNTS], args=names[start : start + READINGS])
         for store in self._stores.values():
             loop.beat()
             store.schema.init_account()

@@ -19,6 +19,7 @@ from faxline_worker.maintenance.erasure_and_rotation import Housekeeping
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import failure_labels
+from faxline_worker.state.orders import OrderStore
 from faxline_worker.state.redis_clients import broker_client
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_slots import Seats
@@ -81,7 +82,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str], threa
     ("cls", "name", "loop"),
     [
         (Intake, "_read", "intake"),
-        pytest.param(Store, "orders", "timers", marks=pytest.mark.slow),
+        pytest.param(OrderStore, "read", "timers", marks=pytest.mark.slow),
         pytest.param(Store, "state", "gauges", marks=pytest.mark.slow),
         pytest.param(Housekeeping, "carry_out", "housekeeping", marks=pytest.mark.slow),
     ],

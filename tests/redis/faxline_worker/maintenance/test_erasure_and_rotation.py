@@ -137,7 +137,9 @@ def test_a_job_that_is_forgotten_leaves_its_id_in_the_audit_and_nothing_else(
     store = running()
     pushed("a-job", group="mailing")
     deliver(store, "a-job", "77")
-    store.set_aside("status", redis_client.xadd(store.keys.status, {"body": "{}"}).decode(), "malformed")
+    store.streams.set_aside(
+        "status", redis_client.xadd(store.keys.status, {"body": "{}"}).decode(), "malformed"
+    )
     redis_client.xadd(
         store.keys.dead, {"stream": "intake", "entry": "1-0", "why": "KeyError", "send": '{"id":"a-job"}'}
     )

@@ -43,7 +43,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
     def go(call: Callable[[Callable[[], None]], Answer], store: Any = None) -> None:
         submitter(
             store or scene.store,
-            Mock(timeout=5.0, rate=250_000, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
+            Mock(timeout=5.0, rate=1e6, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
             metrics=metrics,
             patience=60,
             applied=lambda told, at, name: count_receipt(metrics, name, told, at),
@@ -126,11 +126,8 @@ def test_a_refusal_whose_settlement_lost_its_reply_is_counted_once(
             raise redis.ConnectionError
         return done
 
-    kept = scene.store
-    turn(
-        answering(REFUSED),
-        Mock(account="default", admit=kept.submission.admit, mark=kept.submission.mark, settle=settle),
-    )
+    submission = Mock(wraps=scene.store.submission, settle=settle)
+    turn(answering(REFUSED), Mock(account="default", submission=submission))
     assert lost == ["settled", "repeated"]
     assert counts(registry) == {
         ("fax_submissions_total", "refused"): 1,

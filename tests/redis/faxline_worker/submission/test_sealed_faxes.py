@@ -192,7 +192,7 @@ def test_an_entry_whose_key_the_daemon_lacks_is_set_aside_and_goes_once_the_key_
     assert record(without, redis_client, "b")["state"] == "queued", "the others go on"
     both = store_of(BOTH)
     order = redis_client.xadd(both.keys.orders, {"order": "redrive"}).decode()
-    assert both.redrive(order, dead[0].decode()) == "done"
+    assert both.orders.redrive(order, dead[0].decode()) == "done"
     take(both, redis_client)
     assert record(both, redis_client, "a")["state"] == "queued"
 
@@ -203,12 +203,12 @@ def test_beyond_the_cap_of_the_dead_no_entry_goes_that_only_lacks_its_key(
     monkeypatch.setattr("faxline_worker.state.streams.DEAD", 2)
     store = store_of(TWO)
     redis_client.xadd(store.keys.status, {"body": "nonsense"}, id="1-1")
-    store.set_aside("status", "1-1", "malformed")
+    store.streams.set_aside("status", "1-1", "malformed")
     for job in ("a", "b", "c"):
         push(redis_url, ONE, job)
     take(store, redis_client)
     redis_client.xadd(store.keys.status, {"body": "nonsense"}, id="2-1")
-    store.set_aside("status", "2-1", "malformed")
+    store.streams.set_aside("status", "2-1", "malformed")
     reasons = [fields[b"why"] for _, fields in redis_client.xrange(store.keys.dead)]
     assert reasons == [b"key_missing"] * 3 + [b"malformed"]
 
@@ -224,7 +224,7 @@ def test_an_entry_in_clear_that_makes_our_code_raise_is_set_aside_sealed_and_can
     (dead,) = redis_client.xrange(store.keys.dead)
     assert COVER.encode() not in everything(redis_client)
     order = redis_client.xadd(store.keys.orders, {"order": "redrive"}).decode()
-    store.redrive(order, dead[0].decode())
+    store.orders.redrive(order, dead[0].decode())
     take(store, redis_client)
     assert record(store, redis_client)["state"] == "queued"
 
@@ -244,7 +244,7 @@ def test_a_job_whose_key_is_missing_spends_nothing_pauses_the_account_and_goes_o
     assert len(sandbox.ledger()) == before
     mended = store_of(BOTH)
     order = redis_client.xadd(mended.keys.orders, {"order": "resume"}).decode()
-    mended.order(order, "resume")
+    mended.orders.pause_or_resume(order, "resume")
     turn(mended, sandbox)
     assert record(mended, redis_client)["state"] == "submitted"
     assert arrived(sandbox, SMALL, LARGE)
