@@ -27,8 +27,7 @@ from faxline.contract.wording import plural
 from faxline.reading import account_state as account
 from faxline.reading.account_state import OPERATOR, AccountState
 from faxline.reading.processes import at_work
-from faxline.reading.shared_settings import differing
-from faxline.reading.shared_settings import told as processes_told
+from faxline.reading.shared_settings import describe_differences, find_differences
 
 accounts = typer.Typer(rich_markup_mode=None)
 app.add_typer(
@@ -152,17 +151,17 @@ def _row(state: AccountState) -> list[str]:
 
 def _more(state: AccountState) -> list[str]:
     """What a line of the table has no room for."""
-    told = [_status(state).replace("; ", ", ")] if ";" in _status(state) else []
+    notes = [_status(state).replace("; ", ", ")] if ";" in _status(state) else []
     limits = {"calls": state.concurrency, "window": state.window, "burst": state.burst}
     if lowered := [f"{name} from {x.configured}" for name, x in limits.items() if x.effective < x.configured]:
-        told.append(f"limits are lowered: {', '.join(lowered)}")
+        notes.append(f"limits are lowered: {', '.join(lowered)}")
     if oldest := [f"{name.replace('_', ' ')} {span(age)}" for name, age in state.oldest.items() if age]:
-        told.append(f"the oldest: {', '.join(oldest)}")
+        notes.append(f"the oldest: {', '.join(oldest)}")
     if ceilings := _ceilings(state):
-        told.append(f"ceilings: {ceilings}")
-    if differ := differing(state.offers):
-        told.append(f"its processes differ, and the strictest hold: {processes_told(differ)}")
-    return told
+        notes.append(f"ceilings: {ceilings}")
+    if differ := find_differences(state.shared_settings):
+        notes.append(f"its processes differ, and the strictest hold: {describe_differences(differ)}")
+    return notes
 
 
 def _ceilings(state: AccountState) -> str:
@@ -204,4 +203,4 @@ def _open(state: AccountState, at: Callable[[int], str]) -> str:
         return f"new Redis; looked at until {at(state.verified_at)}"
     if state.gated:
         return f"429; closed until {at(state.gate)}"
-    return "settings differ" if differing(state.offers) else "open"
+    return "settings differ" if find_differences(state.shared_settings) else "open"

@@ -71,8 +71,8 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
         """The names; one of no section comes last."""
-        told = [name for names in SECTIONS.values() for name in names if name in self.commands]
-        return [*told, *(name for name in self.commands if name not in told)]
+        listed = [name for names in SECTIONS.values() for name in names if name in self.commands]
+        return [*listed, *(name for name in self.commands if name not in listed)]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - as above
         """Write each section."""

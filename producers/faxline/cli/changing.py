@@ -140,9 +140,9 @@ def _cancel_group(line: FaxLine, name: str, timeout: float, by: str, *, as_json:
             break
     canceled, refused = answers.pop(str(JobState.CANCELED), 0), answers
     untaken = line.group(name, each=lambda _: None).counts.get(JobState.INTAKE, 0)
-    told = {"group": name, "asked": len(asked), "canceled": canceled, "unanswered": len(waiting)}
+    summary = {"group": name, "asked": len(asked), "canceled": canceled, "unanswered": len(waiting)}
     if as_json:
-        write_json(told | {"refused": dict(refused), "not_taken_yet": untaken})
+        write_json(summary | {"refused": dict(refused), "not_taken_yet": untaken})
     else:
         of = f"{canceled} of {plural(len(asked), 'job')} that had not ended"
         write(f"group {name}: {of} {'is' if canceled == 1 else 'are'} canceled")

@@ -103,7 +103,7 @@ def _oldest_first(line: FaxLine) -> list[str]:
 
 
 def _each(
-    entries: Sequence[str], order: Callable[[str], None], told: str | None, *, all_of: bool
+    entries: Sequence[str], order: Callable[[str], None], outcome: str | None, *, all_of: bool
 ) -> list[str]:
     """Give the order about each entry, and tell it; those that were there."""
     done: list[str] = []
@@ -115,8 +115,8 @@ def _each(
                 raise
         else:
             done.append(entry)
-            if told:
-                write(f"{entry} is {told}")
+            if outcome:
+                write(f"{entry} is {outcome}")
     return done
 
 

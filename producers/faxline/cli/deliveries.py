@@ -39,10 +39,10 @@ def held_failure(job: Job, now: datetime) -> list[str]:
     if job.held is None:
         return []
     code = f", code {job.held.code}" if job.held.code is not None else ""
-    told = f"iFax reported a failure ({job.held.reason}{code}), and may call again by itself."
+    text = f"iFax reported a failure ({job.held.reason}{code}), and may call again by itself."
     if job.held.until is not None:
-        told += f" Without another word it counts at {moment(job.held.until, now)}."
-    return [told]
+        text += f" Without another word it counts at {moment(job.held.until, now)}."
+    return [text]
 
 
 def stopped(job: Job) -> list[str]:

@@ -101,8 +101,8 @@ def pages_of(job: Job) -> str:
 
 def facts(job: Job, state: AccountState) -> dict[str, Any]:
     """The same for machines."""
-    told = job.forecast
-    limit = _limit(told.hold, state) if told and told.hold in _LIMITS else None
+    forecast = job.forecast
+    limit = _limit(forecast.hold, state) if forecast and forecast.hold in _LIMITS else None
     return {
         "id": job.id,
         "account": job.account,
@@ -113,14 +113,14 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
         "code": job.code,
         "reason": job.reason,
         "partial": job.partial,
-        "hold": str(told.hold) if told else None,
-        "place": told.place if told else None,
+        "hold": str(forecast.hold) if forecast else None,
+        "place": forecast.place if forecast else None,
         "limit": {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
         if limit
         else None,
-        "paused": (told.paused if told else "") or None,
-        "free_at": told.free_at.isoformat() if told and told.free_at else None,
-        "behind": told.behind if told else None,
+        "paused": (forecast.paused if forecast else "") or None,
+        "free_at": forecast.free_at.isoformat() if forecast and forecast.free_at else None,
+        "behind": forecast.behind if forecast else None,
         "send_at": job.send_at.isoformat() if job.send_at else None,
         "deliveries": job.deliveries,
         **delivery_facts(job),
@@ -141,29 +141,29 @@ def whole(used: float) -> int:
     return math.ceil(used - 1e-6)
 
 
-def _queued(job: Job, told: Forecast, state: AccountState, now: datetime) -> list[str]:
-    before = plural(told.place, "job is", "jobs are") if told.place else "no job is"
+def _queued(job: Job, forecast: Forecast, state: AccountState, now: datetime) -> list[str]:
+    before = plural(forecast.place, "job is", "jobs are") if forecast.place else "no job is"
     text = [
         f"{job.id} is queued on account {job.account} with priority {job.priority}; {before} before it.",
-        _held(job, told, state, now),
+        _held(job, forecast, state, now),
     ]
-    if job.send_at and job.send_at > now and told.hold is not Hold.DATE:
+    if job.send_at and job.send_at > now and forecast.hold is not Hold.DATE:
         date = moment(job.send_at, now)
         text.append(f"iFax is to keep it until {date}, and is given it when nothing else is due.")
-    if told.hold is Hold.LINE:
+    if forecast.hold is Hold.LINE:
         return text
-    if told.expected_start is None:
+    if forecast.expected_start is None:
         text.append("Nobody knows when it will start.")
-    elif told.hold is not Hold.NOTHING:
-        text.append(f"It is expected to start at {moment(told.expected_start, now)}.")
+    elif forecast.hold is not Hold.NOTHING:
+        text.append(f"It is expected to start at {moment(forecast.expected_start, now)}.")
     return text
 
 
 def _held(  # noqa: PLR0911 - one sentence a hold
-    job: Job, told: Forecast, state: AccountState, now: datetime
+    job: Job, forecast: Forecast, state: AccountState, now: datetime
 ) -> str:
-    then = moment(told.free_at, now) if told.free_at else "an unknown time"
-    match told.hold:
+    then = moment(forecast.free_at, now) if forecast.free_at else "an unknown time"
+    match forecast.hold:
         case Hold.NOTHING:
             return (
                 "Nothing holds it: the next free worker takes it. If it stays so, see whether a worker runs."
@@ -179,7 +179,7 @@ def _held(  # noqa: PLR0911 - one sentence a hold
         case Hold.DATE:
             return f"It is held here until its date, {then}."
         case Hold.LINE:
-            other = f": {told.behind}" if told.behind else ""
+            other = f": {forecast.behind}" if forecast.behind else ""
             return (
                 f"Another fax to the same number is on its way{other}; a number receives one at a time. "
                 f"This one follows when that one has ended, at the latest at {then}."
@@ -187,13 +187,13 @@ def _held(  # noqa: PLR0911 - one sentence a hold
         case Hold.RETRY:
             return retry(job, then)
         case Hold.PAUSED:
-            return _paused(job, told, state, then)
+            return _paused(job, forecast, state, then)
         case _:
-            return _full(told.hold, state)
+            return _full(forecast.hold, state)
 
 
-def _paused(job: Job, told: Forecast, state: AccountState, then: str) -> str:
-    match told.paused:
+def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str:
+    match forecast.paused:
         case account.OPERATOR:
             return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
         case account.ROLLED_BACK:

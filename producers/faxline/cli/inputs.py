@@ -30,5 +30,5 @@ def number_of(text: str, region: str | None) -> str:
 def readings_of(numbers: Iterable[str]) -> str:
     """What numbers that were written otherwise are read as: `2 numbers are read as +49, 1 as +1`."""
     codes = Counter(map(country_code, numbers)).most_common()
-    told = [f"{count} as +{code}" for code, count in codes]
-    return "numbers that are not written as E.164 are read: " + ", ".join(told) if told else ""
+    readings = [f"{count} as +{code}" for code, count in codes]
+    return "numbers that are not written as E.164 are read: " + ", ".join(readings) if readings else ""

@@ -72,7 +72,7 @@ def show(
     if as_json:
         write_json(found.to_dict() | ({"number": numbers.get(found.id)} if reveal else {}))
         return
-    told = found.forecast
+    forecast = found.forecast
     start = moment(found.expected_start) if found.expected_start else "nobody knows"
     write_pairs(
         [
@@ -89,9 +89,9 @@ def show(
             ("reason", found.reason or ""),
             ("message", found.message or ""),
             ("pages", f"{pages_of(found)} transferred" if found.transferred is not None else pages_of(found)),
-            ("held by", str(told.hold) if told else ""),
-            ("jobs before it", str(told.place) if told else ""),
-            ("expected start", start if told else ""),
+            ("held by", str(forecast.hold) if forecast else ""),
+            ("jobs before it", str(forecast.place) if forecast else ""),
+            ("expected start", start if forecast else ""),
             ("waits until", _until(found, datetime.now(UTC))),
             ("policy", found.policy or ""),
             ("at iFax", sought(found, numbers) if may_be_at_ifax(found) else ""),

@@ -88,11 +88,11 @@ def _push(
         with progress_of("pushed", quiet=quiet) as tell:
             mailing = line.send_many(faxes, group=name, skip_rejected=skip_bad, progress=tell)
     except FaxesRejected as error:
-        raise _bad(faxes.told(error.rejected), recipients.total) from None
+        raise _bad(faxes.describe_problems(error.rejected), recipients.total) from None
     except PushInterrupted as error:
         complain(f"{error}; the same command again does that")
         raise typer.Exit(AWAY) from None
-    problems |= faxes.told(mailing.rejected)
+    problems |= faxes.describe_problems(mailing.rejected)
     _complain(problems)
     return mailing, len(problems)
 
@@ -112,7 +112,7 @@ class _Faxes:
     def _good(self) -> Iterator[Row]:
         return (row for row in self.rows if not row.problem)
 
-    def told(self, rejected: Sequence[RejectedFax]) -> dict[int, str]:
+    def describe_problems(self, rejected: Sequence[RejectedFax]) -> dict[int, str]:
         """Why some were rejected, by the lines of their rows."""
         errors = {fax.index: str(fax.error) for fax in rejected}
         return {row.line: errors[i] for i, row in enumerate(self._good() if errors else ()) if i in errors}

@@ -40,10 +40,10 @@ def counted(processes: list[Process]) -> str:
 def warn(line: FaxLine, job: Job | None = None) -> bool:
     """Say on stderr who is not at work for a job, or for any from push to end; whether somebody is not."""
     found = processes_of(line)
-    told = missing(job, found) if job is not None else absent(line.account, WHOLE, found)
-    for sentence in told:
+    sentences = missing(job, found) if job is not None else absent(line.account, WHOLE, found)
+    for sentence in sentences:
         complain(sentence)
-    return bool(told)
+    return bool(sentences)
 
 
 def job_or_group(line: FaxLine, name: str) -> Job:

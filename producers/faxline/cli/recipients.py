@@ -218,10 +218,10 @@ def _noted(name: str, rows: Rows, path: Path, *, unique: bool) -> Recipients:
         raise UsageError(f"{path} has no row below its header line")
     notes = [readings_of(understood)]
     if repeats:
-        told = [f"line {line} that of line {before}" for line, before in list(repeats.items())[:_SHOWN]]
+        shown = [f"line {line} that of line {before}" for line, before in list(repeats.items())[:_SHOWN]]
         rest = [f"and {len(repeats) - _SHOWN} more"] if len(repeats) > _SHOWN else []
         fate = "they are left out" if unique else "each is sent; --unique sends to a number once"
-        notes.append(f"a number stands again ({', '.join([*told, *rest])}): {fate}")
+        notes.append(f"a number stands again ({', '.join([*shown, *rest])}): {fate}")
     if unique:
         rows, total = replace(rows, left_out=frozenset(repeats)), total - len(repeats)
     return Recipients(name, rows, total, problems, tuple(filter(None, notes)))

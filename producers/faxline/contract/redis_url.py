@@ -136,29 +136,32 @@ def connect(url: str, **options: Any) -> redis.Redis:
     Raises:
         ValueError: the URL is none.
     """
-    told = sentinel_url(url)
-    if told is None:
+    target = sentinel_url(url)
+    if target is None:
         client: redis.Redis = following(_of_one_server(redis.Redis, url, options))
         return client
-    asked = Sentinels(told.sentinels, sentinel_kwargs=_asking(told, options, Retry(NoBackoff(), 0)))
-    for sentinel in asked.sentinels:
+    kwargs = _sentinel_options(target, options, Retry(NoBackoff(), 0))
+    sentinels = Sentinels(target.sentinels, sentinel_kwargs=kwargs)
+    for sentinel in sentinels.sentinels:
         following(sentinel)
-    more = {"connection_pool_class": Pool, **told.options, **options}
-    master: redis.Redis = following(asked.master_for(told.service, **more))  # type: ignore[no-untyped-call]
+    more = {"connection_pool_class": Pool, **target.options, **options}
+    master: redis.Redis = following(sentinels.master_for(target.service, **more))  # type: ignore[no-untyped-call]
     return master
 
 
 def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
     """The asyncio twin of `connect`."""
-    told = sentinel_url(url)
-    if told is None:
+    target = sentinel_url(url)
+    if target is None:
         client: redis.asyncio.Redis = following(_of_one_server(redis.asyncio.Redis, url, options))
         return client
-    asked = AsyncSentinels(told.sentinels, sentinel_kwargs=_asking(told, options, AsyncRetry(NoBackoff(), 0)))
-    for sentinel in asked.sentinels:
+    sentinels = AsyncSentinels(
+        target.sentinels, sentinel_kwargs=_sentinel_options(target, options, AsyncRetry(NoBackoff(), 0))
+    )
+    for sentinel in sentinels.sentinels:
         following(sentinel)
-    more = {"connection_pool_class": AsyncPool, **told.options, **options}
-    master: redis.asyncio.Redis = following(asked.master_for(told.service, **more))
+    more = {"connection_pool_class": AsyncPool, **target.options, **options}
+    master: redis.asyncio.Redis = following(sentinels.master_for(target.service, **more))
     return master
 
 
@@ -191,9 +194,9 @@ def address(client: Any) -> str:
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
 
-def _asking(told: SentinelUrl, options: dict[str, Any], retry: Any) -> dict[str, Any]:
+def _sentinel_options(target: SentinelUrl, options: dict[str, Any], retry: Any) -> dict[str, Any]:
     """What a connection to a Sentinel is given: one that is away is not asked again, the next one is."""
     kept = {"protocol": options["protocol"]} if "protocol" in options else {}
     patience = {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
-    login = {"username": told.sentinel_username, "password": told.sentinel_password}
-    return kept | patience | {"retry": retry} | login | told.security
+    login = {"username": target.sentinel_username, "password": target.sentinel_password}
+    return kept | patience | {"retry": retry} | login | target.security

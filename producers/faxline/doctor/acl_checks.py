@@ -109,12 +109,12 @@ def rights_checks(account: str) -> Steps[list[Check]]:
         if len(lacks) == len(commands) and lacks[0] == "":
             continue  # there is no such user
         refused = yield from _refused(user, forbidden[user])
-        may = [told(words) for words in forbidden[user] if told(words) not in (refused or ())]
+        may = [line for line in map(format_command, forbidden[user]) if line not in (refused or ())]
         found.append(_judged(user, lacks, may))
     return found
 
 
-def told(command: Sequence[str]) -> str:
+def format_command(command: Sequence[str]) -> str:
     """A command as it is named in a text: with its subcommand or its key."""
     name = " ".join(command[:2]) if command[0] in {"CONFIG", "ACL"} else command[0]
     key = next((word for word in command[1:] if word.startswith(("fax:", "wake-ups:"))), None)
@@ -148,7 +148,7 @@ def _refused(user: str, commands: _Commands) -> Steps[list[str] | None]:
                 return [""] * len(commands)
             return None
         if answer not in {b"OK", "OK", True}:
-            lacks.append(told(words))
+            lacks.append(format_command(words))
     return lacks
 
 

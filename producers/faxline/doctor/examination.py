@@ -17,7 +17,7 @@ from faxline.doctor.unread_events import unread_checks
 from faxline.reading import account_state as account
 from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
-from faxline.reading.shared_settings import differing, told
+from faxline.reading.shared_settings import describe_differences, find_differences
 from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 from faxline.steps.replicas import NOT_ASKED, Confirmation
@@ -48,13 +48,13 @@ def examination(
         *(yield from rights_checks(names[0])),
         *(yield from process_checks(names)),
     ]
-    clock_told = False
+    clock_checked = False
     for name in names:
         keys = RedisKeys(name)
         try:
             state = yield from read_account_state(keys)
-            if not clock_told and (stepped := _clock(state)) is not None:
-                clock_told = True
+            if not clock_checked and (stepped := _clock(state)) is not None:
+                clock_checked = True
                 checks.append(stepped)
             checks += _account(state)
             checks += yield from stream_checks(keys, state)
@@ -110,14 +110,20 @@ def _paused(state: AccountState) -> tuple[Result, str]:
         case account.UNREACHABLE:
             waiting = f"{plural(state.jobs.get('queued', 0), 'job waits', 'jobs wait')}, none is lost"
             look = "look at the network, the proxy and iFax"
-            return Result.FAIL, f"iFax is unreachable{_told(state)}; {waiting}: {look}"
+            return Result.FAIL, f"iFax is unreachable{_failure(state)}; {waiting}: {look}"
         case account.BREAKER:
-            return Result.FAIL, f"paused, breaker{_told(state)}: ask iFax what it means, then {resume}"
+            return (
+                Result.FAIL,
+                f"paused, breaker{_failure(state)}: ask iFax what it means, then {resume}",
+            )
         case reason:
-            return Result.FAIL, f"paused, {reason}{_told(state)}: mend the key or the balance at iFax"
+            return (
+                Result.FAIL,
+                f"paused, {reason}{_failure(state)}: mend the key or the balance at iFax",
+            )
 
 
-def _told(state: AccountState) -> str:
+def _failure(state: AccountState) -> str:
     """What was said when the account was paused, and to whom, in brackets."""
     said = [part for part in (state.paused_why, state.paused_by and f"found by {state.paused_by}") if part]
     return f" ({'; '.join(said)})" if said else ""
@@ -130,10 +136,10 @@ def _account(state: AccountState) -> Iterator[Check]:
         yield Check(name, Result.WARN, f"{state.jobs['in_doubt']} in doubt: faxline list --state in_doubt")
     if state.dead:
         yield Check(name, Result.WARN, f"{plural(state.dead, 'entry', 'entries')} set aside: faxline dead")
-    if differ := differing(state.offers):
-        offered = sum(bool(offer.by) for offer in state.offers)
-        text = f"its processes differ in FAXLINE_ settings, and the strictest hold: {told(differ)}"
-        yield Check(name, Result.FAIL if offered > 1 else Result.WARN, text)
+    if differ := find_differences(state.shared_settings):
+        at_work = sum(bool(settings.by) for settings in state.shared_settings)
+        text = f"its processes differ in settings, and the strictest hold: {describe_differences(differ)}"
+        yield Check(name, Result.FAIL if at_work > 1 else Result.WARN, text)
     for kind, backlog in state.backlog.items():
         if backlog.configured and backlog.used >= backlog.configured * _NEAR:
             text = (

@@ -56,12 +56,12 @@ def _role(role: str, processes: Sequence[Process]) -> Check:
             + (why or f"start a {role}; one that runs says in its log why no heartbeat can be written"),
         )
     versions = sorted({process.version for process in working}, key=_number)
-    told = "; ".join([f"{len(working)} at work, version {' and '.join(versions)}", *troubles])
+    text = "; ".join([f"{len(working)} at work, version {' and '.join(versions)}", *troubles])
     if len(versions) > 1:
-        return Check(name, Result.WARN, f"{told}: bring the roll-out to its end")
+        return Check(name, Result.WARN, f"{text}: bring the roll-out to its end")
     if _number(versions[0]) < _number(version("faxline")):
-        return Check(name, Result.WARN, f"{told}, older than ours: it rejects what is new; upgrade it first")
-    return Check(name, Result.WARN if troubles else Result.OK, told)
+        return Check(name, Result.WARN, f"{text}, older than ours: it rejects what is new; upgrade it first")
+    return Check(name, Result.WARN if troubles else Result.OK, text)
 
 
 def _trouble(process: Process) -> str:

@@ -36,8 +36,8 @@ def keys_check(keys: RedisKeys, state: AccountState, seals: Seals | None) -> Ste
         return Check(name, Result.FAIL, text)
     lost = yield from _lost(keys, theirs)
     if lost:
-        told = ", ".join(f"{key_id} ({count})" for key_id, count in sorted(lost.items()))
-        text = f"requests of open jobs are sealed by keys that dispatchers do not have: {told}; put them back"
+        lost_keys = ", ".join(f"{key_id} ({count})" for key_id, count in sorted(lost.items()))
+        text = f"requests of open jobs are sealed by keys that dispatchers lack: {lost_keys}; put them back"
         return Check(name, Result.FAIL, text)
     if not theirs:
         text = "none: documents and requests stand in clear in Redis (docs/data-protection.md)"

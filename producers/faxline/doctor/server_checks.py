@@ -82,33 +82,33 @@ def _eviction(known: ServerFacts) -> Iterator[Check]:
 
 
 def _memory(known: ServerFacts) -> Iterator[Check]:
-    told = f"{known.used_memory / 1e6:.0f} MB"
+    size = f"{known.used_memory / 1e6:.0f} MB"
     if not known.maxmemory:
-        text = f"{told} without a limit, so the machine may end Redis when it is full: set maxmemory"
+        text = f"{size} without a limit, so the machine may end Redis when it is full: set maxmemory"
         yield Check("memory", Result.WARN, text)
         return
     used = known.used_memory / known.maxmemory
-    told += f", {used:.0%} of maxmemory"
+    size += f", {used:.0%} of maxmemory"
     if used > _FULL:
-        yield Check("memory", Result.FAIL, f"{told}: pushes are refused; raise it, or shorten the retention")
+        yield Check("memory", Result.FAIL, f"{size}: pushes are refused; raise it, or shorten the retention")
     elif used > _FILLING:
-        yield Check("memory", Result.WARN, f"{told}: raise it, or shorten FAXLINE_RETENTION")
+        yield Check("memory", Result.WARN, f"{size}: raise it, or shorten FAXLINE_RETENTION")
     elif known.machine_memory and known.maxmemory > known.machine_memory:
-        text = f"{told}, which is more than the machine's {known.machine_memory / 1e6:.0f} MB: lower it"
+        text = f"{size}, which is more than the machine's {known.machine_memory / 1e6:.0f} MB: lower it"
         yield Check("memory", Result.WARN, text)
     else:
-        yield Check("memory", Result.OK, told)
+        yield Check("memory", Result.OK, size)
 
 
 def _largest_value(known: ServerFacts) -> Iterator[Check]:
     if known.largest_value is None:
         return  # whoever may not look at appendfsync was told so
-    told = f"{known.largest_value / (1 << 20):.0f} MB"
+    size = f"{known.largest_value / (1 << 20):.0f} MB"
     if known.largest_value > _LARGEST:
-        text = f"{told}, so one push may fill a dispatcher's memory: set proto-max-bulk-len 32mb"
+        text = f"{size}, so one push may fill a dispatcher's memory: set proto-max-bulk-len 32mb"
         yield Check("largest value", Result.WARN, text)
     else:
-        yield Check("largest value", Result.OK, told)
+        yield Check("largest value", Result.OK, size)
 
 
 def _replication(known: ServerFacts, needed: int) -> Check:

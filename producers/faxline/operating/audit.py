@@ -57,27 +57,27 @@ class AuditEntry:
     @classmethod
     def from_entry(cls, entry: bytes, fields: Mapping[bytes, bytes]) -> "AuditEntry":
         """Read what the daemon keeps."""
-        told = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+        values = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
 
         def number(name: str) -> int | None:
-            return int(told[name]) if told.get(name) else None
+            return int(values[name]) if values.get(name) else None
 
         took = number("ms")
         return cls(
             id=entry.decode(),
-            at=datetime.fromtimestamp(int(told["at"]) / 1000, tz=UTC),
-            who=told.get("who", ""),
-            what=told.get("what", ""),
-            outcome=told.get("outcome", ""),
-            job=told.get("job"),
+            at=datetime.fromtimestamp(int(values["at"]) / 1000, tz=UTC),
+            who=values.get("who", ""),
+            what=values.get("what", ""),
+            outcome=values.get("outcome", ""),
+            job=values.get("job"),
             attempt=number("attempt"),
             job_id=number("jobId"),
             status=number("status"),
             code=number("code"),
-            reason=told.get("reason"),
+            reason=values.get("reason"),
             seconds=took / 1000 if took is not None else None,
-            about=told.get("about"),
-            user=told.get("user"),
+            about=values.get("about"),
+            user=values.get("user"),
         )
 
     def to_dict(self) -> dict[str, Any]:

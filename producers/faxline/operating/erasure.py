@@ -63,14 +63,14 @@ class SealedValues:
 def forget(context: Context, job: str, by: str, timeout: float) -> Steps[Forgotten]:
     """Erase a job."""
     reply = yield from issue_order(context, Order.FORGET, by, timeout, job=job)
-    told = json.loads(reply["told"])
-    if reply["result"] == "refused" and not told["state"]:
+    data = json.loads(reply["told"])
+    if reply["result"] == "refused" and not data["state"]:
         raise JobNotFound(f"no job {job!r} on account {context.account!r}")
     if reply["result"] == "refused":
-        state = told["state"]
+        state = data["state"]
         why = "cancel it first" if state == JobState.QUEUED else "wait for its end"
         raise NotForgotten(f"job {job!r} is {state}, and only one at its end is forgotten: {why}", state)
-    return _read_forgotten(told)
+    return _read_forgotten(data)
 
 
 def forget_number(context: Context, number: str, by: str, timeout: float) -> Steps[Forgotten]:
@@ -86,16 +86,16 @@ def stored_number(number: str, region: str | None) -> str:
     return number if as_it_is else normalize_number(number, region, "number")
 
 
-def _read_forgotten(told: Mapping[str, Any]) -> Forgotten:
+def _read_forgotten(data: Mapping[str, Any]) -> Forgotten:
     return Forgotten(
-        told.get("forgotten", 0), told.get("open", 0), told.get("events", 0), told.get("set_aside", 0)
+        data.get("forgotten", 0), data.get("open", 0), data.get("events", 0), data.get("set_aside", 0)
     )
 
 
 def count_sealed_values(context: Context, order: Order, by: str, timeout: float) -> Steps[SealedValues]:
     """What is sealed by which key, after all is sealed anew by the current one where that is ordered."""
     reply = yield from issue_order(context, order, by, timeout)
-    told = json.loads(reply["told"])
+    data = json.loads(reply["told"])
     if reply["result"] == "refused":
-        raise NoKeys(f"{told['why']}: set them there, and order it again")
-    return SealedValues(told["sealed"], told.get("resealed", {}))
+        raise NoKeys(f"{data['why']}: set them there, and order it again")
+    return SealedValues(data["sealed"], data.get("resealed", {}))

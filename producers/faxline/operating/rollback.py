@@ -116,10 +116,10 @@ class Recovered:
     paused: str = ""
 
     @classmethod
-    def read(cls, told: Mapping[str, Any]) -> "Recovered":
+    def read(cls, data: Mapping[str, Any]) -> "Recovered":
         """Read a dispatcher's reply; kinds that a newer one tells are left."""
         names = ("in_doubt", "submitted", "settled", "ended", "canceled", "gone", "known")
-        return cls(**{name: tuple(told.get(name, ())) for name in names}, paused=str(told.get("paused", "")))
+        return cls(**{name: tuple(data.get(name, ())) for name in names}, paused=str(data.get("paused", "")))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `faxline accounts rollback --resume --json`."""

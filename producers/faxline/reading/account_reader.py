@@ -16,7 +16,7 @@ from faxline.reading.account_state import (
     BacklogState,
     LimitState,
 )
-from faxline.reading.shared_settings import Offer, read_offers
+from faxline.reading.shared_settings import SharedSettings, read_shared_settings
 from faxline.steps.commands import Pipeline, Steps
 from faxline.steps.drivers import run
 
@@ -129,7 +129,7 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
             name.removeprefix(_REPLACED): int(at) for name, at in fields.items() if name.startswith(_REPLACED)
         },
         keys=tuple(fields["keys"].split()) if "keys" in fields else None,
-        offers=_offers(fields.get("offers"), steady // 1000),
+        shared_settings=_shared_settings(fields.get("offers"), steady // 1000),
         paused_since=int(number("paused_at")) - skew if fields.get("paused") else 0,
         paused_by=_of_pause(fields, "paused_by"),
         paused_why=_of_pause(fields, "paused_why"),
@@ -146,12 +146,12 @@ def holders_of(permits: Iterable[bytes]) -> list[bytes]:
     return [job for job in held if job and not job.startswith(b"!")]
 
 
-def _offers(text: str | None, steady: int) -> tuple[Offer, ...]:
+def _shared_settings(text: str | None, steady: int) -> tuple[SharedSettings, ...]:
     try:
-        told = json.loads(text or "{}")
+        data = json.loads(text or "{}")
     except ValueError:
-        told = {}
-    return read_offers(told, steady) if isinstance(told, dict) else ()
+        data = {}
+    return read_shared_settings(data, steady) if isinstance(data, dict) else ()
 
 
 def _of_pause(fields: Mapping[str, str], name: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from faxline.reading.shared_settings import Offer, differing
+from faxline.reading.shared_settings import SharedSettings, find_differences
 
 STRIDE = 2_000_000_000_000_000
 EPOCH_US = 1_577_836_800_000_000
@@ -80,7 +80,7 @@ class AccountState:
         replaced: when (ms) a stream last ran out of ids and was replaced, by its name (stream_checks.py).
         keys: the ids of the sealing keys of the dispatcher that started last, the one that seals first; None
             where an older one did.
-        offers: the settings by which its processes work, where they must agree; more than one, and they do
+        shared_settings: the settings of its processes that must agree; more than one, and they do
             not. The limits here are those that hold: the strictest.
         skew: how far (µs) the account's steady clock is ahead of the server's, which may step; all moments
             here are told by the server's.
@@ -113,7 +113,7 @@ class AccountState:
     layout: str = ""
     replaced: Mapping[str, int] = field(default_factory=dict)
     keys: tuple[str, ...] | None = None
-    offers: tuple[Offer, ...] = ()
+    shared_settings: tuple[SharedSettings, ...] = ()
     paused_since: int = 0
     paused_by: str = ""
     paused_why: str = ""
@@ -177,7 +177,7 @@ class AccountState:
             "dead_receipts": self.dead,
             "differing_settings": {
                 variable: {value: list(by) for value, by in values.items()}
-                for variable, values in differing(self.offers).items()
+                for variable, values in find_differences(self.shared_settings).items()
             },
             "backlog": {
                 name: {"used": backlog.used, "ceiling": backlog.configured}

@@ -25,7 +25,7 @@ class Events(Iterator[Event]):
             raise NotShared(
                 "another process follows these events: call `events` in each process, after the fork"
             )
-        return _told(next(self._followed))
+        return _event_or_raise(next(self._followed))
 
     def close(self) -> None:
         """End the iteration. The event that a group's reader got last is not acknowledged."""
@@ -71,7 +71,7 @@ class AsyncEvents(AsyncIterator[Event]):
     async def __anext__(self) -> Event:
         await self._opened()
         assert self._followed is not None  # noqa: S101 - as just done
-        return _told(await anext(self._followed))
+        return _event_or_raise(await anext(self._followed))
 
     async def aclose(self) -> None:
         """End the iteration. The event that a group's reader got last is not acknowledged."""
@@ -85,7 +85,7 @@ class AsyncEvents(AsyncIterator[Event]):
         await self.aclose()
 
 
-def _told(followed: Followed) -> Event:
+def _event_or_raise(followed: Followed) -> Event:
     if isinstance(followed, EventsMissed):
         raise followed
     return followed

@@ -210,7 +210,7 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `show --json` (docs/cli.md)."""
-        told = self.forecast
+        forecast = self.forecast
         return {
             "id": self.id,
             "account": self.account,
@@ -234,8 +234,8 @@ class Job:
             "of": self.of,
             "group": self.group,
             "to": self.to,
-            "hold": str(told.hold) if told else None,
-            "place": told.place if told else None,
+            "hold": str(forecast.hold) if forecast else None,
+            "place": forecast.place if forecast else None,
             "expected_start": self.expected_start.isoformat() if self.expected_start else None,
             "waits_until": self.waits_until.isoformat() if self.waits_until else None,
             "policy": self.policy if self.state is JobState.IN_DOUBT else None,
@@ -253,10 +253,10 @@ def _held(record: Mapping[str, str]) -> HeldFailure | None:
     """Of the iFax job that the record waits for; what was held of another one is over."""
     if record.get("state") != JobState.SUBMITTED or not record.get("held"):
         return None
-    told = json.loads(record["held"])
-    if told.get("job_id") != record.get("job_id"):
+    data = json.loads(record["held"])
+    if data.get("job_id") != record.get("job_id"):
         return None
-    return HeldFailure(told.get("reason") or "other", told.get("code"))
+    return HeldFailure(data.get("reason") or "other", data.get("code"))
 
 
 def _moment(ms: float) -> datetime:

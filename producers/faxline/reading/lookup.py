@@ -84,24 +84,24 @@ def find_group(context: Context, name: str, each: Each | None = None) -> Steps[G
         GroupNotFound: no job of it is known.
     """
     members = yield from read_members(context, name)
-    told = yield from read_group_facts(context, name)
-    if not members and not told.rejected:
+    facts = yield from read_group_facts(context, name)
+    if not members and not facts.rejected:
         raise GroupNotFound(f"no group {name!r} on account {context.account!r}")
-    return (yield from read_group(context, name, members, told, each))
+    return (yield from read_group(context, name, members, facts, each))
 
 
 def read_group(
-    context: Context, name: str, members: Collection[str], told: "GroupFacts", each: Each | None = None
+    context: Context, name: str, members: Collection[str], facts: "GroupFacts", each: Each | None = None
 ) -> Steps[Group]:
     """The group of these jobs, and of those that were rejected."""
-    tally = Tally(told.rejected, each)
+    tally = Tally(facts.rejected, each)
     yield from _each_job(context, members, tally.add)
     return tally.group(
         context.account,
         name,
-        rejected=told.still(members, tally.since),
+        rejected=facts.still(members, tally.since),
         forgotten=len(members) - tally.jobs_seen,
-        pushed=told.size,
+        pushed=facts.size,
     )
 
 
@@ -139,9 +139,9 @@ def read_group_facts(context: Context, name: str) -> Steps[GroupFacts]:
     sizes = yield from _set_of(context.keys.group_size(name))
     rejected = dict[str, tuple[JobRejected, float]]()
     for text in (yield from _set_of(context.keys.group_rejected(name))):
-        told = json.loads(text)
-        if told["id"] not in rejected or told["at"] > rejected[told["id"]][1]:
-            rejected[told["id"]] = rejection_of(told), told["at"]
+        data = json.loads(text)
+        if data["id"] not in rejected or data["at"] > rejected[data["id"]][1]:
+            rejected[data["id"]] = rejection_of(data), data["at"]
     return GroupFacts(max(map(int, sizes), default=None), rejected)
 
 

@@ -32,7 +32,7 @@ def absent(account: str, roles: Iterable[str], processes: list[Process] | None) 
     lacking = [role for role in roles if not serving.get(role, 1) and role not in needless]
     if lacking and not any(working.values()):
         return ["No part of the daemon is at work on this Redis; `faxline doctor` says more."]
-    told = [
+    sentences = [
         f"No {role} is at work for account {account}: start one; `faxline doctor` says more."
         for role in lacking
         if not working[role]
@@ -40,8 +40,8 @@ def absent(account: str, roles: Iterable[str], processes: list[Process] | None) 
     if others := [role for role in lacking if working[role]]:
         theirs = [p.accounts or () for p in processes if p.role in others and p.at_work]
         known = sorted({name for names in theirs for name in names})
-        told.append(
+        sentences.append(
             f"No {' and no '.join(others)} at work has account {account} in its settings: "
             f"is the name right? They have {', '.join(known)}."
         )
-    return told
+    return sentences

@@ -146,30 +146,30 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | N
         now: Redis' clock, ms since 1970.
     """
     try:
-        told = json.loads(text)
+        data = json.loads(text)
         return Process(
             role=role,
             name=name.decode(),
-            host=str(told["host"]),
-            pid=int(told["pid"]),
-            version=str(told["version"]),
-            since=datetime.fromtimestamp(told["since"] / 1000, tz=UTC),
-            silent=(now - told["at"]) / 1000,
-            state=ProcessState(told["state"]),
-            trouble={str(part): str(how) for part, how in told.get("trouble", {}).items()},
-            accounts=tuple(map(str, told["accounts"])) if "accounts" in told else None,
-            webhooks={str(name): _seen(seen) for name, seen in told.get("webhooks", {}).items()},
-            results=str(told.get("results", "")),
+            host=str(data["host"]),
+            pid=int(data["pid"]),
+            version=str(data["version"]),
+            since=datetime.fromtimestamp(data["since"] / 1000, tz=UTC),
+            silent=(now - data["at"]) / 1000,
+            state=ProcessState(data["state"]),
+            trouble={str(part): str(how) for part, how in data.get("trouble", {}).items()},
+            accounts=tuple(map(str, data["accounts"])) if "accounts" in data else None,
+            webhooks={str(name): _seen(seen) for name, seen in data.get("webhooks", {}).items()},
+            results=str(data.get("results", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None
 
 
-def _seen(told: Mapping[str, Any]) -> WebhooksSeen:
-    reason, ago, let_in = told["reason"], told["ago"], told["let_in"]
+def _seen(data: Mapping[str, Any]) -> WebhooksSeen:
+    reason, ago, let_in = data["reason"], data["ago"], data["let_in"]
     return WebhooksSeen(
         reason=str(reason) if reason is not None else None,
-        count=int(told["count"]),
+        count=int(data["count"]),
         ago=float(ago) if ago is not None else None,
         let_in=float(let_in) if let_in is not None else None,
     )
@@ -177,8 +177,8 @@ def _seen(told: Mapping[str, Any]) -> WebhooksSeen:
 
 def polling_alone(processes: Iterable[Process]) -> bool:
     """Whether results come by asking iFax alone, as the dispatchers at work say: no webhook is needed."""
-    told = {process.results for process in processes if process.role == "dispatcher" and process.at_work}
-    return told == {"poll"}
+    ways = {process.results for process in processes if process.role == "dispatcher" and process.at_work}
+    return ways == {"poll"}
 
 
 def at_work(processes: Iterable[Process], account: str | None = None) -> dict[str, int]:

@@ -80,20 +80,20 @@ def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
 def facts(*, config: bool = True) -> Steps[ServerFacts]:
     """The steps of `server_facts`."""
     info: dict[str, Any] = yield Command(lambda client: client.info())
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     if config:
         try:
-            told = yield Command(lambda client: client.config_get(*_CONFIGURED))
+            values = yield Command(lambda client: client.config_get(*_CONFIGURED))
         except Exception as error:
             if not is_refusal(error):  # it is NOPERM, or a hosted Redis without CONFIG
                 raise
-    largest = told.get(_LARGEST)
+    largest = values.get(_LARGEST)
     valkey = info.get("valkey_version")
     return ServerFacts(
         name="valkey" if valkey else "redis",
         version=str(valkey or info["redis_version"]),
         aof_on=bool(info["aof_enabled"]),
-        appendfsync=told.get("appendfsync"),
+        appendfsync=values.get("appendfsync"),
         maxmemory_policy=str(info["maxmemory_policy"]),
         used_memory=int(info["used_memory"]),
         maxmemory=int(info["maxmemory"]),
@@ -104,8 +104,8 @@ def facts(*, config: bool = True) -> Steps[ServerFacts]:
         machine_memory=int(info.get("total_system_memory", 0)),
         primary=info.get("role", "master") == "master",
         replicas=int(info.get("connected_slaves", 0)),
-        guarded="min_slaves_good_slaves" in info,  # told only where it is set
-        replicas_lag=int(told["min-replicas-max-lag"]) if "min-replicas-max-lag" in told else None,
-        reads_on=told["aof-load-truncated"] == "yes" if "aof-load-truncated" in told else None,
+        guarded="min_slaves_good_slaves" in info,  # only there if it is set
+        replicas_lag=int(values["min-replicas-max-lag"]) if "min-replicas-max-lag" in values else None,
+        reads_on=values["aof-load-truncated"] == "yes" if "aof-load-truncated" in values else None,
         largest_value=int(largest) if largest is not None else None,
     )

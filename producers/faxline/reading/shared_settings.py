@@ -1,25 +1,28 @@
-"""What the processes of an account offer: the settings by which each works. The strictest holds for all."""
+"""The settings that all processes of an account must share. Where they differ, the strictest value holds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 BELIEVED = 150.0
-"""Seconds without a renewal after which a process is no longer believed to be at work."""
+"""Seconds without a renewal after which a process no longer counts as being at work."""
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """Settings that must be the same for all processes of an account, as some of them have them.
+class SharedSettings:
+    """The settings of some processes of an account, which should be the same for all.
 
     Attributes:
-        requests, window, concurrency, burst: the limits; the window in seconds, and 0 turns a limit off.
-        lease: seconds for which a call is held without news.
+        requests: how many requests the window allows; 0 turns the limit off.
+        window: seconds.
+        concurrency: how many requests at once; 0 turns the limit off.
+        burst: how many requests in a burst; 0 turns the limit off.
+        lease: seconds until a call without an answer is given up.
         doubt: seconds that a doubt waits for its receipt.
-        then: what happens then: hold, resend or fail.
-        poll_share: the share of the limits that questions how faxes stand may use; None of an older version.
-        asks: whether iFax is asked for results; None likewise.
-        by: those at work with these settings, as `role host:pid`; nobody where all have ended.
+        then: what happens to a doubt after that: hold, resend or fail.
+        poll_share: the share of the limits that status calls may use; None for an older version.
+        asks: whether iFax is asked for results; None for an older version.
+        by: the processes at work with these settings, as `role host:pid`; empty if all have ended.
     """
 
     requests: int
@@ -35,8 +38,8 @@ class Offer:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The variables that make it up, without the prefix, and their values."""
-        told = {
+        """The environment variables behind these settings, without the prefix, and their values."""
+        variables = {
             "LIMITS__REQUESTS": str(self.requests),
             "LIMITS__WINDOW": f"{self.window:g}",
             "LIMITS__CONCURRENCY": str(self.concurrency),
@@ -46,28 +49,28 @@ class Offer:
             "IN_DOUBT__THEN": self.then,
         }
         if self.poll_share is not None:
-            told["POLL__SHARE"] = f"{self.poll_share:g}"
+            variables["POLL__SHARE"] = f"{self.poll_share:g}"
         if self.asks is not None:
-            told["RESULTS"] = "poll or both" if self.asks else "webhook"
-        return told
+            variables["RESULTS"] = "poll or both" if self.asks else "webhook"
+        return variables
 
 
-def read_offers(told: Mapping[str, Any], steady: int) -> tuple[Offer, ...]:
-    """The offers that hold, as `offer` stores them; what makes no sense to this version is left out.
+def read_shared_settings(stored: Mapping[str, Any], steady: int) -> tuple[SharedSettings, ...]:
+    """Read the settings that hold now. Those that this version cannot read are left out.
 
     Args:
-        told: by their settings: `until` and `by`.
-        steady: the account's steady clock, ms.
+        stored: `until` and `by`, for each text of settings.
+        steady: milliseconds of the account's steady clock.
     """
     found = []
-    for settings, offer in sorted(told.items()):
+    for settings, process in sorted(stored.items()):
         try:
             requests, window, concurrency, burst, lease, doubt, then, *more = settings.split()
-            share, asks, *_ = [*more[1:], None, None]  # the first is the linger
-            by = [str(name) for name, at in dict(offer["by"]).items() if at + BELIEVED * 1000 > steady]
-            if offer["until"] > steady:
+            share, asks, *_ = [*more[1:], None, None]  # more[0] is the linger
+            by = [str(name) for name, at in dict(process["by"]).items() if at + BELIEVED * 1000 > steady]
+            if process["until"] > steady:
                 found.append(
-                    Offer(
+                    SharedSettings(
                         requests=int(requests),
                         window=int(window) / 1e6,
                         concurrency=int(concurrency),
@@ -85,18 +88,18 @@ def read_offers(told: Mapping[str, Any], steady: int) -> tuple[Offer, ...]:
     return tuple(found)
 
 
-def differing(offers: Iterable[Offer]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """The variables in which offers differ: each value, and who works by it."""
+def find_differences(settings: Iterable[SharedSettings]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the variables in which processes differ: each value, and the processes that have it."""
     differ: dict[str, dict[str, tuple[str, ...]]] = {}
-    for offer in offers:
-        for variable, value in offer.variables.items():
+    for each in settings:
+        for variable, value in each.variables.items():
             values = differ.setdefault(variable, {})
-            values[value] = (*values.get(value, ()), *offer.by)
+            values[value] = (*values.get(value, ()), *each.by)
     return {variable: values for variable, values in differ.items() if len(values) > 1}
 
 
-def told(differ: Mapping[str, Mapping[str, tuple[str, ...]]]) -> str:
-    """One line about them."""
+def describe_differences(differ: Mapping[str, Mapping[str, tuple[str, ...]]]) -> str:
+    """Describe in one line what `find_differences` returned."""
     return "; ".join(
         f"{variable} is "
         + " and ".join(

@@ -163,8 +163,8 @@ def _check_all(faxes: Iterable[Fax], context: Context, group: str | None) -> _Ch
             checked.rejected.append(RejectedFax(i, name, error))
         except OSError as error:
             text = f"cannot read {error.filename}: {error.strerror}"
-            told = EntryRejected("fax.faxData", Rejection.BAD_DOCUMENT, text)
-            checked.rejected.append(RejectedFax(i, name, told))
+            unreadable = EntryRejected("fax.faxData", Rejection.BAD_DOCUMENT, text)
+            checked.rejected.append(RejectedFax(i, name, unreadable))
         else:
             if prepared.job.group and not prepared.job.size:
                 checked.members[prepared.job.group] += 1

@@ -48,7 +48,7 @@ class PendingJobs:
         ended: those that have.
         rejected: those whose entry was rejected.
         older: jobs of these names had ended before their entries were pushed, which intake has yet to take.
-        told: what the group knows of its size and of rejections.
+        facts: what Redis knows of the group's size and rejections.
         stale: a job of it may have been registered or rejected since the last look at the group.
     """
 
@@ -61,7 +61,7 @@ class PendingJobs:
     ended: set[str] = field(default_factory=set)
     rejected: dict[str, JobRejected] = field(default_factory=dict)
     older: bool = False
-    told: GroupFacts = field(default_factory=lambda: GroupFacts(None, {}))
+    facts: GroupFacts = field(default_factory=lambda: GroupFacts(None, {}))
     stale: bool = True
 
     @classmethod
@@ -97,7 +97,7 @@ class PendingJobs:
     @property
     def total(self) -> int:
         """How many there are, as far as is known."""
-        return max(len(self.open) + len(self.ended), self.told.size or 0)
+        return max(len(self.open) + len(self.ended), self.facts.size or 0)
 
     @property
     def done(self) -> bool:
@@ -144,11 +144,11 @@ def wait_for_all(
         yield from read_rejections(context, first.partition("-")[0], waited.see)
     yield from _look_at_group(context, waited)
     yield from _look(context, waited)
-    told = -1
+    reported = -1
     while True:
-        if progress is not None and len(waited.ended) != told:
-            told = len(waited.ended)
-            progress(told, waited.total)
+        if progress is not None and len(waited.ended) != reported:
+            reported = len(waited.ended)
+            progress(reported, waited.total)
         if not waited.open and waited.stale:
             yield from _look_at_group(context, waited)
             yield from _look(context, waited)
@@ -168,15 +168,15 @@ def wait_for_all(
         yield from read_rejections(context, f"({after}", waited.see)
     return (
         yield from read_group(
-            context, waited.name, waited.ended - waited.rejected.keys(), _told(waited), each
+            context, waited.name, waited.ended - waited.rejected.keys(), _facts(waited), each
         )
     )
 
 
-def _told(waited: PendingJobs) -> GroupFacts:
+def _facts(waited: PendingJobs) -> GroupFacts:
     """What is known of a mailing is what was pushed, of a group by its name what Redis knows."""
     if waited.by_name:
-        return waited.told
+        return waited.facts
     return GroupFacts(len(waited.pushed), {name: (error, 0.0) for name, error in waited.rejected.items()})
 
 
@@ -210,11 +210,11 @@ def _look_at_group(context: Context, waited: PendingJobs) -> Steps[None]:
     if not waited.by_name:
         return
     waited.stale = False
-    waited.told = yield from read_group_facts(context, waited.name)
+    waited.facts = yield from read_group_facts(context, waited.name)
     members = yield from read_members(context, waited.name)
     waited.ended -= waited.rejected.keys() & members  # rejected at first, and taken when it was pushed again
     waited.rejected = {
-        name: error for name, (error, _) in waited.told.rejected.items() if name not in members
+        name: error for name, (error, _) in waited.facts.rejected.items() if name not in members
     }
     waited.open |= members - waited.ended
     waited.end(waited.rejected)

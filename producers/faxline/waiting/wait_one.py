@@ -89,9 +89,9 @@ def _end_of_one(context: Context, name: str, pushed: str | None, until: float) -
             raise _still_open(name, None if older else found, pushed)
         entries = yield from read_next(context, after, min(left, POLL) if older else left)
         after = entries[-1][0].decode() if entries else after
-        told = _tells(entries, name, pushed, known=found is not None)  # also of its rejection
+        concerned = _concerns(entries, name, pushed, known=found is not None)  # also of its rejection
         # Nothing for long: a reader that is slower than the capped stream misses events.
-        if older or not entries or told:
+        if older or not entries or concerned:
             found = yield from read_record(context, name)
 
 
@@ -108,13 +108,13 @@ def _still_open(name: str, found: Job | None, pushed: str | None) -> PendingTime
 
 def _why(context: Context, still: PendingTimeout) -> Steps[str]:
     """How far it is, and who is not at work without whom it goes no further, as far as this user may ask."""
-    told = [f": {still.how}." if still.how else "."]
+    sentences = [f": {still.how}." if still.how else "."]
     with suppress(Exception):  # that it did not end is what counts
-        told += absent(context.account, still.needed, (yield from read_processes()))
-    return " ".join(told).removesuffix(".")
+        sentences += absent(context.account, still.needed, (yield from read_processes()))
+    return " ".join(sentences).removesuffix(".")
 
 
-def _tells(entries: Sequence[Entry], name: str, pushed: str | None, *, known: bool) -> bool:
+def _concerns(entries: Sequence[Entry], name: str, pushed: str | None, *, known: bool) -> bool:
     """Whether another look at the record is worth it.
 
     Where there is none yet, what is registered may be of a group of the name.

@@ -24,7 +24,7 @@ from faxline.contract.redis_keys import ACCOUNTS
 from faxline.reading.account_state import ROLLED_BACK
 from faxline.reading.processes import ROLES, at_work
 from faxline.reading.server_facts import server_facts
-from faxline.reading.shared_settings import differing
+from faxline.reading.shared_settings import find_differences
 from faxline_worker.dispatcher.clock_watch import ClockWatch
 from faxline_worker.dispatcher.intake_reader import IntakeReader, held_back
 from faxline_worker.dispatcher.long_orders import Chores
@@ -522,7 +522,7 @@ class Dispatcher:
             self._metrics.set_rolled_back(name, state.paused == ROLLED_BACK)
             self._metrics.set_dead_receipts(name, state.dead)
             self._metrics.set_events_unread(name, store.streams.events_unread())
-            differ = differing(offer for offer in state.offers if offer.by)
+            differ = find_differences(settings for settings in state.shared_settings if settings.by)
             self._metrics.set_settings_differ(name, len(differ))
             for what, ceiling in state.backlog.items():
                 self._metrics.set_backlog(

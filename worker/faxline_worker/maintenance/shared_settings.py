@@ -1,4 +1,4 @@
-"""A process offers the settings that must be the same everywhere, and renews them; a difference is told.
+"""A process publishes the settings that all must share, and renews them; a difference is logged.
 
 The strictest that any process offers holds for all (lua/offer.lua): a difference costs speed, never a limit.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import redis
 from structlog.stdlib import BoundLogger
 
-from faxline.reading.shared_settings import differing, told
+from faxline.reading.shared_settings import describe_differences, find_differences
 from faxline_worker.state.store import Store
 
 EVERY = 60.0
@@ -19,8 +19,8 @@ AGAIN = 2.0
 """Seconds until the next try where Redis was away."""
 
 
-class Offers:
-    """Offers the settings of all accounts of a process, from `start` to `close`.
+class SettingsPublisher:
+    """Publishes the settings of all accounts of a process, from `start` to `close`.
 
     Args:
         stores: the state of every account, by name.
@@ -39,29 +39,29 @@ class Offers:
         self._known: dict[str, Any] = {}
         self._wait = every
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="offers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="shared settings", daemon=True)
 
-    def offer(self) -> None:
-        """Offer them once: before the process takes its first job.
+    def publish(self) -> None:
+        """Publish them once, before the process takes its first job.
 
         Raises:
             redis.RedisError: Redis is away or refuses.
         """
         for name, store in self._stores.items():
-            differ = differing(store.offer(self._who))
+            differ = find_differences(store.offer(self._who))
             values = {variable: tuple(values) for variable, values in differ.items()}
             if differ and values != self._known.get(name):
                 self._log.warning(
                     "settings differ between processes, and the strictest hold",
                     account=name,
-                    settings=told(differ),
+                    settings=describe_differences(differ),
                 )
             elif not differ and self._known.get(name):
                 self._log.info("settings no longer differ between processes", account=name)
             self._known[name] = values
 
     def start(self) -> None:
-        """Offer them before the process takes its first job, and renew them from now on."""
+        """Publish them before the process takes its first job, and renew them from now on."""
         self._wait = self._try()
         self._thread.start()
 
@@ -76,10 +76,10 @@ class Offers:
             self._wait = self._try()
 
     def _try(self) -> float:
-        """Offer them; the seconds until the next time."""
+        """Publish them; the seconds until the next time."""
         try:
-            self.offer()
+            self.publish()
         except redis.RedisError as error:
-            self._log.warning("settings could not be offered", error=type(error).__name__)
+            self._log.warning("settings could not be published", error=type(error).__name__)
             return AGAIN
         return self._every

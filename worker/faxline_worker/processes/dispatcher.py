@@ -14,7 +14,7 @@ from faxline.contract.redis_keys import VERSION_SIGN
 from faxline_worker.config.settings import Settings
 from faxline_worker.dispatcher.dispatcher import BLOCK, Dispatcher
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
-from faxline_worker.maintenance.shared_settings import Offers
+from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics import (
@@ -62,7 +62,7 @@ def dispatcher() -> None:
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
     process = _make(client, stores, Wakes(broker), settings=settings, registry=registry, loops=loops, who=who)
-    offers = Offers(stores, f"dispatcher {who}", log)
+    publisher = SettingsPublisher(stores, f"dispatcher {who}", log)
     heartbeat = Heartbeat(
         probe, "dispatcher", settings.accounts, loops, log, more=lambda: {"results": settings.results}
     )
@@ -78,11 +78,11 @@ def dispatcher() -> None:
             follower.start()
             stack.callback(follower.stop)
         stop = stop_on_signals()
-        offers.start()
+        publisher.start()
         process.start(ended=stop.set)
         guard.start(settings.redis_url, "dispatcher", loops)
         heartbeat.start()
-        for close in (heartbeat.close, guard.close, offers.close, process.stop):
+        for close in (heartbeat.close, guard.close, publisher.close, process.stop):
             stack.callback(close)
         log.info("dispatcher ready", count=len(settings.accounts))
         stop.wait()

@@ -11,7 +11,7 @@ from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax import IfaxClient
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
-from faxline_worker.maintenance.shared_settings import Offers
+from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics import WorkerMetrics, new_registry, watch_loops
@@ -100,7 +100,7 @@ class WorkerProcess:
         settings, stop = self._settings, stop_on_signals()
         self._declare_actors()
         probe = probe_client(settings, "worker")
-        offers = Offers(self._stores, f"worker {self._who}", self._log)
+        publisher = SettingsPublisher(self._stores, f"worker {self._who}", self._log)
         heartbeat = Heartbeat(probe, "worker", settings.accounts, self._loops, self._log, self._taking)
         with ExitStack() as stack:  # what begins first ends last
             stack.enter_context(closing(self._broker))
@@ -111,11 +111,11 @@ class WorkerProcess:
             )
             self._guard.start(settings.redis_url, "worker", self._loops)
             self._secrets.start(self._loops)
-            offers.start()
+            publisher.start()
             heartbeat.start()
             stack.enter_context(closing(self._guard))
             stack.enter_context(closing(heartbeat))
-            stack.enter_context(closing(offers))
+            stack.enter_context(closing(publisher))
             stack.enter_context(closing(self._secrets))
             self._work(stop)
 

@@ -14,7 +14,7 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 from faxline.reading.account_reader import read_account_state_from
 from faxline.reading.account_state import AccountState
-from faxline.reading.shared_settings import BELIEVED, Offer, read_offers
+from faxline.reading.shared_settings import BELIEVED, SharedSettings, read_shared_settings
 from faxline_worker.config.settings import Settings
 from faxline_worker.state import (
     documents,
@@ -112,7 +112,7 @@ class Store:
         """The account as a whole, for the dispatcher's gauges."""
         return read_account_state_from(self._client, self.keys)
 
-    def offer(self, who: str) -> tuple[Offer, ...]:
+    def offer(self, who: str) -> tuple[SharedSettings, ...]:
         """Publish the settings of this process for BELIEVED seconds and return all that hold.
 
         Args:
@@ -126,4 +126,4 @@ class Store:
         args = [self._context.options, who, milliseconds(BELIEVED), steady.now()]
         reply = json.loads(self._context.run("offer", [self.keys.account_state], args))
         steady.learn(asked, reply["steady"])
-        return read_offers(reply["offers"], reply["steady"])
+        return read_shared_settings(reply["offers"], reply["steady"])

@@ -486,7 +486,7 @@ def test_open_jobs_that_a_key_seals_which_is_gone_are_told_with_its_id(
     client.zadd(KEYS.ready, {"!cancel!gone": 0, "without-a-record": 1})
     result, text = keys_told(server.url(0))
     assert result == "fail"
-    assert "do not have: old (2)" in text
+    assert "dispatchers lack: old (2)" in text
 
 
 def test_an_account_that_paused_for_a_missing_key_is_told_with_what_to_put_back(

@@ -10,8 +10,8 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.check import Result
-from faxline.reading.shared_settings import BELIEVED, differing, read_offers
-from faxline_worker.maintenance.shared_settings import Offers
+from faxline.reading.shared_settings import BELIEVED, find_differences, read_shared_settings
+from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.state import scripts
 from faxline_worker.state.results import Admitted, Held
 from faxline_worker.state.store import Store
@@ -174,18 +174,18 @@ def test_without_an_offer_each_goes_by_its_own(redis_client: redis.Redis) -> Non
 def test_a_difference_is_told_in_the_log_once_and_when_it_is_over(redis_client: redis.Redis) -> None:
     scene = Scene(redis_client, **STRICT)
     log = Mock()
-    offers = Offers({"default": scene.store}, "worker a:1", log)
-    offers.offer()
+    publisher = SettingsPublisher({"default": scene.store}, "worker a:1", log)
+    publisher.publish()
     log.warning.assert_not_called()
     another(scene, **STRICT | {"LIMITS__REQUESTS": "7"}).offer("worker b:2")
-    offers.offer()
-    offers.offer()
+    publisher.publish()
+    publisher.publish()
     log.warning.assert_called_once()
     told = log.warning.call_args.kwargs["settings"]
     assert told == "LIMITS__REQUESTS is 6 (worker a:1) and 7 (worker b:2)"
     for _ in range(3):
         scene.go(100)
-        offers.offer()
+        publisher.publish()
     log.warning.assert_called_once()
     log.info.assert_called_once()
 
@@ -194,9 +194,9 @@ def test_redis_away_is_no_end_of_it(redis_client: redis.Redis) -> None:
     del redis_client
     log, store = Mock(), Mock(spec=Store)
     store.offer.side_effect = [redis.ConnectionError, ()]
-    offers = Offers({"default": store}, "worker a:1", log, every=0.01)
-    offers._try()
-    offers._try()
+    publisher = SettingsPublisher({"default": store}, "worker a:1", log, every=0.01)
+    publisher._try()
+    publisher._try()
     assert log.warning.call_count == 1
     assert store.offer.call_count == 2
 
@@ -249,7 +249,7 @@ def test_the_doctor_and_accounts_name_who_differs(redis_client: redis.Redis, red
 def test_what_makes_no_sense_is_no_offer(redis_client: redis.Redis, stored: str) -> None:
     scene = Scene(redis_client)
     scene.client.hset(scene.keys.account_state, "offers", stored)
-    assert scene.store.state().offers == ()
+    assert scene.store.state().shared_settings == ()
 
 
 def test_a_newer_version_may_offer_more(redis_client: redis.Redis) -> None:
@@ -274,4 +274,4 @@ def test_a_newer_layout_takes_no_offer(redis_client: redis.Redis) -> None:
 
 def test_offers_that_agree_differ_in_nothing() -> None:
     offer = {"until": 2e15, "by": {"worker a:1": 1e15}}
-    assert differing(read_offers({"1 2 3 4 5 6 hold": offer}, 0)) == {}
+    assert find_differences(read_shared_settings({"1 2 3 4 5 6 hold": offer}, 0)) == {}

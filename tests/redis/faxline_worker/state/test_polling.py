@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from faxline import FaxLine
-from faxline.reading.shared_settings import differing
+from faxline.reading.shared_settings import find_differences
 from faxline_worker.state.results import Admitted, Idle
 from faxline_worker.state.store import Store
 from tests.stage.scene import CLOCK, NUMBER, Scene, receipt, settings
@@ -108,7 +108,7 @@ def test_a_worker_that_is_set_otherwise_notes_what_a_dispatcher_is_to_ask_about(
     scene.go(120)
     assert worker.timers.run().poll
     assert ask(scene).job == JOB
-    differ = differing(worker.state().offers)
+    differ = find_differences(worker.state().shared_settings)
     assert set(differ["RESULTS"]) == {"webhook", "poll or both"}
 
 

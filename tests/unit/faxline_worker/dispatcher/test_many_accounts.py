@@ -32,7 +32,7 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
             spec=Store, keys=Mock(), streams=Mock(), schema=Mock(), caller_id="", schedule="provider"
         )
         store.state.side_effect = lambda name=name: (
-            read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={}, offers=())
+            read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={}, shared_settings=())
         )
         store.streams.check.return_value = StreamCheck(now=0, entries=0)
         stores[name] = store
