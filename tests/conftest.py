@@ -16,9 +16,9 @@ from hypothesis import settings
 
 from faxline_local import processes
 from faxline_local.redis_access import Access, Tls
-from faxline_local.redis_server import (
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import (
     NoServerError,
-    RedisServer,
     ServerBinary,
     choose_server,
     path_servers,

@@ -9,7 +9,8 @@ import redis
 
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import ADMIN, Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 SERVICE = "faxes"

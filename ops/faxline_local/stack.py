@@ -10,7 +10,8 @@ import httpx
 
 from faxline_local.processes import Part, PartFailedError, free_port, wait_for
 from faxline_local.redis_access import ADMIN, Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 
 TOKEN = "local-token"  # noqa: S105 - the sandbox's, of no worth
 WEBHOOK_SECRET = "local-secret"  # noqa: S105 - as above

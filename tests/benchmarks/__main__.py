@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from faxline_local.redis_server import choose_server
+from faxline_local.server_binaries import choose_server
 from tests.benchmarks.accounts import run_accounts
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.race import run_race

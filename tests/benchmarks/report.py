@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from tests.benchmarks.accounts import Half, ManyAccounts
 from tests.benchmarks.expectations import ExpectedStart
 from tests.benchmarks.figures import Spread

@@ -7,7 +7,7 @@ import pytest
 from faxline_chaos import campaign
 from faxline_chaos.faults import draw_faxes
 from faxline_chaos.verdict import judge
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 
 SEED = 4
 

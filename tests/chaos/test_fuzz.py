@@ -4,7 +4,7 @@ from pathlib import Path
 
 from faxline_chaos.document_fuzzing import run_document_fuzz
 from faxline_chaos.fuzzing import run_fuzz
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 
 
 def test_the_webhook_answers_no_5xx_and_stores_nothing_unsigned_whatever_it_is_sent(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from faxline import FaxLine, JobState
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 SANDBOX = ("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.1", "0.4")

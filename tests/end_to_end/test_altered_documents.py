@@ -19,7 +19,7 @@ from faxline.contract.page_count import digest
 from faxline.contract.sealing.keyring import new_key
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow

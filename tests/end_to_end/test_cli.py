@@ -12,7 +12,7 @@ import pytest
 
 from faxline.cli.running import run
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local, token_of
 
 TO = ("--to", "+12025550123", "https://example.com/a.pdf")

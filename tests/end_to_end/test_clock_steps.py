@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from faxline import FaxLine, JobState
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.stepping_clock import COMPILER, SteppingClock
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from faxline_local.processes import wait_for
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.troubles.course import ACCOUNTS, provoke, running, told
 from tests.troubles.faxes import REJECTED, TROUBLES

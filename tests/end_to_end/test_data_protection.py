@@ -13,7 +13,7 @@ import redis
 from faxline import FaxLine, JobState
 from faxline.contract.sealing.keyring import new_key
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.stage.marks import MARK
 

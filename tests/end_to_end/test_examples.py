@@ -17,7 +17,7 @@ from faxline import FaxLine, JobState
 from faxline.schema import events_schema
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.npm import do_without, installed
 

@@ -13,7 +13,7 @@ from faxline import FaxLine
 from faxline.doctor.refused_webhooks import refused_webhooks
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow

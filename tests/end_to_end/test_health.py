@@ -18,7 +18,7 @@ from faxline import FaxLine
 from faxline.reading.processes import ROLES, at_work
 from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER
 

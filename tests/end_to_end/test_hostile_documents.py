@@ -17,7 +17,7 @@ from faxline import FaxLine
 from faxline.contract.page_count import digest
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.hostile_files import object_stream, page_tree, plain_pdf, xref_stream
 

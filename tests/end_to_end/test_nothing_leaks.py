@@ -17,7 +17,7 @@ import redis
 
 from faxline import EventName, FaxLine, JobState
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
 from tests.stage.marks import MARK, marks_in

@@ -13,7 +13,7 @@ from faxline import FaxLine, JobState
 from faxline.contract.errors import JobRejected, Rejection
 from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from faxline_worker.state.intake_entries import MOST_TIMES
 

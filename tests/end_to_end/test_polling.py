@@ -8,7 +8,7 @@ import pytest
 
 from faxline import Fax, FaxLine
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from faxline import FaxLine, JobNotFound
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access, Tls
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.certificates import certified
 from tests.networks import IFAX, ConnectProxy, TlsFront

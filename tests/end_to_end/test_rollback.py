@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from faxline import FaxLine, JobState
 from faxline.reading.account_state import ROLLED_BACK
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.sentinels import Watched, WatchedLocal
 

@@ -10,7 +10,7 @@ import pytest
 
 from faxline import FaxLine, JobState
 from faxline_local.processes import free_port
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow

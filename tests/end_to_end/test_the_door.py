@@ -15,7 +15,7 @@ import redis
 from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.slow import KINDS, hold
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
 

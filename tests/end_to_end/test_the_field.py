@@ -10,7 +10,7 @@ import pytest
 
 from faxline import Event, Fax, FaxLine, JobState
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, Local
 
 pytestmark = pytest.mark.slow

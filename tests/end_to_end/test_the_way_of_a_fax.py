@@ -17,7 +17,7 @@ from faxline import FaxLine, JobRejected, JobState
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES
 from faxline.reading.processes import ROLES
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 FAST = (

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 LETTER = ("letter.txt", b"Dear Dr. Smith, ...")

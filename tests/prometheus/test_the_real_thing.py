@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from faxline_local.processes import wait_for
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.prometheus.checking import Expression, complaints, of_boards, of_rules
 from tests.prometheus.programs import Prometheus, program, promtool, scraping

@@ -11,7 +11,7 @@ import httpx
 import redis
 
 from faxline import EventName, FaxLine, JobState
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
 from tests.troubles.faxes import REJECTED, TROUBLES, URL, number_of

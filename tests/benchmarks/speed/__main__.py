@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from faxline_local.redis_server import choose_server
+from faxline_local.server_binaries import choose_server
 from tests.benchmarks.speed.backlog import run_backlog
 from tests.benchmarks.speed.bounds import run_bounds
 from tests.benchmarks.speed.fleet import run_fleet

@@ -14,7 +14,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 
 NOTHING = "-"
 Of = Literal["value", "ratio"]

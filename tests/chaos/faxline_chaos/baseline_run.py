@@ -19,7 +19,7 @@ from faxline_chaos.faults import Fax
 from faxline_chaos.killing import run_hits
 from faxline_chaos.producer import pushes
 from faxline_chaos.schedule import REDIS, Hit, Timetable, push_times
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, Local
 
 STALL = 6 * baseline.HEARTBEAT

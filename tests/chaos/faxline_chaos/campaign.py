@@ -38,7 +38,7 @@ from faxline_chaos.world import (
     draw_world,
 )
 from faxline_local.processes import wait_for
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.stepping_clock import COMPILER, SteppingClock
 

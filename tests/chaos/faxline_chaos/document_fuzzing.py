@@ -15,7 +15,7 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.documents import GOOD, Document, Documents
 from faxline_chaos.fuzzing import WARM, memory_of
 from faxline_local.processes import wait_for
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import DEFAULT, Local
 from tests.hostile_files import plain_pdf
 

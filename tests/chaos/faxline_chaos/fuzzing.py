@@ -20,7 +20,7 @@ from faxline.contract.redis_keys import PROCESSES, RedisKeys
 from faxline_chaos.requests import MARK, NUMBER, Request, Requests
 from faxline_chaos.slow import KINDS, PATIENCE, hold
 from faxline_local.processes import wait_for
-from faxline_local.redis_server import ServerBinary
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 
 CONNECTIONS = 32

@@ -14,9 +14,9 @@ import pytest
 import redis
 
 from faxline_local import redis_server
-from faxline_local.redis_server import (
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import (
     NoServerError,
-    RedisServer,
     RedisServerError,
     ServerBinary,
     choose_server,
@@ -28,7 +28,8 @@ WaitUntil = Callable[..., Any]
 OWNER = """
 import sys
 from pathlib import Path
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 
 with RedisServer(binary=ServerBinary(Path(sys.argv[1]), sys.argv[2], sys.argv[3])) as server:
     print(server.pid, server.port, server.directory, flush=True)

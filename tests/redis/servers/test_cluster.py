@@ -13,7 +13,8 @@ import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline_local.processes import free_port
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.state.store import SCRIPTS
 from tests.stage.expected import expected
 from tests.stage.walk import Seen, Walk

@@ -15,7 +15,8 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sentinels import AsyncSentinels, Sentinels
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.state.redis_clients import (
     async_state_client,
     broker_client,

@@ -13,9 +13,10 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import Confirmation
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.ifax import Answer, Decision
-from faxline_worker.receipts.webhook import RedisStatusWriter
+from faxline_worker.receipts.status_writer import RedisStatusWriter
 from faxline_worker.state.redis_clients import TooFewReplicasError, async_state_client, unserved
 from faxline_worker.state.results import Mark
 from tests.stage.scene import Scene

@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_local.redis_server import RedisServer, RedisServerError, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import RedisServerError, ServerBinary
 from tests.stage.scene import Scene
 
 CONF = Path(__file__).parents[3] / "ops/redis/redis.conf"

@@ -14,7 +14,8 @@ import redis
 from faxline import AsyncFaxLine, FaxLine, JobState, NotAllowed
 from faxline.cli.running import run
 from faxline_local.redis_access import Access, Tls
-from faxline_local.redis_server import RedisServer, RedisServerError, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import RedisServerError, ServerBinary
 from faxline_worker.state.redis_clients import check_reachable, state_client, unserved
 
 ROOT = Path(__file__).parents[3]

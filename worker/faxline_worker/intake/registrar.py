@@ -1,13 +1,11 @@
 """Intake: entries of an account's intake stream are checked and become what `register` takes."""
 
 import base64
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property, partial
 from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple
@@ -19,12 +17,10 @@ from faxline.contract.entries import (
     OF_DOCUMENTS,
     CancelEntry,
     Entry,
-    Priority,
     ResendEntry,
     SealedEntry,
     SendEntry,
 )
-from faxline.contract.entry_members import milliseconds
 from faxline.contract.entry_reader import names_in, open_entry, parse_entry
 from faxline.contract.errors import EntryRejected, KeyMissing, PdfReaderUnavailable
 from faxline.contract.fax_rules import check_send
@@ -32,23 +28,25 @@ from faxline.contract.fingerprint import digest_of, members_of, text_of
 from faxline.contract.page_count import REQUEST_BYTES, Opened, open_document
 from faxline.contract.phone_numbers import number_in
 from faxline_worker.intake.documents import IntakeDocuments
+from faxline_worker.intake.job_items import (
+    COVER,
+    fields_of,
+    group_of,
+    job_item,
+    job_of,
+    milliseconds_of,
+    who_of,
+)
 from faxline_worker.intake.slow_documents import OpenLater, Pdfs
 from faxline_worker.observability.metrics import DispatcherMetrics
 from faxline_worker.state.failure_counter import TRIES
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Registration
-from faxline_worker.state.scripts import LAYOUT
 from faxline_worker.state.store import Store
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
-RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
-"""A job's place is its rank, then its age; rank 0 stays free for calls that go ahead of all."""
-
-UNNAMED = "unnamed"
-"""Who gave an order that names nobody."""
-LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
 
 SET_ASIDE = "set_aside"
 """The reason under which an entry that made our code raise, or whose key is missing, is counted."""
@@ -65,11 +63,7 @@ SECONDS_AT_ONCE = 1.0
 _PYTHONS = logging.getLogger(__name__)
 """Knows whether the level is debug, which not every logger of structlog's can tell."""
 
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # json.dumps would make an encoder for each text.
-
-COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
-"""Members of a request that may add a cover page."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +166,7 @@ class Intake:
             self.log.warning("entry set aside", entry=entry, reason=why)
 
     def _cancel(self, entry: str, asked: CancelEntry) -> None:
-        result = self.store.intake.cancel(entry, asked.id, _who(asked), asked.user or "")
+        result = self.store.intake.cancel(entry, asked.id, who_of(asked), asked.user or "")
         if result is Registration.EARLY:
             self.early[entry] = asked
             return
@@ -212,7 +206,7 @@ class Intake:
                 if result is Registration.REJECTED:
                     self._tell_rejection(item, reason)
                 elif each:
-                    job = _job_of(item)
+                    job = job_of(item)
                     self.log.debug("entry taken", job=job, entry=item["entry"], result=str(result))
         taken.pop(Registration.REJECTED, None)
         for name, count in taken.items():
@@ -221,7 +215,7 @@ class Intake:
     def _tell_rejection(self, item: dict[str, Any], reason: str) -> None:
         self.metrics.outcome(self.store.account, "rejected")
         self.metrics.failure(self.store.account, "intake", None, reason)
-        line = {"job": _job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
+        line = {"job": job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
         member = item["reject"]["member"] if "reject" in item else None
         self.log.warning("entry rejected", **line, member=member, reason=reason)
 
@@ -247,7 +241,7 @@ class Intake:
                 "reason": str(error.reason),
                 "message": error.message,
             }
-            item: dict[str, Any] = {"entry": entry, "reject": reject, **_group(parsed, group)}
+            item: dict[str, Any] = {"entry": entry, "reject": reject, **group_of(parsed, group)}
             if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry):
                 content = digest_of(parsed)  # a repeat's document may have gone with its job
                 item["unless"] = [{"id": job, "digest": content} for job in parsed.jobs]
@@ -255,9 +249,9 @@ class Intake:
         order = (
             {}
             if isinstance(parsed, SendEntry)
-            else {"order": {"who": _who(parsed), "user": parsed.user or ""}}
+            else {"order": {"who": who_of(parsed), "user": parsed.user or ""}}
         )
-        return {"entry": entry, "name": parsed.id, "jobs": jobs, **_group(parsed), **order}
+        return {"entry": entry, "name": parsed.id, "jobs": jobs, **group_of(parsed), **order}
 
     def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
         uploads: dict[str, list[str]] = {}
@@ -282,10 +276,10 @@ class Intake:
         values = {
             "kind": "send",
             "group": entry.id if several else entry.group,
-            "expires_at": _ms(entry.expires),
+            "expires_at": milliseconds_of(entry.expires),
             "in_doubt": entry.in_doubt,
             "attempts": entry.attempts,
-            "send_at": _ms(send_at),
+            "send_at": milliseconds_of(send_at),
             "schedule": self.schedule if send_at else None,
             "documents": ",".join(dict.fromkeys(documents)) if documents else None,
             # What a receipt without a known jobId is held against, should the job come in doubt. A receipt's
@@ -296,14 +290,14 @@ class Intake:
             "quality": quality if (quality := fax.get("faxQuality")) != "Standard" else None,
             "cover": "1" if any(map(fax.get, COVER)) else None,
         }
-        fields, seal = _fields(entry, values), self.store.seals.request
+        fields, seal = fields_of(entry, values), self.store.seals.request
         if not several:
             fields["number"], fields["request"] = numbers, seal(entry.id, request)
-            return [_job(entry.id, content, entry, fields)]
+            return [job_item(entry.id, content, entry, fields)]
         jobs = []
         for name, number in zip(entry.jobs, numbers, strict=True):
             own = {"number": number, "request": seal(name, text_of(fax | {"faxNumber": number}))}
-            jobs.append(_job(name, content, entry, fields | own))
+            jobs.append(job_item(name, content, entry, fields | own))
         return jobs
 
     def _open(self, data: bytes) -> Opened:
@@ -329,7 +323,7 @@ class Intake:
 
     def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
         values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
-        return [_job(entry.id, digest_of(entry), entry, _fields(entry, values)) | {"of": entry.of}]
+        return [job_item(entry.id, digest_of(entry), entry, fields_of(entry, values)) | {"of": entry.of}]
 
 
 class _Ahead:
@@ -367,40 +361,3 @@ class _Ahead:
         """Wait for those that were begun, where an error put an end to the rest."""
         with suppress(redis.RedisError):
             self.finish()
-
-
-def _job_of(item: Mapping[str, Any]) -> str:
-    rejected = item.get("reject")
-    return str(rejected["job"] if rejected else item["jobs"][0]["id"])
-
-
-def _fields(entry: SendEntry | ResendEntry, values: Mapping[str, Any]) -> dict[str, str]:
-    """What a job's record has of its entry: texts, and only what is given."""
-    fields = {name: str(value) for name, value in values.items() if value is not None}
-    fields["v"], fields["priority"] = LAYOUT_TEXT, str(entry.priority)
-    if entry.metadata:
-        fields["metadata"] = _COMPACT(entry.metadata)
-    return fields
-
-
-def _job(
-    name: str, content: str, entry: SendEntry | ResendEntry, fields: Mapping[str, str]
-) -> dict[str, Any]:
-    return {"id": name, "digest": content, "rank": RANKS[entry.priority], "fields": fields}
-
-
-def _who(entry: CancelEntry | ResendEntry) -> str:
-    """Who gave an order, for the audit."""
-    return entry.by or entry.user or UNNAMED
-
-
-def _ms(moment: datetime | None) -> int | None:
-    return milliseconds(moment) if moment else None
-
-
-def _group(entry: Entry | None, named: str | None = None) -> dict[str, Any]:
-    """The group of an entry and its size; of one that could not be read, the one that it named."""
-    if not isinstance(entry, SendEntry):
-        return {"group": named} if named else {}
-    told = {"group": entry.group, "size": entry.group_size if entry.group else None}
-    return {name: value for name, value in told.items() if value is not None}

@@ -24,14 +24,11 @@ from faxline.contract.errors import PdfReaderUnavailable
 from faxline.contract.pdf_process import Limit, PdfPages
 from faxline.contract.pdf_reader import SHARED, PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.intake.pdf_time import TimeShare
 from faxline_worker.observability.metrics import DispatcherMetrics
 
 QUICK = 0.25
 """Seconds of processor time for a PDF at first. The slowest of 5,800 real files took 0.1 s."""
-FREE = 0.002
-"""Seconds that any PDF may take of the thread that serves all accounts."""
-SHARE, SAVED, OWED = 0.05, 0.5, 3.0
-"""What an account's PDFs may take beyond: a share of the time; seconds saved up, and owed, at the most."""
 MOST = 1000
 """Entries of an account that wait here; while there are so many, no others are read."""
 WAIT = 2.0
@@ -102,7 +99,7 @@ class SlowDocuments:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._shares = {name: _Share(clock) for name in intakes}
+        self._shares = {name: TimeShare(clock) for name in intakes}
         self._held: dict[str, set[str]] = {name: set() for name in intakes}
         self._untried: dict[str, deque[str]] = {}
         self._tried: dict[str, deque[str]] = {}
@@ -312,20 +309,3 @@ class _Patient(Pdfs):
     def later(self, entry: str) -> None:
         del entry
         self._slow.wait_again()
-
-
-class _Share:
-    """What an account may still take of the time of the thread that serves all accounts."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._left, self._at = SAVED, clock()
-
-    def used_up(self) -> bool:
-        now = self._clock()
-        self._left = min(SAVED, self._left + SHARE * (now - self._at))
-        self._at = now
-        return self._left <= 0
-
-    def take(self, seconds: float) -> None:
-        self._left = max(-OWED, self._left - max(0.0, seconds - FREE))

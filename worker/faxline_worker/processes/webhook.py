@@ -34,7 +34,8 @@ from faxline_worker.processes.common import (
 from faxline_worker.receipts.connection_limits import Door, open_door
 from faxline_worker.receipts.recent_receipts import RecentReceipts
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
-from faxline_worker.receipts.webhook import RedisStatusWriter, create_app
+from faxline_worker.receipts.status_writer import RedisStatusWriter
+from faxline_worker.receipts.webhook import create_app
 from faxline_worker.state.redis_clients import (
     async_state_client,
     check_adds,

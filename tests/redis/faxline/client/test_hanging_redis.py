@@ -12,7 +12,8 @@ import redis
 
 from faxline import AsyncFaxLine, Fax, FaxLine, QueueUnavailable, WaitTimeout
 from faxline.contract import deadlines
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 
 TO, URL = "+12345678901", "https://example.com/a.pdf"
 CALLS: dict[str, Callable[[Any], Any]] = {

@@ -16,7 +16,8 @@ from faxline import AsyncFaxLine, FaxLine
 from faxline.cli.running import run
 from faxline.contract.errors import QueueUnavailable
 from faxline_local.redis_access import Access, Tls
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.processes.webhook import listen
 from tests.certificates import certified
 

@@ -23,7 +23,8 @@ from faxline.reading.processes import ROLES
 from faxline.reading.server_facts import server_facts
 from faxline.steps.drivers import run
 from faxline_local.processes import wait_for
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from tests.stage.heartbeats import beat
 
 ROOMY = str(1 << 30)

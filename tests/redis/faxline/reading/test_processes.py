@@ -14,7 +14,8 @@ from faxline import AsyncFaxLine, FaxLine, NotAllowed, Process, ProcessState
 from faxline.contract.redis_keys import PROCESSES
 from faxline.reading.processes import ROLES, at_work
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.observability.heartbeat import LARGEST, MANY, MOST, Heartbeat, look_at_processes
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks

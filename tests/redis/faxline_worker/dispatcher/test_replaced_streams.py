@@ -14,7 +14,8 @@ import redis
 from faxline import FaxLine, JobState, QueueUnavailable
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.stream_watch import WRITERS, StreamWatch

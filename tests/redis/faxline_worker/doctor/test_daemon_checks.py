@@ -26,7 +26,8 @@ from faxline.contract.sealing.keyring import KEY_BYTES
 from faxline.reading.account_reader import read_account_state_from
 from faxline.reading.account_state import AccountState
 from faxline_local.processes import free_port, wait_for
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.doctor.daemon_checks import examine

@@ -17,7 +17,8 @@ from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake import slow_documents
-from faxline_worker.intake.slow_documents import OWED, SAVED, SHARE, OpenLater, SlowDocuments, _Share
+from faxline_worker.intake.pdf_time import OWED, SAVED, SHARE, TimeShare
+from faxline_worker.intake.slow_documents import OpenLater, SlowDocuments
 from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import failure_labels
@@ -282,7 +283,7 @@ def test_an_entry_whose_redis_was_away_waits_again(
 
 def test_an_account_may_take_a_share_of_the_time_and_what_it_saved_up() -> None:
     now = 0.0
-    share = _Share(lambda: now)
+    share = TimeShare(lambda: now)
     for _ in range(10_000):
         share.take(0.001)  # ordinary PDFs cost nothing
     assert not share.used_up()

@@ -10,9 +10,10 @@ import redis
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_local.redis_access import Access
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.receipts.recent_receipts import BYTES, KEPT, RecentReceipts
-from faxline_worker.receipts.webhook import RedisStatusWriter
+from faxline_worker.receipts.status_writer import RedisStatusWriter
 from faxline_worker.state.redis_clients import async_state_client
 
 STATUS = RedisKeys("default").status

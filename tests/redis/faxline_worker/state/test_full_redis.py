@@ -13,7 +13,8 @@ import redis
 from faxline import FaxLine, JobState, QueueUnavailable
 from faxline.contract.page_count import digest
 from faxline.contract.redis_keys import ACCOUNTS, INTAKE_GROUP
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry

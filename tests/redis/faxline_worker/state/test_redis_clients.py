@@ -12,7 +12,8 @@ import redis
 
 from faxline.contract.redis_url import address
 from faxline.reading.server_facts import ServerFacts, server_facts
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.state.redis_clients import (
     RETRIES,
     RedisUnreachable,

@@ -15,7 +15,8 @@ from faxline import Fax, FaxesRejected, FaxLine, PushInterrupted
 from faxline.contract.page_count import digest, open_document
 from faxline.sending import documents as documents_module
 from faxline.sending import mailing as mailings_module
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 
 TO = "+12345678901"
 URL = "https://example.com/a.pdf"

@@ -25,20 +25,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import StarletteDeprecationWarning
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_local.redis_server import RedisServer, ServerBinary
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 from faxline_worker.doctor.webhook_check import INBOUND
 from faxline_worker.ifax.webhook_access import WebhookSecrets
 from faxline_worker.observability.metrics import WebhookMetrics
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.signature import HEADER, sign
-from faxline_worker.receipts.webhook import (
-    BODY_LIMIT,
-    FORM_LIMIT,
-    RedisStatusWriter,
-    StatusWriter,
-    create_app,
-    read_webhook,
-)
+from faxline_worker.receipts.status_writer import RedisStatusWriter, StatusWriter
+from faxline_worker.receipts.webhook import create_app, read_webhook
+from faxline_worker.receipts.webhook_body import BODY_LIMIT, FORM_LIMIT
 from faxline_worker.receipts.webhook_proofs import DOCTOR, basic_header
 from faxline_worker.state.redis_clients import async_state_client
 
