@@ -11,13 +11,10 @@ parent: it alone reaps it, so a process id we signal is never another process's.
 One thing keeps the pipe open beyond its owner: a child forked without exec (multiprocessing's `fork`)
 that outlives it. Children started by `subprocess` do not inherit it.
 
-This file is also the supervisor's program (`python -I -S redis_server.py`), so it imports nothing but the
-standard library.
+The supervisor's program is `redis_supervisor.py`.
 """
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -25,21 +22,17 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
+from faxline_local.processes import free_port
+from faxline_local.redis_access import Access
 from faxline_local.server_binaries import RedisServerError, ServerBinary, choose_server
 
-if TYPE_CHECKING:
-    from faxline_local.redis_access import Access
-
-
 _START_SECONDS = 30.0
-_END_SECONDS = 10.0
 _PORTS_TRIED = 20
 
 
@@ -71,7 +64,7 @@ class RedisServer:
         *,
         binary: ServerBinary | None = None,
         appendfsync: Literal["everysec", "always"] = "everysec",
-        access: "Access | None" = None,
+        access: Access | None = None,
         options: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -100,8 +93,8 @@ class RedisServer:
         """
         if self._supervisor is not None:
             raise RedisServerError("the server is started already: close() it first, or restart() it")
-        self._supervisor = subprocess.Popen(  # noqa: S603 - this file, by this interpreter
-            [sys.executable, "-I", "-S", __file__],
+        self._supervisor = subprocess.Popen(  # noqa: S603 - our own file, by this interpreter
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("redis_supervisor.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -210,7 +203,7 @@ class RedisServer:
 
     def _run_on_a_free_port(self) -> None:
         for _ in range(_PORTS_TRIED):  # another process may take the port before the server has it
-            self.port = _free_port()
+            self.port = free_port()
             if self._run():
                 return
         raise RedisServerError(f"{_PORTS_TRIED} free ports were taken by others before the server had them")
@@ -281,66 +274,3 @@ class RedisServer:
         except BaseException:
             link.close()
             raise
-
-
-def _free_port() -> int:
-    from faxline_local.processes import free_port  # noqa: PLC0415 - the supervisor runs this file without the package
-
-    return free_port()
-
-
-def _supervise() -> None:
-    """Carry out the owner's orders, one JSON line each, until the pipe's end; then leave nothing behind."""
-    directory = Path(tempfile.mkdtemp(prefix="faxline-redis-"))
-    server: subprocess.Popen[bytes] | None = None
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
-    try:
-        _say(directory=str(directory))
-        for line in sys.stdin:
-            order = json.loads(line)
-            if order["do"] == "start":
-                try:
-                    with Path(order["log"]).open("ab") as log:
-                        server = subprocess.Popen(  # noqa: S603 - the owner's order
-                            order["command"],
-                            env=os.environ | order["environment"],
-                            stdin=subprocess.DEVNULL,
-                            stdout=log,
-                            stderr=log,
-                            cwd=directory,
-                        )
-                    _say(pid=server.pid)
-                except OSError as error:
-                    _say(error=str(error))
-            elif server is not None:
-                if order["do"] == "end":
-                    _end(server, order["signal"])
-                elif order["do"] == "signal":
-                    server.send_signal(order["signal"])
-                _say(code=server.poll())
-            else:
-                _say(code=0)
-    finally:
-        if server is not None:
-            _end(server, signal.SIGKILL)  # at once: its data goes too
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _say(**reply: Any) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the owner is gone: standard input ends next
-        print(json.dumps(reply), flush=True)  # noqa: T201 - the owner reads it
-
-
-def _end(server: subprocess.Popen[bytes], number: int) -> None:
-    server.send_signal(number)
-    server.send_signal(signal.SIGCONT)  # a paused server heeds SIGTERM only once it goes on
-    try:
-        server.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
-
-
-if __name__ == "__main__":
-    _supervise()

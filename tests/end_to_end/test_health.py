@@ -112,7 +112,7 @@ def test_a_webhook_whose_event_loop_is_blocked_is_neither_healthy_nor_ready(
 @pytest.mark.parametrize(
     ("role", "where", "loop"),
     [
-        ("dispatcher", "faxline_worker.intake.registrar.Intake._read", "intake"),
+        ("dispatcher", "faxline_worker.intake.entry_items.EntryItems.read", "intake"),
         ("worker", "faxline_worker.receipts.reconciler.Reconciler.turn", "threads"),
     ],
 )

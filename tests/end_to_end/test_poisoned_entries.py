@@ -24,7 +24,7 @@ SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0
 KILLER = "a content that kills whoever opens it"
 KILLED = f"""
 import os, signal
-from faxline_worker.intake import registrar as intake
+from faxline_worker.intake import entry_items as intake
 parse = intake.parse_entry
 def killed(kind, raw):
     if b"{KILLER}" in raw:

@@ -54,7 +54,7 @@ class Maker:
 
     def register(self, names: Sequence[str]) -> None:
         """Push an entry a job and register it as a dispatcher does; what it checks is checked once."""
-        first = self._intake._read("0-1", {b"send": json.dumps({"id": "x", "fax": fax("x")}).encode()})
+        first = self._intake._items.read("0-1", {b"send": json.dumps({"id": "x", "fax": fax("x")}).encode()})
         assert isinstance(first, dict)
         template = first["jobs"][0]
         for start in range(0, len(names), AT_ONCE):

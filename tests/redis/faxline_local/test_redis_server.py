@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from faxline_local import redis_server
+from faxline_local.processes import free_port
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import (
     NoServerError,
@@ -170,9 +171,9 @@ def test_a_port_taken_at_the_last_moment_is_given_up_for_another(
     server_binary: ServerBinary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        free = redis_server._free_port()
+        free = free_port()
         ports = iter([taken.getsockname()[1], free])
-        monkeypatch.setattr(redis_server, "_free_port", lambda: next(ports))
+        monkeypatch.setattr(redis_server, "free_port", lambda: next(ports))
         with RedisServer(binary=server_binary) as server:
             assert server.port == free
 
@@ -180,9 +181,9 @@ def test_a_port_taken_at_the_last_moment_is_given_up_for_another(
 def test_another_server_on_the_port_is_not_taken_for_ours(
     server: RedisServer, server_binary: ServerBinary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = redis_server._free_port()
+    free = free_port()
     ports = iter([server.port, free])
-    monkeypatch.setattr(redis_server, "_free_port", lambda: next(ports))
+    monkeypatch.setattr(redis_server, "free_port", lambda: next(ports))
     with RedisServer(binary=server_binary) as second:
         assert second.port == free
 

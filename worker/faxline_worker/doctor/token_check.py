@@ -14,7 +14,8 @@ from faxline.contract.check import Check, Result
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.state.results import Admitted, Held, Mark
 from faxline_worker.state.store import Store
-from faxline_worker.submission.submitter import RESULTS, LeaseLostError
+from faxline_worker.submission.caller import LeaseLostError
+from faxline_worker.submission.submitter import RESULTS
 
 _ASKED = (Endpoint.LISTS, Endpoint.NUMBERS)
 _EMPTY = b"{}"

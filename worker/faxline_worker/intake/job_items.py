@@ -20,6 +20,7 @@ RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priorit
 UNNAMED = "unnamed"
 """Who gave an order that names nobody."""
 LAYOUT_TEXT = "{}.{}".format(*LAYOUT)
+# json.dumps would make an encoder for each text.
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 COVER = ("templateId", "smartDocumentId", "subject", "from_name", "to_name", "message")
 """Members of a request that may add a cover page."""

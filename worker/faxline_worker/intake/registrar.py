@@ -1,6 +1,5 @@
 """Intake: entries of an account's intake stream are checked and become what `register` takes."""
 
-import base64
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,27 +13,13 @@ import redis
 import structlog
 
 from faxline.contract.entries import (
-    OF_DOCUMENTS,
     CancelEntry,
-    Entry,
-    ResendEntry,
-    SealedEntry,
-    SendEntry,
 )
-from faxline.contract.entry_reader import names_in, open_entry, parse_entry
-from faxline.contract.errors import EntryRejected, KeyMissing, PdfReaderUnavailable
-from faxline.contract.fax_rules import check_send
-from faxline.contract.fingerprint import digest_of, members_of, text_of
-from faxline.contract.page_count import REQUEST_BYTES, Opened, open_document
-from faxline.contract.phone_numbers import number_in
+from faxline.contract.errors import KeyMissing, PdfReaderUnavailable
 from faxline_worker.intake.documents import IntakeDocuments
+from faxline_worker.intake.entry_items import EntryItems
 from faxline_worker.intake.job_items import (
-    COVER,
-    fields_of,
-    group_of,
-    job_item,
     job_of,
-    milliseconds_of,
     who_of,
 )
 from faxline_worker.intake.slow_documents import OpenLater, Pdfs
@@ -63,8 +48,6 @@ SECONDS_AT_ONCE = 1.0
 _PYTHONS = logging.getLogger(__name__)
 """Knows whether the level is debug, which not every logger of structlog's can tell."""
 
-# json.dumps would make an encoder for each text.
-
 
 @dataclass(frozen=True)
 class Intake:
@@ -90,6 +73,12 @@ class Intake:
     def documents(self) -> IntakeDocuments:
         """Those that its entries name."""
         return IntakeDocuments(self.store.documents, self.log)
+
+    @cached_property
+    def _items(self) -> EntryItems:
+        return EntryItems(
+            self.store, self.documents, self.pdfs, self.hosts, self.caller_id, self.schedule, self.beat
+        )
 
     def again(self) -> None:
         """Try the early cancellations once more.
@@ -117,7 +106,7 @@ class Intake:
                 self.beat()
                 if self.pdfs.waits(entry):
                     continue
-                item = self._guarded(entry, self._read, entry, fields)
+                item = self._guarded(entry, self._items.read, entry, fields)
                 if item is None:
                     continue
                 if isinstance(item, dict):
@@ -218,112 +207,6 @@ class Intake:
         line = {"job": job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
         member = item["reject"]["member"] if "reject" in item else None
         self.log.warning("entry rejected", **line, member=member, reason=reason)
-
-    def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
-        kind, raw = next(iter(fields.items()), (b"", b""))
-        name = kind.decode("utf-8", "replace")
-        parsed: Entry | None = None
-        try:
-            parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
-            written = len(raw)
-            # The kind that comes most is asked for first: to find that a model is of no kind takes its time.
-            if not isinstance(parsed, SendEntry):
-                if isinstance(parsed, CancelEntry):
-                    return parsed
-                if isinstance(parsed, SealedEntry):
-                    parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
-            jobs = self._send(parsed, written) if isinstance(parsed, SendEntry) else self._resend(parsed)
-        except EntryRejected as error:
-            name, group = names_in(raw)
-            reject = {
-                "job": name,
-                "member": error.member,
-                "reason": str(error.reason),
-                "message": error.message,
-            }
-            item: dict[str, Any] = {"entry": entry, "reject": reject, **group_of(parsed, group)}
-            if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry):
-                content = digest_of(parsed)  # a repeat's document may have gone with its job
-                item["unless"] = [{"id": job, "digest": content} for job in parsed.jobs]
-            return item
-        order = (
-            {}
-            if isinstance(parsed, SendEntry)
-            else {"order": {"who": who_of(parsed), "user": parsed.user or ""}}
-        )
-        return {"entry": entry, "name": parsed.id, "jobs": jobs, **group_of(parsed), **order}
-
-    def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
-        uploads: dict[str, list[str]] = {}
-        for file in entry.fax.faxData:
-            if file.document is not None and file.upload is not None:
-                uploads.setdefault(file.document, []).append(file.upload)
-
-        def document(name: str) -> Opened | None:
-            self.beat()
-            return self.documents.find(name, uploads, self._open)
-
-        pages = check_send(entry, document, self.hosts, written=written, opener=self._open)
-        fax = members_of(entry.fax)
-        request = text_of(fax)
-        content = digest_of(entry, request)
-        if self._prepare(entry, fax):  # mostly it is what the entry says
-            request = text_of(fax)
-        files, numbers, send_at = fax["faxData"], fax["faxNumber"], entry.send_at
-        sender = fax.get("callerId") or self.caller_id
-        documents = [file["document"].removeprefix("sha256:") for file in files if "document" in file]
-        several = isinstance(numbers, list)
-        values = {
-            "kind": "send",
-            "group": entry.id if several else entry.group,
-            "expires_at": milliseconds_of(entry.expires),
-            "in_doubt": entry.in_doubt,
-            "attempts": entry.attempts,
-            "send_at": milliseconds_of(send_at),
-            "schedule": self.schedule if send_at else None,
-            "documents": ",".join(dict.fromkeys(documents)) if documents else None,
-            # What a receipt without a known jobId is held against, should the job come in doubt. A receipt's
-            # is in E.164, so one that is written otherwise would never be the same.
-            "sender": number_in(sender) if sender else None,
-            "known_pages": pages if pages.most is not None else None,
-            # From where it is lowered, should the far end not receive it so. Standard is iFax's default.
-            "quality": quality if (quality := fax.get("faxQuality")) != "Standard" else None,
-            "cover": "1" if any(map(fax.get, COVER)) else None,
-        }
-        fields, seal = fields_of(entry, values), self.store.seals.request
-        if not several:
-            fields["number"], fields["request"] = numbers, seal(entry.id, request)
-            return [job_item(entry.id, content, entry, fields)]
-        jobs = []
-        for name, number in zip(entry.jobs, numbers, strict=True):
-            own = {"number": number, "request": seal(name, text_of(fax | {"faxNumber": number}))}
-            jobs.append(job_item(name, content, entry, fields | own))
-        return jobs
-
-    def _open(self, data: bytes) -> Opened:
-        self.beat()
-        return open_document(data, self.pdfs.count)
-
-    def _prepare(self, entry: SendEntry, fax: dict[str, Any]) -> bool:
-        """Bring a request's members into the form in which it is kept; whether that changed them."""
-        changed = False
-        for file in fax["faxData"]:
-            if "fileData" in file:  # stored once, as bytes
-                file["document"] = self.documents.keep(base64.b64decode(file.pop("fileData")))
-                changed = True
-        send_at = entry.send_at
-        if send_at is None:
-            return changed
-        if self.schedule == "local":
-            del fax["send_at"]
-        else:  # ifax-api, Request Parameters: UTC, as its sample has it
-            utc = send_at.isoformat(timespec="milliseconds")
-            fax["send_at"] = utc.removesuffix("+00:00") + "Z"
-        return True
-
-    def _resend(self, entry: ResendEntry) -> list[dict[str, Any]]:
-        values = {"kind": "resend", "number": entry.faxNumber, "of": entry.of}
-        return [job_item(entry.id, digest_of(entry), entry, fields_of(entry, values)) | {"of": entry.of}]
 
 
 class _Ahead:

@@ -35,7 +35,7 @@ from faxline_worker.state.redis_clients import (
 )
 from faxline_worker.state.schema import NewerLayoutError
 from faxline_worker.state.store import Store
-from faxline_worker.submission.submitter import NO_CALL
+from faxline_worker.submission.caller import NO_CALL
 from faxline_worker.tracing.spans import Traces, TracesMissingError, make_traces
 from faxline_worker.wakeups.actors import QUEUE
 from faxline_worker.wakeups.broker import WakeBroker, queue_key

@@ -1,39 +1,32 @@
 """One turn of `submit`: admit a job, call iFax, settle the answer."""
 
-import json
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import redis
 import structlog
 
-from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.texts import mask_number
 from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
-from faxline_worker.ifax.fax_object import job_id
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
-from faxline_worker.ifax.requests import Body, job_body, resend_body, send_body
 from faxline_worker.observability.metrics import PollResult, WorkerMetrics
 from faxline_worker.state.redis_clients import unserved
-from faxline_worker.state.results import Admitted, Held, Mark, Reported, Settlement
+from faxline_worker.state.results import Admitted, Held, Reported, Settlement
 from faxline_worker.state.store import Store
-from faxline_worker.submission.documents import DocumentChangedError, DocumentMissingError, Documents
+from faxline_worker.submission.caller import Caller, LeaseLostError, endpoint_of, was_called
 from faxline_worker.submission.standing import Standing
 from faxline_worker.tracing.spans import Traces
 
 _T = TypeVar("_T")
 AWAY = 0.5
 """Seconds between two tries to settle while Redis is away."""
-
-
-class LeaseLostError(Exception):
-    """The lease ran out before the first byte: the job is no longer ours and nothing was sent."""
 
 
 class SubmitWakes(Protocol):
@@ -55,27 +48,8 @@ RESULTS: Mapping[Decision, Any] = {
 }
 
 
-ENDPOINTS: Mapping[str, Endpoint] = {
-    "send": Endpoint.SEND,
-    "resend": Endpoint.RESEND,
-    "status": Endpoint.STATUS,
-    "poll": Endpoint.STATUS,
-    "cancel": Endpoint.CANCEL,
-}
-DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN = "document_missing", "key_missing", "seal_broken"
-DOCUMENT_ALTERED = "document_altered"
-"""Of a job that failed by it iFax was not called; of one in doubt a part was sent."""
-NO_CALL = {DOCUMENT_ALTERED, DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN}
-"""Why iFax was not called."""
-
-
 def _chance() -> float:
     return random.random()  # noqa: S311 - a share, no secret
-
-
-def _called(answer: Answer) -> bool:
-    """Whether iFax was called, though perhaps not with all of the request."""
-    return answer.reason not in NO_CALL or answer.decision is Decision.IN_DOUBT
 
 
 def _poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
@@ -90,10 +64,6 @@ def _poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult
     if sending:
         return "sending"
     return "unclear" if answer.decision in {Decision.ACCEPTED, Decision.IN_DOUBT} else "refused"
-
-
-def _endpoint(admitted: Admitted) -> Endpoint:
-    return ENDPOINTS[admitted.kind]
 
 
 @dataclass(frozen=True)
@@ -122,6 +92,10 @@ class Submitter:
     """Whether this process takes no further call."""
     beat: Callable[[], None] = lambda: None
     """Called as this thread goes on."""
+
+    @cached_property
+    def _caller(self) -> Caller:
+        return Caller(self.store, self.client, self.key, self.caller_id, self.log)
 
     def _defer(self, held_by: str) -> None:
         if held_by == "layout":
@@ -167,7 +141,7 @@ class Submitter:
             priority: Any = admitted.priority
             self.metrics.queue_wait(account, priority, admitted.waited)
         try:
-            answer = self._call(admitted)
+            answer = self._caller.call(admitted)
         except LeaseLostError:
             self.log.warning("lease lost before the first byte", job=admitted.job, attempt=admitted.attempt)
             return None
@@ -176,8 +150,8 @@ class Submitter:
             self._release(admitted)
             return None
         last = most <= 0 or self.ends() or answer.perhaps_ours or self.standing.away is not None
-        if _called(answer):
-            self.traces.called(account, admitted, str(_endpoint(admitted)), answer)
+        if was_called(answer):
+            self.traces.called(account, admitted, str(endpoint_of(admitted)), answer)
         if admitted.control_call is not None:
             self._report(admitted, answer, turn)
             return None if last else self._admit()
@@ -215,7 +189,7 @@ class Submitter:
     def _report(self, admitted: Admitted, answer: Answer, turn: int) -> None:
         """Apply the answer to a control call. A final state from fax-status counts as a receipt."""
         account, word = self.store.account, read_receipt(answer.body)
-        accepted = answer.decision is Decision.ACCEPTED and _endpoint(admitted) is Endpoint.STATUS
+        accepted = answer.decision is Decision.ACCEPTED and endpoint_of(admitted) is Endpoint.STATUS
         receipt = word if accepted and isinstance(word, Receipt) else None
         told = self._settled(admitted, answer, turn) | {
             "seconds": answer.seconds,
@@ -270,60 +244,6 @@ class Submitter:
                     raise
                 pause.wait(AWAY)
 
-    def _call(self, admitted: Admitted) -> Answer:
-        started = time.monotonic()
-
-        body: Body
-
-        def mark() -> None:
-            if self.store.submission.mark(admitted, len(body)) is Mark.LOST:
-                raise LeaseLostError
-
-        try:
-            if admitted.control_call is not None:
-                body = job_body(admitted.request["jobId"])
-            elif admitted.kind == "resend":
-                body = resend_body(admitted.request)
-            else:
-                body = self._send_body(admitted)
-            about = job_id(admitted.request.get("jobId")) if admitted.kind != "send" else None
-            return self.client.call(_endpoint(admitted), self.key(), body, mark, about=about)
-        except DocumentMissingError:
-            decision, reason = Decision.REFUSE, DOCUMENT_MISSING
-            message = "a document of this fax is no longer stored"
-        except DocumentChangedError:
-            decision, reason = Decision.REFUSE, DOCUMENT_ALTERED
-            message = "another document is stored in the place of this fax's: its digest is another one"
-            self.log.error("document altered", job=admitted.job)  # noqa: TRY400 - the text says all
-        except KeyMissing as error:  # an operator's fault, which can be mended: nothing is spent
-            decision, reason, message = Decision.PAUSE, KEY_MISSING, str(error)
-            self.log.error("key missing", job=admitted.job, error=message)  # noqa: TRY400 - the text says all
-        except SealBroken as error:
-            decision, reason, message = Decision.REFUSE, SEAL_BROKEN, str(error)
-        return Answer(
-            decision=decision,
-            http_status=None,
-            code=None,
-            reason=reason,
-            message=message,
-            job_id=None,
-            retry_after=None,
-            seconds=time.monotonic() - started,
-        )
-
-    def _send_body(self, admitted: Admitted) -> Body:
-        kept = admitted.sealed
-        request = json.loads(self.store.seals.open_request(admitted.job, kept)) if kept else admitted.request
-        if admitted.due:  # iFax would be asked to keep it until a moment that is over
-            request = request | {"send_at": None}
-        if admitted.quality:
-            request = request | {"faxQuality": admitted.quality}
-        # Whoever sealed the request sealed its documents first.
-        documents = Documents(self.store, self.client.timeout, sealed=bool(admitted.sealed))
-        body = send_body(request, documents.open, caller_id=self.caller_id)
-        documents.allow(len(body) / self.client.rate)
-        return body
-
     def _settled(self, admitted: Admitted, answer: Answer, turn: int) -> dict[str, Any]:
         """The answer as `settle` takes it; times in milliseconds."""
         exponent = min(admitted.attempt - 1, 30)
@@ -344,7 +264,7 @@ class Submitter:
             "ours": answer.perhaps_ours or None,
             "late": turn != self.standing.turn or None,
             # For the audit: what was called, and how that ended.
-            "call": str(_endpoint(admitted)) if _called(answer) else None,
+            "call": str(endpoint_of(admitted)) if was_called(answer) else None,
             "attempt": admitted.attempt,
             "about": str(admitted.request["jobId"]) if admitted.control_call else None,
             "outcome": RESULTS[answer.decision],

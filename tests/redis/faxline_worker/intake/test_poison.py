@@ -17,7 +17,7 @@ from faxline.contract.page_count import Pages
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
-from faxline_worker.intake import registrar as intake
+from faxline_worker.intake import entry_items
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
 from faxline_worker.processes.common import failure_labels
@@ -99,7 +99,7 @@ def test_an_entry_that_makes_our_check_raise_is_set_aside_after_its_tries_and_th
             raise KeyError("a fault of ours that quotes +12025550123")
         return Pages(1, 1)
 
-    monkeypatch.setattr(intake, "check_send", check)
+    monkeypatch.setattr(entry_items, "check_send", check)
     entries = delivered("a", "bad", "b")
     taker.take(entries)
     assert len(tries) == TRIES

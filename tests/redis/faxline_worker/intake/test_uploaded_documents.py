@@ -180,7 +180,7 @@ def test_a_thousand_faxes_of_one_file_read_and_open_it_once_and_hold_one_copy(
 ) -> None:
     store = intake.store
     opened = Mock(side_effect=open_document)
-    monkeypatch.setattr("faxline_worker.intake.registrar.open_document", opened)
+    monkeypatch.setattr("faxline_worker.intake.entry_items.open_document", opened)
     with FaxLine(redis_url, keys=keys or None) as line:
         line.send_many([{"to": NUMBER, "files": [("0.txt", OURS)]}] * 1000, group="g")
         for _ in range(3):  # each brings a copy of its own

@@ -219,7 +219,7 @@ def test_an_entry_in_clear_that_makes_our_code_raise_is_set_aside_sealed_and_can
     store = store_of(ONE)
     push(redis_url, None)
     with monkeypatch.context() as patch:
-        patch.setattr("faxline_worker.intake.registrar.check_send", Mock(side_effect=KeyError))
+        patch.setattr("faxline_worker.intake.entry_items.check_send", Mock(side_effect=KeyError))
         take(store, redis_client)
     (dead,) = redis_client.xrange(store.keys.dead)
     assert COVER.encode() not in everything(redis_client)
