@@ -6,13 +6,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Metric
 
 from faxline_docs.markdown import code, table
-from faxline_worker.observability.metrics import (
-    DispatcherMetrics,
-    FailureLabels,
-    WebhookMetrics,
-    WorkerMetrics,
-    watch_loops,
-)
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import watch_loops
+from faxline_worker.observability.metrics.labels import FailureLabels
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 
 ACCOUNT = "default"
 _FAILURES: list[FailureLabels] = [("intake", None, ""), ("submission", None, ""), ("delivery", None, "")]

@@ -15,7 +15,8 @@ from faxline import AsyncFaxLine, Event, FaxLine, JobNotFound
 from faxline.testing import AsyncMemoryLine, MemoryLine
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store

@@ -4,7 +4,8 @@ from typing import Any
 from unittest.mock import Mock
 
 from faxline_worker.config.retries import SubmissionRetries
-from faxline_worker.observability.metrics import WorkerMetrics, new_registry
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 from faxline_worker.submission.standing import Standing

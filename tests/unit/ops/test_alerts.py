@@ -13,13 +13,10 @@ from faxline.cli.running import command as whole_command
 from faxline.contract.environment import PREFIX
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax.causes import delivery_reasons
-from faxline_worker.observability.metrics import (
-    DispatcherMetrics,
-    WebhookMetrics,
-    WorkerMetrics,
-    new_registry,
-    watch_loops,
-)
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry, watch_loops
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
 from tests.yaml_files import read_yaml
 

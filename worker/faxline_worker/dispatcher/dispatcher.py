@@ -34,7 +34,7 @@ from faxline_worker.intake.registrar import Intake
 from faxline_worker.intake.slow_documents import Pdfs, SlowDocuments
 from faxline_worker.maintenance.erasure_and_rotation import CHORES, LEASE, ChoreBusyError, Housekeeping
 from faxline_worker.observability.heartbeat import look_at_processes
-from faxline_worker.observability.metrics import DispatcherMetrics
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.receipts.reconciler import count_end
 from faxline_worker.state import scripts

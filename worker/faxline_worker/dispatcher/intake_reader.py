@@ -22,7 +22,7 @@ import structlog
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics import DispatcherMetrics
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.pulse import Loop
 from faxline_worker.state.intake_entries import MOST_TIMES, Delivery, Entry, size_of
 from faxline_worker.state.store import Store

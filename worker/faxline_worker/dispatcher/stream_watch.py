@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from faxline_worker.observability.metrics import DispatcherMetrics
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.state.store import Store
 
 AHEAD = 86_400.0

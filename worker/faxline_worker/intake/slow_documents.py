@@ -25,7 +25,7 @@ from faxline.contract.pdf_process import Limit, PdfPages
 from faxline.contract.pdf_reader import SHARED, PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.intake.pdf_time import TimeShare
-from faxline_worker.observability.metrics import DispatcherMetrics
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 
 QUICK = 0.25
 """Seconds of processor time for a PDF at first. The slowest of 5,800 real files took 0.1 s."""

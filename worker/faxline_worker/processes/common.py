@@ -23,7 +23,7 @@ from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake.registrar import SET_ASIDE
 from faxline_worker.observability.http_server import Checks, MonitoringPortError, MonitoringServer
 from faxline_worker.observability.logs import configure_logs, get_logger
-from faxline_worker.observability.metrics import FailureLabels
+from faxline_worker.observability.metrics.labels import FailureLabels
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state.redis_clients import (
     RedisUnreachable,

@@ -17,11 +17,8 @@ from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
-from faxline_worker.observability.metrics import (
-    DispatcherMetrics,
-    new_registry,
-    watch_loops,
-)
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry, watch_loops
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
     failures_at_zero,

@@ -18,11 +18,8 @@ from faxline_worker.config.listeners import Webhook
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
-from faxline_worker.observability.metrics import (
-    WebhookMetrics,
-    new_registry,
-    watch_loops,
-)
+from faxline_worker.observability.metrics.families import new_registry, watch_loops
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.processes.common import (
     give_up,

@@ -24,7 +24,8 @@ from structlog.stdlib import BoundLogger
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faxline_worker.config.listeners import Webhook
-from faxline_worker.observability.metrics import ConnectionClosed, WebhookMetrics
+from faxline_worker.observability.metrics.labels import ConnectionClosed
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
 
 HEAD_LIMIT = 16 * 1024
 """Bytes of a request's line and headers that are read at most."""

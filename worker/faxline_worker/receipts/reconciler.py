@@ -9,7 +9,8 @@ import structlog
 
 from faxline_worker.ifax.causes import counted_code
 from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
-from faxline_worker.observability.metrics import JobMetrics, WorkerMetrics
+from faxline_worker.observability.metrics.jobs import JobMetrics
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.state.failure_counter import Stumbles
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Matched, Receipted, ReconcileLock

@@ -28,7 +28,8 @@ from structlog.stdlib import BoundLogger
 from faxline_worker.ifax.fax_object import read_body, read_fax
 from faxline_worker.ifax.receipts import Inbound, read_receipt
 from faxline_worker.ifax.webhook_access import Refusal, WebhookSecrets
-from faxline_worker.observability.metrics import UNKNOWN_ACCOUNT, WebhookMetrics
+from faxline_worker.observability.metrics.labels import UNKNOWN_ACCOUNT
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.receipts.deadlines import Deadline
 from faxline_worker.receipts.multipart import boundary_of
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
-from faxline_worker.observability.metrics import WebhookResult
+from faxline_worker.observability.metrics.labels import WebhookResult
 
 RETRY_AFTER = 30
 """Seconds, the Retry-After of a 503."""

@@ -16,7 +16,8 @@ from faxline.contract.texts import mask_number
 from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
-from faxline_worker.observability.metrics import PollResult, WorkerMetrics
+from faxline_worker.observability.metrics.labels import PollResult
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Admitted, Held, Reported, Settlement
 from faxline_worker.state.store import Store

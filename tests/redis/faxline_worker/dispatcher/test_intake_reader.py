@@ -15,7 +15,8 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.intake_reader import AGAIN, BATCH, FIRST, LARGE, IntakeReader
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.intake.slow_documents import Pdfs
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.intake_entries import MOST_TIMES, Entry, size_of

@@ -20,7 +20,9 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.stream_watch import WRITERS, StreamWatch
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state import streams as streams_module

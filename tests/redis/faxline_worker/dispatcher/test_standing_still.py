@@ -16,7 +16,8 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.maintenance.erasure_and_rotation import Housekeeping
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.orders import OrderStore

@@ -34,7 +34,7 @@ from faxline_worker.doctor.daemon_checks import examine
 from faxline_worker.doctor.webhook_check import webhook_checks
 from faxline_worker.ifax.webhook_access import WebhookSecrets
 from faxline_worker.observability.logs import get_logger
-from faxline_worker.observability.metrics import WebhookMetrics
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.receipts.webhook import create_app
 from faxline_worker.state.scripts import LAYOUT
 from faxline_worker.state.store import Store

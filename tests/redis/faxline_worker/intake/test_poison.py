@@ -19,7 +19,9 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
 from faxline_worker.intake import entry_items
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts import reconciler as reconciling
 from faxline_worker.receipts.reconciler import BATCH, Reconciler

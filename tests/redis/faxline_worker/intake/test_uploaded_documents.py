@@ -15,7 +15,8 @@ from faxline.contract.sealing.keyring import new_key
 from faxline.contract.sealing.stream import MAGIC, is_sealed
 from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 

@@ -16,7 +16,8 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.maintenance import erasure_and_rotation as housekeeping
 from faxline_worker.maintenance.erasure_and_rotation import ChoreBusyError, Housekeeping
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store

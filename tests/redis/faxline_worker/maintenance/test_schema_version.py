@@ -11,7 +11,8 @@ import redis
 from faxline import FaxLine
 from faxline.reading.account_state import BacklogState
 from faxline_worker.maintenance import schema_version as layout
-from faxline_worker.observability.metrics import WorkerMetrics, new_registry
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import NEWER, Reconciler
 from faxline_worker.state import scripts

@@ -13,7 +13,8 @@ from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_sandbox.restrictions import PageCounter, check_send
 from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted, Held, Idle, Matched, Settlement
 from faxline_worker.state.store import Store

@@ -10,7 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.ifax import Answer, Decision
-from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import count_receipt
 from tests.stage.scene import Scene

@@ -17,7 +17,9 @@ from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.observability.metrics import DispatcherMetrics, WorkerMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import Reconciler

@@ -20,7 +20,8 @@ from faxline_worker.ifax import Decision, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.errors import DocumentAlteredError
 from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store

@@ -15,7 +15,8 @@ from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics import DispatcherMetrics, new_registry
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_slots import Seat, Seats
 from faxline_worker.wakeups.actors import Wakes

@@ -12,15 +12,11 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.codes import CODES, STATUSES, Decision
 from faxline_worker.ifax.errors import CAUSES
 from faxline_worker.ifax.webhook_access import REFUSALS
-from faxline_worker.observability.metrics import (
-    UNKNOWN_ACCOUNT,
-    ClosedFor,
-    DispatcherMetrics,
-    FailureLabels,
-    WebhookMetrics,
-    WorkerMetrics,
-    new_registry,
-)
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.metrics.labels import UNKNOWN_ACCOUNT, ClosedFor, FailureLabels
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
+from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels, failures_at_zero
 
 ACCOUNTS = ("default", "second")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faxline_worker.observability.metrics import new_registry, watch_loops
+from faxline_worker.observability.metrics.families import new_registry, watch_loops
 from faxline_worker.observability.pulse import FORGIVEN, READY, Loops
 
 

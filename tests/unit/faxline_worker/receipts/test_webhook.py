@@ -29,7 +29,7 @@ from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 from faxline_worker.doctor.webhook_check import INBOUND
 from faxline_worker.ifax.webhook_access import WebhookSecrets
-from faxline_worker.observability.metrics import WebhookMetrics
+from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.signature import HEADER, sign
 from faxline_worker.receipts.status_writer import RedisStatusWriter, StatusWriter

@@ -1,0 +1,95 @@
+"""What a dispatcher reads in Redis about each account: its limits, and why it makes no calls."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+
+from faxline_worker.observability.metrics.families import TAKE_MAX, gauge
+from faxline_worker.observability.metrics.labels import ClosedFor, Limit
+
+
+class AccountGauges:
+    """What a dispatcher reads in Redis about each account: its limits, and why it makes no calls."""
+
+    def __init__(self, registry: CollectorRegistry, accounts: Sequence[str]) -> None:
+        self._used = gauge(
+            registry,
+            "fax_limit_used",
+            f"Room in use under a limit of iFax{TAKE_MAX}",
+            account=accounts,
+            limit=get_args(Limit),
+        )
+        self._capacity = gauge(
+            registry,
+            "fax_limit_capacity",
+            f"Room there is under a limit of iFax, as now in effect; 0: the limit is off{TAKE_MAX}",
+            account=accounts,
+            limit=get_args(Limit),
+        )
+        self._polls_used = gauge(
+            registry,
+            "fax_polls_used",
+            f"Status polls that count against the share of the requests that polling may use{TAKE_MAX}",
+            account=accounts,
+        )
+        self._polls_capacity = gauge(
+            registry,
+            "fax_polls_capacity",
+            f"Status polls that fit into that share in a window; 0: nothing is polled by schedule{TAKE_MAX}",
+            account=accounts,
+        )
+        self._closed = gauge(
+            registry,
+            "fax_account_closed",
+            f"1 while the account makes no calls for this reason, but one probe at a time; else 0{TAKE_MAX}",
+            account=accounts,
+            reason=get_args(ClosedFor),
+        )
+        self._paused = gauge(
+            registry,
+            "fax_account_paused",
+            f"1 while the account is paused, else 0{TAKE_MAX}",
+            account=accounts,
+        )
+        self._rolled_back = gauge(
+            registry,
+            "fax_state_rolled_back",
+            f"1 while the account is paused because Redis went back to an older state, else 0{TAKE_MAX}",
+            account=accounts,
+        )
+        self._settings_differ = gauge(
+            registry,
+            "fax_settings_differ",
+            f"Settings in which the account's processes at work differ; the strictest hold{TAKE_MAX}",
+            account=accounts,
+        )
+
+    def set_limit(self, account: str, limit: Limit, used: float, capacity: float) -> None:
+        """A limit's room in use and in all."""
+        self._used.labels(account, limit).set(used)
+        self._capacity.labels(account, limit).set(capacity)
+
+    def set_polls(self, account: str, used: float, capacity: float) -> None:
+        """How much of polling's share of the requests is used."""
+        self._polls_used.labels(account).set(used)
+        self._polls_capacity.labels(account).set(capacity)
+
+    def set_closed(self, account: str, reason: str) -> None:
+        """Why the account makes no calls; empty where it does."""
+        known = get_args(ClosedFor)
+        label = reason if not reason or reason in known else "other"
+        for each in known:
+            self._closed.labels(account, each).set(each == label)
+
+    def set_paused(self, account: str, paused: bool) -> None:
+        """Whether the account is paused."""
+        self._paused.labels(account).set(paused)
+
+    def set_rolled_back(self, account: str, rolled_back: bool) -> None:
+        """Whether the account is paused because Redis went back."""
+        self._rolled_back.labels(account).set(rolled_back)
+
+    def set_settings_differ(self, account: str, n: int) -> None:
+        """In so many settings its processes differ."""
+        self._settings_differ.labels(account).set(n)

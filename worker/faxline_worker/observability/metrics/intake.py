@@ -1,0 +1,74 @@
+"""What a dispatcher counts and reads about the intake streams."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+
+from faxline_worker.observability.metrics.families import TAKE_MAX, counter, gauge
+from faxline_worker.observability.metrics.labels import DocumentLimit, StreamName
+
+
+class IntakeMetrics:
+    """What a dispatcher counts and reads about the intake streams."""
+
+    def __init__(self, registry: CollectorRegistry, accounts: Sequence[str]) -> None:
+        self._documents_stopped = counter(
+            registry,
+            "fax_documents_stopped_total",
+            "PDFs that were given up while they were opened (bad_document), by what they ran into.",
+            account=accounts,
+            limit=get_args(DocumentLimit),
+        )
+        self._slow_documents = gauge(
+            registry,
+            "fax_slow_documents",
+            "Entries of this dispatcher whose PDFs take long to open. They wait apart from the others.",
+            account=accounts,
+        )
+        self._intake_entries = gauge(
+            registry,
+            "fax_intake_entries",
+            f"Entries that wait in the intake stream{TAKE_MAX}",
+            account=accounts,
+        )
+        self._intake_oldest = gauge(
+            registry,
+            "fax_intake_oldest_age_seconds",
+            f"Age of the entry that has waited longest in the intake stream; 0 if none waits{TAKE_MAX}",
+            account=accounts,
+        )
+        self._taken = counter(
+            registry,
+            "fax_intake_taken_total",
+            "Entries taken off the intake stream: registered, repeated, rejected, canceled or set aside.",
+            account=accounts,
+        )
+        self._replaced = counter(
+            registry,
+            "fax_streams_replaced_total",
+            "Streams that ran out of ids and were replaced: somebody added an id of the far future.",
+            account=accounts,
+            stream=get_args(StreamName),
+        )
+
+    def document_stopped(self, account: str, limit: DocumentLimit) -> None:
+        """A PDF was given up while it was opened."""
+        self._documents_stopped.labels(account, limit).inc()
+
+    def set_slow_documents(self, account: str, n: int) -> None:
+        """So many entries wait for their PDFs to be opened apart."""
+        self._slow_documents.labels(account).set(n)
+
+    def set_intake(self, account: str, *, entries: int, oldest: float) -> None:
+        """So many entries wait in intake, the oldest for so long (s)."""
+        self._intake_entries.labels(account).set(entries)
+        self._intake_oldest.labels(account).set(oldest)
+
+    def taken(self, account: str, count: int) -> None:
+        """So many entries were taken off the intake stream."""
+        self._taken.labels(account).inc(count)
+
+    def stream_replaced(self, account: str, stream: StreamName) -> None:
+        """A stream ran out of ids and was replaced."""
+        self._replaced.labels(account, stream).inc()

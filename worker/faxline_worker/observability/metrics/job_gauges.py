@@ -1,0 +1,114 @@
+"""What a dispatcher reads in Redis about the jobs of each account."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+
+from faxline_worker.observability.metrics.families import TAKE_MAX, gauge
+from faxline_worker.observability.metrics.labels import Ceiling, PriorityName, StateName, WaitsFor
+
+
+class JobGauges:
+    """What a dispatcher reads in Redis about the jobs of each account."""
+
+    def __init__(self, registry: CollectorRegistry, accounts: Sequence[str]) -> None:
+        self._jobs = gauge(
+            registry,
+            "fax_jobs",
+            f"Jobs on record, by state{TAKE_MAX}",
+            account=accounts,
+            state=get_args(StateName),
+        )
+        self._oldest = gauge(
+            registry,
+            "fax_oldest_job_age_seconds",
+            f"Age of the job that has waited longest to be submitted; 0 if none waits{TAKE_MAX}",
+            account=accounts,
+            priority=get_args(PriorityName),
+        )
+        self._queued = gauge(
+            registry,
+            "fax_queued_jobs",
+            f"Queued jobs by what they wait for: turn, time (retry or date), line (of a number){TAKE_MAX}",
+            account=accounts,
+            waits_for=get_args(WaitsFor),
+        )
+        self._receipt_wait = gauge(
+            registry,
+            "fax_oldest_receipt_wait_seconds",
+            f"Longest time that a submitted fax has waited for its receipt; 0 if none waits{TAKE_MAX}",
+            account=accounts,
+        )
+        self._overdue = gauge(
+            registry,
+            "fax_receipts_overdue",
+            f"Submitted faxes whose receipt is later than FAXLINE_RECEIPT_EXPECTED{TAKE_MAX}",
+            account=accounts,
+        )
+        self._held_doubts = gauge(
+            registry,
+            "fax_doubts_held",
+            f"Jobs in doubt whose wait is over: an operator must resolve them{TAKE_MAX}",
+            account=accounts,
+        )
+        self._backlog = gauge(
+            registry,
+            "fax_backlog",
+            f"Jobs that have not ended, and what they keep where bytes have a ceiling{TAKE_MAX}",
+            account=accounts,
+            ceiling=get_args(Ceiling),
+        )
+        self._backlog_ceiling = gauge(
+            registry,
+            "fax_backlog_ceiling",
+            f"Above this entries are rejected (backlog_full); 0: there is no ceiling{TAKE_MAX}",
+            account=accounts,
+            ceiling=get_args(Ceiling),
+        )
+        self._dead_receipts = gauge(
+            registry,
+            "fax_dead_receipts",
+            f"Entries set aside for a look: they make no sense, or made our code raise{TAKE_MAX}",
+            account=accounts,
+        )
+        self._events_unread = gauge(
+            registry,
+            "fax_events_unread",
+            f"Events that the slowest consumer group has yet to read; 0 without groups{TAKE_MAX}",
+            account=accounts,
+        )
+
+    def set_jobs(self, account: str, state: StateName, n: int) -> None:
+        """So many jobs are in this state."""
+        self._jobs.labels(account, state).set(n)
+
+    def set_oldest_job_age(self, account: str, priority: PriorityName, seconds: float) -> None:
+        """The job that has waited longest has waited so long; 0 if none waits."""
+        self._oldest.labels(account, priority).set(seconds)
+
+    def set_backlog(self, account: str, of: Ceiling, *, used: float, ceiling: float) -> None:
+        """What the backlog comes to, and its ceiling."""
+        self._backlog.labels(account, of).set(used)
+        self._backlog_ceiling.labels(account, of).set(ceiling)
+
+    def set_dead_receipts(self, account: str, n: int) -> None:
+        """So many entries are set aside for a look."""
+        self._dead_receipts.labels(account).set(n)
+
+    def set_events_unread(self, account: str, n: int) -> None:
+        """So many events wait for the slowest consumer group."""
+        self._events_unread.labels(account).set(n)
+
+    def set_queued(self, account: str, waits_for: WaitsFor, n: int) -> None:
+        """So many queued jobs wait for this."""
+        self._queued.labels(account, waits_for).set(n)
+
+    def set_receipts(self, account: str, *, oldest: float, overdue: int) -> None:
+        """How long (s) the oldest awaited receipt is awaited, and how many are later than usual."""
+        self._receipt_wait.labels(account).set(oldest)
+        self._overdue.labels(account).set(overdue)
+
+    def set_doubts_held(self, account: str, n: int) -> None:
+        """So many doubts wait for an operator."""
+        self._held_doubts.labels(account).set(n)

@@ -1,0 +1,84 @@
+"""What both a worker and a dispatcher count about jobs."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter
+
+from faxline_worker.observability.metrics.families import children, code_label, counter
+from faxline_worker.observability.metrics.labels import DeferralLimit, FailureLabels, Outcome, PageKind, Stage
+
+
+class JobMetrics:
+    """What both the worker and the dispatcher count; a job may end in either."""
+
+    def __init__(
+        self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
+    ) -> None:
+        account = tuple(accounts)
+        self._outcomes = children(
+            counter(
+                registry,
+                "fax_outcomes_total",
+                "Jobs that ended, by outcome; an unconfirmed one that a late receipt amends counts again.",
+                account=account,
+                outcome=get_args(Outcome),
+            )
+        )
+        self._failures = Counter(
+            "fax_failures_total",
+            "Failures by stage, iFax's code (empty if it gave none) and reason, also those tried again.",
+            ["account", "stage", "code", "reason"],
+            registry=registry,
+        )
+        for name, (stage, code, reason) in product(account, failure_labels):
+            self._failures.labels(name, stage, code_label(code), reason)
+        self._deferrals = counter(
+            registry,
+            "fax_deferrals_total",
+            "Admissions put off, by the limit that had no room; a deferral spends no attempt.",
+            account=account,
+            limit=get_args(DeferralLimit),
+        )
+        self._pages = children(
+            counter(
+                registry,
+                "fax_pages_total",
+                "Pages that receipts report, of the fax (total) and arrived (transferred); "
+                "each delivery counts. And pages of faxes that came to us (received).",
+                account=account,
+                kind=get_args(PageKind),
+            )
+        )
+        self._partial = counter(
+            registry,
+            "fax_partial_deliveries_total",
+            "Faxes that were delivered without all of their pages.",
+            account=account,
+        )
+
+    def outcome(self, account: str, outcome: Outcome) -> None:
+        """A job ended; `rejected` is an intake entry that became none."""
+        self._outcomes(account, outcome).inc()
+
+    def failure(self, account: str, stage: Stage, code: int | None, reason: str) -> None:
+        """Something failed; the reason is its fixed name from the table of codes."""
+        self._failures.labels(account, stage, code_label(code), reason).inc()
+
+    def deferral(self, account: str, limit: DeferralLimit) -> None:
+        """An admission was put off."""
+        self._deferrals.labels(account, limit).inc()
+
+    def pages(self, account: str, total: int, transferred: int) -> None:
+        """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
+        self._pages(account, "total").inc(max(0, total))
+        self._pages(account, "transferred").inc(max(0, transferred))
+
+    def received_pages(self, account: str, pages: int) -> None:
+        """The pages of a fax that came to us."""
+        self._pages(account, "received").inc(pages)
+
+    def partial(self, account: str) -> None:
+        """A fax was delivered without all of its pages."""
+        self._partial.labels(account).inc()

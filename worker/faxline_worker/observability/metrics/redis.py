@@ -1,0 +1,82 @@
+"""What a dispatcher reads about Redis itself and about the processes at work."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from faxline.reading.processes import ROLES
+from faxline_worker.observability.metrics.families import TAKE_MAX, counter, gauge
+from faxline_worker.observability.metrics.labels import Direction
+
+
+class RedisMetrics:
+    """What a dispatcher reads about Redis itself and about the processes at work."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._durable = Gauge(
+            "fax_redis_durable",
+            f"1 if Redis keeps what it accepted (append-only file, no eviction), else 0{TAKE_MAX}",
+            registry=registry,
+        )
+        self._memory = Gauge(
+            "fax_redis_memory_bytes",
+            f"Memory that Redis uses for its data{TAKE_MAX}",
+            registry=registry,
+        )
+        self._memory_limit = Gauge(
+            "fax_redis_memory_limit_bytes",
+            f"Redis' maxmemory; 0: no limit{TAKE_MAX}",
+            registry=registry,
+        )
+        self._aof = Gauge(
+            "fax_redis_aof_bytes",
+            f"Size of Redis' append-only file; 0: there is none{TAKE_MAX}",
+            registry=registry,
+        )
+        self._aof_ok = Gauge(
+            "fax_redis_aof_ok",
+            f"1 if the append-only file was last written and rewritten without an error, else 0{TAKE_MAX}",
+            registry=registry,
+        )
+        self._processes = gauge(
+            registry,
+            "fax_processes",
+            f"Processes at work, by their heartbeats in Redis{TAKE_MAX}",
+            role=ROLES,
+        )
+        self._clock_steps = counter(
+            registry,
+            "fax_redis_clock_steps_total",
+            "Steps of Redis' clock that this dispatcher saw, by their direction.",
+            direction=get_args(Direction),
+        )
+        self._read = Gauge(
+            "fax_redis_read_timestamp_seconds",
+            "When this dispatcher last read its gauges from Redis. While Redis is away they do not change.",
+            registry=registry,
+        )
+
+    def set_processes(self, counts: Mapping[str, float]) -> None:
+        """So many processes of each role are at work; not a number where nobody knows."""
+        for role, n in counts.items():
+            self._processes.labels(role).set(n)
+
+    def set_redis_durable(self, durable: bool) -> None:
+        """Whether Redis keeps what it accepted."""
+        self._durable.set(durable)
+
+    def set_redis(self, *, memory: int, limit: int, aof: int, aof_ok: bool) -> None:
+        """What the server says of its memory and its append-only file, in bytes."""
+        self._memory.set(memory)
+        self._memory_limit.set(limit)
+        self._aof.set(aof)
+        self._aof_ok.set(aof_ok)
+
+    def clock_step(self, direction: Direction) -> None:
+        """Redis' clock stepped."""
+        self._clock_steps.labels(direction).inc()
+
+    def redis_read(self) -> None:
+        """The gauges were read from Redis now."""
+        self._read.set_to_current_time()

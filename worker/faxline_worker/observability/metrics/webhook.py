@@ -1,0 +1,72 @@
+"""The metrics of a webhook."""
+
+from collections.abc import Callable, Iterable
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from faxline_worker.ifax.webhook_access import REFUSALS, Refusal
+from faxline_worker.observability.metrics.families import children, counter
+from faxline_worker.observability.metrics.labels import UNKNOWN_ACCOUNT, ConnectionClosed, WebhookResult
+
+
+class WebhookMetrics:
+    """The metrics of a `webhook` process.
+
+    Args:
+        registry: where they are registered; one of these a registry.
+        accounts: the names of all accounts.
+    """
+
+    def __init__(self, registry: CollectorRegistry, accounts: Iterable[str]) -> None:
+        self._webhooks = children(
+            counter(
+                registry,
+                "fax_webhooks_total",
+                "Webhooks by result; "
+                "bad_signature is all that was refused; a path that names no account is of account unknown.",
+                account=tuple(accounts),
+                result=get_args(WebhookResult),
+            )
+        )
+        self._webhooks(UNKNOWN_ACCOUNT, "bad_signature")
+        self._refused = children(
+            counter(
+                registry,
+                "fax_webhooks_refused_total",
+                "Webhooks that were refused, by reason: nothing is configured, no proof came, a wrong one, "
+                "or one that the settings do not know (unexpected_...).",
+                account=tuple(accounts),
+                reason=REFUSALS,
+            )
+        )
+        self._refused(UNKNOWN_ACCOUNT, "unknown_account")
+        self._closed = children(
+            counter(
+                registry,
+                "fax_webhook_connections_closed_total",
+                "Connections that were closed: headers, the next request, or the rest did not come in time "
+                "(header, idle, request), requests came without waiting for the answers (pipelined), or they "
+                "made room for others at the ceiling (crowded).",
+                reason=get_args(ConnectionClosed),
+            )
+        )
+        self._connections = Gauge(
+            "fax_webhook_connections", "Connections that the webhook has open.", registry=registry
+        )
+
+    def webhook(self, account: str, result: WebhookResult) -> None:
+        """A webhook was answered; `account` is a configured name or UNKNOWN_ACCOUNT."""
+        self._webhooks(account, result).inc()
+
+    def refused(self, account: str, reason: Refusal) -> None:
+        """A webhook was refused; `account` as above."""
+        self._refused(account, reason).inc()
+
+    def connection_closed(self, reason: ConnectionClosed) -> None:
+        """A connection was closed."""
+        self._closed(reason).inc()
+
+    def watch_connections(self, count: Callable[[], float]) -> None:
+        """Export how many connections are open. `count` is called by the thread that serves /metrics."""
+        self._connections.set_function(count)

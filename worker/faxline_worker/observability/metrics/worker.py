@@ -1,0 +1,166 @@
+"""The metrics of a worker."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from faxline_worker.observability.metrics.families import children, counter, gauge, histogram
+from faxline_worker.observability.metrics.jobs import JobMetrics
+from faxline_worker.observability.metrics.labels import (
+    FailureLabels,
+    PollResult,
+    PriorityName,
+    ReceiptResult,
+    SubmissionResult,
+)
+
+QUEUE_WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
+REQUEST_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 30, 60)
+DELIVERY_BUCKETS = (10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 10800)
+
+
+class WorkerMetrics(JobMetrics):
+    """The metrics of a `worker` process.
+
+    Args:
+        registry: where they are registered; one of these a registry.
+        accounts: the names of all accounts.
+        failure_labels: every (stage, code, reason) that is there at 0 from the start.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
+    ) -> None:
+        account = tuple(accounts)
+        super().__init__(registry, account, failure_labels)
+        self._submissions = children(
+            counter(
+                registry,
+                "fax_submissions_total",
+                "Submissions (fax-send or fax-resend) by how the call to iFax ended.",
+                account=account,
+                result=get_args(SubmissionResult),
+            )
+        )
+        self._duplicates = counter(
+            registry,
+            "fax_duplicates_total",
+            "Requests that iFax turned out to have accepted besides the one that counts.",
+            account=account,
+        )
+        self._rate_limited = counter(
+            registry,
+            "fax_rate_limited_total",
+            "Answers of iFax that its rate limit was exceeded (HTTP 429 or code -3010).",
+            account=account,
+        )
+        self._receipts = children(
+            counter(
+                registry,
+                "fax_receipts_total",
+                "Receipts by what became of them; one that came before its answer is unmatched first.",
+                account=account,
+                result=get_args(ReceiptResult),
+            )
+        )
+        self._polls = children(
+            counter(
+                registry,
+                "fax_polls_total",
+                "Status polls, by schedule or about a doubt, by what came of them.",
+                account=account,
+                result=get_args(PollResult),
+            )
+        )
+        self._queue_wait = children(
+            histogram(
+                registry,
+                "fax_queue_wait_seconds",
+                "Time a job waited from being due until it was admitted.",
+                QUEUE_WAIT_BUCKETS,
+                account=account,
+                priority=get_args(PriorityName),
+            )
+        )
+        self._request = children(
+            histogram(
+                registry,
+                "fax_request_seconds",
+                "Time a call to iFax took, until its answer or its failure.",
+                REQUEST_BUCKETS,
+                account=account,
+            )
+        )
+        self._threads = Gauge(
+            "fax_worker_threads",
+            "Threads of this worker process; each makes a call at a time.",
+            registry=registry,
+        )
+        self._busy = Gauge(
+            "fax_worker_threads_busy",
+            "Threads of this worker process that work on something.",
+            registry=registry,
+        )
+        self._stepped_back = gauge(
+            registry,
+            "fax_worker_stepped_back",
+            "1 while this worker leaves the account's calls to others, whose calls iFax accepts; else 0.",
+            account=account,
+        )
+        self._delivery = children(
+            histogram(
+                registry,
+                "fax_delivery_seconds",
+                "Time from a submission that iFax accepted until its receipt.",
+                DELIVERY_BUCKETS,
+                account=account,
+            )
+        )
+
+    def submission(self, account: str, result: SubmissionResult) -> None:
+        """A send or resend ended."""
+        self._submissions(account, result).inc()
+
+    def set_threads(self, n: int) -> None:
+        """The process has so many threads."""
+        self._threads.set(n)
+
+    def set_stepped_back(self, account: str, stepped_back: bool) -> None:
+        """Whether the process leaves the account's calls to others."""
+        self._stepped_back.labels(account).set(stepped_back)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """A thread works on something."""
+        with self._busy.track_inprogress():
+            yield
+
+    def duplicate(self, account: str) -> None:
+        """An older attempt turned out to be accepted too."""
+        self._duplicates.labels(account).inc()
+
+    def rate_limited(self, account: str) -> None:
+        """An answer of iFax was 429 or code -3010."""
+        self._rate_limited.labels(account).inc()
+
+    def poll(self, account: str, result: PollResult) -> None:
+        """IFax was asked how a fax stands."""
+        self._polls(account, result).inc()
+
+    def receipt(self, account: str, result: ReceiptResult) -> None:
+        """A receipt was read from the status stream."""
+        self._receipts(account, result).inc()
+
+    def queue_wait(self, account: str, priority: PriorityName, seconds: float) -> None:
+        """A job was admitted, so long after it was due; less than 0 (two clocks) counts as 0."""
+        self._queue_wait(account, priority).observe(max(0.0, seconds))
+
+    def request(self, account: str, seconds: float) -> None:
+        """A call to iFax took so long; less than 0 counts as 0."""
+        self._request(account).observe(max(0.0, seconds))
+
+    def delivery(self, account: str, seconds: float) -> None:
+        """A receipt came so long after the fax was accepted; less than 0 (it came first) counts as 0."""
+        self._delivery(account).observe(max(0.0, seconds))
