@@ -34,7 +34,7 @@ from faxline_worker.state.redis_clients import check_writes, state_client
 from faxline_worker.state.store import Store
 from faxline_worker.submission.standing import Standing
 from faxline_worker.submission.submitter import Submitter
-from faxline_worker.wakeups.account_slots import Seats
+from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import Wakes, declare_actors
 from faxline_worker.wakeups.shutdown import Shutdown
 
@@ -87,7 +87,7 @@ class WorkerProcess:
         self._threads = threads
         self._broker = make_broker(settings, self._loops.add("consumer"), threads=threads)
         self._wakes = Wakes(self._broker)
-        self._seats = Seats(threads, len(settings.accounts))
+        self._slots = AccountConcurrency(threads, len(settings.accounts))
         self._ifax = IfaxClient(
             settings.ifax_url,
             timeout=settings.http_timeout.total_seconds(),
@@ -132,12 +132,12 @@ class WorkerProcess:
 
     def _declare_actors(self) -> None:
         accounts = self._settings.accounts
-        self._broker.add_middleware(Shutdown(self._broker, self._seats, self._wakes, self._log))
+        self._broker.add_middleware(Shutdown(self._broker, self._slots, self._wakes, self._log))
         declare_actors(
             self._broker,
             {name: self._submitter(name) for name in accounts}.__getitem__,
             {name: self._reconciler(name) for name in accounts}.__getitem__,
-            self._seats,
+            self._slots,
             self._log,
             who=self._who,
             busy=self._metrics.busy,
@@ -198,7 +198,7 @@ class WorkerProcess:
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
             standing=self._standings[account],
             calls=CALLS if len(settings.accounts) == 1 else CALLS_OF_SEVERAL,
-            ends=lambda: self._seats.closed,
+            ends=lambda: self._slots.closed,
             beat=self._pool.beat,
         )
 

@@ -30,7 +30,6 @@ from faxline_worker.ifax.receipts import Inbound, read_receipt
 from faxline_worker.ifax.webhook_access import Refusal, WebhookSecrets
 from faxline_worker.observability.metrics.labels import UNKNOWN_ACCOUNT
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
-from faxline_worker.receipts.deadlines import Deadline
 from faxline_worker.receipts.multipart import boundary_of
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.status_writer import STORE_TIMEOUT, StatusWriter
@@ -99,8 +98,8 @@ def create_app(
         store,
         metrics,
         log,
-        Deadline(body_timeout),
-        Deadline(store_timeout),
+        body_timeout,
+        store_timeout,
         refused or RefusedWebhooks(),
     )
     app = Starlette(
@@ -147,8 +146,10 @@ class _Webhook:
     store: StatusWriter
     metrics: WebhookMetrics
     log: BoundLogger
-    body_deadline: Deadline
-    store_deadline: Deadline
+    body_timeout: float
+    """Seconds for a whole body."""
+    store_timeout: float
+    """Seconds until Redis has it."""
     refused: RefusedWebhooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,7 +191,7 @@ class _Webhook:
         proofs = Examination(secrets, scope["headers"], scope["path_params"].get("secret"))
         body = WebhookBody(proofs, boundary)
         try:
-            with self.body_deadline():
+            async with asyncio.timeout(self.body_timeout):
                 whole = await receive_body(scope, receive, body)
         except TimeoutError:
             return TOO_SLOW
@@ -227,7 +228,7 @@ class _Webhook:
             return INBOUND
         fields = {"body": body, "kind": kind.encode(), "at": b"%d" % (time.time_ns() // 1_000_000)}
         try:
-            with self.store_deadline():
+            async with asyncio.timeout(self.store_timeout):
                 await self.store.add(account, fields)
         except (RedisError, OSError) as error:
             line["error"] = type(error).__name__  # its text may quote the command, the body with it

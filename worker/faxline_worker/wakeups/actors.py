@@ -18,7 +18,7 @@ from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.submission.standing import PASSES, REST, Standing
 from faxline_worker.submission.submitter import Submitter
-from faxline_worker.wakeups.account_slots import Seat, Seats
+from faxline_worker.wakeups.account_concurrency import AccountConcurrency, Slot
 from faxline_worker.wakeups.broker import WakeBroker, send
 
 SUBMIT = "submit"
@@ -73,7 +73,7 @@ def declare_actors(
     broker: WakeBroker,
     submitters: Callable[[str], Submitter],
     reconcilers: Callable[[str], Reconciler],
-    seats: Seats,
+    slots: AccountConcurrency,
     log: structlog.stdlib.BoundLogger,
     *,
     who: str = "",
@@ -86,7 +86,7 @@ def declare_actors(
         broker: where the messages come from.
         submitters: the submitter of an account; raises KeyError for an account that is not in the settings.
         reconcilers: likewise for receipts.
-        seats: shares out the threads among the accounts.
+        slots: shares out the threads among the accounts.
         log: told when Redis is away; the dispatcher sends a new wake-up then.
         who: this process (`Wakes`).
         busy: entered while a thread works on something.
@@ -112,15 +112,15 @@ def declare_actors(
 
     def submit(account: str, token: str, passed: str = "", *_: object, **__: object) -> None:  # or more
         submitter = submitters(account)
-        seat, by = seats.take(account, token), tuple(passed.split())
-        if seat is Seat.CLOSED:
+        slot, by = slots.take(account, token), tuple(passed.split())
+        if slot is Slot.CLOSED:
             guarded(SUBMIT, account, lambda: wakes.submit(account, token))  # for another process
-        wake = token if seat is Seat.TAKEN else None
+        wake = token if slot is Slot.TAKEN else None
         while wake is not None:
             try:
                 guarded(SUBMIT, account, lambda wake=wake, by=by: work(submitter, account, wake, by))  # type: ignore[misc]
             finally:
-                wake, by = seats.leave(account), ()
+                wake, by = slots.leave(account), ()
 
     def reconcile(account: str, *_: object, **__: object) -> None:
         guarded(RECONCILE, account, reconcilers(account).turn)

@@ -6,7 +6,7 @@ import redis
 from dramatiq import Broker
 from dramatiq.middleware import Middleware
 
-from faxline_worker.wakeups.account_slots import Seats
+from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import WakeBroker
 
@@ -16,14 +16,14 @@ class Shutdown(Middleware):
 
     Args:
         broker: takes no message from then on.
-        seats: let no turn begin from then on.
-        wakes: sends the wake-ups that waited for a seat to other processes.
+        slots: let no turn begin from then on.
+        wakes: sends the wake-ups that waited for a slot to other processes.
         log: says that the worker ends.
     """
 
-    def __init__(self, broker: WakeBroker, seats: Seats, wakes: Wakes, log: Any) -> None:
+    def __init__(self, broker: WakeBroker, slots: AccountConcurrency, wakes: Wakes, log: Any) -> None:
         self._broker = broker
-        self._seats = seats
+        self._slots = slots
         self._wakes = wakes
         self._log = log
 
@@ -31,7 +31,7 @@ class Shutdown(Middleware):
         """Take no wake-up from now on, and pass on those that wait here."""
         del broker, worker
         self._broker.stop_taking()
-        waited = self._seats.close()
+        waited = self._slots.close()
         self._log.info("worker ends: calls under way are finished, no other begins", count=len(waited))
         try:
             for account, token in waited:

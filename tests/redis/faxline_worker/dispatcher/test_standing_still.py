@@ -23,7 +23,7 @@ from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.orders import OrderStore
 from faxline_worker.state.redis_clients import broker_client
 from faxline_worker.state.store import Store
-from faxline_worker.wakeups.account_slots import Seats
+from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import Wakes, declare_actors
 from faxline_worker.wakeups.broker import WakeBroker
 from tests.stage.proxies import TcpProxy
@@ -163,7 +163,7 @@ def consuming(url: str, work: Callable[[], None]) -> Iterator[tuple[Loops, drama
         broker,
         lambda _: turn,
         lambda _: turn,
-        Seats(2, 1),
+        AccountConcurrency(2, 1),
         Mock(),
         threads=loops.pool("threads", 0),
     )

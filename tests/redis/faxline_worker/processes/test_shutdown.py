@@ -17,7 +17,7 @@ from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state.store import Store
-from faxline_worker.wakeups.account_slots import Seats
+from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import QUEUE, Wakes, declare_actors
 from faxline_worker.wakeups.broker import WakeBroker, queue_key
 from faxline_worker.wakeups.shutdown import Shutdown
@@ -43,7 +43,7 @@ def queued(broker: WakeBroker) -> list[tuple[Any, ...]]:
 def test_a_worker_that_ends_finishes_its_calls_begins_no_other_and_passes_the_wake_ups_on(
     broker: WakeBroker, wait_until: Callable[..., Any]
 ) -> None:
-    wakes, seats, log = Wakes(broker), Seats(2, 1), Mock()
+    wakes, slots, log = Wakes(broker), AccountConcurrency(2, 1), Mock()
     begun: list[str] = []
     ending, answered = threading.Event(), threading.Event()
 
@@ -59,14 +59,14 @@ def test_a_worker_that_ends_finishes_its_calls_begins_no_other_and_passes_the_wa
             wakes.submit("default", "next")  # what the answer wakes is for another process
 
     submitter = Mock(turn=turn)
-    broker.add_middleware(Shutdown(broker, seats, wakes, log))
+    broker.add_middleware(Shutdown(broker, slots, wakes, log))
     broker.add_middleware(Ending())
-    declare_actors(broker, lambda _: submitter, Mock(), seats, log)
+    declare_actors(broker, lambda _: submitter, Mock(), slots, log)
     worker = dramatiq.Worker(broker, worker_threads=4, worker_timeout=100)
     worker.start()
-    for i in range(1, 4):  # the third waits for a seat
+    for i in range(1, 4):  # the third waits for a slot
         wakes.submit("default", f"wake-{i}")
-    wait_until(lambda: len(begun) == 2 and seats._waiting["default"])
+    wait_until(lambda: len(begun) == 2 and slots._waiting["default"])
     end = threading.Thread(target=worker.stop)
     end.start()
     assert ending.wait(20)
@@ -79,9 +79,9 @@ def test_a_worker_that_ends_finishes_its_calls_begins_no_other_and_passes_the_wa
 
 
 def test_a_wake_up_that_a_closed_process_still_took_is_passed_on(broker: WakeBroker) -> None:
-    seats, submitter = Seats(2, 1), Mock()
-    declare_actors(broker, lambda _: submitter, Mock(), seats, Mock())
-    seats.close()
+    slots, submitter = AccountConcurrency(2, 1), Mock()
+    declare_actors(broker, lambda _: submitter, Mock(), slots, Mock())
+    slots.close()
     broker.get_actor("submit")("default", "wake")
     assert queued(broker) == [("default", "wake")]
     assert not submitter.turn.called

@@ -1,4 +1,4 @@
-"""The broker of the wake-ups, the seats of a worker, and the dispatcher's taking over, on a real server."""
+"""The broker of the wake-ups, the slots of a worker, and the dispatcher's taking over, on a real server."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state.store import Store
-from faxline_worker.wakeups.account_slots import Seat, Seats
+from faxline_worker.wakeups.account_concurrency import AccountConcurrency, Slot
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import MOST, WakeBroker, queue_key
 
@@ -121,26 +121,26 @@ def test_without_workers_the_oldest_wake_ups_are_dropped(broker: WakeBroker) -> 
 
 
 def test_one_of_several_accounts_takes_half_of_the_threads_and_its_wake_ups_wait_without_one() -> None:
-    seats = Seats(threads=4, accounts=2)
-    taken = [seats.take("hangs", f"wake-{i}") for i in range(4)]
-    assert taken == [Seat.TAKEN, Seat.TAKEN, Seat.WAITS, Seat.WAITS]
-    assert seats.take("other", "wake") is Seat.TAKEN
-    assert (seats.leave("hangs"), seats.leave("hangs"), seats.leave("hangs")) == ("wake-2", "wake-3", None)
+    slots = AccountConcurrency(threads=4, accounts=2)
+    taken = [slots.take("hangs", f"wake-{i}") for i in range(4)]
+    assert taken == [Slot.TAKEN, Slot.TAKEN, Slot.WAITS, Slot.WAITS]
+    assert slots.take("other", "wake") is Slot.TAKEN
+    assert (slots.leave("hangs"), slots.leave("hangs"), slots.leave("hangs")) == ("wake-2", "wake-3", None)
 
 
 def test_an_account_alone_takes_all_threads() -> None:
-    seats = Seats(threads=4, accounts=1)
-    assert [seats.take("only", "wake") for _ in range(5)] == [Seat.TAKEN] * 4 + [Seat.WAITS]
+    slots = AccountConcurrency(threads=4, accounts=1)
+    assert [slots.take("only", "wake") for _ in range(5)] == [Slot.TAKEN] * 4 + [Slot.WAITS]
 
 
 def test_closed_seats_let_no_turn_begin_and_give_back_the_wake_ups_that_waited() -> None:
-    seats = Seats(threads=4, accounts=2)
+    slots = AccountConcurrency(threads=4, accounts=2)
     for i in range(4):
-        seats.take("hangs", f"wake-{i}")
-    assert seats.close() == [("hangs", "wake-2"), ("hangs", "wake-3")]
-    assert seats.take("other", "wake") is Seat.CLOSED
-    assert (seats.leave("hangs"), seats.leave("hangs")) == (None, None)
-    assert seats.close() == []
+        slots.take("hangs", f"wake-{i}")
+    assert slots.close() == [("hangs", "wake-2"), ("hangs", "wake-3")]
+    assert slots.take("other", "wake") is Slot.CLOSED
+    assert (slots.leave("hangs"), slots.leave("hangs")) == (None, None)
+    assert slots.close() == []
 
 
 def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_works_on(

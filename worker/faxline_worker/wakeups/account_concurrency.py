@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from enum import Enum, auto
 
 
-class Seat(Enum):
+class Slot(Enum):
     """What `take` answers."""
 
     TAKEN = auto()
@@ -15,7 +15,7 @@ class Seat(Enum):
     """The process ends: the wake-up is for another one."""
 
 
-class Seats:
+class AccountConcurrency:
     """A thread's worth of work each. Thread-safe.
 
     With several accounts, one may take half of the threads. A wake-up beyond that waits here, without a
@@ -33,19 +33,19 @@ class Seats:
         self._closed = False
         self._lock = threading.Lock()
 
-    def take(self, account: str, wake: str) -> Seat:
-        """Take a seat, or let the wake-up wait for one (the oldest goes where too many do)."""
+    def take(self, account: str, wake: str) -> Slot:
+        """Take a slot, or let the wake-up wait for one (the oldest goes where too many do)."""
         with self._lock:
             if self._closed:
-                return Seat.CLOSED
+                return Slot.CLOSED
             if self._taken[account] >= self._most:
                 self._waiting[account].append(wake)
-                return Seat.WAITS
+                return Slot.WAITS
             self._taken[account] += 1
-            return Seat.TAKEN
+            return Slot.TAKEN
 
     def leave(self, account: str) -> str | None:
-        """Leave it; a wake-up that waited: the caller keeps the seat for it."""
+        """Leave it; a wake-up that waited: the caller keeps the slot for it."""
         with self._lock:
             if self._waiting[account]:
                 return self._waiting[account].popleft()
@@ -58,7 +58,7 @@ class Seats:
         return self._closed
 
     def close(self) -> list[tuple[str, str]]:
-        """Let no turn begin from now on; the accounts and wake-ups that waited for a seat."""
+        """Let no turn begin from now on; the accounts and wake-ups that waited for a slot."""
         with self._lock:
             self._closed = True
             waited = [(account, wake) for account, wakes in self._waiting.items() for wake in wakes]
