@@ -30,8 +30,9 @@ from faxline_worker.dispatcher.intake_reader import IntakeReader, held_back
 from faxline_worker.dispatcher.long_orders import Chores
 from faxline_worker.dispatcher.schedule import Agenda
 from faxline_worker.dispatcher.stream_watch import StreamWatch
+from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.intake.slow_documents import Pdfs, SlowDocuments
+from faxline_worker.intake.slow_documents import SlowDocuments
 from faxline_worker.maintenance.erasure_and_rotation import CHORES, LEASE, ChoreBusyError, Housekeeping
 from faxline_worker.observability.heartbeat import look_at_processes
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics

@@ -15,7 +15,7 @@ from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.state.results import Admitted, Held, Mark
 from faxline_worker.state.store import Store
 from faxline_worker.submission.caller import LeaseLostError
-from faxline_worker.submission.submitter import RESULTS
+from faxline_worker.submission.outcomes import RESULTS
 
 _ASKED = (Endpoint.LISTS, Endpoint.NUMBERS)
 _EMPTY = b"{}"

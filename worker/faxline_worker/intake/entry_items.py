@@ -28,7 +28,7 @@ from faxline_worker.intake.job_items import (
     milliseconds_of,
     who_of,
 )
-from faxline_worker.intake.slow_documents import Pdfs
+from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.state.store import Store
 
 

@@ -22,7 +22,7 @@ from faxline_worker.intake.job_items import (
     job_of,
     who_of,
 )
-from faxline_worker.intake.slow_documents import OpenLater, Pdfs
+from faxline_worker.intake.pdfs import OpenLater, Pdfs
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.state.failure_counter import TRIES
 from faxline_worker.state.redis_clients import unserved

@@ -22,9 +22,10 @@ import structlog
 
 from faxline.contract.errors import PdfReaderUnavailable
 from faxline.contract.pdf_process import Limit, PdfPages
-from faxline.contract.pdf_reader import SHARED, PdfReader
+from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.intake.pdf_time import TimeShare
+from faxline_worker.intake.pdfs import OpenLater, Pdfs
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 
 QUICK = 0.25
@@ -38,31 +39,6 @@ AGAIN = 5.0
 REMEMBERED, ENOUGH = 100, 0.9
 """How many PDFs are remembered that took so much of an entry's time in vain: one that comes in many faxes
 takes it once."""
-
-
-class OpenLater(Exception):  # noqa: N818 - no error
-    """An entry's PDF is opened later, apart from the others."""
-
-
-class Pdfs:
-    """How the PDFs of an account's entries are opened: at once, whatever it takes."""
-
-    def count(self, data: bytes) -> PdfPages:
-        """Open one.
-
-        Raises:
-            OpenLater: the entry is to be passed to `later`.
-            PdfReaderUnavailable: no child process can be started; it says nothing about the document.
-        """
-        return SHARED.count(data)
-
-    def later(self, entry: str) -> None:
-        """Have the entry taken later."""
-
-    def waits(self, entry: str) -> bool:
-        """Whether the entry is to be taken later."""
-        del entry
-        return False
 
 
 class SlowDocuments:

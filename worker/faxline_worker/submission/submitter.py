@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -16,12 +16,12 @@ from faxline.contract.texts import mask_number
 from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
-from faxline_worker.observability.metrics.labels import PollResult
 from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.state.redis_clients import unserved
-from faxline_worker.state.results import Admitted, Held, Reported, Settlement
+from faxline_worker.state.results import Admitted, Held, Settlement
 from faxline_worker.state.store import Store
 from faxline_worker.submission.caller import Caller, LeaseLostError, endpoint_of, was_called
+from faxline_worker.submission.outcomes import answer_for_settle, count_call, poll_result
 from faxline_worker.submission.standing import Standing
 from faxline_worker.tracing.spans import Traces
 
@@ -37,34 +37,8 @@ class SubmitWakes(Protocol):
         """Wake an actor for each token."""
 
 
-RESULTS: Mapping[Decision, Any] = {
-    Decision.ACCEPTED: "accepted",
-    Decision.DEFER: "rate_limited",
-    Decision.PAUSE: "refused",
-    Decision.REFUSE: "refused",
-    Decision.RETRY: "retryable",
-    Decision.UNREACHABLE: "retryable",
-    Decision.UNKNOWN: "refused",
-    Decision.IN_DOUBT: "in_doubt",
-}
-
-
 def _chance() -> float:
     return random.random()  # noqa: S311 - a share, no secret
-
-
-def _poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
-    """What a question came to, for the metric."""
-    match done.result:
-        case "applied" | "resolved_doubt":
-            return "final"
-        case "held" | "repeated":
-            return done.result
-        case "again":
-            return "put_off"
-    if sending:
-        return "sending"
-    return "unclear" if answer.decision in {Decision.ACCEPTED, Decision.IN_DOUBT} else "refused"
 
 
 @dataclass(frozen=True)
@@ -156,9 +130,13 @@ class Submitter:
         if admitted.control_call is not None:
             self._report(admitted, answer, turn)
             return None if last else self._admit()
-        settlement = self._settle(admitted, self._settled(admitted, answer, turn), last=last)
+        settlement = self._settle(
+            admitted,
+            answer_for_settle(admitted, answer, self.retries, late=turn != self.standing.turn),
+            last=last,
+        )
         self.standing.answered(answer, turn, apart=settlement.apart)
-        self._count(answer, settlement)
+        count_call(self.metrics, account, answer, settlement, self.applied)
         self.log.info(
             "iFax answered",
             job=admitted.job,
@@ -192,7 +170,7 @@ class Submitter:
         account, word = self.store.account, read_receipt(answer.body)
         accepted = answer.decision is Decision.ACCEPTED and endpoint_of(admitted) is Endpoint.STATUS
         receipt = word if accepted and isinstance(word, Receipt) else None
-        told = self._settled(admitted, answer, turn) | {
+        told = answer_for_settle(admitted, answer, self.retries, late=turn != self.standing.turn) | {
             "seconds": answer.seconds,
             "receipt": receipt.to_dict() if receipt else None,
             "sending": (accepted and is_sending(answer.body)) or None,
@@ -204,7 +182,7 @@ class Submitter:
         if answer.decision is Decision.DEFER:
             self.metrics.rate_limited(account)
         if admitted.kind == "poll":
-            self.metrics.poll(account, _poll_result(answer, done, sending=bool(told["sending"])))
+            self.metrics.poll(account, poll_result(answer, done, sending=bool(told["sending"])))
         if done.early is not None:
             self.applied(done.early, None, account)
         elif done.result in {"applied", "resolved_doubt"} and receipt is not None:
@@ -244,50 +222,3 @@ class Submitter:
                 if not unserved(error) or time.monotonic() > until:
                     raise
                 pause.wait(AWAY)
-
-    def _settled(self, admitted: Admitted, answer: Answer, turn: int) -> dict[str, Any]:
-        """The answer as `settle` takes it; times in milliseconds."""
-        exponent = min(admitted.attempt - 1, 30)
-        longest = self.retries.base * min(2**exponent, self.retries.max / self.retries.base)
-        backoff = longest.total_seconds() * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        return {
-            "decision": str(answer.decision),
-            "job_id": str(answer.job_id) if answer.job_id is not None else None,
-            "named": str(answer.named) if answer.named is not None else None,
-            "code": answer.code,
-            "reason": answer.reason,
-            "message": answer.message or None,
-            "retry": round(max(backoff, answer.retry_after or 0.0) * 1000),
-            "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
-            "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
-            "silent": answer.silent or None,
-            "meaning": answer.meaning,
-            "ours": answer.perhaps_ours or None,
-            "late": turn != self.standing.turn or None,
-            # For the audit: what was called, and how that ended.
-            "call": str(endpoint_of(admitted)) if was_called(answer) else None,
-            "attempt": admitted.attempt,
-            "about": str(admitted.request["jobId"]) if admitted.control_call else None,
-            "outcome": RESULTS[answer.decision],
-            "status": answer.http_status,
-            "ms": round(answer.seconds * 1000),
-        }
-
-    def _count(self, answer: Answer, settlement: Settlement) -> None:
-        account = self.store.account
-        self.metrics.submission(account, RESULTS[answer.decision])
-        self.metrics.request(account, answer.seconds)
-        if answer.decision is Decision.DEFER:
-            self.metrics.rate_limited(account)
-        elif answer.decision not in {Decision.ACCEPTED, Decision.IN_DOUBT}:
-            self.metrics.failure(account, "submission", answer.counted_code, answer.reason)
-        # Where iFax accepted and the job is failed, it failed by a receipt, which is counted as such. And
-        # what `settle` repeats, called again after a lost reply, was this call's.
-        ended = settlement.state == "failed" and answer.decision is not Decision.ACCEPTED
-        if ended and settlement.result in {"settled", "resolved", "repeated"}:
-            self.metrics.outcome(account, "failed")
-        if settlement.result == "duplicate":
-            self.metrics.duplicate(account)
-        if settlement.receipt is not None:
-            self.metrics.receipt(account, "applied")
-            self.applied(settlement.receipt, settlement.submitted_at, account)

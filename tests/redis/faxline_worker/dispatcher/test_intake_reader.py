@@ -13,8 +13,8 @@ from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.intake_reader import AGAIN, BATCH, FIRST, LARGE, IntakeReader
+from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.intake.slow_documents import Pdfs
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops

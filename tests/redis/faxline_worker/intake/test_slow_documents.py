@@ -18,7 +18,8 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake import slow_documents
 from faxline_worker.intake.pdf_time import OWED, SAVED, SHARE, TimeShare
-from faxline_worker.intake.slow_documents import OpenLater, SlowDocuments
+from faxline_worker.intake.pdfs import OpenLater
+from faxline_worker.intake.slow_documents import SlowDocuments
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops

@@ -1,0 +1,102 @@
+"""What a call came to: for the metrics, the audit and `settle`."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faxline_worker.config.retries import SubmissionRetries
+from faxline_worker.ifax import Answer, Decision
+from faxline_worker.observability.metrics.labels import PollResult
+from faxline_worker.observability.metrics.worker import WorkerMetrics
+from faxline_worker.state.results import Admitted, Reported, Settlement
+from faxline_worker.submission.caller import endpoint_of, was_called
+
+RESULTS: Mapping[Decision, Any] = {
+    Decision.ACCEPTED: "accepted",
+    Decision.DEFER: "rate_limited",
+    Decision.PAUSE: "refused",
+    Decision.REFUSE: "refused",
+    Decision.RETRY: "retryable",
+    Decision.UNREACHABLE: "retryable",
+    Decision.UNKNOWN: "refused",
+    Decision.IN_DOUBT: "in_doubt",
+}
+
+
+def poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
+    """What a question came to, for the metric."""
+    match done.result:
+        case "applied" | "resolved_doubt":
+            return "final"
+        case "held" | "repeated":
+            return done.result
+        case "again":
+            return "put_off"
+    if sending:
+        return "sending"
+    return "unclear" if answer.decision in {Decision.ACCEPTED, Decision.IN_DOUBT} else "refused"
+
+
+def answer_for_settle(
+    admitted: Admitted, answer: Answer, retries: SubmissionRetries, *, late: bool
+) -> dict[str, Any]:
+    """The answer as `settle` takes it; times in milliseconds."""
+    exponent = min(admitted.attempt - 1, 30)
+    longest = retries.base * min(2**exponent, retries.max / retries.base)
+    backoff = longest.total_seconds() * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+    return {
+        "decision": str(answer.decision),
+        "job_id": str(answer.job_id) if answer.job_id is not None else None,
+        "named": str(answer.named) if answer.named is not None else None,
+        "code": answer.code,
+        "reason": answer.reason,
+        "message": answer.message or None,
+        "retry": round(max(backoff, answer.retry_after or 0.0) * 1000),
+        "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
+        "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
+        "silent": answer.silent or None,
+        "meaning": answer.meaning,
+        "ours": answer.perhaps_ours or None,
+        "late": late or None,
+        # For the audit: what was called, and how that ended.
+        "call": str(endpoint_of(admitted)) if was_called(answer) else None,
+        "attempt": admitted.attempt,
+        "about": str(admitted.request["jobId"]) if admitted.control_call else None,
+        "outcome": RESULTS[answer.decision],
+        "status": answer.http_status,
+        "ms": round(answer.seconds * 1000),
+    }
+
+
+def count_call(
+    metrics: WorkerMetrics,
+    account: str,
+    answer: Answer,
+    settlement: Settlement,
+    applied: Callable[[dict[str, Any], int | None, str], None],
+) -> None:
+    """Count a call that was settled.
+
+    Args:
+        metrics: where.
+        account: the account's name.
+        answer: what iFax said.
+        settlement: what became of the job.
+        applied: counts a receipt that had come before its answer.
+    """
+    metrics.submission(account, RESULTS[answer.decision])
+    metrics.request(account, answer.seconds)
+    if answer.decision is Decision.DEFER:
+        metrics.rate_limited(account)
+    elif answer.decision not in {Decision.ACCEPTED, Decision.IN_DOUBT}:
+        metrics.failure(account, "submission", answer.counted_code, answer.reason)
+    # Where iFax accepted and the job is failed, it failed by a receipt, which is counted as such. And
+    # what `settle` repeats, called again after a lost reply, was this call's.
+    ended = settlement.state == "failed" and answer.decision is not Decision.ACCEPTED
+    if ended and settlement.result in {"settled", "resolved", "repeated"}:
+        metrics.outcome(account, "failed")
+    if settlement.result == "duplicate":
+        metrics.duplicate(account)
+    if settlement.receipt is not None:
+        metrics.receipt(account, "applied")
+        applied(settlement.receipt, settlement.submitted_at, account)
