@@ -208,7 +208,8 @@ def _refusal(http_status: int, call: Mapping[str, Any], job_id: int | None) -> i
     numbers = [code for code in codes if code is not None and abs(code) < LARGEST_CODE]
     own = [code for code in numbers if code not in {*_GOOD, http_status}]
     if http_status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
-        return own[0] if status == 0 and job_id is None and own else None
+        noes = [code for code in own if code // 100 != 2]  # noqa: PLR2004 - 202 beside `started` is no refusal
+        return noes[0] if status == 0 and job_id is None and noes else None
     if http_status // 100 != 4 or http_status in CLEAR:  # noqa: PLR2004 - refusals
         return None
     told = [status] if status is not None and status != http_status and abs(status) < LARGEST_CODE else []

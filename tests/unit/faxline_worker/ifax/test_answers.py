@@ -139,6 +139,7 @@ def test_the_documented_good_answer_is_accepted() -> None:
         (200, {"status": 0, "code": 12001, "message": "accessToken invalid"}, P, 12001, "invalid_key"),
         (200, {"status": "0", "code": "12004"}, P, 12004, "plan_inactive"),
         (200, {"status": 0, "code": 12099, "message": "some other no"}, U, 12099, "unknown_refusal"),
+        (200, {"status": 0, "code": 202, "message": "accepted for processing"}, Q, None, "no_job_id"),
         (200, {"status": 0, "code": -3011}, U, -3011, "unknown_refusal"),
         (200, {"status": 0, "code": 12099, "message": "invalid api key"}, P, -3009, "invalid_key"),
         (200, {"status": 0, "code": 7, "message": "Rate limit exceeded"}, D, -3010, "rate_limited"),
