@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from faxline_worker.state.results import Admitted, Mark
-from tests.stage.ledger import FINAL, Attempt, Job, Ledger
-from tests.stage.scene import RANKS, Scene
+from tests.stage.ledger import FINAL, NATIONAL, Attempt, Job, Ledger
+from tests.stage.scene import RANKS, Scene, receipt
 
 LEASE, LIFE = 7001, 6001
 """Milliseconds that a lease lasts, and that a request lives after its mark."""
@@ -40,6 +40,13 @@ SETTINGS = {
     "RETRIES__DELIVERY__ATTEMPTS": "3",
     "RETRIES__DELIVERY__BUSY": "2",
 }
+POLLING = {"RESULTS": "poll", "POLL__SCHEDULE": "[2,8]", "POLL__SHARE": "0.5"}
+"""Beside SETTINGS: iFax is asked for results, too."""
+POLLED = (
+    *("delivered", "failed", "sending", "", "busy", "refuse", "unreachable"),
+    *("sending", "in_doubt", "defer", "canceled"),
+)
+"""What a question may come to; nothing: its worker died."""
 MOST_JOBS = 6
 DOCUMENTS = {"a" * 64: "a short one", "b" * 64: "and one that is a little longer"}
 NEEDED = (*DOCUMENTS, ",".join(DOCUMENTS))
@@ -177,6 +184,17 @@ class Courses(RuleBasedStateMachine):
         else:
             self._answer_again(attempt)
 
+    @rule(seconds=st.sampled_from([2, 8, DEADLINE + 1]))
+    def good_worker(self, seconds: float) -> None:
+        """Every fax that may go is taken, and then there is time for the questions."""
+        for wait in (0, seconds, 0):
+            self.time(wait, 1)
+            for _ in range(3):
+                attempt = self._admit()
+                if attempt is not None:
+                    self._send(attempt, accepted=True)
+                    self._answer(attempt, "accepted")
+
     def _admit(self) -> Attempt | None:
         permit = self.scene.permit()
         admitted = self.store.submission.admit(permit, "")
@@ -185,7 +203,10 @@ class Courses(RuleBasedStateMachine):
 
     def _begin(self, admitted: Admitted) -> Attempt | None:
         if admitted.control_call is not None:
-            self._cancel_at_ifax(admitted)
+            if admitted.kind == "poll":
+                self._ask_ifax(admitted)
+            else:
+                self._cancel_at_ifax(admitted)
             return None
         return self.ledger.admitted(admitted, LEASE)
 
@@ -200,6 +221,29 @@ class Courses(RuleBasedStateMachine):
         self.store.submission.report(
             admitted, {"decision": decision, "reason": decision, "retry": 1000, "seconds": 0}
         )
+
+    def _ask_ifax(self, admitted: Admitted) -> None:
+        """A worker asks how a fax stands; it dies, or reports one of the answers, and that twice."""
+        assert self.store.submission.mark(admitted) is Mark.MARKED
+        about, job = str(admitted.request["jobId"]), self.ledger.jobs[admitted.job]
+        assert about in {attempt.taken for attempt in job.attempts}
+        outcome = POLLED[self.scene.true // 1000 % len(POLLED)]  # as good as drawn
+        if not outcome:
+            self.ledger.control_calls.add(admitted.permit)
+            return
+        answer: dict[str, Any] = {"decision": "accepted", "reason": "r", "seconds": 0, "about": about}
+        if outcome in {"delivered", "failed", "canceled", *AGAIN}:
+            job.delivered = job.delivered or outcome == "delivered"
+            more = AGAIN.get(outcome, {})
+            answer["receipt"] = receipt(about, "failed" if more else outcome, to=job.number, **more)
+        elif outcome == "sending":
+            answer["sending"] = True
+        else:
+            answer["decision"] = outcome
+        self.store.submission.report(admitted, answer)
+        before = self.scene.content()
+        assert self.store.submission.report(admitted, answer).result == "repeated"
+        assert self._changed(before) <= {"account_state"}
 
     def _send(self, attempt: Attempt, *, accepted: bool) -> None:
         if attempt.lease <= self.scene.true:
@@ -216,7 +260,9 @@ class Courses(RuleBasedStateMachine):
         if attempt.taken and why != "in_doubt":
             self._report(attempt, {"decision": "accepted", "job_id": attempt.taken})
         elif sent(attempt):
-            odd = {"meaning": why} if why in {"unknown", "in_doubt"} else {}
+            odd: dict[str, Any] = {"meaning": why} if why in {"unknown", "in_doubt"} else {}
+            if attempt.taken and self.scene.true // 1000 % 2:  # as good as drawn
+                odd["named"] = attempt.taken
             self._report(attempt, {"decision": why, "silent": why == "in_doubt" or None, **odd})
 
     def _answer_again(self, attempt: Attempt) -> None:
@@ -242,7 +288,8 @@ class Courses(RuleBasedStateMachine):
             assert changed <= SILENT, changed
         elif result == "duplicate":
             record = f"job:{attempt.admitted.job}"  # it keeps the jobId while a newer attempt is under way
-            early = {"unmatched"}  # the receipt of that jobId came first
+            number = self.ledger.jobs[attempt.admitted.job].number
+            early = {"unmatched", f"untried:{number[-NATIONAL:]}"}  # the receipt of that jobId came first
             assert changed <= {*SILENT, *early, "events", f"jobid:{attempt.taken}", record}, changed
 
     def _changed(self, before: dict[str, bytes]) -> set[str]:
@@ -275,7 +322,8 @@ class Courses(RuleBasedStateMachine):
     def time(self, seconds: float, look: int) -> None:
         self.scene.go(seconds)
         if look:
-            self.store.timers.run()
+            if self.store.timers.run().poll:
+                self.store.timers.poll()
             self.ledger.surveyed()
 
     @rule(wrong=st.sampled_from([0.0, 0.0, -WRONG, WRONG]))

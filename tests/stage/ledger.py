@@ -25,7 +25,10 @@ NEXT = {
 PUT_BACK = {"released", "defer", "pause", "unreachable", "unknown"}
 """Decisions that spend no attempt; a refusal of an unknown meaning may end the job, but not the first one."""
 FIRST_MATCH = 8001
-"""Milliseconds after its arrival at which a receipt of a jobId that nobody knows first meets the doubts."""
+"""Milliseconds after its arrival at which a receipt of a jobId that nobody knows first meets the doubts, or
+later: where a call that is under way has longer."""
+NATIONAL = 7
+"""Digits by which a receipt is found that waits for its doubt: its number may lack the country."""
 STILL = {"fax.duplicate", "fax.cancel_refused", "fax.rejected"}
 """Events that tell of no new state."""
 
@@ -274,8 +277,10 @@ class Contents:
         self.first = set()
         for job_id, due in client.zrange(scene.keys.unmatched, 0, -1, withscores=True):
             receipt = json.loads(client.get(scene.keys.job_ids + job_id.decode()))
-            if due == receipt["at"] + FIRST_MATCH:
-                self.first.add((receipt["to"], job_id.decode()))
+            first = int(receipt["due"])
+            assert first >= receipt["at"] + FIRST_MATCH
+            if due == first:
+                self.first.add((receipt["to"][-NATIONAL:], job_id.decode()))
 
     def open(self) -> list[dict[str, str]]:
         """The records of the jobs that have not ended."""

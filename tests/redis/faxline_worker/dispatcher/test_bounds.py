@@ -1,7 +1,7 @@
 """No script holds Redis up: each takes a piece, and what is left follows. What it decides stays the same."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,7 +11,7 @@ import redis
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.long_orders import Chores
 from faxline_worker.state.orders import ORDERS_AT_ONCE
-from faxline_worker.state.results import Admitted
+from faxline_worker.state.results import Admitted, Polled, WakePlan
 from faxline_worker.state.store import Store
 from faxline_worker.state.timers import DUE
 from tests.stage.scene import CLOCK, NUMBER, Scene, settings
@@ -187,15 +187,32 @@ def test_a_receipt_looks_only_at_doubts_of_its_time(make: Make) -> None:
     assert stats["cmdstat_hmget"]["calls"] < 20
 
 
-def dispatcher_of(scene: Scene) -> Dispatcher:
-    stores = {"default": scene.store}
+def dispatcher_of(stores: Mapping[str, Any]) -> Dispatcher:
     times: Any = {"takeover": 60.0, "sweep": 10.0, "wake_lease": 5.0}
     return Dispatcher(Mock(), stores, Mock(), Mock(), Mock(), consumer="test", **times)
 
 
+def test_two_accounts_with_many_questions_take_turns() -> None:
+    turns: list[str] = []
+
+    def store_of(name: str) -> Mock:
+        def poll() -> Polled:
+            turns.append(name)
+            return Polled(asked=20, next=0.001)
+
+        return Mock(timers=Mock(poll=poll, plan_wakeups=WakePlan))
+
+    dispatcher = dispatcher_of({name: store_of(name) for name in ("a", "b")})
+    for name in ("a", "b"):
+        dispatcher._agenda.look(("poll", name))
+    while len(turns) < 40:
+        dispatcher._work(Mock())
+    assert all({*turns[at : at + 3]} == {"a", "b"} for at in range(0, 36, 3))
+
+
 def test_orders_are_read_in_pieces_and_none_is_left_behind(make: Make) -> None:
     scene = make()
-    dispatcher = dispatcher_of(scene)
+    dispatcher = dispatcher_of({"default": scene.store})
     for _ in range(2 * ORDERS_AT_ONCE + 50):
         scene.client.xadd(scene.keys.orders, {"order": "keys"})  # they take their time, and stay meanwhile
     scene.ordered("pause")
@@ -215,7 +232,7 @@ def test_orders_are_read_in_pieces_and_none_is_left_behind(make: Make) -> None:
 
 def test_an_order_that_another_dispatcher_has_carried_out_is_let_be(make: Make) -> None:
     scene = make()
-    dispatcher = dispatcher_of(scene)
+    dispatcher = dispatcher_of({"default": scene.store})
     entry = scene.ordered("keys")
     dispatcher._carry_out("default")
     scene.client.xdel(scene.keys.orders, entry)

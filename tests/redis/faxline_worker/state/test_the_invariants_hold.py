@@ -9,7 +9,7 @@ everything to an end; the backlog is counted exactly. The mutations show that th
 import pytest
 import redis
 
-from tests.stage.courses import SETTINGS, run
+from tests.stage.courses import POLLING, SETTINGS, run
 from tests.stage.mutants import mutate
 from tests.stage.scene import Scene
 
@@ -18,6 +18,12 @@ def test_what_must_hold_holds_after_every_step(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
     run(Scene(redis_client, **SETTINGS), examples=pytestconfig.getoption("--examples") * 3 // 2)
+
+
+def test_what_must_hold_holds_where_results_are_asked_for(
+    redis_client: redis.Redis, pytestconfig: pytest.Config
+) -> None:
+    run(Scene(redis_client, **(SETTINGS | POLLING)), examples=pytestconfig.getoption("--examples") * 3 // 2)
 
 
 MUTATIONS = {
