@@ -1,4 +1,4 @@
-"""What can go wrong for a producer: one tree under `FaxlineError`.
+"""The errors of the library: one tree under `FaxlineError`.
 
 No message holds a full phone number, a document or a cover text.
 """
@@ -10,31 +10,31 @@ from enum import StrEnum
 from faxline.contract.wording import plural
 
 _SHOWN = 5
-"""Of many errors, how many a message repeats."""
+"""How many of many errors a message shows."""
 _LONGEST_KEY_ID = 32
 
 
 class Rejection(StrEnum):
-    """Why an entry is rejected; also the `reason` of `fax.rejected` and a metric's label."""
+    """Why an entry is rejected. Also the `reason` of `fax.rejected`, and a label of a metric."""
 
     NOT_JSON = "not_json"
-    """The value is no JSON object in UTF-8, names a member twice, or is nested too deeply."""
+    """The value is not a JSON object in UTF-8, has a member twice, or is nested too deeply."""
     UNKNOWN_KIND = "unknown_kind"
-    """The entry's field is not send, cancel or resend, or it has several."""
+    """The entry has a field other than send, cancel or resend, or several fields."""
     UNKNOWN_MEMBER = "unknown_member"
-    """There is no such member."""
+    """The entry has a member that does not exist."""
     MISSING_MEMBER = "missing_member"
-    """A required member is absent."""
+    """A required member is missing."""
     BAD_VALUE = "bad_value"
-    """A member has a wrong type or a value that is not allowed."""
+    """A member has the wrong type, or a value that is not allowed."""
     BAD_ID = "bad_id"
-    """The id has other characters, or is too long."""
+    """The id has characters that are not allowed, or is too long."""
     ID_REUSED = "id_reused"
-    """The id belongs to a job with other content."""
+    """The id belongs to a job with different content."""
     BAD_NUMBER = "bad_number"
-    """Not E.164, or not possible in its country."""
+    """The number is not E.164, or not possible in its country."""
     BAD_DATE = "bad_date"
-    """Not ISO 8601, without an offset from UTC, or in UTC not in the years 1 to 9999."""
+    """The time is not ISO 8601, has no offset from UTC, or lies outside the years 1 to 9999 in UTC."""
     NO_FILES = "no_files"
     """faxData is empty."""
     TOO_MANY_FILES = "too_many_files"
@@ -46,31 +46,37 @@ class Rejection(StrEnum):
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     """More than 15 numbers."""
     BAD_DOCUMENT = "bad_document"
-    """A document is empty, encrypted, broken, or no base64."""
+    """A document is empty, encrypted or broken, or is not base64."""
     DOCUMENT_MISSING = "document_missing"
-    """The document was never stored, or its time to live is over."""
+    """The document was never stored, or has expired."""
     DOCUMENT_ALTERED = "document_altered"
-    """What was stored for a document is another one: its digest says so."""
+    """The stored document does not match its digest."""
     HOST_NOT_ALLOWED = "host_not_allowed"
-    """A fileUrl names a host that is not among those that the daemon was told (FAXLINE_FILE_HOSTS)."""
+    """The host of a fileUrl is not among FAXLINE_FILE_HOSTS."""
     METADATA_TOO_LARGE = "metadata_too_large"
     """More than 4096 bytes as compact JSON."""
     BACKLOG_FULL = "backlog_full"
-    """The account keeps as many jobs, or bytes, as its ceiling allows (FAXLINE_CEILINGS)."""
+    """The account holds as many jobs or bytes as its ceiling allows (FAXLINE_CEILINGS)."""
     DELIVERED_TOO_OFTEN = "delivered_too_often"
-    """Whoever read the entry came to no end, several times: it was set aside unopened."""
+    """Dispatchers failed on the entry several times, so it was set aside unopened."""
     UNKNOWN_JOB = "unknown_job"
-    """The job to resend does not exist, or has no jobId."""
+    """The job to resend does not exist, or iFax never took it."""
     SEAL_BROKEN = "seal_broken"
-    """What was sealed was changed, or was sealed for another account, kind, id or document."""
+    """A sealed value was changed, or was sealed for another account, kind, id or document."""
 
 
 class FaxlineError(Exception):
-    """The root of the tree."""
+    """The base class of all errors of the library."""
 
 
 class EntryRejected(FaxlineError):  # noqa: N818 - the event it becomes is fax.rejected
-    """An entry breaks a rule. It names the member (a dotted path), the reason, and how to mend it."""
+    """An entry breaks a rule.
+
+    Attributes:
+        member: the dotted path of the member, such as `fax.faxNumber`.
+        reason: the `Rejection`.
+        message: what is wrong, and how to fix it.
+    """
 
     def __init__(self, member: str, reason: Rejection, message: str) -> None:
         super().__init__(f"{member}: {message}" if member else message)
@@ -80,17 +86,17 @@ class EntryRejected(FaxlineError):  # noqa: N818 - the event it becomes is fax.r
 
 
 class JobRejected(EntryRejected):
-    """Intake rejected the entry of the job that was waited for."""
+    """Intake rejected the entry of the job that you wait for."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedFax:
-    """One of many faxes that breaks a rule.
+    """A fax of `send_many` that breaks a rule.
 
     Attributes:
-        index: its place among those given, from 0.
-        id: its id, given or made.
-        error: the rule.
+        index: its place among the faxes, from 0.
+        id: its id.
+        error: the rule that it breaks.
     """
 
     index: int
@@ -99,7 +105,11 @@ class RejectedFax:
 
 
 class FaxesRejected(FaxlineError):  # noqa: N818 - as EntryRejected
-    """Of many faxes some break a rule: `rejected`, in their order. Nothing was pushed."""
+    """Some faxes of `send_many` are invalid. Nothing was pushed.
+
+    Attributes:
+        rejected: the invalid faxes, in their order.
+    """
 
     def __init__(self, rejected: Sequence[RejectedFax], total: int) -> None:
         self.rejected = tuple(rejected)
@@ -122,26 +132,26 @@ class WaitTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
 
 
 class EventsMissed(FaxlineError):  # noqa: N818 - as above
-    """The stream dropped events before they were read, for it is capped (FAXLINE_EVENTS_CAP).
+    """The stream dropped events before they were read, because it is capped (FAXLINE_EVENTS_CAP).
 
-    Raised while events are followed. Iterating again goes on with the first event that is kept.
+    Raised while iterating over events. Iterating again continues with the first event that is kept.
 
     Attributes:
-        since: the id of the event behind which some are missing.
-        until: the id of the event before which they were.
+        since: the id of the last event before the gap.
+        until: the id of the first event after the gap.
     """
 
     def __init__(self, since: str, until: str) -> None:
         super().__init__(
-            f"events from {since} to {until} were dropped before they were read: ask the records of the jobs "
-            "that matter (job, group), then iterate again to go on"
+            f"events from {since} to {until} were dropped before they were read: look up the jobs that "
+            "matter (job, group), then iterate again"
         )
         self.since = since
         self.until = until
 
 
 class NotShared(FaxlineError):  # noqa: N818 - as above
-    """What belongs to one process or one event loop was used in another; the text says what to do instead."""
+    """A line was used in another process or event loop. The message says what to do instead."""
 
 
 class OrderTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
@@ -149,7 +159,11 @@ class OrderTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
 
 
 class NotInDoubt(FaxlineError):  # noqa: N818 - as above
-    """There is no doubt to settle: the job's `state` is another. Nothing was changed."""
+    """The job is not in doubt, so there is nothing to settle. Nothing was changed.
+
+    Attributes:
+        state: the state of the job.
+    """
 
     def __init__(self, message: str, state: str) -> None:
         super().__init__(message)
@@ -157,7 +171,11 @@ class NotInDoubt(FaxlineError):  # noqa: N818 - as above
 
 
 class JobIdTaken(FaxlineError):  # noqa: N818 - as above
-    """The jobId that was to settle a doubt belongs to another `job`. Nothing was changed."""
+    """The jobId given to settle a doubt belongs to another job. Nothing was changed.
+
+    Attributes:
+        job: the id of that job.
+    """
 
     def __init__(self, message: str, job: str) -> None:
         super().__init__(message)
@@ -169,7 +187,11 @@ class EntryNotFound(FaxlineError, LookupError):  # noqa: N818 - as above
 
 
 class NotForgotten(FaxlineError):  # noqa: N818 - as above
-    """A job that has not come to its end cannot be forgotten: its `state` tells. Nothing was changed."""
+    """The job has not ended, so it cannot be forgotten. Nothing was changed.
+
+    Attributes:
+        state: the state of the job.
+    """
 
     def __init__(self, message: str, state: str) -> None:
         super().__init__(message)
@@ -177,64 +199,68 @@ class NotForgotten(FaxlineError):  # noqa: N818 - as above
 
 
 class ContentLost(FaxlineError):  # noqa: N818 - as above
-    """Redis lost the content of a job that was sent, so it cannot be sent again. Nothing was changed."""
+    """Redis lost the content of the job, so it cannot be sent again. Nothing was changed."""
 
 
 class StateRolledBack(FaxlineError):  # noqa: N818 - as above
-    """Redis went back, and the account stays paused until what was lost is in order. Nothing was changed."""
+    """Redis went back to an older state: the account is paused until `recover`. Nothing was changed."""
 
 
 class NotRolledBack(FaxlineError):  # noqa: N818 - as above
-    """The account's state has not gone back, so there is nothing to put in order."""
+    """The account was not rolled back, so there is nothing to recover."""
 
 
 class NoKeys(FaxlineError):  # noqa: N818 - as above
-    """The dispatcher has no keys to seal with."""
+    """The dispatcher has no sealing keys."""
 
 
 class KeyMissing(FaxlineError):  # noqa: N818 - as above
-    """A value is sealed by a key that is not on the keyring (FAXLINE_SEALING_KEYS): `key_id` is its id."""
+    """A value is sealed with a key that is not among FAXLINE_SEALING_KEYS.
+
+    Attributes:
+        key_id: the id of the key.
+    """
 
     def __init__(self, key_id: str) -> None:
         shown = key_id if key_id.isascii() and len(key_id) <= _LONGEST_KEY_ID else "?"
         super().__init__(
-            f"sealed by key {shown!r}, which is not among FAXLINE_SEALING_KEYS: add it, behind the first"
+            f"sealed by key {shown!r}, which is not among FAXLINE_SEALING_KEYS: add it after the first"
         )
         self.key_id = shown
 
 
 class SealBroken(FaxlineError):  # noqa: N818 - as above
-    """A sealed value does not open: it was changed, cut off, or sealed for another place."""
+    """A sealed value cannot be opened: it was changed, cut off, or sealed for another place."""
 
     def __init__(self) -> None:
-        super().__init__("what was sealed does not open: it was changed, or belongs to another place")
+        super().__init__("a sealed value cannot be opened: it was changed, or belongs to another place")
 
 
 class PdfReaderUnavailable(FaxlineError):  # noqa: N818 - as above
-    """The process that opens PDFs could not be started; the text says why. It says nothing about the PDF."""
+    """The process that opens PDFs could not be started. This says nothing about the PDF."""
 
 
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
-    """Redis did not answer, refused, or is full. To push again with the same id is safe."""
+    """Redis did not answer, refused, or is full. Pushing again with the same id is safe."""
 
 
 class NotReplicated(QueueUnavailable):
-    """The primary has stored what was pushed, but too few replicas have it (FAXLINE_REDIS_REPLICAS).
+    """The primary stored a push, but too few replicas confirmed it (FAXLINE_REDIS_REPLICAS).
 
-    It is faxed unless a failover loses it. To push again with the same id is safe.
+    It is faxed unless a failover loses it. Pushing again with the same id is safe.
     """
 
 
 class NotAllowed(QueueUnavailable):
-    """This Redis user has no right to it (ops/redis/users.acl); the text says to what. Nothing was done."""
+    """This Redis user lacks the right (ops/redis/users.acl). The message says which. Nothing was done."""
 
 
 class PushInterrupted(QueueUnavailable):
-    """Redis went away, or a file was changed, while many faxes were pushed: not all of them are.
+    """Redis went away, or a file changed, while `send_many` pushed: not all faxes were pushed.
 
     Attributes:
-        pushed: how many were taken for certain, the first ones; a few more may have been.
-        ids: the ids of all that were given, in their order: push all again with these, and none goes twice.
+        pushed: how many were certainly pushed, from the first on. A few more may have been.
+        ids: the ids of all faxes, in their order. Pushing all again with these ids is safe.
     """
 
     def __init__(self, message: str, pushed: int, ids: Sequence[str]) -> None:

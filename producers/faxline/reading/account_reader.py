@@ -1,4 +1,4 @@
-"""Reads the state of an account from Redis, in two round trips."""
+"""Read the state of an account from Redis, in two round trips."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def read_account_state_from(client: Any, keys: RedisKeys) -> AccountState:
 
 
 def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
-    """Read it in two round trips."""
+    """Read the state of an account, in two round trips."""
 
     def queue_reads(pipe: Any) -> None:
         pipe.time()
@@ -141,7 +141,7 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
 
 
 def holders_of(permits: Iterable[bytes]) -> list[bytes]:
-    """The ids of the jobs that permits are held for; control calls are no jobs."""
+    """The ids of the jobs that hold permits. Control calls are left out."""
     held = [permit.partition(b"|")[2] for permit in permits]
     return [job for job in held if job and not job.startswith(b"!")]
 
@@ -155,13 +155,13 @@ def _shared_settings(text: str | None, steady: int) -> tuple[SharedSettings, ...
 
 
 def _of_pause(fields: Mapping[str, str], name: str) -> str:
-    """What is known of this very pause; an older version begins one without a word."""
+    """What is known about this pause. An older version says nothing about it."""
     at, _, text = fields.get(name, "").partition(" ")
     return text if fields.get("paused") and at == fields.get("paused_at") else ""
 
 
 def _share(share: float, share_at: float, now: int, window: int) -> float:
-    """As lua/lib/limits.lua has it: steps that double, six in a window."""
+    """The same as in lua/lib/limits.lua: steps that double, six in a window."""
     if share >= 1:
         return 1.0
     steps = min(30, max(0, math.floor((now - share_at) * _STEPS / window)))
@@ -173,7 +173,7 @@ def _cut(limit: int, share: float) -> int:
 
 
 def _polls(used: int, requests: int, effective: int, part: float) -> LimitState:
-    """As lua/poll.lua has it."""
+    """The same as in lua/poll.lua."""
     return LimitState(
         used, *(max(1, math.floor(n * part)) if part and n else 0 for n in (effective, requests))
     )

@@ -1,4 +1,4 @@
-"""The state of an account as a whole: its limits and what is used of them, its backlog, what holds it."""
+"""The state of an account: its limits and their use, its backlog, and what holds it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,28 +9,28 @@ from faxline.reading.shared_settings import SharedSettings, find_differences
 
 STRIDE = 2_000_000_000_000_000
 EPOCH_US = 1_577_836_800_000_000
-"""A place in the ready set is the rank of the priority times STRIDE, and the µs from EPOCH_US to
-registration."""
+"""A place in the ready set is the rank of the priority times STRIDE, plus the microseconds from EPOCH_US to
+the registration."""
 POLL_PLACE = 4 * STRIDE
-"""The place of the questions how faxes stand: behind all that is due."""
+"""The place of status calls: after all jobs that are due."""
 RANKS: Mapping[str, int] = {"urgent": 1, "normal": 2, "bulk": 3}
 OPERATOR = "operator"
-"""The reason of a pause that an operator ordered."""
+"""The reason of a pause ordered by an operator."""
 ROLLED_BACK = "state_rolled_back"
-"""The reason of a pause after Redis went back: it does not know what was done."""
+"""The reason of a pause after Redis went back to an older state and may not know what was sent."""
 KEY_MISSING = "key_missing"
-"""The reason of a pause for a worker that lacks a sealing key."""
+"""The reason of a pause because a worker lacks a sealing key."""
 HELD = (OPERATOR, ROLLED_BACK)
-"""Pauses that only an operator ends: no probe goes."""
+"""The reasons of pauses that only an operator ends: nothing is probed."""
 UNREACHABLE = "unreachable"
-"""The reason of a pause while what answers, if anything, is not iFax."""
+"""The reason of a pause while iFax does not answer, or something else does."""
 BREAKER = "breaker"
-"""The reason of a pause after answers of one unknown meaning."""
+"""The reason of a pause after several answers of the same unknown meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitState:
-    """One limit: what is used of it, what is in force now, and what the settings say. 0 is off."""
+    """One limit: how much of it is used, its value now, and its value in the settings. 0 turns it off."""
 
     used: float
     effective: int
@@ -39,7 +39,7 @@ class LimitState:
 
 @dataclass(frozen=True, slots=True)
 class BacklogState:
-    """What jobs that have not ended come to, and the ceiling above which entries are rejected; 0 is none."""
+    """How much the open jobs hold, and the ceiling above which entries are rejected; 0 means no ceiling."""
 
     used: int
     configured: int
@@ -50,38 +50,40 @@ class AccountState:
     """An account at one moment.
 
     Attributes:
-        name: the account.
-        now: the server's clock, µs since 1970.
+        name: the name of the account.
+        now: Redis' clock, in microseconds since 1970, as all times here.
         jobs: how many jobs are in each state.
         oldest: seconds that the oldest ready job of each priority has waited.
-        concurrency, window, burst: the limits.
-        window_us: the window's length, µs.
-        share: the part of the limits that is used; below 1 after a 429 of somebody else's making.
-        strain: calls at once while calls hang, 0 while they do not.
-        gate: until when (µs) the account is closed after a 429.
-        verified_at: until when (µs) it waits after a change of the Redis server, for every process to look
+        concurrency: the limit of calls at once.
+        window: the limit of calls in the window.
+        burst: the limit of calls in a burst.
+        window_us: the length of the window, in microseconds.
+        share: the part of the limits that is used; below 1 after a 429 that our own traffic did not cause.
+        strain: the reduced number of calls at once while calls hang; 0 otherwise.
+        gate: until when the account waits after a 429.
+        verified_at: until when it waits after a change of the Redis server, for every process to look
             whether the state went back.
-        paused: why it is paused, or nothing.
-        paused_since: since when (µs); 0 where it is not.
-        paused_by: the process (host:pid) or the operator that caused it, or nothing.
-        paused_why: what was said, such as `connection refused`, or iFax's own words.
-        probe_at: when (µs) a paused account is probed.
-        seconds: how long a call takes on average, None before the first.
-        dead: receipts set aside.
-        waiting: queued jobs by what they wait for: their turn, a time, their number's line.
-        held_doubts: jobs in doubt that wait for an operator.
-        receipt_wait: seconds that the receipt that is awaited longest is awaited.
-        overdue: submitted faxes whose receipt is later than usual.
-        backlog: jobs that have not ended, as `jobs` and as `bytes` (0 where bytes have no ceiling).
+        paused: the reason of the pause; empty if it is not paused.
+        paused_since: since when; 0 if it is not paused.
+        paused_by: the process (host:pid) or the operator that caused the pause; empty if unknown.
+        paused_why: more about the reason, such as `connection refused`, or iFax's own words.
+        probe_at: when a paused account is next probed.
+        seconds: how long a call takes on average; None before the first.
+        dead: how many entries are set aside.
+        waiting: how many queued jobs wait for their turn, for a time, and for their number.
+        held_doubts: how many jobs in doubt wait for an operator.
+        receipt_wait: seconds since the submission of the job that waits longest for its receipt.
+        overdue: how many receipts are later than usual.
+        backlog: what the open jobs hold, as `jobs` and as `bytes` (0 if bytes have no ceiling).
         polls: the questions how faxes stand, and the share of the window's requests that they have; 0 where
             nobody asks by schedule.
-        known: whether a dispatcher has ever looked at it.
-        layout: of what is stored, MAJOR.MINOR; nothing before 1.1.
-        replaced: when (ms) a stream last ran out of ids and was replaced, by its name (stream_checks.py).
-        keys: the ids of the sealing keys of the dispatcher that started last, the one that seals first; None
-            where an older one did.
-        shared_settings: the settings of its processes that must agree; more than one, and they do
-            not. The limits here are those that hold: the strictest.
+        known: whether a dispatcher ever served it.
+        layout: the version of what is stored, MAJOR.MINOR; empty before 1.1.
+        replaced: when each stream last ran out of ids and was replaced, in milliseconds.
+        keys: the ids of the sealing keys of the dispatcher that started last, the current key first; None if
+            it was an older version.
+        shared_settings: the settings that its processes must share. More than one item means that they
+            differ; the limits here are then the strictest.
         skew: how far (µs) the account's steady clock is ahead of the server's, which may step; all moments
             here are told by the server's.
         step: how far (s) the server's clock stepped the last time that a dispatcher saw it; back is less

@@ -1,4 +1,4 @@
-"""Reading events in a consumer group: what is new, what this reader did not finish, what a dead one left."""
+"""Read events in a consumer group: new ones, this reader's unfinished ones, and those of dead readers."""
 
 import os
 import re
@@ -15,37 +15,37 @@ from faxline.steps.commands import Closing, Command, Context, Deadline, Steps, a
 from faxline.steps.redis_errors import Entry, entries_of, is_refusal
 
 CLAIM_AFTER = 300.0
-"""Seconds after which another reader takes over what one has not finished."""
+"""Seconds after which another reader takes over unfinished events."""
 LEAST, MOST = 10, 100
-"""Events in one read: few until they prove quick, so that a slow reader keeps none from the others."""
+"""Events in one read: few at first, so that a slow reader keeps none from the others."""
 QUICK = 1.0
-"""Seconds for the events of one read, below which the next read is larger."""
+"""If the events of one read take fewer seconds, the next read is larger."""
 ACKNOWLEDGE = 1.0
-"""Seconds after which what is done is acknowledged in the midst of a read's events."""
+"""Seconds after which handled events are acknowledged, even within one read."""
 LOOK = 1.0
-"""Seconds between two looks at what others have not finished, at least."""
+"""The fewest seconds between two searches for unfinished events of others."""
 GONE = 3600.0
-"""Seconds without a word after which a consumer with nothing left to do is removed: a living one reads on."""
+"""Seconds of silence after which a consumer without unfinished events is removed. A living one comes back."""
 RIGHT = (
     "read events in a consumer group, which takes XAUTOCLAIM, XCLAIM, XPENDING, XINFO and XGROUP DELCONSUMER"
 )
 _BEFORE_ALL = "0-1"
-"""Behind it is every event, and no event has it. Unlike 0, which stands for all that is kept, it is the place
-of who began when there had never been one: whatever is dropped is missed."""
+"""An id before all events. Unlike 0, which means all events that are kept, it is the place of a reader that
+began before the first event: whatever the stream drops is missed."""
 _HELD = 1000
-"""Entries that are looked through when a reader ends; it holds those of one read, or of a few."""
+"""How many unfinished entries to search when a reader ends; it holds those of a few reads at most."""
 _AT_ONCE = 2**40
-"""Milliseconds of idle time that are noted for what a reader gives back: whoever looks next takes it."""
+"""The idle time, in milliseconds, noted for events that a reader gives back: the next search takes them."""
 
 
 def consumer_name() -> str:
-    """A name that no other reader has: host, process, and a random part."""
+    """A unique name for a reader: host, process, and a random part."""
     host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()) or "host"
     return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def make_group(context: Context, group: str) -> Steps[None]:
-    """Make the group, from the oldest event on that is kept, unless there is one."""
+    """Create the group, from the oldest event that is kept, unless it exists."""
     first = yield from before_all(context)
     try:
         yield Command(
@@ -57,7 +57,7 @@ def make_group(context: Context, group: str) -> Steps[None]:
 
 
 def before_all(context: Context) -> Steps[str]:
-    """The place before all events; another where there never was one, as far as this user may ask."""
+    """The id before all events; another one if there never was an event, as far as this user may look."""
     try:
         stream = yield Command(lambda client: client.xinfo_stream(context.keys.events))
     except Exception as error:
@@ -70,14 +70,14 @@ def before_all(context: Context) -> Steps[str]:
 def group_events(
     context: Context, group: str, consumer: str | None, claim_after: float, until: float | None
 ) -> Steps[None]:
-    """Follow the events of a group. A reader that ends gives back what it did not finish.
+    """Follow the events of a group. A reader that ends gives its unfinished events back.
 
     Args:
         context: of the line.
-        group: the group's name.
-        consumer: this reader's name; by default one that nobody else has.
-        claim_after: seconds after which it takes over what another has not finished.
-        until: when to end, by the monotonic clock; None never.
+        group: the name of the group.
+        consumer: the name of this reader. Default: a unique name.
+        claim_after: seconds after which it takes over unfinished events of others.
+        until: when to end, by the monotonic clock; None means never.
     """
     reader = _Reader(context, group, consumer or consumer_name(), claim_after, own_name=consumer is None)
     yield Deadline(until)
@@ -94,14 +94,14 @@ class _Reader:
     """One reader of a group.
 
     Attributes:
-        own_name: nobody else has its name.
-        unfinished: it may have something that it did not finish.
-        cursor: how far it has looked at what others have not finished.
-        claim_at: when to look again.
-        count: events in the next read.
-        page_left: entries of the last read that are not done.
-        done: entries that are, and not acknowledged.
-        acknowledged: when it acknowledged last.
+        own_name: whether its name is a unique one.
+        unfinished: whether it may have unfinished events.
+        cursor: how far it has searched for unfinished events of others.
+        claim_at: when to search again.
+        count: how many events to take in the next read.
+        page_left: the entries of the last read that are not handled yet.
+        done: the entries that are handled and not acknowledged yet.
+        acknowledged: when it last acknowledged.
     """
 
     context: Context
@@ -122,7 +122,7 @@ class _Reader:
         return self.context.keys.events
 
     def page(self, left: float) -> Steps[list[Entry]]:
-        """The next entries for this reader: its own, those that another left, or new ones; perhaps none."""
+        """Read the next entries for this reader: its own unfinished ones, those of others, or new ones."""
         if self.unfinished:
             if entries := (yield from self._own()):
                 return entries
@@ -133,7 +133,7 @@ class _Reader:
         return (yield from self._new(left))
 
     def work(self, entries: Sequence[Entry]) -> Steps[None]:
-        """Tell the events one by one; each is done when the next one is asked for."""
+        """Yield the events one by one. Each is handled when the next one is asked for."""
         began = time.monotonic()
         self.page_left = [entry for entry, _ in entries]
         dropped: list[bytes] = []
@@ -147,7 +147,7 @@ class _Reader:
             if now - self.acknowledged >= ACKNOWLEDGE:
                 yield from self._acknowledge()
             if now - began > self.claim_after / 2:  # the others are about to take it for dead
-                self.unfinished = True  # to read its own again renews them
+                self.unfinished = True  # reading its own again renews them
                 break
         yield from self._acknowledge()
         if entries:
@@ -157,7 +157,7 @@ class _Reader:
             yield from self._tell_dropped(dropped)
 
     def leave(self) -> Steps[None]:
-        """Give back what is not finished, so that the next reader has it at once."""
+        """Give unfinished events back, so that the next reader gets them at once."""
         yield from self._acknowledge()
         held = yield Command(
             lambda client: client.xpending_range(self._key, self.group, "-", "+", _HELD, self.consumer)
@@ -175,7 +175,7 @@ class _Reader:
         return entries_of((yield read))
 
     def _claimed(self) -> Steps[list[Entry]]:
-        """What others have not finished for too long, and what of it the stream has dropped meanwhile."""
+        """Read events that others left unfinished for too long, and which of them the stream dropped."""
         claim = (self._key, self.group, self.consumer, round(self.claim_after * 1000), self.cursor)
         cursor, entries, *dropped = yield Command(lambda client: client.xautoclaim(*claim, count=self.count))
         self.cursor = cursor.decode()
@@ -217,14 +217,14 @@ class _Reader:
             yield Command(lambda client: client.xack(self._key, self.group, *entries))
 
     def _tell_dropped(self, dropped: Sequence[bytes]) -> Steps[None]:
-        """Tell which of its entries the stream dropped by its cap; one that was erased is not missed."""
+        """Find its entries that the stream dropped because of its cap. Erased ones do not count."""
         oldest = yield Command(lambda client: client.xrange(self._key, count=1))
         last = max(map(position, (entry.decode() for entry in dropped)))
         if not oldest or last < position(oldest[0][0].decode()):
             yield EventsMissed(dropped[0].decode(), dropped[-1].decode())
 
     def _remove_the_gone(self) -> Steps[None]:
-        """Remove consumers that ended and left nothing; one that lives all the same is made anew."""
+        """Remove consumers that ended and left nothing. One that is alive after all is created again."""
         for consumer in (yield Command(lambda client: client.xinfo_consumers(self._key, self.group))):
             if not consumer["pending"] and consumer["idle"] > GONE * 1000:
                 yield from self._remove(consumer["name"])
@@ -234,12 +234,12 @@ class _Reader:
 
 
 def group_of(groups: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    """What XINFO GROUPS says of one."""
+    """What XINFO GROUPS says about one group."""
     return next(group for group in groups if group["name"] == name.encode())
 
 
 def missed_by(group: Mapping[str, Any], stream: Mapping[str, Any]) -> EventsMissed | None:
-    """What was dropped before the group read it, by XINFO GROUPS and XINFO STREAM of one moment."""
+    """Find out what was dropped unread, from XINFO GROUPS and XINFO STREAM of one moment."""
     last, first = group["last-delivered-id"].decode(), stream["first-entry"]
     if first is None or position(last) == (0, 0):  # made when there were some: it begins with what there is
         return None

@@ -1,4 +1,4 @@
-"""What `events` returns: iterators that go on after they raised `EventsMissed`, as a generator cannot."""
+"""The iterators that `events` returns. Unlike a generator, they go on after they raised `EventsMissed`."""
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -11,9 +11,9 @@ from faxline.steps.drivers import drive, drive_async, run_async
 
 
 class Events(Iterator[Event]):
-    """Events that are followed. Not for several threads: each follows its own.
+    """An iterator over events. It is not for several threads: call `events` in each.
 
-    It may be closed, or left in a `with`: what a group's reader has not finished is then given back at once.
+    Close it, or use it in a `with`, to give unhandled events of a consumer group back at once.
     """
 
     def __init__(self, client: Any, following: Steps[None]) -> None:
@@ -23,12 +23,12 @@ class Events(Iterator[Event]):
     def __next__(self) -> Event:
         if os.getpid() != self._process:
             raise NotShared(
-                "another process follows these events: call `events` in each process, after the fork"
+                "another process reads these events: call `events` in each process, after the fork"
             )
         return _event_or_raise(next(self._followed))
 
     def close(self) -> None:
-        """End the iteration. The event that a group's reader got last is not acknowledged."""
+        """End the iteration. In a consumer group, the last event is not acknowledged."""
         if os.getpid() == self._process:
             self._followed.close()
 
@@ -40,9 +40,11 @@ class Events(Iterator[Event]):
 
 
 class AsyncEvents(AsyncIterator[Event]):
-    """Events that are followed: `async for event in line.events()` begins with the first one asked for.
+    """An asynchronous iterator over events.
 
-    Awaited (`events = await line.events()`) it begins at once. It may be closed, or left in an `async with`.
+    `async for event in line.events()` begins when the first event is asked for, and
+    `events = await line.events()` at once. Close it, or use it in an `async with`, to give unhandled events
+    of a consumer group back at once.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class AsyncEvents(AsyncIterator[Event]):
         return _event_or_raise(await anext(self._followed))
 
     async def aclose(self) -> None:
-        """End the iteration. The event that a group's reader got last is not acknowledged."""
+        """End the iteration. In a consumer group, the last event is not acknowledged."""
         if self._followed is not None:
             await self._followed.aclose()
 

@@ -1,4 +1,4 @@
-"""The events stream: where it is now, what comes next, and what it says of a rejection."""
+"""Read the events stream and the intake stream."""
 
 import re
 import time
@@ -16,17 +16,17 @@ from faxline.steps.redis_errors import Entry, entries_of, is_refusal
 PAGE = 1000
 """Events in one read."""
 FEW, LOOK_BACK = 50, 200
-"""Entries of intake in one read, which may be large, and reads at the most."""
+"""How many intake entries, which may be large, to take in one read, and how many reads at most."""
 
 
 def read_newest_id(context: Context) -> Steps[str]:
-    """The id of the newest event, after which those to come are."""
+    """Read the id of the newest event. Events to come follow it."""
     found = yield Command(lambda client: client.xrevrange(context.keys.events, count=1))
     return found[0][0].decode() if found else "0-0"
 
 
 def read_next(context: Context, after: str, left: float) -> Steps[list[Entry]]:
-    """The next events, awaited for so many seconds or as long as one read may block; perhaps none."""
+    """Read the next events, waiting up to `left` seconds or as long as one read may block."""
     streams = {context.keys.events: after}
     block = context.block(left)
     read = Command(lambda client: client.xread(streams, count=PAGE, block=block), blocks=block / 1000)
@@ -41,7 +41,7 @@ def open_events(  # noqa: PLR0917 - the line's own, and what its method is given
     claim_after: float,
     timeout: float | None,
 ) -> Steps[Steps[None]]:
-    """Fix where to begin, at this moment; the steps that follow the events from there."""
+    """Fix where to begin, now, and return the steps that follow the events from there."""
     until = time.monotonic() + timeout if timeout is not None else None
     yield Deadline(until)
     if group is not None:
@@ -51,7 +51,7 @@ def open_events(  # noqa: PLR0917 - the line's own, and what its method is given
 
 
 def _now(context: Context) -> Steps[str]:
-    """The id after which the events to come are."""
+    """Read the id that the events to come follow."""
     after = yield from read_newest_id(context)
     return (yield from before_all(context)) if after == "0-0" else after
 
@@ -69,7 +69,7 @@ def _tail(context: Context, after: str, until: float | None) -> Steps[None]:
 
 
 def _oldest_and_next(context: Context, after: str) -> Steps[tuple[list[Entry], list[Entry]]]:
-    """At one moment, so that nothing is dropped in between."""
+    """Read the oldest event and the next ones as of one moment, so that none is dropped in between."""
     key = context.keys.events
 
     def fill(pipe: Any) -> None:
@@ -81,7 +81,7 @@ def _oldest_and_next(context: Context, after: str) -> Steps[tuple[list[Entry], l
 
 
 def _missed(context: Context, after: str, oldest: Sequence[Entry]) -> Steps[EventsMissed | None]:
-    """What the stream may have dropped behind an id, the oldest that it keeps being another."""
+    """Find out whether the stream dropped events after an id."""
     first = oldest[0][0].decode()
     if position(after) == (0, 0) or position(first) <= position(after):
         return None
@@ -90,14 +90,14 @@ def _missed(context: Context, after: str, oldest: Sequence[Entry]) -> Steps[Even
     except Exception as error:
         if not is_refusal(error):
             raise
-        return EventsMissed(after, first)  # a user who may not ask is told what may be
+        return EventsMissed(after, first)  # a user who may not look is told what may have happened
     return EventsMissed(after, first) if stream["entries-added"] > stream["length"] else None
 
 
 def is_in_intake(context: Context, entries: Iterable[str]) -> Steps[bool]:
-    """Whether intake has yet to take one of these entries, or one between them.
+    """Whether one of these entries, or one between them, is still on the intake stream.
 
-    A user who may not read the intake stream is told no.
+    False for a Redis user who may not read the intake stream.
     """
     ordered = sorted(entries, key=position)
     try:
@@ -112,9 +112,9 @@ def is_in_intake(context: Context, entries: Iterable[str]) -> Steps[bool]:
 
 
 def find_intake_entry(context: Context, name: str) -> Steps[str | None]:
-    """The stream id of an entry of this id, or group, that intake has yet to take; None where there is none.
+    """Find an entry of this job or group on the intake stream, and return its stream id, or None.
 
-    Of a long backlog the newest entries are looked through.
+    Only the newest entries of a long backlog are searched.
     """
     wanted = re.compile(rb'"(id|group)"\s*:\s*"' + re.escape(name.encode()) + b'"')
     before = "+"
@@ -131,12 +131,12 @@ def find_intake_entry(context: Context, name: str) -> Steps[str | None]:
 
 
 def read_rejections(context: Context, since: str, see: Callable[[Event], object]) -> Steps[None]:
-    """Look back through the kept events for rejections, the newest first.
+    """Read the rejections among the events that are kept, the newest first.
 
     Args:
         context: of the line.
-        since: the stream id at which to stop; `-` for the oldest that is kept, `(ID` for what follows it.
-        see: is given each `fax.rejected`; what it raises ends the look.
+        since: the stream id at which to stop: `-` for the oldest event, `(ID` for the one after ID.
+        see: called with each `fax.rejected`. An error that it raises ends the search.
     """
     before = "+"
     while True:

@@ -17,44 +17,44 @@ from faxline.reading.account_state import HELD, AccountState
 from faxline.steps.commands import Command, Pipeline, Steps
 
 _USUAL = 1.0
-"""Seconds that a call is taken to need before one was made."""
+"""The assumed seconds of a call, before the first one was measured."""
 
 
 class Hold(StrEnum):
-    """What keeps a queued job from starting now."""
+    """What holds a queued job."""
 
     NOTHING = "nothing"
-    """It is the next, or about to be taken."""
+    """Nothing: it is next, or about to be submitted."""
     PLACE = "place"
-    """Jobs before it take the slots that are free."""
+    """The jobs before it take the free slots."""
     CONCURRENCY = "concurrency"
     WINDOW = "window"
     BURST = "burst"
     GATE = "gate"
-    """iFax answered 429; the account waits for all its jobs together."""
+    """iFax answered 429, and the whole account waits."""
     VERIFYING = "verifying"
-    """Redis is another server or was started anew: every process looks whether the state went back."""
+    """Redis was restarted or replaced: every process checks whether its state went back."""
     PAUSED = "paused"
     RETRY = "retry"
-    """An earlier attempt was not taken, or its delivery failed; the job waits for its time."""
+    """An earlier attempt or delivery failed. The job waits for its next try."""
     DATE = "date"
-    """It is held here until its send_at."""
+    """Faxline holds it until its send_at."""
     LINE = "line"
-    """Another fax to the same number is on its way."""
+    """Other faxes to the same number are under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Of one queued job.
+    """When one queued job is expected to start.
 
     Attributes:
         hold: what holds it now.
         place: how many jobs are before it.
-        expected_start: when it is expected to start; None where nobody knows.
-        paused: the reason of the pause that holds the account, or nothing.
+        expected_start: when it is expected to start; None if unknown.
+        paused: the reason of the account's pause; empty if it is not paused.
         free_at: when the gate opens, the look at a new server is over, the probe goes, the retry or the
             date is due, or the line is free at the latest, where one of these holds it.
-        behind: the job that holds the number's line.
+        behind: the id of the job whose fax to the same number is under way.
     """
 
     hold: Hold
@@ -66,7 +66,7 @@ class Forecast:
 
 
 def read_forecast(keys: RedisKeys, job: str) -> Steps[Forecast | None]:
-    """Of a job that is queued; None for any other."""
+    """Forecast a queued job. Return None for any other."""
 
     def queue_reads(pipe: Any) -> None:
         pipe.zrank(keys.ready, job)
@@ -99,7 +99,7 @@ def read_forecast(keys: RedisKeys, job: str) -> Steps[Forecast | None]:
 
 
 def _line(keys: RedisKeys, job: str, place: bytes, number: bytes) -> Steps[Forecast | None]:
-    """Of a job that waits for its number's line; None where it does not."""
+    """Forecast a job that waits for its number. Return None if it does not."""
     member = b"|".join((number, place.zfill(17), job.encode()))
     range_ = b"[" + number + b"|", b"(" + member
 
@@ -120,13 +120,13 @@ def _line(keys: RedisKeys, job: str, place: bytes, number: bytes) -> Steps[Forec
 def forecast(
     state: AccountState, before: int, leaves: Callable[[int], float], *, retry_at: float | None = None
 ) -> Forecast:
-    """Compute it.
+    """Compute the forecast of a job.
 
     Args:
-        state: the account.
+        state: of the account.
         before: how many ready jobs are before it.
-        leaves: microseconds until the n-th oldest answer leaves the window, n from 1.
-        retry_at: milliseconds since 1970, when a retry is due.
+        leaves: returns the microseconds until the n-th oldest answer leaves the window, n from 1.
+        retry_at: when a retry is due, in milliseconds since 1970.
     """
     waits = {
         Hold.CONCURRENCY: _concurrency(state, before + 1),
@@ -157,7 +157,7 @@ def _moment(us: float) -> datetime:
 
 
 def _call(state: AccountState) -> float:
-    """Microseconds that a call takes."""
+    """The microseconds of a call."""
     return (state.seconds if state.seconds is not None else _USUAL) * 1e6
 
 
@@ -200,7 +200,7 @@ def _window(state: AccountState, n: int, leaves: Callable[[int], float]) -> floa
 
 
 def _awaited(state: AccountState, n: int) -> int:
-    """Which answer of the past, the oldest being 1, must leave the window for the n-th admission; 0: none."""
+    """Which past answer (the oldest is 1) must leave the window before the n-th admission; 0 if none."""
     requests = state.window.effective
     if not requests:
         return 0

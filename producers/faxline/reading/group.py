@@ -1,4 +1,4 @@
-"""A group: the jobs of one list of numbers, or of a mailing, seen as a whole."""
+"""A group: the jobs of a list of numbers or of a mailing, as a whole."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Each: TypeAlias = Callable[[Job], object]
-"""Is given the jobs of a group, one after the other."""
+"""Called with each job of a group, one after the other."""
 
 _BEHIND = (
     *(JobState.INTAKE, JobState.QUEUED, JobState.SUBMITTING, JobState.IN_DOUBT, JobState.SUBMITTED),
     JobState.UNKNOWN,
 )
-"""The states that are not final, the one that is furthest from its end first."""
+"""The states that are not final, the one furthest from the end first."""
 _WORST = (JobState.FAILED, JobState.UNCONFIRMED, JobState.CANCELED, JobState.DELIVERED)
 _TOLD = (
     *("id", "state", "priority", "attempt", "jobId", "code", "reason", "message", "to"),
@@ -29,20 +29,20 @@ _TOLD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group(Job):
-    """The jobs of a group, as of one look at them.
+    """The jobs of a group at one moment.
 
-    It is a Job, too, which tells of the whole: `id` is the group's name; `state` is, until all have ended,
-    that of the job that is furthest behind, and then the worst end (failed, unconfirmed, canceled,
-    delivered); `pages` and `transferred` are sums; `created_at` is the first and `updated_at` the last.
+    The fields of a Job describe the group as a whole: `id` is its name. `state` is that of the job furthest
+    from its end and, once all have ended, the worst end (failed, unconfirmed, canceled, delivered). `pages`
+    and `transferred` are sums. `created_at` is the earliest, `updated_at` the latest.
 
     Attributes:
-        total: how many faxes it has, those rejected, forgotten and not taken yet among them.
-        counts: how many of its jobs are in each state that occurs; `intake` are those not taken yet.
-        jobs: they, in the order of their ids, without metadata, history and forecast.
-        rejected: why intake took no job of these ids.
-        forgotten: how many jobs have ended so long ago that their records are gone.
-        partly_delivered: how many of those delivered lack some of their pages.
-        pushed: how many faxes its producer pushes in all, where it told.
+        total: how many faxes it has, with those rejected, forgotten, and not registered yet.
+        counts: how many jobs are in each state; `intake` counts those not registered yet.
+        jobs: the jobs in the order of their ids, without metadata, history and forecast.
+        rejected: why intake rejected the entries of these ids.
+        forgotten: how many jobs ended so long ago that their records have expired.
+        partly_delivered: how many delivered jobs lack some of their pages.
+        pushed: how many faxes the producer pushes in all, if it said so.
     """
 
     total: int = 0
@@ -64,7 +64,7 @@ class Group(Job):
         forgotten: int = 0,
         pushed: int | None = None,
     ) -> "Group":
-        """Of these jobs and what else is known."""
+        """Build a group from its jobs and what else is known."""
         tally = Tally(rejected or {})
         for job in jobs:
             tally.add(job)
@@ -77,27 +77,27 @@ class Group(Job):
 
     @property
     def ended(self) -> int:
-        """How many have come to their end, or were rejected."""
+        """How many faxes have ended or were rejected."""
         return self.total - sum(count for state, count in self.counts.items() if not state.final)
 
     @property
     def final(self) -> bool:
-        """Whether all have."""
+        """Whether all faxes have ended or were rejected."""
         return self.ended == self.total
 
     @property
     def delivered(self) -> int:
-        """How many were delivered."""
+        """How many faxes were delivered."""
         return self.counts.get(JobState.DELIVERED, 0)
 
     @property
     def failed(self) -> tuple[Job, ...]:
-        """The jobs that ended otherwise than delivered: failed, canceled or unconfirmed."""
+        """The jobs that ended without delivery: failed, canceled or unconfirmed."""
         return tuple(job for job in self.jobs if job.state.final and job.state is not JobState.DELIVERED)
 
     @property
     def partial(self) -> bool:
-        """Whether any of them was delivered without all of its pages."""
+        """Whether any fax was delivered without all of its pages."""
         return self.partly_delivered > 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,11 +126,11 @@ class Group(Job):
 
 
 class Tally:
-    """What is counted of a group's jobs, one after the other.
+    """Counts the jobs of a group, one after the other.
 
     Args:
-        rejected: ids that were rejected at some time; `since` has those of them that have a job.
-        each: is given each job; else they are kept for the group.
+        rejected: ids that were ever rejected. `since` has those of them that became jobs after all.
+        each: called with each job. Without it, the jobs are kept for the Group.
     """
 
     def __init__(self, rejected: Container[str] = (), each: Each | None = None) -> None:
@@ -148,7 +148,7 @@ class Tally:
         self._last: datetime | None = None
 
     def add(self, job: Job) -> None:
-        """Count one more."""
+        """Count one more job."""
         self._priority = self._priority if self.jobs_seen else job.priority
         self.jobs_seen += 1
         self._counts[job.state] += 1
@@ -174,7 +174,7 @@ class Tally:
         forgotten: int,
         pushed: int | None,
     ) -> Group:
-        """The group that they are."""
+        """Return the group of the jobs counted so far."""
         known = self.jobs_seen + forgotten + len(rejected.keys() - self.since.keys())
         counts = self._counts.copy()
         counts[JobState.INTAKE] += max(0, (pushed or 0) - known)
@@ -202,7 +202,7 @@ class Tally:
 
 
 def light_dict(job: Job) -> dict[str, Any]:
-    """A job in the JSON of its group."""
+    """The JSON of a job within its group."""
     content = job.to_dict()
     return {name: content[name] for name in _TOLD}
 

@@ -1,4 +1,4 @@
-"""A job as a producer or an operator sees it: the durable record of one fax."""
+"""A job: the durable record of one fax."""
 
 import json
 import math
@@ -14,12 +14,12 @@ from faxline.reading.forecast import Forecast
 
 @dataclass(frozen=True, slots=True)
 class HeldFailure:
-    """A failure that iFax reported and that is not the job's end yet: iFax may call again by itself.
+    """A failure that iFax reported and that is not final yet, because iFax may call again by itself.
 
     Attributes:
-        reason: its fixed name.
+        reason: its name in docs/causes.md.
         code: iFax's number, if it gave one.
-        until: when it counts, unless another word comes; None where that was not read.
+        until: when it becomes final unless another receipt comes; None if that was not read.
     """
 
     reason: str
@@ -28,13 +28,21 @@ class HeldFailure:
 
 
 WAITING = ("then", "skew")
-"""Fields of the account's hash, for `Job.waiting`."""
+"""The fields of the account's hash that `Job.waiting` needs."""
 _STATES = {str(state): state for state in JobState}
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of a job's history."""
+    """One step of a job's history.
+
+    Attributes:
+        event: the event that it wrote, such as `fax.submitted`.
+        at: when, in UTC.
+        state: the state after it.
+        attempt: the attempt that it was about.
+        data: what else the event said.
+    """
 
     event: str
     at: datetime
@@ -45,17 +53,42 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One fax. `to` shows the last four digits only; times are aware, in UTC.
+    """One fax. All times are in UTC, with a time zone.
 
-    `entry` is the intake entry's stream id, only on a Job that a push returned: `wait` then takes no older
-    rejection of the same id for this one's. `forecast` is there for a queued job. `waits_until` is the
-    deadline of a submitted job's receipt; of one in doubt the end of the wait, None if an operator decides.
-    `policy` is what becomes of a job in doubt at the end of the wait: hold, resend or fail. `deliveries`
-    counts those that failed. `send_at` is the date of a scheduled fax. `sent_at` is when the last attempt
-    began, `known_pages` how many pages the documents have, such as 3 or 1-3: by these, its number and its
-    `job_id` a fax is found at iFax. `held` is a failure that does not count yet. `size` is how many jobs a
-    push made of a list of numbers: the Job stands for all of them, ID.1 to ID.size, and its id is their
-    group's name. `asked_at` is when iFax is asked next how the fax stands, where it is.
+    Attributes:
+        id: the id that the producer chose.
+        account: the name of the account.
+        state: where it is on its way.
+        priority: urgent, normal or bulk.
+        attempt: the number of the last submission, from 1; 0 before the first.
+        job_id: iFax's jobId, once iFax took the fax.
+        code: iFax's number for the last failure.
+        reason: the name of the last failure (docs/causes.md).
+        message: iFax's text about the last failure.
+        pages: how many pages the fax has, by its receipt.
+        transferred: how many pages arrived, by its receipt.
+        created_at: when intake registered it.
+        updated_at: when it last changed.
+        kind: send or resend; `group` for a Group.
+        of: for a resend, the id of the job that it repeats.
+        group: the name of its group.
+        to: the last four digits of the number, such as `…8901`.
+        entry: the id of the intake entry, only on a Job that a push returned. With it, `wait` does not
+            mistake an older rejection of the same id for this one's.
+        metadata: the producer's own data.
+        history: its transitions, oldest first.
+        forecast: what holds a queued job, and when it is expected to start.
+        waits_until: the deadline for the receipt of a submitted job, or the end of the wait of a job in
+            doubt; None if an operator decides.
+        asked_at: when iFax is next asked for the state of the fax, if it is.
+        policy: what happens to a job in doubt at the end of the wait: hold, resend or fail.
+        deliveries: how many deliveries failed.
+        send_at: the date of a scheduled fax.
+        sent_at: when the last attempt began.
+        known_pages: how many pages the documents have, such as 3 or 1-3.
+        size: how many jobs `send` made of a list of numbers. The Job then stands for all of them, ID.1 to
+            ID.size, and its id is the name of their group.
+        held: a failure that is not final yet.
     """
 
     id: str
@@ -91,23 +124,23 @@ class Job:
 
     @property
     def partial(self) -> bool:
-        """Whether it was delivered without all of its pages."""
+        """Whether it was delivered, but not all of its pages."""
         known = self.transferred is not None and self.pages is not None
         return self.state is JobState.DELIVERED and known and (self.transferred or 0) < (self.pages or 0)
 
     @property
     def succeeded(self) -> bool:
-        """Whether it was delivered, with all of its pages as far as is known."""
+        """Whether it was delivered with all of its pages, as far as is known."""
         return self.state is JobState.DELIVERED and not self.partial
 
     @property
     def state_text(self) -> str:
-        """The state for people: `partly delivered` where not all pages were transferred."""
+        """The state for people: `partly delivered` if not all pages arrived."""
         return "partly delivered" if self.partial else str(self.state)
 
     @property
     def last_try(self) -> Mapping[str, Any]:
-        """Of a job whose delivery has just failed: which of how many, the wait, what stopped it."""
+        """For a job whose delivery just failed: which one of how many, the wait, and what stopped it."""
         last = self.history[-1].data if self.history else {}
         return last if "delivery" in last else {}
 
@@ -118,14 +151,14 @@ class Job:
         held_until: float | None = None,
         asked: float | None = None,
     ) -> "Job":
-        """The same job with what a submitted one, or one in doubt, waits for.
+        """Return this job with what it waits for, if it is submitted or in doubt.
 
         Args:
-            until: milliseconds by the account's steady clock; infinite or None: nobody knows.
-            held_until: when a held failure counts, by the same clock.
-            account: `WAITING` of its hash: the policy for doubts, which holds where the job has none of its
-                own, and how far (us) the steady clock is ahead of Redis'.
-            asked: when it is asked for next, likewise; None: it is not.
+            until: the deadline, in milliseconds of the account's steady clock; infinite or None if unknown.
+            account: the fields `WAITING` of the account's hash: the policy for doubts of jobs without their
+                own, and how many microseconds the steady clock is ahead of Redis' clock.
+            held_until: when a held failure becomes final, by the same clock.
+            asked: when iFax is next asked, by the same clock; None if it is not.
         """
         then, skew = account
         ahead = float(skew or 0) / 1000
@@ -145,18 +178,18 @@ class Job:
         )
 
     def is_older(self, entry: str) -> bool:
-        """Whether it was registered before an intake entry of its id, given by its stream id, was pushed."""
+        """Whether it was registered before the intake entry with this stream id was pushed."""
         pushed = int(entry.partition("-")[0])
         return self.created_at is not None and round(self.created_at.timestamp() * 1000) < pushed
 
     @property
     def expected_start(self) -> datetime | None:
-        """When a queued job is expected to start; None where nobody knows, or for any other state."""
+        """When a queued job is expected to start; None if unknown, and in any other state."""
         return self.forecast.expected_start if self.forecast else None
 
     @classmethod
     def from_record(cls, account: str, job: str, record: Mapping[str, str]) -> "Job":
-        """Read the record that the daemon keeps; fields of a newer daemon are left."""
+        """Read the record that the daemon keeps. Unknown fields of a newer daemon are ignored."""
 
         def text(name: str) -> str | None:
             return record.get(name) or None
@@ -250,7 +283,7 @@ class Job:
 
 
 def _held(record: Mapping[str, str]) -> HeldFailure | None:
-    """Of the iFax job that the record waits for; what was held of another one is over."""
+    """The held failure of the iFax job that the record waits for. One of an older iFax job is ignored."""
     if record.get("state") != JobState.SUBMITTED or not record.get("held"):
         return None
     data = json.loads(record["held"])

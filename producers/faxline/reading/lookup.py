@@ -56,7 +56,7 @@ def find_job(context: Context, name: str) -> Steps[Job]:
 
 
 def read_record(context: Context, name: str) -> Steps[Job | None]:
-    """The record alone; None where there is none."""
+    """Read the record alone; None if there is none."""
     record = yield Command(lambda client: client.hgetall(context.keys.job(name)))
     return _read(context, name, record)
 
@@ -73,12 +73,12 @@ def _read(context: Context, name: str, record: Mapping[bytes, bytes]) -> Job | N
 
 
 def find_group(context: Context, name: str, each: Each | None = None) -> Steps[Group]:
-    """A group and its jobs as they are now, read in batches.
+    """Read a group and its jobs, in batches.
 
     Args:
         context: of the line.
-        name: the group's.
-        each: is given each job; the group then holds none of them.
+        name: the name of the group.
+        each: called with each job. The Group then holds no jobs.
 
     Raises:
         GroupNotFound: no job of it is known.
@@ -93,7 +93,7 @@ def find_group(context: Context, name: str, each: Each | None = None) -> Steps[G
 def read_group(
     context: Context, name: str, members: Collection[str], facts: "GroupFacts", each: Each | None = None
 ) -> Steps[Group]:
-    """The group of these jobs, and of those that were rejected."""
+    """Read these jobs as a group, together with those that were rejected."""
     tally = Tally(facts.rejected, each)
     yield from _each_job(context, members, tally.add)
     return tally.group(
@@ -107,22 +107,22 @@ def read_group(
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """What a group knows beside the ids of its jobs.
+    """What Redis knows about a group, besides the ids of its jobs.
 
     Attributes:
-        size: how many faxes its producer pushes.
-        rejected: why intake took no job of these ids, and when (ms since 1970) it said so.
+        size: how many faxes the producer pushes, if it said so.
+        rejected: why and when (milliseconds since 1970) intake rejected the entries of these ids.
     """
 
     size: int | None
     rejected: Mapping[str, tuple[JobRejected, float]]
 
     def still(self, members: Collection[str], since: Mapping[str, datetime | None]) -> dict[str, JobRejected]:
-        """The rejections that hold: after the others the same id was taken.
+        """Return the rejections that still count: no job of the same id was registered later.
 
         Args:
             members: the ids of the group's jobs.
-            since: when those of them were registered that have a record.
+            since: when each of them that has a record was registered.
         """
 
         def holds(name: str, at: float) -> bool:
@@ -135,7 +135,7 @@ class GroupFacts:
 
 
 def read_group_facts(context: Context, name: str) -> Steps[GroupFacts]:
-    """What a group knows of its size and of rejections."""
+    """Read the size and the rejections of a group."""
     sizes = yield from _set_of(context.keys.group_size(name))
     rejected = dict[str, tuple[JobRejected, float]]()
     for text in (yield from _set_of(context.keys.group_rejected(name))):
@@ -146,7 +146,7 @@ def read_group_facts(context: Context, name: str) -> Steps[GroupFacts]:
 
 
 def read_members(context: Context, name: str) -> Steps[set[str]]:
-    """The ids of a group's jobs; empty where there is no such group."""
+    """Read the ids of a group's jobs; empty if there is no such group."""
     return _set_of(context.keys.group(name))
 
 
@@ -160,7 +160,7 @@ def _set_of(key: str) -> Steps[set[str]]:
 
 
 def _each_job(context: Context, names: Iterable[str], each: Each) -> Steps[None]:
-    """Those of these jobs that have a record, as light records, in the order of their ids."""
+    """Call `each` with every one of these jobs that has a record, in the order of their ids."""
     ordered = sorted(names, key=_place)
     for start in range(0, len(ordered), BATCH):
         found = yield from read_light_records(context.keys, ordered[start : start + BATCH])

@@ -1,4 +1,4 @@
-"""The jobs of an account that have not come to their end, found through its indexes."""
+"""List the jobs of an account that have not ended, through its indexes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,21 +10,21 @@ from faxline.reading.job import WAITING, Job
 from faxline.steps.commands import Pipeline, Steps, at_one_moment
 
 OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUEUED)
-"""The states that have an index, in the order in which they are listed."""
+"""The states that can be listed, in the order of the list."""
 _FIELDS = (
     *("state", "priority", "attempt", "job_id", "code", "reason", "message", "pages", "transferred"),
     *("created_at", "updated_at", "kind", "of", "group", "number", "in_doubt", "deliveries", "send_at"),
     *("admitted_at", "known_pages"),
 )
 BATCH = 500
-"""Records in one round trip."""
+"""How many records to read in one round trip."""
 
 
 def read_open_jobs(keys: RedisKeys, states: Sequence[JobState], limit: int) -> Steps[list[Job]]:
-    """Read them: in doubt (held, then by the end of the wait), submitted by deadline, queued by place.
+    """Read the open jobs: in doubt (held ones first), submitting, submitted by deadline, queued by place.
 
-    The indexes are read at one moment, the records just after it; a job that moved between to a state that
-    was not asked for is left out.
+    The indexes are read as of one moment and the records just after. A job that moves in between to a state
+    that was not asked for is left out.
     """
 
     def queue_reads(pipe: Any) -> None:
@@ -59,9 +59,9 @@ def read_open_jobs(keys: RedisKeys, states: Sequence[JobState], limit: int) -> S
 
 
 def read_light_records(keys: RedisKeys, names: Sequence[str]) -> Steps[dict[str, Job]]:
-    """The jobs of these names that have a record, without their metadata, history and forecast.
+    """Read the records of these jobs, without metadata, history and forecast. Jobs without one are left out.
 
-    In one round trip, so for BATCH names at most.
+    This takes one round trip, so give at most BATCH names.
     """
 
     def queue_reads(pipe: Any) -> None:

@@ -1,4 +1,4 @@
-"""Who of the daemon is not at work, and without whom a job goes no further."""
+"""Which processes of the daemon a job needs, and which of them are missing."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ from faxline.reading.job import Job
 from faxline.reading.processes import Process, at_work, polling_alone
 
 WHOLE = ("dispatcher", "worker", "webhook")
-"""Without whom no fax gets from push to end."""
+"""The roles that a fax needs from its push to its end."""
 NEEDED: Mapping[JobState, tuple[str, ...]] = {
     JobState.INTAKE: ("dispatcher",),
     JobState.QUEUED: ("dispatcher", "worker"),
@@ -15,16 +15,16 @@ NEEDED: Mapping[JobState, tuple[str, ...]] = {
     JobState.SUBMITTED: WHOLE,
     JobState.IN_DOUBT: WHOLE,
 }
-"""Without whom a job in this state goes no further."""
+"""The roles that a job in each state needs to go on."""
 
 
 def missing(job: Job, processes: list[Process] | None) -> list[str]:
-    """A sentence about each role without which the job goes no further, and of which none is at work."""
+    """Return a sentence about each role that the job needs and that no process fills."""
     return absent(job.account, NEEDED.get(job.state, ()), processes)
 
 
 def absent(account: str, roles: Iterable[str], processes: list[Process] | None) -> list[str]:
-    """A sentence about each of these roles of which none is at work for the account."""
+    """Return a sentence about each of these roles that no process fills for the account."""
     if processes is None:
         return []
     serving, working = at_work(processes, account), at_work(processes)

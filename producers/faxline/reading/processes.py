@@ -1,7 +1,7 @@
-"""The processes of the daemon: each writes a heartbeat to Redis, by which anybody sees who is at work.
+"""The processes of the daemon, by the heartbeats that each writes to Redis.
 
-A heartbeat is a field of the hash `fax:processes:ROLE`, written anew every two seconds. Its moments are
-Redis' own, so no clock of ours counts.
+A heartbeat is a field of the hash `fax:processes:ROLE`, renewed every two seconds. Its times come from Redis,
+so the clocks of the machines do not matter.
 """
 
 import json
@@ -15,33 +15,33 @@ from faxline.contract.redis_keys import PROCESSES
 from faxline.steps.commands import Pipeline, Steps
 
 ROLES = ("dispatcher", "worker", "webhook")
-"""Those without which a fax does not come to its end."""
+"""The roles that a fax needs to reach its end."""
 EVERY = 2.0
-"""Seconds between two heartbeats of a process."""
+"""Seconds between two heartbeats."""
 GONE = 10.0
 """Seconds without a heartbeat after which a process counts as gone."""
 
 
 class ProcessState(StrEnum):
-    """What a process says of itself."""
+    """What a process says about itself."""
 
     WORKING = "working"
     NOT_READY = "not_ready"
-    """It cannot do its work now; `Process.trouble` says why."""
+    """It cannot work now. `Process.trouble` says why."""
     STALLED = "stalled"
-    """One of its loops stands still: it should be restarted."""
+    """One of its loops hangs. Restart it."""
     ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhooksSeen:
-    """How the last webhooks of an account ended, as one process saw them.
+    """The last webhooks of an account, as one process saw them.
 
     Attributes:
-        reason: why the last one was refused; None where the last one was let in.
-        count: how many were refused since one was let in.
+        reason: why the last one was refused; None if it was accepted.
+        count: how many were refused since the last accepted one.
         ago: seconds since the last refusal; None without one.
-        let_in: seconds since the last one that was let in; None where none was.
+        let_in: seconds since the last accepted one; None without one.
     """
 
     reason: str | None
@@ -52,20 +52,20 @@ class WebhooksSeen:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process as its last heartbeat has it.
+    """A process, by its last heartbeat.
 
     Attributes:
         role: dispatcher, worker or webhook.
         name: host:pid:random, unique.
         host, pid: where it runs.
         version: of Faxline.
-        since: when it began.
+        since: when it started.
         silent: seconds since its last heartbeat, by Redis' clock.
-        state: what it said of itself.
-        trouble: what is wrong with it by its own word: each of its parts that fails, and how.
-        accounts: those in its settings; None where they are too many to tell.
-        webhooks: of a webhook, what it saw of the accounts of which webhooks came last.
-        results: of a dispatcher, how results come: webhook, poll or both; nothing of an older one.
+        state: what it says about itself.
+        trouble: each of its parts that fails, and how.
+        accounts: the accounts in its settings; None if they are too many to list.
+        webhooks: for a webhook process, the accounts whose webhooks came last.
+        results: for a dispatcher, how results come: webhook, poll or both; empty for an older one.
     """
 
     role: str
@@ -83,16 +83,16 @@ class Process:
 
     @property
     def gone(self) -> bool:
-        """Whether it is silent for too long; one whose heartbeat lies ahead of Redis' clock is, too."""
+        """Whether its last heartbeat is too old, or lies in the future of Redis' clock."""
         return abs(self.silent) > GONE
 
     @property
     def at_work(self) -> bool:
-        """Whether it is there and does its work."""
+        """Whether it is alive and working."""
         return self.state is ProcessState.WORKING and not self.gone
 
     def serves(self, account: str) -> bool:
-        """Whether it is at work for this account, as far as it tells."""
+        """Whether it works for this account, as far as it says."""
         return self.at_work and (self.accounts is None or account in self.accounts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,16 +110,16 @@ class Process:
 
 
 def read_processes(roles: Iterable[str] = ROLES) -> Steps[list[Process]]:
-    """All processes of these roles that have a heartbeat: at work, in trouble or gone, in one round trip.
+    """Read all processes of these roles that have a heartbeat, in one round trip.
 
-    One that has ended as it should is not among them.
+    A process that ended as it should is left out.
     """
     found = yield from heartbeats(roles)
     return [process for _, _, process in found if process and process.state is not ProcessState.ENDED]
 
 
 def heartbeats(roles: Iterable[str] = ROLES) -> Steps[list[tuple[str, bytes, Process | None]]]:
-    """Every heartbeat: its role, its field, and the process; None where it makes no sense to this version."""
+    """Read all heartbeats: role, field, and process, or None if this version cannot read it."""
     asked = tuple(roles)
 
     def queue_reads(pipe: Any) -> None:
@@ -137,13 +137,13 @@ def heartbeats(roles: Iterable[str] = ROLES) -> Steps[list[tuple[str, bytes, Pro
 
 
 def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | None:
-    """One heartbeat; None where it makes no sense.
+    """Parse one heartbeat. Return None if it is malformed.
 
     Args:
-        role: by the key in which it stands.
-        name: the field.
+        role: the role in the name of its key.
+        name: its field.
         text: its value.
-        now: Redis' clock, ms since 1970.
+        now: Redis' clock, in milliseconds since 1970.
     """
     try:
         data = json.loads(text)
@@ -176,13 +176,13 @@ def _seen(data: Mapping[str, Any]) -> WebhooksSeen:
 
 
 def polling_alone(processes: Iterable[Process]) -> bool:
-    """Whether results come by asking iFax alone, as the dispatchers at work say: no webhook is needed."""
+    """Whether all dispatchers at work get results by polling only, so that no webhook is needed."""
     ways = {process.results for process in processes if process.role == "dispatcher" and process.at_work}
     return ways == {"poll"}
 
 
 def at_work(processes: Iterable[Process], account: str | None = None) -> dict[str, int]:
-    """How many of each role are at work; where an account is named, for this account."""
+    """Count the processes at work by role, for one account or for any."""
     counts = dict.fromkeys(ROLES, 0)
     for process in processes:
         if process.at_work and (account is None or process.serves(account)):

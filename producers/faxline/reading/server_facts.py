@@ -1,4 +1,4 @@
-"""What the Redis server says about itself, and whether it keeps what it accepted."""
+"""What the Redis server says about itself, and whether it keeps what it accepts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +23,12 @@ class ServerFacts:
         maxmemory_policy: such as `noeviction`.
         used_memory: bytes.
         maxmemory: bytes, 0 for no limit.
-        aof_size: bytes of the append-only file, 0 where there is none.
-        aof_ok: its last write and its last rewrite went well.
-        machine_memory: bytes of the machine, 0 where it does not say.
-        primary: it takes writes; a replica does not.
-        replicas: how many are connected to it.
-        guarded: it takes no write without its replicas (`min-replicas-to-write`).
+        aof_size: bytes of the append-only file; 0 if there is none.
+        aof_ok: whether its last write and its last rewrite succeeded.
+        machine_memory: bytes of the machine's memory; 0 if unknown.
+        primary: whether it is a primary, which takes writes.
+        replicas: how many replicas are connected.
+        guarded: whether it refuses writes without its replicas (`min-replicas-to-write`).
         replicas_lag: seconds that a replica may be silent and still counts for that (`min-replicas-max-lag`);
             None if CONFIG is not allowed.
         reads_on: it starts with a file whose end is missing (`aof-load-truncated`); None likewise.
@@ -55,17 +55,17 @@ class ServerFacts:
     largest_value: int | None = None
 
     @property
-    def durable(self) -> bool:  # noqa: D102 - told above
+    def durable(self) -> bool:  # noqa: D102 - described above
         return self.aof_on and self.appendfsync != "no" and self.maxmemory_policy == "noeviction"
 
     @property
     def speaks(self) -> bool:
-        """Whether it knows what the scripts need: those of Redis 7.0."""
-        return self.name == "valkey" or int(self.version.partition(".")[0]) >= 7  # noqa: PLR2004 - as told
+        """Whether it has what the scripts need: Redis 7.0 or newer, or Valkey."""
+        return self.name == "valkey" or int(self.version.partition(".")[0]) >= 7  # noqa: PLR2004 - as described
 
 
 def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
-    """Ask the server what it is and whether it keeps what it accepts.
+    """Read what the server says about itself.
 
     CONFIG may be refused to our user: then what it alone tells is not known. Without `config` it is not asked
     for.
@@ -78,7 +78,7 @@ def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
 
 
 def facts(*, config: bool = True) -> Steps[ServerFacts]:
-    """The steps of `server_facts`."""
+    """`server_facts` as steps."""
     info: dict[str, Any] = yield Command(lambda client: client.info())
     values: dict[str, str] = {}
     if config:

@@ -1,4 +1,4 @@
-"""How many events of the stream a consumer group has yet to read."""
+"""Count the events that a consumer group has not read yet."""
 
 import math
 from collections.abc import Mapping

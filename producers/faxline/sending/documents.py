@@ -1,4 +1,4 @@
-"""The documents of one call of `send`: each is read and opened once."""
+"""The documents of one call of `send`. Each is read and opened once."""
 
 import errno
 import os
@@ -10,11 +10,11 @@ from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.page_count import REQUEST_BYTES, Opened, digest, open_document
 
 _KEPT = 64_000_000
-"""Bytes of documents that one call keeps in memory between the check and the push; others are read twice."""
+"""How many bytes of documents one call keeps in memory between check and push. Others are read twice."""
 
 
 class Documents:
-    """The documents of one call, by `sha256:<hex>`: each is read and opened once."""
+    """The documents of one call, by `sha256:<hex>`."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -25,11 +25,11 @@ class Documents:
         self._kept = 0
 
     def add(self, file: str | Path | bytes) -> str:
-        """Take one in; its name.
+        """Add a document and return its name.
 
         Raises:
-            OSError: it cannot be read.
-            PdfReaderUnavailable: it is a PDF, and cannot be opened for no reason of its own.
+            OSError: the file cannot be read.
+            PdfReaderUnavailable: the process that opens PDFs cannot be started.
         """
         if isinstance(file, bytes):
             return self._take(file, None)
@@ -37,7 +37,7 @@ class Documents:
         if "\0" in path:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
         if path not in self._names:
-            with Path(path).open("rb") as opened:  # no more than tells that it is too large
+            with Path(path).open("rb") as opened:  # one byte more than allowed shows that it is too large
                 self._names[path] = self._take(opened.read(REQUEST_BYTES + 1), path)
         return self._names[path]
 
@@ -53,22 +53,22 @@ class Documents:
         return name
 
     def opened(self, name: str) -> Opened | None:
-        """What opening it told; None where it is not one of these."""
+        """What was found in the document; None if it is not one of this call."""
         return self._opened.get(name)
 
     def upload(self, name: str) -> str:
-        """Under which name it is uploaded: one that nobody else can know."""
+        """The random name under which the document is uploaded."""
         return self._uploads.setdefault(name, uuid4().hex)
 
     def size(self, name: str) -> int:
-        """Its bytes."""
+        """The size of the document, in bytes."""
         return self._opened[name].size
 
     def contents(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The documents of these names.
+        """Return the contents of these documents.
 
         Raises:
-            EntryRejected: a file is another one than was checked, or is gone.
+            EntryRejected: a file changed after the check, or is gone.
         """
         return {name: self._content(name) for name in names}
 

@@ -1,4 +1,4 @@
-"""A fax as a producer gives it, and what it becomes: a checked entry and the documents that it needs."""
+"""A fax as the producer gives it, and the checked entry and documents that it becomes."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from faxline.sending.files import File, items_of
 
 
 class FaxParameters(TypedDict, total=False):
-    """The further parameters of fax-send, by their documented names; times are ISO 8601."""
+    """Further parameters of iFax's fax-send, by their documented names. Times are ISO 8601."""
 
     callerId: str
     templateId: str
@@ -31,7 +31,11 @@ class FaxParameters(TypedDict, total=False):
 
 
 class Fax(FaxParameters, total=False):
-    """One fax: the keyword arguments of `FaxLine.send`, which tells what each is."""
+    """One fax for `send_many`: the keyword arguments of `FaxLine.send`.
+
+    Example:
+        >>> Fax(to="+12345678901", files=["a.pdf"], id="invoice-77")
+    """
 
     to: Required[str | Sequence[str]]
     files: Required[File | Sequence[File]]
@@ -56,7 +60,7 @@ def fax_of(  # noqa: PLR0917 - in the order of `send`
     metadata: Mapping[str, Any] | None,
     parameters: FaxParameters,
 ) -> Fax:
-    """The arguments of `send` as one."""
+    """Collect the arguments of `send` in a Fax."""
     return {
         "to": to,
         "files": files,
@@ -73,12 +77,12 @@ def fax_of(  # noqa: PLR0917 - in the order of `send`
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A fax that was checked.
+    """A fax that is ready for the push.
 
     Attributes:
-        job: it, as its push will return it but for the entry's stream id.
-        text: the entry.
-        documents: the names of those that it needs.
+        job: the Job that the push returns, without the stream id of the entry.
+        text: the entry, as JSON.
+        documents: the names of the documents that it needs.
     """
 
     job: Job
@@ -89,16 +93,16 @@ class Prepared:
 def prepare(
     fax: Mapping[str, Any], account: str, documents: Documents, *, region: str | None = None
 ) -> Prepared:
-    """Check a fax in its form and by the rules; its documents are added to the others.
+    """Check a fax against all rules, and add its documents to `documents`.
 
     Args:
-        fax: the keyword arguments of `FaxLine.send`; what is not one of them is a parameter of fax-send.
-        account: the account's name.
-        documents: those of this call.
-        region: the country of numbers that name none.
+        fax: the keyword arguments of `FaxLine.send`, and parameters of fax-send.
+        account: the name of the account.
+        documents: the documents of this call.
+        region: the country of numbers without a country code.
 
     Raises:
-        EntryRejected: it breaks a rule.
+        EntryRejected: the fax breaks a rule.
         OSError: a file cannot be read.
     """
     from faxline.contract.entries import SendEntry  # noqa: PLC0415 - as above
@@ -120,14 +124,14 @@ def compose(
     region: str | None = None,
     size: int | None = None,
 ) -> Prepared:
-    """The same without the checks, for a fax that has passed them.
+    """Build the entry of a fax without checking it.
 
     Args:
-        fax: as of `prepare`.
-        account: likewise.
-        documents: likewise.
-        region: likewise.
-        size: how many faxes are pushed with its group's name, where that is known.
+        fax: as in `prepare`.
+        account: the name of the account.
+        documents: the documents of this call.
+        region: the country of numbers without a country code.
+        size: how many faxes of its group are pushed, if known.
 
     Raises:
         OSError: a file cannot be read.
@@ -136,7 +140,7 @@ def compose(
     if "to" in fax:
         parameters["faxNumber"] = _numbers(fax["to"], region)
     if isinstance(fax.get("callerId"), str):
-        # As a receipt's fromNumber is, which may settle a doubt.
+        # Written as a receipt's fromNumber is, which may settle a doubt.
         parameters["callerId"] = number_in(fax["callerId"], region) or fax["callerId"]
     parameters["faxData"] = items_of(fax.get("files", ()), documents)
     group, numbers = fax.get("group"), parameters.get("faxNumber")
@@ -170,7 +174,7 @@ _OWN = Fax.__annotations__.keys() - FaxParameters.__annotations__.keys()
 
 
 def _numbers(to: Any, region: str | None) -> str | list[str]:
-    """The numbers that `to` has, in E.164."""
+    """The numbers of `to`, in E.164."""
     if isinstance(to, str):
         return normalize_number(to, region)
     if not isinstance(to, Collection) or isinstance(to, bytes | bytearray):  # an iterator is read twice
@@ -181,10 +185,10 @@ def _numbers(to: Any, region: str | None) -> str | list[str]:
 
 
 def text_of(entry: Mapping[str, Any]) -> str:
-    """An entry as JSON, without the members that are None.
+    """Write an entry as JSON, without the members that are None.
 
     Raises:
-        EntryRejected: bad_value: JSON has no such value.
+        EntryRejected: JSON has no such value (bad_value).
     """
     given = {name: value for name, value in entry.items() if value is not None}
     try:
@@ -199,7 +203,7 @@ _AS_JSON = (
 
 
 def _written(value: object) -> object:
-    """What stands in JSON for a value that json does not know."""
+    """Turn a value that json does not know into one that it does."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -208,7 +212,7 @@ def _written(value: object) -> object:
 
 
 def _unwritable(value: Any, path: str = "") -> str:
-    """The path of the member that makes it so: of the entry's and the fax's own."""
+    """The path of the member that cannot be written as JSON."""
     for name, inner in value.items():
         try:
             json.dumps(inner, allow_nan=False, default=_written)

@@ -1,4 +1,4 @@
-"""Files as a producer gives them, and the items of faxData that they become."""
+"""The files of a fax, and the items of faxData that they become."""
 
 import os
 import re
@@ -11,11 +11,15 @@ from faxline.contract.errors import EntryRejected, Rejection
 from faxline.sending.documents import Documents
 
 Source: TypeAlias = str | Path | tuple[str, bytes | str | Path]
-"""A path, an http or https URL that iFax can reach, or a name with one of these or with the content."""
+"""A path, a URL (http or https) that iFax can reach, or a pair: a name with a path, a URL or the content."""
 
 
 class Selection(TypedDict):
-    """A file of which some pages are sent, such as `["1-5", "7"]`."""
+    """Some pages of a file.
+
+    Example:
+        >>> Selection(file="a.pdf", pages=["1-5", "7"])
+    """
 
     file: Source
     pages: Sequence[str]
@@ -30,11 +34,11 @@ _FORMS = "a file is a path, a URL, (name, content), (name, URL) or Selection(fil
 
 
 def items_of(files: File | Sequence[File] | None, documents: Documents) -> list[dict[str, Any]]:
-    """The faxData of these files, or of the one; its documents are added to the others.
+    """Build faxData from files, and add their documents to `documents`.
 
     Raises:
-        EntryRejected: bad_value: one of them is no file.
-        OSError: one cannot be read.
+        EntryRejected: one of them is not a file (bad_value).
+        OSError: a file cannot be read.
     """
     if _is_one(files):
         return [_item(files, f"{_MEMBER}[0]", documents)]
@@ -44,7 +48,7 @@ def items_of(files: File | Sequence[File] | None, documents: Documents) -> list[
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a URL and no path; of which scheme it must be is a rule of entries."""
+    """Whether a text is a URL and not a path. The rules of entries check its scheme."""
     return _URL.match(text) is not None
 
 

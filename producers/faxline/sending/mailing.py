@@ -1,4 +1,4 @@
-"""Many faxes at once: all are checked before any is pushed, and then they go in chunks of one round trip."""
+"""Send many faxes: all are checked before the first is pushed, and pushed in chunks of one round trip."""
 
 import time
 from collections import Counter
@@ -25,17 +25,17 @@ from faxline.steps.commands import Context, Pipeline, RunInThread, Steps
 from faxline.steps.redis_errors import trouble
 
 _ENTRIES, _BYTES = 300, 16_000_000
-"""Of one chunk, at most (but for one fax that is larger)."""
+"""The most entries and bytes of one chunk (a single larger fax is a chunk of its own)."""
 
 _NAMED_LATELY = 10.0
-"""Seconds; much less than FAXLINE_DOCUMENT_GRACE, for a push may have to be tried again."""
+"""Seconds; much less than FAXLINE_DOCUMENT_GRACE, because a push may have to be tried again."""
 
 Progress: TypeAlias = Callable[[int, int], object]
-"""Is called with how many are done, and of how many."""
+"""Called with the number of faxes done and their total."""
 
 
 class PushedJobs(Sequence[Job]):
-    """The jobs of a mailing, each made when it is asked for, which saves the memory of a hundred thousand."""
+    """The jobs of a mailing. Each Job is made when it is asked for, which saves memory in large mailings."""
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
         self._pushed: list[tuple[Any, ...]] = []
@@ -43,7 +43,7 @@ class PushedJobs(Sequence[Job]):
         self.add(jobs)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Put these behind the others; they are of one account."""
+        """Append jobs of the same account."""
         for job in jobs:
             self._like = self._like or job
             self._pushed.append((job.id, job.entry, job.priority, job.group, job.to, job.size))
@@ -64,7 +64,7 @@ class PushedJobs(Sequence[Job]):
 
     def _job(self, pushed: tuple[Any, ...]) -> Job:
         name, entry, priority, group, to, size = pushed
-        assert self._like is not None  # noqa: S101 - it was there when the first was added
+        assert self._like is not None  # noqa: S101 - set when the first job was added
         return replace(self._like, id=name, entry=entry, priority=priority, group=group, to=to, size=size)
 
     def __eq__(self, other: object) -> bool:
@@ -78,11 +78,11 @@ class PushedJobs(Sequence[Job]):
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """What `send_many` pushed; `wait` takes it.
+    """What `send_many` pushed. Give it to `wait`.
 
     Attributes:
-        jobs: a Job for each fax that was pushed, in the order of the faxes.
-        rejected: the faxes that break a rule and were left out.
+        jobs: a Job for each pushed fax, in their order.
+        rejected: the invalid faxes, which were left out.
     """
 
     jobs: Sequence[Job]
@@ -91,7 +91,7 @@ class Mailing:
 
 @dataclass(slots=True)
 class _Checked:
-    """What the check leaves of the faxes, which are read again for the push."""
+    """The result of checking the faxes, which are read again for the push."""
 
     faxes: Iterable[Fax]
     group: str | None
@@ -99,15 +99,15 @@ class _Checked:
     rejected: list[RejectedFax] = field(default_factory=list)
     documents: Documents = field(default_factory=Documents)
     members: Counter[str] = field(default_factory=Counter)
-    """How many are pushed with a group's name."""
+    """How many faxes of each group are pushed."""
 
     @property
     def total(self) -> int:
-        """How many are pushed."""
+        """How many faxes are pushed."""
         return len(self.ids) - len(self.rejected)
 
     def each(self) -> Iterator[tuple[int, str, Fax]]:
-        """Each fax with its place and its id, also those that break a rule."""
+        """Yield each fax with its place and id, also the invalid ones."""
         for i, fax in enumerate(self.faxes):
             if i == len(self.ids):
                 self.ids.append(_id(fax, i, self.group))
@@ -116,7 +116,7 @@ class _Checked:
             yield i, self.ids[i], whole
 
     def good(self, context: Context) -> Iterator[Prepared]:
-        """Those that break none, ready for the push."""
+        """Yield the valid faxes, ready for the push."""
         left_out = {fax.index for fax in self.rejected}
         for i, _, fax in self.each():
             if i not in left_out:
@@ -133,7 +133,7 @@ class _Checked:
 def send_many(
     context: Context, faxes: Iterable[Fax], group: str | None, *, skip: bool, progress: Progress | None
 ) -> Steps[Mailing]:
-    """Check them all, then push them: what can be gone through twice is not copied."""
+    """Check all faxes, then push them."""
     checked: _Checked = yield RunInThread(partial(_check_all, faxes, context, group))
     if checked.rejected and not skip:
         raise FaxesRejected(checked.rejected, len(checked.ids))
@@ -176,15 +176,15 @@ def _several(fax: Fax) -> bool:
 
 
 def _id(fax: Fax, index: int, group: str | None) -> str:
-    """The one given; else the group's name and the place, so that the same call again names the same jobs."""
+    """The id of a fax: its own, or the group and the place, so that a repeated call names the same."""
     return fax.get("id") or (f"{group}.{index + 1}" if group is not None else str(uuid4()))
 
 
 def _claim(job: Job, index: int, taken: dict[str, int]) -> None:
-    """Take the id and those of the jobs that it stands for.
+    """Reserve the id of a job, and those of the jobs that it stands for.
 
     Raises:
-        EntryRejected: another fax of this call has one of them.
+        EntryRejected: another fax of this call has the same id.
     """
     names = [job.id, *job_ids_of(job)] if job.size else [job.id]
     for name in names:
@@ -195,12 +195,12 @@ def _claim(job: Job, index: int, taken: dict[str, int]) -> None:
 
 
 def job_ids_of(job: Job) -> list[str]:
-    """The ids of the jobs that a pushed Job stands for: ID.1 to ID.size, or its own."""
+    """Return the ids of the jobs that a pushed Job stands for: ID.1 to ID.size, or its own."""
     return [f"{job.id}.{i}" for i in range(1, job.size + 1)] if job.size else [job.id]
 
 
 def _chunks(checked: _Checked, context: Context) -> Iterator[list[Prepared]]:
-    """So many faxes, or fewer where they bring much content: a document weighs on the first that needs it."""
+    """Cut the faxes into chunks. A document counts for the first fax that needs it."""
     chunk, size, seen = list[Prepared](), 0, set[str]()
     for fax in checked.good(context):
         weight = sum(checked.documents.size(name) for name in fax.documents if name not in seen)
@@ -217,10 +217,10 @@ def _chunks(checked: _Checked, context: Context) -> Iterator[list[Prepared]]:
 def _push(
     context: Context, chunk: Sequence[Prepared], documents: Documents, stored: dict[str, float]
 ) -> Steps[list[str]]:
-    """One transaction, as of a single fax: a full Redis takes all of the chunk, or nothing.
+    """Push a chunk in one transaction, so that a full Redis takes all of it or nothing.
 
-    A document's content is uploaded once, and again where no entry named it for some seconds: the faxes of
-    those before may all have ended since, and it is gone soon after the last of them.
+    A document is uploaded once, and again if no entry named it for some seconds: all faxes that needed it may
+    have ended since, and then it is deleted.
     """
     needed = dict.fromkeys(name for fax in chunk for name in fax.documents)
     now = time.monotonic()
@@ -248,7 +248,7 @@ def _push(
 def _interrupted(
     error: Exception, pushed: int, total: int, ids: Sequence[str], place: str
 ) -> PushInterrupted | None:
-    """What it means that a chunk could not be pushed; None for what is neither Redis' fault nor a file's."""
+    """The error for a chunk that was not pushed; None if neither Redis nor a file is the cause."""
     from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
 
     if not isinstance(error, RedisError | EntryRejected | NotReplicated):
@@ -256,7 +256,7 @@ def _interrupted(
     what = trouble(error, place) if isinstance(error, RedisError) else str(error)
     of = plural(total, "fax was", "faxes were")
     text = (
-        f"{what}: {pushed} of {of} pushed for certain; push all again with the same ids "
-        "(`ids` of this error), and none goes twice"
+        f"{what}: {pushed} of {of} certainly pushed; pushing all again with the same ids (`ids` of this "
+        "error) is safe"
     )
     return PushInterrupted(text, pushed, ids)

@@ -1,4 +1,4 @@
-"""What is pushed onto the intake stream: one entry, in one transaction with the documents that it needs."""
+"""Push one entry onto the intake stream, in one transaction with its documents."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ def send_fax(context: Context, fax: Fax) -> Steps[Job]:
     return pushed
 
 
-def resend_job(  # noqa: PLR0917 - the line's own, and what its method is given
+def resend_job(  # noqa: PLR0917 - the arguments of the line's method
     context: Context,
     job: str,
     to: str | None,
@@ -63,7 +63,7 @@ def resend_job(  # noqa: PLR0917 - the line's own, and what its method is given
 
 
 def cancel_group(context: Context, group: str, skip: Container[str], by: str | None) -> Steps[list[str]]:
-    """Push a `cancel` for each job of a group that has not ended, but for some; their ids, in their order.
+    """Push a `cancel` for each open job of a group, except for `skip`, and return their ids.
 
     Raises:
         GroupNotFound: no job of it is known.
@@ -93,13 +93,13 @@ def cancel_job(context: Context, job: str, by: str | None) -> Steps[None]:
 
 
 def _who(by: str | None) -> Steps[dict[str, str]]:
-    """Who gives an order, as an entry tells it: the name that was given, and the Redis user."""
+    """The members of an entry that say who asks: `by` and the Redis user."""
     user = yield from redis_user(pushing=True)
     return {name: text[:128] for name, text in (("by", by), ("user", user)) if text}
 
 
 def push_entry(context: Context, kind: str, payload: Mapping[str, Any]) -> Steps[str]:
-    """Push an entry that was made elsewhere, checked in its form; its stream id."""
+    """Check the form of an entry, push it, and return its stream id."""
     text = yield RunInThread(partial(_check, context, kind, payload))
     return (yield from _push(context, kind, text, {}))
 
@@ -113,15 +113,15 @@ def _check(context: Context, kind: str, payload: Mapping[str, Any]) -> str:
 
 
 def uploads(context: Context, documents: Documents, names: Iterable[str]) -> dict[str, bytes]:
-    """Documents as they are uploaded, each under the name that its entries tell."""
+    """Seal documents for the upload, each under the name that its entries have."""
     contents = documents.contents(names)
     return {documents.upload(name): context.seals.document(name, data) for name, data in contents.items()}
 
 
 def _push(context: Context, kind: str, text: str, contents: Mapping[str, bytes]) -> Steps[str]:
-    """One transaction: a full Redis takes the documents and the entry, or neither.
+    """Push in one transaction, so that a full Redis takes the documents and the entry, or neither.
 
-    Retried after a lost reply it may add the entry twice, which intake ignores by the id.
+    If the client retries after a lost reply, the entry may be added twice. Intake ignores the second one.
     """
 
     def fill(pipe: Any) -> None:
@@ -135,6 +135,6 @@ def _push(context: Context, kind: str, text: str, contents: Mapping[str, bytes])
 
 
 def queue_uploads(pipe: Any, context: Context, contents: Mapping[str, bytes]) -> None:
-    """Queue what uploads each document; intake stores it under its digest, where nobody else may write."""
+    """Queue the uploads. Intake stores each document under its digest, where producers may not write."""
     for name, data in contents.items():
         pipe.set(context.keys.upload(name), data, px=context.document_ttl)

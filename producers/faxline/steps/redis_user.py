@@ -1,4 +1,4 @@
-"""Which Redis user this connection has."""
+"""The Redis user of a connection."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from faxline.steps.redis_errors import is_refusal
 
 
 def redis_user(*, pushing: bool = False) -> Steps[str]:
-    """The Redis user that we are, for the audit; nothing where the server does not tell."""
+    """Read the name of our Redis user, for the audit; empty if the server does not say."""
     try:
         user: Any = yield Command(lambda client: client.acl_whoami(), pushing)
     except Exception as error:

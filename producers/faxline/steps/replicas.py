@@ -1,7 +1,8 @@
-"""The word of the replicas: WAIT, on the connection of the write that it is about and in the same round trip.
+"""Confirmation by replicas: WAIT, on the connection of the write and in the same round trip.
 
-A replica that has a write may become the primary without losing it. WAIT tells how many have all that its
-connection wrote before (Redis 7.0: all that the server wrote); it undoes nothing where they are too few.
+A replica that has a write can become the primary without losing it. WAIT counts the replicas that have all
+that its connection wrote before (in Redis 7.0: all that the server wrote). If they are too few, nothing is
+undone.
 """
 
 from dataclasses import dataclass
@@ -10,26 +11,26 @@ from typing import Any
 from faxline.contract.wording import plural
 
 REPLICAS_TIMEOUT = 1.0
-"""Seconds that the replicas are waited for; with all well they take a millisecond."""
+"""Seconds to wait for the replicas. Normally they take a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """How many replicas must have what was written; none are asked for 0.
+    """How many replicas must confirm a write.
 
     Attributes:
-        replicas: how many.
-        timeout: seconds that they are waited for.
+        replicas: how many; 0 asks for none.
+        timeout: seconds to wait for them.
 
     Raises:
-        ValueError: one of them makes no sense.
+        ValueError: `replicas` is negative, or `timeout` is below a millisecond.
     """
 
     replicas: int = 0
     timeout: float = REPLICAS_TIMEOUT
 
     def __post_init__(self) -> None:
-        if self.replicas < 0 or not self.timeout >= 0.001:  # noqa: PLR2004 - WAIT's 0 is for ever
+        if self.replicas < 0 or not self.timeout >= 0.001:  # noqa: PLR2004 - for WAIT, 0 means for ever
             raise ValueError("replicas is 0 or more, and their timeout a millisecond or more")
 
     def __bool__(self) -> bool:
@@ -37,16 +38,16 @@ class Confirmation:
 
     @property
     def command(self) -> tuple[tuple[str, int, int], ...]:
-        """The command that asks; none where nobody is asked."""
+        """The WAIT command; empty if no replica must confirm."""
         return (("WAIT", self.replicas, round(self.timeout * 1000)),) if self else ()
 
     def ask(self, pipe: Any) -> None:
-        """Queue it on a pipeline of redis-py's behind the write, outside of a transaction."""
+        """Queue WAIT on a pipeline after the write, outside of a transaction."""
         for command in self.command:
             pipe.execute_command(*command)
 
     def missed(self, reply: Any) -> str:
-        """Nothing where the reply says that enough have it; else what is the matter, in words.
+        """Return what is missing, in words; empty if enough replicas confirmed.
 
         Raises:
             redis.ResponseError: the reply is an error.

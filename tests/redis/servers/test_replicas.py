@@ -81,7 +81,7 @@ def test_a_push_that_no_replica_has_raises_and_says_that_it_is_stored(pair: Pair
             line.send(to=NUMBER, files=FILES, id="one")
         with pytest.raises(NotReplicated):
             line.cancel("one")
-        with pytest.raises(PushInterrupted, match=r"0 of 1 replica .*0 of 2 faxes were pushed for certain"):
+        with pytest.raises(PushInterrupted, match=r"0 of 1 replica .*0 of 2 faxes were certainly pushed"):
             line.send_many([Fax(to=NUMBER, files=FILES, id=f"many-{i}") for i in range(2)])
         assert client.xlen(KEYS.intake) == 4
 

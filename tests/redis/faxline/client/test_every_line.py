@@ -379,7 +379,7 @@ def test_events_that_were_dropped_before_they_were_read_are_told_and_reading_goe
     *_, one, two = queued(world, 5, "later")
     world.outcomes.drop_events(2)
     events = follow(seen.id)
-    with pytest.raises(EventsMissed, match="ask the records") as caught:
+    with pytest.raises(EventsMissed, match="look up the jobs") as caught:
         next(events)
     first, second = next(events), next(events)
     assert (first.job, second.job) == (one, two)

@@ -388,7 +388,7 @@ def test_a_redis_that_goes_away_is_told_with_what_to_do(
     monkeypatch.setattr(redis.client.Pipeline, "execute", away)
     done = mail(PLAIN)
     assert (done.code, done.out, len(done.err.splitlines())) == (3, "", 1)
-    assert "0 of 2 faxes were pushed for certain" in done.err
+    assert "0 of 2 faxes were certainly pushed" in done.err
     assert "the same command again does that" in done.err
     assert redis_client.dbsize() == 0
 

@@ -215,7 +215,7 @@ def test_a_sealed_entry_that_breaks_a_rule_is_rejected(
 def test_a_sealed_send_does_not_open_as_a_resend_nor_hide_another_id() -> None:
     seals = Seals(RING, "default")
     sealed = json.loads(seals.entry("send", ENTRY, json.dumps(ENTRY)))["sealed"]
-    with pytest.raises(EntryRejected, match="does not open"):
+    with pytest.raises(EntryRejected, match="cannot be opened"):
         open_entry("resend", SealedEntry(id="a", sealed=sealed), seals)
     inner = json.dumps(ENTRY | {"id": "b"})
     hidden = json.loads(seals.entry("send", ENTRY, inner))["sealed"]

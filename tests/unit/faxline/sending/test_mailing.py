@@ -177,7 +177,7 @@ def test_files_that_are_not_kept_in_memory_are_read_again_for_the_push(
         return check(data)
 
     monkeypatch.setattr(documents_module, "open_document", changing)
-    with pytest.raises(PushInterrupted, match=r"the file b\.txt was changed .* 0 of 2 faxes were pushed"):
+    with pytest.raises(PushInterrupted, match=r"the file b\.txt was changed .* 0 of 2 faxes were certainly pushed"):
         line.send_many([Fax(to=TO, files=[path]) for path in paths])
 
 
@@ -201,7 +201,7 @@ def server(server_binary: ServerBinary) -> Iterator[RedisServer]:
 def test_a_redis_that_goes_away_in_the_middle_is_told_with_what_was_pushed(server: RedisServer) -> None:
     with FaxLine(server.url()) as line:
         faxes = [Fax(to=TO, files=[URL])] * 1000
-        with pytest.raises(PushInterrupted, match="300 of 1000 faxes were pushed for certain") as caught:
+        with pytest.raises(PushInterrupted, match="300 of 1000 faxes were certainly pushed") as caught:
             line.send_many(faxes, progress=lambda *_: server.close())
         assert (caught.value.pushed, len(caught.value.ids)) == (300, 1000)
         assert caught.value.__suppress_context__
