@@ -177,7 +177,9 @@ def test_files_that_are_not_kept_in_memory_are_read_again_for_the_push(
         return check(data)
 
     monkeypatch.setattr(documents_module, "open_document", changing)
-    with pytest.raises(PushInterrupted, match=r"the file b\.txt was changed .* 0 of 2 faxes were certainly pushed"):
+    with pytest.raises(
+        PushInterrupted, match=r"the file b\.txt was changed .* 0 of 2 faxes were certainly pushed"
+    ):
         line.send_many([Fax(to=TO, files=[path]) for path in paths])
 
 
