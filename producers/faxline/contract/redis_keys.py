@@ -24,6 +24,16 @@ VERSION_SIGN = "@"
 """What stands before the version at the end of a dispatcher's name in that group; for the doctor."""
 
 
+class _Key:
+    """The name of one key of an account: the account's prefix and a word."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, keys: "RedisKeys", _: type) -> str:
+        return keys.prefix + self._name
+
+
 @dataclass(frozen=True)
 class RedisKeys:
     """The keys of one account.
@@ -48,114 +58,53 @@ class RedisKeys:
         """What every key of the account begins with; the braces are the hash tag."""
         return f"fax:{{{self.account}}}:"
 
-    @cached_property
-    def intake(self) -> str:
-        """Stream: what producers push. An entry leaves in the script that registers or rejects it."""
-        return self.prefix + "intake"
-
-    @cached_property
-    def status(self) -> str:
-        """Stream: verified webhooks (receipts). An entry leaves in the script that applies it."""
-        return self.prefix + "status"
-
-    @cached_property
-    def events(self) -> str:
-        """Stream, capped: one event a transition, for any service to read."""
-        return self.prefix + "events"
-
-    @cached_property
-    def account_state(self) -> str:
-        """Hash: the limits and the leaky bucket, the gate, the pause, the alarm, counts of ended jobs."""
-        return self.prefix + "account"
-
-    @cached_property
-    def ready(self) -> str:
-        """Sorted set of job ids by place: priority, then age."""
-        return self.prefix + "ready"
-
-    @cached_property
-    def delayed(self) -> str:
-        """Sorted set of job ids by the time (ms) of their retry."""
-        return self.prefix + "delayed"
-
-    @cached_property
-    def permits(self) -> str:
-        """Sorted set of permits by the end (ms) of their lease, each a token|what it is held for."""
-        return self.prefix + "permits"
-
-    @cached_property
-    def answers(self) -> str:
-        """Sorted set of permit tokens by the time (µs) of their answer, for the window."""
-        return self.prefix + "answers"
-
-    @cached_property
-    def wakes(self) -> str:
-        """Sorted set of wake-up tokens on their way, by the time (ms) they are given up."""
-        return self.prefix + "wakes"
-
-    @cached_property
-    def submitted(self) -> str:
-        """Sorted set of job ids that await a receipt, by its deadline (ms)."""
-        return self.prefix + "submitted"
-
-    @cached_property
-    def in_doubt(self) -> str:
-        """Sorted set of job ids in doubt, by the end (ms) of the wait; infinite when held."""
-        return self.prefix + "in_doubt"
-
-    @cached_property
-    def expiring(self) -> str:
-        """Sorted set of job ids by their expires_at (ms)."""
-        return self.prefix + "expiring"
-
-    @cached_property
-    def doorbell(self) -> str:
-        """Stream, capped: tells the dispatchers to look at the account before they would."""
-        return self.prefix + "doorbell"
-
-    @cached_property
-    def orders(self) -> str:
-        """Stream: what operators order; an entry leaves in the script that carries it out."""
-        return self.prefix + "orders"
+    intake = _Key("intake")
+    """Stream: what producers push. An entry leaves in the script that registers or rejects it."""
+    status = _Key("status")
+    """Stream: verified webhooks (receipts). An entry leaves in the script that applies it."""
+    events = _Key("events")
+    """Stream, capped: one event a transition, for any service to read."""
+    account_state = _Key("account")
+    """Hash: the limits and the leaky bucket, the gate, the pause, the alarm, counts of ended jobs."""
+    ready = _Key("ready")
+    """Sorted set of job ids by place: priority, then age."""
+    delayed = _Key("delayed")
+    """Sorted set of job ids by the time (ms) of their retry."""
+    permits = _Key("permits")
+    """Sorted set of permits by the end (ms) of their lease, each a token|what it is held for."""
+    answers = _Key("answers")
+    """Sorted set of permit tokens by the time (µs) of their answer, for the window."""
+    wakes = _Key("wakes")
+    """Sorted set of wake-up tokens on their way, by the time (ms) they are given up."""
+    submitted = _Key("submitted")
+    """Sorted set of job ids that await a receipt, by its deadline (ms)."""
+    in_doubt = _Key("in_doubt")
+    """Sorted set of job ids in doubt, by the end (ms) of the wait; infinite when held."""
+    expiring = _Key("expiring")
+    """Sorted set of job ids by their expires_at (ms)."""
+    doorbell = _Key("doorbell")
+    """Stream, capped: tells the dispatchers to look at the account before they would."""
+    orders = _Key("orders")
+    """Stream: what operators order; an entry leaves in the script that carries it out."""
 
     def reply(self, order: str) -> str:
         """Stream of one entry: what became of an order, by its entry's id; has a time to live."""
         return f"{self.prefix}reply:{order}"
 
-    @cached_property
-    def reconcile_wake(self) -> str:
-        """String: a `reconcile` message is on its way; has a time to live."""
-        return self.prefix + "reconcile-wake"
-
-    @cached_property
-    def dead(self) -> str:
-        """Stream, capped: receipts and entries that could not be worked on, kept for a look."""
-        return self.prefix + "dead"
-
-    @cached_property
-    def audit(self) -> str:
-        """Stream, append-only: every call to iFax and every operator's order; older entries go."""
-        return self.prefix + "audit"
-
-    @cached_property
-    def unmatched(self) -> str:
-        """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
-        return self.prefix + "unmatched"
-
-    @cached_property
-    def held(self) -> str:
-        """Sorted set of jobs whose failure may not be the last word, by when it is (ms)."""
-        return self.prefix + "held"
-
-    @cached_property
-    def polls(self) -> str:
-        """Sorted set of jobs that iFax is to be asked about, by when it is next (ms)."""
-        return self.prefix + "polls"
-
-    @cached_property
-    def asks(self) -> str:
-        """Sorted set of the window's questions: !job until the answer, then tokens by its time (µs)."""
-        return self.prefix + "asks"
+    reconcile_wake = _Key("reconcile-wake")
+    """String: a `reconcile` message is on its way; has a time to live."""
+    dead = _Key("dead")
+    """Stream, capped: receipts and entries that could not be worked on, kept for a look."""
+    audit = _Key("audit")
+    """Stream, append-only: every call to iFax and every operator's order; older entries go."""
+    unmatched = _Key("unmatched")
+    """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
+    held = _Key("held")
+    """Sorted set of jobs whose failure may not be the last word, by when it is (ms)."""
+    polls = _Key("polls")
+    """Sorted set of jobs that iFax is to be asked about, by when it is next (ms)."""
+    asks = _Key("asks")
+    """Sorted set of the window's questions: !job until the answer, then tokens by its time (µs)."""
 
     def untried(self, number: str) -> str:
         """Set of those jobIds whose receipts name this recipient and met no doubt yet; has a time to live.
@@ -164,65 +113,30 @@ class RedisKeys:
         """
         return f"{self.prefix}untried:{number[-7:]}"
 
-    @cached_property
-    def doubts(self) -> str:
-        """Sorted set of doubts by recipient, for receipts whose jobId nobody knows."""
-        return self.prefix + "doubts"
-
-    @cached_property
-    def doubts_until(self) -> str:
-        """The same doubts by the time (ms) they are forgotten."""
-        return self.prefix + "doubts-until"
-
-    @cached_property
-    def job_ids(self) -> str:
-        """Prefix of strings: iFax's jobId to the job or to a receipt that came early; has a time to live."""
-        return self.prefix + "jobid:"
-
-    @cached_property
-    def scheduled(self) -> str:
-        """Sorted set of the ready jobs that are to be kept by iFax, by their date (ms)."""
-        return self.prefix + "scheduled"
-
-    @cached_property
-    def lines(self) -> str:
-        """Hash: a number to the jobs whose faxes are on their way to it, each with the end of its lease."""
-        return self.prefix + "lines"
-
-    @cached_property
-    def waiting(self) -> str:
-        """Sorted set, in the order of its members: queued jobs that wait for their number's line."""
-        return self.prefix + "waiting"
-
-    @cached_property
-    def lines_until(self) -> str:
-        """Sorted set of numbers that are waited for, by when (ms) the next lease on their line ends."""
-        return self.prefix + "lines-until"
-
-    @cached_property
-    def document_uses(self) -> str:
-        """Hash: a document's digest to how many jobs that have not ended need it."""
-        return self.prefix + "document-uses"
-
-    @cached_property
-    def released(self) -> str:
-        """Sorted set of the digests of documents that no job needs, by when (ms) they may go."""
-        return self.prefix + "released"
-
-    @cached_property
-    def outdated(self) -> str:
-        """Sorted set of ended jobs whose request is still kept, by when (ms) it goes."""
-        return self.prefix + "outdated"
-
-    @cached_property
-    def chore(self) -> str:
-        """String: which dispatcher carries out an order that takes its time; has a time to live."""
-        return self.prefix + "chore"
-
-    @cached_property
-    def lost(self) -> str:
-        """Hash: what processes did and Redis does not know of, after its state went back (`recover`)."""
-        return self.prefix + "lost"
+    doubts = _Key("doubts")
+    """Sorted set of doubts by recipient, for receipts whose jobId nobody knows."""
+    doubts_until = _Key("doubts-until")
+    """The same doubts by the time (ms) they are forgotten."""
+    job_ids = _Key("jobid:")
+    """Prefix of strings: iFax's jobId to the job or to a receipt that came early; has a time to live."""
+    scheduled = _Key("scheduled")
+    """Sorted set of the ready jobs that are to be kept by iFax, by their date (ms)."""
+    lines = _Key("lines")
+    """Hash: a number to the jobs whose faxes are on their way to it, each with the end of its lease."""
+    waiting = _Key("waiting")
+    """Sorted set, in the order of its members: queued jobs that wait for their number's line."""
+    lines_until = _Key("lines-until")
+    """Sorted set of numbers that are waited for, by when (ms) the next lease on their line ends."""
+    document_uses = _Key("document-uses")
+    """Hash: a document's digest to how many jobs that have not ended need it."""
+    released = _Key("released")
+    """Sorted set of the digests of documents that no job needs, by when (ms) they may go."""
+    outdated = _Key("outdated")
+    """Sorted set of ended jobs whose request is still kept, by when (ms) it goes."""
+    chore = _Key("chore")
+    """String: which dispatcher carries out an order that takes its time; has a time to live."""
+    lost = _Key("lost")
+    """Hash: what processes did and Redis does not know of, after its state went back (`recover`)."""
 
     def read_alone(self, entry: str) -> str:
         """String: the size of an entry that may be at fault and was read alone; has a time to live."""
