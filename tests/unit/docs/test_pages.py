@@ -165,3 +165,10 @@ def test_the_page_of_operations_has_every_alert() -> None:
         if "alert" in rule
     }
     assert set(re.findall(r"\bFax[A-Z]\w+", PAGE["docs/operations.md"].split("\n## Alerts\n")[1])) >= alerts
+
+
+def test_the_page_of_the_limits_has_the_defaults_of_the_settings_that_it_names() -> None:
+    defaults = dict(variables())
+    rows = re.findall(r"^\| .+? \| (.+?) \| `(FAXLINE_\w+)` \|$", PAGE["docs/limits.md"], re.MULTILINE)
+    said = {name: int(re.sub(r"\D", "", text) or 0) for text, name in rows}
+    assert said == {name: defaults[name] for name in said}
