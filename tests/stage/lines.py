@@ -5,7 +5,7 @@ import inspect
 import itertools
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, Self
 from unittest.mock import Mock, patch
 
@@ -107,7 +107,7 @@ class Daemon:
         self._store = Store(self._client, read_settings(SETTINGS), "default")
         self._wait_until = wait_until
         self._numbers = itertools.count(1001)
-        self._short = patch("faxline_worker.dispatcher.dispatcher.BLOCK", 0.1)  # it ends as soon
+        self._short = ExitStack()
         self._dispatcher = Dispatcher(
             redis.Redis.from_url(url),
             {"default": self._store},
@@ -122,13 +122,14 @@ class Daemon:
 
     def __enter__(self) -> Self:
         self._store.timers.run()
-        self._short.start()
+        for part in ("intake_threads", "listener", "timers", "operator_orders"):  # they end as soon
+            self._short.enter_context(patch(f"faxline_worker.dispatcher.{part}.BLOCK", 0.1))
         self._dispatcher.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._dispatcher.stop()
-        self._short.stop()
+        self._short.close()
         self._client.close()
 
     def cancel(self, job: str) -> None:

@@ -1,12 +1,12 @@
-"""The orders that take their time, as a dispatcher has seen them: the accounts take turns."""
+"""Long-running orders that a dispatcher has seen; the accounts take turns."""
 
 import threading
 import time
 from collections import deque
 
 
-class Chores:
-    """What is to be carried out, by account and the order's entry; thread-safe."""
+class LongOrderQueue:
+    """Orders to be carried out, by account and entry. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

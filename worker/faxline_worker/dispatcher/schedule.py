@@ -1,15 +1,34 @@
-"""What to do for which account, and when: a thread-safe agenda of the dispatcher."""
+"""What a dispatcher has to do for which account, and when."""
 
 import heapq
 import threading
 import time
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """What is done for an account when its time comes."""
+
+    RUN_TIMERS = "run_timers"
+    PLAN_WAKEUPS = "plan_wakeups"
+    WAKE = "wake"
+    """Send one wake-up that was planned."""
+    GATHER_RECEIPTS = "gather_receipts"
+    """Receipts came: have them reconciled."""
+    CHECK_RECEIPTS = "check_receipts"
+    """Receipts may wait although nobody works on them."""
+    ORDERS = "orders"
+    POLL = "poll"
+    TIDY = "tidy"
+    CHECK_STREAMS = "check_streams"
+
 
 Item = tuple[str, ...]
-"""What is to be done, and for which account."""
+"""A task, its account, and for a wake-up its token."""
 
 
-class Agenda:
-    """Items with a time each; the earliest time asked for an item counts."""
+class Schedule:
+    """Items, each with a time. If an item is added twice, the earlier time counts. Thread-safe."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, Item]] = []
@@ -17,8 +36,8 @@ class Agenda:
         self._changed = threading.Condition()
         self._closed = False
 
-    def look(self, item: Item, seconds: float = 0.0) -> None:
-        """Come to an item in so many seconds, or sooner if that was already wanted."""
+    def add(self, item: Item, seconds: float = 0.0) -> None:
+        """Have an item done in this many seconds, or sooner if it is due sooner already."""
         at = time.monotonic() + seconds
         with self._changed:
             if at < self._due.get(item, float("inf")):
@@ -27,7 +46,14 @@ class Agenda:
                 self._changed.notify()
 
     def next(self, longest: float) -> Item | None:
-        """Wait until an item is due and take it off; None after so many seconds, or once it is closed."""
+        """Wait for the next item that is due and remove it.
+
+        Args:
+            longest: seconds to wait at most.
+
+        Returns:
+            The item; None after `longest` seconds or once the schedule is closed.
+        """
         until = time.monotonic() + longest
         with self._changed:
             while not self._closed:
@@ -45,7 +71,7 @@ class Agenda:
             return None
 
     def close(self) -> None:
-        """Let `next` return None from now on."""
+        """Make `next` return None from now on."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

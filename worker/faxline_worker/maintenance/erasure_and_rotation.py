@@ -1,7 +1,7 @@
-"""Orders that take their time: erasing jobs, sealing anew; in pieces, so that nobody waits for them.
+"""Long-running orders: erasing jobs, rotating keys, recovering. They work in small steps, so nobody waits.
 
-What is done is told at the end, and the order leaves its stream then: one whose dispatcher ends in the middle
-is begun again by another, and finds less to do.
+The reply is stored and the order leaves its stream at the end. If its dispatcher dies before, another
+dispatcher begins the order again and finds less to do.
 """
 
 import json
@@ -22,32 +22,32 @@ from faxline.contract.texts import mask_number
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK
 from faxline_worker.state.store import Store
 
-CHORES = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS, Order.RECOVER})
-"""The orders that take their time."""
+LONG_ORDERS = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS, Order.RECOVER})
+"""The orders that are carried out in a thread of their own."""
 PIECE = 50
-"""Lost calls and faxes that one script puts in order."""
+"""Lost calls and faxes that one script recovers."""
 LEASE = 30.0
-"""Seconds after which another dispatcher begins anew what nobody says any more that he does."""
+"""Seconds after which an unrenewed lock on the maintenance of an account runs out."""
 _WEIGHT = {"": 0, "done": 0, "known": 1, "ended": 2}
-"""Of what became of the lost calls and faxes of one job the latest counts, if it weighs no less."""
+"""Of the results of one job's lost calls and faxes, the latest with the greatest weight counts."""
 _FINAL = {state.encode() for state in FINAL_STATES}
 Told = tuple[str, dict[str, Any]]
 
 
-class ChoreBusyError(Exception):
-    """Another dispatcher does such work for this account."""
+class MaintenanceBusyError(Exception):
+    """Another dispatcher has the lock on the maintenance of this account."""
 
 
 @dataclass
-class Housekeeping:
-    """Carries out such orders of one account.
+class Maintenance:
+    """Carries out the long-running orders of one account.
 
     Args:
-        store: the account's.
-        log: tells of progress.
+        store: the state of the account.
+        log: gets the progress.
         who: this dispatcher, unique among those that run.
-        stopping: whether the dispatcher is to end; the order stays for the next one.
-        beat: called as it goes on.
+        stopping: whether the dispatcher is to stop; the order then stays for the next one.
+        beat: called between steps.
     """
 
     store: Store
@@ -61,8 +61,8 @@ class Housekeeping:
         """Carry out one order: its result, or gone.
 
         Raises:
-            ChoreBusyError: another dispatcher does, or not every process has looked what of its own Redis
-                lost; or this one is to end. The order stays.
+            MaintenanceBusyError: another dispatcher has the lock, a process has yet to check what Redis lost
+                of its own, or this dispatcher is to stop. The order stays.
             redis.RedisError: Redis is away or refuses us. The order stays.
         """
         self._said = 0.0
@@ -84,10 +84,10 @@ class Housekeeping:
         """Say now and then that this dispatcher is at work."""
         self.beat()
         if self.stopping():
-            raise ChoreBusyError
+            raise MaintenanceBusyError
         if time.monotonic() - self._said > LEASE / 6:
             if not self.store.maintenance.lock(self.who, LEASE):
-                raise ChoreBusyError
+                raise MaintenanceBusyError
             self._said = time.monotonic()
 
     def _forget(self, job: str) -> Told:
@@ -177,7 +177,7 @@ class Housekeeping:
                 self._go_on()
                 done = lineage.recover(dict(fields[start : start + PIECE]))
                 if done is None:
-                    raise ChoreBusyError
+                    raise MaintenanceBusyError
                 for what, job in done:
                     if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
                         became[job] = what

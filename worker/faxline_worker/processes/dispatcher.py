@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import VERSION_SIGN
 from faxline_worker.config.settings import Settings
-from faxline_worker.dispatcher.dispatcher import BLOCK, Dispatcher
+from faxline_worker.dispatcher.context import BLOCK
+from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat

@@ -65,7 +65,7 @@ def dispatcher(redis_url: str, store: Store) -> Iterator[Dispatcher]:
         def carry_out() -> None:
             while not stopping.is_set():
                 client.xread({store.keys.orders: "0"}, block=50)
-                made._carry_out("default")
+                made.orders.carry_out("default")
 
         thread = threading.Thread(target=carry_out)
         thread.start()
@@ -154,7 +154,7 @@ def test_a_job_that_is_given_up_fails_and_is_counted(
     doubt("a")
     settled = line.resolve("a", fail=True, by="me@here", timeout=20)
     assert (settled.state, settled.reason) == (JobState.FAILED, "operator")
-    counted = dispatcher._metrics._outcomes("default", "failed")
+    counted = dispatcher.context.metrics._outcomes("default", "failed")
     wait_until(lambda: counted._value.get() == 1)
 
 

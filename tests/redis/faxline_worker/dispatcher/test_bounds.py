@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.dispatcher.long_orders import Chores
+from faxline_worker.dispatcher.long_orders import LongOrderQueue
+from faxline_worker.dispatcher.schedule import Task
 from faxline_worker.state.orders import ORDERS_AT_ONCE
 from faxline_worker.state.results import Admitted, Polled, WakePlan
 from faxline_worker.state.store import Store
@@ -204,9 +205,9 @@ def test_two_accounts_with_many_questions_take_turns() -> None:
 
     dispatcher = dispatcher_of({name: store_of(name) for name in ("a", "b")})
     for name in ("a", "b"):
-        dispatcher._agenda.look(("poll", name))
+        dispatcher.context.schedule.add((Task.POLL, name))
     while len(turns) < 40:
-        dispatcher._work(Mock())
+        dispatcher.timers.run(Mock())
     assert all({*turns[at : at + 3]} == {"a", "b"} for at in range(0, 36, 3))
 
 
@@ -217,53 +218,53 @@ def test_orders_are_read_in_pieces_and_none_is_left_behind(make: Make) -> None:
         scene.client.xadd(scene.keys.orders, {"order": "keys"})  # they take their time, and stay meanwhile
     scene.ordered("pause")
     looks = 1
-    while dispatcher._carry_out("default") is not None:
+    while dispatcher.orders.carry_out("default") is not None:
         looks += 1
     assert looks == 3
     assert scene.store.state().paused == "operator"
     scene.ordered("resume")
     for _ in range(3):
-        dispatcher._carry_out("default")
+        dispatcher.orders.carry_out("default")
     assert scene.store.state().paused == ""
-    found = {dispatcher._chores.take(0) for _ in range(2 * ORDERS_AT_ONCE + 50)}
+    found = {dispatcher.long_orders.queue.take(0) for _ in range(2 * ORDERS_AT_ONCE + 50)}
     assert len(found) == 2 * ORDERS_AT_ONCE + 50
-    assert dispatcher._chores.take(0) is None
+    assert dispatcher.long_orders.queue.take(0) is None
 
 
 def test_an_order_that_another_dispatcher_has_carried_out_is_let_be(make: Make) -> None:
     scene = make()
     dispatcher = dispatcher_of({"default": scene.store})
     entry = scene.ordered("keys")
-    dispatcher._carry_out("default")
+    dispatcher.orders.carry_out("default")
     scene.client.xdel(scene.keys.orders, entry)
-    dispatcher._keep_house(Mock())
-    assert dispatcher._chores.take(0) is None
+    dispatcher.long_orders.run(Mock())
+    assert dispatcher.long_orders.queue.take(0) is None
 
 
 def test_chores_of_the_accounts_take_turns_and_one_that_rests_holds_up_no_other() -> None:
-    chores = Chores()
+    queue = LongOrderQueue()
     for entry in ("1", "2", "3"):
-        chores.add("a", entry)
-        chores.add("a", entry)
-    chores.add("b", "4")
-    assert [chores.take(0) for _ in range(4)] == [("a", "1"), ("b", "4"), ("a", "2"), ("a", "3")]
-    chores.later("a", "1", 60)
-    assert chores.take(0) is None
-    chores.add("b", "4")  # it is being carried out
-    assert chores.take(0) is None
-    chores.done("b", "4")
-    chores.add("b", "4")
-    assert chores.take(0) == ("b", "4")
-    chores.later("a", "2", 0.01)
-    assert chores.take(10) == ("a", "2")
+        queue.add("a", entry)
+        queue.add("a", entry)
+    queue.add("b", "4")
+    assert [queue.take(0) for _ in range(4)] == [("a", "1"), ("b", "4"), ("a", "2"), ("a", "3")]
+    queue.later("a", "1", 60)
+    assert queue.take(0) is None
+    queue.add("b", "4")  # it is being carried out
+    assert queue.take(0) is None
+    queue.done("b", "4")
+    queue.add("b", "4")
+    assert queue.take(0) == ("b", "4")
+    queue.later("a", "2", 0.01)
+    assert queue.take(10) == ("a", "2")
 
 
 def test_who_waits_for_a_chore_is_told_when_one_comes() -> None:
-    chores = Chores()
+    queue = LongOrderQueue()
     found: list[Any] = []
-    waits = threading.Thread(target=lambda: found.append(chores.take(60)))
+    waits = threading.Thread(target=lambda: found.append(queue.take(60)))
     waits.start()
-    chores.add("a", "1")
+    queue.add("a", "1")
     waits.join()
     assert found == [("a", "1")]
 

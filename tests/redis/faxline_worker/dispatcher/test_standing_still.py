@@ -15,7 +15,7 @@ from faxline_local.redis_server import RedisServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.maintenance.erasure_and_rotation import Housekeeping
+from faxline_worker.maintenance.erasure_and_rotation import Maintenance
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
@@ -85,7 +85,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str], threa
         (Intake, "_read", "intake"),
         pytest.param(OrderStore, "read", "timers", marks=pytest.mark.slow),
         pytest.param(Store, "state", "gauges", marks=pytest.mark.slow),
-        pytest.param(Housekeeping, "carry_out", "housekeeping", marks=pytest.mark.slow),
+        pytest.param(Maintenance, "carry_out", "maintenance", marks=pytest.mark.slow),
     ],
 )
 def test_a_thread_of_a_dispatcher_that_hangs_is_named_and_the_others_go_on(  # noqa: PLR0917 - of pytest
@@ -127,7 +127,7 @@ def test_a_batch_and_an_order_that_take_their_time_beat_on_their_way(
     with FaxLine(redis_url) as line:
         line._client.xadd(line.keys.dead, {"stream": "intake", "entry": "1-0", "why": "x", "send": "{}"})
         entry = line._client.xadd(line.keys.orders, {"order": "keys"})
-    house = Housekeeping(store, Mock(), "me", beat=lambda: beats.append("house"))
+    house = Maintenance(store, Mock(), "me", beat=lambda: beats.append("house"))
     house.carry_out(entry.decode(), {"order": "keys"})
     assert beats.count("house") > 1
 

@@ -100,7 +100,7 @@ def test_a_flood_of_hostile_pdfs_of_one_account_holds_up_no_other_account(
     for i in range(100):
         push(redis_client, HOSTILE, f"bomb-{i}", HANGS)
     dispatcher = start(timeout=20)
-    wait_until(lambda: dispatcher._slow.waiting("hostile"))
+    wait_until(lambda: dispatcher.intake.slow.waiting("hostile"))
     for i in range(20):
         push(redis_client, GOOD, f"good-{i}", plain_pdf(i + 1))
     wait_until(lambda: len(jobs(redis_client, GOOD)) == 20)
@@ -168,15 +168,15 @@ def test_what_waits_is_not_taken_over_and_no_delivery_of_it_is_counted(
     for i in range(4):
         push(redis_client, HOSTILE, f"bomb-{i}", HANGS)
     first = start(timeout=20, takeover=TAKEOVER)
-    wait_until(lambda: first._slow.waiting("hostile") == 4)
-    before = first._slow._kept_at
-    wait_until(lambda: first._slow._kept_at != before)  # to read them may have taken longer than that
+    wait_until(lambda: first.intake.slow.waiting("hostile") == 4)
+    before = first.intake.slow._kept_at
+    wait_until(lambda: first.intake.slow._kept_at != before)  # to read them may have taken longer than that
     start("second", timeout=20, takeover=TAKEOVER)
     kept: list[float] = []
 
     def kept_for_long() -> bool:
-        if first._slow._kept_at not in kept:
-            kept.append(first._slow._kept_at)
+        if first.intake.slow._kept_at not in kept:
+            kept.append(first.intake.slow._kept_at)
         return kept[-1] - kept[0] > 3 * TAKEOVER
 
     wait_until(kept_for_long, timeout=20)
@@ -191,7 +191,7 @@ def test_a_dispatcher_that_stops_gives_up_an_open_pdf_and_leaves_its_entry_to_an
 ) -> None:
     push(redis_client, HOSTILE, "bomb", HANGS)
     first = start(timeout=60)
-    wait_until(lambda: first._slow._reader._taken)
+    wait_until(lambda: first.intake.slow._reader._taken)
     first.stop()
     assert redis_client.xpending(HOSTILE.intake, INTAKE_GROUP)["pending"] == 1
     assert told(redis_client, HOSTILE) == []
@@ -235,7 +235,7 @@ def test_of_an_account_with_too_many_entries_that_wait_no_others_are_read(
     for i in range(4):
         push(redis_client, HOSTILE, f"bomb-{i}", HANGS)
     dispatcher = start(timeout=60)
-    wait_until(lambda: dispatcher._slow.full("hostile"))
+    wait_until(lambda: dispatcher.intake.slow.full("hostile"))
     push(redis_client, HOSTILE, "more")
     push(redis_client, GOOD, "letter", plain_pdf())
     wait_until(lambda: jobs(redis_client, GOOD) == ["letter"])

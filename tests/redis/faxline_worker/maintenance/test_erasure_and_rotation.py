@@ -14,8 +14,8 @@ from faxline.contract.page_count import digest
 from faxline.contract.sealing.keyring import new_key
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.maintenance import erasure_and_rotation as housekeeping
-from faxline_worker.maintenance.erasure_and_rotation import ChoreBusyError, Housekeeping
+from faxline_worker.maintenance import erasure_and_rotation
+from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
@@ -295,11 +295,11 @@ def test_of_two_dispatchers_one_carries_an_order_out_and_the_other_waits(redis_c
     store = store_of(redis_client)
     assert store.maintenance.lock("another", 30)
     entry: Any = redis_client.xadd(store.keys.orders, {"order": "keys"})
-    with pytest.raises(ChoreBusyError):
-        Housekeeping(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"})
+    with pytest.raises(MaintenanceBusyError):
+        Maintenance(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"})
     assert redis_client.xlen(store.keys.orders) == 1
     redis_client.delete(store.keys.chore)
-    assert Housekeeping(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"}) == "done"
+    assert Maintenance(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"}) == "done"
     assert redis_client.xlen(store.keys.orders) == redis_client.exists(store.keys.chore) == 0
 
 
@@ -311,13 +311,13 @@ def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
         redis_client.set(store.keys.document(digest(data).removeprefix("sha256:")), data)
     calls = iter([False, False, True])
     entry: Any = redis_client.xadd(store.keys.orders, {"order": "rotate"})
-    house = Housekeeping(store, Mock(), "this", stopping=lambda: next(calls))
-    with pytest.raises(ChoreBusyError):
+    house = Maintenance(store, Mock(), "this", stopping=lambda: next(calls))
+    with pytest.raises(MaintenanceBusyError):
         house.carry_out(entry.decode(), {"order": "rotate"})
     assert redis_client.xlen(store.keys.orders) == 1
-    monkeypatch.setattr(housekeeping, "LEASE", 0.001)
+    monkeypatch.setattr(erasure_and_rotation, "LEASE", 0.001)
     redis_client.delete(store.keys.chore)
-    assert Housekeeping(store, Mock(), "next").carry_out(entry.decode(), {"order": "rotate"}) == "done"
+    assert Maintenance(store, Mock(), "next").carry_out(entry.decode(), {"order": "rotate"}) == "done"
     heads = dict(store.documents.heads())
     assert len(heads) == 3
     assert all(head.startswith(b"\x93FAXSEAL") for head in heads.values())

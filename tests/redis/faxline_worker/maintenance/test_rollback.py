@@ -16,7 +16,7 @@ from faxline.contract.orders import Order
 from faxline.operating.rollback import Rollback
 from faxline.reading.account_state import ROLLED_BACK
 from faxline_worker.maintenance import rollback_watch as rollback
-from faxline_worker.maintenance.erasure_and_rotation import ChoreBusyError, Housekeeping
+from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.state.recent_work import KEPT, MOST, NOWHERE, Memory
 from faxline_worker.state.results import Admitted, Held, Mark
@@ -152,7 +152,7 @@ def recover(scene: Scene) -> dict[str, Any]:
     """An operator orders that the account goes on, once all have looked: what is told."""
     scene.go(WAIT)
     entry = scene.ordered(Order.RECOVER)
-    house = Housekeeping(scene.store, Mock(), "dispatcher")
+    house = Maintenance(scene.store, Mock(), "dispatcher")
     assert house.carry_out(entry, {"order": Order.RECOVER, "by": "jane"}) == "done"
     reply: Any = scene.client.xrange(scene.keys.reply(entry))
     return dict(json.loads(reply[0][1][b"told"]))
@@ -848,8 +848,8 @@ def test_nothing_is_put_in_order_before_every_process_has_looked(
     lose_all_of_it(scene, server, a)
     server.changes()
     a.connect()  # to yet another server: the others may know more
-    with pytest.raises(ChoreBusyError):
-        Housekeeping(scene.store, Mock(), "dispatcher").carry_out(
+    with pytest.raises(MaintenanceBusyError):
+        Maintenance(scene.store, Mock(), "dispatcher").carry_out(
             scene.ordered(Order.RECOVER), {"order": Order.RECOVER, "by": "jane"}
         )
     assert lost(scene).calls
@@ -859,7 +859,7 @@ def test_nothing_is_put_in_order_before_every_process_has_looked(
 
 def test_the_order_is_refused_where_nothing_went_back(scene: Scene) -> None:
     entry = scene.ordered(Order.RECOVER)
-    house = Housekeeping(scene.store, Mock(), "dispatcher")
+    house = Maintenance(scene.store, Mock(), "dispatcher")
     assert house.carry_out(entry, {"order": Order.RECOVER, "by": "jane"}) == "refused"
 
 

@@ -180,7 +180,7 @@ def test_a_doubt_that_an_operator_settles_by_a_jobId_whose_receipt_had_come_is_c
     )
     order: Any = {"order": "resolve", "job": JOB, "how": "accepted", "jobId": "77"}
     scene.client.xadd(scene.keys.orders, order)
-    dispatcher._carry_out("default")
+    dispatcher.orders.carry_out("default")
     assert scene.record(JOB)["state"] == outcome
     found = counts(registry)
     assert found[("fax_outcomes_total", outcome)] == 1

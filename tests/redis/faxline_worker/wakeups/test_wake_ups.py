@@ -167,7 +167,7 @@ def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_wor
     )
     dispatcher.start()
     try:
-        wait_until(lambda: len(dispatcher._intakes["default"].early) == 2)
+        wait_until(lambda: len(dispatcher.intake.intakes["default"].early) == 2)
         assert not redis_client.exists(store.keys.events)
         entry, fields = other[0][1][0]
         Intake(store, metrics, Mock()).take([(entry.decode(), fields)])

@@ -56,18 +56,18 @@ def test_whatever_redis_clock_says_a_dispatcher_looks_again_after_a_sweep(
 ) -> None:
     dispatcher, store = dispatcher_of()
     store.timers.plan_wakeups.return_value = WakePlan(next=told)
-    assert dispatcher._plan("default") == again
+    assert dispatcher.timers.plan_wakeups("default") == again
 
 
 def test_a_step_is_logged_and_counted_and_every_account_is_told_once() -> None:
     dispatcher, store = dispatcher_of()
-    log, metrics = Mock(), Mock()
-    dispatcher._log, dispatcher._metrics = log, metrics
+    log: Any = dispatcher.context.log
+    metrics: Any = dispatcher.context.metrics
     store.timers.run.return_value = TimerRun(next=10, ready=False, match=False)
-    dispatcher._watch_clock(10.0, 1000.0, 10.0)
-    dispatcher._watch_clock(12.0, 402.0, 12.0)
+    dispatcher.gauges.watch_clock(10.0, 1000.0, 10.0)
+    dispatcher.gauges.watch_clock(12.0, 402.0, 12.0)
     assert log.warning.call_args.kwargs == {"seconds": -600.0}
     metrics.clock_step.assert_called_once_with("back")
-    dispatcher._survey("default")
-    dispatcher._survey("default")
+    dispatcher.timers.run_timers("default")
+    dispatcher.timers.run_timers("default")
     assert [call.kwargs["step"] for call in store.timers.run.call_args_list] == [-600.0, 0.0]

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from faxline_worker.dispatcher import dispatcher as dispatcher_module
+from faxline_worker.dispatcher import gauges as gauges_module
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, held_back
 from faxline_worker.state.results import StreamCheck
@@ -18,8 +18,8 @@ READINGS = 7
 @pytest.fixture(autouse=True)
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few accounts are many then. Nobody is at work."""
-    monkeypatch.setattr(dispatcher_module, "READINGS", READINGS)
-    monkeypatch.setattr(dispatcher_module, "look_at_processes", lambda _: [])
+    monkeypatch.setattr(gauges_module, "READINGS", READINGS)
+    monkeypatch.setattr(gauges_module, "look_at_processes", lambda _: [])
 
 
 def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
@@ -39,16 +39,16 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
     dispatcher = Dispatcher(
         Mock(), stores, Mock(), Mock(), Mock(), consumer="test", takeover=60, sweep=60, wake_lease=60
     )
-    dispatcher._stopping.set()
-    dispatcher._durable_at = math.inf
+    dispatcher.context.stopping.set()
+    dispatcher.gauges._server._next = math.inf
     return dispatcher, read
 
 
 @pytest.mark.parametrize("accounts", [1, READINGS])
 def test_each_reading_takes_the_gauges_of_all_accounts_while_they_are_few(accounts: int) -> None:
     dispatcher, read = dispatcher_of(accounts)
-    dispatcher._read_gauges(Mock())
-    dispatcher._read_gauges(Mock())
+    dispatcher.gauges.run(Mock())
+    dispatcher.gauges.run(Mock())
     assert len(read) == accounts
     assert set(read.values()) == {2}
 
@@ -56,17 +56,17 @@ def test_each_reading_takes_the_gauges_of_all_accounts_while_they_are_few(accoun
 def test_of_many_accounts_a_reading_takes_no_more_than_so_many_and_each_has_its_turn() -> None:
     dispatcher, read = dispatcher_of(2 * READINGS + 1)
     for reading in range(1, 4):
-        dispatcher._read_gauges(Mock())
+        dispatcher.gauges.run(Mock())
         assert read.total() == min(reading * READINGS, 2 * READINGS + 1)
     assert set(read.values()) == {1}
-    dispatcher._read_gauges(Mock())
+    dispatcher.gauges.run(Mock())
     assert read.total() == 3 * READINGS + 1
     assert read.most_common(1)[0] == ("a0000", 2)
 
 
 def test_without_accounts_there_is_nothing_to_read() -> None:
     dispatcher, read = dispatcher_of(0)
-    dispatcher._read_gauges(Mock())
+    dispatcher.gauges.run(Mock())
     assert not read
 
 
@@ -90,5 +90,5 @@ def test_without_accounts_there_is_nothing_to_read() -> None:
 def test_a_read_of_many_streams_is_held_back_so_that_no_more_than_so_many_are_named_in_a_second(
     monkeypatch: pytest.MonkeyPatch, streams: int, passed: float, held: float
 ) -> None:
-    monkeypatch.setattr("faxline_worker.dispatcher.dispatcher.time.monotonic", lambda: 1000.0 + passed)
+    monkeypatch.setattr("faxline_worker.dispatcher.intake_reader.time.monotonic", lambda: 1000.0 + passed)
     assert held_back(1000.0, streams) == pytest.approx(held)

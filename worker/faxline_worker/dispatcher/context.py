@@ -1,0 +1,45 @@
+"""What the threads of a dispatcher share."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import redis
+import structlog
+
+from faxline_worker.dispatcher.schedule import Schedule
+from faxline_worker.dispatcher.stream_watch import StreamWatch
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.state.store import Store
+
+BLOCK = 2.0
+"""Seconds that a thread waits for something to do. A stop is noticed this soon."""
+PAUSE = 0.5
+"""Seconds before the next try after an error."""
+
+
+@dataclass(frozen=True)
+class DispatcherContext:
+    """Shared by the threads of one dispatcher.
+
+    Attributes:
+        client: a client whose socket timeout is longer than BLOCK.
+        stores: the state of every account, by name.
+        metrics: the dispatcher's metrics.
+        log: the dispatcher's log.
+        consumer: this dispatcher's name in the consumer group; no other dispatcher has it.
+        streams: replaces streams that ran out of ids.
+        schedule: what to do for which account, and when.
+        stopping: set when the dispatcher is to stop.
+        clock_steps: steps of Redis' clock (s) that the timers of an account have still to be told.
+    """
+
+    client: redis.Redis
+    stores: Mapping[str, Store]
+    metrics: DispatcherMetrics
+    log: structlog.stdlib.BoundLogger
+    consumer: str
+    streams: StreamWatch
+    schedule: Schedule = field(default_factory=Schedule)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    clock_steps: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,152 @@
+"""The thread of the gauges: it reads the state of the accounts and of Redis for the metrics."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+from typing import Any, cast
+
+import redis
+
+from faxline.reading.account_state import ROLLED_BACK, AccountState
+from faxline.reading.processes import ROLES, at_work
+from faxline.reading.server_facts import server_facts
+from faxline.reading.shared_settings import find_differences
+from faxline_worker.dispatcher.clock_watch import ClockWatch
+from faxline_worker.dispatcher.context import DispatcherContext
+from faxline_worker.dispatcher.schedule import Task
+from faxline_worker.dispatcher.timers import schedule_moved
+from faxline_worker.observability.heartbeat import look_at_processes
+from faxline_worker.observability.pulse import Loop
+
+EVERY = 2.0
+"""Seconds between two readings."""
+READINGS = 100
+"""Accounts that one reading reads. If there are more, each reading takes the next ones: reading an account
+costs some 20 commands, and reading many would cost more than their faxes."""
+DURABLE = 30.0
+"""Seconds between two looks at whether Redis is durable."""
+
+
+class Gauges:
+    """Sets the gauges of the metrics."""
+
+    def __init__(self, context: DispatcherContext) -> None:
+        self._context = context
+        self._pages = pages(tuple(context.stores), READINGS)
+        self._clock_watch = ClockWatch()
+        self._server = ServerGauges(context)
+
+    def run(self, loop: Loop) -> None:
+        """Read some accounts and wait for the next reading.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses.
+            NewerLayoutError: a newer layout is stored than this version knows.
+        """
+        context = self._context
+        for account in next(self._pages):
+            loop.beat()
+            store = context.stores[account]
+            store.schema.check()
+            before = time.monotonic()
+            state = store.state()
+            self.watch_clock(before, state.now / 1e6, time.monotonic())
+            self._set(account, state)
+            context.metrics.set_events_unread(account, store.streams.events_unread())
+            if context.streams.look(account, loop.beat):
+                schedule_moved(context, account)
+        self._server.read_processes()
+        context.metrics.redis_read()
+        loop.well()
+        self._server.read()
+        context.stopping.wait(EVERY)
+
+    def _set(self, account: str, state: AccountState) -> None:
+        metrics = self._context.metrics
+        for job_state, n in state.jobs.items():
+            metrics.set_jobs(account, cast("Any", job_state), n)
+        for priority, age in state.oldest.items():
+            metrics.set_oldest_job_age(account, cast("Any", priority), age)
+        limits = {"concurrency": state.concurrency, "window": state.window, "burst": state.burst}
+        for limit, found in limits.items():
+            metrics.set_limit(account, cast("Any", limit), used=found.used, capacity=found.effective)
+        metrics.set_polls(account, used=state.polls.used, capacity=state.polls.effective)
+        for reason, n in state.waiting.items():
+            metrics.set_queued(account, cast("Any", reason), n)
+        for what, ceiling in state.backlog.items():
+            metrics.set_backlog(account, cast("Any", what), used=ceiling.used, ceiling=ceiling.configured)
+        metrics.set_receipts(account, oldest=state.receipt_wait, overdue=state.overdue)
+        metrics.set_doubts_held(account, state.held_doubts)
+        metrics.set_paused(account, bool(state.paused))
+        metrics.set_closed(account, state.paused or ("rate_limited" if state.gated else ""))
+        metrics.set_rolled_back(account, state.paused == ROLLED_BACK)
+        metrics.set_dead_receipts(account, state.dead)
+        differences = find_differences(settings for settings in state.shared_settings if settings.by)
+        metrics.set_settings_differ(account, len(differences))
+
+    def watch_clock(self, before: float, theirs: float, after: float) -> None:
+        """Compare Redis' clock with ours. After a step the timers and plans of all accounts run anew.
+
+        Args:
+            before: our monotonic clock (s) when Redis was asked.
+            theirs: Redis' clock (s).
+            after: our monotonic clock when the answer was there.
+        """
+        context, step = self._context, self._clock_watch.look(before, theirs, after)
+        if not step:
+            return
+        context.log.warning(
+            "Redis' clock stepped: the limits hold, dates and retries follow it: run NTP that slews",
+            seconds=round(step, 3),
+        )
+        context.metrics.clock_step("back" if step < 0 else "forward")
+        for account in context.stores:
+            context.clock_steps[account] = context.clock_steps.get(account, 0.0) + step
+            context.schedule.add((Task.RUN_TIMERS, account))
+            context.schedule.add((Task.PLAN_WAKEUPS, account))
+
+
+class ServerGauges:
+    """Sets the gauges that describe the Redis server."""
+
+    def __init__(self, context: DispatcherContext) -> None:
+        self._context = context
+        self._durable, self._may_see_config = True, True
+        self._next = 0.0
+
+    def read_processes(self) -> None:
+        """How many processes of each role are at work."""
+        try:
+            found: Any = at_work(look_at_processes(self._context.client))
+        except redis.exceptions.NoPermissionError:  # users.acl is an older one: the heartbeat warns
+            found = dict.fromkeys(ROLES, math.nan)
+        self._context.metrics.set_processes(found)
+
+    def read(self) -> None:
+        """Read the server, every DURABLE seconds. Log a warning if it stopped being durable."""
+        if time.monotonic() < self._next:
+            return
+        context = self._context
+        try:
+            facts = server_facts(context.client, config=self._may_see_config)
+        except redis.exceptions.NoPermissionError:  # INFO is refused, so nobody knows
+            durable = False
+        else:
+            durable = facts.durable
+            self._may_see_config = facts.appendfsync is not None  # a refusal each time would fill ACL LOG
+            context.metrics.set_redis(
+                memory=facts.used_memory, limit=facts.maxmemory, aof=facts.aof_size, aof_ok=facts.aof_ok
+            )
+        context.metrics.set_redis_durable(durable)
+        if self._durable and not durable:
+            context.log.warning(
+                "Redis may lose faxes: it needs appendonly yes and maxmemory-policy noeviction (ops/redis)"
+            )
+        self._durable = durable
+        self._next = time.monotonic() + DURABLE
+
+
+def pages(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """The names in pages of at most `most`, round and round; empty pages if there are none."""
+    return cycle([names[start : start + most] for start in range(0, len(names), most)] or [()])

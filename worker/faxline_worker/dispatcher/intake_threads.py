@@ -1,0 +1,143 @@
+"""The threads of intake: one reads the streams, one opens PDFs that take long."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import redis
+
+from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.redis_keys import ACCOUNTS
+from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
+from faxline_worker.dispatcher.intake_reader import IntakeReader
+from faxline_worker.dispatcher.schedule import Task
+from faxline_worker.intake.pdfs import Pdfs
+from faxline_worker.intake.registrar import Intake
+from faxline_worker.intake.slow_documents import SlowDocuments
+from faxline_worker.observability.pulse import Loop, Loops
+from faxline_worker.state import scripts
+
+EARLY = 0.05
+"""Seconds that a read waits while cancellations came before the jobs that they are about."""
+ACCOUNTS_AT_ONCE = 100
+"""Accounts that are registered by name in one script."""
+
+
+class IntakeThreads:
+    """Turns intake entries into jobs.
+
+    Args:
+        context: the dispatcher.
+        loops: gets a loop for each thread.
+        file_hosts: the hosts that a fileUrl may name; () allows any.
+        pdf_reader: makes the reader that opens PDFs.
+        takeover: seconds after which another dispatcher's unfinished entries are taken over.
+    """
+
+    def __init__(
+        self,
+        context: DispatcherContext,
+        loops: Loops,
+        *,
+        file_hosts: tuple[str, ...],
+        pdf_reader: Callable[[], PdfReader],
+        takeover: float,
+    ) -> None:
+        self._context = context
+        self._file_hosts = file_hosts
+        streams = {name: store.keys.intake for name, store in context.stores.items()}
+        self.slow = SlowDocuments(
+            *(context.client, pdf_reader, streams, context.metrics, context.log),
+            consumer=context.consumer,
+            every=takeover / 3,
+        )
+        self.reading, self.opening = loops.add("intake"), loops.add("documents", self.slow.longest)
+        self.intakes = {
+            name: self._intake(name, self.reading, self.slow.quick(name)) for name in context.stores
+        }
+        self._patient_intakes = {
+            name: self._intake(name, self.opening, self.slow.patient(name)) for name in context.stores
+        }
+        self._reader = IntakeReader(
+            *(context.client, context.stores, self.intakes, context.metrics, context.log),
+            consumer=context.consumer,
+            takeover=takeover,
+            took=self._took,
+            stopping=context.stopping,
+            loop=self.reading,
+            full=self.slow.full,
+        )
+        self._register_accounts = scripts.register(context.client, "register_accounts")
+        self._early_at = 0.0
+
+    def _intake(self, name: str, loop: Loop, pdfs: Pdfs) -> Intake:
+        context, store = self._context, self._context.stores[name]
+        log = context.log.bind(account=name)
+        return Intake(
+            *(store, context.metrics, log, store.caller_id, store.schedule, self._file_hosts), loop.beat, pdfs
+        )
+
+    def read(self, loop: Loop) -> None:
+        """Read and take entries until the dispatcher stops.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses; what was not taken stays pending. Call it again.
+            NewerLayoutError: a newer layout is stored than this version knows.
+        """
+        self._init_accounts(loop)
+        self._reader.begin()
+        loop.well()
+        while not self._context.stopping.is_set():
+            block = min(BLOCK, self.slow.keep())
+            early = self._early()
+            self._reader.read(EARLY if early else block)
+            for intake in early:
+                intake.again()
+
+    def open_documents(self, loop: Loop) -> None:
+        """Take the next entry whose PDFs take long, if one comes within a while.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses; the entry waits again.
+        """
+
+        def take(account: str, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
+            self._patient_intakes[account].take(entries)
+            self._context.schedule.add((Task.PLAN_WAKEUPS, account))
+
+        if self.slow.work(take):
+            loop.well()
+        else:
+            loop.failed()
+
+    def close(self) -> None:
+        """Leave the consumer groups. Call it when both threads have ended."""
+        self.slow.close()
+        try:
+            self._reader.leave()
+        except redis.RedisError as error:
+            self._context.log.warning("left the group without a word", error=type(error).__name__)
+
+    def _init_accounts(self, loop: Loop) -> None:
+        names = list(self._context.stores)
+        for start in range(0, len(names), ACCOUNTS_AT_ONCE):
+            self._register_accounts(keys=[ACCOUNTS], args=names[start : start + ACCOUNTS_AT_ONCE])
+        for store in self._context.stores.values():
+            loop.beat()
+            store.schema.init_account()
+            store.intake.create_group()
+
+    def _early(self) -> list[Intake]:
+        """The intakes whose early cancellations are tried again; seldom while an account's PDFs take long."""
+        seldom = time.monotonic() - self._early_at > BLOCK
+        if seldom:
+            self._early_at = time.monotonic()
+        return [
+            intake
+            for name, intake in self.intakes.items()
+            if intake.early and (seldom or not self.slow.waiting(name))
+        ]
+
+    def _took(self, account: str, last: str) -> None:
+        self._context.schedule.add((Task.PLAN_WAKEUPS, account))
+        if self._context.streams.is_ahead(last.encode()):
+            self._context.schedule.add((Task.CHECK_STREAMS, account))

@@ -1,0 +1,102 @@
+"""The thread that listens: receipts, orders and doorbells schedule work for their account."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
+from faxline_worker.dispatcher.intake_reader import held_back
+from faxline_worker.dispatcher.schedule import Task
+from faxline_worker.observability.pulse import Loop
+
+LISTENED = 100
+"""Entries of a stream that one read returns at most. They only say that something came."""
+RINGS = 100
+"""Entries of a doorbell that are kept at least (lua/lib/bell.lua)."""
+GATHER, GATHER_MORE = 0.05, 0.75
+"""Seconds in which receipts are gathered for one wake-up: the first ones, and those of a continuous flow."""
+FLOW = 1.0
+"""Receipts that come within so many seconds of the last ones are a continuous flow."""
+REPLACING = 1.0
+"""Seconds until a stream that is being replaced is read again."""
+START = (Task.RUN_TIMERS, Task.PLAN_WAKEUPS, Task.CHECK_RECEIPTS, Task.ORDERS, Task.TIDY)
+"""What is done for each account at the start."""
+
+Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]
+
+
+@dataclass
+class _Streams:
+    """The streams that are read, by key."""
+
+    tasks: dict[str, tuple[Task, str]] = field(default_factory=dict)
+    """What an entry schedules, and for which account."""
+    last: dict[str, Any] = field(default_factory=dict)
+    """The last entry that was read."""
+    resting: dict[str, float] = field(default_factory=dict)
+    """Until when (monotonic) a stream is not read."""
+    told: dict[str, float] = field(default_factory=dict)
+    """Until when receipts were gathered last."""
+
+
+class Listener:
+    """Reads the status streams, doorbells and orders of all accounts."""
+
+    def __init__(self, context: DispatcherContext) -> None:
+        self._context = context
+
+    def run(self, loop: Loop) -> None:
+        """Listen until the dispatcher stops.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses. Call `run` again.
+        """
+        streams, read = self._begin(loop), 0.0
+        while not self._context.stopping.is_set():
+            loop.well()
+            self._context.stopping.wait(held_back(read, len(streams.last)))
+            read = now = time.monotonic()
+            streams.resting = {key: until for key, until in streams.resting.items() if until > now}
+            block = min([BLOCK, *(until - now for until in streams.resting.values())])
+            asked: Any = {key: entry for key, entry in streams.last.items() if key not in streams.resting}
+            reply = self._context.client.xread(asked, count=LISTENED, block=max(1, round(block * 1000)))
+            for stream, entries in cast("Sequence[tuple[bytes, Entries]]", reply or ()):
+                self._came(streams, stream.decode(), entries)
+
+    def _begin(self, loop: Loop) -> _Streams:
+        context, streams = self._context, _Streams()
+        for name, store in context.stores.items():
+            loop.beat()
+            keys = store.keys
+            streams.tasks[keys.status] = (Task.GATHER_RECEIPTS, name)
+            streams.tasks[keys.doorbell] = (Task.PLAN_WAKEUPS, name)
+            streams.tasks[keys.orders] = (Task.ORDERS, name)
+            for key in (keys.status, keys.doorbell, keys.orders):
+                newest: Any = context.client.xrevrange(key, count=1)
+                known = newest and not context.streams.is_ahead(newest[0][0])
+                streams.last[key] = newest[0][0] if known else "0-0"
+            for task in START:
+                context.schedule.add((task, name))
+        return streams
+
+    def _came(self, streams: _Streams, key: str, entries: Entries) -> None:
+        schedule = self._context.schedule
+        task, account = streams.tasks[key]
+        streams.last[key] = entries[-1][0]
+        wait = 0.0
+        if task is Task.PLAN_WAKEUPS and not _for_room(entries):
+            schedule.add((Task.RUN_TIMERS, account))
+        if task is Task.GATHER_RECEIPTS:
+            now = time.monotonic()
+            wait = GATHER_MORE if now - streams.told.get(key, -FLOW) < FLOW else GATHER
+            streams.told[key] = streams.resting[key] = now + wait
+        schedule.add((task, account), wait)
+        if task is not Task.PLAN_WAKEUPS and self._context.streams.is_ahead(entries[-1][0]):
+            schedule.add((Task.CHECK_STREAMS, account))
+            streams.last[key], streams.resting[key] = "0-0", time.monotonic() + REPLACING
+
+
+def _for_room(rings: Entries) -> bool:
+    """Whether the doorbell rang only about who may go next, and no ring was missed."""
+    return len(rings) < RINGS and all(fields.get(b"for") == b"room" for _, fields in rings)
