@@ -32,6 +32,17 @@ from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import RedisServerError, ServerBinary, choose_server
 
+_OPTIONS = {
+    "bind": "127.0.0.1",
+    "protected-mode": "yes",
+    "logfile": "",  # to standard output, so that one file has all the server says
+    "save": "",
+    "appendonly": "yes",
+    "aof-load-truncated": "no",
+    "maxmemory-policy": "noeviction",
+    "hash-max-listpack-value": "1024",
+    "proto-max-bulk-len": "32mb",
+}
 _START_SECONDS = 30.0
 _PORTS_TRIED = 20
 
@@ -179,19 +190,10 @@ class RedisServer:
         self._order(do="signal", signal=signal.SIGCONT)
 
     def _command(self) -> list[str]:
-        options = {
-            "bind": "127.0.0.1",
-            "protected-mode": "yes",
+        options = _OPTIONS | {
             "port": str(self.port),
             "dir": str(self.directory),
-            "logfile": "",  # to standard output, so that one file has all the server says
-            "save": "",
-            "appendonly": "yes",
             "appendfsync": self._appendfsync,
-            "aof-load-truncated": "no",
-            "maxmemory-policy": "noeviction",
-            "hash-max-listpack-value": "1024",
-            "proto-max-bulk-len": "32mb",
         }
         if self.access is not None:
             options |= self.access.options(self.port, self._rules)
@@ -215,7 +217,7 @@ class RedisServer:
         self.pid = self._order(do="start", **order)["pid"]
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up:
-            if self._answers():
+            if _answers(self.port, self.pid, self.access):
                 return True
             if not self.running:
                 said = self.log.read_bytes()[logged:].decode(errors="replace")
@@ -247,30 +249,32 @@ class RedisServer:
             raise RedisServerError(f"{self.binary.path} could not be run: {reply['error']}")
         return reply
 
-    def _answers(self) -> bool:
-        """Whether the server of our process id, and no other that took the port, answers PING."""
-        login = f"AUTH admin {self.access.passwords['admin']}\r\n" if self.access is not None else ""
-        try:
-            with self._connected() as link:
-                link.sendall(f"{login}PING\r\nINFO server\r\n".encode())
-                said = b""
-                while re.search(rb"process_id:\d+\r\n", said) is None:
-                    if not (chunk := link.recv(65536)):
-                        return False
-                    said += chunk
-        except OSError:
-            return False
-        # Else it says -LOADING, or is another process's server.
-        begins = b"+OK\r\n+PONG" if login else b"+PONG"
-        return said.startswith(begins) and f"process_id:{self.pid}\r\n".encode() in said
 
-    def _connected(self) -> socket.socket:
-        link = socket.create_connection(("127.0.0.1", self.port), timeout=1)
-        if self.access is None or self.access.tls is None:
-            return link
-        try:
-            trust = ssl.create_default_context(cafile=str(self.access.tls.authority))
-            return trust.wrap_socket(link, server_hostname="127.0.0.1")
-        except BaseException:
-            link.close()
-            raise
+def _answers(port: int, pid: int, access: Access | None) -> bool:
+    """Whether the server of this process id, and no other that took the port, answers PING."""
+    login = f"AUTH admin {access.passwords['admin']}\r\n" if access is not None else ""
+    try:
+        with _connected(port, access) as link:
+            link.sendall(f"{login}PING\r\nINFO server\r\n".encode())
+            said = b""
+            while re.search(rb"process_id:\d+\r\n", said) is None:
+                if not (chunk := link.recv(65536)):
+                    return False
+                said += chunk
+    except OSError:
+        return False
+    # Else it says -LOADING, or is another process's server.
+    begins = b"+OK\r\n+PONG" if login else b"+PONG"
+    return said.startswith(begins) and f"process_id:{pid}\r\n".encode() in said
+
+
+def _connected(port: int, access: Access | None) -> socket.socket:
+    link = socket.create_connection(("127.0.0.1", port), timeout=1)
+    if access is None or access.tls is None:
+        return link
+    try:
+        trust = ssl.create_default_context(cafile=str(access.tls.authority))
+        return trust.wrap_socket(link, server_hostname="127.0.0.1")
+    except BaseException:
+        link.close()
+        raise
