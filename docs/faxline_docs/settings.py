@@ -29,7 +29,7 @@ def table(written: str) -> str:
     """
     meanings = {name: meaning.replace("\\|", "|") for name, meaning in _ROW.findall(written)}
     rows = [
-        (code(name), code(_shown(default)) or "none", meanings.get(name, UNDESCRIBED))
+        (code(name), code(_shown(default)) + _unit(default) or "none", meanings.get(name, UNDESCRIBED))
         for name, default in variables()
     ]
     return markdown_table(HEAD, rows)
@@ -57,3 +57,9 @@ def _shown(value: Any) -> str:
         case tuple() | list():
             return f"[{','.join(map(_shown, value))}]"
     return str(value)
+
+
+def _unit(value: Any) -> str:
+    """Seconds for a duration, or for a list of them."""
+    first = value[0] if isinstance(value, tuple | list) and value else value
+    return " s" if isinstance(first, timedelta) else ""
