@@ -1,8 +1,8 @@
-"""The accounts' API keys and webhook secrets as they stand now: a file that changes is read again.
+"""The accounts' current API keys and webhook secrets. A file that changes is read again.
 
-A secret that came from a file (`…__TOKEN_FILE`, `…__WEBHOOK_SECRETS_FILE`, …) is rotated without a restart:
-Kubernetes changes a mounted Secret in place. One that came from a variable stays for the life of the process,
-and so do files that nobody changes in place, such as the credentials of systemd.
+A secret from a file (`…__TOKEN_FILE`, `…__WEBHOOK_SECRETS_FILE`, …) rotates without a restart: Kubernetes
+changes a mounted Secret in place. A secret from a variable stays for the life of the process, and so does a
+file that is never changed in place, such as a credential of systemd.
 """
 
 import os
@@ -29,17 +29,17 @@ from faxline_worker.ifax.webhook_access import PROOFS, WebhookSecrets
 from faxline_worker.observability.pulse import Loop, Loops
 
 USABLE_KEY = re.compile(r"[\x21-\x7e]+")
-"""What can stand in the header accessToken."""
+"""What the header accessToken can hold."""
 
 PROOF_OF = dict(zip(WEBHOOK_MEMBERS, PROOFS, strict=True))
-"""Which proof a setting is for."""
+"""The proof that a setting is for."""
 
 _Stamp = tuple[int, int, int]
 _Text = TypeVar("_Text", str, bytes)
 
 
 class UnusableError(Exception):
-    """What a file holds cannot be used; the text says why and quotes nothing."""
+    """What a file holds cannot be used. The message says why and quotes nothing."""
 
 
 @dataclass
@@ -48,24 +48,24 @@ class _Watched:
     taken: _Stamp | None
     """The file as it was when its value was taken."""
     seen: _Stamp | None
-    """The file at the last look. Only what two looks find alike is taken: it may be half written."""
+    """The file at the last look. A value is taken only if two looks find the same: it may be half written."""
     text: str
     """The value in use, as it stands in the file."""
     complained: bool = False
 
 
 class Secrets:
-    """What the parts ask for a secret. The mappings are live: they give what holds now. Thread-safe.
+    """The secrets in use. The mappings are live: they always hold the current values. Thread-safe.
 
     Args:
-        settings: what holds at the start, and `secrets_poll`, the seconds between two looks at a file.
+        settings: the values at the start, and `secrets_poll`, the time between two looks at a file.
         files: which secrets came from files.
-        log: is told of a new value, and of a file that cannot be used; never what it holds.
-        learn: is given new values before they are used, so that the logs' redactor knows them.
+        log: gets a line for a new value and for a file that cannot be used, never what it holds.
+        learn: gets new values before they are used, so that the logs' redactor hides them.
     """
 
     tokens: Mapping[str, str]
-    """The API key of each account that has one: a worker demands it."""
+    """The API key of each account that has one. A worker requires it."""
     webhooks: Mapping[str, WebhookSecrets]
     """What lets each account's webhooks in."""
 
@@ -90,22 +90,22 @@ class Secrets:
         self._thread: threading.Thread | None = None
 
     def start(self, loops: Loops | None = None) -> None:
-        """Look at the files from now on, in a thread that beats; without files there is none."""
+        """Watch the files from now on, in a thread that beats. Without files there is no thread."""
         if self._watched and self._thread is None:
             loop = (loops or Loops()).add("secrets", self._every)
             self._thread = threading.Thread(target=self._run, args=(loop,), name="secrets", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
 
     def look(self) -> None:
-        """Look at each file once, and take what is new and has stood still since the look before.
+        """Look at each file once, and take a new value that has not changed since the look before.
 
-        What cannot be used is told once, and the last good value stays.
+        A value that cannot be used is logged once, and the last good value stays.
         """
         for watched in self._watched:
             try:
@@ -168,11 +168,11 @@ class Secrets:
 
 def _refuse_short(secrets: Sequence[str]) -> None:
     if any(len(secret) < SHORTEST for secret in secrets):
-        raise UnusableError(f"a secret has {SHORTEST} characters or more")
+        raise UnusableError(f"secrets must be at least {SHORTEST} characters long")
 
 
 def _refuse_shared(file: SecretFile, new: Sequence[_Text], held: Mapping[str, Sequence[_Text]]) -> None:
-    """No other account may have one of them."""
+    """Refuse a value that another account has."""
     member = file.member.upper()
     for name, theirs in held.items():
         if name != file.account and not set(new).isdisjoint(theirs):
@@ -180,6 +180,6 @@ def _refuse_shared(file: SecretFile, new: Sequence[_Text], held: Mapping[str, Se
 
 
 def _stamp(path: str) -> _Stamp:
-    """What changes when a file is written or replaced, also behind a symbolic link."""
+    """What changes when a file is written or replaced, even behind a symbolic link."""
     found: Any = os.stat(path)  # noqa: PTH116 - as above
     return found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,6 +1,6 @@
-"""Is iFax reached, on the way that the worker's calls take, and is its clock ours?
+"""The doctor's checks of the way to iFax, the one that the worker's calls take, and of iFax's clock.
 
-It is asked without a key, so no account's limits count it.
+The call has no key, so no account's limits count it.
 """
 
 import time
@@ -20,11 +20,11 @@ _DATE_SLACK = 2.0
 """Seconds: a Date header has no fractions, and is written some time before it is read."""
 
 
-def ifax_checks(settings: Settings, clock: Callable[[], float]) -> Iterator[Check]:
-    """Look at the way to iFax, its proxy and its certificate, and at iFax's clock.
+def check_route(settings: Settings, clock: Callable[[], float]) -> Iterator[Check]:
+    """Check the way to iFax, its proxy, its certificate and its clock.
 
     Args:
-        settings: which URL, proxy and authorities.
+        settings: the URL, the proxy and the authorities.
         clock: ours, Unix seconds.
     """
     transport = DeadlineTransport(idle=0, ssl_context=settings.trust, proxy=settings.proxy)
@@ -45,37 +45,41 @@ def _clock(answer: httpx.Response, before: float, after: float, settings: Settin
     try:
         theirs = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
     except ValueError:
-        return Check("ifax clock", Result.SKIP, "it tells no Date")
+        return Check("ifax clock", Result.SKIP, "its answer has no Date")
     found = clock_check("ifax clock", theirs, before, after, _DATE_SLACK)
     if found.result is Result.WARN and abs(theirs - after) > settings.in_doubt.clock_slack.total_seconds():
-        text = f"{found.text}; beyond FAXLINE_IN_DOUBT__CLOCK_SLACK no receipt settles a doubt"
+        text = (
+            f"{found.text}; beyond FAXLINE_IN_DOUBT__CLOCK_SLACK no receipt without a jobId settles a doubt"
+        )
         return Check(found.name, Result.FAIL, text)
     return found
 
 
 def _unreachable(error: Exception, settings: Settings) -> str:
-    """Whose fault it is, and what to do."""
+    """Say who is at fault, and what to do."""
     failure = failure_of(error, sent=False)
     if failure is None:  # not in the table
-        return f"not reached ({type(error).__name__}): look at FAXLINE_IFAX_URL"
+        return f"not reached ({type(error).__name__}): check FAXLINE_IFAX_URL"
     return f"not reached ({failure.reason}): {failure.message}; {_fix(failure.reason, error, settings)}"
 
 
 def _fix(reason: str, error: Exception, settings: Settings) -> str:
     if isinstance(error, ProxyRefusedError):
-        return _ask_the_proxy(error.status)
+        return _fix_the_proxy(error.status)
     if reason == "certificate_untrusted":
         if settings.trust is not None:
-            return "add the authority that signed it to FAXLINE_IFAX_CA_FILE, which alone is trusted"
-        return "if your network has an authority of its own, name its certificate in FAXLINE_IFAX_CA_FILE"
+            return (
+                "add the authority that signed it to FAXLINE_IFAX_CA_FILE: only its authorities are trusted"
+            )
+        return "if your network has its own authority, put its certificate into FAXLINE_IFAX_CA_FILE"
     if settings.proxy is None:
-        return "look at FAXLINE_IFAX_URL, DNS and the firewall; FAXLINE_IFAX_PROXY names a proxy"
+        return "check FAXLINE_IFAX_URL, DNS and the firewall; FAXLINE_IFAX_PROXY names a proxy"
     if reason in {"proxy_failed", "proxy_timeout"}:
         return f"is it at {settings.proxy}, and does it run?"
-    return f"the tunnel of {settings.proxy} stands: look at FAXLINE_IFAX_URL"
+    return f"the tunnel of {settings.proxy} is up: check FAXLINE_IFAX_URL"
 
 
-def _ask_the_proxy(status: int) -> str:
+def _fix_the_proxy(status: int) -> str:
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return "write its user and password into FAXLINE_IFAX_PROXY"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,6 +1,6 @@
-"""Does the webhook's public address lead to our webhook, and does each proof that is configured let one in?
+"""The doctor's check that the webhook's public address leads to our webhook, and that each proof works.
 
-Nothing changes by it: a body without a proof is refused, and one of an *inbound* fax is counted and left.
+It changes nothing: a body without a proof is refused, and a body about an *inbound* fax is only counted.
 """
 
 import json
@@ -20,7 +20,7 @@ from faxline_worker.receipts.webhook_proofs import DOCTOR, basic_header
 
 UNSIGNED = b"{}"
 INBOUND = json.dumps({"event": "faxline.doctor", "data": {"direction": "received"}}).encode()
-"""A marked body that says of itself that it is about a received fax."""
+"""A marked body about a received fax."""
 
 _OURS = {"User-Agent": DOCTOR}
 _NAMES: Mapping[Proof, str] = {"signature": "signature", "basic": "user", "path_secret": "path secret"}
@@ -28,23 +28,23 @@ _NAMES: Mapping[Proof, str] = {"signature": "signature", "basic": "user", "path_
 
 @dataclass(frozen=True)
 class _Try:
-    """A webhook with one proof: what it is called, and where and how it goes."""
+    """A webhook with one proof: its name, its address and its headers."""
 
     name: str
     url: str
     headers: Mapping[str, str]
     wrong: str
-    """What to look at where it is refused."""
+    """What to check if it is refused."""
 
 
-def webhook_checks(client: httpx.Client, base: str, account: str, secrets: WebhookSecrets) -> list[Check]:
-    """Look at the address of one account.
+def check_webhook(client: httpx.Client, base: str, account: str, secrets: WebhookSecrets) -> list[Check]:
+    """Check the address of one account.
 
     Args:
-        client: does not follow redirects, and checks certificates.
-        base: what stands before /webhooks/ifax.
+        client: it must not follow redirects, and must check certificates.
+        base: the address, without /webhooks/ifax.
         account: its name.
-        secrets: what lets its webhooks in; of each value there is a round trip.
+        secrets: what lets its webhooks in. Each value is tried once.
     """
     url = f"{base.rstrip('/')}/webhooks/ifax/{account}"
     reached = _reached(client, url, account)
@@ -52,7 +52,7 @@ def webhook_checks(client: httpx.Client, base: str, account: str, secrets: Webho
         return [reached]
     if not secrets.configured:
         text = (
-            "nothing here lets a webhook in: look where "
+            "nothing here lets a webhook in: run the check where "
             f"FAXLINE_ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS, …_BASIC or …_PATH_SECRETS is set"
         )
         return [reached, Check(f"signature of {account}", Result.SKIP, text)]
@@ -60,7 +60,7 @@ def webhook_checks(client: httpx.Client, base: str, account: str, secrets: Webho
     for proof in secrets.configured:
         name = f"{_NAMES[proof]} of {account}"
         if proof != "signature" and reached.result is Result.WARN:
-            text = "not tried, for it would go over the network in clear: use https"
+            text = "not tried: it would cross the network without TLS. Use https"
             checks.append(Check(name, Result.SKIP, text))
             continue
         checks += [_round_trip(client, name, one) for one in _tries(url, proof, secrets)]
@@ -87,10 +87,10 @@ def _reached(client: httpx.Client, url: str, account: str) -> Check:
         return Check(name, Result.FAIL, _unreachable(error))
     if _refused_by_us(answer):
         if urlsplit(url).scheme == "https" or is_loopback(urlsplit(url).hostname or ""):
-            return Check(name, Result.OK, "reached from here; it refuses what is not proved to be iFax's")
-        text = "reached from here, but without TLS anybody on the way reads the faxes' numbers: use https"
+            return Check(name, Result.OK, "reached from here, and it refuses a body without a proof")
+        text = "reached from here, but without TLS anyone on the way can read the faxes' numbers: use https"
         return Check(name, Result.WARN, text)
-    return Check(name, Result.FAIL, f"HTTP {answer.status_code} to an unsigned body: {_misled(answer)}")
+    return Check(name, Result.FAIL, f"HTTP {answer.status_code} to an unsigned body: {_why_misled(answer)}")
 
 
 def _round_trip(client: httpx.Client, name: str, one: _Try) -> Check:
@@ -99,36 +99,36 @@ def _round_trip(client: httpx.Client, name: str, one: _Try) -> Check:
     except httpx.HTTPError as error:
         return Check(name, Result.FAIL, _unreachable(error))
     if answer.status_code == HTTPStatus.NO_CONTENT:
-        return Check(name, Result.OK, f"{one.name} is taken")
+        return Check(name, Result.OK, f"{one.name} is accepted")
     if _refused_by_us(answer):
-        text = f"the webhook does not know {one.name} of these settings: give it the same, or something on "
+        text = f"the webhook does not know {one.name} of these settings: set the same there, or something on "
         return Check(name, Result.FAIL, f"{text}the way {one.wrong}")
-    return Check(name, Result.FAIL, f"HTTP {answer.status_code} to what iFax may send: {_misled(answer)}")
+    return Check(name, Result.FAIL, f"HTTP {answer.status_code} to what iFax may send: {_why_misled(answer)}")
 
 
 def _refused_by_us(answer: httpx.Response) -> bool:
-    """Whether it is the 401 of our webhook, and not that of a proxy before it."""
+    """Whether it is the 401 of our webhook and not of a proxy before it."""
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         return False
-    return answer.status_code == HTTPStatus.UNAUTHORIZED and told == {"error": "bad_signature"}
+    return answer.status_code == HTTPStatus.UNAUTHORIZED and body == {"error": "bad_signature"}
 
 
-def _misled(answer: httpx.Response) -> str:
+def _why_misled(answer: httpx.Response) -> str:
     if answer.status_code == HTTPStatus.NOT_FOUND:
-        return "the proxy does not pass /webhooks/ifax/ on, or the webhook does not know the account"
+        return "the proxy does not forward /webhooks/ifax/, or the webhook does not know the account"
     if answer.is_redirect:
-        return "iFax may not follow a redirect; name the address where it ends"
+        return "iFax may not follow a redirect: use the address where it ends"
     if answer.is_server_error:
-        return "the proxy reaches no webhook: start one, and look at the Service or upstream"
-    return "something else than Faxline's webhook answers there"
+        return "the proxy reaches no webhook: start one, and check the Service or upstream"
+    return "something other than Faxline's webhook answers there"
 
 
 def _unreachable(error: httpx.HTTPError) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message}): iFax will not come; renew it"
+            return f"its certificate is not trusted ({cause.verify_message}): iFax will not call it. Renew it"
         cause = cause.__cause__ or cause.__context__
-    return f"not reached ({type(error).__name__}): look at its name, the proxy and the firewall"
+    return f"not reached ({type(error).__name__}): check its name, the proxy and the firewall"

@@ -1,7 +1,7 @@
-"""The heartbeat of a process: by it the doctor, the dispatchers and the console know who is at work.
+"""The heartbeat of a process, by which the doctor, the dispatchers and the console know what is running.
 
-A thread of its own writes it, so it goes on while the work is busy. What it says of the work is not its own
-word but that of the loops (pulse.py). `faxline.reading.processes` reads it.
+A thread of its own writes it, so it goes on while the work is busy. What it says about the work comes from
+the loops that do the work (pulse.py). `faxline.reading.processes` reads it.
 """
 
 import json
@@ -24,31 +24,31 @@ from faxline_worker.observability.pulse import Loops
 from faxline_worker.observability.systemd import notify
 
 FORGOTTEN = 60.0
-"""Seconds without a heartbeat after which a process is struck off; until then the doctor names it."""
+"""Seconds without a heartbeat after which a process is removed. Until then the doctor names it."""
 PATIENCE = 5.0
 """Seconds that the end of a process waits for its last heartbeat."""
 MOST = 1000
-"""Processes of a role that are believed."""
+"""The most processes of a role that are read."""
 LARGEST = 4096
-"""Bytes of a heartbeat, on average, that are believed."""
+"""The most bytes of a heartbeat, on average, that are read."""
 MANY = 2000
-"""Characters of accounts' names that a heartbeat tells at the most."""
+"""The most characters of accounts' names that a heartbeat holds."""
 
 
 class Heartbeat:
-    """Writes it from `start` to `close`; at the end it says that the process has ended.
+    """Writes the heartbeat from `start` to `close`, and at the end that the process has ended.
 
-    systemd's watchdog, where there is one, is told too that the process lives, unless a loop stands still.
+    It also feeds systemd's watchdog, where there is one, unless a loop stands still.
 
     Args:
         client: of the state's database, with a short timeout.
         role: dispatcher, worker or webhook.
-        accounts: the names of those that the process serves.
-        loops: what must go round in it.
-        log: is told once that no heartbeat can be written.
-        checks: what else must be so for it to do its work, by name: True, or why not.
-        more: what else it tells, by name; a few hundred bytes of it.
-        every: seconds between two of them.
+        accounts: the names of the accounts that the process serves.
+        loops: the loops of the process.
+        log: gets one warning when no heartbeat can be written.
+        checks: what else the process needs to do its work, by name: True, or why not.
+        more: further fields, a few hundred bytes in all.
+        every: seconds between two heartbeats.
     """
 
     def __init__(  # noqa: PLR0917 - each is one
@@ -66,16 +66,16 @@ class Heartbeat:
         host, pid = socket.gethostname(), os.getpid()
         names = sorted(accounts)
         self.name = f"{host}:{pid}:{uuid4().hex[:8]}"
-        """The process by its heartbeat."""
+        """The process, as its heartbeat names it."""
         self._key = PROCESSES + role
         self._client = client
         self._loops = loops
         self._checks = checks
         self._more = more
         self._log = log
-        self._told: dict[str, Any] = {"host": host, "pid": pid, "version": version("faxline")}
+        self._fields: dict[str, Any] = {"host": host, "pid": pid, "version": version("faxline")}
         if len("".join(names)) <= MANY:
-            self._told["accounts"] = names
+            self._fields["accounts"] = names
         self._every = every
         self._lost = False
         self._stop = threading.Event()
@@ -109,10 +109,12 @@ class Heartbeat:
         try:
             clock: Any = self._client.time()
             now = clock[0] * 1000 + clock[1] // 1000
-            self._told.setdefault("since", now)
-            told = self._told | {"at": now, "state": str(state)} | ({"trouble": trouble} if trouble else {})
-            told |= self._more()
-            self._client.hset(self._key, self.name, json.dumps(told, separators=(",", ":")))
+            self._fields.setdefault("since", now)
+            fields = (
+                self._fields | {"at": now, "state": str(state)} | ({"trouble": trouble} if trouble else {})
+            )
+            fields |= self._more()
+            self._client.hset(self._key, self.name, json.dumps(fields, separators=(",", ":")))
         except redis.RedisError as error:
             if not self._lost:
                 self._log.warning("no heartbeat can be written", error=self._why(error))
@@ -125,16 +127,16 @@ class Heartbeat:
             return type(error).__name__
         role = self._key.removeprefix(PROCESSES)
         return (
-            f"the Redis user may not HSET {self._key}, so nobody sees this {role} at work: "
+            f"the Redis user may not HSET {self._key}, so this {role} is not seen at work: "
             f"give it its own user, {role!r} of ops/redis/users.acl, or load that file anew"
         )
 
 
 def look_at_processes(client: redis.Redis) -> list[Process]:
-    """All processes with a heartbeat, for a dispatcher: who ended or is long gone, or is none, is struck off.
+    """All processes with a heartbeat. Those that ended, are long silent or make no sense are removed.
 
-    Who may write one heartbeat may write more, and larger ones, than are worth reading. Then all of that role
-    are struck off, and whoever lives writes its own anew.
+    A Redis user that may write one heartbeat may also write too many or too large ones. Then all of that role
+    are removed, and the living processes write theirs again.
 
     Raises:
         redis.RedisError: Redis is away or refuses us.

@@ -1,7 +1,7 @@
 """The monitoring server of a process: `/metrics`, `/healthz` and `/readyz` on a port of its own.
 
-A thread of its own serves it, so that it answers while the work is busy. What it answers is not its own word:
-`/healthz` is judged by the beats of the loops that do the work (pulse.py).
+A thread of its own serves it, so it answers while the work is busy. `/healthz` depends on the beats of the
+loops that do the work (pulse.py), not on the server's own.
 """
 
 import json
@@ -32,11 +32,11 @@ Checks = Callable[[], Mapping[str, bool | str]]
 
 
 class MonitoringPortError(Exception):
-    """The port cannot be listened on; the message names it and the variable that sets it."""
+    """The process cannot listen on the port. The message names it and the variable that sets it."""
 
 
 class MonitoringServer:
-    """Serves from when it is made until `close()`; may be used in a `with`.
+    """Serves until `close()`. It is a context manager as well.
 
     `/metrics` is the registry in the format the client asks for. `/healthz` is 200, or 503 with the loops
     that stand still and for how many seconds: `{"stalled": {"intake": 73.2}}`. `/readyz` is 200 with the
@@ -99,7 +99,7 @@ class _Handler(WSGIRequestHandler):
     timeout = REQUEST_TIMEOUT
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Write no access log: a probe every few seconds is no news."""
+        """Write no access log: probes come every few seconds."""
 
 
 class _Server(ThreadingWSGIServer):

@@ -1,9 +1,8 @@
-"""Proof that the loops of a process go round: each beats as it does, and one that has not for long is told.
+"""Proof that the loops of a process run: each beats in every round, and a silent one is reported.
 
 A thread that answers a probe proves nothing about the threads that do the work. So each loop that must not
-stop has a `Loop` of its own. A beat says that the loop goes round; `well` says besides that it did its work,
-`failed` that it could not. A Redis that is away makes a process not ready and leaves it healthy, for a
-restart does not bring Redis back.
+stop has its own `Loop`. A beat says that the loop runs; `well` also says that it did its work, and `failed`
+that it could not. While Redis is away a process is not ready but healthy, because a restart would not help.
 """
 
 import threading
@@ -17,15 +16,15 @@ most (redis_clients.py)."""
 READY = 10.0
 """Seconds without a beat after which a loop is not ready. A read blocks for 2 s at the most."""
 FORGIVEN = 60.0
-"""Seconds after which the failure of a pool's thread is forgotten, where no thread has worked since."""
+"""Seconds after which the failure of a pool's thread is forgotten if no thread was busy since."""
 Clock = Callable[[], float]
 
 
 class Loop:
-    """One loop. One thread beats; any may look.
+    """One loop. One thread beats; any thread may read.
 
     Args:
-        name: what it is called in answers to probes, in metrics and in the log.
+        name: its name in answers to probes, in metrics and in the log.
         bound: seconds without a beat after which it stands still: above the longest that one round may take.
         ready: seconds without a beat after which it is not ready.
         clock: monotonic seconds.
@@ -40,16 +39,16 @@ class Loop:
         self._trouble = "has not begun"
 
     def beat(self) -> None:
-        """It goes round."""
+        """Record a round."""
         self._beat = self._clock()
 
     def well(self) -> None:
-        """It goes round and does its work."""
+        """Record a round that did its work."""
         self._beat = self._clock()
         self._trouble = ""
 
     def failed(self) -> None:
-        """It goes round and could not do its work."""
+        """Record a round that could not do its work."""
         self._beat = self._clock()
         self._trouble = "fails"
 
@@ -60,14 +59,14 @@ class Loop:
 
     @property
     def trouble(self) -> str:
-        """Why it does not do its work, in words; nothing where it does."""
+        """Why it does not do its work, in words; empty if it does."""
         return f"stands still for {age:.0f} s" if (age := self.age) > self._ready else self._trouble
 
 
 class Pool(Loop):
-    """The threads of a pool as one loop: that of the thread at work that has not beaten for longest.
+    """The threads of a pool as one loop: its age is that of the busy thread that has been silent longest.
 
-    A pool in which no thread works is well.
+    A pool without a busy thread is well.
     """
 
     def __init__(self, name: str, bound: float, clock: Clock = time.monotonic) -> None:
@@ -78,7 +77,7 @@ class Pool(Loop):
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """This thread works on something."""
+        """Count this thread as busy."""
         thread = threading.get_ident()
         self._beats[thread] = self._clock()
         try:
@@ -87,25 +86,25 @@ class Pool(Loop):
             del self._beats[thread]
 
     def beat(self) -> None:
-        """This thread, which works, goes on."""
+        """Record that this busy thread goes on."""
         thread = threading.get_ident()
         if thread in self._beats:
             self._beats[thread] = self._clock()
 
     def failed(self) -> None:
-        """A thread could not do its work."""
+        """Record that a thread could not do its work."""
         self._failed_at = self._clock()
         self._trouble = "fails"
 
     @property
     def age(self) -> float:
-        """Seconds since the last beat of the thread that has been still for longest; 0 where none works."""
+        """Seconds since the last beat of the busy thread that has been silent longest; 0 if none is busy."""
         now = self._clock()
         return now - min(self._beats.copy().values(), default=now)
 
     @property
     def trouble(self) -> str:
-        """As of a loop. That no thread works proves nothing, so a failure is forgotten after a time."""
+        """As of a loop. Idle threads prove nothing, so a failure is forgotten after a time."""
         if self._clock() - self._failed_at > FORGIVEN:
             self._trouble = ""
         return super().trouble
@@ -125,27 +124,27 @@ class Loops:
         self._loops: dict[str, Loop] = {}
 
     def add(self, name: str, longest: float = 0.0) -> Loop:
-        """A loop that must go round from now on.
+        """Add a loop that must run from now on.
 
         Args:
-            name: what it is called.
-            longest: seconds that it waits on purpose, beside what any loop may.
+            name: its name.
+            longest: seconds that it may wait on purpose, in addition.
         """
         loop = self._loops[name] = Loop(name, self._bound + longest, READY + longest, self._clock)
         return loop
 
     def pool(self, name: str, longest: float) -> Pool:
-        """A pool of threads.
+        """Add a pool of threads.
 
         Args:
-            name: what it is called.
-            longest: seconds that a thread may be still, beside what any loop may.
+            name: its name.
+            longest: seconds that a thread may be silent, in addition.
         """
         pool = self._loops[name] = Pool(name, self._bound + longest, self._clock)
         return pool
 
     def drop(self, name: str) -> None:
-        """The loop has ended, as it should."""
+        """Remove a loop that has ended as it should."""
         self._loops.pop(name, None)
 
     def stalled(self) -> Mapping[str, float]:

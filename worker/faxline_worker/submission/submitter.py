@@ -126,7 +126,7 @@ class Submitter:
             return None
         last = most <= 0 or self.ends() or answer.perhaps_ours or self.standing.away is not None
         if was_called(answer):
-            self.traces.called(account, admitted, str(endpoint_of(admitted)), answer)
+            self.traces.record_call(account, admitted, str(endpoint_of(admitted)), answer)
         if admitted.control_call is not None:
             self._report(admitted, answer, turn)
             return None if last else self._admit()

@@ -23,16 +23,16 @@ from faxline_worker.tracing.trace_ids import Root, root_of
 Attributes = dict[str, str | int | float]
 _TIMEOUT = 5.0
 _WAITS = {"fax.submitted": "fax delivery", "fax.in_doubt": "fax in doubt"}
-"""What a job waits for after an event; after any other it waits in the queue."""
+"""The span of the wait after an event. After any other event a job waits in the queue."""
 
 
 class OtelTraces:
-    """Sends the spans from a thread of OpenTelemetry's own; a collector that is away costs spans only.
+    """Sends the spans from a thread of OpenTelemetry's own. While the collector is away, only spans are lost.
 
     Args:
         endpoint: where OTLP over HTTP is taken.
-        role: dispatcher or worker, told as the service's name.
-        exporter: another way out, for tests.
+        role: dispatcher or worker, part of the service's name.
+        exporter: where the spans go instead, for tests.
     """
 
     def __init__(self, endpoint: str, role: str, exporter: SpanExporter | None = None) -> None:
@@ -43,8 +43,8 @@ class OtelTraces:
         self._provider.add_span_processor(BatchSpanProcessor(out, schedule_delay_millis=1000))
         self._tracer = self._provider.get_tracer("faxline")
 
-    def called(self, account: str, admitted: Admitted, call: str, answer: Answer) -> None:
-        """A span of the call, which ends now."""
+    def record_call(self, account: str, admitted: Admitted, call: str, answer: Answer) -> None:
+        """Record a span of the call, which ends now."""
         root = root_of(account, admitted.job, admitted.born, admitted.trace)
         end = time.time_ns()
         attributes: Attributes = {
@@ -62,21 +62,23 @@ class OtelTraces:
             call, _within(root), end - round(answer.seconds * 1e9), end, attributes, good, SpanKind.CLIENT
         )
 
-    def ended(self, job: Job) -> None:
-        """The span of the whole fax, and one for each time that it waited; of an amended end, only that."""
+    def record_end(self, job: Job) -> None:
+        """Record the span of the whole fax and of each wait. If the end was amended, record only that."""
         if job.created_at is None or not job.history:
             return
         born = round(job.created_at.timestamp() * 1000)
-        told = job.metadata.get("traceparent")
-        root = root_of(job.account, job.id, born, told if isinstance(told, str) else None)
+        parent = job.metadata.get("traceparent")
+        root = root_of(job.account, job.id, born, parent if isinstance(parent, str) else None)
         steps = job.history
         earlier = [step for step in steps[:-1] if JobState(step.state).final]
         if earlier:
-            self._span("fax amended", _within(root), _ns(earlier[-1]), _ns(steps[-1]), _facts(job), good=True)
+            self._span(
+                "fax amended", _within(root), _ns(earlier[-1]), _ns(steps[-1]), _attributes_of(job), good=True
+            )
             return
-        with self._ids.given(root):
+        with self._ids.use(root):
             good = job.state is JobState.DELIVERED
-            self._span("fax", _producer(root), _ns(steps[0]), _ns(steps[-1]), _facts(job), good)
+            self._span("fax", _producer(root), _ns(steps[0]), _ns(steps[-1]), _attributes_of(job), good)
         for step, following in pairwise(steps):
             attributes: Attributes = {"fax.attempt": following.attempt, "fax.until": following.event}
             reason = following.data.get("reason")
@@ -104,15 +106,15 @@ class OtelTraces:
 
 
 class _Ids(RandomIdGenerator):
-    """Random ids, but for the one span and its trace whose ids are made from the job."""
+    """Random ids, except for the span of a fax and its trace: their ids are made from the job."""
 
     def __init__(self) -> None:
         super().__init__()
         self._local = threading.local()
 
-    def given(self, root: Root) -> "_Given":
-        """The next span and trace that this thread begins have these ids."""
-        return _Given(self._local, root)
+    def use(self, root: Root) -> "_Use":
+        """Give these ids to the next span and trace that this thread starts."""
+        return _Use(self._local, root)
 
     def generate_span_id(self) -> int:
         root: Root | None = getattr(self._local, "root", None)
@@ -123,7 +125,7 @@ class _Ids(RandomIdGenerator):
         return root.trace if root is not None else super().generate_trace_id()
 
 
-class _Given:
+class _Use:
     def __init__(self, local: threading.local, root: Root) -> None:
         self._local = local
         self._root = root
@@ -142,12 +144,12 @@ def _context(trace_id: int, span_id: int, *, sampled: bool) -> Context:
 
 
 def _within(root: Root) -> Context:
-    """Below the fax's own span."""
+    """The context of a child of the fax's own span."""
     return _context(root.trace, root.span, sampled=root.sampled)
 
 
 def _producer(root: Root) -> Context:
-    """Below the producer's span; empty where there is none, and the trace begins with the fax."""
+    """The context of a child of the producer's span. Without one the trace begins with the fax."""
     return _context(root.trace, root.parent, sampled=root.sampled) if root.parent else Context()
 
 
@@ -155,7 +157,7 @@ def _ns(step: Transition) -> int:
     return round(step.at.timestamp() * 1000) * 1_000_000
 
 
-def _facts(job: Job) -> Attributes:
+def _attributes_of(job: Job) -> Attributes:
     known: dict[str, str | int | None] = {
         "fax.account": job.account,
         "fax.job": job.id,

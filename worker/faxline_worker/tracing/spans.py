@@ -1,9 +1,9 @@
-"""Traces, where they are wanted: a span from the push of a fax to its end, and one for each step on the way.
+"""Optional traces: a span from the push of a fax to its end, and one for each step on the way.
 
-They rest on what is recorded anyway. A worker tells of each call as it ends; a dispatcher follows the events
-and, when a job has come to its end, reads its history. The spans of one fax find each other without a word
-between the processes, for the ids are made from the job (`root_of`); a W3C `traceparent` in its metadata
-makes them part of the producer's trace. Without FAXLINE_TRACES__ENDPOINT nothing of this is imported or runs.
+They use what is recorded anyway. A worker records each call as it ends. A dispatcher follows the events and
+reads the history of each job that has ended. Both make the ids of the spans from the job (`root_of`), so the
+processes exchange nothing. A W3C `traceparent` in a job's metadata makes its spans part of the producer's
+trace. Without FAXLINE_TRACES__ENDPOINT, OpenTelemetry is not imported and nothing runs.
 """
 
 import threading
@@ -26,7 +26,7 @@ from faxline_worker.state.results import Admitted
 GROUP = "traces"
 """The consumer group in which the dispatchers share the events."""
 BLOCK = 2000
-"""Milliseconds that a read waits for the next event; also how soon a stop is noticed."""
+"""Milliseconds that a read waits for the next event, and the longest time until a stop is noticed."""
 PAUSE = 1.0
 """Seconds before the next try while Redis is away."""
 
@@ -34,35 +34,35 @@ PAUSE = 1.0
 class Traces(Protocol):
     """Where spans go."""
 
-    def called(self, account: str, admitted: Admitted, call: str, answer: Answer) -> None:
-        """A call to iFax has just ended."""
+    def record_call(self, account: str, admitted: Admitted, call: str, answer: Answer) -> None:
+        """Record a call to iFax that has just ended."""
 
-    def ended(self, job: Job) -> None:
-        """A job has come to its end, or its end was amended."""
+    def record_end(self, job: Job) -> None:
+        """Record a job that has ended, or whose end was amended."""
 
     def close(self) -> None:
         """Send what is left."""
 
 
 class NoTraces:
-    """Nobody wants them."""
+    """Records nothing."""
 
-    def called(self, account: str, admitted: Admitted, call: str, answer: Answer) -> None:
-        """Leave it."""
+    def record_call(self, account: str, admitted: Admitted, call: str, answer: Answer) -> None:
+        """Do nothing."""
 
-    def ended(self, job: Job) -> None:
-        """Leave it."""
+    def record_end(self, job: Job) -> None:
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""
 
 
 class TracesMissingError(Exception):
-    """Traces are wanted, and the packages that make them are not installed."""
+    """Traces are configured, but the packages that make them are not installed."""
 
 
 def make_traces(endpoint: str, role: str) -> Traces:
-    """The traces of a process.
+    """Make the traces of a process.
 
     Args:
         endpoint: where OTLP over HTTP is taken, such as http://127.0.0.1:4318/v1/traces; empty: off.
@@ -84,9 +84,9 @@ def make_traces(endpoint: str, role: str) -> Traces:
 
 
 class TraceFollower:
-    """Follows the events of all accounts, in a thread, and tells of the jobs that have ended.
+    """Follows the events of all accounts in a thread, and records the jobs that have ended.
 
-    An event that is lost on the way costs a trace, and nothing else.
+    A lost event costs one trace and nothing else.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class TraceFollower:
         self._thread = threading.Thread(target=self._run, name="traces")
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and send what is left."""
+        """Stop the thread, and send what is left."""
         self._stopping.set()
         self._thread.join()
         self._traces.close()
@@ -123,7 +123,7 @@ class TraceFollower:
                     self._make_groups()
                     ready = True
                 self._follow()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next fax is traced again
+            except Exception as error:  # noqa: BLE001 - the next fax is traced again
                 self._log.warning("a trace is lost", error=type(error).__name__)
                 ready = False  # a server that lost the group gets it again
                 self._stopping.wait(PAUSE)
@@ -144,13 +144,13 @@ class TraceFollower:
         for stream, entries in reply or []:
             name = stream.decode()
             for entry, fields in entries_of([(stream, entries)]):
-                self._tell(self._lines[name], Event.from_entry(entry, fields))
+                self._record(self._lines[name], Event.from_entry(entry, fields))
 
-    def _tell(self, line: FaxLine, event: Event) -> None:
+    def _record(self, line: FaxLine, event: Event) -> None:
         state = str(event.data.get("state"))
         if state not in set(JobState) or not JobState(state).final or event.name != f"fax.{state}":
             return
         try:
-            self._traces.ended(line.job(event.job))
+            self._traces.record_end(line.job(event.job))
         except JobNotFound:
             return

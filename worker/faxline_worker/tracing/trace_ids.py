@@ -1,4 +1,4 @@
-"""The ids of the spans of a fax: made from the job, so that processes need not tell each other."""
+"""The ids of the spans of a fax. They are made from the job, so the processes need not exchange them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Root:
     Attributes:
         trace: of the trace, 128 bits.
         span: of the span, 64 bits.
-        parent: the producer's span, 0 where there is none.
-        sampled: whether the producer's trace is kept; where there is none, it is.
+        parent: the producer's span; 0 means none.
+        sampled: whether the producer's trace is kept. Without a producer's trace, it is.
     """
 
     trace: int
@@ -25,16 +25,16 @@ class Root:
 
 
 def root_of(account: str, job: str, born: int, traceparent: str | None) -> Root:
-    """The same ids in every process.
+    """Make the ids of a fax's span, the same in every process.
 
     Args:
         account: the account's name.
         job: the job's id.
-        born: when it was registered, milliseconds since 1970, for an id may be used again later.
-        traceparent: the producer's, as W3C's Trace Context has it; one that is none is left.
+        born: when it was registered, milliseconds since 1970. A job's id may be used again later.
+        traceparent: the producer's, as W3C's Trace Context has it. A malformed one is ignored.
     """
-    told = hashlib.sha256(f"{account}/{job}/{born}".encode()).digest()
-    span = int.from_bytes(told[16:24], "big") or 1
+    digest = hashlib.sha256(f"{account}/{job}/{born}".encode()).digest()
+    span = int.from_bytes(digest[16:24], "big") or 1
     parts = (traceparent or "").split("-")
     try:
         if len(parts) == _PARTS and [len(part) for part in parts] == [2, 32, 16, 2]:
@@ -43,4 +43,4 @@ def root_of(account: str, job: str, born: int, traceparent: str | None) -> Root:
                 return Root(trace, span, parent, bool(flags & 1))
     except ValueError:
         pass
-    return Root(int.from_bytes(told[:16], "big") or 1, span)
+    return Root(int.from_bytes(digest[:16], "big") or 1, span)

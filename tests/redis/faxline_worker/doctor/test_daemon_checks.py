@@ -31,7 +31,7 @@ from faxline_local.server_binaries import ServerBinary
 from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.doctor.daemon_checks import examine
-from faxline_worker.doctor.webhook_check import webhook_checks
+from faxline_worker.doctor.webhook_check import check_webhook
 from faxline_worker.ifax.webhook_access import WebhookSecrets
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
@@ -105,10 +105,10 @@ def test_what_is_right_is_well_and_what_was_not_asked_for_is_told(environment: d
         ),
         "ifax": ("ok", "reached"),
         "ifax clock": ("ok", "as ours"),
-        "key of default": ("ok", "iFax takes it"),
+        "key of default": ("ok", "iFax accepts it"),
         "webhook": (
             "skip",
-            "give its public address by FAXLINE_WEBHOOK__URL or --webhook-url to have it looked at",
+            "not checked: set its public address by FAXLINE_WEBHOOK__URL or --webhook-url",
         ),
     }
 
@@ -150,8 +150,8 @@ def test_a_broker_that_is_away_is_told(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("token", "reason", "fix"),
     [
-        ("wrong", "invalid_key", "write the right key"),
-        ("two words", "unusable_key", "write it anew"),
+        ("wrong", "invalid_key", "set the right key"),
+        ("two words", "unusable_key", "set it again"),
         ("guest", "no_permission", "primary user"),
     ],
 )
@@ -172,10 +172,10 @@ def test_a_429_is_told_and_closes_the_account_for_a_while(
     sandbox.fault("status", endpoint="fax-lists", status=429, retry_after=60)
     result, text = named(examine(environment))["key of default"]
     assert result == "warn"
-    assert "somebody else uses the key" in text
+    assert "something else uses the key" in text
     assert state(client).gated
     again = named(examine(environment))["key of default"]
-    assert again == ("skip", "the limit gate leaves no room for a call now: look again later")
+    assert again == ("skip", "not asked: the limit gate has no room for a call. Try again later")
 
 
 @pytest.mark.parametrize("action", ["reset_before", "reset_after"])
@@ -183,7 +183,7 @@ def test_no_answer_is_told(environment: dict[str, str], sandbox: SandboxServer, 
     sandbox.fault(action, endpoint="fax-lists")
     result, text = named(examine(environment))["key of default"]
     assert result == "fail"
-    assert "could not tell, no clear answer" in text
+    assert "could not tell: no clear answer" in text
     assert sandbox.stats()["default"]["requests"] == 1
 
 
@@ -193,7 +193,7 @@ def test_an_address_that_is_not_ifax_says_nothing_about_the_key(
     with server_of(404) as url:
         result, text = named(examine(environment | {"FAXLINE_IFAX_URL": url}))["key of default"]
     assert result == "warn"
-    assert text.startswith("could not tell, for iFax answered to fax-lists, HTTP 404")
+    assert text.startswith("could not tell: iFax answered to fax-lists, HTTP 404")
     assert "Is FAXLINE_IFAX_URL iFax's?" in text
 
 
@@ -219,11 +219,11 @@ def test_where_one_list_says_nothing_the_other_is_asked_and_where_both_do_the_ke
     members: dict[str, Any],
 ) -> None:
     sandbox.fault(action, endpoint="fax-lists", **members)
-    assert named(examine(environment))["key of default"] == ("ok", "iFax takes it")
+    assert named(examine(environment))["key of default"] == ("ok", "iFax accepts it")
     sandbox.fault(action, endpoint="fax-lists", **members)
     sandbox.fault(action, endpoint="inbound/number-list", **members)
     result, text = named(examine(environment))["key of default"]
-    assert (result, text.startswith("could not tell, ")) == ("warn", True)
+    assert (result, text.startswith("could not tell: ")) == ("warn", True)
     assert members.get("body", {}).get("message", "HTTP") in text
     assert sandbox.stats()["default"]["requests"] == 4
     assert not state(client).paused
@@ -235,20 +235,20 @@ def test_where_no_room_is_left_for_the_second_question_the_answer_to_the_first_i
     environment |= {"FAXLINE_LIMITS__REQUESTS": "1", "FAXLINE_LIMITS__BURST": "0"}
     sandbox.fault("status", endpoint="fax-lists", status=404, body={})
     result, text = named(examine(environment))["key of default"]
-    assert (result, "could not tell, for iFax answered to fax-lists, HTTP 404" in text) == ("warn", True)
+    assert (result, "could not tell: iFax answered to fax-lists, HTTP 404" in text) == ("warn", True)
     assert sandbox.stats()["default"]["requests"] == 1
 
 
 @pytest.mark.parametrize(
     ("token", "plan", "told"),
     [
-        ("wrong", True, "refused, invalid_key (12001: accessToken invalid): write the right key"),
+        ("wrong", True, "refused, invalid_key (12001: accessToken invalid): set the right key"),
         (
             "field-token",
             False,
             "refused, plan_inactive (12004: Professional plan isn't activated): the key is good; renew",
         ),
-        ("field-token", True, "iFax takes it"),
+        ("field-token", True, "iFax accepts it"),
     ],
 )
 def test_a_bad_key_and_an_inactive_plan_are_known_by_the_codes_of_the_field(
@@ -259,7 +259,7 @@ def test_a_bad_key_and_an_inactive_plan_are_known_by_the_codes_of_the_field(
         changed = {"FAXLINE_IFAX_URL": field.url, "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": token}
         result, text = named(examine(environment | changed))["key of default"]
     assert text.startswith(told)
-    assert result == ("ok" if told == "iFax takes it" else "fail")
+    assert result == ("ok" if told == "iFax accepts it" else "fail")
 
 
 def test_the_question_takes_a_permit_like_any_call_and_the_limits_hold(
@@ -279,7 +279,7 @@ def test_the_question_takes_a_permit_like_any_call_and_the_limits_hold(
 def test_it_is_not_asked_where_that_was_not_wanted_or_the_part_has_no_key(
     environment: dict[str, str], sandbox: SandboxServer
 ) -> None:
-    assert named(examine(environment, call=False))["key of default"] == ("skip", "as was asked for")
+    assert named(examine(environment, call=False))["key of default"] == ("skip", "not checked, as requested")
     environment["FAXLINE_ACCOUNTS__DEFAULT__TOKEN"] = "not-for-the-webhook"
     assert named(examine(environment))["key of default"][0] == "skip"
     assert sandbox.stats()["default"]["requests"] == 0
@@ -295,7 +295,7 @@ def test_a_user_who_may_run_no_script_is_told_so(
     finally:
         client.acl_deluser("reader")
     assert found[0] == "warn"
-    assert "not allowed to look" in found[1]
+    assert "may not take a permit" in found[1]
 
 
 def test_a_good_key_ends_a_pause_whose_probe_is_due_but_not_an_operators(
@@ -374,11 +374,11 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
         (
             f"{NEW}\n{OLD}",
             f"{OLD}\n{NEW}",
-            ("warn", "old seals here, new there: bring the rotation to its end"),
+            ("warn", "old seals here, new in the dispatchers: finish the rotation"),
         ),
         (OLD, f"{OLD}\n{NEW}", ("warn", "the dispatcher that started last has no new: ")),
-        (f"{OLD}\n{NEW}", OLD, ("fail", "FAXLINE_SEALING_KEYS here lacks new, ")),
-        (OLD, "", ("fail", "FAXLINE_SEALING_KEYS here lacks old, ")),
+        (f"{OLD}\n{NEW}", OLD, ("fail", "FAXLINE_SEALING_KEYS lacks new, ")),
+        (OLD, "", ("fail", "FAXLINE_SEALING_KEYS lacks old, ")),
         ("", "", ("skip", "no FAXLINE_SEALING_KEYS: ")),
     ],
 )
@@ -411,7 +411,7 @@ def test_a_user_who_may_not_read_the_account_is_told_whose_url_may(
     finally:
         client.acl_deluser("narrow")
     assert result == "warn"
-    assert "use the dispatcher's FAXLINE_REDIS_URL" in text
+    assert "Use the dispatcher's FAXLINE_REDIS_URL" in text
 
 
 # --- iFax's clock
@@ -501,16 +501,16 @@ def test_a_webhook_that_is_reached_and_takes_what_is_signed_is_well_and_nothing_
     found = named(examine(environment, call=False, webhook_url=f"http://127.0.0.1:{receiver.port}/"))
     assert found["webhook of default"] == (
         "ok",
-        "reached from here; it refuses what is not proved to be iFax's",
+        "reached from here, and it refuses a body without a proof",
     )
-    assert found["signature of default"] == ("ok", "secret 1 is taken")
+    assert found["signature of default"] == ("ok", "secret 1 is accepted")
     assert receiver.kept.entries == []
     assert (receiver.counted("inbound"), receiver.counted("bad_signature")) == (before[0] + 1, before[1] + 1)
 
 
 def look(url: str, *secrets: bytes, account: str = "default", verify: Any = True) -> list[Check]:
     with httpx.Client(trust_env=False, timeout=5, verify=verify) as client:
-        return webhook_checks(client, url, account, WebhookSecrets(secrets))
+        return check_webhook(client, url, account, WebhookSecrets(secrets))
 
 
 def test_each_secret_is_tried_and_one_that_the_webhook_does_not_know_is_told(receiver: Receiver) -> None:
@@ -531,7 +531,7 @@ def test_a_user_and_a_secret_of_the_path_are_tried_too_and_never_quoted(receiver
         basic=[USER, b"ifax:another-password"], path_secret=[PATH_SECRET, b"another-path"]
     )
     with httpx.Client(trust_env=False, timeout=5) as client:
-        found = webhook_checks(client, f"http://127.0.0.1:{receiver.port}", "default", secrets)
+        found = check_webhook(client, f"http://127.0.0.1:{receiver.port}", "default", secrets)
     assert [(check.name, str(check.result)) for check in found] == [
         ("webhook of default", "ok"),
         *[("user of default", "ok"), ("user of default", "fail")],
@@ -584,13 +584,13 @@ def server_of() -> Serve:
 @pytest.mark.parametrize(
     ("status", "word"),
     [
-        (404, "does not pass /webhooks/ifax/ on"),
+        (404, "does not forward /webhooks/ifax/"),
         (301, "redirect"),
         (502, "reaches no webhook"),
         (503, "reaches no webhook"),
-        (401, "something else"),
-        (200, "something else"),
-        (204, "something else"),
+        (401, "something other"),
+        (200, "something other"),
+        (204, "something other"),
     ],
 )
 def test_what_answers_in_the_webhooks_place_is_told_with_where_to_look(
@@ -639,7 +639,7 @@ def test_an_address_without_tls_is_told(receiver: Receiver) -> None:
         )
 
     with httpx.Client(transport=httpx.MockTransport(pass_on)) as client:
-        found, _ = webhook_checks(client, "http://fax.example.com", "default", WebhookSecrets([SECRET]))
+        found, _ = check_webhook(client, "http://fax.example.com", "default", WebhookSecrets([SECRET]))
     assert str(found.result) == "warn"
     assert "use https" in found.text
 
@@ -653,6 +653,6 @@ def test_a_password_and_a_secret_of_the_path_are_not_tried_in_clear_over_a_netwo
 
     with httpx.Client(transport=httpx.MockTransport(pass_on)) as client:
         secrets = WebhookSecrets(basic=[USER], path_secret=[PATH_SECRET])
-        _, *found = webhook_checks(client, "http://fax.example.com", "default", secrets)
+        _, *found = check_webhook(client, "http://fax.example.com", "default", secrets)
     assert [str(check.result) for check in found] == ["skip", "skip"]
     assert asked == ["http://fax.example.com/webhooks/ifax/default None"]

@@ -61,7 +61,7 @@ def test_the_doctor_goes_through_the_proxy_and_asks_about_the_key_there(
 ) -> None:
     way, key = found(environment)
     assert way == ("ok", f"reached through 127.0.0.1:{proxy.port}")
-    assert key == ("ok", "iFax takes it")
+    assert key == ("ok", "iFax accepts it")
     assert proxy.asked == [f"{IFAX}:443"] * 2
 
 
@@ -73,7 +73,7 @@ def test_the_doctor_goes_through_the_proxy_and_asks_about_the_key_there(
         (502, "proxy_refused", "HTTP 502; it does not reach iFax itself"),
         ("silent", "proxy_timeout", "and does it run?"),
         ("hangup", "proxy_failed", "and does it run?"),
-        ("deaf", "connect_timeout", "stands: look at FAXLINE_IFAX_URL"),
+        ("deaf", "connect_timeout", "is up: check FAXLINE_IFAX_URL"),
     ],
 )
 def test_a_proxy_that_makes_no_tunnel_is_named_with_what_to_do(
@@ -103,7 +103,7 @@ def test_a_certificate_that_is_not_trusted_is_told_with_the_setting_that_mends_i
     assert "certificate_untrusted" in key[1]
     del lacking["FAXLINE_IFAX_CA_FILE"]
     way, _ = found(lacking)
-    assert "name its certificate in FAXLINE_IFAX_CA_FILE" in way[1]
+    assert "put its certificate into FAXLINE_IFAX_CA_FILE" in way[1]
 
 
 def test_a_bundle_that_is_missing_is_a_bad_setting(environment: dict[str, str]) -> None:

@@ -44,9 +44,9 @@ def spans(*jobs: Job, calls: tuple[Admitted, ...] = ()) -> list[ReadableSpan]:
     exporter = InMemorySpanExporter()
     traces = OtelTraces("http://127.0.0.1:1/v1/traces", "worker", exporter)
     for admitted in calls:
-        traces.called("default", admitted, "fax-send", ANSWER)
+        traces.record_call("default", admitted, "fax-send", ANSWER)
     for ended in jobs:
-        traces.ended(ended)
+        traces.record_end(ended)
     traces.close()
     return list(exporter.get_finished_spans())
 
