@@ -82,9 +82,13 @@ def test_a_submitted_fax_is_asked_for_at_the_moments_of_the_schedule_and_the_las
         scene.go(polled.next or 1.0)
     assert asked == [120, 300, 600, 1200, 1800]
     assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
-    scene.go(2000)
+    scene.go(2000 - scene.seconds + 0.01)
+    scene.store.timers.run()
+    assert answer(scene, ask(scene), sending=True) == "later"  # once more before it is given up
+    scene.go(61)
     scene.store.timers.run()
     assert names(scene) == ["fax.unconfirmed"]
+    scene.go(600)
     assert scene.store.timers.poll().next is None
 
 
@@ -380,6 +384,30 @@ def test_the_last_question_takes_its_turn_where_every_slot_has_its_fax(redis_cli
     assert take(scene) is None
     scene.go(301)
     assert [scene.admit().kind for _ in range(3)] == ["poll", "poll", "send"]
+
+
+def test_what_ended_after_the_last_moment_of_the_schedule_is_found_at_the_deadline(scene: Scene) -> None:
+    submit(scene, JOB)
+    scene.go(1900)
+    answer(scene, ask(scene), sending=True)
+    scene.news()
+    scene.go(101)
+    scene.store.timers.run()
+    assert answer(scene, ask(scene), receipt=receipt(JOB_ID)) == "applied"
+    assert names(scene) == ["fax.delivered"]
+
+
+def test_the_last_question_overtakes_faxes_that_came_while_it_waited(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, LIMITS__CONCURRENCY="1", RECEIPT_DEADLINE="200")
+    submit(scene, JOB)
+    scene.go(120)
+    assert scene.store.timers.poll().asked == 1
+    for n in range(5):
+        scene.push(f"due-{n}")
+    scene.go(80)
+    scene.store.timers.run()
+    scene.store.timers.poll()
+    assert ask(scene).job == JOB
 
 
 def test_a_question_that_never_has_room_holds_the_deadline_up_once_more_as_long(

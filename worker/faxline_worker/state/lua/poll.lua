@@ -50,6 +50,7 @@ for i = 1, #due, 2 do
   local job, newer_one = read_record(keys.job .. id, nil, true)
   local forgotten = job and job.state == 'in_doubt' and steady > asked_since(job) + options.doubt + options.deadline
   if newer_one or job and is_asked(keys, id) then
+    if last then redis.call('ZADD', keys.ready, 'XX', int(now_us - EPOCH_US), control_call_of('poll', id)) end -- if nobody has it yet
     redis.call('ZADD', polls, int(steady + options.lease), id)
   elseif not job or forgotten or not question_of(job) then
     redis.call('ZREM', polls, id)

@@ -72,12 +72,13 @@ for _, permit in ipairs(due(keys.permits, steady)) do -- leases that ran out, an
     end
   end
 end
--- Whether its last question is still to be put, for want of room: then the deadline waits for it, once more as long at the most.
+-- Whether its last question is still to be put: at the deadline each is asked about once more, for it may have ended since the last
+-- moment of the schedule. For want of room the deadline waits for that, once more as long at the most.
 local LAST_WAIT = 60000
 local function still_to_ask(id, job)
   if options.asks ~= 1 or steady > asked_since(job) + 2 * options.deadline then return false end
   local at = redis.call('ZSCORE', beside(keys, 'polls'), id)
-  return at and (tonumber(at) <= steady or is_asked(keys, id))
+  return at and (tonumber(at) <= steady or is_asked(keys, id) or job.asked ~= '1')
 end
 for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
   redis.call('ZREM', keys.submitted, id)
@@ -90,6 +91,7 @@ for _, id in ipairs(due(keys.submitted, steady)) do -- no receipt in time
     send_control_call(keys, control_call_of('status', id))
     look = true
   elseif job and job.state == 'submitted' and still_to_ask(id, job) then
+    redis.call('HSET', keys.job .. id, 'asked', '1')
     redis.call('ZADD', beside(keys, 'polls'), LAST, id)
     redis.call('ZADD', keys.submitted, int(steady + LAST_WAIT), id)
   elseif job and job.state == 'submitted' then

@@ -22,6 +22,7 @@ local function accept(keys, account, options, id, job, job_id, more)
   changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(date), 0
   if job.resend_of then changes.resend_of = '' end
   if job.refused_at then changes.refused_at, changes.refusals = '', '' end
+  if job.asked then changes.asked = '' end -- about the delivery before
   transition(keys, options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
   redis.call('ZADD', keys.submitted, int(deadline + steady - now), id)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
