@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from faxline.contract.errors import EntryRejected, Rejection
 
@@ -158,64 +157,30 @@ def _e164(found: Any) -> str:
 
 
 def country_code(number: str) -> str:
-    """That of an E.164 number, such as 49."""
-    end, _ = _planned(number)
-    return number[1:end]
+    """That of an E.164 number, such as 49; nothing where there is no such country."""
+    found = _parse(number, None)
+    return str(found.country_code) if found is not None else ""
 
 
 def is_possible(number: str) -> bool:
-    """What phonenumbers' is_possible_number says of an E.164 number, by its length where that is enough."""
-    end, plan = _planned(number)
-    return plan is not None and (len(number) - end in plan.lengths or _is_possible(number))
-
-
-def _kept_prefix(number: str) -> str:
-    """The national prefix, such as 0, where an E.164 number has it after the country code; else nothing."""
-    end, plan = _planned(number)
-    if plan is None or not plan.prefix or not number.startswith(plan.prefix, end):
-        return ""
-    found = _parse(number, None)
-    without = number[:end] + number[end + len(plan.prefix) :]
-    return plan.prefix if found is not None and _e164(found) == without else ""
-
-
-class _Plan(NamedTuple):
-    """Of a country code: the lengths that are possible whatever the digits are, and the national prefix."""
-
-    lengths: frozenset[int]
-    prefix: str
-
-
-def _planned(number: str) -> tuple[int, _Plan | None]:
-    """Where the country code of an E.164 number ends, and its plan; None where there is no such code."""
-    for end in range(2, 5):  # a country code has one to three digits, and none begins with another
-        if (plan := _plan(number[1:end])) is not None:
-            return end, plan
-    return 1, None
-
-
-@cache
-def _plan(code: str) -> _Plan | None:
-    """None where there is no such country code.
-
-    phonenumbers takes the national prefix off first; what is left is shorter, so it is not too long either,
-    but where a rule of the country puts other digits in its place.
-    """
-    import phonenumbers  # noqa: PLC0415 - as above
-
-    region = phonenumbers.region_code_for_country_code(int(code))
-    if region == phonenumbers.UNKNOWN_REGION:
-        return None
-    plan = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(code), region)
-    if plan is None or plan.national_prefix_transform_rule or plan.general_desc is None:
-        return _Plan(frozenset(), plan.national_prefix or "" if plan is not None else "")
-    general = plan.general_desc
-    lengths = frozenset(general.possible_length) | frozenset(general.possible_length_local_only)
-    return _Plan(lengths, plan.national_prefix or "")
-
-
-def _is_possible(number: str) -> bool:
+    """What phonenumbers' is_possible_number says of an E.164 number."""
     import phonenumbers  # noqa: PLC0415 - as above
 
     found = _parse(number, None)
     return found is not None and phonenumbers.is_possible_number(found)
+
+
+def _kept_prefix(number: str) -> str:
+    """The national prefix, such as 0, where an E.164 number has it after the country code; else nothing."""
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    found = _parse(number, None)
+    if found is None:
+        return ""
+    region = phonenumbers.region_code_for_country_code(found.country_code)
+    plan = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(found.country_code, region)
+    prefix: str = (plan.national_prefix or "") if plan is not None else ""
+    end = 1 + len(str(found.country_code))
+    if not prefix or not number.startswith(prefix, end):
+        return ""
+    return prefix if _e164(found) == number[:end] + number[end + len(prefix) :] else ""

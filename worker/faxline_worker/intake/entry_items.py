@@ -107,7 +107,7 @@ class EntryItems:
         pages = check_send(entry, document, self.hosts, written=written, opener=self._open)
         fax = members_of(entry.fax)
         request = text_of(fax)
-        content = digest_of(entry, request)
+        content = digest_of(entry)
         if self._prepare(entry, fax):  # mostly it is what the entry says
             request = text_of(fax)
         files, numbers, send_at = fax["faxData"], fax["faxNumber"], entry.send_at
