@@ -219,7 +219,9 @@ def test_a_question_that_is_refused_holds_no_fax_up(
     scene.go(100)
     submit(scene, "b")
     scene.go(20)
-    assert answer(scene, ask(scene), decision, **more) == "again"
+    question, rung = ask(scene), scene.client.xlen(scene.keys.doorbell)
+    assert answer(scene, question, decision, **more) == "again"
+    assert scene.client.xlen(scene.keys.doorbell) == rung + 1  # who asked may take no further call
     assert scene.store.state().paused == ""
     assert scene.push("c") == "registered"
     assert scene.admit().job == "c"

@@ -43,7 +43,10 @@ end
 local function not_now()
   local decision = answer.decision
   if decision ~= 'defer' and decision ~= 'pause' and decision ~= 'unreachable' then return false end
-  if only_the_question() then return true end
+  if only_the_question() then
+    ring_for_room(keys) -- who asked may take no further call
+    return true
+  end
   if decision == 'defer' then
     close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
   elseif not answer.late and only_here(keys, account, options, answer) then
