@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
 import redis
@@ -24,7 +23,7 @@ from faxline.contract.errors import PdfReaderUnavailable
 from faxline.contract.pdf_process import Limit, PdfPages
 from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP
-from faxline_worker.intake.pdf_time import TimeShare
+from faxline_worker.intake.pdf_time import HopelessPdfs, TimeShare
 from faxline_worker.intake.pdfs import OpenLater, Pdfs
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 
@@ -36,9 +35,8 @@ WAIT = 2.0
 """Seconds that the thread waits for an entry; also how soon a stop is noticed."""
 AGAIN = 5.0
 """Seconds until the next try where no child process can be started."""
-REMEMBERED, ENOUGH = 100, 0.9
-"""How many PDFs are remembered that took so much of an entry's time in vain: one that comes in many faxes
-takes it once."""
+ENOUGH = 0.9
+"""The part of the full time that a PDF took in vain, after which it is remembered."""
 
 
 class SlowDocuments:
@@ -81,7 +79,7 @@ class SlowDocuments:
         self._tried: dict[str, deque[str]] = {}
         self._changed = threading.Condition()
         self._closed = False
-        self._hopeless: dict[bytes, PdfPages] = {}
+        self._hopeless = HopelessPdfs()
         self._left, self._full_time, self._again = 0.0, False, False
 
     def quick(self, account: str) -> Pdfs:
@@ -211,7 +209,7 @@ class SlowDocuments:
 
     def count_quickly(self, account: str, data: bytes) -> PdfPages:
         """Open a PDF in the account's share of the time. Raises as `Pdfs.count` does."""
-        if (known := self._known(data)) is not None:
+        if (known := self._hopeless.find(data)) is not None:
             return self._told(account, data, known)
         share = self._shares[account]
         if share.used_up():
@@ -231,7 +229,7 @@ class SlowDocuments:
 
     def count_patiently(self, account: str, data: bytes) -> PdfPages:
         """Open a PDF in what is left of the entry's time. Raises as `Pdfs.count` does."""
-        if (known := self._known(data)) is not None:
+        if (known := self._hopeless.find(data)) is not None:
             return self._told(account, data, known)
         began, given = self._clock(), max(QUICK, self._left)
         found = self._reader.count(data, given)
@@ -239,14 +237,8 @@ class SlowDocuments:
         if found.limit is Limit.TIME and not self._full_time:
             raise OpenLater
         if found.limit is Limit.TIME and given > ENOUGH * self._reader.timeout:
-            self._hopeless[sha256(data).digest()] = found
-            if len(self._hopeless) > REMEMBERED:
-                del self._hopeless[next(iter(self._hopeless))]
+            self._hopeless.add(data, found)
         return self._told(account, data, found)
-
-    def _known(self, data: bytes) -> PdfPages | None:
-        """What is known of a PDF that took all of its time."""
-        return self._hopeless.get(sha256(data).digest()) if self._hopeless else None
 
     def wait_again(self) -> None:
         """The entry at hand needs its full time."""
