@@ -354,6 +354,20 @@ def test_a_question_is_the_probe_of_a_paused_account_only_where_no_fax_is(scene:
     assert scene.store.state().paused == ""
 
 
+def test_an_answer_to_a_question_tells_nothing_of_the_balance(scene: Scene) -> None:
+    submit(scene, JOB)
+    scene.push("b")
+    refused = scene.admit()
+    scene.store.submission.mark(refused)
+    scene.store.submission.settle(refused, {"decision": "pause", "reason": "insufficient_balance"})
+    scene.go(2001)
+    scene.store.timers.run()
+    assert scene.store.timers.poll().asked == 0  # a fax is the better probe
+    scene.store.intake.cancel(scene.intake("cancel"), "b")
+    answer(scene, ask(scene), sending=True)
+    assert scene.store.state().paused == "insufficient_balance"
+
+
 def test_at_the_deadline_a_question_that_had_no_room_goes_ahead_of_all_first(
     redis_client: redis.Redis,
 ) -> None:

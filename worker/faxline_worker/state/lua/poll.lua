@@ -21,7 +21,9 @@ if tonumber(head) > steady then return reply_at({ asked = 0, next = tonumber(hea
 local limits = limits_of(options, account)
 local r = room(keys, account, limits)
 local free, wait = r.free, r.opens and math.max(1, math.min(options.sweep, (r.opens - now_us) / 1000)) or BLOCKED
-local last_free = (r.opens or r.probe) and r.free or PLENTY -- it goes first, so it takes its turn even where each slot has its fax
+local behind = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE)) -- submissions that are due, and control calls
+-- The last question goes first, so it takes its turn even where each slot has its fax; but a fax is the better probe.
+local last_free = (r.opens or r.probe) and math.max(0, r.free - behind) or PLENTY
 local function bound(room_left, ms, but_last)
   if room_left < free then free, wait = math.max(0, room_left), ms end
   if not but_last then last_free = math.min(last_free, math.max(0, room_left)) end
@@ -41,7 +43,6 @@ if not r.opens then
   bound(at_once - redis.call('ZCOUNT', asks, '+inf', '+inf'), UNANSWERED)
 end
 
-local behind = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE)) -- submissions that are due, and control calls
 local asked, held_back = 0, false
 local due = redis.call('ZRANGEBYSCORE', polls, '-inf', int(steady), 'WITHSCORES', 'LIMIT', 0, most)
 for i = 1, #due, 2 do

@@ -22,7 +22,7 @@ if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
 end
 local account = read_account(keys.account, options, ARGV[5])
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
-learn(keys, account, options, answer, admitted_at, true)
+learn(keys, account, options, answer, admitted_at, kind)
 local apart
 if kind == 'poll' then end_question(keys, id, token, answer.decision == 'in_doubt' and options.linger or 0) end
 if answer.decision == 'in_doubt' then

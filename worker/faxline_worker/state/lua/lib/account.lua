@@ -27,7 +27,8 @@ local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pa
 
 -- What iFax's answer to a call admitted at admitted_at (ms, steady) tells: it took its time (us), the key works, the 429s
 -- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on. A control call
--- tells nothing of what becomes of faxes.
+-- tells nothing of what becomes of faxes, and a question (`poll`) nothing of what only sending needs.
+local OF_SENDING = { insufficient_balance = true, no_permission = true }
 local function learn(keys, account, options, answer, admitted_at, control_call)
   if answer.silent then
     local limit = account.strain > 0 and account.strain or options.concurrency > 0 and options.concurrency
@@ -52,7 +53,8 @@ local function learn(keys, account, options, answer, admitted_at, control_call)
     account.unknown, account.unknowns = '', 0
     save(keys, account, 'unknown', 'unknowns')
   end
-  local opens = good and not (control_call and account.paused == 'breaker')
+  local opens = good and not (control_call and account.paused == 'breaker'
+    or control_call == 'poll' and OF_SENDING[account.paused])
   if account.paused == 'unreachable' then opens = WORDS[answer.decision] end
   if opens and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
     open_account(keys, account)
