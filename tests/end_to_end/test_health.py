@@ -80,7 +80,10 @@ def test_a_webhook_whose_event_loop_is_blocked_is_neither_healthy_nor_ready(
     ):
         own = free_port()
         part, port = add_hanging(
-            local, "webhook", "faxline_worker.receipts.webhook.RedisStatusWriter.add", WEBHOOK__PORT=str(own)
+            local,
+            "webhook",
+            "faxline_worker.receipts.status_writer.RedisStatusWriter.add",
+            WEBHOOK__PORT=str(own),
         )
         wait_until(lambda: probe(port, "/readyz")[0] == probe(own, "/readyz")[0] == 200, timeout=30)
         assert probe(port, "/healthz") == probe(own, "/healthz") == (200, {})

@@ -15,7 +15,8 @@ import yaml
 
 from faxline.contract.environment import PREFIX
 from faxline.contract.sealing.keyring import new_key
-from faxline_worker.config.settings import Settings, demand, read_settings
+from faxline_worker.config.requirements import check_requirements
+from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.config.source import SettingsError
 from tests.yaml_files import read_documents, read_yaml
 
@@ -160,7 +161,7 @@ def test_every_variable_that_a_part_is_given_is_a_setting_and_it_reads_them(
 ) -> None:
     settings = settings_of(process, tmp_path)
     assert settings.redis_url == SECRETS["redis"].replace("ROLE", process.role)
-    demand(settings, process.role)
+    check_requirements(settings, process.role)
     assert set(settings.accounts) == {"default"}
 
 

@@ -35,7 +35,7 @@ SHARED = {
 
 
 class Account(Part):
-    """One iFax account. `demand` checks what a role needs of it.
+    """One iFax account. `check_requirements` checks what a role needs of it.
 
     Attributes:
         token: iFax's API token. Only a worker needs it.

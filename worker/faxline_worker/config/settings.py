@@ -20,10 +20,8 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.steps.replicas import REPLICAS_TIMEOUT, Confirmation
 from faxline_worker.config.accounts import (
-    SHORTEST,
     Account,
     account_secrets,
-    account_variable,
     check_nothing_shared,
 )
 from faxline_worker.config.addresses import (
@@ -250,23 +248,3 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError(first_problem(error, environment)) from None
-
-
-def demand(settings: Settings, role: str) -> None:
-    """Check what one role needs beyond what all need.
-
-    Args:
-        settings: as they were read.
-        role: dispatcher, worker or webhook. Only a worker calls iFax, so only it needs each account's token.
-
-    Raises:
-        SettingsError: a token is missing, or a secret is so short that it would garble the logs.
-    """
-    for name, account in settings.accounts.items():
-        if role == "worker" and account.token is None:
-            raise SettingsError(f"{account_variable(name, 'TOKEN')} is missing: a worker calls iFax with it")
-    for variable, secret in settings.secrets_by_variable():
-        if len(secret) < SHORTEST:
-            raise SettingsError(
-                f"{variable} holds a secret of less than {SHORTEST} characters: take a longer one"
-            )

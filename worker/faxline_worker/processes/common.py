@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry
 from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.config.requirements import check_requirements
 from faxline_worker.config.secrets import Secrets
-from faxline_worker.config.settings import Settings, demand, read_settings
+from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.config.source import SettingsError, secret_files
 from faxline_worker.ifax import failure_reasons
 from faxline_worker.ifax.causes import delivery_reasons
@@ -56,7 +57,7 @@ def load(role: str) -> tuple[Settings, Secrets]:
     """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
     try:
         settings = read_settings(os.environ)
-        demand(settings, role)
+        check_requirements(settings, role)
         files = secret_files(os.environ)
     except SettingsError as error:
         give_up(str(error))

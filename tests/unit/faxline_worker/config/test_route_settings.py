@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from faxline_worker.config.settings import Settings, demand, read_settings
+from faxline_worker.config.requirements import check_requirements
+from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.config.source import SettingsError
 from tests.certificates import certified
 
@@ -66,7 +67,7 @@ def test_the_password_of_a_proxy_is_a_secret_in_every_spelling_and_may_come_from
 
 def test_a_short_password_of_a_proxy_is_refused_like_any_short_secret() -> None:
     with pytest.raises(SettingsError, match=f"^{PROXY} holds a secret of less than 8"):
-        demand(read(**{PROXY: "http://me:short@a:1"}), "dispatcher")
+        check_requirements(read(**{PROXY: "http://me:short@a:1"}), "dispatcher")
 
 
 @pytest.mark.parametrize(

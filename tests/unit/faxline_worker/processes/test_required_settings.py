@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from faxline_worker.config.settings import demand, read_settings
+from faxline_worker.config.requirements import check_requirements
+from faxline_worker.config.settings import read_settings
 from faxline_worker.config.source import SettingsError
 from faxline_worker.processes.common import require_redis
 
@@ -16,7 +17,7 @@ LONG = "a-token-that-is-long"
 @pytest.mark.parametrize("role", ["dispatcher", "webhook"])
 def test_a_part_that_calls_nobody_needs_the_names_of_the_accounts_only(role: str) -> None:
     settings = read_settings({"FAXLINE_ACCOUNTS": "Default, acme"})
-    demand(settings, role)
+    check_requirements(settings, role)
     assert list(settings.accounts) == ["default", "acme"]
     assert settings.secrets == []
 
@@ -24,8 +25,8 @@ def test_a_part_that_calls_nobody_needs_the_names_of_the_accounts_only(role: str
 def test_a_worker_needs_the_token_of_each_account() -> None:
     settings = read_settings({"FAXLINE_ACCOUNTS": "default,acme", TOKEN: LONG})
     with pytest.raises(SettingsError, match="FAXLINE_ACCOUNTS__ACME__TOKEN is missing"):
-        demand(settings, "worker")
-    demand(read_settings({TOKEN: LONG}), "worker")
+        check_requirements(settings, "worker")
+    check_requirements(read_settings({TOKEN: LONG}), "worker")
 
 
 def test_a_name_adds_to_what_is_told_of_accounts_and_takes_nothing_away() -> None:
@@ -127,7 +128,7 @@ def test_a_secret_that_stands_in_any_word_is_refused_with_the_variable(
     if not more:
         given[variable] = '["a-longer-secret", "short"]'
     with pytest.raises(SettingsError, match=f"^{variable} holds a secret of less than 8") as caught:
-        demand(read_settings(given), "webhook")
+        check_requirements(read_settings(given), "webhook")
     assert "short" not in str(caught.value)
 
 
