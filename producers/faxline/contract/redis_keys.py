@@ -133,7 +133,7 @@ class RedisKeys:
     """Sorted set of the digests of documents that no job needs, by when (ms) they may go."""
     outdated = _Key("outdated")
     """Sorted set of ended jobs whose request is still kept, by when (ms) it goes."""
-    chore = _Key("chore")
+    maintenance_lock = _Key("chore")
     """String: which dispatcher carries out an order that takes its time; has a time to live."""
     lost = _Key("lost")
     """Hash: what processes did and Redis does not know of, after its state went back (`recover`)."""

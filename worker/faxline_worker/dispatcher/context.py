@@ -31,7 +31,7 @@ class DispatcherContext:
         streams: replaces streams that ran out of ids.
         schedule: what to do for which account, and when.
         stopping: set when the dispatcher is to stop.
-        clock_steps: steps of Redis' clock (s) that the timers of an account have still to be told.
+        clock_steps: steps of Redis' clock (s) that the timers of an account have yet to take.
     """
 
     client: redis.Redis

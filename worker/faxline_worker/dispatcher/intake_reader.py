@@ -65,7 +65,7 @@ class IntakeReader:
         log: likewise.
         consumer: this dispatcher's name in the consumer group, which no other ever has.
         takeover: seconds after which another dispatcher's unfinished entries are taken over.
-        took: is told each account of which entries were taken, and the last of these.
+        took: called with an account of which entries were taken, and the last of these.
         stopping: set when there is no time for more.
         loop: of the thread that reads.
         full: whether of an account so much waits elsewhere that no more is to be read.

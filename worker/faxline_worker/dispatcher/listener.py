@@ -36,7 +36,7 @@ class _Streams:
     """The last entry that was read."""
     resting: dict[str, float] = field(default_factory=dict)
     """Until when (monotonic) a stream is not read."""
-    told: dict[str, float] = field(default_factory=dict)
+    gathered: dict[str, float] = field(default_factory=dict)
     """Until when receipts were gathered last."""
 
 
@@ -89,8 +89,8 @@ class Listener:
             schedule.add((Task.RUN_TIMERS, account))
         if task is Task.GATHER_RECEIPTS:
             now = time.monotonic()
-            wait = GATHER_MORE if now - streams.told.get(key, -FLOW) < FLOW else GATHER
-            streams.told[key] = streams.resting[key] = now + wait
+            wait = GATHER_MORE if now - streams.gathered.get(key, -FLOW) < FLOW else GATHER
+            streams.gathered[key] = streams.resting[key] = now + wait
         schedule.add((task, account), wait)
         if task is not Task.PLAN_WAKEUPS and self._context.streams.is_ahead(entries[-1][0]):
             schedule.add((Task.CHECK_STREAMS, account))

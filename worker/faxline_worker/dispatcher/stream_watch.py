@@ -26,7 +26,7 @@ class StreamWatch:
     Args:
         stores: the state of every account, by name.
         metrics: where it is counted.
-        log: is told who could have done it.
+        log: names who could have done it.
     """
 
     def __init__(

@@ -76,7 +76,7 @@ def _why_not_asked(account: str, limit: str) -> str:
             "not asked: the account is paused, and `faxline accounts` says why. Once that is fixed, run "
             f"`faxline accounts resume {account}` and try again"
         )
-    return f"not asked: the limit {limit} has no room for a call. Try again later"
+    return f"not asked: no room for a call ({limit.replace('_', ' ')}). Try again later"
 
 
 def _as_reported(answer: Answer, endpoint: Endpoint) -> dict[str, object]:
@@ -87,7 +87,7 @@ def _as_reported(answer: Answer, endpoint: Endpoint) -> dict[str, object]:
         "code": answer.code,
         "reason": answer.reason,
         "seconds": answer.seconds,
-        "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
+        "cooldown": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
         "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - of a backoff
         "silent": answer.silent or None,
         "call": str(endpoint),

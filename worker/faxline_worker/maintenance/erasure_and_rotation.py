@@ -31,7 +31,7 @@ LEASE = 30.0
 _WEIGHT = {"": 0, "done": 0, "known": 1, "ended": 2}
 """Of the results of one job's lost calls and faxes, the latest with the greatest weight counts."""
 _FINAL = {state.encode() for state in FINAL_STATES}
-Told = tuple[str, dict[str, Any]]
+Outcome = tuple[str, dict[str, Any]]
 
 
 class MaintenanceBusyError(Exception):
@@ -69,16 +69,16 @@ class Maintenance:
         self._go_on()
         match word.get("order"):
             case Order.FORGET if word.get("number"):
-                result, told = self._forget_number(word["number"])
+                result, reply = self._forget_number(word["number"])
             case Order.FORGET:
-                result, told = self._forget(word.get("job", ""))
+                result, reply = self._forget(word.get("job", ""))
             case Order.ROTATE:
-                result, told = self._rotate()
+                result, reply = self._rotate()
             case Order.RECOVER:
-                result, told = self._recover()
+                result, reply = self._recover()
             case _:
-                result, told = "done", {"sealed": self.sealed()}
-        return self.store.maintenance.complete_order(entry, word["order"], word.get("by", ""), result, told)
+                result, reply = "done", {"sealed": self.sealed()}
+        return self.store.maintenance.complete_order(entry, word["order"], word.get("by", ""), result, reply)
 
     def _go_on(self) -> None:
         """Say now and then that this dispatcher is at work."""
@@ -90,7 +90,7 @@ class Maintenance:
                 raise MaintenanceBusyError
             self._said = time.monotonic()
 
-    def _forget(self, job: str) -> Told:
+    def _forget(self, job: str) -> Outcome:
         state = self.store.maintenance.field(job, "state")
         if state not in _FINAL:
             return "refused", {"job": job, "state": (state or b"").decode()}
@@ -100,7 +100,7 @@ class Maintenance:
             return "refused", {"job": job, "state": result}
         return "done", {"job": job, "forgotten": 1, "events": events, "set_aside": self._forget_dead(job=job)}
 
-    def _forget_number(self, number: str) -> Told:
+    def _forget_number(self, number: str) -> Outcome:
         ended, open_ = set[str](), set[str]()
         for job, (known, state) in self.store.maintenance.records("number", "state"):
             self._go_on()
@@ -110,11 +110,11 @@ class Maintenance:
         for job in sorted(ended):
             self._go_on()
             forgotten += self.store.maintenance.forget(job) == "done"
-        told = {"about": mask_number(number), "forgotten": forgotten, "open": len(open_), "events": events}
+        reply = {"about": mask_number(number), "forgotten": forgotten, "open": len(open_), "events": events}
         if not open_:  # a receipt may still be the word on one that is open
             self.store.maintenance.forget_number(number)
-            told["set_aside"] = self._forget_dead(number=number)
-        return "done", told
+            reply["set_aside"] = self._forget_dead(number=number)
+        return "done", reply
 
     def _forget_events(self, jobs: set[str]) -> int:
         found = []
@@ -145,7 +145,7 @@ class Maintenance:
         except (KeyError, KeyMissing, SealBroken):
             return raw.decode("utf-8", "replace")
 
-    def _rotate(self) -> Told:
+    def _rotate(self) -> Outcome:
         seals, count = self.store.seals, Counter[str]()
         if not seals.on:
             return "refused", {"why": "the dispatcher has no FAXLINE_SEALING_KEYS"}
@@ -166,7 +166,7 @@ class Maintenance:
                 break
         return "done", {"resealed": dict(count), "sealed": self.sealed()}
 
-    def _recover(self) -> Told:
+    def _recover(self) -> Outcome:
         lineage, became = self.store.lineage, dict[str, str]()
         if self.store.state().paused != ROLLED_BACK:
             return "refused", {}
@@ -182,15 +182,15 @@ class Maintenance:
                     if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
                         became[job] = what
             opened = lineage.reopen()
-        told = {
+        reply = {
             what: sorted(job for job, end in became.items() if end == what)
             for what in sorted({*became.values()} - {"done"})
         }
         self.log.warning(
             "recovered after Redis went back",
-            result=", ".join(f"{len(jobs)} {what}" for what, jobs in told.items()),
+            result=", ".join(f"{len(jobs)} {what}" for what, jobs in reply.items()),
         )
-        return "done", told | {"paused": OPERATOR if opened == "paused" else ""}
+        return "done", reply | {"paused": OPERATOR if opened == "paused" else ""}
 
     def _reseal(self, count: Counter[str], what: str, seal: Callable[[], bool]) -> None:
         self._go_on()

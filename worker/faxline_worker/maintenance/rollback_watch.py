@@ -117,8 +117,8 @@ class RollbackGuard:
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             replies = [connection.read_response() for _ in commands]
             for name, reply in zip(names, replies, strict=True):
-                if (told := CheckIn.read(reply)) is not None:
-                    found[name] = told
+                if (checked := CheckIn.read(reply)) is not None:
+                    found[name] = checked
         return found
 
     def _steady(self, account: str) -> int | str:
@@ -126,11 +126,11 @@ class RollbackGuard:
         return store.steady if store is not None else ""
 
     def _take(self, found: Mapping[str, CheckIn], knows: Knows) -> None:
-        for name, told in found.items():
+        for name, checked in found.items():
             if knows is Knows.NOTHING:
-                self._memories[name].saw(told.last)
+                self._memories[name].saw(checked.last)
             else:
-                self._due[name] = told.base
+                self._due[name] = checked.base
 
     def start(self, url: str, role: str, loops: Loops) -> None:
         """Watch from now on.
@@ -207,9 +207,9 @@ class RollbackGuard:
         if before is not None and value <= before and run == self._run:
             self._log.error("Redis went back while it ran", count=before - value)
             found = {
-                name: told
+                name: checked
                 for name, store in self.stores.items()
-                if (told := store.lineage.check_in(run, Knows.BACK, self._wait, store.steady)) is not None
+                if (checked := store.lineage.check_in(run, Knows.BACK, self._wait, store.steady)) is not None
             }
             with self._lock:
                 self._take(found, Knows.BACK)

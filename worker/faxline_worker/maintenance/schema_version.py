@@ -117,8 +117,8 @@ def layout_check(name: str, stored: str | None) -> Check:
     )
 
 
-def told(done: Upgraded, *, look: bool) -> str:
-    """One sentence."""
+def describe(done: Upgraded, *, look: bool) -> str:
+    """What an upgrade did, in one sentence."""
     if done.nothing:
         return f"as layout {LAYOUT[0]}.{LAYOUT[1]} has it"
     verb = "to do" if look else "done"

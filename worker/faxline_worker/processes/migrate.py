@@ -4,7 +4,7 @@ from contextlib import closing
 
 import redis
 
-from faxline_worker.maintenance.schema_version import told, upgrade
+from faxline_worker.maintenance.schema_version import describe, upgrade
 from faxline_worker.processes.common import give_up, load, require_redis
 from faxline_worker.state.redis_clients import (
     state_client,
@@ -31,5 +31,5 @@ def migrate(*, look: bool) -> int:
             except redis.RedisError as error:
                 give_up(f"Redis refused, and what was done stays; call it again: {error}")
             left += look and not done.nothing
-            print(f"account {name}: {told(done, look=look)}")  # noqa: T201 - the command's answer
+            print(f"account {name}: {describe(done, look=look)}")  # noqa: T201 - the command's answer
     return 1 if left else 0

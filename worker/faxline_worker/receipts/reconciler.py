@@ -11,7 +11,7 @@ from faxline_worker.ifax.causes import counted_code
 from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
 from faxline_worker.observability.metrics.jobs import JobMetrics
 from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.state.failure_counter import Stumbles
+from faxline_worker.state.failure_counter import FailureCounter
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Matched, Receipted, ReconcileLock
 from faxline_worker.state.store import Store
@@ -68,7 +68,7 @@ class Reconciler:
     wakes: ReconcileWakes
     metrics: WorkerMetrics
     log: structlog.stdlib.BoundLogger
-    stumbles: Stumbles = field(default_factory=Stumbles)
+    failures: FailureCounter = field(default_factory=FailureCounter)
 
     def turn(self) -> None:
         """Apply the oldest receipts, then those that are due to meet the doubts.
@@ -104,11 +104,11 @@ class Reconciler:
                     self._count_inbound(entry, receipt, done)
                 else:
                     self._count(entry, receipt, done)
-                self.stumbles.forget(entry)
+                self.failures.forget(entry)
             elif NEWER in done.error:
                 left += 1
             else:
-                self._stumble(entry, SCRIPT_RAISED)
+                self._count_failure(entry, SCRIPT_RAISED)
         if left:
             self.log.warning("receipts of a newer layout are left to newer workers", count=left)
         return not left
@@ -123,12 +123,12 @@ class Reconciler:
         except Exception as error:
             if unserved(error):
                 raise
-            self._stumble(entry, type(error).__name__)
+            self._count_failure(entry, type(error).__name__)
         return None
 
-    def _stumble(self, entry: str, error: str) -> None:
+    def _count_failure(self, entry: str, error: str) -> None:
         self.log.error("receipt made our code raise", entry=entry, error=error)
-        if self.stumbles.exhausted(entry):
+        if self.failures.exhausted(entry):
             self._set_aside(entry, error)
 
     def _set_aside(self, entry: str, why: str) -> None:

@@ -1,21 +1,21 @@
-"""Entries that made our code raise: tried a few times, then set aside, so that they hold up nothing."""
+"""Counts how often an entry made our code raise. After a few tries it is set aside and holds up nothing."""
 
 import threading
 
 TRIES = 3
 MOST = 1000
-"""Entries that are remembered; older ones are tried anew."""
+"""Entries that are remembered. The oldest are forgotten and get all their tries again."""
 
 
-class Stumbles:
-    """Counts the tries of entries, in this process. Thread-safe."""
+class FailureCounter:
+    """Counts failed tries of entries in this process. Thread-safe."""
 
     def __init__(self) -> None:
         self._tries: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def exhausted(self, entry: str) -> bool:
-        """Count one more failed try; True when it was the last that an entry is given."""
+        """Count one more failed try of an entry; True if it was the last."""
         with self._lock:
             tries = self._tries.pop(entry, 0) + 1
             if tries >= TRIES:
@@ -26,6 +26,6 @@ class Stumbles:
             return False
 
     def forget(self, entry: str) -> None:
-        """It went well."""
+        """Forget the tries of an entry that succeeded."""
         with self._lock:
             self._tries.pop(entry, None)

@@ -42,8 +42,8 @@ class CheckIn:
     @classmethod
     def read(cls, reply: bytes) -> "CheckIn | None":
         """Read it; None where a newer layout is stored than this process knows."""
-        told = json.loads(reply)
-        return None if "newer" in told else cls(**told)
+        fields = json.loads(reply)
+        return None if "newer" in fields else cls(**fields)
 
 
 class Lineage:
@@ -81,8 +81,8 @@ class Lineage:
         k = self._keys
         keys = [k.account_state, k.intake, k.lost, k.permits, k.doorbell, k.job(""), k.job_ids]
         items = [deed.item() for deed in deeds]
-        told = {"who": self._who, "seen": evidence.seen, "unknown": evidence.unknown, "items": items}
-        reply = json.loads(self._context.run("examine", keys, [json.dumps(told), MOST]))
+        found = {"who": self._who, "seen": evidence.seen, "unknown": evidence.unknown, "items": items}
+        reply = json.loads(self._context.run("examine", keys, [json.dumps(found), MOST]))
         return list(reply)
 
     def lost(self) -> dict[str, bool]:

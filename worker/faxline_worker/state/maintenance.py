@@ -1,4 +1,4 @@
-"""What the upkeep of an account asks of Redis: all records or entries in pages, erasing, sealing anew."""
+"""The maintenance of an account in Redis: reading it in pages, erasing, resealing, tidying."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ SCRIPTS = (
 )
 
 PAGE = 50
-"""Items that one script takes; Redis serves others in between."""
+"""Items that one script handles. Redis serves others in between."""
 
 
 class MaintenanceStore:
@@ -122,24 +122,29 @@ class MaintenanceStore:
         return went
 
     def lock(self, who: str, seconds: float) -> bool:
-        """Whether the caller is the one to carry out orders that take their time, for so long."""
+        """Lock the maintenance of the account; False if another dispatcher has the lock.
+
+        Args:
+            who: the dispatcher. It renews its lock by calling again.
+            seconds: how long the lock holds.
+        """
         return bool(
-            self._context.run("lock_maintenance", [self._keys.chore], [who, round(seconds * 1000)])
+            self._context.run("lock_maintenance", [self._keys.maintenance_lock], [who, round(seconds * 1000)])
             == b"locked"
         )
 
-    def complete_order(self, entry: str, order: str, by: str, result: str, told: Mapping[str, Any]) -> str:
-        """An order that took its time has been carried out: the result, or gone.
+    def complete_order(self, entry: str, order: str, by: str, result: str, reply: Mapping[str, Any]) -> str:
+        """Take a long-running order that was carried out off its stream: the result, or gone.
 
         Args:
             entry: the order's, on the stream `orders`.
             order: its name.
             by: who ordered it, for the audit.
             result: what became of it.
-            told: what else is told to who ordered it; of these `about` and `job` go into the audit.
+            reply: what else the operator gets to know; `about` and `job` of it go into the audit.
         """
         k = self._keys
-        about, job = told.get("about", ""), told.get("job", "")
-        args = [entry, order, by, about, job, result, json.dumps(told), self._context.options]
-        keys = [k.orders, k.reply(entry), k.audit, k.chore]
+        about, job = reply.get("about", ""), reply.get("job", "")
+        args = [entry, order, by, about, job, result, json.dumps(reply), self._context.options]
+        keys = [k.orders, k.reply(entry), k.audit, k.maintenance_lock]
         return cast("bytes", self._context.run("complete_order", keys, args)).decode()

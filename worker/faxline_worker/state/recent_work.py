@@ -34,7 +34,7 @@ class Call:
     Attributes:
         admitted: what it was admitted as, without its content.
         at: the mark, milliseconds since 1970 by Redis' clock.
-        answer: what `settle` was told, once it was; None while the call is under way.
+        answer: what `settle` got; None while the call is under way.
     """
 
     admitted: Admitted
@@ -43,8 +43,8 @@ class Call:
 
     def item(self) -> dict[str, Any]:
         """As `examine` takes it."""
-        told = self.answer or {}
-        known = {"decision": told.get("decision"), "job_id": told.get("job_id")}
+        answer = self.answer or {}
+        known = {"decision": answer.get("decision"), "job_id": answer.get("job_id")}
         own = {"kind": "call", "token": self.admitted.permit, "job": self.admitted.job, "at": self.at}
         return own | {"attempt": self.admitted.attempt} | {k: v for k, v in known.items() if v is not None}
 
@@ -116,7 +116,7 @@ class Memory:
         return permit in self._open
 
     def settled(self, permit: str, answer: Mapping[str, Any], result: str, event: str | None) -> None:
-        """The answer of a call was told.
+        """The answer of a call was settled.
 
         Args:
             permit: the call's.
@@ -183,7 +183,7 @@ class Memory:
 
     @property
     def unplaced(self) -> tuple[Deed, ...]:
-        """Answered calls that the state did not know when it was told the answer."""
+        """Answered calls that the state did not know when they were settled."""
         return tuple(self._unplaced.values())
 
     def after(self, base: str) -> Evidence:
@@ -199,7 +199,7 @@ class Memory:
             )
 
     def examined(self, deeds: Iterable[Deed]) -> None:
-        """These were held against the state, and told where it does not know them; those under way stay."""
+        """Forget what was compared with the state. Calls that are under way stay."""
         ids = {id(deed) for deed in deeds}
         with self._lock:
             self._unplaced = {k: call for k, call in self._unplaced.items() if id(call) not in ids}

@@ -54,7 +54,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Jobs are ready, and a limit holds them: concurrency, window, burst, gate or paused.
+    """Jobs are ready, and a limit holds them: concurrency, window, burst, rate_limit_cooldown or paused.
 
     Or layout: a newer one is stored than this process knows.
     """

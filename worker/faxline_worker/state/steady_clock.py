@@ -29,7 +29,7 @@ class SteadyClock:
         return self._monotonic() if self._monotonic is not None else 0.0
 
     def learn(self, asked: float, steady: int | None) -> None:
-        """A script that was called at a moment told the clock (ms); None: it did not look.
+        """Learn the clock (ms) from the reply of a script that was called at a moment; None: it did not look.
 
         It ran after it was called, so the clock was no further ahead of ours than this; and the least that
         was found counts, for it was found by the quickest call.
@@ -47,7 +47,7 @@ class SteadyClock:
         return ahead + max(0.0, now - since) * 1000 * DRIFT
 
     def now(self) -> int | str:
-        """What the clock is by ours (ms), at the most; or nothing: no script told it yet."""
+        """The latest that the clock can be now (ms); "" until a script returned it."""
         if self._monotonic is None or self._base is None:
             return ""
         now = self._monotonic()

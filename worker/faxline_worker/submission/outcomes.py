@@ -52,7 +52,7 @@ def answer_for_settle(
         "reason": answer.reason,
         "message": answer.message or None,
         "retry": round(max(backoff, answer.retry_after or 0.0) * 1000),
-        "gate": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
+        "cooldown": round(answer.retry_after * 1000) if answer.retry_after is not None else None,
         "jitter": random.uniform(1.0, 1.5),  # noqa: S311 - as above
         "silent": answer.silent or None,
         "meaning": answer.meaning,

@@ -76,7 +76,7 @@ class Submitter:
         if held_by == "layout":
             self.log.error("what is stored has a newer layout than this version knows: it takes no jobs")
             return
-        limit: Any = "window" if held_by == "gate" else held_by
+        limit: Any = "window" if held_by == "rate_limit_cooldown" else held_by
         self.metrics.deferral(self.store.account, limit)
 
     def turn(self, wake: str) -> None:

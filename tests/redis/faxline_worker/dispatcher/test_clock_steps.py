@@ -86,7 +86,7 @@ def test_wake_ups_that_were_lost_are_sent_again_after_a_step_back(make: Make) ->
 
 
 @pytest.mark.parametrize("by", [-WRONG, WRONG])
-@pytest.mark.parametrize("closes", [{"decision": "defer", "gate": 5000}, {"decision": "pause"}])
+@pytest.mark.parametrize("closes", [{"decision": "defer", "cooldown": 5000}, {"decision": "pause"}])
 def test_a_gate_and_a_pause_last_as_long(make: Make, by: float, closes: dict[str, Any]) -> None:
     scene = make(PROBE__FIRST="5")
     scene.push(JOB)
@@ -200,7 +200,7 @@ def test_an_order_that_takes_its_time_is_begun_anew_where_a_lost_claim_would_out
     scene = make()
     assert scene.store.maintenance.lock("lost", 30)
     assert not scene.store.maintenance.lock("other", 30)
-    scene.client.pexpire(scene.keys.chore, 600_000)
+    scene.client.pexpire(scene.keys.maintenance_lock, 600_000)
     assert scene.store.maintenance.lock("other", 30)
     assert not scene.store.maintenance.lock("lost", 30)
 

@@ -175,7 +175,7 @@ def test_a_429_is_told_and_closes_the_account_for_a_while(
     assert "something else uses the key" in text
     assert state(client).gated
     again = named(examine(environment))["key of default"]
-    assert again == ("skip", "not asked: the limit gate has no room for a call. Try again later")
+    assert again == ("skip", "not asked: no room for a call (rate limit cooldown). Try again later")
 
 
 @pytest.mark.parametrize("action", ["reset_before", "reset_after"])

@@ -298,9 +298,9 @@ def test_of_two_dispatchers_one_carries_an_order_out_and_the_other_waits(redis_c
     with pytest.raises(MaintenanceBusyError):
         Maintenance(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"})
     assert redis_client.xlen(store.keys.orders) == 1
-    redis_client.delete(store.keys.chore)
+    redis_client.delete(store.keys.maintenance_lock)
     assert Maintenance(store, Mock(), "this").carry_out(entry.decode(), {"order": "keys"}) == "done"
-    assert redis_client.xlen(store.keys.orders) == redis_client.exists(store.keys.chore) == 0
+    assert redis_client.xlen(store.keys.orders) == redis_client.exists(store.keys.maintenance_lock) == 0
 
 
 def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
@@ -316,7 +316,7 @@ def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
         house.carry_out(entry.decode(), {"order": "rotate"})
     assert redis_client.xlen(store.keys.orders) == 1
     monkeypatch.setattr(erasure_and_rotation, "LEASE", 0.001)
-    redis_client.delete(store.keys.chore)
+    redis_client.delete(store.keys.maintenance_lock)
     assert Maintenance(store, Mock(), "next").carry_out(entry.decode(), {"order": "rotate"}) == "done"
     heads = dict(store.documents.heads())
     assert len(heads) == 3

@@ -214,7 +214,7 @@ def test_nobody_sends_before_every_process_has_looked(
     a.accepted("p", "77")
     goes_back(scene, server, moment)
     b.comes_back()
-    assert b.store.submission.admit("q", "") == Held("gate")
+    assert b.store.submission.admit("q", "") == Held("rate_limit_cooldown")
     scene.go(WAIT / 2)
     a.comes_back()
     scene.go(OVER)
@@ -232,7 +232,7 @@ def test_a_restart_with_everything_kept_goes_on_by_itself(
     a.comes_back()
     b.comes_back()
     assert paused(scene) == ""
-    assert a.store.submission.admit("r", "") == Held("gate")
+    assert a.store.submission.admit("r", "") == Held("rate_limit_cooldown")
     scene.go(OVER)
     assert isinstance(a.store.submission.admit("r", ""), Admitted)
     assert b.store.submission.settle(under_way, {"decision": "accepted", "job_id": "78"}).result == "settled"
@@ -475,7 +475,7 @@ def test_an_older_state_put_back_while_the_server_runs_is_noticed(
     a.accepted("p", "77")
     scene.restore(moment)
     b.look()
-    assert b.store.submission.admit("q", "") == Held("gate")
+    assert b.store.submission.admit("q", "") == Held("rate_limit_cooldown")
     a.look()
     assert b.store.submission.admit("q", "") == Held("paused")
     assert [call.job for call in lost(scene).calls] == ["sent"]
@@ -873,7 +873,7 @@ def test_a_clock_that_is_ahead_on_the_new_server_does_not_keep_the_account_close
     scene.step(600)
     a.comes_back()
     scene.push("two")
-    assert a.store.submission.admit("q", "") == Held("gate")
+    assert a.store.submission.admit("q", "") == Held("rate_limit_cooldown")
     scene.go(OVER)
     assert isinstance(a.store.submission.admit("q", ""), Admitted)
 

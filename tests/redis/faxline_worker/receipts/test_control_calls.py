@@ -118,10 +118,11 @@ def test_a_question_that_is_put_off_keeps_its_place_ahead_of_all(
     store: Store, asked: Admitted, redis_client: redis.Redis
 ) -> None:
     assert (
-        store.submission.report(asked, {"decision": "defer", "gate": 500, "seconds": 0.1}).result == "again"
+        store.submission.report(asked, {"decision": "defer", "cooldown": 500, "seconds": 0.1}).result
+        == "again"
     )
     assert redis_client.zrange(store.keys.ready, 0, 0) == [b"!status!a"]
-    assert store.submission.admit("other", "") == Held("gate")
+    assert store.submission.admit("other", "") == Held("rate_limit_cooldown")
 
 
 def test_a_question_whose_worker_died_gives_its_permit_back_and_the_job_is_unconfirmed_in_the_end(

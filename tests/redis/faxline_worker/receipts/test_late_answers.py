@@ -70,7 +70,7 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_again_when_the_newer
     newer = scene.admit()
     scene.store.submission.mark(newer)
     assert accepted(scene, older, "77") == "duplicate"
-    answer = {"decision": decision, "reason": decision, "retry": 0, "gate": 500}
+    answer = {"decision": decision, "reason": decision, "retry": 0, "cooldown": 500}
     assert scene.store.submission.settle(newer, answer).state == "submitted"
     assert scene.record(JOB)["job_id"] == "77"
     assert scene.receipt("77").result == "applied"
@@ -190,7 +190,7 @@ def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(make: Make) -> N
     worker = lost(scene)
     scene.go(20)
     scene.store.timers.run()
-    assert scene.store.submission.settle(worker, {"decision": "defer", "gate": 1000}).state == "queued"
+    assert scene.store.submission.settle(worker, {"decision": "defer", "cooldown": 1000}).state == "queued"
     scene.store.timers.run()
     assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
 

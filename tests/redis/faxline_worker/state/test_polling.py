@@ -198,7 +198,7 @@ def test_an_answer_that_is_not_final_changes_nothing_but_the_schedule(
 def test_a_question_that_is_put_off_is_asked_once_the_account_is_open(scene: Scene, decision: str) -> None:
     submit(scene, JOB)
     scene.go(120)
-    assert answer(scene, ask(scene), decision, reason="invalid_key", gate=1000, ours=True) == "again"
+    assert answer(scene, ask(scene), decision, reason="invalid_key", cooldown=1000, ours=True) == "again"
     assert not questions(scene)
     scene.go(60)
     assert ask(scene).job == JOB

@@ -189,8 +189,8 @@ def test_a_deferral_keeps_the_place_spends_no_attempt_and_closes_the_gate(
     admitted = admit(store)
     place = record(store, redis_client, "a")["place"]
     store.submission.mark(admitted)
-    store.submission.settle(admitted, {"decision": "defer", "reason": "rate_limited", "gate": 60_000})
-    assert store.submission.admit("x", "") == Held("gate")
+    store.submission.settle(admitted, {"decision": "defer", "reason": "rate_limited", "cooldown": 60_000})
+    assert store.submission.admit("x", "") == Held("rate_limit_cooldown")
     held = record(store, redis_client, "a")
     assert (held["state"], held["attempt"], held["place"]) == ("queued", "0", place)
     assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b"]

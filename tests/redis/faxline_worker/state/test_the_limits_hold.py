@@ -432,7 +432,7 @@ FORGOTTEN_LEASES = (
 NO_LINGER = (
     ("int(steady + options.linger), permit_of(token)) -- held", "int(steady), permit_of(token)) -- held"),
 )
-NO_SKEW = (("told > 0 and at > told + STEP_US", "false"),)
+NO_SKEW = (("estimate > 0 and at > estimate + STEP_US", "false"),)
 NO_STRICTEST = (("if strictest then take_stricter(options, strictest) end", ""),)
 STEPPING = ((3.0, 600.0), (20.0, -600.0))
 

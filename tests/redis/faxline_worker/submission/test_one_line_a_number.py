@@ -72,7 +72,7 @@ def test_of_those_that_wait_for_a_number_the_urgent_one_follows_first(scene: Sce
     [
         {"decision": "refuse"},
         {"decision": "released"},
-        {"decision": "defer", "gate": 500},
+        {"decision": "defer", "cooldown": 500},
         {"decision": "retry", "retry": 60_000},
     ],
     ids=str,

@@ -69,7 +69,7 @@ def test_a_deferral_leaves_a_fax_for_a_date_behind_everything_that_is_due(scene:
     push(scene, "provider", priority="urgent")
     admitted = scene.admit()
     scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "defer", "reason": "r", "gate": 500})
+    scene.store.submission.settle(admitted, {"decision": "defer", "reason": "r", "cooldown": 500})
     scene.go(1)
     scene.push("due", priority="bulk")
     assert scene.admit().job == "due"
@@ -235,8 +235,8 @@ def test_a_429_puts_the_wish_off_for_the_whole_account(scene: Scene) -> None:
     push(scene, "provider")
     submit(scene)
     cancel(scene)
-    assert report(scene, "defer", gate=500) == "again"
-    assert getattr(scene.store.submission.admit(scene.permit(), ""), "limit", None) == "gate"
+    assert report(scene, "defer", cooldown=500) == "again"
+    assert getattr(scene.store.submission.admit(scene.permit(), ""), "limit", None) == "rate_limit_cooldown"
     scene.go(1)
     assert report(scene, "accepted") == "canceled"
 

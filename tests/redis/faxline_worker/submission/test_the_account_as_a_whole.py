@@ -1,4 +1,4 @@
-"""The gate after a 429, the pause and its probes, calls that hang, jobs that starve: on our own clock."""
+"""The cooldown after a 429, the pause and its probes, calls that hang, jobs that starve: on our own clock."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,10 +19,10 @@ def make(redis_client: redis.Redis) -> Callable[..., Account]:
 def test_a_429_closes_the_gate_for_as_long_as_retry_after_says(make: Callable[..., Account]) -> None:
     account = make()
     account.push("a")
-    account.answer(account.admit(), "defer", gate=30_000)
-    assert account.held() == "gate"
+    account.answer(account.admit(), "defer", cooldown=30_000)
+    assert account.held() == "rate_limit_cooldown"
     account.go(29.9)
-    assert account.held() == "gate"
+    assert account.held() == "rate_limit_cooldown"
     account.go(0.1)
     assert account.admit().attempt == 1
 
@@ -31,9 +31,9 @@ def test_a_429_closes_the_gate_for_as_long_as_retry_after_says(make: Callable[..
 def test_retry_after_is_clamped(make: Callable[..., Account], asked: int, waits: float) -> None:
     account = make()
     account.push("a")
-    account.answer(account.admit(), "defer", gate=asked)
+    account.answer(account.admit(), "defer", cooldown=asked)
     account.go(waits - 0.01)
-    assert account.held() == "gate"
+    assert account.held() == "rate_limit_cooldown"
     account.go(0.01)
     account.admit()
 
@@ -70,7 +70,7 @@ def test_after_a_429_the_limits_shrink_to_what_was_in_use_and_recover_in_growing
     account.push(*(f"job-{i}" for i in range(200)))
     for i in range(80):
         account.answer(account.admit(), "accepted", job_id=str(i + 1))
-    account.answer(account.admit(), "defer", gate=1_000)
+    account.answer(account.admit(), "defer", cooldown=1_000)
     assert account.state["share"] == "0.7290"  # nine tenths of the 81 that were used
     account.go(1)
     assert account.held() in {"burst", "window"}
@@ -87,7 +87,7 @@ def test_after_a_429_the_limits_shrink_to_what_was_in_use_and_recover_in_growing
 def test_a_shrunken_limit_holds(make: Callable[..., Account]) -> None:
     account = make(LIMITS__REQUESTS="100", LIMITS__WINDOW="6000", LIMITS__BURST="0", LIMITS__CONCURRENCY="0")
     account.push(*(f"job-{i}" for i in range(100)))
-    account.answer(account.admit(), "defer", gate=1_000)
+    account.answer(account.admit(), "defer", cooldown=1_000)
     account.go(1)
     account.answer(account.admit(), "accepted", job_id="100")
     admitted = 1

@@ -143,10 +143,10 @@ def test_a_probe_stays_inside_the_limits(make: Make) -> None:
 def test_retry_after_delays_the_probe_up_to_the_longest_wait(make: Make) -> None:
     account = make()
     account.push(*jobs(3))
-    account.answer(account.admit(), "unreachable", gate=10_000)
+    account.answer(account.admit(), "unreachable", cooldown=10_000)
     waited, probe = account.next_probe()
     assert waited == pytest.approx(10, abs=0.1)
-    account.answer(probe, "unreachable", gate=3_600_000)
+    account.answer(probe, "unreachable", cooldown=3_600_000)
     assert account.next_probe()[0] == pytest.approx(45, abs=0.1)
 
 
@@ -202,7 +202,7 @@ def test_a_429_lets_one_call_through_at_a_time_until_it_is_over(make: Make) -> N
     waits = []
     for _ in range(3):
         waited, probe = account.next_probe()
-        assert account.held() == "gate"
+        assert account.held() == "rate_limit_cooldown"
         account.answer(probe, "defer", jitter=1.0)
         waits.append(round(waited))
     assert waits == [5, 10, 20]

@@ -1,6 +1,6 @@
 -- complete_order: takes a long-running order that was carried out off its stream and stores the reply.
 -- include: clock orders audit
--- KEYS  orders, reply, audit, chore
+-- KEYS  orders, reply, audit, maintenance lock
 -- ARGV  stream entry, order, who orders it, what it is about, the job, the result, JSON of what is told, JSON options
 -- reply the result, or gone; but for gone it is also in the stream `reply`
 redis.call('DEL', KEYS[4])

@@ -9,7 +9,7 @@
 local keys = { account = KEYS[1], permits = KEYS[4], doorbell = KEYS[5] }
 local intake, lost, job, job_ids = KEYS[2], KEYS[3], KEYS[6], KEYS[7]
 local NEVER_US = 9e15
-local told, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
+local evidence, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 
 local function call(item)
   local known, answered = knows_call(job .. item.job, item.token)
@@ -33,27 +33,27 @@ local function pushed(item)
 end
 
 local found, missing = {}, {}
-for i, item in ipairs(told.items) do
+for i, item in ipairs(evidence.items) do
   found[i] = item.kind == 'call' and call(item) or item.kind ~= 'call' and pushed(item)
   if found[i] == 'lost' then table.insert(missing, item) end
 end
-if #missing > 0 or told.unknown then
+if #missing > 0 or evidence.unknown then
   local room = most - redis.call('HLEN', lost)
   for i = 1, math.min(#missing, room) do
     local item = missing[i]
-    item.who = told.who
+    item.who = evidence.who
     redis.call('HSET', lost, item.kind .. ':' .. (item.token or item.job), cjson.encode(item))
   end
   local account = read_account(keys.account)
   local before = redis.call('HMGET', keys.account, 'base', 'lost_until', 'lost_more')
   local more = (tonumber(before[3]) or 0) + math.max(0, #missing - room)
-  if not before[2] or before[2] == '' or earlier(before[2], told.seen) then before[2] = told.seen end
+  if not before[2] or before[2] == '' or earlier(before[2], evidence.seen) then before[2] = evidence.seen end
   redis.call('HSET', keys.account, 'lost_until', before[2], 'lost_more', int(more))
-  if told.unknown then redis.call('HSET', keys.account, 'lost_unknown', '1') end
+  if evidence.unknown then redis.call('HSET', keys.account, 'lost_unknown', '1') end
   if account.paused ~= ROLLED_BACK then
     redis.call('HSET', keys.account, 'paused_before', account.paused == 'operator' and 'operator' or '', 'lost_from',
       before[1] or NOWHERE)
-    begin_pause(keys, account, ROLLED_BACK, told.who, "what was done is missing from Redis' state")
+    begin_pause(keys, account, ROLLED_BACK, evidence.who, "what was done is missing from Redis' state")
     account.probe_at = NEVER_US -- an older process beside ours would probe
     save(keys, account, 'probe_at')
     ring(keys)

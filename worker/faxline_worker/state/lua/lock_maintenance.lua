@@ -1,5 +1,5 @@
 -- lock_maintenance: one dispatcher at a time carries out an account's long-running orders; it renews the lock meanwhile.
--- KEYS  chore
+-- KEYS  maintenance lock
 -- ARGV  who, for how long (ms)
 -- reply locked, or busy: another dispatcher has the lock
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'locked' end

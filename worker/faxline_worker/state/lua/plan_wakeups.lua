@@ -49,8 +49,8 @@ elseif open and #wakes > 0 and #wakes < ready then
   consider(math.max(moments[#moments] + 1000, now_us + 10000))
 end
 if r.opens and r.opens < math.huge then consider(r.opens) end
-if account.share < 1 then
-  consider(account.share_at + (steps_since(account, { window = limits.window }) + 1) * limits.window / STEPS)
+if account.limit_factor < 1 then
+  consider(account.limit_factor_at + (steps_since(account, { window = limits.window }) + 1) * limits.window / STEPS)
 end
 local head = redis.call('ZRANGE', keys.wakes, 0, 0, 'WITHSCORES')
 if head[2] then consider((tonumber(head[2]) + 1) * 1000) end

@@ -95,7 +95,7 @@ end
 
 -- The texts that are the same for all jobs, and what goes into the indexes: one command each.
 local history = to_json({ event = 'fax.queued', at = now, state = 'queued', attempt = 0 }, nil, nil)
-local told = to_json({ state = 'queued', attempt = 0 }, nil, nil)
+local queued = to_json({ state = 'queued', attempt = 0 }, nil, nil)
 local place, ready, expiring, first = 0, {}, {}, nil -- the place counts those that are taken; the first to expire (ms)
 
 -- A place for it, and its entries in the indexes.
@@ -136,7 +136,7 @@ local function store(job)
     last = last + 2
   end
   redis.call('HSET', keys.job .. job.id, unpack(record))
-  local text = told
+  local text = queued
   if job.send_at or fields.metadata then
     text = to_json({ state = 'queued', attempt = 0, send_at = job.send_at }, nil, fields.metadata)
   end

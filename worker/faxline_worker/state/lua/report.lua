@@ -3,7 +3,7 @@
 -- include: clock bell record limits wakes closing account lines numbers receipts doubts outcomes control_calls polling audit
 -- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix, unmatched, doubts,
 --       doubts until, jobId prefix
--- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), gate (ms), jitter, silent,
+-- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), cooldown (ms), jitter, silent,
 --       ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about); and for
 --       the audit call, outcome, status, ms}, JSON
 --       options, the steady clock as the caller has it (ms; nothing: it has none)
@@ -48,7 +48,7 @@ local function not_now()
     return true
   end
   if decision == 'defer' then
-    close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
+    begin_cooldown(keys, account, options, admitted_at, answer.cooldown, answer.jitter or 1)
   elseif not answer.late and only_here(keys, account, options, answer) then
     apart = true
   elseif not answer.late then
@@ -68,7 +68,7 @@ end
 -- A key that is refused here pauses nobody: the workers may have another.
 local function checked()
   if answer.decision == 'defer' then
-    close_gate(keys, account, options, admitted_at, answer.gate, answer.jitter or 1)
+    begin_cooldown(keys, account, options, admitted_at, answer.cooldown, answer.jitter or 1)
   end
   ring(keys) -- the permit may be what the next job waits for
   return 'checked'

@@ -3,7 +3,7 @@
 -- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes control_calls polling audit admission
 -- KEYS  account, ready, delayed, permits, answers, wakes, submitted, in_doubt, expiring, events, unmatched,
 --       doubts, doubts until, doorbell, job prefix, jobId prefix
--- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, gate (ms), jitter,
+-- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter,
 --       named (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (of one whose meaning is unknown), ours (it may be this
 --       process' own fault), late (the call began before this process stepped back); and for the audit call, outcome,
 --       status, ms}, JSON options, the next permit's token (empty: the caller stops here, and others are woken in its
@@ -51,7 +51,7 @@ local by_decision = {
   released = back,
   defer = function()
     back()
-    close_gate(keys, account, options, granted_at, answer.gate, answer.jitter or 1)
+    begin_cooldown(keys, account, options, granted_at, answer.cooldown, answer.jitter or 1)
   end,
   pause = function()
     back()

@@ -1,24 +1,24 @@
--- What an answer says about the account as a whole: the gate after a 429, the strain of calls that hang, and whether a
--- pause is over. Every field is in the account's hash.
--- A 429 although we were inside the limits: somebody else uses the key. The gate closes for `wait` (ms; nil: a
--- backoff that doubles with each one after another), once for all calls that were under way, and the share that
--- is used of the limits shrinks towards what was in use.
-local function close_gate(keys, account, options, admitted_at, wait, jitter)
-  if admitted_at * 1000 > account.gated_at then
+-- What an answer says about the account as a whole: the cooldown after a 429, the backoff while calls hang, and whether a
+-- pause is over. All of it is stored in the account's hash.
+
+-- A 429 that our own traffic did not cause: somebody else uses the key. The account cools down for `wait` (ms; nil: a backoff
+-- that doubles with each 429 in a row), once for all calls that were under way, and its limits shrink towards what was in use.
+local function begin_cooldown(keys, account, options, admitted_at, wait, jitter)
+  if admitted_at * 1000 > account.cooldown_at then
     local whole = { requests = options.requests, window = options.window }
-    local share = share_of(account, whole)
+    local factor = limit_factor_of(account, whole)
     local used = options.requests > 0 and (redis.call('ZCARD', keys.permits) + count_answers(keys, whole))
-      / options.requests or share
-    account.share = math.max(options.share_least, share * 0.5, math.min(share * 0.9, used * 0.9))
-    account.gates = account.gates + 1
-    account.gated_at = now_us
+      / options.requests or factor
+    account.limit_factor = math.max(options.limit_factor_min, factor * 0.5, math.min(factor * 0.9, used * 0.9))
+    account.cooldowns = account.cooldowns + 1
+    account.cooldown_at = now_us
   end
-  wait = wait or options.gate_base * 2 ^ math.min(20, account.gates - 1) * jitter
-  wait = math.min(math.max(wait, options.gate_least), options.gate_max)
-  account.gate = math.max(account.gate, now_us + wait * 1000)
-  account.share_at, account.probed = account.gate, true
-  if account.paused == '' then account.probe_at = account.gate end -- one call finds out whether it is over
-  save(keys, account, 'gate', 'gated_at', 'gates', 'share', 'share_at', 'probe_at')
+  wait = wait or options.cooldown_base * 2 ^ math.min(20, account.cooldowns - 1) * jitter
+  wait = math.min(math.max(wait, options.cooldown_min), options.cooldown_max)
+  account.cooldown_until = math.max(account.cooldown_until, now_us + wait * 1000)
+  account.limit_factor_at, account.probed = account.cooldown_until, true
+  if account.paused == '' then account.probe_at = account.cooldown_until end -- one call finds out whether it is over
+  save(keys, account, 'cooldown_until', 'cooldown_at', 'cooldowns', 'limit_factor', 'limit_factor_at', 'probe_at')
   ring(keys)
 end
 
@@ -31,22 +31,22 @@ local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pa
 local OF_SENDING = { insufficient_balance = true, no_permission = true }
 local function learn(keys, account, options, answer, admitted_at, control_call)
   if answer.silent then
-    local limit = account.strain > 0 and account.strain or options.concurrency > 0 and options.concurrency
+    local limit = account.concurrency_backoff > 0 and account.concurrency_backoff or options.concurrency > 0 and options.concurrency
       or redis.call('ZCARD', keys.permits) + 1
-    account.strain = math.max(1, math.floor(limit / 2))
-    return save(keys, account, 'strain')
+    account.concurrency_backoff = math.max(1, math.floor(limit / 2))
+    return save(keys, account, 'concurrency_backoff')
   end
   local took = math.max(0, steady - admitted_at) * 1000
   account.seconds = account.seconds and (account.seconds * 0.9 + took * 0.1) or took
-  if account.strain > 0 then
-    account.strain = account.strain * 2
-    if account.strain >= (options.concurrency > 0 and options.concurrency or 1000) then account.strain = 0 end
-    save(keys, account, 'strain')
+  if account.concurrency_backoff > 0 then
+    account.concurrency_backoff = account.concurrency_backoff * 2
+    if account.concurrency_backoff >= (options.concurrency > 0 and options.concurrency or 1000) then account.concurrency_backoff = 0 end
+    save(keys, account, 'concurrency_backoff')
   end
   local good = answer.decision == 'accepted' or answer.decision == 'refuse'
-  if good and account.gates > 0 and admitted_at * 1000 > account.gated_at then
-    account.gates = 0
-    save(keys, account, 'gates')
+  if good and account.cooldowns > 0 and admitted_at * 1000 > account.cooldown_at then
+    account.cooldowns = 0
+    save(keys, account, 'cooldowns')
     ring_for_room(keys)
   end
   if good and account.unknowns > 0 and not control_call then

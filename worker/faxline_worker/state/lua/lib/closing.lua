@@ -6,8 +6,8 @@ local function save(keys, account, ...)
   local fields = {}
   for _, name in ipairs({ ... }) do
     local value = account[name]
-    table.insert(fields, name)
-    table.insert(fields, type(value) == 'number' and (name == 'share' and string.format('%.4f', value) or int(value))
+    table.insert(fields, STORED_AS[name] or name)
+    table.insert(fields, type(value) == 'number' and (name == 'limit_factor' and string.format('%.4f', value) or int(value))
       or value)
   end
   redis.call('HSET', keys.account, unpack(fields))
@@ -19,7 +19,7 @@ local function probe_wait(account, options, answer)
   local first, most = options.probe_first, options.probe_max
   if away then first, most = options.unreachable_first, options.unreachable_max end
   local wait = first * 2 ^ math.min(30, account.probes)
-  if away then wait = math.max(wait * (answer.jitter or 1), answer.gate or 0) end
+  if away then wait = math.max(wait * (answer.jitter or 1), answer.cooldown or 0) end
   return math.min(most, wait)
 end
 
@@ -60,8 +60,8 @@ end
 
 -- A probe came back, and the account is closed still: the next may go in its time, or at once where this one asked nothing.
 local function probed(keys, account, options, answer, admitted_at, asked)
-  local since = account.paused ~= '' and account.paused_at or account.gated_at
-  local closed = account.paused ~= '' and not HELD[account.paused] or account.paused == '' and account.gates > 0
+  local since = account.paused ~= '' and account.paused_at or account.cooldown_at
+  local closed = account.paused ~= '' and not HELD[account.paused] or account.paused == '' and account.cooldowns > 0
   if account.probed or not closed or admitted_at * 1000 <= since or account.probe_at <= now_us then return end
   account.probe_at = now_us
   if asked and account.paused ~= '' then

@@ -1,7 +1,7 @@
 -- Room under the limits (ARCHITECTURE.md, The limits). A request counts from its admission until its answer, plus the
 -- window: permits held, answers of the last window, and a leaky bucket that gains one at each answer.
--- A limit of 0 is off. Times in microseconds. The gate, the pause and the check after a change of the server
--- (`verify_until`) close the account whole; the share and the strain lower its limits (lib/account.lua).
+-- A limit of 0 is off. Times in microseconds. The cooldown, the pause and the check after a change of the
+-- server (`verify_until`) close the account; the limit factor and the concurrency backoff lower its limits (lib/account.lua).
 local function bucket_level(account, limits)
   local level = account.bucket - (now_us - account.bucket_at) * limits.requests / limits.window
   return math.max(0, level)
@@ -54,19 +54,23 @@ local function read_strictest(key, options)
   take_strictest(options, values[3])
 end
 
--- options: the caller's, which become as strict as any that is offered, where it has any. told: the steady clock as the caller has it
+-- Fields of the account's hash whose stored names are older than the ones used here: older versions read them too.
+local STORED_AS = { cooldown_until = 'gate', cooldown_at = 'gated_at', cooldowns = 'gates', limit_factor = 'share',
+  limit_factor_at = 'share_at', concurrency_backoff = 'strain' }
+
+-- options: the caller's, which become as strict as any that is offered, where it has any. estimate: the steady clock as the caller has it
 -- (lib/steady.lua), which is set here; nothing where it has none.
-local function read_account(key, options, told)
+local function read_account(key, options, estimate)
   local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
     'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest',
     'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart', 'asking')
-  if not newer(values[16]) then keep_steady(key, values[17], values[18], told) end
+  if not newer(values[16]) then keep_steady(key, values[17], values[18], estimate) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
-  return { bucket = number(1, 0), bucket_at = number(2, now_us), gate = number(3, 0), gated_at = number(4, 0),
-    gates = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
-    probe_at = number(9, 0), share = number(10, 1), share_at = number(11, 0), strain = number(12, 0),
-    waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), told = number(15, 0),
+  return { bucket = number(1, 0), bucket_at = number(2, now_us), cooldown_until = number(3, 0), cooldown_at = number(4, 0),
+    cooldowns = number(5, 0), paused = values[6] or '', paused_at = number(7, 0), probes = number(8, 0),
+    probe_at = number(9, 0), limit_factor = number(10, 1), limit_factor_at = number(11, 0), concurrency_backoff = number(12, 0),
+    waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), noted_seconds = number(15, 0),
     newer = newer(values[16]), verify_until = number(20, 0), unknown = values[21] or '', unknowns = number(22, 0),
     accepted = values[23] or '', accepted_before = values[24] or '', apart = values[25] or '', asking = values[26] or '' }
 end
@@ -87,28 +91,28 @@ local HELD = { operator = true, [ROLLED_BACK] = true }
 local function may_be_old(account) return account.paused == ROLLED_BACK or verify_until(account) > now_us end
 
 -- Until when the whole account is closed.
-local function shut_until(account) return math.max(account.gate, verify_until(account)) end
+local function shut_until(account) return math.max(account.cooldown_until, verify_until(account)) end
 
--- The share of the limits that is used: less than 1 after a 429 of somebody else's making. It recovers in steps,
--- six in a window, and each step is twice the one before.
+-- The part of the limits that is used: less than 1 after a 429 that our own traffic did not cause. It recovers in steps, six in
+-- a window, each twice the one before.
 local STEP, STEPS = 0.01, 6
 local function steps_since(account, limits)
-  return math.max(0, math.floor((now_us - account.share_at) * STEPS / limits.window))
+  return math.max(0, math.floor((now_us - account.limit_factor_at) * STEPS / limits.window))
 end
-local function share_of(account, limits)
-  if account.share >= 1 then return 1 end
-  return math.min(1, account.share + STEP * (2 ^ math.min(30, steps_since(account, limits)) - 1))
+local function limit_factor_of(account, limits)
+  if account.limit_factor >= 1 then return 1 end
+  return math.min(1, account.limit_factor + STEP * (2 ^ math.min(30, steps_since(account, limits)) - 1))
 end
 
 -- The limits as they are in force now.
 local function limits_of(options, account)
   local whole = { requests = options.requests, window = options.window }
-  local share = share_of(account, whole)
-  local function cut(limit) return limit > 0 and math.max(1, math.floor(limit * share)) or 0 end
+  local factor = limit_factor_of(account, whole)
+  local function cut(limit) return limit > 0 and math.max(1, math.floor(limit * factor)) or 0 end
   local concurrency = cut(options.concurrency)
-  if account.strain > 0 and (concurrency == 0 or account.strain < concurrency) then concurrency = account.strain end
+  if account.concurrency_backoff > 0 and (concurrency == 0 or account.concurrency_backoff < concurrency) then concurrency = account.concurrency_backoff end
   return { requests = cut(options.requests), window = options.window, concurrency = concurrency,
-    burst = cut(options.burst), share = share }
+    burst = cut(options.burst), factor = factor }
 end
 
 local function count_answers(keys, limits)
@@ -123,8 +127,8 @@ local PLENTY = 1000
 local function closed_by(account)
   if HELD[account.paused] then return 'paused', math.huge end
   if account.paused ~= '' then return 'paused', math.max(account.probe_at, verify_until(account)) end
-  if shut_until(account) > now_us then return 'gate', shut_until(account) end
-  if account.gates > 0 then return 'gate', account.probe_at end
+  if shut_until(account) > now_us then return 'rate_limit_cooldown', shut_until(account) end
+  if account.cooldowns > 0 then return 'rate_limit_cooldown', account.probe_at end
 end
 
 -- free: permits that can be granted now. limit: what holds the next one. by_answer: no time helps, an answer does.
@@ -192,7 +196,7 @@ local function answered(keys, account, limits, token)
   if limits.requests > 0 then
     redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
       'seconds', seconds, 'seen', int(TIME_US), unpack(noted))
-  elseif account.noted or account.seconds and math.abs(account.seconds - account.told) > 0.1 * account.told then
+  elseif account.noted or account.seconds and math.abs(account.seconds - account.noted_seconds) > 0.1 * account.noted_seconds then
     redis.call('HSET', keys.account, 'seconds', seconds, unpack(noted)) -- for nothing but the forecasts
   end
 end

@@ -2,9 +2,9 @@
 local NOWHERE = '0-0'
 
 local function last_event_of(events)
-  local told = redis.pcall('XINFO', 'STREAM', events)
-  for i = 1, told.err and 0 or #told, 2 do
-    if told[i] == 'last-generated-id' then return told[i + 1] end
+  local info = redis.pcall('XINFO', 'STREAM', events)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return info[i + 1] end
   end
   return NOWHERE
 end

@@ -7,21 +7,21 @@
 local TIME_US, STEP_US = now_us, 1000000
 local steady = now
 
--- seen, skew: as the hash has them. told: the caller's estimate (ms), or nothing. What proves to be a step is noted.
-local function keep_steady(key, seen, skew, told)
-  seen, skew, told = tonumber(seen), tonumber(skew) or 0, (tonumber(told) or 0) * 1000
+-- seen, skew: as the hash has them. estimate: the caller's own (ms), or nothing. What proves to be a step is noted.
+local function keep_steady(key, seen, skew, estimate)
+  seen, skew, estimate = tonumber(seen), tonumber(skew) or 0, (tonumber(estimate) or 0) * 1000
   local at = TIME_US + skew
-  if seen and TIME_US < seen or told > 0 and at > told + STEP_US then
-    at = math.max(told, seen and seen + skew or 0) -- never back; and without an estimate on from what was seen
+  if seen and TIME_US < seen or estimate > 0 and at > estimate + STEP_US then
+    at = math.max(estimate, seen and seen + skew or 0) -- never back; and without an estimate on from what was seen
     redis.call('HSET', key, 'seen', int(TIME_US), 'skew', int(at - TIME_US))
   end
   now_us, steady = at, math.floor(at / 1000)
 end
 
 -- For a script that reads nothing else of the account.
-local function read_steady(key, told)
+local function read_steady(key, estimate)
   local values = redis.call('HMGET', key, 'seen', 'skew')
-  keep_steady(key, values[1], values[2], told)
+  keep_steady(key, values[1], values[2], estimate)
 end
 
 -- A dispatcher saw TIME step by so much (ms). The doctor tells of it; and while receipts may come of calls that were made

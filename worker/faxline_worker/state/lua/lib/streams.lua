@@ -5,9 +5,9 @@ local AHEAD = 86400000 -- ms; no id of Redis' own is a day ahead of its clock
 
 local function is_ahead(id) return tonumber(string.match(id, '^%d+')) > now + AHEAD end
 
-local function field_of(told, name)
-  for i = 1, #told, 2 do
-    if told[i] == name then return told[i + 1] end
+local function field_of(info, name)
+  for i = 1, #info, 2 do
+    if info[i] == name then return info[i + 1] end
   end
 end
 
@@ -17,11 +17,11 @@ local function ahead_of(key, group)
   if found then return found[1] end
   local id
   if redis.call('XLEN', key) == 0 then -- it may have gone, and its id stays the last
-    local told = redis.pcall('XINFO', 'STREAM', key)
-    id = not told.err and field_of(told, 'last-generated-id')
+    local info = redis.pcall('XINFO', 'STREAM', key)
+    id = not info.err and field_of(info, 'last-generated-id')
   elseif group ~= '' then -- or it was delivered and has gone, and others are still worked on
-    local told = redis.pcall('XINFO', 'GROUPS', key)
-    for _, each in ipairs(told.err and {} or told) do
+    local info = redis.pcall('XINFO', 'GROUPS', key)
+    for _, each in ipairs(info.err and {} or info) do
       if field_of(each, 'name') == group then id = field_of(each, 'last-delivered-id') end
     end
   end
@@ -29,8 +29,8 @@ local function ahead_of(key, group)
 end
 
 local function aside_of(account, name)
-  local told = redis.call('HMGET', account, 'replaced:' .. name, 'emptied:' .. name)
-  return tonumber(told[1]) or 0, tonumber(told[2]) or 0
+  local counts = redis.call('HMGET', account, 'replaced:' .. name, 'emptied:' .. name)
+  return tonumber(counts[1]) or 0, tonumber(counts[2]) or 0
 end
 
 -- Whether entries of a stream that was put aside wait to be moved.
