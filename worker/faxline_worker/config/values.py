@@ -82,14 +82,9 @@ def _times(value: object) -> object:
 
 
 def _waits(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if not value.lstrip().startswith("["):
+    if isinstance(value, str) and not value.lstrip().startswith("["):
         return [read_seconds(value)]
-    times = _read_json_list(value, (int, float))
-    if times is None:
-        raise ValueError("must be a number of seconds or a JSON list of them")
-    return [read_seconds(str(time)) for time in times]
+    return _times(value)
 
 
 def _texts(value: object) -> object:
