@@ -4,8 +4,8 @@ Every line goes the same way, whether structlog, dramatiq, httpx, uvicorn, async
 exception wrote it: it gets context and time, an exception becomes frames *without their locals*, and the
 `Redactor` has the last word before the line is rendered.
 
-A process calls `configure_logs` once, first thing. uvicorn configures logging itself unless it is told not
-to: `log_config=None`.
+A process calls `configure_logs` once, first thing. Pass `log_config=None` to uvicorn, or it configures
+logging itself.
 """
 
 import logging
