@@ -97,7 +97,7 @@ def test_a_job_behind_an_exhausted_window_says_which_limit_holds_it_and_when_it_
     assert (told["state"], told["hold"], told["place"]) == ("queued", "window", 0)
     assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}
     assert told["expected_start"]
-    assert "The limit window holds it: 1 of 1 requests in 1 h" in "\n".join(told["text"])
+    assert "Waiting for the limit of requests in 1 h (1 of 1 used)" in "\n".join(told["text"])
     assert narrow("cancel", "second", "--timeout", "30").out == "second is canceled\n"
     assert narrow("explain", "second", "--json").json["reason"] == "canceled_before_sending"
     assert narrow("cancel", "first", "--timeout", "30").code == 1

@@ -1,4 +1,4 @@
-"""`accounts`: the limits in use, the backlog and what holds it; `pause` and `resume`."""
+"""`accounts`: limits, backlog and state; `pause` and `resume`."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ def show(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The accounts.")],
     as_json: Json = False,
 ) -> None:
-    """Show these accounts only."""
+    """Show only these accounts."""
     _show(ctx, names, as_json=as_json)
 
 
@@ -75,12 +75,12 @@ def show(
 def pause(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     by: By = None,
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
-    """Close an account: its jobs stay queued until it is resumed. Calls under way go on."""
+    """Pause an account: its jobs stay queued until it is resumed. Calls under way finish."""
     with faxline_of(ctx, name) as line:
         agree(
             f"Pause account {name}? Its jobs stay queued.",
@@ -99,7 +99,7 @@ def resume(
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
-    """Open a paused account, whatever it was paused for.
+    """Resume a paused account, whatever the reason for the pause.
 
     After a Redis that went back, `faxline accounts rollback NAME --resume` does.
     """
@@ -150,7 +150,7 @@ def _row(state: AccountState) -> list[str]:
 
 
 def _more(state: AccountState) -> list[str]:
-    """What a line of the table has no room for."""
+    """What does not fit into a line of the table."""
     notes = [_status(state).replace("; ", ", ")] if ";" in _status(state) else []
     limits = {"calls": state.concurrency, "window": state.window, "burst": state.burst}
     if lowered := [f"{name} from {x.configured}" for name, x in limits.items() if x.effective < x.configured]:
@@ -165,7 +165,7 @@ def _more(state: AccountState) -> list[str]:
 
 
 def _ceilings(state: AccountState) -> str:
-    """What is used of the backlog's ceilings."""
+    """How much of the ceilings the backlog uses."""
     used = [
         f"{part.used} of {part.configured} {name}"
         for name, part in state.backlog.items()
@@ -175,7 +175,7 @@ def _ceilings(state: AccountState) -> str:
 
 
 def _status(state: AccountState) -> str:
-    """In a word or two; behind a semicolon, why and until when."""
+    """The status in a word or two; after a semicolon, why and until when."""
     now = datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=state.now)
 
     def at(us: int) -> str:

@@ -22,7 +22,7 @@ from faxline.steps.replicas import REPLICAS_TIMEOUT
 REDIS_URL = "redis://127.0.0.1:6379/0"
 ACCOUNT = "default"
 DELIVERED, ENDED_OTHERWISE, BAD_USAGE, AWAY, NO_SUCH_JOB, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
-"""The exit codes; the first is that of everything that went well."""
+"""The exit codes; the first means success."""
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, or the group.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or one a line for lists.")]
@@ -33,16 +33,18 @@ WAIT = 600.0
 
 OrderTimeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait for a dispatcher.")]
 ORDER_TIMEOUT = 5.0
-By = Annotated[str | None, typer.Option(metavar="WHO", help="Who decides, for the log. [default: user@host]")]
+By = Annotated[
+    str | None, typer.Option(metavar="WHO", help="Who decides, for the audit. [default: user@host]")
+]
 
 
 class UsageError(Exception):
-    """What was asked for cannot be; the text is one line."""
+    """The command was used wrongly. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The global options: where Redis is, the account if one was named, the sealing keys' text, and more."""
+    """The global options."""
 
     redis_url: str
     account: str | None
@@ -53,7 +55,7 @@ class Options:
 
 
 def examples(*lines: str) -> str:
-    r"""The examples at the end of a command's help, one a line as they are (what the \b is for)."""
+    r"""Format the examples at the end of a command's help. The \b keeps their lines as they are."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
@@ -63,14 +65,14 @@ SECTIONS = {
     "Operate": ("doctor", "accounts", "resolve", "dead"),
     "Records and keys": ("audit", "forget", "keys"),
 }
-"""The commands as the help has them."""
+"""The commands by their headings in the help."""
 
 
 class Commands(TyperGroup):
-    """The commands of the application, in the order and under the headings of their use."""
+    """The commands of the application, under headings."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
-        """The names; one of no section comes last."""
+        """List the names. Those without a section come last."""
         listed = [name for names in SECTIONS.values() for name in names if name in self.commands]
         return [*listed, *(name for name in self.commands if name not in listed)]
 
@@ -107,7 +109,7 @@ app = typer.Typer(
         "faxline list --state in_doubt",
         "faxline --account acme accounts pause acme",
         "",
-        "--redis, --account and --region may stand behind the command, too.",
+        "--redis, --account and --region may also follow the command.",
         "Exit codes: 0 fine; 1 the job ended otherwise than delivered with all",
         "of its pages (of a group: any was rejected, failed or partly",
         "delivered); 2 bad usage or a rejected entry; 3 Redis or the dispatcher",
@@ -132,7 +134,7 @@ def options(  # noqa: PLR0917 - each is an option of the command
             "--redis",
             metavar="URL",
             envvar="FAXLINE_REDIS_URL",
-            help=f"Where the state is. [default: {REDIS_URL}]",
+            help=f"The URL of Redis. [default: {REDIS_URL}]",
             show_default=False,
         ),
     ] = None,
@@ -142,7 +144,7 @@ def options(  # noqa: PLR0917 - each is an option of the command
             "--redis-file",
             metavar="FILE",
             envvar="FAXLINE_REDIS_URL_FILE",
-            help="A file with that URL, which no list of processes shows; --redis goes before it.",
+            help="A file with that URL, to keep it out of process lists. --redis takes precedence.",
         ),
     ] = None,
     account: Annotated[
@@ -160,7 +162,7 @@ def options(  # noqa: PLR0917 - each is an option of the command
         typer.Option(
             metavar="PATH",
             envvar="FAXLINE_SEALING_KEYS_FILE",
-            help="The keys that faxes are sealed with before the push; or FAXLINE_SEALING_KEYS itself.",
+            help="The file of the keys that seal faxes before the push. Or set FAXLINE_SEALING_KEYS.",
         ),
     ] = None,
     replicas: Annotated[
@@ -169,7 +171,7 @@ def options(  # noqa: PLR0917 - each is an option of the command
             min=0,
             metavar="N",
             envvar="FAXLINE_REDIS_REPLICAS",
-            help="Replicas of Redis that must have what is pushed; else it is an error (exit code 3).",
+            help="How many replicas of Redis must confirm a push. If fewer do: exit code 3.",
         ),
     ] = 0,
     replicas_timeout: Annotated[
@@ -177,10 +179,10 @@ def options(  # noqa: PLR0917 - each is an option of the command
     ] = REPLICAS_TIMEOUT,
     region: Annotated[
         str | None,
-        typer.Option(metavar="XX", help="The country of numbers that name none, such as US or DE."),
+        typer.Option(metavar="XX", help="The country of numbers without a country code, such as US or DE."),
     ] = None,
 ) -> None:
-    """Take the global options; the one place where the environment is read."""
+    """Read the global options. This is the only place that reads the environment."""
     try:
         check_environment(os.environ)
     except ValueError as error:
@@ -209,7 +211,7 @@ def _keys(text: str | None, path: Path | None) -> str | None:
     try:
         return path.read_text(encoding="utf-8") if path is not None else text or None
     except OSError as error:
-        raise UsageError(f"the keys' file cannot be read: {error.strerror}") from None
+        raise UsageError(f"the file of the keys cannot be read: {error.strerror}") from None
 
 
 def _read(path: Path | None) -> str:
@@ -224,19 +226,19 @@ def _read(path: Path | None) -> str:
 
 
 def operator() -> str:
-    """Who gives an order, where nobody is named: user@host."""
+    """The default name for the audit: user@host."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
+    except (OSError, KeyError):  # the user of a container may have no name
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
 
 
 def agree(question: str, refusal: str, *, yes: bool) -> None:
-    """Ask whether to go on.
+    """Ask for confirmation.
 
     Raises:
-        UsageError: nobody can be asked, and --yes was not given: `refusal` says so.
+        UsageError: stdin is not a terminal, and --yes was not given. The message is `refusal`.
         typer.Abort: the answer is no.
     """
     if yes:
@@ -248,7 +250,7 @@ def agree(question: str, refusal: str, *, yes: bool) -> None:
 
 @contextmanager
 def faxline_of(ctx: typer.Context, account: str | None = None) -> Iterator[FaxLine]:
-    """The line of an account: the one given, else that of the global options."""
+    """Open the line of an account. Default: the account of the global options."""
     chosen: Any = ctx.obj
     try:
         line = FaxLine(

@@ -1,4 +1,4 @@
-"""`audit`: read and export what was called at iFax and what operators ordered."""
+"""`audit`: read and export the calls to iFax and the orders of operators."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Moment = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="ISO 8601 with an offset, or how long ago: 90s, 15m, 24h, 7d."),
+    typer.Option(metavar="TIME", help="ISO 8601 with an offset, or a time ago: 90s, 15m, 24h, 7d."),
 ]
 
 
@@ -36,14 +36,16 @@ def audit(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     since: Moment = "24h",
     until: Moment = None,
-    job: Annotated[str | None, typer.Option(metavar="ID", help="Only about this job.")] = None,
-    who: Annotated[str | None, typer.Option(help="Only by this person, process or Redis user.")] = None,
+    job: Annotated[str | None, typer.Option(metavar="ID", help="Only entries about this job.")] = None,
+    who: Annotated[
+        str | None, typer.Option(help="Only entries by this person, process or Redis user.")
+    ] = None,
     calls: Annotated[bool, typer.Option("--calls", help="Only calls to iFax.")] = False,
     orders: Annotated[bool, typer.Option("--orders", help="Only operators' orders.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Who did what, when, and how it ended: every call to iFax and every operator's order.
+    """Show every call to iFax and every order of an operator: who, what, when, and how it ended.
 
     The oldest first. Nothing in it tells what a fax says, or to whom it goes.
     """
@@ -82,7 +84,7 @@ def _tell(entry: AuditEntry) -> None:
 
 
 def _csv() -> Callable[[AuditEntry], None]:
-    """Writes the header now, and a line for each entry."""
+    """Write the header now, and then a line for each entry."""
 
     def row(values: Any) -> None:
         text = io.StringIO()
@@ -94,7 +96,7 @@ def _csv() -> Callable[[AuditEntry], None]:
 
 
 def moment_of(option: str, text: str | None, now: datetime) -> datetime | None:
-    """A moment as an option gives it: ISO 8601, or how long ago.
+    """Parse a time: ISO 8601, or how long ago.
 
     Raises:
         UsageError: it is neither.

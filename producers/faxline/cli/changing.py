@@ -1,4 +1,4 @@
-"""`resend` and `cancel`: what is pushed about a job that is there."""
+"""`resend` and `cancel`."""
 
 from collections import Counter
 from typing import Annotated
@@ -41,7 +41,7 @@ from faxline.reading.job import Job
 )
 def resend(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
-    of: Annotated[str, typer.Argument(metavar="ID", help="The job to send again; iFax must have taken it.")],
+    of: Annotated[str, typer.Argument(metavar="ID", help="The job to repeat. iFax must have taken it.")],
     to: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="Another number. [default: the same]")
     ] = None,
@@ -53,7 +53,7 @@ def resend(  # noqa: PLR0917 - each is an option of the command
     timeout: Timeout = WAIT,
     as_json: Json = False,
 ) -> None:
-    """Send a job again, as a job of its own.
+    """Send a fax again, as a new job.
 
     Prints the new id, and with --wait how it ended.
     """
@@ -69,7 +69,7 @@ def resend(  # noqa: PLR0917 - each is an option of the command
 
 
 def _not_resendable(job: Job) -> str:
-    """Why intake would reject the order to send it again; nothing where it would not."""
+    """Say why intake would reject a resend; empty if it would not."""
     if isinstance(job, Group):
         return f"{job.id} is a group of {plural(job.total, 'job')}: send one of them again"
     if job.job_id is None and job.kind != "resend":
@@ -80,14 +80,14 @@ def _not_resendable(job: Job) -> str:
 @app.command(epilog=examples("faxline cancel invoice-77", "faxline cancel june --timeout 60"))
 def cancel(
     ctx: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="ID", help="The job, or group, that is not wanted any more.")],
+    job: Annotated[str, typer.Argument(metavar="ID", help="The job or group to cancel.")],
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for the answer; 0: not at all.")
+        float, typer.Option(min=0, help="Seconds to wait for the answer; 0 does not wait.")
     ] = 5.0,
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """Cancel a job that is still queued, or that iFax keeps for a date; or all such jobs of a group.
+    """Cancel a job that is still queued or scheduled at iFax, or all such jobs of a group.
 
     Exit code 1 if it is too late for that, for any job of a group that had not ended.
     """
@@ -126,7 +126,7 @@ def _is_group(line: FaxLine, name: str) -> bool:
 
 
 def _cancel_group(line: FaxLine, name: str, timeout: float, by: str, *, as_json: bool) -> None:
-    """Cancel what can be canceled of a group, and tell how many that was."""
+    """Cancel the open jobs of a group, and print how many were canceled."""
     events = line.events(timeout=timeout)
     asked, waiting, answers = set[str](), set[str](), Counter[str]()
     while new := line.cancel_group(name, skip=asked, by=by):  # again for what intake took meanwhile
@@ -162,11 +162,11 @@ _REFUSALS = {
     "not_canceled": "iFax did not take the request; try again",
     "unknown": "nobody knows whether iFax canceled it; its receipt will tell",
 }
-"""What iFax said about a fax that it keeps for a date."""
+"""Why a scheduled fax was not canceled."""
 
 
 def _unanswered(line: FaxLine, job: str, timeout: float) -> str:
-    """Who has not answered: a dispatcher, or iFax, which has been asked to cancel a fax that it keeps."""
+    """Say who has not answered: a dispatcher, or iFax about a scheduled fax."""
     try:
         found = line.job(job)
     except JobNotFound:

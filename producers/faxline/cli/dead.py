@@ -1,4 +1,4 @@
-"""`dead`: the entries that were set aside; `dead redrive` puts them back, `dead drop` throws them away."""
+"""`dead`: list the entries that were set aside, redrive or drop them."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +24,7 @@ from faxline.contract.errors import EntryNotFound
 from faxline.operating.dead_entries import DeadEntry
 
 _ALL = 1_000_000
-"""More than are kept."""
+"""More entries than are ever kept."""
 
 dead = typer.Typer(rich_markup_mode=None)
 app.add_typer(
@@ -39,32 +39,34 @@ app.add_typer(
     ),
 )
 
-Limit = Annotated[int, typer.Option(min=1, metavar="N", help="How many at most.")]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="The most entries to list.")]
 
 
 @dead.callback(invoke_without_command=True)
 def show_all(ctx: typer.Context) -> None:
-    """List the entries that were set aside because they could not be worked on; put them back, drop them."""
+    """List entries that were set aside because they could not be processed; redrive or drop them."""
     if ctx.invoked_subcommand is None:
         _list(ctx, 100, as_json=False)
 
 
 @dead.command("list", epilog=examples("faxline dead list", "faxline dead list --json --limit 1000"))
 def list_dead(ctx: typer.Context, limit: Limit = 100, as_json: Json = False) -> None:
-    """List them, the newest first: what is known about each, never what it says."""
+    """List the entries, the newest first, without their content."""
     _list(ctx, limit, as_json=as_json)
 
 
 @dead.command(epilog=examples("faxline dead redrive 1700000000000-0", "faxline dead redrive --all"))
 def redrive(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
-    entries: Annotated[list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Their ids.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, the oldest first.")] = False,
+    entries: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="The ids of the entries.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All entries, the oldest first.")] = False,
     by: By = None,
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
-    """Put entries back on their stream, where they are worked on like new ones."""
+    """Put entries back on their stream, to be processed like new ones."""
     if bool(entries) == everything:
         raise UsageError("name the entries to put back, or --all")
     with faxline_of(ctx) as line:
@@ -78,14 +80,16 @@ def redrive(  # noqa: PLR0917 - each is an option of the command
 @dead.command(epilog=examples("faxline dead drop 1700000000000-0", "faxline dead drop --all --yes"))
 def drop(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
-    entries: Annotated[list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Their ids.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, the oldest first.")] = False,
+    entries: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="The ids of the entries.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All entries, the oldest first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     by: By = None,
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
-    """Throw entries away for good. The audit has who did it; nothing brings them back."""
+    """Delete entries. This cannot be undone. The audit records who did it."""
     if bool(entries) == everything:
         raise UsageError("name the entries to drop, or --all")
     with faxline_of(ctx) as line:
@@ -105,7 +109,7 @@ def _oldest_first(line: FaxLine) -> list[str]:
 def _each(
     entries: Sequence[str], order: Callable[[str], None], outcome: str | None, *, all_of: bool
 ) -> list[str]:
-    """Give the order about each entry, and tell it; those that were there."""
+    """Give the order for each entry, print it, and return the entries that existed."""
     done: list[str] = []
     for entry in entries:
         try:

@@ -1,4 +1,4 @@
-"""What is told of deliveries that failed: the next one and its wait, a failure that is held, the last one."""
+"""Describe failed deliveries: the next try and its wait, a failure that is not final, the last one."""
 
 from datetime import datetime
 from typing import Any
@@ -35,7 +35,7 @@ def _next_delivery(job: Job, then: str) -> str:
 
 
 def held_failure(job: Job, now: datetime) -> list[str]:
-    """A failure that does not count yet, if there is one."""
+    """A failure that is not final yet, if there is one."""
     if job.held is None:
         return []
     code = f", code {job.held.code}" if job.held.code is not None else ""
@@ -46,14 +46,14 @@ def held_failure(job: Job, now: datetime) -> list[str]:
 
 
 def stopped(job: Job) -> list[str]:
-    """Why a delivery that failed was the last one, if it was that."""
+    """Why the last failed delivery was the last try, if it was."""
     tried = job.last_try
     why = _STOPPED.get(tried.get("stopped_by", "")) if job.state is JobState.FAILED else None
     return [f"Delivery {tried['delivery']} of {tried['attempts']} was the last: {why}"] if why else []
 
 
 def delivery_facts(job: Job) -> dict[str, Any]:
-    """The same for machines; the wait in seconds."""
+    """The same as data. The wait is in seconds."""
     tried, held = job.last_try, job.held
     return {
         "attempts": tried.get("attempts"),
@@ -67,5 +67,5 @@ def delivery_facts(job: Job) -> dict[str, Any]:
 
 
 def _why(job: Job) -> str:
-    """The reason and the code of what went wrong last, in brackets; nothing where none is known."""
+    """The reason and code of the last failure, in brackets; empty if unknown."""
     return f" ({job.reason}{f', code {job.code}' if job.code is not None else ''})" if job.reason else ""

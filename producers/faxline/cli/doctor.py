@@ -1,4 +1,4 @@
-"""`doctor`: what an operator should mend, as far as can be seen from here."""
+"""`doctor`: check Redis, the daemon and the way to iFax."""
 
 import os
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from faxline.contract.check import Check, Result
 from faxline.contract.errors import QueueUnavailable
 
 _FIRST = {Result.FAIL: 0, Result.WARN: 1}
-"""What is to be mended stands on top."""
+"""Failures come first."""
 GROUP = "faxline.doctor"
-"""The entry points of who can look at more: given the environment, each returns checks."""
+"""The entry points of packages with further checks. Each takes the environment and returns checks."""
 
 
 @app.command(
@@ -33,13 +33,13 @@ def doctor(
     as_json: Json = False,
     webhook_url: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="Where iFax reaches the webhook: what stands before /webhooks/ifax."
-        ),
+        typer.Option(metavar="URL", help="The public URL of the webhook, up to /webhooks/ifax."),
     ] = None,
-    call: Annotated[bool, typer.Option("--call/--no-call", help="Ask iFax about each account's key.")] = True,
+    call: Annotated[
+        bool, typer.Option("--call/--no-call", help="Ask iFax whether it takes each account's key.")
+    ] = True,
 ) -> None:
-    """Check Redis, the daemon and its way to iFax, and say what to mend. Exit code 1 if something fails."""
+    """Check Redis, the daemon and its way to iFax, and say what to fix. Exit code 1 if a check fails."""
     with faxline_of(ctx) as line:
         try:
             checks = line.checks()
@@ -61,7 +61,7 @@ def doctor(
 
 
 def tell(checks: Sequence[Check], *, as_json: bool) -> None:
-    """Print checks; exit code 1 where one fails."""
+    """Print checks. Exit code 1 if one fails."""
     if as_json:
         for check in checks:
             write_json(check.to_dict())

@@ -1,4 +1,4 @@
-"""`resolve`: an operator settles a doubt, or many."""
+"""`resolve`: settle one doubt or many."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ from faxline.reading.group import Group
 from faxline.reading.job import Job
 
 _ALL = 10_000_000
-"""More than there are."""
+"""More doubts than there ever are."""
 
 
 @app.command(
@@ -51,22 +51,24 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
     accepted: Annotated[
         int | None, typer.Option(metavar="JOBID", min=0, help="iFax took it, under this jobId.")
     ] = None,
-    resend: Annotated[bool, typer.Option("--resend", help="It is sent again.")] = False,
-    fail: Annotated[bool, typer.Option("--fail", help="It is given up.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="All doubts that fit.")] = False,
-    reason: Annotated[str | None, typer.Option(help="With --all: only of this reason.")] = None,
-    group: Annotated[str | None, typer.Option(help="With --all: only of this group.")] = None,
+    resend: Annotated[bool, typer.Option("--resend", help="Send the fax again.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Give the fax up.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All doubts that match.")] = False,
+    reason: Annotated[str | None, typer.Option(help="With --all: only doubts with this reason.")] = None,
+    group: Annotated[str | None, typer.Option(help="With --all: only doubts of this group.")] = None,
     before: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="With --all: only those in doubt since before; ISO 8601, or 2h."),
+        typer.Option(metavar="TIME", help="With --all: only doubts older than this; ISO 8601, or 2h."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="With --all: do not ask for confirmation.")
+    ] = False,
     reveal: Reveal = False,
     by: By = None,
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
-    """Settle a doubt: nobody knows whether iFax took the fax, and you do.
+    """Settle a doubt: say whether iFax took a fax.
 
     Exit code 1 if the job is not in doubt, or the jobId belongs to another job.
     """
@@ -113,7 +115,7 @@ def _fitting(line: FaxLine, reason: str | None, group: str | None, before: str |
 def _preview(
     line: FaxLine, found: Sequence[Job], numbers: Mapping[str, str], *, one: bool, as_json: bool
 ) -> None:
-    """What is to be looked for at iFax, before it is settled."""
+    """Print what to look up at iFax before a doubt is settled."""
     if as_json:
         for job in found:
             write_json(job.to_dict() | ({"number": numbers[job.id]} if job.id in numbers else {}))
@@ -153,7 +155,7 @@ def _settle(
 
 
 def _became(job: Job) -> str:
-    """What is true of it now: another change may have followed."""
+    """Describe the job after the order. It may have changed again."""
     if job.state.final:
         return ending(job)
     known = f" under jobId {job.job_id}" if job.state is JobState.SUBMITTED else ""

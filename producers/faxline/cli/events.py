@@ -15,7 +15,7 @@ from faxline.contract.events import Event
 
 _AFTER = re.compile(r"\$|[0-9]+(-[0-9]+)?")
 _QUIET = 0.2
-"""Seconds without a further event after which the newest was shown."""
+"""Seconds without a further event after which the newest one counts as shown."""
 _SHOWN = (
     "attempt",
     "jobId",
@@ -43,25 +43,26 @@ _SHOWN = (
 def events(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     after: Annotated[
-        str, typer.Option(metavar="ID", help="A stream id; 0: all that are kept; $: those to come.")
+        str, typer.Option(metavar="ID", help="After this stream id; 0: all that are kept; $: only new ones.")
     ] = "$",
     group: Annotated[
         str | None, typer.Option(help="Read in this consumer group, from where it left off.")
     ] = None,
     consumer: Annotated[
-        str | None, typer.Option(help="The reader's name in the group. [default: one that nobody else has]")
+        str | None, typer.Option(help="The name of this reader in the group. [default: a unique name]")
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds after which to end. [default: never]")
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Those that are kept since then, and end; ISO 8601, or 24h."),
+        typer.Option(metavar="TIME", help="The kept events since then, then exit; ISO 8601, or 24h."),
     ] = None,
     names: Annotated[
-        list[str] | None, typer.Option("--event", metavar="NAME", help="Only of this name, such as failed.")
+        list[str] | None,
+        typer.Option("--event", metavar="NAME", help="Only events of this name, such as failed."),
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Only deliveries of fewer pages.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Only deliveries that lack pages.")] = False,
     as_json: Json = False,
 ) -> None:
     """Follow the events of an account.
@@ -94,7 +95,7 @@ def events(  # noqa: PLR0917 - each is an option of the command
 
 
 def _look_back(ctx: typer.Context, since: str, show: Callable[[Event], None]) -> None:
-    """Show what is kept since a moment, up to the newest."""
+    """Show the kept events since a time, up to the newest."""
     begin = moment_of("--since", since, datetime.now(UTC))
     after, last = "", f"{max(0, round(begin.timestamp() * 1000)) if begin else 0}-0"
     with faxline_of(ctx) as line:

@@ -1,4 +1,4 @@
-"""Why is it not sent yet? What holds a job, in plain sentences."""
+"""Explain in plain sentences why a job is not sent yet."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -20,11 +20,11 @@ _LIMITS = {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
 def explanation(  # noqa: PLR0911 - one a state
     job: Job, state: AccountState
 ) -> list[str]:
-    """What a job waits for, or how it ended.
+    """Say what a job waits for, or how it ended.
 
     Args:
-        job: as `FaxLine.job` gives it.
-        state: its account's, read just after it.
+        job: as `FaxLine.job` returns it.
+        state: of its account, read just after the job.
     """
     now = _at(state.now)
     if job.forecast is not None:
@@ -41,7 +41,7 @@ def explanation(  # noqa: PLR0911 - one a state
         case JobState.SUBMITTED:
             kept = job.send_at and job.send_at > now and f"iFax sends it at {moment(job.send_at, now)}."
             return [
-                f"{job.id} was taken by iFax (jobId {job.job_id}) and is submitted{since}.",
+                f"{job.id} was taken by iFax (jobId {job.job_id}){since}.",
                 *held_failure(job, now),
                 *([f"{kept} Until then `faxline cancel {job.id}` takes it back."] if kept else []),
                 *_asked(job, now),
@@ -56,11 +56,11 @@ def explanation(  # noqa: PLR0911 - one a state
             return _in_doubt(job, since, now)
         case _:
             at = f", {moment(job.updated_at, now)}" if job.updated_at else ""
-            return [f"{job.id} has come to its end: {ending(job)}{at}.", *stopped(job), *_next(job)]
+            return [f"{job.id} has ended: {ending(job)}{at}.", *stopped(job), *_next(job)]
 
 
 def _asked(job: Job, now: datetime) -> list[str]:
-    """When iFax is asked how the fax stands."""
+    """Say when iFax is next asked for the state of the fax."""
     if job.asked_at is None:
         return []
     if job.asked_at <= now:
@@ -69,7 +69,7 @@ def _asked(job: Job, now: datetime) -> list[str]:
 
 
 def _next(job: Job) -> list[str]:
-    """Where to look for what the record does not say."""
+    """Say where to look for what the record does not have."""
     at = f" --account {job.account}" if job.account != ACCOUNT else ""
     if job.state is JobState.CANCELED or job.reason == "operator":
         return [f"`faxline{at} audit --job {job.id}` says who ordered it, if somebody did."]
@@ -92,7 +92,7 @@ def ending(job: Job) -> str:
 
 
 def pages_of(job: Job) -> str:
-    """`2 of 3 pages`, as far as the receipt told; nothing where it did not."""
+    """Format `2 of 3 pages`, as far as the receipt says."""
     if job.pages is None:
         return ""
     of = f"{job.transferred} of " if job.transferred is not None else ""
@@ -100,7 +100,7 @@ def pages_of(job: Job) -> str:
 
 
 def facts(job: Job, state: AccountState) -> dict[str, Any]:
-    """The same for machines."""
+    """The same as data."""
     forecast = job.forecast
     limit = _limit(forecast.hold, state) if forecast and forecast.hold in _LIMITS else None
     return {
@@ -137,7 +137,7 @@ def used_of(limit: LimitState) -> str:
 
 
 def whole(used: float) -> int:
-    """What is used of a limit: of the burst, which drains with time, a part counts as one."""
+    """How much of a limit is used. The burst drains with time: a part of a request counts as one."""
     return math.ceil(used - 1e-6)
 
 
@@ -149,11 +149,11 @@ def _queued(job: Job, forecast: Forecast, state: AccountState, now: datetime) ->
     ]
     if job.send_at and job.send_at > now and forecast.hold is not Hold.DATE:
         date = moment(job.send_at, now)
-        text.append(f"iFax is to keep it until {date}, and is given it when nothing else is due.")
+        text.append(f"It is scheduled for {date}, and goes to iFax before that when nothing else is due.")
     if forecast.hold is Hold.LINE:
         return text
     if forecast.expected_start is None:
-        text.append("Nobody knows when it will start.")
+        text.append("Its start time is unknown.")
     elif forecast.hold is not Hold.NOTHING:
         text.append(f"It is expected to start at {moment(forecast.expected_start, now)}.")
     return text
@@ -165,17 +165,13 @@ def _held(  # noqa: PLR0911 - one sentence a hold
     then = moment(forecast.free_at, now) if forecast.free_at else "an unknown time"
     match forecast.hold:
         case Hold.NOTHING:
-            return (
-                "Nothing holds it: the next free worker takes it. If it stays so, see whether a worker runs."
-            )
+            return "Nothing holds it: the next free worker takes it. If it stays so, see whether one runs."
         case Hold.PLACE:
             return "No limit holds it: the jobs before it go first."
         case Hold.GATE:
             return f"iFax answered 429, so the whole account waits until {then}."
         case Hold.VERIFYING:
-            return (
-                f"Redis is another server or was started anew: until {then} every process looks at it first."
-            )
+            return f"Redis was restarted or replaced: until {then} every process checks its state first."
         case Hold.DATE:
             return f"It is held here until its date, {then}."
         case Hold.LINE:
@@ -209,7 +205,7 @@ def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str
 
 
 def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
-    """Why the account is closed, since when, and who found it, in a sentence or two."""
+    """Say why the account is paused, since when, and who found it."""
     since = f" since {moment(_at(state.paused_since), now)}" if state.paused_since else ""
     why = f" ({state.paused_why})" if state.paused_why else ""
     found = f" {state.paused_by} found it." if state.paused_by else ""
@@ -224,48 +220,48 @@ def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
 
 
 def _full(hold: Hold, state: AccountState) -> str:
-    """Which limit is used up, and what frees it."""
+    """Say which limit is used up."""
     limit = _limit(hold, state)
     about = {
-        Hold.CONCURRENCY: "calls at once; an answer frees one",
-        Hold.WINDOW: f"requests in {span(state.window_us / 1e6)}; one is free when the oldest is older",
-        Hold.BURST: "requests of the burst; they drain with time",
+        Hold.CONCURRENCY: "the limit of calls at once",
+        Hold.WINDOW: f"the limit of requests in {span(state.window_us / 1e6)}",
+        Hold.BURST: "the burst limit, which drains with time",
     }[hold]
     lowered = ""
     if limit.effective < limit.configured:
         cause = "calls hang" if hold is Hold.CONCURRENCY and state.strain else "iFax answered 429"
-        lowered = f" The limit is {limit.configured} by the settings and lowered because {cause}."
-    return f"The limit {hold} holds it: {whole(limit.used)} of {limit.effective} {about}.{lowered}"
+        lowered = f" The limit is {limit.configured} in the settings, and lowered because {cause}."
+    return f"Waiting for {about} ({whole(limit.used)} of {limit.effective} used).{lowered}"
 
 
 _POLICIES = {
-    "hold": "it is held for an operator's word",
-    "resend": "it is sent again, or held where it has no attempt left",
+    "hold": "it is held for an operator",
+    "resend": "it is sent again, or held if no attempt is left",
     "fail": "it is given up",
 }
-"""What becomes of a job in doubt when the wait is over."""
+"""What happens to a job in doubt at the end of the wait."""
 
 
 def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
     why = " ".join(part for part in (job.reason, f"({job.message})" if job.message else None) if part)
     text = [
-        f"{job.id} is in doubt{since}: iFax may have got attempt {job.attempt}; nobody has its answer.",
+        f"{job.id} is in doubt{since}: iFax may have received attempt {job.attempt}; its answer is unknown.",
         *([f"Why: {why}."] if why else []),
     ]
     text += _asked(job, now)
     if job.waits_until:
         then = f", {job.policy}, applies: {_POLICIES[job.policy]}" if job.policy in _POLICIES else " applies"
         text.append(
-            "A late answer or a receipt settles it; without one its policy"
+            "A late answer or a receipt settles it. Without one its policy"
             f"{then}, at {moment(job.waits_until, now)}."
         )
     else:
-        text.append("The wait is over: it is held for an operator's word; a receipt still settles it.")
+        text.append("The wait is over: an operator decides. A receipt still settles it.")
     at = f" --account {job.account}" if job.account != ACCOUNT else ""
     text.append(
         f"Look it up at iFax by number and time: `faxline{at} show {job.id} --reveal`. "
-        f"Then `faxline{at} resolve {job.id} --accepted JOBID` where iFax shows it, "
-        "`--resend` where iFax does not have it, `--fail` to give it up."
+        f"Then `faxline{at} resolve {job.id} --accepted JOBID` if iFax shows it, "
+        "`--resend` if iFax does not have it, or `--fail` to give it up."
     )
     return text
 

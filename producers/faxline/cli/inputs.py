@@ -1,4 +1,4 @@
-"""What a command line and a CSV file say of a file and of a number, and what was understood."""
+"""Read files and numbers as command lines and CSV files write them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from faxline.sending.files import Source, is_url
 
 
 def file_of(text: str) -> Source:
-    """A path, a URL, or NAME=URL."""
+    """Read a path, a URL, or NAME=URL."""
     name, _, url = text.partition("=")
     return (name, url) if name and "/" not in name and is_url(url) else text
 
 
 def number_of(text: str, region: str | None) -> str:
-    """A number in E.164, and a line on stderr where it was written otherwise.
+    """Return a number in E.164. Say on stderr how it is read if it was written otherwise.
 
     Raises:
         EntryRejected: it is none.
@@ -28,7 +28,7 @@ def number_of(text: str, region: str | None) -> str:
 
 
 def readings_of(numbers: Iterable[str]) -> str:
-    """What numbers that were written otherwise are read as: `2 numbers are read as +49, 1 as +1`."""
+    """Say how numbers that are not in E.164 are read: `2 as +49, 1 as +1`."""
     codes = Counter(map(country_code, numbers)).most_common()
     readings = [f"{count} as +{code}" for code, count in codes]
     return "numbers that are not written as E.164 are read: " + ", ".join(readings) if readings else ""

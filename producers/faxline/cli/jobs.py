@@ -116,13 +116,15 @@ def show(
 )
 def list_jobs(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
-    state: Annotated[Listed | None, typer.Option(help="Only these. [default: all, in doubt first]")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many at most.")] = 100,
+    state: Annotated[
+        Listed | None, typer.Option(help="Only jobs in this state. [default: all, in doubt first]")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="The most jobs to list.")] = 100,
     reveal: Reveal = False,
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """List the jobs that have not come to their end."""
+    """List the jobs that have not ended."""
     with faxline_of(ctx) as line:
         jobs = line.jobs(state=state, limit=limit)
         total = _total(line, state) if len(jobs) == limit else len(jobs)
@@ -171,7 +173,7 @@ def _age(job: Job, now: datetime) -> float:
 
 
 def _until(job: Job, now: datetime) -> str:
-    """When a submitted job's receipt, or one in doubt, is given up."""
+    """The deadline for a receipt, or the end of the wait of a job in doubt."""
     if job.waits_until:
         return moment(job.waits_until, now)
     held = job.state is JobState.IN_DOUBT and job.policy == "hold"

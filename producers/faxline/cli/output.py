@@ -16,9 +16,9 @@ from faxline.contract.phone_numbers import EXAMPLE
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{2,10}([0-9]{4})\b")
 _WIDE = 10_000
-"""Columns where nobody's terminal limits a table: a line a row."""
+"""The width of tables outside of a terminal, so that each row is one line."""
 _LINE_ENDS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
-"""What JSON may hold as it is, and Python's splitlines and JavaScript take for an end."""
+"""Characters that JSON may hold, but that Python's splitlines and JavaScript take for line ends."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 STYLES: Mapping[str, str] = {
@@ -34,10 +34,10 @@ STYLES: Mapping[str, str] = {
     "unconfirmed": "yellow",
     "canceled": "dim",
 }
-"""How a state is shown on a terminal."""
+"""The colours of states on a terminal."""
 
 
-class OutputClosed(Exception):  # noqa: N818 - no error: the reader of the pipe has had enough
+class OutputClosed(Exception):  # noqa: N818 - not an error: the reader of the pipe is done
     """Nobody reads stdout any more."""
 
 
@@ -51,7 +51,7 @@ def write(text: str) -> None:
 
 
 def write_json(data: Any) -> None:
-    """Print one JSON document on one line, also to readers that know more ends of a line."""
+    """Print one JSON document on one line, also for readers that know further line ends."""
     _put(json.dumps(data, ensure_ascii=False).translate(_LINE_ENDS) + "\n")
 
 
@@ -65,7 +65,7 @@ def write_piece(text: str) -> None:
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: coloured on a terminal and as wide as it is, else plain, a line a row."""
+    """Print a table: coloured and as wide as the terminal, otherwise plain with one line for each row."""
     console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -78,7 +78,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def write_pairs(pairs: Sequence[tuple[str, str]]) -> None:
-    """Print names and their values; empty values are left out."""
+    """Print names and values. Empty values are left out."""
     shown = [(name, value) for name, value in pairs if value]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
@@ -91,17 +91,17 @@ def complain(text: str) -> None:
 
 
 def masked(text: str) -> str:
-    """A text that may repeat what was typed, with phone numbers as they may be shown; an example stays."""
+    """Mask phone numbers in a text that may repeat what was typed. The example number stays."""
     return _NUMBER.sub(lambda found: found[0] if found[0] == EXAMPLE else f"…{found[1]}", text)
 
 
 def clean(text: str) -> str:
-    """A text without what would command a terminal."""
+    """Remove control characters for terminals from a text."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def span(seconds: float) -> str:
-    """A length of time, as one says it: `12 s`, `5 min`, `2 h 5 min`, `3 d 4 h`."""
+    """Format a duration: `12 s`, `5 min`, `2 h 5 min`, `3 d 4 h`."""
     whole = round(max(0.0, seconds))
     if whole < _MINUTE:
         return f"{whole} s"
@@ -115,7 +115,7 @@ def span(seconds: float) -> str:
 
 
 def moment(at: datetime, now: datetime | None = None) -> str:
-    """A moment in local time and how far it is from now: `14:03:12 (in 12 s)`."""
+    """Format a time in local time, with its distance from now: `14:03:12 (in 12 s)`."""
     now = now or datetime.now(UTC)
     away = (at - now).total_seconds()
     relative = f"in {span(away)}" if away >= 0 else f"{span(-away)} ago"

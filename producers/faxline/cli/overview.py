@@ -1,4 +1,4 @@
-"""A group as it is shown: how many are in which state, the pages, and why some failed."""
+"""Show a group: how many faxes are in each state, the pages, and why some failed."""
 
 import json
 from collections import Counter
@@ -10,11 +10,11 @@ from faxline.reading.group import Group, light_dict
 from faxline.reading.job import Job
 
 MOST = 20
-"""Failed jobs that are shown one by one; --json has all."""
+"""The most failed jobs to show one by one; --json has all."""
 
 
 class Failures:
-    """Those of a group's jobs that ended otherwise than delivered as a whole."""
+    """The jobs of a group that were not delivered completely."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -22,7 +22,7 @@ class Failures:
         self.first: list[list[str]] = []
 
     def add(self, job: Job) -> None:
-        """Look at one more."""
+        """Add a job, if it is one of these."""
         if not job.state.final or job.succeeded:
             return
         reason = pages_of(job) if job.partial else job.reason or ""
@@ -31,13 +31,13 @@ class Failures:
         self._show([job.id, job.state_text, job.to or "", reason, code])
 
     def add_rejected(self, group: Group) -> None:
-        """Those that were rejected, too."""
+        """Add the rejected faxes."""
         for name, error in group.rejected.items():
             self.reasons[f"rejected: {error.reason}"] += 1
             self._show([name, "rejected", "", str(error.reason), ""])
 
     def by_reason(self) -> dict[str, int]:
-        """How many of each reason, the most frequent first."""
+        """The number of jobs by reason, the most frequent first."""
         return dict(self.reasons.most_common())
 
     def _show(self, row: list[str]) -> None:
@@ -53,19 +53,19 @@ class GroupJson:
         self._begun = False
 
     def add(self, job: Job) -> None:
-        """Write one more."""
+        """Write one more job."""
         write_piece((", " if self._begun else '{"jobs": [') + _json(light_dict(job)))
         self._begun = True
 
     def end(self, group: Group) -> None:
-        """Write what is said of the whole."""
+        """Write what describes the whole group."""
         content = group.to_dict()
         del content["jobs"]
         write_piece(("" if self._begun else '{"jobs": [') + "], " + _json(content)[1:] + "\n")
 
 
 def show_group(group: Group, failures: Failures) -> None:
-    """Print it; its jobs were added to the failures."""
+    """Print a group whose jobs were already added to `failures`."""
     failures.add_rejected(group)
     state = "has ended" if group.final else f"{group.ended} of {group.total} have ended"
     total = (

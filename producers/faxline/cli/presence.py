@@ -1,4 +1,4 @@
-"""Who of the daemon is at work, and what that means for a job."""
+"""Which processes of the daemon are missing, and what that means for a job."""
 
 import threading
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ was killed before is known to be gone."""
 
 
 class JobLost(JobNotFound):
-    """There is no record of this job, and Redis went back to an older state: it may have been lost then."""
+    """There is no record of this job, and Redis went back to an older state: it may be lost."""
 
 
 def processes_of(line: FaxLine) -> list[Process] | None:
-    """The daemon's processes; None where this user may not read their heartbeats."""
+    """The processes of the daemon; None if this Redis user may not read their heartbeats."""
     try:
         return line.processes()
     except NotAllowed:
@@ -38,7 +38,7 @@ def counted(processes: list[Process]) -> str:
 
 
 def warn(line: FaxLine, job: Job | None = None) -> bool:
-    """Say on stderr who is not at work for a job, or for any from push to end; whether somebody is not."""
+    """Say on stderr which processes that a job, or any job, needs are missing. Return whether any is."""
     found = processes_of(line)
     sentences = missing(job, found) if job is not None else absent(line.account, WHOLE, found)
     for sentence in sentences:
@@ -61,12 +61,12 @@ def job_or_group(line: FaxLine, name: str) -> Job:
 
 
 def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
-    """A job; also one that was pushed and that intake has not taken yet.
+    """Find a job or group, also one that intake has not taken yet.
 
     Args:
         line: the account's.
         name: the job's id, or a group's name.
-        warning: where there is none, say on stderr who is not at work.
+        warning: if there is none, say on stderr which processes are missing.
 
     Raises:
         JobNotFound: there is none.
@@ -84,10 +84,10 @@ def look_up(line: FaxLine, name: str, *, warning: bool = True) -> Job:
 
 
 def check_rollback(line: FaxLine, name: str) -> None:
-    """Look whether a job that is not there is, or may be, among what Redis lost when it went back.
+    """Check whether a missing job may be among what Redis lost when it went back to an older state.
 
     Raises:
-        JobLost: it is, or may be; the text says where more is told.
+        JobLost: it may be. The message says where to look.
     """
     try:
         lost = line.rollback()
@@ -104,7 +104,7 @@ def check_rollback(line: FaxLine, name: str) -> None:
 
 
 def waiting_entry(line: FaxLine, name: str) -> str | None:
-    """The entry of this id, or group, that intake has yet to take; None also for a user who may not look."""
+    """The entry of this job or group that intake has not taken yet; None also if this user may not look."""
     try:
         return line.intake_entry(name)
     except NotAllowed:
@@ -112,24 +112,24 @@ def waiting_entry(line: FaxLine, name: str) -> str | None:
 
 
 def warn_after_push(line: FaxLine) -> None:
-    """Say on stderr who is not at work without whom what was just pushed does not end; no error is one."""
-    with suppress(FaxlineError):  # it is pushed
+    """After a push, say on stderr which processes are missing. Errors are ignored: the push succeeded."""
+    with suppress(FaxlineError):  # the push itself succeeded
         warn(line)
 
 
 def where_to_look(line: FaxLine, name: str, *, group: bool) -> str:
-    """The command that says why a job, or a group, has not ended."""
+    """Name the command that says why a job or group has not ended."""
     at = f" --account {line.account}" if line.account != ACCOUNT else ""
     return f"`faxline{at} {'group' if group else 'explain'} {name}` says more"
 
 
 @contextmanager
 def watching(line: FaxLine, name: str = "", *, group: bool = False) -> Iterator[None]:
-    """While something is waited for: say on stderr, soon, who is not at work without whom it does not end.
+    """During a wait, say on stderr after a second which processes are missing.
 
     Args:
         line: the account's.
-        name: of the job or the group; a timeout then says where to look.
+        name: the job or group; the message of a timeout then says where to look.
         group: whether it is a group.
 
     Raises:
@@ -138,7 +138,7 @@ def watching(line: FaxLine, name: str = "", *, group: bool = False) -> Iterator[
     ended = threading.Event()
 
     def look() -> None:
-        with suppress(FaxlineError):  # whoever waits is told
+        with suppress(FaxlineError):  # the wait itself reports errors
             for pause in (_SOON, _NEWS):
                 if ended.wait(pause) or warn(line):
                     return

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; nothing where there is none."""
+"""A progress bar on a terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from faxline.sending.mailing import Progress as Tell
 
 @contextmanager
 def progress_of(what: str, *, quiet: bool) -> Iterator[Tell]:
-    """A bar on stderr, gone at the end; gives what it is to be told: how many are done, and of how many."""
+    """Show a bar on stderr, removed at the end. Yield a function that takes the number done and the total."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(

@@ -1,4 +1,4 @@
-"""`keys`: what seals what, a new key, rotation; `forget`: a job, or all of a number, is erased."""
+"""`keys`: count sealed values, make a key, rotate; `forget`: erase a job, or all jobs to a number."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from faxline.contract.wording import plural
 from faxline.operating.erasure import Forgotten, SealedValues, stored_number
 
 _PATIENCE = 600.0
-"""Seconds that an order which takes its time is waited for."""
+"""Seconds to wait for an order that takes long."""
 
 Patience = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait for a dispatcher.")]
 
@@ -24,7 +24,7 @@ app.add_typer(
 
 @keys.callback(invoke_without_command=True)
 def show_keys(ctx: typer.Context, timeout: Patience = _PATIENCE, as_json: Json = False) -> None:
-    """Show how many values each key seals, make a key, seal all by the current one.
+    """Show how many values each key seals; make a key; seal everything with the current key.
 
     A key that seals nothing any more may be taken out of FAXLINE_SEALING_KEYS.
     """
@@ -36,7 +36,8 @@ def show_keys(ctx: typer.Context, timeout: Patience = _PATIENCE, as_json: Json =
 @keys.command("new", epilog=examples("faxline keys new >> keys.txt", "faxline keys new --id 2026-q4"))
 def make_key(
     key_id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Its id. [default: today's date, four digits]")
+        str | None,
+        typer.Option("--id", metavar="ID", help="The id of the key. [default: today's date and four digits]"),
     ] = None,
 ) -> None:
     """Print a new key for FAXLINE_SEALING_KEYS: `id:base64`. The first line is the key that seals."""
@@ -48,7 +49,7 @@ def make_key(
 
 @keys.command(epilog=examples("faxline keys rotate", "faxline keys rotate --timeout 3600 --json"))
 def rotate(ctx: typer.Context, by: By = None, timeout: Patience = _PATIENCE, as_json: Json = False) -> None:
-    """Seal all that is stored anew by the dispatchers' current key, also what is in clear."""
+    """Seal everything stored with the dispatchers' current key, also unsealed values."""
     with faxline_of(ctx) as line:
         _tell(line.rotate_keys(by=by or operator(), timeout=timeout), as_json=as_json)
 
@@ -64,17 +65,17 @@ def forget(  # noqa: PLR0917 - each is an option of the command
     jobs: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The jobs.")] = None,
     numbers: Annotated[
         list[str] | None,
-        typer.Option("--number", metavar="NUMBER", help="All jobs to this number; may stand again."),
+        typer.Option("--number", metavar="NUMBER", help="All jobs to this number. Can be repeated."),
     ] = None,
     by: By = None,
     timeout: Patience = _PATIENCE,
     as_json: Json = False,
 ) -> None:
-    """Erase jobs that have come to their end: their records, events, and what was set aside of them."""
+    """Erase jobs that have ended: their records, events, and entries that were set aside."""
     if bool(jobs) == bool(numbers):
         raise UsageError("name the jobs to forget, or --number")
     who = by or operator()
-    # All are read first, lest the last turn out to be none when the others are forgotten.
+    # All numbers are read first, so that an invalid last one does not stop a half-done erasure.
     read = [stored_number(number, ctx.obj.region) for number in numbers or ()]
     with faxline_of(ctx) as line:
         for number in dict.fromkeys(read):

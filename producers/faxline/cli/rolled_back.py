@@ -1,4 +1,4 @@
-"""`accounts rollback`: what Redis lost when it went back, and the order that goes on from there."""
+"""`accounts rollback`: show what Redis lost when it went back to an older state, and recover."""
 
 import sys
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from faxline.operating.rollback import LostCall, Recovered, Rollback
 
 _PATIENCE = 60.0
 _SHOWN = 20
-"""Ids that one line names at the most; --json has all."""
+"""The most ids in one line; --json has all."""
 
 
 @accounts.command(
@@ -29,10 +29,10 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     name: Name,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Put what was lost in doubt, and let the account go on.")
+        bool, typer.Option("--resume", help="Put lost faxes in doubt, and resume the account.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask where more was lost than is remembered.")
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation if more was lost than is known.")
     ] = False,
     by: By = None,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a dispatcher.")] = _PATIENCE,
@@ -62,7 +62,7 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
 
 
 def _ask(found: Rollback | None, *, yes: bool) -> None:
-    """Have the operator say yes where faxes may have been sent of which nobody knows."""
+    """Ask for confirmation if faxes may have been sent that no process remembers."""
     if found is None or not found.unknown or yes:
         return
     if not sys.stdin.isatty():

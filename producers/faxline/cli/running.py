@@ -1,4 +1,4 @@
-"""One run of the command: from its arguments to its exit code, with every error as one line."""
+"""Run the command: from its arguments to its exit code, with each error as one line."""
 
 import io
 import sys
@@ -40,15 +40,15 @@ _ANYWHERE = ("--redis", "--redis-file", "--account", "--region")
 
 @cache
 def command() -> Any:
-    """The command with all its subcommands. To build it takes longer than most of them run."""
+    """Build the command with all subcommands, once: this takes longer than most of them run."""
     return typer.main.get_command(app)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; its exit code."""
+    """Run the command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
+            stream.reconfigure(errors="replace")  # do not fail on a character that the terminal lacks
     try:
         code = command().main(args=_globals_first(arguments), prog_name="faxline", standalone_mode=False)
     except OutputClosed:
@@ -88,7 +88,7 @@ def _failed(error: Exception) -> int:
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
-    """Let the global options stand anywhere before `--`, and `--json`, which each command has, before it."""
+    """Allow the global options anywhere before `--`, and `--json` before the command."""
     first: list[str] = []
     rest: list[str] = []
     last: list[str] = []

@@ -1,4 +1,4 @@
-"""What to look for at iFax: the number, the time, the pages and the jobId of a fax, in one line."""
+"""What to look up at iFax: number, time, pages and jobId of a fax, in one line."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated
@@ -14,20 +14,20 @@ _SENT = {JobState.SUBMITTING, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.UN
 
 Reveal = Annotated[
     bool,
-    typer.Option("--reveal", help="Show whole numbers; noted in the audit, for operators only."),
+    typer.Option("--reveal", help="Show full numbers. For operators only; the audit records it."),
 ]
 
 
 def revealed_by(
     line: FaxLine, jobs: Iterable[Job], by: str | None, *, reveal: bool, timeout: float = 5.0
 ) -> Mapping[str, str]:
-    """The whole numbers of the jobs, where they are to be shown."""
+    """The full numbers of the jobs, with --reveal."""
     wanted = [job.id for job in jobs if job.to] if reveal else []
     return line.reveal(wanted, by=by or operator(), timeout=timeout) if wanted else {}
 
 
 def may_be_at_ifax(job: Job) -> bool:
-    """Whether iFax took it, or may have: not where it waits for a first or a next try, or was refused."""
+    """Whether iFax took the fax, or may have."""
     return (
         job.job_id is not None
         or job.state in _SENT
@@ -45,7 +45,7 @@ def sought(job: Job, numbers: Mapping[str, str]) -> str:
 
 
 def sent_of(job: Job) -> str:
-    """When its last attempt began, in UTC; nothing where there was none."""
+    """When its last attempt began, in UTC; empty if there was none."""
     return f"{job.sent_at:%Y-%m-%d %H:%M:%S}" if job.sent_at else ""
 
 

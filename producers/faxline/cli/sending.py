@@ -37,13 +37,13 @@ PARAMETERS = frozenset(FaxParameters.__annotations__)
 
 Id = Annotated[
     str | None,
-    typer.Option("--id", help="The idempotency key: pushed again, it is ignored. [default: a UUID]"),
+    typer.Option("--id", help="The idempotency key: a repeat is ignored. [default: a UUID]"),
 ]
 Wait = Annotated[
-    bool, typer.Option("--wait", help="Wait for the end; exit code 1 if it is not delivered whole.")
+    bool, typer.Option("--wait", help="Wait for the end. Exit code 1 if not all pages are delivered.")
 ]
-Metadata = Annotated[str | None, typer.Option(metavar="JSON", help="A JSON object, echoed in every event.")]
-Level = Annotated[Priority, typer.Option(help="Which jobs go first.")]
+Metadata = Annotated[str | None, typer.Option(metavar="JSON", help="A JSON object, repeated in every event.")]
+Level = Annotated[Priority, typer.Option(help="Urgent jobs go first, bulk jobs last.")]
 
 
 @app.command(
@@ -69,55 +69,57 @@ def send(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Paths, or URLs that iFax can reach; NAME=URL names one."),
+        typer.Argument(
+            metavar="[FILE]...", help="Paths, or URLs that iFax can reach; NAME=URL sets the file name."
+        ),
     ] = None,
     to: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NUMBER",
-            help="With its country code, or with --region; several make a job each, ID.1 and so on.",
+            help="With a country code, or with --region. Several numbers make a job each: ID.1 and so on.",
         ),
     ] = None,
     more_files: Annotated[
-        list[str] | None, typer.Option("--file", metavar="FILE", help="A file more; goes well with --csv.")
+        list[str] | None, typer.Option("--file", metavar="FILE", help="A further file; useful with --csv.")
     ] = None,
     recipients: Annotated[
         Path | None, typer.Option("--csv", metavar="CSV", help="One fax for each row of this file.")
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="With --csv: push the others where rows break a rule.")
+        bool, typer.Option("--skip-bad", help="With --csv: skip rows that break a rule, and push the others.")
     ] = False,
     unique: Annotated[
         bool,
-        typer.Option("--unique", help="Send to a number once; with --csv, for the first row that has it."),
+        typer.Option("--unique", help="Send to each number once; with --csv, for its first row."),
     ] = False,
     job: Id = None,
     group: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The group of the job. [default with --csv: of its content]"),
+        typer.Option(metavar="NAME", help="The group of the job. [default with --csv: made of its content]"),
     ] = None,
     priority: Level = Priority.NORMAL,
     expires_at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="ISO 8601 with an offset: not submitted by then, it fails."),
+        typer.Option(metavar="TIME", help="ISO 8601 with an offset. A fax not submitted by then fails."),
     ] = None,
     in_doubt: Annotated[
-        InDoubtPolicy | None, typer.Option(help="What becomes of it when nobody knows whether iFax took it.")
+        InDoubtPolicy | None, typer.Option(help="What to do if nobody knows whether iFax took the fax.")
     ] = None,
-    attempts: Annotated[int | None, typer.Option(metavar="N", help="Most deliveries tried.")] = None,
+    attempts: Annotated[int | None, typer.Option(metavar="N", help="The most deliveries to try.")] = None,
     metadata: Metadata = None,
-    subject: Annotated[str | None, typer.Option(help="Of the cover page.")] = None,
-    message: Annotated[str | None, typer.Option(help="Of the cover page.")] = None,
+    subject: Annotated[str | None, typer.Option(help="The subject on the cover page.")] = None,
+    message: Annotated[str | None, typer.Option(help="The text on the cover page.")] = None,
     from_name: Annotated[str | None, typer.Option(help="The sender's name.")] = None,
     to_name: Annotated[str | None, typer.Option(help="The recipient's name.")] = None,
     quality: Annotated[str | None, typer.Option(help="Low, Standard or HD.")] = None,
-    caller_id: Annotated[str | None, typer.Option(help="The number that the fax shows.")] = None,
-    template_id: Annotated[str | None, typer.Option(metavar="ID", help="A template of iFax's.")] = None,
+    caller_id: Annotated[str | None, typer.Option(help="The sender's number on the fax.")] = None,
+    template_id: Annotated[str | None, typer.Option(metavar="ID", help="A template at iFax.")] = None,
     smart_document_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="A smart document of iFax's.")
+        str | None, typer.Option(metavar="ID", help="A smart document at iFax.")
     ] = None,
     send_at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="ISO 8601 with an offset: iFax sends it then.")
+        str | None, typer.Option(metavar="TIME", help="ISO 8601 with an offset. iFax sends the fax then.")
     ] = None,
     pages: Annotated[
         list[str] | None,
@@ -188,7 +190,7 @@ def send(  # noqa: PLR0917 - each is an option of the command
 
 
 def show_ends(jobs: list[Job], *, as_json: bool) -> None:
-    """Print how jobs ended, and exit: 0 if all were delivered with all of their pages, else 1."""
+    """Print how jobs ended, and exit with 0 if all pages of all jobs were delivered, else with 1."""
     for job in jobs:
         if as_json:
             write_json(job.to_dict())
@@ -198,7 +200,7 @@ def show_ends(jobs: list[Job], *, as_json: bool) -> None:
 
 
 def finish(line: FaxLine, pushed: Job, *, wait: bool, timeout: float, as_json: bool) -> None:
-    """Tell the ids; wait for the ends if that is asked for."""
+    """Print the ids, and wait for the ends with --wait."""
     names = job_ids_of(pushed)
     for name in names:
         if not as_json:

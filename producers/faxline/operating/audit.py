@@ -9,28 +9,28 @@ from typing import Any
 from faxline.steps.commands import Command, Context, Steps
 
 CALLS = ("fax-send", "fax-resend", "fax-cancel", "fax-status")
-"""What an entry about a call says that was called; any other entry is about an order."""
+"""What entries about calls to iFax name as called. All other entries are about orders."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One entry. It holds no number, no document and no text of a fax.
+    """One entry of the audit. It holds no phone number, document or text of a fax.
 
     Attributes:
         id: its id in the stream; `FaxLine.audit(after=id)` goes on behind it.
         at: when it was written, by Redis' clock.
-        who: the worker process (`host:pid`) that made a call, or who gave an order.
-        what: the call (one of CALLS), or the order, such as `pause` or `cancel`.
-        outcome: of a call accepted, rate_limited, refused, retryable or in_doubt; of an order done, idle (it
-            was so already), refused, taken, or asked (iFax was asked to cancel).
+        who: the worker process (`host:pid`) that made the call, or the person who gave the order.
+        what: the call (one of CALLS) or the order, such as `pause` or `cancel`.
+        outcome: for a call accepted, rate_limited, refused, retryable or in_doubt; for an order done, idle
+            (nothing to change), refused, taken, or asked (iFax was asked to cancel).
         job: the job's id.
         attempt: the attempt of a submission.
         job_id: iFax's jobId.
         status: the HTTP status.
         code, reason: as in the job's record.
         seconds: how long a call took.
-        about: what an order is about beside a job, such as an entry that was set aside, or the job resent.
-        user: the Redis user of who gave an order, as the sender tells it: Redis keeps no note of who added an
+        about: what else an order is about, such as an entry that was set aside, or the job resent.
+        user: the Redis user behind the order, as the sender states it: Redis does not record who added an
             entry.
     """
 
@@ -51,7 +51,7 @@ class AuditEntry:
 
     @property
     def is_call(self) -> bool:
-        """Whether it is about a call; else about an order."""
+        """Whether it is about a call to iFax, and not about an order."""
         return self.what in CALLS
 
     @classmethod
@@ -103,7 +103,7 @@ class AuditEntry:
 def read_audit(
     context: Context, after: str | datetime | None, before: datetime | None, limit: int
 ) -> Steps[list[AuditEntry]]:
-    """The entries between two moments, the oldest first."""
+    """Read the entries between two moments, the oldest first."""
     if limit < 1:
         raise ValueError("the limit is 1 or more")
     least = f"({after}" if isinstance(after, str) else _moment(after, "-")

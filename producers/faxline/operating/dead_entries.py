@@ -1,4 +1,4 @@
-"""Entries and receipts that were set aside: listed, redriven, dropped."""
+"""List, redrive and drop the entries and receipts that were set aside."""
 
 import json
 import re
@@ -16,30 +16,30 @@ from faxline.operating.orders import issue_order
 from faxline.steps.commands import Command, Context, Steps
 
 _PAGE = 10
-"""Entries in one read: their content comes along, and one may have megabytes."""
+"""How many entries to take in one read. They come with their content, which may have megabytes."""
 _ABOUT = 3
-"""Fields that tell about the entry (stream, entry, why); its own follow."""
+"""The number of fields about the entry (stream, entry, why). The fields of the entry itself follow."""
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _KINDS = frozenset({b"send", b"cancel", b"resend"})
 _WORD = re.compile(r"[A-Za-z][A-Za-z _-]{0,31}")
-"""What a faxStatus may be to be shown: no number, nothing that commands a terminal."""
+"""A faxStatus that may be shown: no number, and no control characters for a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadEntry:
-    """An entry that was set aside: what is known about it, never what it says.
+    """An entry that was set aside: what is known about it, but not its content.
 
     Attributes:
-        id: its id among those set aside; `redrive` takes it.
-        stream: where it came from, intake or status (a receipt).
-        entry: its id there.
-        why: malformed, unknown_status, or the name of what our code raised.
+        id: its id among the entries set aside, for `redrive` and `drop`.
+        stream: the stream that it came from: intake, or status for a receipt.
+        entry: its id on that stream.
+        why: malformed, unknown_status, or the name of the error that our code raised.
         at: when it was set aside.
         size: bytes of its content.
-        kind: send, cancel or resend; of status receipt or malformed; other, where it is none of these.
-        job: the job's id that an entry of intake names.
+        kind: send, cancel, resend, receipt or malformed; other if unknown.
+        job: the id of the job that an intake entry names.
         job_id: iFax's jobId that a receipt names.
-        word: the faxStatus of a receipt, where it is a word.
+        word: the faxStatus of a receipt, if it is a plain word.
     """
 
     id: str
@@ -85,7 +85,7 @@ class DeadEntry:
 
 
 def _describe_entry(own: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """What an entry of intake may be known by."""
+    """Describe an intake entry: its kind and the id of its job."""
     kind, raw = next(iter(own.items()), (b"", b""))
     job = _json(raw).get("id")
     return {
@@ -95,7 +95,7 @@ def _describe_entry(own: Mapping[bytes, bytes]) -> dict[str, Any]:
 
 
 def _describe_receipt(own: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """The same of a webhook."""
+    """Describe a webhook: its kind, jobId and faxStatus."""
     body = _json(own.get(b"body", b""))
     fax = body["data"] if isinstance(body.get("data"), dict) else body
     job_id, word = str(fax.get("jobId")), fax.get("faxStatus")
@@ -117,7 +117,7 @@ def _json(raw: bytes) -> dict[str, Any]:
 
 
 def read_dead_entries(context: Context, limit: int) -> Steps[list[DeadEntry]]:
-    """The entries that were set aside, the newest first."""
+    """Read the entries that were set aside, the newest first."""
     if limit < 1:
         raise ValueError("the limit is 1 or more")
     found: list[DeadEntry] = []
@@ -137,7 +137,7 @@ def _dead_page(client: Any, *, key: str, before: str, count: int) -> Any:
 
 
 def drop(context: Context, entry: str, by: str, timeout: float) -> Steps[None]:
-    """Throw an entry away."""
+    """Delete an entry."""
     if (yield from issue_order(context, Order.DROP, by, timeout, entry=entry))["result"] == "refused":
         raise EntryNotFound(f"no entry {entry!r} is set aside on account {context.account!r}")
 

@@ -1,4 +1,4 @@
-"""Erase a job or a number, and count or renew the seals."""
+"""Erase a job or a number, and count or rotate what is sealed."""
 
 import json
 from collections.abc import Mapping
@@ -23,11 +23,10 @@ class Forgotten:
     """What was erased.
 
     Attributes:
-        jobs: how many jobs.
-        open: how many jobs to the number stay, as they have not come to their end: cancel them, and order it
-            again.
-        events: how many entries of the events stream.
-        set_aside: how many entries that were set aside.
+        jobs: how many jobs were erased.
+        open: how many jobs to the number stay, because they have not ended. Cancel them and order it again.
+        events: how many events were erased.
+        set_aside: how many entries that were set aside were erased.
     """
 
     jobs: int
@@ -42,13 +41,14 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class SealedValues:
-    """What is sealed by which key.
+    """How many values each key seals.
 
     Attributes:
-        by_kind: how many values of each kind each key seals, by its id; those in clear stand under "".
-            The kinds: documents, uploads (documents whose entries are not read yet), requests, entries
-            (of intake) and set_aside.
-        resealed: how many of each kind were just sealed anew; `failed` are those that did not open.
+        by_kind: for each kind, the number of values by the id of their key; unsealed ones under "". The
+            kinds: documents, uploads (documents whose entries are not read yet), requests, entries (of
+            intake) and set_aside.
+        resealed: how many values of each kind were just sealed again; `failed` counts those that could not
+            be opened.
     """
 
     by_kind: Mapping[str, Mapping[str, int]]
@@ -74,14 +74,14 @@ def forget(context: Context, job: str, by: str, timeout: float) -> Steps[Forgott
 
 
 def forget_number(context: Context, number: str, by: str, timeout: float) -> Steps[Forgotten]:
-    """Erase all jobs to a number that have come to their end."""
+    """Erase all jobs to a number that have ended."""
     named = yield RunInThread(partial(stored_number, number, context.region))
     reply = yield from issue_order(context, Order.FORGET, by, timeout, number=named)
     return _read_forgotten(json.loads(reply["told"]))
 
 
 def stored_number(number: str, region: str | None) -> str:
-    """The number as jobs have it; one that intake takes no more (+44 0…) may stand in older ones."""
+    """The number as jobs have it. Older jobs may have one that intake now rejects, such as +44 0…."""
     as_it_is = isinstance(number, str) and E164.fullmatch(number) and is_possible(number)
     return number if as_it_is else normalize_number(number, region, "number")
 
@@ -93,7 +93,7 @@ def _read_forgotten(data: Mapping[str, Any]) -> Forgotten:
 
 
 def count_sealed_values(context: Context, order: Order, by: str, timeout: float) -> Steps[SealedValues]:
-    """What is sealed by which key, after all is sealed anew by the current one where that is ordered."""
+    """Count what each key seals, with `Order.ROTATE` after everything is sealed with the current key."""
     reply = yield from issue_order(context, order, by, timeout)
     data = json.loads(reply["told"])
     if reply["result"] == "refused":

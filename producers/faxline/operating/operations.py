@@ -1,4 +1,4 @@
-"""Operators' words: about an account, a doubt, an entry that was set aside."""
+"""What operators do: pause and resume, settle doubts, reveal numbers, list accounts, run checks."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -25,31 +25,31 @@ from faxline.steps.commands import Command, Context, Pipeline, Steps
 from faxline.steps.redis_errors import is_refusal
 
 _REVEALED = 500
-"""Jobs that one order reveals."""
+"""How many jobs one order reveals."""
 GIVE_ORDERS = "give orders"
 READ_QUEUE = "read the queue, its limits and what waits in it"
 READ_ACCOUNTS = "read the names of the accounts"
 READ_AUDIT = "read the audit"
 READ_DEAD = "read what was set aside"
 READ_PROCESSES = "read the heartbeats of the daemon's processes"
-"""The rights that an operator's Redis user has and a producer's has not, as an error names them."""
+"""The rights that an operator's Redis user has and a producer's lacks, as error messages name them."""
 
 
 def pause_or_resume(context: Context, order: Order, by: str, timeout: float) -> Steps[AccountState]:
-    """Pause or resume the account; its state after that."""
+    """Pause or resume the account, and return its state after that."""
     reply = yield from issue_order(context, order, by, timeout)
     if reply["result"] == "rolled_back":
         raise StateRolledBack(
-            f"Redis went back, and does not know what was sent: look with `faxline accounts rollback "
-            f"{context.account}`, then resume with its --resume"
+            "Redis went back to an older state and may not know what was sent: see "
+            f"`faxline accounts rollback {context.account}`, then use its --resume"
         )
     return (yield from read_account_state(context.keys))
 
 
-def resolve(  # noqa: PLR0917 - the line's own, and what its method is given
+def resolve(  # noqa: PLR0917 - the arguments of the line's method
     context: Context, job: str, accepted: int | None, how: str, by: str, timeout: float
 ) -> Steps[Job]:
-    """Settle a doubt; the job after that."""
+    """Settle a doubt, and return the job after that."""
     more = {"job": job, "how": how} | ({"jobId": str(accepted)} if accepted is not None else {})
     reply = yield from issue_order(context, Order.RESOLVE, by, timeout, **more)
     match reply["result"]:
@@ -67,22 +67,22 @@ def resolve(  # noqa: PLR0917 - the line's own, and what its method is given
 
 
 def parse_resolution(accepted: int | None, *, resend: bool, fail: bool) -> str:
-    """Which of the three settles a doubt.
+    """Return which of the three settles a doubt: accepted, resend or fail.
 
     Raises:
-        ValueError: none or several of them, or the jobId is none.
+        ValueError: none or several were given, or the jobId is invalid.
     """
     if (accepted is not None) + resend + fail != 1:
-        raise ValueError("one of accepted, resend and fail settles a doubt")
+        raise ValueError("give exactly one of accepted, resend and fail")
     if accepted is not None:
         if not 0 <= accepted < 10**MOST_DIGITS:
-            raise ValueError("a jobId is a whole number that is not negative")
+            raise ValueError("a jobId is a whole number from 0 on")
         return "accepted"
     return "resend" if resend else "fail"
 
 
 def reveal(context: Context, jobs: Iterable[str], by: str, timeout: float) -> Steps[dict[str, str]]:
-    """The numbers of jobs, once the audit has it that they are shown."""
+    """Read the numbers of jobs, after the audit has recorded that they are shown."""
     names, found = list(dict.fromkeys(jobs)), dict[str, str]()
     for start in range(0, len(names), _REVEALED):
         some = names[start : start + _REVEALED]
@@ -100,12 +100,12 @@ def _numbers(keys: RedisKeys, jobs: Sequence[str], pipe: Any) -> None:
 
 
 def list_accounts() -> Steps[list[str]]:
-    """The names of all accounts, in order."""
+    """List the names of all accounts, in order."""
     return sorted(name.decode() for name in (yield Command(lambda client: client.smembers(ACCOUNTS))))
 
 
 def run_checks(context: Context) -> Steps[list[Check]]:
-    """What may be wrong with the line."""
+    """Run the checks of the doctor that need Redis only."""
     from faxline.doctor.examination import examination  # noqa: PLC0415 - `import faxline` is to be quick
 
     try:
@@ -119,10 +119,10 @@ def run_checks(context: Context) -> Steps[list[Check]]:
 
 
 def parse_state(state: str | None, limit: int) -> tuple[JobState, ...]:
-    """The states that are to be listed.
+    """Return the states to list.
 
     Raises:
-        ValueError: there is no list of that state, or the limit is below 1.
+        ValueError: jobs of this state are not listed, or the limit is below 1.
     """
     if state is not None and state not in OPEN:
         raise ValueError(f"no list of {state!r}; there is one of {', '.join(OPEN)}")

@@ -1,4 +1,4 @@
-"""Operators' orders: a word on the account's orders stream, which a dispatcher carries out."""
+"""Give an order: add it to the account's orders stream and wait until a dispatcher carries it out."""
 
 import time
 from functools import partial
@@ -16,18 +16,18 @@ def issue_order(
 ) -> Steps[dict[str, str]]:
     """Give an order and wait until a dispatcher has carried it out.
 
-    The script that carries it out says what became of it in a stream of its own, which is read and not
-    consumed, so that an answer of Redis that is lost on its way is no lost reply.
+    The dispatcher's script writes the reply to a stream of its own, which is read and not consumed. So no
+    reply is lost with a connection.
 
     Args:
         context: of the line.
         order: what to do.
-        by: who orders it, for the log.
+        by: who orders it, for the audit.
         timeout: seconds to wait.
-        more: the order's further members.
+        more: further members of the order.
 
     Returns:
-        The reply: `result`, and what else the order's script tells.
+        The reply: `result`, and what else the script returns.
 
     Raises:
         OrderTimeout: no dispatcher carried it out in time.

@@ -1,4 +1,4 @@
-"""A Redis that went back: what is known of the stretch that it lost, and the order that goes on."""
+"""A rollback: what is known of the work that Redis lost, and the order that recovers it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ _FIELDS = ("paused", "lost_from", "lost_until", "lost_unknown", "lost_more")
 
 @dataclass(frozen=True, slots=True)
 class LostCall:
-    """A call to iFax of which Redis knows nothing any more.
+    """A call to iFax that Redis no longer knows.
 
     Attributes:
-        job: its job.
-        attempt: its number.
-        at: when it was about to be sent.
-        decision: what became of it: accepted, in_doubt (nobody knows), or refuse, retry (iFax did not take
-            it); None: nobody has told.
-        job_id: iFax's jobId, where it took it.
-        state: the job's state now; None where Redis has no record of it.
+        job: the id of the job.
+        attempt: the number of the attempt.
+        at: when the call was about to be sent.
+        decision: how it ended: accepted, in_doubt, or refuse or retry (iFax did not take it); None if
+            unknown.
+        job_id: iFax's jobId, if iFax took it.
+        state: the state of the job now; None if Redis has no record of it.
         who: the process that made the call.
     """
 
@@ -55,17 +55,17 @@ class LostCall:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What is known of the stretch that Redis lost, from the processes that were at work and lived on.
+    """The work that Redis lost, as far as the processes that kept running remember it.
 
     Attributes:
-        account: its name.
-        since: the last event that the state knows; None: it knows none, Redis came back empty.
-        until: the last event that a process remembers.
-        calls: what was sent, by its time.
-        pushed: ids of faxes that were accepted and of which Redis has no record; some may be among `calls`.
-        canceled: ids of faxes that were canceled, and are queued again.
-        more: how many further calls and faxes were not written down.
-        unknown: whether more was done in that stretch than any process remembers: the logs have it.
+        account: the name of the account.
+        since: the time of the last event that Redis knows; None if Redis came back empty.
+        until: the time of the last event that a process remembers.
+        calls: the calls to iFax, by time.
+        pushed: the ids of accepted faxes without a record in Redis. Some may be among `calls`.
+        canceled: the ids of faxes that were canceled and are queued again.
+        more: how many further calls and faxes were not recorded.
+        unknown: whether more was done than any process remembers. The logs have it.
     """
 
     account: str
@@ -93,17 +93,17 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What became of what was lost: the ids of jobs.
+    """What happened to the lost jobs in a recovery. Each attribute but `paused` holds ids of jobs.
 
     Attributes:
-        in_doubt: in doubt now; a receipt, an operator or the policy settles them.
-        submitted: iFax has them: their jobId is known, and their receipt settles the rest.
-        settled: their receipt had come already, and says how they ended.
-        ended: they have come to an end in the meantime, or another attempt goes on.
-        canceled: canceled once more.
-        gone: nothing is left of them, and they were not sent: push them again.
-        known: nothing was to be done: iFax had not taken them, or they were pushed again.
-        paused: why the account is paused still, or nothing.
+        in_doubt: in doubt now. A receipt, an operator or the policy settles them.
+        submitted: taken by iFax under a known jobId. Their receipts decide the rest.
+        settled: their receipts had arrived already, and decided them.
+        ended: ended in the meantime, or another attempt is under way.
+        canceled: canceled again.
+        gone: nothing is left of them, and they were not sent. Push them again.
+        known: nothing had to be done: iFax had not taken them, or they were pushed again.
+        paused: why the account is still paused; empty if it is not.
     """
 
     in_doubt: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class Recovered:
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Recovered":
-        """Read a dispatcher's reply; kinds that a newer one tells are left."""
+        """Read a dispatcher's reply. Unknown kinds of a newer dispatcher are ignored."""
         names = ("in_doubt", "submitted", "settled", "ended", "canceled", "gone", "known")
         return cls(**{name: tuple(data.get(name, ())) for name in names}, paused=str(data.get("paused", "")))
 
@@ -136,7 +136,7 @@ class Recovered:
 
 
 def read_rollback(context: Context) -> Steps[Rollback | None]:
-    """What is known of the lost stretch; None where the account's state has not gone back."""
+    """Read what is known of the lost work; None if the account was not rolled back."""
     keys = context.keys
 
     def queue_reads(pipe: Any) -> None:
@@ -163,12 +163,10 @@ def read_rollback(context: Context) -> Steps[Rollback | None]:
 
 
 def recover(context: Context, by: str, timeout: float) -> Steps[Recovered]:
-    """Put in order what is known of the lost stretch, and let the account go on."""
+    """Recover what is known of the lost work, and resume the account."""
     reply = yield from issue_order(context, Order.RECOVER, by, timeout)
     if reply["result"] != "done":
-        raise NotRolledBack(
-            f"the state of account {context.account!r} has not gone back; nothing was changed"
-        )
+        raise NotRolledBack(f"account {context.account!r} was not rolled back; nothing was changed")
     return Recovered.read(json.loads(reply["told"]))
 
 

@@ -1,4 +1,4 @@
-"""Waiting for jobs together: a group's, those of a list of numbers, or those of a mailing."""
+"""Wait for several jobs: those of a group, of a list of numbers, or of a mailing."""
 
 import time
 from collections.abc import Iterable
@@ -17,15 +17,15 @@ from faxline.sending.mailing import Mailing, Progress, job_ids_of
 from faxline.steps.commands import Context, Steps
 
 POLL = 0.2
-"""Seconds between two looks whether intake has taken entries whose ids older jobs had: no event tells."""
+"""Seconds between two checks whether intake took entries whose ids belong to older jobs. No event says so."""
 
 
-class PendingTimeout(Exception):  # noqa: N818 - the time is over; becomes a WaitTimeout
-    """What has not ended, in words.
+class PendingTimeout(Exception):  # noqa: N818 - internal; it becomes a WaitTimeout
+    """Jobs did not end in time. The message names them.
 
     Attributes:
-        how: what is known of a single job, in words.
-        needed: the roles without which it goes no further.
+        how: what is known about a single job, in words.
+        needed: the roles of the daemon that the jobs need to go on.
     """
 
     def __init__(self, what: str, how: str = "", needed: tuple[str, ...] = WHOLE) -> None:
@@ -36,20 +36,20 @@ class PendingTimeout(Exception):  # noqa: N818 - the time is over; becomes a Wai
 
 @dataclass(slots=True)
 class PendingJobs:
-    """What is waited for, and how far it is.
+    """The jobs to wait for, and how far they are.
 
     Attributes:
-        name: the group's, or nothing.
-        by_name: it is the group as Redis knows it, whoever pushed its jobs.
-        pushed: else the jobs that a push made, by name, each with its entry.
-        lists: the jobs of a list of numbers, by its id and by each of theirs: a rejection is of all.
-        raises: a rejection ends the wait.
-        open: the jobs that are known and have not ended.
-        ended: those that have.
-        rejected: those whose entry was rejected.
-        older: jobs of these names had ended before their entries were pushed, which intake has yet to take.
+        name: the name of the group, if there is one.
+        by_name: whether to wait for the group as Redis knows it, whoever pushed its jobs.
+        pushed: otherwise, the jobs that a push made, each with the id of its entry.
+        lists: the jobs of a list of numbers, by its id and by each of theirs: they are rejected together.
+        raises: whether a rejection ends the wait.
+        open: the known jobs that have not ended.
+        ended: the jobs that have ended.
+        rejected: the jobs whose entries were rejected.
+        older: whether older jobs of the same ids have ended, and intake has not taken the new entries yet.
         facts: what Redis knows of the group's size and rejections.
-        stale: a job of it may have been registered or rejected since the last look at the group.
+        stale: whether jobs may have been registered or rejected since the last look at the group.
     """
 
     name: str
@@ -88,7 +88,7 @@ class PendingJobs:
             self.lists.update(dict.fromkeys((job.id, *names), names))
 
     def _rejected(self, event: Event) -> list[str]:
-        """The jobs whose entry this event rejects; one that was not opened is known by its stream id only."""
+        """The jobs whose entry this event rejects. An unopened entry is known by its stream id only."""
         names = self.lists.get(event.job) or ([event.job] if event.job in self.pushed else [])
         if not names and event.data.get("entry") in self.pushed.values():
             names = [name for name, entry in self.pushed.items() if entry == event.data["entry"]]
@@ -96,19 +96,19 @@ class PendingJobs:
 
     @property
     def total(self) -> int:
-        """How many there are, as far as is known."""
+        """How many jobs there are, as far as is known."""
         return max(len(self.open) + len(self.ended), self.facts.size or 0)
 
     @property
     def done(self) -> bool:
-        """Whether all have ended."""
+        """Whether all jobs have ended."""
         return len(self.ended) == self.total
 
     def see(self, event: Event) -> None:
-        """Take an event in.
+        """Take an event into account.
 
         Raises:
-            JobRejected: the entry was rejected, and that ends the wait.
+            JobRejected: the entry was rejected, and this ends the wait.
         """
         self.stale = self.stale or event.name in {EventName.QUEUED, EventName.REJECTED}
         if event.name in FINAL_EVENTS and event.job in self.open:
@@ -121,7 +121,7 @@ class PendingJobs:
             self.end(names)
 
     def end(self, names: Iterable[str]) -> None:
-        """These have come to their end."""
+        """Note that these jobs have ended."""
         for name in names:
             self.open.discard(name)
             self.ended.add(name)
@@ -130,7 +130,7 @@ class PendingJobs:
 def wait_for_all(
     context: Context, waited: PendingJobs, until: float, progress: Progress | None, each: Each | None = None
 ) -> Steps[Group]:
-    """Wait for all of them.
+    """Wait until all jobs have ended.
 
     Raises:
         JobRejected: the entry of the list of numbers was rejected.
@@ -138,7 +138,7 @@ def wait_for_all(
     """
     after = yield from read_newest_id(
         context
-    )  # before the look at the records, so that no event falls between
+    )  # before the records are read, so that no event is missed in between
     if waited.pushed:
         first = min(waited.pushed.values(), key=position)
         yield from read_rejections(context, first.partition("-")[0], waited.see)
@@ -174,14 +174,14 @@ def wait_for_all(
 
 
 def _facts(waited: PendingJobs) -> GroupFacts:
-    """What is known of a mailing is what was pushed, of a group by its name what Redis knows."""
+    """What is known of the group: by name what Redis knows, otherwise what was pushed."""
     if waited.by_name:
         return waited.facts
     return GroupFacts(len(waited.pushed), {name: (error, 0.0) for name, error in waited.rejected.items()})
 
 
 def _open(waited: PendingJobs) -> str:
-    """What is still to come, in words."""
+    """Describe the jobs that have not ended."""
     of = f" of group {waited.name!r}" if waited.name else ""
     untaken = waited.total - len(waited.open) - len(waited.ended)
     more = f"; intake has not taken {untaken} of them" if untaken else ""
@@ -189,7 +189,7 @@ def _open(waited: PendingJobs) -> str:
 
 
 def _look(context: Context, waited: PendingJobs) -> Steps[None]:
-    """Which of the open ones have ended by their records."""
+    """Find the open jobs whose records say that they have ended."""
     names, waited.older = sorted(waited.open), False
     for start in range(0, len(names), BATCH):
         batch = names[start : start + BATCH]
@@ -201,18 +201,18 @@ def _look(context: Context, waited: PendingJobs) -> Steps[None]:
             waited.older = True
             ended -= older
         waited.end(ended)
-        if waited.by_name:  # a group's job had a record once: its retention is over
+        if waited.by_name:  # it had a record once, which has expired
             waited.end(name for name in batch if name not in found)
 
 
 def _look_at_group(context: Context, waited: PendingJobs) -> Steps[None]:
-    """Which jobs a group that was asked for by its name has by now, and which were rejected."""
+    """Read which jobs the group has by now, and which were rejected."""
     if not waited.by_name:
         return
     waited.stale = False
     waited.facts = yield from read_group_facts(context, waited.name)
     members = yield from read_members(context, waited.name)
-    waited.ended -= waited.rejected.keys() & members  # rejected at first, and taken when it was pushed again
+    waited.ended -= waited.rejected.keys() & members  # rejected first, and taken when pushed again
     waited.rejected = {
         name: error for name, (error, _) in waited.facts.rejected.items() if name not in members
     }

@@ -1,4 +1,4 @@
-"""Waiting for the end of one job, or of what a name or a push stands for."""
+"""Wait for the end of a job, or of what a name or a push stands for."""
 
 import time
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ def wait_for(
     progress: Progress | None,
     each: Each | None = None,
 ) -> Steps[Job]:
-    """Wait for it; of several jobs the end is a `Group`.
+    """Wait for the end, and return the Job, or the `Group` of several jobs.
 
     Raises:
         JobRejected: intake rejected the entry of the job, or of the list of numbers.
-        WaitTimeout: it did not come in the time (seconds) given.
+        WaitTimeout: not all jobs ended within `timeout` seconds.
     """
     until = time.monotonic() + timeout
     yield Deadline(until)
@@ -64,14 +64,14 @@ def wait_for(
 
 
 def _end_of_one(context: Context, name: str, pushed: str | None, until: float) -> Steps[Job | None]:
-    """The end of a job, pushed with this entry or asked for by name; None where it is a group's name.
+    """Wait for a job, pushed with this entry or known by its id. Return None if it is the name of a group.
 
     Raises:
         PendingTimeout: the job has not ended in time.
     """
     after = yield from read_newest_id(
         context
-    )  # before the look at the record, so that no event falls between
+    )  # before the record is read, so that no event is missed in between
     found = yield from read_record(context, name)
     if found is None or pushed is not None:
         yield from _raise_if_rejected(context, name, pushed, pushed.partition("-")[0] if pushed else "-")
@@ -79,7 +79,9 @@ def _end_of_one(context: Context, name: str, pushed: str | None, until: float) -
         if found is None and pushed is None and (yield from is_group(context, name)):
             return None
         older = found is not None and found.state.final and pushed is not None and found.is_older(pushed)
-        if older and not (yield from is_in_intake(context, [pushed or ""])):  # a repeat, or it was rejected
+        if older and not (
+            yield from is_in_intake(context, [pushed or ""])
+        ):  # it was a repeat, or was rejected
             yield from _raise_if_rejected(context, name, pushed, f"({after}")
             older = False
         if found is not None and found.state.final and not older:
@@ -89,8 +91,8 @@ def _end_of_one(context: Context, name: str, pushed: str | None, until: float) -
             raise _still_open(name, None if older else found, pushed)
         entries = yield from read_next(context, after, min(left, POLL) if older else left)
         after = entries[-1][0].decode() if entries else after
-        concerned = _concerns(entries, name, pushed, known=found is not None)  # also of its rejection
-        # Nothing for long: a reader that is slower than the capped stream misses events.
+        concerned = _concerns(entries, name, pushed, known=found is not None)  # also if it was rejected
+        # Look also after a quiet time: a reader that is slower than the capped stream misses events.
         if older or not entries or concerned:
             found = yield from read_record(context, name)
 
@@ -107,17 +109,17 @@ def _still_open(name: str, found: Job | None, pushed: str | None) -> PendingTime
 
 
 def _why(context: Context, still: PendingTimeout) -> Steps[str]:
-    """How far it is, and who is not at work without whom it goes no further, as far as this user may ask."""
+    """Say how far the job is, and which processes it needs that are not at work."""
     sentences = [f": {still.how}." if still.how else "."]
-    with suppress(Exception):  # that it did not end is what counts
+    with suppress(Exception):  # the timeout itself matters more
         sentences += absent(context.account, still.needed, (yield from read_processes()))
     return " ".join(sentences).removesuffix(".")
 
 
 def _concerns(entries: Sequence[Entry], name: str, pushed: str | None, *, known: bool) -> bool:
-    """Whether another look at the record is worth it.
+    """Whether these events make another look at the record worthwhile.
 
-    Where there is none yet, what is registered may be of a group of the name.
+    While there is no record, a registered job may belong to a group of this name.
 
     Raises:
         JobRejected: its entry was rejected.

@@ -212,7 +212,7 @@ def test_without_a_dispatcher_the_order_stays(
     "how", [{}, {"accepted": 1, "resend": True}, {"resend": True, "fail": True}, {"accepted": -1}]
 )
 def test_one_word_and_a_proper_job_id_settle_a_doubt(line: FaxLine, how: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"settles a doubt|whole number"):
+    with pytest.raises(ValueError, match=r"give exactly one|whole number"):
         line.resolve("a", by="me@here", **how)
 
 

@@ -108,7 +108,7 @@ def test_a_fax_that_is_to_be_kept_at_the_provider_says_so_before_and_after_it_is
     store: Store, line: FaxLine, redis_client: Any, explain: Callable[..., str]
 ) -> None:
     push(store, redis_client, "kept", send_at=ms(later(3600)), schedule="provider")
-    assert "iFax is to keep it until" in explain("kept")
+    assert "It is scheduled for" in explain("kept")
     submit(store, "77")
     assert line.job("kept").state is JobState.SUBMITTED
     text = explain("kept")

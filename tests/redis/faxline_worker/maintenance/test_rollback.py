@@ -832,7 +832,7 @@ def test_a_fax_that_redis_lost_is_told_as_lost(
 
 def test_the_command_tells_where_nothing_went_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(scene) == ENDED_OTHERWISE
-    assert "has not gone back" in capsys.readouterr().err
+    assert "was not rolled back" in capsys.readouterr().err
 
 
 def test_an_older_process_beside_ours_does_not_probe(scene: Scene, server: Server, a: Process) -> None:

@@ -439,7 +439,7 @@ def test_a_partial_delivery_is_told_as_one_everywhere(
     assert (done.code, done.out) == (code, f"a: {says}\n")
     state = says.partition(",")[0]
     assert f"state     {state}\n" in cli("show", "a").out
-    assert f"a has come to its end: {says}, " in cli("explain", "a").out
+    assert f"a has ended: {says}, " in cli("explain", "a").out
     told = cli("show", "a", "--json").json
     assert (told["state"], told["partial"]) == ("delivered", bool(code))
 
@@ -721,14 +721,14 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
         (
             queued(Hold.CONCURRENCY),
             STATE,
-            "3 jobs are before it|concurrency holds it: 20 of 20 calls|(in 12 s)",
+            "3 jobs are before it|the limit of calls at once (20 of 20 used)|(in 12 s)",
         ),
-        (queued(Hold.WINDOW), STATE, "window holds it: 1000 of 1000 requests in 1 h|(in 12 s)"),
-        (queued(Hold.BURST), STATE, "burst holds it: 50 of 50|(in 12 s)"),
+        (queued(Hold.WINDOW), STATE, "the limit of requests in 1 h (1000 of 1000 used)|(in 12 s)"),
+        (queued(Hold.BURST), STATE, "the burst limit, which drains with time (50 of 50 used)|(in 12 s)"),
         (
             queued(Hold.WINDOW),
             LOWERED,
-            "500 of 500|is 1000 by the settings and lowered because iFax answered 429",
+            "500 of 500|is 1000 in the settings, and lowered because iFax answered 429",
         ),
         (queued(Hold.CONCURRENCY), replace(LOWERED, strain=5), "5 of 5|lowered because calls hang"),
         (
@@ -744,7 +744,7 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
         (
             queued(Hold.PAUSED, start=None, paused=OPERATOR),
             STATE,
-            "paused by an operator|`faxline accounts resume default`|Nobody knows when it will start",
+            "paused by an operator|`faxline accounts resume default`|Its start time is unknown",
         ),
         (
             queued(Hold.PAUSED, start=None, paused="bad_key", free_at=LATER),
@@ -804,7 +804,7 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
             Job(id="a", account="acme", state=JobState.IN_DOUBT),
             STATE,
             (
-                "held for an operator's word|`faxline --account acme show a --reveal`"
+                "an operator decides|`faxline --account acme show a --reveal`"
                 "|`faxline --account acme resolve a --accepted JOBID`|`--fail`"
             ),
         ),
@@ -812,7 +812,7 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
         (
             Job(id="a", account="default", state=JobState.DELIVERED, pages=3, transferred=3),
             STATE,
-            "come to its end: delivered, 3 of 3 pages",
+            "has ended: delivered, 3 of 3 pages",
         ),
         (
             Job(id="a", account="default", state=JobState.FAILED, reason="busy", code=-5, message="Busy"),
@@ -839,7 +839,7 @@ def test_explain_tells_it_for_people_and_for_machines(
     clock: Any = redis_client.time()
     redis_client.zadd(KEYS.answers, {"t": clock[0] * 1_000_000})
     alone = partial(cli, "explain", "a", at_work=())
-    assert "1 job is before it.\nThe limit window holds it: 1 of 1 requests" in alone().out
+    assert "1 job is before it.\nWaiting for the limit of requests" in alone().out
     told = alone("--json").json
     assert (told["hold"], told["place"], told["state"]) == ("window", 1, "queued")
     assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}

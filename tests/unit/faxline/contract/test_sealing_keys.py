@@ -83,7 +83,7 @@ def test_the_command_seals_with_the_keys_of_the_environment(
 
 def test_the_command_tells_keys_that_are_none_and_a_file_that_is_not_there(sent: Any) -> None:
     code, error, entry = sent("--keys-file", "/nowhere/keys")
-    assert (code, "the keys' file cannot be read" in error, entry) == (2, True, {})
+    assert (code, "the file of the keys cannot be read" in error, entry) == (2, True, {})
     code, error, entry = sent("--keys", "nonsense")
     assert (code, "id:base64" in error, entry) == (2, True, {})
 
