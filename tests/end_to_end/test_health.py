@@ -129,7 +129,7 @@ def test_a_part_of_which_a_thread_hangs_is_not_healthy_and_the_metrics_say_for_h
     loop: str,
 ) -> None:
     others: dict[str, Any] = {"dispatchers": 1, "workers": 1, "webhooks": 0} | {f"{role}s": 0}
-    quick = {"HTTP_TIMEOUT": "1", "LEASE_GRACE": "1"}
+    quick = {"HTTP_TIMEOUT": "1", "HTTP_RATE": "100000000", "LEASE_GRACE": "1"}
     with (
         Local(tmp_path, binary=server_binary, access=access, **others) as local,
         FaxLine(local.url_of("operator")) as line,
