@@ -51,9 +51,9 @@ def signature(secret: str, name: str, at: str, body: bytes) -> str:
 
 
 def body_of(event: Event) -> bytes:
-    """What is told; `id` is the same however often it is sent."""
-    told = {"id": event.id, "type": event.name, "timestamp": event.at.isoformat()}
-    return json.dumps(told | {"job": event.job, "data": dict(event.data)}).encode()
+    """The body of a callback. `id` stays the same however often it is sent."""
+    body = {"id": event.id, "type": event.name, "timestamp": event.at.isoformat()}
+    return json.dumps(body | {"job": event.job, "data": dict(event.data)}).encode()
 
 
 def take(client: httpx.Client, url: str, secret: str, event: Event) -> int | None:

@@ -206,7 +206,7 @@ func (a account) follow(
 			return 0, err
 		}
 		for _, message := range messages {
-			code, ended, err := told(message.Values, id, entry, wanted)
+			code, ended, err := printEvent(message.Values, id, entry, wanted)
 			if err != nil {
 				return 0, err
 			}
@@ -257,8 +257,8 @@ func (a account) read(ctx context.Context, group, since string) ([]redis.XMessag
 	return streams[0].Messages, nil
 }
 
-// told prints an event of the job; says whether the job has ended by it, and then the exit code.
-func told(fields map[string]any, id, entry, wanted string) (int, bool, error) {
+// printEvent prints an event of the job; says whether the job has ended by it, and then the exit code.
+func printEvent(fields map[string]any, id, entry, wanted string) (int, bool, error) {
 	name, _ := fields["event"].(string)
 	if job, _ := fields["job"].(string); job != id { // also where the cap has dropped the event meanwhile
 		return 0, false, nil

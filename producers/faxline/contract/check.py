@@ -1,4 +1,4 @@
-"""One check of the doctor: what was looked at, how it is, what to do about it."""
+"""One check of the doctor: what was checked, the result, and what to do about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,12 +11,18 @@ class Result(StrEnum):
     WARN = "warn"
     FAIL = "fail"
     SKIP = "skip"
-    """Not looked at; the text says why."""
+    """Not checked. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at, and what to do about it."""
+    """One finding.
+
+    Attributes:
+        name: what was checked.
+        result: how it ended.
+        text: what was found, and what to do about it.
+    """
 
     name: str
     result: Result
@@ -24,7 +30,7 @@ class Check:
 
     @property
     def failed(self) -> bool:
-        """Whether it must be mended."""
+        """Whether something must be fixed."""
         return self.result is Result.FAIL
 
     def to_dict(self) -> dict[str, str]:

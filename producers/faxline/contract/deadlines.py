@@ -1,8 +1,8 @@
-"""How long a question to Redis may take in all, with connecting, redis-py's retries and pauses between them.
+"""The time that a command may take in all, with connecting, redis-py's retries and the pauses between them.
 
-redis-py has a timeout for each read and write of a connection, so that a server that hangs takes their sum.
-A connection of ours (`faxline.contract.primary_connections`) takes what is left of the question's time
-instead, and our backoff ends the retries with it.
+redis-py has a timeout for each read and write of a connection, so a server that hangs takes their sum. Our
+connections (`faxline.contract.primary_connections`) use what is left of the command's time instead, and our
+backoff ends the retries with it.
 """
 
 import time
@@ -15,18 +15,18 @@ from redis import TimeoutError as RedisTimeoutError
 from redis.backoff import ExponentialWithJitterBackoff
 
 ANSWER = 5.0
-"""Seconds within which Redis answers, beside what it was asked to wait."""
+"""Seconds for an answer, in addition to the seconds that Redis is asked to wait."""
 TRY = 2.5
-"""Seconds of them for one try: a connection that was cut in silence is then made anew."""
+"""Seconds of them for one try. A connection that was cut silently is then replaced."""
 RATE = 1_000_000.0
-"""Bytes that go to Redis in a second more: a large document on a slow way is no hang."""
+"""Bytes for which a command gets one more second, so that a large document does not look like a hang."""
 GRACE = 0.5
-"""Seconds that a question gets in any case, and an answer that was to come at the end of the time."""
+"""The seconds that a command gets in any case."""
 
 
 @dataclass(slots=True)
 class _Deadline:
-    """The time of one question: its end, the longest try, and what its size adds to both."""
+    """The time of one command: its end, the longest try, and what its size adds to both."""
 
     until: float
     each: float
@@ -42,11 +42,11 @@ _current: ContextVar[_Deadline | None] = ContextVar("faxline_deadline", default=
 
 @contextmanager
 def answered(waits: float, until: float | None) -> Iterator[None]:
-    """Within this, one question has its time.
+    """Limit the time of one command.
 
     Args:
         waits: seconds that Redis is asked to wait before it answers.
-        until: when the caller's time is over, by the monotonic clock; None never.
+        until: when the caller's time ends, by the monotonic clock; None means never.
     """
     now = time.monotonic()
     end = now + ANSWER + waits
@@ -60,12 +60,12 @@ def answered(waits: float, until: float | None) -> Iterator[None]:
 
 
 def is_bounded() -> bool:
-    """Whether a question's time is running."""
+    """Whether the time of a command is limited now."""
     return _current.get() is not None
 
 
 def within(own: float | None) -> float | None:
-    """A connection's own timeout, or less where less of the question's time is left."""
+    """Return the timeout of a connection, or what is left of the command's time if that is less."""
     deadline = _current.get()
     if deadline is None:
         return own
@@ -74,20 +74,20 @@ def within(own: float | None) -> float | None:
 
 
 def allow_for(command: bytes | Sequence[bytes]) -> None:
-    """A packed command that is large takes its time on the way; sent again, the same."""
+    """Give a large command more time, for each try."""
     if (deadline := _current.get()) is not None:
         size = len(command) if isinstance(command, bytes) else sum(map(len, command))
         deadline.way = max(deadline.way, size / RATE)
 
 
 class Backoff(ExponentialWithJitterBackoff):
-    """The pauses between the tries, as long as the question's time lasts."""
+    """The pauses between the tries, while the command has time left."""
 
     def compute(self, failures: int) -> float:
-        """Seconds to pause.
+        """Return the seconds to pause.
 
         Raises:
-            redis.TimeoutError: the question's time would be over.
+            redis.TimeoutError: the command has no time left for the pause.
         """
         pause = super().compute(failures)
         deadline = _current.get()

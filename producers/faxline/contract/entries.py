@@ -39,7 +39,7 @@ from faxline.contract.errors import Rejection
 
 
 class Priority(StrEnum):
-    """Which job goes first; among equals the oldest."""
+    """Which job goes first. Among equals, the oldest does."""
 
     URGENT = "urgent"
     NORMAL = "normal"
@@ -47,7 +47,7 @@ class Priority(StrEnum):
 
 
 class InDoubtPolicy(StrEnum):
-    """What happens to a job in doubt when the wait is over."""
+    """What happens to a job in doubt at the end of the wait."""
 
     HOLD = "hold"
     RESEND = "resend"
@@ -127,7 +127,7 @@ class SendEntry(_Part):
 
 
 class CancelEntry(_Part):
-    """`cancel`: a job is not wanted any more. `by` and `user` are who orders it, for the audit."""
+    """`cancel`: do not send a job. `by` and `user` say who asks, for the audit."""
 
     id: Identifier
     by: Who | None = None
@@ -166,4 +166,4 @@ KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {
 
 
 OF_DOCUMENTS = {Rejection.DOCUMENT_MISSING, Rejection.DOCUMENT_ALTERED, Rejection.SEAL_BROKEN}
-"""Why a fax may be rejected for what is stored now, though it was taken before."""
+"""Rejections that depend on what is stored now, so that a repeat may be taken."""

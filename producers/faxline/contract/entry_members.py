@@ -1,4 +1,4 @@
-"""The types of an entry's members: what each may hold, and the error that says what it may not."""
+"""The types of an entry's members, and the errors for values that are not allowed."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Reads entries of the intake stream without trust: the first rule that one breaks is told."""
+"""Read entries of the intake stream without trust. The error names the first rule that an entry breaks."""
 
 import json
 import re

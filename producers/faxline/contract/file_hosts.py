@@ -1,9 +1,8 @@
-"""Which hosts a fileUrl may name.
+"""The hosts that a fileUrl may name.
 
-iFax fetches the file, not we, and nobody knows by which parser of URLs. So a host is allowed only where every
-parser finds the same one: whatever some of them read otherwise (a user before an @, a backslash, a percent
-sign, a character that has a double) names no host at all here. A listed host that answers with a redirect is
-trusted with where it leads.
+iFax fetches the file, with a URL parser that we do not know. So a host is allowed only if every parser finds
+the same one. A URL that some read otherwise (a user before an @, a backslash, a percent sign, a character
+with a double) names no host here. A listed host may redirect anywhere.
 """
 
 import ipaddress

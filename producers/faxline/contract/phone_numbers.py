@@ -1,4 +1,4 @@
-"""Fax numbers: E.164 and possible; shown by their last four digits only."""
+"""Fax numbers: read them as people write them, and check that they are E.164 and possible."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from faxline.contract.errors import EntryRejected, Rejection
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 EXAMPLE = "+12345678901"
-"""The documentation's own, which messages show and nobody has."""
+"""The example number of iFax's documentation. Messages show it; nobody has it."""
 MEMBER = "fax.faxNumber"
 
 _FIX = f"write it as E.164, such as {EXAMPLE}: a plus, the country code, the number"
@@ -46,7 +46,7 @@ def check_region(region: str | None) -> str | None:
     """
     if region is None:
         return None
-    import phonenumbers  # noqa: PLC0415 - its tables are large, and `import faxline` is to be quick
+    import phonenumbers  # noqa: PLC0415 - its tables are large; `import faxline` must be quick
 
     if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("region is a country by its two letters, such as US or DE")

@@ -1,12 +1,12 @@
-"""Connections that follow the primary: one that was lost, or is to a server that is not it, is made anew.
+"""Connections that follow the primary: a lost one, or one to a server that is not the primary, is replaced.
 
 redis-py asks the Sentinels when it takes a connection from a pool, and never again while the connection is
-held. One that a thread keeps goes back to the old address for ever. An answer such as NOREPLICAS leaves it
-with a primary that was cut off. And after a planned failover the old primary goes on for eight seconds, until
-the Sentinels tell it, and loses all that it takes meanwhile. So here a lost connection asks anew, such an
-answer loses it, and the Sentinels are asked twice a second while it is used.
+held. A connection that a thread keeps returns to the old address for ever. An answer such as NOREPLICAS
+leaves it with a primary that was cut off. After a planned failover the old primary takes writes for eight
+seconds, until the Sentinels reconfigure it, and then loses them. So here a lost connection asks the Sentinels
+again, such an answer drops it, and the Sentinels are asked twice a second while it is used.
 
-A connection of ours also takes no longer than the question that it is used for
+Our connections also keep to the time of the command that they carry
 (`faxline.contract.deadlines`).
 """
 

@@ -1,12 +1,11 @@
-"""Clients by URL: one server, a socket, or the master that Sentinels name.
+"""Clients for Redis URLs: one server, a socket, or the primary that Sentinels name.
 
 redis://[user:password@]host[:port][/database], rediss:// with TLS, unix:///path, and for Sentinel
 redis+sentinel://[user:password@]host[:port][,host…]/service[/database], or rediss+sentinel:// with TLS.
 
-Behind a ? stand options. Of TLS: ssl_ca_certs (the file of the authority to trust), ssl_certfile and
-ssl_keyfile (a certificate of the client's own), ssl_cert_reqs, ssl_check_hostname; for Sentinels also
-sentinel_username and sentinel_password, with which they are asked themselves. A single server's URL takes all
-options of redis-py.
+Options follow a `?`. For TLS: ssl_ca_certs (the file of the trusted authority), ssl_certfile and ssl_keyfile
+(a certificate of the client), ssl_cert_reqs, ssl_check_hostname. For Sentinels: sentinel_username and
+sentinel_password, their own login. The URL of a single server takes all options of redis-py.
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from faxline.contract.sentinels import AsyncPool, AsyncSentinels, Pool, Sentinel
 
 SENTINEL_PORT = 26379
 SENTINEL_TIMEOUT = 2.0
-"""Seconds to wait for a Sentinel: its answer takes a millisecond, and another is asked instead."""
+"""Seconds to wait for a Sentinel. Its answer takes a millisecond, and another can be asked instead."""
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 _TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 _LOGIN = ("sentinel_username", "sentinel_password")
@@ -38,7 +37,7 @@ _FALSE = ("false", "no", "0", "n", "f")
 
 @dataclass(frozen=True, slots=True)
 class SentinelUrl:
-    """What a Sentinel URL says.
+    """The parts of a Sentinel URL.
 
     Attributes:
         sentinels: host and port of each.

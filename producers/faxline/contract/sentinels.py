@@ -1,4 +1,4 @@
-"""Where the primary is, by what all Sentinels say."""
+"""Find the primary by asking all Sentinels."""
 
 import threading
 import time
@@ -13,9 +13,9 @@ import redis.sentinel
 Address: TypeAlias = tuple[str, int]
 
 LOOK = 0.5
-"""Seconds between two looks at where the primary is."""
+"""Seconds between two searches for the primary."""
 REST = 10.0
-"""Seconds for which a Sentinel that did not answer is not asked, while others know."""
+"""Seconds during which a silent Sentinel is not asked, while others answer."""
 _NOBODY = "no Sentinel that answers knows a primary of {!r}"
 
 
@@ -103,7 +103,7 @@ class _Primary:
 
 
 class Sentinels(redis.sentinel.Sentinel):
-    """Asks every Sentinel, and believes the newest configuration."""
+    """Ask every Sentinel, and use the newest configuration."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
@@ -127,7 +127,7 @@ class Sentinels(redis.sentinel.Sentinel):
         return address
 
     def moved(self, service_name: str, address: Address) -> bool:
-        """Whether the primary is elsewhere; asked at most every LOOK seconds, whoever wants to know."""
+        """Whether the primary is elsewhere. The Sentinels are asked at most every LOOK seconds."""
         with self._primary.looking() as again:
             if again:
                 with suppress(redis.ConnectionError):

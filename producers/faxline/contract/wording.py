@@ -1,4 +1,4 @@
-"""How things are counted in words."""
+"""Count things in words."""
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

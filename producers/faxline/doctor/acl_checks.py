@@ -1,4 +1,4 @@
-"""The rights of the Redis users: who we are, and whether each user of ours may do what it needs, and no more.
+"""Check the rights of the Redis users: whether each may do what it needs, and no more.
 
 The users are those of ops/redis/users.acl. ACL DRYRUN asks the server itself, so nothing is tried out.
 """
@@ -115,7 +115,7 @@ def rights_checks(account: str) -> Steps[list[Check]]:
 
 
 def format_command(command: Sequence[str]) -> str:
-    """A command as it is named in a text: with its subcommand or its key."""
+    """Format a command for a text, with its subcommand or key."""
     name = " ".join(command[:2]) if command[0] in {"CONFIG", "ACL"} else command[0]
     key = next((word for word in command[1:] if word.startswith(("fax:", "wake-ups:"))), None)
     return f"{name} {key}" if key and command[0] not in {"EVAL", "EVALSHA"} else name

@@ -1,4 +1,4 @@
-"""What may be wrong with a line: looks at Redis and at what the daemon left there."""
+"""Check Redis and what the daemon stored there."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from faxline.steps.replicas import NOT_ASKED, Confirmation
 __all__ = ["Check", "Result", "examination"]
 
 _NEAR = 0.8
-"""The part of a ceiling from which on it is told, as by the alert FaxBacklogNearCeiling."""
+"""The part of a ceiling that is reported, as by the alert FaxBacklogNearCeiling."""
 _DAY_US = 86_400_000_000
 
 

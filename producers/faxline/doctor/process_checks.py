@@ -1,4 +1,4 @@
-"""Whether each role of the daemon is at work, in which versions, and whether it serves each account."""
+"""Check that each role of the daemon is at work, its versions, and that it serves each account."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Why the last webhooks of an account were refused, by the heartbeats of the processes, and what to do."""
+"""Check why the last webhooks of an account were refused, by the heartbeats of the processes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

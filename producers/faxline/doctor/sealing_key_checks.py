@@ -1,4 +1,4 @@
-"""Whether the sealing keys fit: ours, those of the dispatchers, and those that seal what is stored."""
+"""Check the sealing keys: ours, those of the dispatchers, and those that seal stored values."""
 
 from collections import Counter
 from typing import Any

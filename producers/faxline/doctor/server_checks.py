@@ -1,4 +1,4 @@
-"""What may be wrong with the Redis server: its version, what it keeps, its memory, replicas and clock."""
+"""Check the Redis server: version, durability, memory, replicas and clock."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ _FILLING, _FULL = 0.8, 0.98
 _REPLICAS = 2
 """With one alone, the loss of any server leaves a primary without a replica."""
 _SLACK = 2.0
-"""Seconds that two clocks may differ before it is told."""
+"""Seconds that two clocks may differ."""
 
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a value above which a push may fill a dispatcher's memory; ours have half as many at the most."""
@@ -102,7 +102,7 @@ def _memory(known: ServerFacts) -> Iterator[Check]:
 
 def _largest_value(known: ServerFacts) -> Iterator[Check]:
     if known.largest_value is None:
-        return  # whoever may not look at appendfsync was told so
+        return  # a user who may not read appendfsync already has a check about it
     size = f"{known.largest_value / (1 << 20):.0f} MB"
     if known.largest_value > _LARGEST:
         text = f"{size}, so one push may fill a dispatcher's memory: set proto-max-bulk-len 32mb"

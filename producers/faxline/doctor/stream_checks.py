@@ -1,4 +1,4 @@
-"""Whether the ids of a stream are used up: somebody added an entry with one of the far future."""
+"""Check whether the ids of a stream are used up, because somebody added one of the far future."""
 
 from datetime import UTC, datetime
 

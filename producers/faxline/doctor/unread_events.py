@@ -1,4 +1,4 @@
-"""How far the consumer groups are behind the events stream, which drops the oldest events at its cap."""
+"""Check how far consumer groups are behind the events stream, which drops its oldest events."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

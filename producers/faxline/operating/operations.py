@@ -106,7 +106,7 @@ def list_accounts() -> Steps[list[str]]:
 
 def run_checks(context: Context) -> Steps[list[Check]]:
     """Run the checks of the doctor that need Redis only."""
-    from faxline.doctor.examination import examination  # noqa: PLC0415 - `import faxline` is to be quick
+    from faxline.doctor.examination import examination  # noqa: PLC0415 - `import faxline` must not load redis
 
     try:
         names = yield from list_accounts()

@@ -105,9 +105,9 @@ def prepare(
         EntryRejected: the fax breaks a rule.
         OSError: a file cannot be read.
     """
-    from faxline.contract.entries import SendEntry  # noqa: PLC0415 - as above
-    from faxline.contract.entry_reader import parse_entry  # noqa: PLC0415 - as above
-    from faxline.contract.fax_rules import check_send  # noqa: PLC0415 - needs pydantic, which takes its time to load
+    from faxline.contract.entries import SendEntry  # noqa: PLC0415 - as below
+    from faxline.contract.entry_reader import parse_entry  # noqa: PLC0415 - as below
+    from faxline.contract.fax_rules import check_send  # noqa: PLC0415 - `import faxline` must not load pydantic
 
     prepared = compose(fax, account, documents, region=region)
     parsed = parse_entry("send", prepared.text)

@@ -249,7 +249,7 @@ def _interrupted(
     error: Exception, pushed: int, total: int, ids: Sequence[str], place: str
 ) -> PushInterrupted | None:
     """The error for a chunk that was not pushed; None if neither Redis nor a file is the cause."""
-    from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
+    from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` must not load redis
 
     if not isinstance(error, RedisError | EntryRejected | NotReplicated):
         return None

@@ -105,7 +105,7 @@ def push_entry(context: Context, kind: str, payload: Mapping[str, Any]) -> Steps
 
 
 def _check(context: Context, kind: str, payload: Mapping[str, Any]) -> str:
-    from faxline.contract.entry_reader import parse_entry  # noqa: PLC0415 - needs pydantic, which takes its time to load
+    from faxline.contract.entry_reader import parse_entry  # noqa: PLC0415 - `import faxline` must not load pydantic
 
     text = text_of(payload)
     parse_entry(kind, text)

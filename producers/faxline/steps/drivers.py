@@ -111,7 +111,7 @@ def translate_errors(steps: Steps[_T], right: str = "", place: str = "") -> Step
         NotAllowed: this Redis user lacks the right.
         QueueUnavailable: Redis did not answer, refused, or is full.
     """
-    from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` is to be quick
+    from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` must not load redis
 
     current: Step | Followed | None = None
     try:
@@ -180,7 +180,7 @@ async def _replied_async(client: Any, step: Step, until: float | None) -> _Repli
 
 
 def _within_time(step: Command | Pipeline, until: float | None) -> AbstractContextManager[None]:
-    from faxline.contract.deadlines import answered  # noqa: PLC0415 - `import faxline` is to be quick
+    from faxline.contract.deadlines import answered  # noqa: PLC0415 - `import faxline` must not load redis
 
     if isinstance(step, Command):
         return answered(step.blocks, until)

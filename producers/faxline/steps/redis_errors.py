@@ -118,7 +118,7 @@ _LASTING = ("refuses the user", "shows a certificate", "cannot be asked")
 
 def is_full(error: Exception) -> bool:
     """Whether Redis refused because it is full, a transaction as a whole perhaps only at its end."""
-    from redis.exceptions import OutOfMemoryError, ResponseError  # noqa: PLC0415 - `import faxline` is to be quick
+    from redis.exceptions import OutOfMemoryError, ResponseError  # noqa: PLC0415 - `import faxline` must not load redis
 
     return isinstance(error, OutOfMemoryError) or (isinstance(error, ResponseError) and "OOM" in str(error))
 

@@ -1,7 +1,7 @@
-"""The keyring: the keys that documents, requests and entries are sealed with, each by its id.
+"""The keyring: the keys that seal documents, requests and entries, by their ids.
 
-A sealed value names the id of its key. The first key seals, all of them open, so a new key is put in front of
-the old one, and the old one is taken away once nothing is sealed by it (docs/data-protection.md).
+A sealed value has the id of its key. The first key seals and all keys open. So put a new key before the old
+one, and remove the old one once it seals nothing (docs/data-protection.md).
 """
 
 import base64
@@ -23,7 +23,7 @@ NONCE = 12
 
 
 def new_key(key_id: str | None = None) -> str:
-    """A fresh key as `id:base64`, a line for FAXLINE_SEALING_KEYS.
+    """Make a new key as `id:base64`, a line for FAXLINE_SEALING_KEYS.
 
     Args:
         key_id: its id; today's date and four random digits when not given.

@@ -1,4 +1,4 @@
-"""What an account's values are sealed with: each for its own place, so that none opens elsewhere."""
+"""Seal the values of an account, each for its own place, so that none can be opened elsewhere."""
 
 import json
 from collections.abc import Mapping
