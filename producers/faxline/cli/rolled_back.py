@@ -40,9 +40,9 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
 ) -> None:
     """Show what Redis lost when it went back to an older state (`state_rolled_back`), and resume.
 
-    The account is paused then, for what was sent in the lost stretch would be sent again. With --resume each
-    such fax is in doubt, or submitted where its jobId is known; faxes that are gone are named, to be pushed
-    again. Exit code 1 if the state has not gone back.
+    The account is then paused, because faxes sent in the lost time would be sent again. --resume puts each of
+    them in doubt, or makes it submitted if its jobId is known. Faxes that are gone are named: push them
+    again. Exit code 1 if the account was not rolled back.
     """
     with faxline_of(ctx, name) as line:
         if resume:
@@ -56,7 +56,7 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
             return
         found = line.rollback()
     if found is None:
-        complain(f"the state of account {name!r} has not gone back")
+        complain(f"account {name!r} was not rolled back")
         raise typer.Exit(ENDED_OTHERWISE)
     _show(found, as_json=as_json)
 
