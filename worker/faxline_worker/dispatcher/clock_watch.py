@@ -1,18 +1,18 @@
-"""Whether Redis' clock steps: it is held against a clock that does not."""
+"""Notices steps of Redis' clock by comparing it with a clock that does not step."""
 
 SLACK = 1.0
-"""Seconds that it may go wrong from one look to the next before it is a step."""
+"""A difference of more than so many seconds from one look to the next is a step."""
 
 
 class ClockWatch:
-    """Looks at Redis' clock again and again, by the monotonic clock of this process; seconds."""
+    """Compares Redis' clock with the monotonic clock of this process, in seconds."""
 
     def __init__(self) -> None:
         self._ahead: tuple[float, float] | None = None
-        """At the last look, the least and the most that Redis' clock can have been ahead of ours."""
+        """The least and the most by which Redis' clock can have been ahead of ours at the last look."""
 
     def look(self, before: float, theirs: float, after: float) -> float:
-        """How far Redis' clock stepped since the last look; back is less than 0, and 0 is not at all.
+        """How far Redis' clock stepped since the last look; negative is back, 0 is no step.
 
         Args:
             before: ours when it was asked.

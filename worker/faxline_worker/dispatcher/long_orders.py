@@ -15,7 +15,7 @@ class LongOrderQueue:
         self._rests: dict[str, float] = {}
 
     def add(self, account: str, entry: str) -> None:
-        """One more order, unless it is known."""
+        """Add an order unless it is known."""
         with self._changed:
             if (account, entry) not in self._known:
                 self._known.add((account, entry))
@@ -23,7 +23,7 @@ class LongOrderQueue:
                 self._changed.notify()
 
     def take(self, timeout: float) -> tuple[str, str] | None:
-        """The next one; None after so many seconds. `done` or `later` must follow."""
+        """Take the next order; None after `timeout` seconds. Call `done` or `later` for it afterwards."""
         give_up = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -41,12 +41,12 @@ class LongOrderQueue:
                 self._changed.wait(min([give_up, *rests]) - now)
 
     def done(self, account: str, entry: str) -> None:
-        """It was carried out, or is gone."""
+        """Forget an order that was carried out or is gone."""
         with self._changed:
             self._known.discard((account, entry))
 
     def later(self, account: str, entry: str, seconds: float) -> None:
-        """It is to be tried again, and nothing of the account before."""
+        """Have an order tried again in this many seconds, and no other of its account before."""
         with self._changed:
             self._rests[account] = time.monotonic() + seconds
             self._entries.setdefault(account, deque()).appendleft(entry)

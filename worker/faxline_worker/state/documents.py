@@ -1,4 +1,4 @@
-"""The documents of an account as Redis keeps them: each once, by its digest, sealed where there are keys."""
+"""The documents of an account in Redis: each is stored once, by its digest, and sealed if there are keys."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -13,7 +13,7 @@ SCRIPTS = ("store_document", "reseal_document")
 
 
 class StoredDocuments:
-    """Reads and keeps them.
+    """Reads and stores the documents of one account.
 
     Args:
         context: the account.
@@ -43,7 +43,7 @@ class StoredDocuments:
         return data, data is not stored or not self._seals.on
 
     def seal(self, digest: str, data: bytes) -> bool:
-        """Seal a document that is stored in clear as these bytes; whether it was still so."""
+        """Seal a document that is stored in clear as these bytes; False if that is no longer so."""
         return self._swap(digest, data, data)
 
     def upload(self, digest: str, name: str) -> tuple[bytes, bytes] | None:
@@ -56,7 +56,7 @@ class StoredDocuments:
         return None if came is None else (self._seals.open_document(digest, came), came)
 
     def drop_uploads(self, names: Sequence[str]) -> None:
-        """Take uploads away: their documents are stored."""
+        """Delete uploads whose documents are stored."""
         if names:
             self._client.unlink(*map(self._keys.upload, names))
 
@@ -65,7 +65,7 @@ class StoredDocuments:
         return bool(self._client.exists(self._key(digest)))
 
     def replace(self, digest: str, data: bytes) -> None:
-        """Put a document's bytes in the place of others that somebody stored there."""
+        """Replace what is stored under a digest by the document's bytes."""
         stored = self.stored(digest)
         if stored is None:
             self.store(digest, data)

@@ -1,4 +1,4 @@
-"""The entries of an intake stream as they are given out: the next ones, and those that came to no end."""
+"""Reads the intake stream: the next entries, and those that were read before and are unfinished."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,21 +15,21 @@ SCRIPTS = ("read_intake", "set_aside_unread")
 Entry: TypeAlias = tuple[str, dict[bytes, bytes]]
 """A stream id, and the fields with their values."""
 MOST_TIMES = 3
-"""An entry that was given out more often, and came to no end, is not opened again."""
+"""An entry that was delivered more often without being finished is not opened again."""
 DEAD = 10_000
-"""About how many entries that were set aside are kept."""
+"""About how many entries that were set aside are kept, of each account."""
 _NOTED = 86_400_000
-"""Milliseconds for which it is noted that an entry was read alone."""
+"""Milliseconds for which Redis remembers that an entry was read alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An entry that was given to a dispatcher and has not come to its end.
+    """An entry that was delivered to a dispatcher and is not finished.
 
     Attributes:
         entry: its stream id.
         consumer: the dispatcher.
-        times: how often it was given out.
+        times: how often it was delivered.
     """
 
     entry: str
@@ -38,7 +38,7 @@ class Delivery:
 
 
 class Deliveries:
-    """Those of one account."""
+    """The deliveries of one account."""
 
     def __init__(self, context: AccountContext) -> None:
         self._context = context
@@ -73,7 +73,7 @@ class Deliveries:
         ]
 
     def claim(self, consumer: str, entries: Sequence[str], *, idle: int, times: int) -> list[Entry]:
-        """Take some over, unless somebody else did; they have then been given out so often."""
+        """Take some entries over unless somebody else did, and set how often they were delivered."""
         ids: Any = list(entries)
         found: Any = self._client.xclaim(
             self._keys.intake, INTAKE_GROUP, consumer, min_idle_time=idle, message_ids=ids, retrycount=times
@@ -81,7 +81,7 @@ class Deliveries:
         return [(entry.decode(), fields) for entry, fields in found]
 
     def claim_alone(self, consumer: str, entry: str, *, idle: int, times: int) -> list[Entry]:
-        """The same of one that may be at fault; it is noted that somebody had it, and how large it is."""
+        """Take over one entry that may be at fault, and store that somebody had it and how large it is."""
         self._note(entry, 0, nx=True)
         found = self.claim(consumer, [entry], idle=idle, times=times)
         for _, fields in found:

@@ -1,4 +1,4 @@
-"""Whether an account's state is still the one that this process knows, and what is done where it is not."""
+"""Checks whether an account's state went back to an older one, and recovers what was lost."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from faxline_worker.state.recent_work import Deed, Evidence
 
 SCRIPTS = ("check_in", "examine", "recover", "reopen")
 MOST = 20_000
-"""Lost calls and pushes of an account that are kept for the operator."""
+"""Lost calls and pushes that are kept for the operator, of each account."""
 
 
 class Knows(StrEnum):
@@ -47,7 +47,7 @@ class CheckIn:
 
 
 class Lineage:
-    """The account's.
+    """The lineage of one account's state.
 
     Args:
         context: the account.

@@ -1,4 +1,4 @@
-"""A look at all keys that begin alike: for the upkeep only, for it takes as long as the database is large."""
+"""Finds all keys with a prefix. Only maintenance does so: it takes as long as the database is large."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import redis
 
 
 def scan_pages(client: redis.Redis, begin: str) -> Iterator[list[bytes]]:
-    """The keys that begin so, in pages; one may come twice."""
+    """The keys with this prefix, in pages; a key may come twice."""
     cursor = 0
     while True:
         # No key of ours that is looked for has a sign of a pattern in its beginning.

@@ -1,4 +1,4 @@
-"""The Lua files: one a transition, put together from shared pieces and registered on a client."""
+"""Loads the Lua scripts: one file a decision, with the shared pieces that it includes."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ FLAGS = "#!lua flags=allow-oom"
 """Every script runs on when memory is full: what is inside must go on, only producers' entries are
 refused."""
 LAYOUT = (1, 4)
-"""MAJOR and MINOR of what this version stores (layout.py)."""
+"""MAJOR and MINOR of what this version stores (maintenance/schema_version.py)."""
 CLOCK, STEADY = "clock", "steady"
 """The piece that tells the time, and the one that follows it wherever it is included."""
 FIRST = "layout"

@@ -425,8 +425,8 @@ STAMPED_AT_GRANT = (
 )
 FORGOTTEN_LEASES = (
     (
-        "    answered(keys, account, limits, token)\n    if lost then",
-        "    if lost then",
+        "answered(keys, account, run.limits, token)\n      if lost then",
+        "if lost then",
     ),
 )
 NO_LINGER = (

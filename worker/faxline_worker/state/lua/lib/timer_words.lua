@@ -1,0 +1,56 @@
+-- Whether words wait to be read that may have come before a doubt or a held failure was due, at `over`. A stream's ids tell no time once
+-- Redis' clock has stepped. So the newest that waits is noted: once it is read, all is that came before.
+local function is_later(a, b)
+  local a_ms, a_n, b_ms, b_n = string.match(a .. ' ' .. b, '^(%d+)-(%d+) (%d+)-(%d+)')
+  a_ms, b_ms = tonumber(a_ms), tonumber(b_ms)
+  return a_ms > b_ms or a_ms == b_ms and tonumber(a_n) > tonumber(b_n)
+end
+local function unread(run, over)
+  local keys = run.keys
+  if waits_aside(keys.account, 'status') then return true end
+  local oldest = redis.call('XRANGE', keys.status, '-', '+', 'COUNT', 1)[1]
+  if not oldest then return false end
+  local noted = redis.call('HMGET', keys.account, 'words', 'words_at')
+  local all_read = noted[1] and is_later(oldest[1], noted[1])
+  if all_read and over <= tonumber(noted[2]) then return false end
+  if all_read or not noted[1] then
+    local newest = redis.call('XREVRANGE', keys.status, '+', '-', 'COUNT', 1)[1]
+    redis.call('HSET', keys.account, 'words', newest[1], 'words_at', int(steady))
+  end
+  return true
+end
+-- Whether a receipt was not held against the doubts yet: its recipient then.
+local function untried_to(run, job_id)
+  local keys, options = run.keys, run.options
+  local text, score = redis.call('GET', keys.job_ids .. job_id), redis.call('ZSCORE', keys.unmatched, job_id)
+  local receipt = score and is_receipt(text) and cjson.decode(text)
+  local due = receipt and (tonumber(receipt.due) or receipt.at + options.lease + options.sweep)
+  return receipt and tonumber(score) <= due and receipt.to or nil
+end
+local UNTRIED_LOOK = 20
+-- run.by_older: recipients of the next receipts that are to be tried; an older process does not index them by recipient.
+local function untried(run, number)
+  local keys, options = run.keys, run.options
+  if not number then return false end
+  if not run.by_older then
+    run.by_older = {}
+    for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf',
+      int(steady + options.lease + (options.upload or 0) + options.sweep), 'LIMIT', 0, UNTRIED_LOOK)) do
+      run.by_older[tail_of(untried_to(run, job_id) or '')] = true
+    end
+  end
+  local known = redis.call('SRANDMEMBER', untried_of(keys, number), UNTRIED_LOOK)
+  for _, job_id in ipairs(known) do
+    if untried_to(run, job_id) then return true end
+    redis.call('SREM', untried_of(keys, number), job_id) -- an older process tried it, or nobody did in its time
+  end
+  return #known == UNTRIED_LOOK or run.by_older[tail_of(number)] or false
+end
+-- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
+local function word_waits(run, job, id)
+  local keys = run.keys
+  if unread(run, tonumber(redis.call('ZSCORE', keys.in_doubt, id))) then return true end
+  local asked_at = job.named and tonumber(redis.call('ZSCORE', beside(keys, 'polls'), id) or nil)
+  if asked_at and (asked_at <= steady or is_asked(keys, id)) then return true end
+  return untried(run, job.number)
+end
