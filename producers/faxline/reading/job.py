@@ -243,43 +243,47 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `show --json` (docs/cli.md)."""
-        forecast = self.forecast
-        return {
-            "id": self.id,
-            "account": self.account,
-            "state": str(self.state),
-            "priority": self.priority,
-            "attempt": self.attempt,
-            "jobId": self.job_id,
-            "code": self.code,
-            "reason": self.reason,
-            "message": self.message,
-            "pages": self.pages,
-            "transferred": self.transferred,
-            "partial": self.partial,
-            "deliveries": self.deliveries,
-            "send_at": self.send_at.isoformat() if self.send_at else None,
-            "sent_at": self.sent_at.isoformat() if self.sent_at else None,
-            "known_pages": self.known_pages,
-            "created_at": self.created_at.isoformat() if self.created_at else None,
-            "updated_at": self.updated_at.isoformat() if self.updated_at else None,
-            "kind": self.kind,
-            "of": self.of,
-            "group": self.group,
-            "to": self.to,
-            "hold": str(forecast.hold) if forecast else None,
-            "place": forecast.place if forecast else None,
-            "expected_start": self.expected_start.isoformat() if self.expected_start else None,
-            "waits_until": self.waits_until.isoformat() if self.waits_until else None,
-            "policy": self.policy if self.state is JobState.IN_DOUBT else None,
-            "held": self.held.reason if self.held else None,
-            "held_until": self.held.until.isoformat() if self.held and self.held.until else None,
-            "metadata": dict(self.metadata),
-            "history": [
-                {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}
-                for s in self.history
-            ],
-        }
+        return _to_dict(self)
+
+
+def _to_dict(job: Job) -> dict[str, Any]:
+    forecast = job.forecast
+    return {
+        "id": job.id,
+        "account": job.account,
+        "state": str(job.state),
+        "priority": job.priority,
+        "attempt": job.attempt,
+        "jobId": job.job_id,
+        "code": job.code,
+        "reason": job.reason,
+        "message": job.message,
+        "pages": job.pages,
+        "transferred": job.transferred,
+        "partial": job.partial,
+        "deliveries": job.deliveries,
+        "send_at": job.send_at.isoformat() if job.send_at else None,
+        "sent_at": job.sent_at.isoformat() if job.sent_at else None,
+        "known_pages": job.known_pages,
+        "created_at": job.created_at.isoformat() if job.created_at else None,
+        "updated_at": job.updated_at.isoformat() if job.updated_at else None,
+        "kind": job.kind,
+        "of": job.of,
+        "group": job.group,
+        "to": job.to,
+        "hold": str(forecast.hold) if forecast else None,
+        "place": forecast.place if forecast else None,
+        "expected_start": job.expected_start.isoformat() if job.expected_start else None,
+        "waits_until": job.waits_until.isoformat() if job.waits_until else None,
+        "policy": job.policy if job.state is JobState.IN_DOUBT else None,
+        "held": job.held.reason if job.held else None,
+        "held_until": job.held.until.isoformat() if job.held and job.held.until else None,
+        "metadata": dict(job.metadata),
+        "history": [
+            {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}
+            for s in job.history
+        ],
+    }
 
 
 def _held(record: Mapping[str, str]) -> HeldFailure | None:
