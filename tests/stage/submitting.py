@@ -22,7 +22,7 @@ def submitter(store: Store, client: Any, **more: Any) -> Submitter:
         more: arguments of `Submitter` that are to be otherwise.
     """
     usual: dict[str, Any] = {
-        "key": lambda: "t",
+        "token": lambda: "t",
         "caller_id": None,
         "retries": SubmissionRetries(),
         "wakes": Mock(),

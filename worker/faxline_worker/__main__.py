@@ -1,4 +1,4 @@
-"""`faxline-worker`, and `python -m faxline_worker`, which is the same."""
+"""The command `faxline-worker`, also run as `python -m faxline_worker`."""
 
 import sys
 
@@ -6,9 +6,9 @@ _OURS = {"faxline", "faxline_worker", "faxline_local", "faxline_sandbox"}
 
 
 def main() -> None:
-    """The command's entry: it says which extra is missing."""
+    """Run the command. If a package is missing, print which extra to install, and exit with 2."""
     try:
-        from faxline_worker.cli import main as run  # noqa: PLC0415 - it needs typer
+        from faxline_worker.cli import main as run  # noqa: PLC0415 - typer may be missing
 
         run()
     except ModuleNotFoundError as error:

@@ -1,8 +1,8 @@
-"""`faxline-worker`: starts the daemon's parts.
+"""The commands of `faxline-worker`, which start the daemon's processes.
 
-Other packages bring further commands, such as the sandbox and the demo: an entry point of the group
-`faxline_worker.commands` has the command's name and leads to a function as typer takes it. It is loaded when
-the command is called, or the help is.
+Other packages add commands, such as the sandbox and the demo, by an entry point of the group
+`faxline_worker.commands`: it has the command's name and names a function with typer's annotations. It is
+loaded when the command or the help is run.
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ GROUP = "faxline_worker.commands"
 
 
 class Commands(TyperGroup):
-    """The commands that are defined here, and those of other packages."""
+    """The commands of this module and those of other packages."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names, ours first."""
+        """The names of all commands, this module's first."""
         return [*super().list_commands(ctx), *sorted(entry_points(group=GROUP).names)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name, or None."""
+        """Find a command by its name; None if there is none."""
         ours = super().get_command(ctx, cmd_name)
         if ours is not None or cmd_name not in entry_points(group=GROUP).names:
             return ours
@@ -64,12 +64,12 @@ def options(
     ] = False,
 ) -> None:
     """Start the parts of the Faxline daemon. Settings come from FAXLINE_… variables."""
-    ctx.obj = _set_up_log  # for the commands of other packages, which log by the standard library
+    ctx.obj = _set_up_log  # for the commands of other packages
 
 
 @app.command()
 def dispatcher() -> None:
-    """Read intake, keep the timers, send the wake-ups. Two may run at once."""
+    """Read the intake streams, run the timers, wake the workers. Two may run at once."""
     from faxline_worker.processes.dispatcher import dispatcher as run  # noqa: PLC0415 - as above
 
     run()
@@ -79,7 +79,7 @@ def dispatcher() -> None:
 def worker(
     threads: Annotated[int | None, typer.Option(help="Calls at once in this process.", min=1)] = None,
 ) -> None:
-    """Submit faxes and apply receipts: a Dramatiq worker. Any number may run."""
+    """Submit faxes to iFax and apply receipts. Any number may run."""
     from faxline_worker.processes.worker import worker as run  # noqa: PLC0415 - as above
 
     run(threads)
@@ -87,7 +87,7 @@ def worker(
 
 @app.command()
 def webhook() -> None:
-    """Take iFax's webhooks. Any number may run."""
+    """Receive iFax's webhooks. Any number may run."""
     from faxline_worker.processes.webhook import webhook as run  # noqa: PLC0415 - as above
 
     run()
@@ -96,10 +96,10 @@ def webhook() -> None:
 @app.command()
 def migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit with 1 if there is work.")
+        bool, typer.Option("--check", help="Change nothing; exit with 1 if records need an upgrade.")
     ] = False,
 ) -> None:
-    """Bring what is stored to this version's layout, while the daemon runs. May be called again."""
+    """Upgrade the stored records to this version's layout, while the daemon runs. Safe to repeat."""
     from faxline_worker.processes.migrate import migrate as run  # noqa: PLC0415 - as above
 
     raise typer.Exit(run(look=check))
@@ -107,16 +107,16 @@ def migrate(
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a check a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one check a line.")] = False,
     webhook_url: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="Where iFax reaches the webhook: what stands before /webhooks/ifax."
-        ),
+        typer.Option(metavar="URL", help="The webhook's public address, up to but without /webhooks/ifax."),
     ] = None,
-    call: Annotated[bool, typer.Option("--call/--no-call", help="Ask iFax about each account's key.")] = True,
+    call: Annotated[
+        bool, typer.Option("--call/--no-call", help="Call iFax to check each account's key.")
+    ] = True,
 ) -> None:
-    """Check what needs the daemon's settings alone; `faxline doctor` does this and looks at Redis, too."""
+    """Check the daemon's settings, keys and webhook. `faxline doctor` does this as well, and checks Redis."""
     import os  # noqa: PLC0415 - as above
 
     from faxline.cli.doctor import tell  # noqa: PLC0415 - as above
@@ -126,5 +126,5 @@ def doctor(
 
 
 def main() -> None:
-    """The command's entry."""
+    """Run the command line."""
     app()

@@ -1,1 +1,1 @@
-"""Intake: entries become jobs."""
+"""Intake: turns the entries of the intake stream into jobs."""

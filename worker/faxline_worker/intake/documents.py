@@ -1,10 +1,10 @@
-"""The documents that entries name, as intake takes them: each is what its digest says, and is opened once.
+"""Checks the documents that entries name: each must match its digest, and is opened once.
 
-A producer writes under a key of its own, `upload:RANDOM`, which the entry names beside the digest. Here the
-bytes are held against the digest, stored under it (`document:DIGEST`, where only the daemon may write), and
-the upload is taken away. A document that a producer with more rights put under its digest itself is held
-against it too. What this process has found right is not read again for the next entry: it only must still be
-there.
+A producer uploads a document to a key of its own, `upload:RANDOM`. The entry names that key and the digest.
+Intake compares the bytes with the digest, stores them as `document:DIGEST`, where only the daemon may write,
+and deletes the upload. It also checks a document that a producer with more rights stored under its digest
+directly. A document that this process has checked is not read again for the next entry; Redis is only asked
+whether it is still there.
 """
 
 from collections import OrderedDict
@@ -17,17 +17,17 @@ from faxline.contract.page_count import Opened, check_digest, digest
 from faxline_worker.state.documents import StoredDocuments
 
 KNOWN = 4096
-"""Documents of an account of which it is known what opening them told, at the most."""
+"""Number of documents per account whose page counts are remembered."""
 _TRIES = 5
-"""How often a document that changes under our hands is looked at."""
+"""Number of reads of a document that somebody else changes meanwhile."""
 
 
 class IntakeDocuments:
-    """Those of one account. Not thread-safe.
+    """The documents of one account. Not thread-safe.
 
     Args:
-        stored: where they are kept.
-        log: the account's.
+        stored: the account's documents in Redis.
+        log: the account's logger.
     """
 
     def __init__(self, stored: StoredDocuments, log: structlog.stdlib.BoundLogger) -> None:
@@ -37,9 +37,9 @@ class IntakeDocuments:
         self._here, self._dropped = set[str](), set[str]()
 
     def begin(self) -> None:
-        """Other entries are taken: what was seen to be there may have gone since.
+        """Forget which documents were seen in Redis: a new batch of entries begins.
 
-        It cannot go while the entries that were read wait (lua/tidy.lua).
+        A document cannot expire while an entry that was read waits (lua/tidy.lua). Between batches it can.
         """
         self._here.clear()
         self._dropped.clear()
@@ -47,16 +47,16 @@ class IntakeDocuments:
     def find(
         self, name: str, uploads: Mapping[str, Sequence[str]], opener: Callable[[bytes], Opened]
     ) -> Opened | None:
-        """What opening a document by `sha256:<hex>` tells; None where it is not stored.
+        """Open a document; None if it is not stored.
 
         Args:
-            name: it.
-            uploads: of each document the uploads that the entry names.
-            opener: opens it.
+            name: the document, as `sha256:<hex>`.
+            uploads: the upload keys that the entry names, by document.
+            opener: counts the pages of a document's bytes.
 
         Raises:
-            EntryRejected: what was uploaded, or is stored, is another document, or its seal is broken.
-            KeyMissing: it is sealed by a key that is not on the keyring.
+            EntryRejected: the bytes do not match the digest, or the seal is broken.
+            KeyMissing: the document is sealed with a key that is not on the keyring.
             Exception: whatever `opener` raises.
         """
         own = uploads.get(name, ())
@@ -74,12 +74,12 @@ class IntakeDocuments:
         if data is None:
             return None
         opened = opener(data)
-        self._know(name, opened if opened.limit is None else None)  # else it may have been for want of time
+        self._know(name, opened if opened.limit is None else None)  # a limit hit once may not be hit again
         self._here.add(name)
         return opened
 
     def keep(self, data: bytes) -> str:
-        """Store a document that came inside an entry; its name."""
+        """Store a document that came inside an entry, and return its name, `sha256:<hex>`."""
         name = digest(data)
         self._keep(name, data)
         self._know(name, self._known.get(name))
@@ -98,11 +98,11 @@ class IntakeDocuments:
             self._stored.replace(name, data)
 
     def _bring(self, name: str, uploads: Sequence[str]) -> bytes | None:
-        """A document's bytes, which are then stored under its digest."""
+        """Read a document's bytes, and store them under its digest if they were uploaded."""
         for upload in uploads:
             brought = self._stored.upload(name, upload)
             if brought is None:
-                continue  # another entry brought it, and the document is stored
+                continue  # another entry named the same upload, and the document is stored
             check_digest(name, brought[0])
             self._keep(name, brought[0], uploads, brought[1])
             self._dropped.update(uploads)
@@ -114,10 +114,10 @@ class IntakeDocuments:
             check_digest(name, data)
             if sealed or self._stored.seal(name, data):
                 return data
-        raise SealBroken  # somebody puts it there in clear again and again
+        raise SealBroken  # somebody keeps replacing it with clear text
 
     def _is_right(self, name: str) -> bool:
-        """Whether what is stored under a digest is that document, sealed where there are keys."""
+        """Whether the stored bytes match the digest; seals them if they are in clear and there is a key."""
         try:
             data, sealed = self._stored.read(name)
         except SealBroken:

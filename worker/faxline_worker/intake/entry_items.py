@@ -1,4 +1,4 @@
-"""Checks an entry, and makes of it what `register` takes."""
+"""Checks an entry and turns it into an item for the script `register`."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -38,12 +38,12 @@ class EntryItems:
 
     Attributes:
         store: the account's state.
-        documents: those that its entries name.
-        pdfs: how they are opened.
-        hosts: those that a fileUrl may name; none is any.
-        caller_id: the account's own.
-        schedule: who keeps a fax until its send_at: provider (iFax) or local (we).
-        beat: called before each document that is opened.
+        documents: the documents that its entries name.
+        pdfs: opens PDFs.
+        hosts: the hosts that a fileUrl may name; empty allows any.
+        caller_id: the account's sender number, E.164.
+        schedule: who holds a fax until its send_at: `provider` (iFax) or `local` (Faxline).
+        beat: called before each document is opened, to show that the thread is alive.
     """
 
     store: Store
@@ -55,11 +55,19 @@ class EntryItems:
     beat: Callable[[], None]
 
     def read(self, entry: str, fields: Mapping[bytes, bytes]) -> "dict[str, Any] | CancelEntry":
-        """What `register` takes of an entry: its jobs, or why it is rejected; a cancellation as it is.
+        """Turn an entry into an item for `register`: its jobs, or the reason why it is rejected.
+
+        A cancellation is returned as it is.
 
         Args:
-            entry: the entry's id in the stream.
-            fields: its fields.
+            entry: the entry's stream id.
+            fields: the entry's fields.
+
+        Raises:
+            OpenLater: a PDF takes long and is to be opened on another thread.
+            KeyMissing: the entry, or a document of it, is sealed with a key that is not on the keyring.
+            PdfReaderUnavailable: no PDF can be opened.
+            redis.RedisError: Redis is away or refuses the command.
         """
         kind, raw = next(iter(fields.items()), (b"", b""))
         name = kind.decode("utf-8", "replace")
@@ -67,7 +75,7 @@ class EntryItems:
         try:
             parsed = parse_entry(name if len(fields) == 1 else "several fields", raw)
             written = len(raw)
-            # The kind that comes most is asked for first: to find that a model is of no kind takes its time.
+            # Most entries are sends. Testing for that first saves the slower tests of the other models.
             if not isinstance(parsed, SendEntry):
                 if isinstance(parsed, CancelEntry):
                     return parsed
@@ -84,7 +92,7 @@ class EntryItems:
             }
             item: dict[str, Any] = {"entry": entry, "reject": reject, **group_of(parsed, group)}
             if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry):
-                content = digest_of(parsed)  # a repeat's document may have gone with its job
+                content = digest_of(parsed)  # a repeated entry's document may be deleted by now
                 item["unless"] = [{"id": job, "digest": content} for job in parsed.jobs]
             return item
         order = (
@@ -108,7 +116,7 @@ class EntryItems:
         fax = members_of(entry.fax)
         request = text_of(fax)
         content = digest_of(entry)
-        if self._prepare(entry, fax):  # mostly it is what the entry says
+        if self._prepare(entry, fax):  # most requests stay as the entry has them
             request = text_of(fax)
         files, numbers, send_at = fax["faxData"], fax["faxNumber"], entry.send_at
         sender = fax.get("callerId") or self.caller_id
@@ -123,11 +131,11 @@ class EntryItems:
             "send_at": milliseconds_of(send_at),
             "schedule": self.schedule if send_at else None,
             "documents": ",".join(dict.fromkeys(documents)) if documents else None,
-            # What a receipt without a known jobId is held against, should the job come in doubt. A receipt's
-            # is in E.164, so one that is written otherwise would never be the same.
+            # If the job comes in doubt, a receipt with an unknown jobId is matched by its sender. Receipts
+            # have it in E.164, so it is stored in E.164.
             "sender": number_in(sender) if sender else None,
             "known_pages": pages if pages.most is not None else None,
-            # From where it is lowered, should the far end not receive it so. Standard is iFax's default.
+            # A retry lowers the quality if the far end cannot receive it. iFax's default is Standard.
             "quality": quality if (quality := fax.get("faxQuality")) != "Standard" else None,
             "cover": "1" if any(map(fax.get, COVER)) else None,
         }
@@ -146,7 +154,7 @@ class EntryItems:
         return open_document(data, self.pdfs.count)
 
     def _prepare(self, entry: SendEntry, fax: dict[str, Any]) -> bool:
-        """Bring a request's members into the form in which it is kept; whether that changed them."""
+        """Bring a request's members into the form in which they are stored; True if that changed any."""
         changed = False
         for file in fax["faxData"]:
             if "fileData" in file:  # stored once, as bytes

@@ -1,29 +1,29 @@
-"""How the PDFs of an account's entries are opened: at once, or apart from the others."""
+"""Opens the PDFs of an account's entries, at once or on another thread."""
 
 from faxline.contract.pdf_process import PdfPages
 from faxline.contract.pdf_reader import SHARED
 
 
 class OpenLater(Exception):  # noqa: N818 - no error
-    """An entry's PDF is opened later, apart from the others."""
+    """An entry's PDF takes long: the entry is taken later, on another thread."""
 
 
 class Pdfs:
-    """How the PDFs of an account's entries are opened: at once, whatever it takes."""
+    """Opens the PDFs of an account's entries at once, however long each takes."""
 
     def count(self, data: bytes) -> PdfPages:
-        """Open one.
+        """Count the pages of a PDF.
 
         Raises:
-            OpenLater: the entry is to be passed to `later`.
-            PdfReaderUnavailable: no child process can be started; it says nothing about the document.
+            OpenLater: the PDF takes long; pass the entry to `later`.
+            PdfReaderUnavailable: no child process can be started. This says nothing about the document.
         """
         return SHARED.count(data)
 
     def later(self, entry: str) -> None:
-        """Have the entry taken later."""
+        """Queue an entry for another thread."""
 
     def waits(self, entry: str) -> bool:
-        """Whether the entry is to be taken later."""
+        """Whether an entry is queued for another thread."""
         del entry
         return False

@@ -1,4 +1,4 @@
-"""Intake: entries of an account's intake stream are checked and become what `register` takes."""
+"""Checks the entries of an account's intake stream, and registers or rejects them."""
 
 import logging
 from collections import Counter
@@ -34,44 +34,44 @@ _Args = TypeVarTuple("_Args")
 
 
 SET_ASIDE = "set_aside"
-"""The reason under which an entry that made our code raise, or whose key is missing, is counted."""
+"""The reason in the metric for an entry that raised an exception or whose sealing key is missing."""
 KEY_MISSING = "key_missing"
-"""Why an entry is set aside whose content, or a document of which, is sealed by a key that is not here."""
+"""The reason on the entry: it, or one of its documents, is sealed with a key that is not on the keyring."""
 
 AT_ONCE = 50
-"""Jobs that one call of `register` makes, and not many more: Redis serves nobody else meanwhile."""
+"""Jobs in one call of `register`, give or take one entry. Redis serves nobody else during a script."""
 BYTES_AT_ONCE = 1_000_000
-"""Bytes of their entries, likewise."""
+"""Bytes of entries in one call of `register`, for the same reason."""
 SECONDS_AT_ONCE = 1.0
-"""What was read is registered after so long at the latest, however long the documents of the next take."""
+"""The longest that a checked entry waits to be registered while the documents of the next ones are opened."""
 
 _PYTHONS = logging.getLogger(__name__)
-"""Knows whether the level is debug, which not every logger of structlog's can tell."""
+"""Tells whether the level is debug. Not every logger of structlog can."""
 
 
 @dataclass(frozen=True)
 class Intake:
-    """Takes the entries of one account."""
+    """Takes the entries of one account, in their order."""
 
     store: Store
     metrics: DispatcherMetrics
     log: structlog.stdlib.BoundLogger
     caller_id: str | None = None
-    """The account's own."""
+    """The account's sender number, E.164."""
     schedule: str = "provider"
-    """Who keeps a fax until its send_at: provider (iFax) or local (we)."""
+    """Who holds a fax until its send_at: `provider` (iFax) or `local` (Faxline)."""
     hosts: tuple[str, ...] = ()
-    """Those that a fileUrl may name; none is any."""
+    """The hosts that a fileUrl may name; empty allows any."""
     beat: Callable[[], None] = lambda: None
-    """Called before each entry and each document that is opened: a batch of hostile ones takes its time."""
+    """Called before each entry and document, to show that the thread is alive: hostile PDFs take long."""
     pdfs: Pdfs = field(default_factory=Pdfs)
-    """How they are opened."""
+    """Opens PDFs."""
     early: dict[str, CancelEntry] = field(default_factory=dict)
-    """Cancellations, by their entries, of jobs that an older entry in other hands may make known."""
+    """Cancellations by entry id, whose job may be in an older entry that another dispatcher still holds."""
 
     @cached_property
     def documents(self) -> IntakeDocuments:
-        """Those that its entries name."""
+        """The documents that the entries name."""
         return IntakeDocuments(self.store.documents, self.log)
 
     @cached_property
@@ -81,10 +81,10 @@ class Intake:
         )
 
     def again(self) -> None:
-        """Try the early cancellations once more.
+        """Try the early cancellations again.
 
         Raises:
-            redis.RedisError: Redis is away or refuses us.
+            redis.RedisError: Redis is away or refuses the command.
         """
         for entry, asked in list(self.early.items()):
             self._guarded(entry, self._cancel, entry, asked)
@@ -92,11 +92,14 @@ class Intake:
     def take(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
         """Register or reject each entry, in the order in which they came.
 
-        An entry that makes our code raise is tried a few times and then set aside; those behind it go on.
+        An entry that raises an exception is tried a few times and then set aside. Those behind it go on.
+
+        Args:
+            entries: stream ids and fields.
 
         Raises:
-            redis.RedisError: Redis is away or refuses us; what was not taken stays pending.
-            PdfReaderUnavailable: no PDF can be opened, likewise.
+            redis.RedisError: Redis is away or refuses the command. Entries that were not taken stay pending.
+            PdfReaderUnavailable: no PDF can be opened. Entries that were not taken stay pending.
         """
         self.documents.begin()
         with closing(_Ahead(self._begin)) as ahead:
@@ -113,7 +116,7 @@ class Intake:
                     items.append(item)
                     more = len(item.get("jobs", "1"))
                     jobs += more
-                    size += more * len(next(iter(fields.values()), b""))  # as long as a request may be
+                    size += more * len(next(iter(fields.values()), b""))  # each stores a request
                     if jobs < AT_ONCE and size < BYTES_AT_ONCE and monotonic() < until:
                         continue
                     ahead.begin(items)
@@ -126,7 +129,7 @@ class Intake:
             ahead.finish()
 
     def _guarded(self, entry: str, work: Callable[[*_Args], _T], *args: *_Args) -> _T | None:
-        """What the work gives; None once the entry was set aside, or is taken later."""
+        """Run a step of an entry; None if the entry was set aside or is taken later."""
         for left in reversed(range(TRIES)):
             try:
                 return work(*args)
@@ -135,7 +138,7 @@ class Intake:
                 return None
             except PdfReaderUnavailable:
                 raise
-            except KeyMissing as error:  # an operator's fault, which can be mended: nothing is lost
+            except KeyMissing as error:  # a configuration error: `dead redrive` puts it back
                 self._set_aside(entry, KEY_MISSING)
                 self.log.error("key missing", entry=entry, error=str(error))  # noqa: TRY400 - it says all
                 return None
@@ -143,7 +146,7 @@ class Intake:
                 if unserved(error):
                     raise
                 why = type(error).__name__
-                self.log.error("entry made our code raise", entry=entry, error=why)  # noqa: TRY400 - may quote
+                self.log.error("entry raised an exception", entry=entry, error=why)  # noqa: TRY400 - may quote
                 if not left:
                     self._set_aside(entry, why)
         return None
@@ -172,28 +175,30 @@ class Intake:
         self, items: Sequence[dict[str, Any]], answers: Callable[[], list[tuple[Registration, str]]]
     ) -> None:
         try:
-            told = answers()
+            results = answers()
         except redis.ResponseError as error:
             if unserved(error):
                 raise
-            # One of them is at fault: find out which.
+            # One of them made the script raise. Register them one by one to find out which.
             for item in items:
                 self._guarded(item["entry"], self._register_one, item)
             return
-        self._tell(items, told)
+        self._log_results(items, results)
 
     def _register_one(self, item: dict[str, Any]) -> None:
-        self._tell([item], self.store.intake.register([item]))
+        self._log_results([item], self.store.intake.register([item]))
 
-    def _tell(self, items: Sequence[dict[str, Any]], answers: Sequence[tuple[Registration, str]]) -> None:
-        """A rejection has a line of its own; of what was taken each entry has one at the level debug only."""
+    def _log_results(
+        self, items: Sequence[dict[str, Any]], results: Sequence[tuple[Registration, str]]
+    ) -> None:
+        """Log and count what was taken: a line for each rejection, and for each entry at debug level only."""
         self.metrics.taken(self.store.account, len(items))
         each = _PYTHONS.isEnabledFor(logging.DEBUG)
-        taken = Counter([result for result, _ in answers])
+        taken = Counter([result for result, _ in results])
         if each or Registration.REJECTED in taken:
-            for item, (result, reason) in zip(items, answers, strict=True):
+            for item, (result, reason) in zip(items, results, strict=True):
                 if result is Registration.REJECTED:
-                    self._tell_rejection(item, reason)
+                    self._log_rejection(item, reason)
                 elif each:
                     job = job_of(item)
                     self.log.debug("entry taken", job=job, entry=item["entry"], result=str(result))
@@ -201,7 +206,7 @@ class Intake:
         for name, count in taken.items():
             self.log.info("entries taken", result=str(name), count=count)
 
-    def _tell_rejection(self, item: dict[str, Any], reason: str) -> None:
+    def _log_rejection(self, item: dict[str, Any], reason: str) -> None:
         self.metrics.outcome(self.store.account, "rejected")
         self.metrics.failure(self.store.account, "intake", None, reason)
         line = {"job": job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
@@ -210,10 +215,10 @@ class Intake:
 
 
 class _Ahead:
-    """Has the next entries read while Redis registers those before them, in their order.
+    """Registers entries in their order while the next ones are being read.
 
     Args:
-        begin: has Redis register some, and gives what waits for that.
+        begin: sends items to Redis, and returns a function that waits for the reply.
     """
 
     def __init__(self, begin: Callable[[Sequence[dict[str, Any]]], Callable[[], None]]) -> None:
@@ -221,10 +226,10 @@ class _Ahead:
         self._begun: Callable[[], None] | None = None
 
     def begin(self, items: Sequence[dict[str, Any]]) -> None:
-        """Register these once those before them are.
+        """Send these items once the ones before them are registered.
 
         Raises:
-            redis.RedisError: those before them could not be.
+            redis.RedisError: the ones before them could not be registered.
         """
         self.finish()
         if items:
@@ -234,13 +239,13 @@ class _Ahead:
         """Wait until all are registered.
 
         Raises:
-            redis.RedisError: they could not be.
+            redis.RedisError: they could not be registered.
         """
         begun, self._begun = self._begun, None
         if begun is not None:
             begun()
 
     def close(self) -> None:
-        """Wait for those that were begun, where an error put an end to the rest."""
+        """Wait for items already sent, after an error ended the batch."""
         with suppress(redis.RedisError):
             self.finish()

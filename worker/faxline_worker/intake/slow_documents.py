@@ -1,12 +1,12 @@
-"""Entries whose PDFs take long to open: they are opened apart, so that one producer's hold up no other.
+"""Opens slow PDFs on a thread of their own, so that one producer's PDFs do not hold up the others.
 
-The thread that takes the entries of all accounts opens PDFs quickly or not at all. What takes longer waits
-here for a thread of its own, and so do further PDFs of an account that has used up its share of that thread's
-time. The accounts are taken in turn. Each entry is tried quickly first; one that needs its full time gets it
-when no other is left to try. So a flood of hostile PDFs costs the other accounts a fraction of a second, and
-the good ones of the same account do not wait for all of it.
+The intake thread serves all accounts and gives each PDF a short time. An entry whose PDF takes longer waits
+here for a second thread, and so do further PDFs of an account that has spent its budget on the intake thread.
+The second thread takes the accounts in turn. It tries each entry quickly first, and gives an entry the full
+time only when no other is left to try. So a flood of hostile PDFs delays other accounts by a fraction of a
+second, and the good PDFs of the same account do not wait for all of it.
 
-An entry that waits here stays pending for this dispatcher in Redis; in memory it is an id.
+An entry that waits here stays pending for this dispatcher in Redis. In memory it is only an id.
 """
 
 import math
@@ -28,29 +28,29 @@ from faxline_worker.intake.pdfs import OpenLater, Pdfs
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 
 QUICK = 0.25
-"""Seconds of processor time for a PDF at first. The slowest of 5,800 real files took 0.1 s."""
+"""Seconds of processor time for a PDF's first try. The slowest of 5,800 real files took 0.1 s."""
 MOST = 1000
-"""Entries of an account that wait here; while there are so many, no others are read."""
+"""Entries of an account that may wait here. At this number, no others of the account are read."""
 WAIT = 2.0
-"""Seconds that the thread waits for an entry; also how soon a stop is noticed."""
+"""Seconds that the thread waits for an entry, and so the time until it notices a stop."""
 AGAIN = 5.0
-"""Seconds until the next try where no child process can be started."""
+"""Seconds until the next try if no child process can be started."""
 ENOUGH = 0.9
-"""The part of the full time that a PDF took in vain, after which it is remembered."""
+"""The fraction of the full time after which a PDF that hit its limit is remembered as hopeless."""
 
 
 class SlowDocuments:
-    """The entries that wait, and the thread's work on them.
+    """The entries that wait, and the work of the thread that takes them.
 
     Args:
-        client: a client of the state's database (bytes replies).
-        reader: makes a reader of PDFs: there is one for each of the two threads.
-        intakes: the streams of all accounts, by name.
-        metrics: the dispatcher's.
-        log: likewise.
+        client: a Redis client of the state's database, with replies in bytes.
+        reader: makes a PDF reader; each of the two threads gets one.
+        intakes: the intake streams by account.
+        metrics: the dispatcher's metrics.
+        log: the dispatcher's logger.
         consumer: this dispatcher's name in the consumer group.
-        every: seconds after which the entries that wait are claimed anew (`keep`).
-        clock: monotonic seconds.
+        every: seconds between two claims of the entries that wait (`keep`).
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -83,27 +83,27 @@ class SlowDocuments:
         self._left, self._full_time, self._again = 0.0, False, False
 
     def quick(self, account: str) -> Pdfs:
-        """For the thread that serves all accounts."""
+        """Opens PDFs on the intake thread."""
         return _Quick(self, account)
 
     def patient(self, account: str) -> Pdfs:
-        """For the thread of its own."""
+        """Opens PDFs on the thread for slow ones."""
         return _Patient(self, account)
 
     def waiting(self, account: str) -> int:
-        """How many entries of an account wait."""
+        """The number of an account's entries that wait."""
         return len(self._held[account])
 
     def full(self, account: str) -> bool:
-        """Whether so many wait that no others are to be read."""
+        """Whether the account has as many entries here as may wait."""
         return self.waiting(account) >= MOST
 
     def holds(self, account: str, entry: str) -> bool:
-        """Whether an entry waits."""
+        """Whether an entry waits here."""
         return entry in self._held[account]
 
     def put(self, account: str, entry: str, *, tried: bool = False) -> None:
-        """Have an entry wait; `tried` is one that needs its full time."""
+        """Queue an entry. If it was tried before, it gets the full time."""
         with self._changed:
             self._held[account].add(entry)
             (self._tried if tried else self._untried).setdefault(account, deque()).append(entry)
@@ -111,10 +111,13 @@ class SlowDocuments:
         self._metrics.set_slow_documents(account, len(self._held[account]))
 
     def keep(self) -> float:
-        """Let no other dispatcher take over what waits here; seconds until this is to be called again.
+        """Claim the waiting entries again, so that no other dispatcher takes them over.
+
+        Returns:
+            Seconds until the next call is due.
 
         Raises:
-            redis.RedisError: Redis is away or refuses us.
+            redis.RedisError: Redis is away or refuses the command.
         """
         if not any(self._held.values()):
             return math.inf
@@ -130,13 +133,16 @@ class SlowDocuments:
         return self._every
 
     def work(self, take: Callable[[str, Sequence[tuple[str, Mapping[bytes, bytes]]]], object]) -> bool:
-        """Take the next entry, if one comes within a while; whether PDFs can be opened.
+        """Take the next entry, if one comes within `WAIT`.
 
         Args:
-            take: checks and registers the entries of an account, with the account's `patient` PDFs.
+            take: checks and registers entries of an account, using the account's `patient` PDFs.
+
+        Returns:
+            Whether PDFs can be opened.
 
         Raises:
-            redis.RedisError: Redis is away or refuses us; the entry waits again.
+            redis.RedisError: Redis is away or refuses the command. The entry waits again.
         """
         found = self._next()
         if found is None:
@@ -165,23 +171,23 @@ class SlowDocuments:
 
     @property
     def longest(self) -> float:
-        """Seconds that the thread may be still while it opens a PDF."""
+        """The longest time in seconds that the thread is silent while it opens a PDF."""
         return self._reader.longest
 
     def stop(self) -> None:
-        """Take no other entry. The PDF that is open is given up, and its entry stays pending."""
+        """Take no further entry. A PDF that is being opened is abandoned, and its entry stays pending."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._reader.close()
 
     def close(self) -> None:
-        """Open no PDF any more, in either thread."""
+        """Open no further PDF on either thread."""
         self.stop()
         self._quick.close()
 
     def _next(self) -> tuple[str, str, bool] | None:
-        """The account, the entry and whether it was tried; None where none came for a while."""
+        """The next account, its entry, and whether that was tried before; None if none came in time."""
         with self._changed:
             self._changed.wait_for(lambda: self._untried or self._tried or self._closed, WAIT)
             queues = self._untried or self._tried
@@ -195,22 +201,22 @@ class SlowDocuments:
             return account, entry, queues is self._tried
 
     def _claim(self, account: str, entries: Sequence[str]) -> bool:
-        """Claim what is still pending, as if it were given out now; how often it was, is not changed."""
+        """Claim the entries that are still pending. This resets their idle time, not their delivery count."""
         ids: Any = list(entries)
         keys = (self._intakes[account], INTAKE_GROUP, self._consumer, 0, ids)
         return bool(self._client.xclaim(*keys, justid=True))
 
     def _content(self, account: str, entry: str) -> Sequence[tuple[str, Mapping[bytes, bytes]]]:
-        """An entry, if it is still pending."""
+        """An entry with its fields; empty if it is no longer pending."""
         if not self._claim(account, [entry]):
             return []
         found: Any = self._client.xrange(self._intakes[account], entry, entry)
         return [(name.decode(), fields) for name, fields in found]
 
     def count_quickly(self, account: str, data: bytes) -> PdfPages:
-        """Open a PDF in the account's share of the time. Raises as `Pdfs.count` does."""
+        """Count a PDF's pages within the account's budget on the intake thread. Raises like `Pdfs.count`."""
         if (known := self._hopeless.find(data)) is not None:
-            return self._told(account, data, known)
+            return self._log_limit(account, data, known)
         share = self._shares[account]
         if share.used_up():
             raise OpenLater
@@ -218,19 +224,19 @@ class SlowDocuments:
         try:
             found = self._quick.count(data, QUICK)
             if found.limit is not None:
-                self._quick.warm()  # it ended its child, and whoever comes next is not to pay for another
+                self._quick.warm()  # its child process was ended; start another before the next PDF needs it
         except PdfReaderUnavailable:
             raise OpenLater from None
         finally:
             share.take(self._clock() - began)
         if found.limit is Limit.TIME:
             raise OpenLater
-        return self._told(account, data, found)
+        return self._log_limit(account, data, found)
 
     def count_patiently(self, account: str, data: bytes) -> PdfPages:
-        """Open a PDF in what is left of the entry's time. Raises as `Pdfs.count` does."""
+        """Count a PDF's pages in the time that the entry has left. Raises like `Pdfs.count`."""
         if (known := self._hopeless.find(data)) is not None:
-            return self._told(account, data, known)
+            return self._log_limit(account, data, known)
         began, given = self._clock(), max(QUICK, self._left)
         found = self._reader.count(data, given)
         self._left -= self._clock() - began
@@ -238,13 +244,13 @@ class SlowDocuments:
             raise OpenLater
         if found.limit is Limit.TIME and given > ENOUGH * self._reader.timeout:
             self._hopeless.add(data, found)
-        return self._told(account, data, found)
+        return self._log_limit(account, data, found)
 
     def wait_again(self) -> None:
-        """The entry at hand needs its full time."""
+        """Queue the entry at hand again, this time for its full time."""
         self._again = True
 
-    def _told(self, account: str, data: bytes, found: PdfPages) -> PdfPages:
+    def _log_limit(self, account: str, data: bytes, found: PdfPages) -> PdfPages:
         if found.limit is not None:
             self._metrics.document_stopped(account, found.limit.value)
             self._log.warning("PDF given up", account=account, reason=found.limit.value, size=len(data))

@@ -1,1 +1,1 @@
-"""The processes of the daemon, put together: one file a role."""
+"""Composes the daemon's processes, one module for each role."""

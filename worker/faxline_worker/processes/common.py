@@ -1,4 +1,4 @@
-"""What every process does first: settings and log, both servers of Redis, the stored layout."""
+"""The first steps of every process: read settings, set up the log, check Redis and the stored layout."""
 
 import os
 import signal
@@ -48,13 +48,17 @@ BAD_SETTINGS = 2
 
 
 def give_up(message: str) -> NoReturn:
-    """End the process with one readable line."""
+    """End the process with one line on standard error, and exit code 2."""
     print(f"faxline-worker: {message}", file=sys.stderr)  # noqa: T201 - before and instead of the log
     sys.exit(BAD_SETTINGS)
 
 
 def load(role: str) -> tuple[Settings, Secrets]:
-    """Read the settings and set up the log of a process; a bad setting ends the process with one line."""
+    """Read the settings and set up the log of a process. A bad setting ends the process with one line.
+
+    Args:
+        role: dispatcher, worker, webhook or migrate.
+    """
     try:
         settings = read_settings(os.environ)
         check_requirements(settings, role)
@@ -67,12 +71,13 @@ def load(role: str) -> tuple[Settings, Secrets]:
 
 
 def require_redis(settings: Settings, role: str) -> None:
-    """Wait for both servers as long as the settings say, and look whether they let this part do its work.
+    """Wait for both Redis servers, up to FAXLINE_REDIS_PATIENCE, and check this role's rights on them.
 
-    Else the process ends with one line, which names the server and the cause, or the user and the right.
+    If a server is unreachable, or a right is missing, the process ends with one line that names the server
+    and the cause, or the Redis user and the right.
 
     Args:
-        settings: the daemon's.
+        settings: the daemon's settings.
         role: dispatcher, worker or webhook.
     """
     for variable, url, make in (
@@ -90,17 +95,17 @@ def require_redis(settings: Settings, role: str) -> None:
 
 
 def _where(variable: str, settings: Settings) -> str:
-    """The variable that names a server, as it was given."""
+    """The variable that names a server, in the spelling in which it was set."""
     if variable == "FAXLINE_BROKER_URL" and not settings.broker_url:
         state = given_as(os.environ, "FAXLINE_REDIS_URL")
-        return f"{state} (another database of it, for {variable} is not set)"
+        return f"{state} (another database of the same server, because {variable} is not set)"
     return given_as(os.environ, variable)
 
 
 def _first_calls(
     variable: str, role: str, settings: Settings
 ) -> Iterator[tuple[str, Callable[[redis.Redis], object]]]:
-    """The first things that a part does: the right that each needs, and how to try it without a trace."""
+    """The first commands of a role: the right that each needs, and a way to try it that changes nothing."""
     keys, wakes = RedisKeys(next(iter(settings.accounts))), queue_key(QUEUE)
     if role == "webhook":
         if variable == "FAXLINE_REDIS_URL":
@@ -117,7 +122,7 @@ def _first_calls(
 
 @contextmanager
 def _right(variable: str, right: str, role: str, client: redis.Redis) -> Iterator[None]:
-    """End the process with one line where this Redis user lacks the right to what is done inside."""
+    """End the process with one line if the Redis user may not run a command inside the block."""
     try:
         yield
     except redis.exceptions.NoPermissionError:
@@ -132,12 +137,12 @@ def _right(variable: str, right: str, role: str, client: redis.Redis) -> Iterato
 
 
 def failures_at_zero(settings: Settings) -> list[FailureLabels]:
-    """Those of them that are told before any such failure was."""
+    """The failure labels that are exported at 0 from the start."""
     return failure_labels() if settings.metrics.failures_from_zero else []
 
 
 def failure_labels() -> list[FailureLabels]:
-    """Every stage, code and reason under which a failure is counted."""
+    """Every stage, code and reason that a failure can be counted with."""
     labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
     labels += [
@@ -148,7 +153,7 @@ def failure_labels() -> list[FailureLabels]:
 
 
 def require_layout(stores: Mapping[str, Store]) -> None:
-    """End the process with one line where a newer layout is stored than this version knows."""
+    """End the process with one line if the stored layout is newer than this version knows."""
     for store in stores.values():
         try:
             store.schema.check()
@@ -157,7 +162,7 @@ def require_layout(stores: Mapping[str, Store]) -> None:
 
 
 def traces_of(settings: Settings, role: str) -> Traces:
-    """The traces of a process; a missing package ends it with one line."""
+    """Set up the traces of a process. If a package is missing, the process ends with one line."""
     try:
         return make_traces(settings.traces.endpoint, role)
     except TracesMissingError as error:
@@ -165,37 +170,37 @@ def traces_of(settings: Settings, role: str) -> Traces:
 
 
 def make_broker(settings: Settings, loop: Loop | None = None, *, threads: int = 1) -> WakeBroker:
-    """The Dramatiq broker, without middleware: no message matters, so none is retried or timed.
+    """Make the Dramatiq broker. It has no middleware: a message is only a hint, so none is retried or timed.
 
     Args:
-        settings: the daemon's.
-        loop: beats as the consumer goes round; for a worker.
-        threads: of a worker.
+        settings: the daemon's settings.
+        loop: the consumer's loop in a worker, which beats in every round.
+        threads: the worker's number of threads.
     """
     return WakeBroker(broker_client(settings.broker), [], loop, threads=threads)
 
 
 def process_name() -> str:
-    """This process, as the audit and the offers name it."""
+    """The name of this process in the audit and the shared settings: `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def probe_client(settings: Settings, role: str) -> redis.Redis:
-    """The client of the probes and of the heartbeat: they do not wait long for an answer."""
+    """Make the Redis client of the probes and the heartbeat, which has a short timeout."""
     return state_client(settings.redis_url, name=f"faxline-{role}-probe", socket_timeout=PROBE_TIMEOUT)
 
 
 def monitor(
     registry: CollectorRegistry, settings: Settings, role: str, loops: Loops, ready: Checks
 ) -> MonitoringServer:
-    """Serve a process's metrics and probes; a port that is taken ends the process with one line.
+    """Serve a process's metrics and probes. If the port is taken, the process ends with one line.
 
     Args:
-        registry: its metrics.
-        settings: the daemon's.
+        registry: the process's metrics.
+        settings: the daemon's settings.
         role: dispatcher, worker or webhook.
-        loops: what must go round in it.
-        ready: what must be so for it to do its work, besides the loops.
+        loops: the loops that must not stall.
+        ready: the further checks of `/readyz`.
     """
     try:
         return MonitoringServer(
@@ -210,10 +215,10 @@ def monitor(
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that is set by the first signal that ends the process.
+    """Return an event that is set by SIGTERM, SIGINT (Ctrl-C) or SIGHUP (a terminal closes).
 
-    These are SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a terminal closes). A second signal changes nothing: it
-    must not cut a call under way. A signal that is already ignored stays so: nohup ignores SIGHUP.
+    A second signal changes nothing, because it must not cut a call under way. A signal that is ignored at the
+    start stays ignored: nohup ignores SIGHUP.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -100,7 +100,7 @@ def _make(
     loops: Loops,
     who: str,
 ) -> Dispatcher:
-    """What reads the streams and runs the timers, from the settings."""
+    """Make the dispatcher, which reads the streams and runs the timers, from the settings."""
     return Dispatcher(
         client,
         stores,

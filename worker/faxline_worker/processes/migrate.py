@@ -1,4 +1,4 @@
-"""`faxline-worker migrate`: brings what is stored to the layout of this version."""
+"""`faxline-worker migrate`: upgrades the stored records to the layout of this version."""
 
 from contextlib import closing
 
@@ -14,10 +14,13 @@ from faxline_worker.state.store import Store
 
 
 def migrate(*, look: bool) -> int:
-    """Bring all accounts to the present layout, while the daemon runs, and say what was done.
+    """Upgrade all accounts to this version's layout, while the daemon runs, and print what was done.
 
     Args:
-        look: change nothing; 1 is returned where there is something to do.
+        look: change nothing.
+
+    Returns:
+        The exit code: 1 if `look` found records to upgrade, else 0.
     """
     settings, _ = load("migrate")
     require_redis(settings, "dispatcher")
@@ -29,7 +32,7 @@ def migrate(*, look: bool) -> int:
             except NewerLayoutError as error:
                 give_up(str(error))
             except redis.RedisError as error:
-                give_up(f"Redis refused, and what was done stays; call it again: {error}")
+                give_up(f"Redis refused a command. What was done stays done; run it again: {error}")
             left += look and not done.nothing
             print(f"account {name}: {describe(done, look=look)}")  # noqa: T201 - the command's answer
     return 1 if left else 0

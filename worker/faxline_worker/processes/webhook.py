@@ -39,15 +39,15 @@ from faxline_worker.state.redis_clients import (
 )
 
 REPEAT = 1.0
-"""Seconds between two looks of a webhook whether its connection was made anew."""
+"""Seconds between two checks whether the connection to Redis was lost and made again."""
 TURN = 0.5
-"""Seconds between two beats of the webhook's event loop."""
+"""Seconds between two beats of the event loop."""
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """The webhook's socket; a port that is taken ends the process with one line that names the setting."""
+    """Open the webhook's socket. If the port is taken, the process ends with one line naming the setting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's delay off only where it is.
+    # The protocol is named because asyncio sets TCP_NODELAY only if it is.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,30 +62,31 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return listener
 
 
-def tell_closed(secrets: Secrets, log: BoundLogger) -> None:
-    """Say which accounts have nothing that could let a webhook in."""
+def warn_of_closed_accounts(secrets: Secrets, log: BoundLogger) -> None:
+    """Log which accounts refuse every webhook, because no secret is configured."""
     for name, own in secrets.webhooks.items():
         if not own.configured:
             variables = f"{PREFIX}ACCOUNTS__{name.upper()}__WEBHOOK_SECRETS, …_BASIC or …_PATH_SECRETS"
             log.warning(
-                "no webhook is let in: nothing is set for the account", account=name, member=variables
+                "every webhook is refused: the account has no webhook secret", account=name, member=variables
             )
 
 
 def uvicorn_config(app: Starlette, door: Door, backlog: int, settings: Webhook) -> uvicorn.Config:
-    """How uvicorn serves: by the door, with nothing of the caller used or logged."""
+    """Configure uvicorn: the door limits the connections, and nothing of the caller is used or logged."""
     return uvicorn.Config(
         app,
         http=door.protocol,
-        ws="none",  # an upgrade would lead past the door
+        ws="none",  # an upgraded connection would escape the door's limits
         backlog=backlog,
-        timeout_keep_alive=round(2 * settings.idle_timeout.total_seconds()) + 1,  # the door is sooner
+        timeout_keep_alive=round(2 * settings.idle_timeout.total_seconds())
+        + 1,  # the door closes idle connections sooner
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # who called, and how, is neither used nor logged
+        proxy_headers=False,  # the caller's address is neither used nor logged
         timeout_graceful_shutdown=10,
     )
 
@@ -98,7 +99,7 @@ async def _beat(loop: Loop) -> None:
 
 async def _repeat(writer: RedisStatusWriter) -> None:
     while True:
-        with suppress(redis.RedisError, OSError):  # it is away: the next time
+        with suppress(redis.RedisError, OSError):  # Redis is away: try again in the next round
             await writer.repeat()
         await asyncio.sleep(REPEAT)
 
@@ -110,7 +111,7 @@ async def _serve(
     loop: Loop,
     log: BoundLogger,
 ) -> None:
-    """Listen and serve until uvicorn is told to end."""
+    """Listen and serve until a signal ends uvicorn."""
     config = server.config
     listener = listen(config.host, config.port, config.backlog)
     log.info("webhook listens", host=config.host, port=config.port)
@@ -132,7 +133,7 @@ def webhook() -> None:
     metrics = WebhookMetrics(registry, settings.accounts)
     loop, probe = loops.add("event loop"), probe_client(settings, "webhook")
     watch_loops(registry, loops.ages, loops.stalled)
-    tell_closed(secrets, log)
+    warn_of_closed_accounts(secrets, log)
     recent, refused = RecentReceipts(), RefusedWebhooks()
     client = async_state_client(settings.redis_url, name="faxline-webhook", connected=recent.connected)
     stream = RedisKeys(next(iter(settings.accounts))).status
@@ -155,9 +156,11 @@ def webhook() -> None:
         registry, settings, "webhook", loops, lambda: {"redis": check_adds(probe, stream), **listens()}
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal once more
+        signal.signal(number, lambda *_: None)  # uvicorn shuts down, then raises the signal again
     secrets.start(loops)
-    heartbeat = Heartbeat(probe, "webhook", settings.accounts, loops, log, listens, more=refused.told)
+    heartbeat = Heartbeat(
+        probe, "webhook", settings.accounts, loops, log, listens, more=refused.heartbeat_fields
+    )
     heartbeat.start()
     with (
         monitoring,

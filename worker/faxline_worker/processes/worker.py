@@ -1,4 +1,4 @@
-"""The worker process: a Dramatiq worker, whose threads call iFax and apply receipts."""
+"""The worker process: a Dramatiq worker whose threads call iFax and apply receipts."""
 
 import threading
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ from faxline_worker.wakeups.actors import Wakes, declare_actors
 from faxline_worker.wakeups.shutdown import Shutdown
 
 CALLS, CALLS_OF_SEVERAL = 50, 16
-"""How many calls a wake-up stands for at the most; where several accounts share the threads, others wait."""
+"""The most calls that one wake-up leads to: with one account, and with several that share the threads."""
 
 
 def worker(threads: int | None = None) -> None:
-    """Run a worker until a signal tells it to end; calls under way are finished and settled first.
+    """Run a worker until a signal ends it. Calls under way are finished and settled first.
 
     Args:
-        threads: calls at once; FAXLINE_WORKER_THREADS where it is None.
+        threads: calls at once; None takes FAXLINE_WORKER_THREADS.
     """
     settings, secrets = load("worker")
     require_redis(settings, "worker")
@@ -56,11 +56,11 @@ def worker(threads: int | None = None) -> None:
 
 
 class WorkerProcess:
-    """The parts of a worker, put together.
+    """Composes a worker.
 
     Args:
-        settings: the daemon's.
-        secrets: the tokens of the accounts.
+        settings: the daemon's settings.
+        secrets: the accounts' tokens.
         threads: calls at once.
     """
 
@@ -80,7 +80,7 @@ class WorkerProcess:
         self._loops = Loops(settings.stall.total_seconds())
         watch_loops(self._registry, self._loops.ages, self._loops.stalled)
         self._longest = (settings.longest_call + settings.lease_grace).total_seconds()
-        """Seconds that a call takes at the most, with what is stored about it."""
+        """The longest time in seconds that a call takes, with its writes to Redis."""
         self._pool = self._loops.pool("threads", self._longest)
         self._traces = traces_of(settings, "worker")
         self._standings = {name: self._standing(name) for name in settings.accounts}
@@ -97,7 +97,7 @@ class WorkerProcess:
         )
 
     def run(self) -> None:
-        """Work until a signal tells the process to end, and finish what is under way."""
+        """Work until a signal ends the process, and finish the calls under way."""
         settings, stop = self._settings, stop_on_signals()
         self._declare_actors()
         probe = probe_client(settings, "worker")
@@ -121,7 +121,7 @@ class WorkerProcess:
             self._work(stop)
 
     def _work(self, stop: threading.Event) -> None:
-        """Have the threads work, from now until the process is told to end and their calls are finished."""
+        """Run the threads until a signal ends the process and their calls are finished."""
         through = {"proxy": str(self._settings.proxy)} if self._settings.proxy is not None else {}
         threads = dramatiq.Worker(self._broker, worker_threads=self._threads)
         threads.start()
@@ -154,11 +154,11 @@ class WorkerProcess:
         }
 
     def _taking(self) -> Mapping[str, bool | str]:
-        return {"wake-ups": not self._broker.closing.is_set() or "are taken no more: the process ends"}
+        return {"wake-ups": not self._broker.closing.is_set() or "no longer taken: the process is ending"}
 
     def _stepped_back(self) -> Mapping[str, bool | str]:
         return {
-            f"account {name}": f"stepped back, for iFax accepts the calls of other workers: {away.why}"
+            f"account {name}": f"stepped back: iFax accepts only the calls of other workers: {away.why}"
             for name, standing in self._standings.items()
             if (away := standing.away) is not None
         }
@@ -168,18 +168,18 @@ class WorkerProcess:
         return Store(self._client, self._settings, account, who=self._who, memory=memory)
 
     def _standing(self, account: str) -> Standing:
-        def told(why: str | None) -> None:
+        def on_change(why: str | None) -> None:
             self._metrics.set_stepped_back(account, why is not None)
             if why is None:
                 self._log.info("takes the account's calls again", account=account)
             else:
-                text = "stepped back: iFax accepts the calls of other workers"
+                text = "stepped back: iFax accepts only the calls of other workers"
                 self._log.warning(text, account=account, error=why)
 
         return Standing(
             self._settings.unreachable.first.total_seconds(),
             self._settings.unreachable.max.total_seconds(),
-            told,
+            on_change,
         )
 
     def _submitter(self, account: str) -> Submitter:
@@ -187,7 +187,7 @@ class WorkerProcess:
         return Submitter(
             store=self._stores[account],
             client=self._ifax,
-            key=lambda: self._secrets.tokens[account],
+            token=lambda: self._secrets.tokens[account],
             caller_id=settings.accounts[account].caller_id,
             retries=settings.retries.submission,
             wakes=self._wakes,

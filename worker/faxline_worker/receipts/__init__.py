@@ -1,1 +1,1 @@
-"""Receipts: webhooks are verified and stored, and meet their jobs."""
+"""Receipts: verifies and stores iFax's webhooks, and applies them to their jobs."""

@@ -1,13 +1,13 @@
-"""The webhook's door: how long a connection may take, and how many there may be.
+"""Limits the webhook's connections: how long each may take, and how many there may be.
 
-uvicorn bounds neither. It waits for ever for a first byte, for the rest of a header, and for a client that
-does not read its answer; and it queues requests that come before the last one is answered without a bound,
-so that one client that sends them on and on stops the process for seconds. Anybody can reach the webhook, so
-each connection has a deadline here, and beyond a ceiling those that have waited for longest make room.
-Whoever has sent a whole request is served, and whoever has just come has a moment to send it.
+uvicorn limits neither. It waits for ever for a first byte, for the rest of a header, and for a client that
+does not read its answer. It also queues pipelined requests without a limit, so one client that keeps sending
+stops the process for seconds. Anybody can reach the webhook, so each connection has a deadline here. Above
+the ceiling, the connections that have waited longest are closed. A connection that has sent a whole request
+is served, and a new one gets a moment to send it.
 
-A ceiling for each address would lock iFax out where all of it comes through one reverse proxy. So there is
-only this: while an address has more than half of all places, it is one of its own that makes room.
+A ceiling per address would lock out iFax where everything comes through one reverse proxy. Instead, an
+address that holds more than half of all connections loses its own first.
 """
 
 import asyncio
@@ -28,31 +28,31 @@ from faxline_worker.observability.metrics.labels import ConnectionClosed
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
 
 HEAD_LIMIT = 16 * 1024
-"""Bytes of a request's line and headers that are read at most."""
+"""The most bytes of a request line and headers."""
 PIPELINED = 16
-"""Requests that may wait for the answers before theirs. Proxies do not send so, and iFax has no reason to."""
+"""The most pipelined requests of a connection. Proxies do not pipeline, and iFax has no reason to."""
 ANSWER_TIMEOUT = 15.0
-"""Seconds that a request may take beyond its body's time; three times what Redis is given to store it."""
+"""Seconds for a request after its body's time: three times the time that Redis has to store it."""
 BACKLOG = 2048
-"""Connections that the system accepts before we do, so that they may come in one burst."""
+"""Connections that the system queues before they are accepted, so that they may come in one burst."""
 MOMENT = 0.25
-"""Seconds beyond the ceiling until room is made: a request that came with its connection is read by then."""
+"""Seconds above the ceiling before connections are closed: time to read a request that came at once."""
 OTHER_FILES = 100
-"""Open files beside the connections: Redis', the log's, those of the libraries."""
+"""Open files beside the connections: for Redis, the log and the libraries."""
 QUIET = 60.0
-"""Seconds between two lines about a door that is full."""
+"""Seconds between two log lines about reaching the ceiling."""
 
 
 class TooManyRequestsError(Exception):
-    """A client does not wait for its answers; uvicorn takes it for a request that is no HTTP."""
+    """A client pipelines too many requests. uvicorn treats this like an invalid request."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a connection may take.
+    """The limits of the connections.
 
     Args:
-        connections: how many there may be.
+        connections: the most connections at once.
         header: seconds from the connection, or from a later request's first byte, to the end of its headers.
         body: seconds for the body.
         idle: seconds between two requests.
@@ -66,7 +66,7 @@ class Bounds:
 
 @dataclass(frozen=True, eq=False)
 class _Phase:
-    """What a connection is at, how many seconds that may take, and whether it waits for its client."""
+    """A phase of a connection: its time limit, its reason in the metric, and whether the client acts next."""
 
     seconds: float
     why: ConnectionClosed
@@ -74,13 +74,13 @@ class _Phase:
 
 
 class Door:
-    """All connections of a webhook process. Of its event loop's thread only.
+    """Admits and closes the connections of a webhook process. For the event loop's thread only.
 
     Args:
-        bounds: what they may take.
-        spare: connections beyond the ceiling that there may be for a moment.
-        count: is told of each connection that is closed here.
-        crowded: is told that the ceiling is reached, once in a while.
+        bounds: the limits.
+        spare: connections allowed above the ceiling for a moment.
+        count: called with the reason for each connection that is closed here.
+        crowded: called when the ceiling is reached, at most once in `QUIET` seconds.
     """
 
     def __init__(
@@ -94,34 +94,34 @@ class Door:
         self._spare = spare
         whole = bounds.body + ANSWER_TIMEOUT  # the app ends a slow body earlier, with a 408
         self.header = _Phase(bounds.header, "header")
-        """A request has begun, or the first one is still to come."""
+        """The headers of a request are incomplete, or the first request has not begun."""
         self.idle = _Phase(bounds.idle, "idle")
-        """A request was answered, and no other has begun."""
+        """A request was answered, and the next has not begun."""
         self.body = _Phase(whole, "request")
-        """The headers are whole, the body is not."""
+        """The headers are complete, the body is not."""
         self.answer = _Phase(whole, "request", waits=False)
-        """The request is whole, its answer is not."""
+        """The request is complete, its answer is not."""
         self._every = min(1.0, bounds.header / 4, bounds.idle / 4)
         self._count = count
         self._crowded = crowded
-        self._told_at = -QUIET
+        self._warned_at = -QUIET
         self._all: dict[_Guest, None] = {}
         self._waiting: dict[_Guest, None] = {}
-        """Those without a whole request, the one that has waited for longest first."""
+        """Connections without a complete request, the one that has waited longest first."""
         self._sweep: asyncio.TimerHandle | None = None
         self._trim: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """How many there are; any thread may ask."""
+        """The number of connections. Any thread may ask."""
         return len(self._all)
 
     @property
     def protocol(self) -> Any:
-        """What uvicorn takes as its `http`."""
+        """The protocol factory for uvicorn's `http` setting."""
         return partial(_Guest, self)
 
     def enter(self, guest: "_Guest") -> None:
-        """Somebody has connected."""
+        """Admit a new connection."""
         self._all[guest] = None
         self.moved(guest, self.header)
         if self._sweep is None:
@@ -132,7 +132,7 @@ class Door:
             self._trim = guest.loop.call_later(MOMENT, self._make_room)
 
     def moved(self, guest: "_Guest", phase: _Phase) -> None:
-        """A connection is at something else now."""
+        """Note that a connection has entered another phase."""
         guest.phase = phase
         guest.head = 0
         guest.deadline = guest.loop.time() + phase.seconds
@@ -141,19 +141,19 @@ class Door:
             self._waiting[guest] = None
 
     def leave(self, guest: "_Guest") -> None:
-        """It is over."""
+        """Forget a connection that ended."""
         guest.phase = None
         self._all.pop(guest, None)
         self._waiting.pop(guest, None)
 
     def close(self, guest: "_Guest", why: ConnectionClosed) -> None:
-        """Close a connection at once; what it was to be sent still is thrown away."""
+        """Close a connection at once. Bytes that were not sent yet are discarded."""
         self.leave(guest)
         self._count(why)
         guest.transport.abort()
 
     def _make_room(self) -> None:
-        """Close those that have waited for longest, down to the ceiling or to those that do not wait."""
+        """Close the connections that have waited longest, down to the ceiling. Complete requests are kept."""
         self._trim = None
         excess = max(0, len(self._all) - self._most)
         [(address, held)] = Counter(guest.address for guest in self._waiting).most_common(1) or [("", 0)]
@@ -161,12 +161,12 @@ class Door:
         greedy = own[: max(0, held - self._most // 2)]
         for guest in list(dict.fromkeys([*greedy, *self._waiting]))[:excess]:
             self.close(guest, "crowded")
-        if excess and time.monotonic() - self._told_at >= QUIET:
-            self._told_at = time.monotonic()
+        if excess and time.monotonic() - self._warned_at >= QUIET:
+            self._warned_at = time.monotonic()
             self._crowded()
 
     def _look(self) -> None:
-        """Close those whose time is over."""
+        """Close the connections whose deadline has passed."""
         self._sweep = None
         for guest in list(self._all):
             if guest.phase is not None and guest.deadline <= guest.loop.time():
@@ -177,14 +177,14 @@ class Door:
 
 
 class _Guest(HttpToolsProtocol):
-    """A connection: uvicorn's protocol, which tells the door what it is at."""
+    """A connection: uvicorn's protocol, which reports its phase to the door."""
 
     phase: _Phase | None = None
-    """None before and after its time here."""
+    """None before the connection is made and after it ends."""
     deadline = 0.0
     """By the event loop's clock."""
     head = 0
-    """Bytes of a request without whole headers so far."""
+    """Bytes received of incomplete headers."""
     address = ""
 
     def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
@@ -212,7 +212,7 @@ class _Guest(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             if self.phase is not None:
                 self._door.close(self, "pipelined")
-            raise TooManyRequestsError  # it ends the parser, which is in the middle of many
+            raise TooManyRequestsError  # ends the parser, which holds further requests
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
@@ -220,7 +220,7 @@ class _Guest(HttpToolsProtocol):
         self._now(self._door.idle)
 
     def _now(self, between: _Phase) -> None:
-        """Tell the door where it changed; `between` is what it is at unless a request is under way."""
+        """Report a change of phase. `between` is the phase while no request is under way."""
         cycle, phase = self.cycle, between
         if cycle is not None and not cycle.response_complete:
             phase = self._door.body if cycle.more_body else self._door.answer
@@ -229,17 +229,22 @@ class _Guest(HttpToolsProtocol):
 
 
 def open_door(settings: Webhook, metrics: WebhookMetrics, log: BoundLogger) -> tuple[Door, int]:
-    """The door of this process, with its metrics and its log.
+    """Make the door of this process.
+
+    Args:
+        settings: the webhook's settings.
+        metrics: the webhook's metrics.
+        log: the webhook's logger.
 
     Returns:
-        The door, and how many connections the system may accept before it does.
+        The door, and the size of the listen backlog.
     """
     most, backlog = places(settings.connections)
     if most < settings.connections:
-        log.warning("fewer open files are allowed than FAXLINE_WEBHOOK__CONNECTIONS needs", limit=most)
+        log.warning("FAXLINE_WEBHOOK__CONNECTIONS needs more open files than allowed", limit=most)
 
     def crowded() -> None:
-        text = "all connections of the webhook are in use: those that have waited for longest are closed"
+        text = "the webhook has reached its ceiling of connections: the longest waiting are closed"
         log.warning(text, limit=most)
 
     timeouts = (settings.header_timeout, settings.body_timeout, settings.idle_timeout)
@@ -250,20 +255,20 @@ def open_door(settings: Webhook, metrics: WebhookMetrics, log: BoundLogger) -> t
 
 
 def places(wanted: int) -> tuple[int, int]:
-    """How many connections there may be, by how many files may be open; it raises that as far as it may.
+    """Raise the limit of open files as far as allowed, and compute how many connections it leaves.
 
     Args:
-        wanted: by the settings.
+        wanted: the number of connections in the settings.
 
     Returns:
-        The connections, and how many the system may accept before we do: they are open files as well.
+        The most connections, and the size of the listen backlog, whose connections are open files as well.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + 2 * BACKLOG + OTHER_FILES  # one lot is let in for a moment while the next one comes
+    needed = wanted + 2 * BACKLOG + OTHER_FILES  # one backlog is admitted for a moment while the next fills
     files = needed if soft == resource.RLIM_INFINITY else soft
     if files < needed:
         granted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        with suppress(OSError, ValueError):  # macOS has a ceiling of its own
+        with suppress(OSError, ValueError):  # macOS has a lower ceiling
             resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
             files = granted
     if files >= needed:

@@ -1,7 +1,7 @@
-"""The fields of a multipart/form-data body, read piece by piece; files in it are passed over.
+"""Reads the fields of a multipart/form-data body piece by piece, and skips its files.
 
-Some webhooks of inbound faxes carry the fax's PDF. Faxline wants their fields alone, so whatever the size of
-a file, no more is held than one piece of the body and the fields.
+Some webhooks of inbound faxes carry the fax's PDF. Faxline needs only their fields. So memory holds one piece
+of the body and the fields, however large a file is.
 """
 
 import json
@@ -11,15 +11,19 @@ from email.parser import BytesHeaderParser
 from typing import Any
 
 FIELDS = 8 * 1024
-"""Bytes of all fields together that are kept; what is beyond is left."""
+"""The most bytes of all fields together; the rest is ignored."""
 PARTS = 100
-"""Parts that are read; what follows them is left. A stranger's body may have a million."""
+"""The most parts; the rest is ignored. A stranger's body may have a million."""
 _HEADERS = 4 * 1024
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{1,70}")
 
 
 def boundary_of(content_type: str) -> bytes | None:
-    """The boundary of a multipart/form-data body; None where it is no such body, or names none."""
+    """The boundary of a multipart/form-data body; None if the body is of another type or names none.
+
+    Args:
+        content_type: the value of the header Content-Type.
+    """
     message = Message()
     message["Content-Type"] = content_type
     found = message.get_boundary()
@@ -30,10 +34,10 @@ def boundary_of(content_type: str) -> bytes | None:
 
 
 class MultipartFields:
-    """Takes a body as it comes, and tells its fields.
+    """Takes a body piece by piece, and returns its fields.
 
     Args:
-        boundary: of the header Content-Type.
+        boundary: the boundary that the header Content-Type names.
 
     Example:
         form = MultipartFields(b"x")
@@ -43,7 +47,7 @@ class MultipartFields:
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"\r\n--" + boundary
-        self._held = b"\r\n"  # so that the first delimiter is one like the others
+        self._held = b"\r\n"  # so that the first delimiter looks like the others
         self._in_headers = False
         self._name: str | None = None
         self._value = bytearray()
@@ -53,7 +57,7 @@ class MultipartFields:
         self._over = False
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece. Raises nothing, whatever comes."""
+        """Take the next piece. Never raises, whatever the body holds."""
         self._held += piece
         while not self._over and (self._read_headers() if self._in_headers else self._read_part()):
             pass
@@ -61,7 +65,7 @@ class MultipartFields:
             self._held = b""
 
     def fields(self) -> dict[str, Any]:
-        """The fields by their names, the first of each. `data` is the object in it, where it is JSON."""
+        """The fields by name, the first of each name. If `data` is JSON, its value is parsed."""
         fields: dict[str, Any] = {
             name: value.decode("utf-8", "replace") for name, value in self._fields.items()
         }
@@ -72,7 +76,7 @@ class MultipartFields:
         return fields | {"data": inner}
 
     def _read_part(self) -> bool:
-        """Up to the next delimiter; False where more of the body is needed."""
+        """Read up to the next delimiter; False if more of the body is needed."""
         end = self._held.find(self._delimiter)
         if end < 0:
             end = max(0, len(self._held) - len(self._delimiter))

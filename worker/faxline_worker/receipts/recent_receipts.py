@@ -1,9 +1,9 @@
-"""What the webhook stored lately: stored again where Redis may have lost it.
+"""Remembers the webhooks stored lately, and stores them again if Redis may have lost them.
 
-iFax was answered 204 and does not come again, so a receipt that a Redis loses which goes back to an older
-state (rollback.py) is known to nobody else until a worker has applied it. The webhook's user may do nothing
-but add, and so cannot look. So when a connection was lost and is made anew, all of the last minute goes in
-once more: a receipt is applied once, however often it comes.
+iFax was answered 204 and does not send a webhook again. If Redis goes back to an older state before a worker
+has applied the receipt, nobody else knows it (ARCHITECTURE.md, "A Redis that goes back"). The webhook's Redis
+user may only add, so it cannot look. Instead, when a connection was lost and made again, the last minute's
+webhooks are stored again. That does no harm, because a receipt is applied once, however often it comes.
 """
 
 import time
@@ -13,19 +13,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 KEPT = 60.0
-"""Seconds."""
+"""Seconds that a webhook is remembered."""
 MOST, BYTES = 5_000, 8_000_000
-"""Receipts, and bytes of them, that are remembered at the most."""
+"""The most webhooks, and the most bytes of them, that are remembered."""
 
 Stored = tuple[str, Mapping[str, bytes]]
-"""A stream, and an entry of it."""
+"""A stream and the fields of an entry."""
 
 
 class RecentReceipts:
-    """Of one webhook process. For one event loop.
+    """The webhooks that one process stored lately. For one event loop.
 
     Args:
-        clock: monotonic seconds.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,16 +36,16 @@ class RecentReceipts:
         self._anew = False
 
     async def connected(self, connection: Any) -> None:
-        """A connection has been made: log in. For `redis_connect_func`.
+        """Log in on a connection that was just made. For redis-py's `redis_connect_func`.
 
-        One that the pool adds beside the others tells nothing; one that comes again had been lost.
+        A connection that is new to the pool says nothing. One that was made before had been lost.
         """
         await connection.on_connect_check_health(check_health=False)
         self._anew = self._anew or connection in self._known
         self._known.add(connection)
 
     def stored(self, stream: str, fields: Mapping[str, bytes]) -> None:
-        """An entry was stored."""
+        """Remember an entry that was stored."""
         if fields.get("kind") == b"malformed":
             return
         now = self._clock()
@@ -55,7 +55,7 @@ class RecentReceipts:
             self._size -= len(self._kept.popleft()[1][1]["body"])
 
     def take_due(self) -> list[Stored]:
-        """What is to be stored again now; where that fails, `not_repeated` makes it due again."""
+        """Return the entries that are to be stored again now. If that fails, call `not_repeated`."""
         if not self._anew:
             return []
         self._anew = False
@@ -63,5 +63,5 @@ class RecentReceipts:
         return [entry for at, entry in self._kept if at >= since]
 
     def not_repeated(self) -> None:
-        """What was due did not arrive."""
+        """Make the entries due again, after storing them failed."""
         self._anew = True

@@ -1,4 +1,4 @@
-"""One turn of `reconcile`: the receipts of an account's status stream meet their jobs."""
+"""One turn of `reconcile`: apply the receipts of an account's status stream to their jobs."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,24 +17,29 @@ from faxline_worker.state.results import Matched, Receipted, ReconcileLock
 from faxline_worker.state.store import Store
 
 SCRIPT_RAISED = "ResponseError"
-"""What is told of a receipt at which the script raised: its text may quote the receipt."""
+"""The logged error if the script raised. The error's own text may quote the receipt."""
 NEWER = "NEWERLAYOUT"
-"""What a script raises that meets a record of a newer layout."""
+"""The error of a script that meets a record of a newer layout."""
 BATCH, PIECE = 100, 50
-"""Receipts of one account in one turn, so that the accounts take turns; and in one script."""
+"""The most receipts of an account in one turn, so that the accounts take turns; and in one script call."""
 
 
 class ReconcileWakes(Protocol):
-    """Sends a wake-up."""
+    """Sends wake-ups."""
 
     def reconcile(self, account: str) -> None:
-        """Wake an actor for the receipts of an account."""
+        """Send a wake-up for the receipts of an account."""
 
 
 def count_end(metrics: JobMetrics, account: str, receipt: dict[str, Any]) -> None:
-    """Count what an applied receipt says: outcome, pages and failure.
+    """Count an applied receipt's outcome, pages and failure.
 
-    A delivery that failed and is tried again (`retried`) is a failure, and no outcome yet.
+    A failed delivery that is tried again (`retried`) counts as a failure, and not yet as an outcome.
+
+    Args:
+        metrics: where it is counted.
+        account: the account's name.
+        receipt: the receipt's members.
     """
     outcome: Any = receipt["outcome"]
     if not receipt.get("retried"):
@@ -51,7 +56,14 @@ def count_end(metrics: JobMetrics, account: str, receipt: dict[str, Any]) -> Non
 def count_receipt(
     metrics: WorkerMetrics, account: str, receipt: dict[str, Any], submitted_at: int | None
 ) -> None:
-    """Count what an applied receipt says, and the time from acceptance to the end where it is known."""
+    """Count an applied receipt, and the time from acceptance to its outcome if that is known.
+
+    Args:
+        metrics: where it is counted.
+        account: the account's name.
+        receipt: the receipt's members.
+        submitted_at: milliseconds since 1970; None if unknown.
+    """
     count_end(metrics, account, receipt)
     if submitted_at is not None:
         metrics.delivery(account, max(0.0, time.time() - submitted_at / 1000))
@@ -62,7 +74,7 @@ _Read = Receipt | Inbound
 
 @dataclass(frozen=True)
 class Reconciler:
-    """Applies the receipts of one account, each by one script, once, in any order."""
+    """Applies the receipts of one account, each once, in any order."""
 
     store: Store
     wakes: ReconcileWakes
@@ -71,10 +83,13 @@ class Reconciler:
     failures: FailureCounter = field(default_factory=FailureCounter)
 
     def turn(self) -> None:
-        """Apply the oldest receipts, then those that are due to meet the doubts.
+        """Apply the oldest receipts, then match those that are due with the jobs in doubt.
 
-        An entry that makes our code raise is tried again in later turns, and then set aside; those behind it
+        An entry that raises an exception is tried again in later turns, and then set aside. Those behind it
         go on.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses the command. Receipts stay on the stream.
         """
         read: list[tuple[str, _Read]] = []
         bodies: list[Mapping[bytes, bytes]] = []
@@ -95,7 +110,7 @@ class Reconciler:
             self.wakes.reconcile(self.store.account)
 
     def _apply(self, read: Sequence[tuple[str, _Read]], bodies: Sequence[Mapping[bytes, bytes]]) -> bool:
-        """Apply them; False where some are for a newer process, for which the dispatcher asks again."""
+        """Apply receipts; False if some need a newer worker, which the dispatcher wakes again."""
         applied = self.store.receipts.apply([(entry, receipt.to_dict()) for entry, receipt in read], bodies)
         left = 0
         for (entry, receipt), done in zip(read, applied, strict=True):
@@ -110,12 +125,12 @@ class Reconciler:
             else:
                 self._count_failure(entry, SCRIPT_RAISED)
         if left:
-            self.log.warning("receipts of a newer layout are left to newer workers", count=left)
+            self.log.warning("receipts of jobs with a newer layout are left to newer workers", count=left)
         return not left
 
     def _read(self, entry: str, fields: Mapping[bytes, bytes]) -> _Read | None:
         try:
-            # Whatever `kind` an older version noted: what was set aside may be put back (`dead redrive`).
+            # The entry's `kind` is ignored: an older version may have set it, and `dead redrive` put it back.
             receipt = read_receipt(fields.get(b"body", b""))
             if not isinstance(receipt, Nonsense):
                 return receipt
@@ -127,7 +142,7 @@ class Reconciler:
         return None
 
     def _count_failure(self, entry: str, error: str) -> None:
-        self.log.error("receipt made our code raise", entry=entry, error=error)
+        self.log.error("receipt raised an exception", entry=entry, error=error)
         if self.failures.exhausted(entry):
             self._set_aside(entry, error)
 
@@ -171,8 +186,8 @@ class Reconciler:
         result: Any = done.result
         self.metrics.receipt(self.store.account, result)
         if done.result in {"applied", "resolved_doubt"}:
-            told = receipt.to_dict() | {"retried": done.retried}
-            count_receipt(self.metrics, self.store.account, told, done.submitted_at)
+            members = receipt.to_dict() | {"retried": done.retried}
+            count_receipt(self.metrics, self.store.account, members, done.submitted_at)
         self.log.info(
             "receipt",
             job=done.job,

@@ -1,6 +1,6 @@
-"""What a webhook process remembers of the webhooks that it refused, for its heartbeat and so for the doctor.
+"""Remembers which webhooks a process refused. Its heartbeat carries this to `faxline doctor`.
 
-The process may write nothing to Redis but receipts and its heartbeat (ops/redis/users.acl), so it goes there.
+The process may write only receipts and its heartbeat to Redis (ops/redis/users.acl).
 """
 
 import threading
@@ -11,8 +11,8 @@ from typing import Any
 
 from faxline_worker.ifax.webhook_access import Refusal
 
-TOLD = 20
-"""Accounts of which a heartbeat tells at the most: those that were refused last."""
+SHOWN = 20
+"""The most accounts in a heartbeat: those with the latest webhooks."""
 
 
 @dataclass
@@ -24,10 +24,10 @@ class _Account:
 
 
 class RefusedWebhooks:
-    """Of each account, the refusals since a webhook was let in. Thread-safe.
+    """The refusals of each account since its last accepted webhook. Thread-safe.
 
     Args:
-        clock: monotonic seconds.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,18 +36,18 @@ class RefusedWebhooks:
         self._accounts: dict[str, _Account] = {}
 
     def refused(self, account: str, reason: Refusal) -> None:
-        """A webhook of a configured account was refused."""
+        """Note that a webhook of a configured account was refused."""
         with self._lock:
             known = self._accounts.setdefault(account, _Account())
             known.reason, known.count, known.refused_at = reason, known.count + 1, self._clock()
 
     def let_in(self, account: str) -> None:
-        """A webhook proved that it is iFax's."""
+        """Note that a webhook was proved to be iFax's."""
         with self._lock:
             self._accounts[account] = _Account(let_in_at=self._clock())
 
-    def told(self) -> Mapping[str, Any]:
-        """As a heartbeat tells it: seconds ago, and where there is something to tell."""
+    def heartbeat_fields(self) -> Mapping[str, Any]:
+        """The heartbeat's member `webhooks`, with times in seconds ago; empty if there is nothing to say."""
         now = self._clock()
         with self._lock:
             last = sorted(
@@ -60,6 +60,6 @@ class RefusedWebhooks:
                     "ago": round(now - known.refused_at, 1) if known.reason else None,
                     "let_in": round(now - known.let_in_at, 1) if known.let_in_at is not None else None,
                 }
-                for name, known in last[:TOLD]
+                for name, known in last[:SHOWN]
             }
         return {"webhooks": accounts} if accounts else {}

@@ -1,4 +1,4 @@
-"""The signature of a postflight webhook: HMAC-SHA256 of the body (ifax-api, Webhook Security)."""
+"""Verifies the signature of a webhook: HMAC-SHA256 of the body (ifax-api, Webhook Security)."""
 
 import hmac
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ _PREFIX = b"sha256="
 
 
 def sign(body: bytes, secret: bytes) -> str:
-    """The signature of a body as iFax sends it: 64 lower-case hexadecimal digits."""
+    """Sign a body as iFax does: 64 lower-case hexadecimal digits."""
     return hmac.digest(secret, body, "sha256").hex()
 
 
 def verify(body: bytes, header: str | None, secrets: Sequence[bytes]) -> bool:
     """Whether one of the secrets made this signature of this body.
 
-    The digits may be of either case, with `sha256=` in front and blanks around. Every secret is tried, also
-    after one has matched, and compared in constant time, so the answer's time tells nothing about them. An
-    empty secret signs nothing: anybody could use it.
+    The digits may be of either case, with `sha256=` in front and blanks around. Every secret is compared, in
+    constant time, even after one has matched, so the time of the answer says nothing about them. An empty
+    secret never matches, because anybody could use it.
 
     Args:
-        body: the request's body as received, byte for byte.
-        header: the text of the header X-iFax-Signature, any text at all; None if there is none.
-        secrets: the account's webhook secrets, so that one can be rotated.
+        body: the request's body, byte for byte.
+        header: the value of the header X-iFax-Signature; None if there is none. It may be any text.
+        secrets: the account's webhook secrets; several while one is being rotated.
 
     Returns:
-        False for a wrong, missing or odd signature; it never raises.
+        False for a wrong, missing or malformed signature; it never raises.
     """
     running = RunningSignatures(secrets)
     running.feed(body)
@@ -38,7 +38,7 @@ class RunningSignatures:
     """The signatures of a body that comes piece by piece and is not kept.
 
     Args:
-        secrets: as `verify` has them.
+        secrets: the account's webhook secrets.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
@@ -50,7 +50,7 @@ class RunningSignatures:
             made.update(piece)
 
     def verify(self, header: str | None) -> bool:
-        """Whether the header is one of the signatures of what was fed, see `verify`."""
+        """Whether the header is a signature of the body fed so far; see the function `verify`."""
         if header is None:
             return False
         # Compared as bytes: hmac.compare_digest raises for a text beyond ASCII.

@@ -1,4 +1,4 @@
-"""Writes receipts onto the accounts' status streams, many in one round trip."""
+"""Adds webhooks to the accounts' status streams, many in one round trip."""
 
 import asyncio
 from collections import deque
@@ -16,43 +16,43 @@ from faxline_worker.receipts.recent_receipts import RecentReceipts
 from faxline_worker.state.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
 
 STORE_TIMEOUT = 5.0
-"""Seconds for storing a webhook; iFax does not wait for ever either."""
+"""Seconds to store a webhook. iFax does not wait for ever."""
 LOT = 64
-"""Webhooks that go to Redis in one round trip at the most: 4 MiB."""
+"""The most webhooks in one round trip: 4 MiB."""
 _Waiting = tuple[str, Mapping[str, bytes], "asyncio.Future[None]"]
-"""The stream, the entry, and who waits for it."""
+"""A stream, the fields of an entry, and the future of the request that waits for it."""
 
 
 class StatusWriter(Protocol):
-    """Where verified webhooks are kept."""
+    """Stores verified webhooks."""
 
     async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
         """Add an entry to the account's status stream.
 
         Raises:
-            redis.exceptions.RedisError, OSError: it is not, or perhaps not, stored.
+            redis.exceptions.RedisError, OSError: the entry is not, or perhaps not, stored.
         """
 
     async def ping(self) -> None:
-        """Return if `add` has someone to talk to.
+        """Check that an entry could be added.
 
         Raises:
-            redis.exceptions.RedisError, OSError: it has not.
+            redis.exceptions.RedisError, OSError: it could not.
         """
 
 
 class RedisStatusWriter:
-    """Keeps webhooks on Redis. Its Redis user needs XADD on the status streams and `@connection`, no more.
+    """Stores webhooks in Redis. Its Redis user needs only XADD on the status streams and `@connection`.
 
-    One command costs this process as much as all the rest of a webhook. So what comes while others are on
-    their way to Redis goes with the next lot, one round trip for all of it; what comes alone goes at once.
+    One command costs this process as much as the rest of a webhook. So webhooks that come while others are
+    being written go with the next lot, in one round trip. One that comes alone goes at once.
 
     Args:
-        client: of the state's database; the caller closes it.
-        probed: the stream of which `ping` asks whether it could be added to.
-        timeout: seconds that a lot may take.
+        client: a Redis client of the state's database; the caller closes it.
+        probed: the stream that `ping` checks.
+        timeout: seconds for one lot.
         confirmation: how many replicas must have a lot before iFax is answered.
-        recent: what was stored lately; the client calls its `connected`.
+        recent: remembers what was stored; the client calls its `connected`.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class RedisStatusWriter:
         self._writing: asyncio.Task[None] | None = None
 
     async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
-        """Add an entry to the account's status stream, see `StatusWriter`."""
+        """Add an entry to the account's status stream; see `StatusWriter`."""
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((_stream(account), fields, stored))
         if self._writing is None:
@@ -80,19 +80,19 @@ class RedisStatusWriter:
         await stored
 
     async def ping(self) -> None:
-        """Return if Redis would take an entry, see `StatusWriter`."""
+        """Check that Redis would take an entry; see `StatusWriter`."""
         try:
             await self._client.execute_command(*adds_nothing(self._probed))  # type: ignore[no-untyped-call]
         except ResponseError as error:
             took_nothing(error)
 
     async def repeat(self) -> None:
-        """Store again what was stored lately, where a connection has been made anew.
+        """Store the latest webhooks again, if a connection was lost and made again.
 
         Raises:
-            redis.exceptions.RedisError, OSError: it is not, or perhaps not, stored; the next call does it.
+            redis.exceptions.RedisError, OSError: they are not, or perhaps not, stored. Call again.
         """
-        await self._client.ping()  # a connection that was lost is noticed by this
+        await self._client.ping()  # notices a lost connection
         due = self._recent.take_due()
         try:
             for start in range(0, len(due), LOT):
@@ -105,14 +105,13 @@ class RedisStatusWriter:
             raise
 
     async def _write(self) -> None:
-        """Write until nobody waits. Between the last look and the end nobody else can run."""
+        """Write until nothing waits. No other task can run between the last check and the end."""
         try:
-            await asyncio.sleep(0)  # what came in the same moment goes with the first
+            await asyncio.sleep(0)  # lets requests of the same moment join the first lot
             while self._waiting:
                 lot = [self._waiting.popleft() for _ in range(min(LOT, len(self._waiting)))]
-                lot = [
-                    one for one in lot if not one[2].done()
-                ]  # who gave up was answered, and iFax comes again
+                # A request that timed out was answered 503, and iFax sends it again.
+                lot = [one for one in lot if not one[2].done()]
                 if lot:
                     await self._write_lot(lot)
         finally:
@@ -131,7 +130,7 @@ class RedisStatusWriter:
                 *replies, waited = replies
                 if missed := self._confirmation.missed(waited):
                     replies = [TooFewReplicasError(missed)] * len(lot)
-        except Exception as error:  # noqa: BLE001 - whoever waits is told
+        except Exception as error:  # noqa: BLE001 - raised in the requests that wait
             replies = [error] * len(lot)
         for (key, fields, stored), reply in zip(lot, replies, strict=True):
             if not isinstance(reply, Exception):
@@ -146,5 +145,5 @@ class RedisStatusWriter:
 
 @cache
 def _stream(account: str) -> str:
-    """The account's status stream; only accounts that are configured come here, so they are few."""
+    """The account's status stream. Only configured accounts come here, so the cache stays small."""
     return RedisKeys(account).status

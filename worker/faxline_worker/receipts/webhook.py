@@ -1,14 +1,15 @@
-"""The webhook: takes iFax's postflight webhooks, proves that they are iFax's, keeps them, answers.
+"""The ASGI app that receives iFax's webhooks: verifies them, stores them, and answers.
 
-It decides nothing about a fax. What is verified goes onto the account's status stream as it came, for the
-worker to reconcile; only then is iFax told 204 (ARCHITECTURE.md, rule 1). Any other
-answer makes iFax try again, up to 5 times (ifax-api, Webhook Retries). So a webhook may be stored twice; a
-receipt is applied once all the same.
+It decides nothing about a fax. A verified webhook is added to the account's status stream as it came, for a
+worker to reconcile. Only then is iFax answered 204 (ARCHITECTURE.md, rule 1). After any other answer iFax
+tries again, up to 5 times (ifax-api, Webhook Retries). So a webhook may be stored twice, but a receipt is
+applied once.
 
-A webhook of an inbound fax may be a form with the fax in it: its fields are kept as JSON, the file is left.
+A webhook of an inbound fax may be a form that holds the fax. Its fields are stored as JSON, without the file.
 
-What proves that one is iFax's is in webhook_proofs.py. Anybody can reach this address. So a body is read only
-for an account that exists, in bounded size and time, and no text of a stranger becomes a label or a log line.
+webhook_proofs.py checks that a webhook comes from iFax. Anybody can reach this address. So a body is read
+only for a configured account, within limits of size and time, and no text of a stranger becomes a label or a
+log line.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ from faxline_worker.receipts.webhook_body import BODY_TIMEOUT, WebhookBody, head
 from faxline_worker.receipts.webhook_proofs import DOCTOR, Examination
 
 READY_TIMEOUT = 1.0
-"""Seconds in which Redis must answer for `/readyz`."""
+"""Seconds that `/readyz` waits for Redis."""
 
 
 Kind = Literal["receipt", "malformed", "inbound"]
@@ -68,30 +69,30 @@ def create_app(
     store_timeout: float = STORE_TIMEOUT,
     refused: RefusedWebhooks | None = None,
 ) -> Starlette:
-    """The ASGI app: `POST /webhooks/ifax/{account}` and `/webhooks/ifax/{account}/{secret}`.
+    """Make the ASGI app: `POST /webhooks/ifax/{account}` and `/webhooks/ifax/{account}/{secret}`.
 
-    Besides `GET /healthz` and `GET /readyz`.
+    It also serves `GET /healthz` and `GET /readyz`.
 
-    | answer | to |
+    | answer | when |
     |---|---|
-    | 204 | a webhook that is stored: a receipt, one of an inbound fax, or `malformed`, kept for a look |
-    | 401 | no proof that is right; anything for an account without secrets. The log and the metrics say why |
-    | 404 | an account that is not ours; its body is not read |
-    | 408 | a body that is not whole within `body_timeout` |
-    | 413 | more than 64 KiB, of a form more than 20 MB, announced or sent |
-    | 503 | Redis is away, with Retry-After |
+    | 204 | the webhook is stored: a receipt, an inbound fax, or `malformed`, which is kept for inspection |
+    | 401 | no proof is right, or the account has no secrets. The log and the metrics give the reason |
+    | 404 | the account is not configured. The body is not read |
+    | 408 | the body is incomplete after `body_timeout` |
+    | 413 | the body is over 64 KiB, or 20 MB for a form, as announced or as sent |
+    | 503 | Redis is away; with Retry-After |
 
-    An entry of the status stream has the fields `body` (as received; of a form its fields as JSON), `kind`
+    An entry of the status stream has the fields `body` (as received; a form's fields as JSON), `kind`
     (`receipt`, `inbound` or `malformed`) and `at` (ms since 1970 by this pod's clock, for information only).
 
     Args:
-        accounts: what lets each account's webhooks in, by its name; with nothing, everything is refused.
-        store: where webhooks are kept.
-        metrics: where they are counted.
-        log: gets one line a webhook.
-        body_timeout: seconds in which the whole body must have come.
-        store_timeout: seconds in which it must be stored.
-        refused: remembers what was refused, for the doctor.
+        accounts: the webhook secrets by account. An account without secrets refuses everything.
+        store: stores the webhooks.
+        metrics: counts them.
+        log: gets one line for each webhook.
+        body_timeout: seconds for the whole body.
+        store_timeout: seconds to store it.
+        refused: remembers refused webhooks, for the doctor.
     """
     webhook = _Webhook(
         accounts,
@@ -115,10 +116,10 @@ def create_app(
 
 
 def read_webhook(body: bytes) -> tuple[Kind, int | None]:
-    """What a signed body is, and its jobId if it has one, by the parser that the worker reads it with.
+    """Classify a verified body, and return its jobId if it has one. Never raises.
 
-    A `receipt` has a jobId and a faxStatus, `inbound` is about a fax that came to us; all else, also what is
-    no JSON object, is `malformed`. It never raises.
+    A `receipt` has a jobId and a faxStatus, `inbound` is about a received fax, and anything else is
+    `malformed`, such as a body that is not a JSON object. The worker uses the same parser.
     """
     whole = read_body(body)
     if whole is None:
@@ -129,8 +130,8 @@ def read_webhook(body: bytes) -> tuple[Kind, int | None]:
     return ("malformed" if fax.job_id is None or fax.status is None else "receipt"), fax.job_id
 
 
-def tells_inbound(body: bytes) -> bool:
-    """Whether there is something to tell of an inbound fax: an id or a number. The doctor's has none."""
+def identifies_inbound(body: bytes) -> bool:
+    """Whether an inbound webhook has an id or a number. The doctor's test webhook has neither."""
     found = read_receipt(body)
     return isinstance(found, Inbound) and (found.job_id or found.transaction_id or found.sender) is not None
 
@@ -140,20 +141,20 @@ _ANSWER_OF: Mapping[Kind, WebhookAnswer] = {"receipt": STORED, "malformed": MALF
 
 @dataclass(frozen=True)
 class _Webhook:
-    """An ASGI app of its own under its route: without a `Request` and its wrappers a webhook costs less."""
+    """The route's own ASGI app. Starlette's `Request` and its wrappers would make a webhook slower."""
 
     accounts: Mapping[str, WebhookSecrets]
     store: StatusWriter
     metrics: WebhookMetrics
     log: BoundLogger
     body_timeout: float
-    """Seconds for a whole body."""
+    """Seconds for the whole body."""
     store_timeout: float
-    """Seconds until Redis has it."""
+    """Seconds to store it."""
     refused: RefusedWebhooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one webhook, count it and write its line."""
+        """Answer one webhook, count it and log it."""
         began = time.perf_counter()
         account = scope["path_params"]["account"]
         line: dict[str, Any] = {"account": account, "size": 0}
@@ -185,7 +186,7 @@ class _Webhook:
     async def _take(
         self, scope: Scope, receive: Receive, account: str, line: dict[str, Any]
     ) -> WebhookAnswer:
-        """Read and verify, then keep; `line` gets what is known for the log."""
+        """Read, verify and store a webhook. `line` collects members for the log."""
         boundary = boundary_of((header_of(scope, CONTENT_TYPE) or b"").decode("latin-1"))
         secrets = self.accounts[account]
         proofs = Examination(secrets, scope["headers"], scope["path_params"].get("secret"))
@@ -220,17 +221,17 @@ class _Webhook:
             self.refused.refused(account, reason)
 
     async def _keep(self, account: str, body: bytes, line: dict[str, Any]) -> WebhookAnswer:
-        """Store a verified body, unless there is nothing to tell of it."""
+        """Store a verified body, unless it is an inbound webhook that identifies no fax."""
         kind, job_id = read_webhook(body)
         if job_id is not None:
             line["jobId"] = job_id
-        if kind == "inbound" and not tells_inbound(body):
+        if kind == "inbound" and not identifies_inbound(body):
             return INBOUND
         fields = {"body": body, "kind": kind.encode(), "at": b"%d" % (time.time_ns() // 1_000_000)}
         try:
             async with asyncio.timeout(self.store_timeout):
                 await self.store.add(account, fields)
         except (RedisError, OSError) as error:
-            line["error"] = type(error).__name__  # its text may quote the command, the body with it
+            line["error"] = type(error).__name__  # its text may quote the command and so the body
             return UNAVAILABLE
         return _ANSWER_OF[kind]

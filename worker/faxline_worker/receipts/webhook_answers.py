@@ -1,4 +1,4 @@
-"""What the webhook answers: one row each, with its HTTP status and its metric's label."""
+"""The webhook's answers, with their HTTP statuses and metric labels."""
 
 import logging
 from dataclasses import dataclass
@@ -8,20 +8,29 @@ from starlette.responses import JSONResponse, Response
 from faxline_worker.observability.metrics.labels import WebhookResult
 
 RETRY_AFTER = 30
-"""Seconds, the Retry-After of a 503."""
+"""The Retry-After of a 503, in seconds."""
 CONTENT_TYPE = b"content-type"
 
 
-@dataclass(frozen=True, eq=False)  # each is one of a kind
+@dataclass(frozen=True, eq=False)  # compared by identity
 class WebhookAnswer:
-    """How a request ends: the word for the log, the HTTP status, and as what it is counted, if at all."""
+    """How a request ends.
+
+    Attributes:
+        result: the word in the log line and the answer's body.
+        status: the HTTP status.
+        counted: the label in fax_webhooks_total; None if it is not counted.
+        level: the log level.
+        close: whether the connection is closed, because a body may follow that nobody reads.
+        challenge: whether the answer asks for a user and password.
+    """
 
     result: str
     status: int
     counted: WebhookResult | None
     level: int = logging.WARNING
-    close: bool = False  # there may be more to come that nobody wants to read
-    challenge: bool = False  # a user and password would be taken
+    close: bool = False
+    challenge: bool = False
 
 
 STORED = WebhookAnswer("stored", 204, "stored", logging.INFO)
@@ -60,4 +69,4 @@ def _response(answer: WebhookAnswer) -> Response:
 
 
 RESPONSES = {answer: _response(answer) for answer in _ANSWERS}
-"""An answer holds nothing of its request, so one response does for all."""
+"""Answers hold nothing of the request, so one response serves all requests."""

@@ -1,4 +1,4 @@
-"""The body of a webhook as it comes in: bounded in size and time, and proved while it is read."""
+"""Receives the body of a webhook, limited in size, and feeds it to the proofs while it is read."""
 
 import json
 
@@ -9,15 +9,20 @@ from faxline_worker.receipts.multipart import MultipartFields
 from faxline_worker.receipts.webhook_proofs import Examination
 
 BODY_LIMIT = 64 * 1024
-"""Bytes of a webhook's body that are read at most."""
+"""The most bytes of a webhook's body."""
 FORM_LIMIT = 20_000_000
-"""Bytes of a form's body that are read at most; no more of it is held than its fields."""
+"""The most bytes of a form's body, of which only the fields are held in memory."""
 BODY_TIMEOUT = 10.0
-"""Seconds in which the whole body must have come."""
+"""Seconds for the whole body."""
 
 
 class WebhookBody:
-    """A request's body, held as it is, or of a form (one with a boundary) its fields alone."""
+    """A request's body. Of a form, only the fields are kept.
+
+    Args:
+        proofs: gets each piece of the body, to verify its signature.
+        boundary: the boundary of a form; None for any other body.
+    """
 
     def __init__(self, proofs: Examination, boundary: bytes | None) -> None:
         self._proofs = proofs
@@ -38,19 +43,19 @@ class WebhookBody:
             self._form.feed(piece)
 
     def content(self) -> bytes:
-        """The body as JSON: as it came, or made of the fields of a form."""
+        """The body as it came; of a form, its fields as JSON."""
         return bytes(self._whole) if self._form is None else json.dumps(self._form.fields()).encode()
 
 
 async def receive_body(scope: Scope, receive: Receive, body: WebhookBody) -> bool:
-    """Feed the request's body; False as soon as it is known to be over its limit.
+    """Read the request's body; False as soon as it is over its limit.
 
     Raises:
-        ClientDisconnect: the client went away.
+        ClientDisconnect: the client closed the connection.
     """
     try:
         announced = int(header_of(scope, b"content-length") or 0)
-    except ValueError:  # nonsense, or more digits than Python reads: what comes is counted anyway
+    except ValueError:  # no number, or too many digits for Python; the bytes are counted anyway
         announced = 0
     if announced > body.limit:
         return False
@@ -63,12 +68,12 @@ async def receive_body(scope: Scope, receive: Receive, body: WebhookBody) -> boo
         if body.size > body.limit:
             return False
         more = message.get("more_body", False)
-        del message  # it holds a copy, and the next may let us wait
+        del message  # it holds a copy of the piece, and the next may take a while
     return True
 
 
 def header_of(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of this name, which is in lower case as ASGI has them."""
+    """The first header of a name, which must be in lower case, as ASGI has them; None if there is none."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value)

@@ -1,8 +1,8 @@
-"""What proves that a webhook is iFax's: its signature, a user and password, or a secret in its path.
+"""Checks that a webhook comes from iFax, by its signature, a user and password, or a secret in its path.
 
-The documentation has the signature (ifax-api, Webhook Security). iFax's form for webhooks has a user and a
-password besides, and some accounts get no signature at all (docs/ifax.md). So any one proof that is
-configured lets a webhook in, whatever else came with it; where none is configured nothing gets in.
+iFax documents the signature (ifax-api, Webhook Security). Its form for webhooks also has a user and a
+password, and some accounts get no signature at all (docs/ifax.md). So one configured proof that is right lets
+a webhook in, whatever else came with it. An account without a configured proof refuses every webhook.
 """
 
 import base64
@@ -29,10 +29,10 @@ _UNEXPECTED: Mapping[Proof, Refusal] = {
 }
 
 DOCTOR = "faxline-doctor"
-"""How the User-Agent of the doctor's own tries begins: the next doctor is not told of them."""
+"""The start of the User-Agent of the doctor's test webhooks, which are not counted as refusals."""
 
 LARGEST = 8 * 1024
-"""Bytes of an Authorization header or of a path's secret that are looked at."""
+"""The most bytes of an Authorization header or a path's secret; a longer one proves nothing."""
 
 _SIGNATURE, _AUTHORIZATION = HEADER.lower().encode(), b"authorization"
 _BASIC = re.compile(rb" *basic +([a-z0-9+/]+=*) *", re.IGNORECASE)
@@ -41,12 +41,12 @@ _KEY = random_secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of a webhook's proofs.
+    """The result of checking a webhook's proofs.
 
     Attributes:
-        by: those that are right; with one of them it is let in.
-        wrong: those that came, are configured and are wrong.
-        refusal: why it is refused; None where it is let in.
+        by: the proofs that are right; one is enough to let the webhook in.
+        wrong: the proofs that came, are configured and are wrong.
+        refusal: why the webhook is refused; None if it is let in.
     """
 
     by: tuple[Proof, ...]
@@ -55,14 +55,15 @@ class Verdict:
 
 
 class Examination:
-    """Looks at the proofs of one webhook, whose body comes piece by piece and is not kept.
+    """Checks the proofs of one webhook, whose body comes piece by piece and is not kept.
 
-    Every value that is configured is compared, in constant time, whichever came and whichever matched.
+    Every configured value is compared, in constant time, whichever proofs came and whichever matched.
 
     Args:
-        secrets: the account's, as they are now.
-        headers: the request's, names in lower case as ASGI has them. A header that came twice proves nothing.
-        path_secret: what stands in the path after the account; None where nothing does.
+        secrets: the account's current webhook secrets.
+        headers: the request's headers, names in lower case as ASGI has them. A header that came twice proves
+            nothing.
+        path_secret: the part of the path after the account; None if there is none.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Examination:
         self._signatures.feed(piece)
 
     def verdict(self) -> Verdict:
-        """What the proofs are worth, once the whole body was fed. It never raises."""
+        """Judge the proofs, after the whole body was fed. Never raises."""
         came: Mapping[Proof, bool] = {
             "signature": bool(self._signature),
             "basic": bool(self._authorization),
@@ -103,7 +104,7 @@ class Examination:
 
 
 def basic_header(user_and_password: bytes) -> str:
-    """The header Authorization that proves a value of WEBHOOK_BASIC."""
+    """The value of the header Authorization for a value of WEBHOOK_BASIC, `user:password`."""
     return "Basic " + base64.b64encode(user_and_password).decode()
 
 
@@ -112,7 +113,7 @@ def _only(values: Sequence[bytes], encoding: str) -> str | None:
 
 
 def _credentials(values: Sequence[bytes]) -> bytes | None:
-    """What a header Authorization holds, decoded; None of one that is no Basic."""
+    """The decoded `user:password` of an Authorization header; None if it is not valid Basic."""
     if len(values) != 1 or len(values[0]) > LARGEST:
         return None
     found = _BASIC.fullmatch(values[0])
@@ -129,7 +130,7 @@ def _encoded(secret: str | None) -> bytes | None:
 
 
 def _spelled(values: Sequence[bytes]) -> Iterator[bytes]:
-    """In UTF-8, and in Latin-1, in which older clients send a password beyond ASCII (RFC 7617, 3)."""
+    """Each value in UTF-8 and in Latin-1, which older clients use for non-ASCII passwords (RFC 7617, 3)."""
     for value in values:
         yield value
         with suppress(UnicodeEncodeError):
@@ -137,7 +138,7 @@ def _spelled(values: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _is_one_of(given: bytes | None, values: Iterator[bytes] | Sequence[bytes]) -> bool:
-    """Whether it is one of them, in a time that tells nothing about them, their lengths included."""
+    """Whether a value is among others. The time says nothing about them, not even their lengths."""
     mine, matched = hmac.digest(_KEY, given or b"", "sha256"), False
     for value in values:
         matched |= hmac.compare_digest(mine, hmac.digest(_KEY, value, "sha256")) and bool(value)

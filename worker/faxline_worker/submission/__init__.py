@@ -1,1 +1,1 @@
-"""Submission: a job becomes a call to iFax."""
+"""Submission: calls iFax for the jobs that are admitted."""

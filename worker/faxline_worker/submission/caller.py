@@ -1,4 +1,4 @@
-"""One call to iFax: its body, its documents, and the answer, also where nothing could be sent."""
+"""Makes one call to iFax: builds the body, opens the documents, and returns an answer in every case."""
 
 import json
 import time
@@ -24,22 +24,22 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 }
 DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN = "document_missing", "key_missing", "seal_broken"
 DOCUMENT_ALTERED = "document_altered"
-"""Of a job that failed by it iFax was not called; of one in doubt a part was sent."""
+"""A job that failed for this reason was not sent. For a job in doubt, part of the request was."""
 NO_CALL = {DOCUMENT_ALTERED, DOCUMENT_MISSING, KEY_MISSING, SEAL_BROKEN}
-"""Why iFax was not called."""
+"""Reasons why iFax was not called."""
 
 
 class LeaseLostError(Exception):
-    """The lease ran out before the first byte: the job is no longer ours and nothing was sent."""
+    """The lease ran out before the first byte was sent, so the job may be somebody else's by now."""
 
 
 def was_called(answer: Answer) -> bool:
-    """Whether iFax was called, though perhaps not with all of the request."""
+    """Whether iFax was called, even if only part of the request was sent."""
     return answer.reason not in NO_CALL or answer.decision is Decision.IN_DOUBT
 
 
 def endpoint_of(admitted: Admitted) -> Endpoint:
-    """Where the call of this job goes."""
+    """The endpoint that a job's call goes to."""
     return ENDPOINTS[admitted.kind]
 
 
@@ -49,23 +49,27 @@ class Caller:
 
     Attributes:
         store: the account's state.
-        client: of iFax.
-        key: the account's API key as it is now.
-        caller_id: the number that faxes without one of their own come from.
-        log: the account's.
+        client: the iFax client.
+        token: returns the account's current API key, which may be rotated.
+        caller_id: the sender number, E.164, of faxes that name none.
+        log: the account's logger.
     """
 
     store: Store
     client: IfaxClient
-    key: Callable[[], str]
+    token: Callable[[], str]
     caller_id: str | None
     log: structlog.stdlib.BoundLogger
 
     def call(self, admitted: Admitted) -> Answer:
-        """Call iFax for a job that was admitted.
+        """Call iFax for an admitted job.
+
+        Returns:
+            iFax's answer, or a made one that says why iFax could not be called.
 
         Raises:
             LeaseLostError: the lease ran out before anything was sent.
+            redis.RedisError: Redis is away, and nothing was sent.
         """
         started = time.monotonic()
 
@@ -83,15 +87,15 @@ class Caller:
             else:
                 body = self._send_body(admitted)
             about = job_id(admitted.request.get("jobId")) if admitted.kind != "send" else None
-            return self.client.call(endpoint_of(admitted), self.key(), body, mark, about=about)
+            return self.client.call(endpoint_of(admitted), self.token(), body, mark, about=about)
         except DocumentMissingError:
             decision, reason = Decision.REFUSE, DOCUMENT_MISSING
             message = "a document of this fax is no longer stored"
         except DocumentChangedError:
             decision, reason = Decision.REFUSE, DOCUMENT_ALTERED
-            message = "another document is stored in the place of this fax's: its digest is another one"
+            message = "the stored document does not match the digest of this fax's document"
             self.log.error("document altered", job=admitted.job)  # noqa: TRY400 - the text says all
-        except KeyMissing as error:  # an operator's fault, which can be mended: nothing is spent
+        except KeyMissing as error:  # a configuration error: the account is paused and no attempt is spent
             decision, reason, message = Decision.PAUSE, KEY_MISSING, str(error)
             self.log.error("key missing", job=admitted.job, error=message)  # noqa: TRY400 - the text says all
         except SealBroken as error:
@@ -110,11 +114,11 @@ class Caller:
     def _send_body(self, admitted: Admitted) -> Body:
         kept = admitted.sealed
         request = json.loads(self.store.seals.open_request(admitted.job, kept)) if kept else admitted.request
-        if admitted.due:  # iFax would be asked to keep it until a moment that is over
+        if admitted.due:  # its send_at is past
             request = request | {"send_at": None}
         if admitted.quality:
             request = request | {"faxQuality": admitted.quality}
-        # Whoever sealed the request sealed its documents first.
+        # Documents are sealed before the request is, so a sealed request has no documents in clear.
         documents = Documents(self.store, self.client.timeout, sealed=bool(admitted.sealed))
         body = send_body(request, documents.open, caller_id=self.caller_id)
         documents.allow(len(body) / self.client.rate)

@@ -1,7 +1,6 @@
-"""The documents of one call: opened before anything is sent, read on from Redis while they are sent."""
+"""Reads the documents of one call: opens them before anything is sent, and reads on while they are sent."""
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,37 +12,35 @@ from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.sealing.stream import CHUNK, HEADER_MOST, TAG, SealedDocument, is_sealed
 from faxline_worker.ifax import Document, DocumentLostError, DocumentUnreadError
 from faxline_worker.ifax.requests import PIECE
-from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.store import Store
+from faxline_worker.submission.patience import wait_for_redis
 
 _T = TypeVar("_T")
 
 SEALING = HEADER_MOST + PIECE // CHUNK * TAG
-"""Bytes that sealing adds to a piece, at the most."""
-AWAY = 0.5
-"""Seconds between two tries to read on while Redis is away."""
+"""The most bytes that sealing adds to a piece."""
 
 
 class DocumentMissingError(Exception):
-    """A document of the job is not, or no longer, in Redis."""
+    """A document of the job is not stored in Redis, or no longer."""
 
 
 class DocumentChangedError(Exception):
-    """What is stored in a document's place is another one; nothing was sent."""
+    """The stored document does not match its digest; nothing was sent."""
 
 
 class Documents:
     """Opens the documents of a call.
 
-    The first piece of what it opens is kept, so that a small document costs one command and cannot be lost on
-    the way. Of all that follows a call holds one piece at a time: twenty calls with 14 MB each are no more
-    than twenty pieces.
+    It keeps the first piece of a document, so that a small document costs one command and cannot get lost
+    during the call. Of a larger document a call holds one piece at a time, so twenty calls with 14 MB each
+    hold twenty pieces.
 
     Args:
-        store: the account's.
-        patience: seconds for which Redis is waited for while it is away and a document is half sent; the
-            call's timeout, for beyond it nothing may be sent any more.
-        sealed: whether each was sealed when its job was registered, so that none is taken in clear.
+        store: the account's state.
+        patience: seconds to wait for Redis while it is away and a document is half sent. This is the call's
+            timeout, because nothing may be sent after it.
+        sealed: whether each document was sealed when its job was registered. If so, clear text is refused.
     """
 
     def __init__(self, store: Store, patience: float, *, sealed: bool = False) -> None:
@@ -53,20 +50,23 @@ class Documents:
         self._room = PIECE
 
     def allow(self, seconds: float) -> None:
-        """Wait for Redis so much longer: the call has more time, by the size of its body."""
+        """Wait for Redis this much longer: a call with a large body has more time."""
         self._until += seconds
 
     def open(self, name: str) -> Document:
-        """A document by `sha256:<hex>`, found to be there.
+        """Open a document.
 
-        One that is no more than a piece is held against its digest here; a larger one while it is sent.
+        A document of one piece is compared with its digest here, a larger one while it is sent.
+
+        Args:
+            name: the document, as `sha256:<hex>`.
 
         Raises:
-            DocumentMissingError: it is not.
-            DocumentChangedError: it is another one.
-            KeyMissing: it is sealed by a key that is not on the keyring.
-            SealBroken: it was changed after it was sealed, is another document, or is in clear and must not.
-            redis.RedisError: Redis is away or refuses us; nothing was sent yet.
+            DocumentMissingError: the document is not stored.
+            DocumentChangedError: the stored bytes do not match the digest.
+            KeyMissing: the document is sealed with a key that is not on the keyring.
+            SealBroken: it was changed after it was sealed, is another document, or is not sealed but must be.
+            redis.RedisError: Redis is away or refuses the command; nothing was sent yet.
         """
         stored = self._store.documents.piece(name, 0, PIECE + (SEALING if self._store.seals.on else 0))
         if is_sealed(stored):
@@ -78,7 +78,7 @@ class Documents:
             raise SealBroken
         if size >= PIECE and self._store.seals.on:
             head, first, size = self._store.documents.head_and_piece(name, 0, PIECE)
-            if is_sealed(head):  # since a moment ago
+            if is_sealed(head):  # it was sealed a moment ago
                 return self.open(name)
         elif size >= PIECE:
             size = self._store.documents.size(name)
@@ -99,7 +99,7 @@ class Documents:
             _, stored, size = self._store.documents.head_and_piece(name, 0, PIECE + SEALING)
             if not stored:
                 raise DocumentMissingError
-            sealed = seals.reader(name, stored)  # it may have been sealed anew since
+            sealed = seals.reader(name, stored)  # it may have been sealed again meanwhile
         size = sealed.size(size)
         end = min(PIECE, size)
         begin, over = sealed.span(0, end)
@@ -117,26 +117,26 @@ class Documents:
         return Document(size, read, "" if size <= len(first) else _hex(name))
 
     def _keep(self, first: bytes) -> bytes:
-        """The first piece, or nothing where the call has no room for it."""
+        """The first piece; empty if the call already holds as many bytes as it may."""
         if len(first) > self._room:
             return b""
         self._room -= len(first)
         return first
 
     def _read_on(self, name: str, size: int, start: int, end: int) -> bytes:
-        """A piece of a document that is half sent.
+        """Read a further piece of a document that is being sent.
 
         Raises:
-            DocumentLostError: the document is not there any more.
-            DocumentUnreadError: Redis does not give it, and there is no time left to wait for it.
+            DocumentLostError: the document is no longer stored.
+            DocumentUnreadError: Redis did not return it within the call's time.
         """
         store = self._store
-        if store.seals.on:  # it is in clear, and may be sealed at any moment
-            head, piece, _ = self._patient(lambda: store.documents.head_and_piece(name, start, end))
+        if store.seals.on:  # it is in clear, and another process may seal it at any moment
+            head, piece, _ = self._wait(lambda: store.documents.head_and_piece(name, start, end))
             if is_sealed(head):
                 return self._read_sealed(name, self._reader(name, head), size, start, end)[0]
         else:
-            piece = self._patient(lambda: store.documents.piece(name, start, end))
+            piece = self._wait(lambda: store.documents.piece(name, start, end))
         if len(piece) < end - start:
             raise DocumentLostError
         return piece
@@ -144,15 +144,18 @@ class Documents:
     def _read_sealed(
         self, name: str, sealed: SealedDocument, size: int, start: int, end: int
     ) -> tuple[bytes, SealedDocument]:
-        """The same of a sealed one, which may have been sealed anew since; and what opens the next piece."""
+        """Read a further piece of a sealed document, and return what opens the next piece.
+
+        The document may have been sealed again, with another key, since the call began.
+        """
         store = self._store
         while True:
             span = sealed.span(start, end)
-            piece = self._patient(partial(store.documents.piece, name, *span))
+            piece = self._wait(partial(store.documents.piece, name, *span))
             try:
                 return sealed.open(piece, start, end, size), sealed
             except SealBroken as error:
-                head = self._patient(lambda: store.documents.piece(name, 0, HEADER_MOST))
+                head = self._wait(lambda: store.documents.piece(name, 0, HEADER_MOST))
                 if not head:
                     raise DocumentLostError from None
                 anew = self._reader(name, head)
@@ -166,15 +169,11 @@ class Documents:
         except (KeyMissing, SealBroken) as error:
             raise DocumentUnreadError from error
 
-    def _patient(self, read: Callable[[], _T]) -> _T:
-        pause = threading.Event()
-        while True:
-            try:
-                return read()
-            except redis.RedisError as error:
-                if not unserved(error) or time.monotonic() > self._until:
-                    raise DocumentUnreadError from error
-                pause.wait(AWAY)
+    def _wait(self, read: Callable[[], _T]) -> _T:
+        try:
+            return wait_for_redis(read, until=self._until)
+        except redis.RedisError as error:
+            raise DocumentUnreadError from error
 
 
 def _hex(name: str) -> str:
@@ -182,10 +181,10 @@ def _hex(name: str) -> str:
 
 
 def _check(name: str, first: bytes, size: int) -> None:
-    """Hold a document against its digest, if its first piece is all of it.
+    """Compare a document with its digest, if its first piece is the whole document.
 
     Raises:
-        DocumentChangedError: it is another one.
+        DocumentChangedError: the bytes do not match.
     """
     if size <= len(first) and hashlib.sha256(first).hexdigest() != _hex(name):
         raise DocumentChangedError

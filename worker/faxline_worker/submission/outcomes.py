@@ -1,4 +1,4 @@
-"""What a call came to: for the metrics, the audit and `settle`."""
+"""Turns the answer of a call into metrics, and into the arguments of `settle` and its audit record."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ RESULTS: Mapping[Decision, Any] = {
 
 
 def poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
-    """What a question came to, for the metric."""
+    """The result of a status call, for the metric."""
     match done.result:
         case "applied" | "resolved_doubt":
             return "final"
@@ -40,7 +40,17 @@ def poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
 def answer_for_settle(
     admitted: Admitted, answer: Answer, retries: SubmissionRetries, *, late: bool
 ) -> dict[str, Any]:
-    """The answer as `settle` takes it; times in milliseconds."""
+    """The answer in the form that `settle` and `report` take.
+
+    Args:
+        admitted: the job.
+        answer: iFax's answer.
+        retries: the waits between attempts.
+        late: whether this process has stepped back, or forward again, since the call began.
+
+    Returns:
+        The members of the answer; times in milliseconds.
+    """
     exponent = min(admitted.attempt - 1, 30)
     longest = retries.base * min(2**exponent, retries.max / retries.base)
     backoff = longest.total_seconds() * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
@@ -58,7 +68,7 @@ def answer_for_settle(
         "meaning": answer.meaning,
         "ours": answer.perhaps_ours or None,
         "late": late or None,
-        # For the audit: what was called, and how that ended.
+        # For the audit record.
         "call": str(endpoint_of(admitted)) if was_called(answer) else None,
         "attempt": admitted.attempt,
         "about": str(admitted.request["jobId"]) if admitted.control_call else None,
@@ -75,14 +85,14 @@ def count_call(
     settlement: Settlement,
     applied: Callable[[dict[str, Any], int | None, str], None],
 ) -> None:
-    """Count a call that was settled.
+    """Count a settled call.
 
     Args:
-        metrics: where.
+        metrics: the worker's metrics.
         account: the account's name.
-        answer: what iFax said.
-        settlement: what became of the job.
-        applied: counts a receipt that had come before its answer.
+        answer: iFax's answer.
+        settlement: what `settle` did with the job.
+        applied: counts a receipt that came before the answer.
     """
     metrics.submission(account, RESULTS[answer.decision])
     metrics.request(account, answer.seconds)
@@ -90,8 +100,8 @@ def count_call(
         metrics.rate_limited(account)
     elif answer.decision not in {Decision.ACCEPTED, Decision.IN_DOUBT}:
         metrics.failure(account, "submission", answer.counted_code, answer.reason)
-    # Where iFax accepted and the job is failed, it failed by a receipt, which is counted as such. And
-    # what `settle` repeats, called again after a lost reply, was this call's.
+    # If iFax accepted the fax and the job failed, it failed by a receipt, which is counted below. A repeated
+    # result means that `settle` ran twice after a lost reply, so the outcome is this call's.
     ended = settlement.state == "failed" and answer.decision is not Decision.ACCEPTED
     if ended and settlement.result in {"settled", "resolved", "repeated"}:
         metrics.outcome(account, "failed")

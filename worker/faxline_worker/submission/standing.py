@@ -1,12 +1,12 @@
-"""Whether this process takes an account's calls.
+"""Decides whether this process takes an account's calls.
 
-A worker without a route to iFax, or with a wrong key, would close the account again and again while others
-beside it succeed. `settle` and `report` tell it so (`apart`): it steps back, passes the account's wake-ups
-on, is not ready, and tries one call now and then, after a wait that grows. Where nobody else's calls are
-accepted either, the account is closed for all, and no process is at fault.
+A worker without a route to iFax, or with a wrong key, would close the account again and again while other
+workers succeed. `settle` and `report` notice this and return `apart`. The process then steps back: it passes
+the account's wake-ups on, is not ready, and tries one call after a wait that grows. If no other process's
+calls are accepted either, the account is closed for all, and no process is at fault.
 
-A process whose last call failed so passes a wake-up on a few times as well, for another may find out sooner
-that it is over.
+A process whose last call failed passes a wake-up on a few times, too, because another process may notice
+sooner that iFax is back.
 """
 
 import threading
@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from faxline_worker.ifax import Answer, Decision
 
 PASSES = 3
-"""How often a process whose last call failed passes one wake-up on before it takes it after all."""
+"""How often a process whose last call failed passes a wake-up on before it takes it."""
 REST = 0.2
-"""Seconds for which a wake-up is kept before it is passed on by a process that stepped back: if nobody else
-is free it comes again at once."""
+"""Seconds that a process that stepped back holds a wake-up before it passes it on. If no other process is
+free, the wake-up comes back at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """That a process has stepped back.
+    """Why and when a process stepped back.
 
     Attributes:
-        why: what its calls met.
-        since: when it did, seconds since 1970.
+        why: the message of the failed call.
+        since: seconds since 1970.
     """
 
     why: str
@@ -37,18 +37,19 @@ class Away:
 
 
 class Standing:
-    """Of one process with one account. Thread-safe.
+    """Whether one process takes the calls of one account. Thread-safe.
 
     Args:
-        first: seconds after which the first call is tried.
-        longest: seconds after which further ones are, at most.
-        told: called with each change: what was met, or None where the process takes its part again.
+        first: seconds until the first trial call.
+        longest: the longest wait in seconds between two trial calls.
+        on_change: called when the process steps back, with the reason, and when it takes calls again, with
+            None.
     """
 
-    def __init__(self, first: float, longest: float, told: Callable[[str | None], None]) -> None:
+    def __init__(self, first: float, longest: float, on_change: Callable[[str | None], None]) -> None:
         self._first = first
         self._longest = longest
-        self._told = told
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._away: Away | None = None
         self._tries = 0
@@ -59,18 +60,21 @@ class Standing:
 
     @property
     def away(self) -> Away | None:
-        """Why the process has stepped back; None where it takes its part."""
+        """Why the process has stepped back; None if it takes calls."""
         return self._away
 
     @property
     def turn(self) -> int:
-        """Changes with each step back and forward: a call that began in another turn tells nothing new."""
+        """A count of steps back and forward. A call that began in an earlier turn says nothing new."""
         return self._turns
 
     def takes(self, passed: int) -> bool:
-        """Whether a wake-up is taken here, that was passed on from here so often; else it is for another.
+        """Whether this process takes a wake-up; if not, pass it on.
 
-        After a step back this is one call's trial; `over` ends it.
+        After a step back, True begins a trial of one call; `over` ends it.
+
+        Args:
+            passed: how often this process passed the wake-up on before.
         """
         with self._lock:
             if self._away is None:
@@ -81,19 +85,19 @@ class Standing:
             return True
 
     def over(self) -> None:
-        """A trial that may have been is over, whatever came of it."""
+        """End a trial call, if there was one, whatever its result."""
         with self._lock:
             if self._trying:
                 self._trying = False
                 self._next = max(self._next, time.monotonic() + self._first)
 
     def answered(self, answer: Answer, turn: int, *, apart: bool) -> None:
-        """A call has come back.
+        """Take note of a call's answer.
 
         Args:
-            answer: what it came to.
-            turn: in which it was admitted.
-            apart: whether `settle` or `report` found that this process is at fault.
+            answer: the call's answer.
+            turn: the turn in which the call was admitted.
+            apart: whether `settle` or `report` found that only this process's calls fail.
         """
         with self._lock:
             if turn != self._turns:
@@ -114,10 +118,10 @@ class Standing:
         if self._away is None:
             self._away = Away(answer.message, time.time())
             self._turns += 1
-            self._told(answer.message)
+            self._on_change(answer.message)
 
     def _step_forward(self) -> None:
         if self._away is not None:
             self._away, self._tries, self._trying = None, 0, False
             self._turns += 1
-            self._told(None)
+            self._on_change(None)

@@ -1,7 +1,6 @@
 """One turn of `submit`: admit a job, call iFax, settle the answer."""
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,28 +16,26 @@ from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
 from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Admitted, Held, Settlement
 from faxline_worker.state.store import Store
 from faxline_worker.submission.caller import Caller, LeaseLostError, endpoint_of, was_called
 from faxline_worker.submission.outcomes import answer_for_settle, count_call, poll_result
+from faxline_worker.submission.patience import wait_for_redis
 from faxline_worker.submission.standing import Standing
 from faxline_worker.tracing.spans import Traces
 
 _T = TypeVar("_T")
-AWAY = 0.5
-"""Seconds between two tries to settle while Redis is away."""
 
 
 class SubmitWakes(Protocol):
-    """Sends a wake-up."""
+    """Sends wake-ups."""
 
     def submit(self, account: str, *tokens: str) -> None:
-        """Wake an actor for each token."""
+        """Send a wake-up for each token."""
 
 
 def _chance() -> float:
-    return random.random()  # noqa: S311 - a share, no secret
+    return random.random()  # noqa: S311 - not a secret
 
 
 @dataclass(frozen=True)
@@ -47,43 +44,49 @@ class Submitter:
 
     store: Store
     client: IfaxClient
-    key: Callable[[], str]
-    """The account's API key as it is now: it may be rotated."""
+    token: Callable[[], str]
+    """Returns the account's current API key, which may be rotated."""
     caller_id: str | None
     retries: SubmissionRetries
     wakes: SubmitWakes
     metrics: WorkerMetrics
     log: structlog.stdlib.BoundLogger
     patience: float
-    """Seconds for which an answer is kept while Redis is away."""
+    """Seconds to go on trying to settle an answer while Redis is away."""
     traces: Traces
     applied: Callable[[dict[str, Any], int | None, str], None]
-    """Counts a receipt that had come before its answer."""
+    """Counts a receipt that came before the answer."""
     standing: Standing
-    """Whether this process takes the account's calls."""
+    """Decides whether this process takes the account's calls."""
     calls: int = 50
-    """How many a wake-up stands for, at the most."""
+    """The most calls that one wake-up leads to."""
     ends: Callable[[], bool] = lambda: False
-    """Whether this process takes no further call."""
+    """Whether this process is ending and takes no further call."""
     beat: Callable[[], None] = lambda: None
-    """Called as this thread goes on."""
+    """Called regularly, to show that the thread is alive."""
 
     @cached_property
     def _caller(self) -> Caller:
-        return Caller(self.store, self.client, self.key, self.caller_id, self.log)
+        return Caller(self.store, self.client, self.token, self.caller_id, self.log)
 
     def _defer(self, held_by: str) -> None:
         if held_by == "layout":
-            self.log.error("what is stored has a newer layout than this version knows: it takes no jobs")
+            self.log.error("the stored layout is newer than this version knows: no job is taken")
             return
         limit: Any = "window" if held_by == "rate_limit_cooldown" else held_by
         self.metrics.deferral(self.store.account, limit)
 
     def turn(self, wake: str) -> None:
-        """Admit a job, call iFax, settle; and go on with the next, which comes with the settlement.
+        """Admit a job, call iFax and settle the answer, then go on with the next job.
 
-        So a wake-up starts a thread, and what is ready keeps it going: a job need not be woken for. After
-        `calls` of them, or when the process ends or has stepped back, another thread is woken instead.
+        The next job comes with the settlement. So a wake-up only starts the thread, and ready jobs keep it
+        going. After `calls` calls, or when the process ends or steps back, another thread is woken instead.
+
+        Args:
+            wake: the wake-up's token.
+
+        Raises:
+            redis.RedisError: Redis is away for longer than `patience`, or refuses the command.
         """
         turn, trial = self.standing.turn, self.standing.away is not None
         try:
@@ -106,9 +109,15 @@ class Submitter:
         return admitted if isinstance(admitted, Admitted) else None
 
     def _work(self, admitted: Admitted, turn: int, *, most: int) -> Admitted | None:
-        """One call, admitted in this turn of the standing: what to go on with, if any.
+        """Make and settle one call.
 
-        `most` further calls may follow.
+        Args:
+            admitted: the job.
+            turn: the turn of `standing` in which it was admitted.
+            most: the number of further calls that may follow.
+
+        Returns:
+            The next job; None if there is none.
         """
         self.beat()
         account = self.store.account
@@ -120,7 +129,7 @@ class Submitter:
         except LeaseLostError:
             self.log.warning("lease lost before the first byte", job=admitted.job, attempt=admitted.attempt)
             return None
-        except redis.RedisError as error:  # not a byte was sent: the mark or a document could not be had
+        except redis.RedisError as error:  # nothing was sent: Redis failed before the first byte
             self.log.warning("job released", job=admitted.job, error=type(error).__name__)
             self._release(admitted)
             return None
@@ -158,9 +167,9 @@ class Submitter:
         return settlement.next
 
     def _release(self, admitted: Admitted) -> None:
-        """Give a job back to its place: not a byte was sent."""
+        """Put a job back in its place in the queue, after nothing was sent."""
         if admitted.control_call is not None:
-            return  # its permit runs out, and it is asked again or given up
+            return  # its permit runs out, and a timer calls again or gives up
         settlement = self._settle(admitted, {"decision": "released"}, last=True)
         if settlement.wakes:
             self.wakes.submit(self.store.account, *settlement.wakes)
@@ -170,19 +179,19 @@ class Submitter:
         account, word = self.store.account, read_receipt(answer.body)
         accepted = answer.decision is Decision.ACCEPTED and endpoint_of(admitted) is Endpoint.STATUS
         receipt = word if accepted and isinstance(word, Receipt) else None
-        told = answer_for_settle(admitted, answer, self.retries, late=turn != self.standing.turn) | {
+        fields = answer_for_settle(admitted, answer, self.retries, late=turn != self.standing.turn) | {
             "seconds": answer.seconds,
             "receipt": receipt.to_dict() if receipt else None,
             "sending": (accepted and is_sending(answer.body)) or None,
             "to": recipient(answer.body) if accepted else None,
         }
-        done = self._patient(lambda: self.store.submission.report(admitted, told))
+        done = self._wait_for_redis(lambda: self.store.submission.report(admitted, fields))
         self.standing.answered(answer, turn, apart=done.apart)
         self.metrics.request(account, answer.seconds)
         if answer.decision is Decision.DEFER:
             self.metrics.rate_limited(account)
         if admitted.kind == "poll":
-            self.metrics.poll(account, poll_result(answer, done, sending=bool(told["sending"])))
+            self.metrics.poll(account, poll_result(answer, done, sending=bool(fields["sending"])))
         if done.early is not None:
             self.applied(done.early, None, account)
         elif done.result in {"applied", "resolved_doubt"} and receipt is not None:
@@ -204,21 +213,12 @@ class Submitter:
         )
 
     def _settle(self, admitted: Admitted, answer: dict[str, Any], *, last: bool) -> Settlement:
-        """Settle an answer; unless it is the last, the next job comes with it."""
+        """Settle an answer. Unless it is the last, the settlement brings the next job."""
         permit, chance = "" if last else uuid4().hex, _chance()
-        return self._patient(
+        return self._wait_for_redis(
             lambda: self.store.submission.settle(admitted, answer, permit=permit, chance=chance)
         )
 
-    def _patient(self, step: Callable[[], _T]) -> _T:
-        """Take a step in Redis, however long it is away: what is known must not be lost."""
-        pause = threading.Event()
-        until = time.monotonic() + self.patience
-        while True:
-            self.beat()
-            try:
-                return step()
-            except redis.RedisError as error:
-                if not unserved(error) or time.monotonic() > until:
-                    raise
-                pause.wait(AWAY)
+    def _wait_for_redis(self, step: Callable[[], _T]) -> _T:
+        """Write an answer, waiting for Redis if it is away: the answer must not be lost."""
+        return wait_for_redis(step, until=time.monotonic() + self.patience, beat=self.beat)

@@ -1,4 +1,4 @@
-"""Which accounts' calls run in this process: an account that hangs must not take every thread."""
+"""Shares the worker's threads among the accounts, so that an account that hangs cannot take every thread."""
 
 import threading
 from collections import defaultdict, deque
@@ -6,24 +6,24 @@ from enum import Enum, auto
 
 
 class Slot(Enum):
-    """What `take` answers."""
+    """The result of `take`."""
 
     TAKEN = auto()
     WAITS = auto()
-    """None is free: the wake-up waits here, without a thread."""
+    """No slot is free. The wake-up waits here, without a thread."""
     CLOSED = auto()
-    """The process ends: the wake-up is for another one."""
+    """The process is ending. The wake-up is for another process."""
 
 
 class AccountConcurrency:
-    """A thread's worth of work each. Thread-safe.
+    """The slots of each account; one slot is one thread. Thread-safe.
 
-    With several accounts, one may take half of the threads. A wake-up beyond that waits here, without a
-    thread, and follows when a call of the same account ends.
+    With several accounts, each may take half of the threads. A further wake-up waits here, without a thread,
+    until a turn of the same account ends.
 
     Args:
-        threads: of the process.
-        accounts: how many accounts there are.
+        threads: the process's number of threads.
+        accounts: the number of accounts.
     """
 
     def __init__(self, threads: int, accounts: int) -> None:
@@ -34,7 +34,7 @@ class AccountConcurrency:
         self._lock = threading.Lock()
 
     def take(self, account: str, wake: str) -> Slot:
-        """Take a slot, or let the wake-up wait for one (the oldest goes where too many do)."""
+        """Take a slot, or let the wake-up wait for one. If too many wait, the oldest is dropped."""
         with self._lock:
             if self._closed:
                 return Slot.CLOSED
@@ -45,7 +45,7 @@ class AccountConcurrency:
             return Slot.TAKEN
 
     def leave(self, account: str) -> str | None:
-        """Leave it; a wake-up that waited: the caller keeps the slot for it."""
+        """Free a slot. If a wake-up waits for it, return that; the caller then keeps the slot."""
         with self._lock:
             if self._waiting[account]:
                 return self._waiting[account].popleft()
@@ -54,11 +54,11 @@ class AccountConcurrency:
 
     @property
     def closed(self) -> bool:
-        """Whether the process ends."""
+        """Whether the process is ending."""
         return self._closed
 
     def close(self) -> list[tuple[str, str]]:
-        """Let no turn begin from now on; the accounts and wake-ups that waited for a slot."""
+        """Begin no further turn, and return the accounts and tokens of the wake-ups that waited."""
         with self._lock:
             self._closed = True
             waited = [(account, wake) for account, wakes in self._waiting.items() for wake in wakes]

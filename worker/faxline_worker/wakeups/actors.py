@@ -1,7 +1,7 @@
-"""The two Dramatiq actors. A message says "account X may have work"; the work itself lies in Redis.
+"""The two Dramatiq actors. A message says "account X may have work"; the work itself is in Redis.
 
-Every actor may run twice, late or not at all: `submit` takes what `admit` gives it, `reconcile` what the
-status stream holds. Neither retries by Dramatiq: the dispatcher sends a new wake-up where one is needed.
+An actor may run twice, late or not at all: `submit` takes what `admit` gives it, `reconcile` what is on the
+status stream. Dramatiq's retries are off, because the dispatcher sends a new wake-up when one is needed.
 """
 
 import time
@@ -28,18 +28,24 @@ QUEUE = "faxline"
 
 @dataclass(frozen=True)
 class Wakes:
-    """Sends the wake-ups. Arguments of a message are opaque: an account's name and a wake-up's token."""
+    """Sends wake-ups. A message holds an account's name and a token, and no data of a fax."""
 
     broker: WakeBroker
     who: str = ""
-    """This process, by which it knows what it has passed on."""
+    """The name of this process, by which it recognises wake-ups that it passed on."""
 
     def submit(self, account: str, *tokens: str) -> None:
-        """Wake an actor for each token."""
+        """Send a wake-up for each token."""
         send(self.broker, QUEUE, SUBMIT, *((account, token) for token in tokens))
 
     def pass_on(self, account: str, token: str, by: tuple[str, ...]) -> None:
-        """Have another process take a wake-up that these did not."""
+        """Send a wake-up on to another process.
+
+        Args:
+            account: the account's name.
+            token: the wake-up's token.
+            by: the processes that passed it on so far.
+        """
         send(self.broker, QUEUE, SUBMIT, (account, token, " ".join(by)))
 
     def reconcile(self, account: str) -> None:
@@ -48,17 +54,20 @@ class Wakes:
 
 
 def passed_on(wakes: Wakes, standing: Standing, account: str, token: str, by: tuple[str, ...]) -> bool:
-    """Pass a wake-up on to another process where this one does not take it.
+    """Pass a wake-up on to another process, unless this one takes it.
 
     Args:
-        wakes: sends it, and knows this process.
-        standing: whether it is taken here.
-        account: whose wake-up it is.
-        token: the wake-up's.
-        by: the processes that passed it on before.
+        wakes: sends wake-ups, and names this process.
+        standing: decides whether this process takes it.
+        account: the account's name.
+        token: the wake-up's token.
+        by: the processes that passed it on so far.
+
+    Returns:
+        Whether it was passed on.
 
     Raises:
-        redis.RedisError: it could not be sent; the dispatcher sends a new one.
+        redis.RedisError: the wake-up could not be sent. The dispatcher sends a new one.
     """
     count = by.count(wakes.who)
     if standing.takes(count):
@@ -83,14 +92,14 @@ def declare_actors(
     """Declare `submit` and `reconcile` on a broker.
 
     Args:
-        broker: where the messages come from.
-        submitters: the submitter of an account; raises KeyError for an account that is not in the settings.
-        reconcilers: likewise for receipts.
-        slots: shares out the threads among the accounts.
-        log: told when Redis is away; the dispatcher sends a new wake-up then.
-        who: this process (`Wakes`).
-        busy: entered while a thread works on something.
-        threads: beats as they go on.
+        broker: the broker that the messages come from.
+        submitters: returns an account's submitter; raises KeyError for an account that is not configured.
+        reconcilers: returns an account's reconciler, likewise.
+        slots: shares the threads among the accounts.
+        log: the worker's logger.
+        who: the name of this process.
+        busy: a context in which a thread works.
+        threads: the pool whose threads beat while they work.
     """
     pool = threads or Loops().pool("threads", 0.0)
     wakes = Wakes(broker, who)
@@ -110,7 +119,8 @@ def declare_actors(
         if not passed_on(wakes, submitter.standing, account, wake, by):
             submitter.turn(wake)
 
-    def submit(account: str, token: str, passed: str = "", *_: object, **__: object) -> None:  # or more
+    # A newer version may send more arguments.
+    def submit(account: str, token: str, passed: str = "", *_: object, **__: object) -> None:
         submitter = submitters(account)
         slot, by = slots.take(account, token), tuple(passed.split())
         if slot is Slot.CLOSED:

@@ -1,10 +1,9 @@
-"""The Dramatiq broker of the wake-ups: a Redis list that consumers wait on.
+"""The Dramatiq broker of the wake-ups: a Redis list that consumers block on.
 
-Dramatiq's own RedisBroker polls (so a wake-up sits for up to a second), costs 14 commands a message and more
-and keeps each until it is acknowledged, with heartbeats, a scan of the key space and a minute before a dead
-worker's messages come back. A wake-up needs none of it: it is a hint, and one that is lost is sent again
-(ARCHITECTURE.md). So a message here is one push and one BLPOP, is delivered at most once, and nothing
-polls.
+Dramatiq's own RedisBroker polls, so a wake-up waits for up to a second. It costs 14 commands a message or
+more, and keeps each message until it is acknowledged, with heartbeats, a scan of the key space and a minute
+until a dead worker's messages come back. A wake-up needs none of this: it is a hint, and a lost one is sent
+again (ARCHITECTURE.md). So a message here is one RPUSH and one BLPOP, and is delivered at most once.
 """
 
 import threading
@@ -28,19 +27,19 @@ log = get_logger(__name__)
 AGAIN = 0.5
 """Seconds until a consumer that lost its connection tries again."""
 MOST = 10_000
-"""Messages that a queue holds; the oldest are dropped, for without workers the dispatchers send again and
-again."""
+"""The most messages in a queue. Beyond it the oldest are dropped, because dispatchers keep sending while no
+worker runs."""
 
 
 class WakeBroker(Broker):
-    """Messages in lists of the broker's database.
+    """Keeps messages in lists of the broker's database.
 
     Args:
-        client: outlasts a blocking read of a Dramatiq worker (one second).
-        middleware: all of it.
-        loop: beats as the consumer goes round; for a worker.
-        threads: the worker's: so many messages are under way at once. Dramatiq asks for two a thread, and one
-            would wait behind busy threads while another worker is idle.
+        client: a Redis client whose timeout is longer than a Dramatiq worker's blocking read (one second).
+        middleware: all middleware; Dramatiq adds none.
+        loop: the consumer's loop, which beats in every round; for a worker.
+        threads: the worker's threads, and so the most messages under way at once. Dramatiq asks for two a
+            thread, of which one would wait behind busy threads while another worker is idle.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class WakeBroker(Broker):
         self.closing = threading.Event()
 
     def declare_queue(self, queue_name: str) -> None:
-        """Declare a queue; there are no queues for delayed messages."""
+        """Declare a queue. There are no queues for delayed messages."""
         if queue_name not in self.queues:
             self.emit_before("declare_queue", queue_name)
             self.queues.add(queue_name)
@@ -74,8 +73,8 @@ class WakeBroker(Broker):
         """Send a message.
 
         Raises:
-            ValueError: a delay is asked for; the dispatcher keeps the timers.
-            redis.RedisError: the server did not take it.
+            ValueError: a delay was given.
+            redis.RedisError: the server did not take the message.
         """
         if delay is not None:
             raise ValueError("wake-ups are not delayed: the dispatcher keeps the timers")
@@ -83,10 +82,10 @@ class WakeBroker(Broker):
         return message
 
     def enqueue_all(self, messages: Sequence[Message[Any]]) -> None:
-        """Send messages to one queue, in one go.
+        """Send messages to one queue with one command.
 
         Raises:
-            redis.RedisError: the server did not take them.
+            redis.RedisError: the server did not take the messages.
         """
         for message in messages:
             self.emit_before("enqueue", message, None)
@@ -95,12 +94,15 @@ class WakeBroker(Broker):
             self.emit_after("enqueue", message, None)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> Consumer:
-        """Wait on a queue.
+        """Make a consumer of a queue.
 
         Args:
             queue_name: a declared queue.
-            prefetch: messages that may be under way at once, unless the broker knows of fewer threads.
-            timeout: milliseconds after which the consumer comes up for air.
+            prefetch: the most messages under way at once; the broker's `threads` may lower it.
+            timeout: milliseconds after which a waiting consumer returns without a message.
+
+        Raises:
+            QueueNotFound: the queue is not declared.
         """
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
@@ -108,15 +110,19 @@ class WakeBroker(Broker):
         return _Waiting(self, queue_key(queue_name), most, timeout / 1000)
 
     def stop_taking(self) -> None:
-        """Take no message from now on: this process ends, and others are there for it."""
+        """Take no further message: this process is ending, and others take them."""
         self.closing.set()
 
     def push(self, key: str, *texts: bytes) -> None:
-        """Put messages on their queue, also one that was taken and is given back."""
+        """Put messages on their queue, or put one back.
+
+        Raises:
+            redis.RedisError: the server did not take the messages.
+        """
         try:
             if self.client.rpush(key, *texts) > MOST:
                 self.client.ltrim(key, -MOST, -1)
-        except redis.exceptions.OutOfMemoryError:  # what is inside must go on, and a script of ours may
+        except redis.exceptions.OutOfMemoryError:  # accepted faxes must go on; a script may exceed the limit
             self._push_when_full(keys=[key], args=[MOST, *texts])
 
     def flush(self, queue_name: str) -> None:
@@ -134,12 +140,12 @@ class WakeBroker(Broker):
 
 
 def queue_key(queue_name: str) -> str:
-    """The list of a queue."""
+    """The Redis key of a queue's list."""
     return f"wake-ups:{queue_name}"
 
 
 class _Waiting(Consumer):
-    """Takes a message when one is there and a thread is free for it."""
+    """Takes a message when there is one and a thread is free for it."""
 
     def __init__(self, broker: WakeBroker, key: str, prefetch: int, timeout: float) -> None:
         self._broker = broker
@@ -169,7 +175,7 @@ class _Waiting(Consumer):
         return None if reply is None else self._taken(reply[1])
 
     def _room(self) -> bool:
-        """Wait until a message may be taken; False where none may by the time that the consumer looks up."""
+        """Wait until a message may be taken; False if none may within the timeout."""
         with self._free:
             if self._broker.closing.is_set():
                 self._free.wait(self._timeout)
@@ -177,7 +183,7 @@ class _Waiting(Consumer):
             return self._free.wait_for(lambda: self._under_way < self._prefetch, self._timeout)
 
     def _taken(self, text: bytes) -> MessageProxy | None:
-        """The message; nothing where it is none, or goes back because the process ends."""
+        """Decode a message; None if it is invalid, or is put back because the process is ending."""
         if self._broker.closing.is_set():
             self._try(lambda: self._broker.push(self._key, text))
             return None
@@ -190,14 +196,14 @@ class _Waiting(Consumer):
         return MessageProxy(message)
 
     def _lost(self, error: redis.RedisError) -> None:
-        """Log it once, and wait. dramatiq itself waits for three seconds, and logs every try."""
+        """Log the loss once, and wait. Dramatiq itself would wait for three seconds and log every try."""
         if not self._away:
-            log.warning("Redis is away: no wake-up is taken until it is back", error=type(error).__name__)
+            log.warning("Redis is away: no wake-up can be taken", error=type(error).__name__)
         self._away = True
         self._broker.closing.wait(AGAIN)
 
     def ack(self, message: MessageProxy) -> None:
-        """The message's actor has run: a thread is free."""
+        """Note that the message's actor has run, so a thread is free."""
         del message
         with self._free:
             self._under_way -= 1
@@ -206,14 +212,14 @@ class _Waiting(Consumer):
     nack = ack
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Give back, on shutdown, what no thread has begun."""
+        """Put back, on shutdown, the messages that no thread has begun."""
         for message in messages:
             text = message._message.encode()  # noqa: SLF001 - the proxy has no other way
             self._try(lambda text=text: self._broker.push(self._key, text))  # type: ignore[misc]
 
     @staticmethod
     def _try(work: Callable[[], Any]) -> Any:
-        """What the work gives; dramatiq knows its own error for a server that is away."""
+        """Run the work, and raise Dramatiq's own error if the server is away."""
         try:
             return work()
         except redis.RedisError as error:
@@ -223,7 +229,17 @@ class _Waiting(Consumer):
 
 
 def send(broker: WakeBroker, queue: str, actor: str, *arguments: tuple[str, ...]) -> None:
-    """Enqueue a message for an actor, by its name, for each tuple of arguments."""
+    """Enqueue one message for each tuple of arguments.
+
+    Args:
+        broker: the broker.
+        queue: the queue's name.
+        actor: the actor's name.
+        arguments: the arguments of each message.
+
+    Raises:
+        redis.RedisError: the server did not take the messages.
+    """
     broker.enqueue_all(
         [
             dramatiq.Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options={})

@@ -1,4 +1,4 @@
-"""The end of a worker: no turn begins any more, and the wake-ups that wait here go to other processes."""
+"""Ends a worker: no further turn begins, and wake-ups that wait here go to other processes."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from faxline_worker.wakeups.broker import WakeBroker
 
 
 class Shutdown(Middleware):
-    """Runs when `dramatiq.Worker.stop` begins, which then waits for the calls under way.
+    """Runs when `dramatiq.Worker.stop` begins, before it waits for the calls under way.
 
     Args:
-        broker: takes no message from then on.
-        slots: let no turn begin from then on.
+        broker: the worker's broker, which then takes no message.
+        slots: the worker's slots, which are then closed.
         wakes: sends the wake-ups that waited for a slot to other processes.
-        log: says that the worker ends.
+        log: the worker's logger.
     """
 
     def __init__(self, broker: WakeBroker, slots: AccountConcurrency, wakes: Wakes, log: Any) -> None:
@@ -28,11 +28,11 @@ class Shutdown(Middleware):
         self._log = log
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
-        """Take no wake-up from now on, and pass on those that wait here."""
+        """Take no further wake-up, and pass on those that wait here."""
         del broker, worker
         self._broker.stop_taking()
         waited = self._slots.close()
-        self._log.info("worker ends: calls under way are finished, no other begins", count=len(waited))
+        self._log.info("worker stops: finishing the calls under way", count=len(waited))
         try:
             for account, token in waited:
                 self._wakes.submit(account, token)

@@ -252,7 +252,9 @@ def test_a_webhook_tells_what_it_refused_in_its_heartbeat_by_the_rights_that_it_
         redis.Redis.from_url(guarded.url(0, "webhook")) as client,
         FaxLine(guarded.url(0, "operator")) as line,
     ):
-        heartbeat = Heartbeat(client, "webhook", ["default", "acme"], Loops(), Mock(), more=refused.told)
+        heartbeat = Heartbeat(
+            client, "webhook", ["default", "acme"], Loops(), Mock(), more=refused.heartbeat_fields
+        )
         heartbeat.start()
         with closing(heartbeat):
             wait_until(lambda: any(process.role == "webhook" for process in line.processes()))

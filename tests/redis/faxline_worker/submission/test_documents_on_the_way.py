@@ -236,7 +236,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
     Intake(store, metrics, Mock()).take([(name.decode(), fields) for name, fields in reply[0][1]])
     failing(store, monkeypatch, lambda: redis_client.delete(key))
     with IfaxClient(server.url, timeout=20) as client:
-        submitter(store, client, key=lambda: TOKEN).turn("wake")
+        submitter(store, client, token=lambda: TOKEN).turn("wake")
     events = redis_client.xrange(store.keys.events)
     assert [fields[b"event"] for _, fields in events] == [b"fax.queued", b"fax.in_doubt"]
     assert json.loads(events[-1][1][b"data"])["reason"] == "document_lost"

@@ -411,16 +411,16 @@ def test_neither_lines_nor_answers_hold_a_secret_of_the_path_or_a_password(open_
 
 def test_the_doctor_is_told_of_refusals_until_a_webhook_is_let_in_and_not_of_its_own(site: Site) -> None:
     post(site, RECEIPT, None, **{"User-Agent": f"{DOCTOR}/1"})
-    assert site.remembered.told() == {}
+    assert site.remembered.heartbeat_fields() == {}
     post(site, RECEIPT, None)
     post(site, RECEIPT, "0" * 64)
-    told = site.remembered.told()["webhooks"]["default"]
+    told = site.remembered.heartbeat_fields()["webhooks"]["default"]
     assert (told["reason"], told["count"], told["let_in"]) == ("wrong_signature", 2, None)
     post_signed(site, RECEIPT)
-    told = site.remembered.told()["webhooks"]["default"]
+    told = site.remembered.heartbeat_fields()["webhooks"]["default"]
     assert (told["reason"], told["count"], told["ago"]) == (None, 0, None)
     post(site, RECEIPT, None, "/webhooks/ifax/nobody")
-    assert site.remembered.told()["webhooks"].keys() == {"default"}
+    assert site.remembered.heartbeat_fields()["webhooks"].keys() == {"default"}
 
 
 # Size

@@ -69,7 +69,7 @@ class JobGauges:
         self._dead_receipts = gauge(
             registry,
             "fax_dead_receipts",
-            f"Entries set aside for a look: they make no sense, or made our code raise{TAKE_MAX}",
+            f"Entries set aside because they could not be read or raised an exception{TAKE_MAX}",
             account=accounts,
         )
         self._events_unread = gauge(
