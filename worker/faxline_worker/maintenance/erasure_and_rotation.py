@@ -151,7 +151,7 @@ class Maintenance:
             return "refused", {"why": "the dispatcher has no FAXLINE_SEALING_KEYS"}
         for name, head in self.store.documents.heads():
             if head and not seals.is_current(key_of_document(head)):
-                self._reseal(count, "documents", partial(self._reseal_document, name))
+                self._reseal(count, "documents", partial(_reseal_document, self.store, name))
         for job, (kept, kind) in self.store.maintenance.records("request", "kind"):
             text = (kept or b"").decode("utf-8", "replace")
             if text and kind == b"send" and not seals.is_current(key_of_request(text)):
@@ -161,7 +161,7 @@ class Maintenance:
             last = last or self.store.maintenance.newest(self.store.keys.dead)
             name, raw = _own(fields)
             if name in SEALED_KINDS and not seals.is_current(_key_of_entry(raw)):
-                self._reseal(count, "set_aside", partial(self._reseal_dead, entry, name, raw))
+                self._reseal(count, "set_aside", partial(_reseal_dead, self.store, entry, name, raw))
             if entry == last:  # what was sealed anew stands behind it
                 break
         return "done", {"resealed": dict(count), "sealed": self.sealed()}
@@ -204,18 +204,6 @@ class Maintenance:
         if sum(count.values()) % 1000 == 1:
             self.log.info("sealing anew", **count)
 
-    def _reseal_document(self, name: str) -> bool:
-        stored = self.store.documents.stored(name)
-        return stored is not None and self.store.documents.reseal(name, stored)
-
-    def _reseal_dead(self, entry: str, kind: str, raw: bytes) -> bool:
-        known = _content(raw)
-        text = raw.decode("utf-8", "replace")
-        if "sealed" in known:
-            text = self.store.seals.open_entry(kind, str(known.get("id", "")), str(known["sealed"]))
-        payload = {"id": known.get("id", "")}
-        return self.store.maintenance.reseal_dead(entry, self.store.seals.entry(kind, payload, text))
-
     def sealed(self) -> dict[str, dict[str, int]]:
         """How many values of each kind a key seals, by its id; in clear are those of the id "" (nothing)."""
         documents = Counter(
@@ -242,6 +230,20 @@ class Maintenance:
         for one in found:
             self._go_on()
             yield one
+
+
+def _reseal_document(store: Store, name: str) -> bool:
+    stored = store.documents.stored(name)
+    return stored is not None and store.documents.reseal(name, stored)
+
+
+def _reseal_dead(store: Store, entry: str, kind: str, raw: bytes) -> bool:
+    known = _content(raw)
+    text = raw.decode("utf-8", "replace")
+    if "sealed" in known:
+        text = store.seals.open_entry(kind, str(known.get("id", "")), str(known["sealed"]))
+    payload = {"id": known.get("id", "")}
+    return store.maintenance.reseal_dead(entry, store.seals.entry(kind, payload, text))
 
 
 def _own(fields: Mapping[bytes, bytes]) -> tuple[str, bytes]:

@@ -230,21 +230,20 @@ class RollbackGuard:
                     )
         store.memory.examined(deeds)
         if lost or evidence.unknown:
-            self._tell(store.account, lost)
+            _warn(self._log, store.account, lost)
 
-    def _tell(self, account: str, lost: Sequence[Deed]) -> None:
-        log = self._log.bind(account=account)
-        log.error(
-            "Redis went back: it does not know what was done here, so the account is paused for an operator",
-            count=len(lost),
-            reason="state_rolled_back",
-        )
-        for deed in lost[:TOLD]:
-            item = deed.item()
-            line = {
-                name: item[name] for name in ("kind", "job", "attempt", "decision", "entry") if name in item
-            }
-            log.warning("lost by Redis", **line, jobId=item.get("job_id"))
+
+def _warn(log: structlog.stdlib.BoundLogger, account: str, lost: Sequence[Deed]) -> None:
+    log = log.bind(account=account)
+    log.error(
+        "Redis went back: it does not know what was done here, so the account is paused for an operator",
+        count=len(lost),
+        reason="state_rolled_back",
+    )
+    for deed in lost[:TOLD]:
+        item = deed.item()
+        line = {name: item[name] for name in ("kind", "job", "attempt", "decision", "entry") if name in item}
+        log.warning("lost by Redis", **line, jobId=item.get("job_id"))
 
 
 def _pieces(whole: Sequence[_T]) -> list[Sequence[_T]]:
