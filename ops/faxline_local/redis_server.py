@@ -217,7 +217,7 @@ class RedisServer:
         self.pid = self._order(do="start", **order)["pid"]
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up:
-            if _answers(self.port, self.pid, self.access):
+            if self._answers():
                 return True
             if not self.running:
                 said = self.log.read_bytes()[logged:].decode(errors="replace")
@@ -229,6 +229,9 @@ class RedisServer:
         raise RedisServerError(
             f"{self.binary.path} did not answer on port {self.port} in {_START_SECONDS:g} s"
         )
+
+    def _answers(self) -> bool:
+        return _is_answered(self.port, self.pid, self.access)
 
     def _order(self, **order: Any) -> dict[str, Any]:
         if self._supervisor is None or self._supervisor.stdin is None:
@@ -250,7 +253,7 @@ class RedisServer:
         return reply
 
 
-def _answers(port: int, pid: int, access: Access | None) -> bool:
+def _is_answered(port: int, pid: int, access: Access | None) -> bool:
     """Whether the server of this process id, and no other that took the port, answers PING."""
     login = f"AUTH admin {access.passwords['admin']}\r\n" if access is not None else ""
     try:

@@ -41,13 +41,13 @@ SANDBOX = (
 WAVE = 40
 MINOR, MAJOR = (LAYOUT[0], LAYOUT[1] + 1), (LAYOUT[0] + 1, 0)
 CHANGES = {
-    "lua/lib/record.lua": (
+    "state/lua/lib/record.lua": (
         "local record = { 'n', job.n,",
         "local record = { 'later_field', '1', 'n', job.n,",
     ),
-    "broker.py": ("kwargs={}, options={}", 'kwargs={"later": 1}, options={"later": 1}'),
-    "webhook.py": ('"*", *chain.from_iterable(', '"*", "later", "1", *chain.from_iterable('),
-    "lua/lib/orders.lua": ("'XADD', key, '*',", "'XADD', key, '*', 'later', '1',"),
+    "wakeups/broker.py": ("kwargs={}, options={}", 'kwargs={"later": 1}, options={"later": 1}'),
+    "receipts/status_writer.py": ('"*", *chain.from_iterable(', '"*", "later", "1", *chain.from_iterable('),
+    "state/lua/lib/orders.lua": ("'XADD', key, '*',", "'XADD', key, '*', 'later', '1',"),
 }
 
 
@@ -55,7 +55,10 @@ def later_version(folder: Path, layout: tuple[int, int]) -> dict[str, str]:
     """Write the later version into a folder; the environment in which it is the one that runs."""
     package = folder / "faxline_worker"
     shutil.copytree(Path(faxline_worker.__file__).parent, package)
-    for name, (old, new) in {**CHANGES, "scripts.py": (f"LAYOUT = {LAYOUT}", f"LAYOUT = {layout}")}.items():
+    for name, (old, new) in {
+        **CHANGES,
+        "state/scripts.py": (f"LAYOUT = {LAYOUT}", f"LAYOUT = {layout}"),
+    }.items():
         text = (package / name).read_text(encoding="utf-8")
         assert old in text, name
         (package / name).write_text(text.replace(old, new), encoding="utf-8")
