@@ -1,4 +1,4 @@
-"""The iFax API: requests, answers, codes, errors and receipts. It knows HTTP and iFax, nothing of Redis."""
+"""The client of iFax's API: requests, answers, codes, errors and receipts. It knows nothing of Redis."""
 
 from faxline_worker.ifax.answers import Answer, Endpoint, read_answer
 from faxline_worker.ifax.client import IfaxClient
@@ -14,7 +14,7 @@ from faxline_worker.ifax.requests import Body, Document, job_body, resend_body, 
 
 
 def failure_reasons() -> list[tuple[int | None, str]]:
-    """Every (code, reason) with which a call can end without being accepted, for the metrics' labels."""
+    """Every (code, reason) of a call that iFax did not accept, for the metrics' labels."""
     return sorted({*code_reasons(), *((None, reason) for reason in cause_reasons())}, key=str)
 
 

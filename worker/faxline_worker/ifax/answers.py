@@ -1,4 +1,4 @@
-"""An answer of iFax, read without trust: every body that a stranger could send gives an Answer."""
+"""Reads iFax's answers without trusting them: any body whatever gives an Answer."""
 
 import re
 from collections.abc import Mapping
@@ -32,55 +32,55 @@ from faxline_worker.ifax.fax_object import FaxObject, Status, holds_fax, integer
 from faxline_worker.ifax.fax_object import job_id as read_job_id
 
 LARGEST = 64 * 1024
-"""Bytes of an answer that are read; a larger one is none of iFax's."""
+"""The most bytes of an answer. A larger one does not come from iFax."""
 KEY_REASONS = frozenset({"authentication_failed", "invalid_key", "unusable_key", "key_missing"})
-"""Reasons of a pause that another process with another key may not meet."""
+"""Reasons of a pause that may come from this process's own key."""
 LARGEST_CODE = 1_000_000
-"""A number from here on is no code, but perhaps somebody's number."""
+"""A number of this size or more is not a code; it may be a phone number."""
 LONGEST_WAIT = 86_400.0
-"""Seconds; a longer Retry-After is cut to a day."""
+"""The longest Retry-After in seconds; a longer one is cut to this."""
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _GOOD = frozenset({1, 0})
 
 
 class Endpoint(StrEnum):
-    """The calls of the API, and what a good answer of each must hold besides a 2xx and status 1 or 0."""
+    """The API's endpoints, with what a good answer must hold besides a 2xx and status 1 or 0."""
 
     SEND = "fax-send"
     """The new fax's jobId."""
     CANCEL = "fax-cancel"
-    """Status 1 (0, started, is not canceled) and, where it is given, faxStatus "canceled"."""
+    """Status 1 (0 means started, not canceled) and, if there is a faxStatus, "canceled"."""
     RESEND = "fax-resend"
-    """The new fax's jobId, which is not originalJobId."""
+    """The new fax's jobId, which must not be the originalJobId."""
     STATUS = "fax-status"
-    """The jobId that was asked about. iFax does not document this call; clients of it do use it."""
+    """The jobId that was asked about. This endpoint is not documented, but iFax's clients use it."""
     LISTS = "fax-lists"
-    """Status 1. Like the next it is not documented, proves a key and costs nothing (docs/ifax.md, fact 8)."""
+    """Status 1. Like the next it is not documented; both check a key at no cost (docs/ifax.md, fact 8)."""
     NUMBERS = "inbound/number-list"
     """Status 1."""
 
 
 LISTING = frozenset({Endpoint.LISTS, Endpoint.NUMBERS})
-"""Calls about no fax."""
+"""Endpoints that are not about one fax."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to.
+    """The result of a call.
 
     Attributes:
-        decision: what it means for the job. ACCEPTED of fax-cancel means canceled.
-        http_status: None where no answer came.
-        code: iFax's own number where it decided or refused, else None.
+        decision: what the answer means for the job. ACCEPTED from fax-cancel means canceled.
+        http_status: the HTTP status; None if no answer came.
+        code: iFax's own number, if it decided or refused; else None.
         reason: the fixed name from the tables of codes and errors.
-        message: one line of iFax's text without phone numbers, or the table's; of a refusal that is not
-            iFax's, the HTTP status in front of it.
-        job_id: the jobId where accepted (of fax-cancel the canceled one's, if it was named), else None.
-        retry_after: seconds that iFax asks to wait, from 0 to a day, or None.
-        seconds: how long the call took.
-        body: of fax-status, the whole; else nothing.
-        named: the jobId of the new fax that an unclear answer names, so that iFax can be asked about it.
+        message: one line of iFax's text without phone numbers, or the table's text. If the refusal is not
+            iFax's, the HTTP status comes first.
+        job_id: the accepted fax's jobId, or the canceled fax's if iFax named it; else None.
+        retry_after: seconds to wait as iFax asks, from 0 to a day; None if it does not ask.
+        seconds: the duration of the call.
+        body: the whole body of an answer from fax-status; else empty.
+        named: the new fax's jobId in an answer that is in doubt, so that iFax can be asked about it.
     """
 
     decision: Decision
@@ -96,12 +96,12 @@ class Answer:
 
     @property
     def silent(self) -> bool:
-        """IFax said nothing in the time it was given: it may hang."""
+        """Whether iFax did not answer in time: it may hang."""
         return self.http_status is None and self.reason in SILENCES
 
     @property
     def meaning(self) -> str | None:
-        """What answers of the same unknown meaning have in common, for the breaker; None of a known one."""
+        """The key by which the breaker groups answers of unknown meaning; None if the meaning is known."""
         odd = self.decision is Decision.IN_DOUBT and self.reason not in OUR_OWN
         if not odd and self.decision is not Decision.UNKNOWN:
             return None
@@ -110,12 +110,12 @@ class Answer:
 
     @property
     def perhaps_ours(self) -> bool:
-        """The cause may lie in this process alone: its way to iFax, or its key."""
+        """Whether the cause may lie in this process alone: its network, or its key."""
         return self.decision is Decision.UNREACHABLE or self.reason in KEY_REASONS
 
     @property
     def counted_code(self) -> int | None:
-        """The code as a metric's label: a documented one, for a stranger may think of any number."""
+        """The code as a metric's label; None if unknown, because an unknown code could be any number."""
         return None if self.decision is Decision.UNKNOWN else self.code
 
 
@@ -129,19 +129,19 @@ def read_answer(
     about: int | None = None,
     secret: str = "",
 ) -> Answer:
-    """Read an answer by the table of codes. Raises nothing.
+    """Read an answer by the table of codes. Never raises.
 
-    Where it carries a fax object, only the top level judges the call: `code` and `message` of a fax are about
-    the fax, and a fax that failed is not a call that failed.
+    If the body holds a fax object, only the top level judges the call: the `code` and `message` of a fax are
+    about the fax, and a failed fax is not a failed call.
 
     Args:
-        http_status: the status of the answer.
-        headers: its headers, of which Retry-After and Date are read; names in any case.
-        body: at most 64 KiB of it are believed.
-        seconds: how long the call took.
-        endpoint: what was called.
-        about: the jobId that was asked about, where the call was about one.
-        secret: a text that the message must not show, wherever it stands in it.
+        http_status: the answer's HTTP status.
+        headers: the answer's headers, names in any case. Retry-After and Date are read.
+        body: the answer's body; one of more than 64 KiB is ignored.
+        seconds: the duration of the call.
+        endpoint: the endpoint that was called.
+        about: the jobId that the call was about, if any.
+        secret: a text that is removed from the message.
     """
     whole = (read_body(body) if len(body) <= LARGEST else None) or {}
     inner = whole.get("data")
@@ -181,7 +181,7 @@ def read_answer(
 
 
 def _named(new_fax: int | None, data: Mapping[str, Any], about: int | None) -> int | None:
-    """The new fax's jobId, which is never that of the fax that is sent again."""
+    """The new fax's jobId; None if it is the jobId of the fax that was sent again."""
     return None if new_fax in {about, read_job_id(data.get("originalJobId"))} else new_fax
 
 
@@ -192,32 +192,34 @@ def _phrase(http_status: int) -> str:
 def _judges(
     whole: Mapping[str, Any], data: Mapping[str, Any], endpoint: Endpoint
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """What of an answer judges the call: the top level, and beside it `data` where that is no fax."""
-    if holds_fax(whole):  # a flat one: these are the fax's
+    """The parts of an answer that judge the call: the top level, and `data` if that is not a fax."""
+    if holds_fax(whole):  # a flat fax object: code and message are the fax's
         return {name: value for name, value in whole.items() if name not in {"code", "message"}}, {}
     return whole, {} if endpoint in {Endpoint.STATUS, *LISTING} or holds_fax(data) else data
 
 
 def _refusal(http_status: int, call: Mapping[str, Any], job_id: int | None) -> int | None:
-    """The code of a refusal that wears iFax's form, where it is not among the documented ones; else None.
+    """The code of a refusal in iFax's form whose code is not documented; else None.
 
-    Beside HTTP 200 it is `status` 0 with a code of its own and no jobId; beside a 4xx any number but the HTTP
-    status itself. `data` is not looked at: the code there may be a fax's.
+    With HTTP 200 this is `status` 0, a code and no jobId. With a 4xx it is any number but the HTTP status.
+    `data` is ignored, because a code there may be a fax's.
     """
     status, *codes = (integer(call.get(name)) for name in ("status", "code", "errorCode"))
     numbers = [code for code in codes if code is not None and abs(code) < LARGEST_CODE]
     own = [code for code in numbers if code not in {*_GOOD, http_status}]
     if http_status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
-        noes = [code for code in own if code // 100 != 2]  # noqa: PLR2004 - 202 beside `started` is no refusal
+        noes = [code for code in own if code // 100 != 2]  # noqa: PLR2004 - 202 with `started` is not a refusal
         return noes[0] if status == 0 and job_id is None and noes else None
     if http_status // 100 != 4 or http_status in CLEAR:  # noqa: PLR2004 - refusals
         return None
-    told = [status] if status is not None and status != http_status and abs(status) < LARGEST_CODE else []
-    return next(iter([*own, *told]), None)
+    by_status = (
+        [status] if status is not None and status != http_status and abs(status) < LARGEST_CODE else []
+    )
+    return next(iter([*own, *by_status]), None)
 
 
 def _refused(code: int, call: Mapping[str, Any]) -> tuple[int, Row, str]:
-    """The code that counts, its row, and what the message says more: of a code that only a text explains."""
+    """The code that counts, its row, and an addition to the message if only a text explained the code."""
     row = row_of(code) if code not in _GOOD else None
     if row is not None:
         return code, row, ""
@@ -229,7 +231,7 @@ def _refused(code: int, call: Mapping[str, Any]) -> tuple[int, Row, str]:
     return known, by_name, f" (code {code})"
 
 
-def _good_row(  # noqa: PLR0917 - what judges the call
+def _good_row(  # noqa: PLR0917 - all of it judges the call
     http_status: int, code: int, fax: FaxObject, data: Mapping[str, Any], to: Endpoint, about: int | None
 ) -> Row:
     """The row of a body that says success."""
@@ -259,14 +261,14 @@ def _bad_row(http_status: int, code: int | None, job_id: int | None) -> Row:
     by_code = CODES[code]
     if by_code.decision is Decision.DEFER:
         return by_code
-    # A 429 spends no attempt and a 503 is worth another, whatever else the body says; -1 says nothing, so it
-    # does not turn a bad key or an empty balance into spent attempts.
+    # A 429 spends no attempt and a 503 is worth another, whatever the body says. -1 says nothing, so it must
+    # not turn a bad key or an empty balance into spent attempts.
     says_nothing = code == GENERAL_ERROR and by_status.decision is Decision.PAUSE
     return by_status if http_status in NOT_NOW or says_nothing else by_code
 
 
 def _numbers(whole: Mapping[str, Any], data: Mapping[str, Any], http_status: int) -> list[int]:
-    """The codes that a body holds, the status on top first; one that only repeats the HTTP status is none."""
+    """The codes in a body, the top-level status first. A number that repeats the HTTP status is left out."""
     names = [(whole, "status")]
     names += [(place, name) for name in ("code", "errorCode") for place in (whole, data)]
     found = [integer(place.get(name)) for place, name in [*names, (data, "status")]]
@@ -274,13 +276,13 @@ def _numbers(whole: Mapping[str, Any], data: Mapping[str, Any], http_status: int
 
 
 def _error_code(numbers: list[int]) -> int | None:
-    """The documented error code, the precise -30xx before -1 to -5."""
+    """The documented error code; the precise codes -30xx come before -1 to -5."""
     known = [number for number in numbers if number < 0 and number in CODES]
     return next((number for number in known if number < RESPONSE_CODES), next(iter(known), None))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until Retry-After, which is a number of them or an HTTP-date (RFC 9110, 10.2.3)."""
+    """Seconds until Retry-After, which is a number of seconds or an HTTP-date (RFC 9110, 10.2.3)."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return min(float(text), LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""How a telephone call may end: the causes of ITU-T Q.850 by the names that FreeSWITCH writes, and its own.
+"""The causes that end a telephone call: those of ITU-T Q.850 by FreeSWITCH's names, and FreeSWITCH's own.
 
 iFax's documentation shows one of these names (ifax-api, Fax Object: NORMAL_CLEARING).
 """
@@ -22,13 +22,13 @@ CAUSES: Mapping[str, Cause] = {
     **_final("no_route", NO_ROUTE_DESTINATION=3),
     **_final("number_changed", NUMBER_CHANGED=22, REDIRECTION_TO_NEW_DESTINATION=23),
     **_final("invalid_number", INVALID_NUMBER_FORMAT=28, INVALID_URL=None),
-    # Refused, or not permitted.
+    # Rejected, or not permitted.
     **_final("rejected", CALL_REJECTED=21, DECLINE=None, UNWANTED=None, REJECT_ALL=None),
     **_final("not_permitted", FACILITY_REJECTED=29, FACILITY_NOT_SUBSCRIBED=50, OUTGOING_CALL_BARRED=52),
     **_final("not_permitted", INCOMING_CALL_BARRED=54, BEARERCAPABILITY_NOTAUTH=57, USER_CHALLENGE=None),
     **_final("not_permitted", NO_IDENTITY=None, BAD_IDENTITY_INFO=None, INVALID_IDENTITY=None),
     **_final("not_permitted", UNSUPPORTED_CERTIFICATE=None),
-    # The other side cannot, and will not be able to.
+    # The other side is incompatible, and will stay so.
     **_final(
         "incompatible", BEARERCAPABILITY_NOTIMPL=65, CHAN_NOT_IMPLEMENTED=66, FACILITY_NOT_IMPLEMENTED=69
     ),
@@ -40,7 +40,7 @@ CAUSES: Mapping[str, Cause] = {
     **_again("no_answer", Again.NO_ANSWER, NO_USER_RESPONSE=18, NO_ANSWER=19, SUBSCRIBER_ABSENT=20),
     **_again("no_answer", Again.NO_ANSWER, PICKED_OFF=None, USER_NOT_REGISTERED=None, PROGRESS_TIMEOUT=None),
     **_again("no_answer", Again.NO_ANSWER, NO_PICKUP=None, ALLOTTED_TIMEOUT=None),
-    # The call was made and ended in order, but the fax did not get through: noise, a voice, no paper.
+    # The call ended normally, but the fax did not get through: noise, a voice, no paper.
     **_again("normal_clearing", Again.OTHER, NORMAL_CLEARING=16, SUCCESS=None),
     # Line trouble.
     **_again("congestion", Again.OTHER, NORMAL_CIRCUIT_CONGESTION=34, SWITCH_CONGESTION=42),
@@ -66,4 +66,4 @@ CAUSES: Mapping[str, Cause] = {
     **_again("line_trouble", Again.OTHER, SRTP_READ_ERROR=None, BOWOUT=None, STALE_DATE=None),
     **_again("other", Again.OTHER, UNSPECIFIED=None, NONE=None, NORMAL_UNSPECIFIED=31),
 }
-"""Names of call causes to what follows."""
+"""The causes by name."""

@@ -1,4 +1,4 @@
-"""What a cause of a failed delivery is: a reason that is counted, and whether another try is worth it."""
+"""The type of a delivery's cause of failure: its reason in the metrics, and whether to send again."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,26 +7,26 @@ from typing import Self
 
 
 class Again(StrEnum):
-    """How long a failed delivery waits for the next one: the name of a setting of RETRIES__DELIVERY."""
+    """Which wait precedes the next delivery: the name of a setting of FAXLINE_RETRIES__DELIVERY."""
 
     BUSY = "busy"
-    """The line is taken; it is free again soon."""
+    """The line is busy; it will be free soon."""
     NO_ANSWER = "no_answer"
-    """Nobody takes the call, or a machine that is off or out of paper: somebody must come first."""
+    """Nobody answers, or the machine is off or out of paper: a person must act first."""
     OTHER = "other"
-    """Trouble on the way, which is often over at once."""
+    """Trouble on the line, which is often over at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One row.
+    """One row of the table of causes.
 
     Attributes:
-        number: of Q.850, or FreeSWITCH's own where it never changed; None where it did, or there is none.
-        reason: our fixed name, a metric's label.
-        again: the waits after which it is sent again; None: final, another try would end the same.
-        lower: the next try has to be in a lower quality, or it would end the same.
-        source: who writes the text.
+        number: the number in Q.850, or FreeSWITCH's own if it never changed; else None.
+        reason: Faxline's fixed name, a metric's label.
+        again: which wait precedes the next delivery; None means final, because another would fail alike.
+        lower: whether the next delivery must use a lower quality, because it would fail alike otherwise.
+        source: the software that writes the text.
     """
 
     number: int | None
@@ -36,21 +36,21 @@ class Cause:
     source: str = "FreeSWITCH"
 
     def doubted(self) -> Self:
-        """The same where a text only resembles the row: never final."""
+        """The cause for a text that only resembles the row's text: never final."""
         return self if self.again is not None else replace(self, again=Again.OTHER)
 
 
 def rows(
     source: str, reason: str, again: Again | None, texts: str, *, lower: bool = False
 ) -> dict[str, Cause]:
-    """Rows with one meaning.
+    """Make rows with the same meaning.
 
     Args:
-        source: who writes the texts.
-        reason: as `Cause.reason`.
-        again: as `Cause.again`.
-        texts: one a line, or with ` | ` between them.
-        lower: as `Cause.lower`.
+        source: the software that writes the texts.
+        reason: see `Cause.reason`.
+        again: see `Cause.again`.
+        texts: the texts, separated by line breaks or ` | `.
+        lower: see `Cause.lower`.
     """
     cause = Cause(None, reason, again, lower, source)
     return {text.strip(): cause for text in re.split(r"\n| \| ", texts.strip())}

@@ -1,8 +1,8 @@
-"""One table of why a delivery failed: the reason that is counted, and whether the fax is worth another try.
+"""The table of causes why a delivery failed, with the reason in the metrics and whether to send again.
 
-A receipt tells the cause by its `message` and its `code`. The text decides before the number: nobody
-documents what the number of a failed fax means, and in the field it is at times Q.850's, at times spandsp's,
-at times iFax's own (ifax-api, Error Codes & Messages). docs/causes.md shows this table.
+A receipt names the cause by its `message` and its `code`. The text decides before the number, because nobody
+documents what a failed fax's number means: in practice it may be from Q.850, spandsp or iFax itself
+(ifax-api, Error Codes & Messages). docs/causes.md shows this table.
 """
 
 import re
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 OTHER = Cause(None, "other", Again.OTHER)
-"""A cause that nobody knows is taken for trouble: the attempts bound it."""
+"""An unknown cause is treated as line trouble. The attempts limit how often it is tried again."""
 
 
 def _of_code(code: int) -> Cause:
@@ -46,13 +46,13 @@ TEXTS: Mapping[str, Cause] = {
     **SPANDSP,
     **CAUSES,
 }
-"""Every text that is known, and what follows."""
+"""The causes by every known text."""
 
 _NUMBERS: Mapping[int, Cause] = {row.number: row for row in CAUSES.values() if row.number is not None}
 _SILENT = frozenset({"", "none", "unspecified"})
-"""Q.850's texts that name no cause: only beside them the number counts."""
+"""Q.850's texts that name no cause. Only with these does the number count."""
 _BY_ITSELF = frozenset({"busy"})
-"""The one word that means the same within any text. Other rows are looked for from two words on."""
+"""The one word that means the same in any text. Otherwise phrases of two words or more are searched for."""
 _PREFIX = re.compile(r"SIP(?:/2\.0)?[\s:;]+", re.IGNORECASE)
 _NUMBERED = re.compile(r"\s*[(\[]\s*\d{1,3}\s*[)\]]\.?$")
 _CODED = re.compile(r"(.*?)\s*\{(E\d{3})\}\.?", re.IGNORECASE | re.DOTALL)
@@ -86,15 +86,15 @@ _CODES: Mapping[str, tuple[str, Cause]] = {
 
 
 def cause_of(message: str, code: int | None) -> Cause:
-    """The cause that a receipt's message and code tell.
+    """Find the cause of a failed delivery by a receipt's message and code.
 
-    A text is compared without regard to case, blanks, dashes and other punctuation. One that is in no row is
-    never final, whatever number stands beside it; where it holds a row's text among others, it has that row's
-    reason. A number counts only where the text is empty or names no cause.
+    Case, blanks, dashes and other punctuation of a text do not matter. A text that equals no row is never
+    final, whatever its number; if it contains a row's text, it has that row's reason. The number counts only
+    if the text is empty or names no cause.
 
     Args:
         message: iFax's text.
-        code: its number, or None.
+        code: iFax's number, or None.
 
     Example:
         >>> cause_of("user busy", 1).again
@@ -110,7 +110,7 @@ def cause_of(message: str, code: int | None) -> Cause:
 
 
 def _known(message: str) -> Cause | None:
-    """The row of a text, also as `USER_BUSY (17)`, `SIP/2.0 486 Busy Here`, `Busy signal detected {E001}`."""
+    """The row of a text, also in forms such as `USER_BUSY (17)` or `Busy signal detected {E001}`."""
     plain = _NUMBERED.sub("", _PREFIX.sub("", message.strip(), count=1))
     for text in (message, plain):
         if (found := _EXACT.get(_fold(text))) is not None:
@@ -125,7 +125,7 @@ def _known(message: str) -> Cause | None:
 
 
 def _mentioned(message: str) -> Cause | None:
-    """The longest row that a text holds."""
+    """The row with the longest text that the message contains."""
     words = _words(message).split()
     for size in range(min(_LONGEST, len(words)), 0, -1):
         for start in range(len(words) - size + 1):
@@ -136,7 +136,7 @@ def _mentioned(message: str) -> Cause | None:
 
 
 def delivery_reasons() -> list[tuple[int | None, str]]:
-    """Every (code, reason) of a failed delivery counted from the start, with its number and without."""
+    """Every (code, reason) of a failed delivery that is exported at 0 from the start."""
     causes = [(number, row.reason) for row in CAUSES.values() for number in {None, row.number}]
     texts = {(None, row.reason) for row in TEXTS.values()}
     return [
@@ -151,9 +151,9 @@ _REASONS = frozenset(delivery_reasons())
 
 
 def counted_code(code: int | None, reason: str) -> int | None:
-    """A failed delivery's number as a metric's label: none that is not known for the reason.
+    """A failed delivery's number as a metric's label; None if the table does not have it for this reason.
 
-    An engine may write any number beside its text, and each would be a label set of its own.
+    A fax engine may write any number beside its text, and each would be a label set of its own.
     """
     return code if (code, reason) in _REASONS else None
 

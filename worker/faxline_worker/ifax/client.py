@@ -1,4 +1,4 @@
-"""One call to iFax, bounded in time, with the mark just before its first byte."""
+"""Calls iFax within a time limit, and writes the mark just before the first byte."""
 
 import math
 import re
@@ -25,28 +25,28 @@ from faxline_worker.ifax.route import Proxy
 from faxline_worker.ifax.transport import DeadlineTransport
 
 IDLE = 0.9
-"""Seconds that an unused connection is kept: one that iFax closed looks like a doubt."""
+"""Seconds to keep an unused connection. A request on a connection that iFax closed would be a doubt."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class _MarkFailedError(CallError):
-    """`mark` raised; ends the request inside httpx, and the mark's own exception goes on to the caller."""
+    """`mark` raised. This ends the request inside httpx; the mark's own exception is raised to the caller."""
 
 
 class _Start:
-    """The moment of the first byte: the mark is called once, in time, and nothing is sent without it.
+    """Calls the mark once, just before the first byte, and lets nothing be sent without it.
 
-    httpcore's trace event tells that the headers are the next thing to be written. The body asks as well, so
-    that no whole request leaves unmarked over a transport that has no such event.
+    httpcore's trace event says that the headers are about to be written. The body checks as well, so that no
+    complete request leaves without a mark over a transport that lacks this event.
     """
 
     def __init__(self, mark: Callable[[], None], deadline: float, upload: float) -> None:
         self._mark = mark
         self.deadline = deadline
-        """When the connection stands and the mark is written at the latest."""
+        """The latest moment for the connection to be made and the mark written."""
         self.ends = deadline + upload
-        """When the call is over."""
+        """The latest end of the call."""
         self.sent = False
         self.spoiled: BaseException | None = None
 
@@ -63,7 +63,7 @@ class _Start:
         except BaseException as error:
             self.spoiled = error
             raise _MarkFailedError from error
-        self._check_time()  # the mark took its time too, and still nothing has left
+        self._check_time()  # the mark may have taken long; nothing was sent yet
         self.sent = True
 
     def _check_time(self) -> None:
@@ -84,21 +84,20 @@ class _Pieces(httpx.SyncByteStream):
 
 
 class IfaxClient:
-    """The API at one base URL, for any number of threads and accounts.
+    """The API at one base URL. Thread-safe; serves any number of accounts.
 
     Args:
-        base_url: such as https://api.ifaxapp.com/v1.
-        timeout: seconds for a whole call, from the connection to the answer's last byte; a body has
-            its time at `rate` besides, once it is being sent. Every
-            connect, handshake, write and read ends by then, so no request lives longer than this after its
-            mark. Not bounded by it: the system's name resolution and the mark itself, both before the first
-            byte, which does not leave when they took too long.
-        rate: bytes a second.
-        proxy: what makes a tunnel to iFax, if anything.
-        trust: whose certificates are trusted; by default those of certifi.
+        base_url: the API's address, such as https://api.ifaxapp.com/v1.
+        timeout: seconds for a whole call, from the connection to the answer's last byte. The time to send the
+            body at `rate` is added. Every connect, handshake, write and read ends by then, so no request
+            lives longer after its mark. The system's name resolution and the mark itself are not limited; if
+            they take too long, the first byte is not sent.
+        rate: bytes a second at which a body is assumed to be sent.
+        proxy: the HTTP proxy to iFax, if any.
+        trust: the trusted certificates; by default those of certifi.
 
     Raises:
-        BaseUrlError: the base URL is no plain http or https URL.
+        BaseUrlError: the base URL is not a plain http or https URL.
     """
 
     def __init__(
@@ -113,14 +112,14 @@ class IfaxClient:
         self._base = _check_url(base_url)
         self.timeout = timeout
         self.rate = rate
-        # Not httpx.Client: it would keep cookies, read the environment and follow redirects, all of which
-        # would have to be turned off, and for which each call would pay.
+        # Not httpx.Client: it keeps cookies, reads the environment and follows redirects. All of that would
+        # have to be turned off, and would cost time in each call.
         self._transport = DeadlineTransport(idle=IDLE, ssl_context=trust, proxy=proxy)
         self._urls = {endpoint: httpx.URL(f"{self._base}/customer/{endpoint}") for endpoint in Endpoint}
         self._headers = [
             (b"Host", httpx.URL(self._base).netloc),
             (b"Accept", b"application/json"),
-            (b"Accept-Encoding", b"identity"),  # a compressed answer has no bound
+            (b"Accept-Encoding", b"identity"),  # the size of a compressed answer is not limited
             (b"User-Agent", f"faxline/{version('faxline')}".encode()),
             (b"Content-Type", b"application/json"),
         ]
@@ -152,26 +151,26 @@ class IfaxClient:
         """Make one call.
 
         Args:
-            endpoint: what to call.
+            endpoint: the endpoint to call.
             token: the account's API key, sent as accessToken.
-            body: the JSON body; its length is sent as Content-Length.
-            mark: called at most once, when the connection stands and just before the first byte is written;
-                not called when no connection was made or no time is left.
-            about: the jobId that is asked about, where there is one: no other fax's answer counts.
+            body: the JSON body.
+            mark: called at most once, after the connection is made and just before the first byte is sent.
+                Not called if no connection was made or no time is left.
+            about: the jobId that the call is about, if any. An answer about another fax does not count.
 
         Returns:
-            The answer, or what its absence means: before the first byte UNREACHABLE, after it IN_DOUBT (by
-            the table errors.CAUSES).
+            The answer. If none came, what that means by the table errors.CAUSES: mostly UNREACHABLE before
+            the first byte, IN_DOUBT after it.
 
         Raises:
-            BaseException: whatever `mark` raised, as it is; no byte was sent and the connection is closed.
+            BaseException: whatever `mark` raised. No byte was sent, and the connection is closed.
         """
         started = time.monotonic()
         start = _Start(mark, started + self.timeout, len(body) / self.rate)
         try:
             status, headers, text = self._exchange(endpoint, token, body, start)
         except _MarkFailedError:
-            pass  # raised below, free of the context it came through
+            pass  # raised below, without httpx's exception context
         except Exception as error:
             failure = failure_of(error, sent=start.sent)
             if failure is None:
@@ -208,7 +207,7 @@ class IfaxClient:
 
 
 def _read(response: httpx.Response) -> bytes:
-    """The body, up to a piece more than the largest that is believed."""
+    """Read the body, and stop once it is larger than `LARGEST`."""
     text = bytearray()
     for piece in response.iter_raw():
         text += piece

@@ -1,7 +1,7 @@
-"""One table of every number that iFax documents, and what Faxline decides by each.
+"""The table of iFax's codes, and what Faxline decides by each.
 
-Source: ifax-api, Response Codes and Error Codes & Messages; `FIELD_CODES` are not documented. Every decision
-but ACCEPTED and IN_DOUBT stands only where the answer proves that the request was not taken.
+Source: ifax-api, Response Codes and Error Codes & Messages. `FIELD_CODES` are not documented. Every decision
+but ACCEPTED and IN_DOUBT applies only if the answer proves that iFax did not take the request.
 """
 
 import re
@@ -14,21 +14,21 @@ class Decision(StrEnum):
     """What an answer, or its absence, means for the job."""
 
     ACCEPTED = "accepted"
-    """iFax took it."""
+    """iFax took the request."""
     DEFER = "defer"
-    """Not now: the job returns to its place and no attempt is spent."""
+    """Not now: the job returns to its place, and no attempt is spent."""
     PAUSE = "pause"
-    """The account's key, balance or permission: every job of it would meet the same answer."""
+    """The account's key, balance or permission is at fault, so every job would get the same answer."""
     REFUSE = "refuse"
-    """No, for good."""
+    """iFax refuses this fax for good."""
     RETRY = "retry"
-    """Proved not taken, and worth another attempt later."""
+    """iFax provably did not take the request, and another attempt is worth it."""
     UNREACHABLE = "unreachable"
-    """Not taken, and not iFax's word: the network, a proxy or an outage. It says nothing about the fax."""
+    """iFax did not take the request, because of the network, a proxy or an outage, not because of the fax."""
     UNKNOWN = "unknown"
-    """IFax refused, with a code that is in no table: it may be about the fax, or about the whole account."""
+    """iFax refused with an unknown code. The fax or the whole account may be at fault."""
     IN_DOUBT = "in_doubt"
-    """It may have been taken."""
+    """iFax may have taken the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Row:
     """One row of the table.
 
     Attributes:
-        reason: the fixed name, a metric's label.
-        message: what iFax calls it.
-        decision: what follows.
+        reason: Faxline's fixed name, a metric's label.
+        message: iFax's name.
+        decision: what it means for the job.
     """
 
     reason: str
@@ -47,9 +47,9 @@ class Row:
 
 
 GENERAL_ERROR = -1
-"""The response code that says nothing but "no": it proves that nothing was taken only beside a 4xx."""
+"""The response code that only says "no". It proves that nothing was taken only together with a 4xx."""
 RESPONSE_CODES = -1000
-"""Below it lie the error codes -30xx, which are more precise than the response codes."""
+"""The error codes -30xx are below this. They are more precise than the response codes."""
 
 CODES: Mapping[int, Row] = {
     1: Row("accepted", "Success", Decision.ACCEPTED),
@@ -70,14 +70,14 @@ CODES: Mapping[int, Row] = {
     -3009: Row("invalid_key", "Invalid API key", Decision.PAUSE),
     -3010: Row("rate_limited", "Rate limit exceeded", Decision.DEFER),
 }
-"""Response codes 1 and 0 (error code 0, Success, is the same number) accept only beside what the endpoint's
-good answer must hold, such as a jobId."""
+"""The documented codes. 1 and 0 (error code 0, Success, is the same number) accept only together with what
+the endpoint's good answer must hold, such as a jobId."""
 
 FIELD_CODES: Mapping[int, Row] = {
     12001: Row("invalid_key", "accessToken invalid", Decision.PAUSE),
     12004: Row("plan_inactive", "Professional plan isn't activated", Decision.PAUSE),
 }
-"""Codes that iFax answers and does not document, always in a refusal (`status` 0, no jobId)."""
+"""Codes that iFax uses but does not document, always in a refusal (`status` 0, no jobId)."""
 
 STATUSES: Mapping[int, Row] = {  # of an answer without a code of iFax's own (docs/ifax.md)
     400: Row("bad_request", "Bad Request", Decision.UNREACHABLE),
@@ -92,7 +92,7 @@ STATUSES: Mapping[int, Row] = {  # of an answer without a code of iFax's own (do
 REDIRECTED = Row(
     "redirected", "a redirect, which is not followed: check FAXLINE_IFAX_URL", Decision.UNREACHABLE
 )
-"""Any 3xx. The server names another place instead of doing what was asked, so the request was not taken."""
+"""Any 3xx. The server names another address instead of taking the request."""
 CLIENT_ERROR = Row("client_error", "a 4xx status that iFax does not document", Decision.UNREACHABLE)
 UNKNOWN_REFUSAL = Row("unknown_refusal", "a refusal with a code that is in no table", Decision.UNKNOWN)
 SERVER_ERROR = Row("server_error", "a 5xx status other than 503", Decision.IN_DOUBT)
@@ -103,27 +103,27 @@ BAD_ANSWER = Row(
 
 UNAVAILABLE = 503
 CLEAR = frozenset({401, 402, 408, 429})
-"""Statuses whose meaning is known, whatever unknown code stands beside them."""
+"""Statuses whose meaning is known, whatever unknown code the body holds."""
 NOT_NOW = frozenset({429, UNAVAILABLE})
-"""Statuses that say "not now" over the body's code: a 429 spends no attempt (ARCHITECTURE.md, rule 6)."""
+"""Statuses that count before the body's code: a 429 spends no attempt (ARCHITECTURE.md, rule 6)."""
 
 
 def status_row(status: int) -> Row:
-    """The row of an HTTP status that is no 2xx; IN_DOUBT for a status that no final answer has."""
+    """The row of an HTTP status other than 2xx. A status that no final answer has is in doubt."""
     if status in STATUSES:
         return STATUSES[status]
     return {3: REDIRECTED, 4: CLIENT_ERROR, 5: SERVER_ERROR}.get(status // 100, BAD_ANSWER)
 
 
 def row_of(code: int | None) -> Row | None:
-    """The row of a number of iFax's; None of one that is in no table."""
+    """The row of one of iFax's codes; None if the code is unknown."""
     return None if code is None else CODES.get(code) or FIELD_CODES.get(code)
 
 
 def code_named_in(text: str) -> int | None:
-    """The code whose name a text holds, in any case; the longest name where it holds several.
+    """The code whose name a text contains, in any case; the longest name if there are several.
 
-    A name that says nothing but "no" (-1) counts for none.
+    The name of -1 does not count, because it only says "no".
     """
     folded = _folded(text)
     found = [(len(name), code) for name, code in _NAMES.items() if f" {name} " in f" {folded} "]
@@ -142,7 +142,7 @@ _NAMES: Mapping[str, int] = {
 
 
 def code_reasons() -> list[tuple[int | None, str]]:
-    """Every (code, reason) of an answer that accepts nothing; no code where the HTTP status decided."""
+    """Every (code, reason) of an answer that accepts nothing; the code is None if the HTTP status decided."""
     codes: list[tuple[int | None, str]] = [
         (code, row.reason)
         for code, row in [*CODES.items(), *FIELD_CODES.items()]

@@ -1,26 +1,26 @@
-"""What can go wrong around a call: our own error tree, and one table of every exception that ends a call.
+"""The errors of a call: Faxline's own error tree, and the table of every exception that ends a call.
 
 IfaxError
   x BaseUrlError        the base URL cannot be used; raised by IfaxClient()
-  x CallError           ends a call; the table makes an Answer of it, no caller sees it
-    - UnusableKeyError  the API key cannot stand in a header
+  x CallError           ends a call; the table turns it into an Answer, no caller sees it
+    - UnusableKeyError  the API key cannot be sent in a header
     - NoTimeLeftError   the call's time was over before the first byte
-    - SlowAnswerError   the answer had begun and did not end in time
+    - SlowAnswerError   the answer began but did not end in time
     - DocumentLostError, DocumentUnreadError, DocumentAlteredError
                         the body could not be sent to its end
     - ProxyRefusedError, ProxyTimeoutError, ProxyFailedError
                         the proxy made no tunnel to iFax
     - UntrustedError    iFax's certificate is not trusted
 
-  x httpx.ConnectError  no connection; the transport tells these kinds of it apart
+  x httpx.ConnectError  no connection; the transport distinguishes these kinds
     - UnknownNameError, RefusedError, NoRouteError, TlsError
 
-Before the first byte of a request has left, every failure proves that iFax did not take it, and nearly all
-say nothing about the fax: any other would have met the same. After it none proves anything (ARCHITECTURE.md,
-rule 2): a timeout after sending, a cut connection, a broken answer. Nor does a body that we broke off
-ourselves: by HTTP's rules such a request is incomplete, and its JSON has no end, so iFax ought not to take
-it; but that rests on how every proxy and parser on the way treats half a request, and a fax sent twice is
-worse than a doubt that is looked at in vain.
+Before the first byte is sent, every failure proves that iFax did not take the request, and nearly all say
+nothing about the fax: any other fax would have failed alike. After the first byte, no failure proves anything
+(ARCHITECTURE.md, rule 2): not a timeout, a broken connection or an unreadable answer. A body that Faxline
+itself broke off proves nothing either. By HTTP's rules such a request is incomplete, and its JSON is not
+closed, so iFax should not take it. But that depends on every proxy and parser on the way, and a fax sent
+twice is worse than a doubt that proves unfounded.
 """
 
 from collections.abc import Mapping
@@ -32,29 +32,29 @@ from faxline_worker.ifax.codes import Decision
 
 
 class IfaxError(Exception):
-    """Root of the client's own errors."""
+    """The base class of the client's own errors."""
 
 
 class BaseUrlError(IfaxError, ValueError):
-    """The base URL is no http or https URL with a host and nothing else."""
+    """The base URL is not an http or https URL with a host, or has a user, query or fragment."""
 
 
 class CallError(IfaxError):
-    """A call was ended by a rule of ours.
+    """A call was ended by one of Faxline's own rules.
 
     Attributes:
-        detail: what is known beyond the table's message; never a text of a request or an answer.
+        detail: an addition to the table's message; never a text of a request or an answer.
     """
 
     detail = ""
 
 
 class UnusableKeyError(CallError):
-    """The API key holds a character that no HTTP header may hold, or is empty."""
+    """The API key is empty or holds a character that an HTTP header may not hold."""
 
 
 class NoTimeLeftError(CallError):
-    """The call's time was over before its first byte left."""
+    """The call's time was over before its first byte was sent."""
 
 
 class UnknownNameError(httpx.ConnectError):
@@ -62,31 +62,31 @@ class UnknownNameError(httpx.ConnectError):
 
 
 class RefusedError(httpx.ConnectError):
-    """Nobody listens on the port."""
+    """The connection was refused: nothing listens on the port."""
 
 
 class NoRouteError(httpx.ConnectError):
-    """The network has no way to the host."""
+    """The network has no route to the host."""
 
 
 class TlsError(httpx.ConnectError):
-    """The handshake failed, or the certificate is not to be trusted."""
+    """The TLS handshake failed, or the certificate is not trusted."""
 
 
 class SlowAnswerError(CallError):
-    """The answer had begun and was not complete when the call's time was over."""
+    """The answer had begun but was incomplete when the call's time was over."""
 
 
 class DocumentLostError(CallError):
-    """A document that was being sent is not there any more."""
+    """A document was deleted while it was being sent."""
 
 
 class DocumentUnreadError(CallError):
-    """A document that was being sent could not be read on."""
+    """A document could not be read further while it was being sent."""
 
 
 class ProxyFailedError(CallError):
-    """The proxy is not reached, hung up, or answers no HTTP."""
+    """The proxy cannot be reached, closed the connection, or did not answer in HTTP."""
 
 
 class ProxyTimeoutError(CallError):
@@ -94,10 +94,10 @@ class ProxyTimeoutError(CallError):
 
 
 class ProxyRefusedError(CallError):
-    """The proxy makes no tunnel.
+    """The proxy refused a tunnel.
 
     Args:
-        status: of its answer to CONNECT.
+        status: the HTTP status of its answer to CONNECT.
     """
 
     def __init__(self, status: int) -> None:
@@ -107,10 +107,10 @@ class ProxyRefusedError(CallError):
 
 
 class UntrustedError(CallError):
-    """The certificate of the other side is not signed by anybody we trust, has expired, or is another's.
+    """The server's certificate is not signed by a trusted authority, has expired, or is another host's.
 
     Args:
-        why: OpenSSL's sentence.
+        why: OpenSSL's message.
     """
 
     def __init__(self, why: str) -> None:
@@ -119,7 +119,7 @@ class UntrustedError(CallError):
 
 
 class DocumentAlteredError(CallError):
-    """A document that was being sent is not what its digest says; its last piece was not sent."""
+    """A document did not match its digest while it was being sent. Its last piece was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,10 @@ class Cause:
     """One row of the table.
 
     Attributes:
-        reason: the fixed name, a metric's label.
-        message: a fixed sentence, which a `detail` may follow; the exception's own text is never shown, as it
-            may quote a header.
-        unsent: the decision while no byte has left: UNREACHABLE, unless the cause lies in the fax or the key.
+        reason: Faxline's fixed name, a metric's label.
+        message: a fixed text, which a `detail` may follow. The exception's own text is never shown: it may
+            quote a header.
+        unsent: the decision before the first byte: UNREACHABLE, unless the fax or the key is at fault.
     """
 
     reason: str
@@ -140,7 +140,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a call without an answer came to."""
+    """The result of a call without an answer."""
 
     decision: Decision
     reason: str
@@ -209,23 +209,23 @@ CAUSES: Mapping[type[Exception], Cause] = {
     httpx.HTTPError: _LOST,
 }
 SILENCES = frozenset({"connect_timeout", "proxy_timeout", "write_timeout", "read_timeout", "answer_too_slow"})
-"""Reasons that say that iFax, or the proxy before it, did not come to an end in time."""
+"""Reasons for which iFax, or the proxy before it, did not finish in time."""
 OUR_OWN = frozenset({"document_altered", "document_lost", "document_unread"})
-"""Reasons of a doubt that is of our own making: they say nothing of iFax."""
+"""Reasons of a doubt that Faxline itself caused. They say nothing about iFax."""
 UNEXPECTED = "unexpected_error"
-"""The reason of an exception that is not in the table, once the first byte may have left."""
+"""The reason of an exception that is not in the table, after the first byte may have been sent."""
 
 
 def failure_of(error: Exception, *, sent: bool) -> Failure | None:
-    """What is decided when a call raised instead of answering.
+    """Decide what an exception of a call means.
 
     Args:
-        error: the exception; the nearest of its classes in the table counts.
-        sent: the first byte of the request may have left.
+        error: the exception. The nearest of its classes in the table counts.
+        sent: whether the first byte of the request may have been sent.
 
     Returns:
-        The failure; None where the exception is not in the table and nothing was sent: a fault of ours, to be
-        raised on.
+        The failure. None if the exception is not in the table and nothing was sent: this is a defect, so
+        raise it again.
     """
     cause = next((CAUSES[kind] for kind in type(error).__mro__ if kind in CAUSES), None)
     if cause is None and not sent:
@@ -238,5 +238,5 @@ def failure_of(error: Exception, *, sent: bool) -> Failure | None:
 
 
 def cause_reasons() -> list[str]:
-    """Every reason that a call without an answer can have."""
+    """Every reason of a call without an answer."""
     return sorted({cause.reason for cause in CAUSES.values()} | {UNEXPECTED})

@@ -1,8 +1,8 @@
-"""The fax object (ifax-api, Fax Object), read with care: the one parser of it.
+"""The parser of the fax object (ifax-api, Fax Object).
 
-Webhooks, the answer to fax-status and answers that echo a fax carry it, in `data` or flat at the top level.
-iFax's documentation and its practice differ in small things, so names of members are read in any case and
-with underscores, texts without the blanks around them, numbers also as texts of digits.
+Webhooks, answers of fax-status and answers that echo a fax hold it, in `data` or at the top level. iFax
+deviates from its documentation in small things. So names of members may be in any case and with underscores,
+texts may have blanks around them, and numbers may be texts of digits.
 """
 
 import json
@@ -27,16 +27,16 @@ _FAILING = ("fail", "reject", "block")
 
 
 class Status(StrEnum):
-    """What a faxStatus means."""
+    """The meaning of a faxStatus."""
 
     SENDING = "sending"
     DELIVERED = "delivered"
     FAILED = "failed"
     CANCELED = "canceled"
     RECEIVED = "received"
-    """Of an inbound fax."""
+    """The fax is inbound."""
     UNKNOWN = "unknown"
-    """A word that nobody knows; it is not guessed at."""
+    """An unknown word. Its meaning is not guessed."""
 
 
 STATUSES: Mapping[str, Status] = {
@@ -44,7 +44,7 @@ STATUSES: Mapping[str, Status] = {
     "delivered": Status.DELIVERED,
     "failed": Status.FAILED,
     "canceled": Status.CANCELED,
-    # Not documented, seen in public clients.
+    # Not documented, but seen in public clients of iFax.
     "cancelled": Status.CANCELED,
     "partially_cancelled": Status.CANCELED,
     "partially_canceled": Status.CANCELED,
@@ -52,26 +52,26 @@ STATUSES: Mapping[str, Status] = {
     "blocked": Status.FAILED,
     "received": Status.RECEIVED,
 }
-"""The words of faxStatus, folded by `fold`."""
+"""The words of faxStatus, as `fold` returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaxObject:
-    """A fax as iFax shows it; None is what it does not tell, or not in a form that can be read.
+    """A fax as iFax describes it. A member that is missing or unreadable is None.
 
     Attributes:
-        job_id: iFax's jobId, more than 0.
-        transaction_id: iFax's other name of a fax, at most 64 plain characters.
-        word: faxStatus, folded.
-        status: what that word means; None without one.
-        inbound: it came to us.
-        message: iFax's text as it is; it may hold a phone number.
-        code: the fax's number, which says nothing about the call that showed it.
+        job_id: iFax's jobId, greater than 0.
+        transaction_id: iFax's transactionId, at most 64 plain characters.
+        word: faxStatus, as `fold` returns it.
+        status: the meaning of that word; None without a faxStatus.
+        inbound: whether this is a received fax.
+        message: iFax's text, unchanged; it may hold a phone number.
+        code: the fax's number, which says nothing about the call that returned it.
         pages: faxTotalPages.
         transferred: faxTransferredPages.
         received: faxReceivedPages.
-        to: toNumber, digits with a + in front where it had one.
-        sender: fromNumber, as `to`.
+        to: toNumber, its digits, with a + in front if it had one.
+        sender: fromNumber, likewise.
         started: faxCallStart, seconds since 1970.
         ended: faxCallEnd, seconds since 1970.
         redial: retryAttempt.
@@ -95,16 +95,16 @@ class FaxObject:
 
 
 def read_body(body: bytes) -> dict[str, Any] | None:
-    """The JSON object of a body; None where it is none. Raises nothing."""
+    """Parse a body; None if it is not a JSON object. Never raises."""
     try:
         whole = json.loads(body)
-    except (ValueError, RecursionError):  # no JSON, no Unicode, an endless number; nested too deep
+    except (ValueError, RecursionError):  # invalid JSON or Unicode, a number too long; nested too deep
         return None
     return whole if isinstance(whole, dict) else None
 
 
 def read_fax(whole: Mapping[str, Any]) -> FaxObject:
-    """Read the fax object of a body: that in `data` where there is one, else the top level. Raises nothing.
+    """Read the fax object in `data`, or else at the top level. Never raises.
 
     Example:
         >>> read_fax({"data": {"jobId": " 12345", "faxStatus": "Delivered "}}).status
@@ -138,23 +138,23 @@ def read_fax(whole: Mapping[str, Any]) -> FaxObject:
 
 
 def holds_fax(found: Mapping[str, Any]) -> bool:
-    """Whether an object itself is a fax object: it has a faxStatus."""
+    """Whether an object is itself a fax object, which has a faxStatus."""
     return "faxStatus" in _members(found)
 
 
 def fold(word: Any) -> str:
-    """A word without blanks around it, in lower case, with one underscore between its parts."""
+    """Normalise a word: no blanks around it, lower case, one underscore between its parts."""
     return re.sub(r"[\s_-]+", "_", word.strip().lower()) if isinstance(word, str) else ""
 
 
 def status_of(word: str) -> Status:
-    """What a folded faxStatus means; a word that nobody knows is a failure where it begins like one."""
+    """The meaning of a folded faxStatus. An unknown word that begins like a failure counts as one."""
     known = STATUSES.get(word)
     return known or (Status.FAILED if word.startswith(_FAILING) else Status.UNKNOWN)
 
 
 def integer(value: Any) -> int | None:
-    """An integer, also as a text of up to 18 digits with blanks around it."""
+    """Read an integer, or a text of up to 18 digits with blanks around it; None for anything else."""
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         return int(value)
     whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18
@@ -162,19 +162,19 @@ def integer(value: Any) -> int | None:
 
 
 def job_id(value: Any) -> int | None:
-    """A jobId; a text with a sign is none: a phone number begins so."""
+    """Read a jobId; None for anything else. A text with a sign is not a jobId but may be a phone number."""
     number = integer(value) if not isinstance(value, str) or value.strip().isdigit() else None
     return number if number is not None and number > 0 else None
 
 
 def phone_number(value: Any) -> str | None:
-    """A phone number, its digits and a + in front where it had one; it may lack its country."""
+    """Read a phone number: its digits, and a + in front if it had one. It may lack the country code."""
     plain = value.translate(_BETWEEN_DIGITS) if isinstance(value, str) else ""
     return plain if _NUMBER.fullmatch(plain) else None
 
 
 def _members(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of an object by the documented names; one that is written so itself comes first."""
+    """The known members of an object by their documented names. An exact spelling counts before others."""
     read = {}
     for name, value in found.items():
         known = _KNOWN.get(name.strip().replace("_", "").lower())

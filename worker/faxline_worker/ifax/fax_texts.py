@@ -1,7 +1,8 @@
-"""What else stands in a receipt's `message`: texts of spandsp, SIP and Asterisk, and plain words.
+"""Further texts in a receipt's `message`: those of spandsp, SIP and Asterisk, and plain words.
 
-spandsp's are those of its `t30_completion_code_to_str`, also of older versions; SIP's the status codes of
-RFC 3261 and its successors; Asterisk's its DIALSTATUS. Plain words were seen in public clients of iFax.
+spandsp's texts are those of `t30_completion_code_to_str`, in all versions. SIP's are the status codes of
+RFC 3261 and its successors, Asterisk's the values of DIALSTATUS. Plain words were seen in public clients of
+iFax.
 """
 
 import re
@@ -17,7 +18,7 @@ _words = partial(rows, "plain words")
 
 SPANDSP: Mapping[str, Cause] = {
     **_spandsp("normal_clearing", Again.OTHER, "OK"),
-    # A call was taken, and no fax machine was heard: a voice, a switch, a machine that is off.
+    # The call was answered, but not by a fax machine: a voice, a switchboard, a machine that is off.
     **_spandsp(
         "no_fax",
         Again.NO_ANSWER,
@@ -25,7 +26,7 @@ SPANDSP: Mapping[str, Cause] = {
         Timed out waiting for the first message
         The CED tone exceeded 5s""",
     ),
-    # Mostly no paper or a full memory: somebody must see to it, so with the longer waits.
+    # Mostly no paper or a full memory. A person must act, hence the longer waits.
     **_spandsp(
         "not_ready",
         Again.NO_ANSWER,
@@ -40,10 +41,10 @@ SPANDSP: Mapping[str, Cause] = {
         "Far end cannot receive at the resolution of the image",
         lower=True,
     ),
-    # faxQuality changes no paper size, and nothing else of iFax's API does.
+    # Nothing in iFax's API changes the paper size, not even faxQuality.
     **_spandsp("size_unsupported", None, "Far end cannot receive at the size of image"),
     **_spandsp("incompatible", None, "Far end is not compatible"),
-    # The machine wants a password, or a sender that it knows. It would want the same in an hour.
+    # The machine demands a password or a known sender, and would do so again in an hour.
     **_spandsp(
         "not_permitted",
         None,
@@ -60,7 +61,7 @@ SPANDSP: Mapping[str, Cause] = {
         Internet selective polling address not accepted
         Called subscriber internet address not accepted""",
     ),
-    # The document, as iFax made it into a fax.
+    # The document, as iFax converted it.
     **_spandsp(
         "invalid_file_format",
         None,
@@ -70,7 +71,7 @@ SPANDSP: Mapping[str, Cause] = {
         Incorrect values for TIFF/F tags
         Bad TIFF/F header - incorrect values in fields""",
     ),
-    # The engine's own trouble with a file, which another try may not meet.
+    # The fax engine's own trouble with a file, which another try may avoid.
     **_spandsp(
         "line_trouble",
         Again.OTHER,
@@ -153,17 +154,17 @@ ASTERISK: Mapping[str, Cause] = {
     **_asterisk("no_answer", Again.NO_ANSWER, "NOANSWER"),
     **_asterisk("congestion", Again.OTHER, "CONGESTION\nCHANUNAVAIL"),
     **_asterisk("line_trouble", Again.OTHER, "HANGUP"),
-    # As FreeSWITCH's ORIGINATOR_CANCEL: what somebody took back must not go after all.
+    # Like FreeSWITCH's ORIGINATOR_CANCEL: a fax that somebody canceled must not be sent again.
     **_asterisk("canceled", None, "CANCEL"),
 }
 
 WORDS: Mapping[str, Cause] = {
     **_words("busy", Again.BUSY, "line busy\nbusy signal"),
-    # A person took the call: a line that telephone and fax share, or a switch. `attempts` bounds how often
-    # somebody is rung up.
+    # A person answered: telephone and fax share the line, or a switchboard answered. `attempts` limits how
+    # often somebody is called.
     **_words("no_fax", Again.NO_ANSWER, "human answered\nvoice answered\nhuman/voice answered"),
     **_words("not_ready", Again.NO_ANSWER, "out of paper\nno paper"),
-    # Numbers that will never work. To go on rings up strangers, and costs.
+    # Numbers that will never work. Further tries would call strangers, and cost money.
     **_words("incompatible", None, "not a fax machine"),
     **_words("unallocated_number", None, "number not in service"),
     **_words("rejected", None, "blacklisted\ndo not call"),
@@ -172,7 +173,7 @@ WORDS: Mapping[str, Cause] = {
 
 
 def _each_way(row: Mapping[str, Cause]) -> Iterator[tuple[str, Cause]]:
-    """`486 Busy Here` is also written `486`, and where it is not final, `Busy Here`."""
+    """`486 Busy Here` is also written `486` and, if not final, `Busy Here`."""
     for text, cause in row.items():
         number, words = re.split(r"\s+", text, maxsplit=1)
         yield text, cause

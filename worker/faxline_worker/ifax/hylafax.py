@@ -1,7 +1,7 @@
-"""HylaFAX's texts, by its error codes: `Busy signal detected {E001}`.
+"""HylaFAX's texts by its error codes, such as `Busy signal detected {E001}`.
 
-Source: `faxd/README.errorcodes` of HylaFAX, all but the failures of pagers (E500 to E509). A text with values
-in it is kept up to the first of them.
+Source: `faxd/README.errorcodes` of HylaFAX, without the failures of pagers (E500 to E509). A text that
+contains values is cut before the first of them.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ HYLAFAX: Mapping[str, Cause] = {
         E011 Ringback detected, no answer without CED
         E216 Ringback detected, no answer without CED""",
     ),
-    # No fax machine was heard.
+    # The call was not answered by a fax machine.
     **_hylafax(
         "no_fax",
         Again.NO_ANSWER,
@@ -51,7 +51,7 @@ HYLAFAX: Mapping[str, Cause] = {
         E270 No answer (Phase 3 complete)
         E271 No answer (Phase 3 timeout)""",
     ),
-    # No paper, or a full memory: somebody must see to it.
+    # No paper, or a full memory. A person must act.
     **_hylafax(
         "not_ready",
         Again.NO_ANSWER,
@@ -116,7 +116,7 @@ HYLAFAX: Mapping[str, Cause] = {
         E406 Document was encoded with 2DMR, but client does not support this data format
         E423 Remote does not support JPEG fax request.""",
     ),
-    # All else is the line's trouble or the modem's, and may be over at once.
+    # Everything else is trouble of the line or the modem, and may be over at once.
     **_hylafax(
         "line_trouble",
         Again.OTHER,
@@ -233,4 +233,4 @@ HYLAFAX: Mapping[str, Cause] = {
         E428 JPEG fax requires square resolutions. | E429 Unsupported JPEG fax resolution""",
     ),
 }
-"""Each begins with its code."""
+"""The causes by text. Each text begins with its code."""

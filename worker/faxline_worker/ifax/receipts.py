@@ -1,7 +1,7 @@
-"""Receipts: what a verified webhook, or the answer to fax-status, says about a fax.
+"""Reads receipts: what a verified webhook, or an answer of fax-status, says about a fax.
 
-Webhook, reconciler and status call read by this, so a receipt that is good for one is good for all. An
-unknown `faxStatus` is not guessed at: the body makes no sense to us and is kept for a look.
+The webhook, the reconciler and the status call share this parser, so they agree on what a receipt is. The
+meaning of an unknown `faxStatus` is not guessed: the body is set aside for an operator.
 """
 
 import hashlib
@@ -19,36 +19,36 @@ _CODES = range(-9999, 10_000)
 _OUTCOMES = {Status.DELIVERED, Status.FAILED, Status.CANCELED}
 _CHARGED = "failed_chargeable"
 _BY_WORD: Mapping[str, Cause] = {"blocked": CAUSES["CALL_REJECTED"]}
-"""Words that tell the cause: iFax or the recipient lets no fax through."""
+"""Words of faxStatus that name the cause: iFax or the recipient blocks the fax."""
 
 
 class Nonsense(StrEnum):
-    """Why a body is no receipt."""
+    """Why a body is not a receipt."""
 
     MALFORMED = "malformed"
-    """No JSON object, or one without a jobId and a faxStatus."""
+    """It is not a JSON object, or lacks a jobId or a faxStatus."""
     UNKNOWN_STATUS = "unknown_status"
-    """Its faxStatus is no final one that we know."""
+    """Its faxStatus is unknown or not final."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The final word on one iFax job.
+    """The final result of a fax.
 
     Attributes:
         job_id: iFax's jobId, as decimal digits.
         outcome: delivered, failed or canceled.
-        code: iFax's numeric code, if it gave one.
-        reason: our fixed name of the cause (causes.CAUSES).
+        code: iFax's numeric code, if any.
+        reason: Faxline's fixed name of the cause (causes.CAUSES).
         message: iFax's text, without phone numbers.
         pages: faxTotalPages.
         transferred: faxTransferredPages.
-        to, sender: toNumber and fromNumber, digits with a + in front where it had one.
+        to, sender: toNumber and fromNumber, their digits, with a + in front if they had one.
         started: faxCallStart, when the call to the API was made, seconds since 1970.
-        again: of a failure, after which waits it is worth another try (causes.Again); None: final.
-        lower: whether that try has to be in a lower quality; else None.
-        charged: iFax charges for this failure; else None.
-        redial: retryAttempt of a failure that has one: perhaps iFax redials by itself; else None.
+        again: which wait precedes the next delivery of a failed fax (causes.Again); None means final.
+        lower: True if the next delivery must use a lower quality; else None.
+        charged: True if iFax charges for this failure; else None.
+        redial: retryAttempt of a failed fax, which iFax may redial by itself; else None.
     """
 
     job_id: str
@@ -67,17 +67,17 @@ class Receipt:
     redial: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Its members, for the scripts."""
-        return {name: getattr(self, name) for name in self.__slots__}  # asdict copies each member deeply
+        """The members, for the scripts."""
+        return {name: getattr(self, name) for name in self.__slots__}  # asdict would copy each member deeply
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A fax that came to us.
+    """A received fax.
 
     Attributes:
-        known_by: the same for each webhook about this fax, however often it comes.
-        sender, to: fromNumber and toNumber, of which the last four digits are shown.
+        known_by: an id that is the same in every webhook about this fax.
+        sender, to: fromNumber and toNumber, masked but for the last four digits.
         pages: faxReceivedPages, or else faxTotalPages.
         job_id: iFax's jobId, as decimal digits.
         transaction_id: iFax's transactionId.
@@ -93,8 +93,8 @@ class Inbound:
     received_at: int | None
 
     def to_dict(self) -> dict[str, Any]:
-        """What the script takes: by what it is known, and what the event tells."""
-        told = {
+        """The members for the script: the fax's id, and the data of its event."""
+        data = {
             "state": "received",
             "from": self.sender,
             "to": self.to,
@@ -102,24 +102,24 @@ class Inbound:
             "transactionId": self.transaction_id,
             "at": None if self.received_at is None else self.received_at * 1000,
         }
-        known = {name: value for name, value in told.items() if value is not None}
+        known = {name: value for name, value in data.items() if value is not None}
         return {"outcome": "received", "job_id": self.known_by, "about": self.job_id, "told": known}
 
 
 def is_sending(body: bytes) -> bool:
-    """Whether the answer to a status call says that the fax is still on its way."""
+    """Whether the answer of a status call says that the fax is still being sent."""
     whole = read_body(body)
     return whole is not None and read_fax(whole).status is Status.SENDING
 
 
 def recipient(body: bytes) -> str | None:
-    """The toNumber in the answer to a status call."""
+    """The toNumber in the answer of a status call; None if there is none."""
     whole = read_body(body)
     return read_fax(whole).to if whole is not None else None
 
 
 def read_receipt(body: bytes) -> Receipt | Inbound | Nonsense:
-    """Read a webhook's body, or say why it is no receipt. Raises nothing."""
+    """Read a webhook's body, or say why it is not a receipt. Never raises."""
     whole = read_body(body)
     if whole is None:
         return Nonsense.MALFORMED
@@ -128,7 +128,7 @@ def read_receipt(body: bytes) -> Receipt | Inbound | Nonsense:
 
 
 def receipt_of(fax: FaxObject) -> Receipt | Nonsense:
-    """What a fax object says of a fax that we sent, where that is final. Raises nothing."""
+    """Read the final result of a sent fax from a fax object, or say why there is none. Never raises."""
     if fax.job_id is None or fax.status is None:
         return Nonsense.MALFORMED
     if fax.status not in _OUTCOMES:
@@ -169,5 +169,5 @@ def _inbound(fax: FaxObject, whole: Mapping[str, Any]) -> Inbound:
 
 
 def _masked(number: str | None) -> str | None:
-    """No event holds a full phone number (ARCHITECTURE.md, rule 7)."""
+    """Mask a number, because no event may hold a full one (ARCHITECTURE.md, rule 7)."""
     return None if number is None else mask_number(number)

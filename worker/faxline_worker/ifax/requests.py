@@ -1,4 +1,4 @@
-"""The bodies of the calls (ifax-api, Send Fax, Cancel Scheduled Fax, Resend Fax)."""
+"""Builds the bodies of the calls (ifax-api, Send Fax, Cancel Scheduled Fax, Resend Fax)."""
 
 import base64
 import hashlib
@@ -10,11 +10,11 @@ from typing import Any, Self
 from faxline_worker.ifax.errors import DocumentAlteredError
 
 CHUNK = 48 * 1024
-"""Bytes of a document that are encoded at a time; a multiple of three, so that the pieces join."""
+"""Bytes of a document that are encoded at a time: a multiple of three, so that the base64 texts join."""
 PIECE = 5 * CHUNK
 """Bytes of a document that are read at a time (240 KiB)."""
 SMALL = 64 * 1024
-"""A body of up to so many bytes is one piece."""
+"""A body of up to this many bytes is sent as one piece."""
 
 PARAMETERS = (
     "faxNumber",
@@ -38,9 +38,9 @@ class Document:
     """A document that is read while it is sent.
 
     Attributes:
-        size: its bytes.
-        read: gives its bytes from a start until before an end, all of them or an exception (CallError).
-        sha256: the digest that its content must have, in hexadecimal; nothing where that was looked at.
+        size: its size in bytes.
+        read: returns the bytes from a start up to an end; raises a CallError if it cannot return all of them.
+        sha256: the digest that the content must have, in hexadecimal; empty if it was checked before.
     """
 
     size: int
@@ -49,29 +49,29 @@ class Document:
 
     @classmethod
     def of(cls, data: bytes) -> Self:
-        """A document that is there as a whole."""
+        """Make a document from its bytes."""
         return cls(len(data), lambda start, end: data[start:end])
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Body:
-    """A JSON body of known length, which may be iterated over more than once.
+    """A JSON body of known length. It can be iterated over more than once.
 
-    A document in it is read and encoded piece by piece while it is sent, so that a call holds one piece and
-    never the whole document or the whole body.
+    Documents are read and encoded piece by piece while they are sent, so a call holds one piece and never a
+    whole document or body.
 
     Attributes:
-        parts: text that is sent as it is (bytes), and documents that are sent as base64.
+        parts: bytes that are sent unchanged, and documents that are sent as base64.
     """
 
     parts: tuple[bytes | Document, ...]
 
     def __len__(self) -> int:
-        """Bytes on the wire, which is the Content-Length."""
+        """The number of bytes that are sent, the Content-Length."""
         return sum(-(-p.size // 3) * 4 if isinstance(p, Document) else len(p) for p in self.parts)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The pieces; one piece where the whole is small."""
+        """The pieces; a small body is one piece."""
         if len(self) <= SMALL:
             yield b"".join(self._pieces())
         else:
@@ -91,18 +91,18 @@ class Body:
 def send_body(
     request: Mapping[str, Any], document: Callable[[str], Document], *, caller_id: str | None = None
 ) -> Body:
-    """The body of fax-send. Only documented members that are not null go into it.
+    """Build the body of fax-send from the documented members that are not null.
 
     Args:
-        request: the checked request, its faxNumber one number; a file may name its `document` by the digest.
+        request: the checked request, with one faxNumber. A file may name its `document` by the digest.
         document: opens a document by `sha256:<hex>`.
-        caller_id: the account's, where the request names none.
+        caller_id: the account's sender number, used if the request has no callerId.
 
     Raises:
         Exception: whatever `document` raises.
     """
     whole = _members({"callerId": caller_id, **_members(request, PARAMETERS)}, PARAMETERS)
-    # A member that is written last and empty is cut open, so that its content can follow in pieces.
+    # An empty member is written last and its closing characters are cut off, so that its content can follow.
     parts: list[bytes | Document] = [_text({**whole, "faxData": []})[:-2]]
     for i, file in enumerate(request["faxData"]):
         comma, members = b"," if i else b"", _members(file, FILE)
@@ -115,20 +115,20 @@ def send_body(
 
 
 def resend_body(request: Mapping[str, Any]) -> Body:
-    """The body of fax-resend: jobId, and faxNumber where it is to go to another number."""
+    """Build the body of fax-resend: jobId, and faxNumber if the fax goes to another number."""
     return Body((_text(_members(request, ("jobId", "faxNumber"))),))
 
 
 def job_body(job_id: int) -> Body:
-    """The body of fax-cancel and fax-status: the jobId."""
+    """Build the body of fax-cancel or fax-status: the jobId."""
     return Body((_text({"jobId": job_id}),))
 
 
 def _encoded(document: Document) -> Iterator[bytes]:
-    """Its pieces; the last one only if all of them are what the digest says.
+    """Encode a document piece by piece. The last piece comes only if the whole matches the digest.
 
     Raises:
-        DocumentAlteredError: they are not.
+        DocumentAlteredError: the document does not match its digest.
     """
     found = hashlib.sha256()
     for start in range(0, document.size, PIECE):
@@ -147,5 +147,5 @@ def _members(whole: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]
 
 
 def _text(value: Mapping[str, Any]) -> bytes:
-    """Compact JSON in UTF-8, a lone surrogate as a question mark: it has no UTF-8."""
+    """Compact JSON in UTF-8. A lone surrogate, which UTF-8 cannot encode, becomes a question mark."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

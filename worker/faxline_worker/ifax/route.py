@@ -1,7 +1,7 @@
-"""How iFax is reached from a network that lets nobody out directly: a proxy, and a CA of its own.
+"""Reaches iFax through an HTTP proxy, and trusts a private certificate authority.
 
 The tunnel is part of the connection (RFC 9110, 9.3.6): CONNECT is answered before TLS begins, and so before
-the mark of a request is set. Whatever the proxy does until then proves that nothing was sent.
+the mark of a request is written. Whatever the proxy does until then, nothing of the request was sent.
 """
 
 import base64
@@ -25,13 +25,13 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 
 @dataclass(frozen=True)
 class Proxy:
-    """An HTTP proxy that is asked for tunnels by CONNECT.
+    """An HTTP proxy that makes tunnels by CONNECT.
 
     Attributes:
         host: its name or address, without brackets.
-        port: where it listens.
-        passwords: every spelling of its password, for the logs' redactor; none without one.
-        authorization: the value of Proxy-Authorization, or nothing.
+        port: its port.
+        passwords: every spelling of its password, for the log's redactor; empty without a password.
+        authorization: the value of the header Proxy-Authorization, or empty.
     """
 
     host: str
@@ -41,10 +41,11 @@ class Proxy:
 
     @classmethod
     def read(cls, url: str) -> Self:
-        """The proxy of a URL such as `http://user:password@proxy.example:3128`.
+        """Read a proxy from a URL such as `http://user:password@proxy.example:3128`.
 
         Raises:
-            ValueError: it is no such URL; the text goes on behind the variable's name and quotes nothing.
+            ValueError: the URL is not valid. The message continues after the variable's name, and quotes
+                nothing.
         """
         try:
             parts = urlsplit(url)
@@ -70,7 +71,7 @@ class Proxy:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host of a URL is this machine itself."""
+    """Whether a URL's host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -78,40 +79,40 @@ def is_loopback(host: str) -> bool:
 
 
 def trusting(pem: str) -> ssl.SSLContext:
-    """What trusts the authorities of a PEM bundle, and nobody else.
+    """Make an SSL context that trusts only the authorities of a PEM bundle.
 
     Args:
-        pem: the text of the bundle; what stands between its certificates is passed over.
+        pem: the text of the bundle. Text between the certificates is ignored.
 
     Raises:
-        ValueError: it holds no certificate, or one that cannot be read; the text goes on behind the name of
-            the variable.
+        ValueError: the bundle holds no certificate, or an unreadable one. The message continues after the
+            variable's name.
     """
     found = _CERTIFICATE.findall(pem)
     if not found:
         raise ValueError("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")
     try:
         return ssl.create_default_context(cadata="\n".join(found))
-    except (ssl.SSLError, TypeError):  # TypeError: a character that is not ASCII
+    except (ssl.SSLError, TypeError):  # TypeError: a non-ASCII character
         raise ValueError("holds a certificate that cannot be read: is it whole?") from None
 
 
 def open_tunnel(
     stream: httpcore.NetworkStream, proxy: Proxy, host: str, port: int, deadline: float | None
 ) -> None:
-    """Ask a proxy for a tunnel; when this returns, what is written to the stream reaches the host.
+    """Open a tunnel through a proxy. Afterwards, bytes written to the stream reach the host.
 
     Args:
-        stream: a connection to the proxy; the caller closes it when this raises.
-        proxy: whose it is.
-        host: where the tunnel ends: a name, which the proxy resolves, or an address.
-        port: its port.
-        deadline: the `time.monotonic()` moment by which the tunnel must stand; None: any.
+        stream: a connection to the proxy; the caller closes it if this raises.
+        proxy: the proxy.
+        host: the host at the tunnel's end: an address, or a name, which the proxy resolves.
+        port: the host's port.
+        deadline: the `time.monotonic()` moment by which the tunnel must be open; None for no limit.
 
     Raises:
-        ProxyRefusedError: it answered with another status than 2xx.
-        ProxyTimeoutError: it did not answer in time.
-        ProxyFailedError: the connection broke, or what came is no answer to CONNECT.
+        ProxyRefusedError: the proxy answered with a status other than 2xx.
+        ProxyTimeoutError: the proxy did not answer in time.
+        ProxyFailedError: the connection broke, or the proxy sent something else than an answer to CONNECT.
     """
     wire = h11.Connection(h11.CLIENT)
     authority = _authority(host, port)
@@ -132,7 +133,7 @@ def open_tunnel(
         raise ProxyFailedError from None
     if event.status_code // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
         raise ProxyRefusedError(event.status_code)
-    if wire.trailing_data[0]:  # in TLS and in HTTP it is ours to speak first
+    if wire.trailing_data[0]:  # in TLS and HTTP the client speaks first
         raise ProxyFailedError
 
 

@@ -1,4 +1,4 @@
-"""Sockets with a deadline under every operation, and a watch that cuts one that stands still."""
+"""Sockets whose every operation has a deadline, and a watch that cuts a connection at its deadline."""
 
 import math
 import socket
@@ -24,16 +24,16 @@ LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _cut(connection: socket.socket) -> None:
-    """End both directions; the one who writes finds out at the next byte, and closes."""
-    with suppress(OSError):  # it is closed, or was never whole
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # TLS's own would forget that it was TLS
+    """Shut both directions down. The writer notices at the next byte, and closes the socket."""
+    with suppress(OSError):  # it is closed, or was never connected
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # SSLSocket's own would drop the TLS state
 
 
 def left_of(deadline: float | None, over: type[Exception]) -> float | None:
-    """Seconds until the deadline.
+    """Seconds until a deadline; None if there is no deadline.
 
     Raises:
-        Exception: `over`, if none are left.
+        Exception: `over`, if the deadline has passed.
     """
     if deadline is None:
         return None
@@ -44,7 +44,7 @@ def left_of(deadline: float | None, over: type[Exception]) -> float | None:
 
 
 class _Watch:
-    """Cuts connections whose deadline comes while they are kept; its thread begins with the first."""
+    """Cuts connections at their deadlines. Its thread starts with the first connection."""
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[float, socket.socket]] = {}
@@ -53,7 +53,7 @@ class _Watch:
         self._thread: threading.Thread | None = None
 
     def keep(self, name: int, connection: socket.socket, deadline: float) -> None:
-        """Keep a connection until `let_go`, or its deadline."""
+        """Watch a connection until `let_go` or its deadline."""
         with self._changed:
             self._kept[name] = deadline, connection
             if deadline < self._looks_at:
@@ -63,14 +63,14 @@ class _Watch:
                 self._thread.start()
 
     def let_go(self, name: int) -> None:
-        """It is in time."""
+        """Watch a connection no longer."""
         with self._changed:
             self._kept.pop(name, None)
 
     def _look(self) -> None:
         while True:
             with self._changed:
-                # What was let go meanwhile makes it look once in vain, and no call pays for waking it.
+                # `let_go` does not wake this thread, which saves each call time. It may wake once in vain.
                 self._looks_at = min((deadline for deadline, _ in self._kept.values()), default=math.inf)
                 left = self._looks_at - time.monotonic()
                 if left > 0:
@@ -83,7 +83,7 @@ class _Watch:
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """Connects; its `timeout` is the deadline."""
+    """Makes connections. Each `timeout` is a deadline, a `time.monotonic()` moment."""
 
     def __init__(self, proxy: Proxy | None) -> None:
         self._system = httpcore.SyncBackend()
@@ -98,8 +98,8 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect, through the proxy where there is one, until the deadline that `timeout` is."""
-        del local_address, socket_options  # the pool has none
+        """Connect by the deadline `timeout`, through the proxy if there is one."""
+        del local_address, socket_options  # the pool sets none
         if self._proxy is None:
             return DeadlineStream(self._reach(host, port, timeout), self._watch)
         try:
@@ -116,7 +116,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         return DeadlineStream(stream, self._watch)
 
     def _reach(self, host: str, port: int, timeout: float | None) -> httpcore.NetworkStream:
-        """A connection to one of a host's addresses."""
+        """Connect to one of a host's addresses."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -125,7 +125,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError("the name has no address")
         for tried, address in enumerate(addresses):
             left = left_of(timeout, httpcore.ConnectTimeout)
-            # An address that swallows packets leaves the others their share.
+            # An address that does not answer must leave time for the others.
             share = left / (len(addresses) - tried) if left is not None else None
             try:
                 return self._system.connect_tcp(address, port, share, socket_options=[LINGER])
@@ -135,7 +135,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A connection; its operations' `timeout` is the deadline."""
+    """A connection. Each `timeout` is a deadline, a `time.monotonic()` moment."""
 
     def __init__(self, stream: httpcore.NetworkStream, watch: _Watch) -> None:
         self._stream = stream
@@ -144,7 +144,7 @@ class DeadlineStream(httpcore.NetworkStream):
         self._watched = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read, until the deadline that `timeout` is."""
+        """Read by the deadline `timeout`."""
         self._unwatch()
         try:
             data = self._stream.read(max_bytes, left_of(timeout, httpcore.ReadTimeout))
@@ -156,12 +156,12 @@ class DeadlineStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write, until the deadline that `timeout` is."""
+        """Write by the deadline `timeout`."""
         self._answering = False
         connection: socket.socket = self._stream.get_extra_info("socket")
         self._keep_watch(connection, timeout)
         rest = memoryview(buffer)
-        while rest:  # the library's own loop would give each turn the whole time
+        while rest:  # httpcore's own loop would give each round the whole time
             left = left_of(timeout, httpcore.WriteTimeout)
             try:
                 connection.settimeout(left)
@@ -172,12 +172,12 @@ class DeadlineStream(httpcore.NetworkStream):
                 raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
-        """Close the connection, and watch it no longer."""
+        """Close the connection and stop watching it."""
         self._unwatch()
         self._stream.close()
 
     def _keep_watch(self, connection: socket.socket, deadline: float | None) -> None:
-        """Cut the connection at the deadline, unless an answer is read or it is closed before."""
+        """Cut the connection at the deadline, unless an answer is read or it is closed first."""
         if not self._watched and deadline is not None:
             self._watched = True
             self._watch.keep(id(self), connection, deadline)
@@ -190,7 +190,7 @@ class DeadlineStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        """Begin TLS, until the deadline that `timeout` is."""
+        """Begin TLS by the deadline `timeout`."""
         left = left_of(timeout, httpcore.ConnectTimeout)
         try:
             return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left), self._watch)
@@ -200,5 +200,5 @@ class DeadlineStream(httpcore.NetworkStream):
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        """What the inner stream tells."""
+        """Pass the question on to the inner stream."""
         return self._stream.get_extra_info(info)

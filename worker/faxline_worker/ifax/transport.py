@@ -1,14 +1,14 @@
-"""HTTP/1.1 over sockets of which every operation ends by the call's deadline.
+"""HTTP/1.1 with a deadline for the whole call.
 
-httpx gives each operation a timeout of its own, so a server that sends one byte a second, or takes one, holds
-a call for as long as it likes. Here the time that is left bounds each connect, handshake, read and write, so
-that a request is over by its deadline whatever the server does. Only the resolver of names has its own limit;
-it runs before the first byte. A request that is not whole by its deadline, because what gives its body does
-not come back, is cut off by a watch, one thread for all of them.
+httpx gives each operation a timeout of its own, so a server that sends or takes one byte a second can hold a
+call for ever. Here each connect, handshake, read and write gets only the time that is left, so a request ends
+by its deadline whatever the server does. Only name resolution has its own limit; it runs before the first
+byte. If the body's source hangs, so that the request is incomplete at its deadline, a watch cuts the
+connection. One thread watches all connections.
 
-A socket is closed with SO_LINGER 0: the system throws away what it has not sent yet, instead of sending it on
-for minutes after a call was given up, or after this process was killed. So the deadline also ends the life of
-the request on the wire, up to what is already on its way.
+Sockets are closed with SO_LINGER 0: the system discards unsent bytes, instead of sending them for minutes
+after the call ended or this process was killed. So the deadline also ends the request on the wire, except for
+bytes already on their way.
 """
 
 import errno
@@ -47,18 +47,18 @@ ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
     httpcore.ProtocolError: httpx.ProtocolError,
     httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
 }
-"""httpcore's exceptions as httpx's; ConnectionNotAvailable never leaves its pool."""
+"""httpcore's exceptions and their counterparts in httpx. ConnectionNotAvailable never leaves the pool."""
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """Connections for requests that carry `extensions={"deadline": moment}`, one for each thread.
+    """Sends requests that carry `extensions={"deadline": moment}`, with one connection for each thread.
 
-    Threads that share a pool of httpcore's wait for its lock more than for anything else.
+    Threads that shared one pool of httpcore would mostly wait for its lock.
 
     Args:
-        idle: seconds after which an unused connection is not used any more.
-        ssl_context: what to trust; by default the certificates of certifi. The environment is not read.
-        proxy: what makes a tunnel to every server; by default there is none.
+        idle: seconds after which an unused connection is closed.
+        ssl_context: the trusted certificates; by default those of certifi. The environment is not read.
+        proxy: the HTTP proxy; by default none.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class DeadlineTransport(httpx.BaseTransport):
         self._pools: list[httpcore.ConnectionPool] = []
 
     def _pool(self) -> httpcore.ConnectionPool:
-        """This thread's."""
+        """This thread's pool."""
         pool: httpcore.ConnectionPool | None = getattr(self._own, "pool", None)
         if pool is None:
             pool = self._own.pool = httpcore.ConnectionPool(
@@ -84,19 +84,18 @@ class DeadlineTransport(httpx.BaseTransport):
         return pool
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, which is over at the `time.monotonic()` moment of its deadline.
+        """Send a request, which ends by the `time.monotonic()` moment in its extension `deadline`.
 
-        Its connection stands by the `connect_deadline`, where there is one.
+        If there is a `connect_deadline`, the connection must be made by then.
 
         Raises:
-            httpx.TransportError: as httpx's own transport does.
-            ProxyRefusedError, ProxyTimeoutError, ProxyFailedError, UntrustedError: there is no connection, so
+            httpx.TransportError: like httpx's own transport.
+            ProxyRefusedError, ProxyTimeoutError, ProxyFailedError, UntrustedError: no connection was made, so
                 nothing was sent.
-            SlowAnswerError: the answer had begun and its time is over; also while its body is read.
+            SlowAnswerError: the answer began but did not end in time. Reading its body may raise this, too.
         """
         deadline: float = request.extensions["deadline"]
-        # The pool waits for so many seconds; the backend and its streams take their timeouts as the deadline
-        # itself.
+        # The pool's timeout is in seconds. The backend and its streams take theirs as deadlines.
         timeouts = {"pool": max(deadline - time.monotonic(), 0.0)}
         timeouts |= dict.fromkeys(("read", "write"), deadline)
         timeouts["connect"] = request.extensions.get("connect_deadline", deadline)
@@ -140,7 +139,7 @@ def _httpx_errors() -> Iterator[None]:
 
 
 def _connect_error(error: httpcore.ConnectError) -> type[httpx.ConnectError]:
-    """Why no connection was made, by the error of the system that httpcore's is made of."""
+    """The kind of a failed connection, by the system's error inside httpcore's."""
     match error.args[0] if error.args else None:
         case socket.gaierror() | UnicodeError():
             return UnknownNameError
@@ -155,7 +154,7 @@ def _connect_error(error: httpcore.ConnectError) -> type[httpx.ConnectError]:
 
 
 class _AnswerStream(httpx.SyncByteStream):
-    """The body of an answer as it comes."""
+    """The body of an answer, as it arrives."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response

@@ -1,4 +1,4 @@
-"""By what iFax's webhooks may get in, and what an account's settings have of it.
+"""The proofs by which iFax's webhooks are let in, and an account's secrets for them.
 
 iFax's form for webhooks has an address, a user and a password; some accounts get a signature (docs/ifax.md).
 """
@@ -20,9 +20,9 @@ Refusal = Literal[
     "unexpected_path_secret",
     "unknown_account",
 ]
-"""Why a webhook was refused. `unexpected_…`: it brought a proof that the account's settings do not know."""
+"""Why a webhook was refused. `unexpected_…`: it had a proof for which the account has no secret."""
 REFUSALS: tuple[Refusal, ...] = tuple(reason for reason in get_args(Refusal) if reason != "unknown_account")
-"""Those of an account that is ours."""
+"""The refusals of a configured account."""
 PROOFS: tuple[Proof, ...] = get_args(Proof)
 
 _IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]+")
@@ -30,12 +30,12 @@ _IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]+")
 
 @dataclass(frozen=True)
 class WebhookSecrets:
-    """What lets webhooks of one account in: of each the new value first, then the old, while it is rotated.
+    """One account's webhook secrets. While one is rotated, the new value comes first, then the old.
 
     Attributes:
         signature: the keys of the HMAC.
         basic: `user:password` in UTF-8.
-        path_secret: what may stand in the path after the account.
+        path_secret: the secrets that may follow the account in the path.
     """
 
     signature: Sequence[bytes] = ()
@@ -49,10 +49,10 @@ class WebhookSecrets:
 
 
 def check_basic(text: str) -> str:
-    """A value of WEBHOOK_BASIC.
+    """Check a value of WEBHOOK_BASIC.
 
     Raises:
-        ValueError: it is no user and password; the text quotes nothing.
+        ValueError: it is not `user:password`. The message quotes nothing.
     """
     _, colon, password = text.partition(":")
     if not colon or not password:
@@ -65,10 +65,10 @@ def check_basic(text: str) -> str:
 
 
 def check_path_secret(text: str) -> str:
-    """A value of WEBHOOK_PATH_SECRETS: what no proxy and no client writes in another way.
+    """Check a value of WEBHOOK_PATH_SECRETS, which must have only one spelling in a URL.
 
     Raises:
-        ValueError: it cannot stand in a path as it is; the text quotes nothing.
+        ValueError: it holds other characters. The message quotes nothing.
     """
     if not _IN_A_PATH.fullmatch(text) or not text.strip("."):
         raise ValueError(

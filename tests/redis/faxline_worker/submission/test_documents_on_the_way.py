@@ -24,7 +24,7 @@ from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
-from faxline_worker.submission import documents as module
+from faxline_worker.submission import patience
 from faxline_worker.submission.documents import DocumentMissingError, Documents
 from tests.stage.submitting import submitter
 
@@ -189,7 +189,7 @@ def test_a_redis_that_is_away_for_a_while_is_waited_for_and_the_fax_arrives_whol
     sandbox: tuple[SandboxServer, int], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, before = sandbox
-    monkeypatch.setattr(module, "AWAY", 0.01)
+    monkeypatch.setattr(patience, "AWAY", 0.01)
     body = opened(store, LARGE)
     failing(store, monkeypatch, redis.ConnectionError(), redis.TimeoutError(), OutOfMemoryError())
     assert call(server, body).decision is Decision.ACCEPTED
