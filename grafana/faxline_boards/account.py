@@ -58,7 +58,7 @@ def _queue(y: int) -> list[Any]:
         tables.limits(place(16, y + 1, 8, 8)),
         lines(
             "Window: requests of the last hour",
-            "Used, and what is in effect; it shrinks after a 429 of somebody else's making and recovers by "
+            "Used, and in effect. It shrinks after a 429 that our own traffic did not cause, and recovers by "
             "itself.",
             place(0, y + 9, 8, 8),
             _limit("window"),
@@ -67,7 +67,7 @@ def _queue(y: int) -> list[Any]:
         ),
         lines(
             "Concurrency: calls in flight",
-            "Used, and what is in effect. Full all the time: calls take long, see the time of a call.",
+            "Used, and in effect. If it is always full, calls take long: see the time of a call.",
             place(8, y + 9, 8, 8),
             _limit("concurrency"),
             "short",
@@ -75,7 +75,7 @@ def _queue(y: int) -> list[Any]:
         ),
         lines(
             "Burst",
-            "Used, and what is in effect. It drains as fast as the window allows requests.",
+            "Used, and in effect. It drains as fast as the window allows requests.",
             place(16, y + 9, 8, 8),
             _limit("burst"),
             "short",
@@ -89,7 +89,7 @@ def _intake(y: int) -> list[Any]:
         _row("Intake and events", y),
         lines(
             "Entries that wait in intake",
-            "Pushed, and not taken in yet. It grows for long: producers push faster than dispatchers take.",
+            "Pushed, and not taken in yet. If it keeps growing, producers push faster than dispatchers take.",
             place(0, y + 1, 6, 8),
             [Query(f"max by (account) (fax_intake_entries{{{ACCOUNT}}})", "{{account}}")],
             "short",
@@ -97,7 +97,7 @@ def _intake(y: int) -> list[Any]:
         ),
         lines(
             "Oldest entry in intake",
-            "Seconds are usual under load. It climbs in a straight line: nothing is taken.",
+            "Seconds are usual under load. If it climbs in a straight line, nothing is taken.",
             place(6, y + 1, 6, 8),
             [Query(f"max by (account) (fax_intake_oldest_age_seconds{{{ACCOUNT}}})", "{{account}}")],
             "s",
@@ -154,7 +154,7 @@ def _calls(y: int) -> list[Any]:
         _row("Submissions and doubts", y),
         lines(
             "Submissions a minute, by result",
-            "accepted: iFax took it. retryable: proved not taken, tried again. in_doubt: nobody knows. "
+            "accepted: iFax took it. retryable: provably not taken, tried again. in_doubt: unknown. "
             "refused: the fax or the account is at fault. rate_limited: a 429.",
             place(0, y + 1, 8, 8),
             [Query(a_minute("fax_submissions_total", by="result"), "{{result}}")],
@@ -238,8 +238,8 @@ def _receipts(y: int) -> list[Any]:
         _row("Receipts and pages", y),
         lines(
             "Receipts a minute, by what became of them",
-            "applied: the end of a fax. repeated: told before. unmatched: nobody knows the jobId yet. "
-            "resolved_doubt: it settled a doubt. set_aside: it makes no sense; `faxline dead`.",
+            "applied: the end of a fax. repeated: it came before. unmatched: its jobId is not known yet. "
+            "resolved_doubt: it settled a doubt. set_aside: it cannot be read; `faxline dead`.",
             place(0, y + 1, 6, 8),
             [Query(a_minute("fax_receipts_total", by="result"), "{{result}}")],
             A_MINUTE,
@@ -248,8 +248,8 @@ def _receipts(y: int) -> list[Any]:
         ),
         lines(
             "Longest wait for a receipt, and how many are late",
-            "wait: how long the fax that has waited longest for its receipt has waited. overdue (right): how "
-            "many are later than usual.",
+            "wait: the longest time that a fax has waited for its receipt. overdue (right): how many are "
+            "later than usual.",
             place(6, y + 1, 6, 8),
             [
                 Query(f"max(fax_oldest_receipt_wait_seconds{{{ACCOUNT}}})", "wait"),
@@ -276,8 +276,8 @@ def _receipts(y: int) -> list[Any]:
         ),
         lines(
             "Status checks a minute, and their share",
-            "By iFax's answer. final: the end of a fax. sending: not yet. used, of (right): what counts of "
-            "their share of the requests (`FAXLINE_POLL__SHARE`); at it results come late.",
+            "By iFax's answer. final: the end of a fax. sending: not yet. used, of (right): use of their "
+            "share of the requests (`FAXLINE_POLL__SHARE`). When it is used up, results come late.",
             place(18, y + 1, 6, 8),
             [
                 Query(a_minute("fax_polls_total", by="result"), "{{result}}"),
@@ -295,7 +295,7 @@ def _times(y: int) -> list[Any]:
         _row("How long it takes", y),
         heat(
             "Time in queue",
-            "Faxes by how long they waited until they were admitted. A band that climbs: the backlog grows.",
+            "Faxes by how long they waited until they were admitted. If a band climbs, the backlog grows.",
             place(0, y + 1, 8, 9),
             f"fax_queue_wait_seconds{{{ACCOUNT}}}",
             alerts=["FaxUrgentWaits"],

@@ -1,4 +1,4 @@
-"""The courses: what was sent, put off, told, and how long it took."""
+"""The panels over time: submissions, deferrals, webhooks, pages, and how long each step took."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def held_back(at: Any) -> Any:
     return lines(
         "429s and deferrals a minute",
         "429: iFax says that its rate limit is exceeded, so somebody else uses the key. The others: "
-        "admissions that were put off because a limit had no room; they spend no attempt.",
+        "admissions that were deferred because a limit was full; they spend no attempt.",
         at,
         [
             Query(a_minute("fax_rate_limited_total"), "429"),
@@ -69,7 +69,7 @@ def webhooks(at: Any) -> Any:
     }
     return lines(
         "Webhooks a minute, by result",
-        "stored: iFax's word came in. bad_signature: the secret was changed, or a stranger. unavailable: "
+        "stored: received. bad_signature: the secret was changed, or a stranger calls. unavailable: "
         "Redis was away or full, iFax tries again. None at all while faxes are submitted: iFax does not "
         "reach us.",
         at,
@@ -85,7 +85,7 @@ def queue_time(at: Any) -> Any:
     """How long faxes wait until they are admitted."""
     return lines(
         "Time in queue",
-        "From when a fax is due until it is admitted: the half (p50) and all but one of twenty (p95), by "
+        "From when a fax is due until it is admitted: median (p50) and 95th percentile (p95), by "
         "priority. Urgent ones overtake the others.",
         at,
         [
@@ -123,7 +123,7 @@ def pages(at: Any) -> Any:
     return lines(
         "Pages a minute",
         "What receipts report: the pages of the faxes (total), and those that arrived (transferred). The gap "
-        "is what did not.",
+        "is the pages that did not arrive.",
         at,
         [Query(a_minute("fax_pages_total", by="kind"), "{{kind}}")],
         A_MINUTE,

@@ -1,4 +1,4 @@
-"""The figures of now: what waits, what is in trouble, jobs by state, which parts run."""
+"""The figures of the present: what waits, what is in trouble, jobs by state, which processes run."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def waiting() -> list[Any]:
 
 
 def trouble() -> list[Any]:
-    """What somebody has to look after."""
+    """What needs an operator."""
     return [
         stat(
             "Paused",
@@ -75,7 +75,7 @@ def trouble() -> list[Any]:
         ),
         stat(
             "In doubt",
-            "open: nobody knows yet whether iFax took them. held: their wait is over, an operator decides by "
+            "open: it is not known whether iFax took them. held: their wait is over, an operator decides by "
             "`faxline resolve ID`.",
             place(18, 0, 3, 5),
             [
@@ -132,11 +132,11 @@ def states(at: Any) -> Any:
 
 
 def parts(at: Any) -> Any:
-    """Which processes run, and whether Redis keeps what it is told."""
+    """Which processes run, and whether Redis keeps what it accepted."""
     good = option("mappings", words({"1": ("yes", GREEN), "0": ("NO", RED)}))
     return stat(
         "Parts",
-        "Processes at work by their heartbeats, and whether Redis keeps what it accepted (durable) and could "
+        "Running processes by their heartbeats, and whether Redis keeps what it accepted (durable) and could "
         "write its append-only file (AOF). Red: see the runbooks in this panel's menu.",
         at,
         [

@@ -80,7 +80,7 @@ def pods() -> dict[str, Any]:
         ),
         lines(
             "Calls a minute",
-            "Submissions of each worker. One that makes none while the others do: look at its log.",
+            "Submissions of each worker. If one makes none while the others do, look at its log.",
             place(16, 0, 8, 8),
             [
                 Query(
@@ -125,7 +125,7 @@ def pods() -> dict[str, Any]:
         ),
         lines(
             "Since a dispatcher last read Redis",
-            "Some seconds are usual. It grows: Redis is away from this dispatcher, and its gauges stand "
+            "Some seconds are usual. If it grows, this dispatcher cannot reach Redis, and its gauges stand "
             "still.",
             place(16, 8, 8, 8),
             [Query(f"time() - fax_redis_read_timestamp_seconds{{{INSTANCE}}}", "{{instance}}")],
@@ -155,7 +155,7 @@ def pods() -> dict[str, Any]:
         ),
         lines(
             "Open files, of all that are allowed",
-            "Sockets are files too. Near 100 % a process can take and make no connection any more.",
+            "Sockets are files too. Near 100 % a process can no longer accept or make connections.",
             place(16, 16, 8, 8),
             [
                 Query(
@@ -177,8 +177,8 @@ def pods() -> dict[str, Any]:
         lines(
             "Webhook connections closed a minute",
             "header, request: slow or silent clients, which any public address has. idle: kept and not used. "
-            "pipelined: one that waits for no answer. crowded: the ceiling was reached, and those that had "
-            "waited for longest made room.",
+            "pipelined: the client waits for no answer. crowded: the ceiling was reached, and the longest "
+            "waiting were closed.",
             place(8, 24, 8, 8),
             [
                 Query(
@@ -191,9 +191,9 @@ def pods() -> dict[str, Any]:
             alerts=["FaxWebhookCrowded"],
         ),
         lines(
-            "Since a loop last went round",
-            "Some seconds are usual; a worker's threads wait for iFax. It grows: that part of the process's "
-            "work stands still.",
+            "Since a loop last completed a round",
+            "Some seconds are usual; a worker's threads wait for iFax. If it grows, that part of the "
+            "process's work stands still.",
             place(16, 24, 8, 8),
             [
                 Query(

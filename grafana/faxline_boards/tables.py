@@ -43,7 +43,7 @@ def firing(at: Any) -> Any:
     )
     return table(
         "Alerts: click one for what to do",
-        "What fires now. A click on an alert opens its runbook: what it means, how to look, what to do.",
+        "Firing alerts. A click on one opens its runbook: what it means, how to look, what to do.",
         at,
         [rows(expr)],
         "short",

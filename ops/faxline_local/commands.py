@@ -1,4 +1,4 @@
-"""`faxline-worker demo` and `faxline-worker playground`."""
+"""The commands `faxline-worker demo` and `faxline-worker playground`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,16 +10,18 @@ from faxline_local.playground import run as run_playground
 
 
 def demo(
-    faxes: Annotated[int, typer.Option(help="PDFs to fax, besides one by URL and one by hand.", min=1)] = 20,
+    faxes: Annotated[
+        int, typer.Option(help="Number of PDFs to fax, in addition to one by URL and one by XADD.", min=1)
+    ] = 20,
 ) -> None:
-    """Fax real PDFs through every part on this machine, and show what came out."""
+    """Fax real PDFs through all of Faxline on this machine, and show the results."""
     raise typer.Exit(run_demo(faxes))
 
 
 def playground(
     logs: Annotated[
-        Path | None, typer.Option(help="A folder for the parts' logs, which is kept.", file_okay=False)
+        Path | None, typer.Option(help="A folder for the logs, which is kept.", file_okay=False)
     ] = None,
 ) -> None:
-    """Run all of Faxline with the sandbox on this machine until Ctrl-C: try it, write programs for it."""
+    """Run all of Faxline with the sandbox on this machine until Ctrl-C, to try it and to develop with it."""
     raise typer.Exit(run_playground(logs))

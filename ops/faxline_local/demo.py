@@ -1,4 +1,4 @@
-"""`faxline-worker demo`: real PDFs go through every part, on this machine, and the result is shown."""
+"""`faxline-worker demo`: faxes real PDFs through all of Faxline on this machine, and shows the results."""
 
 import json
 import tempfile
@@ -18,14 +18,21 @@ from faxline_local.processes import wait_for
 from faxline_local.stack import Local
 
 PDFS = {"letter.pdf": 2, "contract.pdf": 5, "report.pdf": 9}
-"""Files made at run time, and their pages."""
+"""The files that are made for the demo, and their page counts."""
 TIME = 120.0
 A4 = (595, 842)
 ENDS = {"fax.delivered", "fax.failed", "fax.rejected", "fax.canceled", "fax.unconfirmed"}
 
 
 def run(faxes: int) -> int:
-    """Run the demo; the exit code is 0 when every fax was delivered and no 429 was drawn."""
+    """Run the demo.
+
+    Args:
+        faxes: number of PDFs, in addition to one fax by URL and one by XADD.
+
+    Returns:
+        The exit code: 0 if every fax was delivered once and iFax answered no 429.
+    """
     console = Console()
     with tempfile.TemporaryDirectory(prefix="faxline-demo-") as folder:
         directory = Path(folder)
@@ -77,7 +84,7 @@ def _push(line: FaxLine, paths: list[Path], faxes: int) -> list[str]:
 
 
 def _push_by_hand(url: str) -> None:
-    """What any service can do, in any language: one XADD."""
+    """Push a fax as any service can, in any language: by one XADD."""
     fax = {
         "faxNumber": "+12025551098",
         "subject": "by-hand",
@@ -143,12 +150,12 @@ def _show(
 
 
 def _rate_limited(stats: dict[str, Any]) -> int:
-    """429s in the sandbox's counts, whatever the limit."""
+    """The number of 429s that the sandbox counted, for all limits."""
     return sum(sum(account["rate_limited"].values()) for account in stats.values())
 
 
 def _queued(job: Job) -> float:
-    """Seconds from registration to the acceptance, as the history tells."""
+    """Seconds from registration to acceptance, by the job's history."""
     times = {step.event: step.at for step in job.history}
     if "fax.queued" not in times or "fax.submitted" not in times:
         return 0.0

@@ -1,4 +1,4 @@
-"""`faxline-worker playground`: all of Faxline with the sandbox on this machine, for a developer to try."""
+"""`faxline-worker playground`: runs all of Faxline with the sandbox on this machine, for developers."""
 
 import signal
 import tempfile
@@ -12,21 +12,24 @@ from faxline_local.processes import PartFailedError
 from faxline_local.stack import Local
 
 LOOK = 0.5
-"""Seconds between two looks whether all parts run."""
+"""Seconds between two checks whether all processes run."""
 SANDBOX = ("--call-seconds", "2", "--page-seconds", "0.5", "--time-scale", "0.01")
-"""A call takes some seconds, as one does; iFax's retries of a webhook, minutes apart, come within seconds."""
+"""Calls take seconds, and iFax's retries of a webhook, which are minutes apart, come within seconds."""
 SETTINGS = {
     "RETRIES__DELIVERY__ATTEMPTS": "3",
     **{f"RETRIES__DELIVERY__{cause}": "2" for cause in ("BUSY", "NO_ANSWER", "OTHER")},
 }
-"""A busy fax, tried again minutes apart, fails within seconds."""
+"""The waits between deliveries are seconds instead of minutes, so a fax to a busy number fails soon."""
 
 
 def run(logs: Path | None) -> int:
-    """Run until SIGINT or SIGTERM: 0; or until a part ends by itself, or none starts: 1.
+    """Run until SIGINT or SIGTERM, or until a process ends by itself.
 
     Args:
-        logs: the folder of the parts' logs, which is kept; a temporary one when None.
+        logs: the folder of the logs, which is kept; None uses a temporary one.
+
+    Returns:
+        The exit code: 0 after a signal, 1 if a process did not start or ended by itself.
     """
     console, over = Console(soft_wrap=True, highlight=False), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -49,7 +52,7 @@ def run(logs: Path | None) -> int:
 
 
 def _await_the_end(local: Local, over: threading.Event) -> str:
-    """The part that ended by itself; nothing where the end was asked for."""
+    """Wait for the end; return the process that ended by itself, or nothing after a signal."""
     while not over.wait(LOOK):
         for part in local.parts:
             if part.process.poll() is not None:
@@ -73,7 +76,7 @@ In another shell:
 
 The last four digits of a +1 202 555 number say what happens to its fax: 0123 is delivered, 0017 is busy,
 3001 is refused, 0504 leaves a doubt. docs/sandbox.md has all of them.
-A delivery is tried again after 2 s. FAXLINE_ variables that are set here change nothing.
+A delivery is tried again after 2 s. FAXLINE_ variables of this shell have no effect.
 
     Python        FaxLine("{local.redis_url}")
     the sandbox   {local.sandbox_url}/sandbox/ledger has each fax that it took

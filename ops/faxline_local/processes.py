@@ -1,4 +1,4 @@
-"""Processes of ours on this machine: started, waited for, stopped, killed."""
+"""Starts, awaits, stops and kills processes on this machine."""
 
 import contextlib
 import os
@@ -13,17 +13,17 @@ from pathlib import Path
 
 STOP_TIMEOUT = 45.0
 PORTS = (10_000, 32_000)
-"""Where free ports are looked for: below those that Linux and macOS give to outgoing connections."""
+"""The range of free ports: below those that Linux and macOS use for outgoing connections."""
 
 
 class PartFailedError(Exception):
-    """A process did not start; the text has the end of its log."""
+    """A process did not start. The message has the end of its log."""
 
 
 def free_port() -> int:
-    """A port of the loopback that was free a moment ago.
+    """Find a free port of the loopback.
 
-    No outgoing connection takes it before it is listened on, or while the one who listens is started again.
+    No outgoing connection takes it, neither before a process listens on it nor while that restarts.
     """
     choice = random.SystemRandom()
     while True:
@@ -33,7 +33,16 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:
-    """Look again and again until a condition holds (True) or the time is over (False)."""
+    """Wait for a condition.
+
+    Args:
+        condition: is called until it is true.
+        seconds: the longest wait.
+        every: seconds between two calls.
+
+    Returns:
+        Whether the condition became true in time.
+    """
     pause, until = threading.Event(), time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= until:
@@ -43,12 +52,12 @@ def wait_for(condition: Callable[[], bool], seconds: float, *, every: float = 0.
 
 
 class Part:
-    """One process that can be ended, killed and started again; all its logs in one file.
+    """A process that can be stopped, killed and started again. All its output goes to one file.
 
     Args:
-        name: what it is called.
-        log: the file that its output is added to.
-        environment: all of its environment.
+        name: the process's name.
+        log: the file that its output is appended to.
+        environment: its whole environment.
         command: the program and its arguments.
     """
 
@@ -63,7 +72,7 @@ class Part:
         self.start()
 
     def start(self) -> None:
-        """Start it (again). It leads a process group of its own, with all that it forks."""
+        """Start the process, or start it again. It leads a process group of its own."""
         self._asked = False
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
@@ -76,35 +85,35 @@ class Part:
             )
 
     def kill(self) -> None:
-        """End it and all that it forked at once (SIGKILL), as a pod that is gone."""
+        """Kill the process and its children (SIGKILL), as when a pod is lost."""
         self._signal(signal.SIGKILL)
         self.process.wait()
 
     def pause(self) -> None:
-        """Freeze it and all that it forked (SIGSTOP): connections stay open and nothing is done."""
+        """Freeze the process and its children (SIGSTOP). Their connections stay open."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on (SIGCONT)."""
+        """Resume a frozen process and its children (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM, once."""
         if not self._asked and self.process.poll() is None:
             self.process.terminate()
-            self.resume()  # a paused process heeds SIGTERM only once it goes on
+            self.resume()  # a frozen process handles SIGTERM only after SIGCONT
         self._asked = True
 
     def stop(self) -> int:
-        """End it by SIGTERM, and by SIGKILL where that does not help; its exit code."""
+        """Stop the process with SIGTERM, or with SIGKILL after `STOP_TIMEOUT`; return its exit code."""
         self.ask_to_stop()
         try:
             code = self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL
-        self.kill()  # also what it left behind
+        self.kill()  # also ends children that it left behind
         return code
 
     def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
             os.killpg(self.process.pid, number)

@@ -1,6 +1,6 @@
-"""How a Redis server of ours lets its users in: by the ACL file of ops/redis, and by TLS.
+"""The users and the TLS of an embedded Redis server, by the ACL file of ops/redis.
 
-Standard library only, as the embedded server's file.
+Uses only the standard library, like redis_server.py.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ class Tls:
     """The files of a server that speaks TLS.
 
     Attributes:
-        certificate, key: the server's own.
+        certificate, key: the server's certificate and key.
         authority: the certificate of the authority that signed it, which clients trust.
     """
 
@@ -32,12 +32,12 @@ class Tls:
 
 @dataclass(frozen=True)
 class Access:
-    """The users of a server, and whether it is spoken to by TLS.
+    """The users of a server, and its TLS.
 
     Attributes:
-        rules: the lines of an ACL file.
-        passwords: of each user.
-        tls: its files, or None for a plain connection.
+        rules: the lines of the ACL file.
+        passwords: the passwords by user.
+        tls: the TLS files; None for plain connections.
     """
 
     rules: str
@@ -54,11 +54,11 @@ class Access:
         return cls(rules, passwords, tls)
 
     def options(self, port: int, rules: Path) -> dict[str, str]:
-        """What the server is started with.
+        """The server's options.
 
         Args:
-            port: where it listens.
-            rules: the ACL file with `rules`.
+            port: the port to listen on.
+            rules: the path of the ACL file.
         """
         found = {"port": str(port), "aclfile": str(rules)}
         if self.tls is None:
@@ -74,10 +74,10 @@ class Access:
         }
 
     def url(self, user: str, place: str, db: int) -> str:
-        """The URL of one user.
+        """The URL for one user.
 
         Args:
-            user: one of the template.
+            user: a user of the template.
             place: `host:port`.
             db: the logical database.
         """

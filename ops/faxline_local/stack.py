@@ -1,4 +1,4 @@
-"""All parts on one machine, as processes: for the demo, end-to-end tests, benchmarks and the chaos."""
+"""Runs all of Faxline on one machine, as processes, for the demo, tests, benchmarks and chaos runs."""
 
 import os
 import sys
@@ -21,12 +21,12 @@ _PROGRAM = (sys.executable, "-m", "faxline_worker")
 
 
 def token_of(account: str) -> str:
-    """The token that the sandbox takes for an account of `Local`."""
+    """The token of an account of `Local` at the sandbox."""
     return TOKEN if account == DEFAULT else f"{TOKEN}-{account}"
 
 
 def webhook_secret_of(account: str) -> str:
-    """What the sandbox signs the webhooks of an account of `Local` with."""
+    """The secret with which the sandbox signs the webhooks of an account of `Local`."""
     return WEBHOOK_SECRET if account == DEFAULT else f"{WEBHOOK_SECRET}-{account}"
 
 
@@ -34,17 +34,17 @@ class Local:
     """A Redis server, the sandbox and the daemon's processes, until the context ends.
 
     Args:
-        directory: where the logs go.
-        workers, dispatchers, webhooks: how many of them; the sandbox calls the first webhook, or nobody.
-        threads: of each worker.
-        accounts: their names; each has a token and a secret of its own at the sandbox, which always knows
-            `default`.
+        directory: the folder of the logs.
+        workers, dispatchers, webhooks: the number of each. The sandbox calls the first webhook, if any.
+        threads: the threads of each worker.
+        accounts: the accounts' names. Each has a token and a secret of its own at the sandbox, which always
+            knows `default`.
         settings: further FAXLINE_ variables, without the prefix.
         sandbox: further options of `faxline-worker sandbox`.
-        binary: the Redis server's, chosen by itself when None.
-        appendfsync: when the server's append-only file reaches the disk.
-        access: the server's users, of whom each part is the one of its role, and its TLS; none when None.
-        server_environment: further variables of the Redis server's process.
+        binary: the Redis server to run; None takes `choose_server()`.
+        appendfsync: when the server's append-only file is written to disk.
+        access: the server's users and its TLS. Each process is the user of its role. None: no users, no TLS.
+        server_environment: further environment variables of the Redis server.
     """
 
     def __init__(
@@ -78,36 +78,37 @@ class Local:
         """The monitoring port of each process of the daemon, by its name."""
         self.sandbox_port, self.webhook_port = free_port(), free_port()
         self._ifax_port = self.sandbox_port
-        self._http = httpx.Client(  # one, for each new one reads all certificates; no stale connections
+        # One client, because each new one reads all certificates. It keeps no connections; they may be stale.
+        self._http = httpx.Client(
             trust_env=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)
         )
 
     @property
     def redis_url(self) -> str:
-        """The state's database; where the server has users, its administrator's."""
+        """The URL of the state's database, for the administrator if the server has users."""
         return self.url_of(ADMIN)
 
     def url_of(self, user: str, db: int = 0) -> str:
-        """The server for a user such as `producer` or `operator`; anybody's without users.
+        """The server's URL for a user such as `producer` or `operator`.
 
         Args:
-            user: one of its users.
-            db: the logical database: 0 is the state's, 1 the broker's.
+            user: one of the server's users; ignored if it has none.
+            db: the logical database: 0 for the state, 1 for the broker.
         """
         return self.server.url(db, user)
 
     @property
     def sandbox_url(self) -> str:
-        """Where the sandbox listens."""
+        """The sandbox's URL."""
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
     def ifax_url(self) -> str:
-        """The sandbox's API, as the workers reach it."""
+        """The URL by which the workers reach the sandbox's API."""
         return f"http://127.0.0.1:{self._ifax_port}/v1"
 
     def reach_ifax(self, port: int) -> None:
-        """Have the processes reach the sandbox by another port of this machine, such as a relay's."""
+        """Let the processes reach the sandbox through another port of this machine, such as a relay's."""
         self._ifax_port = port
 
     def __enter__(self) -> Self:
@@ -120,7 +121,9 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part in self.parts[1:]:  # all at once, the sandbox last: calls under way get their answers
+        for part in self.parts[
+            1:
+        ]:  # all at once, but the sandbox last, so that calls under way get their answers
             part.ask_to_stop()
         for part in reversed(self.parts):
             self.exit_codes[part.name] = part.stop()
@@ -128,7 +131,7 @@ class Local:
         self.server.close()
 
     def environment(self, user: str = ADMIN) -> dict[str, str]:
-        """What the processes are given, as a user of the server."""
+        """The environment of a process that uses the server as this user."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FAXLINE_")}
         values = {
             "REDIS_URL": self.url_of(user),
@@ -140,51 +143,51 @@ class Local:
             values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)
             values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{webhook_secret_of(account)}"]'
         values |= self._settings
-        # A setting that is given by its file as well is an error.
+        # Setting both a variable and its _FILE is an error.
         given = {name: value for name, value in values.items() if f"{name}_FILE" not in values}
         return kept | {f"FAXLINE_{name}": value for name, value in given.items()}
 
     def part(self, name: str) -> Part:
-        """The part of this name, such as `sandbox` or one of `names`."""
+        """Find a process by its name, such as `sandbox` or one of `names`."""
         return next(part for part in self.parts if part.name == name)
 
     def names(self, role: str) -> list[str]:
-        """The parts of a role (dispatcher, worker, webhook)."""
+        """The names of a role's processes (dispatcher, worker, webhook)."""
         return [name for name in self.metrics if name.startswith(f"{role}-")]
 
     def add(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Part:
-        """Start another process beside these; it ends with them.
+        """Start another process, which ends with the others.
 
         Args:
-            name: what it is called.
+            name: the process's name.
             command: the program and its arguments.
-            environment: its own; that of the others when None.
+            environment: its whole environment; None takes that of the others.
         """
         part = Part(name, self._directory / f"{name}.log", environment or self.environment(), command)
         self.parts.append(part)
         return part
 
     def ready(self, name: str) -> bool:
-        """Whether a process of the daemon says that it can work."""
+        """Whether a process of the daemon is ready."""
         return self._answers(f"http://127.0.0.1:{self.metrics[name]}/readyz")
 
     def ledger(self) -> list[dict[str, Any]]:
-        """What the sandbox accepted."""
+        """The faxes that the sandbox accepted."""
         found: list[dict[str, Any]] = self.control("GET", "ledger")
         return found
 
     def stats(self) -> dict[str, Any]:
-        """What the sandbox counted of each account."""
+        """The sandbox's counts by account."""
         found: dict[str, Any] = self.control("GET", "stats")
         return found
 
     def arrivals(self) -> dict[str, list[dict[str, Any]]]:
-        """Every request that reached the sandbox, by its account."""
+        """Every request that reached the sandbox, by account."""
         found: dict[str, list[dict[str, Any]]] = self.control("GET", "arrivals")
         return found
 
     def control(self, method: str, page: str, content: Any = None, timeout: float = 10.0) -> Any:
-        """Ask the sandbox's control page (docs/sandbox.md), such as `POST faults`."""
+        """Call a control page of the sandbox (docs/sandbox.md), such as `POST faults`."""
         url = f"{self.sandbox_url}/sandbox/{page}"
         return self._http.request(method, url, json=content, timeout=timeout).raise_for_status().json()
 
@@ -214,10 +217,10 @@ class Local:
         self.add(name, [*_PROGRAM, role, *more], own)
 
     def _await(self, part: Part, url: str) -> None:
-        """Wait until a part answers.
+        """Wait until a process answers.
 
         Raises:
-            PartFailedError: it ended, or did not answer in time.
+            PartFailedError: the process ended, or did not answer in time.
         """
 
         def settled() -> bool:

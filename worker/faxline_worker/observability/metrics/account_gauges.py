@@ -16,33 +16,33 @@ class AccountGauges:
         self._used = gauge(
             registry,
             "fax_limit_used",
-            f"Room in use under a limit of iFax{TAKE_MAX}",
+            f"Use of a limit of iFax{TAKE_MAX}",
             account=accounts,
             limit=get_args(Limit),
         )
         self._capacity = gauge(
             registry,
             "fax_limit_capacity",
-            f"Room there is under a limit of iFax, as now in effect; 0: the limit is off{TAKE_MAX}",
+            f"Capacity of a limit of iFax, as now in effect; 0 if the limit is off{TAKE_MAX}",
             account=accounts,
             limit=get_args(Limit),
         )
         self._polls_used = gauge(
             registry,
             "fax_polls_used",
-            f"Status polls that count against the share of the requests that polling may use{TAKE_MAX}",
+            f"Status polls that count against polling's share of the requests{TAKE_MAX}",
             account=accounts,
         )
         self._polls_capacity = gauge(
             registry,
             "fax_polls_capacity",
-            f"Status polls that fit into that share in a window; 0: nothing is polled by schedule{TAKE_MAX}",
+            f"Status polls in a window that polling's share allows; 0 if none is scheduled{TAKE_MAX}",
             account=accounts,
         )
         self._closed = gauge(
             registry,
             "fax_account_closed",
-            f"1 while the account makes no calls for this reason, but one probe at a time; else 0{TAKE_MAX}",
+            f"1 while the account makes no calls but single probes, for this reason; else 0{TAKE_MAX}",
             account=accounts,
             reason=get_args(ClosedFor),
         )
@@ -61,7 +61,7 @@ class AccountGauges:
         self._settings_differ = gauge(
             registry,
             "fax_settings_differ",
-            f"Settings in which the account's processes at work differ; the strictest hold{TAKE_MAX}",
+            f"Settings that differ between the account's running processes; the strictest apply{TAKE_MAX}",
             account=accounts,
         )
 

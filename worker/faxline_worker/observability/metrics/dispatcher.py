@@ -41,11 +41,11 @@ class DispatcherMetrics(JobMetrics, JobGauges, AccountGauges, IntakeMetrics, Red
         RedisMetrics.__init__(self, registry)
         Gauge(
             "fax_polling_alone",
-            f"1 where results come by polling alone, so that no webhook is needed{TAKE_MAX}",
+            f"1 if results come by polling alone, so that no webhook is needed; else 0{TAKE_MAX}",
             registry=registry,
         ).set(polling_alone)
         Gauge(
             "fax_events_cap",
-            f"About how many events an account's stream keeps (FAXLINE_EVENTS_CAP){TAKE_MAX}",
+            f"The approximate number of events that an account's stream keeps (FAXLINE_EVENTS_CAP){TAKE_MAX}",
             registry=registry,
         ).set(events_cap)

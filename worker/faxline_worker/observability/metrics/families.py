@@ -53,12 +53,14 @@ class _LoopAges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(
-            "fax_loop_age_seconds", "Seconds since a loop of this process last went round.", labels=["loop"]
+            "fax_loop_age_seconds",
+            "Seconds since a loop of this process last completed a round.",
+            labels=["loop"],
         )
         stalled = GaugeMetricFamily(
             "fax_loop_stalled",
-            "1 while a loop of this process is stalled: it has not gone round for FAXLINE_STALL, nor for as "
-            "long as it may wait.",
+            "1 while a loop of this process is stalled: it has completed no round for FAXLINE_STALL, nor for "
+            "as long as it may wait; else 0.",
             labels=["loop"],
         )
         still = self._stalled()

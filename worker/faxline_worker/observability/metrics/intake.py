@@ -16,14 +16,14 @@ class IntakeMetrics:
         self._documents_stopped = counter(
             registry,
             "fax_documents_stopped_total",
-            "PDFs that were given up while they were opened (bad_document), by what they ran into.",
+            "PDFs that could not be opened within a limit (bad_document), by the limit.",
             account=accounts,
             limit=get_args(DocumentLimit),
         )
         self._slow_documents = gauge(
             registry,
             "fax_slow_documents",
-            "Entries of this dispatcher whose PDFs take long to open. They wait apart from the others.",
+            "Entries of this dispatcher whose slow PDFs wait to be opened on another thread.",
             account=accounts,
         )
         self._intake_entries = gauge(
@@ -47,7 +47,7 @@ class IntakeMetrics:
         self._replaced = counter(
             registry,
             "fax_streams_replaced_total",
-            "Streams that ran out of ids and were replaced: somebody added an id of the far future.",
+            "Streams that ran out of ids and were replaced, because somebody used an id far in the future.",
             account=accounts,
             stream=get_args(StreamName),
         )

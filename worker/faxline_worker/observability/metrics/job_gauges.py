@@ -43,26 +43,26 @@ class JobGauges:
         self._overdue = gauge(
             registry,
             "fax_receipts_overdue",
-            f"Submitted faxes whose receipt is later than FAXLINE_RECEIPT_EXPECTED{TAKE_MAX}",
+            f"Submitted faxes that have waited longer for a receipt than FAXLINE_RECEIPT_EXPECTED{TAKE_MAX}",
             account=accounts,
         )
         self._held_doubts = gauge(
             registry,
             "fax_doubts_held",
-            f"Jobs in doubt whose wait is over: an operator must resolve them{TAKE_MAX}",
+            f"Jobs in doubt that an operator must resolve, because their wait is over{TAKE_MAX}",
             account=accounts,
         )
         self._backlog = gauge(
             registry,
             "fax_backlog",
-            f"Jobs that have not ended, and what they keep where bytes have a ceiling{TAKE_MAX}",
+            f"Jobs that have not ended, and the bytes that they keep if bytes have a ceiling{TAKE_MAX}",
             account=accounts,
             ceiling=get_args(Ceiling),
         )
         self._backlog_ceiling = gauge(
             registry,
             "fax_backlog_ceiling",
-            f"Above this entries are rejected (backlog_full); 0: there is no ceiling{TAKE_MAX}",
+            f"Backlog above which entries are rejected (backlog_full); 0 if there is no ceiling{TAKE_MAX}",
             account=accounts,
             ceiling=get_args(Ceiling),
         )
@@ -75,7 +75,7 @@ class JobGauges:
         self._events_unread = gauge(
             registry,
             "fax_events_unread",
-            f"Events that the slowest consumer group has yet to read; 0 without groups{TAKE_MAX}",
+            f"Events that the slowest consumer group has not read; 0 without groups{TAKE_MAX}",
             account=accounts,
         )
 

@@ -21,14 +21,14 @@ class JobMetrics:
             counter(
                 registry,
                 "fax_outcomes_total",
-                "Jobs that ended, by outcome; an unconfirmed one that a late receipt amends counts again.",
+                "Ended jobs by outcome. An unconfirmed job that a late receipt amends counts again.",
                 account=account,
                 outcome=get_args(Outcome),
             )
         )
         self._failures = Counter(
             "fax_failures_total",
-            "Failures by stage, iFax's code (empty if it gave none) and reason, also those tried again.",
+            "Failures by stage, iFax's code (empty if none) and reason, including those tried again.",
             ["account", "stage", "code", "reason"],
             registry=registry,
         )
@@ -37,7 +37,7 @@ class JobMetrics:
         self._deferrals = counter(
             registry,
             "fax_deferrals_total",
-            "Admissions put off, by the limit that had no room; a deferral spends no attempt.",
+            "Deferred admissions by the limit that was full. A deferral spends no attempt.",
             account=account,
             limit=get_args(DeferralLimit),
         )
@@ -45,8 +45,8 @@ class JobMetrics:
             counter(
                 registry,
                 "fax_pages_total",
-                "Pages that receipts report, of the fax (total) and arrived (transferred); "
-                "each delivery counts. And pages of faxes that came to us (received).",
+                "Pages that receipts report: of the faxes (total) and arrived (transferred), in each "
+                "delivery; and of received faxes (received).",
                 account=account,
                 kind=get_args(PageKind),
             )
@@ -54,7 +54,7 @@ class JobMetrics:
         self._partial = counter(
             registry,
             "fax_partial_deliveries_total",
-            "Faxes that were delivered without all of their pages.",
+            "Faxes that were delivered with fewer pages than they have.",
             account=account,
         )
 

@@ -26,34 +26,34 @@ class RedisMetrics:
         )
         self._memory_limit = Gauge(
             "fax_redis_memory_limit_bytes",
-            f"Redis' maxmemory; 0: no limit{TAKE_MAX}",
+            f"Redis' maxmemory; 0 if there is no limit{TAKE_MAX}",
             registry=registry,
         )
         self._aof = Gauge(
             "fax_redis_aof_bytes",
-            f"Size of Redis' append-only file; 0: there is none{TAKE_MAX}",
+            f"Size of Redis' append-only file; 0 if there is none{TAKE_MAX}",
             registry=registry,
         )
         self._aof_ok = Gauge(
             "fax_redis_aof_ok",
-            f"1 if the append-only file was last written and rewritten without an error, else 0{TAKE_MAX}",
+            f"1 if the last write and rewrite of the append-only file succeeded, else 0{TAKE_MAX}",
             registry=registry,
         )
         self._processes = gauge(
             registry,
             "fax_processes",
-            f"Processes at work, by their heartbeats in Redis{TAKE_MAX}",
+            f"Running processes, by their heartbeats in Redis{TAKE_MAX}",
             role=ROLES,
         )
         self._clock_steps = counter(
             registry,
             "fax_redis_clock_steps_total",
-            "Steps of Redis' clock that this dispatcher saw, by their direction.",
+            "Steps of Redis' clock that this dispatcher noticed, by direction.",
             direction=get_args(Direction),
         )
         self._read = Gauge(
             "fax_redis_read_timestamp_seconds",
-            "When this dispatcher last read its gauges from Redis. While Redis is away they do not change.",
+            "When this dispatcher last read its gauges from Redis. They do not change while Redis is away.",
             registry=registry,
         )
 

@@ -23,8 +23,8 @@ class WebhookMetrics:
             counter(
                 registry,
                 "fax_webhooks_total",
-                "Webhooks by result; "
-                "bad_signature is all that was refused; a path that names no account is of account unknown.",
+                "Webhooks by result. bad_signature counts every refusal; the account is `unknown` if the "
+                "path names no configured one.",
                 account=tuple(accounts),
                 result=get_args(WebhookResult),
             )
@@ -34,8 +34,8 @@ class WebhookMetrics:
             counter(
                 registry,
                 "fax_webhooks_refused_total",
-                "Webhooks that were refused, by reason: nothing is configured, no proof came, a wrong one, "
-                "or one that the settings do not know (unexpected_...).",
+                "Refused webhooks by reason: no secret is configured, no proof came, the proof was wrong, or "
+                "its kind is not configured (unexpected_...).",
                 account=tuple(accounts),
                 reason=REFUSALS,
             )
@@ -45,14 +45,14 @@ class WebhookMetrics:
             counter(
                 registry,
                 "fax_webhook_connections_closed_total",
-                "Connections that were closed: headers, the next request, or the rest did not come in time "
-                "(header, idle, request), requests came without waiting for the answers (pipelined), or they "
-                "made room for others at the ceiling (crowded).",
+                "Closed connections by reason: the headers, the next request or the rest did not come in "
+                "time (header, idle, request), the client pipelined too many requests (pipelined), or the "
+                "ceiling was reached (crowded).",
                 reason=get_args(ConnectionClosed),
             )
         )
         self._connections = Gauge(
-            "fax_webhook_connections", "Connections that the webhook has open.", registry=registry
+            "fax_webhook_connections", "Open connections of the webhook.", registry=registry
         )
 
     def webhook(self, account: str, result: WebhookResult) -> None:

@@ -39,7 +39,7 @@ class WorkerMetrics(JobMetrics):
             counter(
                 registry,
                 "fax_submissions_total",
-                "Submissions (fax-send or fax-resend) by how the call to iFax ended.",
+                "Submissions (calls of fax-send and fax-resend) by result.",
                 account=account,
                 result=get_args(SubmissionResult),
             )
@@ -47,20 +47,20 @@ class WorkerMetrics(JobMetrics):
         self._duplicates = counter(
             registry,
             "fax_duplicates_total",
-            "Requests that iFax turned out to have accepted besides the one that counts.",
+            "Requests that iFax accepted in addition to the one that counts.",
             account=account,
         )
         self._rate_limited = counter(
             registry,
             "fax_rate_limited_total",
-            "Answers of iFax that its rate limit was exceeded (HTTP 429 or code -3010).",
+            "Answers of iFax that the rate limit is exceeded (HTTP 429 or code -3010).",
             account=account,
         )
         self._receipts = children(
             counter(
                 registry,
                 "fax_receipts_total",
-                "Receipts by what became of them; one that came before its answer is unmatched first.",
+                "Receipts by result. A receipt that comes before its answer is first counted as unmatched.",
                 account=account,
                 result=get_args(ReceiptResult),
             )
@@ -69,7 +69,7 @@ class WorkerMetrics(JobMetrics):
             counter(
                 registry,
                 "fax_polls_total",
-                "Status polls, by schedule or about a doubt, by what came of them.",
+                "Status polls, scheduled or about a doubt, by result.",
                 account=account,
                 result=get_args(PollResult),
             )
@@ -78,7 +78,7 @@ class WorkerMetrics(JobMetrics):
             histogram(
                 registry,
                 "fax_queue_wait_seconds",
-                "Time a job waited from being due until it was admitted.",
+                "Time from when a job was due until it was admitted.",
                 QUEUE_WAIT_BUCKETS,
                 account=account,
                 priority=get_args(PriorityName),
@@ -88,32 +88,32 @@ class WorkerMetrics(JobMetrics):
             histogram(
                 registry,
                 "fax_request_seconds",
-                "Time a call to iFax took, until its answer or its failure.",
+                "Duration of a call to iFax, until its answer or its failure.",
                 REQUEST_BUCKETS,
                 account=account,
             )
         )
         self._threads = Gauge(
             "fax_worker_threads",
-            "Threads of this worker process; each makes a call at a time.",
+            "Threads of this worker process; each makes one call at a time.",
             registry=registry,
         )
         self._busy = Gauge(
             "fax_worker_threads_busy",
-            "Threads of this worker process that work on something.",
+            "Threads of this worker process that are busy.",
             registry=registry,
         )
         self._stepped_back = gauge(
             registry,
             "fax_worker_stepped_back",
-            "1 while this worker leaves the account's calls to others, whose calls iFax accepts; else 0.",
+            "1 while this worker leaves the account's calls to others, as iFax accepts only theirs; else 0.",
             account=account,
         )
         self._delivery = children(
             histogram(
                 registry,
                 "fax_delivery_seconds",
-                "Time from a submission that iFax accepted until its receipt.",
+                "Time from an accepted submission until its receipt.",
                 DELIVERY_BUCKETS,
                 account=account,
             )
