@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""honcho, but that it waits for calls under way: `ops/patient_honcho.py start`.
+"""honcho with a longer wait before SIGKILL, so that calls under way can end: `ops/patient_honcho.py start`.
 
-honcho sends SIGKILL five seconds after the first process has ended, and has no option for it. A call to iFax
-may take the HTTP timeout, and one that is cut is in doubt.
+honcho sends SIGKILL five seconds after the first process has ended, and has no option for that time. A call
+to iFax may take the HTTP timeout, and a call that is cut off comes in doubt.
 """
 
 import sys

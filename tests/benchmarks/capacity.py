@@ -16,7 +16,7 @@ BROKER = 2
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What the fleet is taken to be. Rates are a second, durations seconds, sizes bytes."""
+    """The assumptions about the fleet. Rates are per second, durations in seconds, sizes in bytes."""
 
     rate: float = 1000 / 3600
     answer: float = 1.0
@@ -35,12 +35,12 @@ class Assumptions:
     fleet: tuple[int, ...] = (10, 100, 200, 1000, 2000, 5000, 10_000)
 
     def rows(self) -> list[tuple[str, str]]:
-        """For the table."""
+        """The rows of the table `assumed`."""
         days, long = self.retention / DAY, self.long_retention / DAY
         gigabit = self.link * 8 / 1e9
         return [
             ("an account at full quota", "1000 faxes an hour, evenly: 0.278 a second, one receipt each"),
-            ("iFax answers", f"after {self.answer:g} s, where nothing else is said"),
+            ("iFax answers", f"after {self.answer:g} s, unless stated otherwise"),
             ("a worker", f"one process of {self.threads} threads"),
             ("a part is full", f"at {self.full:.0%} of a core, of its threads, memory, link or connections"),
             (
@@ -60,18 +60,18 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Line:
-    """A cost that grows with the accounts that a dispatcher has: `base` + `each` · accounts."""
+    """A cost that grows with a dispatcher's accounts: `base` + `each` · accounts."""
 
     base: float
     each: float
 
     def at(self, accounts: float) -> float:
-        """With so many accounts."""
+        """The cost with this many accounts."""
         return self.base + self.each * accounts
 
 
 def line(few: tuple[float, float], many: tuple[float, float]) -> Line:
-    """Through two points (accounts, cost); it does not fall, for what falls is noise."""
+    """The line through two points (accounts, cost). A falling cost is noise, so the line never falls."""
     each = max(0.0, (many[1] - few[1]) / (many[0] - few[0]))
     return Line(max(0.0, few[1] - each * few[0]) if each else (few[1] + many[1]) / 2, each)
 
@@ -88,13 +88,13 @@ class Costs:
     scrape: Mapping[str, float]
 
     def cpu(self, part: str, accounts: float, rate: float, *, group: float | None = None) -> float:
-        """CPU ms a second of a part, for so many faxes a second of so many accounts."""
+        """CPU milliseconds a second of a process, for this many accounts and faxes a second."""
         name = f"CPU ms {part}"
         return self.account.get(name, 0.0) * accounts + rate * self.fax[name].at(group or accounts)
 
 
 def costs_of(runs: Mapping[str, Any]) -> Costs:
-    """From the runs of the section `fleet`."""
+    """Compute the unit costs from the runs of the section `fleet`."""
     by_count = sorted((run for run in runs.values() if "busy" in run), key=lambda run: int(run["accounts"]))
     few, many = by_count[0], by_count[1]
     alone = sorted((run for run in runs.values() if "busy" not in run), key=lambda run: int(run["accounts"]))
@@ -154,7 +154,7 @@ class Fleet:
 
 
 def fleet(costs: Costs, given: Assumptions, accounts: int) -> Fleet:
-    """The needs of a fleet."""
+    """Compute what a fleet of this many accounts needs."""
     shards, group = _up(accounts / given.group), min(accounts, given.group)
     rate, core = group * given.rate, 1000 * given.full
     by_threads = rate * given.answer / (given.threads * given.full)
@@ -163,10 +163,8 @@ def fleet(costs: Costs, given: Assumptions, accounts: int) -> Fleet:
     memory = rate * (given.retention * given.record + given.backlog * given.document)
     each = costs.connections
     clients = (workers + 1) * (each["faxline-worker"] + BROKER) + 2 * (each["faxline-dispatcher"] + BROKER)
-    told = costs.series
-    series = group * (
-        told["worker"] * (workers + 1) + told["webhook"] * (webhooks + 1) + told["dispatcher"] * 2
-    )
+    own = costs.series
+    series = group * (own["worker"] * (workers + 1) + own["webhook"] * (webhooks + 1) + own["dispatcher"] * 2)
     return Fleet(
         accounts=accounts,
         rate=accounts * given.rate,
@@ -204,7 +202,7 @@ def waits(threads: int, rate: float, least: float, most: float, *, calls: int = 
 
 
 def most_accounts(cost: Callable[[float], float], bound: float) -> float:
-    """How many accounts cost as much as the bound; the cost grows with them."""
+    """The number of accounts whose cost reaches a bound. The cost must grow with the accounts."""
     low, high = 0.0, 1e7
     for _ in range(60):
         middle = (low + high) / 2

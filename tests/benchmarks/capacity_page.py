@@ -1,6 +1,6 @@
-"""`make capacity`: writes the tables of `ops/capacity.md` anew from `ops/capacity/measured.json`.
+"""`make capacity`: computes the tables of `ops/capacity.md` from `ops/capacity/measured.json`.
 
-`MEASURED=.bench/speed.json` takes those of a run of `make bench` (its section `fleet`) in their place first.
+With `MEASURED=.bench/speed.json` it first replaces that file by a run of `make bench` (its section `fleet`).
 """
 
 import argparse
@@ -23,10 +23,10 @@ _BLOCK = "(<!-- {} -->\n).*?(<!-- end -->)"
 
 
 def keep(measured: Path) -> None:
-    """Keep what the document needs of a run of the benchmark.
+    """Store what the page needs of a run of the benchmark.
 
     Raises:
-        SystemExit: it has no section `fleet`, or is a short form, whose figures mean nothing.
+        SystemExit: the run has no section `fleet`, or is a short one, whose figures mean nothing.
     """
     found = json.loads(measured.read_text())
     if "fleet" not in found["sections"] or found["short"]:
@@ -46,10 +46,10 @@ def _rounded(value: Any) -> Any:
 
 
 def page(text: str, kept: Mapping[str, Any], given: Assumptions) -> str:
-    """The document with its tables made anew; what stands outside of the markers is left alone.
+    """Replace the tables of the page. Text outside of the markers stays unchanged.
 
     Raises:
-        ValueError: a table has no place in it.
+        ValueError: the page has no place for a table, or several.
     """
     costs = costs_of(kept["runs"])
     tables: dict[str, str] = {
@@ -72,20 +72,20 @@ def page(text: str, kept: Mapping[str, Any], given: Assumptions) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def n(value: float) -> str:
-    """A number as it is read: three digits, thousands apart."""
+    """Format a number: three digits, with commas between thousands."""
     if value >= 100:
         return f"{float(f'{value:.3g}'):,.0f}"
     return f"{value:.3g}"
 
 
 def size(value: float) -> str:
-    """Bytes as they are read."""
+    """Format a number of bytes with its unit."""
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if value < 1000 or unit == "TB":
             break
@@ -129,7 +129,7 @@ def _processes(costs: Costs, kept: Mapping[str, Any]) -> list[str]:
     return [
         "series an account (`FAXLINE_METRICS__FAILURES_FROM_ZERO=false`): " + ", ".join(series),
         "CPU ms of a scrape, an account: " + ", ".join(scrapes),
-        f"memory (RSS) of a process with {FEW} accounts, and an account more: " + ", ".join(memory),
+        f"memory (RSS) of a process with {FEW} accounts, and of each further account: " + ", ".join(memory),
         "connections, one process of each: " + ", ".join(connections),
         "the disk (ms; the rest without limits, one worker, no webhooks): " + "; ".join(disk),
     ]
@@ -166,8 +166,8 @@ def _fleet(costs: Costs, given: Assumptions) -> str:
     rows: list[tuple[str, Callable[[Fleet], str]]] = [
         ("faxes a second", lambda f: n(f.rate)),
         ("shards", lambda f: n(f.shards)),
-        (f"a shard: workers of {given.threads} threads, and 1 to stand in", lambda f: n(f.shard_workers)),
-        ("webhooks, and 1 to stand in", lambda f: n(f.shard_webhooks)),
+        (f"a shard: workers of {given.threads} threads, and 1 spare", lambda f: n(f.shard_workers)),
+        ("webhooks, and 1 spare", lambda f: n(f.shard_webhooks)),
         ("cores of its dispatchers", lambda f: n(f.dispatcher)),
         ("cores of its Redis", lambda f: n(f.redis)),
         ("memory of its Redis: records, documents", lambda f: size(f.shard_memory)),
@@ -207,7 +207,7 @@ def _check(costs: Costs, kept: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write the document."""
+    """Write `ops/capacity.md`."""
     parser = argparse.ArgumentParser(prog="make capacity", description=__doc__)
     parser.add_argument("--measured", type=Path, help="a JSON file of make bench")
     options = parser.parse_args()

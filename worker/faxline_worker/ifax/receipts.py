@@ -103,7 +103,7 @@ class Inbound:
             "at": None if self.received_at is None else self.received_at * 1000,
         }
         known = {name: value for name, value in data.items() if value is not None}
-        return {"outcome": "received", "job_id": self.known_by, "about": self.job_id, "told": known}
+        return {"outcome": "received", "job_id": self.known_by, "about": self.job_id, "data": known}
 
 
 def is_sending(body: bytes) -> bool:

@@ -24,7 +24,7 @@ local function come_in(fax)
   if not redis.call('SET', beside(keys, 'received:' .. fax.job_id), '1', 'NX', 'PX', int(known_for)) then
     return { result = 'repeated' }
   end
-  emit(keys.events, options.cap, 'fax.received', '', to_json(fax.told, fax.about))
+  emit(keys.events, options.cap, 'fax.received', '', to_json(fax.data, fax.about))
   return { result = 'received' }
 end
 
