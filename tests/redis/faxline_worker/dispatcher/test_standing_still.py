@@ -14,6 +14,7 @@ from faxline import FaxLine
 from faxline_local.redis_server import RedisServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.intake.entry_items import EntryItems
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.maintenance.erasure_and_rotation import Maintenance
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
@@ -82,7 +83,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str], threa
 @pytest.mark.parametrize(
     ("cls", "name", "loop"),
     [
-        (Intake, "_read", "intake"),
+        (EntryItems, "read", "intake"),
         pytest.param(OrderStore, "read", "timers", marks=pytest.mark.slow),
         pytest.param(Store, "state", "gauges", marks=pytest.mark.slow),
         pytest.param(Maintenance, "carry_out", "maintenance", marks=pytest.mark.slow),

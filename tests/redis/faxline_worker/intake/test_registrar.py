@@ -214,7 +214,7 @@ def test_jobs_that_redis_was_told_of_are_waited_for_although_the_next_entry_cann
     names = [f"job-{i}" for i in range(AT_ONCE)]
     lines: list[int] = []
     monkeypatch.setattr(store.documents, "read", Mock(side_effect=redis.ConnectionError("gone")))
-    monkeypatch.setattr(Intake, "_tell", lambda _, *told: lines.append(len(told[1])))
+    monkeypatch.setattr(Intake, "_log_results", lambda _, *told: lines.append(len(told[1])))
     document = {"fileName": "a.pdf", "document": "sha256:" + "0" * 64}
     last = {"id": "last", "fax": {"faxNumber": NUMBER, "faxData": [document]}}
     with pytest.raises(redis.ConnectionError, match="gone"):
