@@ -25,7 +25,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## Fax real PDFs through every part, on this machine, and show the result
+demo: install ## Fax real PDFs through all of Faxline on this machine, and show the results
 	$(BIN)/faxline-worker demo
 
 test: install ## Run the tests but for the slow ones
@@ -74,7 +74,7 @@ types: install
 contract: install
 	$(BIN)/lint-imports
 
-format: install ## Format the code and mend what ruff can mend
+format: install ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
