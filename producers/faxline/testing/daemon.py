@@ -68,7 +68,7 @@ class Daemon:
         with self.lock:
             if time.monotonic() < self._beat + EVERY:
                 return
-            self._beat, now = time.monotonic(), self._now()
+            self._beat, now = time.monotonic(), _now()
             process = {"host": "memory", "pid": 0, "version": version("faxline"), "state": "working"}
             heartbeat = json.dumps(process | {"since": now, "at": now})
             with self._client.pipeline() as pipe:
@@ -90,14 +90,16 @@ class Daemon:
             for entry, fields in ordered:
                 self._client.xdel(self._keys.orders, entry)
                 word = {name.decode(): value.decode() for name, value in fields.items()}
-                self._client.xadd(self._keys.reply(entry.decode()), self._carry_out(word))
+                self._client.xadd(
+                    self._keys.reply(entry.decode()), _carry_out(self, self._client, self._keys, word)
+                )
                 self._work()
 
     def store(self, name: str, entry: SendEntry | ResendEntry, digest: str, more: Mapping[str, Any]) -> None:
         """Make the record of a job, which is queued."""
-        place = RANKS[str(entry.priority)] * STRIDE + self._now() * 1000 - EPOCH_US + next(self._places)
+        place = RANKS[str(entry.priority)] * STRIDE + _now() * 1000 - EPOCH_US + next(self._places)
         fields = {"digest": digest, "priority": str(entry.priority), "place": place, **more}
-        fields |= {"created_at": self._now(), "attempt": 0, "n": 0}
+        fields |= {"created_at": _now(), "attempt": 0, "n": 0}
         if entry.metadata:
             fields["metadata"] = json.dumps(entry.metadata, ensure_ascii=False)
         if fields.get("group"):
@@ -110,7 +112,7 @@ class Daemon:
     def reject(self, name: str, group: str | None, entry: str, said: Mapping[str, Any]) -> None:
         """Tell that an entry was rejected, and note it beside the group."""
         if group and name:
-            note = json.dumps({**said, "id": name, "at": self._now()})
+            note = json.dumps({**said, "id": name, "at": _now()})
             self._client.sadd(self._keys.group_rejected(group), note)
         self.tell("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
 
@@ -120,40 +122,16 @@ class Daemon:
         if job.get("state") == "queued":
             self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending")
             return
-        if job.get("state") == "submitted" and int(job.get("send_at", 0)) > self._now():
+        if job.get("state") == "submitted" and int(job.get("send_at", 0)) > _now():
             self.move(name, "canceled", "fax.canceled", reason="canceled_at_ifax")  # iFax still keeps it
             return
         reason = "unknown_job" if not job else "final" if job["state"] in FINAL_STATES else job["state"]
         said = {"state": job.get("state"), "reason": reason}
         self.tell("fax.cancel_refused", name, said, {"metadata": job.get("metadata", "")})
 
-    def _carry_out(self, word: Mapping[str, str]) -> dict[str, str]:
-        match word["order"]:
-            case Order.PAUSE | Order.RESUME as order:
-                paused = OPERATOR if order == Order.PAUSE else ""
-                self._client.hset(self._keys.account_state, "paused", paused)
-                return {"result": "done"}
-            case Order.RESOLVE:
-                return self._resolve(word["job"], word["how"], word.get("jobId", ""))
-        return {"result": "refused"}  # nothing is ever set aside
-
-    def _resolve(self, name: str, how: str, job_id: str) -> dict[str, str]:
-        state = self.record(name).get("state", "")
-        if state != "in_doubt":
-            return {"result": "refused", "state": state}
-        if other := self._client.get(self._keys.job_ids + job_id) if job_id else None:
-            return {"result": "taken", "job": other.decode()}
-        if how == "accepted":
-            self.accept(name, job_id)
-        elif how == "resend":
-            self.move(name, "queued", "fax.retrying", reason="operator", retry_at=self._now())
-        else:
-            self.move(name, "failed", "fax.failed", reason="operator", stage="submission")
-        return {"result": "done", "state": self.record(name)["state"]}
-
     def _work(self) -> None:
         """Fail what has expired. Deliver what is queued, unless the test does that."""
-        now = self._now()
+        now = _now()
         for name in [name for name, at in self._expiring.items() if at <= now]:
             del self._expiring[name]
             if self.record(name)["state"] == "queued":
@@ -201,7 +179,7 @@ class Daemon:
 
     def move(self, name: str, state: str, event: str, **said: Any) -> None:
         """One transition: the record, its history, the indexes, and the event."""
-        keys, job, now = self._keys, self.record(name), self._now()
+        keys, job, now = self._keys, self.record(name), _now()
         steps = int(job.get("n", 0)) + 1
         attempt = int(job.get("attempt", 0))
         history: dict[str, Any] = {"event": event, "at": now, "state": state, "attempt": attempt}
@@ -240,7 +218,35 @@ class Daemon:
         if job.get("metadata"):
             content["metadata"] = json.loads(job["metadata"])
         text = json.dumps(content, ensure_ascii=False)
-        client.xadd(self._keys.events, {"event": event, "job": name, "at": self._now(), "data": text})
+        client.xadd(self._keys.events, {"event": event, "job": name, "at": _now(), "data": text})
 
-    def _now(self) -> int:
-        return time.time_ns() // 1_000_000
+
+def _carry_out(daemon: Daemon, client: Any, keys: RedisKeys, word: Mapping[str, str]) -> dict[str, str]:
+    match word["order"]:
+        case Order.PAUSE | Order.RESUME as order:
+            paused = OPERATOR if order == Order.PAUSE else ""
+            client.hset(keys.account_state, "paused", paused)
+            return {"result": "done"}
+        case Order.RESOLVE:
+            return _resolve(daemon, client, keys, word)
+    return {"result": "refused"}  # nothing is ever set aside
+
+
+def _resolve(daemon: Daemon, client: Any, keys: RedisKeys, word: Mapping[str, str]) -> dict[str, str]:
+    name, how, job_id = word["job"], word["how"], word.get("jobId", "")
+    state = daemon.record(name).get("state", "")
+    if state != "in_doubt":
+        return {"result": "refused", "state": state}
+    if other := client.get(keys.job_ids + job_id) if job_id else None:
+        return {"result": "taken", "job": other.decode()}
+    if how == "accepted":
+        daemon.accept(name, job_id)
+    elif how == "resend":
+        daemon.move(name, "queued", "fax.retrying", reason="operator", retry_at=_now())
+    else:
+        daemon.move(name, "failed", "fax.failed", reason="operator", stage="submission")
+    return {"result": "done", "state": daemon.record(name)["state"]}
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import redis
 import structlog
@@ -22,9 +21,9 @@ import structlog
 from faxline.contract.errors import PdfReaderUnavailable
 from faxline.contract.pdf_process import Limit, PdfPages
 from faxline.contract.pdf_reader import PdfReader
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.intake.pdf_time import HopelessPdfs, TimeShare
 from faxline_worker.intake.pdfs import OpenLater, Pdfs
+from faxline_worker.intake.pending_entries import PendingEntries
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 
 QUICK = 0.25
@@ -46,8 +45,7 @@ class SlowDocuments:
         client: a Redis client of the state's database, with replies in bytes.
         reader: makes a PDF reader; each of the two threads gets one.
         intakes: the intake streams by account.
-        metrics: the dispatcher's metrics.
-        log: the dispatcher's logger.
+        metrics, log: the dispatcher's.
         consumer: this dispatcher's name in the consumer group.
         every: seconds between two claims of the entries that wait (`keep`).
         clock: returns monotonic seconds.
@@ -65,10 +63,8 @@ class SlowDocuments:
         every: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
+        self._pending = PendingEntries(client, intakes, consumer)
         self._quick, self._reader = reader(), reader()
-        self._intakes = intakes
-        self._consumer = consumer
         self._every, self._kept_at = every, 0.0
         self._metrics = metrics
         self._log = log
@@ -128,7 +124,7 @@ class SlowDocuments:
             if held:
                 with self._changed:
                     entries = list(held)
-                self._claim(account, entries)
+                self._pending.claim(account, entries)
         self._kept_at = self._clock()
         return self._every
 
@@ -150,7 +146,7 @@ class SlowDocuments:
         account, entry, tried = found
         self._left, self._full_time, self._again = self._reader.timeout if tried else QUICK, tried, False
         try:
-            take(account, self._content(account, entry))
+            take(account, self._pending.read(account, entry))
         except PdfReaderUnavailable as error:
             self.put(account, entry, tried=tried)
             if not self._closed:
@@ -199,19 +195,6 @@ class SlowDocuments:
             if entries:
                 queues[account] = entries  # behind the other accounts
             return account, entry, queues is self._tried
-
-    def _claim(self, account: str, entries: Sequence[str]) -> bool:
-        """Claim the entries that are still pending. This resets their idle time, not their delivery count."""
-        ids: Any = list(entries)
-        keys = (self._intakes[account], INTAKE_GROUP, self._consumer, 0, ids)
-        return bool(self._client.xclaim(*keys, justid=True))
-
-    def _content(self, account: str, entry: str) -> Sequence[tuple[str, Mapping[bytes, bytes]]]:
-        """An entry with its fields; empty if it is no longer pending."""
-        if not self._claim(account, [entry]):
-            return []
-        found: Any = self._client.xrange(self._intakes[account], entry, entry)
-        return [(name.decode(), fields) for name, fields in found]
 
     def count_quickly(self, account: str, data: bytes) -> PdfPages:
         """Count a PDF's pages within the account's budget on the intake thread. Raises like `Pdfs.count`."""

@@ -19,6 +19,7 @@ from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake import slow_documents
 from faxline_worker.intake.pdf_time import OWED, SAVED, SHARE, TimeShare
 from faxline_worker.intake.pdfs import OpenLater
+from faxline_worker.intake.pending_entries import PendingEntries
 from faxline_worker.intake.slow_documents import SlowDocuments
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
@@ -269,7 +270,7 @@ def test_an_entry_whose_redis_was_away_waits_again(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = iter([redis.ConnectionError("gone"), redis.ConnectionError("gone")])
-    claim = slow_documents.SlowDocuments._claim
+    claim = PendingEntries.claim
 
     def claimed(*args: Any, **more: Any) -> Any:
         if (error := next(failures, None)) is not None:
@@ -277,7 +278,7 @@ def test_an_entry_whose_redis_was_away_waits_again(
         return claim(*args, **more)
 
     monkeypatch.setattr(slow_documents, "QUICK", 0.000_001)
-    monkeypatch.setattr(slow_documents.SlowDocuments, "_claim", claimed)
+    monkeypatch.setattr(PendingEntries, "claim", claimed)
     push(redis_client, GOOD, "letter", plain_pdf())
     start()
     wait_until(lambda: jobs(redis_client, GOOD) == ["letter"])

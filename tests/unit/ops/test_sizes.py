@@ -1,0 +1,30 @@
+"""No module and no class of the library and of the daemon is longer than one can read in one go."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = (ROOT / "producers/faxline", ROOT / "worker/faxline_worker")
+MODULES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for package in PACKAGES
+    for path in package.rglob("*.py")
+}
+LINES, CLASS_LINES = 300, 200
+
+
+def class_sizes(text: str) -> dict[str, int]:
+    """The lines of each class of a module."""
+    classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+    return {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in classes}
+
+
+def test_no_module_has_more_than_300_lines() -> None:
+    assert len(MODULES) > 100
+    assert {name for name, text in MODULES.items() if len(text.splitlines()) > LINES} == set()
+
+
+def test_no_class_has_more_than_200_lines() -> None:
+    sizes = {(name, one): size for name, text in MODULES.items() for one, size in class_sizes(text).items()}
+    assert ("producers/faxline/reading/job.py", "Job") in sizes
+    assert {one for one, size in sizes.items() if size > CLASS_LINES} == set()
