@@ -103,6 +103,13 @@ def read_body(body: bytes) -> dict[str, Any] | None:
     return whole if isinstance(whole, dict) else None
 
 
+def _message(value: Any) -> str:
+    """The text of a `message`. One that is no text is not empty: a number beside it decides nothing."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return "(not a text)"
+
+
 def read_fax(whole: Mapping[str, Any]) -> FaxObject:
     """Read the fax object in `data`, or else at the top level. Never raises.
 
@@ -124,7 +131,7 @@ def read_fax(whole: Mapping[str, Any]) -> FaxObject:
         word=word,
         status=status,
         inbound=direction in _INBOUND or status is Status.RECEIVED,
-        message=text if isinstance(text := fax.get("message"), str) else "",
+        message=_message(fax.get("message")),
         code=integer(fax.get("code")),
         pages=_count(fax.get("faxTotalPages")),
         transferred=_count(fax.get("faxTransferredPages")),

@@ -125,6 +125,12 @@ IN = {
 }
 
 
+@pytest.mark.parametrize("message", [{"text": "USER_BUSY"}, ["x"], 1, True])
+def test_a_number_beside_a_message_that_is_no_text_ends_no_fax(message: Any) -> None:
+    assert receipt(FAX | {"message": None, "code": 1}).again is None  # an unallocated number is final
+    assert receipt(FAX | {"message": message, "code": 1}).again == "other"
+
+
 @pytest.mark.parametrize(
     "body",
     [
