@@ -168,7 +168,7 @@ def _come_in() -> Input:
             "transactionId": "t",
             "at": 1000,
         }
-        content = {"outcome": "received", "job_id": JOB_ID, "about": JOB_ID, "told": told}
+        content = {"outcome": "received", "job_id": JOB_ID, "about": JOB_ID, "data": told}
         return lambda: actors.scene.store.receipts.apply_one(entry, content)
 
     return Input(prepare)

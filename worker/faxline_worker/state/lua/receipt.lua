@@ -3,7 +3,7 @@
 -- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again, redial}}; or of a fax that came to us receipt = {outcome = received,
---       job_id = by what it is known, about = its jobId, told = what the event tells}
+--       job_id = by what it is known, about = its jobId, data = what the event tells}
 -- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | held | received | gone | raised, job,
 --       attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
 local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expiring = KEYS[5], events = KEYS[6],
