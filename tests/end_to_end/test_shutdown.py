@@ -43,12 +43,12 @@ def test_a_worker_that_is_told_to_end_more_than_once_finishes_its_calls_and_noth
         wait_until(lambda: client.zcard(line.keys.permits) == 2 * THREADS, timeout=30)
         ending = next(part for part in local.parts if part.name.startswith("worker"))
         ending.ask_to_stop()
-        wait_until(lambda: "worker ends" in ending.log.read_text())
+        wait_until(lambda: "worker stops" in ending.log.read_text())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             ending.process.send_signal(number)
         assert ending.process.wait(40) == 0
         log = ending.log.read_text()
-        assert log.partition("worker ends")[2].count("iFax answered") <= THREADS
+        assert log.partition("worker stops")[2].count("iFax answered") <= THREADS
         assert Counter(line.wait(job, timeout=60).state for job in jobs) == {JobState.DELIVERED: 20}
         names = Counter(event.name for event in line.events(after="0", timeout=0.1))
         assert names == {"fax.queued": 20, "fax.submitted": 20, "fax.delivered": 20}
