@@ -43,6 +43,7 @@ _BOMBS: tuple[tuple[Callable[[int], bytes], int], ...] = (
     *((xref_stream, megabytes) for megabytes in (1, 40, 300)),
     *((object_stream, megabytes) for megabytes in (1, 40, 300)),
 )
+_FIRST = (("long", plain_pdf, 201), *(("bomb", make, size) for make, size in _BOMBS))
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Document:
 
 
 class Documents:
-    """Makes one after another.
+    """Makes one after another: first one of too many pages and each bomb, then what the seed draws.
 
     Args:
         seed: of everything random.
@@ -71,9 +72,13 @@ class Documents:
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(f"documents:{seed}")  # noqa: S311 - no secret
+        self._first = iter(_FIRST)
 
     def next(self) -> Document:
         """The next one."""
+        if (first := next(self._first, None)) is not None:
+            kind, make, size = first
+            return Document(kind, "a.pdf", _made(make, size))
         kinds: Mapping[Callable[[], Document], int] = {
             self._right: 20,
             self._mutated: 40,

@@ -1,4 +1,4 @@
-"""Counts how often an entry made our code raise. After a few tries it is set aside and holds up nothing."""
+"""Counts how often an entry raised an exception. After a few tries it is set aside and holds up nothing."""
 
 import threading
 
