@@ -86,7 +86,9 @@ def test_faxes_go_through_the_proxy_and_one_that_is_down_or_refuses_loses_none_a
         proxy.start()
         assert wait_for(lambda: delivered(8), WAIT)
 
+        proxy.stop()  # and with it the tunnels that a worker keeps alive, through which it could still send
         proxy.mood = 403
+        proxy.start()
         push(line, *names[8:])
         assert wait_for(lambda: logged("proxy_refused"), WAIT)
         assert states(line, names[8:]) <= {"queued", "submitting"}
