@@ -367,18 +367,18 @@ def _given(actors: Actors, times: int) -> str:
     """An entry that was given out so often, at the end to one that had it alone."""
     scene = actors.scene
     entry = scene.intake()
-    scene.store.deliveries.claim_alone("dead", entry, idle=0, times=times)
+    scene.store.intake_entries.claim_alone("dead", entry, idle=0, times=times)
     return entry
 
 
 def _set_aside_unread(actors: Actors) -> Call:
     entry = _given(actors, MOST_TIMES + 1)
-    return lambda: actors.scene.store.deliveries.set_aside_unread([entry])
+    return lambda: actors.scene.store.intake_entries.set_aside_unread([entry])
 
 
 def _read_intake(actors: Actors) -> Call:
     actors.scene.client.xadd(actors.scene.keys.intake, {"send": "{}"})
-    return lambda: actors.scene.store.deliveries.read("a dispatcher", 10, 1000)
+    return lambda: actors.scene.store.intake_entries.read("a dispatcher", 10, 1000)
 
 
 def _order(order: str, *, while_paused: bool = False) -> Input:

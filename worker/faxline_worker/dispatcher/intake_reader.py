@@ -1,14 +1,16 @@
-"""Reads the intake streams for one dispatcher, never much at a time, and takes over what others left.
+"""Read the intake streams for one dispatcher, in small portions, and take over entries that others left.
 
-An entry may carry a document, or be made to harm, and its size is not known before it is read. So a read that
-waits brings two entries an account at the most; where more are waiting, a script brings them until they are
-large enough (lua/read_intake.lua). What was given out before comes four at a time; one that was given out
-twice without an end comes alone, so that it takes no other along; and one that was given out more than
-`MOST_TIMES` is set aside without being read (lua/set_aside_unread.lua).
+An entry may hold a document or be malicious, and its size is unknown until it is read. Therefore:
 
-How often an entry was given out is written down when it is claimed, as its former count and one more. So a
-claim that is tried again after a lost reply counts once, and an entry of this very dispatcher, which lives,
-does not count at all: it was Redis that was away.
+- A blocking read fetches at most two entries per account. If more are waiting, a script fetches them up to a
+  total size (lua/read_intake.lua).
+- Pending entries are claimed four at a time. An entry that was delivered twice without being finished is
+  claimed alone, so that it harms no other entry.
+- An entry that was delivered more than `MOST_TIMES` is set aside unread (lua/set_aside_unread.lua).
+
+A claim sets the delivery count to the former count plus one. So a claim that is repeated after a lost reply
+counts once. An entry that this dispatcher claims again from itself does not count: the dispatcher is alive,
+so Redis was the cause.
 """
 
 import threading
@@ -24,51 +26,51 @@ from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.pulse import Loop
-from faxline_worker.state.intake_entries import MOST_TIMES, Delivery, Entry, size_of
+from faxline_worker.state.intake_entries import MOST_TIMES, Entry, PendingEntry, size_of
 from faxline_worker.state.store import Store
 
 FIRST = 2
-"""Entries an account that a read brings for which it waited: where there are more, the script brings them."""
+"""The most entries per account of a blocking read. If more are waiting, the script fetches them."""
 BATCH = 500
-"""Entries that the script brings at once, at the most."""
+"""The most entries that the script fetches at once."""
 LARGE = 8_000_000
-"""Bytes that it brings at once, and up to four entries more."""
+"""The script stops at this many bytes, or up to four entries later."""
 AGAIN = 4
-"""Entries that are taken over at once."""
+"""The most entries that are claimed together."""
 ALONE = 2
-"""One that was given out so often before is taken over alone."""
+"""An entry that was delivered at least this often is claimed alone."""
 LOOK = 100
-"""Entries without an end that one look finds."""
+"""The most pending entries that one call lists."""
 STREAMS = 20_000
-"""Streams a second that are named in reads, at the most. A read names those of all accounts, and where
-something comes all the time, to ask for a thousand streams for each would cost more than what came."""
+"""The most streams per second that reads may name. A read names the streams of all accounts. With a thousand
+accounts and steady traffic, naming them for every entry would cost more than the entries."""
 SHORT = 0.05
-"""Seconds until the next look where no account is to be read."""
+"""The pause if no account may be read (s)."""
 SHORTEST = 0.005
-"""Seconds that a read is held back for that reason at least; with few accounts none is."""
+"""A read is not delayed by less than this (s), so with few accounts it is never delayed."""
 
 
 def held_back(asked: float, streams: int) -> float:
-    """Seconds until the next read of so many streams, where the last was asked at that moment (monotonic)."""
+    """How long to delay the next read (s), after one of `streams` streams at `asked` (monotonic seconds)."""
     left = asked + streams / STREAMS - time.monotonic()
     return left if left >= SHORTEST else 0.0
 
 
 class IntakeReader:
-    """One dispatcher's.
+    """Reads the intake streams of all accounts for one dispatcher.
 
     Args:
-        client: a client whose socket timeout outlasts a read that waits.
+        client: a client whose socket timeout is longer than a blocking read.
         stores: the state of every account, by name.
-        intakes: take the entries, likewise.
-        metrics: the dispatcher's.
-        log: likewise.
-        consumer: this dispatcher's name in the consumer group, which no other ever has.
-        takeover: seconds after which another dispatcher's unfinished entries are taken over.
-        took: called with an account of which entries were taken, and the last of these.
-        stopping: set when there is no time for more.
-        loop: of the thread that reads.
-        full: whether of an account so much waits elsewhere that no more is to be read.
+        intakes: what registers the entries, by account name.
+        metrics: the dispatcher's metrics.
+        log: the dispatcher's logger.
+        consumer: this dispatcher's name in the consumer group; unique for ever.
+        takeover: how long (s) another dispatcher's entries may stay pending before they are claimed.
+        took: called with an account and the id of the last entry that was taken.
+        stopping: set when the dispatcher stops; no more entries are taken then.
+        loop: the heartbeat of the reading thread.
+        full: whether an account has so much waiting that it is not read for now.
     """
 
     def __init__(
@@ -101,16 +103,16 @@ class IntakeReader:
         self._asked = self._took_over = 0.0
         self._named = 0
         self._more = dict.fromkeys(stores)
-        """The accounts of which more entries wait than were read, as far as known."""
+        """The accounts that may have more entries than the last read fetched."""
 
     def begin(self) -> None:
-        """Take this dispatcher's entries whose reply was lost, or that Redis did not let it finish."""
+        """Claim this dispatcher's own pending entries: a reply was lost, or Redis failed before the end."""
         self._more = dict.fromkeys(self._stores)
         for name in self._stores:
             self._take_pending(name, 0, self._consumer)
 
     def read(self, block: float) -> None:
-        """Take what comes next; where nothing waits, wait so many seconds for it."""
+        """Take the next entries; if there are none, wait up to `block` seconds for them."""
         self._stopping.wait(held_back(self._asked, self._named))
         self._asked = time.monotonic()
         if self._asked - self._took_over > self._takeover:
@@ -141,17 +143,17 @@ class IntakeReader:
             if len(entries) == FIRST:
                 self._more[name] = None
             self._take(name, [(entry.decode(), fields) for entry, fields in entries])
-        if brought > LARGE:  # there may be as much in each account: none is read with others then
+        if brought > LARGE:  # each account may have as much, so read them one by one
             self._more = dict.fromkeys(self._stores)
 
     def leave(self) -> None:
-        """Leave the groups, unless something is left for another dispatcher to take over.
+        """Leave the consumer groups, except those in which entries of this dispatcher are pending.
 
         Raises:
-            redis.RedisError: Redis is away or refuses us.
+            redis.RedisError: Redis is unavailable or refuses the command.
         """
         for store in self._stores.values():
-            if not store.deliveries.pending("-", 1, consumer=self._consumer):
+            if not store.intake_entries.pending("-", 1, consumer=self._consumer):
                 self._client.xgroup_delconsumer(store.keys.intake, INTAKE_GROUP, self._consumer)
 
     def _take(self, name: str, entries: Sequence[Entry]) -> None:
@@ -161,13 +163,13 @@ class IntakeReader:
 
     def _read_on(self, name: str) -> None:
         self._loop.beat()
-        entries, more = self._stores[name].deliveries.read(self._consumer, BATCH, LARGE)
+        entries, more = self._stores[name].intake_entries.read(self._consumer, BATCH, LARGE)
         if not more:
             del self._more[name]
         self._take(name, entries)
 
     def _take_over(self, name: str) -> None:
-        """Take the entries that a dispatcher left unfinished; strike dispatchers that are gone."""
+        """Claim entries that other dispatchers left pending, and remove dispatchers that are gone."""
         self._loop.beat()
         store, idle = self._stores[name], round(self._takeover * 1000)
         self._take_pending(name, idle)
@@ -177,39 +179,39 @@ class IntakeReader:
                 self._client.xgroup_delconsumer(store.keys.intake, INTAKE_GROUP, other["name"])
 
     def _take_pending(self, name: str, idle: int, consumer: str | None = None) -> None:
-        """Take what has been without an end for so long (ms), of one dispatcher or of all."""
-        deliveries, after, taken = self._stores[name].deliveries, "-", 0
-        found = [Delivery("", "", 0)] * LOOK
+        """Claim entries that have been pending for `idle` ms, from one dispatcher or from all."""
+        entries, after, taken = self._stores[name].intake_entries, "-", 0
+        found = [PendingEntry("", "", 0)] * LOOK
         while len(found) == LOOK and not self._stopping.is_set():
-            found = deliveries.pending(after, LOOK, idle=idle, consumer=consumer)
+            found = entries.pending(after, LOOK, idle=idle, consumer=consumer)
             if found:
                 after = "(" + found[-1].entry
                 taken += self._take_again(name, found, idle)
         if taken and consumer is None:
             self._log.warning("intake entries taken over", account=name, count=taken)
 
-    def _take_again(self, name: str, found: Sequence[Delivery], idle: int) -> int:
-        """Take those that were given out before; how many were."""
+    def _take_again(self, name: str, found: Sequence[PendingEntry], idle: int) -> int:
+        """Claim pending entries and take them. Returns how many."""
         gone, taken, waits = self._set_aside(name, found), 0, self._intakes[name].pdfs.waits
-        for some in _apart(one for one in found if one.entry not in gone and not waits(one.entry)):
+        for some in _claim_groups(one for one in found if one.entry not in gone and not waits(one.entry)):
             self._loop.beat()
             if self._stopping.is_set():
                 break
             first, entries = some[0], [one.entry for one in some]
             times = first.times + (first.consumer != self._consumer)
-            deliveries = self._stores[name].deliveries
+            stored = self._stores[name].intake_entries
             if first.times >= ALONE:
-                claimed = deliveries.claim_alone(self._consumer, entries[0], idle=idle, times=times)
+                claimed = stored.claim_alone(self._consumer, entries[0], idle=idle, times=times)
             else:
-                claimed = deliveries.claim(self._consumer, entries, idle=idle, times=times)
+                claimed = stored.claim(self._consumer, entries, idle=idle, times=times)
             taken += len(claimed)
             self._take(name, claimed)
         return taken
 
-    def _set_aside(self, name: str, found: Sequence[Delivery]) -> set[str]:
-        """Set aside unopened what was given out too often; which was."""
+    def _set_aside(self, name: str, found: Sequence[PendingEntry]) -> set[str]:
+        """Set aside, unopened, the entries that were delivered too often. Returns their ids."""
         often = [one.entry for one in found if one.times > MOST_TIMES and one.consumer != self._consumer]
-        gone = self._stores[name].deliveries.set_aside_unread(often) if often else []
+        gone = self._stores[name].intake_entries.set_aside_unread(often) if often else []
         reason = str(Rejection.DELIVERED_TOO_OFTEN)
         self._metrics.taken(name, len(gone))
         for entry in gone:
@@ -219,9 +221,9 @@ class IntakeReader:
         return set(gone)
 
 
-def _apart(found: Iterable[Delivery]) -> Iterable[list[Delivery]]:
-    """What is claimed together: a few of one dispatcher's that were given out once, or one alone."""
-    some = list[Delivery]()
+def _claim_groups(found: Iterable[PendingEntry]) -> Iterable[list[PendingEntry]]:
+    """Group the entries for a claim: several of one dispatcher that were delivered once, or one alone."""
+    some = list[PendingEntry]()
     for one in found:
         if some and (
             len(some) == AGAIN

@@ -1,4 +1,4 @@
-"""Reads the intake stream: the next entries, and those that were read before and are unfinished."""
+"""Read the intake stream: new entries, and entries that a dispatcher read but did not finish."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,21 +15,21 @@ SCRIPTS = ("read_intake", "set_aside_unread")
 Entry: TypeAlias = tuple[str, dict[bytes, bytes]]
 """A stream id, and the fields with their values."""
 MOST_TIMES = 3
-"""An entry that was delivered more often without being finished is not opened again."""
+"""An entry that was delivered more often than this and is still unfinished is not opened again."""
 DEAD = 10_000
-"""About how many entries that were set aside are kept, of each account."""
+"""The approximate number of set-aside entries that are kept for each account."""
 _NOTED = 86_400_000
-"""Milliseconds for which Redis remembers that an entry was read alone."""
+"""How long Redis keeps the note that an entry was read alone (ms)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class PendingEntry:
     """An entry that was delivered to a dispatcher and is not finished.
 
     Attributes:
         entry: its stream id.
-        consumer: the dispatcher.
-        times: how often it was delivered.
+        consumer: the dispatcher that has it.
+        times: how often the entry was delivered.
     """
 
     entry: str
@@ -37,8 +37,8 @@ class Delivery:
     times: int
 
 
-class Deliveries:
-    """The deliveries of one account."""
+class IntakeEntries:
+    """The entries on the intake stream of one account."""
 
     def __init__(self, context: AccountContext) -> None:
         self._context = context
@@ -46,34 +46,41 @@ class Deliveries:
         self._keys = context.keys
 
     def read(self, consumer: str, most: int, size: int) -> tuple[list[Entry], bool]:
-        """The next entries: so many at the most, and few more once they bring so many bytes.
+        """Read the next entries for a consumer.
+
+        Args:
+            consumer: the dispatcher that reads.
+            most: the greatest number of entries.
+            size: stop soon after the entries hold this many bytes.
 
         Returns:
-            They, and whether there may be more.
+            The entries, and whether there may be more.
         """
         args = [INTAKE_GROUP, consumer, most, size]
         more, found = self._context.run("read_intake", [self._keys.intake], args)
         return [(entry.decode(), _fields(*fields)) for entry, fields in found], more == 1
 
-    def pending(self, after: str, most: int, *, idle: int = 0, consumer: str | None = None) -> list[Delivery]:
-        """Entries without an end behind one of them (or `-`), in their order; their content is not read.
+    def pending(
+        self, after: str, most: int, *, idle: int = 0, consumer: str | None = None
+    ) -> list[PendingEntry]:
+        """List pending entries in stream order, without their content.
 
         Args:
-            after: where to go on.
-            most: how many.
-            idle: milliseconds since they were given out, at least.
-            consumer: whose, or everybody's.
+            after: the start of the range: `-`, an id, or `(` and an id to leave that one out.
+            most: the greatest number of entries.
+            idle: only entries that were delivered at least this long ago (ms).
+            consumer: only entries of this dispatcher; None for all dispatchers.
         """
         found: Any = self._client.xpending_range(
             *(self._keys.intake, INTAKE_GROUP, after, "+", most), consumername=consumer, idle=idle or None
         )
         return [
-            Delivery(one["message_id"].decode(), one["consumer"].decode(), one["times_delivered"])
+            PendingEntry(one["message_id"].decode(), one["consumer"].decode(), one["times_delivered"])
             for one in found
         ]
 
     def claim(self, consumer: str, entries: Sequence[str], *, idle: int, times: int) -> list[Entry]:
-        """Take some entries over unless somebody else did, and set how often they were delivered."""
+        """Take over entries that no one else took in the meantime, and set their delivery count."""
         ids: Any = list(entries)
         found: Any = self._client.xclaim(
             self._keys.intake, INTAKE_GROUP, consumer, min_idle_time=idle, message_ids=ids, retrycount=times
@@ -81,7 +88,7 @@ class Deliveries:
         return [(entry.decode(), fields) for entry, fields in found]
 
     def claim_alone(self, consumer: str, entry: str, *, idle: int, times: int) -> list[Entry]:
-        """Take over one entry that may be at fault, and store that somebody had it and how large it is."""
+        """Take over one entry that may have killed a dispatcher, and note that it was read."""
         self._note(entry, 0, nx=True)
         found = self.claim(consumer, [entry], idle=idle, times=times)
         for _, fields in found:
@@ -89,11 +96,13 @@ class Deliveries:
         return found
 
     def _note(self, entry: str, size: int, *, nx: bool = False) -> None:
-        with suppress(OutOfMemoryError):  # what is inside goes on, and the entry is only given out once more
+        with suppress(
+            OutOfMemoryError
+        ):  # Redis is full: without the note, the entry is delivered once more at worst
             self._client.set(self._keys.read_alone(entry), size, px=_NOTED, nx=nx)
 
     def set_aside_unread(self, entries: Sequence[str]) -> list[str]:
-        """Those of them that were given out too often leave the stream unopened; which did."""
+        """Set aside, unopened, the entries that were delivered too often. Returns their ids."""
         k = self._keys
         keys = [k.intake, k.dead, k.events, k.read_alone("")]
         args = [INTAKE_GROUP, MOST_TIMES, ENTRY_BYTES, DEAD, self._context.options, *entries]
@@ -106,5 +115,5 @@ def _fields(kind: bytes, text: bytes, *more: bytes) -> dict[bytes, bytes]:
 
 
 def size_of(fields: Mapping[bytes, bytes]) -> int:
-    """Bytes that an entry brings."""
+    """The size of an entry (bytes)."""
     return sum(map(len, fields)) + sum(map(len, fields.values()))

@@ -1,7 +1,7 @@
 """The state in Redis. Every transition of a job is one Lua script, called through one typed method.
 
-A script may be called again after a lost reply and then answers the same, so the client's own retries are
-safe. Python runs no transition and takes no time: the clock is the server's.
+A script that is called again after a lost reply gives the same answer, so the client's retries are safe.
+Python runs no transition and reads no clock: time comes from the server.
 """
 
 import json
@@ -49,11 +49,11 @@ class Store:
     Args:
         client: a client of the state's database (bytes replies).
         settings: the daemon's settings.
-        account: the account's name; one of `settings.accounts`.
-        who: this process, for the audit.
+        account: the account's name, one of `settings.accounts`.
+        who: the name of this process, for the audit.
         clock: Lua text that gives the scripts the time, for tests (`scripts.source`).
-        monotonic: seconds, by which steps of Redis' clock are noticed; None for a test with its own clock.
-        memory: what this process remembers of the account; a new one by default.
+        monotonic: a monotonic clock (s), to notice steps of Redis' clock; None for a test with its own clock.
+        memory: what this process did lately for the account; empty by default.
 
     Example:
         >>> store = Store(client, settings, "default")
@@ -92,7 +92,7 @@ class Store:
             confirmation=settings.confirmation,
         )
         self.intake = intake.IntakeStore(context)
-        self.deliveries = intake_entries.Deliveries(context)
+        self.intake_entries = intake_entries.IntakeEntries(context)
         self.submission = submission.SubmissionStore(context, request_lifetime(settings), settings.http_rate)
         self.receipts = receipts.ReceiptStore(context, options["wake_lease"])
         self.timers = timers.TimerStore(context)
@@ -105,18 +105,18 @@ class Store:
 
     @property
     def steady(self) -> int | str:
-        """The account's steady clock (ms) as this process knows it; "" until a script returned it."""
+        """The account's steady clock (ms), as this process knows it; "" until a script has returned it."""
         return self._context.steady.now()
 
     def state(self) -> AccountState:
-        """The account as a whole, for the dispatcher's gauges."""
+        """Read the account's state, for the dispatcher's gauges."""
         return read_account_state_from(self._client, self.keys)
 
     def offer(self, who: str) -> tuple[SharedSettings, ...]:
-        """Publish the settings of this process for BELIEVED seconds and return all that hold.
+        """Publish the settings of this process for BELIEVED seconds, and return those of all live processes.
 
         Args:
-            who: the process, as `role host:pid`.
+            who: this process, as `role host:pid`.
 
         Raises:
             redis.ResponseError: a newer layout is stored.
