@@ -3,9 +3,8 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -102,31 +101,28 @@ class Intake:
             PdfReaderUnavailable: no PDF can be opened. Entries that were not taken stay pending.
         """
         self.documents.begin()
-        with closing(_Ahead(self._begin)) as ahead:
-            items: list[dict[str, Any]] = []
-            jobs, size, until = 0, 0, monotonic() + SECONDS_AT_ONCE
-            for entry, fields in entries:
-                self.beat()
-                if self.pdfs.waits(entry):
+        items: list[dict[str, Any]] = []
+        jobs, size, until = 0, 0, monotonic() + SECONDS_AT_ONCE
+        for entry, fields in entries:
+            self.beat()
+            if self.pdfs.waits(entry):
+                continue
+            item = self._guarded(entry, self._items.read, entry, fields)
+            if item is None:
+                continue
+            if isinstance(item, dict):
+                items.append(item)
+                more = len(item.get("jobs", "1"))
+                jobs += more
+                size += more * len(next(iter(fields.values()), b""))  # each stores a request
+                if jobs < AT_ONCE and size < BYTES_AT_ONCE and monotonic() < until:
                     continue
-                item = self._guarded(entry, self._items.read, entry, fields)
-                if item is None:
-                    continue
-                if isinstance(item, dict):
-                    items.append(item)
-                    more = len(item.get("jobs", "1"))
-                    jobs += more
-                    size += more * len(next(iter(fields.values()), b""))  # each stores a request
-                    if jobs < AT_ONCE and size < BYTES_AT_ONCE and monotonic() < until:
-                        continue
-                    ahead.begin(items)
-                else:
-                    ahead.begin(items)
-                    ahead.finish()
-                    self._guarded(entry, self._cancel, entry, item)
-                items, jobs, size, until = [], 0, 0, monotonic() + SECONDS_AT_ONCE
-            ahead.begin(items)
-            ahead.finish()
+                self._register(items)
+            else:
+                self._register(items)
+                self._guarded(entry, self._cancel, entry, item)
+            items, jobs, size, until = [], 0, 0, monotonic() + SECONDS_AT_ONCE
+        self._register(items)
 
     def _guarded(self, entry: str, work: Callable[[*_Args], _T], *args: *_Args) -> _T | None:
         """Run a step of an entry; None if the entry was set aside or is taken later."""
@@ -168,14 +164,11 @@ class Intake:
             self.metrics.outcome(self.store.account, "canceled")
         self.log.info("cancel", job=asked.id, entry=entry, result=str(result))
 
-    def _begin(self, items: Sequence[dict[str, Any]]) -> Callable[[], None]:
-        return partial(self._end, items, self.store.intake.begin_register(items))
-
-    def _end(
-        self, items: Sequence[dict[str, Any]], answers: Callable[[], list[tuple[Registration, str]]]
-    ) -> None:
+    def _register(self, items: Sequence[dict[str, Any]]) -> None:
+        if not items:
+            return
         try:
-            results = answers()
+            results = self.store.intake.register(items)
         except redis.ResponseError as error:
             if unserved(error):
                 raise
@@ -212,40 +205,3 @@ class Intake:
         line = {"job": job_of(item), "entry": item["entry"], "result": str(Registration.REJECTED)}
         member = item["reject"]["member"] if "reject" in item else None
         self.log.warning("entry rejected", **line, member=member, reason=reason)
-
-
-class _Ahead:
-    """Registers entries in their order while the next ones are being read.
-
-    Args:
-        begin: sends items to Redis, and returns a function that waits for the reply.
-    """
-
-    def __init__(self, begin: Callable[[Sequence[dict[str, Any]]], Callable[[], None]]) -> None:
-        self._begin = begin
-        self._begun: Callable[[], None] | None = None
-
-    def begin(self, items: Sequence[dict[str, Any]]) -> None:
-        """Send these items once the ones before them are registered.
-
-        Raises:
-            redis.RedisError: the ones before them could not be registered.
-        """
-        self.finish()
-        if items:
-            self._begun = self._begin(items)
-
-    def finish(self) -> None:
-        """Wait until all are registered.
-
-        Raises:
-            redis.RedisError: they could not be registered.
-        """
-        begun, self._begun = self._begun, None
-        if begun is not None:
-            begun()
-
-    def close(self) -> None:
-        """Wait for items already sent, after an error ended the batch."""
-        with suppress(redis.RedisError):
-            self.finish()

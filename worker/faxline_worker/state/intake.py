@@ -1,7 +1,7 @@
 """The first stage of a fax in Redis: intake entries become jobs, or are rejected or canceled."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -31,33 +31,17 @@ class IntakeStore:
         Returns:
             For each entry what became of it and, if it was rejected, the reason.
         """
-        context = self._context
-        asked = context.scripts.asking(context.confirmation, "register", *self._registering(items))
-        return self._registered(items, *asked)
-
-    def begin_register(
-        self, items: Sequence[Mapping[str, Any]]
-    ) -> Callable[[], list[tuple[Registration, str]]]:
-        """Start to register a batch in Redis and return a function that waits for the results.
-
-        Call the function exactly once. It raises what `register` raises; `begin_register` raises nothing.
-        """
-        context = self._context
-        answer = context.scripts.begin("register", *self._registering(items), context.confirmation)
-        return lambda: self._registered(items, *answer())
-
-    def _registering(self, items: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Any]]:
-        k = self._context.keys
-        keys = [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")]
-        return keys, [INTAKE_GROUP, self._context.options, to_json(items)]
-
-    def _registered(
-        self, items: Sequence[Mapping[str, Any]], reply: bytes, missed: str
-    ) -> list[tuple[Registration, str]]:
+        context, k = self._context, self._context.keys
+        reply, missed = context.scripts.asking(
+            context.confirmation,
+            "register",
+            [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")],
+            [INTAKE_GROUP, context.options, to_json(items)],
+        )
         answer = json.loads(reply)
         rows = [(_RESULTS[result], reason) for result, reason in answer["rows"]]
         if not missed:  # otherwise a producer that waits for replicas was told that the push may be lost
-            self._context.memory.pushed(
+            context.memory.pushed(
                 (
                     (job["id"], item["entry"])
                     for item, (result, _) in zip(items, rows, strict=True)

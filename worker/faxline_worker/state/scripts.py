@@ -3,15 +3,14 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import redis
 from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
-from faxline.steps.replicas import NOT_ASKED, Confirmation
+from faxline.steps.replicas import Confirmation
 from faxline_worker.state.redis_clients import TooFewReplicasError
 
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
@@ -108,54 +107,6 @@ class Script:
             replies: list[Any] = pipe.execute(raise_on_error=False)
         return replies
 
-    def begin(
-        self, keys: Sequence[str], args: Sequence[Any], confirmation: Confirmation = NOT_ASKED
-    ) -> Callable[[], tuple[Any, str]]:
-        """Have the server run it meanwhile; what is given waits for what `asking` gives.
-
-        It must be called, once, and raises what a call of the script does; nothing is raised before. Where
-        the connection is lost the script is run anew, with all the client's tries.
-        """
-        pool, again = self._client.connection_pool, partial(self.asking, confirmation, keys, args)
-        try:
-            connection: Any = pool.get_connection()
-        except redis.RedisError:
-            return again
-        commands = [("EVALSHA", self._sha, len(keys), *keys, *args), *confirmation.command]
-        try:
-            connection.send_packed_command(connection.pack_commands(commands))
-        except redis.RedisError:
-            pool.release(connection)
-            return again
-
-        def reply() -> tuple[Any, str]:
-            try:
-                replies = [_read(connection) for _ in commands]
-            except (redis.ConnectionError, redis.TimeoutError):
-                connection.disconnect()
-                return again()
-            finally:
-                pool.release(connection)
-            if isinstance(replies[0], NoScriptError):
-                return again()
-            if isinstance(replies[0], Exception):
-                raise replies[0]
-            return replies[0], confirmation.missed(replies[1]) if confirmation else ""
-
-        return reply
-
-
-def _read(connection: Any) -> Any:
-    """A reply; an error is one too, for the next reply is to be read all the same.
-
-    Raises:
-        redis.ConnectionError, redis.TimeoutError: the connection is lost.
-    """
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error
-
 
 def register(client: Redis, name: str, clock: str | None = None) -> Script:
     """One of our scripts on a client."""
@@ -193,9 +144,3 @@ class Scripts:
     ) -> tuple[Any, str]:
         """Run one that writes, and ask the replicas, as `Script.asking`."""
         return self._by_name[name].asking(confirmation, list(keys), list(args))
-
-    def begin(
-        self, name: str, keys: Sequence[str], args: Sequence[Any], confirmation: Confirmation = NOT_ASKED
-    ) -> Callable[[], tuple[Any, str]]:
-        """Have the server run one meanwhile, as `Script.begin`."""
-        return self._by_name[name].begin(keys, args, confirmation)

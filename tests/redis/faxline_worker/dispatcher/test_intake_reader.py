@@ -326,11 +326,11 @@ def test_requests_that_are_long_are_registered_few_at_a_time(
     subjects = [f"{i}" * 10_000 for i in range(9)]
     texts = [json.dumps({"id": f"j-{i}", "fax": FAX | {"subject": s}}) for i, s in enumerate(subjects)]
     monkeypatch.setattr("faxline_worker.intake.registrar.BYTES_AT_ONCE", 30_000)
-    begun = Mock(side_effect=store.intake.begin_register)
-    monkeypatch.setattr(store.intake, "begin_register", begun)
+    register = Mock(side_effect=store.intake.register)
+    monkeypatch.setattr(store.intake, "register", register)
     for text in texts:
         redis_client.xadd(store.keys.intake, {"send": text})
     found = redis_client.xreadgroup(INTAKE_GROUP, "a", {store.keys.intake: ">"})
     Intake(store, metrics, Mock()).take([(entry.decode(), fields) for entry, fields in found[0][1]])
-    assert [len(call.args[0]) for call in begun.call_args_list] == [3, 3, 3]
+    assert [len(call.args[0]) for call in register.call_args_list] == [3, 3, 3]
     assert redis_client.zcard(store.keys.ready) == 9

@@ -211,7 +211,7 @@ def test_an_entry_is_not_at_fault_when_the_server_refuses_everybody(
     if script == "document":
         stored.documents = Mock(read=Mock(side_effect=error))
     else:
-        stored.intake.begin_register = Mock(return_value=Mock(side_effect=error))
+        stored.intake.register = Mock(side_effect=error)
     refused = Intake(stored, taker.metrics, Mock())
     if script == "document":
         digest = {"document": "sha256:" + "0" * 64, "fileName": "a"}

@@ -22,7 +22,6 @@ from faxline_worker.state.redis_clients import (
     check_reachable,
     state_client,
 )
-from faxline_worker.state.scripts import Script
 
 
 class FakeServer:
@@ -147,17 +146,6 @@ def test_a_command_whose_answer_never_comes_is_sent_three_times(fake_server: Sta
     with state_client(server.url, socket_timeout=0.05) as client, pytest.raises(redis.TimeoutError):
         client.evalsha("0" * 40, 0)
     assert server.commands.count(b"EVALSHA") == RETRIES + 1
-
-
-def test_a_script_that_was_begun_and_is_not_answered_is_run_anew_with_all_tries(
-    fake_server: StartFake,
-) -> None:
-    server = fake_server(lambda word: None if word == b"EVALSHA" else b"+OK\r\n")
-    with state_client(server.url, socket_timeout=0.05) as client:
-        reply = Script(client, "return 1").begin([], [])
-        with pytest.raises(redis.TimeoutError):
-            reply()
-    assert server.commands.count(b"EVALSHA") == 1 + RETRIES + 1
 
 
 def test_an_error_that_the_server_answers_is_not_tried_again(fake_server: StartFake) -> None:
