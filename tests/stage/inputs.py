@@ -13,8 +13,8 @@ from typing import Any
 from faxline.contract.page_count import digest
 from faxline_worker.state.intake_entries import MOST_TIMES
 from faxline_worker.state.lineage import Knows
+from faxline_worker.state.recent_work import Action, Entry, Evidence
 from faxline_worker.state.recent_work import Call as MarkedCall
-from faxline_worker.state.recent_work import Deed, Entry, Evidence
 from faxline_worker.state.results import Admitted
 from tests.stage.scene import BEGIN, NUMBER, receipt
 from tests.stage.states import DATE, DEADLINE, JOB, JOB_ID, LEASE, RETRY, STRANGER, WAIT, Actors
@@ -500,9 +500,9 @@ def _call(actors: Actors, decision: str | None = None, attempt: int = 1, **answe
 
 def _examine(*, unknown: bool = False) -> Input:
     def prepare(actors: Actors) -> Call:
-        deeds: list[Deed] = [_call(actors), Entry("push", JOB, "1-1"), Entry("cancel", JOB, "1-2")]
-        evidence = Evidence("9-9", tuple(deeds), unknown=unknown)
-        return partial(actors.scene.store.lineage.examine, evidence, deeds)
+        actions: list[Action] = [_call(actors), Entry("push", JOB, "1-1"), Entry("cancel", JOB, "1-2")]
+        evidence = Evidence("9-9", tuple(actions), unknown=unknown)
+        return partial(actors.scene.store.lineage.examine, evidence, actions)
 
     return Input(prepare)
 
@@ -527,9 +527,9 @@ def _recover_entry(kind: str) -> Input:
     return Input(lambda actors: _recovering(actors, Entry(kind, JOB, "1-1")))
 
 
-def _recovering(actors: Actors, deed: Deed) -> Call:
+def _recovering(actors: Actors, action: Action) -> Call:
     scene = actors.scene
-    scene.client.hset(scene.keys.lost, "it", json.dumps(deed.item()))
+    scene.client.hset(scene.keys.lost, "it", json.dumps(action.item()))
     return partial(scene.store.lineage.recover, {"it": False})
 
 

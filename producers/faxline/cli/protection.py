@@ -105,7 +105,7 @@ def _tell(values: SealedValues, *, as_json: bool) -> None:
         write_json(values.to_dict())
         return
     if values.resealed:
-        write("sealed anew: " + ", ".join(f"{n} {what}" for what, n in sorted(values.resealed.items())))
+        write("resealed: " + ", ".join(f"{n} {what}" for what, n in sorted(values.resealed.items())))
     ids = sorted({key for count in values.by_kind.values() for key in count})
     kinds = list(values.by_kind)
     if not ids:

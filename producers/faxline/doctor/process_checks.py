@@ -58,7 +58,7 @@ def _role(role: str, processes: Sequence[Process]) -> Check:
     versions = sorted({process.version for process in working}, key=_number)
     text = "; ".join([f"{len(working)} at work, version {' and '.join(versions)}", *troubles])
     if len(versions) > 1:
-        return Check(name, Result.WARN, f"{text}: bring the roll-out to its end")
+        return Check(name, Result.WARN, f"{text}: complete the roll-out")
     if _number(versions[0]) < _number(version("faxline")):
         return Check(name, Result.WARN, f"{text}, older than ours: it rejects what is new; upgrade it first")
     return Check(name, Result.WARN if troubles else Result.OK, text)

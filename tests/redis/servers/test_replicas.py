@@ -150,7 +150,7 @@ def test_only_a_push_that_the_replicas_have_is_missed_where_redis_went_back(pair
     pair.replica.pause()
     scene.push("not had")
     scene.store.intake.cancel(scene.intake("cancel"), "had")
-    assert [deed.item()["job"] for deed in scene.store.memory.after("0-0").deeds] == ["had"]
+    assert [action.item()["job"] for action in scene.store.memory.after("0-0").actions] == ["had"]
 
 
 def test_a_job_whose_mark_no_replica_has_goes_back_to_its_place_without_an_attempt(

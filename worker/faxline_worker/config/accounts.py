@@ -13,7 +13,7 @@ from faxline_worker.config.values import Part, SecretList, secret_bytes
 from faxline_worker.ifax.webhook_access import WebhookSecrets, check_basic, check_path_secret
 
 PLACEHOLDER_TOKEN = "not-for-the-"  # noqa: S105 - no secret
-"""How a token begins that the manifests give to processes that call nobody."""
+"""The beginning of the placeholder token that the manifests give to processes that never call iFax."""
 SHORTEST = 8
 """Characters of a secret. Faxline removes secrets from every log line, and a short one is in any word."""
 WEBHOOK_MEMBERS = ("webhook_secrets", "webhook_basic", "webhook_path_secrets")

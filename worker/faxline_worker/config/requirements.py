@@ -24,5 +24,5 @@ def check_requirements(settings: Settings, role: str) -> None:
     for variable, secret in settings.secrets_by_variable():
         if len(secret) < SHORTEST:
             raise SettingsError(
-                f"{variable} holds a secret of less than {SHORTEST} characters: take a longer one"
+                f"{variable} holds a secret of fewer than {SHORTEST} characters: use a longer one"
             )

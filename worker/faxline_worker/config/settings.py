@@ -159,7 +159,7 @@ class Settings(BaseSettings):
                 check_url(setting, url)
         if self.broker == self.redis_url:
             raise ValueError(
-                "BROKER_URL must name another database than REDIS_URL: wake-ups stand apart from the state"
+                "BROKER_URL must name another database than REDIS_URL, to keep wake-ups apart from the state"
             )
         return self
 

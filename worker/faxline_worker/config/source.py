@@ -155,4 +155,4 @@ def _read_file(variable: str, path: str) -> str:
     except OSError as error:
         raise SettingsError(f"{variable} names a file that cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{variable} names a file that is no text") from None
+        raise SettingsError(f"{variable} names a file that is not text") from None

@@ -31,13 +31,13 @@ def read_seconds(value: object) -> object:
 
 
 _MOST = timedelta(days=36_500)
-"""Beyond it a moment from now on is no date."""
+"""The longest duration: Python cannot represent much later dates."""
 Seconds = Annotated[timedelta, BeforeValidator(read_seconds), Field(ge=timedelta(), le=_MOST)]
 """A duration, given in seconds; 0 is allowed."""
 PositiveSeconds = Annotated[
     timedelta, BeforeValidator(read_seconds), Field(ge=timedelta(milliseconds=1), le=_MOST)
 ]
-"""A duration of a millisecond or more, for so fine is Redis' clock, given in seconds."""
+"""A duration of at least one millisecond (the scripts' unit), given in seconds."""
 
 
 def _read_json_list(text: str, kinds: tuple[type, ...]) -> list[Any] | None:

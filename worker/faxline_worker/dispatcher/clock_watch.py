@@ -15,9 +15,9 @@ class ClockWatch:
         """How far Redis' clock stepped since the last look; negative is back, 0 is no step.
 
         Args:
-            before: ours when it was asked.
-            theirs: its answer.
-            after: ours when the answer was there.
+            before: our clock when Redis was asked.
+            theirs: Redis' clock.
+            after: our clock when the answer came.
         """
         least, most = theirs - after, theirs - before
         known, self._ahead = self._ahead, (least, most)

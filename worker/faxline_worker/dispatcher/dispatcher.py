@@ -29,7 +29,7 @@ from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import Wakes
 
 NEWS = 10.0
-"""Seconds of work after which it is logged anew that Redis is away."""
+"""After this many seconds of work, a new outage of Redis is logged again."""
 GROUP_GONE = ("NOGROUP", "UNBLOCKED")
 """How Redis answers a read in a group whose stream was replaced."""
 
@@ -127,7 +127,10 @@ class Dispatcher:
             except Exception as error:
                 loop.failed()
                 if str(error).startswith(GROUP_GONE):
-                    log.warning("the intake's group is gone, and made anew", error=type(error).__name__)
+                    log.warning(
+                        "the intake's consumer group is gone, and is created again",
+                        error=type(error).__name__,
+                    )
                 elif not unserved(error):
                     log.exception("the dispatcher goes on after an error")
                 else:

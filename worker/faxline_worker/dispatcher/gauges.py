@@ -97,7 +97,7 @@ class Gauges:
         if not step:
             return
         context.log.warning(
-            "Redis' clock stepped: the limits hold, dates and retries follow it: run NTP that slews",
+            "Redis' clock stepped: the limits hold, but dates and retries follow the clock. Let NTP slew it",
             seconds=round(step, 3),
         )
         context.metrics.clock_step("back" if step < 0 else "forward")

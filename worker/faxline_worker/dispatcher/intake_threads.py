@@ -115,7 +115,7 @@ class IntakeThreads:
         try:
             self._reader.leave()
         except redis.RedisError as error:
-            self._context.log.warning("left the group without a word", error=type(error).__name__)
+            self._context.log.warning("the consumer groups could not be left", error=type(error).__name__)
 
     def _init_accounts(self, loop: Loop) -> None:
         names = list(self._context.stores)

@@ -1,8 +1,8 @@
-"""A watch on the streams to which others add: one whose ids are used up is replaced, and nothing is lost.
+"""Replaces a stream that ran out of ids, without losing an entry.
 
-Whoever may XADD may give an id of their own. One of the far future leaves few ids or none behind it, and then
-nobody can push any more (lua/lib/streams.lua). Each dispatcher looks at all accounts in turn, and at once at
-one where it reads such an id.
+A client that may XADD may choose the id of its entry. After an id in the far future few ids or none are left,
+and nobody can add to the stream any more (lua/lib/streams.lua). Each dispatcher checks all accounts in turn,
+and checks an account at once if it reads such an id.
 """
 
 import time
@@ -15,18 +15,18 @@ from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.state.store import Store
 
 AHEAD = 86_400.0
-"""Seconds; as in lua/lib/streams.lua."""
+"""An id this far (s) ahead of the clock is in the far future; as in lua/lib/streams.lua."""
 WRITERS = {"intake": "producer, operator", "status": "webhook", "orders": "operator"}
-"""The Redis users that may add to a stream, beside the daemon's own (ops/redis/users.acl)."""
+"""The Redis users, besides the daemon's own, that may add to a stream (ops/redis/users.acl)."""
 
 
 class StreamWatch:
-    """Looks and replaces. Thread-safe; any number of dispatchers may do so at once.
+    """Checks and replaces streams. Thread-safe; any number of dispatchers may run it at once.
 
     Args:
         stores: the state of every account, by name.
-        metrics: where it is counted.
-        log: names who could have done it.
+        metrics: count the replaced streams.
+        log: gets the Redis users that may have added the id.
     """
 
     def __init__(
@@ -38,18 +38,18 @@ class StreamWatch:
         self._stores = stores
         self._metrics = metrics
         self._log = log
-        self._offset = time.time() - time.monotonic()  # until Redis' clock was seen
+        self._offset = time.time() - time.monotonic()  # until Redis' clock is known
 
     def is_ahead(self, entry: Any) -> bool:
-        """Whether an entry's id is a day and more ahead of Redis' clock."""
+        """Whether an entry's id is more than a day ahead of Redis' clock."""
         now = time.monotonic() + self._offset
         return int(entry.partition(b"-")[0]) / 1000 > now + AHEAD
 
     def look(self, account: str, beat: Callable[[], None] = lambda: None) -> bool:
-        """Look at the streams of an account, and replace those that must be; whether any was.
+        """Check the streams of an account, and replace those out of ids. Returns whether any was.
 
         Raises:
-            redis.RedisError: Redis is away or refuses us.
+            redis.RedisError: Redis is away or refuses the command.
         """
         check = self._stores[account].streams.check()
         self._offset = check.now / 1000 - time.monotonic()
@@ -68,7 +68,7 @@ class StreamWatch:
                 stream: Any = name
                 self._metrics.stream_replaced(account, stream)
                 self._log.error(
-                    "a stream ran out of ids and was replaced: who may add to it gave one of the far future",
+                    "a stream ran out of ids and was replaced: an entry had an id in the far future",
                     account=account,
                     stream=name,
                     entry=done.replaced,

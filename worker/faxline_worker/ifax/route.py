@@ -51,11 +51,11 @@ class Proxy:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise ValueError("is no URL: look at its host and port") from None
+            raise ValueError("is not a URL: check its host and port") from None
         if parts.scheme != "http" or not parts.hostname or port == 0:
             raise ValueError("must be a URL such as http://proxy.example:3128 or http://user:password@…")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError("must end behind the port: a proxy has no path")
+            raise ValueError("must end after the port: a proxy has no path")
         passwords: tuple[str, ...] = ()
         authorization = ""
         if parts.username is not None:

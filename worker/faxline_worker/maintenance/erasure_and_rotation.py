@@ -1,7 +1,7 @@
-"""Long-running orders: erasing jobs, rotating keys, recovering. They work in small steps, so nobody waits.
+"""Carries out long-running orders in small steps: erasure, key rotation, recovery.
 
-The reply is stored and the order leaves its stream at the end. If its dispatcher dies before, another
-dispatcher begins the order again and finds less to do.
+At the end, the reply is stored and the order leaves its stream. If the dispatcher dies before, another one
+begins the order again and finds less to do.
 """
 
 import json
@@ -25,11 +25,11 @@ from faxline_worker.state.store import Store
 LONG_ORDERS = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS, Order.RECOVER})
 """The orders that are carried out in a thread of their own."""
 PIECE = 50
-"""Lost calls and faxes that one script recovers."""
+"""The most lost calls and faxes that one script call recovers."""
 LEASE = 30.0
 """Seconds after which an unrenewed lock on the maintenance of an account runs out."""
 _WEIGHT = {"": 0, "done": 0, "known": 1, "ended": 2}
-"""Of the results of one job's lost calls and faxes, the latest with the greatest weight counts."""
+"""If a job has several results, the one with the greatest weight counts; of equals, the latest."""
 _FINAL = {state.encode() for state in FINAL_STATES}
 Outcome = tuple[str, dict[str, Any]]
 
@@ -58,12 +58,12 @@ class Maintenance:
     _said: float = field(default=0.0, init=False)
 
     def carry_out(self, entry: str, word: Mapping[str, str]) -> str:
-        """Carry out one order: its result, or gone.
+        """Carry out one order. Returns its result, or gone.
 
         Raises:
-            MaintenanceBusyError: another dispatcher has the lock, a process has yet to check what Redis lost
-                of its own, or this dispatcher is to stop. The order stays.
-            redis.RedisError: Redis is away or refuses us. The order stays.
+            MaintenanceBusyError: another dispatcher has the lock, a process has not yet compared its actions
+                with the state, or this dispatcher is to stop. The order stays.
+            redis.RedisError: Redis is away or refuses the command. The order stays.
         """
         self._said = 0.0
         self._go_on()
@@ -81,7 +81,7 @@ class Maintenance:
         return self.store.maintenance.complete_order(entry, word["order"], word.get("by", ""), result, reply)
 
     def _go_on(self) -> None:
-        """Say now and then that this dispatcher is at work."""
+        """Renew the lock now and then, and stop if the dispatcher is to stop."""
         self.beat()
         if self.stopping():
             raise MaintenanceBusyError
@@ -111,7 +111,7 @@ class Maintenance:
             self._go_on()
             forgotten += self.store.maintenance.forget(job) == "done"
         reply = {"about": mask_number(number), "forgotten": forgotten, "open": len(open_), "events": events}
-        if not open_:  # a receipt may still be the word on one that is open
+        if not open_:  # an open job may still need its unmatched receipt
             self.store.maintenance.forget_number(number)
             reply["set_aside"] = self._forget_dead(number=number)
         return "done", reply
@@ -139,7 +139,7 @@ class Maintenance:
         return len(found)
 
     def _opened(self, kind: str, known: Mapping[str, Any], raw: bytes) -> str:
-        """The content of an entry that was set aside; of one that does not open what is in clear."""
+        """The content of a set-aside entry. If it cannot be unsealed, its clear part."""
         try:
             return self.store.seals.open_entry(kind, str(known["id"]), str(known["sealed"]))
         except (KeyError, KeyMissing, SealBroken):
@@ -162,7 +162,7 @@ class Maintenance:
             name, raw = _own(fields)
             if name in SEALED_KINDS and not seals.is_current(_key_of_entry(raw)):
                 self._reseal(count, "set_aside", partial(_reseal_dead, self.store, entry, name, raw))
-            if entry == last:  # what was sealed anew stands behind it
+            if entry == last:  # resealed entries come after it
                 break
         return "done", {"resealed": dict(count), "sealed": self.sealed()}
 
@@ -171,7 +171,7 @@ class Maintenance:
         if self.store.state().paused != ROLLED_BACK:
             return "refused", {}
         opened = "left"
-        while opened == "left":  # a process may tell of more in the meantime
+        while opened == "left":  # a process may report more in the meantime
             fields = list(lineage.lost().items())
             for start in range(0, len(fields), PIECE):
                 self._go_on()
@@ -198,14 +198,14 @@ class Maintenance:
             done = seal()
         except (KeyMissing, SealBroken) as error:
             count["failed"] += 1
-            self.log.warning("not sealed anew", kind=what, error=str(error))
+            self.log.warning("could not be resealed", kind=what, error=str(error))
         else:
             count[what] += done
         if sum(count.values()) % 1000 == 1:
-            self.log.info("sealing anew", **count)
+            self.log.info("resealing", **count)
 
     def sealed(self) -> dict[str, dict[str, int]]:
-        """How many values of each kind a key seals, by its id; in clear are those of the id "" (nothing)."""
+        """Count the values of each kind by the id of their sealing key; "" counts those in clear."""
         documents = Counter(
             key_of_document(head) or "" for _, head in self._each(self.store.documents.heads())
         )
@@ -247,7 +247,7 @@ def _reseal_dead(store: Store, entry: str, kind: str, raw: bytes) -> bool:
 
 
 def _own(fields: Mapping[bytes, bytes]) -> tuple[str, bytes]:
-    """An entry's own field and value: of one that was set aside they stand behind what is known about it."""
+    """The original field of an entry. In a set-aside entry it follows the notes about the failure."""
     kind, raw = list(fields.items())[-1]
     return kind.decode("utf-8", "replace"), raw
 

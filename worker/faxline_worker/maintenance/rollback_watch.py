@@ -1,15 +1,15 @@
-"""Watches whether Redis goes back: a replica that lagged takes over, a file is restored, all is gone.
+"""Notices when Redis goes back to an older state: a lagging replica takes over, or a file is restored.
 
-What was sent in the stretch that Redis lost would be sent again, in silence. So:
+Without this watch, the faxes that were sent in the lost stretch would be sent again. So:
 
-- A connection asks for the server's run id before anything else is done on it. Where the process does not
-  know that one, it checks in (lua/check_in.lua): each account waits for a moment, until every process has.
-- Then each holds what it did lately (memory.py) against the state. What the state does not know is written
-  down, and the account is paused (`state_rolled_back`) until an operator has looked and `recover` has put it
-  in order. An answer that alone is missing is told again, and so are receipts.
-- A server that goes back while it runs is seen by a counter that every process counts up.
+- Each new connection asks for the server's run id before any other command. If the run id is new to the
+  process, it checks in (lua/check_in.lua), and each account waits until every process has had time to do so.
+- Then each process compares its recent actions (state/recent_work.py) with the state. Missing actions are
+  stored, and the account is paused (`state_rolled_back`) until an operator runs `recover`. If only an answer
+  is missing, it is settled again. Missing receipts are put back on their stream.
+- Every process raises a counter. If the counter falls, the server went back while it was running.
 
-A process that has just begun knows nothing; what nobody remembers cannot be seen.
+A process that has just started remembers nothing, so it finds nothing.
 """
 
 import re
@@ -23,19 +23,19 @@ import structlog
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
-from faxline_worker.state.lineage import CheckIn, Knows, check_in_words
-from faxline_worker.state.recent_work import Call, Deed, Evidence, Memory
+from faxline_worker.state.lineage import CheckIn, Knows, check_in_arguments
+from faxline_worker.state.recent_work import Action, Call, Evidence, Memory
 from faxline_worker.state.redis_clients import state_client, unserved
 from faxline_worker.state.store import Store
 
 TIMEOUT = 1.0
-"""Seconds in which Redis must answer a look; the next one is soon."""
+"""How long one check may wait for Redis (s). The next check is soon."""
 IDLE = 1.0
-"""Seconds between two looks where accounts do not wait for one."""
+"""Seconds between two checks if accounts do not wait after a change of the server."""
 AT_ONCE = 100
-"""Accounts in one round trip, and deeds in one script."""
-TOLD = 100
-"""Lost calls that have a line in the log each."""
+"""The most accounts in one round trip, and the most actions in one script call."""
+LOGGED = 100
+"""The most lost actions that get a log line each."""
 _T = TypeVar("_T")
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 
@@ -44,10 +44,10 @@ class RollbackGuard:
     """Watches the state's server for one process.
 
     Args:
-        accounts: the names of those that the process serves.
-        wait: seconds that the accounts wait after a change of the server; 0: none does.
-        log: tells what was seen.
-        clock: Lua text that tells the scripts the time, for tests (scripts.source).
+        accounts: the names of the accounts that the process serves.
+        wait: how long (s) the accounts wait after a change of the server; 0 turns the wait off.
+        log: the process's logger.
+        clock: Lua text that gives the scripts the time, for tests (`scripts.source`).
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class RollbackGuard:
         self._log = log
         self._text = scripts.source("check_in", clock)
         self._first = min(self._memories)
-        """The account on which this process counts."""
+        """The account whose counter this process raises."""
         self._run = ""
         self._due: dict[str, str] = {}
         self._tick: int | None = None
@@ -72,26 +72,25 @@ class RollbackGuard:
         self._stopping = False
         self._refused = False
         self.stores: Mapping[str, Store] = {}
-        """Of all accounts, once they are made."""
+        """The stores of all accounts, set once they are made."""
         self._thread: threading.Thread | None = None
 
     def memory(self, account: str) -> Memory:
-        """What the process remembers of an account."""
+        """The recent actions of the process for an account."""
         return self._memories[account]
 
     def connected(self, connection: Any) -> None:
-        """A connection has been made: log in, and check in where the server is another one.
+        """Log in on a new connection, and check in if the server has changed.
 
-        For `redis_connect_func` of every connection that changes the state: nothing is done on it before.
+        Pass it as `redis_connect_func` to every client that changes the state, so that it runs before any
+        other command.
         """
         connection.on_connect_check_health(check_health=False)
         try:
             run = _run_of(connection)
         except redis.exceptions.NoPermissionError:
             if not self._refused:
-                self._log.warning(
-                    "this user may not see INFO: a Redis that goes back is seen late (users.acl)"
-                )
+                self._log.warning("no right to INFO (users.acl): a Redis that goes back will be noticed late")
             self._refused = True
             return
         with self._lock:
@@ -102,18 +101,19 @@ class RollbackGuard:
             self._take(found, knows)
             self._run, self._tick = run, None
         if knows is not Knows.NOTHING:
-            self._log.info("Redis is another server, or was started anew", count=len(found))
+            self._log.info("Redis is another server, or was restarted", count=len(found))
             self._woken.set()
 
     def _check_in(self, connection: Any, run: str, knows: Knows) -> dict[str, CheckIn]:
-        """Check in for all accounts, on a connection on which nothing else is done yet."""
+        """Check in for all accounts, on a new connection."""
         sha = _ask(connection, "SCRIPT", "LOAD", self._text).decode()
         found: dict[str, CheckIn] = {}
         for names in _pieces(list(self._memories)):
-            words = [
-                check_in_words(RedisKeys(name), run, knows, self._wait, self._steady(name)) for name in names
+            calls = [
+                check_in_arguments(RedisKeys(name), run, knows, self._wait, self._steady(name))
+                for name in names
             ]
-            commands = [("EVALSHA", sha, len(keys), *keys, *args) for keys, args in words]
+            commands = [("EVALSHA", sha, len(keys), *keys, *args) for keys, args in calls]
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             replies = [connection.read_response() for _ in commands]
             for name, reply in zip(names, replies, strict=True):
@@ -133,12 +133,12 @@ class RollbackGuard:
                 self._due[name] = checked.base
 
     def start(self, url: str, role: str, loops: Loops) -> None:
-        """Watch from now on.
+        """Start the thread.
 
         Args:
-            url: of the state's database.
-            role: the process's.
-            loops: gets a loop that beats with each look.
+            url: the URL of the state's database.
+            role: the role of the process.
+            loops: gets a loop, which beats at each check.
         """
         client = state_client(
             url,
@@ -155,7 +155,7 @@ class RollbackGuard:
         watch.start()
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop the thread."""
         self._stopping = True
         self._woken.set()
         if self._thread is not None:
@@ -168,10 +168,10 @@ class RollbackGuard:
             self._woken.clear()
             try:
                 self.look(client)
-            except Exception as error:  # noqa: BLE001 - the next look is soon
+            except Exception as error:  # noqa: BLE001 - the next check is soon
                 loop.failed()
                 if not unserved(error):
-                    self._log.exception("the watch for a Redis that goes back goes on after an error")
+                    self._log.exception("the rollback watch goes on after an error")
                 pause = every / 4
             else:
                 loop.well()
@@ -179,10 +179,10 @@ class RollbackGuard:
         client.close()
 
     def look(self, client: redis.Redis) -> None:
-        """Look once: count up, and hold what was done against a state that may have gone back.
+        """Check once: raise the counter, and compare recent actions with a state that may have gone back.
 
         Raises:
-            redis.RedisError: Redis is away or refuses us; what is left is for the next look.
+            redis.RedisError: Redis is away or refuses the command. The next check does the rest.
         """
         self._count(client)
         while True:
@@ -191,7 +191,7 @@ class RollbackGuard:
             if not name:
                 break
             evidence = self._memories[name].after(base)
-            self._examine(self.stores[name], evidence, evidence.deeds)
+            self._examine(self.stores[name], evidence, evidence.actions)
             self.stores[name].lineage.put_back(cast("Any", evidence.receipts))
             with self._lock:
                 if self._due.get(name) == base:
@@ -214,34 +214,34 @@ class RollbackGuard:
             with self._lock:
                 self._take(found, Knows.BACK)
         with self._lock:
-            if run == self._run:  # else the connection was made anew, and we have checked in
+            if run == self._run:  # otherwise there is a new connection, which has checked in
                 self._tick = value
 
-    def _examine(self, store: Store, evidence: Evidence, deeds: Sequence[Deed]) -> None:
-        lost: list[Deed] = []
-        for some in _pieces(deeds) or ([()] if evidence.unknown else []):
-            for deed, how in zip(some, store.lineage.examine(evidence, some), strict=True):
+    def _examine(self, store: Store, evidence: Evidence, actions: Sequence[Action]) -> None:
+        lost: list[Action] = []
+        for some in _pieces(actions) or ([()] if evidence.unknown else []):
+            for action, how in zip(some, store.lineage.examine(evidence, some), strict=True):
                 if how == "lost":
-                    lost.append(deed)
-                elif how == "answer" and isinstance(deed, Call) and deed.answer is not None:
-                    result = store.submission.settle(deed.admitted, deed.answer).result
+                    lost.append(action)
+                elif how == "answer" and isinstance(action, Call) and action.answer is not None:
+                    result = store.submission.settle(action.admitted, action.answer).result
                     self._log.info(
-                        "answer told again", account=store.account, job=deed.admitted.job, result=result
+                        "answer settled again", account=store.account, job=action.admitted.job, result=result
                     )
-        store.memory.examined(deeds)
+        store.memory.examined(actions)
         if lost or evidence.unknown:
             _warn(self._log, store.account, lost)
 
 
-def _warn(log: structlog.stdlib.BoundLogger, account: str, lost: Sequence[Deed]) -> None:
+def _warn(log: structlog.stdlib.BoundLogger, account: str, lost: Sequence[Action]) -> None:
     log = log.bind(account=account)
     log.error(
-        "Redis went back: it does not know what was done here, so the account is paused for an operator",
+        "Redis went back and lacks what this process did: the account is paused until an operator acts",
         count=len(lost),
         reason="state_rolled_back",
     )
-    for deed in lost[:TOLD]:
-        item = deed.item()
+    for action in lost[:LOGGED]:
+        item = action.item()
         line = {name: item[name] for name in ("kind", "job", "attempt", "decision", "entry") if name in item}
         log.warning("lost by Redis", **line, jobId=item.get("job_id"))
 

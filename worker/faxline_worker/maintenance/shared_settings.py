@@ -16,7 +16,7 @@ from faxline_worker.state.store import Store
 EVERY = 60.0
 """Seconds between two renewals."""
 AGAIN = 2.0
-"""Seconds until the next try where Redis was away."""
+"""Seconds until the next try if Redis was away."""
 
 
 class SettingsPublisher:
@@ -25,7 +25,7 @@ class SettingsPublisher:
     Args:
         stores: the state of every account, by name.
         who: the process, as `role host:pid`.
-        log: is told of a difference, once.
+        log: gets one line when settings begin or cease to differ.
         every: seconds between two renewals.
     """
 
@@ -66,7 +66,7 @@ class SettingsPublisher:
         self._thread.start()
 
     def close(self) -> None:
-        """Renew them no more; they hold until the last call that was made by them has left its window."""
+        """Stop renewing them. They hold until the last call made under them has left its window."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -76,7 +76,7 @@ class SettingsPublisher:
             self._wait = self._try()
 
     def _try(self) -> float:
-        """Publish them; the seconds until the next time."""
+        """Publish them. Returns the seconds until the next time."""
         try:
             self.publish()
         except redis.RedisError as error:

@@ -1,4 +1,4 @@
-"""Proof that the loops of a process run: each beats in every round, and a silent one is reported.
+"""Detects stalled loops: each loop of a process beats in every round, and a silent one is reported.
 
 A thread that answers a probe proves nothing about the threads that do the work. So each loop that must not
 stop has its own `Loop`. A beat says that the loop runs; `well` also says that it did its work, and `failed`

@@ -17,7 +17,7 @@ class StoredDocuments:
 
     Args:
         context: the account.
-        ttl: milliseconds for which a document is kept at least.
+        ttl: the shortest time (ms) for which a document is kept.
     """
 
     def __init__(self, context: AccountContext, ttl: int) -> None:
@@ -28,9 +28,9 @@ class StoredDocuments:
         self._ttl = ttl
 
     def read(self, digest: str) -> tuple[bytes | None, bool]:
-        """A document's bytes by `sha256:<hex>`, and whether it is sealed; None when it is not there.
+        """Read a document by `sha256:<hex>`: its bytes (None if it is not stored), and whether it is sealed.
 
-        Without keys everything counts as sealed. The bytes are not held against the digest.
+        Without keys, every document counts as sealed. The bytes are not compared with the digest.
 
         Raises:
             KeyMissing: it is sealed by a key that is not on the keyring.
@@ -43,14 +43,14 @@ class StoredDocuments:
         return data, data is not stored or not self._seals.on
 
     def seal(self, digest: str, data: bytes) -> bool:
-        """Seal a document that is stored in clear as these bytes; False if that is no longer so."""
+        """Seal a document that is stored in clear as `data`; False if it has changed since."""
         return self._swap(digest, data, data)
 
     def upload(self, digest: str, name: str) -> tuple[bytes, bytes] | None:
-        """What a producer uploaded under a name as the document of this digest: its bytes, and as it came.
+        """Read an upload of a producer: the document's bytes, and the bytes as uploaded.
 
         Raises:
-            KeyMissing, SealBroken: as `read`.
+            KeyMissing, SealBroken: as in `read`.
         """
         came = cast("bytes | None", self._client.get(self._keys.upload(name)))
         return None if came is None else (self._seals.open_document(digest, came), came)
@@ -65,7 +65,7 @@ class StoredDocuments:
         return bool(self._client.exists(self._key(digest)))
 
     def replace(self, digest: str, data: bytes) -> None:
-        """Replace what is stored under a digest by the document's bytes."""
+        """Replace whatever is stored under a digest with the document's bytes."""
         stored = self.stored(digest)
         if stored is None:
             self.store(digest, data)
@@ -77,7 +77,7 @@ class StoredDocuments:
         return cast("bytes | None", self._client.get(self._key(digest)))
 
     def reseal(self, digest: str, stored: bytes) -> bool:
-        """Seal a stored document by the current key; whether it was still the one that was read.
+        """Seal a stored document with the current key; False if it has changed since it was read.
 
         Raises:
             KeyMissing: it is sealed by a key that is not on the keyring.
@@ -93,11 +93,11 @@ class StoredDocuments:
         return bool(self._context.run("reseal_document", [self._key(digest)], args) == b"done")
 
     def piece(self, digest: str, start: int, end: int) -> bytes:
-        """A document's stored bytes from `start` until before `end`; fewer where it ends or is not there."""
+        """The stored bytes of a document from `start` up to `end`; fewer if there are not so many."""
         return cast("bytes", self._client.getrange(self._key(digest), start, end - 1))
 
     def head_and_piece(self, digest: str, start: int, end: int) -> tuple[bytes, bytes, int]:
-        """What a stored document begins with, a piece of it, and its size, all of one moment."""
+        """Read the beginning of a stored document, a piece of it and its size, in one transaction."""
         with self._client.pipeline(transaction=True) as pipe:
             pipe.getrange(self._key(digest), 0, HEADER_MOST - 1)
             pipe.getrange(self._key(digest), start, end - 1)
@@ -106,17 +106,17 @@ class StoredDocuments:
         return head, piece, size
 
     def size(self, digest: str) -> int:
-        """How many bytes of a document are stored; 0 when it is not there."""
+        """The stored size of a document in bytes; 0 if it is not stored."""
         size: int = self._client.strlen(self._key(digest))
         return size
 
     def store(self, digest: str, data: bytes, uploads: Sequence[str] = (), came: bytes = b"") -> bool:
-        """Store a document once, sealed where there are keys, and take its uploads away.
+        """Store a document once, sealed if there are keys, and delete its uploads.
 
-        A time to live that is longer already stays. What `came` sealed is stored as it came.
+        A longer time to live is kept. If the upload (`came`) is sealed, it is stored as it came.
 
         Returns:
-            False where something was stored under the digest already; it stays.
+            False if something is already stored under the digest; that stays.
         """
         keys = [self._key(digest), *map(self._keys.upload, uploads)]
         stored = came if is_sealed(came) else self._seals.document(digest, data)
@@ -124,7 +124,7 @@ class StoredDocuments:
         return bool(reply == b"done")
 
     def uploaded(self) -> Iterator[bytes]:
-        """What each upload that no entry was read for begins with; one may come twice."""
+        """The beginning of each upload that no entry has used yet. One may come twice."""
         for page in scan_pages(self._client, self._keys.upload("")):
             with self._client.pipeline(transaction=False) as pipe:
                 for key in page:
@@ -132,7 +132,7 @@ class StoredDocuments:
                 yield from pipe.execute()
 
     def heads(self) -> Iterator[tuple[str, bytes]]:
-        """The names of all documents with what each begins with, read in pages; one may come twice."""
+        """The name and the beginning of each document, read in pages. One may come twice."""
         begin = self._keys.document("")
         for page in scan_pages(self._client, begin):
             with self._client.pipeline(transaction=False) as pipe:

@@ -8,31 +8,31 @@ from typing import Any, cast
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.state.account_context import AccountContext
-from faxline_worker.state.recent_work import Deed, Evidence
+from faxline_worker.state.recent_work import Action, Evidence
 
 SCRIPTS = ("check_in", "examine", "recover", "reopen")
 MOST = 20_000
-"""Lost calls and pushes that are kept for the operator, of each account."""
+"""The most lost calls and pushes that are kept for the operator, for each account."""
 
 
 class Knows(StrEnum):
-    """What a process that checks in knows of the account."""
+    """How much a process knows of the account when it checks in."""
 
     NOTHING = "nothing"
-    """It has just begun."""
+    """The process has just started."""
     SOMETHING = "something"
     BACK = "back"
-    """It saw that the state went back, on the server that it knew."""
+    """The process saw the state go back, on a server that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckIn:
-    """What `check_in` answers.
+    """The reply of `check_in`.
 
     Attributes:
-        base: the state went to this event when the server changed.
-        last: and goes to this one now.
-        waits: whether the account waits now.
+        base: the last event of the state when the server changed.
+        last: the last event of the state now.
+        waits: whether the account waits for other processes.
     """
 
     base: str
@@ -41,7 +41,7 @@ class CheckIn:
 
     @classmethod
     def read(cls, reply: bytes) -> "CheckIn | None":
-        """Read it; None where a newer layout is stored than this process knows."""
+        """Parse a reply; None if the stored layout is newer than this process knows."""
         fields = json.loads(reply)
         return None if "newer" in fields else cls(**fields)
 
@@ -51,7 +51,7 @@ class Lineage:
 
     Args:
         context: the account.
-        who: the process.
+        who: the name of the process.
     """
 
     def __init__(self, context: AccountContext, who: str) -> None:
@@ -61,34 +61,34 @@ class Lineage:
         self._who = who
 
     def check_in(self, run: str, knows: Knows, wait: float, steady: int | str) -> CheckIn | None:
-        """Come to a server, see lua/check_in.lua; None where a newer layout is stored.
+        """Check in at a server (lua/check_in.lua). None if a newer layout is stored.
 
         Args:
             run: the server's run id.
-            knows: what this process knows of the account.
-            wait: seconds that the account waits for the other processes.
-            steady: the account's steady clock as this process has it.
+            knows: how much this process knows of the account.
+            wait: how long (s) the account waits for the other processes.
+            steady: the account's steady clock, as this process knows it.
         """
-        names, args = check_in_words(self._keys, run, knows, wait, steady)
+        names, args = check_in_arguments(self._keys, run, knows, wait, steady)
         return CheckIn.read(self._context.run("check_in", names, args))
 
-    def examine(self, evidence: Evidence, deeds: Sequence[Deed]) -> list[str]:
-        """Hold some of what was done against the state: of each, whether it is known or lost.
+    def examine(self, evidence: Evidence, actions: Sequence[Action]) -> list[str]:
+        """Compare actions with the state. Returns known, lost or answer for each.
 
-        Or `answer`: the call is known and its answer is not. Where something is lost, or unknown, the account
-        is paused.
+        `answer` means that the state knows the call but not its answer. If anything is lost, or if the
+        process has forgotten some actions, the account is paused.
         """
         k = self._keys
         keys = [k.account_state, k.intake, k.lost, k.permits, k.doorbell, k.job(""), k.job_ids]
-        items = [deed.item() for deed in deeds]
+        items = [action.item() for action in actions]
         found = {"who": self._who, "seen": evidence.seen, "unknown": evidence.unknown, "items": items}
         reply = json.loads(self._context.run("examine", keys, [json.dumps(found), MOST]))
         return list(reply)
 
     def lost(self) -> dict[str, bool]:
-        """The fields of what is lost, those of one job in the order of its attempts.
+        """The fields of the hash `lost`, those of one job in the order of its attempts.
 
-        Each with whether it is a call after which the job was called again.
+        The value says whether the entry is a call that a later lost call of the same job followed.
         """
         found = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.lost))
         items = {field.decode(): json.loads(text) for field, text in found.items()}
@@ -99,9 +99,9 @@ class Lineage:
         return {name: 0 < items[name].get("attempt", 0) < last[items[name]["job"]] for name in fields}
 
     def recover(self, fields: Mapping[str, bool]) -> list[tuple[str, str]] | None:
-        """Put some of what is `lost` in order: of each, what became of its job, and the job.
+        """Recover some entries of the hash `lost`. Returns for each the result, and the job's id.
 
-        None, and nothing is done, while not every process has looked what of its own is missing.
+        Returns None, and does nothing, until every process has compared its actions with the state.
         """
         k = self._keys
         keys = [
@@ -115,17 +115,17 @@ class Lineage:
         return None if reply == "looking" else [(row["became"], row["job"]) for row in reply]
 
     def reopen(self) -> str:
-        """Let the account go on: opened, paused (an operator had paused it), left or idle."""
+        """Reopen the account: opened, paused (by an operator, before), left (more is lost) or idle."""
         k = self._keys
         return cast("bytes", self._context.run("reopen", [k.account_state, k.lost, k.doorbell], [])).decode()
 
     def put_back(self, receipts: Sequence[dict[bytes, bytes]]) -> None:
-        """Put receipts that Redis lost on the status stream again: one that it knows changes nothing."""
+        """Put receipts back on the status stream. A receipt that the state knows changes nothing."""
         for fields in receipts:
             self._client.xadd(self._keys.status, cast("Any", fields))
 
 
-def check_in_words(
+def check_in_arguments(
     keys: RedisKeys, run: str, knows: Knows, wait: float, steady: int | str
 ) -> tuple[list[str], list[str | int]]:
     """The keys and arguments of `check_in`."""

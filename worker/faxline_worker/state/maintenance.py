@@ -26,7 +26,7 @@ class MaintenanceStore:
         self._seals = context.seals
 
     def records(self, *names: str) -> Iterator[tuple[str, list[bytes | None]]]:
-        """The ids of all jobs with these fields of their records, read in pages; one may come twice."""
+        """Read these fields of all records, in pages. Returns ids and fields; one may come twice."""
         begin = self._keys.job("")
         for page in scan_pages(self._client, begin):
             with self._client.pipeline(transaction=False) as pipe:
@@ -37,16 +37,16 @@ class MaintenanceStore:
                 yield key.decode().removeprefix(begin), fields
 
     def field(self, job: str, name: str) -> bytes | None:
-        """One field of a job's record."""
+        """Read one field of a job's record."""
         return cast("bytes | None", self._client.hget(self._keys.job(job), name))
 
     def newest(self, stream: str) -> str:
-        """The id of a stream's newest entry; nothing where it has none."""
+        """The id of a stream's newest entry; "" if the stream is empty."""
         found: Any = self._client.xrevrange(stream, count=1)
         return found[0][0].decode() if found else ""
 
     def entries(self, stream: str) -> Iterator[tuple[str, dict[bytes, bytes]]]:
-        """The entries of a stream, the oldest first, read in pages: few at a time where they are large."""
+        """Read the entries of a stream, the oldest first, in pages that are small if entries may be large."""
         after, count = "-", 10 if stream in {self._keys.intake, self._keys.dead} else 1000
         while True:
             page: Any = self._client.xrange(stream, after, count=count)
@@ -57,12 +57,12 @@ class MaintenanceStore:
             after = "(" + page[-1][0].decode()
 
     def delete_entries(self, stream: str, entries: Sequence[str]) -> None:
-        """Take entries off a stream."""
+        """Delete entries of a stream."""
         for at in range(0, len(entries), 500):
             self._client.xdel(stream, *entries[at : at + 500])
 
     def reseal_request(self, job: str, kept: str) -> bool:
-        """Seal a job's request by the current key; whether it was still the one that was read.
+        """Seal a job's request with the current key; False if it has changed since it was read.
 
         Raises:
             KeyMissing: it is sealed by a key that is not on the keyring.
@@ -72,11 +72,11 @@ class MaintenanceStore:
         return bool(self._context.run("reseal_request", [self._keys.job(job)], [kept, sealed]) == b"done")
 
     def reseal_dead(self, entry: str, content: str) -> bool:
-        """Put another content into an entry that was set aside; whether it is still there."""
+        """Replace the content of a set-aside entry; False if the entry is gone."""
         return bool(self._context.run("reseal_dead", [self._keys.dead], [entry, content]) == b"done")
 
     def forget(self, job: str) -> str:
-        """Erase a job: done, gone (there is none), or the state of one that has not come to its end."""
+        """Erase a job: done, gone (no such job), or the state of a job that has not ended."""
         k = self._keys
         keys = [
             *(k.intake, k.released, k.document_uses, k.expiring, k.outdated, k.doubts, k.doubts_until),
@@ -85,7 +85,7 @@ class MaintenanceStore:
         return cast("bytes", self._context.run("forget", keys, [job])).decode()
 
     def forget_number(self, number: str) -> None:
-        """Erase what is known of a number beside jobs."""
+        """Erase everything about a number that is stored outside of jobs."""
         k = self._keys
         keys = [
             k.unmatched,
@@ -102,11 +102,11 @@ class MaintenanceStore:
             self._context.run("forget_number", keys, [number, *(job_id for job_id, _ in page)])
 
     def tidy(self, most: int = PAGE, *, rounds: int = 40) -> int:
-        """Take away documents that no job needs, and requests, whose time is over; how many went.
+        """Delete documents that no job needs, and requests whose time is over. Returns how many.
 
         Args:
-            most: of a kind in one script, for others wait meanwhile.
-            rounds: how many scripts at the most.
+            most: how many of each kind in one script call. Others wait for it.
+            rounds: the most script calls.
         """
         k = self._keys
         keys = [
@@ -134,14 +134,14 @@ class MaintenanceStore:
         )
 
     def complete_order(self, entry: str, order: str, by: str, result: str, reply: Mapping[str, Any]) -> str:
-        """Take a long-running order that was carried out off its stream: the result, or gone.
+        """Take a completed long-running order off its stream. Returns the result, or gone.
 
         Args:
-            entry: the order's, on the stream `orders`.
+            entry: the order, on the stream `orders`.
             order: its name.
-            by: who ordered it, for the audit.
-            result: what became of it.
-            reply: what else the operator gets to know; `about` and `job` of it go into the audit.
+            by: who gave the order, for the audit.
+            result: the result.
+            reply: further members of the reply to the operator. `about` and `job` go into the audit.
         """
         k = self._keys
         about, job = reply.get("about", ""), reply.get("job", "")

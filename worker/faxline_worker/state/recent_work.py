@@ -1,8 +1,9 @@
-"""What this process did with an account lately: held against the state when Redis may have gone back.
+"""Remembers what this process did lately for an account, to compare it with a Redis that may have gone back.
 
-Redis may come back older than it was: a replica that lagged takes over, a file is restored. Only those who
-did something know of it then. So each process keeps what it did in the last minutes (rollback.py). What wrote
-an event has that event's id as its place; the newest of all tells how far the process saw the account.
+Redis may return to an older state: a lagging replica takes over, or a file is restored. Then only the
+processes that acted know what is missing. So each process keeps its actions of the last minutes
+(maintenance/rollback_watch.py). An action that wrote an event is placed by the id of that event, and the
+newest id shows how far the process has seen the account.
 """
 
 import threading
@@ -16,25 +17,25 @@ from faxline.contract.events import position
 from faxline_worker.state.results import Admitted
 
 KEPT = 300.0
-"""Seconds for which a deed is remembered."""
+"""How long an action is remembered (s)."""
 MOST = 20_000
-"""Deeds of an account that are remembered, the newest ones."""
+"""The most actions that are remembered for an account. The oldest are forgotten first."""
 BYTES = 8_000_000
-"""Bytes of an account's receipts that are remembered."""
+"""The most bytes of receipts that are remembered for an account."""
 NOWHERE = "0-0"
-"""Before every event."""
+"""A position before every event."""
 _UNKNOWN_OUTCOMES = {"accepted", "in_doubt"}
-_TOLD = {"settled", "repeated", "resolved", "duplicate"}
+_SETTLED = {"settled", "repeated", "resolved", "duplicate"}
 
 
 @dataclass(slots=True)
 class Call:
-    """A submission whose mark was written: from then on iFax may know of it.
+    """A submission whose mark was written. From the mark on, iFax may have the fax.
 
     Attributes:
-        admitted: what it was admitted as, without its content.
-        at: the mark, milliseconds since 1970 by Redis' clock.
-        answer: what `settle` got; None while the call is under way.
+        admitted: the admitted job, without its content.
+        at: when the mark was written, milliseconds since 1970 by Redis' clock.
+        answer: the answer that was settled; None while the call is under way.
     """
 
     admitted: Admitted
@@ -51,7 +52,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of intake that was carried out: a fax was pushed, or canceled before it was sent."""
+    """An intake entry that was carried out: a fax was registered, or canceled before it was sent."""
 
     kind: str
     job: str
@@ -62,32 +63,32 @@ class Entry:
         return {"kind": self.kind, "job": self.job, "entry": self.entry, "at": position(self.entry)[0]}
 
 
-Deed = Call | Entry
+Action = Call | Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What to hold against a state.
+    """What a process knows that an older state may lack.
 
     Attributes:
-        seen: the last event that the process knows of.
-        deeds: what it did after the state's end, and the calls that are under way.
-        receipts: entries of the status stream that were taken off it after that.
-        unknown: whether more was done than is remembered.
+        seen: the last event that the process knows.
+        actions: the process's actions after the state's last event, and its calls under way.
+        receipts: status entries that were applied after the state's last event.
+        unknown: whether the process has forgotten actions after that event.
     """
 
     seen: str
-    deeds: tuple[Deed, ...] = ()
+    actions: tuple[Action, ...] = ()
     receipts: tuple[Mapping[bytes, bytes], ...] = ()
     unknown: bool = False
 
 
 @dataclass
 class Memory:
-    """Of one account. Thread-safe.
+    """The recent actions of this process for one account. Thread-safe.
 
     Args:
-        clock: monotonic seconds.
+        clock: returns monotonic seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -96,51 +97,53 @@ class Memory:
     _forgotten: tuple[int, int] = (0, 0)
     _open: dict[str, Call] = field(default_factory=dict)
     _unplaced: dict[str, Call] = field(default_factory=dict)
-    _done: "deque[tuple[tuple[int, int], float, Deed]]" = field(default_factory=deque)
+    _done: "deque[tuple[tuple[int, int], float, Action]]" = field(default_factory=deque)
     _receipts: "deque[tuple[int, float, Mapping[bytes, bytes]]]" = field(default_factory=deque)
     _size: int = 0
 
     def saw(self, event: str) -> None:
-        """The account went to this event when the process began; of what was before it knows nothing."""
+        """Note the account's last event at the start of the process. Earlier actions are unknown."""
         with self._lock:
             self._forgotten = max(self._forgotten, position(event))
             self._seen = max(self._seen, self._forgotten)
 
     def marked(self, admitted: Admitted, at: int) -> None:
-        """The mark of a submission was written."""
+        """Note that the mark of a submission was written."""
         with self._lock:
             self._open[admitted.permit] = Call(replace(admitted, request={}, sealed=""), at)
 
     def holds(self, permit: str) -> bool:
-        """Whether this permit's call was marked and is not settled."""
+        """Whether the call with this permit was marked and is not settled yet."""
         return permit in self._open
 
     def settled(self, permit: str, answer: Mapping[str, Any], result: str, event: str | None) -> None:
-        """The answer of a call was settled.
+        """Note that the answer of a call was settled.
 
         Args:
-            permit: the call's.
-            answer: as `settle` took it.
-            result: what `settle` made of it.
-            event: the last event that it wrote.
+            permit: the call's permit.
+            answer: the answer, as `settle` took it.
+            result: the result that `settle` returned.
+            event: the last event that `settle` wrote; None if it wrote none.
         """
         with self._lock:
             call = self._open.pop(permit, None)
             if call is None:
                 return
             call.answer = answer
-            if result not in _TOLD:
+            if result not in _SETTLED:
                 if answer["decision"] in _UNKNOWN_OUTCOMES:
                     self._unplaced[permit] = call
-            elif event is not None or result == "repeated":  # else it was put back: nothing was taken
+            elif (
+                event is not None or result == "repeated"
+            ):  # otherwise the job was put back: iFax took nothing
                 self._add(event or f"{call.at}-0", (call,))
 
     def pushed(self, entries: Iterable[tuple[str, str]], event: str | None) -> None:
-        """Jobs were registered: each one's id and the entry that asked for it."""
+        """Note that jobs were registered: the id of each, and its intake entry."""
         self._carried_out("push", entries, event)
 
     def canceled(self, job: str, entry: str, event: str | None) -> None:
-        """A queued job was canceled."""
+        """Note that a queued job was canceled."""
         self._carried_out("cancel", [(job, entry)], event)
 
     def _carried_out(self, kind: str, entries: Iterable[tuple[str, str]], event: str | None) -> None:
@@ -149,7 +152,7 @@ class Memory:
                 self._add(event, (Entry(kind, job, entry) for job, entry in entries))
 
     def received(self, receipts: Iterable[Mapping[bytes, bytes]], at: int) -> None:
-        """Entries of the status stream were taken off it, at this moment (ms, Redis' clock)."""
+        """Note that status entries were applied at this moment (ms, Redis' clock)."""
         with self._lock:
             now = self.clock()
             for fields in receipts:
@@ -158,10 +161,10 @@ class Memory:
             while self._receipts and (self._size > BYTES or self._receipts[0][1] < now - KEPT):
                 self._size -= _size(self._receipts.popleft()[2])
 
-    def _add(self, event: str, deeds: Iterable[Deed]) -> None:
+    def _add(self, event: str, actions: Iterable[Action]) -> None:
         place, now = position(event), self.clock()
         self._seen = max(self._seen, place)
-        self._done.extend([(place, now, deed) for deed in deeds])
+        self._done.extend([(place, now, action) for action in actions])
         self._thin(now)
 
     def _thin(self, now: float) -> None:
@@ -169,7 +172,7 @@ class Memory:
             self._forgotten = max(self._forgotten, self._done.popleft()[0])
 
     def thin(self) -> None:
-        """Forget what is too old, where nothing is done any more."""
+        """Forget what is too old. Call it regularly, because an idle account adds nothing."""
         with self._lock:
             now = self.clock()
             self._thin(now)
@@ -178,29 +181,29 @@ class Memory:
 
     @property
     def seen(self) -> str:
-        """The last event that the process knows of."""
+        """The last event that the process knows."""
         return "{}-{}".format(*self._seen)
 
     @property
-    def unplaced(self) -> tuple[Deed, ...]:
-        """Answered calls that the state did not know when they were settled."""
+    def unplaced(self) -> tuple[Action, ...]:
+        """Calls with an answer that the state did not know when they were settled."""
         return tuple(self._unplaced.values())
 
     def after(self, base: str) -> Evidence:
-        """What to hold against a state that goes to this event."""
+        """What a state whose last event is `base` may lack."""
         with self._lock:
             end = position(base)
-            deeds = [deed for place, _, deed in self._done if place > end]
+            actions = [action for place, _, action in self._done if place > end]
             return Evidence(
                 seen=self.seen,
-                deeds=(*deeds, *self._open.values(), *self._unplaced.values()),
+                actions=(*actions, *self._open.values(), *self._unplaced.values()),
                 receipts=tuple(fields for at, _, fields in self._receipts if at >= end[0]),
                 unknown=self._forgotten > end,
             )
 
-    def examined(self, deeds: Iterable[Deed]) -> None:
-        """Forget what was compared with the state. Calls that are under way stay."""
-        ids = {id(deed) for deed in deeds}
+    def examined(self, actions: Iterable[Action]) -> None:
+        """Forget actions that were compared with the state. Calls under way stay."""
+        ids = {id(action) for action in actions}
         with self._lock:
             self._unplaced = {k: call for k, call in self._unplaced.items() if id(call) not in ids}
             kept = [entry for entry in self._done if id(entry[2]) not in ids]

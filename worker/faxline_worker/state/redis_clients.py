@@ -1,27 +1,27 @@
-"""The Redis clients: every one with timeouts and retries of ours, and the look at the server at start-up.
+"""Makes the Redis clients, with Faxline's own timeouts and retries, and checks the server at start-up.
 
-**Retries.** A command is sent again after a lost connection, a timeout or LOADING: two more tries after
-short random pauses. redis-py has no way to know whether the server ran a command whose answer was lost, so
-what is sent through these clients must bear running twice: our scripts answer the same when called again
-(ARCHITECTURE.md), an XREADGROUP's entries stay pending, a Dramatiq message is a hint. An error the server
-*answers* (a script's error, NOPERM, OOM) is raised at once, but for a refused password, which redis-py counts
-as a connection error, and READONLY and NOREPLICAS, after which another server is asked
-(`faxline.contract.primary_connections`).
+**Retries.** After a lost connection, a timeout or LOADING, a command is tried twice more, after short random
+pauses. If a reply is lost, redis-py cannot know whether the server ran the command. So every command that
+goes through these clients must be safe to run twice: a script gives the same answer when it is called again
+(ARCHITECTURE.md), entries that XREADGROUP returned stay pending, and a Dramatiq message is only a hint. An
+error that the server *answers* (a script's error, NOPERM, OOM) is raised at once. There are two exceptions:
+redis-py counts a refused password as a connection error, and after READONLY or NOREPLICAS another server is
+asked (`faxline.contract.primary_connections`).
 
-**How long a call may take.** redis-py's own defaults (5 s, ten retries, and retries inside retries) can hold
-a caller for minutes. With the defaults here a call raises `redis.ConnectionError` or `redis.TimeoutError`
+**How long a call may take.** redis-py's defaults (5 s, ten retries, and retries inside retries) can hold a
+caller for minutes. With the values here a call raises `redis.ConnectionError` or `redis.TimeoutError`
 
-- within 1 s of pauses if the server refuses connections,
-- in at most about 30 s if it accepts and never answers (a frozen server): five waits of SOCKET_TIMEOUT,
-- in at most about 35 s if packets vanish: one wait of SOCKET_TIMEOUT and twelve of CONNECT_TIMEOUT;
+- after about 1 s if the server refuses connections,
+- after about 30 s if the server accepts a connection and never answers: five waits of SOCKET_TIMEOUT,
+- after about 35 s if packets get lost: one wait of SOCKET_TIMEOUT and twelve of CONNECT_TIMEOUT.
 
-a few seconds more if the host's name has several addresses. `longest_block` prolongs each wait of the
-frozen case. A lease must outlast these.
+It takes a few seconds more if the host's name has several addresses. `longest_block` lengthens each wait for
+an answer. A lease must be longer than all of these.
 
-**Protocol.** RESP2, on purpose: it needs no HELLO (which a confined ACL user may lack), no maintenance
-notifications are asked for, and Redis and Valkey answer it alike. Replies are bytes.
+**Protocol.** RESP2, because it needs no HELLO (which a restricted ACL user may not run) and no maintenance
+notifications, and Redis and Valkey answer it alike. Replies are bytes.
 
-A URL may carry options (`?socket_timeout=2`); redis-py lets them win over all of this.
+Options in a URL (`?socket_timeout=2`) override all of this.
 """
 
 import threading
@@ -49,36 +49,37 @@ from faxline.steps.redis_errors import cause_of, is_lasting
 CONNECT_TIMEOUT = 2.0
 """Seconds to wait for a connection."""
 SOCKET_TIMEOUT = 5.0
-"""Seconds to wait for an answer beyond the time a command may block."""
+"""Seconds to wait for an answer, in addition to the time that a command may block."""
 RETRIES = 2
-"""Tries after the first."""
+"""The number of tries after the first."""
 HEALTH_CHECK_INTERVAL = 30
-"""Seconds a pooled connection may have been idle before it is tested with PING."""
+"""A connection that was idle for longer than this (s) is tested with PING."""
 
 _PAUSE_CAP = 0.4
 _PAUSE_BASE = 0.05
 _LOOK_EVERY = 0.25
 
 _WRITES_NOTHING = ("EVAL", "#!lua flags=allow-oom\nreturn 1", 0)
-"""Refused by a server that takes no writes, or none without its replicas, as any script that may write."""
+"""A script that changes nothing. A server that refuses writes refuses it like any other script."""
 
 _REFUSALS = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError)
 _REFUSED = (
     *("MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY ", "UNKILLABLE", "NEWERLAYOUT"),
     *("The user executing the script can't", "ACL failure in script"),  # Redis 7.0; newer ones and Valkey
 )
-"""How the server's answer begins where redis-py has no class for it."""
+"""The beginnings of error replies for which redis-py has no class."""
 
 
 class TooFewReplicasError(redis.RedisError):
-    """The server has stored it, and too few replicas have (FAXLINE_REDIS_REPLICAS); the text has both."""
+    """The server has a write, but too few replicas do (FAXLINE_REDIS_REPLICAS). The text has the numbers."""
 
 
 def unserved(error: BaseException) -> bool:
-    """Whether the server is away, or serves nobody or not us: what was asked is not at fault, and waits.
+    """Whether the server is the cause of an error, and not the command. If so, try again later.
 
-    It is lost, read-only after a failover, full, cannot write its file, has too few replicas, or its ACL does
-    not let us; or a newer version must answer (layout.py). Any other error is about what was asked.
+    The server cannot be reached, is read-only after a failover, is full, cannot write its file, has too few
+    replicas, or its ACL refuses the command; or a newer version of Faxline must handle the record
+    (state/schema.py). Any other error is about the command itself.
     """
     return isinstance(
         error, (redis.ConnectionError, redis.TimeoutError, TooFewReplicasError, *_REFUSALS)
@@ -86,26 +87,27 @@ def unserved(error: BaseException) -> bool:
 
 
 def _answer(error: redis.ResponseError) -> str:
-    """What the server said; of a pipeline redis-py tells it with the command in front."""
+    """The server's error reply. In a pipeline's error, redis-py puts the command in front of it."""
     return str(error).rpartition("caused error: ")[2]
 
 
-class RedisUnreachable(Exception):  # noqa: N818 - a state of the world, like redis-py's ConnectionError
-    """The server did not answer in time, or lets us not in. The message names it, without the password."""
+class RedisUnreachable(Exception):  # noqa: N818 - named like redis-py's ConnectionError
+    """The server did not answer in time, or refused the login. The message names it, without the password."""
 
 
 class ThreadsRedis(redis.Redis):
-    """A client for many threads of which each keeps a connection of its own.
+    """A client for many threads, in which each thread keeps its own connection.
 
-    Threads that share a pool take a connection from it and look whether it is still good for every command,
-    which costs half as much as the command itself. A lost connection is made again by the same retries.
-    Pipelines take one from the pool.
+    With a shared pool, each command takes a connection and checks it, which costs half as much as the command
+    itself. A lost connection is made again, with the same retries. Pipelines take a connection from the pool.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._own = threading.local()
-        self._clients: WeakSet[redis.Redis] = WeakSet()  # those of threads that have ended are gone
+        self._clients: WeakSet[redis.Redis] = (
+            WeakSet()
+        )  # weak: the client of a thread that has ended disappears
         self._adding = threading.Lock()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -119,11 +121,11 @@ class ThreadsRedis(redis.Redis):
         return client.execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def check_writes(self) -> None:
-        """As `check_writes`, on a connection of the pool and on each thread's own."""
+        """Run `check_writes` on a pooled connection and on the connection of each thread."""
         with self._adding:
             clients = list(self._clients)
         super().execute_command(*_WRITES_NOTHING)  # type: ignore[no-untyped-call]
-        for client in clients:  # each has a lock, so a thread that is at work is waited for
+        for client in clients:  # each has a lock, so this waits for a busy thread
             client.execute_command(*_WRITES_NOTHING)  # type: ignore[no-untyped-call]
 
 
@@ -137,17 +139,17 @@ def state_client(
     connected: Callable[[Any], None] | None = None,
     patient: bool = True,
 ) -> redis.Redis:
-    """A client on the state's database. Thread-safe; close it.
+    """Make a client of the state's database. It is thread-safe; close it.
 
     Args:
-        url: as faxline.contract.redis_url has it: one server, a socket, or Sentinels.
+        url: one server, a socket or Sentinels, in a form of `faxline.contract.redis_url`.
         name: the connections' name in CLIENT LIST, such as `faxline-dispatcher`; no spaces.
         socket_timeout: seconds to wait for an answer.
-        longest_block: seconds, the longest BLOCK this client asks for; added to `socket_timeout`, so that a
-            quiet stream is not taken for a dead server. Give a blocking reader a client of its own.
-        threads: each thread that uses it keeps a connection of its own (ThreadsRedis).
-        connected: logs in on each new connection, and does what comes before all else (RollbackGuard).
-        patient: whether a command that failed is tried again, and a connection waited for long.
+        longest_block: the longest BLOCK (s) that this client uses. It is added to `socket_timeout`, so that a
+            quiet stream does not look like a dead server. Give a blocking reader its own client.
+        threads: whether each thread keeps its own connection (`ThreadsRedis`).
+        connected: logs in on each new connection, before any other command (`RollbackGuard.connected`).
+        patient: whether to retry failed commands and to wait CONNECT_TIMEOUT for a connection.
     """
     options = _options(url, name, socket_timeout + longest_block)
     if connected is not None:
@@ -166,7 +168,7 @@ def async_state_client(
     longest_block: float = 0.0,
     connected: Callable[[Any], Awaitable[None]] | None = None,
 ) -> redis.asyncio.Redis:
-    """The asyncio twin of `state_client`; close it with `await client.aclose()`."""
+    """Make the asyncio twin of `state_client`. Close it with `await client.aclose()`."""
     options = _options(url, name, socket_timeout + longest_block)
     if connected is not None:
         options["redis_connect_func"] = connected
@@ -174,21 +176,21 @@ def async_state_client(
 
 
 def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:
-    """A client for `WakeBroker`, whose consumers block for a second, well below SOCKET_TIMEOUT.
+    """Make a client for `WakeBroker`, whose consumers block for one second.
 
-    A retried push may put a message twice, a retried pop may lose one: both do no harm, for a message is a
-    hint (ARCHITECTURE.md).
+    A retried push may add a message twice, and a retried pop may lose one. Neither does harm, because a
+    message is only a hint (ARCHITECTURE.md).
     """
     return state_client(url, name=name)
 
 
 def check_writes(client: redis.Redis) -> bool:
-    """Whether the server would take a write of our scripts now, on every connection that may be asked; True.
+    """Check that the server accepts writes now, on every connection that may be in use. Returns True.
 
-    A PING says nothing about that: a replica answers it too.
+    A PING does not prove this, because a read-only replica answers it too.
 
     Raises:
-        redis.RedisError: it would not, or is away.
+        redis.RedisError: the server cannot be reached, or refuses writes.
     """
     if isinstance(client, ThreadsRedis):
         client.check_writes()
@@ -198,10 +200,12 @@ def check_writes(client: redis.Redis) -> bool:
 
 
 def check_adds(client: redis.Redis, stream: str) -> bool:
-    """As `check_writes`, for a user who may only add to a stream; nothing is added to it.
+    """Check that the server accepts entries of a stream now, without adding one. Returns True.
+
+    Use it for a Redis user that may only XADD and run no script.
 
     Raises:
-        redis.RedisError: nothing could be added.
+        redis.RedisError: the server cannot be reached, or refuses entries.
     """
     try:
         client.execute_command(*adds_nothing(stream))  # type: ignore[no-untyped-call]
@@ -211,26 +215,26 @@ def check_adds(client: redis.Redis, stream: str) -> bool:
 
 
 def adds_nothing(stream: str) -> tuple[str, ...]:
-    """An XADD by an id that no entry can have; a server that takes no writes refuses it as any other."""
+    """An XADD with the id 0-0, which no entry can have. A server that refuses writes refuses it as such."""
     return ("XADD", stream, "0-0", "probe", "")
 
 
 def took_nothing(error: redis.ResponseError) -> bool:
-    """Whether it is the id of `adds_nothing` that was refused; else the error is raised."""
+    """Return True if the server refused only the id of `adds_nothing`; otherwise raise the error."""
     if "0-0" not in str(error):
         raise error
     return True
 
 
 def check_reachable(client: redis.Redis, patience_seconds: float) -> None:
-    """Wait until the server answers PING; for start-up, when the server may be starting too.
+    """Wait until the server answers PING. Use it at start-up, when the server may be starting as well.
 
-    A refused connection, a timeout, an unknown host name and LOADING are waited out. The last try may end
-    later than the patience, by as long as one call may take.
+    It goes on trying after a refused connection, a timeout, an unknown host name and LOADING. The last try
+    may end later than `patience_seconds`, by the length of one call.
 
     Raises:
-        RedisUnreachable: the patience is over; or, at once, the server refuses the password or the user, or
-            its certificate is not trusted.
+        RedisUnreachable: the time is over. It is raised at once if the server refuses the user or the
+            password, or if its certificate is not trusted.
     """
     give_up = time.monotonic() + patience_seconds
     while True:
@@ -263,6 +267,6 @@ def _options(url: str, name: str, socket_timeout: float) -> dict[str, Any]:
         "protocol": 2,
         "decode_responses": False,
     }
-    if not url.startswith("unix://"):  # a socket file has neither
+    if not url.startswith("unix://"):  # a Unix socket has neither
         options |= {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_keepalive": True}
     return options

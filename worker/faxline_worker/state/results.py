@@ -1,4 +1,4 @@
-"""What the scripts answer: one dataclass or enum a reply."""
+"""The replies of the scripts: one dataclass or enum for each."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class Mark(StrEnum):
-    """What became of a mark."""
+    """The result of writing a mark."""
 
     MARKED = "marked"
     LOST = "lost"
 
 
 class Registration(StrEnum):
-    """What became of an intake entry."""
+    """The result of registering an intake entry."""
 
     REGISTERED = "registered"
     REPEATED = "repeated"
@@ -37,26 +37,26 @@ class Admitted:
     number: str
     priority: str
     waited: float | None
-    """Seconds from registration to this, its first, admission; None for a later attempt."""
+    """Seconds from registration to the first admission; None for a later attempt."""
     control_call: str | None = None
-    """Set if the call is no submission but a control call about the job."""
+    """The kind of a control call about the job; None for a submission."""
     due: bool = False
-    """Of a scheduled fax: its date has come, so it goes at once."""
+    """Whether this is a scheduled fax whose date has come, so it is sent without `send_at`."""
     born: int = 0
     """When the job was registered, milliseconds since 1970."""
     quality: str | None = None
-    """Of a fax that the far end could not receive as it was sent: the lower quality of this call."""
+    """The lower quality of this call, if the far end could not receive the fax as it was sent before."""
     sealed: str = ""
-    """The request as the record keeps it, where it is sealed; `request` is empty then."""
+    """The sealed request, as it is stored; `request` is empty then."""
     trace: str | None = None
-    """The producer's traceparent, where traces are on and the metadata has one."""
+    """The producer's traceparent, if traces are on and the metadata has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Jobs are ready, and a limit holds them: concurrency, window, burst, rate_limit_cooldown or paused.
+    """Jobs are ready, but a limit holds them: concurrency, window, burst, rate_limit_cooldown or paused.
 
-    Or layout: a newer one is stored than this process knows.
+    The limit is `layout` if the stored layout is newer than this process knows.
     """
 
     limit: str
@@ -69,26 +69,26 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a call's answer did: result is settled, repeated, stale, resolved or duplicate."""
+    """The effect of a call's answer. The result is settled, repeated, stale, resolved or duplicate."""
 
     result: str
     state: str | None
     wakes: tuple[str, ...]
     receipt: dict[str, Any] | None
-    """The receipt that had come before the answer and was applied with it."""
+    """A receipt that came before the answer and was applied with it."""
     submitted_at: int | None
     next: Admitted | None = None
-    """What the caller goes on with, if it wanted to."""
+    """The next job, if the caller asked for one."""
     apart: bool = False
-    """Whether iFax accepts other processes' calls, so this one is at fault."""
+    """Whether iFax accepts the calls of other processes, so that this process is the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the answer to a control call did.
+    """The effect of the answer to a control call.
 
-    It is applied, resolved_doubt, submitted, held, later, unconfirmed, canceled, refused, again, checked or
-    repeated (lua/report.lua).
+    The result is applied, resolved_doubt, submitted, held, later, unconfirmed, canceled, refused, again,
+    checked or repeated (lua/report.lua).
     """
 
     result: str
@@ -99,14 +99,15 @@ class Reported:
     apart: bool = False
     """As in `Settlement`."""
     early: dict[str, Any] | None = None
-    """Of a doubt that is settled: the receipt that had come before and was applied."""
+    """The receipt that came before and was applied, if the answer settled a doubt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """What a receipt did.
+    """The effect of a receipt.
 
-    It is applied, repeated, resolved_doubt, unmatched, held, received, gone or raised (it is there yet).
+    The result is applied, repeated, resolved_doubt, unmatched, held, received, gone or raised. After `raised`
+    the receipt is still on its stream.
     """
 
     result: str
@@ -116,14 +117,14 @@ class Receipted:
     retried: bool = False
     """The delivery failed and is tried again."""
     error: str | None = None
-    """Of one that raised."""
+    """The error, if the script raised one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A receipt whose jobId nobody knew met a doubt.
+    """A receipt with an unknown jobId that was matched with a doubt.
 
-    It is resolved_doubt, held, or duplicate: the job went again.
+    The result is resolved_doubt, held, or duplicate if the job was sent again.
     """
 
     result: str
@@ -133,7 +134,7 @@ class Matched:
 
 
 class ReconcileLock(StrEnum):
-    """What `try_lock_reconcile` answers."""
+    """The reply of `try_lock_reconcile`."""
 
     NONE = "none"
     LOCKED = "locked"
@@ -152,24 +153,27 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class TimerRun:
-    """What the timers moved, when (seconds) to look again, and whether to plan: a job or permit came back."""
+    """The effect of a run of the timers.
+
+    `next` is when to run again (s). `ready` is whether to plan wake-ups, because a job or permit came back.
+    """
 
     next: float
     ready: bool
     match: bool
-    """Receipts are due to meet the doubts."""
+    """Whether receipts are due to be matched with doubts."""
     changes: tuple[Change, ...] = ()
     newer: bool = False
-    """A newer layout is stored than this process knows; nothing was touched."""
+    """Whether the stored layout is newer than this process knows. Nothing was changed then."""
     failures: tuple[tuple[str, dict[str, Any]], ...] = ()
-    """Jobs whose failure was held and is the last, with the receipt."""
+    """Jobs whose held failure has become final, with the receipt."""
     poll: bool = False
-    """Whether there may be jobs that iFax is to be asked about."""
+    """Whether jobs may be due for a status poll."""
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """How many jobs iFax is asked about now. When to look again (s); None: nothing is to be asked about."""
+    """How many status polls became due, and when (s) to look again; None if none is scheduled."""
 
     asked: int
     next: float | None = None
@@ -177,7 +181,7 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class WakePlan:
-    """The wake-ups to send: a token and in how many seconds. When to plan again (s); None: when asked."""
+    """The wake-ups to send, each as a token and a delay (s), and when (s) to plan again; None: when asked."""
 
     wakes: tuple[tuple[str, float], ...] = ()
     next: float | None = None
@@ -185,25 +189,25 @@ class WakePlan:
 
 @dataclass(frozen=True, slots=True)
 class StreamCheck:
-    """The streams to which others add, at one moment."""
+    """The state of the streams that others write to, at one moment."""
 
     now: int
-    """Redis' clock, ms."""
+    """Redis' clock (ms)."""
     entries: int
-    """How many wait in intake."""
+    """How many entries wait in intake."""
     oldest: int | None = None
-    """When the oldest of them came, ms."""
+    """When the oldest of them came (ms)."""
     replace: tuple[str, ...] = ()
-    """Which streams are out of ids, or were put aside and are not emptied yet: intake, status, orders."""
+    """The streams to replace (intake, status, orders): out of ids, or replaced but not emptied yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What was done to a stream that is out of ids."""
+    """The effect of replacing a stream that ran out of ids."""
 
     replaced: str | None
-    """The id of the far future, where the stream was put aside just now."""
+    """The far-future id, if the stream was replaced by this call."""
     moved: int
-    """Entries that were moved into the new one."""
+    """The number of entries that were moved to the new stream."""
     left: bool
-    """Whether more are to be moved."""
+    """Whether more entries must be moved."""

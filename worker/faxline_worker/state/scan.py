@@ -1,4 +1,4 @@
-"""Finds all keys with a prefix. Only maintenance does so: it takes as long as the database is large."""
+"""Finds all keys with a prefix. Only maintenance does so, because it scans the whole database."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +7,10 @@ import redis
 
 
 def scan_pages(client: redis.Redis, begin: str) -> Iterator[list[bytes]]:
-    """The keys with this prefix, in pages; a key may come twice."""
+    """Find the keys with this prefix, in pages. A key may come twice."""
     cursor = 0
     while True:
-        # No key of ours that is looked for has a sign of a pattern in its beginning.
+        # None of the prefixes contains a character that is special in a pattern.
         reply: Any = client.scan(cursor, match=f"{begin}*", count=500)
         cursor, page = reply
         if page:

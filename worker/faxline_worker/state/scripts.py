@@ -1,4 +1,4 @@
-"""Loads the Lua scripts: one file a decision, with the shared pieces that it includes."""
+"""Loads the Lua scripts. Each file is one decision, and includes shared pieces."""
 
 import hashlib
 import re
@@ -15,23 +15,22 @@ from faxline_worker.state.redis_clients import TooFewReplicasError
 
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 FLAGS = "#!lua flags=allow-oom"
-"""Every script runs on when memory is full: what is inside must go on, only producers' entries are
-refused."""
+"""Every script may run when memory is full: accepted faxes go on, and only new entries are refused."""
 LAYOUT = (1, 4)
 """MAJOR and MINOR of what this version stores (maintenance/schema_version.py)."""
 CLOCK, STEADY = "clock", "steady"
-"""The piece that tells the time, and the one that follows it wherever it is included."""
+"""The piece that reads the time, and the piece that always follows it."""
 FIRST = "layout"
-"""The piece that stands in front of every script."""
+"""The piece that every script begins with."""
 
 
 @cache
 def source(name: str, clock: str | None = None) -> str:
-    """The whole text of one script: the pieces its `-- include:` line names, then the script itself.
+    """Build the text of a script: the pieces that its `-- include:` line names, then the script itself.
 
     Args:
         name: the file, without .lua.
-        clock: Lua text in the clock's place, for tests: it defines `now_us`, `now` and `int`.
+        clock: Lua text that replaces the clock, for tests. It defines `now_us`, `now` and `int`.
     """
     folder = files("faxline_worker") / "state" / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
@@ -47,11 +46,11 @@ def source(name: str, clock: str | None = None) -> str:
 
 
 class Script:
-    """A script on a client. redis-py's own asks more of Python than of Redis on each call.
+    """A script on a client. redis-py's own class spends more time in Python than Redis needs for the script.
 
     Args:
-        client: any of redis-py's, bytes replies.
-        text: the whole of it.
+        client: any redis-py client with bytes replies.
+        text: the text of the script.
     """
 
     def __init__(self, client: Redis, text: str) -> None:
@@ -60,7 +59,7 @@ class Script:
         self._sha = hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 - Redis' name for it
 
     def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run it, and load it first where the server does not know it.
+        """Run the script. Load it first if the server does not know it.
 
         Raises:
             redis.RedisError: the server is away or refuses, or the script raised.
@@ -73,10 +72,10 @@ class Script:
             return run("EVALSHA", self._sha, len(keys), *keys, *args)
 
     def confirmed(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run it, and ask the replicas in the same round trip. It must write whenever it is called.
+        """Run the script and wait for the replicas, in one round trip. The script must write on each call.
 
         Raises:
-            TooFewReplicasError: it was run, and too few replicas have what it wrote.
+            TooFewReplicasError: the script has run, but too few replicas have its writes.
             redis.RedisError: as above.
         """
         done, missed = self.asking(confirmation, keys, args)
@@ -85,7 +84,7 @@ class Script:
         return done
 
     def asking(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> tuple[Any, str]:
-        """Run it, and ask the replicas: the reply, and how many are missed (`Confirmation.missed`).
+        """Run the script and wait for the replicas. Returns the reply, and `Confirmation.missed`.
 
         Raises:
             redis.RedisError: as above.
@@ -109,7 +108,7 @@ class Script:
 
 
 def register(client: Redis, name: str, clock: str | None = None) -> Script:
-    """One of our scripts on a client."""
+    """Make a script on a client."""
     return Script(client, source(name, clock))
 
 
@@ -117,16 +116,16 @@ class Scripts:
     """Scripts on a client, by name.
 
     Args:
-        client: any of redis-py's, bytes replies.
-        names: of the files, without .lua.
-        clock: Lua text that tells the time, for tests (`source`).
+        client: any redis-py client with bytes replies.
+        names: the names of the files, without .lua.
+        clock: Lua text that gives the time, for tests (`source`).
     """
 
     def __init__(self, client: Redis, names: Iterable[str], clock: str | None = None) -> None:
         self._by_name = {name: register(client, name, clock) for name in names}
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run one.
+        """Run a script.
 
         Raises:
             redis.RedisError: the server is away or refuses, or the script raised.
@@ -136,11 +135,11 @@ class Scripts:
     def confirmed(
         self, confirmation: Confirmation, name: str, keys: Sequence[str], args: Sequence[Any]
     ) -> Any:
-        """Run one that writes, and ask the replicas, as `Script.confirmed`."""
+        """Run a script that writes, and wait for the replicas; see `Script.confirmed`."""
         return self._by_name[name].confirmed(confirmation, list(keys), list(args))
 
     def asking(
         self, confirmation: Confirmation, name: str, keys: Sequence[str], args: Sequence[Any]
     ) -> tuple[Any, str]:
-        """Run one that writes, and ask the replicas, as `Script.asking`."""
+        """Run a script that writes, and wait for the replicas; see `Script.asking`."""
         return self._by_name[name].asking(confirmation, list(keys), list(args))

@@ -1,38 +1,41 @@
-"""The steady clock of an account, as a process follows it by a clock of its own (lua/lib/steady.lua).
+"""Follows the steady clock of an account with a monotonic clock (lua/lib/steady.lua).
 
-Redis' clock may step; the monotonic clock of a process does not. Each reply of the scripts about the limits
-tells the account's steady clock, so each call can tell what it must be by now, and a script sees that TIME
-stepped.
+Redis' clock may step; the monotonic clock of a process does not. Each script about the limits returns the
+account's steady clock. The process passes the expected value to its next call, so the script notices if TIME
+has stepped.
 """
 
 from collections.abc import Callable
 
 DRIFT = 200e-6
-"""How much two clocks that do not step may differ in their rates."""
+"""The most by which the rates of two clocks may differ."""
 
 
 class SteadyClock:
-    """What one process knows of it.
+    """The steady clock of an account, as one process knows it.
 
     Args:
-        monotonic: seconds, by a clock that does not step; None for a process that has none, which tells
-            nothing.
+        monotonic: returns monotonic seconds. None turns this off: `now` is always "".
     """
 
     def __init__(self, monotonic: Callable[[], float] | None) -> None:
         self._monotonic = monotonic
         self._base: tuple[float, float] | None = None
-        """Milliseconds that the steady clock is ahead of ours at the most, and when (s) that was found."""
+        """The most (ms) by which the steady clock is ahead of ours, and when (s) that was measured."""
 
     def asked(self) -> float:
-        """The moment at which a script is called, for `learn`; seconds."""
+        """The moment (s) at which a script is called, for `learn`."""
         return self._monotonic() if self._monotonic is not None else 0.0
 
     def learn(self, asked: float, steady: int | None) -> None:
-        """Learn the clock (ms) from the reply of a script that was called at a moment; None: it did not look.
+        """Learn the clock from the reply of a script.
 
-        It ran after it was called, so the clock was no further ahead of ours than this; and the least that
-        was found counts, for it was found by the quickest call.
+        The script ran after `asked`, so the difference between the two is an upper bound of how far the clock
+        is ahead of ours. The smallest bound counts: it comes from the quickest call.
+
+        Args:
+            asked: when the script was called (s).
+            steady: the steady clock in its reply (ms); None if the reply has none.
         """
         if self._monotonic is None or steady is None:
             return
@@ -47,7 +50,7 @@ class SteadyClock:
         return ahead + max(0.0, now - since) * 1000 * DRIFT
 
     def now(self) -> int | str:
-        """The latest that the clock can be now (ms); "" until a script returned it."""
+        """The greatest value (ms) that the clock can have now; "" until a script has returned it."""
         if self._monotonic is None or self._base is None:
             return ""
         now = self._monotonic()

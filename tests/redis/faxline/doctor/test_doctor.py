@@ -356,7 +356,7 @@ OURS = version("faxline")
     [
         ([OURS, OURS], ("ok", f"2 at work, version {OURS}")),
         (["99.0.0"], ("ok", "1 at work, version 99.0.0")),
-        ([OURS, "99.0.0"], ("warn", f"2 at work, version {OURS} and 99.0.0: bring the roll-out to its end")),
+        ([OURS, "99.0.0"], ("warn", f"2 at work, version {OURS} and 99.0.0: complete the roll-out")),
         (
             ["0.0.9"],
             ("warn", "1 at work, version 0.0.9, older than ours: it rejects what is new; upgrade it first"),

@@ -909,11 +909,11 @@ def test_a_memory_keeps_the_newest_and_knows_what_it_forgot() -> None:
     memory.pushed([("old", "1-0")], "1-0")
     now = KEPT + 1
     memory.pushed([("new", "2-0")], "2-0")
-    assert [deed.job for deed in memory.after(NOWHERE).deeds if hasattr(deed, "job")] == ["new"]
+    assert [action.job for action in memory.after(NOWHERE).actions if hasattr(action, "job")] == ["new"]
     assert memory.after(NOWHERE).unknown
     assert not memory.after("1-0").unknown
     assert memory.seen == "2-0"
     for number in range(MOST):
         memory.pushed([(f"job-{number}", "3-0")], "3-0")
-    assert len(memory.after(NOWHERE).deeds) == MOST
+    assert len(memory.after(NOWHERE).actions) == MOST
     assert not memory.after("2-0").unknown

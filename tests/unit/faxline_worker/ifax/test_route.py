@@ -216,7 +216,7 @@ def test_a_proxy_is_shown_without_its_user_and_password(url: str, shown: str) ->
     ],
 )
 def test_what_is_no_url_of_a_proxy_is_refused_and_not_quoted(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^(is no URL|must )") as caught:
+    with pytest.raises(ValueError, match=r"^(is not a URL|must )") as caught:
         Proxy.read(url)
     assert "secret-word" not in str(caught.value)
 

@@ -23,7 +23,7 @@ ONE = {"ACCOUNTS__DEFAULT__TOKEN": "t-of-tests"}
         (
             "worker",
             {"ACCOUNTS__DEFAULT__TOKEN": "t"},
-            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN holds a secret of less than 8",
+            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN holds a secret of fewer than 8",
         ),
     ],
 )

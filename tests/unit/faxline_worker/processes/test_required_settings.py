@@ -127,7 +127,7 @@ def test_a_secret_that_stands_in_any_word_is_refused_with_the_variable(
     given = {TOKEN: LONG, "FAXLINE_ACCOUNTS__DEFAULT__WEBHOOK_SECRETS": '["a-longer-secret"]'} | more
     if not more:
         given[variable] = '["a-longer-secret", "short"]'
-    with pytest.raises(SettingsError, match=f"^{variable} holds a secret of less than 8") as caught:
+    with pytest.raises(SettingsError, match=f"^{variable} holds a secret of fewer than 8") as caught:
         check_requirements(read_settings(given), "webhook")
     assert "short" not in str(caught.value)
 

@@ -66,30 +66,30 @@ class AccountGauges:
         )
 
     def set_limit(self, account: str, limit: Limit, used: float, capacity: float) -> None:
-        """A limit's room in use and in all."""
+        """Set how much of a limit is used, and its capacity."""
         self._used.labels(account, limit).set(used)
         self._capacity.labels(account, limit).set(capacity)
 
     def set_polls(self, account: str, used: float, capacity: float) -> None:
-        """How much of polling's share of the requests is used."""
+        """Set how much of polling's share of the requests is used."""
         self._polls_used.labels(account).set(used)
         self._polls_capacity.labels(account).set(capacity)
 
     def set_closed(self, account: str, reason: str) -> None:
-        """Why the account makes no calls; empty where it does."""
+        """Set why the account makes no calls; "" if it makes calls."""
         known = get_args(ClosedFor)
         label = reason if not reason or reason in known else "other"
         for each in known:
             self._closed.labels(account, each).set(each == label)
 
     def set_paused(self, account: str, paused: bool) -> None:
-        """Whether the account is paused."""
+        """Set whether the account is paused."""
         self._paused.labels(account).set(paused)
 
     def set_rolled_back(self, account: str, rolled_back: bool) -> None:
-        """Whether the account is paused because Redis went back."""
+        """Set whether the account is paused because Redis went back."""
         self._rolled_back.labels(account).set(rolled_back)
 
     def set_settings_differ(self, account: str, n: int) -> None:
-        """In so many settings its processes differ."""
+        """Set the number of settings in which the account's processes differ."""
         self._settings_differ.labels(account).set(n)

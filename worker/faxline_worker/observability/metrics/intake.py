@@ -53,22 +53,22 @@ class IntakeMetrics:
         )
 
     def document_stopped(self, account: str, limit: DocumentLimit) -> None:
-        """A PDF was given up while it was opened."""
+        """Count a PDF that hit a limit while it was opened."""
         self._documents_stopped.labels(account, limit).inc()
 
     def set_slow_documents(self, account: str, n: int) -> None:
-        """So many entries wait for their PDFs to be opened apart."""
+        """Set the number of entries whose PDFs wait for the slow thread."""
         self._slow_documents.labels(account).set(n)
 
     def set_intake(self, account: str, *, entries: int, oldest: float) -> None:
-        """So many entries wait in intake, the oldest for so long (s)."""
+        """Set how many entries wait in intake, and how long (s) the oldest has waited."""
         self._intake_entries.labels(account).set(entries)
         self._intake_oldest.labels(account).set(oldest)
 
     def taken(self, account: str, count: int) -> None:
-        """So many entries were taken off the intake stream."""
+        """Count entries that were taken off the intake stream."""
         self._taken.labels(account).inc(count)
 
     def stream_replaced(self, account: str, stream: StreamName) -> None:
-        """A stream ran out of ids and was replaced."""
+        """Count a stream that ran out of ids and was replaced."""
         self._replaced.labels(account, stream).inc()

@@ -80,35 +80,35 @@ class JobGauges:
         )
 
     def set_jobs(self, account: str, state: StateName, n: int) -> None:
-        """So many jobs are in this state."""
+        """Set the number of jobs in a state."""
         self._jobs.labels(account, state).set(n)
 
     def set_oldest_job_age(self, account: str, priority: PriorityName, seconds: float) -> None:
-        """The job that has waited longest has waited so long; 0 if none waits."""
+        """Set how long the oldest waiting job has waited (s); 0 if none waits."""
         self._oldest.labels(account, priority).set(seconds)
 
     def set_backlog(self, account: str, of: Ceiling, *, used: float, ceiling: float) -> None:
-        """What the backlog comes to, and its ceiling."""
+        """Set the size of the backlog, and its ceiling."""
         self._backlog.labels(account, of).set(used)
         self._backlog_ceiling.labels(account, of).set(ceiling)
 
     def set_dead_receipts(self, account: str, n: int) -> None:
-        """So many entries are set aside for a look."""
+        """Set the number of set-aside entries."""
         self._dead_receipts.labels(account).set(n)
 
     def set_events_unread(self, account: str, n: int) -> None:
-        """So many events wait for the slowest consumer group."""
+        """Set the number of events that the slowest consumer group has not read."""
         self._events_unread.labels(account).set(n)
 
     def set_queued(self, account: str, waits_for: WaitsFor, n: int) -> None:
-        """So many queued jobs wait for this."""
+        """Set the number of queued jobs that wait for one thing."""
         self._queued.labels(account, waits_for).set(n)
 
     def set_receipts(self, account: str, *, oldest: float, overdue: int) -> None:
-        """How long (s) the oldest awaited receipt is awaited, and how many are later than usual."""
+        """Set how long (s) the oldest missing receipt has been awaited, and how many are overdue."""
         self._receipt_wait.labels(account).set(oldest)
         self._overdue.labels(account).set(overdue)
 
     def set_doubts_held(self, account: str, n: int) -> None:
-        """So many doubts wait for an operator."""
+        """Set the number of doubts that wait for an operator."""
         self._held_doubts.labels(account).set(n)

@@ -59,26 +59,26 @@ class JobMetrics:
         )
 
     def outcome(self, account: str, outcome: Outcome) -> None:
-        """A job ended; `rejected` is an intake entry that became none."""
+        """Count the end of a job, or (`rejected`) an intake entry that became no job."""
         self._outcomes(account, outcome).inc()
 
     def failure(self, account: str, stage: Stage, code: int | None, reason: str) -> None:
-        """Something failed; the reason is its fixed name from the table of codes."""
+        """Count a failure; the reason is its fixed name from the tables of codes and causes."""
         self._failures.labels(account, stage, code_label(code), reason).inc()
 
     def deferral(self, account: str, limit: DeferralLimit) -> None:
-        """An admission was put off."""
+        """Count a deferred admission."""
         self._deferrals.labels(account, limit).inc()
 
     def pages(self, account: str, total: int, transferred: int) -> None:
-        """A receipt's faxTotalPages and faxTransferredPages; less than 0 counts as 0."""
+        """Count a receipt's faxTotalPages and faxTransferredPages; a negative number counts as 0."""
         self._pages(account, "total").inc(max(0, total))
         self._pages(account, "transferred").inc(max(0, transferred))
 
     def received_pages(self, account: str, pages: int) -> None:
-        """The pages of a fax that came to us."""
+        """Count the pages of a received fax."""
         self._pages(account, "received").inc(pages)
 
     def partial(self, account: str) -> None:
-        """A fax was delivered without all of its pages."""
+        """Count a fax that was delivered without all of its pages."""
         self._partial.labels(account).inc()

@@ -25,7 +25,7 @@ ClosedFor = Literal[
     "state_rolled_back",
     "other",
 ]
-"""Why an account makes no calls; `other` is a reason of a newer version."""
+"""Why an account makes no calls; `other` is a reason that a newer version stored."""
 Ceiling = Literal["jobs", "bytes"]
 Direction = Literal["back", "forward"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
@@ -33,11 +33,11 @@ ConnectionClosed = Literal["header", "idle", "request", "pipelined", "crowded"]
 ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "held", "received"]
 PageKind = Literal["total", "transferred", "received"]
 PollResult = Literal["final", "held", "repeated", "sending", "unclear", "refused", "put_off"]
-"""What came of a status poll."""
+"""The result of a status poll."""
 PriorityName = Literal["urgent", "normal", "bulk"]
 DocumentLimit = Literal["time", "memory", "crash"]
 StreamName = Literal["intake", "status", "orders"]
-"""Those to which others add."""
+"""The streams that others write to."""
 WaitsFor = Literal["turn", "time", "line"]
 """What a queued job waits for: a permit, the time of its retry or date, or its number's line."""
 StateName = Literal[
@@ -48,4 +48,4 @@ FailureLabels = tuple[Stage, int | None, str]
 """Stage, iFax's number of the error (None if it gave none), and the fixed name of the reason."""
 
 UNKNOWN_ACCOUNT = "unknown"
-"""The account label of webhooks whose path names no account of ours: a stranger's text is no label."""
+"""The account label of webhooks whose path names no configured account. A stranger's text is no label."""

@@ -58,25 +58,25 @@ class RedisMetrics:
         )
 
     def set_processes(self, counts: Mapping[str, float]) -> None:
-        """So many processes of each role are at work; not a number where nobody knows."""
+        """Set the number of running processes of each role; NaN if it is unknown."""
         for role, n in counts.items():
             self._processes.labels(role).set(n)
 
     def set_redis_durable(self, durable: bool) -> None:
-        """Whether Redis keeps what it accepted."""
+        """Set whether Redis keeps what it accepted."""
         self._durable.set(durable)
 
     def set_redis(self, *, memory: int, limit: int, aof: int, aof_ok: bool) -> None:
-        """What the server says of its memory and its append-only file, in bytes."""
+        """Set the server's memory and the size of its append-only file (bytes)."""
         self._memory.set(memory)
         self._memory_limit.set(limit)
         self._aof.set(aof)
         self._aof_ok.set(aof_ok)
 
     def clock_step(self, direction: Direction) -> None:
-        """Redis' clock stepped."""
+        """Count a step of Redis' clock."""
         self._clock_steps.labels(direction).inc()
 
     def redis_read(self) -> None:
-        """The gauges were read from Redis now."""
+        """Note that the gauges were read from Redis now."""
         self._read.set_to_current_time()

@@ -56,15 +56,15 @@ class WebhookMetrics:
         )
 
     def webhook(self, account: str, result: WebhookResult) -> None:
-        """A webhook was answered; `account` is a configured name or UNKNOWN_ACCOUNT."""
+        """Count an answered webhook; `account` is a configured name or UNKNOWN_ACCOUNT."""
         self._webhooks(account, result).inc()
 
     def refused(self, account: str, reason: Refusal) -> None:
-        """A webhook was refused; `account` as above."""
+        """Count a refused webhook; `account` as in `webhook`."""
         self._refused(account, reason).inc()
 
     def connection_closed(self, reason: ConnectionClosed) -> None:
-        """A connection was closed."""
+        """Count a connection that Faxline closed."""
         self._closed(reason).inc()
 
     def watch_connections(self, count: Callable[[], float]) -> None:

@@ -120,47 +120,47 @@ class WorkerMetrics(JobMetrics):
         )
 
     def submission(self, account: str, result: SubmissionResult) -> None:
-        """A send or resend ended."""
+        """Count the end of a send or resend."""
         self._submissions(account, result).inc()
 
     def set_threads(self, n: int) -> None:
-        """The process has so many threads."""
+        """Set the number of threads."""
         self._threads.set(n)
 
     def set_stepped_back(self, account: str, stepped_back: bool) -> None:
-        """Whether the process leaves the account's calls to others."""
+        """Set whether the process leaves the account's calls to others."""
         self._stepped_back.labels(account).set(stepped_back)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """A thread works on something."""
+        """Count a thread as busy inside the block."""
         with self._busy.track_inprogress():
             yield
 
     def duplicate(self, account: str) -> None:
-        """An older attempt turned out to be accepted too."""
+        """Count an older attempt that turned out to be accepted too."""
         self._duplicates.labels(account).inc()
 
     def rate_limited(self, account: str) -> None:
-        """An answer of iFax was 429 or code -3010."""
+        """Count an answer with 429 or code -3010."""
         self._rate_limited.labels(account).inc()
 
     def poll(self, account: str, result: PollResult) -> None:
-        """IFax was asked how a fax stands."""
+        """Count a status poll."""
         self._polls(account, result).inc()
 
     def receipt(self, account: str, result: ReceiptResult) -> None:
-        """A receipt was read from the status stream."""
+        """Count a receipt from the status stream."""
         self._receipts(account, result).inc()
 
     def queue_wait(self, account: str, priority: PriorityName, seconds: float) -> None:
-        """A job was admitted, so long after it was due; less than 0 (two clocks) counts as 0."""
+        """Record how long (s) after it was due a job was admitted; negative (two clocks) counts as 0."""
         self._queue_wait(account, priority).observe(max(0.0, seconds))
 
     def request(self, account: str, seconds: float) -> None:
-        """A call to iFax took so long; less than 0 counts as 0."""
+        """Record the duration (s) of a call to iFax; a negative time counts as 0."""
         self._request(account).observe(max(0.0, seconds))
 
     def delivery(self, account: str, seconds: float) -> None:
-        """A receipt came so long after the fax was accepted; less than 0 (it came first) counts as 0."""
+        """Record how long (s) after acceptance a receipt came; negative (it came first) counts as 0."""
         self._delivery(account).observe(max(0.0, seconds))
