@@ -8,7 +8,6 @@ export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 SEEDED = $(if $(SEED),--seed $(SEED))
-SUPPLY = PYTHONPATH=ops/supply $(BIN)/python -m faxline_supply
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
 .PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos fuzz watch dashboards manifests picture check format lint types contract schema docs lock licences sbom audit clean
@@ -106,14 +105,17 @@ lock: ## Renew requirements/*.lock from pyproject.toml (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group audit -o requirements/audit.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra otel --extra testing --group dev -o requirements/dev.lock
 
-licences: install ## Write docs/licences.md from the locks and the installed packages
-	$(SUPPLY) licences > docs/licences.md
+licences: install ## List the licences of what is installed; one that pyproject.toml does not allow is an error
+	$(BIN)/pip-licenses
 
 sbom: install ## Write sbom.cdx.json, the CycloneDX bill of materials of what the daemon runs with
-	$(SUPPLY) sbom > sbom.cdx.json
+	$(PYTHON) -m venv --clear --without-pip .venv-sbom
+	$(BIN)/python -m pip --python .venv-sbom install --quiet --require-hashes -r requirements/worker.lock
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.cdx.json .venv-sbom
 
-audit: install .venv-audit/.installed ## Look for known vulnerabilities in every lock; MAY_SKIP=1 ends well where it cannot
-	$(SUPPLY) audit $(if $(MAY_SKIP),--may-skip) -- .venv-audit/bin/pip-audit
+audit: .venv-audit/.installed ## Look for known vulnerabilities in every lock; MAY_SKIP=1 only names what no index knows
+	.venv-audit/bin/pip-audit $(if $(MAY_SKIP),,--strict) --require-hashes --disable-pip --progress-spinner off \
+		$(foreach lock,worker build dev,-r requirements/$(lock).lock)
 
 .venv-audit/.installed: requirements/audit.lock
 	$(PYTHON) -m venv .venv-audit
@@ -121,4 +123,4 @@ audit: install .venv-audit/.installed ## Look for known vulnerabilities in every
 	@touch $@
 
 clean: ## Remove .venv and the caches
-	rm -rf $(VENV) .venv-audit sbom.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-audit .venv-sbom sbom.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from faxline_docs import commands, events, fundamentals, library, metrics, settings
+from faxline_docs import commands, events, fundamentals, library, licences, metrics, settings
 from faxline_worker.ifax.causes import cause_table
 
 DOCS = Path(__file__).parents[1]
@@ -19,6 +19,7 @@ PAGES: Mapping[str, Mapping[str, Part]] = {
     "events.md": {"events": lambda _: events.sections()},
     "fundamentals.md": {file.name: fundamentals.part(file) for file in fundamentals.FILES},
     "library.md": {"methods": lambda _: library.methods(), "errors": lambda _: library.errors()},
+    "licences.md": {"packages": lambda _: licences.table()},
     "metrics.md": {"metrics": lambda _: metrics.tables()},
     "settings.md": {"settings": settings.table},
 }
