@@ -22,6 +22,10 @@ _NUMBER_IN_ID = re.compile(_WITH_PLUS)
 _NUMBER = re.compile(rf"{_WITH_PLUS}|\d{{7,}}|\(?\b\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}\b")
 _DOCUMENT = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
 _SHORTEST_DOCUMENT = 200
+_HEAD = 8
+"""Characters by which a secret is found in a text."""
+_FEW = 100
+"""Up to so many spellings of secrets are looked for one by one."""
 _SHORTEST_NUMBER = 7
 _DEEPEST = 30
 _FIRST = {key: place for place, key in enumerate(("timestamp", "level", "event", "role", "logger"))}
@@ -51,11 +55,17 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = (), extra_keys: Iterable[str] = ()) -> None:
         self._allowed = ALLOWED_KEYS | frozenset(extra_keys)
         self._spellings: tuple[str, ...] = ()
+        self._by_head: dict[str, list[str]] = {}
+        self._sizes: set[int] = set()
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Hide these secrets too, from the next line on. The others stay hidden. Call it from one thread."""
         new = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+        for spelling in new.difference(self._spellings):
+            self._by_head.setdefault(spelling[:_HEAD], []).append(spelling)
+        self._sizes = {len(head) for head in self._by_head}
+        # The longest first: one may be part of another.
         self._spellings = tuple(sorted(new.union(self._spellings), key=len, reverse=True))
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -75,7 +85,7 @@ class Redactor:
             text: any.
             number: what a phone number looks like in it.
         """
-        for spelling in self._spellings:  # the longest first: one may be part of another
+        for spelling in self._spellings if len(self._spellings) <= _FEW else self._spellings_in(text):
             text = text.replace(spelling, _SECRET)
         if len(text) >= _SHORTEST_DOCUMENT:
             text = _DOCUMENT.sub(lambda run: f"…({len(run[0])} characters)", text)
@@ -83,6 +93,12 @@ class Redactor:
             text = number.sub(lambda run: mask_number(run[0]), text)
         half = LONGEST_TEXT // 2
         return text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
+
+    def _spellings_in(self, text: str) -> list[str]:
+        """The secrets that the text holds. Of thousands, each is not looked for in every text."""
+        heads = {text[at : at + size] for size in self._sizes for at in range(len(text) - size + 1)}
+        found = [spelling for head in heads for spelling in self._by_head.get(head, ())]
+        return sorted(found, key=len, reverse=True)
 
     def _value(self, value: Any, key: str, depth: int = 0) -> Any:  # noqa: PLR0911 - one for each kind of value
         number = _NUMBER_IN_ID if key in ID_KEYS else _NUMBER

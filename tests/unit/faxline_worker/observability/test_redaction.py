@@ -33,6 +33,13 @@ def leaves(value: Any) -> list[str]:
     return [str(value)]
 
 
+def test_a_secret_among_thousands_is_found_in_every_spelling_and_a_short_one_too() -> None:
+    secrets = [f"token {i:05} of an account" for i in range(2000)]
+    redactor = Redactor([*secrets, "ab'c", secrets[7] + " and more"])
+    text = f"{secrets[7]} and more, {secrets[1999]!r}; %27token%2001998%20of%20an%20account%27; 'ab\\'c'"
+    assert redactor.text(text) == "***, '***'; %27***%27; '***'"
+
+
 def test_keys_that_are_not_allowed_are_dropped_by_name() -> None:
     assert redact(event="e", token="t", fileData="JVBERi0", **{NUMBER: 1}) == {
         "event": "e",

@@ -1,10 +1,10 @@
 """What a dispatcher reads in Redis about each account: its limits, and why it makes no calls."""
 
-from collections.abc import Sequence
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
+from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.families import TAKE_MAX, gauge
 from faxline_worker.observability.metrics.labels import ClosedFor, Limit
 
@@ -12,7 +12,7 @@ from faxline_worker.observability.metrics.labels import ClosedFor, Limit
 class AccountGauges:
     """What a dispatcher reads in Redis about each account: its limits, and why it makes no calls."""
 
-    def __init__(self, registry: CollectorRegistry, accounts: Sequence[str]) -> None:
+    def __init__(self, registry: CollectorRegistry, accounts: AccountLabels) -> None:
         self._used = gauge(
             registry,
             "fax_limit_used",

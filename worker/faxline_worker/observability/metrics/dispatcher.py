@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Gauge
 
 from faxline_worker.observability.metrics.account_gauges import AccountGauges
+from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.families import TAKE_MAX
 from faxline_worker.observability.metrics.intake import IntakeMetrics
 from faxline_worker.observability.metrics.job_gauges import JobGauges
@@ -33,7 +34,7 @@ class DispatcherMetrics(JobMetrics, JobGauges, AccountGauges, IntakeMetrics, Red
         events_cap: int = 0,
         polling_alone: bool = False,
     ) -> None:
-        names = tuple(accounts)
+        self.labels = names = AccountLabels(accounts)
         JobMetrics.__init__(self, registry, names, failure_labels)
         JobGauges.__init__(self, registry, names)
         AccountGauges.__init__(self, registry, names)

@@ -6,7 +6,6 @@ come from every dispatcher alike, and a sum over two dispatchers would double th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from itertools import product
 from typing import TypeVar
 
@@ -22,6 +21,8 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from faxline_worker.observability.metrics.account_labels import AccountLabels, Children
 
 
 class _Registry(CollectorRegistry):
@@ -85,33 +86,48 @@ TAKE_MAX = "; every dispatcher exports the same value: take max, never sum."
 _Family = TypeVar("_Family", Counter, Gauge, Histogram)
 
 
-def started(family: _Family, *values: Sequence[str]) -> _Family:
-    """The family with every label set created, at 0, so that rates and alerts see the first event too."""
-    for labels in product(*values):
-        family.labels(*labels)
+def _started(family: _Family, labels: Mapping[str, Sequence[str] | AccountLabels]) -> _Family:
+    """Make every label set of a family at 0, so that rates and alerts see the first event too."""
+    accounts = labels.get("account")
+    values = [value for value in labels.values() if not isinstance(value, AccountLabels)]
+    if isinstance(accounts, AccountLabels):
+        accounts.start(family, product(*values))
+    else:
+        for each in product(*values):
+            family.labels(*each)
     return family
 
 
-def counter(registry: CollectorRegistry, name: str, help_text: str, **labels: Sequence[str]) -> Counter:
-    """A counter with every label set at 0."""
-    return started(Counter(name, help_text, labels, registry=registry), *labels.values())
+def counter(
+    registry: CollectorRegistry, name: str, help_text: str, **labels: Sequence[str] | AccountLabels
+) -> Counter:
+    """A counter with every label set at 0. `account` comes first."""
+    return _started(Counter(name, help_text, labels, registry=registry), labels)
 
 
-def gauge(registry: CollectorRegistry, name: str, help_text: str, **labels: Sequence[str]) -> Gauge:
-    """A gauge with every label set at 0."""
-    return started(Gauge(name, help_text, labels, registry=registry), *labels.values())
+def gauge(
+    registry: CollectorRegistry, name: str, help_text: str, **labels: Sequence[str] | AccountLabels
+) -> Gauge:
+    """A gauge with every label set at 0. `account` comes first."""
+    return _started(Gauge(name, help_text, labels, registry=registry), labels)
 
 
 def histogram(
-    registry: CollectorRegistry, name: str, help_text: str, buckets: Sequence[float], **labels: Sequence[str]
+    registry: CollectorRegistry,
+    name: str,
+    help_text: str,
+    buckets: Sequence[float],
+    **labels: Sequence[str] | AccountLabels,
 ) -> Histogram:
-    """A histogram with every label set at 0."""
-    return started(Histogram(name, help_text, labels, registry=registry, buckets=buckets), *labels.values())
+    """A histogram with every label set at 0. `account` comes first."""
+    return _started(Histogram(name, help_text, labels, registry=registry, buckets=buckets), labels)
 
 
-def children(family: _Family) -> Callable[..., _Family]:
-    """The family's `labels`, which looks up faster; it remembers as many as there are label sets."""
-    return cache(family.labels)
+def children(family: _Family, accounts: AccountLabels) -> Children[_Family]:
+    """The label sets of a family whose accounts come and go."""
+    found = Children(family)
+    accounts.remember(found)
+    return found
 
 
 def code_label(code: int | None) -> str:

@@ -1,10 +1,10 @@
 """What a dispatcher counts and reads about the intake streams."""
 
-from collections.abc import Sequence
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
+from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.families import TAKE_MAX, counter, gauge
 from faxline_worker.observability.metrics.labels import DocumentLimit, StreamName
 
@@ -12,7 +12,7 @@ from faxline_worker.observability.metrics.labels import DocumentLimit, StreamNam
 class IntakeMetrics:
     """What a dispatcher counts and reads about the intake streams."""
 
-    def __init__(self, registry: CollectorRegistry, accounts: Sequence[str]) -> None:
+    def __init__(self, registry: CollectorRegistry, accounts: AccountLabels) -> None:
         self._documents_stopped = counter(
             registry,
             "fax_documents_stopped_total",

@@ -6,6 +6,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Gauge
 
 from faxline_worker.ifax.webhook_access import REFUSALS, Refusal
+from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.families import children, counter
 from faxline_worker.observability.metrics.labels import UNKNOWN_ACCOUNT, ConnectionClosed, WebhookResult
 
@@ -19,15 +20,17 @@ class WebhookMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry, accounts: Iterable[str]) -> None:
+        self.labels = account = AccountLabels(accounts)
         self._webhooks = children(
             counter(
                 registry,
                 "fax_webhooks_total",
                 "Webhooks by result. bad_signature counts every refusal; the account is `unknown` if the "
                 "path names no configured one.",
-                account=tuple(accounts),
+                account=account,
                 result=get_args(WebhookResult),
-            )
+            ),
+            account,
         )
         self._webhooks(UNKNOWN_ACCOUNT, "bad_signature")
         self._refused = children(
@@ -36,9 +39,10 @@ class WebhookMetrics:
                 "fax_webhooks_refused_total",
                 "Refused webhooks by reason: no secret is configured, no proof came, the proof was wrong, or "
                 "its kind is not configured (unexpected_...).",
-                account=tuple(accounts),
+                account=account,
                 reason=REFUSALS,
-            )
+            ),
+            account,
         )
         self._refused(UNKNOWN_ACCOUNT, "unknown_account")
         self._closed = children(
@@ -49,7 +53,8 @@ class WebhookMetrics:
                 "time (header, idle, request), the client pipelined too many requests (pipelined), or the "
                 "ceiling was reached (crowded).",
                 reason=get_args(ConnectionClosed),
-            )
+            ),
+            account,
         )
         self._connections = Gauge(
             "fax_webhook_connections", "Open connections of the webhook.", registry=registry
@@ -57,11 +62,17 @@ class WebhookMetrics:
 
     def webhook(self, account: str, result: WebhookResult) -> None:
         """Count an answered webhook; `account` is a configured name or UNKNOWN_ACCOUNT."""
+        self._serve(account)
         self._webhooks(account, result).inc()
 
     def refused(self, account: str, reason: Refusal) -> None:
         """Count a refused webhook; `account` as in `webhook`."""
+        self._serve(account)
         self._refused(account, reason).inc()
+
+    def _serve(self, account: str) -> None:
+        if account != UNKNOWN_ACCOUNT:
+            self.labels.serve(account)
 
     def connection_closed(self, reason: ConnectionClosed) -> None:
         """Count a connection that Faxline closed."""

@@ -6,6 +6,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.families import children, counter, gauge, histogram
 from faxline_worker.observability.metrics.jobs import JobMetrics
 from faxline_worker.observability.metrics.labels import (
@@ -33,7 +34,7 @@ class WorkerMetrics(JobMetrics):
     def __init__(
         self, registry: CollectorRegistry, accounts: Iterable[str], failure_labels: Iterable[FailureLabels]
     ) -> None:
-        account = tuple(accounts)
+        self.labels = account = AccountLabels(accounts)
         super().__init__(registry, account, failure_labels)
         self._submissions = children(
             counter(
@@ -42,7 +43,8 @@ class WorkerMetrics(JobMetrics):
                 "Submissions (calls of fax-send and fax-resend) by result.",
                 account=account,
                 result=get_args(SubmissionResult),
-            )
+            ),
+            account,
         )
         self._duplicates = counter(
             registry,
@@ -63,7 +65,8 @@ class WorkerMetrics(JobMetrics):
                 "Receipts by result. A receipt that comes before its answer is first counted as unmatched.",
                 account=account,
                 result=get_args(ReceiptResult),
-            )
+            ),
+            account,
         )
         self._polls = children(
             counter(
@@ -72,7 +75,8 @@ class WorkerMetrics(JobMetrics):
                 "Status polls, scheduled or about a doubt, by result.",
                 account=account,
                 result=get_args(PollResult),
-            )
+            ),
+            account,
         )
         self._queue_wait = children(
             histogram(
@@ -82,7 +86,8 @@ class WorkerMetrics(JobMetrics):
                 QUEUE_WAIT_BUCKETS,
                 account=account,
                 priority=get_args(PriorityName),
-            )
+            ),
+            account,
         )
         self._request = children(
             histogram(
@@ -91,7 +96,8 @@ class WorkerMetrics(JobMetrics):
                 "Duration of a call to iFax, until its answer or its failure.",
                 REQUEST_BUCKETS,
                 account=account,
-            )
+            ),
+            account,
         )
         self._threads = Gauge(
             "fax_worker_threads",
@@ -116,7 +122,8 @@ class WorkerMetrics(JobMetrics):
                 "Time from an accepted submission until its receipt.",
                 DELIVERY_BUCKETS,
                 account=account,
-            )
+            ),
+            account,
         )
 
     def submission(self, account: str, result: SubmissionResult) -> None:
