@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from faxline_local import processes
 from faxline_local.redis_access import Access, Tls
+from faxline_local.redis_cluster import RedisCluster
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import (
     NoServerError,
@@ -128,6 +129,13 @@ def redis_server(server_binary: ServerBinary) -> Iterator[RedisServer]:
     """The session's server. A test that stops or pauses one starts its own with `server_binary`."""
     with RedisServer(binary=server_binary) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(server_binary: ServerBinary, access: Access) -> Iterator[RedisCluster]:
+    """Three primaries with a replica each and our users. A test that ends a node starts its own cluster."""
+    with RedisCluster(binary=server_binary, access=access) as cluster:
+        yield cluster
 
 
 def _flushed(url: str) -> str:

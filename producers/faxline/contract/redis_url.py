@@ -1,14 +1,15 @@
-"""Clients for Redis URLs: one server, a socket, or the primary that Sentinels name.
+"""Clients for Redis URLs: one server, a socket, the primary that Sentinels name, or a cluster.
 
 redis://[user:password@]host[:port][/database], rediss:// with TLS, unix:///path, and for Sentinel
 redis+sentinel://[user:password@]host[:port][,host…]/service[/database], or rediss+sentinel:// with TLS.
+For a cluster redis+cluster://[user:password@]host[:port][,host…], or rediss+cluster:// with TLS.
 
 Options follow a `?`. For TLS: ssl_ca_certs (the file of the trusted authority), ssl_certfile and ssl_keyfile
 (a certificate of the client), ssl_cert_reqs, ssl_check_hostname. For Sentinels: sentinel_username and
 sentinel_password, their own login. The URL of a single server takes all options of redis-py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -19,6 +20,11 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from faxline.contract.cluster_client import ClusterClient
+from faxline.contract.cluster_client_async import AsyncClusterClient
+from faxline.contract.cluster_slots import PATIENCE
+from faxline.contract.cluster_topology import ASK_TIMEOUT, AsyncTopology, Topology
+from faxline.contract.cluster_url import TLS_OPTIONS, Address, ClusterUrl, cluster_url, tls_options
 from faxline.contract.primary_connections import following
 from faxline.contract.sentinels import AsyncPool, AsyncSentinels, Pool, Sentinels
 
@@ -26,13 +32,17 @@ SENTINEL_PORT = 26379
 SENTINEL_TIMEOUT = 2.0
 """Seconds to wait for a Sentinel. Its answer takes a millisecond, and another can be asked instead."""
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
-_TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 _LOGIN = ("sentinel_username", "sentinel_password")
+_TO_ASK: Mapping[str, Any] = {
+    "socket_timeout": ASK_TIMEOUT,
+    "socket_connect_timeout": ASK_TIMEOUT,
+    "redis_connect_func": None,
+}
+"""The options of a connection that asks a node who owns the slots."""
 _FORM = (
-    "no URL of Redis: its form is redis://HOST:PORT/0, or rediss://, unix:///PATH or redis+sentinel://; what "
-    "has a meaning in a URL, such as a / in the password, is written %2F"
+    "no URL of Redis: its form is redis://HOST:PORT/0, or rediss://, unix:///PATH, redis+sentinel:// or "
+    "redis+cluster://; what has a meaning in a URL, such as a / in the password, is written %2F"
 )
-_FALSE = ("false", "no", "0", "n", "f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +108,11 @@ def sentinel_url(url: str) -> SentinelUrl | None:
         sentinels.append((parts.hostname, port or SENTINEL_PORT))
     path, _, query = path.partition("?")
     given = dict(parse_qsl(query, keep_blank_values=True))
-    if not set(given) <= {*_TLS, *_LOGIN}:
+    if not set(given) <= {*TLS_OPTIONS, *_LOGIN}:
         raise ValueError(
-            f"it has an option that a Sentinel's URL does not; known are {', '.join((*_TLS, *_LOGIN))}"
+            f"it has an option that a Sentinel's URL does not; known are {', '.join((*TLS_OPTIONS, *_LOGIN))}"
         )
-    options: dict[str, Any] = {name: given[name] for name in _TLS if name in given}
-    if options and scheme != "rediss+sentinel":
-        raise ValueError("it has options of TLS: then it must begin with rediss+sentinel://")
-    if "ssl_check_hostname" in options:
-        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in _FALSE
+    options = tls_options(scheme, given)
     service, _, database = path.strip("/").partition("/")
     if not service:
         raise ValueError(
@@ -127,29 +133,40 @@ def sentinel_url(url: str) -> SentinelUrl | None:
     )
 
 
-def connect(url: str, **options: Any) -> redis.Redis:
+def connect(
+    url: str, *, node: Callable[[redis.Redis], redis.Redis] = lambda client: client, **options: Any
+) -> redis.Redis:
     """A client whose connections follow the primary (`faxline.contract.primary_connections`).
 
-    The options are those of `redis.Redis`.
+    Of a cluster it is a `ClusterClient`; see there.
+
+    Args:
+        url: as the module has it.
+        node: makes another client of the client of one server; of a cluster, of each node's.
+        options: those of `redis.Redis`.
 
     Raises:
         ValueError: the URL is none.
     """
+    if (cluster := cluster_url(url)) is not None:
+        return _of_cluster(cluster, options, node)
     target = sentinel_url(url)
     if target is None:
         client: redis.Redis = following(_of_one_server(redis.Redis, url, options))
-        return client
+        return node(client)
     kwargs = _sentinel_options(target, options, Retry(NoBackoff(), 0))
     sentinels = Sentinels(target.sentinels, sentinel_kwargs=kwargs)
     for sentinel in sentinels.sentinels:
         following(sentinel)
     more = {"connection_pool_class": Pool, **target.options, **options}
     master: redis.Redis = following(sentinels.master_for(target.service, **more))  # type: ignore[no-untyped-call]
-    return master
+    return node(master)
 
 
 def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
     """The asyncio twin of `connect`."""
+    if (cluster := cluster_url(url)) is not None:
+        return _of_cluster_async(cluster, options)
     target = sentinel_url(url)
     if target is None:
         client: redis.asyncio.Redis = following(_of_one_server(redis.asyncio.Redis, url, options))
@@ -177,6 +194,44 @@ def _of_one_server(kind: Any, url: str, options: dict[str, Any]) -> Any:
         raise ValueError(text if text.startswith("Invalid value for '") else _FORM) from None  # an option
 
 
+def _of_cluster(
+    target: ClusterUrl, options: Mapping[str, Any], node: Callable[[redis.Redis], redis.Redis]
+) -> redis.Redis:
+    more, patience = _node_options(target, options)
+
+    def connect_node(there: Address, **other: Any) -> redis.Redis:
+        client: redis.Redis = following(
+            redis.Redis(host=there[0], port=there[1], retry=Retry(NoBackoff(), 0), **more | other)
+        )
+        return client
+
+    topology = Topology(
+        target.nodes, lambda there: node(connect_node(there)), lambda there: connect_node(there, **_TO_ASK)
+    )
+    return ClusterClient(topology, patience)
+
+
+def _of_cluster_async(target: ClusterUrl, options: Mapping[str, Any]) -> redis.asyncio.Redis:
+    more, patience = _node_options(target, options)
+
+    def connect_node(there: Address, **other: Any) -> redis.asyncio.Redis:
+        retry = AsyncRetry(NoBackoff(), 0)
+        client: redis.asyncio.Redis = following(
+            redis.asyncio.Redis(host=there[0], port=there[1], retry=retry, **more | other)
+        )
+        return client
+
+    topology = AsyncTopology(target.nodes, connect_node, lambda there: connect_node(there, **_TO_ASK))
+    return AsyncClusterClient(topology, patience)
+
+
+def _node_options(target: ClusterUrl, options: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    """What each connection to a node is given, and the client's patience: none if nothing is tried again."""
+    more = {**target.options, **options}
+    retry = more.pop("retry", None)
+    return more, 0.0 if retry is not None and retry.get_retries() == 0 else PATIENCE
+
+
 def address(client: Any) -> str:
     """Where a client connects to, for messages: `host:port` or a socket's path; never the password.
 
@@ -185,6 +240,8 @@ def address(client: Any) -> str:
     options = client.get_connection_kwargs()
     if not options:
         return ""
+    if isinstance(client, ClusterClient | AsyncClusterClient):
+        return f"the cluster of {', '.join(f'{host}:{port}' for host, port in client.topology.slots.seeds)}"
     service = getattr(client.connection_pool, "service_name", None)
     if service is not None:
         return f"the master of {service!r} that the Sentinels name"

@@ -1,19 +1,16 @@
 """A Redis Cluster of three nodes: every script with all its keys runs where the account's slot is.
 
-A cluster refuses a script that touches two slots, also by a key that the script makes itself. Why Faxline as
-a whole does not run on one, docs/production.md says.
+A cluster refuses a script that touches two slots, also by a key that the script makes itself.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
-from faxline_local.processes import free_port
-from faxline_local.redis_server import RedisServer
+from faxline_local.redis_cluster import RedisCluster
 from faxline_local.server_binaries import ServerBinary
 from faxline_worker.state.store import SCRIPTS
 from tests.stage.expected import expected
@@ -21,47 +18,15 @@ from tests.stage.walk import Seen, Walk
 
 pytestmark = pytest.mark.slow
 
-SLOTS = 16384
-NODES = 3
-
 
 @pytest.fixture(scope="module")
-def nodes(server_binary: ServerBinary) -> Iterator[list[Any]]:
-    """Clients on the nodes, each with a third of the slots; the cluster is not yet awaited."""
-    with ExitStack() as stack:
-        clients: list[Any] = []
-        places: list[tuple[int, int]] = []
-        for _ in range(NODES):
-            bus = free_port()
-            options = {"cluster-enabled": "yes", "cluster-port": str(bus)}
-            server = stack.enter_context(RedisServer(binary=server_binary, options=options))
-            places.append((server.port, bus))
-            clients.append(stack.enter_context(redis.Redis.from_url(server.url(0))))
-        for place, client in enumerate(clients):
-            first, last = place * SLOTS // NODES, (place + 1) * SLOTS // NODES - 1
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-            for port, bus in places[:place]:
-                client.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
-        yield clients
-
-
-@pytest.fixture
-def owner(nodes: list[Any], wait_until: Callable[..., Any]) -> Any:
-    """The node that has the slot of the account `default`, in a cluster that is whole."""
-
-    def whole() -> bool:
-        said = [client.execute_command("CLUSTER", "INFO") for client in nodes]
-        return all(b"cluster_state:ok" in s and b"cluster_known_nodes:3" in s for s in map(_text, said))
-
-    wait_until(whole, timeout=60)
-    slot = nodes[0].execute_command("CLUSTER", "KEYSLOT", RedisKeys("default").intake)
-    return nodes[max(place for place in range(NODES) if place * SLOTS // NODES <= slot)]
-
-
-def _text(said: Any) -> bytes:
-    if isinstance(said, dict):  # as redis-py reads it
-        return "\n".join(f"{name}:{value}" for name, value in said.items()).encode()
-    return bytes(said)
+def owner(server_binary: ServerBinary) -> Iterator[Any]:
+    """The node that has the slot of the account `default`."""
+    with (
+        RedisCluster(binary=server_binary, replicas=0) as cluster,
+        redis.Redis.from_url(cluster.owner_of(RedisKeys("default").intake).url()) as client,
+    ):
+        yield client
 
 
 def test_every_script_runs_in_every_state_with_all_its_keys_in_the_slot_of_the_account(

@@ -2,6 +2,7 @@
 
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from faxline.contract.cluster_url import cluster_url
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_url import sentinel_url
 from faxline_worker.ifax.route import Proxy, is_loopback
@@ -28,13 +29,13 @@ def check_url(setting: str, url: str, schemes: tuple[str, ...] = ("http", "https
 
 
 def check_redis_url(setting: str, url: str) -> None:
-    """Check that a setting is a URL of Redis or of its sentinels.
+    """Check that a setting is a URL of Redis, of its Sentinels or of a cluster.
 
     Raises:
         ValueError: it is not. The message begins with the setting's name.
     """
     try:
-        if sentinel_url(url) is not None:
+        if sentinel_url(url) is not None or cluster_url(url) is not None:
             return
     except ValueError as error:
         raise ValueError(f"{setting}: {error}") from None
@@ -65,7 +66,16 @@ def check_ifax_url(url: str, proxy: Proxy | None, *, insecure: bool) -> None:
 
 
 def broker_beside(redis_url: str) -> str:
-    """The broker's URL where none is set: database 1 of the state's server, or 2 where the state is in 1."""
+    """The broker's URL where none is set: database 1 of the state's server, or 2 where the state is in 1.
+
+    Raises:
+        ValueError: the state is in a cluster, which has one database.
+    """
+    if cluster_url(redis_url) is not None:
+        raise ValueError(
+            "BROKER_URL must be set, because REDIS_URL is a cluster's and a cluster has only one database: "
+            "give the broker a small Redis server of its own (docs/production.md)"
+        )
     if (sentinels := sentinel_url(redis_url)) is not None:
         place = redis_url.split("/")
         _, mark, options = redis_url.partition("?")
@@ -77,7 +87,9 @@ def broker_beside(redis_url: str) -> str:
 
 def passwords_in(redis_url: str) -> list[str]:
     """The passwords in a URL of Redis, also as they are without the URL's quoting."""
-    if (sentinels := sentinel_url(redis_url)) is not None:
+    if (cluster := cluster_url(redis_url)) is not None:
+        passwords = [cluster.password]
+    elif (sentinels := sentinel_url(redis_url)) is not None:
         passwords = [sentinels.password, sentinels.sentinel_password]
     else:
         written = urlsplit(redis_url).password or ""

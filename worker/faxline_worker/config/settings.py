@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from faxline.contract.cluster_url import cluster_url
 from faxline.contract.environment import PREFIX
 from faxline.contract.file_hosts import host_pattern
 from faxline.contract.redis_keys import RedisKeys
@@ -157,7 +158,7 @@ class Settings(BaseSettings):
         for setting, url in (("TRACES__ENDPOINT", self.traces.endpoint), ("WEBHOOK__URL", self.webhook.url)):
             if url:
                 check_url(setting, url)
-        if self.broker == self.redis_url:
+        if self.broker == self.redis_url and cluster_url(self.redis_url) is None:
             raise ValueError(
                 "BROKER_URL must name another database than REDIS_URL, to keep wake-ups apart from the state"
             )

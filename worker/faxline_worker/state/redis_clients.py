@@ -43,6 +43,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from faxline.contract.cluster_client import ClusterClient
 from faxline.contract.redis_url import address, connect, connect_async
 from faxline.steps.redis_errors import cause_of, is_lasting
 
@@ -156,8 +157,9 @@ def state_client(
         options["redis_connect_func"] = connected
     if not patient and "socket_connect_timeout" in options:
         options["socket_connect_timeout"] = socket_timeout
-    client = connect(url, retry=Retry(_backoff(), RETRIES if patient else 0), **options)
-    return ThreadsRedis.from_pool(client.connection_pool) if threads else client
+    if threads:
+        options["node"] = lambda client: ThreadsRedis.from_pool(client.connection_pool)
+    return connect(url, retry=Retry(_backoff(), RETRIES if patient else 0), **options)
 
 
 def async_state_client(
@@ -192,7 +194,10 @@ def check_writes(client: redis.Redis) -> bool:
     Raises:
         redis.RedisError: the server cannot be reached, or refuses writes.
     """
-    if isinstance(client, ThreadsRedis):
+    if isinstance(client, ClusterClient):
+        for node in client.nodes:
+            check_writes(node)
+    elif isinstance(client, ThreadsRedis):
         client.check_writes()
     else:
         client.execute_command(*_WRITES_NOTHING)  # type: ignore[no-untyped-call]

@@ -1,0 +1,152 @@
+"""A Redis client for a cluster: each command goes to the node that owns the slot of its key.
+
+redis-py's own RedisCluster is not used: it refuses TIME in a pipeline and returns the replies of a
+transaction unparsed, and all its threads ask all nodes anew when one is away (ARCHITECTURE.md).
+
+- MOVED, ASK, TRYAGAIN, CLUSTERDOWN, READONLY and a lost connection are followed as `Course` says. What was
+  sent may run twice after a lost connection, as with every client of ours.
+- A transaction is about one slot. Other pipelines are sent in parts (`Plan`), and their replies keep the
+  order of the commands.
+- A command without a key goes to one of the primaries, in turn; `nodes` has all of them.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import redis
+from redis.client import Pipeline
+
+from faxline.contract.cluster_plan import Part, Plan
+from faxline.contract.cluster_slots import FOLLOWED, PATIENCE, Course, slot_of
+from faxline.contract.cluster_topology import Topology
+
+_T = TypeVar("_T")
+
+
+class ClusterClient(redis.Redis):
+    """For many threads. Close it.
+
+    Args:
+        topology: the nodes.
+        patience: seconds for which a command is sent again after its first failure.
+    """
+
+    def __init__(self, topology: Topology, patience: float = PATIENCE) -> None:
+        seed = topology.node(topology.slots.seeds[0])
+        super().__init__(connection_pool=seed.connection_pool)  # for its options: nothing is sent through it
+        self.topology = topology
+        self._patience = patience
+
+    @property
+    def nodes(self) -> list[redis.Redis]:
+        """A client of each primary.
+
+        Raises:
+            redis.RedisError: no node says who they are.
+        """
+        self.topology.ensure()
+        return [self.topology.node(address) for address in self.topology.slots.primaries]
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command to the node that owns the slot of its key."""
+
+        def send(node: redis.Redis, asking: bool) -> Any:
+            if not asking:
+                return node.execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            (reply,) = _send(Part(None, [0], [(args, options)]), node, asking=True)
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+        return self.follow(slot_of(args), send)
+
+    def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Any:
+        """Queue commands; see the module."""
+        return _ClusterPipeline(self, transaction=transaction, shard_hint=shard_hint)
+
+    def close(self) -> None:
+        """Close the connections to all nodes."""
+        self.topology.close()
+        super().close()
+
+    def follow(self, slot: int | None, send: Callable[[redis.Redis, bool], _T]) -> _T:
+        """Do something on the node that owns a slot, and again where it is refused or the node is lost.
+
+        Args:
+            slot: the slot; None if any primary may answer.
+            send: does it with the client of a node; its second argument says that ASKING comes first.
+
+        Raises:
+            redis.RedisError: what `send` raised last.
+        """
+        topology = self.topology
+        slots, course = topology.slots, None
+        if not slots.known:
+            topology.ensure()
+        there, asking = slots.seeds[0], False
+        while True:
+            try:
+                there, asking = (slots.owner(slot), False) if course is None else course.next()
+                return send(topology.node(there), asking)
+            except FOLLOWED as error:
+                course = course or Course(slots, slot, self._patience)
+                pause = course.after(error, there)
+            if course.lost:
+                topology.refresh()
+            if pause:
+                time.sleep(pause)
+
+
+class _ClusterPipeline(Pipeline):
+    """Queues commands as every pipeline does, and sends them in parts."""
+
+    def __init__(self, client: ClusterClient, *, transaction: bool, shard_hint: Any) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
+        self._client = client
+        self._atomic = transaction
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send the commands, and return their replies in order."""
+        commands, transaction = self.command_stack, self._atomic or self.explicit_transaction
+        self.reset()
+        if not commands:
+            return []
+        client = self._client
+        if not client.topology.slots.known:
+            client.topology.ensure()
+        plan = Plan(commands, client.topology.slots, transaction=transaction)
+        for part in plan.parts:
+            try:
+                plan.replied(part, client.follow(part.slot, _sender(part)))
+            except redis.RedisError as error:
+                plan.failed(part, error)
+        for place in plan.redirected:
+            args, options = commands[place]
+            try:
+                plan.again(place, client.execute_command(*args, **options))
+            except redis.RedisError as error:
+                plan.again(place, error)
+        if raise_on_error:
+            self.raise_first_error(commands, plan.replies)  # type: ignore[no-untyped-call]
+        return plan.replies
+
+
+def _sender(part: Part) -> Callable[[redis.Redis, bool], list[Any]]:
+    return lambda node, asking: _send(part, node, asking=asking)
+
+
+def _send(part: Part, node: redis.Redis, *, asking: bool) -> list[Any]:
+    """Send a part to a node; the replies, errors among them."""
+    with node.pipeline(transaction=part.transaction) as pipe:
+        if asking and part.transaction:
+            connection: Any = node.connection_pool.get_connection()
+            pipe.connection = connection  # `pipe` gives it back
+            try:
+                connection.send_command("ASKING")
+                connection.read_response()
+            except redis.RedisError:
+                connection.disconnect()
+                raise
+        pipe.command_stack = part.queue(asking=asking)
+        return part.replies(pipe.execute(raise_on_error=False), asking=asking)

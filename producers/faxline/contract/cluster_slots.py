@@ -1,0 +1,195 @@
+"""Which node of a cluster owns which slot, the slot of a command, and what to do after a node refused.
+
+Nothing here does I/O: the clients with and without asyncio share it.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import count
+from typing import Any
+
+import redis
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    MovedError,
+    TryAgainError,
+)
+
+from faxline.contract.cluster_url import Address
+from faxline.contract.deadlines import within
+
+REFUSALS: tuple[type[Exception], ...] = (AskError, TryAgainError, ClusterDownError)
+"""What a node answers if another one has the slot, or if it has to wait. MovedError is an AskError."""
+FOLLOWED: tuple[type[Exception], ...] = (redis.ConnectionError, redis.TimeoutError, *REFUSALS)
+"""The errors after which a command is sent again, perhaps to another node."""
+_FINAL = (AuthenticationError, AuthorizationError)
+"""Those of them that no other node would spare us."""
+PATIENCE = 2.0
+"""Seconds for which a command is sent again after its first failure, if it has no deadline."""
+PAUSE = 0.05
+"""Seconds between two tries, except after a redirection."""
+REDIRECTIONS = 5
+"""Redirections that are followed without a pause. More mean that the nodes disagree at the moment."""
+_NO_KEY, _STREAMS, _SCRIPT, _MATCH = 0, -1, -2, -3
+_PLACES = {"EVAL": _SCRIPT, "EVALSHA": _SCRIPT, "XREAD": _STREAMS, "XREADGROUP": _STREAMS, "SCAN": _MATCH}
+_KEYLESS = {
+    *(
+        "ACL",
+        "AUTH",
+        "CLIENT",
+        "CLUSTER",
+        "COMMAND",
+        "CONFIG",
+        "DBSIZE",
+        "ECHO",
+        "FLUSHALL",
+        "FLUSHDB",
+        "INFO",
+    ),
+    *("LATENCY", "PING", "ROLE", "SCRIPT", "SLOWLOG", "TIME"),
+    *("ASKING", "DISCARD", "EXEC", "MULTI", "WAIT"),
+}
+
+
+@cache
+def _place(name: str) -> int:
+    """Where a command has its first key: an index, or one of the constants above."""
+    words = name.upper().split()
+    if words[0] in _KEYLESS:
+        return _NO_KEY
+    return _PLACES.get(words[0], 1)
+
+
+def slot_of(command: Sequence[Any]) -> int | None:
+    """The slot of a command's first key; None if it has no key, so that any node may answer.
+
+    Args:
+        command: its words, as a client of redis-py's gives them. SCAN counts as a command on its pattern.
+    """
+    place = _place(command[0])
+    if place == _NO_KEY:
+        return None
+    if place == _SCRIPT:
+        if int(command[2]) == 0:
+            return None
+        place = 3
+    elif place == _STREAMS:
+        place = next(at for at, word in enumerate(command) if word in {"STREAMS", b"STREAMS"}) + 1
+    elif place == _MATCH:
+        place = next(at for at, word in enumerate(command) if word in {"MATCH", b"MATCH"}) + 1
+    key = command[place]
+    slot: int = key_slot(key if isinstance(key, bytes) else str(key).encode())
+    return slot
+
+
+class SlotMap:
+    """Who owns the slots, as far as we were told.
+
+    Args:
+        seeds: the nodes that the URL names.
+    """
+
+    def __init__(self, seeds: Sequence[Address]) -> None:
+        self.seeds = tuple(seeds)
+        self._owners: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        self._turns = count()
+        self.primaries: tuple[Address, ...] = ()
+        """The nodes that own slots, in order."""
+        self.replicas: tuple[Address, ...] = ()
+        """The nodes that copy them."""
+        self.known = False
+        """Whether a node has told it."""
+
+    def owner(self, slot: int | None) -> Address:
+        """Where a command of this slot goes.
+
+        Raises:
+            redis.exceptions.ClusterDownError: no node owns the slot.
+        """
+        if slot is None:
+            primaries = self.primaries or self.seeds
+            return primaries[next(self._turns) % len(primaries)]
+        if (found := self._owners[slot]) is None:
+            raise ClusterDownError("CLUSTERDOWN no node serves the slot")
+        return found
+
+    def to_ask(self) -> list[Address]:
+        """All nodes in the order in which to ask them: each time another one first, the seeds last.
+
+        A node that was cut off from the others answers what held before.
+        """
+        nodes = [*self.primaries, *self.replicas]
+        first = next(self._turns) % len(nodes) if nodes else 0
+        return list(dict.fromkeys([*nodes[first:], *nodes[:first], *self.seeds]))
+
+    def moved(self, slot: int, owner: Address) -> None:
+        """A node said that this slot is another's."""
+        self._owners[slot] = owner
+        if owner not in self.primaries:
+            self.primaries = tuple(sorted({*self.primaries, owner}))
+
+    def learn(self, reply: Iterable[Sequence[Any]], asked: Address) -> None:
+        """Take the raw answer to CLUSTER SLOTS of the node at this address."""
+        owners: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        replicas: set[Address] = set()
+        for first, last, primary, *others in reply:
+            owners[first : last + 1] = [_address(primary, asked)] * (last + 1 - first)
+            replicas |= {_address(other, asked) for other in others}
+        self._owners, self.known = owners, True
+        self.primaries = tuple(sorted({owner for owner in owners if owner is not None}))
+        self.replicas = tuple(sorted(replicas))
+
+
+class Course:
+    """The way of one command after it failed: where it goes next, and when it is given up.
+
+    Args:
+        slots: who owns what.
+        slot: the command's; None if any node may answer.
+        patience: seconds from the first failure on. Less if the command's deadline is sooner.
+    """
+
+    def __init__(self, slots: SlotMap, slot: int | None, patience: float) -> None:
+        self._slots = slots
+        self._slot = slot
+        self._until = time.monotonic() + (within(patience) or 0.0)
+        self._redirections = 0
+        self._ask: Address | None = None
+        self.lost = False
+        """Whether the last node may be gone, so that it is time to ask who owns the slots."""
+
+    def after(self, error: Exception, there: Address) -> float:
+        """Take in what happened at a node; seconds to wait before the next try.
+
+        Raises:
+            redis.RedisError: the same error, as the time is over or nothing helps.
+        """
+        if isinstance(error, _FINAL):
+            raise error
+        self._ask, self.lost = None, not isinstance(error, AskError | TryAgainError)
+        if isinstance(error, MovedError):
+            self._slots.moved(error.slot_id, (error.host or there[0], error.port))
+        elif isinstance(error, AskError):
+            self._ask = (error.host or there[0], error.port)
+        if isinstance(error, AskError):
+            self._redirections += 1
+            if self._redirections <= REDIRECTIONS:
+                return 0.0
+        if time.monotonic() + PAUSE > self._until:
+            raise error
+        return PAUSE
+
+    def next(self) -> tuple[Address, bool]:
+        """The node of the next try, and whether it must be told ASKING first."""
+        return (self._ask, True) if self._ask is not None else (self._slots.owner(self._slot), False)
+
+
+def _address(node: Sequence[Any], asked: Address) -> Address:
+    """A node's address. One that does not know its own host is reached where the asked one is."""
+    host = node[0].decode() if isinstance(node[0], bytes) else node[0]
+    return (host if host and host != "?" else asked[0]), int(node[1])
