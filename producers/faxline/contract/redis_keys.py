@@ -138,6 +138,10 @@ class RedisKeys:
     lost = _Key("lost")
     """Hash: what processes did and Redis does not know of, after its state went back (`recover`)."""
 
+    def received(self, fax: str) -> str:
+        """String: a fax that came in was announced, by what it is known by; has a time to live."""
+        return f"{self.prefix}received:{fax}"
+
     def read_alone(self, entry: str) -> str:
         """String: the size of an entry that may be at fault and was read alone; has a time to live."""
         return f"{self.prefix}read:{entry}"

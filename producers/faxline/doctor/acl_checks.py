@@ -23,7 +23,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
     """Of each user, some commands that it cannot do without."""
     job, document, upload = keys.job("j"), keys.document("d"), keys.upload("u")
     push = ("XADD", keys.intake, "*", "send", "{}")
-    script = ("EVALSHA", "0" * 40, "1", keys.account_state)
+    script = ("EVALSHA", "0" * 40, "2", keys.prefix, keys.account_state)
     return {
         "producer": (
             push,

@@ -109,17 +109,17 @@ class RollbackGuard:
         sha = _ask(connection, "SCRIPT", "LOAD", self._text).decode()
         found: dict[str, CheckIn] = {}
         for names in _pieces(list(self._memories)):
-            calls = [
-                check_in_arguments(RedisKeys(name), run, knows, self._wait, self._steady(name))
-                for name in names
-            ]
-            commands = [("EVALSHA", sha, len(keys), *keys, *args) for keys, args in calls]
+            commands = [self._command(name, sha, run, knows) for name in names]
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             replies = [connection.read_response() for _ in commands]
             for name, reply in zip(names, replies, strict=True):
                 if (checked := CheckIn.read(reply)) is not None:
                     found[name] = checked
         return found
+
+    def _command(self, account: str, sha: str, run: str, knows: Knows) -> tuple[str | int, ...]:
+        args = check_in_arguments(run, knows, self._wait, self._steady(account))
+        return ("EVALSHA", sha, 2, *scripts.declared(RedisKeys(account)), *args)
 
     def _steady(self, account: str) -> int | str:
         store = self.stores.get(account)
@@ -203,7 +203,7 @@ class RollbackGuard:
 
     def _count(self, client: redis.Redis) -> None:
         before, run = self._tick, self._run
-        value = int(scripts.register(client, "tick")(keys=[RedisKeys(self._first).account_state], args=[]))
+        value = int(scripts.Scripts(client, RedisKeys(self._first), ["tick"]).run("tick"))
         if before is not None and value <= before and run == self._run:
             self._log.error("Redis went back while it ran", count=before - value)
             found = {

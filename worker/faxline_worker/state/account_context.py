@@ -1,7 +1,7 @@
 """What the parts of an account's store share: client, keys, seals, scripts, clock and memory."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 from faxline.steps.replicas import Confirmation
 from faxline_worker.state.recent_work import Memory
-from faxline_worker.state.scripts import Scripts
+from faxline_worker.state.scripts import Argument, Scripts
 from faxline_worker.state.steady_clock import SteadyClock
 
 
@@ -40,25 +40,23 @@ class AccountContext:
     memory: Memory
     confirmation: Confirmation
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def run(self, name: str, *args: Argument) -> Any:
         """Run a script.
 
         Raises:
             redis.RedisError: Redis is away or refuses, or the script raised.
         """
-        return self.scripts.run(name, keys, args)
+        return self.scripts.run(name, *args)
 
-    def run_timed(self, name: str, keys: Sequence[str], args: Sequence[Any], *more: Any) -> Any:
+    def run_timed(self, name: str, *args: Argument) -> Any:
         """Run a script that reads the limits. It takes the steady clock and returns it in its JSON reply.
 
         Args:
             name: the script.
-            keys: its keys.
-            args: its arguments before the steady clock.
-            more: its arguments after it.
+            args: its arguments but the last one, which is the steady clock.
         """
         asked = self.steady.asked()
-        reply = json.loads(self.run(name, keys, [*args, self.steady.now(), *more]))
+        reply = json.loads(self.run(name, *args, self.steady.now()))
         self.steady.learn(asked, reply.pop("steady", None))
         return reply
 

@@ -89,8 +89,9 @@ class StoredDocuments:
         return self._swap(digest, stored, data)
 
     def _swap(self, digest: str, stored: bytes, data: bytes) -> bool:
-        args = [len(stored), stored[:HEADER_MOST], self._seals.document(digest, data)]
-        return bool(self._context.run("reseal_document", [self._key(digest)], args) == b"done")
+        sealed, head = self._seals.document(digest, data), stored[:HEADER_MOST]
+        reply = self._context.run("reseal_document", _hex(digest), len(stored), head, sealed)
+        return bool(reply == b"done")
 
     def piece(self, digest: str, start: int, end: int) -> bytes:
         """The stored bytes of a document from `start` up to `end`; fewer if there are not so many."""
@@ -118,9 +119,8 @@ class StoredDocuments:
         Returns:
             False if something is already stored under the digest; that stays.
         """
-        keys = [self._key(digest), *map(self._keys.upload, uploads)]
         stored = came if is_sealed(came) else self._seals.document(digest, data)
-        reply = self._context.run("store_document", keys, [stored, self._ttl])
+        reply = self._context.run("store_document", _hex(digest), stored, self._ttl, *uploads)
         return bool(reply == b"done")
 
     def uploaded(self) -> Iterator[bytes]:
@@ -143,4 +143,8 @@ class StoredDocuments:
                 yield "sha256:" + key.decode().removeprefix(begin), head
 
     def _key(self, digest: str) -> str:
-        return self._keys.document(digest.removeprefix("sha256:"))
+        return self._keys.document(_hex(digest))
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")

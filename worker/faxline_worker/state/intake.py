@@ -23,7 +23,7 @@ class IntakeStore:
 
     def create_group(self) -> None:
         """Create the dispatchers' consumer group on the intake stream unless it exists."""
-        self._context.run("create_group", [self._context.keys.intake], [INTAKE_GROUP])
+        self._context.run("create_group", INTAKE_GROUP)
 
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries.
@@ -31,13 +31,9 @@ class IntakeStore:
         Returns:
             For each entry what became of it and, if it was rejected, the reason.
         """
-        context, k = self._context, self._context.keys
-        reply, missed = context.scripts.asking(
-            context.confirmation,
-            "register",
-            [k.intake, k.account_state, k.ready, k.expiring, k.events, k.job("")],
-            [INTAKE_GROUP, context.options, to_json(items)],
-        )
+        context = self._context
+        args = (INTAKE_GROUP, context.options, to_json(items))
+        reply, missed = context.scripts.asking(context.confirmation, "register", *args)
         answer = json.loads(reply)
         rows = [(_RESULTS[result], reason) for result, reason in answer["rows"]]
         if not missed:  # otherwise a producer that waits for replicas was told that the push may be lost
@@ -61,13 +57,9 @@ class IntakeStore:
             who: who requests it, for the audit.
             user: that person's Redis user, for the audit.
         """
-        context, k = self._context, self._context.keys
-        reply, missed = context.scripts.asking(
-            context.confirmation,
-            "cancel",
-            [k.intake, k.account_state, k.ready, k.expiring, k.events, k.doorbell, k.job("")],
-            [INTAKE_GROUP, entry, job, context.options, who, user],
-        )
+        context = self._context
+        args = (INTAKE_GROUP, entry, job, context.options, who, user)
+        reply, missed = context.scripts.asking(context.confirmation, "cancel", *args)
         answer = json.loads(reply)
         result = Registration(answer["result"])
         if result is Registration.CANCELED and not missed:

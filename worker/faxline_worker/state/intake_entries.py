@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from redis.exceptions import OutOfMemoryError
 
@@ -56,8 +56,7 @@ class IntakeEntries:
         Returns:
             The entries, and whether there may be more.
         """
-        args = [INTAKE_GROUP, consumer, most, size]
-        more, found = self._context.run("read_intake", [self._keys.intake], args)
+        more, found = self._context.run("read_intake", INTAKE_GROUP, consumer, most, size)
         return [(entry.decode(), _fields(*fields)) for entry, fields in found], more == 1
 
     def pending(
@@ -103,10 +102,15 @@ class IntakeEntries:
 
     def set_aside_unread(self, entries: Sequence[str]) -> list[str]:
         """Set aside, unopened, the entries that were delivered too often. Returns their ids."""
-        k = self._keys
-        keys = [k.intake, k.dead, k.events, k.read_alone("")]
-        args = [INTAKE_GROUP, MOST_TIMES, ENTRY_BYTES, DEAD, self._context.options, *entries]
-        reply = cast("list[bytes]", self._context.run("set_aside_unread", keys, args))
+        reply: list[bytes] = self._context.run(
+            "set_aside_unread",
+            INTAKE_GROUP,
+            MOST_TIMES,
+            ENTRY_BYTES,
+            DEAD,
+            self._context.options,
+            *entries,
+        )
         return [entry.decode() for entry in reply]
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
-from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.recent_work import Action, Evidence
 
@@ -69,8 +68,7 @@ class Lineage:
             wait: how long (s) the account waits for the other processes.
             steady: the account's steady clock, as this process knows it.
         """
-        names, args = check_in_arguments(self._keys, run, knows, wait, steady)
-        return CheckIn.read(self._context.run("check_in", names, args))
+        return CheckIn.read(self._context.run("check_in", *check_in_arguments(run, knows, wait, steady)))
 
     def examine(self, evidence: Evidence, actions: Sequence[Action]) -> list[str]:
         """Compare actions with the state. Returns known, lost or answer for each.
@@ -78,11 +76,9 @@ class Lineage:
         `answer` means that the state knows the call but not its answer. If anything is lost, or if the
         process has forgotten some actions, the account is paused.
         """
-        k = self._keys
-        keys = [k.account_state, k.intake, k.lost, k.permits, k.doorbell, k.job(""), k.job_ids]
         items = [action.item() for action in actions]
         found = {"who": self._who, "seen": evidence.seen, "unknown": evidence.unknown, "items": items}
-        reply = json.loads(self._context.run("examine", keys, [json.dumps(found), MOST]))
+        reply = json.loads(self._context.run("examine", json.dumps(found), MOST))
         return list(reply)
 
     def lost(self) -> dict[str, bool]:
@@ -103,21 +99,14 @@ class Lineage:
 
         Returns None, and does nothing, until every process has compared its actions with the state.
         """
-        k = self._keys
-        keys = [
-            *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.submitted, k.in_doubt),
-            *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.lost),
-            *(k.job(""), k.job_ids),
-        ]
         followed = [field for field, again in fields.items() if again]
-        args = [json.dumps(list(fields)), self._context.options, json.dumps(followed)]
-        reply = json.loads(self._context.run("recover", keys, args))
+        args = (json.dumps(list(fields)), self._context.options, json.dumps(followed))
+        reply = json.loads(self._context.run("recover", *args))
         return None if reply == "looking" else [(row["became"], row["job"]) for row in reply]
 
     def reopen(self) -> str:
         """Reopen the account: opened, paused (by an operator, before), left (more is lost) or idle."""
-        k = self._keys
-        return cast("bytes", self._context.run("reopen", [k.account_state, k.lost, k.doorbell], [])).decode()
+        return cast("bytes", self._context.run("reopen")).decode()
 
     def put_back(self, receipts: Sequence[dict[bytes, bytes]]) -> None:
         """Put receipts back on the status stream. A receipt that the state knows changes nothing."""
@@ -125,9 +114,6 @@ class Lineage:
             self._client.xadd(self._keys.status, cast("Any", fields))
 
 
-def check_in_arguments(
-    keys: RedisKeys, run: str, knows: Knows, wait: float, steady: int | str
-) -> tuple[list[str], list[str | int]]:
-    """The keys and arguments of `check_in`."""
-    names = [keys.account_state, keys.events, keys.doorbell]
-    return names, [run, str(knows), round(wait * 1000), steady]
+def check_in_arguments(run: str, knows: Knows, wait: float, steady: int | str) -> list[str | int]:
+    """The arguments of `check_in`."""
+    return [run, str(knows), round(wait * 1000), steady]

@@ -69,37 +69,23 @@ class MaintenanceStore:
             SealBroken: it was changed after it was sealed, or is another job's.
         """
         sealed = self._seals.request(job, self._seals.open_request(job, kept))
-        return bool(self._context.run("reseal_request", [self._keys.job(job)], [kept, sealed]) == b"done")
+        return bool(self._context.run("reseal_request", job, kept, sealed) == b"done")
 
     def reseal_dead(self, entry: str, content: str) -> bool:
         """Replace the content of a set-aside entry; False if the entry is gone."""
-        return bool(self._context.run("reseal_dead", [self._keys.dead], [entry, content]) == b"done")
+        return bool(self._context.run("reseal_dead", entry, content) == b"done")
 
     def forget(self, job: str) -> str:
         """Erase a job: done, gone (no such job), or the state of a job that has not ended."""
-        k = self._keys
-        keys = [
-            *(k.intake, k.released, k.document_uses, k.expiring, k.outdated, k.doubts, k.doubts_until),
-            *(k.job(""), k.job_ids),
-        ]
-        return cast("bytes", self._context.run("forget", keys, [job])).decode()
+        return cast("bytes", self._context.run("forget", job)).decode()
 
     def forget_number(self, number: str) -> None:
         """Erase everything about a number that is stored outside of jobs."""
-        k = self._keys
-        keys = [
-            k.unmatched,
-            k.untried(number),
-            k.lines,
-            k.lines_until,
-            k.job_ids,
-            f"{k.prefix}untried:{number}",
-        ]
         cursor = -1
         while cursor:
-            found: Any = self._client.zscan(k.unmatched, max(0, cursor), count=PAGE)
+            found: Any = self._client.zscan(self._keys.unmatched, max(0, cursor), count=PAGE)
             cursor, page = found
-            self._context.run("forget_number", keys, [number, *(job_id for job_id, _ in page)])
+            self._context.run("forget_number", number, *(job_id for job_id, _ in page))
 
     def tidy(self, most: int = PAGE, *, rounds: int = 40) -> int:
         """Delete documents that no job needs, and requests whose time is over. Returns how many.
@@ -108,14 +94,9 @@ class MaintenanceStore:
             most: how many of each kind in one script call. Others wait for it.
             rounds: the most script calls.
         """
-        k = self._keys
-        keys = [
-            *(k.intake, k.released, k.document_uses, k.outdated, k.document(""), k.job("")),
-            k.account_state,
-        ]
         went = 0
         for _ in range(rounds):
-            gone, more = cast("list[int]", self._context.run("tidy", keys, [most]))
+            gone, more = cast("list[int]", self._context.run("tidy", most))
             went += gone
             if not more:
                 break
@@ -128,10 +109,7 @@ class MaintenanceStore:
             who: the dispatcher. It renews its lock by calling again.
             seconds: how long the lock holds.
         """
-        return bool(
-            self._context.run("lock_maintenance", [self._keys.maintenance_lock], [who, round(seconds * 1000)])
-            == b"locked"
-        )
+        return bool(self._context.run("lock_maintenance", who, round(seconds * 1000)) == b"locked")
 
     def complete_order(self, entry: str, order: str, by: str, result: str, reply: Mapping[str, Any]) -> str:
         """Take a completed long-running order off its stream. Returns the result, or gone.
@@ -143,8 +121,6 @@ class MaintenanceStore:
             result: the result.
             reply: further members of the reply to the operator. `about` and `job` go into the audit.
         """
-        k = self._keys
         about, job = reply.get("about", ""), reply.get("job", "")
-        args = [entry, order, by, about, job, result, json.dumps(reply), self._context.options]
-        keys = [k.orders, k.reply(entry), k.audit, k.maintenance_lock]
-        return cast("bytes", self._context.run("complete_order", keys, args)).decode()
+        args = (entry, order, by, about, job, result, json.dumps(reply), self._context.options)
+        return cast("bytes", self._context.run("complete_order", *args)).decode()

@@ -41,9 +41,7 @@ class OrderStore:
             order: pause or resume.
             by: who orders it, for the audit.
         """
-        k = self._context.keys
-        keys = [k.orders, k.reply(entry), k.account_state, k.permits, k.answers, k.doorbell, k.audit]
-        return self._run("pause_or_resume", keys, [entry, order, by])
+        return self._run("pause_or_resume", entry, order, by)
 
     def resolve(
         self,
@@ -65,12 +63,7 @@ class OrderStore:
             by: who orders it, for the audit.
             applied: called with a receipt that had come before and was applied with the order.
         """
-        k = self._context.keys
-        keys = [
-            *(k.orders, k.reply(entry), k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt),
-            *(k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
-        ]
-        reply = json.loads(self._run("resolve", keys, [entry, job, how, job_id, by]))
+        reply = json.loads(self._run("resolve", entry, job, how, job_id, by))
         if "receipt" in reply:
             applied(reply["receipt"])
         return str(reply["result"])
@@ -83,19 +76,15 @@ class OrderStore:
             dead: the entry, on the stream `dead`.
             by: who orders it, for the audit.
         """
-        k = self._context.keys
-        keys = [k.orders, k.reply(entry), k.dead, k.intake, k.status, k.audit]
-        return self._run("redrive", keys, [entry, dead, by])
+        return self._run("redrive", entry, dead, by)
 
     def drop(self, entry: str, dead: str, by: str = "") -> str:
         """Delete an entry that was set aside: done, refused or gone. Arguments as for `redrive`."""
-        k = self._context.keys
-        return self._run("drop", [k.orders, k.reply(entry), k.dead, k.audit], [entry, dead, by])
+        return self._run("drop", entry, dead, by)
 
     def reveal(self, entry: str, by: str = "") -> str:
         """Record in the audit that the numbers of the jobs in the order are shown: done or gone."""
-        k = self._context.keys
-        return self._run("reveal", [k.orders, k.reply(entry), k.audit], [entry, by])
+        return self._run("reveal", entry, by)
 
-    def _run(self, name: str, keys: list[str], args: list[str]) -> str:
-        return cast("bytes", self._context.run(name, keys, [*args, self._context.options])).decode()
+    def _run(self, name: str, *args: str) -> str:
+        return cast("bytes", self._context.run(name, *args, self._context.options)).decode()

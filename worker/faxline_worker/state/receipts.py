@@ -46,14 +46,10 @@ class ReceiptStore:
             receipts: the id and the parsed receipt of each entry; at least one.
             bodies: the stored fields of each entry, to be remembered.
         """
-        context, k = self._context, self._context.keys
-        keys = [
-            *(k.status, k.account_state, k.submitted, k.in_doubt, k.expiring, k.events, k.unmatched),
-            *(k.job(""), k.job_ids),
-        ]
+        context = self._context
         items = [{"entry": entry, "receipt": without_nulls(receipt)} for entry, receipt in receipts]
         args = [context.options, json.dumps(items, separators=(",", ":"))]
-        answer = json.loads(context.run("receipt", keys, args))
+        answer = json.loads(context.run("receipt", *args))
         rows = [Receipted(**row) for row in answer["rows"]]
         taken = (row.error is None and row.result != "gone" for row in rows)
         context.memory.received(itertools.compress(bodies, taken), answer["now"])
@@ -65,12 +61,8 @@ class ReceiptStore:
         Args:
             most: how many receipts in one call.
         """
-        context, k = self._context, self._context.keys
-        keys = [
-            *(k.account_state, k.ready, k.delayed, k.submitted, k.in_doubt, k.expiring, k.events),
-            *(k.unmatched, k.doubts, k.doubts_until, k.doorbell, k.job(""), k.job_ids),
-        ]
-        return [Matched(**row) for row in json.loads(context.run("match", keys, [context.options, most]))]
+        context = self._context
+        return [Matched(**row) for row in json.loads(context.run("match", context.options, most))]
 
     def try_lock_reconcile(self, *, turn: bool = False) -> ReconcileLock:
         """Lock reconciling if receipts wait. Who gets the lock sends the `reconcile` message.
@@ -79,9 +71,7 @@ class ReceiptStore:
             turn: the caller has the lock and is at the end of its turn; the lock is released if nothing
                 waits any more.
         """
-        k = self._context.keys
-        keys = [k.status, k.unmatched, k.reconcile_wake, k.account_state]
-        reply = self._context.run("try_lock_reconcile", keys, [self._lease, "1" if turn else ""])
+        reply = self._context.run("try_lock_reconcile", self._lease, "1" if turn else "")
         return ReconcileLock(reply.decode())
 
     def lock_reconcile_on_news(self) -> bool:

@@ -39,13 +39,13 @@ class SchemaStore:
         Raises:
             NewerLayoutError: a newer layout is stored; nothing was changed.
         """
-        k, ring = self._context.keys, self._context.seals.keyring
-        keys = [k.account_state, k.ready, k.delayed, k.permits, k.submitted, k.in_doubt, k.job("")]
+        ring = self._context.seals.keyring
         ids = ring.ids if ring is not None else ()
-        found: Any = self._context.client.zscan_iter(k.delayed, match="!*", count=1000)
+        found: Any = self._context.client.zscan_iter(self._context.keys.delayed, match="!*", count=1000)
         control_calls = len({member for member, _ in found})
-        args = [layout(), " ".join(ids), control_calls]
-        reply = cast("bytes", self._context.run("init_account", keys, args)).decode()
+        reply = cast(
+            "bytes", self._context.run("init_account", layout(), " ".join(ids), control_calls)
+        ).decode()
         if reply != "done":
             raise NewerLayoutError(self._account, reply)
 
@@ -79,7 +79,6 @@ class SchemaStore:
         Returns:
             The counts of `schema_version.Upgraded`.
         """
-        k = self._context.keys
         args = [self._context.options, layout(), json.dumps(jobs), json.dumps(digests), "1" if look else ""]
-        reply = json.loads(self._context.run("upgrade", [k.account_state, k.job("")], args))
+        reply = json.loads(self._context.run("upgrade", *args))
         return reply["records"], reply["counted"], reply["freed"]

@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from redis import Redis
 from redis.exceptions import NoScriptError
 
+from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import Confirmation
 from faxline_worker.state.redis_clients import TooFewReplicasError
 
@@ -20,8 +21,20 @@ LAYOUT = (1, 4)
 """MAJOR and MINOR of what this version stores (maintenance/schema_version.py)."""
 CLOCK, STEADY = "clock", "steady"
 """The piece that reads the time, and the piece that always follows it."""
-FIRST = "layout"
-"""The piece that every script begins with."""
+FIRST = ("layout", "keys")
+"""The pieces that every script of an account begins with."""
+OF_NO_ACCOUNT = {"register_accounts", "wake"}
+"""Scripts that work on no account. They declare a key of their own, and know no layout."""
+Argument: TypeAlias = str | bytes | int | float
+"""What a script takes as an argument."""
+
+
+def declared(keys: RedisKeys) -> tuple[str, str]:
+    """The two keys that every script of an account declares: the prefix, which is never a key, and the hash.
+
+    The script makes the names of all other keys from the prefix (ARCHITECTURE.md, Keys).
+    """
+    return keys.prefix, keys.account_state
 
 
 @cache
@@ -42,7 +55,9 @@ def source(name: str, clock: str | None = None) -> str:
             return clock
         return (folder / "lib" / f"{which}.lua").read_text(encoding="utf-8")
 
-    return "\n".join([FLAGS, f"local LAYOUT = {LAYOUT[0]}", *map(piece, [FIRST, *pieces]), text])
+    if name in OF_NO_ACCOUNT:
+        return f"{FLAGS}\n{text}"
+    return "\n".join([FLAGS, f"local LAYOUT = {LAYOUT[0]}", *map(piece, [*FIRST, *pieces]), text])
 
 
 class Script:
@@ -58,7 +73,7 @@ class Script:
         self._text = text
         self._sha = hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 - Redis' name for it
 
-    def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def __call__(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run the script. Load it first if the server does not know it.
 
         Raises:
@@ -71,7 +86,7 @@ class Script:
             run("SCRIPT LOAD", self._text)
             return run("EVALSHA", self._sha, len(keys), *keys, *args)
 
-    def confirmed(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def confirmed(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run the script and wait for the replicas, in one round trip. The script must write on each call.
 
         Raises:
@@ -83,7 +98,9 @@ class Script:
             raise TooFewReplicasError(missed)
         return done
 
-    def asking(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> tuple[Any, str]:
+    def asking(
+        self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Argument]
+    ) -> tuple[Any, str]:
         """Run the script and wait for the replicas. Returns the reply, and `Confirmation.missed`.
 
         Raises:
@@ -99,7 +116,9 @@ class Script:
             raise done
         return done, confirmation.missed(waited)
 
-    def _confirming(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
+    def _confirming(
+        self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Argument]
+    ) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipe:
             pipe.execute_command("EVALSHA", self._sha, len(keys), *keys, *args)  # type: ignore[no-untyped-call]
             confirmation.ask(pipe)
@@ -113,33 +132,33 @@ def register(client: Redis, name: str, clock: str | None = None) -> Script:
 
 
 class Scripts:
-    """Scripts on a client, by name.
+    """The scripts of one account on a client, by name.
 
     Args:
         client: any redis-py client with bytes replies.
+        keys: the account's keys.
         names: the names of the files, without .lua.
         clock: Lua text that gives the time, for tests (`source`).
     """
 
-    def __init__(self, client: Redis, names: Iterable[str], clock: str | None = None) -> None:
+    def __init__(
+        self, client: Redis, keys: RedisKeys, names: Iterable[str], clock: str | None = None
+    ) -> None:
+        self._keys = declared(keys)
         self._by_name = {name: register(client, name, clock) for name in names}
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def run(self, name: str, *args: Argument) -> Any:
         """Run a script.
 
         Raises:
             redis.RedisError: the server is away or refuses, or the script raised.
         """
-        return self._by_name[name](keys=list(keys), args=list(args))
+        return self._by_name[name](self._keys, args)
 
-    def confirmed(
-        self, confirmation: Confirmation, name: str, keys: Sequence[str], args: Sequence[Any]
-    ) -> Any:
+    def confirmed(self, confirmation: Confirmation, name: str, *args: Argument) -> Any:
         """Run a script that writes, and wait for the replicas; see `Script.confirmed`."""
-        return self._by_name[name].confirmed(confirmation, list(keys), list(args))
+        return self._by_name[name].confirmed(confirmation, self._keys, args)
 
-    def asking(
-        self, confirmation: Confirmation, name: str, keys: Sequence[str], args: Sequence[Any]
-    ) -> tuple[Any, str]:
+    def asking(self, confirmation: Confirmation, name: str, *args: Argument) -> tuple[Any, str]:
         """Run a script that writes, and wait for the replicas; see `Script.asking`."""
-        return self._by_name[name].asking(confirmation, list(keys), list(args))
+        return self._by_name[name].asking(confirmation, self._keys, args)

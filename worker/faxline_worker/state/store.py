@@ -85,7 +85,7 @@ class Store:
             client=client,
             keys=self.keys,
             seals=self.seals,
-            scripts=Scripts(client, SCRIPTS, clock),
+            scripts=Scripts(client, self.keys, SCRIPTS, clock),
             options=json.dumps(options, separators=(",", ":")),
             steady=SteadyClock(None if clock and monotonic is time.monotonic else monotonic),
             memory=self.memory,
@@ -123,7 +123,7 @@ class Store:
         """
         steady = self._context.steady
         asked = steady.asked()
-        args = [self._context.options, who, milliseconds(BELIEVED), steady.now()]
-        reply = json.loads(self._context.run("offer", [self.keys.account_state], args))
+        believed = milliseconds(BELIEVED)
+        reply = json.loads(self._context.run("offer", self._context.options, who, believed, steady.now()))
         steady.learn(asked, reply["steady"])
         return read_shared_settings(reply["offers"], reply["steady"])

@@ -41,14 +41,11 @@ class StreamStore:
         content = [part for _, fields in found for part in _sealed_fields(context.seals, fields)]
         if sum(map(len, content)) > ENTRY_BYTES:  # the server need not accept so much
             content = ["too_large", str(sum(map(len, content)))]
-        args = [entry, group, origin, why, DEAD, *content]
-        return bool(context.run("set_aside", [stream, k.dead], args) == b"done")
+        return bool(context.run("set_aside", entry, group, origin, why, DEAD, *content) == b"done")
 
     def check(self) -> StreamCheck:
         """Whether a stream ran out of ids, and how many entries wait in intake."""
-        k = self._context.keys
-        keys = [k.intake, k.status, k.orders, k.account_state]
-        reply = json.loads(self._context.run("check_streams", keys, [INTAKE_GROUP]))
+        reply = json.loads(self._context.run("check_streams", INTAKE_GROUP))
         replace = tuple(reply.pop("replace", ()))
         return StreamCheck(**reply, replace=replace)
 
@@ -58,11 +55,9 @@ class StreamStore:
         Args:
             name: intake, status or orders.
         """
-        context, k = self._context, self._context.keys
-        stream = {"intake": k.intake, "status": k.status, "orders": k.orders}[name]
+        context = self._context
         group = INTAKE_GROUP if name == "intake" else ""
-        args = [name, group, MOVED, MOVED_BYTES, context.options]
-        reply = json.loads(context.run("replace_stream", [stream, k.account_state, k.audit], args))
+        reply = json.loads(context.run("replace_stream", name, group, MOVED, MOVED_BYTES, context.options))
         return Replaced(reply.get("replaced"), reply["moved"], reply["left"])
 
     def events_unread(self) -> int:

@@ -39,9 +39,7 @@ class SubmissionStore:
             chance: a number from 0 to 1 drawn for this permit. Below the starvation share the oldest job
                 goes first.
         """
-        k = self._context.keys
-        keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes, k.doorbell, k.job("")]
-        answer = self._context.run_timed("admit", keys, [permit, wake, self._context.options, chance])
+        answer = self._context.run_timed("admit", permit, wake, self._context.options, chance)
         if answer["result"] == "idle":
             return Idle()
         if answer["result"] == "held":
@@ -56,9 +54,7 @@ class SubmissionStore:
         Args:
             permit: a token chosen by the caller, as in `admit`.
         """
-        k = self._context.keys
-        keys = [k.account_state, k.permits, k.answers, k.doorbell]
-        reply = self._context.run_timed("acquire_check_permit", keys, [permit, CHECK, self._context.options])
+        reply = self._context.run_timed("acquire_check_permit", permit, CHECK, self._context.options)
         if reply["result"] == "held":
             return Held(reply["limit"])
         return Admitted(
@@ -83,17 +79,15 @@ class SubmissionStore:
         Raises:
             TooFewReplicasError: the mark is written but a failover might lose it. Send nothing.
         """
-        context, k = self._context, self._context.keys
+        context = self._context
         held_for = admitted.control_call or admitted.job
         life = self.lifetime + math.ceil(size / self._rate * 1000)
-        args = [admitted.permit, held_for, life, "1" if admitted.control_call else "", context.steady.now()]
-        keys = [k.permits, k.job(admitted.job), k.account_state]
-        if (
-            context.confirmation and not admitted.control_call
-        ):  # losing the mark of a control call is harmless
-            reply = context.scripts.confirmed(context.confirmation, "mark", keys, args)
+        control_call = "1" if admitted.control_call else ""
+        args = (admitted.permit, held_for, life, control_call, context.steady.now())
+        if context.confirmation and not control_call:  # losing the mark of a control call is harmless
+            reply = context.scripts.confirmed(context.confirmation, "mark", *args)
         else:
-            reply = context.run("mark", keys, args)
+            reply = context.run("mark", *args)
         if reply == b"lost":
             return Mark.LOST
         if not admitted.control_call:
@@ -111,22 +105,17 @@ class SubmissionStore:
             permit: a token for the next call, if the caller goes on at once; "" wakes others instead.
             chance: of the next call, as for `admit`.
         """
-        context, k = self._context, self._context.keys
-        keys = [
-            *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.wakes, k.submitted),
-            *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
-            *(k.job(""), k.job_ids),
-        ]
+        context = self._context
         marked = {"marked": True} if context.memory.holds(admitted.permit) else {}
-        args = [
+        reply = context.run_timed(
+            "settle",
             admitted.permit,
             admitted.job,
             _compact({**answer, **marked}),
             context.options,
             permit,
             chance,
-        ]
-        reply = context.run_timed("settle", keys, args)
+        )
         context.memory.settled(admitted.permit, answer, reply["result"], reply.get("event"))
         following = reply.get("next")
         return Settlement(
@@ -146,13 +135,10 @@ class SubmissionStore:
             admitted: the call.
             answer: what came of it. lua/report.lua names its members; times are milliseconds.
         """
-        k = self._context.keys
-        keys = [
-            *(k.account_state, k.ready, k.permits, k.answers, k.submitted, k.in_doubt),
-            *(k.expiring, k.events, k.doorbell, k.job(""), k.unmatched, k.doubts, k.doubts_until, k.job_ids),
-        ]
-        args = [admitted.permit, admitted.control_call, _compact(answer), self._context.options]
-        return Reported(**self._context.run_timed("report", keys, args))
+        reply = self._context.run_timed(
+            "report", admitted.permit, admitted.control_call or "", _compact(answer), self._context.options
+        )
+        return Reported(**reply)
 
 
 def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:

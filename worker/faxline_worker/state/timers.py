@@ -21,14 +21,7 @@ class TimerStore:
             most: how many jobs of each kind in one call.
             step: how far (s) Redis' clock stepped since the last run; negative is back.
         """
-        k = self._context.keys
-        keys = [
-            *(k.account_state, k.ready, k.delayed, k.permits, k.answers, k.submitted),
-            *(k.in_doubt, k.expiring, k.events, k.unmatched, k.doubts, k.doubts_until, k.doorbell),
-            *(k.status, k.job(""), k.job_ids),
-        ]
-        args = [self._context.options, most]
-        reply = self._context.run_timed("run_timers", keys, args, milliseconds(step) or "")
+        reply = self._context.run_timed("run_timers", self._context.options, most, milliseconds(step) or "")
         return TimerRun(
             next=reply["next"] / 1000,
             ready=reply["ready"],
@@ -41,9 +34,7 @@ class TimerStore:
 
     def poll(self, most: int = DUE) -> Polled:
         """Let due status questions that have room into the ready set, at most `most` in one call."""
-        k = self._context.keys
-        keys = [k.account_state, k.ready, k.permits, k.answers, k.job("")]
-        reply = self._context.run_timed("poll", keys, [self._context.options, most])
+        reply = self._context.run_timed("poll", self._context.options, most)
         after = reply.get("next")
         return Polled(reply["asked"], after / 1000 if after is not None else None)
 
@@ -54,10 +45,7 @@ class TimerStore:
             horizon: seconds to plan ahead.
             most: how many wake-ups may be on their way at once.
         """
-        k = self._context.keys
-        keys = [k.account_state, k.ready, k.permits, k.answers, k.wakes]
-        args = [self._context.options, milliseconds(horizon), most]
-        reply = self._context.run_timed("plan_wakeups", keys, args)
+        reply = self._context.run_timed("plan_wakeups", self._context.options, milliseconds(horizon), most)
         after = reply.get("next")
         return WakePlan(
             wakes=tuple((token, wait / 1000) for token, wait in reply.get("wakes", ())),

@@ -63,14 +63,14 @@ SUBTLE_MUTATIONS = {
         "local OPEN = { delivered = 'submitted', failed = 'submitted',",
     ),
     "a late answer leaves the job in its place": (
-        "    if job.state == 'queued' then leave_queue(keys, options, id, job) end\n",
+        "    if job.state == 'queued' then leave_queue(options, id, job) end\n",
         "",
     ),
     "an unconfirmed job gives its place back twice": (
         "job.counted, changes.bytes = job.bytes, ''",
         "job.counted = job.bytes",
     ),
-    "a duplicate is silent": ("    duplicate(keys, options, id, job, answer.job_id)\n", ""),
+    "a duplicate is silent": ("    duplicate(options, id, job, answer.job_id)\n", ""),
 }
 """It takes a hundred courses and more to notice these, so `make proof` does."""
 

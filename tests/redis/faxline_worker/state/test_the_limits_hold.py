@@ -419,13 +419,13 @@ STAMPED_AT_GRANT = (
         "    if r.probe then probing",
         """    redis.call('ZADD', keys.answers, int(now_us), token)
     local level = bucket_level(account, limits_of(options, account))
-    redis.call('HSET', keys.account, 'bucket', level + 1, 'bucket_at', int(now_us))
+    redis.call('HSET', keys.account_state, 'bucket', level + 1, 'bucket_at', int(now_us))
     if r.probe then probing""",
     ),
 )
 FORGOTTEN_LEASES = (
     (
-        "answered(keys, account, run.limits, token)\n      if lost then",
+        "answered(account, run.limits, token)\n      if lost then",
         "if lost then",
     ),
 )

@@ -1,16 +1,14 @@
 -- acquire_check_permit: takes a permit for the call that asks whether iFax accepts the key. It is about no job; give its
 -- answer to `report`.
 -- include: clock bell limits wakes closing
--- KEYS  account, permits, answers, doorbell
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), control call, JSON options, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = admitted} or {result = held, limit}
-local keys = { account = KEYS[1], permits = KEYS[2], answers = KEYS[3], doorbell = KEYS[4] }
 local permit, options = permit_of(ARGV[1], ARGV[2]), cjson.decode(ARGV[3])
 if redis.call('ZSCORE', keys.permits, permit) then return cjson.encode({ result = 'admitted' }) end
-local account = read_account(keys.account, options, ARGV[4])
+local account = read_account(options, ARGV[4])
 if account.newer then return reply_at({ result = 'held', limit = 'layout' }) end
-local r = room(keys, account, limits_of(options, account))
+local r = room(account, limits_of(options, account))
 if r.free == 0 then return reply_at({ result = 'held', limit = r.limit }) end
 redis.call('ZADD', keys.permits, int(steady + options.lease), permit)
-if r.probe then probing(keys, account, options) end
+if r.probe then probing(account, options) end
 return reply_at({ result = 'admitted' })

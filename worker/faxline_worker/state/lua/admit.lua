@@ -1,6 +1,5 @@
 -- admit: takes the best job and a permit in one step, right before the call.
 -- include: clock bell record lines limits wakes closing control_calls polling admission
--- KEYS  account, ready, permits, answers, wakes, doorbell, job prefix
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
 --       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved, the steady clock
 --       as the caller has it (ms; nothing: it has none)
@@ -8,19 +7,17 @@
 --       waited (ms, first attempt, since it was due), due (its date has come), priority, number, born (ms), trace (the
 --       producer's traceparent, where traces are on)} or
 --       {result = held, limit} or {result = idle}; with the steady clock (ms) where the account was read
-local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], wakes = KEYS[5],
-  doorbell = KEYS[6], job = KEYS[7] }
 local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
 local IDLE = { result = 'idle' }
 
 if ARGV[2] ~= '' then redis.call('ZREM', keys.wakes, ARGV[2]) end
-local before, granted, held = admitted_before(keys, options, token)
+local before, granted, held = admitted_before(options, token)
 if granted then return cjson.encode(before or IDLE) end
 
-local account = read_account(keys.account, options, ARGV[5])
+local account = read_account(options, ARGV[5])
 if account.newer then return reply_at({ result = 'held', limit = 'layout' }) end
-local r = room(keys, account, limits_of(options, account), held)
-if r.free > 0 then return reply_at(admit_best(keys, account, options, r, token, chance) or IDLE) end
+local r = room(account, limits_of(options, account), held)
+if r.free > 0 then return reply_at(admit_best(account, options, r, token, chance) or IDLE) end
 if redis.call('ZCARD', keys.ready) == 0 then return reply_at(IDLE) end
-if r.by_answer then await_answer(keys, account, '1') elseif r.by_answer == false then ring_for_room(keys) end
+if r.by_answer then await_answer(account, '1') elseif r.by_answer == false then ring_for_room() end
 return reply_at({ result = 'held', limit = r.limit })

@@ -1,44 +1,41 @@
 -- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (a control call); any other state
 -- refuses, with the reason.
 -- include: clock bell record lines control_calls streams audit
--- KEYS  intake, account, ready, expiring, events, doorbell, job prefix
 -- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (the last two for the audit)
 -- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an
 --       older entry, which another dispatcher works on, may be the one that makes it known; the entry stays
-local keys = { account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5], doorbell = KEYS[6],
-  job = KEYS[7] }
 local group, entry, id, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local function reply(result) return cjson.encode({ result = result, event = last_event }) end
-if #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then return reply('gone') end
+if #redis.call('XRANGE', keys.intake, entry, entry) == 0 then return reply('gone') end
 local function leave(result, reason) -- last, for a script that raises is not undone, and the entry must not be lost
-  audit(beside(keys, 'audit'), options, ARGV[5], 'cancel',
+  audit(options, ARGV[5], 'cancel',
     { user = ARGV[6], job = id, outcome = result == 'canceled' and 'done' or result, reason = reason })
-  redis.call('XACK', KEYS[1], group, entry)
-  redis.call('XDEL', KEYS[1], entry)
+  redis.call('XACK', keys.intake, group, entry)
+  redis.call('XDEL', keys.intake, entry)
   return reply(result)
 end
 local job = read_record(keys.job .. id)
-if not job and (#redis.call('XPENDING', KEYS[1], group, '-', '(' .. entry, 1) > 0 or waits_aside(keys.account, 'intake'))
+if not job and (#redis.call('XPENDING', keys.intake, group, '-', '(' .. entry, 1) > 0 or waits_aside('intake'))
 then
-  local ours = redis.call('XPENDING', KEYS[1], group, entry, entry, 1)[1]
-  if ours then redis.call('XCLAIM', KEYS[1], group, ours[2], 0, entry, 'JUSTID') end -- whoever asks still has it
+  local ours = redis.call('XPENDING', keys.intake, group, entry, entry, 1)[1]
+  if ours then redis.call('XCLAIM', keys.intake, group, ours[2], 0, entry, 'JUSTID') end -- whoever asks still has it
   return reply('early')
 end
 if job and job.state == 'queued' then
-  leave_queue(keys, options, id, job)
-  transition(keys, options.cap, id, job, 'fax.canceled',
+  leave_queue(options, id, job)
+  transition(options.cap, id, job, 'fax.canceled',
     ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
-  finish(keys, options, id, job)
+  finish(options, id, job)
   return leave('canceled')
 end
 if job and job.state == 'submitted' and ahead(job) then
   if not job.canceling then
     redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0)
-    send_control_call(keys, control_call_of('cancel', id))
+    send_control_call(control_call_of('cancel', id))
   end
   return leave('asked')
 end
 local reason = not job and 'unknown_job' or FINAL[job.state] and 'final' or job.state
-emit(keys.events, options.cap, 'fax.cancel_refused', id, to_json({ state = job and job.state, reason = reason }, nil,
+emit(options.cap, 'fax.cancel_refused', id, to_json({ state = job and job.state, reason = reason }, nil,
   job and job.metadata or nil))
 return leave('refused', reason)

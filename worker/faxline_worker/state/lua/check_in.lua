@@ -2,18 +2,16 @@
 -- the state on it went back. The account waits for a moment, until every process that was at work has looked whether what
 -- it did is in this state (examine); the first one to come notes how far the state goes.
 -- include: clock bell limits lineage
--- KEYS  account, events, doorbell
 -- ARGV  the server's run id, what the caller knows: nothing (it has just begun), something, or back (it saw that the state
 --       went back), how long (ms) the account waits, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {base (the state goes to this event; 0-0: nobody knows), last (the last event now), waits (whether the account
 --       waits now),
 --       newer (a newer layout is stored: nothing was touched)}
-local keys = { account = KEYS[1], events = KEYS[2], doorbell = KEYS[3] }
 local run, knows, wait = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local stored = redis.call('HMGET', keys.account, 'run', 'base', 'verify_until', 'layout')
+local stored = redis.call('HMGET', keys.account_state, 'run', 'base', 'verify_until', 'layout')
 if newer(stored[4]) then return cjson.encode({ newer = true }) end
-read_steady(keys.account, ARGV[4])
-local last, base = last_event_of(keys.events), stored[2] or NOWHERE
+read_steady(ARGV[4])
+local last, base = last_event_id(), stored[2] or NOWHERE
 local until_us = tonumber(stored[3]) or 0
 if stored[1] ~= run or knows == 'back' then
   -- Where the server has just changed before, events were written since, and the state went no further than then.
@@ -23,7 +21,7 @@ if stored[1] ~= run or knows == 'back' then
     base = last
   end
   if stored[1] or knows ~= 'nothing' then until_us = now_us + wait * 1000 end
-  redis.call('HSET', keys.account, 'run', run, 'base', base, 'verify_until', int(until_us))
-  ring(keys)
+  redis.call('HSET', keys.account_state, 'run', run, 'base', base, 'verify_until', int(until_us))
+  ring()
 end
 return cjson.encode({ base = base, last = last, waits = until_us > now_us })

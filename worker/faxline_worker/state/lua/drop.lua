@@ -1,11 +1,10 @@
 -- drop: an operator throws away an entry that was set aside; the order leaves its stream.
 -- include: clock orders audit
--- KEYS  orders, reply, dead, audit
 -- ARGV  stream entry of the order, entry of the dead, who orders it, JSON options
 -- reply done, refused (there is no such entry) or gone; but for gone it is also in the stream `reply`
-local word = take_order(KEYS[1], ARGV[1])
-if not word then return 'gone' end
-local dropped = redis.pcall('XDEL', KEYS[3], ARGV[2]) -- what is no entry's id is an error
+local order = take_order(ARGV[1])
+if not order then return 'gone' end
+local dropped = redis.pcall('XDEL', keys.dead, ARGV[2]) -- what is no entry's id is an error
 local result = dropped == 1 and 'done' or 'refused'
-audit(KEYS[4], cjson.decode(ARGV[4]), ARGV[3], 'drop', { user = word.user, about = ARGV[2], outcome = result })
-return answer(KEYS[2], result)
+audit(cjson.decode(ARGV[4]), ARGV[3], 'drop', { user = order.user, about = ARGV[2], outcome = result })
+return answer(ARGV[1], result)

@@ -1,33 +1,30 @@
 -- examine: what a process remembers to have done is held against the state. What the state does not know stands in `lost`
 -- from then on, and the account is paused: an operator looks at it, and `recover` puts it in order.
 -- include: clock bell limits wakes closing account lineage
--- KEYS  account, intake, lost, permits, doorbell, job prefix, jobId prefix
 -- ARGV  JSON {who, seen (the last event that the caller wrote or saw), unknown (it has forgotten what it did after the
 --       state's end), items = [{kind = call, token, job, attempt, at (ms, of the mark), job_id, decision, entry} or
 --       {kind = push | cancel, job, entry (of intake), at (ms)}]}, most items that are kept
 -- reply JSON list, one an item: known, answer (the call is known and its answer is not: settle again) or lost
-local keys = { account = KEYS[1], permits = KEYS[4], doorbell = KEYS[5] }
-local intake, lost, job, job_ids = KEYS[2], KEYS[3], KEYS[6], KEYS[7]
 local NEVER_US = 9e15
 local evidence, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 
 local function call(item)
-  local known, answered = knows_call(job .. item.job, item.token)
+  local known, answered = knows_call(keys.job .. item.job, item.token)
   if not known then
-    local record = redis.call('HMGET', job .. item.job, 'state', 'permit')
+    local record = redis.call('HMGET', keys.job .. item.job, 'state', 'permit')
     if record[1] == 'submitting' and record[2] == item.token then -- nothing but its mark is missing
-      redis.call('HSET', job .. item.job, 'marked', '1')
+      redis.call('HSET', keys.job .. item.job, 'marked', '1')
       known = true
     end
   end
-  known = known or item.job_id and redis.call('GET', job_ids .. item.job_id) == item.job
+  known = known or item.job_id and redis.call('GET', keys.job_ids .. item.job_id) == item.job
   if not known then return 'lost' end
   return item.decision and not answered and 'answer' or 'known'
 end
 
 local function pushed(item)
-  if #redis.call('XRANGE', intake, item.entry, item.entry) > 0 then return 'known' end
-  local state = redis.call('HGET', job .. item.job, 'state')
+  if #redis.call('XRANGE', keys.intake, item.entry, item.entry) > 0 then return 'known' end
+  local state = redis.call('HGET', keys.job .. item.job, 'state')
   if item.kind == 'cancel' then return state == 'queued' and 'lost' or 'known' end
   return state and 'known' or 'lost'
 end
@@ -38,25 +35,25 @@ for i, item in ipairs(evidence.items) do
   if found[i] == 'lost' then table.insert(missing, item) end
 end
 if #missing > 0 or evidence.unknown then
-  local room = most - redis.call('HLEN', lost)
+  local room = most - redis.call('HLEN', keys.lost)
   for i = 1, math.min(#missing, room) do
     local item = missing[i]
     item.who = evidence.who
-    redis.call('HSET', lost, item.kind .. ':' .. (item.token or item.job), cjson.encode(item))
+    redis.call('HSET', keys.lost, item.kind .. ':' .. (item.token or item.job), cjson.encode(item))
   end
-  local account = read_account(keys.account)
-  local before = redis.call('HMGET', keys.account, 'base', 'lost_until', 'lost_more')
+  local account = read_account()
+  local before = redis.call('HMGET', keys.account_state, 'base', 'lost_until', 'lost_more')
   local more = (tonumber(before[3]) or 0) + math.max(0, #missing - room)
   if not before[2] or before[2] == '' or earlier(before[2], evidence.seen) then before[2] = evidence.seen end
-  redis.call('HSET', keys.account, 'lost_until', before[2], 'lost_more', int(more))
-  if evidence.unknown then redis.call('HSET', keys.account, 'lost_unknown', '1') end
+  redis.call('HSET', keys.account_state, 'lost_until', before[2], 'lost_more', int(more))
+  if evidence.unknown then redis.call('HSET', keys.account_state, 'lost_unknown', '1') end
   if account.paused ~= ROLLED_BACK then
-    redis.call('HSET', keys.account, 'paused_before', account.paused == 'operator' and 'operator' or '', 'lost_from',
+    redis.call('HSET', keys.account_state, 'paused_before', account.paused == 'operator' and 'operator' or '', 'lost_from',
       before[1] or NOWHERE)
-    begin_pause(keys, account, ROLLED_BACK, evidence.who, "what was done is missing from Redis' state")
+    begin_pause(account, ROLLED_BACK, evidence.who, "what was done is missing from Redis' state")
     account.probe_at = NEVER_US -- an older process beside ours would probe
-    save(keys, account, 'probe_at')
-    ring(keys)
+    save(account, 'probe_at')
+    ring()
   end
 end
 return #found > 0 and cjson.encode(found) or '[]'

@@ -1,12 +1,9 @@
 -- forget: a job that has come to its end is erased, and what only it left behind. What iFax may still say about it finds
 -- nobody: a jobId that stood for it stands for none.
 -- include: clock bell record numbers doubts streams
--- KEYS  intake, released, document uses, expiring, outdated, doubts, doubts until, job prefix, jobId prefix
 -- ARGV  job id
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays
 local NOBODY = '!' -- no id can be that
-local keys = { intake = KEYS[1], released = KEYS[2], uses = KEYS[3], expiring = KEYS[4], outdated = KEYS[5],
-  doubts = KEYS[6], doubts_until = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }
 local id, fields = ARGV[1], {}
 local flat = redis.call('HGETALL', keys.job .. id)
 for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
@@ -18,13 +15,13 @@ for name, value in pairs(fields) do
   if job_id and redis.call('GET', keys.job_ids .. job_id) == id then
     redis.call('SET', keys.job_ids .. job_id, NOBODY, 'KEEPTTL')
   end
-  if string.sub(name, 1, 6) == 'doubt:' then forget_doubt(keys, value) end
+  if string.sub(name, 1, 6) == 'doubt:' then forget_doubt(value) end
 end
 for digest in string.gmatch(fields.freed or '', '[^,]+') do -- those that wait for the end of their grace
-  if redis.call('ZSCORE', keys.released, digest) and redis.call('HEXISTS', keys.uses, digest) == 0 then
-    if redis.call('XLEN', keys.intake) == 0 and not waits_aside(beside(keys, 'account'), 'intake') then
+  if redis.call('ZSCORE', keys.released, digest) and redis.call('HEXISTS', keys.document_uses, digest) == 0 then
+    if redis.call('XLEN', keys.intake) == 0 and not waits_aside('intake') then
       redis.call('ZREM', keys.released, digest)
-      redis.call('UNLINK', beside(keys, 'document:' .. digest))
+      redis.call('UNLINK', keys.document .. digest)
     else -- an entry may name it
       redis.call('ZADD', keys.released, int(now), digest)
     end
@@ -33,8 +30,8 @@ end
 redis.call('ZREM', keys.expiring, id)
 redis.call('ZREM', keys.outdated, id)
 if fields.group then
-  redis.call('SREM', beside(keys, 'group:' .. fields.group), id)
-  redis.call('DEL', beside(keys, 'group:' .. fields.group) .. '!size') -- it counted the job, too
+  redis.call('SREM', keys.group .. fields.group, id)
+  redis.call('DEL', keys.group .. fields.group .. '!size') -- it counted the job, too
 end
 redis.call('UNLINK', keys.job .. id)
 return 'done'

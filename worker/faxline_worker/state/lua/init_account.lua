@@ -1,23 +1,20 @@
 -- init_account: a dispatcher starts work on an account. The layout and the ids of its sealing keys are stored, and the open
 -- jobs are counted anew: an older version that ran beside this one did not count the jobs that it registered.
 -- include: clock bell record lines limits backlog control_calls polling
--- KEYS  account, ready, delayed, permits, submitted, in_doubt, job prefix
 -- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor; how many
 --       control calls wait among the delayed jobs (counted in pieces, for those may be many)
 -- reply done, or the layout that is stored, where the caller cannot know it; nothing is changed then
-local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], submitted = KEYS[5],
-  in_doubt = KEYS[6], job = KEYS[7] }
-local stored = redis.call('HGET', keys.account, 'layout')
+local stored = redis.call('HGET', keys.account_state, 'layout')
 if newer(stored) then return stored end
 local function parts(layout)
   local major, minor = string.match(layout or '1.0', '^(%d+)%.(%d+)')
   return (tonumber(major) or 1) * 1000000 + (tonumber(minor) or 0)
 end
-if not stored or parts(stored) < parts(ARGV[1]) then redis.call('HSET', keys.account, 'layout', ARGV[1]) end
-redis.call('HSET', keys.account, 'keys', ARGV[2])
+if not stored or parts(stored) < parts(ARGV[1]) then redis.call('HSET', keys.account_state, 'layout', ARGV[1]) end
+redis.call('HSET', keys.account_state, 'keys', ARGV[2])
 
 local open = redis.call('ZCARD', keys.ready) - redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
-for _, key in ipairs({ keys.delayed, beside(keys, 'waiting'), keys.submitted, keys.in_doubt }) do
+for _, key in ipairs({ keys.delayed, keys.waiting, keys.submitted, keys.in_doubt }) do
   open = open + redis.call('ZCARD', key)
 end
 open = open - redis.call('ZCOUNT', keys.ready, int(POLL_PLACE), int(POLL_PLACE))
@@ -26,6 +23,6 @@ for _, permit in ipairs(redis.call('ZRANGE', keys.permits, 0, -1)) do
   local id = held_for(permit)
   if id and not parse_control_call(id) then open = open + 1 end
 end
-local missing = open - read_backlog(keys).open
-if missing ~= 0 then redis.call('HINCRBY', keys.account, 'taken', missing) end
+local missing = open - read_backlog().open
+if missing ~= 0 then redis.call('HINCRBY', keys.account_state, 'taken', missing) end
 return 'done'

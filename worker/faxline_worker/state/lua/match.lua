@@ -1,35 +1,30 @@
 -- match: receipts whose jobId no answer claimed in time are the word on doubts, the oldest that fits first.
 -- include: clock bell record lines numbers receipts doubts limits wakes outcomes
--- KEYS  account, ready, delayed, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until, doorbell,
---       job prefix, jobId prefix
 -- ARGV  JSON options, most receipts in one go
 -- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt}
-local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], submitted = KEYS[4], in_doubt = KEYS[5],
-  expiring = KEYS[6], events = KEYS[7], unmatched = KEYS[8], doubts = KEYS[9], doubts_until = KEYS[10],
-  doorbell = KEYS[11], job = KEYS[12], job_ids = KEYS[13] }
 local options, done = cjson.decode(ARGV[1]), {}
-local account = read_account(keys.account, options)
+local account = read_account(options)
 -- A receipt may be about a call that was lost: then it waits as it is, so that no policy takes it for one that was tried.
 if may_be_old(account) then return '[]' end
-local stepped = redis.call('HMGET', keys.account, 'stepped', 'stepped_until')
+local stepped = redis.call('HMGET', keys.account_state, 'stepped', 'stepped_until')
 if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock_slack + tonumber(stepped[1]) end
 
 -- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one
 -- (a job that was to be sent again is not). All else is told, and changes nothing.
 local function settle_doubt(receipt, member, id, job)
   local delivered, last = receipt.outcome == 'delivered', member == doubt_of(job, id)
-  forget_doubt(keys, member)
+  forget_doubt(member)
   if job.state == 'in_doubt' and last and may_redial(options, receipt) then -- iFax took it, and is not at its end
     redis.call('ZREM', keys.in_doubt, id)
-    accept(keys, account, options, id, job, receipt.job_id, {})
+    accept(account, options, id, job, receipt.job_id, {})
     return 'held'
   end
-  leave_unmatched(keys, receipt)
+  leave_unmatched(receipt)
   redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
   if job.state == 'in_doubt' and (last or delivered) or job.state == 'queued' and delivered then
-    return apply_receipt(keys, options, id, job, receipt)
+    return apply_receipt(options, id, job, receipt)
   end
-  duplicate(keys, options, id, job, receipt.job_id)
+  duplicate(options, id, job, receipt.job_id)
   return 'duplicate'
 end
 
@@ -40,13 +35,13 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(
     redis.call('ZREM', keys.unmatched, job_id)
   else
     local receipt = cjson.decode(text)
-    local member, id, job = find_doubt(keys, receipt, options)
+    local member, id, job = find_doubt(receipt, options)
     if member then
       local result = settle_doubt(receipt, member, id, job)
       table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = receipt })
     else -- a doubt may be entered later; each time it is looked at after twice as long
       redis.call('ZADD', keys.unmatched, int(steady + math.max(options.sweep, steady - receipt.at)), job_id)
-      tried(keys, receipt)
+      tried(receipt)
     end
   end
 end

@@ -2,15 +2,14 @@
 -- holds, in every script, whatever its caller's own options say (lib/limits.lua). One that is offered no more runs out once
 -- the last call that was made by it has left its window, so that nothing is loosened before.
 -- include: clock limits
--- KEYS  account
 -- ARGV  JSON options, who offers them, for how long (ms) it is believed to be at work, the steady clock as the caller has it
 --       (ms; nothing: it has none)
 -- reply JSON {offers = {settings = {until (ms), by = {who: when (ms) it offered them}}}, steady (ms)}
 local MOST = 50 -- processes of one offer that are named
 local options, who, believed = cjson.decode(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local stored = redis.call('HMGET', KEYS[1], 'layout', 'seen', 'skew', 'offers')
+local stored = redis.call('HMGET', keys.account_state, 'layout', 'seen', 'skew', 'offers')
 refuse_newer(stored[1])
-keep_steady(KEYS[1], stored[2], stored[3], ARGV[4])
+keep_steady(stored[2], stored[3], ARGV[4])
 
 local mine, strictest, offers = write_offer(options), read_offer(write_offer(options)), {}
 local before = cjson.decode(stored[4] or '{}')
@@ -27,5 +26,5 @@ for text, offer in pairs(before) do
     if settings then take_stricter(strictest, settings) end
   end
 end
-redis.call('HSET', KEYS[1], 'strictest', write_offer(strictest), 'offers', cjson.encode(offers), 'seen', int(TIME_US))
+redis.call('HSET', keys.account_state, 'strictest', write_offer(strictest), 'offers', cjson.encode(offers), 'seen', int(TIME_US))
 return reply_at({ offers = offers })

@@ -1,29 +1,27 @@
 -- plan_wakeups: which wake-ups to send for an account, now and in the next moments, and when to look again.
 -- include: clock bell limits wakes
--- KEYS  account, ready, permits, answers, wakes
 -- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once, the steady clock as the caller has
 --       it (ms; nothing: it has none)
 -- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it), steady
 --       (ms, where the account was read)}
-local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], wakes = KEYS[5] }
 local options, horizon, most = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 if redis.call('ZCARD', keys.ready) == 0 then
   redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(now))
   return cjson.encode({})
 end
-local account = read_account(keys.account, options, ARGV[4])
+local account = read_account(options, ARGV[4])
 if account.newer then return cjson.encode({}) end
 redis.call('ZREMRANGEBYSCORE', keys.wakes, '-inf', int(steady))
-local ready, out = unwoken(keys)
+local ready, out = unwoken()
 local limits = limits_of(options, account)
-local r = room(keys, account, limits)
+local r = room(account, limits)
 local open = not r.opens and not (r.probe and r.free > 0) -- else nothing but the moment of the next probe counts
 local moments, later, broke = {}, nil, false
 for i = 1, math.min(r.free - out, ready, most - out) do moments[i] = now_us end
 if open and #moments < math.min(ready, most) then
   local by_time
-  by_time, broke = slots(keys, account, limits, r, math.min(out + ready, most))
+  by_time, broke = slots(account, limits, r, math.min(out + ready, most))
   for i = math.max(0, out - r.free) + 1, #by_time do -- those before it have their wake-ups already
     if #moments >= math.min(ready, most) then break end
     if by_time[i] > now_us + horizon * 1000 then
@@ -33,12 +31,12 @@ if open and #moments < math.min(ready, most) then
     table.insert(moments, by_time[i])
   end
 end
-local wakes = grant_wakes(keys, moments, options.wake_lease)
+local wakes = grant_wakes(moments, options.wake_lease)
 if open and r.by_answer ~= nil then
   local answer = (r.by_answer or (broke and not later and #wakes == 0)) and r.free < ready + out
   -- What is free has its wake-up. Where more than one slot came free since the last look, `settle` is the quicker way.
   local time = not answer and r.by_answer == false and r.free <= out + math.min(1, #wakes)
-  await_answer(keys, account, answer and '1' or time and 'time' or '')
+  await_answer(account, answer and '1' or time and 'time' or '')
 end
 
 local soonest

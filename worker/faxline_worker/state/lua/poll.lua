@@ -1,25 +1,23 @@
 -- poll: which jobs of the account iFax is to be asked about now. Their questions enter the ready set, as many as the share of each limit
 -- has room for beside all submissions that are due; the last question about a fax waits for nothing but its share.
 -- include: clock bell record lines limits wakes control_calls polling
--- KEYS  account, ready, permits, answers, job prefix
 -- ARGV  JSON options, most questions in one go, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {asked (how many), next (ms until the next look; none: nothing is to be asked about), steady (ms)}
-local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], job = KEYS[5] }
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local BLOCKED, UNANSWERED = 1000, 250 -- ms until the next look: where there is no room, or too many are under way
-local account = read_account(keys.account, options, ARGV[3])
+local account = read_account(options, ARGV[3])
 if account.newer then return cjson.encode({ asked = 0 }) end
-local polls, asks = beside(keys, 'polls'), beside(keys, 'asks')
+local polls, asks = keys.polls, keys.asks
 
 local head = redis.call('ZRANGE', polls, 0, 0, 'WITHSCORES')[2]
 if not head then
-  if account.asking ~= '' then redis.call('HSET', keys.account, 'asking', '') end
+  if account.asking ~= '' then redis.call('HSET', keys.account_state, 'asking', '') end
   return reply_at({ asked = 0 })
 end
 if tonumber(head) > steady then return reply_at({ asked = 0, next = tonumber(head) - steady }) end
 
 local limits = limits_of(options, account)
-local r = room(keys, account, limits)
+local r = room(account, limits)
 local free, wait = r.free, r.opens and math.max(1, math.min(options.sweep, (r.opens - now_us) / 1000)) or BLOCKED
 local behind = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE)) -- submissions that are due, and control calls
 -- The last question goes first, so it takes its turn even where each slot has its fax; but a fax is the better probe.
@@ -50,7 +48,7 @@ for i = 1, #due, 2 do
   local last = at == LAST
   local job, newer_one = read_record(keys.job .. id, nil, true)
   local forgotten = job and job.state == 'in_doubt' and steady > asked_since(job) + options.doubt + options.deadline
-  if newer_one or job and is_asked(keys, id) then
+  if newer_one or job and is_asked(id) then
     if last then redis.call('ZADD', keys.ready, 'XX', int(now_us - EPOCH_US), control_call_of('poll', id)) end -- if nobody has it yet
     redis.call('ZADD', polls, int(steady + options.lease), id)
   elseif not job or forgotten or not question_of(job) then

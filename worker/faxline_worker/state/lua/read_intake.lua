@@ -1,13 +1,12 @@
 -- read_intake: a dispatcher's next entries. Their sizes are not known before they are read, so it reads one, then a few
 -- at a time, until it has so many or they bring so many bytes. One whose reply is lost is pending for that dispatcher.
--- KEYS  intake
 -- ARGV  consumer group, consumer, most entries, bytes
 -- reply whether there may be more (1 or 0), and the entries as XREADGROUP gives them
 local most, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
 local FEW, SMALL = 4, 65536
 local found, size, step = {}, 0, 1
 while #found < most and size < bytes do
-  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', step, 'STREAMS', KEYS[1], '>')
+  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', step, 'STREAMS', keys.intake, '>')
   if not reply then return { 0, found } end
   local entries, before = reply[1][2], size
   for _, entry in ipairs(entries) do

@@ -1,13 +1,10 @@
 -- receipt: entries of the status stream meet their jobs, and leave the stream.
 -- include: clock bell record lines limits numbers receipts
--- KEYS  status, account, submitted, in_doubt, expiring, events, unmatched, job prefix, jobId prefix
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again, redial}}; or of a fax that came to us receipt = {outcome = received,
 --       job_id = by what it is known, about = its jobId, data = what the event tells}
 -- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | held | received | gone | raised, job,
 --       attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
-local keys = { account = KEYS[2], submitted = KEYS[3], in_doubt = KEYS[4], expiring = KEYS[5], events = KEYS[6],
-  unmatched = KEYS[7], job = KEYS[8], job_ids = KEYS[9] }
 local options, items = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 
 -- What stands under each jobId: asked in one go, and kept up by what this script writes there.
@@ -21,16 +18,16 @@ end
 -- A fax that came to us is told once, however often its webhook comes: iFax tries for two hours.
 local function come_in(fax)
   local known_for = math.max(options.keep, options.deadline)
-  if not redis.call('SET', beside(keys, 'received:' .. fax.job_id), '1', 'NX', 'PX', int(known_for)) then
+  if not redis.call('SET', keys.received .. fax.job_id, '1', 'NX', 'PX', int(known_for)) then
     return { result = 'repeated' }
   end
-  emit(keys.events, options.cap, 'fax.received', '', to_json(fax.data, fax.about))
+  emit(options.cap, 'fax.received', '', to_json(fax.data, fax.about))
   return { result = 'received' }
 end
 
 local timed = false
 local function read_steady_clock() -- once, and only where it is needed
-  if not timed then read_strictest(keys.account, options) end
+  if not timed then read_strictest(options) end
   timed = true
 end
 
@@ -40,22 +37,22 @@ local function meet(receipt)
   local later = is_receipt(id) and is_later(options, receipt, cjson.decode(id))
   if not id or later then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
     read_steady_clock()
-    receipt.at, receipt.due = steady, claimed_by(keys, options)
+    receipt.at, receipt.due = steady, claimed_by(options)
     known[receipt.job_id] = cjson.encode(receipt)
     redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
-    await_match(keys, options, receipt)
+    await_match(options, receipt)
     return { result = 'unmatched' }
   end
   local job = not is_receipt(id) and read_record(keys.job .. id)
   if not job then return { result = 'repeated' } end
   if may_redial(options, receipt) then read_steady_clock() end
-  local result = meet_job(keys, options, id, job, receipt)
+  local result = meet_job(options, id, job, receipt)
   return { result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at),
     retried = receipt.retried }
 end
 
 local there, done, replies = {}, {}, {}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], items[1].entry, items[#items].entry)) do there[entry[1]] = true end
+for _, entry in ipairs(redis.call('XRANGE', keys.status, items[1].entry, items[#items].entry)) do there[entry[1]] = true end
 tally, gathered = {}, {}
 read_job_ids()
 for i, item in ipairs(items) do
@@ -71,7 +68,7 @@ for i, item in ipairs(items) do
     replies[i] = reply
   end
 end
-count_tally(keys)
+count_tally()
 take_gathered()
-if #done > 0 then redis.call('XDEL', KEYS[1], unpack(done)) end -- last, for nothing of this is undone by an error
+if #done > 0 then redis.call('XDEL', keys.status, unpack(done)) end -- last, for nothing of this is undone by an error
 return cjson.encode({ now = now, rows = replies })

@@ -1,19 +1,14 @@
 -- recover: an operator has ordered that the account goes on after its state went back. Some of what stands in `lost` is
 -- put in order: a call becomes a doubt, or submitted where its jobId is known, so that its job is not sent again.
 -- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes lineage
--- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
---       doorbell, lost, job prefix, jobId prefix
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
 --       the state by now, or iFax had not taken it) | ended (the job has ended otherwise; an acceptance is told as
 --       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (called again), job};
 --       or looking: not every process has looked what of its own is missing, so nothing was done
-local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
-  submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
-  doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], job = KEYS[15], job_ids = KEYS[16] }
-local lost, options = KEYS[14], cjson.decode(ARGV[2])
-local account, followed = read_account(keys.account, options), {}
+local options = cjson.decode(ARGV[2])
+local account, followed = read_account(options), {}
 if verify_until(account) > now_us then return cjson.encode('looking') end
 for _, field in ipairs(cjson.decode(ARGV[3])) do followed[field] = true end
 local limits = limits_of(options, account)
@@ -32,7 +27,7 @@ local function stand_in(item)
     table.insert(fields, value)
   end
   redis.call('HSET', keys.job .. item.job, unpack(fields))
-  if options.ceiling_jobs > 0 then redis.call('HINCRBY', keys.account, 'taken', 1) end
+  if options.ceiling_jobs > 0 then redis.call('HINCRBY', keys.account_state, 'taken', 1) end
   return read_record(keys.job .. item.job)
 end
 
@@ -40,7 +35,7 @@ end
 local function take_up(item, job)
   if FINAL[job.state] then return false end
   if job.state == 'queued' then
-    leave_queue(keys, options, item.job, job)
+    leave_queue(options, item.job, job)
   elseif job.state == 'submitting' then
     if job.marked == '1' then return false end
     redis.call('ZREM', keys.permits, permit_of(job.permit, item.job)) -- whoever holds it may not send any more
@@ -60,11 +55,11 @@ end
 -- one tells how the fax ended. Its receipt is no word on any other.
 local function pass_over(item)
   local early = redis.call('SET', keys.job_ids .. item.job_id, item.job, 'PX', options.retention + options.deadline, 'GET')
-  if is_receipt(early) then leave_unmatched(keys, cjson.decode(early)) end
+  if is_receipt(early) then leave_unmatched(cjson.decode(early)) end
 end
 
 local function put_in_order(item, field)
-  if redis.call('ZSCORE', keys.answers, item.token) == false then answered(keys, account, limits, item.token) end
+  if redis.call('ZSCORE', keys.answers, item.token) == false then answered(account, limits, item.token) end
   if NOT_TAKEN[item.decision] or knows_call(keys.job .. item.job, item.token) then return 'known' end
   if item.job_id and redis.call('GET', keys.job_ids .. item.job_id) == item.job then return 'known' end
   local job = read_record(keys.job .. item.job)
@@ -74,32 +69,32 @@ local function put_in_order(item, field)
   end
   job = job or stand_in(item)
   if not take_up(item, job) then
-    if item.job_id then duplicate(keys, options, item.job, job, item.job_id) end
+    if item.job_id then duplicate(options, item.job, job, item.job_id) end
     return 'ended'
   end
   job.admitted_at, job.attempt = int(item.at), math.max(job.attempt, item.attempt)
   local more = { attempt = job.attempt, admitted_at = job.admitted_at, permit = item.token, marked = '1' }
   if item.job_id then
     more.settled = item.token
-    return accept(keys, account, options, item.job, job, item.job_id, more) and 'settled' or 'submitted'
+    return accept(account, options, item.job, job, item.job_id, more) and 'settled' or 'submitted'
   end
-  doubt(keys, account, options, item.job, job, said, item.token, more)
+  doubt(account, options, item.job, job, said, item.token, more)
   return 'in_doubt'
 end
 
 local function cancel(item)
   local job = read_record(keys.job .. item.job)
   if not job or job.state ~= 'queued' then return job and FINAL[job.state] and 'known' or job and 'ended' or 'gone' end
-  leave_queue(keys, options, item.job, job)
-  transition(keys, options.cap, item.job, job, 'fax.canceled',
+  leave_queue(options, item.job, job)
+  transition(options.cap, item.job, job, 'fax.canceled',
     ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
-  finish(keys, options, item.job, job)
+  finish(options, item.job, job)
   return 'canceled'
 end
 
 local replies = {}
 for i, field in ipairs(cjson.decode(ARGV[1])) do
-  local text = redis.call('HGET', lost, field)
+  local text = redis.call('HGET', keys.lost, field)
   local item = text and cjson.decode(text)
   local became = 'done'
   if item and item.kind == 'call' then
@@ -109,7 +104,7 @@ for i, field in ipairs(cjson.decode(ARGV[1])) do
   elseif item then
     became = redis.call('EXISTS', keys.job .. item.job) == 1 and 'known' or 'gone'
   end
-  redis.call('HDEL', lost, field)
+  redis.call('HDEL', keys.lost, field)
   replies[i] = { became = became, job = item and item.job or '' }
 end
 return #replies > 0 and cjson.encode(replies) or '[]'

@@ -1,26 +1,23 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
 -- include: clock bell record lines numbers doubts backlog groups audit
--- KEYS  intake, account, ready, expiring, events, job prefix
 -- ARGV  consumer group, JSON options, JSON list of items:
 --         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (all of these jobs are known: it is a
 --         repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}; each with a group of the entry's and its size, if
 --         it has them, and order = {who, user (for the audit)} of a resend
 -- reply JSON {event (the last that it wrote), rows = list, one an item: registered, repeated, rejected or gone, with the
 --       reason of a rejection}
-local keys = { intake = KEYS[1], account = KEYS[2], ready = KEYS[3], expiring = KEYS[4], events = KEYS[5],
-  job = KEYS[6] }
 local group, options = ARGV[1], cjson.decode(ARGV[2])
 local cap, stamp = int(options.cap), int(now) -- texts: a number is written anew for each command
-local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog(keys) or nil
-if not backlog then read_steady(keys.account) end
+local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog() or nil
+if not backlog then read_steady() end
 
 local groups = {} -- what is told of them, by their names
 
 local function reject(item, r)
-  emit(keys.events, cap, 'fax.rejected', r.job or '', to_json({ state = 'rejected', member = r.member, reason = r.reason,
+  emit(cap, 'fax.rejected', r.job or '', to_json({ state = 'rejected', member = r.member, reason = r.reason,
     message = r.message, entry = item.entry, group = item.group }, nil, nil))
   if item.group and r.job and r.job ~= '' then
-    note_rejection(keys, options.retention, item.group,
+    note_rejection(options.retention, item.group,
       { id = r.job, member = r.member, reason = r.reason, message = r.message, at = now })
     groups[item.group] = groups[item.group] or false
   end
@@ -120,13 +117,13 @@ end
 local function store(job)
   local fields = job.fields
   if job.send_at and fields.schedule == 'local' then
-    redis.call('ZADD', beside(keys, 'delayed'), int(job.send_at), job.id)
-    ring_by_alarm(keys, job.send_at)
+    redis.call('ZADD', keys.delayed, int(job.send_at), job.id)
+    ring_by_alarm(job.send_at)
   elseif job.send_at then
-    enter_ready(keys, job.id, fields)
+    enter_ready(job.id, fields)
   end
-  if fields.documents then need_documents(keys, fields.documents) end
-  local name = fields.group and beside(keys, 'group:' .. fields.group)
+  if fields.documents then need_documents(fields.documents) end
+  local name = fields.group and keys.group .. fields.group
   if name then redis.call('SADD', name, job.id) end
   local record = { 'n', '1', 'updated_at', stamp, 'h:1', history, 'created_at', stamp, 'state', 'queued', 'digest',
     job.digest }
@@ -140,8 +137,8 @@ local function store(job)
   if job.send_at or fields.metadata then
     text = to_json({ state = 'queued', attempt = 0, send_at = job.send_at }, nil, fields.metadata)
   end
-  emit(keys.events, cap, 'fax.queued', job.id, text)
-  if name and (now + job.turn) % EVERY == 0 then thin_out(keys, name) end
+  emit(cap, 'fax.queued', job.id, text)
+  if name and (now + job.turn) % EVERY == 0 then thin_out(name) end
 end
 
 -- Of a fax of which nothing was known but its id: what a receipt is told by, so that it finds the doubts again.
@@ -157,12 +154,12 @@ local function know_again(job)
   end
   local all = redis.call('HGETALL', keys.job .. job.id)
   for i = 1, #all, 2 do
-    local until_ms = string.sub(all[i], 1, 6) == 'doubt:' and redis.call('ZSCORE', beside(keys, 'doubts-until'), all[i + 1])
+    local until_ms = string.sub(all[i], 1, 6) == 'doubt:' and redis.call('ZSCORE', keys.doubts_until, all[i + 1])
     if until_ms then
       local member = record.number .. all[i + 1]
-      forget_doubt({ doubts = beside(keys, 'doubts'), doubts_until = beside(keys, 'doubts-until') }, all[i + 1])
-      redis.call('ZADD', beside(keys, 'doubts'), 0, member)
-      redis.call('ZADD', beside(keys, 'doubts-until'), until_ms, member)
+      forget_doubt(all[i + 1])
+      redis.call('ZADD', keys.doubts, 0, member)
+      redis.call('ZADD', keys.doubts_until, until_ms, member)
       table.insert(changes, all[i])
       table.insert(changes, member)
     end
@@ -186,7 +183,7 @@ for _, item in ipairs(items) do
       if type(r) == 'table' then item.reject = r break end
       if not r then table.insert(mine, job) end
     end
-    local none = not item.reject and no_room(keys, options, backlog, mine, {})
+    local none = not item.reject and no_room(options, backlog, mine, {})
     if none then
       none.job, none.member = item.name or item.jobs[1].id, ''
       item.reject = none
@@ -202,12 +199,12 @@ for _, item in ipairs(items) do
 end
 add_all(keys.ready, ready)
 add_all(keys.expiring, expiring)
-if first then ring_by_alarm(keys, first) end
+if first then ring_by_alarm(first) end
 
 -- A resend is somebody's order.
 local OUTCOMES = { registered = 'done', repeated = 'idle', rejected = 'refused' }
 local function note_order(item, result, reason)
-  audit(beside(keys, 'audit'), options, item.order.who, 'resend', { user = item.order.user, job = item.name,
+  audit(options, item.order.who, 'resend', { user = item.order.user, job = item.name,
     about = item.jobs[1].of, outcome = OUTCOMES[result], reason = reason })
 end
 
@@ -231,10 +228,10 @@ for i, item in ipairs(items) do
   end
 end
 for name, size in pairs(groups) do
-  if size then note_size(keys, name, size) end
-  live_together(keys, options.retention, name)
+  if size then note_size(name, size) end
+  live_together(options.retention, name)
 end
-count_taken(keys, options, backlog)
+count_taken(options, backlog)
 if #done > 0 then
   redis.call('XACK', keys.intake, group, unpack(done))
   redis.call('XDEL', keys.intake, unpack(done))

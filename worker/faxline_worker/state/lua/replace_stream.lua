@@ -2,11 +2,11 @@
 -- into it, some entries a call. An entry that another process works on is no longer where it was: to that process's
 -- script it is gone, and it comes again. So none is lost, and none is applied twice.
 -- include: clock streams audit
--- KEYS  stream, account, audit
--- ARGV  name of the stream (intake, status, orders), consumer group (empty: none), most entries and most bytes in one go,
+-- ARGV  the stream (intake, status or orders), consumer group (empty: none), most entries and most bytes in one go,
 --       JSON options
 -- reply JSON {replaced (the id that was ahead, where it was put aside now), moved (entries), left (whether more wait)}
-local stream, account, name, group = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local name, group = ARGV[1], ARGV[2]
+local stream = keys[name]
 local most, most_bytes, options = tonumber(ARGV[3]), tonumber(ARGV[4]), cjson.decode(ARGV[5])
 local function aside(n) return stream .. ':aside:' .. n end
 
@@ -17,15 +17,15 @@ local function add(at, fields) return redis.pcall('XADD', stream, at, unpack(fie
 local id = ahead_of(stream, group)
 if id then
   repeat
-    local n = redis.call('HINCRBY', account, 'replaced:' .. name, 1)
+    local n = redis.call('HINCRBY', keys.account_state, 'replaced:' .. name, 1)
   until redis.call('RENAMENX', stream, aside(n)) == 1
-  redis.call('HSET', account, 'replaced_at:' .. name, int(now))
+  redis.call('HSET', keys.account_state, 'replaced_at:' .. name, int(now))
   if group ~= '' then redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM') end
-  if name == 'status' then redis.call('HDEL', account, 'words', 'words_at') end -- ids of the old stream
-  audit(KEYS[3], options, options.who, 'replace', { about = name })
+  if name == 'status' then redis.call('HDEL', keys.account_state, 'words', 'words_at') end -- ids of the old stream
+  audit(options, options.who, 'replace', { about = name })
 end
 
-local replaced, emptied = aside_of(account, name)
+local replaced, emptied = aside_of(name)
 local moved, bytes = 0, 0
 while emptied < replaced and moved < most and bytes < most_bytes do
   local from = aside(emptied + 1)
@@ -41,7 +41,7 @@ while emptied < replaced and moved < most and bytes < most_bytes do
     moved = moved + 1
   else
     redis.call('DEL', from)
-    emptied = redis.call('HINCRBY', account, 'emptied:' .. name, 1)
+    emptied = redis.call('HINCRBY', keys.account_state, 'emptied:' .. name, 1)
   end
 end
 return cjson.encode({ replaced = id, moved = moved, left = emptied < replaced })

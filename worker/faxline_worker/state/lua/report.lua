@@ -1,8 +1,6 @@
 -- report: the answer to a control call: how iFax says that a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule), whether
 -- it cancels one, or (`check`, of no job) whether it takes the key.
 -- include: clock bell record limits wakes closing account lines numbers receipts doubts outcomes control_calls polling audit
--- KEYS  account, ready, permits, answers, submitted, in_doubt, expiring, events, doorbell, job prefix, unmatched, doubts,
---       doubts until, jobId prefix
 -- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), cooldown (ms), jitter, silent,
 --       ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about); and for
 --       the audit call, outcome, status, ms}, JSON
@@ -11,24 +9,21 @@
 --       not done) | held (a failure that may not be the last) | later (no final word) | unconfirmed | canceled | refused | again (not now) |
 --       checked | repeated, job, submitted_at, retried, apart (as `settle` has it), early (the receipt that had come before and was
 --       applied), steady (ms)}
-local keys = { account = KEYS[1], ready = KEYS[2], permits = KEYS[3], answers = KEYS[4], submitted = KEYS[5],
-  in_doubt = KEYS[6], expiring = KEYS[7], events = KEYS[8], doorbell = KEYS[9], job = KEYS[10],
-  unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], job_ids = KEYS[14] }
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_control_call(member)
 local job = read_record(keys.job .. id) -- first, for it may refuse
 if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
   return cjson.encode({ result = 'repeated', job = id })
 end
-local account = read_account(keys.account, options, ARGV[5])
+local account = read_account(options, ARGV[5])
 local admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000
-learn(keys, account, options, answer, admitted_at, kind)
+learn(account, options, answer, admitted_at, kind)
 local apart
-if kind == 'poll' then end_question(keys, id, token, answer.decision == 'in_doubt' and options.linger or 0) end
+if kind == 'poll' then end_question(id, token, answer.decision == 'in_doubt' and options.linger or 0) end
 if answer.decision == 'in_doubt' then
   redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token))
 else
-  answered(keys, account, limits_of(options, account), token)
+  answered(account, limits_of(options, account), token)
 end
 
 -- A question that is refused closes nothing but where that is about the key. iFax does not document fax-status: it may want a permission or
@@ -44,23 +39,23 @@ local function not_now()
   local decision = answer.decision
   if decision ~= 'defer' and decision ~= 'pause' and decision ~= 'unreachable' then return false end
   if only_the_question() then
-    ring_for_room(keys) -- who asked may take no further call
+    ring_for_room() -- who asked may take no further call
     return true
   end
   if decision == 'defer' then
-    begin_cooldown(keys, account, options, admitted_at, answer.cooldown, answer.jitter or 1)
-  elseif not answer.late and only_here(keys, account, options, answer) then
+    begin_cooldown(account, options, admitted_at, answer.cooldown, answer.jitter or 1)
+  elseif not answer.late and only_here(account, options, answer) then
     apart = true
   elseif not answer.late then
-    pause(keys, account, options, decision == 'pause' and answer.reason or decision, answer, admitted_at)
+    pause(account, options, decision == 'pause' and answer.reason or decision, answer, admitted_at)
   end
   if kind == 'poll' then
-    if decision ~= 'unreachable' or not answer.status then ask_within(keys, id, 0) end
+    if decision ~= 'unreachable' or not answer.status then ask_within(id, 0) end
   elseif decision == 'unreachable' and answer.status then -- it may be about this control call: it does not go first again
-    redis.call('ZADD', beside(keys, 'delayed'), int(now + options.unreachable_max), member)
-    ring_by_alarm(keys, now + options.unreachable_max)
+    redis.call('ZADD', keys.delayed, int(now + options.unreachable_max), member)
+    ring_by_alarm(now + options.unreachable_max)
   else
-    send_control_call(keys, member)
+    send_control_call(member)
   end
   return true
 end
@@ -68,16 +63,16 @@ end
 -- A key that is refused here pauses nobody: the workers may have another.
 local function checked()
   if answer.decision == 'defer' then
-    begin_cooldown(keys, account, options, admitted_at, answer.cooldown, answer.jitter or 1)
+    begin_cooldown(account, options, admitted_at, answer.cooldown, answer.jitter or 1)
   end
-  ring(keys) -- the permit may be what the next job waits for
+  ring() -- the permit may be what the next job waits for
   return 'checked'
 end
 
 local function stands()
   if answer.receipt then
     if job.job_id ~= answer.receipt.job_id then return 'later' end -- it was sent again meanwhile
-    if apply_receipt(keys, options, id, job, answer.receipt) ~= 'held' then return 'applied' end
+    if apply_receipt(options, id, job, answer.receipt) ~= 'held' then return 'applied' end
     answer.sending = true -- perhaps
   end
   if answer.sending then
@@ -86,10 +81,10 @@ local function stands()
     return 'later'
   end
   redis.call('ZREM', keys.submitted, id)
-  transition(keys, options.cap, id, job, 'fax.unconfirmed',
+  transition(options.cap, id, job, 'fax.unconfirmed',
     ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
-  leave_line(keys, options, id, job)
-  finish(keys, options, id, job)
+  leave_line(options, id, job)
+  finish(options, id, job)
   return 'unconfirmed'
 end
 
@@ -102,15 +97,15 @@ local function settle_doubt()
   if about ~= answer.about or answer.to and job.number and not same_number(answer.to, job.number) then return 'later' end
   if attempt ~= job.attempt then
     if not receipt or receipt.outcome ~= 'delivered' then return 'later' end
-    forget_doubt(keys, doubt_of(job, id))
+    forget_doubt(doubt_of(job, id))
     redis.call('SET', keys.job_ids .. about, id, 'PX', int(options.retention + options.deadline))
-    return apply_receipt(keys, options, id, job, receipt)
+    return apply_receipt(options, id, job, receipt)
   end
-  forget_doubt(keys, doubt_of(job, id))
+  forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
-  early = accept(keys, account, options, id, job, about, { named = '' })
+  early = accept(account, options, id, job, about, { named = '' })
   if early or not receipt then return early and 'repeated' or 'submitted' end
-  local result = meet_job(keys, options, id, job, receipt)
+  local result = meet_job(options, id, job, receipt)
   return result == 'applied' and 'resolved_doubt' or result
 end
 
@@ -123,29 +118,29 @@ local function polled()
   if job.state == 'in_doubt' then
     result = settle_doubt()
   elseif answer.receipt then
-    result = meet_job(keys, options, id, job, answer.receipt)
+    result = meet_job(options, id, job, answer.receipt)
   elseif job.job_id == answer.about then
-    local again_until = redis.call('ZADD', beside(keys, 'held'), 'XX', 'CH', int(steady + options.redial_wait), id)
-    if again_until > 0 then ask_within(keys, id, options.redial_wait / 2) end
+    local again_until = redis.call('ZADD', keys.held, 'XX', 'CH', int(steady + options.redial_wait), id)
+    if again_until > 0 then ask_within(id, options.redial_wait / 2) end
   end
-  if result == 'held' then ask_within(keys, id, options.redial_wait / 2) end
+  if result == 'held' then ask_within(id, options.redial_wait / 2) end
   return result
 end
 
 local function canceled()
   if answer.decision == 'accepted' then
     redis.call('ZREM', keys.submitted, id)
-    transition(keys, options.cap, id, job, 'fax.canceled', ended(options, job, { state = 'canceled',
+    transition(options.cap, id, job, 'fax.canceled', ended(options, job, { state = 'canceled',
       reason = 'canceled_at_ifax', canceling = '' }), { reason = 'canceled_at_ifax' })
-    finish(keys, options, id, job)
+    finish(options, id, job)
     return 'canceled'
   end
   local refused = answer.decision == 'refuse'
-  if not refused and not cancel_again(keys, options, id, job, answer.retry or 0, answer.decision == 'in_doubt') then
+  if not refused and not cancel_again(options, id, job, answer.retry or 0, answer.decision == 'in_doubt') then
     return 'again'
   end
   local doubt = job.canceling == 'doubt' or answer.decision == 'in_doubt'
-  answer_cancel(keys, options, id, job, { reason = doubt and 'unknown' or refused and 'too_late' or 'not_canceled',
+  answer_cancel(options, id, job, { reason = doubt and 'unknown' or refused and 'too_late' or 'not_canceled',
     code = answer.code, message = answer.message })
   return 'refused'
 end
@@ -164,9 +159,9 @@ local function apply_answer()
 end
 local result = apply_answer()
 local asked = kind ~= 'check' and not apart
-probed(keys, account, options, answer, admitted_at, asked)
+probed(account, options, answer, admitted_at, asked)
 if answer.call then
-  audit(beside(keys, 'audit'), options, options.who, answer.call, { job = id, outcome = answer.outcome,
+  audit(options, options.who, answer.call, { job = id, outcome = answer.outcome,
     status = answer.status, code = answer.code, reason = answer.reason, jobId = answer.about, ms = answer.ms })
 end
 return reply_at({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at),

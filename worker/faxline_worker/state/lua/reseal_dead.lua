@@ -1,11 +1,10 @@
 -- reseal_dead: an entry that was set aside is sealed anew; it stands behind the others then, under another id.
--- KEYS  dead
 -- ARGV  entry, the value of its field (the content) to put in its place
 -- reply done or gone
-local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
+local found = redis.call('XRANGE', keys.dead, ARGV[1], ARGV[1])[1]
 if not found then return 'gone' end
 local fields = found[2]
 fields[#fields] = ARGV[2]
-redis.call('XADD', KEYS[1], '*', unpack(fields))
-redis.call('XDEL', KEYS[1], ARGV[1])
+redis.call('XADD', keys.dead, '*', unpack(fields))
+redis.call('XDEL', keys.dead, ARGV[1])
 return 'done'

@@ -1,10 +1,9 @@
 -- reseal_document: a stored document is sealed anew, unless it was changed or went since it was read.
--- KEYS  document
--- ARGV  its bytes as they were read: how many, and the first of them; the bytes to put in their place
+-- ARGV  digest, its bytes as they were read: how many, and the first of them; the bytes to put in their place
 -- reply done or changed
-if redis.call('STRLEN', KEYS[1]) ~= tonumber(ARGV[1])
-  or redis.call('GETRANGE', KEYS[1], 0, #ARGV[2] - 1) ~= ARGV[2] then
+local key = keys.document .. ARGV[1]
+if redis.call('STRLEN', key) ~= tonumber(ARGV[2]) or redis.call('GETRANGE', key, 0, #ARGV[3] - 1) ~= ARGV[3] then
   return 'changed'
 end
-redis.call('SET', KEYS[1], ARGV[3], 'KEEPTTL')
+redis.call('SET', key, ARGV[4], 'KEEPTTL')
 return 'done'

@@ -1,7 +1,7 @@
 -- reseal_request: a job's request is sealed anew, unless it was changed or went since it was read.
--- KEYS  job
--- ARGV  the request as it was read, the one to put in its place
+-- ARGV  job id, the request as it was read, the one to put in its place
 -- reply done or changed
-if redis.call('HGET', KEYS[1], 'request') ~= ARGV[1] then return 'changed' end
-redis.call('HSET', KEYS[1], 'request', ARGV[2])
+local key = keys.job .. ARGV[1]
+if redis.call('HGET', key, 'request') ~= ARGV[2] then return 'changed' end
+redis.call('HSET', key, 'request', ARGV[3])
 return 'done'

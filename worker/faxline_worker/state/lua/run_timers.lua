@@ -1,22 +1,16 @@
 -- run_timers: moves on everything of an account that is due, and says when to run again.
 -- include: clock bell record lines limits wakes numbers receipts doubts outcomes control_calls polling audit streams timer_queue timer_leases timer_overdue timer_words timer_doubts
--- KEYS  account, ready, delayed, permits, answers, submitted, in_doubt, expiring, events, unmatched, doubts, doubts until,
---       doorbell, status, job prefix, jobId prefix
--- ARGV  JSON options, most items a kind in one go, the steady clock as the caller has it (ms; nothing: it has none), how far
---       Redis' clock stepped since the last run (ms; nothing: not at all)
+-- ARGV  JSON options, most items a kind in one go, how far Redis' clock stepped since the last run (ms; nothing: not at all),
+--       the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
 --       meet doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), poll (jobs may be to
 --       be asked about), newer (a newer layout is stored: nothing was touched), steady (ms)}
-local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
-  submitted = KEYS[6], in_doubt = KEYS[7], expiring = KEYS[8], events = KEYS[9], unmatched = KEYS[10],
-  doubts = KEYS[11], doubts_until = KEYS[12], doorbell = KEYS[13], status = KEYS[14], job = KEYS[15],
-  job_ids = KEYS[16] }
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
-local account = read_account(keys.account, options, ARGV[3])
+local account = read_account(options, ARGV[4])
 if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
-local limits, held = limits_of(options, account), beside(keys, 'held')
-local run = { keys = keys, options = options, account = account, limits = limits, most = most, old = false, changes = {},
-  failures = {}, look = false, put_off = false }
+local limits = limits_of(options, account)
+local run = { options = options, account = account, limits = limits, most = most, old = false, changes = {}, failures = {},
+  look = false, put_off = false }
 
 for _, timer in ipairs({ run_delayed, run_scheduled, run_lines, run_leases, run_overdue }) do timer(run) end
 run.old = may_be_old(account)
@@ -25,23 +19,23 @@ for _, timer in ipairs({ run_held, run_doubts, run_expiring, run_doubts_until })
 if limits.requests > 0 then
   redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
 end
-redis.call('XTRIM', beside(keys, 'audit'), 'MINID', '~', int(math.max(0, math.min(now, steady) - options.audit)))
+redis.call('XTRIM', keys.audit, 'MINID', '~', int(math.max(0, math.min(now, steady) - options.audit)))
 local wait = options.sweep -- the most, whatever the clock says
-local function consider(keys_of, clock)
-  for _, key in ipairs(keys_of) do
-    local later = (key == keys.in_doubt or key == held) and (run.put_off or run.old) or key == keys.expiring and run.old
+local function consider(sets, clock)
+  for _, key in ipairs(sets) do
+    local later = (key == keys.in_doubt or key == keys.held) and (run.put_off or run.old) or key == keys.expiring and run.old
     local head = redis.call('ZRANGEBYSCORE', key, later and '(' .. int(clock) or '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if head[2] and head[2] ~= 'inf' then wait = math.min(wait, tonumber(head[2]) - clock) end
   end
 end
-consider({ keys.delayed, keys.expiring, beside(keys, 'scheduled'), beside(keys, 'lines-until') }, now)
-consider({ keys.permits, keys.submitted, keys.in_doubt, held }, steady)
+consider({ keys.delayed, keys.expiring, keys.scheduled, keys.lines_until }, now)
+consider({ keys.permits, keys.submitted, keys.in_doubt, keys.held }, steady)
 if run.put_off or run.old then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 local due_to_match = match and tonumber(match) <= steady and not run.old or false
 if match and tonumber(match) > steady then wait = math.min(wait, tonumber(match) - steady) end
-if ARGV[4] ~= '' then note_step(keys.account, tonumber(ARGV[4]), options.doubt + options.deadline) end
-redis.call('HSET', keys.account, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests, 'window', options.window,
+if ARGV[3] ~= '' then note_step(tonumber(ARGV[3]), options.doubt + options.deadline) end
+redis.call('HSET', keys.account_state, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests, 'window', options.window,
   'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
   'expected', options.expected, 'poll_share', options.asks == 1 and int(options.poll_share) or '', 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes', int(options.ceiling_bytes))
 return reply_at({ next = math.max(1, wait), ready = run.look, match = due_to_match,

@@ -2,26 +2,25 @@
 -- given one alone has noted its size once it had it. What is known to be small is kept for a look; a copy of the rest
 -- would hold Redis up, and whoever lists it would be its next reader. One without a note goes to a reader once more.
 -- include: clock record dead
--- KEYS  intake, dead, events, prefix of the notes
 -- ARGV  consumer group, most deliveries, most bytes of an entry that is kept, cap of the dead, JSON options, entries …
 -- reply those that were set aside
 local group, most, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local REASON, done = 'delivered_too_often', {}
 for i = 6, #ARGV do
   local id = ARGV[i]
-  local pending, note = redis.call('XPENDING', KEYS[1], group, id, id, 1)[1], redis.call('GET', KEYS[4] .. id)
+  local pending, note = redis.call('XPENDING', keys.intake, group, id, id, 1)[1], redis.call('GET', keys.read_alone .. id)
   if pending and pending[4] > most and note then
     local size = tonumber(note)
     if size > 0 and size <= bytes then
-      local found = redis.call('XRANGE', KEYS[1], id, id)[1]
-      if found then keep_dead(KEYS[2], ARGV[4], 'intake', id, REASON, found[2]) end
+      local found = redis.call('XRANGE', keys.intake, id, id)[1]
+      if found then keep_dead(ARGV[4], 'intake', id, REASON, found[2]) end
     end
-    emit(KEYS[3], cjson.decode(ARGV[5]).cap, 'fax.rejected', '', to_json({ state = 'rejected', member = '',
+    emit(cjson.decode(ARGV[5]).cap, 'fax.rejected', '', to_json({ state = 'rejected', member = '',
       reason = REASON, message = 'whoever read this entry came to no end, so it is not opened again; push it in another '
       .. 'form, or ask an operator', entry = id }, nil, nil))
-    redis.call('XACK', KEYS[1], group, id)
-    redis.call('XDEL', KEYS[1], id)
-    redis.call('DEL', KEYS[4] .. id)
+    redis.call('XACK', keys.intake, group, id)
+    redis.call('XDEL', keys.intake, id)
+    redis.call('DEL', keys.read_alone .. id)
     done[#done + 1] = id
   end
 end

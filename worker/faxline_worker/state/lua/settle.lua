@@ -1,8 +1,6 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released`: not a byte was sent. The
 -- caller that is ready for the next call is given the best job along with it.
 -- include: clock bell record lines limits wakes closing account numbers receipts doubts outcomes control_calls polling audit admission
--- KEYS  account, ready, delayed, permits, answers, wakes, submitted, in_doubt, expiring, events, unmatched,
---       doubts, doubts until, doorbell, job prefix, jobId prefix
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter,
 --       named (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (of one whose meaning is unknown), ours (it may be this
 --       process' own fault), late (the call began before this process stepped back); and for the audit call, outcome,
@@ -11,105 +9,101 @@
 -- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart
 --       (true: other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last
 --       that it wrote), steady (ms)}
-local keys = { account = KEYS[1], ready = KEYS[2], delayed = KEYS[3], permits = KEYS[4], answers = KEYS[5],
-  wakes = KEYS[6], submitted = KEYS[7], in_doubt = KEYS[8], expiring = KEYS[9], events = KEYS[10],
-  unmatched = KEYS[11], doubts = KEYS[12], doubts_until = KEYS[13], doorbell = KEYS[14], job = KEYS[15],
-  job_ids = KEYS[16] }
 local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local said = { code = answer.code, reason = answer.reason, message = answer.message }
 local job = read_record(keys.job .. id)
-local account = read_account(keys.account, options, ARGV[7])
+local account = read_account(options, ARGV[7])
 if job and answer.marked then job.marked = '1' end -- also where Redis lost it
 -- When it was admitted, by the steady clock; an older process did not note that.
 local granted_at = job and (tonumber(job.granted_at) or tonumber(job.admitted_at) or 0)
 local settled, result, applied, apart = { settled = token }, 'settled', nil, nil
 
 local function back()
-  if not taken_before(keys, account, options, id, job, settled) then put_back(keys, options, id, job, token) end
+  if not taken_before(account, options, id, job, settled) then put_back(options, id, job, token) end
 end
 
 local function close(reason)
   if answer.late then return end
-  if only_here(keys, account, options, answer) then
+  if only_here(account, options, answer) then
     apart = true
   else
-    pause(keys, account, options, reason, answer, granted_at)
+    pause(account, options, reason, answer, granted_at)
   end
 end
 
 local by_decision = {
-  accepted = function() applied = accept(keys, account, options, id, job, answer.job_id, settled) end,
+  accepted = function() applied = accept(account, options, id, job, answer.job_id, settled) end,
   refuse = function()
-    if taken_before(keys, account, options, id, job, settled, true) then return end
+    if taken_before(account, options, id, job, settled, true) then return end
     if is_resent(job) and job.kind == 'send' and answer.reason == 'not_found' then -- iFax has it no more
       settled.resend_of = ''
-      return retry(keys, account, options, id, job, said, 0, settled)
+      return retry(account, options, id, job, said, 0, settled)
     end
-    fail(keys, options, id, job, said, settled)
+    fail(options, id, job, said, settled)
   end,
   released = back,
   defer = function()
     back()
-    begin_cooldown(keys, account, options, granted_at, answer.cooldown, answer.jitter or 1)
+    begin_cooldown(account, options, granted_at, answer.cooldown, answer.jitter or 1)
   end,
   pause = function()
     back()
     close(answer.reason)
   end,
   unreachable = function()
-    if taken_before(keys, account, options, id, job, settled) then return close('unreachable') end
+    if taken_before(account, options, id, job, settled) then return close('unreachable') end
     if job.marked ~= '1' then
-      put_back(keys, options, id, job, token)
+      put_back(options, id, job, token)
       return close('unreachable')
     end
     -- Somebody answered, and perhaps it is about this fax after all; so it is where others were accepted lately, since it was
     -- answered so first. Then nobody else waits for it.
     local before = tonumber(job.refused_at)
-    put_off(keys, options, id, job, said, token, answer.retry, options.unreachable_max, {})
+    put_off(options, id, job, said, token, answer.retry, options.unreachable_max, {})
     if not before or not accepted_since(account, math.max(before, steady - options.recent)) then close('unreachable') end
   end,
   unknown = function()
-    if taken_before(keys, account, options, id, job, settled) then return end
+    if taken_before(account, options, id, job, settled) then return end
     local before, more = tonumber(job.refusals) or 0, { refusals = 0, refused_at = steady }
     if account.paused ~= 'breaker' then -- else it is the account that is refused, and no fax is the worse for it
       more.refusals = before + 1
       if before > 0 then more.refused_at = tonumber(job.refused_at) end
       local others = before > 0 and accepted_since(account, more.refused_at)
-      if others or more.refusals >= options.breaker_after then return fail(keys, options, id, job, said, settled) end
+      if others or more.refusals >= options.breaker_after then return fail(options, id, job, said, settled) end
     end
-    put_off(keys, options, id, job, said, token, answer.retry, options.retry_max, more)
+    put_off(options, id, job, said, token, answer.retry, options.retry_max, more)
   end,
   retry = function()
-    if taken_before(keys, account, options, id, job, settled, true) then return end
-    if job.tries >= options.tries then return fail(keys, options, id, job, said, settled) end
-    retry(keys, account, options, id, job, said, answer.retry, settled)
+    if taken_before(account, options, id, job, settled, true) then return end
+    if job.tries >= options.tries then return fail(options, id, job, said, settled) end
+    retry(account, options, id, job, said, answer.retry, settled)
   end,
   in_doubt = function()
     local named, owner = answer.named or job.also, nil
     if named then owner = redis.call('GET', keys.job_ids .. named) end
     if owner and owner ~= id and not is_receipt(owner) then named = nil end -- it is another fax's
     settled.named = named and (answer.named and job.attempt or 0) .. ' ' .. named or ''
-    doubt(keys, account, options, id, job, said, token, settled)
+    doubt(account, options, id, job, said, token, settled)
     if named then -- iFax can be asked about it
-      redis.call('HSET', keys.account, 'asking', '1')
-      ask_about(keys, account, options, id, steady)
+      redis.call('HSET', keys.account_state, 'asking', '1')
+      ask_about(account, options, id, steady)
     end
   end,
 }
 
 local function count_permit() -- it was given back
   if job.marked ~= '1' or answer.decision == 'released' then
-    if answer.silent then learn(keys, account, options, answer, granted_at) end
+    if answer.silent then learn(account, options, answer, granted_at) end
     return -- not a byte was sent
   end
-  learn(keys, account, options, answer, granted_at)
+  learn(account, options, answer, granted_at)
   if answer.decision == 'accepted' then note_acceptance(account, options, granted_at) end
   if answer.decision ~= 'in_doubt' then
-    return answered(keys, account, limits_of(options, account), token)
+    return answered(account, limits_of(options, account), token)
   end
   redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token)) -- held while the request could live
-  ring_by(keys, account, now + options.linger)
+  ring_by(account, now + options.linger)
 end
 
 if not job then
@@ -117,9 +111,9 @@ if not job then
 elseif redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then
   count_permit()
   by_decision[answer.decision]()
-  count_unknown(keys, account, options, answer, granted_at)
+  count_unknown(account, options, answer, granted_at)
   local sent = job.marked == '1' and answer.decision ~= 'released'
-  probed(keys, account, options, answer, granted_at, not apart and (sent or answer.decision == 'unreachable'))
+  probed(account, options, answer, granted_at, not apart and (sent or answer.decision == 'unreachable'))
 elseif job.settled == token then
   result = 'repeated'
 elseif answer.decision == 'accepted'
@@ -135,16 +129,16 @@ elseif answer.decision ~= 'in_doubt' then -- the lease ran out before the answer
     redis.call('HSET', keys.job .. id, 'job_id', '')
   end
   local member = redis.call('HGET', keys.job .. id, doubt_field(token))
-  if member then forget_doubt(keys, member) end
+  if member then forget_doubt(member) end
   if accepted and waits or job.state == 'in_doubt' and job.doubted == token then
     -- It settles the doubt; and a job that an older attempt got accepted is not sent again.
-    if job.state == 'queued' then leave_queue(keys, options, id, job) end
+    if job.state == 'queued' then leave_queue(options, id, job) end
     redis.call('ZREM', keys.in_doubt, id)
     if (answer.attempt or 0) > job.attempt then settled.attempt = answer.attempt end -- Redis had lost the attempt
     by_decision[answer.decision]()
     result = 'resolved'
   elseif accepted then
-    duplicate(keys, options, id, job, answer.job_id)
+    duplicate(options, id, job, answer.job_id)
     result = 'duplicate'
   else
     result = 'stale'
@@ -154,27 +148,27 @@ else
 end
 
 if answer.call and result ~= 'repeated' and result ~= 'stale' then
-  audit(beside(keys, 'audit'), options, options.who, answer.call, { job = id, attempt = answer.attempt,
+  audit(options, options.who, answer.call, { job = id, attempt = answer.attempt,
     outcome = answer.outcome, status = answer.status, code = answer.code, reason = answer.reason,
     jobId = answer.job_id, ms = answer.ms })
 end
 local wakes, following = {}, nil
 local function wake_others(r, most)
-  local ready, out = unwoken(keys)
+  local ready, out = unwoken()
   local moments = {}
   for i = 1, math.min(r.free - out, ready, most) do moments[i] = now_us end
-  wakes = grant_wakes(keys, moments, options.wake_lease)
+  wakes = grant_wakes(moments, options.wake_lease)
   if account.waits ~= '1' then return end
-  if ready <= #wakes then await_answer(keys, account, '') elseif r.by_answer == false then ring_for_room(keys) end
+  if ready <= #wakes then await_answer(account, '') elseif r.by_answer == false then ring_for_room() end
 end
 local function go_on()
   if account.newer or account.waits == 'time' then return end
   local stops = ARGV[5] == ''
-  local r = room(keys, account, limits_of(options, account))
+  local r = room(account, limits_of(options, account))
   -- Where room is scarce, what is free may be for others who are on their way.
-  if not stops and r.free > 0 and (r.free >= PLENTY or r.free > woken(keys)) then
-    following = admit_best(keys, account, options, r, ARGV[5], tonumber(ARGV[6]))
-    if not following then return account.waits == '1' and await_answer(keys, account, '') end
+  if not stops and r.free > 0 and (r.free >= PLENTY or r.free > woken()) then
+    following = admit_best(account, options, r, ARGV[5], tonumber(ARGV[6]))
+    if not following then return account.waits == '1' and await_answer(account, '') end
     r.free = r.free - 1
   end
   if account.waits == '1' then -- the next job waits for an answer, and this was one
@@ -186,7 +180,7 @@ end
 if result == 'settled' then
   go_on()
 elseif ARGV[5] ~= '' then
-  following = admitted_before(keys, options, ARGV[5])
+  following = admitted_before(options, ARGV[5])
 end
 return reply_at({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil,
   receipt = applied, apart = apart, submitted_at = job and tonumber(job.submitted_at), next = following,

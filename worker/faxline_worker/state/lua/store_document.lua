@@ -1,8 +1,9 @@
 -- store_document: stores a document once and deletes its uploads. A longer time to live stays.
--- KEYS  document, and the uploads of it
--- ARGV  bytes, time to live (ms)
+-- ARGV  digest, bytes, time to live (ms), the names of its uploads
 -- reply done, or there: something is stored already, and stays
-local new = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
-if not new then redis.call('PEXPIRE', KEYS[1], ARGV[2], 'GT') end
-if #KEYS > 1 then redis.call('UNLINK', unpack(KEYS, 2)) end
+local key, uploads = keys.document .. ARGV[1], {}
+local new = redis.call('SET', key, ARGV[2], 'NX', 'PX', ARGV[3])
+if not new then redis.call('PEXPIRE', key, ARGV[3], 'GT') end
+for i = 4, #ARGV do uploads[#uploads + 1] = keys.upload .. ARGV[i] end
+if #uploads > 0 then redis.call('UNLINK', unpack(uploads)) end
 return new and 'done' or 'there'

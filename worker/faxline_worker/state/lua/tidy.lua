@@ -1,6 +1,5 @@
 -- tidy: what has outlived its time after the end of jobs goes: documents that no job needs, requests.
 -- include: clock streams
--- KEYS  intake, released, document uses, outdated, document prefix, job prefix, account
 -- ARGV  most items a kind in one go
 -- reply how many went, and 1 where more of a kind may be due
 local most, gone, more = tonumber(ARGV[1]), 0, 0
@@ -12,18 +11,18 @@ end
 
 -- An entry that waits in intake may name a document, and came in one step with its content or with the wish that it
 -- lives on. So a document goes only while no entry waits; what comes later brings the content along.
-if redis.call('XLEN', KEYS[1]) == 0 and not waits_aside(KEYS[7], 'intake') then
-  for _, digest in ipairs(due(KEYS[2])) do
-    if redis.call('HEXISTS', KEYS[3], digest) == 0 then
-      gone = gone + redis.call('UNLINK', KEYS[5] .. digest)
+if redis.call('XLEN', keys.intake) == 0 and not waits_aside('intake') then
+  for _, digest in ipairs(due(keys.released)) do
+    if redis.call('HEXISTS', keys.document_uses, digest) == 0 then
+      gone = gone + redis.call('UNLINK', keys.document .. digest)
     end
-    redis.call('ZREM', KEYS[2], digest)
+    redis.call('ZREM', keys.released, digest)
   end
 end
-for _, id in ipairs(due(KEYS[4])) do
-  redis.call('ZREM', KEYS[4], id)
-  if redis.call('HLEN', KEYS[6] .. id) > 0 then -- its retention may be over
-    redis.call('HSET', KEYS[6] .. id, 'request', '')
+for _, id in ipairs(due(keys.outdated)) do
+  redis.call('ZREM', keys.outdated, id)
+  if redis.call('HLEN', keys.job .. id) > 0 then -- its retention may be over
+    redis.call('HSET', keys.job .. id, 'request', '')
     gone = gone + 1
   end
 end

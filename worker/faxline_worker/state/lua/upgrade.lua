@@ -1,12 +1,10 @@
 -- upgrade: some records, and some sizes of documents, are brought to the present layout. Called again it finds nothing.
 -- include: clock record backlog
--- KEYS  account, job prefix
 -- ARGV  JSON options, layout, JSON list of job ids, JSON list of digests in document-uses, 1: only look
 -- reply JSON {records (of an older layout), counted (jobs newly under the ceiling of bytes), freed (of jobs that ended
 --       in an older process, and sizes of documents that no job needs)}
-local keys = { account = KEYS[1], job = KEYS[2] }
 local options, layout, look = cjson.decode(ARGV[1]), ARGV[2], ARGV[5] == '1'
-local done, bytes, uses = { records = 0, counted = 0, freed = 0 }, 0, beside(keys, 'document-uses')
+local done, bytes, uses = { records = 0, counted = 0, freed = 0 }, 0, keys.document_uses
 
 for _, id in ipairs(cjson.decode(ARGV[3])) do
   local key = keys.job .. id
@@ -30,9 +28,9 @@ for _, id in ipairs(cjson.decode(ARGV[3])) do
     if options.ceiling_bytes > 0 and not job.bytes then
       local sizes, weight = {}, weight_of(job)
       done.counted = done.counted + 1
-      bytes = bytes + weight + weigh_documents(keys, job.documents, sizes)
+      bytes = bytes + weight + weigh_documents(job.documents, sizes)
       set('bytes', int(weight))
-      if not look then note_documents(keys, sizes) end
+      if not look then note_documents(sizes) end
     end
   end
   if #fields > 0 and not look then redis.call('HSET', key, unpack(fields)) end
@@ -45,5 +43,5 @@ for _, digest in ipairs(cjson.decode(ARGV[4])) do
     if not look then redis.call('HDEL', uses, digest .. ':bytes') end
   end
 end
-if bytes ~= 0 and not look then redis.call('HINCRBY', keys.account, 'bytes', int(bytes)) end
+if bytes ~= 0 and not look then redis.call('HINCRBY', keys.account_state, 'bytes', int(bytes)) end
 return cjson.encode(done)

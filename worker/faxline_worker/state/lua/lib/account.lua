@@ -3,11 +3,11 @@
 
 -- A 429 that our own traffic did not cause: somebody else uses the key. The account cools down for `wait` (ms; nil: a backoff
 -- that doubles with each 429 in a row), once for all calls that were under way, and its limits shrink towards what was in use.
-local function begin_cooldown(keys, account, options, admitted_at, wait, jitter)
+local function begin_cooldown(account, options, admitted_at, wait, jitter)
   if admitted_at * 1000 > account.cooldown_at then
     local whole = { requests = options.requests, window = options.window }
     local factor = limit_factor_of(account, whole)
-    local used = options.requests > 0 and (redis.call('ZCARD', keys.permits) + count_answers(keys, whole))
+    local used = options.requests > 0 and (redis.call('ZCARD', keys.permits) + count_answers(whole))
       / options.requests or factor
     account.limit_factor = math.max(options.limit_factor_min, factor * 0.5, math.min(factor * 0.9, used * 0.9))
     account.cooldowns = account.cooldowns + 1
@@ -18,8 +18,8 @@ local function begin_cooldown(keys, account, options, admitted_at, wait, jitter)
   account.cooldown_until = math.max(account.cooldown_until, now_us + wait * 1000)
   account.limit_factor_at, account.probed = account.cooldown_until, true
   if account.paused == '' then account.probe_at = account.cooldown_until end -- one call finds out whether it is over
-  save(keys, account, 'cooldown_until', 'cooldown_at', 'cooldowns', 'limit_factor', 'limit_factor_at', 'probe_at')
-  ring(keys)
+  save(account, 'cooldown_until', 'cooldown_at', 'cooldowns', 'limit_factor', 'limit_factor_at', 'probe_at')
+  ring()
 end
 
 -- The decisions that only a word of iFax's own leads to.
@@ -29,34 +29,34 @@ local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pa
 -- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on. A control call
 -- tells nothing of what becomes of faxes, and a question (`poll`) nothing of what only sending needs.
 local OF_SENDING = { insufficient_balance = true, no_permission = true }
-local function learn(keys, account, options, answer, admitted_at, control_call)
+local function learn(account, options, answer, admitted_at, control_call)
   if answer.silent then
     local limit = account.concurrency_backoff > 0 and account.concurrency_backoff or options.concurrency > 0 and options.concurrency
       or redis.call('ZCARD', keys.permits) + 1
     account.concurrency_backoff = math.max(1, math.floor(limit / 2))
-    return save(keys, account, 'concurrency_backoff')
+    return save(account, 'concurrency_backoff')
   end
   local took = math.max(0, steady - admitted_at) * 1000
   account.seconds = account.seconds and (account.seconds * 0.9 + took * 0.1) or took
   if account.concurrency_backoff > 0 then
     account.concurrency_backoff = account.concurrency_backoff * 2
     if account.concurrency_backoff >= (options.concurrency > 0 and options.concurrency or 1000) then account.concurrency_backoff = 0 end
-    save(keys, account, 'concurrency_backoff')
+    save(account, 'concurrency_backoff')
   end
   local good = answer.decision == 'accepted' or answer.decision == 'refuse'
   if good and account.cooldowns > 0 and admitted_at * 1000 > account.cooldown_at then
     account.cooldowns = 0
-    save(keys, account, 'cooldowns')
-    ring_for_room(keys)
+    save(account, 'cooldowns')
+    ring_for_room()
   end
   if good and account.unknowns > 0 and not control_call then
     account.unknown, account.unknowns = '', 0
-    save(keys, account, 'unknown', 'unknowns')
+    save(account, 'unknown', 'unknowns')
   end
   local opens = good and not (control_call and account.paused == 'breaker'
     or control_call == 'poll' and OF_SENDING[account.paused])
   if account.paused == 'unreachable' then opens = WORDS[answer.decision] end
   if opens and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
-    open_account(keys, account)
+    open_account(account)
   end
 end

@@ -1,5 +1,4 @@
--- Admission: the best job and a permit for one call, in one step. It needs the keys account, ready, permits, doorbell
--- and job.
+-- Admission: the best job and a permit for one call, in one step.
 local TURNED = 100
 -- Pauses whose probe is drawn.
 local DRAWN = { unreachable = true, breaker = true }
@@ -8,11 +7,11 @@ local function trace_of(options, job)
   return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
 end
 
-local function admit_control_call(keys, options, member)
+local function admit_control_call(options, member)
   local kind, id = parse_control_call(member)
   local job = id and read_record(keys.job .. id)
   local about = job and (job.state == 'submitted' or kind == 'poll') and question_of(job)
-  if kind == 'poll' and not about then end_question(keys, id) end
+  if kind == 'poll' and not about then end_question(id) end
   if not about then return nil end
   return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, control_call = member,
     request = '{"jobId":' .. about .. '}', priority = job.priority, number = job.number,
@@ -31,20 +30,20 @@ end
 
 -- What a permit was granted for before, by a call whose reply was lost; nil where it was not, or that has become
 -- needless. Second: whether the permit was granted. Third: how many permits there are.
-local function admitted_before(keys, options, token)
+local function admitted_before(options, token)
   local permits = redis.call('ZRANGE', keys.permits, 0, -1)
   for _, permit in ipairs(permits) do
     if string.sub(permit, 1, #token + 1) == permit_of(token) then
       local held = held_for(permit)
       local job = held and read_record(keys.job .. held, 'request')
-      return held and admit_control_call(keys, options, held) or job and admission(options, held, job) or nil, true, #permits
+      return held and admit_control_call(options, held) or job and admission(options, held, job) or nil, true, #permits
     end
   end
   return nil, false, #permits
 end
 
 -- The oldest of the less urgent jobs, if it has waited so long that it starves.
-local function starved(keys, options)
+local function starved(options)
   local oldest, born
   for rank = 2, 3 do
     local head = redis.call('ZRANGEBYSCORE', keys.ready, int(rank * STRIDE), '(' .. int((rank + 1) * STRIDE), 'WITHSCORES',
@@ -56,7 +55,7 @@ local function starved(keys, options)
 end
 
 -- Any job but a control call, by a draw: the first one would be the probe again and again, and it may be the one that is at fault.
-local function draw(keys, chance)
+local function draw(chance)
   local all, control_calls = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
   local due = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE))
   local place = due > control_calls and control_calls + math.floor(chance * (due - control_calls)) or all - 1
@@ -67,20 +66,20 @@ end
 
 -- Whether the job's expires_at has passed: it is not called for, and the dispatchers, told of it, end it (run_timers).
 local rung = false
-local function too_late(keys, id, job)
+local function too_late(id, job)
   if not is_over(job) then return false end
-  redis.call('ZADD', beside(keys, 'expiring'), job.expires_at, id)
-  if not rung then ring(keys) end
+  redis.call('ZADD', keys.expiring, job.expires_at, id)
+  if not rung then ring() end
   rung = true
   return true
 end
 
 -- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is
 -- taken if it has starved. The reply's table; nil where no job is ready.
-local function admit_best(keys, account, options, r, token, chance)
+local function admit_best(account, options, r, token, chance)
   local function take()
-    if r.probe and DRAWN[account.paused] then return draw(keys, chance) end
-    local id = chance < options.starve_share and starved(keys, options)
+    if r.probe and DRAWN[account.paused] then return draw(chance) end
+    local id = chance < options.starve_share and starved(options)
     if id then
       redis.call('ZREM', keys.ready, id)
       return id
@@ -89,20 +88,20 @@ local function admit_best(keys, account, options, r, token, chance)
   end
   local function grant(id)
     redis.call('ZADD', keys.permits, int(steady + options.lease), permit_of(token, id))
-    if r.probe then probing(keys, account, options) end
+    if r.probe then probing(account, options) end
   end
 
   local turned = 0
   for id in take do
-    local reply = admit_control_call(keys, options, id)
+    local reply = admit_control_call(options, id)
     if reply then
       grant(id)
       return reply
     end
     local job = read_record(keys.job .. id, 'request')
-    if job and job.state == 'queued' and not too_late(keys, id, job) and take_line(keys, options, id, job) then
+    if job and job.state == 'queued' and not too_late(id, job) and take_line(options, id, job) then
       job.attempt, job.tries = job.attempt + 1, job.tries + 1
-      if job.send_at then redis.call('ZREM', beside(keys, 'scheduled'), id) end
+      if job.send_at then redis.call('ZREM', keys.scheduled, id) end
       redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
         'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady), 'updated_at', int(now), 'line',
         (options.lines > 0 and not ahead(job)) and '1' or '')
@@ -111,7 +110,7 @@ local function admit_best(keys, account, options, r, token, chance)
     end
     turned = turned + 1
     if turned == TURNED then -- so many wait for their lines: the rest is for the next turn
-      ring_for_room(keys)
+      ring_for_room()
       return nil
     end
   end

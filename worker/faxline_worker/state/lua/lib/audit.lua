@@ -2,9 +2,9 @@
 -- older than the retention goes.
 local AUDITED = { 'user', 'job', 'attempt', 'outcome', 'status', 'code', 'reason', 'jobId', 'ms', 'about' }
 
--- key: the stream's. who: the process, or the operator. what: the call, or the order. fields: those of AUDITED that
+-- who: the process, or the operator. what: the call, or the order. fields: those of AUDITED that
 -- are known; `about` is what an order is about beside a job, `user` the Redis user of who gave it.
-local function audit(key, options, who, what, fields)
+local function audit(options, who, what, fields)
   local entry = { 'at', int(now), 'who', who, 'what', what }
   for _, name in ipairs(AUDITED) do
     local value = fields[name]
@@ -13,5 +13,5 @@ local function audit(key, options, who, what, fields)
       table.insert(entry, type(value) == 'number' and int(value) or value)
     end
   end
-  redis.call('XADD', key, 'MINID', '~', int(math.max(0, now - options.audit)), '*', unpack(entry))
+  redis.call('XADD', keys.audit, 'MINID', '~', int(math.max(0, now - options.audit)), '*', unpack(entry))
 end

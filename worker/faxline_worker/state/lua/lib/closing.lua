@@ -2,7 +2,7 @@
 -- paused says `paused`: operator; unreachable, where what came back was no word of iFax's; breaker, after answers of an
 -- unknown meaning; else what iFax said of the key, the balance or the permission. paused_at (us) is the beginning;
 -- paused_by and paused_why have it in front, for an older version may begin a pause without them. All times are steady.
-local function save(keys, account, ...)
+local function save(account, ...)
   local fields = {}
   for _, name in ipairs({ ... }) do
     local value = account[name]
@@ -10,7 +10,7 @@ local function save(keys, account, ...)
     table.insert(fields, type(value) == 'number' and (name == 'limit_factor' and string.format('%.4f', value) or int(value))
       or value)
   end
-  redis.call('HSET', keys.account, unpack(fields))
+  redis.call('HSET', keys.account_state, unpack(fields))
 end
 
 -- How long (ms) after one probe the next may follow.
@@ -23,43 +23,43 @@ local function probe_wait(account, options, answer)
   return math.min(most, wait)
 end
 
-local function begin_pause(keys, account, reason, by, why)
+local function begin_pause(account, reason, by, why)
   account.paused, account.paused_at, account.probes = reason, now_us, 0
   account.paused_by = int(now_us) .. ' ' .. (by or '')
   account.paused_why = int(now_us) .. ' ' .. (why or '')
-  save(keys, account, 'paused', 'paused_at', 'paused_by', 'paused_why', 'probes')
+  save(account, 'paused', 'paused_at', 'paused_by', 'paused_why', 'probes')
 end
 
 -- A call that was admitted at admitted_at (ms) says that the account is to be closed. One from before it was closed says
 -- nothing new; one from after is the probe.
-local function pause(keys, account, options, reason, answer, admitted_at)
+local function pause(account, options, reason, answer, admitted_at)
   if HELD[account.paused] or admitted_at * 1000 <= account.paused_at then return end
   if account.paused == reason then
     account.probe_at = math.max(now_us, (admitted_at + probe_wait(account, options, answer)) * 1000)
     account.paused_why = int(account.paused_at) .. ' ' .. (answer.message or '')
-    save(keys, account, 'paused_why', 'probe_at')
+    save(account, 'paused_why', 'probe_at')
   else
-    begin_pause(keys, account, reason, options.who, answer.message)
+    begin_pause(account, reason, options.who, answer.message)
     account.probe_at = now_us + probe_wait(account, options, answer) * 1000
-    save(keys, account, 'probe_at')
+    save(account, 'probe_at')
   end
   account.probed = true
-  ring_for_room(keys)
+  ring_for_room()
 end
 
 -- One probe goes; no other before it is answered or its lease has run out.
-local function probing(keys, account, options)
+local function probing(account, options)
   local wait = options.lease
   if account.paused ~= '' then
     account.probes = account.probes + 1
     wait = math.max(wait, probe_wait(account, options, {}))
   end
   account.probe_at = now_us + wait * 1000
-  save(keys, account, 'probes', 'probe_at')
+  save(account, 'probes', 'probe_at')
 end
 
 -- A probe came back, and the account is closed still: the next may go in its time, or at once where this one asked nothing.
-local function probed(keys, account, options, answer, admitted_at, asked)
+local function probed(account, options, answer, admitted_at, asked)
   local since = account.paused ~= '' and account.paused_at or account.cooldown_at
   local closed = account.paused ~= '' and not HELD[account.paused] or account.paused == '' and account.cooldowns > 0
   if account.probed or not closed or admitted_at * 1000 <= since or account.probe_at <= now_us then return end
@@ -67,24 +67,24 @@ local function probed(keys, account, options, answer, admitted_at, asked)
   if asked and account.paused ~= '' then
     account.probe_at = math.max(now_us, (admitted_at + probe_wait(account, options, answer)) * 1000)
   end
-  save(keys, account, 'probe_at')
-  ring_for_room(keys)
+  save(account, 'probe_at')
+  ring_for_room()
 end
 
-local function open_account(keys, account)
+local function open_account(account)
   account.paused, account.probes, account.probe_at = '', 0, now_us
-  save(keys, account, 'paused', 'probes', 'probe_at')
-  ring(keys)
+  save(account, 'paused', 'probes', 'probe_at')
+  ring()
 end
 
 -- Answers of one unknown meaning, so many in a row, close the account: whatever they mean, it is not about one fax.
-local function count_unknown(keys, account, options, answer, admitted_at)
+local function count_unknown(account, options, answer, admitted_at)
   if not answer.meaning or admitted_at * 1000 <= account.paused_at then return end
   account.unknowns = account.unknown == answer.meaning and account.unknowns + 1 or 1
   account.unknown = answer.meaning
-  save(keys, account, 'unknown', 'unknowns')
+  save(account, 'unknown', 'unknowns')
   if account.paused == 'breaker' or account.unknowns >= options.breaker_after then
-    pause(keys, account, options, 'breaker', answer, admitted_at)
+    pause(account, options, 'breaker', answer, admitted_at)
   end
 end
 
@@ -117,13 +117,13 @@ end
 
 -- Whether it is this process alone that cannot reach iFax, or has a key that iFax refuses: another one's calls were
 -- accepted lately, and that one was not the last to be found so itself since then (`apart`: when, ms, and who).
-local function only_here(keys, account, options, answer)
+local function only_here(account, options, answer)
   if not answer.ours then return false end
   local at, other = acceptance(account.accepted)
   if other == options.who then at, other = acceptance(account.accepted_before) end
   local found, who = acceptance(account.apart)
   if at <= steady - options.recent or who == other and found >= at then return false end
   account.apart = int(steady) .. ' ' .. options.who
-  save(keys, account, 'apart')
+  save(account, 'apart')
   return true
 end

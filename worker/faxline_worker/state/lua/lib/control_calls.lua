@@ -5,18 +5,18 @@ local function control_call_of(kind, id) return '!' .. kind .. '!' .. id end
 
 local function parse_control_call(member) return string.match(member, '^!(%l+)!(.*)$') end
 
-local function send_control_call(keys, member)
+local function send_control_call(member)
   redis.call('ZADD', keys.ready, int(now_us - EPOCH_US), member)
-  ring_for_room(keys)
+  ring_for_room()
 end
 
 -- What became of fax-cancel is not known, or it was not taken: asked again after `wait` (ms), a few times. Asking twice
 -- does no harm; but a refusal of the second may then mean that the first did it, and only the receipt tells. True
 -- when it was the last time.
-local function cancel_again(keys, options, id, job, wait, doubt)
+local function cancel_again(options, id, job, wait, doubt)
   if doubt then redis.call('HSET', keys.job .. id, 'canceling', 'doubt') end
   if redis.call('HINCRBY', keys.job .. id, 'cancel_tries', 1) >= options.tries then return true end
-  redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), control_call_of('cancel', id))
-  ring(keys)
+  redis.call('ZADD', keys.delayed, int(now + wait), control_call_of('cancel', id))
+  ring()
   return false
 end

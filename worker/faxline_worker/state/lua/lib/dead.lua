@@ -3,12 +3,12 @@ local WHY, KEY_MISSING = 6, 'key_missing'
 -- One that is none of ours may have more fields than Lua can pass on: its first ones show that, too.
 local DEAD_FIELDS = 50
 
-local function keep_dead(dead, cap, stream, entry, why, content)
-  redis.call('XADD', dead, '*', 'stream', stream, 'entry', entry, 'why', why, unpack(content, 1, math.min(#content, 2 * DEAD_FIELDS)))
+local function keep_dead(cap, stream, entry, why, content)
+  redis.call('XADD', keys.dead, '*', 'stream', stream, 'entry', entry, 'why', why, unpack(content, 1, math.min(#content, 2 * DEAD_FIELDS)))
   -- The oldest go beyond the cap, but for what is only missing a key: that is a fax, and none is lost.
-  for _ = 1, math.min(5, redis.call('XLEN', dead) - tonumber(cap)) do
-    local oldest = redis.call('XRANGE', dead, '-', '+', 'COUNT', 1)[1]
+  for _ = 1, math.min(5, redis.call('XLEN', keys.dead) - tonumber(cap)) do
+    local oldest = redis.call('XRANGE', keys.dead, '-', '+', 'COUNT', 1)[1]
     if oldest[2][WHY] == KEY_MISSING then break end
-    redis.call('XDEL', dead, oldest[1])
+    redis.call('XDEL', keys.dead, oldest[1])
   end
 end

@@ -7,7 +7,7 @@ end
 -- The field of the record that holds the doubt of one attempt, so that its late answer finds it.
 local function doubt_field(token) return 'doubt:' .. token end
 
-local function forget_doubt(keys, member)
+local function forget_doubt(member)
   redis.call('ZREM', keys.doubts, member)
   redis.call('ZREM', keys.doubts_until, member)
 end
@@ -33,7 +33,7 @@ end
 -- Of those of one recipient the oldest MOST_DOUBTS are looked at, and a script that has looked at ENOUGH takes no further
 -- receipt.
 local MOST_DOUBTS, ENOUGH, doubts_read = 1000, 200, 0
-local function doubts_to(keys, number, receipt, options)
+local function doubts_to(number, receipt, options)
   local from, to = number .. '|', number .. '}'
   if receipt.started then -- those that were sent when it fits
     local at = receipt.started * 1000
@@ -43,7 +43,7 @@ local function doubts_to(keys, number, receipt, options)
   return redis.call('ZRANGEBYLEX', keys.doubts, '[' .. from, '(' .. to, 'LIMIT', 0, MOST_DOUBTS)
 end
 
-local function fitting(keys, members, receipt, options)
+local function fitting(members, receipt, options)
   local found, nearest, found_id
   for _, member in ipairs(members) do
     local number, sent, id = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
@@ -54,7 +54,7 @@ local function fitting(keys, members, receipt, options)
       for name, value in pairs(job) do if value == '' then job[name] = nil end end
       local away = receipt.started and math.abs(receipt.started * 1000 - tonumber(sent)) or 0
       if not values[1] then
-        forget_doubt(keys, member)
+        forget_doubt(member)
       elseif fits(receipt, job, tonumber(sent), options) and (not found or away < nearest) then
         found, nearest, found_id = member, away, id
       end
@@ -65,16 +65,16 @@ end
 
 -- First those of the recipient as the receipt has it, then with the country that is known to be left out, then any of the
 -- same last digits.
-local function find_doubt(keys, receipt, options)
+local function find_doubt(receipt, options)
   if not receipt.to then return nil end
   local digits = digits_of(receipt.to)
-  local found, id = fitting(keys, doubts_to(keys, '+' .. digits, receipt, options), receipt, options)
+  local found, id = fitting(doubts_to('+' .. digits, receipt, options), receipt, options)
   if not found and #digits == 10 then
-    found, id = fitting(keys, doubts_to(keys, '+1' .. digits, receipt, options), receipt, options)
+    found, id = fitting(doubts_to('+1' .. digits, receipt, options), receipt, options)
   end
   if not found then
     local any = redis.call('ZRANGEBYLEX', keys.doubts, '-', '+', 'LIMIT', 0, MOST_DOUBTS)
-    found, id = fitting(keys, any, receipt, options)
+    found, id = fitting(any, receipt, options)
   end
   return found, id, found and read_record(keys.job .. id)
 end

@@ -1,12 +1,12 @@
 -- What a group knows beside the ids of its jobs, each in a set of its own: how many faxes its producer pushes (of what was
 -- told last, one member), and those that were rejected. No group's name has the `!` in it. Both live as long as the group.
-local GROUP, SIZE, REJECTED = 'group:', '!size', '!rejected'
+local SIZE, REJECTED = '!size', '!rejected'
 
 -- A group's name that is used for ever must not keep what is long over: every tenth that is added, twenty are looked at, so
 -- that at most about half of a group is such.
 local SOME, EVERY = 20, 10
 
-local function thin_out(keys, group)
+local function thin_out(group)
   local members, keys_of = redis.call('SRANDMEMBER', group, SOME), {}
   for i, id in ipairs(members) do keys_of[i] = keys.job .. id end
   if redis.call('EXISTS', unpack(keys_of)) == #members then return end
@@ -16,8 +16,8 @@ local function thin_out(keys, group)
   redis.call('DEL', group .. SIZE) -- it counted those, too
 end
 
-local function note_rejection(keys, retention, name, rejection)
-  local rejected = beside(keys, GROUP .. name) .. REJECTED
+local function note_rejection(retention, name, rejection)
+  local rejected = keys.group .. name .. REJECTED
   redis.call('SADD', rejected, cjson.encode(rejection))
   if now % EVERY > 0 then return end
   for _, text in ipairs(redis.call('SRANDMEMBER', rejected, SOME)) do
@@ -25,16 +25,16 @@ local function note_rejection(keys, retention, name, rejection)
   end
 end
 
-local function note_size(keys, name, size)
-  local key = beside(keys, GROUP .. name) .. SIZE
+local function note_size(name, size)
+  local key = keys.group .. name .. SIZE
   if redis.call('SISMEMBER', key, int(size)) == 1 then return end
   redis.call('DEL', key)
   redis.call('SADD', key, int(size))
 end
 
 -- A group's time to live begins when one of its jobs ends; where none was registered, now.
-local function live_together(keys, retention, name)
-  local group = beside(keys, GROUP .. name)
+local function live_together(retention, name)
+  local group = keys.group .. name
   local left = redis.call('PTTL', group)
   for _, key in ipairs({ group .. SIZE, group .. REJECTED }) do
     if left == -1 then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, retention) end

@@ -48,9 +48,9 @@ local function take_strictest(options, text)
 end
 
 -- For a script that reads nothing else of the account: the steady clock, and the options as the strictest offer has them.
-local function read_strictest(key, options)
-  local values = redis.call('HMGET', key, 'seen', 'skew', 'strictest')
-  keep_steady(key, values[1], values[2])
+local function read_strictest(options)
+  local values = redis.call('HMGET', keys.account_state, 'seen', 'skew', 'strictest')
+  keep_steady(values[1], values[2])
   take_strictest(options, values[3])
 end
 
@@ -60,11 +60,11 @@ local STORED_AS = { cooldown_until = 'gate', cooldown_at = 'gated_at', cooldowns
 
 -- options: the caller's, which become as strict as any that is offered, where it has any. estimate: the steady clock as the caller has it
 -- (lib/steady.lua), which is set here; nothing where it has none.
-local function read_account(key, options, estimate)
-  local values = redis.call('HMGET', key, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
+local function read_account(options, estimate)
+  local values = redis.call('HMGET', keys.account_state, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
     'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest',
     'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart', 'asking')
-  if not newer(values[16]) then keep_steady(key, values[17], values[18], estimate) end
+  if not newer(values[16]) then keep_steady(values[17], values[18], estimate) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
   return { bucket = number(1, 0), bucket_at = number(2, now_us), cooldown_until = number(3, 0), cooldown_at = number(4, 0),
@@ -115,7 +115,7 @@ local function limits_of(options, account)
     burst = cut(options.burst), factor = factor }
 end
 
-local function count_answers(keys, limits)
+local function count_answers(limits)
   return redis.call('ZCOUNT', keys.answers, int(now_us - limits.window), '+inf')
 end
 
@@ -134,7 +134,7 @@ end
 -- free: permits that can be granted now. limit: what holds the next one. by_answer: no time helps, an answer does.
 -- held, answers, level: what is used; nothing of it while the account is closed until `opens`. probe: it is closed, and one
 -- probe may go. The argument `held` is for a caller that knows how many permits there are.
-local function room(keys, account, limits, held)
+local function room(account, limits, held)
   local closed, opens = closed_by(account)
   if closed and opens > now_us then return { free = 0, limit = closed, opens = opens } end
   local r = { held = held or redis.call('ZCARD', keys.permits), free = 1000000, limit = 'none', answers = 0, level = 0 }
@@ -142,7 +142,7 @@ local function room(keys, account, limits, held)
     if free < r.free then r.free, r.limit, r.by_answer = free, limit, by_answer end
   end
   if limits.requests > 0 then
-    r.answers = count_answers(keys, limits)
+    r.answers = count_answers(limits)
     bound(limits.requests - r.held - r.answers, 'window', r.answers == 0)
     if limits.burst > 0 then
       r.level = bucket_level(account, limits)
@@ -158,7 +158,7 @@ end
 -- The moments (us) at which time alone frees the next slots after the `free` ones, `most` at the most; each stands
 -- on those before it being taken. Concurrency is left out, for answers come meanwhile. Second: whether there are
 -- fewer because the next one needs an answer.
-local function slots(keys, account, limits, r, most)
+local function slots(account, limits, r, most)
   local moments = {}
   if limits.requests == 0 then return moments, false end
   local gone = r.held + r.answers + r.free - limits.requests -- answers to leave the window before the first
@@ -187,16 +187,16 @@ local function permit_of(token, id) return token .. '|' .. (id or '') end
 local function held_for(permit) return string.match(permit, '^[^|]*|(.+)$') end
 
 -- The request behind a permit that was given back is answered (or can live no longer): it joins the window.
-local function answered(keys, account, limits, token)
+local function answered(account, limits, token)
   if limits.requests > 0 then
     redis.call('ZADD', keys.answers, int(now_us), token)
     account.bucket, account.bucket_at = bucket_level(account, limits) + 1, now_us
   end
   local seconds, noted = account.seconds and int(account.seconds) or '', account.noted or {}
   if limits.requests > 0 then
-    redis.call('HSET', keys.account, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
+    redis.call('HSET', keys.account_state, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
       'seconds', seconds, 'seen', int(TIME_US), unpack(noted))
   elseif account.noted or account.seconds and math.abs(account.seconds - account.noted_seconds) > 0.1 * account.noted_seconds then
-    redis.call('HSET', keys.account, 'seconds', seconds, unpack(noted)) -- for nothing but the forecasts
+    redis.call('HSET', keys.account_state, 'seconds', seconds, unpack(noted)) -- for nothing but the forecasts
   end
 end

@@ -1,8 +1,8 @@
 -- How far a state goes: the id of the last event that was ever written to it, which no trimming takes away.
 local NOWHERE = '0-0'
 
-local function last_event_of(events)
-  local info = redis.pcall('XINFO', 'STREAM', events)
+local function last_event_id()
+  local info = redis.pcall('XINFO', 'STREAM', keys.events)
   for i = 1, info.err and 0 or #info, 2 do
     if info[i] == 'last-generated-id' then return info[i + 1] end
   end

@@ -7,17 +7,17 @@ local SCHEDULED_RANK = 4
 local function ahead(job) return job.schedule == 'provider' and job.send_at and tonumber(job.send_at) > now end
 
 -- To its place in the ready set; a fax for later stands behind all that is due, until its date.
-local function enter_ready(keys, id, job)
+local function enter_ready(id, job)
   local place = job.place
   if ahead(job) then
     place = int(SCHEDULED_RANK * STRIDE + now_us - EPOCH_US)
-    redis.call('ZADD', beside(keys, 'scheduled'), job.send_at, id)
+    redis.call('ZADD', keys.scheduled, job.send_at, id)
   end
-  redis.call('ZADD', beside(keys, 'ready'), place, id)
+  redis.call('ZADD', keys.ready, place, id)
 end
 
-local function read_line(keys, number)
-  local text = redis.call('HGET', beside(keys, 'lines'), number) or ''
+local function read_line(number)
+  local text = redis.call('HGET', keys.lines, number) or ''
   local line = { waited = string.sub(text, 1, 1) == '*', was = text, holders = {} }
   for id, till in string.gmatch(text, '([^ @*]+)@(%d+)') do
     if tonumber(till) > now then table.insert(line.holders, { id = id, till = tonumber(till) }) end
@@ -25,19 +25,19 @@ local function read_line(keys, number)
   return line
 end
 
-local function write_line(keys, number, line)
+local function write_line(number, line)
   local text = line.waited and '*' or ''
   for _, holder in ipairs(line.holders) do text = text .. ' ' .. holder.id .. '@' .. int(holder.till) end
   if text == line.was then return end
-  if text == '' then redis.call('HDEL', beside(keys, 'lines'), number)
-  else redis.call('HSET', beside(keys, 'lines'), number, text) end
+  if text == '' then redis.call('HDEL', keys.lines, number)
+  else redis.call('HSET', keys.lines, number, text) end
 end
 
 -- When to look at a line that is waited for, should no holder's end be told: the first lease to end.
-local function watch_line(keys, options, number, line)
+local function watch_line(options, number, line)
   local first = options.lines == 0 and now or now + options.line_lease
   for _, holder in ipairs(line.holders) do first = math.min(first, holder.till) end
-  redis.call('ZADD', beside(keys, 'lines-until'), int(first), number)
+  redis.call('ZADD', keys.lines_until, int(first), number)
 end
 
 local function waiting_of(job, id) return job.number .. '|' .. string.format('%017.0f', tonumber(job.place)) .. '|' .. id end
@@ -45,76 +45,76 @@ local function waiting_of(job, id) return job.number .. '|' .. string.format('%0
 local waited_for
 
 -- The job takes its number's line, or waits for it.
-local function take_line(keys, options, id, job)
+local function take_line(options, id, job)
   if options.lines == 0 or not job.number or ahead(job) then return true end
   local till = now + options.line_lease
-  if options.lines == 1 and redis.call('HSETNX', beside(keys, 'lines'), job.number, ' ' .. id .. '@' .. int(till)) == 1 then
+  if options.lines == 1 and redis.call('HSETNX', keys.lines, job.number, ' ' .. id .. '@' .. int(till)) == 1 then
     return true -- it was free, and nobody waits
   end
-  local line = read_line(keys, job.number)
+  local line = read_line(job.number)
   local free = #line.holders < options.lines
   if free then
     table.insert(line.holders, { id = id, till = till })
   else
     line.waited, waited_for = true, true
-    redis.call('ZADD', beside(keys, 'waiting'), 0, waiting_of(job, id))
+    redis.call('ZADD', keys.waiting, 0, waiting_of(job, id))
   end
-  if line.waited then watch_line(keys, options, job.number, line) end
-  write_line(keys, job.number, line)
+  if line.waited then watch_line(options, job.number, line) end
+  write_line(job.number, line)
   return free
 end
 
 -- Those who wait follow, as far as there is room.
-local function follow(keys, options, number, line)
+local function follow(options, number, line)
   if line.waited then
     local free = math.max(0, options.lines - #line.holders)
     if options.lines == 0 then free = 50 end -- turned off meanwhile; the others follow at the next look
     local range = { '[' .. number .. '|', '(' .. number .. '}' }
-    local waiting = redis.call('ZRANGEBYLEX', beside(keys, 'waiting'), range[1], range[2], 'LIMIT', 0, free + 1)
+    local waiting = redis.call('ZRANGEBYLEX', keys.waiting, range[1], range[2], 'LIMIT', 0, free + 1)
     for i = 1, math.min(free, #waiting) do
       local id = string.match(waiting[i], '^[^|]*|[^|]*|(.*)$')
       local job, left = read_record(keys.job .. id, nil, true)
-      if not left then redis.call('ZREM', beside(keys, 'waiting'), waiting[i]) end
-      if job and job.state == 'queued' then enter_ready(keys, id, job) end
+      if not left then redis.call('ZREM', keys.waiting, waiting[i]) end
+      if job and job.state == 'queued' then enter_ready(id, job) end
     end
-    if free > 0 and #waiting > 0 then ring_for_room(keys) end
+    if free > 0 and #waiting > 0 then ring_for_room() end
     line.waited = #waiting > free
-    if line.waited then watch_line(keys, options, number, line)
-    else redis.call('ZREM', beside(keys, 'lines-until'), number) end
+    if line.waited then watch_line(options, number, line)
+    else redis.call('ZREM', keys.lines_until, number) end
   end
-  write_line(keys, number, line)
+  write_line(number, line)
 end
 
 -- Whether no job of the account waits for a line; asked once a script.
-local function nobody_waits(keys)
-  if waited_for == nil then waited_for = redis.call('EXISTS', beside(keys, 'waiting')) == 1 end
+local function nobody_waits()
+  if waited_for == nil then waited_for = redis.call('EXISTS', keys.waiting) == 1 end
   return not waited_for
 end
 
 -- The job's fax is not on its way (any more).
-local function leave_line(keys, options, id, job)
+local function leave_line(options, id, job)
   if options.lines == 0 or job.line ~= '1' then return end
-  if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits(keys) then
-    take_out('HDEL', beside(keys, 'lines'), job.number) -- its lease runs, so nobody else holds it
+  if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits() then
+    take_out('HDEL', keys.lines, job.number) -- its lease runs, so nobody else holds it
     return
   end
-  local line = read_line(keys, job.number)
+  local line = read_line(job.number)
   for i, holder in ipairs(line.holders) do
     if holder.id == id then
       table.remove(line.holders, i)
       break
     end
   end
-  follow(keys, options, job.number, line)
+  follow(options, job.number, line)
 end
 
 -- A queued job comes to its end, or proves to be sent: it stands nowhere in the queue any more.
-local function leave_queue(keys, options, id, job)
-  redis.call('ZREM', beside(keys, 'ready'), id)
-  redis.call('ZREM', beside(keys, 'delayed'), id)
-  if job.send_at then redis.call('ZREM', beside(keys, 'scheduled'), id) end
+local function leave_queue(options, id, job)
+  redis.call('ZREM', keys.ready, id)
+  redis.call('ZREM', keys.delayed, id)
+  if job.send_at then redis.call('ZREM', keys.scheduled, id) end
   if options.lines == 0 or not job.number then return end
-  redis.call('ZREM', beside(keys, 'waiting'), waiting_of(job, id))
-  local line = read_line(keys, job.number)
-  if line.waited then follow(keys, options, job.number, line) end -- it may have been the next
+  redis.call('ZREM', keys.waiting, waiting_of(job, id))
+  local line = read_line(job.number)
+  if line.waited then follow(options, job.number, line) end -- it may have been the next
 end

@@ -7,14 +7,14 @@ local function with(said, fields)
 end
 
 -- iFax is asked about it by the schedule, which counts from `since` (ms, steady).
-local function ask_about(keys, account, options, id, since)
+local function ask_about(account, options, id, since)
   local at = since + options.poll_schedule[1]
-  redis.call('ZADD', beside(keys, 'polls'), int(at), id)
-  ring_by(keys, account, now + at - steady)
+  redis.call('ZADD', keys.polls, int(at), id)
+  ring_by(account, now + at - steady)
 end
 
 -- iFax took it under this jobId. Returns the receipt that had come before and was applied, or nil.
-local function accept(keys, account, options, id, job, job_id, more)
+local function accept(account, options, id, job, job_id, more)
   local date = math.max(now, tonumber(job.send_at) or 0) -- iFax begins then, and the receipt's time with it
   local deadline = date + options.deadline
   local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + deadline - now), 'GET')
@@ -23,105 +23,105 @@ local function accept(keys, account, options, id, job, job_id, more)
   if job.resend_of then changes.resend_of = '' end
   if job.refused_at then changes.refused_at, changes.refusals = '', '' end
   if job.asked then changes.asked = '' end -- about the delivery before
-  transition(keys, options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
+  transition(options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
   redis.call('ZADD', keys.submitted, int(deadline + steady - now), id)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
-  ring_by(keys, account, deadline)
-  if options.asks == 1 then ask_about(keys, account, options, id, steady + date - now) end
+  ring_by(account, deadline)
+  if options.asks == 1 then ask_about(account, options, id, steady + date - now) end
   if not is_receipt(early) then return nil end
   local receipt = cjson.decode(early)
-  leave_unmatched(keys, receipt)
-  receipt.result = apply_receipt(keys, options, id, job, receipt)
+  leave_unmatched(receipt)
+  receipt.result = apply_receipt(options, id, job, receipt)
   if receipt.result == 'held' then return nil end
   return receipt
 end
 
 -- Where an older attempt turned out to be accepted while this one was under way, and this one comes to nothing: the
 -- job is not sent again, and ends by the word on the older one. spent: this one counts as an attempt.
-local function taken_before(keys, account, options, id, job, more, spent)
+local function taken_before(account, options, id, job, more, spent)
   if not job.also then return false end
   more.also = ''
   if not spent then more.attempt = job.attempt - 1 end
-  accept(keys, account, options, id, job, job.also, more)
+  accept(account, options, id, job, job.also, more)
   return true
 end
 
-local function fail(keys, options, id, job, said, more)
+local function fail(options, id, job, said, more)
   local changes = with(said, more)
   changes.state = 'failed'
-  transition(keys, options.cap, id, job, 'fax.failed', ended(options, job, changes), with(said, { stage = 'submission' }))
-  leave_line(keys, options, id, job)
-  finish(keys, options, id, job)
+  transition(options.cap, id, job, 'fax.failed', ended(options, job, changes), with(said, { stage = 'submission' }))
+  leave_line(options, id, job)
+  finish(options, id, job)
 end
 
 -- A job that waits again may expire again; while it was in doubt nobody looked.
-local function may_expire(keys, id, job)
+local function may_expire(id, job)
   if job.expires_at and job.expires_at ~= '' then redis.call('ZADD', keys.expiring, job.expires_at, id) end
 end
 
 -- Back to its place, no attempt spent. `wait` (ms): only then, so that others go first; `more` are fields and values.
-local function put_back(keys, options, id, job, token, wait, more)
+local function put_back(options, id, job, token, wait, more)
   redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
     'updated_at', int(now), 'settled', token, unpack(more or {}))
-  if wait then redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), id) else enter_ready(keys, id, job) end
-  may_expire(keys, id, job)
+  if wait then redis.call('ZADD', keys.delayed, int(now + wait), id) else enter_ready(id, job) end
+  may_expire(id, job)
   job.state = 'queued'
-  leave_line(keys, options, id, job)
-  if wait then ring_by_alarm(keys, now + wait) else ring_for_room(keys) end
+  leave_line(options, id, job)
+  if wait then ring_by_alarm(now + wait) else ring_for_room() end
 end
 
 -- What came back says nothing of the fax, or nobody knows what: it keeps its place and its attempts, and is tried again
 -- after a wait that grows with the time since it began, so that others may show whether it is about this fax.
-local function put_off(keys, options, id, job, said, token, wait, most, more)
+local function put_off(options, id, job, said, token, wait, most, more)
   local since = tonumber(more.refused_at or job.refused_at) or steady
   local fields = { 'refused_at', int(since) }
   for name, value in pairs(with(said, { refusals = more.refusals })) do
     table.insert(fields, name)
     table.insert(fields, value)
   end
-  put_back(keys, options, id, job, token, math.min(most, math.max(wait or 0, steady - since)), fields)
+  put_back(options, id, job, token, math.min(most, math.max(wait or 0, steady - since)), fields)
 end
 
 -- To its place again, now or after `wait` ms.
-local function retry(keys, account, options, id, job, said, wait, more)
+local function retry(account, options, id, job, said, wait, more)
   local changes = with(said, more)
   changes.state = 'queued'
-  transition(keys, options.cap, id, job, 'fax.retrying', changes,
+  transition(options.cap, id, job, 'fax.retrying', changes,
     with(said, { retry_at = now + wait, stage = 'submission' }))
-  may_expire(keys, id, job)
-  leave_line(keys, options, id, job)
+  may_expire(id, job)
+  leave_line(options, id, job)
   if wait > 0 then
     redis.call('ZADD', keys.delayed, int(now + wait), id)
-    ring_by(keys, account, now + wait)
+    ring_by(account, now + wait)
   else
-    enter_ready(keys, id, job)
-    ring_for_room(keys)
+    enter_ready(id, job)
+    ring_for_room()
   end
 end
 
 -- The request of this permit may have reached iFax. Until the deadline a receipt may tell, found by the number.
-local function doubt(keys, account, options, id, job, said, token, more)
+local function doubt(account, options, id, job, said, token, more)
   local member = doubt_of(job, id)
   local changes = with(said, more)
   changes.state, changes.doubted, changes[doubt_field(token)] = 'in_doubt', token, member
-  transition(keys, options.cap, id, job, 'fax.in_doubt', changes, with(said, {}))
+  transition(options.cap, id, job, 'fax.in_doubt', changes, with(said, {}))
   redis.call('ZADD', keys.in_doubt, int(steady + options.doubt), id)
   redis.call('ZADD', keys.doubts, 0, member)
   redis.call('ZADD', keys.doubts_until, int(steady + options.doubt + options.deadline), member)
-  ring_by(keys, account, now + options.doubt)
+  ring_by(account, now + options.doubt)
 end
 
 -- iFax took an older attempt too: told, never silent.
-local function duplicate(keys, options, id, job, job_id)
+local function duplicate(options, id, job, job_id)
   local early = redis.call('GET', keys.job_ids .. job_id)
   early = is_receipt(early) and cjson.decode(early)
-  if early then leave_unmatched(keys, early) end -- it is the word on this request and on no other
+  if early then leave_unmatched(early) end -- it is the word on this request and on no other
   if job.state == 'submitting' then
     redis.call('HSET', keys.job .. id, 'also', job_id) -- should this attempt come to nothing, that word counts
   else
     early = false
   end
   if not early then redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline) end
-  emit(keys.events, options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
+  emit(options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
     job.metadata))
 end

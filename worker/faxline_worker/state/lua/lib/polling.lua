@@ -31,15 +31,15 @@ local function next_question(options, job, late)
   return since + step * (math.floor(passed / step) + 1)
 end
 
-local function is_asked(keys, id) return redis.call('ZSCORE', beside(keys, 'asks'), '!' .. id) ~= false end
+local function is_asked(id) return redis.call('ZSCORE', keys.asks, '!' .. id) ~= false end
 
 -- The question is answered, or can be no more after `wait` ms; without a token it was not put.
-local function end_question(keys, id, token, wait)
-  redis.call('ZREM', beside(keys, 'asks'), '!' .. id)
-  if token then redis.call('ZADD', beside(keys, 'asks'), int(now_us + (wait or 0) * 1000), token) end
+local function end_question(id, token, wait)
+  redis.call('ZREM', keys.asks, '!' .. id)
+  if token then redis.call('ZADD', keys.asks, int(now_us + (wait or 0) * 1000), token) end
 end
 
 -- It is asked for once more, `wait` ms from now at the latest.
-local function ask_within(keys, id, wait)
-  redis.call('ZADD', beside(keys, 'polls'), 'LT', int(steady + wait), id)
+local function ask_within(id, wait)
+  redis.call('ZADD', keys.polls, 'LT', int(steady + wait), id)
 end

@@ -5,30 +5,30 @@ local function is_receipt(value) return value and string.sub(value, 1, 1) == '{'
 -- Receipts whose jobId nobody knows wait in `unmatched`; and until they were held against the doubts once they stand under
 -- their recipient's last digits too, so that a doubt need not look through all of them. The key outlives the last of them
 -- by nothing.
-local function untried_of(keys, number) return beside(keys, 'untried:' .. tail_of(number)) end
+local function untried_of(number) return keys.untried .. tail_of(number) end
 
 -- When (ms) no answer can claim a receipt any more that came now: each call that is under way has ended, also a large one,
 -- whose lease grew with its size.
-local function claimed_by(keys, options)
-  local last = redis.call('ZREVRANGE', beside(keys, 'permits'), 0, 0, 'WITHSCORES')[2]
+local function claimed_by(options)
+  local last = redis.call('ZREVRANGE', keys.permits, 0, 0, 'WITHSCORES')[2]
   return int(math.max(steady + options.lease, tonumber(last) or 0) + options.sweep)
 end
 
-local function await_match(keys, options, receipt)
+local function await_match(options, receipt)
   redis.call('ZADD', keys.unmatched, receipt.due, receipt.job_id)
   if not receipt.to then return end
-  redis.call('SADD', untried_of(keys, receipt.to), receipt.job_id)
-  redis.call('PEXPIRE', untried_of(keys, receipt.to), options.keep)
+  redis.call('SADD', untried_of(receipt.to), receipt.job_id)
+  redis.call('PEXPIRE', untried_of(receipt.to), options.keep)
 end
 
-local function tried(keys, receipt)
-  if receipt.to then redis.call('SREM', untried_of(keys, receipt.to), receipt.job_id) end
+local function tried(receipt)
+  if receipt.to then redis.call('SREM', untried_of(receipt.to), receipt.job_id) end
 end
 
 -- It needs no match any more: its jobId is known.
-local function leave_unmatched(keys, receipt)
+local function leave_unmatched(receipt)
   redis.call('ZREM', keys.unmatched, receipt.job_id)
-  tried(keys, receipt)
+  tried(receipt)
 end
 
 local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
@@ -56,19 +56,19 @@ local function next_delivery(options, job, receipt, deliveries)
 end
 
 -- By a resend of iFax's job. Where the quality is another one, it and all that follow go by a send of the whole fax.
-local function deliver_again(keys, options, id, job, receipt, changes, said, wait)
+local function deliver_again(options, id, job, receipt, changes, said, wait)
   changes.state, changes.resend_of, changes.tries = 'queued', receipt.job_id, 0
   if receipt.lower then changes.lowered = lower_quality(job) end
   said.stage, said.delivery, said.retry_at = 'delivery', changes.deliveries, now + wait
   said.attempts, said.wait, said.again = most_deliveries(options, job), wait, receipt.again
   said.quality = changes.lowered
-  transition(keys, options.cap, id, job, 'fax.retrying', changes, said)
+  transition(options.cap, id, job, 'fax.retrying', changes, said)
   redis.call('HSET', keys.job .. id, 'job_id', '') -- so that this receipt, repeated, finds nothing to say
   job.job_id, receipt.retried = nil, true
-  redis.call('ZADD', beside(keys, 'delayed'), int(now + wait), id)
+  redis.call('ZADD', keys.delayed, int(now + wait), id)
   if job.expires_at then redis.call('ZADD', keys.expiring, job.expires_at, id) end
-  leave_line(keys, options, id, job)
-  ring_by_alarm(keys, now + wait)
+  leave_line(options, id, job)
+  ring_by_alarm(now + wait)
 end
 
 -- iFax may call again by itself after a failure that has a number (`redial`), and nobody tells the last of them. So such a
@@ -83,7 +83,7 @@ local function is_later(options, receipt, earlier)
     and (receipt.outcome ~= 'failed' or not receipt.redial or receipt.redial > earlier.redial)
 end
 
-local function hold_failure(keys, options, id, receipt)
+local function hold_failure(options, id, receipt)
   local held = redis.call('HGET', keys.job .. id, 'held')
   held = held and held ~= '' and cjson.decode(held)
   if held and held.job_id == receipt.job_id and held.redial >= receipt.redial then return end -- a repeat
@@ -92,31 +92,31 @@ local function hold_failure(keys, options, id, receipt)
     if name ~= 'to' and name ~= 'sender' then kept[name] = value end
   end
   redis.call('HSET', keys.job .. id, 'held', cjson.encode(kept))
-  redis.call('ZADD', beside(keys, 'held'), int(steady + options.redial_wait), id)
-  ring_by_alarm(keys, now + options.redial_wait)
+  redis.call('ZADD', keys.held, int(steady + options.redial_wait), id)
+  ring_by_alarm(now + options.redial_wait)
 end
 
 -- A receipt that names the job's jobId. A job that waits to be sent again is not, where iFax says that one of its requests was
 -- delivered after all.
 local apply_receipt
-local function meet_job(keys, options, id, job, receipt)
+local function meet_job(options, id, job, receipt)
   local after_all = job.state == 'queued' and receipt.outcome == 'delivered'
   if not after_all and (job.job_id ~= receipt.job_id or job.state == 'queued') then return 'repeated' end
-  return apply_receipt(keys, options, id, job, receipt)
+  return apply_receipt(options, id, job, receipt)
 end
 
 -- receipt: a table with job_id, outcome, code, reason, message, pages, transferred, again (the waits' name), lower (the
 -- next try has to be in a lower quality). Returns
 -- applied, repeated, held or resolved_doubt; and receipt.retried is set where the job is not at its end.
-function apply_receipt(keys, options, id, job, receipt)
+function apply_receipt(options, id, job, receipt)
   local before = job.state
   if not OPEN[before] then return 'repeated' end
   if may_redial(options, receipt) then
-    hold_failure(keys, options, id, receipt)
+    hold_failure(options, id, receipt)
     return 'held'
   end
-  if before == 'queued' then leave_queue(keys, options, id, job) else take_out('ZREM', keys[OPEN[before]], id) end
-  if before == 'unconfirmed' then count_ended(keys, 'unconfirmed', -1) end
+  if before == 'queued' then leave_queue(options, id, job) else take_out('ZREM', keys[OPEN[before]], id) end
+  if before == 'unconfirmed' then count_ended('unconfirmed', -1) end
   local said = { code = receipt.code, reason = receipt.reason, message = receipt.message, pages = receipt.pages,
     transferred = receipt.transferred }
   local changes = { job_id = receipt.job_id, state = receipt.outcome }
@@ -126,7 +126,7 @@ function apply_receipt(keys, options, id, job, receipt)
   if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
   local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
   if wait then
-    deliver_again(keys, options, id, job, receipt, changes, said, wait)
+    deliver_again(options, id, job, receipt, changes, said, wait)
   else
     if receipt.outcome == 'failed' then
       said.stage, said.delivery, said.attempts = 'delivery', changes.deliveries, most_deliveries(options, job)
@@ -134,9 +134,9 @@ function apply_receipt(keys, options, id, job, receipt)
     end
     said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
       and receipt.transferred ~= nil or nil
-    transition(keys, options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said)
-    leave_line(keys, options, id, job)
-    finish(keys, options, id, job)
+    transition(options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said)
+    leave_line(options, id, job)
+    finish(options, id, job)
   end
   return (before == 'in_doubt' or before == 'queued') and 'resolved_doubt' or 'applied'
 end

@@ -41,8 +41,8 @@ end
 -- The id of the last event that a script wrote. Its caller remembers how far it saw the account (lineage.py).
 local last_event
 
-local function emit(events, cap, name, id, text)
-  last_event = redis.call('XADD', events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
+local function emit(cap, name, id, text)
+  last_event = redis.call('XADD', keys.events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
 end
 
 -- Whether its next call is a resend of iFax's job. A lowered one goes as a whole fax: fax-resend takes no quality.
@@ -52,7 +52,7 @@ local function is_resent(job) return job.resend_of and not job.lowered end
 local function is_over(job) return job.expires_at and tonumber(job.expires_at) <= now end
 
 -- changes: field -> value (false deletes nothing: it writes the empty string, which readers take as none).
-local function transition(keys, cap, id, job, name, changes, data)
+local function transition(cap, id, job, name, changes, data)
   for field, value in pairs(changes) do job[field] = value end
   job.n = job.n + 1
   data.state = job.state
@@ -68,24 +68,21 @@ local function transition(keys, cap, id, job, name, changes, data)
     table.insert(record, tostring(value or ''))
   end
   redis.call('HSET', keys.job .. id, unpack(record))
-  emit(keys.events, cap, name, id, to_json(data, job.job_id, job.metadata))
+  emit(cap, name, id, to_json(data, job.job_id, job.metadata))
 end
 
--- A key of the same account, by its name: the prefix of the records ends in `job:`.
-local function beside(keys, name) return string.sub(keys.job, 1, -5) .. name end
-
 -- Documents live on while a job that has not ended needs them.
-local function need_documents(keys, digests)
+local function need_documents(digests)
   for digest in string.gmatch(digests, '[^,]+') do
-    redis.call('HINCRBY', beside(keys, 'document-uses'), digest, 1)
-    redis.call('PERSIST', beside(keys, 'document:' .. digest))
+    redis.call('HINCRBY', keys.document_uses, digest, 1)
+    redis.call('PERSIST', keys.document .. digest)
   end
 end
 
 -- Tells the dispatchers of a timer that is due before they would look.
-local function ring_by_alarm(keys, at)
-  local alarm = tonumber(redis.call('HGET', keys.account, 'alarm'))
-  if not alarm or at < alarm then ring(keys) end
+local function ring_by_alarm(at)
+  local alarm = tonumber(redis.call('HGET', keys.account_state, 'alarm'))
+  if not alarm or at < alarm then ring() end
 end
 
 -- What a job's end takes with it, in the write that ends it: the request with its cover texts, unless it is kept for a
@@ -100,26 +97,26 @@ end
 
 -- Documents that no job needs any more go after the grace (`tidy`): an entry that is still to come may name them. Returns
 -- what was counted of them under the ceiling of bytes, where there is one.
-local function release_documents(keys, options, job)
-  local freed, uses = 0, beside(keys, 'document-uses')
+local function release_documents(options, job)
+  local freed, uses = 0, keys.document_uses
   local counted = options.ceiling_bytes > 0 or job.counted
   for digest in string.gmatch(job.freeing, '[^,]+') do
     if redis.call('HINCRBY', uses, digest, -1) <= 0 then
       if counted then freed = freed + (tonumber(redis.call('HGET', uses, digest .. ':bytes')) or 0) end
       redis.call('HDEL', uses, digest, digest .. ':bytes')
-      redis.call('PEXPIRE', beside(keys, 'document:' .. digest), options.document_ttl) -- should nobody tidy
-      redis.call('ZADD', beside(keys, 'released'), int(now + options.document_grace), digest)
+      redis.call('PEXPIRE', keys.document .. digest, options.document_ttl) -- should nobody tidy
+      redis.call('ZADD', keys.released, int(now + options.document_grace), digest)
     end
   end
   return freed
 end
 
 -- A cancellation that was asked for is answered, however the job ends.
-local function answer_cancel(keys, options, id, job, said)
+local function answer_cancel(options, id, job, said)
   job.canceling = nil
   redis.call('HSET', keys.job .. id, 'canceling', '')
   said.state = job.state
-  emit(keys.events, options.cap, 'fax.cancel_refused', id, to_json(said, job.job_id, job.metadata))
+  emit(options.cap, 'fax.cancel_refused', id, to_json(said, job.job_id, job.metadata))
 end
 
 -- What leaves an index. A script that moves many jobs sets `gathered` to a table, and takes all of it out in one go, after
@@ -139,27 +136,27 @@ end
 
 -- How many jobs ended how. A script that ends many of them sets `tally` to a table and counts them all in one go.
 local tally
-local function count_ended(keys, state, n)
-  if not tally then return redis.call('HINCRBY', keys.account, 'done:' .. state, n) end
+local function count_ended(state, n)
+  if not tally then return redis.call('HINCRBY', keys.account_state, 'done:' .. state, n) end
   tally[state] = (tally[state] or 0) + n
 end
-local function count_tally(keys)
-  for state, n in pairs(tally) do redis.call('HINCRBY', keys.account, 'done:' .. state, n) end
+local function count_tally()
+  for state, n in pairs(tally) do redis.call('HINCRBY', keys.account_state, 'done:' .. state, n) end
 end
 
 -- A job that came to its end: counted, and its record lives on for the retention (ms), its group as long.
-local function finish(keys, options, id, job)
-  count_ended(keys, job.state, 1)
+local function finish(options, id, job)
+  count_ended(job.state, 1)
   if job.expires_at then redis.call('ZREM', keys.expiring, id) end
-  if job.canceling and job.state ~= 'canceled' then answer_cancel(keys, options, id, job, { reason = 'final' }) end
-  local freed = (tonumber(job.counted) or 0) + (job.freeing and release_documents(keys, options, job) or 0)
-  if freed > 0 then redis.call('HINCRBY', keys.account, 'bytes', int(-freed)) end
+  if job.canceling and job.state ~= 'canceled' then answer_cancel(options, id, job, { reason = 'final' }) end
+  local freed = (tonumber(job.counted) or 0) + (job.freeing and release_documents(options, job) or 0)
+  if freed > 0 then redis.call('HINCRBY', keys.account_state, 'bytes', int(-freed)) end
   job.freeing, job.documents, job.counted, job.bytes = nil, nil, nil, nil
   if options.request_retention > 0 then
-    redis.call('ZADD', beside(keys, 'outdated'), int(now + options.request_retention), id)
+    redis.call('ZADD', keys.outdated, int(now + options.request_retention), id)
   end
   redis.call('PEXPIRE', keys.job .. id, options.retention)
   for _, key in ipairs(job.group and { '', '!size', '!rejected' } or {}) do
-    redis.call('PEXPIRE', beside(keys, 'group:' .. job.group) .. key, options.retention)
+    redis.call('PEXPIRE', keys.group .. job.group .. key, options.retention)
   end
 end

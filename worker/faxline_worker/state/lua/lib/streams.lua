@@ -28,13 +28,13 @@ local function ahead_of(key, group)
   return id and is_ahead(id) and id or nil
 end
 
-local function aside_of(account, name)
-  local counts = redis.call('HMGET', account, 'replaced:' .. name, 'emptied:' .. name)
+local function aside_of(name)
+  local counts = redis.call('HMGET', keys.account_state, 'replaced:' .. name, 'emptied:' .. name)
   return tonumber(counts[1]) or 0, tonumber(counts[2]) or 0
 end
 
 -- Whether entries of a stream that was put aside wait to be moved.
-local function waits_aside(account, name)
-  local replaced, emptied = aside_of(account, name)
+local function waits_aside(name)
+  local replaced, emptied = aside_of(name)
   return replaced > emptied
 end

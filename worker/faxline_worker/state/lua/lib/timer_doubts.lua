@@ -1,19 +1,19 @@
 -- iFax did not call again: the failure that was held is the last.
 local function run_held(run)
-  local keys, options, held = run.keys, run.options, beside(run.keys, 'held')
-  for _, id in ipairs(run.old and {} or due(run, held, steady)) do
+  local options = run.options
+  for _, id in ipairs(run.old and {} or due(run, keys.held, steady)) do
     local job = read_record(keys.job .. id, 'held')
     local receipt = job and job.held and job.held ~= '' and cjson.decode(job.held)
-    local waits = receipt and unread(run, tonumber(redis.call('ZSCORE', held, id))) -- the next word may be there
+    local waits = receipt and unread(run, tonumber(redis.call('ZSCORE', keys.held, id))) -- the next word may be there
     if waits then
       run.put_off = true
     else
-      redis.call('ZREM', held, id)
+      redis.call('ZREM', keys.held, id)
       if receipt then redis.call('HDEL', keys.job .. id, 'held') end
     end
     if receipt and not waits and job.job_id == receipt.job_id and (job.state == 'submitted' or job.state == 'unconfirmed') then
       receipt.last = true
-      apply_receipt(keys, options, id, job, receipt)
+      apply_receipt(options, id, job, receipt)
       table.insert(run.failures, { job = id, receipt = receipt })
       run.look = true
     end
@@ -22,7 +22,7 @@ end
 
 -- The wait of a doubt is over: the job's policy applies.
 local function run_doubts(run)
-  local keys, options, account = run.keys, run.options, run.account
+  local options, account = run.options, run.account
   for _, id in ipairs(run.old and {} or due(run, keys.in_doubt, steady)) do
     local job = read_record(keys.job .. id)
     local open = job and job.state == 'in_doubt'
@@ -33,15 +33,15 @@ local function run_doubts(run)
     else
       redis.call('ZREM', keys.in_doubt, id)
       if policy == 'resend' then
-        if taken_before(keys, account, options, id, job, {}, true) then
+        if taken_before(account, options, id, job, {}, true) then
           tell(run, id, 'fax.submitted', 'in_doubt')
         else
-          retry(keys, account, options, id, job, { reason = 'in_doubt' }, 0, {})
+          retry(account, options, id, job, { reason = 'in_doubt' }, 0, {})
           tell(run, id, 'fax.retrying', 'in_doubt')
           run.look = true
         end
       elseif policy == 'fail' then
-        fail(keys, options, id, job, { reason = 'in_doubt' }, {})
+        fail(options, id, job, { reason = 'in_doubt' }, {})
         tell(run, id, 'fax.failed', 'in_doubt')
       elseif policy then
         redis.call('ZADD', keys.in_doubt, '+inf', id) -- held for an operator
@@ -52,13 +52,13 @@ end
 
 -- Doubts that no receipt can settle any more are forgotten.
 local function run_doubts_until(run)
-  local keys, options = run.keys, run.options
+  local options = run.options
   for _, member in ipairs(due(run, keys.doubts_until, steady)) do
     local state = redis.call('HGET', keys.job .. string.match(member, '^[^|]*|[^|]*|(.*)$'), 'state')
     if state == 'in_doubt' then -- held: a receipt may still settle it
       redis.call('ZADD', keys.doubts_until, int(steady + options.deadline), member)
     else
-      forget_doubt(keys, member)
+      forget_doubt(member)
     end
   end
 end

@@ -2,15 +2,15 @@
 -- moment of the schedule. For want of room the deadline waits for that, once more as long at the most.
 local LAST_WAIT = 60000
 local function still_to_ask(run, id, job)
-  local keys, options = run.keys, run.options
+  local options = run.options
   if options.asks ~= 1 or steady > asked_since(job) + 2 * options.deadline then return false end
-  local at = redis.call('ZSCORE', beside(keys, 'polls'), id)
-  return at and (tonumber(at) <= steady or is_asked(keys, id) or job.asked ~= '1')
+  local at = redis.call('ZSCORE', keys.polls, id)
+  return at and (tonumber(at) <= steady or is_asked(id) or job.asked ~= '1')
 end
 
 -- No receipt came in time: iFax is asked, where it may be, and then the job is unconfirmed.
 local function run_overdue(run)
-  local keys, options = run.keys, run.options
+  local options = run.options
   for _, id in ipairs(due(run, keys.submitted, steady)) do
     redis.call('ZREM', keys.submitted, id)
     local job = read_record(keys.job .. id, 'held')
@@ -19,19 +19,19 @@ local function run_overdue(run)
     elseif job and job.state == 'submitted' and options.status_call and job.asked ~= '1' then
       redis.call('HSET', keys.job .. id, 'asked', '1') -- and if no answer to it comes, unconfirmed all the same
       redis.call('ZADD', keys.submitted, int(steady + options.ask), id)
-      send_control_call(keys, control_call_of('status', id))
+      send_control_call(control_call_of('status', id))
       run.look = true
     elseif job and job.state == 'submitted' and still_to_ask(run, id, job) then
       redis.call('HSET', keys.job .. id, 'asked', '1')
-      redis.call('ZADD', beside(keys, 'polls'), LAST, id)
+      redis.call('ZADD', keys.polls, LAST, id)
       redis.call('ZADD', keys.submitted, int(steady + LAST_WAIT), id)
     elseif job and job.state == 'submitted' then
       redis.call('ZREM', keys.ready, control_call_of('status', id), control_call_of('cancel', id))
       redis.call('ZREM', keys.delayed, control_call_of('cancel', id))
-      transition(keys, options.cap, id, job, 'fax.unconfirmed',
+      transition(options.cap, id, job, 'fax.unconfirmed',
         ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
-      leave_line(keys, options, id, job)
-      finish(keys, options, id, job)
+      leave_line(options, id, job)
+      finish(options, id, job)
       tell(run, id, 'fax.unconfirmed', 'no_receipt')
     end
   end

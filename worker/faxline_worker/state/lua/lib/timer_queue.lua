@@ -1,4 +1,4 @@
--- What the timers of a run share: run = {keys, options, account, limits, most (items of a kind), old (the state may be older than
+-- What the timers of a run share: run = {options, account, limits, most (items of a kind), old (the state may be older than
 -- what was done: jobs are not decided), changes, failures, look (a job or a permit came back), put_off (something due waits)}.
 -- Dates, and what is kept with them, are due by `now`; leases, waits and deadlines by `steady`.
 local function due(run, key, clock) return redis.call('ZRANGEBYSCORE', key, '-inf', int(clock), 'LIMIT', 0, run.most) end
@@ -6,14 +6,13 @@ local function tell(run, id, event, reason) table.insert(run.changes, { job = id
 
 -- Retries, and faxes that were held here for a date, enter the ready set.
 local function run_delayed(run)
-  local keys = run.keys
   for _, id in ipairs(due(run, keys.delayed, now)) do
     redis.call('ZREM', keys.delayed, id)
     local job = not parse_control_call(id) and read_record(keys.job .. id)
     if parse_control_call(id) then
-      send_control_call(keys, id)
+      send_control_call(id)
     elseif job and job.state == 'queued' then
-      enter_ready(keys, id, job)
+      enter_ready(id, job)
       run.look = true
     end
   end
@@ -21,9 +20,8 @@ end
 
 -- The date of a fax that waits to be scheduled at iFax has come: it takes its place.
 local function run_scheduled(run)
-  local keys = run.keys
-  for _, id in ipairs(due(run, beside(keys, 'scheduled'), now)) do
-    redis.call('ZREM', beside(keys, 'scheduled'), id)
+  for _, id in ipairs(due(run, keys.scheduled, now)) do
+    redis.call('ZREM', keys.scheduled, id)
     local place = redis.call('HGET', keys.job .. id, 'place')
     if place then redis.call('ZADD', keys.ready, 'XX', place, id) end
   end
@@ -31,23 +29,23 @@ end
 
 -- The lease of a line ran out, and jobs wait for the line.
 local function run_lines(run)
-  local keys, options = run.keys, run.options
-  for _, number in ipairs(due(run, beside(keys, 'lines-until'), now)) do
-    redis.call('ZREM', beside(keys, 'lines-until'), number)
-    local line = read_line(keys, number)
-    follow(keys, options, number, line)
+  local options = run.options
+  for _, number in ipairs(due(run, keys.lines_until, now)) do
+    redis.call('ZREM', keys.lines_until, number)
+    local line = read_line(number)
+    follow(options, number, line)
     run.look = true
   end
 end
 
 -- Jobs that were not submitted by their expires_at fail.
 local function run_expiring(run)
-  local keys, options = run.keys, run.options
+  local options = run.options
   for _, id in ipairs(run.old and {} or due(run, keys.expiring, now)) do
     local job = read_record(keys.job .. id)
     if job and job.state == 'queued' then
-      leave_queue(keys, options, id, job)
-      fail(keys, options, id, job, { reason = 'expired' }, {})
+      leave_queue(options, id, job)
+      fail(options, id, job, { reason = 'expired' }, {})
       tell(run, id, 'fax.failed', 'expired')
     elseif job and job.state == 'submitting' then
       redis.call('ZADD', keys.expiring, int(now + 1000), id) -- it may come back to its place

@@ -6,22 +6,21 @@ local function is_later(a, b)
   return a_ms > b_ms or a_ms == b_ms and tonumber(a_n) > tonumber(b_n)
 end
 local function unread(run, over)
-  local keys = run.keys
-  if waits_aside(keys.account, 'status') then return true end
+  if waits_aside('status') then return true end
   local oldest = redis.call('XRANGE', keys.status, '-', '+', 'COUNT', 1)[1]
   if not oldest then return false end
-  local noted = redis.call('HMGET', keys.account, 'words', 'words_at')
+  local noted = redis.call('HMGET', keys.account_state, 'words', 'words_at')
   local all_read = noted[1] and is_later(oldest[1], noted[1])
   if all_read and over <= tonumber(noted[2]) then return false end
   if all_read or not noted[1] then
     local newest = redis.call('XREVRANGE', keys.status, '+', '-', 'COUNT', 1)[1]
-    redis.call('HSET', keys.account, 'words', newest[1], 'words_at', int(steady))
+    redis.call('HSET', keys.account_state, 'words', newest[1], 'words_at', int(steady))
   end
   return true
 end
 -- Whether a receipt was not held against the doubts yet: its recipient then.
 local function untried_to(run, job_id)
-  local keys, options = run.keys, run.options
+  local options = run.options
   local text, score = redis.call('GET', keys.job_ids .. job_id), redis.call('ZSCORE', keys.unmatched, job_id)
   local receipt = score and is_receipt(text) and cjson.decode(text)
   local due = receipt and (tonumber(receipt.due) or receipt.at + options.lease + options.sweep)
@@ -30,7 +29,7 @@ end
 local UNTRIED_LOOK = 20
 -- run.by_older: recipients of the next receipts that are to be tried; an older process does not index them by recipient.
 local function untried(run, number)
-  local keys, options = run.keys, run.options
+  local options = run.options
   if not number then return false end
   if not run.by_older then
     run.by_older = {}
@@ -39,18 +38,17 @@ local function untried(run, number)
       run.by_older[tail_of(untried_to(run, job_id) or '')] = true
     end
   end
-  local known = redis.call('SRANDMEMBER', untried_of(keys, number), UNTRIED_LOOK)
+  local known = redis.call('SRANDMEMBER', untried_of(number), UNTRIED_LOOK)
   for _, job_id in ipairs(known) do
     if untried_to(run, job_id) then return true end
-    redis.call('SREM', untried_of(keys, number), job_id) -- an older process tried it, or nobody did in its time
+    redis.call('SREM', untried_of(number), job_id) -- an older process tried it, or nobody did in its time
   end
   return #known == UNTRIED_LOOK or run.by_older[tail_of(number)] or false
 end
 -- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
 local function word_waits(run, job, id)
-  local keys = run.keys
   if unread(run, tonumber(redis.call('ZSCORE', keys.in_doubt, id))) then return true end
-  local asked_at = job.named and tonumber(redis.call('ZSCORE', beside(keys, 'polls'), id) or nil)
-  if asked_at and (asked_at <= steady or is_asked(keys, id)) then return true end
+  local asked_at = job.named and tonumber(redis.call('ZSCORE', keys.polls, id) or nil)
+  if asked_at and (asked_at <= steady or is_asked(id)) then return true end
   return untried(run, job.number)
 end

@@ -2,7 +2,7 @@
 -- more than jobs that could be admitted, so a burst of entries makes a handful of messages; nor more than a worker or
 -- two can take, for an actor that has been woken goes on by itself as long as jobs are ready.
 -- moments: when (us) each may be sent; returns a list of {token, milliseconds from now}.
-local function grant_wakes(keys, moments, lease)
+local function grant_wakes(moments, lease)
   local wakes, scores = {}, {}
   for i, at in ipairs(moments) do
     local wait = math.max(0, math.ceil((at - now_us) / 1000))
@@ -16,24 +16,24 @@ local function grant_wakes(keys, moments, lease)
 end
 
 -- Wake-ups on their way.
-local function woken(keys) return redis.call('ZCOUNT', keys.wakes, '(' .. int(steady), '+inf') end
+local function woken() return redis.call('ZCOUNT', keys.wakes, '(' .. int(steady), '+inf') end
 
 -- So many jobs are ready that no wake-up is on its way for; and the wake-ups on their way.
-local function unwoken(keys)
+local function unwoken()
   local ready = redis.call('ZCARD', keys.ready)
   if ready == 0 then return 0, 0 end
-  local out = woken(keys)
+  local out = woken()
   return ready - out, out
 end
 
 -- What the next job waits for: an answer (1), and `settle` wakes an actor for it then; or nothing but time, for which
 -- the wake-ups are planned, so that `settle` need not look for room.
-local function await_answer(keys, account, waits)
-  if account.waits ~= waits then redis.call('HSET', keys.account, 'waits', waits) end
+local function await_answer(account, waits)
+  if account.waits ~= waits then redis.call('HSET', keys.account_state, 'waits', waits) end
   account.waits = waits
 end
 
 -- Tells them of a timer that is due before they would look.
-local function ring_by(keys, account, at)
-  if account.alarm == 0 or at < account.alarm then ring(keys) end
+local function ring_by(account, at)
+  if account.alarm == 0 or at < account.alarm then ring() end
 end
