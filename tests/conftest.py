@@ -14,6 +14,7 @@ import redis
 import redis.utils
 from hypothesis import settings
 
+from faxline import JobNotFound
 from faxline_local import processes
 from faxline_local.redis_access import Access, Tls
 from faxline_local.redis_cluster import RedisCluster
@@ -168,7 +169,7 @@ def wait_until() -> Callable[..., Any]:
     """`wait_until(condition, *, timeout=10.0, every=0.01, message="")`: await a condition, return its value.
 
     The condition is a callable without arguments that becomes true; an AssertionError inside it counts as
-    not yet. After `timeout` seconds the test fails and says what was awaited and the condition's last value.
+    not yet, and so does a JobNotFound: a pushed fax has no record until the dispatcher has taken it. After `timeout` seconds the test fails and says what was awaited and the condition's last value.
     """
 
     def wait(
@@ -178,7 +179,7 @@ def wait_until() -> Callable[..., Any]:
         while True:
             try:
                 value: Any = condition()
-            except AssertionError as error:
+            except (AssertionError, JobNotFound) as error:
                 last = f"failing with {error}"
             else:
                 if value:
