@@ -169,7 +169,8 @@ def wait_until() -> Callable[..., Any]:
     """`wait_until(condition, *, timeout=10.0, every=0.01, message="")`: await a condition, return its value.
 
     The condition is a callable without arguments that becomes true; an AssertionError inside it counts as
-    not yet, and so does a JobNotFound: a pushed fax has no record until the dispatcher has taken it. After `timeout` seconds the test fails and says what was awaited and the condition's last value.
+    not yet, and so does a JobNotFound: a pushed fax has no record until the dispatcher has taken it.
+    After `timeout` seconds the test fails and says what was awaited and the condition's last value.
     """
 
     def wait(
