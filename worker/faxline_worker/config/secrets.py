@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from structlog.stdlib import BoundLogger
+from structlog.typing import FilteringBoundLogger
 
 from faxline_worker.config.accounts import (
     CHECKS,
@@ -73,7 +73,7 @@ class Secrets:
         self,
         settings: Settings,
         files: Iterable[SecretFile],
-        log: BoundLogger,
+        log: FilteringBoundLogger,
         learn: Callable[[Iterable[str]], None],
     ) -> None:
         accounts = settings.accounts

@@ -37,7 +37,7 @@ class DispatcherContext:
     client: redis.Redis
     stores: Mapping[str, Store]
     metrics: DispatcherMetrics
-    log: structlog.stdlib.BoundLogger
+    log: structlog.typing.FilteringBoundLogger
     consumer: str
     streams: StreamWatch
     schedule: Schedule = field(default_factory=Schedule)

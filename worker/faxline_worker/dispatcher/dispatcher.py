@@ -58,7 +58,7 @@ class Dispatcher:
         stores: Mapping[str, Store],
         wakes: Wakes,
         metrics: DispatcherMetrics,
-        log: structlog.stdlib.BoundLogger,
+        log: structlog.typing.FilteringBoundLogger,
         *,
         consumer: str,
         takeover: float,

@@ -79,7 +79,7 @@ class IntakeReader:
         stores: Mapping[str, Store],
         intakes: Mapping[str, Intake],
         metrics: DispatcherMetrics,
-        log: structlog.stdlib.BoundLogger,
+        log: structlog.typing.FilteringBoundLogger,
         *,
         consumer: str,
         takeover: float,

@@ -33,7 +33,7 @@ class StreamWatch:
         self,
         stores: Mapping[str, Store],
         metrics: DispatcherMetrics,
-        log: structlog.stdlib.BoundLogger,
+        log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._stores = stores
         self._metrics = metrics

@@ -30,7 +30,7 @@ class IntakeDocuments:
         log: the account's logger.
     """
 
-    def __init__(self, stored: StoredDocuments, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, stored: StoredDocuments, log: structlog.typing.FilteringBoundLogger) -> None:
         self._stored = stored
         self._log = log
         self._known: OrderedDict[str, Opened | None] = OrderedDict()

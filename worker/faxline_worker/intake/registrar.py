@@ -1,6 +1,5 @@
 """Checks the entries of an account's intake stream, and registers or rejects them."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,9 +43,6 @@ BYTES_AT_ONCE = 1_000_000
 SECONDS_AT_ONCE = 1.0
 """The longest that a checked entry waits to be registered while the documents of the next ones are opened."""
 
-_PYTHONS = logging.getLogger(__name__)
-"""Tells whether the level is debug. Not every logger of structlog can."""
-
 
 @dataclass(frozen=True)
 class Intake:
@@ -54,7 +50,7 @@ class Intake:
 
     store: Store
     metrics: DispatcherMetrics
-    log: structlog.stdlib.BoundLogger
+    log: structlog.typing.FilteringBoundLogger
     caller_id: str | None = None
     """The account's sender number, E.164."""
     schedule: str = "provider"
@@ -186,15 +182,12 @@ class Intake:
     ) -> None:
         """Log and count what was taken: a line for each rejection, and for each entry at debug level only."""
         self.metrics.taken(self.store.account, len(items))
-        each = _PYTHONS.isEnabledFor(logging.DEBUG)
-        taken = Counter([result for result, _ in results])
-        if each or Registration.REJECTED in taken:
-            for item, (result, reason) in zip(items, results, strict=True):
-                if result is Registration.REJECTED:
-                    self._log_rejection(item, reason)
-                elif each:
-                    job = job_of(item)
-                    self.log.debug("entry taken", job=job, entry=item["entry"], result=str(result))
+        for item, (result, reason) in zip(items, results, strict=True):
+            if result is Registration.REJECTED:
+                self._log_rejection(item, reason)
+            else:
+                self.log.debug("entry taken", job=job_of(item), entry=item["entry"], result=str(result))
+        taken = Counter(result for result, _ in results)
         taken.pop(Registration.REJECTED, None)
         for name, count in taken.items():
             self.log.info("entries taken", result=str(name), count=count)

@@ -57,7 +57,7 @@ class SlowDocuments:
         reader: Callable[[], PdfReader],
         intakes: Mapping[str, str],
         metrics: DispatcherMetrics,
-        log: structlog.stdlib.BoundLogger,
+        log: structlog.typing.FilteringBoundLogger,
         *,
         consumer: str,
         every: float,

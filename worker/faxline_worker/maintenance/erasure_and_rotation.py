@@ -51,7 +51,7 @@ class Maintenance:
     """
 
     store: Store
-    log: structlog.stdlib.BoundLogger
+    log: structlog.typing.FilteringBoundLogger
     who: str
     stopping: Callable[[], bool] = lambda: False
     beat: Callable[[], None] = lambda: None

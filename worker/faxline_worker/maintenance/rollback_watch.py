@@ -54,7 +54,7 @@ class RollbackGuard:
         self,
         accounts: Iterable[str],
         wait: float,
-        log: structlog.stdlib.BoundLogger,
+        log: structlog.typing.FilteringBoundLogger,
         *,
         clock: str | None = None,
     ) -> None:
@@ -233,7 +233,7 @@ class RollbackGuard:
             _warn(self._log, store.account, lost)
 
 
-def _warn(log: structlog.stdlib.BoundLogger, account: str, lost: Sequence[Action]) -> None:
+def _warn(log: structlog.typing.FilteringBoundLogger, account: str, lost: Sequence[Action]) -> None:
     log = log.bind(account=account)
     log.error(
         "Redis went back and lacks what this process did: the account is paused until an operator acts",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import redis
-from structlog.stdlib import BoundLogger
+from structlog.typing import FilteringBoundLogger
 
 from faxline.reading.shared_settings import describe_differences, find_differences
 from faxline_worker.state.store import Store
@@ -30,7 +30,7 @@ class SettingsPublisher:
     """
 
     def __init__(
-        self, stores: Mapping[str, Store], who: str, log: BoundLogger, *, every: float = EVERY
+        self, stores: Mapping[str, Store], who: str, log: FilteringBoundLogger, *, every: float = EVERY
     ) -> None:
         self._stores = stores
         self._who = who

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import redis
-from structlog.stdlib import BoundLogger
+from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.redis_keys import PROCESSES
 from faxline.reading.processes import EVERY, ROLES, Process, ProcessState, heartbeats
@@ -57,7 +57,7 @@ class Heartbeat:
         role: str,
         accounts: Iterable[str],
         loops: Loops,
-        log: BoundLogger,
+        log: FilteringBoundLogger,
         checks: Callable[[], Mapping[str, bool | str]] = dict,
         *,
         more: Callable[[], Mapping[str, Any]] = dict,

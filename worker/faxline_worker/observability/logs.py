@@ -12,42 +12,59 @@ import logging
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from json import dumps
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from json import JSONEncoder
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import ExceptionRenderer, JSONRenderer, StackInfoRenderer, TimeStamper
-from structlog.stdlib import BoundLogger, LoggerFactory, ProcessorFormatter
+from structlog.processors import ExceptionRenderer, StackInfoRenderer, TimeStamper, add_log_level
+from structlog.stdlib import add_logger_name
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-from faxline_worker.observability.redaction import Redactor
+from faxline_worker.observability.redaction import NOT_WRITTEN, Redactor
 
 QUIET = ("httpx", "httpcore", "uvicorn.access")
 """Loggers heard from WARNING on: at INFO they double our own lines, and httpcore's DEBUG shows headers."""
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    """A stream handler that never falls back on printing the record as it came."""
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the lines of one logger. A stream that is gone costs the lines, and never the caller.
 
-    def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        return line.encode(encoding, "backslashreplace").decode(encoding)
+    A finalizer or a signal handler may log while its thread writes. structlog's own writers would wait for
+    themselves then.
+    """
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say that a line could not be written. logging's own way would print its message and arguments."""
-        kind = getattr(sys.exc_info()[0], "__name__", "unknown")
-        line = {"event": "a log line could not be written", "level": "error", "logger": record.name}
+    stream: TextIO
+    name: str = "root"
+    lock: ClassVar[threading.RLock] = threading.RLock()
+
+    def write(self, line: str) -> None:
+        with self.lock, suppress(Exception):
+            self.stream.write(line + "\n")
+            self.stream.flush()
+
+    debug = info = warning = error = critical = write
+
+
+class _Libraries(logging.Handler):
+    """Sends what libraries log the way of our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = get_logger(record.name)
         try:
-            self.stream.write(dumps({**line, "error": kind}) + self.terminator)
-            self.flush()
-        except Exception:  # noqa: BLE001, S110 - the stream itself is gone: nobody is left to tell
-            pass
+            event = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - logging's own way would print the message and its arguments
+            log.error(NOT_WRITTEN, error=type(error).__name__)  # noqa: TRY400 - likewise
+            return
+        level = min(record.levelno // 10 * 10, logging.CRITICAL)  # structlog has no other levels
+        log.log(level, event, exc_info=record.exc_info)
 
 
 def configure_logs(
@@ -82,24 +99,6 @@ def configure_logs(
     if number is None:
         raise ValueError(f"level: {level!r} is none of debug, info, warning, error, critical")
     stream = sys.stderr if stream is None else stream
-    shared: list[Processor] = [
-        merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            StackInfoRenderer(),
-            ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=BoundLogger,
-        logger_factory=LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
 
     def add_role(_logger: Any, _method: str, event: EventDict) -> EventDict:
         event["role"] = role
@@ -107,14 +106,22 @@ def configure_logs(
 
     redactor = Redactor(secrets, extra_keys)
     exceptions, renderer = _rendering(as_json=not stream.isatty() if json is None else json)
-    handler = _Handler(stream)
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[ProcessorFormatter.remove_processors_meta, add_role, exceptions, redactor, renderer],
-        )
+    structlog.configure(
+        processors=[
+            merge_contextvars,
+            add_logger_name,
+            add_log_level,
+            TimeStamper(fmt="iso", utc=True),
+            add_role,
+            StackInfoRenderer(),
+            exceptions,
+            redactor,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=partial(_Writer, stream),
     )
-    _take_over(handler, number)
+    _take_over(number)
     return redactor
 
 
@@ -122,18 +129,19 @@ def _rendering(*, as_json: bool) -> tuple[Processor, Processor]:
     """What makes plain values, or a text, of an exception, and a line of an event."""
     if as_json:
         frames = ExceptionDictTransformer(show_locals=False, max_frames=30)
-        return ExceptionRenderer(frames), JSONRenderer(ensure_ascii=False)
+        encode = JSONEncoder(ensure_ascii=False).encode
+        return ExceptionRenderer(frames), lambda _logger, _method, event: encode(event)
     # The plain traceback is made before the redactor sees it; structlog's own pretty one would show locals.
     return ExceptionRenderer(), ConsoleRenderer(exception_formatter=plain_traceback)
 
 
-def _take_over(handler: logging.Handler, level: int) -> None:
+def _take_over(level: int) -> None:
     logging.captureWarnings(capture=True)
     for name in list(logging.root.manager.loggerDict):  # a library's own handlers would write past us
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-    logging.root.handlers[:] = [handler]
+    logging.root.handlers[:] = [_Libraries()]
     logging.root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
@@ -157,9 +165,10 @@ def _take_over(handler: logging.Handler, level: int) -> None:
     sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, uncaught_in_thread, unraisable
 
 
-def get_logger(name: str) -> BoundLogger:
+def get_logger(name: str) -> FilteringBoundLogger:
     """The logger of a module; write with it as in `log.info("submitted", attempt=1)`."""
-    return structlog.stdlib.get_logger(name)
+    log: FilteringBoundLogger = structlog.get_logger(name)
+    return log
 
 
 @contextmanager

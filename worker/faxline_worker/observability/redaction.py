@@ -15,6 +15,8 @@ from faxline_worker.observability.log_keys import ALLOWED_KEYS, ID_KEYS, MEASURE
 
 LONGEST_TEXT = 4000
 """Characters of one text that are logged. The middle of a longer text is cut out."""
+NOT_WRITTEN = "a log line could not be written"
+"""The event in place of one that raised an exception."""
 
 _SECRET = "***"  # noqa: S105 - what stands in a secret's place
 _WITH_PLUS = r"\+\d(?:[ ().\-/]{0,3}\d){6,}"  # also as people write it: +1 (234) 567-8901
@@ -28,8 +30,7 @@ _FEW = 100
 """Up to so many spellings of secrets are looked for one by one."""
 _SHORTEST_NUMBER = 7
 _DEEPEST = 30
-_FIRST = {key: place for place, key in enumerate(("timestamp", "level", "event", "role", "logger"))}
-_LAST = len(_FIRST)
+_FIRST = ("timestamp", "level", "event", "role", "logger")
 _UNMASKED = MEASURE_KEYS | ID_KEYS
 """Keys whose numbers stay as they are."""
 
@@ -69,8 +70,18 @@ class Redactor:
         self._spellings = tuple(sorted(new.union(self._spellings), key=len, reverse=True))
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
-        """Return a redacted copy with the main keys in front."""
-        kept = sorted((key for key in event if key in self._allowed), key=lambda key: _FIRST.get(key, _LAST))
+        """Return a redacted copy with the main keys in front.
+
+        If a value raises an exception, the line says so and has nothing of its own.
+        """
+        try:
+            return self._redacted(event)
+        except Exception as error:  # noqa: BLE001 - a line must not cost what is done beside it
+            line = {key: event[key] for key in _FIRST if key in event}
+            return {**line, "event": NOT_WRITTEN, "error": type(error).__name__}
+
+    def _redacted(self, event: EventDict) -> EventDict:
+        kept = [key for key in dict.fromkeys((*_FIRST, *event)) if key in event and key in self._allowed]
         line: EventDict = {key: self._value(event[key], key) for key in kept}
         if isinstance(event.get("to"), str):
             line["to"] = mask_number(event["to"])

@@ -10,7 +10,7 @@ import redis
 import redis.asyncio
 import uvicorn
 from starlette.applications import Starlette
-from structlog.stdlib import BoundLogger
+from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import RedisKeys
@@ -62,7 +62,7 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return listener
 
 
-def warn_of_closed_accounts(secrets: Secrets, log: BoundLogger) -> None:
+def warn_of_closed_accounts(secrets: Secrets, log: FilteringBoundLogger) -> None:
     """Log which accounts refuse every webhook, because no secret is configured."""
     for name, own in secrets.webhooks.items():
         if not own.configured:
@@ -109,7 +109,7 @@ async def _serve(
     client: redis.asyncio.Redis,
     writer: RedisStatusWriter,
     loop: Loop,
-    log: BoundLogger,
+    log: FilteringBoundLogger,
 ) -> None:
     """Listen and serve until a signal ends uvicorn."""
     config = server.config

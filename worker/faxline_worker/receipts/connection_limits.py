@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from structlog.stdlib import BoundLogger
+from structlog.typing import FilteringBoundLogger
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faxline_worker.config.listeners import Webhook
@@ -228,7 +228,7 @@ class _Guest(HttpToolsProtocol):
             self._door.moved(self, phase)
 
 
-def open_door(settings: Webhook, metrics: WebhookMetrics, log: BoundLogger) -> tuple[Door, int]:
+def open_door(settings: Webhook, metrics: WebhookMetrics, log: FilteringBoundLogger) -> tuple[Door, int]:
     """Make the door of this process.
 
     Args:

@@ -79,7 +79,7 @@ class Reconciler:
     store: Store
     wakes: ReconcileWakes
     metrics: WorkerMetrics
-    log: structlog.stdlib.BoundLogger
+    log: structlog.typing.FilteringBoundLogger
     failures: FailureCounter = field(default_factory=FailureCounter)
 
     def turn(self) -> None:

@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
-from structlog.stdlib import BoundLogger
+from structlog.typing import FilteringBoundLogger
 
 from faxline_worker.ifax.fax_object import read_body, read_fax
 from faxline_worker.ifax.receipts import Inbound, read_receipt
@@ -64,7 +64,7 @@ def create_app(
     accounts: Mapping[str, WebhookSecrets],
     store: StatusWriter,
     metrics: WebhookMetrics,
-    log: BoundLogger,
+    log: FilteringBoundLogger,
     body_timeout: float = BODY_TIMEOUT,
     store_timeout: float = STORE_TIMEOUT,
     refused: RefusedWebhooks | None = None,
@@ -146,7 +146,7 @@ class _Webhook:
     accounts: Mapping[str, WebhookSecrets]
     store: StatusWriter
     metrics: WebhookMetrics
-    log: BoundLogger
+    log: FilteringBoundLogger
     body_timeout: float
     """Seconds for the whole body."""
     store_timeout: float

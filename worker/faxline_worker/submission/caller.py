@@ -59,7 +59,7 @@ class Caller:
     client: IfaxClient
     token: Callable[[], str]
     caller_id: str | None
-    log: structlog.stdlib.BoundLogger
+    log: structlog.typing.FilteringBoundLogger
 
     def call(self, admitted: Admitted) -> Answer:
         """Call iFax for an admitted job.

@@ -50,7 +50,7 @@ class Submitter:
     retries: SubmissionRetries
     wakes: SubmitWakes
     metrics: WorkerMetrics
-    log: structlog.stdlib.BoundLogger
+    log: structlog.typing.FilteringBoundLogger
     patience: float
     """Seconds to go on trying to settle an answer while Redis is away."""
     traces: Traces

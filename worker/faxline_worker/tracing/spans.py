@@ -94,7 +94,7 @@ class TraceFollower:
         client: redis.Redis,
         accounts: Mapping[str, Any],
         traces: Traces,
-        log: structlog.stdlib.BoundLogger,
+        log: structlog.typing.FilteringBoundLogger,
         consumer: str,
     ) -> None:
         self._client = client

@@ -83,7 +83,7 @@ def declare_actors(
     submitters: Callable[[str], Submitter],
     reconcilers: Callable[[str], Reconciler],
     slots: AccountConcurrency,
-    log: structlog.stdlib.BoundLogger,
+    log: structlog.typing.FilteringBoundLogger,
     *,
     who: str = "",
     busy: Callable[[], AbstractContextManager[None]] = nullcontext,

@@ -287,3 +287,24 @@ log.info("here", stack_info=True)
 """)
     assert "<module>" in line["stack"]
     assert "logs.py" not in line["stack"]
+
+
+def test_a_line_that_is_logged_while_another_is_written_is_written_too() -> None:
+    lines = run("""
+class Interrupted:
+    def isatty(self): return False
+    def write(self, text):
+        if "outer" in text:
+            log.info("inner")  # as a signal handler or a finalizer would
+        sys.stderr.write(text)
+    def flush(self): sys.stderr.flush()
+start(stream=Interrupted())
+log.info("outer")
+""")
+    assert [line["event"] for line in lines] == ["inner", "outer"]
+
+
+def test_a_stream_that_is_gone_costs_the_lines_and_not_what_is_done_beside_them() -> None:
+    assert (
+        run("start(); sys.stderr.close(); log.info('lost'); logging.getLogger('dramatiq').info('lost')") == []
+    )

@@ -100,12 +100,14 @@ class Site:
     def __post_init__(self) -> None:
         capture = structlog.testing.LogCapture()
         self.lines = capture.entries
-        log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
+        log = structlog.wrap_logger(
+            None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger("debug")
+        )
         self.app = create_app(
             accounts=ACCOUNTS,
             store=self.store,
             metrics=WebhookMetrics(self.registry, ACCOUNTS),
-            log=cast("structlog.stdlib.BoundLogger", log),
+            log=cast("structlog.typing.FilteringBoundLogger", log),
             body_timeout=self.body_timeout,
             store_timeout=self.store_timeout,
             refused=self.remembered,
