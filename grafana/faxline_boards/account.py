@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from grafana_foundation_sdk.builders.dashboard import Row
-
 from faxline_boards import tables
+from faxline_boards.account_queue import intake, queue
 from faxline_boards.board import account, dashboard, data_source
 from faxline_boards.expressions import ACCOUNT, a_minute, of_all
 from faxline_boards.panels import heat, lines
@@ -19,127 +18,11 @@ from faxline_boards.parts import (
     fixed,
     option,
     place,
+    section,
 )
 
 _RIGHT = [option("custom.axisPlacement", "right"), option("unit", "short")]
 """The options of a series with an axis of its own."""
-
-
-def _row(title: str, y: int) -> Row:
-    return Row(title).grid_pos(place(0, y, 24, 1))
-
-
-def _queue(y: int) -> list[Any]:
-    return [
-        _row("Queue and limits", y),
-        lines(
-            "Queued, waiting for",
-            "turn: a permit or a free worker. time: a retry's time or a date. line: another fax to the same "
-            "number.",
-            place(0, y + 1, 8, 8),
-            [Query(of_all("fax_queued_jobs", by="waits_for"), "{{waits_for}}")],
-            "short",
-            alerts=["FaxNoneSubmitted"],
-            stacked=True,
-        ),
-        lines(
-            "Oldest that could be sent",
-            "By priority. `faxline explain ID` says what holds one.",
-            place(8, y + 1, 8, 8),
-            [
-                Query(
-                    f"max by (account, priority) (fax_oldest_job_age_seconds{{{ACCOUNT}}})",
-                    "{{account}} {{priority}}",
-                )
-            ],
-            "s",
-            alerts=["FaxUrgentWaits"],
-        ),
-        tables.limits(place(16, y + 1, 8, 8)),
-        lines(
-            "Window: requests of the last hour",
-            "Used, and in effect. It shrinks after a 429 that our own traffic did not cause, and recovers by "
-            "itself.",
-            place(0, y + 9, 8, 8),
-            _limit("window"),
-            "short",
-            alerts=["FaxRateLimited"],
-        ),
-        lines(
-            "Concurrency: calls in flight",
-            "Used, and in effect. If it is always full, calls take long: see the time of a call.",
-            place(8, y + 9, 8, 8),
-            _limit("concurrency"),
-            "short",
-            alerts=["FaxUrgentWaits"],
-        ),
-        lines(
-            "Burst",
-            "Used, and in effect. It drains as fast as the window allows requests.",
-            place(16, y + 9, 8, 8),
-            _limit("burst"),
-            "short",
-            alerts=["FaxUrgentWaits"],
-        ),
-    ]
-
-
-def _intake(y: int) -> list[Any]:
-    return [
-        _row("Intake and events", y),
-        lines(
-            "Entries that wait in intake",
-            "Pushed, and not taken in yet. If it keeps growing, producers push faster than dispatchers take.",
-            place(0, y + 1, 6, 8),
-            [Query(f"max by (account) (fax_intake_entries{{{ACCOUNT}}})", "{{account}}")],
-            "short",
-            alerts=["FaxIntakeStalled"],
-        ),
-        lines(
-            "Oldest entry in intake",
-            "Seconds are usual under load. If it climbs in a straight line, nothing is taken.",
-            place(6, y + 1, 6, 8),
-            [Query(f"max by (account) (fax_intake_oldest_age_seconds{{{ACCOUNT}}})", "{{account}}")],
-            "s",
-            alerts=["FaxIntakeStalled"],
-            steps={60: RED},
-        ),
-        lines(
-            "Entries taken a minute, streams replaced",
-            "Registered, repeated, rejected, canceled or set aside. A stream is replaced when somebody used "
-            "up its ids.",
-            place(12, y + 1, 6, 8),
-            [
-                Query(a_minute("fax_intake_taken_total", by="account"), "{{account}}"),
-                Query(
-                    f"sum by (account, stream) (increase(fax_streams_replaced_total{{{ACCOUNT}}}"
-                    "[$__rate_interval]))",
-                    "{{account}} {{stream}} replaced",
-                ),
-            ],
-            A_MINUTE,
-            alerts=["FaxStreamReplaced"],
-        ),
-        lines(
-            "Events unread",
-            "By the consumer group that is furthest behind. At the cap the oldest are dropped unread.",
-            place(18, y + 1, 6, 8),
-            [
-                Query(f"max by (account) (fax_events_unread{{{ACCOUNT}}})", "{{account}}"),
-                Query("max(fax_events_cap)", "cap"),
-            ],
-            "short",
-            alerts=["FaxEventsUnread"],
-        ),
-    ]
-
-
-def _limit(name: str) -> list[Query]:
-    inside = f'{ACCOUNT}, limit="{name}"'
-    return [
-        Query(f"max by (account) (fax_limit_used{{{inside}}})", "{{account}} used"),
-        Query(f"max by (account) (fax_limit_capacity{{{inside}}})", "{{account}} in effect"),
-    ]
 
 
 def _calls(y: int) -> list[Any]:
@@ -151,7 +34,7 @@ def _calls(y: int) -> list[Any]:
         "rate_limited": RED,
     }
     return [
-        _row("Submissions and doubts", y),
+        section("Submissions and doubts", y),
         lines(
             "Submissions a minute, by result",
             "accepted: iFax took it. retryable: provably not taken, tried again. in_doubt: unknown. "
@@ -202,7 +85,7 @@ def _ends(y: int) -> list[Any]:
         "rejected": PURPLE,
     }
     return [
-        _row("Ends and failures", y),
+        section("Ends and failures", y),
         lines(
             "Ends a minute, by outcome",
             "rejected: an entry of intake that became no job. unconfirmed: no receipt in time; a late one "
@@ -235,7 +118,7 @@ def _ends(y: int) -> list[Any]:
 
 def _receipts(y: int) -> list[Any]:
     return [
-        _row("Receipts and pages", y),
+        section("Receipts and pages", y),
         lines(
             "Receipts a minute, by what became of them",
             "applied: the end of a fax. repeated: it came before. unmatched: its jobId is not known yet. "
@@ -292,7 +175,7 @@ def _receipts(y: int) -> list[Any]:
 
 def _times(y: int) -> list[Any]:
     return [
-        _row("How long it takes", y),
+        section("How long it takes", y),
         heat(
             "Time in queue",
             "Faxes by how long they waited until they were admitted. If a band climbs, the backlog grows.",
@@ -319,7 +202,7 @@ def _times(y: int) -> list[Any]:
 
 def account_board() -> dict[str, Any]:
     """The board's JSON."""
-    panels = [*_queue(0), *_intake(17), *_calls(26), *_ends(35), *_receipts(44), *_times(53)]
+    panels = [*queue(0), *intake(17), *_calls(26), *_ends(35), *_receipts(44), *_times(53)]
     return dashboard(
         "faxline-account",
         "Faxline: account",

@@ -58,6 +58,11 @@ def place(x: int, y: int, w: int, h: int) -> GridPos:
     return GridPos(x=x, y=y, w=w, h=h)
 
 
+def section(title: str, y: int) -> build.Row:
+    """The heading of the panels below it."""
+    return build.Row(title).grid_pos(place(0, y, 24, 1))
+
+
 def thresholds(steps: Steps, base: str = GREEN) -> build.ThresholdsConfig:
     """The colours of values."""
     first = Threshold(value=None, color=base)

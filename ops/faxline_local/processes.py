@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-STOP_TIMEOUT = 45.0
+START_TIMEOUT, STOP_TIMEOUT = 30.0, 45.0
 PORTS = (10_000, 32_000)
 """The range of free ports: below those that Linux and macOS use for outgoing connections."""
 
@@ -83,6 +83,20 @@ class Part:
                 stderr=file,
                 process_group=0,
             )
+
+    def await_start(self, ready: Callable[[], bool]) -> None:
+        """Wait until the process is ready.
+
+        Raises:
+            PartFailedError: it ended, or was not ready after `START_TIMEOUT`.
+        """
+
+        def settled() -> bool:
+            return self.process.poll() is not None or ready()
+
+        if not wait_for(settled, START_TIMEOUT) or self.process.poll() is not None:
+            end = self.log.read_text(errors="replace")[-2000:]
+            raise PartFailedError(f"{self.name} did not start:\n{end}")
 
     def kill(self) -> None:
         """Kill the process and its children (SIGKILL), as when a pod is lost."""

@@ -1,26 +1,13 @@
 """An embedded Redis or Valkey server for the demo and the tests.
 
-The server must end with its owner, even if the owner is killed with SIGKILL and cannot clean up. So a small
-**supervisor** process starts the server and reads orders from a pipe whose write end only the owner holds.
-When the owner ends, the kernel closes that end. The supervisor then kills the server, removes its directory
-and ends. This works on Linux and macOS alike. The alternative, `prctl(PR_SET_PDEATHSIG)`, exists only on
-Linux, fires when the *thread* that forked ends, and misses an owner that died before it was set. The
-supervisor is the server's parent and alone reaps it, so a signal never reaches another process's id.
-
-Only a child that is forked without exec (multiprocessing's `fork`) and outlives the owner keeps the pipe
-open. Children started by `subprocess` do not inherit it.
-
-The supervisor's program is `redis_supervisor.py`.
+It ends with its owner, even if the owner is killed: see `supervisor.py`.
 """
 
-import json
 import re
 import shutil
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +17,7 @@ from typing import Any, Literal, Self
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import RedisServerError, ServerBinary, choose_server
+from faxline_local.supervisor import Supervisor
 
 _OPTIONS = {
     "bind": "127.0.0.1",
@@ -83,7 +71,7 @@ class RedisServer:
         self._environment = dict(environment or {})
         self.access = access
         self._appendfsync = appendfsync
-        self._supervisor: subprocess.Popen[str] | None = None
+        self._supervisor: Supervisor | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -103,16 +91,9 @@ class RedisServer:
         """
         if self._supervisor is not None:
             raise RedisServerError("the server is started already: close() it first, or restart() it")
-        self._supervisor = subprocess.Popen(  # noqa: S603 - our own file, by this interpreter
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("redis_supervisor.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C must reach only the owner, which decides when the server ends
-        )
+        self._supervisor = Supervisor()
         try:
-            self.directory = Path(self._reply()["directory"])
+            self.directory = self._supervisor.directory()
             self.log = self.directory / "server.log"
             if self.access is not None:
                 self._rules.write_text(self.access.rules)
@@ -125,7 +106,7 @@ class RedisServer:
         """End the server and its supervisor, and remove the directory. Does nothing if none runs."""
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
-            supervisor.communicate()  # closes the pipe, which ends the supervisor, and waits for that
+            supervisor.end()
 
     def url(self, db: int = 0, user: str = "admin") -> str:
         """The URL of a logical database, such as `redis://127.0.0.1:36379/0`, for a user if it has users."""
@@ -233,23 +214,9 @@ class RedisServer:
         return _is_answered(self.port, self.pid, self.access)
 
     def _order(self, **order: Any) -> dict[str, Any]:
-        if self._supervisor is None or self._supervisor.stdin is None:
+        if self._supervisor is None:
             raise RedisServerError("the server is not started: use `with RedisServer() as server`")
-        try:
-            self._supervisor.stdin.write(json.dumps(order) + "\n")
-            self._supervisor.stdin.flush()
-        except BrokenPipeError:
-            pass  # noticed by the missing reply
-        return self._reply()
-
-    def _reply(self) -> dict[str, Any]:
-        line = self._supervisor.stdout.readline() if self._supervisor and self._supervisor.stdout else ""
-        if not line:
-            raise RedisServerError("the server's supervisor has ended, and the server with it")
-        reply: dict[str, Any] = json.loads(line)
-        if "error" in reply:
-            raise RedisServerError(f"{self.binary.path} could not be run: {reply['error']}")
-        return reply
+        return self._supervisor.order(**order)
 
 
 def _is_answered(port: int, pid: int, access: Access | None) -> bool:

@@ -1,4 +1,4 @@
-"""The supervisor of an embedded server: its parent, which ends it when the owner ends (redis_server.py).
+"""The supervisor of an embedded server: its parent, which ends it when the owner ends (supervisor.py).
 
 It is run as `python -I -S redis_supervisor.py`, so it imports only the standard library.
 """

@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import httpx
 
-from faxline_local.processes import Part, PartFailedError, free_port, wait_for
+from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import ADMIN, Access
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
@@ -16,7 +17,6 @@ from faxline_local.server_binaries import ServerBinary
 TOKEN = "local-token"  # noqa: S105 - the sandbox's, of no worth
 WEBHOOK_SECRET = "local-secret"  # noqa: S105 - as above
 DEFAULT = "default"
-START_TIMEOUT = 30.0
 _PROGRAM = (sys.executable, "-m", "faxline_worker")
 
 
@@ -201,11 +201,12 @@ class Local:
         sandbox = self.add("sandbox", [*_PROGRAM, "sandbox", *options, *self._sandbox])
         for i, role in enumerate(self._roles, start=1):
             self._add(f"{role}-{i}", role)
-        self._await(sandbox, f"{self.sandbox_url}/sandbox/stats")
-        for name, port in self.metrics.items():
-            self._await(self.part(name), f"http://127.0.0.1:{port}/readyz")
+        sandbox.await_start(lambda: self._answers(f"{self.sandbox_url}/sandbox/stats"))
+        for name in self.metrics:
+            self.part(name).await_start(partial(self.ready, name))
         if self.names("webhook"):
-            self._await(self.part(self.names("webhook")[0]), f"http://127.0.0.1:{self.webhook_port}/readyz")
+            first = self.part(self.names("webhook")[0])
+            first.await_start(lambda: self._answers(f"http://127.0.0.1:{self.webhook_port}/readyz"))
 
     def _add(self, name: str, role: str) -> None:
         """Start a process of the daemon."""
@@ -215,20 +216,6 @@ class Local:
             own["FAXLINE_WEBHOOK__PORT"] = str(free_port())
         more = ["--threads", str(self._threads)] if role == "worker" else []
         self.add(name, [*_PROGRAM, role, *more], own)
-
-    def _await(self, part: Part, url: str) -> None:
-        """Wait until a process answers.
-
-        Raises:
-            PartFailedError: the process ended, or did not answer in time.
-        """
-
-        def settled() -> bool:
-            return part.process.poll() is not None or self._answers(url)
-
-        if not wait_for(settled, START_TIMEOUT) or part.process.poll() is not None:
-            end = part.log.read_text(errors="replace")[-2000:]
-            raise PartFailedError(f"{part.name} did not start:\n{end}")
 
     def _answers(self, url: str) -> bool:
         try:

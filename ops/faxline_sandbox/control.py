@@ -67,12 +67,12 @@ class Control:
     async def stats(self, request: Request) -> Response:
         """Every account's statistics by its label."""
         del request
-        return JSON(self._sandbox.stats())
+        return JSON(self._sandbox.customers.stats())
 
     async def arrivals(self, request: Request) -> Response:
         """Every account's requests by its label."""
         del request
-        return JSON(self._sandbox.arrivals())
+        return JSON(self._sandbox.customers.arrivals())
 
     async def faults(self, request: Request) -> Response:
         """Add faults (an object or a list of them), forget all, or only show what is left."""
@@ -113,7 +113,7 @@ class Control:
             tokens = await _json(request)
             if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
                 return _error("tokens: must be a list of texts")
-            self._sandbox.give_tokens(request.path_params["label"], tokens)
+            self._sandbox.customers.give_tokens(request.path_params["label"], tokens)
         except (FaultError, ConfigError) as error:
             return _error(str(error))
         return JSON({"tokens": len(tokens)})
@@ -124,7 +124,7 @@ class Control:
             secret = await _json(request)
             if not isinstance(secret, str):
                 return _error("webhook_secret: must be a text")
-            self._sandbox.give_webhook_secret(request.path_params["label"], secret)
+            self._sandbox.customers.give_webhook_secret(request.path_params["label"], secret)
         except (FaultError, ConfigError) as error:
             return _error(str(error))
         return JSON({})
@@ -135,7 +135,7 @@ class Control:
             form = await _json(request)
             if not isinstance(form, dict):
                 return _error("webhook: must be an object")
-            self._sandbox.give_webhook_form(request.path_params["label"], form)
+            self._sandbox.customers.give_webhook_form(request.path_params["label"], form)
         except (FaultError, ConfigError) as error:
             return _error(str(error))
         return JSON({})
@@ -146,7 +146,7 @@ class Control:
             active = await _json(request)
             if not isinstance(active, bool):
                 return _error("plan: must be true or false")
-            self._sandbox.give_plan(request.path_params["label"], active=active)
+            self._sandbox.customers.give_plan(request.path_params["label"], active=active)
         except (FaultError, ConfigError) as error:
             return _error(str(error))
         return JSON({})

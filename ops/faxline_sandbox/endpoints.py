@@ -57,7 +57,7 @@ class EndpointApp:
             customer.leave()
 
     def _admit(self, headers: dict[bytes, bytes], at: int) -> Customer:
-        customer = self._sandbox.customer(headers.get(b"accesstoken", b"").decode("latin-1"))
+        customer = self._sandbox.customers.of(headers.get(b"accesstoken", b"").decode("latin-1"))
         excess = customer.arrive(at, self.name)
         if excess is not None:
             detail = f"{excess.limit}, try again in {excess.retry_after} s"

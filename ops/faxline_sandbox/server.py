@@ -86,11 +86,11 @@ class SandboxServer:
 
     def stats(self) -> dict[str, Any]:
         """Every account's statistics by its label."""
-        return self._ask(lambda sandbox: sandbox.stats())
+        return self._ask(lambda sandbox: sandbox.customers.stats())
 
     def arrivals(self) -> dict[str, list[dict[str, Any]]]:
         """Every account's requests by its label: `at` in Unix seconds, `limit` that it broke or None."""
-        return self._ask(lambda sandbox: sandbox.arrivals())
+        return self._ask(lambda sandbox: sandbox.customers.arrivals())
 
     def fault(self, action: Action, **members: Any) -> None:
         """Have an answer go wrong; the members are those of `Fault`.
@@ -163,7 +163,7 @@ class SandboxServer:
         Raises:
             ConfigError: there is no such account.
         """
-        self._ask(lambda sandbox: sandbox.give_plan(label, active=active))
+        self._ask(lambda sandbox: sandbox.customers.give_plan(label, active=active))
 
     def drain(self, timeout: float = 30.0) -> None:
         """Wait until every call and webhook is over.

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from faxline_local.processes import Part, free_port, wait_for
-from faxline_local.stack import START_TIMEOUT, Local
+from faxline_local.processes import START_TIMEOUT, Part, free_port, wait_for
+from faxline_local.stack import Local
 
 
 @dataclass(frozen=True)

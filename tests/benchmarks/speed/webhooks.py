@@ -11,8 +11,8 @@ import httpx
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_local.processes import free_port, wait_for
-from faxline_local.stack import DEFAULT, START_TIMEOUT, WEBHOOK_SECRET, Local
+from faxline_local.processes import START_TIMEOUT, free_port, wait_for
+from faxline_local.stack import DEFAULT, WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
 from tests.benchmarks.pushes import fax
 from tests.benchmarks.speed.jobs import Maker

@@ -84,7 +84,7 @@ def test_the_server_ends_when_its_owner_is_killed(
 
 def test_the_server_ends_when_its_supervisor_is_told_to(server: RedisServer, wait_until: WaitUntil) -> None:
     assert server._supervisor is not None
-    server._supervisor.terminate()
+    server._supervisor.process.terminate()
     wait_until(lambda: gone(server.pid), message="the server's process is gone")
     wait_until(lambda: not server.directory.exists(), message="its directory is removed")
     with pytest.raises(RedisServerError, match="supervisor has ended"):

@@ -1,14 +1,15 @@
-"""No module and no class of the library and of the daemon is longer than one can read in one go."""
+"""No module and no class of what is shipped or run is longer than one can read in one go."""
 
 import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = (ROOT / "producers/faxline", ROOT / "worker/faxline_worker")
+FOLDERS = ("producers", "worker", "ops", "grafana", "docs")
 MODULES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for package in PACKAGES
-    for path in package.rglob("*.py")
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*.py")
+    if "node_modules" not in path.parts
 }
 LINES, CLASS_LINES = 300, 200
 
