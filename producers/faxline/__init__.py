@@ -11,7 +11,6 @@ line.wait(job, timeout=600)
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from faxline.client.sync import FaxLine
 from faxline.contract.errors import (
     ContentLost,
     EntryNotFound,
@@ -45,23 +44,24 @@ from faxline.contract.events import Event, EventName
 from faxline.contract.phone_numbers import normalize_number
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.states import JobState
-from faxline.operating.audit import AuditEntry
-from faxline.operating.dead_entries import DeadEntry
-from faxline.operating.erasure import Forgotten, SealedValues
-from faxline.operating.rollback import LostCall, Recovered, Rollback
-from faxline.reading.account_state import AccountState, LimitState
-from faxline.reading.event_iterators import AsyncEvents, Events
-from faxline.reading.forecast import Forecast, Hold
-from faxline.reading.group import Group
-from faxline.reading.job import Job, Transition
-from faxline.reading.processes import Process, ProcessState
-from faxline.sending.fax import Fax
-from faxline.sending.files import File, Selection
-from faxline.sending.mailing import Mailing
 
 if TYPE_CHECKING:
     from faxline.client.aio import AsyncFaxLine
+    from faxline.client.sync import FaxLine
     from faxline.contract.entries import InDoubtPolicy, Priority
+    from faxline.operating.audit import AuditEntry
+    from faxline.operating.dead_entries import DeadEntry
+    from faxline.operating.erasure import Forgotten, SealedValues
+    from faxline.operating.rollback import LostCall, Recovered, Rollback
+    from faxline.reading.account_state import AccountState, LimitState
+    from faxline.reading.event_iterators import AsyncEvents, Events
+    from faxline.reading.forecast import Forecast, Hold
+    from faxline.reading.group import Group
+    from faxline.reading.job import Job, Transition
+    from faxline.reading.processes import Process, ProcessState
+    from faxline.sending.fax import Fax
+    from faxline.sending.files import File, Selection
+    from faxline.sending.mailing import Mailing
 
     __version__: str
 
@@ -127,12 +127,29 @@ __all__ = [
     "normalize_number",
 ]
 
+# Imported when it is asked for: with redis-py and pydantic, `import faxline` takes 0.3 s instead of 0.05 s.
 _LATER = {
-    "AsyncFaxLine": "faxline.client.aio",
-    "InDoubtPolicy": "faxline.contract.entries",
-    "Priority": "faxline.contract.entries",
+    name: module
+    for module, names in {
+        "faxline.client.aio": ("AsyncFaxLine",),
+        "faxline.client.sync": ("FaxLine",),
+        "faxline.contract.entries": ("InDoubtPolicy", "Priority"),
+        "faxline.operating.audit": ("AuditEntry",),
+        "faxline.operating.dead_entries": ("DeadEntry",),
+        "faxline.operating.erasure": ("Forgotten", "SealedValues"),
+        "faxline.operating.rollback": ("LostCall", "Recovered", "Rollback"),
+        "faxline.reading.account_state": ("AccountState", "LimitState"),
+        "faxline.reading.event_iterators": ("AsyncEvents", "Events"),
+        "faxline.reading.forecast": ("Forecast", "Hold"),
+        "faxline.reading.group": ("Group",),
+        "faxline.reading.job": ("Job", "Transition"),
+        "faxline.reading.processes": ("Process", "ProcessState"),
+        "faxline.sending.fax": ("Fax",),
+        "faxline.sending.files": ("File", "Selection"),
+        "faxline.sending.mailing": ("Mailing",),
+    }.items()
+    for name in names
 }
-"""What loads asyncio or pydantic, and is imported when it is asked for."""
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,12 @@ from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
+from redis.asyncio.retry import Retry
+
 from faxline.client.base import CONNECTION, Base
+from faxline.contract.deadlines import Backoff
 from faxline.contract.errors import NotShared
+from faxline.contract.redis_url import connect_async
 from faxline.steps.commands import Steps
 from faxline.steps.drivers import run_async, translate_errors
 
@@ -75,10 +79,4 @@ class Asynchronous(Base):
 
 def connect_to(url: str) -> Any:
     """Return an asyncio client for a Redis URL, with the timeouts and retries of a line."""
-    # Imported late: `import faxline` must not load redis.
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-
-    from faxline.contract.deadlines import Backoff  # noqa: PLC0415
-    from faxline.contract.redis_url import connect_async  # noqa: PLC0415
-
     return connect_async(url, **CONNECTION, retry=Retry(Backoff(base=0.05, cap=1.0), 3))

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from faxline.contract.errors import NotShared
 from faxline.contract.phone_numbers import check_region
 from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.redis_url import address
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline.steps.commands import Context, Steps
@@ -66,7 +67,7 @@ class Base:
             Seals(keyring, account),
             confirmation,
             region=check_region(region),
-            place=_place(client),
+            place=address(client),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -103,9 +104,3 @@ class Blocking(Base):
 
     def _run(self, steps: Steps[_T], right: str = "") -> _T:
         return run(self._client, translate_errors(steps, right, self._context.place))
-
-
-def _place(client: Any) -> str:
-    from faxline.contract.redis_url import address  # noqa: PLC0415 - `import faxline` must not load redis
-
-    return address(client)

@@ -2,11 +2,15 @@
 
 from typing import TYPE_CHECKING, Any, Self
 
+from redis.retry import Retry
+
 from faxline.client.base import CONNECTION, DOCUMENT_TTL
 from faxline.client.sync_inspection import Inspection
 from faxline.client.sync_operator import Operator
 from faxline.client.sync_reading import Reading
 from faxline.client.sync_sending import Sending
+from faxline.contract.deadlines import Backoff
+from faxline.contract.redis_url import connect
 from faxline.contract.sealing.keyring import Keyring
 from faxline.steps.replicas import REPLICAS_TIMEOUT, Confirmation
 
@@ -76,10 +80,4 @@ class FaxLine(Sending, Reading, Inspection, Operator):
 
 
 def _connect(url: str) -> Any:
-    # Imported late: `import faxline` must not load redis.
-    from redis.retry import Retry  # noqa: PLC0415
-
-    from faxline.contract.deadlines import Backoff  # noqa: PLC0415
-    from faxline.contract.redis_url import connect  # noqa: PLC0415
-
     return connect(url, **CONNECTION, retry=Retry(Backoff(base=0.05, cap=1.0), 3))

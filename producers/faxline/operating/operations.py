@@ -15,6 +15,7 @@ from faxline.contract.errors import (
 from faxline.contract.orders import MOST_DIGITS, Order
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline.contract.states import JobState
+from faxline.doctor.examination import examination
 from faxline.operating.orders import issue_order
 from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
@@ -106,8 +107,6 @@ def list_accounts() -> Steps[list[str]]:
 
 def run_checks(context: Context) -> Steps[list[Check]]:
     """Run the checks of the doctor that need Redis only."""
-    from faxline.doctor.examination import examination  # noqa: PLC0415 - `import faxline` must not load redis
-
     try:
         names = yield from list_accounts()
     except Exception as error:

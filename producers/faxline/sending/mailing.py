@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any, TypeAlias, overload
 from uuid import uuid4
 
+from redis.exceptions import RedisError
+
 from faxline.contract.errors import (
     EntryRejected,
     FaxesRejected,
@@ -249,8 +251,6 @@ def _interrupted(
     error: Exception, pushed: int, total: int, ids: Sequence[str], place: str
 ) -> PushInterrupted | None:
     """The error for a chunk that was not pushed; None if neither Redis nor a file is the cause."""
-    from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` must not load redis
-
     if not isinstance(error, RedisError | EntryRejected | NotReplicated):
         return None
     what = trouble(error, place) if isinstance(error, RedisError) else str(error)

@@ -1,9 +1,13 @@
 """Carry steps out: with a blocking client, or with an asyncio client on an event loop."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
+from redis.exceptions import RedisError
+
+from faxline.contract.deadlines import answered
 from faxline.contract.errors import EventsMissed, FaxlineError, NotReplicated
 from faxline.contract.events import Event
 from faxline.steps.commands import Closing, Command, Deadline, Followed, Pipeline, RunInThread, Step, Steps
@@ -111,8 +115,6 @@ def translate_errors(steps: Steps[_T], right: str = "", place: str = "") -> Step
         NotAllowed: this Redis user lacks the right.
         QueueUnavailable: Redis did not answer, refused, or is full.
     """
-    from redis.exceptions import RedisError  # noqa: PLC0415 - `import faxline` must not load redis
-
     current: Step | Followed | None = None
     try:
         current = next(steps)
@@ -158,8 +160,6 @@ def _replied(client: Any, step: Step, until: float | None) -> _Replied:
 
 
 async def _replied_async(client: Any, step: Step, until: float | None) -> _Replied:
-    import asyncio  # noqa: PLC0415 - only who uses it loads it
-
     try:
         if isinstance(step, RunInThread | Deadline):
             return (await asyncio.to_thread(step.call) if isinstance(step, RunInThread) else None), None
@@ -180,8 +180,6 @@ async def _replied_async(client: Any, step: Step, until: float | None) -> _Repli
 
 
 def _within_time(step: Command | Pipeline, until: float | None) -> AbstractContextManager[None]:
-    from faxline.contract.deadlines import answered  # noqa: PLC0415 - `import faxline` must not load redis
-
     if isinstance(step, Command):
         return answered(step.blocks, until)
     return answered(step.confirmation.timeout if step.confirmation else 0.0, until)

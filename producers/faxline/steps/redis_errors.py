@@ -5,6 +5,20 @@ import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+
 from faxline.contract.errors import NotAllowed, QueueUnavailable
 
 Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
@@ -68,11 +82,8 @@ def trouble(error: Exception, place: str = "") -> str:
 
 def cause_of(error: BaseException) -> str:
     """Why there is no connection, or no answer, and what to do about it: words behind the server's name."""
-    from redis.exceptions import AuthenticationError, AuthorizationError  # noqa: PLC0415 - as below
-
-    kinds = [(AuthenticationError, _LOGIN), (AuthorizationError, _LOGIN), *_CAUSES]
     for one in _chain(error):
-        for kind, text in kinds:
+        for kind, text in _CAUSES:
             if isinstance(one, kind):
                 return text.format(why=getattr(one, "verify_message", "") or "see the log of the server")
     return f"did not answer ({type(error).__name__})"
@@ -105,6 +116,8 @@ _SILENT = (
 )
 _LOGIN = "refuses the user or the password: check them in the Redis URL, and the server's users"
 _CAUSES: Sequence[tuple[type[BaseException], str]] = (
+    (AuthenticationError, _LOGIN),
+    (AuthorizationError, _LOGIN),
     (ssl.SSLCertVerificationError, _UNTRUSTED),
     (ssl.SSLError, _NO_TLS),
     (FileNotFoundError, "cannot be asked: a file that the Redis URL names (ssl_ca_certs) is not there"),
@@ -118,8 +131,6 @@ _LASTING = ("refuses the user", "shows a certificate", "cannot be asked")
 
 def is_full(error: Exception) -> bool:
     """Whether Redis refused because it is full, a transaction as a whole perhaps only at its end."""
-    from redis.exceptions import OutOfMemoryError, ResponseError  # noqa: PLC0415 - `import faxline` must not load redis
-
     return isinstance(error, OutOfMemoryError) or (isinstance(error, ResponseError) and "OOM" in str(error))
 
 
@@ -130,8 +141,6 @@ def is_out_of_ids(error: Exception) -> bool:
 
 def is_refusal(error: Exception) -> bool:
     """Whether Redis answered, and refused: for want of a right, or because it does not know the command."""
-    from redis.exceptions import ResponseError  # noqa: PLC0415 - as above
-
     return isinstance(error, ResponseError) and not state_of(error)
 
 
@@ -140,24 +149,20 @@ def state_of(error: Exception) -> str:
 
     The caller is not at fault, and the same will be served later, perhaps by another server.
     """
-    from redis import exceptions  # noqa: PLC0415 - as above
-
     kinds = {
-        exceptions.ReadOnlyError: "READONLY",
-        exceptions.MasterDownError: "MASTERDOWN",
-        exceptions.ClusterDownError: "CLUSTERDOWN",
-        exceptions.TryAgainError: "TRYAGAIN",
-        exceptions.BusyLoadingError: "LOADING",
+        ReadOnlyError: "READONLY",
+        MasterDownError: "MASTERDOWN",
+        ClusterDownError: "CLUSTERDOWN",
+        TryAgainError: "TRYAGAIN",
+        BusyLoadingError: "LOADING",
     }
     answer = str(error).rpartition("caused error: ")[2]  # of a pipeline it is told with the command
     word = next((word for kind, word in kinds.items() if isinstance(error, kind)), answer.partition(" ")[0])
-    return _STATES.get(word, "") if isinstance(error, exceptions.RedisError) else ""
+    return _STATES.get(word, "") if isinstance(error, RedisError) else ""
 
 
 def is_forbidden(error: Exception) -> bool:
     """Whether Redis' ACL does not let this user."""
-    from redis.exceptions import NoPermissionError  # noqa: PLC0415 - as above
-
     return isinstance(error, NoPermissionError)
 
 

@@ -149,11 +149,12 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_library_loads_what_takes_time_when_it_is_needed() -> None:
     code = (
-        "import sys, faxline; from faxline import FaxLine, Fax, Group; late = {'typer', 'rich', 'redis', "
-        "'asyncio', 'pydantic', 'pypdfium2', 'phonenumbers', 'faxline.cli'}; "
-        "print(late & set(sys.modules) or 'none')"
+        "import sys, faxline; late = {'typer', 'rich', 'redis', 'asyncio', 'pydantic', 'pypdfium2', "
+        "'phonenumbers', 'faxline.cli'}; print(late & set(sys.modules) or 'none'); "
+        "from faxline import FaxLine, Group; FaxLine('redis://127.0.0.1:1/0'); "
+        "print(sorted((late - {'asyncio'}) & set(sys.modules)))"
     )
-    assert python(code).stdout == "none\n"
+    assert python(code).stdout == "none\n['redis']\n"
 
 
 @pytest.mark.parametrize("name", ["AsyncFaxLine", "AsyncEvents", "Priority", "InDoubtPolicy"])
