@@ -131,6 +131,13 @@ class AccountState:
         return int(self.concurrency.used)
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is to be seen: no jobs, no calls in the window, and nothing that closes it."""
+        used = (*self.jobs.values(), self.window.used, self.dead, self.polls.used)
+        closed = self.paused or self.gated or self.strain or self.share < 1
+        return not any(used) and not closed and not find_differences(self.shared_settings)
+
+    @property
     def gated(self) -> bool:
         """Whether the gate is closed."""
         return self.gate > self.now

@@ -1,6 +1,7 @@
 """The settings of one iFax account, and the rules for its secrets."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated
 
@@ -16,6 +17,8 @@ PLACEHOLDER_TOKEN = "not-for-the-"  # noqa: S105 - no secret
 """The beginning of the placeholder token that the manifests give to processes that never call iFax."""
 SHORTEST = 8
 """Characters of a secret. Faxline removes secrets from every log line, and a short one is in any word."""
+USABLE_KEY = re.compile(r"[\x21-\x7e]+")
+"""What the header accessToken can hold."""
 WEBHOOK_MEMBERS = ("webhook_secrets", "webhook_basic", "webhook_path_secrets")
 """The settings that let webhooks in, in the order of `WebhookSecrets`."""
 CHECKS: Mapping[str, Callable[[str], str]] = {
@@ -77,6 +80,14 @@ def account_variable(name: str, member: str) -> str:
     return f"{PREFIX}ACCOUNTS__{name.upper()}__{member.upper()}"
 
 
+def secret_values(account: Account) -> Iterator[tuple[str, str]]:
+    """What no other account may have: the token and each webhook secret, with the name of its setting."""
+    token = account.token.get_secret_value() if account.token is not None else PLACEHOLDER_TOKEN
+    if not token.startswith(PLACEHOLDER_TOKEN):
+        yield "TOKEN", token
+    yield from account.webhook_texts()
+
+
 def check_nothing_shared(accounts: Mapping[str, Account]) -> None:
     """Check that no two accounts have the same token or the same webhook secret.
 
@@ -85,9 +96,7 @@ def check_nothing_shared(accounts: Mapping[str, Account]) -> None:
     """
     holders: dict[tuple[str, str], str] = {}
     for name, account in accounts.items():
-        token = account.token.get_secret_value() if account.token is not None else PLACEHOLDER_TOKEN
-        held = list(account.webhook_texts())
-        for member, text in held if token.startswith(PLACEHOLDER_TOKEN) else [("TOKEN", token), *held]:
+        for member, text in secret_values(account):
             other = holders.setdefault((member, text), name)
             if other != name:
                 first, second = (account_variable(one, member) for one in (other, name))

@@ -6,7 +6,6 @@ file that is never changed in place, such as a credential of systemd.
 """
 
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from faxline_worker.config.accounts import (
     CHECKS,
     SHARED,
     SHORTEST,
+    USABLE_KEY,
     WEBHOOK_MEMBERS,
     account_variable,
     secret_spellings,
@@ -27,9 +27,6 @@ from faxline_worker.config.source import SecretFile
 from faxline_worker.config.values import read_texts
 from faxline_worker.ifax.webhook_access import PROOFS, WebhookSecrets
 from faxline_worker.observability.pulse import Loop, Loops
-
-USABLE_KEY = re.compile(r"[\x21-\x7e]+")
-"""What the header accessToken can hold."""
 
 PROOF_OF = dict(zip(WEBHOOK_MEMBERS, PROOFS, strict=True))
 """The proof that a setting is for."""

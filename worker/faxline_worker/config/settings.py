@@ -52,6 +52,9 @@ from faxline_worker.observability.pulse import STALL
 REQUEST_BYTES = 20_000_000
 """The largest request (ifax-api, Request Restrictions)."""
 
+PACE = 200
+"""The most accounts a second that are looked at although nothing was scheduled for them."""
+
 
 class Settings(BaseSettings):
     """All settings of the daemon. docs/settings.md says what each one does."""
@@ -186,6 +189,11 @@ class Settings(BaseSettings):
         return self.http_timeout + timedelta(seconds=REQUEST_BYTES / self.http_rate)
 
     @property
+    def paced_sweep(self) -> timedelta:
+        """The time between two looks at an account: `sweep`, or longer where PACE would be exceeded."""
+        return max(self.sweep, timedelta(seconds=len(self.accounts) / PACE))
+
+    @property
     def confirmation(self) -> Confirmation:
         """How many replicas must have a receipt before iFax is answered, and a mark before a fax is sent."""
         return Confirmation(self.redis_replicas, self.redis_replicas_timeout.total_seconds())
@@ -204,12 +212,12 @@ class Settings(BaseSettings):
     def limits_of(self, account: str) -> Limits:
         """The limits of one account: its own where it has some, else the general ones."""
         own = self.accounts[account].limits.model_dump(exclude_none=True)
-        return self.limits.model_copy(update=own)
+        return self.limits.model_copy(update=own) if own else self.limits
 
     def ceilings_of(self, account: str) -> Ceilings:
         """The ceilings of one account: its own where it has some, else the general ones."""
         own = self.accounts[account].ceilings.model_dump(exclude_none=True)
-        return self.ceilings.model_copy(update=own)
+        return self.ceilings.model_copy(update=own) if own else self.ceilings
 
     @property
     def secrets(self) -> list[str]:

@@ -52,8 +52,11 @@ class Gauges:
             before = time.monotonic()
             state = store.state()
             self.watch_clock(before, state.now / 1e6, time.monotonic())
-            self._set(account, state)
-            context.metrics.set_events_unread(account, store.streams.events_unread())
+            unread = store.streams.events_unread()
+            if context.metrics.labels.serves(account) or unread or not state.idle:
+                context.metrics.labels.serve(account)
+                self._set(account, state)
+                context.metrics.set_events_unread(account, unread)
             if context.streams.look(account, loop.beat):
                 schedule_moved(context, account)
         self._server.read_processes()

@@ -15,11 +15,22 @@ from faxline_worker.intake.registrar import Intake
 from faxline_worker.intake.slow_documents import SlowDocuments
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
+from faxline_worker.state.account_starts import init_accounts, slices
 
 EARLY = 0.05
 """Seconds that a read waits while cancellations came before the jobs that they are about."""
-ACCOUNTS_AT_ONCE = 100
-"""Accounts that are registered by name in one script."""
+
+
+class _Intakes(dict[str, Intake]):
+    """What registers the entries, by account; made when an account's first entry comes."""
+
+    def __init__(self, make: Callable[[str], Intake]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, account: str) -> Intake:
+        found = self[account] = self._make(account)
+        return found
 
 
 class IntakeThreads:
@@ -51,12 +62,10 @@ class IntakeThreads:
             every=takeover / 3,
         )
         self.reading, self.opening = loops.add("intake"), loops.add("documents", self.slow.longest)
-        self.intakes = {
-            name: self._intake(name, self.reading, self.slow.quick(name)) for name in context.stores
-        }
-        self._patient_intakes = {
-            name: self._intake(name, self.opening, self.slow.patient(name)) for name in context.stores
-        }
+        self.intakes = _Intakes(lambda name: self._intake(name, self.reading, self.slow.quick(name)))
+        self._patient_intakes = _Intakes(
+            lambda name: self._intake(name, self.opening, self.slow.patient(name))
+        )
         self._reader = IntakeReader(
             *(context.client, context.stores, self.intakes, context.metrics, context.log),
             consumer=context.consumer,
@@ -71,6 +80,7 @@ class IntakeThreads:
 
     def _intake(self, name: str, loop: Loop, pdfs: Pdfs) -> Intake:
         context, store = self._context, self._context.stores[name]
+        context.metrics.labels.serve(name)
         log = context.log.bind(account=name)
         return Intake(
             *(store, context.metrics, log, store.caller_id, store.schedule, self._file_hosts), loop.beat, pdfs
@@ -119,12 +129,9 @@ class IntakeThreads:
 
     def _init_accounts(self, loop: Loop) -> None:
         names = list(self._context.stores)
-        for start in range(0, len(names), ACCOUNTS_AT_ONCE):
-            self._register_accounts(keys=[ACCOUNTS], args=names[start : start + ACCOUNTS_AT_ONCE])
-        for store in self._context.stores.values():
-            loop.beat()
-            store.schema.init_account()
-            store.intake.create_group()
+        for some in slices(names):
+            self._register_accounts(keys=[ACCOUNTS], args=some)
+        init_accounts(self._context.stores.values(), loop.beat)
 
     def _early(self) -> list[Intake]:
         """The intakes whose early cancellations are tried again; seldom while an account's PDFs take long."""
@@ -133,7 +140,7 @@ class IntakeThreads:
             self._early_at = time.monotonic()
         return [
             intake
-            for name, intake in self.intakes.items()
+            for name, intake in list(self.intakes.items())
             if intake.early and (seldom or not self.slow.waiting(name))
         ]
 

@@ -9,6 +9,7 @@ from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
 from faxline_worker.dispatcher.intake_reader import held_back
 from faxline_worker.dispatcher.schedule import Task
 from faxline_worker.observability.pulse import Loop
+from faxline_worker.state.account_starts import AT_ONCE, ask_each
 
 LISTENED = 100
 """Entries of a stream that one read returns at most. They only say that something came."""
@@ -22,6 +23,9 @@ REPLACING = 1.0
 """Seconds until a stream that is being replaced is read again."""
 START = (Task.RUN_TIMERS, Task.PLAN_WAKEUPS, Task.CHECK_RECEIPTS, Task.ORDERS, Task.TIDY)
 """What is done for each account at the start."""
+SPREAD = 0.3
+"""Seconds between the starts of one hundred accounts and the next. What comes meanwhile is not to wait for
+the timers of ten thousand accounts."""
 
 Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]
 
@@ -67,17 +71,18 @@ class Listener:
     def _begin(self, loop: Loop) -> _Streams:
         context, streams = self._context, _Streams()
         for name, store in context.stores.items():
-            loop.beat()
             keys = store.keys
             streams.tasks[keys.status] = (Task.GATHER_RECEIPTS, name)
             streams.tasks[keys.doorbell] = (Task.PLAN_WAKEUPS, name)
             streams.tasks[keys.orders] = (Task.ORDERS, name)
-            for key in (keys.status, keys.doorbell, keys.orders):
-                newest: Any = context.client.xrevrange(key, count=1)
-                known = newest and not context.streams.is_ahead(newest[0][0])
-                streams.last[key] = newest[0][0] if known else "0-0"
+        newest = ask_each(context.client, streams.tasks, lambda pipe, key: pipe.xrevrange(key, count=1))
+        for key, entries in zip(streams.tasks, newest, strict=True):
+            loop.beat()
+            known = entries and not context.streams.is_ahead(entries[0][0])
+            streams.last[key] = entries[0][0] if known else "0-0"
+        for i, name in enumerate(context.stores):
             for task in START:
-                context.schedule.add((task, name))
+                context.schedule.add((task, name), i // AT_ONCE * SPREAD)
         return streams
 
     def _came(self, streams: _Streams, key: str, entries: Entries) -> None:

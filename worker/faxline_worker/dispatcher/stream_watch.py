@@ -54,7 +54,10 @@ class StreamWatch:
         check = self._stores[account].streams.check()
         self._offset = check.now / 1000 - time.monotonic()
         age = max(0.0, (check.now - check.oldest) / 1000) if check.oldest is not None else 0.0
-        self._metrics.set_intake(account, entries=check.entries, oldest=age)
+        if check.entries:
+            self._metrics.labels.serve(account)
+        if self._metrics.labels.serves(account):
+            self._metrics.set_intake(account, entries=check.entries, oldest=age)
         for name in check.replace:
             self._replace(account, name, beat)
         return bool(check.replace)

@@ -14,7 +14,7 @@ A process that has just started remembers nothing, so it finds nothing.
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import redis
@@ -44,7 +44,7 @@ class RollbackGuard:
     """Watches the state's server for one process.
 
     Args:
-        accounts: the names of the accounts that the process serves.
+        counted: the account whose counter this process raises.
         wait: how long (s) the accounts wait after a change of the server; 0 turns the wait off.
         log: the process's logger.
         clock: Lua text that gives the scripts the time, for tests (`scripts.source`).
@@ -52,18 +52,17 @@ class RollbackGuard:
 
     def __init__(
         self,
-        accounts: Iterable[str],
+        counted: str,
         wait: float,
         log: structlog.typing.FilteringBoundLogger,
         *,
         clock: str | None = None,
     ) -> None:
-        self._memories = {name: Memory() for name in accounts}
+        self._memories: dict[str, Memory] = {}
         self._wait = wait
         self._log = log
         self._text = scripts.source("check_in", clock)
-        self._first = min(self._memories)
-        """The account whose counter this process raises."""
+        self.counted = counted
         self._run = ""
         self._due: dict[str, str] = {}
         self._tick: int | None = None
@@ -72,12 +71,30 @@ class RollbackGuard:
         self._stopping = False
         self._refused = False
         self.stores: Mapping[str, Store] = {}
-        """The stores of all accounts, set once they are made."""
+        """The stores of the accounts that the process remembers, set once they are made."""
         self._thread: threading.Thread | None = None
 
     def memory(self, account: str) -> Memory:
-        """The recent actions of the process for an account."""
-        return self._memories[account]
+        """The recent actions of the process for an account, which it remembers from now on."""
+        return self._memories.setdefault(account, Memory())
+
+    def check_in(self, store: Store) -> None:
+        """Check in for an account that the process did not serve when it connected.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses.
+        """
+        store.client.ping()  # now `connected` knows the server
+        if self._run:
+            checked = store.lineage.check_in(self._run, Knows.NOTHING, self._wait, store.steady)
+            if checked is not None:
+                store.memory.saw(checked.last)
+
+    def forget(self, account: str) -> None:
+        """Remember nothing more of an account that was removed."""
+        with self._lock:
+            self._memories.pop(account, None)
+            self._due.pop(account, None)
 
     def connected(self, connection: Any) -> None:
         """Log in on a new connection, and check in if the server has changed.
@@ -128,7 +145,7 @@ class RollbackGuard:
     def _take(self, found: Mapping[str, CheckIn], knows: Knows) -> None:
         for name, checked in found.items():
             if knows is Knows.NOTHING:
-                self._memories[name].saw(checked.last)
+                self.memory(name).saw(checked.last)
             else:
                 self._due[name] = checked.base
 
@@ -185,30 +202,29 @@ class RollbackGuard:
             redis.RedisError: Redis is away or refuses the command. The next check does the rest.
         """
         self._count(client)
-        while True:
-            with self._lock:
-                name, base = next(iter(self._due.items()), ("", ""))
-            if not name:
-                break
-            evidence = self._memories[name].after(base)
-            self._examine(self.stores[name], evidence, evidence.actions)
-            self.stores[name].lineage.put_back(cast("Any", evidence.receipts))
-            with self._lock:
-                if self._due.get(name) == base:
-                    del self._due[name]
-        for name, memory in self._memories.items():
-            memory.thin()
-            if unplaced := memory.unplaced:
-                self._examine(self.stores[name], Evidence(memory.seen), unplaced)
+        while due := [
+            (self.stores[name], self._due[name]) for name in list(self._due) if name in self.stores
+        ]:
+            for store, base in due:
+                evidence = store.memory.after(base)
+                self._examine(store, evidence, evidence.actions)
+                store.lineage.put_back(cast("Any", evidence.receipts))
+                with self._lock:
+                    if self._due.get(store.account) == base:
+                        del self._due[store.account]
+        for store in list(self.stores.values()):
+            store.memory.thin()
+            if unplaced := store.memory.unplaced:
+                self._examine(store, Evidence(store.memory.seen), unplaced)
 
     def _count(self, client: redis.Redis) -> None:
         before, run = self._tick, self._run
-        value = int(scripts.Scripts(client, RedisKeys(self._first), ["tick"]).run("tick"))
+        value = int(scripts.Scripts(client, RedisKeys(self.counted), ["tick"]).run("tick"))
         if before is not None and value <= before and run == self._run:
             self._log.error("Redis went back while it ran", count=before - value)
             found = {
                 name: checked
-                for name, store in self.stores.items()
+                for name, store in list(self.stores.items())
                 if (checked := store.lineage.check_in(run, Knows.BACK, self._wait, store.steady)) is not None
             }
             with self._lock:

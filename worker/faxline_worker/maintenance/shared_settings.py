@@ -4,13 +4,14 @@ The strictest that any process offers holds for all (lua/offer.lua): a differenc
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import redis
 from structlog.typing import FilteringBoundLogger
 
-from faxline.reading.shared_settings import describe_differences, find_differences
+from faxline.reading.shared_settings import SharedSettings, describe_differences, find_differences
+from faxline_worker.state.account_starts import slices
 from faxline_worker.state.store import Store
 
 EVERY = 60.0
@@ -23,14 +24,19 @@ class SettingsPublisher:
     """Publishes the settings of all accounts of a process, from `start` to `close`.
 
     Args:
-        stores: the state of every account, by name.
+        stores: returns the stores of the accounts for which the process works.
         who: the process, as `role host:pid`.
         log: gets one line when settings begin or cease to differ.
         every: seconds between two renewals.
     """
 
     def __init__(
-        self, stores: Mapping[str, Store], who: str, log: FilteringBoundLogger, *, every: float = EVERY
+        self,
+        stores: Callable[[], Iterable[Store]],
+        who: str,
+        log: FilteringBoundLogger,
+        *,
+        every: float = EVERY,
     ) -> None:
         self._stores = stores
         self._who = who
@@ -47,18 +53,36 @@ class SettingsPublisher:
         Raises:
             redis.RedisError: Redis is away or refuses.
         """
-        for name, store in self._stores.items():
-            differ = find_differences(store.offer(self._who))
-            values = {variable: tuple(values) for variable, values in differ.items()}
-            if differ and values != self._known.get(name):
-                self._log.warning(
-                    "settings differ between processes, and the strictest hold",
-                    account=name,
-                    settings=describe_differences(differ),
-                )
-            elif not differ and self._known.get(name):
-                self._log.info("settings no longer differ between processes", account=name)
-            self._known[name] = values
+        for some in slices(self._stores()):
+            if len(some) == 1:
+                self.publish_one(some[0])
+                continue
+            asked = [store.offer_arguments(self._who) for store in some]
+            calls = [(store.keys, args) for store, (_, args) in zip(some, asked, strict=True)]
+            replies = some[0].scripts.each("offer", calls)
+            for store, (at, _), reply in zip(some, asked, replies, strict=True):
+                self._compare(store.account, store.offered(at, reply))
+
+    def publish_one(self, store: Store) -> None:
+        """Publish those of one account, before the process takes its first job.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses.
+        """
+        self._compare(store.account, store.offer(self._who))
+
+    def _compare(self, name: str, offers: tuple[SharedSettings, ...]) -> None:
+        differ = find_differences(offers)
+        values = {variable: tuple(values) for variable, values in differ.items()}
+        if differ and values != self._known.get(name):
+            self._log.warning(
+                "settings differ between processes, and the strictest hold",
+                account=name,
+                settings=describe_differences(differ),
+            )
+        elif not differ and self._known.get(name):
+            self._log.info("settings no longer differ between processes", account=name)
+        self._known[name] = values
 
     def start(self) -> None:
         """Publish them before the process takes its first job, and renew them from now on."""

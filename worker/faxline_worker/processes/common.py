@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -26,6 +26,7 @@ from faxline_worker.observability.http_server import Checks, MonitoringPortError
 from faxline_worker.observability.logs import configure_logs, get_logger
 from faxline_worker.observability.metrics.labels import FailureLabels
 from faxline_worker.observability.pulse import Loop, Loops
+from faxline_worker.state.account_starts import check_layouts
 from faxline_worker.state.redis_clients import (
     RedisUnreachable,
     broker_client,
@@ -35,7 +36,6 @@ from faxline_worker.state.redis_clients import (
     state_client,
 )
 from faxline_worker.state.schema import NewerLayoutError
-from faxline_worker.state.store import Store
 from faxline_worker.submission.caller import NO_CALL
 from faxline_worker.tracing.spans import Traces, TracesMissingError, make_traces
 from faxline_worker.wakeups.actors import QUEUE
@@ -152,13 +152,12 @@ def failure_labels() -> list[FailureLabels]:
     return sorted(set(labels), key=str)
 
 
-def require_layout(stores: Mapping[str, Store]) -> None:
+def require_layout(client: redis.Redis, accounts: Iterable[str]) -> None:
     """End the process with one line if the stored layout is newer than this version knows."""
-    for store in stores.values():
-        try:
-            store.schema.check()
-        except NewerLayoutError as error:
-            give_up(str(error))
+    try:
+        check_layouts(client, accounts)
+    except NewerLayoutError as error:
+        give_up(str(error))
 
 
 def traces_of(settings: Settings, role: str) -> Traces:

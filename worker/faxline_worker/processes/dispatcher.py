@@ -39,6 +39,7 @@ from faxline_worker.state.redis_clients import (
     state_client,
 )
 from faxline_worker.state.store import Store
+from faxline_worker.state.stores import Stores
 from faxline_worker.tracing.spans import TraceFollower
 from faxline_worker.wakeups.actors import Wakes
 
@@ -48,19 +49,19 @@ def dispatcher() -> None:
     settings, _ = load("dispatcher")
     require_redis(settings, "dispatcher")
     log, who = get_logger("faxline_worker.dispatcher.dispatcher"), process_name()
-    guard = RollbackGuard(settings.accounts, settings.rollback_wait.total_seconds(), log)
+    guard = RollbackGuard(min(settings.accounts), settings.rollback_wait.total_seconds(), log)
     client = state_client(
         settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
     )
-    stores = guard.stores = {
-        name: Store(client, settings, name, who=who, memory=guard.memory(name)) for name in settings.accounts
-    }
-    require_layout(stores)
+    stores = Stores(client, settings, who, memory=guard.memory)
+    stores.make_all()
+    guard.stores = stores.made
+    require_layout(client, settings.accounts)
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
     process = _make(client, stores, Wakes(broker), settings=settings, registry=registry, loops=loops, who=who)
-    publisher = SettingsPublisher(stores, f"dispatcher {who}", log)
+    publisher = SettingsPublisher(stores.made.values, f"dispatcher {who}", log)
     heartbeat = Heartbeat(
         probe, "dispatcher", settings.accounts, loops, log, more=lambda: {"results": settings.results}
     )
@@ -115,7 +116,7 @@ def _make(
         get_logger("faxline_worker.dispatcher.dispatcher"),
         consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",
         takeover=settings.takeover.total_seconds(),
-        sweep=settings.sweep.total_seconds(),
+        sweep=settings.paced_sweep.total_seconds(),
         wake_lease=settings.wake_lease.total_seconds(),
         file_hosts=settings.file_hosts,
         pdf_reader=partial(PdfReader, settings.pdf.timeout.total_seconds(), settings.pdf.memory, children=1),

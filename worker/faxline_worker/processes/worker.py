@@ -30,8 +30,11 @@ from faxline_worker.processes.common import (
     traces_of,
 )
 from faxline_worker.receipts.reconciler import Reconciler, count_receipt
+from faxline_worker.state.account_starts import AT_ONCE, check_layouts
 from faxline_worker.state.redis_clients import check_writes, state_client
+from faxline_worker.state.schema import NewerLayoutError
 from faxline_worker.state.store import Store
+from faxline_worker.state.stores import Stores
 from faxline_worker.submission.standing import Standing
 from faxline_worker.submission.submitter import Submitter
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency
@@ -51,7 +54,7 @@ def worker(threads: int | None = None) -> None:
     settings, secrets = load("worker")
     require_redis(settings, "worker")
     with closing(state_client(settings.redis_url, name="faxline-worker")) as client:
-        require_layout({name: Store(client, settings, name) for name in settings.accounts})
+        require_layout(client, settings.accounts)
     WorkerProcess(settings, secrets, threads or settings.worker_threads).run()
 
 
@@ -69,13 +72,19 @@ class WorkerProcess:
         self._secrets = secrets
         self._log = get_logger("faxline_worker.worker")
         self._who = process_name()
-        self._guard = RollbackGuard(settings.accounts, settings.rollback_wait.total_seconds(), self._log)
+        self._guard = RollbackGuard(min(settings.accounts), settings.rollback_wait.total_seconds(), self._log)
         self._client = state_client(
             settings.redis_url, name="faxline-worker", threads=True, connected=self._guard.connected
         )
-        self._stores = self._guard.stores = {name: self._store(name) for name in settings.accounts}
         self._registry = new_registry()
         self._metrics = WorkerMetrics(self._registry, settings.accounts, failures_at_zero(settings))
+        self._stores = Stores(
+            *(self._client, settings, self._who), memory=self._guard.memory, first_use=self._first_use
+        )
+        if not self._metrics.labels.many:  # of many, each is begun with when its first wake-up comes
+            self._stores.make_all()
+        self._guard.stores = self._stores.made
+        self._publisher = SettingsPublisher(self._stores.made.values, f"worker {self._who}", self._log)
         self._metrics.set_threads(threads)
         self._loops = Loops(settings.stall.total_seconds())
         watch_loops(self._registry, self._loops.ages, self._loops.stalled)
@@ -83,7 +92,10 @@ class WorkerProcess:
         """The longest time in seconds that a call takes, with its writes to Redis."""
         self._pool = self._loops.pool("threads", self._longest)
         self._traces = traces_of(settings, "worker")
-        self._standings = {name: self._standing(name) for name in settings.accounts}
+        self._submitters: dict[str, Submitter] = {}
+        self._reconcilers: dict[str, Reconciler] = {}
+        self._making = threading.RLock()
+        self._looked = 0
         self._threads = threads
         self._broker = make_broker(settings, self._loops.add("consumer"), threads=threads)
         self._wakes = Wakes(self._broker)
@@ -101,7 +113,6 @@ class WorkerProcess:
         settings, stop = self._settings, stop_on_signals()
         self._declare_actors()
         probe = probe_client(settings, "worker")
-        publisher = SettingsPublisher(self._stores, f"worker {self._who}", self._log)
         heartbeat = Heartbeat(probe, "worker", settings.accounts, self._loops, self._log, self._taking)
         with ExitStack() as stack:  # what begins first ends last
             stack.enter_context(closing(self._broker))
@@ -112,11 +123,11 @@ class WorkerProcess:
             )
             self._guard.start(settings.redis_url, "worker", self._loops)
             self._secrets.start(self._loops)
-            publisher.start()
+            self._publisher.start()
             heartbeat.start()
             stack.enter_context(closing(self._guard))
             stack.enter_context(closing(heartbeat))
-            stack.enter_context(closing(publisher))
+            stack.enter_context(closing(self._publisher))
             stack.enter_context(closing(self._secrets))
             self._work(stop)
 
@@ -131,12 +142,11 @@ class WorkerProcess:
         self._log.info("worker stopped")
 
     def _declare_actors(self) -> None:
-        accounts = self._settings.accounts
         self._broker.add_middleware(Shutdown(self._broker, self._slots, self._wakes, self._log))
         declare_actors(
             self._broker,
-            {name: self._submitter(name) for name in accounts}.__getitem__,
-            {name: self._reconciler(name) for name in accounts}.__getitem__,
+            self._submitter,
+            self._reconciler,
             self._slots,
             self._log,
             who=self._who,
@@ -148,7 +158,7 @@ class WorkerProcess:
         return {
             "redis": check_writes(probe),
             "connections": check_writes(self._client),
-            "layout": all(store.schema.known for store in self._stores.values()),
+            "layout": self._layout_known(),
             **self._taking(),
             **self._stepped_back(),
         }
@@ -159,13 +169,30 @@ class WorkerProcess:
     def _stepped_back(self) -> Mapping[str, bool | str]:
         return {
             f"account {name}": f"stepped back: iFax accepts only the calls of other workers: {away.why}"
-            for name, standing in self._standings.items()
-            if (away := standing.away) is not None
+            for name, submitter in list(self._submitters.items())
+            if (away := submitter.standing.away) is not None
         }
 
-    def _store(self, account: str) -> Store:
-        memory = self._guard.memory(account)
-        return Store(self._client, self._settings, account, who=self._who, memory=memory)
+    def _layout_known(self) -> bool:
+        """Whether this version knows the layout of the accounts; of many, each time of the next ones."""
+        names = list(self._settings.accounts)
+        first = self._looked % len(names)
+        self._looked = first + AT_ONCE
+        try:
+            check_layouts(self._client, names[first : first + AT_ONCE])
+        except NewerLayoutError:
+            return False
+        return True
+
+    def _first_use(self, store: Store) -> None:
+        """Begin to work for an account, before its first job.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses.
+        """
+        self._guard.check_in(store)
+        self._publisher.publish_one(store)
+        self._metrics.labels.serve(store.account)
 
     def _standing(self, account: str) -> Standing:
         def on_change(why: str | None) -> None:
@@ -183,6 +210,12 @@ class WorkerProcess:
         )
 
     def _submitter(self, account: str) -> Submitter:
+        with self._making:
+            if account not in self._submitters:
+                self._submitters[account] = self._make_submitter(account)
+            return self._submitters[account]
+
+    def _make_submitter(self, account: str) -> Submitter:
         settings, metrics = self._settings, self._metrics
         return Submitter(
             store=self._stores[account],
@@ -196,12 +229,17 @@ class WorkerProcess:
             patience=settings.in_doubt.wait.total_seconds(),
             traces=self._traces,
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
-            standing=self._standings[account],
+            standing=self._standing(account),
             calls=CALLS if len(settings.accounts) == 1 else CALLS_OF_SEVERAL,
             ends=lambda: self._slots.closed,
             beat=self._pool.beat,
         )
 
     def _reconciler(self, account: str) -> Reconciler:
-        log = self._log.bind(account=account)
-        return Reconciler(self._stores[account], self._wakes, self._metrics, log)
+        with self._making:
+            if account not in self._reconcilers:
+                log = self._log.bind(account=account)
+                self._reconcilers[account] = Reconciler(
+                    self._stores[account], self._wakes, self._metrics, log
+                )
+            return self._reconcilers[account]

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.script_options import layout
-from faxline_worker.state.scripts import LAYOUT
+from faxline_worker.state.scripts import LAYOUT, Argument
 
 SCRIPTS = ("init_account", "upgrade")
 
@@ -19,6 +19,11 @@ class NewerLayoutError(Exception):
             f"account {account!r} is stored in layout {stored}, and this version of Faxline knows "
             f"{LAYOUT[0]}.x: start the newer version"
         )
+
+
+def is_newer(stored: bytes | None) -> bool:
+    """Whether a stored layout is newer than this version knows; None: nothing is stored."""
+    return stored is not None and int(stored.partition(b".")[0]) > LAYOUT[0]
 
 
 class SchemaStore:
@@ -39,15 +44,27 @@ class SchemaStore:
         Raises:
             NewerLayoutError: a newer layout is stored; nothing was changed.
         """
-        ring = self._context.seals.keyring
-        ids = ring.ids if ring is not None else ()
         found: Any = self._context.client.zscan_iter(self._context.keys.delayed, match="!*", count=1000)
-        control_calls = len({member for member, _ in found})
-        reply = cast(
-            "bytes", self._context.run("init_account", layout(), " ".join(ids), control_calls)
-        ).decode()
-        if reply != "done":
-            raise NewerLayoutError(self._account, reply)
+        args = self.init_arguments(len({member for member, _ in found}))
+        self.check_reply(self._context.run("init_account", *args))
+
+    def init_arguments(self, control_calls: int) -> list[Argument]:
+        """The arguments of `init_account`.
+
+        Args:
+            control_calls: the control calls among the delayed jobs.
+        """
+        ring = self._context.seals.keyring
+        return [layout(), " ".join(ring.ids if ring is not None else ()), control_calls]
+
+    def check_reply(self, reply: bytes) -> None:
+        """Check the reply of `init_account`.
+
+        Raises:
+            NewerLayoutError: a newer layout is stored; nothing was changed.
+        """
+        if reply != b"done":
+            raise NewerLayoutError(self._account, reply.decode())
 
     def check(self) -> None:
         """Check that this version knows the stored layout.
@@ -56,7 +73,7 @@ class SchemaStore:
             NewerLayoutError: it does not.
         """
         stored = cast("bytes | None", self._context.client.hget(self._context.keys.account_state, "layout"))
-        if stored is not None and int(stored.partition(b".")[0]) > LAYOUT[0]:
+        if stored is not None and is_newer(stored):
             raise NewerLayoutError(self._account, stored.decode())
 
     @property

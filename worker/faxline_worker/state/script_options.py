@@ -47,10 +47,11 @@ def script_options(settings: Settings, account: str, who: str) -> dict[str, Any]
         "linger": ms(settings.lease_grace) + 1,
         # A receipt that no job claims outlives the doubts that it may settle, and a step of the clock.
         "keep": max(
-            LEAST_KEPT, 2 * (ms(settings.in_doubt.wait + settings.sweep + settings.longest_call) + lease)
+            LEAST_KEPT,
+            2 * (ms(settings.in_doubt.wait + settings.paced_sweep + settings.longest_call) + lease),
         ),
         "wake_lease": ms(settings.wake_lease),
-        "sweep": ms(settings.sweep),
+        "sweep": ms(settings.paced_sweep),
         "lines": settings.numbers.concurrent,
         "line_lease": ms(settings.numbers.lease),
         **_limits(settings, account),

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -86,6 +87,28 @@ class Script:
             run("SCRIPT LOAD", self._text)
             return run("EVALSHA", self._sha, len(keys), *keys, *args)
 
+    def each(self, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        """Run the script with each of these keys and arguments, in one round trip.
+
+        Raises:
+            redis.RedisError: the server is away or refuses, or the script raised in one of them.
+        """
+        replies = self._each(calls)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            self._client.execute_command("SCRIPT LOAD", self._text)  # type: ignore[no-untyped-call]
+            replies = self._each(calls)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def _each(self, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for keys, args in calls:
+                pipe.execute_command("EVALSHA", self._sha, len(keys), *keys, *args)  # type: ignore[no-untyped-call]
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+        return replies
+
     def confirmed(self, confirmation: Confirmation, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run the script and wait for the replicas, in one round trip. The script must write on each call.
 
@@ -154,6 +177,16 @@ class Scripts:
             redis.RedisError: the server is away or refuses, or the script raised.
         """
         return self._by_name[name](self._keys, args)
+
+    def each(self, name: str, calls: Sequence[tuple[RedisKeys, Sequence[Argument]]]) -> list[Any]:
+        """Run a script for each of these accounts, in one round trip; see `Script.each`."""
+        return self._by_name[name].each([(declared(keys), args) for keys, args in calls])
+
+    def of(self, keys: RedisKeys) -> "Scripts":
+        """The same scripts for another account."""
+        other = copy(self)
+        other._keys = declared(keys)  # noqa: SLF001 - of this class
+        return other
 
     def confirmed(self, confirmation: Confirmation, name: str, *args: Argument) -> Any:
         """Run a script that writes, and wait for the replicas; see `Script.confirmed`."""

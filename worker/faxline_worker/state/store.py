@@ -7,6 +7,7 @@ Python runs no transition and reads no clock: time comes from the server.
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import redis
 
@@ -32,7 +33,7 @@ from faxline_worker.state import (
 from faxline_worker.state.account_context import AccountContext, milliseconds
 from faxline_worker.state.recent_work import Memory
 from faxline_worker.state.script_options import request_lifetime, script_options
-from faxline_worker.state.scripts import Scripts
+from faxline_worker.state.scripts import Argument, Scripts
 from faxline_worker.state.steady_clock import SteadyClock
 
 PARTS = (
@@ -41,6 +42,33 @@ PARTS = (
 )
 SCRIPTS = (*(name for part in PARTS for name in part.SCRIPTS), "offer")
 """The scripts of an account."""
+
+
+class Shared:
+    """What the stores of all accounts share: the scripts, and the options of accounts with equal limits.
+
+    Args:
+        client, settings, who, clock: as in `Store`.
+    """
+
+    def __init__(
+        self, client: redis.Redis, settings: Settings, who: str = "", clock: str | None = None
+    ) -> None:
+        self.scripts = Scripts(client, RedisKeys("any"), SCRIPTS, clock)
+        self.request_lifetime = request_lifetime(settings)
+        self._settings = settings
+        self._who = who
+        self._options: dict[tuple[object, object], tuple[dict[str, Any], str]] = {}
+
+    def options_of(self, account: str) -> tuple[dict[str, Any], str]:
+        """The options of the account's scripts, and their JSON."""
+        settings = self._settings
+        alike = settings.limits_of(account), settings.ceilings_of(account)
+        found = self._options.get(alike)
+        if found is None:
+            options = script_options(settings, account, self._who)
+            found = self._options[alike] = options, json.dumps(options, separators=(",", ":"))
+        return found
 
 
 class Store:
@@ -54,6 +82,7 @@ class Store:
         clock: Lua text that gives the scripts the time, for tests (`scripts.source`).
         monotonic: a monotonic clock (s), to notice steps of Redis' clock; None for a test with its own clock.
         memory: what this process did lately for the account; empty by default.
+        shared: what is shared with the stores of other accounts; by default nothing is.
 
     Example:
         >>> store = Store(client, settings, "default")
@@ -70,7 +99,9 @@ class Store:
         clock: str | None = None,
         monotonic: Callable[[], float] | None = time.monotonic,
         memory: Memory | None = None,
+        shared: Shared | None = None,
     ) -> None:
+        shared = shared or Shared(client, settings, who, clock)
         self.account = account
         self.keys = RedisKeys(account)
         self.limits = settings.limits_of(account)
@@ -78,22 +109,23 @@ class Store:
         self.schedule = settings.schedule
         self.seals = Seals(settings.keyring, account)
         self.memory = memory if memory is not None else Memory()
-        self._client = client
+        self.client = client
+        self.scripts = shared.scripts.of(self.keys)
         self._settings = settings
-        options = script_options(settings, account, who)
+        options, text = shared.options_of(account)
         self._context = context = AccountContext(
             client=client,
             keys=self.keys,
             seals=self.seals,
-            scripts=Scripts(client, self.keys, SCRIPTS, clock),
-            options=json.dumps(options, separators=(",", ":")),
+            scripts=self.scripts,
+            options=text,
             steady=SteadyClock(None if clock and monotonic is time.monotonic else monotonic),
             memory=self.memory,
             confirmation=settings.confirmation,
         )
         self.intake = intake.IntakeStore(context)
         self.intake_entries = intake_entries.IntakeEntries(context)
-        self.submission = submission.SubmissionStore(context, request_lifetime(settings), settings.http_rate)
+        self.submission = submission.SubmissionStore(context, shared.request_lifetime, settings.http_rate)
         self.receipts = receipts.ReceiptStore(context, options["wake_lease"])
         self.timers = timers.TimerStore(context)
         self.orders = orders.OrderStore(context)
@@ -110,7 +142,7 @@ class Store:
 
     def state(self) -> AccountState:
         """Read the account's state, for the dispatcher's gauges."""
-        return read_account_state_from(self._client, self.keys)
+        return read_account_state_from(self.client, self.keys)
 
     def offer(self, who: str) -> tuple[SharedSettings, ...]:
         """Publish the settings of this process for BELIEVED seconds, and return those of all live processes.
@@ -121,9 +153,17 @@ class Store:
         Raises:
             redis.ResponseError: a newer layout is stored.
         """
+        asked, args = self.offer_arguments(who)
+        return self.offered(asked, self._context.run("offer", *args))
+
+    def offer_arguments(self, who: str) -> tuple[float, list[Argument]]:
+        """The moment of the call, and the arguments of `offer`."""
         steady = self._context.steady
-        asked = steady.asked()
         believed = milliseconds(BELIEVED)
-        reply = json.loads(self._context.run("offer", self._context.options, who, believed, steady.now()))
-        steady.learn(asked, reply["steady"])
-        return read_shared_settings(reply["offers"], reply["steady"])
+        return steady.asked(), [self._context.options, who, believed, steady.now()]
+
+    def offered(self, asked: float, reply: bytes) -> tuple[SharedSettings, ...]:
+        """The settings in a reply of `offer` that was asked for at this moment."""
+        read = json.loads(reply)
+        self._context.steady.learn(asked, read["steady"])
+        return read_shared_settings(read["offers"], read["steady"])

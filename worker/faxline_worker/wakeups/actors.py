@@ -115,25 +115,25 @@ def declare_actors(
             pool.failed()
             log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
 
-    def work(submitter: Submitter, account: str, wake: str, by: tuple[str, ...]) -> None:
+    def work(account: str, wake: str, by: tuple[str, ...]) -> None:
+        submitter = submitters(account)
         if not passed_on(wakes, submitter.standing, account, wake, by):
             submitter.turn(wake)
 
     # A newer version may send more arguments.
     def submit(account: str, token: str, passed: str = "", *_: object, **__: object) -> None:
-        submitter = submitters(account)
         slot, by = slots.take(account, token), tuple(passed.split())
         if slot is Slot.CLOSED:
             guarded(SUBMIT, account, lambda: wakes.submit(account, token))  # for another process
         wake = token if slot is Slot.TAKEN else None
         while wake is not None:
             try:
-                guarded(SUBMIT, account, lambda wake=wake, by=by: work(submitter, account, wake, by))  # type: ignore[misc]
+                guarded(SUBMIT, account, lambda wake=wake, by=by: work(account, wake, by))  # type: ignore[misc]
             finally:
                 wake, by = slots.leave(account), ()
 
     def reconcile(account: str, *_: object, **__: object) -> None:
-        guarded(RECONCILE, account, reconcilers(account).turn)
+        guarded(RECONCILE, account, lambda: reconcilers(account).turn())
 
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=SUBMIT)(submit)
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RECONCILE)(reconcile)

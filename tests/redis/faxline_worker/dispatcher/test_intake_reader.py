@@ -12,7 +12,8 @@ import redis
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.intake_reader import AGAIN, BATCH, FIRST, LARGE, IntakeReader
+from faxline_worker.dispatcher.intake_reader import BATCH, FIRST, LARGE, IntakeReader
+from faxline_worker.dispatcher.leftovers import AGAIN
 from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics

@@ -47,7 +47,7 @@ class Process:
 
     def __post_init__(self) -> None:
         self.log.bind.return_value = self.log
-        self.guard = RollbackGuard(["default"], WAIT, self.log, clock=CLOCK)
+        self.guard = RollbackGuard("default", WAIT, self.log, clock=CLOCK)
         self.store = Store(
             self.scene.client,
             settings(),

@@ -174,7 +174,7 @@ def test_without_an_offer_each_goes_by_its_own(redis_client: redis.Redis) -> Non
 def test_a_difference_is_told_in_the_log_once_and_when_it_is_over(redis_client: redis.Redis) -> None:
     scene = Scene(redis_client, **STRICT)
     log = Mock()
-    publisher = SettingsPublisher({"default": scene.store}, "worker a:1", log)
+    publisher = SettingsPublisher(lambda: [scene.store], "worker a:1", log)
     publisher.publish()
     log.warning.assert_not_called()
     another(scene, **STRICT | {"LIMITS__REQUESTS": "7"}).offer("worker b:2")
@@ -192,9 +192,9 @@ def test_a_difference_is_told_in_the_log_once_and_when_it_is_over(redis_client: 
 
 def test_redis_away_is_no_end_of_it(redis_client: redis.Redis) -> None:
     del redis_client
-    log, store = Mock(), Mock(spec=Store)
+    log, store = Mock(), Mock(spec=Store, account="default")
     store.offer.side_effect = [redis.ConnectionError, ()]
-    publisher = SettingsPublisher({"default": store}, "worker a:1", log, every=0.01)
+    publisher = SettingsPublisher(lambda: [store], "worker a:1", log, every=0.01)
     publisher._try()
     publisher._try()
     assert log.warning.call_count == 1

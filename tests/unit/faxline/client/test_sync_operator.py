@@ -85,7 +85,7 @@ def test_open_jobs_are_listed_those_in_doubt_first_and_queued_ones_by_place(
         push(name)
     assert answer(store, "in_doubt", reason="timeout") == "doubt"
     assert answer(store, "in_doubt", reason="cut") == "held"
-    store._client.zadd(store.keys.in_doubt, {"held": math.inf})
+    store.client.zadd(store.keys.in_doubt, {"held": math.inf})
     assert answer(store, "accepted", job_id="7") == "sent"
     store.submission.admit("call", "")
     assert answer(store, "retry", retry=60_000, reason="unavailable") == "retried"
@@ -125,7 +125,7 @@ def test_a_job_tells_until_when_it_waits(line: FaxLine, store: Store, push: Call
     answer(store, "accepted", job_id="7")
     answer(store, "in_doubt", reason="timeout")
     answer(store, "in_doubt", reason="cut")
-    store._client.zadd(store.keys.in_doubt, {"held": math.inf})
+    store.client.zadd(store.keys.in_doubt, {"held": math.inf})
     for name, seconds in (("sent", 9000), ("doubt", 600)):
         job = line.job(name)
         assert job.waits_until is not None

@@ -49,7 +49,8 @@ class AccountLabels:
         self._caches: list[Children[Counter] | Children[Gauge] | Children[Histogram]] = []
         self._lock = threading.Lock()
 
-    def __contains__(self, name: str) -> bool:
+    def serves(self, name: str) -> bool:
+        """Whether the account's label sets are made."""
         return name in self._served
 
     def start(self, family: Counter | Gauge | Histogram, others: Iterable[tuple[str, ...]]) -> None:
