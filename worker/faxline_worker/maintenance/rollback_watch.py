@@ -207,7 +207,7 @@ class RollbackGuard:
         ]:
             for store, base in due:
                 evidence = store.memory.after(base)
-                self._examine(store, evidence, evidence.actions)
+                _examine(self._log, store, evidence, evidence.actions)
                 store.lineage.put_back(cast("Any", evidence.receipts))
                 with self._lock:
                     if self._due.get(store.account) == base:
@@ -215,7 +215,7 @@ class RollbackGuard:
         for store in list(self.stores.values()):
             store.memory.thin()
             if unplaced := store.memory.unplaced:
-                self._examine(store, Evidence(store.memory.seen), unplaced)
+                _examine(self._log, store, Evidence(store.memory.seen), unplaced)
 
     def _count(self, client: redis.Redis) -> None:
         before, run = self._tick, self._run
@@ -233,20 +233,23 @@ class RollbackGuard:
             if run == self._run:  # otherwise there is a new connection, which has checked in
                 self._tick = value
 
-    def _examine(self, store: Store, evidence: Evidence, actions: Sequence[Action]) -> None:
-        lost: list[Action] = []
-        for some in _pieces(actions) or ([()] if evidence.unknown else []):
-            for action, how in zip(some, store.lineage.examine(evidence, some), strict=True):
-                if how == "lost":
-                    lost.append(action)
-                elif how == "answer" and isinstance(action, Call) and action.answer is not None:
-                    result = store.submission.settle(action.admitted, action.answer).result
-                    self._log.info(
-                        "answer settled again", account=store.account, job=action.admitted.job, result=result
-                    )
-        store.memory.examined(actions)
-        if lost or evidence.unknown:
-            _warn(self._log, store.account, lost)
+
+def _examine(
+    log: structlog.stdlib.BoundLogger, store: Store, evidence: Evidence, actions: Sequence[Action]
+) -> None:
+    lost: list[Action] = []
+    for some in _pieces(actions) or ([()] if evidence.unknown else []):
+        for action, how in zip(some, store.lineage.examine(evidence, some), strict=True):
+            if how == "lost":
+                lost.append(action)
+            elif how == "answer" and isinstance(action, Call) and action.answer is not None:
+                result = store.submission.settle(action.admitted, action.answer).result
+                log.info(
+                    "answer settled again", account=store.account, job=action.admitted.job, result=result
+                )
+    store.memory.examined(actions)
+    if lost or evidence.unknown:
+        _warn(log, store.account, lost)
 
 
 def _warn(log: structlog.typing.FilteringBoundLogger, account: str, lost: Sequence[Action]) -> None:
