@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import redis
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import INTAKE_GROUP
@@ -58,7 +58,7 @@ class Leftovers:
         stores: Mapping[str, Store],
         intakes: Mapping[str, Intake],
         metrics: DispatcherMetrics,
-        log: structlog.stdlib.BoundLogger,
+        log: FilteringBoundLogger,
         *,
         consumer: str,
         takeover: float,

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import redis
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.observability.pulse import Loop, Loops
@@ -54,7 +54,7 @@ class RollbackGuard:
         self,
         counted: str,
         wait: float,
-        log: structlog.typing.FilteringBoundLogger,
+        log: FilteringBoundLogger,
         *,
         clock: str | None = None,
     ) -> None:
@@ -234,9 +234,7 @@ class RollbackGuard:
                 self._tick = value
 
 
-def _examine(
-    log: structlog.stdlib.BoundLogger, store: Store, evidence: Evidence, actions: Sequence[Action]
-) -> None:
+def _examine(log: FilteringBoundLogger, store: Store, evidence: Evidence, actions: Sequence[Action]) -> None:
     lost: list[Action] = []
     for some in _pieces(actions) or ([()] if evidence.unknown else []):
         for action, how in zip(some, store.lineage.examine(evidence, some), strict=True):
@@ -252,7 +250,7 @@ def _examine(
         _warn(log, store.account, lost)
 
 
-def _warn(log: structlog.typing.FilteringBoundLogger, account: str, lost: Sequence[Action]) -> None:
+def _warn(log: FilteringBoundLogger, account: str, lost: Sequence[Action]) -> None:
     log = log.bind(account=account)
     log.error(
         "Redis went back and lacks what this process did: the account is paused until an operator acts",
