@@ -5,7 +5,7 @@ line = FaxLine("redis://localhost:6379/0")
 job = line.send(to="+12345678901", files=["letter.pdf"])
 line.wait(job, timeout=600)
 
-`AsyncFaxLine` is its asyncio twin, `faxline.testing` has one for tests that needs no Redis.
+`AsyncFaxLine` is its asyncio twin. `faxline.testing` has a line for tests that needs no Redis.
 """
 
 from importlib import import_module
@@ -127,7 +127,7 @@ __all__ = [
     "normalize_number",
 ]
 
-# Imported when it is asked for: with redis-py and pydantic, `import faxline` takes 0.3 s instead of 0.05 s.
+# Imported at the first use: with redis-py and pydantic, `import faxline` takes 0.3 s instead of 0.05 s.
 _LATER = {
     name: module
     for module, names in {

@@ -152,7 +152,7 @@ def test_another_document_under_the_digest_of_an_entry_that_brings_none_is_rejec
     client.set(document_key(line, data), THEIRS)
     file = {"fileName": "0.txt", "document": digest(data)}
     line.push("send", {"id": "named", "fax": {"faxNumber": number, "subject": "named", "faxData": [file]}})
-    with pytest.raises(JobRejected, match="not those of its digest") as caught:
+    with pytest.raises(JobRejected, match="do not match its digest") as caught:
         line.wait("named", timeout=60)
     assert caught.value.reason == "document_altered"
     assert faxed(local, "named", number, data) == []

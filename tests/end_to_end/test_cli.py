@@ -75,7 +75,7 @@ def test_a_paused_account_holds_its_jobs_and_says_so_until_it_is_resumed(
     assert cli("send", *TO, "--id", "held").out == "held\n"
     wait_until(lambda: cli("show", "held").code == 0, timeout=30)
     told = cli("explain", "held")
-    assert "held is queued on account default with priority normal; no job is before it.\n" in told.out
+    assert "held is queued on account default with priority normal. No job is before it.\n" in told.out
     assert "The account is paused by an operator; `faxline accounts resume default` opens it.\n" in told.out
     shown = cli("show", "held", "--json").json
     assert (shown["state"], shown["hold"], shown["place"], shown["attempt"]) == ("queued", "paused", 0, 0)
@@ -97,7 +97,7 @@ def test_a_job_behind_an_exhausted_window_says_which_limit_holds_it_and_when_it_
     assert (told["state"], told["hold"], told["place"]) == ("queued", "window", 0)
     assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}
     assert told["expected_start"]
-    assert "Waiting for the limit of requests in 1 h (1 of 1 used)" in "\n".join(told["text"])
+    assert "Waiting for the hourly limit (1 of 1 used)" in "\n".join(told["text"])
     assert narrow("cancel", "second", "--timeout", "30").out == "second is canceled\n"
     assert narrow("explain", "second", "--json").json["reason"] == "canceled_before_sending"
     assert narrow("cancel", "first", "--timeout", "30").code == 1

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Tell a service by HTTP how each fax ends: a consumer of Faxline's events, for who cannot read a stream.
+"""Notify a service by HTTP how each fax ends, for services that cannot read a Redis stream.
 
     pip install faxline httpx
     python callback.py
 
-Each end is a POST, signed as Standard Webhooks has it (README.md says how to verify it), at least once and in
-order. A 2xx takes it. Anything else is tried again after growing waits, for as long as the service is away;
-what it refuses (4xx) a few times is left behind with a line in the log. Run two, and one takes over from the
-other.
+Each end is a POST, signed according to Standard Webhooks (README.md says how to verify it), at least once and
+in order. A 2xx confirms it. Anything else is tried again after growing waits, for as long as the service is
+away. An event that the service refuses (4xx) a few times is skipped, with a line in the log. Run two, so that
+one takes over from the other.
 
 REDIS_URL        such as redis://localhost:6379/0
 FAXLINE_ACCOUNT  the account's name (default)
@@ -34,11 +34,11 @@ from faxline import Event, EventsMissed, FaxLine
 
 ENDS = {"fax.rejected", "fax.delivered", "fax.failed", "fax.canceled", "fax.unconfirmed"}
 PATIENT = {408, 425, 429}
-"""Client errors that say: later."""
+"""Client errors that ask to try again later."""
 REFUSALS = 5
-"""Refusals (4xx) after which an event is left behind, so that one that is refused holds up no other."""
+"""After this many refusals (4xx) an event is skipped, so that it does not hold up the others."""
 CLAIM_AFTER = 900.0
-"""Seconds after which another of these takes over: more than twice the longest wait."""
+"""Seconds after which another process takes over: more than twice the longest wait."""
 
 log = logging.getLogger("callback")
 
@@ -102,7 +102,7 @@ def main() -> int:
         sys.exit(f"set {error.args[0]}")
     except ValueError:
         sys.exit("CALLBACK_SECRET is base64, after whsec_; CALLBACK_WAITS are numbers of seconds with commas")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # in order: what it was at is given back
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # ends orderly: the event at hand is given back
     redis_url = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
     group = os.environ.get("CALLBACK_GROUP", "callback")
     with (

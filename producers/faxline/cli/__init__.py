@@ -1,7 +1,7 @@
 """The command `faxline`: push faxes, follow them, see why one waits, and operate the accounts.
 
-It needs the extra `cli` (typer and rich), which `import faxline` does not. A module a noun: each adds its
-commands to `faxline.cli.app.app`.
+It needs the extra `cli` (typer and rich); `import faxline` does not. Each module adds its commands to
+`faxline.cli.app.app`.
 """
 
 import sys

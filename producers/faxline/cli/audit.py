@@ -47,7 +47,7 @@ def audit(  # noqa: PLR0917 - each is an option of the command
 ) -> None:
     """Show every call to iFax and every order of an operator: who, what, when, and how it ended.
 
-    The oldest first. Nothing in it tells what a fax says, or to whom it goes.
+    The oldest entry comes first. The audit holds no content of a fax, and no recipient.
     """
     if as_csv and as_json:
         raise UsageError("--csv or --json, not both")

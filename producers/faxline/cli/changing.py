@@ -149,9 +149,9 @@ def _cancel_group(line: FaxLine, name: str, timeout: float, by: str, *, as_json:
         for state, count in sorted(refused.items()):
             write(f"{plural(count, 'job is', 'jobs are')} {state} already")
         if waiting:
-            write(f"{plural(len(waiting), 'job has', 'jobs have')} no answer yet; events tell it")
+            write(f"{plural(len(waiting), 'job has', 'jobs have')} no answer yet; an event will bring it")
         if untaken:
-            write(f"intake has not taken {plural(untaken, 'fax', 'faxes')} yet: cancel the group again then")
+            write(f"intake has not taken {plural(untaken, 'fax', 'faxes')} yet: cancel the group again later")
     if timeout and waiting:
         raise typer.Exit(AWAY)
     raise typer.Exit(ENDED_OTHERWISE if refused or untaken else DELIVERED)
@@ -160,7 +160,7 @@ def _cancel_group(line: FaxLine, name: str, timeout: float, by: str, *, as_json:
 _REFUSALS = {
     "too_late": "iFax is sending it, or has sent it",
     "not_canceled": "iFax did not take the request; try again",
-    "unknown": "nobody knows whether iFax canceled it; its receipt will tell",
+    "unknown": "nobody knows whether iFax canceled it; its receipt will show",
 }
 """Why a scheduled fax was not canceled."""
 

@@ -8,7 +8,7 @@ from faxline.contract.states import JobState
 from faxline.reading.job import Job
 
 _STOPPED = {
-    "cause": "another one would end the same.",
+    "cause": "another one would fail alike.",
     "attempts": "it has no delivery left.",
     "expires_at": "the next one would have begun after its expires_at.",
 }
@@ -20,7 +20,7 @@ def retry(job: Job, then: str) -> str:
         return _next_delivery(job, then)
     if job.attempt:
         return f"Attempt {job.attempt} was not taken{_why(job)}; the next one is due at {then}."
-    return f"It was not taken{_why(job)}, which spends no attempt; the next try is due at {then}."
+    return f"iFax did not take it{_why(job)}. This spends no attempt. The next try is due at {then}."
 
 
 def _next_delivery(job: Job, then: str) -> str:
@@ -41,7 +41,7 @@ def held_failure(job: Job, now: datetime) -> list[str]:
     code = f", code {job.held.code}" if job.held.code is not None else ""
     text = f"iFax reported a failure ({job.held.reason}{code}), and may call again by itself."
     if job.held.until is not None:
-        text += f" Without another word it counts at {moment(job.held.until, now)}."
+        text += f" It becomes final at {moment(job.held.until, now)} unless another receipt comes."
     return [text]
 
 

@@ -24,8 +24,8 @@ GROUP = "faxline.doctor"
         "faxline doctor --json",
         "faxline doctor --webhook-url https://fax.example.com",
         "",
-        "With the daemon's settings in the environment and the extra `worker` installed it looks at",
-        "them, at iFax, at each account's key (one call under the limits) and at the webhook, too.",
+        "With the daemon's settings in the environment and the extra `worker` installed, it also checks",
+        "them, iFax, each account's key (one call under the limits) and the webhook.",
     )
 )
 def doctor(
@@ -45,7 +45,7 @@ def doctor(
             checks = line.checks()
         except QueueUnavailable as error:
             checks = [Check("redis", Result.FAIL, str(error))]
-    # What is looked at is the same server: a key is asked about under the limits that stand there.
+    # The daemon's checks use the same server, so the call about a key counts under its limits.
     chosen: Options = ctx.obj
     environment = {**os.environ, "FAXLINE_REDIS_URL": chosen.redis_url}
     environment.pop("FAXLINE_REDIS_URL_FILE", None)
@@ -53,7 +53,7 @@ def doctor(
         try:
             look = point.load()
         except ModuleNotFoundError:
-            text = "the extra `worker` is not installed here: look beside the daemon for its key and webhook"
+            text = "the extra `worker` is not installed: run this beside the daemon to check key and webhook"
             checks.append(Check("settings", Result.SKIP, text))
         else:
             checks += look(environment, webhook_url=webhook_url, call=call)

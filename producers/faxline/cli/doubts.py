@@ -76,7 +76,7 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
     if (job is None) != everything or (not everything and (reason or group or before or yes)):
         raise UsageError("name one job, or --all with the filters --reason, --group and --before")
     if decisions > 1 or (decisions == 0 and not (everything or reveal)):
-        raise UsageError("say what settles it: one of --accepted JOBID, --resend and --fail")
+        raise UsageError("choose how to settle it: --accepted JOBID, --resend or --fail")
     if everything and accepted is not None:
         raise UsageError("a jobId is that of one fax: --all goes with --resend or --fail")
     how: dict[str, Any] = {"accepted": accepted, "resend": resend, "fail": fail, "by": by or operator()}

@@ -137,20 +137,20 @@ def used_of(limit: LimitState) -> str:
 
 
 def whole(used: float) -> int:
-    """How much of a limit is used. The burst drains with time: a part of a request counts as one."""
+    """How much of a limit is used. The burst drains steadily, so a fraction counts as one."""
     return math.ceil(used - 1e-6)
 
 
 def _queued(job: Job, forecast: Forecast, state: AccountState, now: datetime) -> list[str]:
-    before = plural(forecast.place, "job is", "jobs are") if forecast.place else "no job is"
+    before = plural(forecast.place, "job is", "jobs are") if forecast.place else "No job is"
     text = [
-        f"{job.id} is queued on account {job.account} with priority {job.priority}; {before} before it.",
+        f"{job.id} is queued on account {job.account} with priority {job.priority}. {before} before it.",
         _held(job, forecast, state, now),
     ]
     if job.send_at and job.send_at > now and forecast.hold is not Hold.DATE:
         date = moment(job.send_at, now)
         text.append(f"It is scheduled for {date}, and goes to iFax before that when nothing else is due.")
-    if forecast.hold is Hold.LINE:
+    if forecast.hold is Hold.LINE or _next_slot(forecast):
         return text
     if forecast.expected_start is None:
         text.append("Its start time is unknown.")
@@ -165,19 +165,19 @@ def _held(  # noqa: PLR0911 - one sentence a hold
     then = moment(forecast.free_at, now) if forecast.free_at else "an unknown time"
     match forecast.hold:
         case Hold.NOTHING:
-            return "Nothing holds it: the next free worker takes it. If it stays so, see whether one runs."
+            return "Nothing holds it. The next free worker takes it. If it stays, check that a worker runs."
         case Hold.PLACE:
-            return "No limit holds it: the jobs before it go first."
+            return "No limit holds it. The jobs before it go first."
         case Hold.GATE:
             return f"iFax answered 429, so the whole account waits until {then}."
         case Hold.VERIFYING:
-            return f"Redis was restarted or replaced: until {then} every process checks its state first."
+            return f"Redis was restarted or replaced. All processes check it first, until {then}."
         case Hold.DATE:
-            return f"It is held here until its date, {then}."
+            return f"Faxline holds it until its date, {then}."
         case Hold.LINE:
-            other = f": {forecast.behind}" if forecast.behind else ""
+            other = f" ({forecast.behind})" if forecast.behind else ""
             return (
-                f"Another fax to the same number is on its way{other}; a number receives one at a time. "
+                f"Waiting for its number: another fax to it is under way{other}. "
                 f"This one follows when that one has ended, at the latest at {then}."
             )
         case Hold.RETRY:
@@ -185,7 +185,7 @@ def _held(  # noqa: PLR0911 - one sentence a hold
         case Hold.PAUSED:
             return _paused(job, forecast, state, then)
         case _:
-            return _full(forecast.hold, state)
+            return _full(forecast, state, now)
 
 
 def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str:
@@ -194,8 +194,8 @@ def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str
             return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
         case account.ROLLED_BACK:
             return (
-                "The account is paused: Redis went back to an older state, and does not know what was sent "
-                f"since. `faxline accounts rollback {job.account}` shows what was lost."
+                "The account is paused: Redis went back to an older state and does not know what was sent "
+                f"since then. `faxline accounts rollback {job.account}` shows what was lost."
             )
         case reason:
             return (
@@ -212,28 +212,40 @@ def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
     if reason == account.UNREACHABLE:
         waiting = state.jobs.get("queued", 0)
         jobs = f"{plural(waiting, 'job')} {'waits' if waiting == 1 else 'wait'}"
-        return f"iFax has been unreachable{since}{why}; {jobs}, none is lost.{found}"
+        return f"iFax has been unreachable{since}{why}. {jobs}, and none is lost.{found}"
     if reason == account.BREAKER:
-        what = f"iFax gave the same answer again and again, and nobody knows what it means{why}"
+        what = f"iFax repeated an answer of unknown meaning{why}"
         return f"The account is paused{since}: {what}.{found}"
     return f"The account is paused{since}: {reason}{why}.{found}"
 
 
-def _full(hold: Hold, state: AccountState) -> str:
-    """Say which limit is used up."""
+def _next_slot(forecast: Forecast) -> datetime | None:
+    """When a slot of a used-up limit opens for the job; None if other jobs get the next slots."""
+    limited = forecast.hold in {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
+    return forecast.expected_start if limited and forecast.place == 0 else None
+
+
+def _full(forecast: Forecast, state: AccountState, now: datetime) -> str:
+    """Say which limit is used up and, if the job is next, when a slot opens."""
+    hold = forecast.hold
     limit = _limit(hold, state)
+    window = state.window_us / 1e6
     about = {
-        Hold.CONCURRENCY: "the limit of calls at once",
-        Hold.WINDOW: f"the limit of requests in {span(state.window_us / 1e6)}",
-        Hold.BURST: "the burst limit, which drains with time",
+        Hold.CONCURRENCY: "the concurrency limit",
+        Hold.WINDOW: _WINDOWS.get(window, f"the limit of requests per {span(window)}"),
+        Hold.BURST: "the burst limit",
     }[hold]
     lowered = ""
     if limit.effective < limit.configured:
         cause = "calls hang" if hold is Hold.CONCURRENCY and state.strain else "iFax answered 429"
-        lowered = f" The limit is {limit.configured} in the settings, and lowered because {cause}."
-    return f"Waiting for {about} ({whole(limit.used)} of {limit.effective} used).{lowered}"
+        lowered = f" The limit of {limit.configured} is lowered because {cause}."
+    slot = _next_slot(forecast)
+    opens = f" The next slot opens at {moment(slot, now)}." if slot else ""
+    return f"Waiting for {about} ({whole(limit.used)} of {limit.effective} used).{lowered}{opens}"
 
 
+_WINDOWS = {60.0: "the limit per minute", 3600.0: "the hourly limit", 86_400.0: "the daily limit"}
+"""The usual names of the window's limit, by the length of the window in seconds."""
 _POLICIES = {
     "hold": "it is held for an operator",
     "resend": "it is sent again, or held if no attempt is left",
@@ -250,13 +262,13 @@ def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
     ]
     text += _asked(job, now)
     if job.waits_until:
-        then = f", {job.policy}, applies: {_POLICIES[job.policy]}" if job.policy in _POLICIES else " applies"
+        policy = f" ({job.policy}: {_POLICIES[job.policy]})" if job.policy in _POLICIES else ""
         text.append(
-            "A late answer or a receipt settles it. Without one its policy"
-            f"{then}, at {moment(job.waits_until, now)}."
+            "A late answer or a receipt settles it. Otherwise its policy applies at "
+            f"{moment(job.waits_until, now)}{policy}."
         )
     else:
-        text.append("The wait is over: an operator decides. A receipt still settles it.")
+        text.append("The wait is over, and an operator decides. A receipt still settles it.")
     at = f" --account {job.account}" if job.account != ACCOUNT else ""
     text.append(
         f"Look it up at iFax by number and time: `faxline{at} show {job.id} --reveal`. "

@@ -19,7 +19,7 @@ def number_of(text: str, region: str | None) -> str:
     """Return a number in E.164. Say on stderr how it is read if it was written otherwise.
 
     Raises:
-        EntryRejected: it is none.
+        EntryRejected: the text is not a fax number.
     """
     number = normalize_number(text, region)
     if number != text:

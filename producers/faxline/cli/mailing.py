@@ -1,4 +1,4 @@
-"""`send --csv`: a mailing, from a file of recipients to the table of how it ended."""
+"""`send --csv`: push a fax for each row of a file, and show how they ended."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,18 +34,18 @@ def mail(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Push a fax for each row, tell how it went, and exit: 0 if all were pushed (delivered, with `wait`).
+    """Push a fax for each row, print the result, and exit: 0 if all were pushed (with `wait`, delivered).
 
     Args:
-        ctx: the command's.
+        ctx: the command's context.
         path: the CSV file.
-        common: what the rows do not say, as keyword arguments of `FaxLine.send`.
-        group: the mailing's name; of the file's content when None.
-        skip_bad: push the others where rows break a rule.
-        unique: send to a number once.
-        wait: follow it to its end.
+        common: the values of all rows, as keyword arguments of `FaxLine.send`. A row's own values come first.
+        group: the name of the mailing; None makes it from the file's content.
+        skip_bad: skip rows that break a rule, and push the others.
+        unique: send to each number once.
+        wait: wait for the end of all faxes.
         timeout: seconds to wait.
-        as_json: one document a job, and a last one that sums up.
+        as_json: print JSON: one document for each job, and a summary at the end.
     """
     recipients = read_recipients(path, ctx.obj.region, unique=unique)
     for note in recipients.notes:
@@ -79,7 +79,7 @@ def _push(
     skip_bad: bool,
     quiet: bool,
 ) -> tuple[Mailing, int]:
-    """Push what is good; how many rows are not."""
+    """Push the valid rows. Returns the mailing, and the number of invalid rows."""
     problems = dict(recipients.problems)
     if problems and not skip_bad:
         raise _bad(problems, recipients.total)
@@ -90,7 +90,7 @@ def _push(
     except FaxesRejected as error:
         raise _bad(faxes.describe_problems(error.rejected), recipients.total) from None
     except PushInterrupted as error:
-        complain(f"{error}; the same command again does that")
+        complain(f"{error}; to do that, run the same command again")
         raise typer.Exit(AWAY) from None
     problems |= faxes.describe_problems(mailing.rejected)
     _complain(problems)
@@ -99,7 +99,7 @@ def _push(
 
 @dataclass(frozen=True, slots=True)
 class _Faxes:
-    """The faxes of the good rows, made anew each time they are gone through."""
+    """The faxes of the valid rows. Each iteration builds them again."""
 
     rows: Rows
     common: Mapping[str, Any]
@@ -113,13 +113,13 @@ class _Faxes:
         return (row for row in self.rows if not row.problem)
 
     def describe_problems(self, rejected: Sequence[RejectedFax]) -> dict[int, str]:
-        """Why some were rejected, by the lines of their rows."""
+        """Why some faxes were rejected, by the lines of their rows."""
         errors = {fax.index: str(fax.error) for fax in rejected}
         return {row.line: errors[i] for i, row in enumerate(self._good() if errors else ()) if i in errors}
 
 
 def _fax(row: Row, common: Mapping[str, Any], fallback: str) -> Fax:
-    """A row's fax: what it says goes before what the options say."""
+    """Build the fax of a row. The row's values take precedence over the options."""
     own = dict(row.fax)
     if common.get("metadata") or own.get("metadata"):
         own["metadata"] = {**(common.get("metadata") or {}), **(own.get("metadata") or {})}
@@ -132,7 +132,7 @@ def _bad(problems: Mapping[int, str], total: int) -> typer.Exit:
     _complain(problems)
     complain(
         f"{len(problems)} of {plural(total, 'row')} break a rule and nothing was pushed; "
-        "mend them, or push the others with --skip-bad"
+        "fix them, or push the others with --skip-bad"
     )
     return typer.Exit(BAD_USAGE)
 

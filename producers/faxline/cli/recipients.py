@@ -1,4 +1,4 @@
-"""The recipients of a mailing: a CSV file, one fax a row."""
+"""Reads the recipients of a mailing from a CSV file: one fax for each row."""
 
 import csv
 import hashlib
@@ -19,19 +19,19 @@ _PLAIN = ("id", "priority", "send_at", "expires_at", "subject", "to_name", "from
 _KNOWN = ("to", *_PLAIN, "file")
 _METADATA = "metadata."
 _SHOWN = 3
-"""Of rows that repeat a number, how many a note names."""
+"""The most rows with a repeated number that a note names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fax of the file.
+    """One row of the file, which is one fax.
 
     Attributes:
         place: its place among the rows, from 1.
-        line: the line at which it ends, from 1.
-        fax: what the row says, as keyword arguments of `FaxLine.send`.
-        written: its number as it stands in the file; nothing where it is none.
-        problem: why it cannot be read, or nothing.
+        line: the line of the file at which the row ends, from 1.
+        fax: its values, as keyword arguments of `FaxLine.send`.
+        written: its number as the file has it; empty if that is not a number.
+        problem: why the row cannot be read; empty if it can.
     """
 
     place: int
@@ -43,14 +43,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a file, read anew each time they are gone through: a hundred thousand need no memory.
+    """The rows of a file. Each iteration parses the file again, so a hundred thousand rows need no memory.
 
     Args:
-        text: the file's, from the header line on.
-        delimiter: what stands between two values.
-        skipped: how many lines stand before the header line.
-        region: the country of numbers that name none.
-        left_out: the lines of rows that are none of these.
+        text: the text of the file, from the header line on.
+        delimiter: the character between two values.
+        skipped: the number of lines before the header line.
+        region: the country of numbers without a country code.
+        left_out: the lines of rows to skip.
     """
 
     text: str = field(repr=False)
@@ -60,10 +60,10 @@ class Rows:
     left_out: frozenset[int] = frozenset()
 
     def __iter__(self) -> Iterator[Row]:
-        """Go through them, in their order.
+        """Yield the rows in order.
 
         Raises:
-            UsageError: the file makes no sense.
+            UsageError: the file is not valid CSV, or a column is unknown.
         """
         reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.delimiter, strict=True)
         place = 0
@@ -82,14 +82,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """The file.
+    """The recipients in a file.
 
     Attributes:
-        name: a group's name that is of its content: the same file has the same one.
-        rows: they, in their order.
-        total: how many they are.
-        problems: by their lines, why some cannot be read.
-        notes: what whoever sends it should know.
+        name: the name of a group, made from the content: the same file always gets the same name.
+        rows: the rows, in order.
+        total: the number of rows.
+        problems: why some rows cannot be read, by their lines.
+        notes: what the sender should know.
     """
 
     name: str
@@ -100,15 +100,15 @@ class Recipients:
 
 
 def read_recipients(path: Path, region: str | None = None, *, unique: bool = False) -> Recipients:
-    """Read it: UTF-8, or UTF-16 with a mark, with commas, semicolons or tabs.
+    """Read a CSV file in UTF-8, or in UTF-16 with a byte order mark, with commas, semicolons or tabs.
 
     Args:
         path: the file.
-        region: the country of numbers that name none.
-        unique: leave out rows with the number of a row before.
+        region: the country of numbers without a country code.
+        unique: leave out a row if an earlier row has the same number.
 
     Raises:
-        UsageError: it cannot be read, or has a column that is not known, none of numbers, or no row.
+        UsageError: the file cannot be read, has an unknown column, no column of numbers, or no row.
     """
     try:
         content = path.read_bytes()
@@ -133,9 +133,10 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def _delimiter(text: str) -> tuple[int, str]:
-    """Where the header line begins, and the delimiter.
+    """Find where the header line begins, and the delimiter.
 
-    It is the one that Excel's line `sep=;` names, or that the header has most of: names of columns have none.
+    The delimiter is the one in Excel's line `sep=;`, or else the most frequent one in the header, because the
+    names of columns contain none.
     """
     if named := re.match(r'"?sep=([^"\r\n])"?(\r\n|\r|\n)', text, re.IGNORECASE):
         return named.end(), named[1]
@@ -144,17 +145,17 @@ def _delimiter(text: str) -> tuple[int, str]:
 
 
 def _columns(header: list[str]) -> list[str]:
-    """The names; of a column without one, an empty text."""
+    """Read the names of the columns; "" for a column without a name."""
     names = [_column(cell.strip()) for cell in header]
     for name in filter(None, names):
         if name not in _KNOWN and not (name.startswith(_METADATA) and name != _METADATA):
-            if len(re.findall(r"\d", name)) > 5:  # noqa: PLR2004 - a number, which is not to be repeated
+            if len(re.findall(r"\d", name)) > 5:  # noqa: PLR2004 - a phone number, which must not be shown
                 raise UsageError("the first line names the columns, such as `to`; here it has a number")
             raise UsageError(
                 f"there is no column {name!r}; known are {', '.join(_KNOWN)} (or faxNumber) and metadata.NAME"
             )
         if names.count(name) > 1:
-            raise UsageError(f"the column {name!r} stands twice")
+            raise UsageError(f"the column {name!r} is there twice")
     if "to" not in names:
         raise UsageError("the column `to` (or faxNumber) is missing; the first line names the columns")
     return names
@@ -171,13 +172,11 @@ def _row(place: int, line: int, columns: Sequence[str], cells: Sequence[str], re
     named = dict(enumerate(columns))
     if stray := [i for i, cell in enumerate(cells) if cell.strip() and not named.get(i)]:
         problem = (
-            f"value {stray[0] + 1} stands in no named column; quote a value that has the delimiter in it"
+            f"value {stray[0] + 1} is in a column without a name; quote a value that contains the delimiter"
         )
         return Row(place, line, {}, problem=problem)
     if len(cells) > len(columns):
-        problem = (
-            f"{len(cells)} values for {len(columns)} columns; quote a value that has the delimiter in it"
-        )
+        problem = f"{len(cells)} values for {len(columns)} columns; quote a value that contains the delimiter"
         return Row(place, line, {}, problem=problem)
     values = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
     fax: dict[str, Any] = {name: values[name] for name in ("to", *_PLAIN) if name in values}
@@ -191,13 +190,13 @@ def _row(place: int, line: int, columns: Sequence[str], cells: Sequence[str], re
     written = fax["to"]
     try:
         fax["to"] = normalize_number(written, region)
-    except EntryRejected:  # told with what else breaks a rule
+    except EntryRejected:  # the check before the push reports it
         written = ""
     return Row(place, line, fax | ({"metadata": metadata} if metadata else {}), written)
 
 
 def _noted(name: str, rows: Rows, path: Path, *, unique: bool) -> Recipients:
-    """The recipients with what was understood otherwise than written, and which numbers stand twice."""
+    """Note the numbers that are read otherwise than written, and those that are repeated."""
     first, repeats, understood, total = dict[str, int](), dict[int, int](), list[str](), 0
     problems = dict[int, str]()
     try:
@@ -218,10 +217,10 @@ def _noted(name: str, rows: Rows, path: Path, *, unique: bool) -> Recipients:
         raise UsageError(f"{path} has no row below its header line")
     notes = [readings_of(understood)]
     if repeats:
-        shown = [f"line {line} that of line {before}" for line, before in list(repeats.items())[:_SHOWN]]
+        shown = [f"line {line} has that of line {before}" for line, before in list(repeats.items())[:_SHOWN]]
         rest = [f"and {len(repeats) - _SHOWN} more"] if len(repeats) > _SHOWN else []
-        fate = "they are left out" if unique else "each is sent; --unique sends to a number once"
-        notes.append(f"a number stands again ({', '.join([*shown, *rest])}): {fate}")
+        fate = "the repeats are left out" if unique else "each row is sent; --unique sends to a number once"
+        notes.append(f"a number is repeated ({', '.join([*shown, *rest])}): {fate}")
     if unique:
         rows, total = replace(rows, left_out=frozenset(repeats)), total - len(repeats)
     return Recipients(name, rows, total, problems, tuple(filter(None, notes)))

@@ -67,11 +67,11 @@ def _ask(found: Rollback | None, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            "more was done than any process remembers, and what of it was sent would be sent again: look at "
-            "the logs and at iFax, cancel those jobs, then add --yes"
+            "more was done than any process remembers, and faxes sent then would be sent again: check "
+            "the logs and iFax, cancel those jobs, then add --yes"
         )
     typer.confirm(
-        "More was done than any process remembers. What of it was sent and is queued goes again. Go on?",
+        "More was done than any process remembers. Faxes sent in that time that are queued go again. Go on?",
         abort=True,
         err=True,
     )
@@ -83,7 +83,9 @@ def _show(found: Rollback, *, as_json: bool) -> None:
         return
     now = datetime.now(tz=UTC)
     since = f"knows nothing after {moment(found.since, now)}" if found.since else "came back empty"
-    until = f"; the last that is remembered is of {moment(found.until, now)}" if found.until else ""
+    until = (
+        f"; the last event that a process remembers is of {moment(found.until, now)}" if found.until else ""
+    )
     write(f"The state of account {found.account} went back: Redis {since}{until}. Nothing is sent.")
     if found.calls:
         write(f"{plural(len(found.calls), 'call')} to iFax that Redis does not know:")
@@ -105,7 +107,7 @@ def _show(found: Rollback, *, as_json: bool) -> None:
         )
     write(
         f"`faxline accounts rollback {found.account} --resume` goes on: what iFax took stays sent, "
-        "what nobody knows is in doubt, and none of these calls goes again."
+        "what is unknown becomes a doubt, and none of these calls is made again."
     )
 
 

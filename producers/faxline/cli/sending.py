@@ -1,4 +1,4 @@
-"""`send`, `resend` and `cancel`: what is pushed onto intake."""
+"""`send`: check faxes and push them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from faxline.sending.files import File, Selection
 from faxline.sending.mailing import job_ids_of
 
 PARAMETERS = frozenset(FaxParameters.__annotations__)
-"""Those that --param takes."""
+"""The parameters that --param takes."""
 
 Id = Annotated[
     str | None,
@@ -173,7 +173,7 @@ def send(  # noqa: PLR0917 - each is an option of the command
         )
         return
     if not to:
-        raise UsageError("say who gets it: --to NUMBER, or --csv FILE")
+        raise UsageError("name the recipient: --to NUMBER, or --csv FILE")
     if not common["files"]:
         raise UsageError("Missing argument 'FILE...': say what to send")
     numbers = [number_of(one, ctx.obj.region) for one in to]
@@ -217,10 +217,10 @@ def finish(line: FaxLine, pushed: Job, *, wait: bool, timeout: float, as_json: b
 
 
 def object_of(text: str | None) -> dict[str, Any] | None:
-    """The JSON object of an option.
+    """Parse the JSON object of an option.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not a JSON object.
     """
     if text is None:
         return None
@@ -234,10 +234,10 @@ def object_of(text: str | None) -> dict[str, Any] | None:
 
 
 def selected(files: Sequence[str], pages: Sequence[str]) -> list[File]:
-    """The files, each with the pages of it that --pages selects.
+    """Combine the files with the pages that --pages selects.
 
     Raises:
-        UsageError: it is not told of which file they are.
+        UsageError: it is not clear which file the pages belong to.
     """
     chosen: dict[str, list[str]] = {}
     for text in pages:
@@ -245,7 +245,7 @@ def selected(files: Sequence[str], pages: Sequence[str]) -> list[File]:
         if not equals and len(files) == 1:
             file = files[0]
         if file not in files:
-            raise UsageError(f"--pages {text}: say of which file, FILE={selection}, as the file was given")
+            raise UsageError(f"--pages {text}: name the file, as FILE={selection}, spelled as it was given")
         chosen.setdefault(file, []).extend(selection.split(","))
     return [
         Selection(file=file_of(file), pages=chosen[file]) if file in chosen else file_of(file)
@@ -254,10 +254,10 @@ def selected(files: Sequence[str], pages: Sequence[str]) -> list[File]:
 
 
 def parameters_of(named: Mapping[str, str | None], given: Sequence[str]) -> dict[str, str]:
-    """The parameters of fax-send, of the options that have a name and of --param.
+    """Collect the parameters of fax-send from the named options and from --param.
 
     Raises:
-        UsageError: one is not documented, has no value, or stands twice.
+        UsageError: a parameter is not documented, has no value, or is given twice.
     """
     found = {name: value for name, value in named.items() if value is not None}
     for text in given:

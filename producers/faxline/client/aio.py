@@ -28,16 +28,16 @@ class AsyncFaxLine(AsyncSending, AsyncReading, AsyncInspection, AsyncOperator):
         ...     ended = await line.wait(job, timeout=600)
 
     Args:
-        redis_url: as of `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
+        redis_url: as for `FaxLine`, or a `redis.asyncio.Redis` client with bytes replies.
         account: the name of the account.
-        document_ttl: seconds, as of `FaxLine`.
-        keys: as of `FaxLine`.
-        replicas: as of `FaxLine`.
-        replicas_timeout: seconds, as of `FaxLine`.
-        region: as of `FaxLine`.
+        document_ttl: seconds, as for `FaxLine`.
+        keys: as for `FaxLine`.
+        replicas: as for `FaxLine`.
+        replicas_timeout: seconds, as for `FaxLine`.
+        region: as for `FaxLine`.
 
     Raises:
-        ValueError: as of `FaxLine`.
+        ValueError: as for `FaxLine`.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Result(StrEnum):
-    """How a check ended."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -20,7 +20,7 @@ class Check:
 
     Attributes:
         name: what was checked.
-        result: how it ended.
+        result: its result.
         text: what was found, and what to do about it.
     """
 

@@ -1,7 +1,7 @@
 """The entries of the intake stream (docs/events.md), read without trust.
 
-A field of an entry has the name of its kind and a JSON object as its value. The first rule that an entry
-breaks is told, with the member's path.
+An entry has one field: its name is the kind, its value a JSON object. An error names the first rule that an
+entry breaks, and the member's path.
 """
 
 from datetime import datetime
@@ -54,7 +54,7 @@ class InDoubtPolicy(StrEnum):
     FAIL = "fail"
 
 
-ONE_NUMBER, MANY_NUMBERS = "<one>", "<many>"  # no names of members: left out of paths
+ONE_NUMBER, MANY_NUMBERS = "<one>", "<many>"  # not names of members, so paths leave them out
 
 
 class _Part(BaseModel):
@@ -64,7 +64,7 @@ class _Part(BaseModel):
 class FaxFile(_Part):
     """One item of faxData (ifax-api, Fax Data Array), with one of fileUrl, fileData and document.
 
-    `upload` says where a document's bytes are, until the entry is read.
+    `upload` names the key with the document's bytes, until intake reads the entry.
     """
 
     fileName: Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -95,7 +95,7 @@ class FaxRequest(_Part):
 
 
 class SendEntry(_Part):
-    """`send`: one fax, or one a number where faxNumber is a list."""
+    """`send`: one fax, or one for each number of a list."""
 
     id: Identifier
     fax: FaxRequest
@@ -117,7 +117,7 @@ class SendEntry(_Part):
 
     @property
     def expires(self) -> datetime | None:
-        """The moment of expires_at, in UTC."""
+        """The time of expires_at, in UTC."""
         return moment_of(self.expires_at) if self.expires_at else None
 
     @property
@@ -135,9 +135,9 @@ class CancelEntry(_Part):
 
 
 class ResendEntry(_Part):
-    """`resend`: a job of its own that repeats another, to the same or another number.
+    """`resend`: a new job that repeats another one, to the same or another number.
 
-    `by` and `user` are who orders it, for the audit.
+    `by` and `user` say who asks, for the audit.
     """
 
     id: Identifier
@@ -166,4 +166,4 @@ KINDS: dict[str, type[SendEntry | CancelEntry | ResendEntry]] = {
 
 
 OF_DOCUMENTS = {Rejection.DOCUMENT_MISSING, Rejection.DOCUMENT_ALTERED, Rejection.SEAL_BROKEN}
-"""Rejections that depend on what is stored now, so that a repeat may be taken."""
+"""Rejections that depend on what is stored now. A repeat of the entry may be accepted."""

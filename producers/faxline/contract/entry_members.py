@@ -19,18 +19,18 @@ from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.phone_numbers import E164, check_number
 
 ENTRY_BYTES = 32 * 1024 * 1024
-"""Bytes of an entry at the most: 20 MB of base64 and, sealed, a third more; ops/redis/redis.conf has it."""
+"""The most bytes of an entry: 20 MB of base64, and a third more if sealed. ops/redis/redis.conf has it."""
 LONGEST_URL = 8192
 METADATA = 4096
-"""Bytes of a job's metadata as compact JSON."""
+"""The most bytes of a job's metadata as compact JSON."""
 DEPTH = 32
-"""Levels of a job's metadata: whoever reads an event must be able to, with any JSON library."""
+"""The most levels of a job's metadata, so that any JSON library can read the events."""
 RECIPIENTS = 15
 FILES = 20
 SELECTIONS = 200
 LONGEST_ID = 128
 MOST_IN_GROUP = 1_000_000_000
-"""Faxes; a larger number is none that a mailing has, and Lua would bend it."""
+"""The most faxes of a group. Lua would not represent much larger numbers exactly."""
 IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SELECTION = re.compile(r"[1-9][0-9]{0,3}(-[1-9][0-9]{0,3})?")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -38,13 +38,13 @@ URL_WITHOUT_USER = re.compile(r"https?://[^\s/@]+(/\S*)?")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 UPLOAD = re.compile(r"[A-Za-z0-9_-]{16,128}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
-"""Looser than base64 is, for the schema: some regular expressions' engines give up on groups in 20 MB."""
+"""The schema's pattern, looser than base64: some regex engines fail on groups in 20 MB of text."""
 SEALED = re.compile(r"[A-Za-z0-9._-]{1,32}:[A-Za-z0-9+/]+={0,2}")
 """A key's id, a colon, and base64."""
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 ZONED = re.compile(r"[0-9]{4}.+(Z|[+-][0-9]{2}(:?[0-9]{2}.*)?)")
-"""Looser than ISO 8601 is, for the schema: a year at the front, Z or an offset from UTC at the end."""
+"""The schema's pattern, looser than ISO 8601: a year first, Z or an offset from UTC last."""
 
 
 def _problem(reason: Rejection, message: str) -> PydanticCustomError:
@@ -58,7 +58,7 @@ def _identifier(value: str) -> str:
 
 
 def moment_of(value: str) -> datetime:
-    """The moment of a text, in UTC."""
+    """Parse an ISO 8601 time, and convert it to UTC."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -68,11 +68,11 @@ def moment_of(value: str) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise _problem(Rejection.BAD_DATE, "in UTC the time is not in the years 1 to 9999") from None
+        raise _problem(Rejection.BAD_DATE, "the time in UTC is outside the years 1 to 9999") from None
 
 
 def milliseconds(moment: datetime) -> int:
-    """Since 1970, begun ones left out."""
+    """Whole milliseconds since 1970."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
@@ -91,9 +91,7 @@ def _number(value: str) -> str:
 
 def _selections(value: list[str]) -> list[str]:
     if len(value) > SELECTIONS:
-        raise _problem(
-            Rejection.BAD_VALUE, f"{SELECTIONS} page selections at most, for a fax has no more pages"
-        )
+        raise _problem(Rejection.BAD_VALUE, f"{SELECTIONS} page selections at most: a fax has no more pages")
     for item in value:
         ends = item.split("-")
         if not SELECTION.fullmatch(item) or int(ends[0]) > int(ends[-1]):
@@ -119,7 +117,7 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
         raise _problem(Rejection.BAD_VALUE, f"metadata may be nested {DEPTH} levels deep")
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except ValueError:  # 1e400, or half of a surrogate pair: neither can be written again
+    except ValueError:  # 1e400, or half of a surrogate pair: JSON cannot hold either
         raise _problem(
             Rejection.BAD_VALUE, "metadata has a number or a text that cannot be written as JSON in UTF-8"
         ) from None
@@ -133,10 +131,10 @@ def _url(value: str) -> str:
         raise _problem(Rejection.BAD_VALUE, f"fileUrl may have {LONGEST_URL} characters")
     if not URL.fullmatch(value):
         raise _problem(Rejection.BAD_VALUE, "fileUrl is an http or https URL that iFax can reach")
-    if "@" in value.split("/")[2]:  # it would stay in the job's record, for all who may read it
+    if "@" in value.split("/")[2]:  # anyone who may read the job's record would see it
         raise _problem(
             Rejection.BAD_VALUE,
-            "fileUrl has no user and no password: use a URL that is signed, or a document",
+            "fileUrl must not contain a user or password: use a signed URL, or a document",
         )
     return value
 
@@ -156,16 +154,16 @@ def _why_not_base64(value: str) -> str:
         what = "a line break" if space[0] in "\r\n" else "a space"
         return f"it has {what}; write it in one piece"
     if re.search(r"[_-]", value) and not re.search(r"[^A-Za-z0-9_=-]", value):
-        return "it has - or _ of the alphabet for URLs; write + and /"
+        return "it uses the URL alphabet (- and _); write + and /"
     if strange := re.search(r"[^A-Za-z0-9+/=]", value):
         return f"its character {strange.start() + 1} is none of A-Z a-z 0-9 + / ="
     if "=" in value.rstrip("="):
-        return "it goes on after an =; give one document a file"
-    return "its end is missing; it has a multiple of 4 characters, the last of them = where the content ends"
+        return "there is text after an =; use one file for each document"
+    return "its end is missing: the length must be a multiple of 4, padded with = if necessary"
 
 
 def own_or_none(value: str | None) -> str | None:
-    """None for a blank one, which would hide the account's own."""
+    """Return None for a blank value, so that the account's own is used."""
     return value if value and value.strip() else None
 
 
@@ -186,13 +184,13 @@ def _document(value: str) -> str:
 def _upload(value: str) -> str:
     if not UPLOAD.fullmatch(value):
         raise _problem(
-            Rejection.BAD_VALUE, "an upload's name is 16 to 128 of A-Z a-z 0-9 _ -, drawn at random"
+            Rejection.BAD_VALUE, "an upload's name is 16 to 128 random characters of A-Z a-z 0-9 _ -"
         )
     return value
 
 
 def _shape(pattern: re.Pattern[str], **more: Any) -> WithJsonSchema:
-    """What a validator that is a function can say of its text in the JSON Schema."""
+    """The JSON Schema of a text that a function validates."""
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$", **more})
 
 
@@ -205,7 +203,7 @@ Metadata = Annotated[
     AfterValidator(_metadata),
     Field(
         default_factory=dict, json_schema_extra={"default": {}}
-    ),  # a default dict would be copied each time
+    ),  # pydantic would copy a default dict each time
 ]
 Moment = Annotated[str, AfterValidator(_iso), _shape(ZONED, format="date-time")]
 Url = Annotated[str, AfterValidator(_url), _shape(URL_WITHOUT_USER, maxLength=LONGEST_URL)]

@@ -1,4 +1,4 @@
-"""Read entries of the intake stream without trust. The error names the first rule that an entry breaks."""
+"""Reads untrusted entries of the intake stream. The error names the first rule that an entry breaks."""
 
 import json
 import re
@@ -27,13 +27,13 @@ from faxline.contract.sealing.seals import SEALED_KINDS, Seals
 from faxline.contract.texts import clean_message
 
 _SHOWN = re.compile(r"[A-Za-z_-]{1,40}")
-"""A member's name as a path may show it, so that a typing error is seen and a phone number is not."""
+"""The names of unknown members that a path may show: a typing error, but never a phone number."""
 
 
 def names_in(raw: bytes) -> tuple[str, str | None]:
-    """The id that a rejected entry gave, and its group.
+    """Read the id and the group of a rejected entry.
 
-    A text that is no id may be anything, so without phone numbers.
+    An id that is not valid may be any text, so phone numbers in it are masked.
     """
     if len(raw) > ENTRY_BYTES:
         return "", None
@@ -48,18 +48,18 @@ def names_in(raw: bytes) -> tuple[str, str | None]:
     return value if IDENTIFIER.fullmatch(value) else clean_message(value)[:LONGEST_ID], named
 
 
-ENTRY_TOO_LARGE = "an entry may have 32 MiB; give a document apart from it, or a fileUrl"
+ENTRY_TOO_LARGE = "an entry may have 32 MiB; upload the document separately, or use a fileUrl"
 
 
 def parse_entry(kind: str, raw: bytes | str) -> Entry:
-    """Read one entry; of a sealed one what is in clear.
+    """Read one entry. Of a sealed entry only the clear part is read.
 
     Args:
         kind: the name of the entry's only field: send, cancel or resend.
         raw: its value.
 
     Raises:
-        EntryRejected: the entry breaks a rule; nothing else is raised.
+        EntryRejected: the entry breaks a rule. Nothing else is raised.
     """
     if len(raw) > ENTRY_BYTES:
         raise EntryRejected("", Rejection.TOO_LARGE, ENTRY_TOO_LARGE)
@@ -74,7 +74,7 @@ def parse_entry(kind: str, raw: bytes | str) -> Entry:
     except (ValueError, RecursionError):
         raise EntryRejected("", Rejection.NOT_JSON, f"the value of {kind} is not JSON") from None
     if not isinstance(content, dict):
-        raise EntryRejected("", Rejection.NOT_JSON, f"the value of {kind} is no JSON object")
+        raise EntryRejected("", Rejection.NOT_JSON, f"the value of {kind} is not a JSON object")
     if kind in SEALED_KINDS and "sealed" in content:
         model = SealedEntry
     try:
@@ -86,7 +86,7 @@ def parse_entry(kind: str, raw: bytes | str) -> Entry:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise EntryRejected("", Rejection.NOT_JSON, "a member stands twice in one object")
+        raise EntryRejected("", Rejection.NOT_JSON, "a member is there twice in one object")
     return members
 
 
@@ -95,22 +95,24 @@ def _constant(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_constant)
-"""json.loads would make one for each entry."""
+"""One decoder for all entries: json.loads would make one for each."""
 
 
 def open_entry(kind: str, entry: SealedEntry, seals: Seals) -> SendEntry | ResendEntry:
     """Read the content of a sealed entry.
 
     Raises:
-        EntryRejected: it breaks a rule, or does not open.
-        KeyMissing: it is sealed by a key that is not on the keyring.
+        EntryRejected: it breaks a rule, or cannot be unsealed.
+        KeyMissing: it is sealed with a key that is not on the keyring.
     """
     try:
         opened = parse_entry(kind, seals.open_entry(kind, entry.id, entry.sealed))
     except SealBroken as error:
         raise EntryRejected("sealed", Rejection.SEAL_BROKEN, str(error)) from None
     if opened.id != entry.id or not isinstance(opened, SendEntry | ResendEntry):
-        raise EntryRejected("sealed", Rejection.BAD_VALUE, "what is sealed is a whole entry with the same id")
+        raise EntryRejected(
+            "sealed", Rejection.BAD_VALUE, "the sealed content must be a whole entry with the same id"
+        )
     return opened
 
 

@@ -1,6 +1,6 @@
-"""What both `faxline` and `faxline-worker` refuse in the environment, so that neither has to guess.
+"""Checks the environment for `faxline` and `faxline-worker`, so that neither has to guess.
 
-That is a setting that is given twice, and a setting under a name that it had in an older version.
+Both refuse a setting that is given twice, and the name that a setting had in an older version.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 
 def given_as(environment: Mapping[str, str], variable: str) -> str:
-    """The variable that gave a setting: its own, or the one that names the file with the value."""
+    """The variable that sets a setting: its own, or the one that names the file with the value."""
     file = f"{variable}{_FILE}"
     return next((name for name, value in environment.items() if value and name.upper() == file), variable)
 

@@ -1,10 +1,10 @@
-"""What an event's `data` holds, a model an event (docs/events.md).
+"""Typed models of the events' `data`, one for each event (docs/events.md).
 
-`Event.data` is the plain mapping; these models are for whoever wants it typed, and for the JSON Schema:
+`Event.data` is a plain mapping. These models give it types, and make the JSON Schema:
 
     SubmittedData.model_validate(event.data).jobId
 
-A member that is not there is None. A newer daemon may add members, which are kept, and reasons.
+A missing member is None. A newer daemon may add members, which are kept, and reasons.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from faxline.contract.events import EventName
 CANCEL_REFUSALS: Mapping[str, str] = {
     "unknown_job": "there is no such job",
     "submitting": "its request is under way",
-    "submitted": "iFax took it, and it is no scheduled fax",
+    "submitted": "iFax took it, and it is not a scheduled fax",
     "in_doubt": "nobody knows whether iFax took it",
-    "final": "it has come to its end",
-    "too_late": "a scheduled fax whose date had come",
+    "final": "it has ended",
+    "too_late": "the date of the scheduled fax had come",
     "not_canceled": "iFax was asked and refused",
-    "unknown": "iFax was asked and no answer tells what became of it; its receipt will",
+    "unknown": "iFax was asked, and gave no clear answer; the receipt will show what happened",
 }
 """Every reason of `fax.cancel_refused`."""
 
@@ -40,9 +40,9 @@ Reason = Annotated[
 ]
 Message = Annotated[str | None, Field(description="For people: one line, without full phone numbers.")]
 JobId = Annotated[int, Field(ge=0, description="iFax's number of the fax.")]
-Pages = Annotated[int | None, Field(ge=0, description="Pages in total, as the receipt has it.")]
+Pages = Annotated[int | None, Field(ge=0, description="Pages in total, according to the receipt.")]
 Transferred = Annotated[
-    int | None, Field(ge=0, description="Pages that were transferred, as the receipt has it.")
+    int | None, Field(ge=0, description="Pages that were transferred, according to the receipt.")
 ]
 Charged = Annotated[
     bool | None, Field(description="iFax charges for this failure (faxStatus failed_chargeable).")
@@ -53,11 +53,11 @@ SendAt = Annotated[
 ]
 Deliveries = Annotated[int | None, Field(ge=0, description="How many deliveries have failed.")]
 Attempts = Annotated[
-    int | None, Field(ge=1, description="Of a delivery: how many there may be, the first one included.")
+    int | None, Field(ge=1, description="The most deliveries, the first one included, if a delivery failed.")
 ]
 Stage = Annotated[
     Literal["submission", "delivery"] | None,
-    Field(description="Whether it is the call to iFax that came to nothing, or the call to the recipient."),
+    Field(description="What failed: the call to iFax, or the call to the recipient."),
 ]
 
 
@@ -68,7 +68,7 @@ class EventData(BaseModel):
 
     metadata: Annotated[
         dict[str, Any] | None,
-        Field(description="The entry's metadata, where it had some, as it was pushed."),
+        Field(description="The entry's metadata as it was pushed, if any."),
     ] = None
 
 
@@ -89,22 +89,22 @@ class QueuedData(JobData):
 
 
 class RejectedData(EventData):
-    """`fax.rejected`: the entry breaks a rule and nothing else has happened."""
+    """`fax.rejected`: the entry breaks a rule. Nothing else happened."""
 
     state: Literal["rejected"]
     member: Annotated[
-        str, Field(description="The path of the member at fault; empty if it is the entry as a whole.")
+        str, Field(description="The path of the invalid member; empty if it is the entry as a whole.")
     ]
     reason: Annotated[Reason, Field(examples=sorted(Rejection))]
-    message: Annotated[str, Field(description="The rule and how to mend it, for people.")]
+    message: Annotated[str, Field(description="For people: the rule, and how to fix the entry.")]
     entry: Annotated[
-        str, Field(pattern=r"^[0-9]+-[0-9]+$", description="The entry's stream id, which XADD had returned.")
+        str, Field(pattern=r"^[0-9]+-[0-9]+$", description="The entry's stream id, as XADD returned it.")
     ]
-    group: Annotated[str | None, Field(description="The group that the entry named, where it did.")] = None
+    group: Annotated[str | None, Field(description="The group that the entry named, if any.")] = None
 
 
 class SubmittedData(JobData):
-    """`fax.submitted`: iFax took it; its receipt will tell the rest."""
+    """`fax.submitted`: iFax took the fax. The receipt decides the rest."""
 
     state: Literal["submitted"]
     jobId: JobId
@@ -112,7 +112,7 @@ class SubmittedData(JobData):
 
 
 class RetryingData(JobData):
-    """`fax.retrying`: it did not come through, and will be tried again."""
+    """`fax.retrying`: an attempt or a delivery failed, and will be repeated."""
 
     state: Literal["queued"]
     retry_at: Annotated[Milliseconds, Field(description="When it is due again, in milliseconds since 1970.")]
@@ -126,15 +126,15 @@ class RetryingData(JobData):
         str | None,
         Field(
             examples=["busy", "no_answer", "other"],
-            description="Of a delivery: the setting that it waits by.",
+            description="The setting that defines the wait, if a delivery failed.",
         ),
     ] = None
     wait: Annotated[
-        Milliseconds | None, Field(description="Of a delivery: how long it waits, in milliseconds.")
+        Milliseconds | None, Field(description="The wait in milliseconds, if a delivery failed.")
     ] = None
     quality: Annotated[
         str | None,
-        Field(description="The faxQuality of the next try, where the far end cannot receive the one before."),
+        Field(description="The faxQuality of the next try, if the far end cannot receive the former one."),
     ] = None
     pages: Pages = None
     transferred: Transferred = None
@@ -142,7 +142,7 @@ class RetryingData(JobData):
 
 
 class InDoubtData(JobData):
-    """`fax.in_doubt`: the request may have reached iFax, and the answer is not known."""
+    """`fax.in_doubt`: the request may have reached iFax, and the answer is unknown."""
 
     state: Literal["in_doubt"]
     reason: Reason
@@ -151,7 +151,7 @@ class InDoubtData(JobData):
 
 
 class DeliveredData(JobData):
-    """`fax.delivered`: the recipient's machine took it."""
+    """`fax.delivered`: the recipient's machine received the fax."""
 
     state: Literal["delivered"]
     jobId: JobId
@@ -160,13 +160,11 @@ class DeliveredData(JobData):
     message: Message = None
     pages: Pages = None
     transferred: Transferred = None
-    partial: Annotated[bool | None, Field(description="Whether not all of its pages were transferred.")] = (
-        None
-    )
+    partial: Annotated[bool | None, Field(description="True if not all pages were transferred.")] = None
 
 
 class FailedData(JobData):
-    """`fax.failed`: it will not be sent, or could not be delivered."""
+    """`fax.failed`: the fax will not be sent, or could not be delivered."""
 
     state: Literal["failed"]
     reason: Reason
@@ -179,7 +177,7 @@ class FailedData(JobData):
         str | None,
         Field(
             examples=["cause", "attempts", "expires_at"],
-            description="Of a delivery: why there is no further one.",
+            description="Why no further delivery follows, if a delivery failed.",
         ),
     ] = None
     pages: Pages = None
@@ -188,7 +186,7 @@ class FailedData(JobData):
 
 
 class CanceledData(JobData):
-    """`fax.canceled`: as ordered, before it was sent, or at iFax."""
+    """`fax.canceled`: the fax was canceled on request, before it was sent, or at iFax."""
 
     state: Literal["canceled"]
     reason: Reason
@@ -199,11 +197,11 @@ class CanceledData(JobData):
 
 
 class CancelRefusedData(EventData):
-    """`fax.cancel_refused`: the job goes on, or has ended already."""
+    """`fax.cancel_refused`: the job goes on, or has already ended."""
 
-    state: Annotated[
-        State | None, Field(description="The job's state; not there where there is no such job.")
-    ] = None
+    state: Annotated[State | None, Field(description="The job's state; missing if there is no such job.")] = (
+        None
+    )
     reason: Annotated[Reason, Field(examples=list(CANCEL_REFUSALS))]
     attempt: Annotated[int | None, Field(ge=0)] = None
     jobId: JobId | None = None
@@ -212,7 +210,7 @@ class CancelRefusedData(EventData):
 
 
 class UnconfirmedData(JobData):
-    """`fax.unconfirmed`: iFax took it, and no receipt came in time; a late one still amends it."""
+    """`fax.unconfirmed`: iFax took the fax, and no receipt came in time. A late one still amends it."""
 
     state: Literal["unconfirmed"]
     jobId: JobId
@@ -220,26 +218,28 @@ class UnconfirmedData(JobData):
 
 
 class DuplicateData(JobData):
-    """`fax.duplicate`: iFax accepted another attempt of the same job too."""
+    """`fax.duplicate`: iFax also accepted another attempt of the same job."""
 
-    state: Annotated[State, Field(description="The job's state, which it stays in.")]
+    state: Annotated[State, Field(description="The job's state, which does not change.")]
     jobId: Annotated[JobId, Field(description="iFax's number of the other fax.")]
 
 
 class ReceivedData(EventData):
-    """`fax.received`: a fax came in to the account. It is no job, so the event's `job` is empty.
+    """`fax.received`: the account received a fax. It is not a job, so the event's `job` is empty.
 
     Fetch the fax itself from iFax, by its jobId and transactionId.
     """
 
     state: Literal["received"]
     sender: Annotated[
-        str | None, Field(alias="from", description="The last four digits of the number it came from.")
+        str | None, Field(alias="from", description="The last four digits of the sender's number.")
     ] = None
-    to: Annotated[str | None, Field(description="The last four digits of the number it came to.")] = None
+    to: Annotated[str | None, Field(description="The last four digits of the number that received it.")] = (
+        None
+    )
     pages: Pages = None
     jobId: JobId | None = None
-    transactionId: Annotated[str | None, Field(description="iFax's other name of the fax.")] = None
+    transactionId: Annotated[str | None, Field(description="iFax's second id of the fax.")] = None
     at: Annotated[
         Milliseconds | None, Field(description="When its call ended, in milliseconds since 1970.")
     ] = None
@@ -263,9 +263,9 @@ DATA: Mapping[EventName, type[EventData]] = {
 
 
 def read_data(name: EventName, data: Mapping[str, Any]) -> EventData:
-    """An event's data, typed.
+    """Parse an event's data into its model.
 
     Raises:
-        pydantic.ValidationError: no daemon of this version writes such data.
+        pydantic.ValidationError: the data does not fit the model. No daemon of this version writes such data.
     """
     return DATA[name].model_validate(dict(data))

@@ -41,7 +41,7 @@ class Event:
         name: such as `fax.delivered` (`EventName`).
         job: the id of the job; empty if a rejected entry had none.
         at: when it happened, in UTC.
-        data: what else is known, by the names of docs/events.md.
+        data: further members, by the names in docs/events.md.
     """
 
     id: str
@@ -67,12 +67,12 @@ class Event:
         return pushed is None or not entry or position(entry) >= position(pushed)
 
     def rejects(self, job: str, pushed: str | None) -> bool:
-        """Whether it rejects this job's entry. An unopened entry is known by its stream id only."""
+        """Whether it rejects this job's entry. Of an unopened entry only the stream id is known."""
         same = pushed is not None and self.data.get("entry") == pushed
         return self.name == EventName.REJECTED and (same or (self.job == job and self.concerns(pushed)))
 
     def rejection(self) -> JobRejected:
-        """The error that a `fax.rejected` stands for."""
+        """The error that describes a `fax.rejected`."""
         return rejection_of(self.data)
 
 
@@ -86,6 +86,6 @@ def rejection_of(data: Mapping[str, Any]) -> JobRejected:
 
 
 def position(entry: str) -> tuple[int, int]:
-    """The order of a stream id: milliseconds since 1970, and a sequence number."""
+    """A stream id as numbers that sort: milliseconds since 1970, and a sequence number."""
     at, _, number = entry.partition("-")
     return int(at), int(number or 0)

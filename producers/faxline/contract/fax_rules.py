@@ -1,4 +1,4 @@
-"""The checks of a fax beyond its shape (ifax-api, Request Restrictions), for producers and intake alike."""
+"""Checks a fax beyond its shape (ifax-api, Request Restrictions). Producers and intake use the same code."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from faxline.contract.page_count import REQUEST_BYTES, TOO_LARGE, Opened, Pages,
 PAGES = 200
 LONGEST_NUMBER = "+123456789012345"
 _ADDED = 100
-"""Bytes that a request may have beyond its entry: the account's callerId."""
+"""The bytes by which a request may be larger than its entry: the account's callerId."""
 
 
 def check_send(  # noqa: C901 - one rule after the other
@@ -25,23 +25,23 @@ def check_send(  # noqa: C901 - one rule after the other
     written: int = REQUEST_BYTES,
     opener: Callable[[bytes], Opened] = open_document,
 ) -> Pages:
-    """Check a fax; return how many pages are sent.
+    """Check a fax, and return how many pages it has.
 
-    A fileUrl is not fetched and counts none; what is neither a PDF nor a TIFF, such as a text, counts one.
-    Nobody knows then how many there are at most.
+    A fileUrl is not fetched and counts as no page. A file that is neither a PDF nor a TIFF, such as a text,
+    counts as one. In both cases the upper bound is unknown.
 
     Args:
         entry: the parsed entry.
-        document: gives a stored document by `sha256:<hex>`: its bytes, what opening it told, or None.
-        hosts: those that a fileUrl may name, as `faxline.contract.file_hosts.host_pattern` takes them; none
-            is any.
-        written: bytes of the entry as it was written; what is small as it stands need not be written again.
+        document: returns a stored document by `sha256:<hex>`: its bytes, the result of opening it, or None.
+        hosts: the hosts that a fileUrl may name, as `faxline.contract.file_hosts.host_pattern` takes them;
+            empty allows any.
+        written: the size of the entry as it was written (bytes). A small entry need not be serialised again.
         opener: opens a document.
 
     Raises:
-        EntryRejected: with the member and the reason.
-        PdfReaderUnavailable: a PDF cannot be opened, for no reason of its own.
-        ValueError: one of the hosts is no pattern.
+        EntryRejected: the fax breaks a rule. The error has the member and the reason.
+        PdfReaderUnavailable: the process that opens PDFs cannot be started.
+        ValueError: one of the hosts is not a valid pattern.
     """
     files, numbers = entry.fax.faxData, entry.fax.faxNumber
     if isinstance(numbers, list) and len(numbers) > RECIPIENTS:
@@ -52,7 +52,7 @@ def check_send(  # noqa: C901 - one rule after the other
         raise EntryRejected("id", Rejection.BAD_ID, "too long for the ids of the group, ID.1 and so on")
     if isinstance(numbers, list) and entry.group is not None:
         raise EntryRejected(
-            "group", Rejection.BAD_VALUE, "a list of numbers is a group of its own, named by the id"
+            "group", Rejection.BAD_VALUE, "a list of numbers makes its own group, named by the id"
         )
     if not files:
         raise EntryRejected("fax.faxData", Rejection.NO_FILES, "at least one file is required")
@@ -68,14 +68,14 @@ def check_send(  # noqa: C901 - one rule after the other
             raise EntryRejected(
                 member,
                 Rejection.BAD_VALUE,
-                "a file has exactly one of fileUrl, fileData and document; an upload goes with a document",
+                "a file has exactly one of fileUrl, fileData and document; upload is for a document only",
             )
         if file.fileUrl is not None:
             if not is_allowed(file.fileUrl, hosts):
                 raise EntryRejected(
                     f"{member}.fileUrl",
                     Rejection.HOST_NOT_ALLOWED,
-                    "the URL's host is not among FAXLINE_FILE_HOSTS, or is written so that it may be misread",
+                    "the URL's host is not among FAXLINE_FILE_HOSTS, or may be read in two ways",
                 )
             certain = False
             continue
@@ -104,15 +104,15 @@ def _size_of_rest(entry: SendEntry) -> int:
 
 
 def _rest(entry: SendEntry) -> Any:
-    """The request as it is sent, but for the documents' content: its members' names count too.
+    """The request as it is sent, without the documents' content.
 
-    Where it names no callerId, the account may have one, which the worker adds; there must be room for it.
+    If it has no callerId, the worker may add the account's own, so there must be room for it.
     """
     rest = {"callerId": LONGEST_NUMBER} | entry.fax.model_dump(mode="json", exclude_none=True)
     for file in rest["faxData"]:
         file.pop("upload", None)
         if file.pop("document", None) or "fileData" in file:
             file["fileData"] = ""
-    if isinstance(rest["faxNumber"], list):  # one job each
+    if isinstance(rest["faxNumber"], list):  # each number is one job
         rest["faxNumber"] = max(rest["faxNumber"], key=len)
     return rest

@@ -1,8 +1,8 @@
-"""The hosts that a fileUrl may name.
+"""Checks the host of a fileUrl against the allowed hosts.
 
-iFax fetches the file, with a URL parser that we do not know. So a host is allowed only if every parser finds
-the same one. A URL that some read otherwise (a user before an @, a backslash, a percent sign, a character
-with a double) names no host here. A listed host may redirect anywhere.
+iFax fetches the file, with a URL parser that Faxline does not know. So a host is allowed only if every parser
+finds the same host in the URL. A URL that parsers may read differently (a user before an @, a backslash, a
+percent sign, a look-alike character) has no host here. Note that an allowed host may redirect anywhere.
 """
 
 import ipaddress
@@ -16,19 +16,19 @@ _HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]*))?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _NAME = 253
-"""The longest name of a host."""
+"""The most characters of a host's name."""
 _PORT = 65535
 
 
 def is_allowed(url: str, hosts: Collection[str]) -> bool:
-    """Whether a URL names one of the hosts.
+    """Whether a URL's host is one of the allowed hosts.
 
     Args:
-        url: http or https.
-        hosts: what `host_pattern` takes; without any, every URL is allowed.
+        url: an http or https URL.
+        hosts: the allowed hosts, as `host_pattern` takes them. If empty, every URL is allowed.
 
     Raises:
-        ValueError: a host is no pattern.
+        ValueError: a host is not a valid pattern.
     """
     if not hosts:
         return True
@@ -37,9 +37,9 @@ def is_allowed(url: str, hosts: Collection[str]) -> bool:
 
 
 def host_of(url: str) -> str | None:
-    """The host that every parser finds in a URL, in lower case and as ASCII; None where they may disagree."""
+    """The host that every parser finds in a URL, as lower-case ASCII; None if parsers may disagree."""
     found = _AUTHORITY.match(url)
-    if found is None or "@" in found[1]:  # also behind a ? or #, where some begin the user
+    if found is None or "@" in found[1]:  # also after a ? or #: some parsers read a user there
         return None
     parts = _HOST_AND_PORT.fullmatch(re.split(r"[?#]", found[1])[0])
     if parts is None or int(parts[2] or 0) > _PORT:
@@ -49,10 +49,10 @@ def host_of(url: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def host_pattern(text: str) -> str:
-    """A host as the list names it, normalized: a name, `*.` and a name for all below it, or an IP address.
+    """Normalise an allowed host: a name, `*.` and a name for all its subdomains, or an IP address.
 
     Raises:
-        ValueError: it is none of these, such as a URL or a name with a port.
+        ValueError: the text is something else, such as a URL or a name with a port.
     """
     wild, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     host = _normal(f"[{name}]" if name.count(":") > 1 and not name.startswith("[") else name)
@@ -70,12 +70,12 @@ def _is_address(host: str) -> bool:
 
 
 def _normal(host: str) -> str | None:
-    """A host in the one form in which it is compared, or None."""
+    """Normalise a host for comparison; None if parsers may disagree about it."""
     try:
         if host.startswith("["):
             address = ipaddress.IPv6Address(host[1:-1])
             return f"[{address.compressed}]" if address.scope_id is None else None
-        host = host.removesuffix(".")  # the root, which everybody leaves out
+        host = host.removesuffix(".")  # the dot of the DNS root
         return str(ipaddress.IPv4Address(host))
     except ValueError:
         pass
@@ -83,12 +83,12 @@ def _normal(host: str) -> str | None:
     known = [label for label in labels if label is not None]
     name = ".".join(known)
     if len(known) < len(labels) or len(name) > _NAME or _NUMBER.fullmatch(known[-1]):
-        return None  # what ends in a number is read as an IPv4 address by some: 127.1, 0x7f000001
+        return None  # some parsers read a number at the end as an IPv4 address: 127.1, 0x7f000001
     return name
 
 
 def _label(label: str) -> str | None:
-    """A part of a name as ASCII (IDNA's A-label), or None where parsers may disagree about it."""
+    """A part of a name as ASCII (IDNA's A-label); None if parsers may disagree about it."""
     if not label.isascii():
         plain = unicodedata.normalize("NFC", label).lower()
         one_form = plain == unicodedata.normalize("NFKC", plain) == plain.casefold() and not plain.isascii()

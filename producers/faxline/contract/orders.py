@@ -1,4 +1,4 @@
-"""What an operator can order; the daemon carries it out."""
+"""The orders of operators, which the daemon carries out."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ MOST_DIGITS = 18
 
 
 class Order(StrEnum):
-    """What an operator can order."""
+    """The kinds of orders."""
 
     PAUSE = "pause"
     RESUME = "resume"

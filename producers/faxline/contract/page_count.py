@@ -1,4 +1,4 @@
-"""Documents: named by their SHA-256 digest, opened to count their pages."""
+"""Opens documents to count their pages, and names them by their SHA-256 digest."""
 
 import hashlib
 import struct
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from faxline.contract.pdf_process import Limit, PdfPages
 
 REQUEST_BYTES = 20_000_000
-"""20 MB, in the smaller of the two readings: the most that a request may have, so no document is larger."""
+"""The most bytes of a request, and so of a document: iFax's 20 MB, as the smaller reading has it."""
 TOO_LARGE = "20 MB at most as sent (base64); use fileUrl for large files"
 _MOST_IFDS = 10_000
 _TIFFS = {b"II*\0": "<", b"MM\0*": ">"}
@@ -23,34 +23,34 @@ _KNOWN = (".pdf", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif")
 
 
 def digest(data: bytes) -> str:
-    """A document's name: `sha256:` and its digest in lower-case hexadecimal."""
+    """Return a document's name: `sha256:` and its digest in lower-case hexadecimal."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def check_digest(name: str, data: bytes) -> None:
-    """Hold a document against its name.
+    """Check that a document matches its name.
 
     Raises:
-        EntryRejected: document_altered: it is another one.
+        EntryRejected: it does not match (document_altered).
     """
     if digest(data) != name:
         raise EntryRejected(
             "fax.faxData",
             Rejection.DOCUMENT_ALTERED,
-            "the bytes that were stored for a document are not those of its digest; store them again",
+            "the stored bytes of a document do not match its digest; store them again",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What opening a document told, so that a thousand faxes of it open it once.
+    """The result of opening a document. It is kept, so that a thousand faxes of one document open it once.
 
     Attributes:
-        size: its bytes.
-        pages: how many it has; 0 where it has a fault.
-        known: whether it is a PDF, a TIFF or an image by its content.
-        fault: why iFax would refuse it, or nothing.
-        limit: which limit opening it ran into, if any.
+        size: the size of the document in bytes.
+        pages: the number of its pages; 0 if it is invalid.
+        known: whether its content is that of a PDF, a TIFF or an image.
+        fault: why iFax would refuse it; empty if it is valid.
+        limit: the limit that opening it hit, if any.
     """
 
     size: int
@@ -60,16 +60,17 @@ class Opened:
     limit: "Limit | None" = None
 
     def count(self, member: str, file_name: str = "") -> int:
-        """How many pages it has under this name.
+        """Return the number of pages of the document as a file of this name.
 
-        A file that calls itself .pdf or .png and is nothing of the kind is broken; iFax would refuse it.
+        A file named .pdf or .png whose content is something else is invalid, because iFax would refuse it.
 
         Raises:
-            EntryRejected: bad_document: empty, encrypted, broken, or beyond a limit; too_large.
+            EntryRejected: the document is empty, encrypted, broken or hits a limit (bad_document), or is too
+                large (too_large).
         """
         fault = self.fault
         if not fault and not self.known and file_name.lower().endswith(_KNOWN):
-            fault = "the content is not what the name says; is it broken, or a page of HTML?"
+            fault = "the content does not match the name; is it broken, or an HTML page?"
         if fault:
             large = self.size > REQUEST_BYTES
             raise EntryRejected(member, Rejection.TOO_LARGE if large else Rejection.BAD_DOCUMENT, fault)
@@ -77,11 +78,11 @@ class Opened:
 
 
 def open_document(data: bytes, count: "Callable[[bytes], PdfPages] | None" = None) -> Opened:
-    """Open it: of PDF and TIFF the pages are counted, anything else counts as one.
+    """Open a document. The pages of a PDF or TIFF are counted; anything else counts as one page.
 
     Args:
-        data: its bytes.
-        count: opens a PDF; by default a child process that this process shares
+        data: the document's bytes.
+        count: counts the pages of a PDF; by default in the shared child process
             (`faxline.contract.pdf_reader`).
 
     Raises:
@@ -99,13 +100,13 @@ def open_document(data: bytes, count: "Callable[[bytes], PdfPages] | None" = Non
 
 
 def _fault(data: bytes) -> str:
-    """Why it cannot be sent, by its size and its first bytes; nothing where it may be."""
+    """Why a document cannot be sent, judged by its size and its first bytes; "" if it can."""
     if not data:
         return "the document is empty"
     if len(data) > REQUEST_BYTES:
         return TOO_LARGE
-    if is_sealed(data):  # stored as it is, it would be taken for one whose key is missing
-        return "it begins as a sealed document does: give its content"
+    if is_sealed(data):  # once stored, it would look like a sealed document without its key
+        return "it begins like a sealed document: send the unsealed content"
     if data[:4] in _BIG_TIFFS:
         return "it is a BigTIFF: save it as a classic TIFF or a PDF"
     return ""
@@ -118,25 +119,25 @@ def _count(data: bytes) -> "PdfPages":
 
 
 def page_count(data: bytes, member: str, file_name: str = "") -> int:
-    """How many pages a document has. Raises as `Opened.count` does."""
+    """Return the number of pages of a document. Raises like `Opened.count`."""
     return open_document(data).count(member, file_name)
 
 
 def _tiff_pages(data: bytes) -> tuple[int, str]:
-    """How many pages a TIFF has, and why none can be sent."""
+    """Return the number of pages of a TIFF, and why it cannot be sent; "" if it can."""
     order = _TIFFS[data[:4]]
     seen = set[int]()
     try:
         (at,) = struct.unpack_from(order + "I", data, 4)
         while at:
             if at in seen:
-                return 0, "the TIFF's pages go round in a circle: save it anew"
+                return 0, "the TIFF's list of pages is a circle: save it again"
             if len(seen) == _MOST_IFDS:
-                return 0, f"the TIFF has more than {_MOST_IFDS} pages, or goes round in a circle"
+                return 0, f"the TIFF has more than {_MOST_IFDS} pages, or its list of pages is a circle"
             seen.add(at)
             (entries,) = struct.unpack_from(order + "H", data, at)
             if not entries:
-                return 0, f"page {len(seen)} of the TIFF is empty: save it anew"
+                return 0, f"page {len(seen)} of the TIFF is empty: save it again"
             (at,) = struct.unpack_from(order + "I", data, at + 2 + 12 * entries)
     except struct.error:
         return 0, "the TIFF is broken: it ends within a page"
@@ -144,9 +145,10 @@ def _tiff_pages(data: bytes) -> tuple[int, str]:
 
 
 class Pages(NamedTuple):
-    """How many pages are sent: at least, and at most or None where nobody knows.
+    """How many pages are sent: the least, and the most (None if unknown).
 
-    They differ where selections overlap: iFax does not say whether it sends a page once or each time.
+    They differ if selections overlap, because iFax does not document whether it sends such a page once or
+    twice.
     """
 
     least: int
@@ -157,10 +159,10 @@ class Pages(NamedTuple):
 
 
 def selected_pages(selections: Sequence[str] | None, pages: int, member: str) -> tuple[int, int]:
-    """How many pages a selection such as ["1-5", "2"] sends: each once, and each time that it is named.
+    """Count the pages of a selection such as ["1-5", "2"]: without repeats (5), and with repeats (6).
 
     Raises:
-        EntryRejected: bad_value: a selected page is not in the document.
+        EntryRejected: a selected page is not in the document (bad_value).
     """
     if not selections:
         return pages, pages

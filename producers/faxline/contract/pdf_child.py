@@ -1,10 +1,11 @@
 """The child process that opens PDFs. `faxline.contract.pdf_reader` starts it by its path.
 
-A request comes by standard input, a socket: a token, the most processor time (s), the document's size and its
-bytes. The reply is the token, a verdict and the pages. The process ends when the socket is closed.
+A request comes on standard input, which is a socket: a token, the most processor time (s), the size of the
+document and its bytes. The reply is the token, a verdict and the number of pages. The process ends when the
+socket is closed.
 
-PDFium is not to be trusted with a stranger's file, so the process gives up what it does not need: it can open
-no file and no socket, start no process, and use no more memory than it is told.
+A malicious PDF may take over PDFium, so the process gives up every right that it does not need: it can open
+no file and no socket, start no process, and use no more memory than its limit.
 """
 
 import ctypes
@@ -22,16 +23,16 @@ REPLY = struct.Struct(">8sBI")
 OPENED, ENCRYPTED, BROKEN = range(3)
 
 _PASSWORD = 4
-"""FPDF_ERR_PASSWORD."""
+"""PDFium's error FPDF_ERR_PASSWORD."""
 
 
 def _give_up(name: str, most: int) -> None:
-    with suppress(AttributeError, OSError, ValueError):  # not every system has, or enforces, each of them
+    with suppress(AttributeError, OSError, ValueError):  # not every system has or enforces each limit
         resource.setrlimit(getattr(resource, name), (most, most))
 
 
 def _read(size: int) -> bytearray:
-    """So many bytes; the process ends where they do not come."""
+    """Read this many bytes. The process ends if they do not come."""
     data = bytearray(size)
     left = memoryview(data)
     while left:
@@ -45,7 +46,7 @@ def _read(size: int) -> bytearray:
 def main() -> None:
     """Serve until the other end closes."""
     memory, paths = int(sys.argv[1]), json.loads(sys.argv[2])
-    # Where a container's memory is short, this process is the one to go.
+    # If a container runs out of memory, the kernel kills this process first.
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - one module less
         file.write("1000")
     _give_up("RLIMIT_CORE", 0)
@@ -62,7 +63,7 @@ def main() -> None:
     while True:
         token, seconds, size = REQUEST.unpack(_read(REQUEST.size))
         data = _read(size)
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # the kernel ends the process when it has used them
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # the kernel ends the process at that time
         document = pdfium.FPDF_LoadMemDocument64((ctypes.c_char * size).from_buffer(data), size, None)
         if document:
             verdict, pages = OPENED, pdfium.FPDF_GetPageCount(document)

@@ -1,4 +1,4 @@
-"""One child process that opens PDFs, under limits of time and memory."""
+"""Runs one child process that opens PDFs, within limits of time and memory."""
 
 import json
 import os
@@ -15,17 +15,17 @@ from faxline.contract.errors import PdfReaderUnavailable
 from faxline.contract.pdf_child import BROKEN, ENCRYPTED, HELLO, OPENED, REPLY, REQUEST
 
 _START = 20.0
-"""Seconds that a child may take to start."""
+"""The most seconds for the start of a child."""
 _STALLED = 3
-"""How many times the processor time may pass on the clock: the machine may be busy, or stand still."""
+"""A child gets its processor time times this on the clock, because the machine may be busy or suspended."""
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
-"""What a child needs of the environment, where it is there."""
+"""The environment variables that a child inherits, if they are set."""
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _BY_VERDICT = {OPENED: "the PDF has no pages", ENCRYPTED: "the PDF is encrypted", BROKEN: "the PDF is broken"}
 
 
 class Limit(StrEnum):
-    """What a document ran into."""
+    """The limits that a document may hit."""
 
     TIME = "time"
     MEMORY = "memory"
@@ -33,12 +33,12 @@ class Limit(StrEnum):
 
 
 class PdfPages(NamedTuple):
-    """What opening a PDF told.
+    """The result of opening a PDF.
 
     Attributes:
-        pages: how many it has; 0 where it has a fault.
-        fault: why iFax would refuse it, or nothing.
-        limit: which limit it ran into, if any.
+        pages: the number of pages; 0 if the PDF is invalid.
+        fault: why iFax would refuse it; empty if it is valid.
+        limit: the limit that it hit, if any.
     """
 
     pages: int
@@ -47,10 +47,10 @@ class PdfPages(NamedTuple):
 
 
 class Child:
-    """One process and the socket to it.
+    """A child process and the socket to it.
 
     Raises:
-        PdfReaderUnavailable: it could not be started.
+        PdfReaderUnavailable: the process could not be started.
     """
 
     def __init__(self, memory: int) -> None:
@@ -68,19 +68,19 @@ class Child:
                 self.end()
         if not started:
             raise PdfReaderUnavailable(
-                f"the process that opens PDFs does not start (exit code {self.exit_code}): "
+                f"the process that opens PDFs did not start (exit code {self.exit_code}): "
                 f"is pypdfium2 installed for {program}?"
             )
 
     def ask(self, data: bytes, timeout: float) -> PdfPages:
-        """What it finds out.
+        """Have the child open a PDF.
 
         Raises:
-            TimeoutError: it does not answer, although its processor time is not over.
-            ConnectionAbortedError: what it says is no answer.
-            OSError: it died.
+            TimeoutError: the child did not answer in time.
+            ConnectionAbortedError: the reply is not valid.
+            OSError: the child died.
         """
-        token = os.urandom(8)  # so that an answer belongs to its document
+        token = os.urandom(8)  # ties the reply to this document
         deadline = time.monotonic() + _STALLED * timeout
         self._send(REQUEST.pack(token, timeout, len(data)), deadline)
         self._send(data, deadline)
@@ -93,22 +93,22 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the process; a signal is a negative number; None while it lives."""
+        """The exit code of the process, negative for a signal; None while it runs."""
         return self._process.returncode
 
     def disconnect(self) -> None:
-        """Have whoever waits for an answer get none."""
+        """Close the socket, so that a thread that waits for a reply gets an error."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Kill it, if it lives, and take its exit code."""
+        """Kill the process if it runs, and reap it."""
         self._socket.close()
-        self._process.kill()  # one that is dying keeps its exit code
+        self._process.kill()  # a process that is already dying keeps its exit code
         self._process.wait()
 
     def forget(self) -> None:
-        """It is another process' child."""
+        """Let go of the child without ending it: after a fork it belongs to the parent."""
         self._socket.close()
         self._process.returncode = 0
 
@@ -140,7 +140,7 @@ def _start(program: str, memory: int) -> tuple[socket.socket, subprocess.Popen[b
                 stderr=subprocess.DEVNULL,
                 env={name: os.environ[name] for name in _KEPT if name in os.environ},
                 cwd="/",
-                start_new_session=True,  # Ctrl-C at a terminal is not for it
+                start_new_session=True,  # Ctrl-C at a terminal must not end the child
             )
     except BaseException:
         ours.close()
@@ -152,12 +152,12 @@ def _left(deadline: float) -> float:
 
 
 def _interpreter() -> str:
-    """The Python that runs this; where it is embedded in another program (uWSGI), the one beside it."""
+    """The Python interpreter. If Python is embedded in another program (uWSGI), the one beside it."""
     if Path(sys.executable or "").name.lower().startswith(("python", "pypy")):
         return sys.executable
     return str(Path(sys.exec_prefix) / "bin" / "python3")
 
 
 def longest(timeout: float) -> float:
-    """Seconds that a child may take to start and to open a document of this much processor time."""
+    """The most seconds to start a child and open a document with this much processor time."""
     return _START + _STALLED * timeout

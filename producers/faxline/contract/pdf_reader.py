@@ -1,8 +1,8 @@
-"""Opens PDFs in child processes with limits, so that a hostile one ends a child and nothing else.
+"""Opens PDFs in child processes with limits, so that a hostile PDF can only end a child.
 
-PDFium cannot be interrupted, and a few kilobytes keep it busy for ever or make it take gigabytes. A child
-(`pdf_child.py`) gets a document by a socket and answers a few bytes. It is kept for the next document, and
-replaced when it died. It inherits nothing: no socket, no file, no secret of the environment.
+PDFium cannot be interrupted, and a PDF of a few kilobytes may keep it busy for ever or make it use gigabytes.
+A child (`pdf_child.py`) gets a document through a socket and returns a few bytes. It is kept for the next
+document, and replaced if it dies. It inherits no socket, no file and no secret of the environment.
 """
 
 import atexit
@@ -16,11 +16,11 @@ from faxline.contract.errors import PdfReaderUnavailable
 from faxline.contract.pdf_process import Child, Limit, PdfPages, longest
 
 TIMEOUT = 5.0
-"""Seconds of processor time that opening a PDF may take. The slowest of 5,800 real files took 0.1 s."""
+"""The most processor time (s) to open a PDF. The slowest of 5,800 real files took 0.1 s."""
 MEMORY = 256 * 1024 * 1024
-"""Bytes of address space of a child. Files of 20 MB with 600,000 objects take 80 MB."""
+"""The most address space (bytes) of a child. Files of 20 MB with 600,000 objects take 80 MB."""
 CHILDREN = 2
-"""Children of one reader at once. The second one is started while the first is busy."""
+"""The most children of a reader at once. The second one is started while the first is busy."""
 
 _TRIES = 2
 _CLOSED = "the reader of PDFs was closed"
@@ -31,8 +31,8 @@ _LARGE = PdfPages(0, "the PDF needs too much memory to open", Limit.MEMORY)
 _CRASHED = PdfPages(0, "the PDF makes the program that opens it crash", Limit.CRASH)
 _BY_SIGNAL: Mapping[int | None, PdfPages] = {
     -signal.SIGPROF: _SLOW,
-    -signal.SIGABRT: _LARGE,  # so PDFium ends where it gets no memory
-    -signal.SIGKILL: _LARGE,  # so the kernel ends a process where a container's memory is used up
+    -signal.SIGABRT: _LARGE,  # PDFium aborts if it gets no memory
+    -signal.SIGKILL: _LARGE,  # the kernel kills a process if a container is out of memory
 }
 
 _readers: "WeakSet[PdfReader]" = WeakSet()
@@ -42,9 +42,9 @@ class PdfReader:
     """Counts the pages of PDFs. Thread-safe, also across a fork. Close it.
 
     Args:
-        timeout: seconds of processor time that opening may take.
-        memory: bytes of address space that a child may have. macOS does not enforce it.
-        children: how many at once; further threads wait.
+        timeout: the most processor time (s) to open a PDF.
+        memory: the most address space (bytes) of a child. macOS does not enforce it.
+        children: the most children at once. Further threads wait.
     """
 
     def __init__(self, timeout: float = TIMEOUT, memory: int = MEMORY, children: int = CHILDREN) -> None:
@@ -57,7 +57,7 @@ class PdfReader:
 
     @property
     def longest(self) -> float:
-        """Seconds that a `count` may take at the most, where children start slowly and stand still."""
+        """The most seconds that a `count` may take, if children start slowly and then hang."""
         return _TRIES * longest(self.timeout)
 
     def _renew(self) -> None:
@@ -69,11 +69,11 @@ class PdfReader:
     def count(self, data: bytes, timeout: float | None = None) -> PdfPages:
         """Open a PDF and count its pages.
 
-        A child may die, or not get to work, for a reason that is not the document's: a fresh one tries again.
+        A child may die or hang for reasons other than the document. Then a new child tries again.
 
         Args:
             data: the document.
-            timeout: seconds of processor time; by default those of the reader.
+            timeout: the most processor time (s); by default the reader's.
 
         Raises:
             PdfReaderUnavailable: no child could be started, or the reader was closed.
@@ -88,7 +88,7 @@ class PdfReader:
                 fault = _SLOW
             except ConnectionAbortedError:
                 fault = _CRASHED
-            except OSError:  # it died: its exit code tells why
+            except OSError:  # the child died: its exit code says why
                 pass
             finally:
                 self._give_back(child, usable=answer is not None)
@@ -102,15 +102,15 @@ class PdfReader:
         return found
 
     def warm(self) -> None:
-        """Have a child ready for the next PDF.
+        """Start a child for the next PDF, unless one is ready.
 
         Raises:
-            PdfReaderUnavailable: none could be started, or the reader was closed.
+            PdfReaderUnavailable: no child could be started, or the reader was closed.
         """
         self._give_back(self._take(), usable=True)
 
     def close(self) -> None:
-        """End the children. A `count` that is under way raises PdfReaderUnavailable."""
+        """End the children. A `count` under way raises PdfReaderUnavailable."""
         with self._free:
             self._closed = True
             while self._idle:
@@ -143,7 +143,7 @@ class PdfReader:
         return child
 
     def _started(self, child: "Child | None") -> bool:
-        """One was started, or could not be; whether it is of use."""
+        """Note that a child was started, or could not be (None). False if the reader is closed."""
         with self._free:
             self._starting -= 1
             usable = child is not None and not self._closed
@@ -164,7 +164,7 @@ class PdfReader:
             child.end()
 
     def _forget(self) -> None:
-        """After a fork the children are the parent's."""
+        """Let go of the children after a fork: they belong to the parent."""
         for child in (*self._idle, *self._taken):
             child.forget()
         self._renew()
@@ -184,4 +184,4 @@ os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_close_all)
 
 SHARED = PdfReader()
-"""For whoever has none of their own. It starts nothing before its first PDF."""
+"""The default reader of a process. It starts no child before the first PDF."""

@@ -8,7 +8,7 @@ from faxline.contract.errors import EntryRejected, Rejection
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 EXAMPLE = "+12345678901"
-"""The example number of iFax's documentation. Messages show it; nobody has it."""
+"""The example number of iFax's documentation, which messages show. It is not a real number."""
 MEMBER = "fax.faxNumber"
 
 _FIX = f"write it as E.164, such as {EXAMPLE}: a plus, the country code, the number"
@@ -19,10 +19,11 @@ _AS_A_FLOAT = re.compile(r"\+?\d+([.,]\d+)?[eE][+-]?\d+|\+?\d{5,}[.,]\d{1,2}")
 def check_number(number: str, member: str) -> None:
     """Check that a number is E.164 and possible (ifax-api, Request Parameters, faxNumber).
 
-    Not "valid": numbering plans change faster than tables, and the documentation's own +19876543210 is not.
+    It need not be "valid": numbering plans change faster than tables, and even the documentation's own
+    +19876543210 is not.
 
     Raises:
-        EntryRejected: bad_number.
+        EntryRejected: the number is not E.164, or not possible (bad_number).
     """
     if not E164.fullmatch(number):
         raise EntryRejected(member, Rejection.BAD_NUMBER, f"not a fax number; {_FIX}")
@@ -34,15 +35,15 @@ def check_number(number: str, member: str) -> None:
         raise EntryRejected(
             member,
             Rejection.BAD_NUMBER,
-            f"after the country code stands the {prefix} that is dialled within the country; leave it out",
+            f"leave out the {prefix} after the country code, which is dialled only within the country",
         )
 
 
 def check_region(region: str | None) -> str | None:
-    """A region in capitals, such as DE.
+    """Return a region in capitals, such as DE.
 
     Raises:
-        ValueError: phonenumbers knows none of this name.
+        ValueError: phonenumbers does not know the region.
     """
     if region is None:
         return None
@@ -54,7 +55,7 @@ def check_region(region: str | None) -> str | None:
 
 
 def normalize_number(text: str, region: str | None = None, member: str = MEMBER) -> str:
-    """The E.164 form of a number as people write it.
+    """Convert a number as people write it to E.164.
 
     >>> normalize_number("+1 (202) 555-0123")
     '+12025550123'
@@ -62,13 +63,13 @@ def normalize_number(text: str, region: str | None = None, member: str = MEMBER)
     '+4930901820'
 
     Args:
-        text: with the country code behind + or 00, or as it is dialled within the region; `tel:` may stand
-            before it.
-        region: the country of numbers that name none, by its two letters.
-        member: what an error names.
+        text: the number, with + or 00 and the country code, or as it is dialled within the region. It may
+            begin with `tel:`.
+        region: the country of numbers without a country code, by its two letters.
+        member: the member that an error names.
 
     Raises:
-        EntryRejected: bad_number: it is none, or leaves open which one; bad_value: it is no text.
+        EntryRejected: the text is not a number, or is ambiguous (bad_number); it is not a text (bad_value).
         ValueError: there is no such region.
     """
     if not isinstance(text, str):
@@ -81,7 +82,7 @@ def normalize_number(text: str, region: str | None = None, member: str = MEMBER)
 
 
 def number_in(text: str, region: str | None = None) -> str | None:
-    """The E.164 form of a text that may be a number; None where it is none, or leaves open which one."""
+    """Convert a text that may be a number to E.164; None if it is not a number, or is ambiguous."""
     try:
         return normalize_number(text, region)
     except EntryRejected:
@@ -89,8 +90,8 @@ def number_in(text: str, region: str | None = None) -> str | None:
 
 
 def _plain(text: str, member: str) -> str:
-    """A number without what is pasted with it."""
-    plain = "".join(c for c in text if unicodedata.category(c) != "Cf")  # marks of direction
+    """Remove what is often pasted with a number."""
+    plain = "".join(c for c in text if unicodedata.category(c) != "Cf")  # invisible formatting characters
     plain = re.sub(r"^\s*(tel|fax):", "", plain, flags=re.IGNORECASE).replace("\uff0b", "+").strip()
     if _AS_A_FLOAT.fullmatch(plain):
         raise EntryRejected(
@@ -105,7 +106,7 @@ def _plain(text: str, member: str) -> str:
         raise EntryRejected(
             member,
             Rejection.BAD_NUMBER,
-            f"not one fax number: it has other than digits, spaces and + ( ) - . /; {_FIX}",
+            f"not a fax number: use only digits, spaces and + ( ) - . /; {_FIX}",
         )
     return plain
 
@@ -115,7 +116,7 @@ def _read(plain: str, region: str | None, member: str) -> str:
 
     found = _parse(plain, region)
     if plain.startswith("00") and not (region and found and phonenumbers.is_valid_number(found)):
-        # Australia dials abroad by 0011, and no number begins with +11.
+        # Australia dials 0011 for other countries, and no country code begins with 11.
         found = None if re.match(r"00\W*1\W*1", plain) else _parse("+" + plain[2:], None)
     elif region is None and "+" not in plain:
         raise EntryRejected(
@@ -130,13 +131,11 @@ def _read(plain: str, region: str | None, member: str) -> str:
     if length == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         raise EntryRejected(member, Rejection.BAD_NUMBER, f"the area code is missing; {_FIX}")
     number = _e164(found)
-    if "/" in plain:  # +49 30 901820/21 are two
+    if "/" in plain:  # +49 30 901820/21 are two numbers
         area = len(str(found.country_code)) + phonenumbers.length_of_national_destination_code(found)
         tail = re.sub(r"\D", "", plain.rpartition("/")[2])
         if len(tail) != len(number) - 1 - area:
-            raise EntryRejected(
-                member, Rejection.BAD_NUMBER, f"a / stands elsewhere than behind the area code; {_FIX}"
-            )
+            raise EntryRejected(member, Rejection.BAD_NUMBER, f"a / may only follow the area code; {_FIX}")
     return number
 
 
@@ -157,13 +156,13 @@ def _e164(found: Any) -> str:
 
 
 def country_code(number: str) -> str:
-    """That of an E.164 number, such as 49; nothing where there is no such country."""
+    """The country code of an E.164 number, such as 49; "" if there is no such country."""
     found = _parse(number, None)
     return str(found.country_code) if found is not None else ""
 
 
 def is_possible(number: str) -> bool:
-    """What phonenumbers' is_possible_number says of an E.164 number."""
+    """Whether an E.164 number is possible (phonenumbers' is_possible_number)."""
     import phonenumbers  # noqa: PLC0415 - as above
 
     found = _parse(number, None)
@@ -171,7 +170,7 @@ def is_possible(number: str) -> bool:
 
 
 def _kept_prefix(number: str) -> str:
-    """The national prefix, such as 0, where an E.164 number has it after the country code; else nothing."""
+    """The national prefix, such as 0, if an E.164 number has it after the country code; else ""."""
     import phonenumbers  # noqa: PLC0415 - as above
 
     found = _parse(number, None)

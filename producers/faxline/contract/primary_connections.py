@@ -1,7 +1,7 @@
-"""Connections that follow the primary: a lost one, or one to a server that is not the primary, is replaced.
+"""Connections that follow the primary. A lost one, or one to a server that is no primary, is replaced.
 
 redis-py asks the Sentinels when it takes a connection from a pool, and never again while the connection is
-held. A connection that a thread keeps returns to the old address for ever. An answer such as NOREPLICAS
+held. A connection that a thread keeps would return to the old address for ever. An answer such as NOREPLICAS
 leaves it with a primary that was cut off. After a planned failover the old primary takes writes for eight
 seconds, until the Sentinels reconfigure it, and then loses them. So here a lost connection asks the Sentinels
 again, such an answer drops it, and the Sentinels are asked twice a second while it is used.
@@ -23,7 +23,7 @@ import redis.sentinel
 from faxline.contract.deadlines import allow_for, is_bounded, within
 
 _LOST = ("NOREPLICAS", "UNBLOCKED")
-"""How the answers begin for which redis-py has no class."""
+"""The beginnings of error replies for which redis-py has no class."""
 
 
 class NoWritesError(redis.ConnectionError):
@@ -31,14 +31,14 @@ class NoWritesError(redis.ConnectionError):
 
 
 def _instead(error: redis.ResponseError) -> NoWritesError | None:
-    """What to raise where an answer means that another server may be the primary; None where it does not."""
+    """The error to raise if a reply means that another server may be the primary; else None."""
     if isinstance(error, redis.exceptions.ReadOnlyError):
         return NoWritesError(f"READONLY {error}")
     return NoWritesError(str(error)) if str(error).startswith(_LOST) else None
 
 
 class _Bounded:
-    """The timeouts of a connection: its own, or less where less of the question's time is left."""
+    """Limits the timeouts of a connection to the time that its command has left."""
 
     _socket_timeout: float | None
     _socket_connect_timeout: float | None
@@ -61,10 +61,10 @@ class _Bounded:
 
 
 class _Following(_Bounded):
-    """Mixed into a connection of redis-py's, see the module; of a single server it only heeds the answers."""
+    """Mixed into redis-py's connections. Drops the connection if a reply shows that it is no primary."""
 
     def _heed(self) -> None:
-        """A socket keeps the timeout that it had last."""
+        """Set the socket's timeout, because a socket keeps the one that it had last."""
         this: Any = self
         if is_bounded() and this._sock is not None:  # noqa: SLF001 - redis-py has no other way
             this._sock.settimeout(self.socket_timeout)  # noqa: SLF001 - as above
@@ -87,10 +87,10 @@ class _Following(_Bounded):
 
 
 class _Asking(_Following):
-    """The same, where Sentinels are asked."""
+    """Also asks the Sentinels where the primary is."""
 
     _greets = False
-    """In the handshake nothing is looked up: what it sends belongs together."""
+    """Whether the handshake is under way. The Sentinels are not asked in between its commands."""
 
     def connect_to(self, address: Any) -> None:
         self._greets = True
@@ -107,7 +107,7 @@ class _Asking(_Following):
             if this.is_connected and pool.sentinel_manager.moved(pool.service_name, there):
                 this.disconnect()
             if not this.is_connected:
-                self.connect_to(pool.get_master_address())  # once: the caller has its own retries
+                self.connect_to(pool.get_master_address())  # only once, because the caller retries
         super().send_packed_command(command, check_health)
 
 
@@ -154,7 +154,7 @@ class _AskingAsync(_FollowingAsync):
 
 
 def following(client: Any) -> Any:
-    """A client of redis-py's, with or without asyncio, whose connections from now on are such."""
+    """Make a redis-py client, blocking or asyncio, use such connections from now on."""
     pool = client.connection_pool
     pool.connection_class = _KINDS[pool.connection_class]
     return client

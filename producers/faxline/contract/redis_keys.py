@@ -12,20 +12,20 @@ from functools import cached_property
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 ACCOUNTS = "fax:accounts"
-"""Set: the names of the accounts that dispatchers run for. Under no account's hash tag."""
+"""Set: the names of the accounts that dispatchers serve. It has no hash tag."""
 
 PROCESSES = "fax:processes:"
-"""Prefix of hashes, one a role (`fax:processes:worker`): the heartbeats of its processes. As above."""
+"""Prefix of hashes, one for each role (`fax:processes:worker`): heartbeats. They have no hash tag."""
 
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""
 
 VERSION_SIGN = "@"
-"""What stands before the version at the end of a dispatcher's name in that group; for the doctor."""
+"""Separates a dispatcher's name in that group from its version, which the doctor reads."""
 
 
 class _Key:
-    """The name of one key of an account: the account's prefix and a word."""
+    """The name of a key of an account: the account's prefix and a word."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -55,95 +55,95 @@ class RedisKeys:
 
     @cached_property
     def prefix(self) -> str:
-        """What every key of the account begins with; the braces are the hash tag."""
+        """The beginning of every key of the account. The braces are the hash tag."""
         return f"fax:{{{self.account}}}:"
 
     intake = _Key("intake")
-    """Stream: what producers push. An entry leaves in the script that registers or rejects it."""
+    """Stream: entries of producers. The script that registers or rejects an entry removes it."""
     status = _Key("status")
-    """Stream: verified webhooks (receipts). An entry leaves in the script that applies it."""
+    """Stream: verified webhooks (receipts). The script that applies an entry removes it."""
     events = _Key("events")
-    """Stream, capped: one event a transition, for any service to read."""
+    """Stream, capped: one event for each transition, for any service to read."""
     account_state = _Key("account")
-    """Hash: the limits and the leaky bucket, the gate, the pause, the alarm, counts of ended jobs."""
+    """Hash: the limits and the leaky bucket, the cooldown, the pause, the alarm, counts of ended jobs."""
     ready = _Key("ready")
     """Sorted set of job ids by place: priority, then age."""
     delayed = _Key("delayed")
     """Sorted set of job ids by the time (ms) of their retry."""
     permits = _Key("permits")
-    """Sorted set of permits by the end (ms) of their lease, each a token|what it is held for."""
+    """Sorted set of permits by the end (ms) of their lease; a member is TOKEN|PURPOSE."""
     answers = _Key("answers")
     """Sorted set of permit tokens by the time (µs) of their answer, for the window."""
     wakes = _Key("wakes")
-    """Sorted set of wake-up tokens on their way, by the time (ms) they are given up."""
+    """Sorted set of the tokens of wake-ups under way, by the time (ms) at which they count as lost."""
     submitted = _Key("submitted")
     """Sorted set of job ids that await a receipt, by its deadline (ms)."""
     in_doubt = _Key("in_doubt")
-    """Sorted set of job ids in doubt, by the end (ms) of the wait; infinite when held."""
+    """Sorted set of the ids of jobs in doubt, by the end (ms) of their wait; infinite if held."""
     expiring = _Key("expiring")
     """Sorted set of job ids by their expires_at (ms)."""
     doorbell = _Key("doorbell")
-    """Stream, capped: tells the dispatchers to look at the account before they would."""
+    """Stream, capped: makes the dispatchers look at the account at once."""
     orders = _Key("orders")
-    """Stream: what operators order; an entry leaves in the script that carries it out."""
+    """Stream: operators' orders. The script that carries out an order removes it."""
 
     def reply(self, order: str) -> str:
-        """Stream of one entry: what became of an order, by its entry's id; has a time to live."""
+        """Stream of one entry: the reply to an order, named by the order's id; has a time to live."""
         return f"{self.prefix}reply:{order}"
 
     reconcile_wake = _Key("reconcile-wake")
     """String: a `reconcile` message is on its way; has a time to live."""
     dead = _Key("dead")
-    """Stream, capped: receipts and entries that could not be worked on, kept for a look."""
+    """Stream, capped: receipts and entries that were set aside because they could not be processed."""
     audit = _Key("audit")
-    """Stream, append-only: every call to iFax and every operator's order; older entries go."""
+    """Stream: every call to iFax and every operator's order. Old entries are trimmed."""
     unmatched = _Key("unmatched")
-    """Sorted set of jobIds that nobody knows, by when (ms) their receipts are to meet the doubts."""
+    """Sorted set of unknown jobIds, by when (ms) their receipts are to be matched with doubts."""
     held = _Key("held")
-    """Sorted set of jobs whose failure may not be the last word, by when it is (ms)."""
+    """Sorted set of jobs whose failure is not final yet, by when (ms) it becomes final."""
     polls = _Key("polls")
-    """Sorted set of jobs that iFax is to be asked about, by when it is next (ms)."""
+    """Sorted set of jobs with status polls, by the time (ms) of the next poll."""
     asks = _Key("asks")
-    """Sorted set of the window's questions: !job until the answer, then tokens by its time (µs)."""
+    """Sorted set of the window's status polls: !job until the answer, then a token by its time (µs)."""
 
     def untried(self, number: str) -> str:
-        """Set of those jobIds whose receipts name this recipient and met no doubt yet; has a time to live.
+        """Set of unknown jobIds whose receipts name this recipient, to be matched; has a time to live.
 
-        It is named by the number's last digits, for a receipt's may lack its country.
+        Its name has the number's last digits, because a receipt's number may lack the country code.
         """
         return f"{self.prefix}untried:{number[-7:]}"
 
     doubts = _Key("doubts")
-    """Sorted set of doubts by recipient, for receipts whose jobId nobody knows."""
+    """Sorted set of doubts by recipient, for receipts with an unknown jobId."""
     doubts_until = _Key("doubts-until")
     """The same doubts by the time (ms) they are forgotten."""
     job_ids = _Key("jobid:")
-    """Prefix of strings: iFax's jobId to the job or to a receipt that came early; has a time to live."""
+    """Prefix of strings: from iFax's jobId to the job or an early receipt; has a time to live."""
     scheduled = _Key("scheduled")
-    """Sorted set of the ready jobs that are to be kept by iFax, by their date (ms)."""
+    """Sorted set of the ready jobs that iFax is to hold until their date, by that date (ms)."""
     lines = _Key("lines")
-    """Hash: a number to the jobs whose faxes are on their way to it, each with the end of its lease."""
+    """Hash: from a number to the jobs whose faxes are on their way to it, each with the end of its lease."""
     waiting = _Key("waiting")
-    """Sorted set, in the order of its members: queued jobs that wait for their number's line."""
+    """Sorted set, in the order of its members: queued jobs that wait for their number."""
     lines_until = _Key("lines-until")
-    """Sorted set of numbers that are waited for, by when (ms) the next lease on their line ends."""
+    """Sorted set of numbers that jobs wait for, by when (ms) the next lease on the number ends."""
     document_uses = _Key("document-uses")
-    """Hash: a document's digest to how many jobs that have not ended need it."""
+    """Hash: from a document's digest to the number of open jobs that need it."""
     released = _Key("released")
-    """Sorted set of the digests of documents that no job needs, by when (ms) they may go."""
+    """Sorted set of the digests of documents that no job needs, by when (ms) they may be deleted."""
     outdated = _Key("outdated")
-    """Sorted set of ended jobs whose request is still kept, by when (ms) it goes."""
+    """Sorted set of ended jobs whose request is still kept, by when (ms) it is deleted."""
     maintenance_lock = _Key("chore")
-    """String: which dispatcher carries out an order that takes its time; has a time to live."""
+    """String: the dispatcher that carries out a long-running order; has a time to live."""
     lost = _Key("lost")
-    """Hash: what processes did and Redis does not know of, after its state went back (`recover`)."""
+    """Hash: the actions of processes that Redis lost when its state went back (`recover`)."""
 
     def received(self, fax: str) -> str:
         """String: a fax that came in was announced, by what it is known by; has a time to live."""
         return f"{self.prefix}received:{fax}"
 
     def read_alone(self, entry: str) -> str:
-        """String: the size of an entry that may be at fault and was read alone; has a time to live."""
+        """String: the size of a suspect entry that was read alone; has a time to live."""
         return f"{self.prefix}read:{entry}"
 
     def group(self, name: str) -> str:
@@ -151,7 +151,7 @@ class RedisKeys:
         return f"{self.prefix}group:{name}"
 
     def group_size(self, name: str) -> str:
-        """Set of one number: how many faxes are pushed with the group's name; lives as long as the group."""
+        """Set with one member: the number of faxes of the group; lives as long as the group."""
         return f"{self.group(name)}!size"
 
     def group_rejected(self, name: str) -> str:
@@ -163,7 +163,7 @@ class RedisKeys:
         return f"{self.prefix}job:{job_id}"
 
     def upload(self, name: str) -> str:
-        """String: a document's bytes until the entry that brings them is read; has a time to live."""
+        """String: an uploaded document's bytes, until its entry is read; has a time to live."""
         return f"{self.prefix}upload:{name}"
 
     def document(self, digest: str) -> str:

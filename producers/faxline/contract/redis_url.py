@@ -40,8 +40,8 @@ _TO_ASK: Mapping[str, Any] = {
 }
 """The options of a connection that asks a node who owns the slots."""
 _FORM = (
-    "no URL of Redis: its form is redis://HOST:PORT/0, or rediss://, unix:///PATH, redis+sentinel:// or "
-    "redis+cluster://; what has a meaning in a URL, such as a / in the password, is written %2F"
+    "not a URL of Redis: use redis://HOST:PORT/0, rediss://, unix:///PATH, redis+sentinel:// or redis+cluster://; "
+    "escape characters that have a meaning in a URL, such as a / in the password as %2F"
 )
 
 
@@ -51,12 +51,12 @@ class SentinelUrl:
 
     Attributes:
         sentinels: host and port of each.
-        service: the name under which they know the master.
-        database: its logical database.
-        username, password: for the master.
-        tls: whether the master and the Sentinels are spoken to by TLS.
-        sentinel_username, sentinel_password: for the Sentinels themselves.
-        tls_options: ssl_ca_certs and the like, for the master and the Sentinels.
+        service: the Sentinels' name for the primary.
+        database: the logical database.
+        username, password: the login at the primary.
+        tls: whether to use TLS for the primary and the Sentinels.
+        sentinel_username, sentinel_password: the login at the Sentinels.
+        tls_options: ssl_ca_certs and the like, for the primary and the Sentinels.
     """
 
     sentinels: tuple[tuple[str, int], ...]
@@ -71,7 +71,7 @@ class SentinelUrl:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What a connection to the master is given."""
+        """The options of a connection to the primary."""
         return {
             "db": self.database,
             "username": self.username,
@@ -80,15 +80,15 @@ class SentinelUrl:
 
     @property
     def security(self) -> dict[str, Any]:
-        """Of TLS, for the master and the Sentinels alike."""
+        """The TLS options, for the primary and the Sentinels."""
         return {"ssl": True, **self.tls_options} if self.tls else {}
 
 
 def sentinel_url(url: str) -> SentinelUrl | None:
-    """Read a URL; None where it is none of Sentinel's.
+    """Parse a Sentinel URL; None if the URL is of another kind.
 
     Raises:
-        ValueError: it is one and makes no sense; the text says why and repeats nothing of it.
+        ValueError: the Sentinel URL is not valid. The text says why, and quotes nothing.
     """
     scheme, _, rest = url.partition("://")
     if scheme not in SENTINEL_SCHEMES:
@@ -102,22 +102,18 @@ def sentinel_url(url: str) -> SentinelUrl | None:
         try:
             port = parts.port
         except ValueError:
-            raise ValueError("a Sentinel's port is no number") from None
+            raise ValueError("a Sentinel's port is not a number") from None
         if not parts.hostname:
             raise ValueError("a Sentinel has no host: redis+sentinel://host:26379,host2:26379/service/0")
         sentinels.append((parts.hostname, port or SENTINEL_PORT))
     path, _, query = path.partition("?")
     given = dict(parse_qsl(query, keep_blank_values=True))
     if not set(given) <= {*TLS_OPTIONS, *_LOGIN}:
-        raise ValueError(
-            f"it has an option that a Sentinel's URL does not; known are {', '.join((*TLS_OPTIONS, *_LOGIN))}"
-        )
+        raise ValueError(f"it has an unknown option; known are {', '.join((*TLS_OPTIONS, *_LOGIN))}")
     options = tls_options(scheme, given)
     service, _, database = path.strip("/").partition("/")
     if not service:
-        raise ValueError(
-            "the service that the Sentinels know is missing: redis+sentinel://host:26379/service/0"
-        )
+        raise ValueError("the name of the service is missing: redis+sentinel://host:26379/service/0")
     if database and not database.isdigit():
         raise ValueError("it must end in a database number, such as /0")
     return SentinelUrl(
@@ -136,7 +132,7 @@ def sentinel_url(url: str) -> SentinelUrl | None:
 def connect(
     url: str, *, node: Callable[[redis.Redis], redis.Redis] = lambda client: client, **options: Any
 ) -> redis.Redis:
-    """A client whose connections follow the primary (`faxline.contract.primary_connections`).
+    """Make a client whose connections follow the primary (`faxline.contract.primary_connections`).
 
     Of a cluster it is a `ClusterClient`; see there.
 
@@ -146,7 +142,7 @@ def connect(
         options: those of `redis.Redis`.
 
     Raises:
-        ValueError: the URL is none.
+        ValueError: the URL is not valid.
     """
     if (cluster := cluster_url(url)) is not None:
         return _of_cluster(cluster, options, node)
@@ -182,10 +178,10 @@ def connect_async(url: str, **options: Any) -> redis.asyncio.Redis:
 
 
 def _of_one_server(kind: Any, url: str, options: dict[str, Any]) -> Any:
-    """A client.
+    """Make a client of one server.
 
     Raises:
-        ValueError: the URL is none. It repeats nothing of it, as redis-py does where a password holds a /.
+        ValueError: the URL is not valid. Unlike redis-py's, the text quotes nothing: a password may hold a /.
     """
     try:
         return kind.from_url(url, **options)
@@ -233,9 +229,9 @@ def _node_options(target: ClusterUrl, options: Mapping[str, Any]) -> tuple[dict[
 
 
 def address(client: Any) -> str:
-    """Where a client connects to, for messages: `host:port` or a socket's path; never the password.
+    """The address of a client, for messages: `host:port` or a socket's path, without the password.
 
-    Nothing, of a double without a connection.
+    It is "" for a test double without a connection.
     """
     options = client.get_connection_kwargs()
     if not options:
@@ -244,14 +240,14 @@ def address(client: Any) -> str:
         return f"the cluster of {', '.join(f'{host}:{port}' for host, port in client.topology.slots.seeds)}"
     service = getattr(client.connection_pool, "service_name", None)
     if service is not None:
-        return f"the master of {service!r} that the Sentinels name"
+        return f"the primary of {service!r} that the Sentinels name"
     if "path" in options:
         return str(options["path"])
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
 
 def _sentinel_options(target: SentinelUrl, options: dict[str, Any], retry: Any) -> dict[str, Any]:
-    """What a connection to a Sentinel is given: one that is away is not asked again, the next one is."""
+    """The options of a connection to a Sentinel. It is not retried, because another Sentinel is asked."""
     kept = {"protocol": options["protocol"]} if "protocol" in options else {}
     patience = {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
     login = {"username": target.sentinel_username, "password": target.sentinel_password}

@@ -20,12 +20,12 @@ _NOBODY = "no Sentinel that answers knows a primary of {!r}"
 
 
 class _Round:
-    """One round of questions: iterate over the Sentinels, and tell what each said.
+    """One round of questions: iterate over the Sentinels, and call `heard` with the replies of each.
 
     Args:
-        sentinels: all of them.
-        resting: the ids of those that are asked only if the others do not tell.
-        newest: the configuration that was heard before.
+        sentinels: all Sentinels.
+        resting: the ids of the Sentinels that are asked only if the others do not know the primary.
+        newest: the newest configuration in an earlier round.
     """
 
     def __init__(self, sentinels: Sequence[Any], resting: set[int], newest: int) -> None:
@@ -42,30 +42,31 @@ class _Round:
 
     @property
     def found(self) -> tuple[int, Address] | None:
-        """The newest configuration that was heard and the primary's address in it.
+        """The newest configuration, and the primary's address in it.
 
-        A Sentinel that was cut off together with the old primary still names that one, and may be the first
-        to answer. One older than was heard before counts if most say so: the Sentinels were set up anew.
+        A Sentinel that was cut off together with the old primary still names the old one, and may answer
+        first. A configuration older than the newest known one counts if most Sentinels have it: they were set
+        up again.
         """
         newest = max((answer for answer in self._answers if answer is not None), default=None)
         most = len(self._answers) * 2 > len(self._sentinels)
         return newest if newest is not None and (most or newest[0] >= self._newest) else None
 
     def heard(self, replies: Sequence[Any]) -> None:
-        """The replies to SENTINEL MASTER and GET-MASTER-ADDR-BY-NAME."""
+        """Take the replies of a Sentinel to SENTINEL MASTER and GET-MASTER-ADDR-BY-NAME."""
         state, named = replies
         if isinstance(state, redis.ResponseError) or not named:
-            self._answers.append(None)  # it does not know the service
+            self._answers.append(None)  # this Sentinel does not know the service
             return
         address: Address = (_text(named[0]), int(named[1]))
-        # In the midst of a failover it names the new primary while its state is still that of the old one.
+        # During a failover it names the new primary while its other fields still describe the old one.
         alive = state["is_master"] and not state["is_sdown"] and not state["is_odown"]
         promoted = address != (state["ip"], state["port"])
         self._answers.append((state["config-epoch"], address) if alive or promoted else None)
 
 
 class _Primary:
-    """Where the primary is, by what the Sentinels said last."""
+    """The address of the primary, as the Sentinels last named it."""
 
     def __init__(self, sentinels: Sequence[Any]) -> None:
         self._sentinels = sentinels
@@ -77,7 +78,7 @@ class _Primary:
 
     @contextmanager
     def looking(self) -> Iterator[bool]:
-        """Whether to ask again now; one caller at a time."""
+        """Whether to ask the Sentinels now. Only one caller does at a time."""
         if time.monotonic() - self._asked < LOOK or not self._asking.acquire(blocking=False):
             yield False
             return
@@ -87,13 +88,13 @@ class _Primary:
             self._asking.release()
 
     def round(self) -> _Round:
-        """Begin to ask."""
+        """Begin a round."""
         self._asked = now = time.monotonic()
         self._rests = {each: until for each, until in self._rests.items() if until > now}
         return _Round(self._sentinels, set(self._rests), self._newest)
 
     def learn(self, asked: _Round) -> Address | None:
-        """The address that a round found, if any."""
+        """Store and return the address that a round found, if any."""
         until = time.monotonic() + REST
         self._rests = {id(each): until for each in asked.silent} | self._rests
         if asked.found is None:
@@ -113,7 +114,7 @@ class Sentinels(redis.sentinel.Sentinel):
         """The primary's address.
 
         Raises:
-            redis.sentinel.MasterNotFoundError: no Sentinel answers that knows one that is there.
+            redis.sentinel.MasterNotFoundError: no Sentinel that answers knows a primary.
         """
         asked = self._primary.round()
         for sentinel in asked:
@@ -143,7 +144,7 @@ class AsyncSentinels(redis.asyncio.sentinel.Sentinel):
         self._primary = _Primary(self.sentinels)
 
     async def discover_master(self, service_name: str) -> Address:
-        """The primary's address, as of `Sentinels`."""
+        """The primary's address; see `Sentinels`."""
         asked = self._primary.round()
         for sentinel in asked:
             try:
@@ -156,7 +157,7 @@ class AsyncSentinels(redis.asyncio.sentinel.Sentinel):
         return address
 
     async def moved(self, service_name: str, address: Address) -> bool:
-        """Whether the primary is elsewhere, as of `Sentinels`."""
+        """Whether the primary is elsewhere; see `Sentinels`."""
         with self._primary.looking() as again:
             if again:
                 with suppress(redis.ConnectionError):
@@ -165,7 +166,7 @@ class AsyncSentinels(redis.asyncio.sentinel.Sentinel):
 
 
 class Pool(redis.sentinel.SentinelConnectionPool):
-    """Closes what it has to the Sentinels when it is closed itself."""
+    """A pool that also closes its connections to the Sentinels when it is closed."""
 
     def disconnect(self, inuse_connections: bool = True) -> None:
         """Close the connections, those in use only when all is closed."""

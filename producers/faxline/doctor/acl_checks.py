@@ -20,7 +20,7 @@ _Commands = Sequence[tuple[str, ...]]
 
 
 def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
-    """Of each user, some commands that it cannot do without."""
+    """The commands that each user needs, by user."""
     job, document, upload = keys.job("j"), keys.document("d"), keys.upload("u")
     push = ("XADD", keys.intake, "*", "send", "{}")
     script = ("EVALSHA", "0" * 40, "2", keys.prefix, keys.account_state)
@@ -63,12 +63,12 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
 
 
 def _heartbeat(role: str) -> tuple[str, ...]:
-    """The command by which a process tells that it is at work."""
+    """The command that writes a heartbeat."""
     return ("HSET", f"{PROCESSES}{role}", "p", "{}")
 
 
 def too_much(keys: RedisKeys) -> Mapping[str, _Commands]:
-    """Of each user, what it must not be able to do."""
+    """The commands that each user must not be able to run, by user."""
     job, document = keys.job("j"), keys.document("d")
     everything: _Commands = (("FLUSHALL",), ("CONFIG", "SET", "dir", "/"), ("ACL", "SETUSER", "u"))
     script = ("EVAL", "return 1", "1", job)
@@ -104,7 +104,7 @@ def rights_checks(account: str) -> Steps[list[Check]]:
     for user, commands in needed(keys).items():
         lacks = yield from _refused(user, commands)
         if lacks is None:
-            text = "not allowed to look at the users' rights: grant +acl|dryrun, or look as an administrator"
+            text = "not allowed to read the users' rights: grant +acl|dryrun, or run this as an administrator"
             return [*found, Check("rights", Result.WARN, text)]
         if len(lacks) == len(commands) and lacks[0] == "":
             continue  # there is no such user
@@ -136,7 +136,7 @@ def _few(commands: Sequence[str]) -> str:
 
 
 def _refused(user: str, commands: _Commands) -> Steps[list[str] | None]:
-    """Which of the commands a user may not run; "" for each where there is no such user; None: not told."""
+    """Which commands a user may not run; None if the user does not exist or the server does not say."""
     lacks: list[str] = []
     for words in commands:
         try:
@@ -162,7 +162,7 @@ def _ourselves() -> Steps[Check]:
     except Exception as error:
         if not is_refusal(error):
             raise
-        return Check("user", Result.WARN, "not allowed to look: grant +acl|whoami")
+        return Check("user", Result.WARN, "not allowed to read it: grant +acl|whoami")
     name = user.decode() if isinstance(user, bytes) else user
     if name != _DEFAULT:
         return Check("user", Result.OK, name)
@@ -185,7 +185,7 @@ def _open_to_all() -> Steps[bool]:
 
 
 def _on_loopback() -> Steps[bool]:
-    """Whether the server sees us come by an address that only its own machine has."""
+    """Whether the connection comes from the server's own machine."""
     try:
         ours: Any = yield Command(lambda client: client.client_info())
     except Exception as error:

@@ -32,12 +32,12 @@ _DAY_US = 86_400_000_000
 def examination(
     seals: Seals, accounts: Iterable[str], confirmation: Confirmation = NOT_ASKED
 ) -> Steps[list[Check]]:
-    """Look at everything.
+    """Run all checks of Redis and of the accounts.
 
     Args:
-        seals: what the first account's entries are sealed with here.
-        accounts: their names.
-        confirmation: how many replicas must have what is pushed.
+        seals: seals the entries of the first account here.
+        accounts: the names of the accounts.
+        confirmation: how many replicas must confirm a push.
     """
     names = list(accounts)
     yield Command(lambda client: client.ping())
@@ -63,13 +63,13 @@ def examination(
         except Exception as error:
             if not is_refusal(error):
                 raise
-            text = "not allowed to look at it: use the user `operator` of ops/redis/users.acl"
+            text = "not allowed to read it: use the user `operator` of ops/redis/users.acl"
             checks.append(Check(f"account {name}", Result.WARN, text))
     return checks
 
 
 def _clock(state: AccountState) -> Check | None:
-    """Whether a dispatcher saw Redis' clock step within a day."""
+    """Check whether a dispatcher saw Redis' clock step within a day."""
     if not state.step_at or state.now - state.step_at > _DAY_US:
         return None
     at = datetime.fromtimestamp(state.step_at / 1e6, tz=UTC)
@@ -82,16 +82,16 @@ def _clock(state: AccountState) -> Check | None:
 
 
 def _status(state: AccountState) -> tuple[Result, str]:
-    """Whether the account is open, and what to do where it is not."""
+    """Check whether the account is open. The text says what to do if it is not."""
     if state.paused:
         return _paused(state)
     if state.gated and not state.verifying:
         return Result.WARN, "iFax answered 429; the account waits"
-    return Result.OK, "looks at a new Redis first" if state.verifying else "open"
+    return Result.OK, "checks a new Redis first" if state.verifying else "open"
 
 
 def _paused(state: AccountState) -> tuple[Result, str]:
-    """Of a paused account, what to do."""
+    """Say what to do about a paused account."""
     name = state.name
     resume = f"faxline accounts resume {name}"
     match state.paused:
@@ -99,7 +99,7 @@ def _paused(state: AccountState) -> tuple[Result, str]:
             return Result.WARN, f"paused by an operator: {resume}"
         case account.ROLLED_BACK:
             return Result.FAIL, (
-                "paused, for Redis went back to an older state: see what was lost with "
+                "paused, because Redis went back to an older state: see what was lost with "
                 f"faxline accounts rollback {name}, then resume with its --resume"
             )
         case account.KEY_MISSING:
@@ -109,7 +109,7 @@ def _paused(state: AccountState) -> tuple[Result, str]:
             )
         case account.UNREACHABLE:
             waiting = f"{plural(state.jobs.get('queued', 0), 'job waits', 'jobs wait')}, none is lost"
-            look = "look at the network, the proxy and iFax"
+            look = "check the network, the proxy and iFax"
             return Result.FAIL, f"iFax is unreachable{_failure(state)}; {waiting}: {look}"
         case account.BREAKER:
             return (
@@ -119,12 +119,12 @@ def _paused(state: AccountState) -> tuple[Result, str]:
         case reason:
             return (
                 Result.FAIL,
-                f"paused, {reason}{_failure(state)}: mend the key or the balance at iFax",
+                f"paused, {reason}{_failure(state)}: fix the key or the balance at iFax",
             )
 
 
 def _failure(state: AccountState) -> str:
-    """What was said when the account was paused, and to whom, in brackets."""
+    """The reason of the pause and the process that found it, in brackets."""
     said = [part for part in (state.paused_why, state.paused_by and f"found by {state.paused_by}") if part]
     return f" ({'; '.join(said)})" if said else ""
 

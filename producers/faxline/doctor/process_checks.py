@@ -18,17 +18,17 @@ _NEEDED = {
 
 
 def process_checks(accounts: Iterable[str]) -> Steps[list[Check]]:
-    """Look at the heartbeats.
+    """Check the heartbeats.
 
     Args:
-        accounts: which are to be served.
+        accounts: the accounts that must be served.
     """
     try:
         processes = yield from read_processes()
     except Exception as error:
         if not is_refusal(error):
             raise
-        text = "not allowed to look at the heartbeats: give this user its rights of ops/redis/users.acl"
+        text = "not allowed to read the heartbeats: give this user its rights of ops/redis/users.acl"
         return [Check("processes", Result.WARN, text)]
     names = list(accounts)
     needed = [role for role in ROLES if role != "webhook" or not _needless(processes)]
@@ -40,7 +40,7 @@ def process_checks(accounts: Iterable[str]) -> Steps[list[Check]]:
 
 
 def _needless(processes: Sequence[Process]) -> bool:
-    """Whether no webhook runs, and none has to."""
+    """Whether no webhook process runs, and none is needed."""
     return polling_alone(processes) and not any(process.role == "webhook" for process in processes)
 
 
@@ -74,7 +74,7 @@ def _trouble(process: Process) -> str:
 
 
 def _unserved(processes: Sequence[Process], accounts: Sequence[str]) -> Iterator[Check]:
-    """Accounts that no process of a role has in its settings, although there is one at work."""
+    """Find accounts that no process of a role has in its settings, although some are at work."""
     for role in ROLES:
         working = [process for process in processes if process.role == role and process.at_work]
         for account in accounts if working else ():
@@ -84,6 +84,6 @@ def _unserved(processes: Sequence[Process], accounts: Sequence[str]) -> Iterator
 
 
 def _number(named: str) -> tuple[int, ...]:
-    """A version's numbers, to compare; what does not begin with one counts as 0."""
+    """The numbers of a version, to compare. A part without a number counts as 0."""
     parts = [re.match(r"\d+", part) for part in named.split(".")]
     return tuple(int(part[0]) if part else 0 for part in parts[:3])

@@ -10,7 +10,7 @@ _BASIC = "a user and password"
 _PATH = "a secret in the path"
 _WHY: Mapping[str, tuple[str, str]] = {
     "nothing_configured": (
-        "the webhook has nothing that could let one in",
+        "the account has no secret that could let one in",
         "set {account}__WEBHOOK_SECRETS, __WEBHOOK_BASIC or __WEBHOOK_PATH_SECRETS, and the same at iFax",
     ),
     "no_proof": (
@@ -43,11 +43,11 @@ _WHY: Mapping[str, tuple[str, str]] = {
 
 
 def refused_webhooks(processes: Iterable[Process], accounts: Iterable[str]) -> Iterator[Check]:
-    """A warning for each account whose last webhooks were refused; a stranger can bring that about, too.
+    """Warn about each account whose last webhooks were refused. A stranger can cause that, too.
 
     Args:
-        processes: those with a heartbeat.
-        accounts: which are looked at.
+        processes: the processes with a heartbeat.
+        accounts: the accounts to check.
     """
     running = [process for process in processes if process.role == "webhook" and not process.gone]
     for account in accounts:

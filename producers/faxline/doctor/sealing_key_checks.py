@@ -10,16 +10,16 @@ from faxline.reading.account_state import AccountState
 from faxline.steps.commands import Pipeline, Steps
 
 LOOKED_AT = 10
-"""Jobs of each index whose requests are looked at: the oldest, which an old key may have sealed."""
+"""How many jobs of each index to check: the oldest ones, which an old key may have sealed."""
 
 
 def keys_check(keys: RedisKeys, state: AccountState, seals: Seals | None) -> Steps[Check]:
-    """Look at the keys of an account.
+    """Check the sealing keys of an account.
 
     Args:
-        keys: the account's.
-        state: what its dispatchers noted.
-        seals: what is sealed with here; None where that is not known of this account.
+        keys: the account's Redis keys.
+        state: the account's state, with the ids of the dispatchers' sealing keys.
+        seals: seals the account's entries here; None if that is unknown.
 
     Raises:
         redis.RedisError: the server did not answer or refused.
@@ -27,7 +27,7 @@ def keys_check(keys: RedisKeys, state: AccountState, seals: Seals | None) -> Ste
     name, theirs = f"keys of {state.name}", state.keys
     ours = seals.keyring if seals is not None else None
     if theirs is None:
-        return Check(name, Result.SKIP, "no dispatcher of this version has told of its keys")
+        return Check(name, Result.SKIP, "no dispatcher of this version has stored the ids of its keys")
     if ours is not None and ours.current not in theirs:
         text = (
             f"what is pushed from here is sealed by {ours.current}, which the dispatchers do not have: "
@@ -40,13 +40,13 @@ def keys_check(keys: RedisKeys, state: AccountState, seals: Seals | None) -> Ste
         text = f"requests of open jobs are sealed by keys that dispatchers lack: {lost_keys}; put them back"
         return Check(name, Result.FAIL, text)
     if not theirs:
-        text = "none: documents and requests stand in clear in Redis (docs/data-protection.md)"
+        text = "none: Redis holds documents and requests unsealed (docs/data-protection.md)"
         return Check(name, Result.SKIP, text)
     return Check(name, Result.OK, f"{theirs[0]} seals, {len(theirs)} open")
 
 
 def _lost(keys: RedisKeys, theirs: tuple[str, ...]) -> Steps[Counter[str]]:
-    """The keys that seal requests and that dispatchers do not have, with how many of those looked at."""
+    """Count the checked requests by the sealing keys that the dispatchers lack."""
 
     def oldest(pipe: Any) -> None:
         for index in (keys.ready, keys.delayed, keys.waiting, keys.submitted, keys.in_doubt):

@@ -11,31 +11,31 @@ from faxline.steps.replicas import NOT_ASKED, Confirmation
 
 _FILLING, _FULL = 0.8, 0.98
 _REPLICAS = 2
-"""With one alone, the loss of any server leaves a primary without a replica."""
+"""The replicas that are enough: with only one, the loss of any server leaves a primary without a replica."""
 _SLACK = 2.0
-"""Seconds that two clocks may differ."""
+"""The most seconds that two clocks may differ."""
 
 _LARGEST = 64 * 1024 * 1024
-"""Bytes of a value above which a push may fill a dispatcher's memory; ours have half as many at the most."""
+"""A larger value (bytes) may fill a dispatcher's memory. Faxline's own are at most half as large."""
 
-_NO_APPENDFSYNC = "on; not allowed to look at appendfsync: grant +config|get, or look as an administrator"
+_NO_APPENDFSYNC = "on; not allowed to read appendfsync: grant +config|get, or run this as an administrator"
 
 
 def server_checks(
     clock: Callable[[], float] = time.time, confirmation: Confirmation = NOT_ASKED
 ) -> Steps[list[Check]]:
-    """Look at the server.
+    """Check the server.
 
     Args:
-        clock: ours, Unix seconds.
-        confirmation: how many replicas must have what is written.
+        clock: our clock, Unix seconds.
+        confirmation: how many replicas must confirm a write.
     """
     try:
         known = yield from facts()
     except Exception as error:
         if not is_refusal(error):
             raise
-        text = "not allowed to look at INFO: version, durability and memory are not known; grant +info"
+        text = "not allowed to run INFO: version, durability and memory are unknown; grant +info"
         return [Check("server", Result.WARN, text), (yield from _clock(clock))]
     found = (_version, _append_only_file, _eviction, _memory, _largest_value)
     checks = [check for look in found for check in look(known)]
@@ -53,16 +53,16 @@ def _version(known: ServerFacts) -> Iterator[Check]:
 def _append_only_file(known: ServerFacts) -> Iterator[Check]:
     name = "append-only file"
     if not known.aof_on:
-        yield Check(name, Result.FAIL, "it is off, a restart loses faxes: set appendonly yes")
+        yield Check(name, Result.FAIL, "it is off, so a restart loses faxes: set appendonly yes")
     elif not known.aof_ok:
-        text = "its last write or rewrite failed: look at the server's log and its disk"
+        text = "its last write or rewrite failed: check the server's log and its disk"
         yield Check(name, Result.FAIL, text)
     elif known.appendfsync is None:
         yield Check(name, Result.WARN, _NO_APPENDFSYNC)
     elif known.appendfsync == "always" and known.reads_on and known.name == "redis":
         text = (
-            "aof-load-truncated yes: where a power cut left half a transaction, Redis carries it out at the "
-            "restart after next; set aof-load-truncated no"
+            "aof-load-truncated yes: if a power cut left half a transaction, Redis runs it at the restart "
+            "after next; set aof-load-truncated no"
         )
         yield Check(name, Result.WARN, text)
     elif known.appendfsync == "always":
@@ -77,7 +77,7 @@ def _eviction(known: ServerFacts) -> Iterator[Check]:
     if known.maxmemory_policy == "noeviction":
         yield Check("eviction", Result.OK, "off")
     else:
-        text = f"{known.maxmemory_policy} throws faxes away: set maxmemory-policy noeviction"
+        text = f"{known.maxmemory_policy} evicts faxes: set maxmemory-policy noeviction"
         yield Check("eviction", Result.FAIL, text)
 
 
@@ -112,11 +112,11 @@ def _largest_value(known: ServerFacts) -> Iterator[Check]:
 
 
 def _replication(known: ServerFacts, needed: int) -> Check:
-    """Whether a failover loses nothing and stops nobody.
+    """Check that a failover loses nothing and stops nothing.
 
     Args:
-        known: what the server says.
-        needed: how many replicas must have what is written.
+        known: the facts about the server.
+        needed: how many replicas must confirm a write.
     """
     result, there = Result.WARN, f"{known.replicas} connected"
     if not known.primary:
@@ -135,13 +135,13 @@ def _replication(known: ServerFacts, needed: int) -> Check:
         return Check("replication", Result.OK, "none")
     elif not known.guarded:
         text = (
-            f"{there}, but a primary that is cut off goes on and loses what it takes: "
+            f"{there}, but a primary that is cut off goes on and loses what it accepts: "
             f"set min-replicas-to-write 1"
         )
     elif known.replicas_lag is not None and known.replicas_lag > 1:
         text = (
             f"{there}, but a primary that is cut off goes on for {known.replicas_lag} s and loses what it "
-            f"takes: set min-replicas-max-lag 1"
+            f"accepts: set min-replicas-max-lag 1"
         )
     elif known.replicas < (enough := max(_REPLICAS, needed + 1)):
         text = f"{there}: if a server is lost, writes are refused until it is back; run {enough} replicas"
@@ -157,17 +157,17 @@ def _clock(clock: Callable[[], float]) -> Steps[Check]:
     except Exception as error:
         if not is_refusal(error):
             raise
-        return Check("clock", Result.WARN, "not allowed to look: grant +time")
+        return Check("clock", Result.WARN, "not allowed to read it: grant +time")
     return clock_check("clock", int(seconds) + int(micros) / 1e6, before, clock(), _SLACK)
 
 
 def clock_check(name: str, theirs: float, before: float, after: float, slack: float) -> Check:
-    """How far a clock is from ours, which stood at `before` and `after` around the answer; Unix seconds."""
+    """Compare a clock with ours, read just `before` and `after` its answer; Unix seconds."""
     ahead = max(theirs - after, 0.0) - max(before - theirs, 0.0)
     if abs(ahead) <= slack:
         return Check(name, Result.OK, "as ours")
     text = (
         f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours: run an NTP client here and there; "
-        f"send_at and expires_at are told by one clock and kept by the other"
+        f"send_at and expires_at are written by one clock and kept by the other"
     )
     return Check(name, Result.WARN, text)

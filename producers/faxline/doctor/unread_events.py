@@ -11,11 +11,11 @@ from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 
 NEAR = 0.8
-"""The part of a full stream from which on what is unread is about to be dropped."""
+"""From this part of a full stream on, unread events are about to be dropped."""
 
 
 def unread_checks(keys: RedisKeys) -> Steps[list[Check]]:
-    """Look at the groups that read an account's events."""
+    """Check the consumer groups of an account's events."""
     name = f"events of {keys.account}"
     try:
         stream = yield Command(lambda client: client.xinfo_stream(keys.events))
@@ -33,15 +33,15 @@ def _trouble(name: str, key: str, group: Mapping[str, Any], stream: Mapping[str,
     if missed_by(group, stream):
         text = (
             f"{title} was away while events were dropped that it had not read: its next reader raises "
-            "EventsMissed; ask the records of the jobs that matter, and raise FAXLINE_EVENTS_CAP"
+            "EventsMissed; look up the jobs that matter, and raise FAXLINE_EVENTS_CAP"
         )
         return Check(name, Result.FAIL, text)
-    full = stream["entries-added"] > stream["length"]  # so every event more drops one
+    full = stream["entries-added"] > stream["length"]  # so every further event drops one
     behind = unread(group, stream)
     if full and behind >= NEAR * stream["length"]:
         text = (
             f"{title} has {behind} of {stream['length']} events unread, and the oldest are about to be "
-            f"dropped: start readers, or raise FAXLINE_EVENTS_CAP; one without use: XGROUP DESTROY {key}"
+            f"dropped: start readers, or raise FAXLINE_EVENTS_CAP. An unused group: XGROUP DESTROY {key}"
         )
         return Check(name, Result.WARN, text)
     return None

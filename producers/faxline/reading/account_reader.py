@@ -155,13 +155,13 @@ def _shared_settings(text: str | None, steady: int) -> tuple[SharedSettings, ...
 
 
 def _of_pause(fields: Mapping[str, str], name: str) -> str:
-    """What is known about this pause. An older version says nothing about it."""
+    """A detail of the present pause; "" if an older version paused the account."""
     at, _, text = fields.get(name, "").partition(" ")
     return text if fields.get("paused") and at == fields.get("paused_at") else ""
 
 
 def _share(share: float, share_at: float, now: int, window: int) -> float:
-    """The same as in lua/lib/limits.lua: steps that double, six in a window."""
+    """The limit factor now, computed as in lua/lib/limits.lua: it doubles in steps, six in a window."""
     if share >= 1:
         return 1.0
     steps = min(30, max(0, math.floor((now - share_at) * _STEPS / window)))
@@ -173,7 +173,7 @@ def _cut(limit: int, share: float) -> int:
 
 
 def _polls(used: int, requests: int, effective: int, part: float) -> LimitState:
-    """The same as in lua/poll.lua."""
+    """The use of polling's share, computed as in lua/poll.lua."""
     return LimitState(
         used, *(max(1, math.floor(n * part)) if part and n else 0 for n in (effective, requests))
     )

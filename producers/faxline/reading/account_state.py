@@ -60,8 +60,8 @@ class AccountState:
         window_us: the length of the window, in microseconds.
         share: the part of the limits that is used; below 1 after a 429 that our own traffic did not cause.
         strain: the reduced number of calls at once while calls hang; 0 otherwise.
-        gate: until when the account waits after a 429.
-        verified_at: until when it waits after a change of the Redis server, for every process to look
+        gate: until when the account makes no calls after a 429.
+        verified_at: until when it waits after a change of the Redis server, while every process checks
             whether the state went back.
         paused: the reason of the pause; empty if it is not paused.
         paused_since: since when; 0 if it is not paused.
@@ -75,8 +75,8 @@ class AccountState:
         receipt_wait: seconds since the submission of the job that waits longest for its receipt.
         overdue: how many receipts are later than usual.
         backlog: what the open jobs hold, as `jobs` and as `bytes` (0 if bytes have no ceiling).
-        polls: the questions how faxes stand, and the share of the window's requests that they have; 0 where
-            nobody asks by schedule.
+        polls: the status polls, and the share of the window's requests that they may use; 0 if none is
+            scheduled.
         known: whether a dispatcher ever served it.
         layout: the version of what is stored, MAJOR.MINOR; empty before 1.1.
         replaced: when each stream last ran out of ids and was replaced, in milliseconds.
@@ -84,11 +84,10 @@ class AccountState:
             it was an older version.
         shared_settings: the settings that its processes must share. More than one item means that they
             differ; the limits here are then the strictest.
-        skew: how far (µs) the account's steady clock is ahead of the server's, which may step; all moments
-            here are told by the server's.
-        step: how far (s) the server's clock stepped the last time that a dispatcher saw it; back is less
-            than 0.
-        step_at: when (µs) that was, by the clock it stepped to; 0: never.
+        skew: how far (µs) the account's steady clock is ahead of the server's clock, which may step. All
+            times here are by the server's clock.
+        step: how far (s) the server's clock stepped when a dispatcher last saw it step; negative is back.
+        step_at: when (µs) that was, by the clock after the step; 0 means never.
     """
 
     name: str
@@ -127,7 +126,7 @@ class AccountState:
 
     @property
     def held(self) -> int:
-        """Permits held."""
+        """The number of permits held."""
         return int(self.concurrency.used)
 
     @property
@@ -139,7 +138,7 @@ class AccountState:
 
     @property
     def gated(self) -> bool:
-        """Whether the gate is closed."""
+        """Whether the account makes no calls because of a 429."""
         return self.gate > self.now
 
     @property
@@ -148,7 +147,7 @@ class AccountState:
         return self.verified_at > self.now
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON of `faxline accounts --json`; moments are ISO 8601 in UTC."""
+        """The JSON of `faxline accounts --json`. Times are ISO 8601 in UTC."""
         probed = self.paused and self.paused not in HELD
         return {
             "account": self.name,

@@ -146,8 +146,8 @@ class _Reader:
             now = time.monotonic()
             if now - self.acknowledged >= ACKNOWLEDGE:
                 yield from self._acknowledge()
-            if now - began > self.claim_after / 2:  # the others are about to take it for dead
-                self.unfinished = True  # reading its own again renews them
+            if now - began > self.claim_after / 2:  # soon others would take over its entries
+                self.unfinished = True  # reading its own entries again renews them
                 break
         yield from self._acknowledge()
         if entries:
@@ -188,9 +188,9 @@ class _Reader:
         return found
 
     def _new(self, left: float) -> Steps[list[Entry]]:
-        """New entries; where there are none they are awaited.
+        """Read new entries, and wait for some if there are none.
 
-        What the stream dropped before the group read it shows at the moment of the read only.
+        Only at the moment of the read can it be seen which events the stream dropped unread.
         """
 
         def fill(pipe: Any) -> None:
@@ -241,7 +241,10 @@ def group_of(groups: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any
 def missed_by(group: Mapping[str, Any], stream: Mapping[str, Any]) -> EventsMissed | None:
     """Find out what was dropped unread, from XINFO GROUPS and XINFO STREAM of one moment."""
     last, first = group["last-delivered-id"].decode(), stream["first-entry"]
-    if first is None or position(last) == (0, 0):  # made when there were some: it begins with what there is
+    if first is None or position(last) == (
+        0,
+        0,
+    ):  # created when there were events: it begins with the oldest one
         return None
     oldest = first[0].decode()
     dropped, read = stream["entries-added"] - stream["length"], group["entries-read"] or 0

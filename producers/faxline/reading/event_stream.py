@@ -90,7 +90,7 @@ def _missed(context: Context, after: str, oldest: Sequence[Entry]) -> Steps[Even
     except Exception as error:
         if not is_refusal(error):
             raise
-        return EventsMissed(after, first)  # a user who may not look is told what may have happened
+        return EventsMissed(after, first)  # this user may not look, so assume that events were missed
     return EventsMissed(after, first) if stream["entries-added"] > stream["length"] else None
 
 

@@ -1,7 +1,7 @@
-"""When will it go? What holds a queued job, and when it is expected to start.
+"""Forecasts a queued job: what holds it, and when it is expected to start.
 
-The forecast takes the jobs before it in their order and gives each the moment at which the limits allow it.
-It does not know of jobs that will overtake it, nor of retries: with many of them the real start is later.
+The forecast goes through the jobs before it, in order, and computes when the limits allow each of them. It
+does not know which jobs will overtake this one or be retried. If there are many, the job starts later.
 """
 
 import re
@@ -48,12 +48,10 @@ class Forecast:
     """When one queued job is expected to start.
 
     Attributes:
-        hold: what holds it now.
-        place: how many jobs are before it.
-        expected_start: when it is expected to start; None if unknown.
-        paused: the reason of the account's pause; empty if it is not paused.
-        free_at: when the gate opens, the look at a new server is over, the probe goes, the retry or the
-            date is due, or the line is free at the latest, where one of these holds it.
+        hold: what holds it now. place: how many jobs are before it. expected_start: when it is expected to
+        start; None if unknown. paused: the reason of the account's pause; empty if it is not paused. free_at:
+        when the hold ends: the cooldown after a 429, the check of a new server, the wait for a probe,
+            for a retry or for a date; for `line`, at the latest. None for the other holds.
         behind: the id of the job whose fax to the same number is under way.
     """
 
@@ -179,8 +177,8 @@ def _burst(state: AccountState, n: int) -> float:
 def _window(state: AccountState, n: int, leaves: Callable[[int], float]) -> float:
     """Microseconds until the n-th admission fits in the window.
 
-    The first `requests` of them wait for answers of the past to leave. Each later one waits for the one that
-    many before it: that one's start, its call, and the window.
+    The first `requests` admissions wait until past answers leave the window. Each later one waits for the
+    admission that is `requests` places before it: its start, its call, and the window.
     """
     requests = state.window.effective
     if not requests:

@@ -31,10 +31,10 @@ class ServerFacts:
         guarded: whether it refuses writes without its replicas (`min-replicas-to-write`).
         replicas_lag: seconds that a replica may be silent and still counts for that (`min-replicas-max-lag`);
             None if CONFIG is not allowed.
-        reads_on: it starts with a file whose end is missing (`aof-load-truncated`); None likewise.
-        largest_value: bytes of the largest value that it takes; None if CONFIG is not allowed.
-        durable: it keeps what it accepted: the append-only file is on, its fsync is not left to the operating
-            system (as far as known), and nothing is evicted.
+        reads_on: whether it starts from a file whose end is missing (`aof-load-truncated`); None if unknown.
+        largest_value: the largest value in bytes that it accepts; None if CONFIG is not allowed.
+        durable: whether it keeps what it accepted: the append-only file is on, fsync is not left to the
+            operating system (as far as known), and nothing is evicted.
     """
 
     name: str
@@ -67,8 +67,7 @@ class ServerFacts:
 def server_facts(client: Any, *, config: bool = True) -> ServerFacts:
     """Read what the server says about itself.
 
-    CONFIG may be refused to our user: then what it alone tells is not known. Without `config` it is not asked
-    for.
+    If the Redis user may not run CONFIG, the facts from it are None. With `config` false, it is not run.
 
     Raises:
         redis.exceptions.NoPermissionError: INFO is refused too.

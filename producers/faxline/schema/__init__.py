@@ -1,7 +1,7 @@
 """JSON Schema of the entries and the events, and the AsyncAPI document of the streams.
 
-Made from the models; `python -m faxline.schema entries` (or events, asyncapi) prints one. Nothing else of the
-library imports this: a producer that does not ask for a schema does not wait for one.
+They are generated from the models. `python -m faxline.schema entries` (or events, asyncapi) prints one. The
+rest of the library does not import this package, so `import faxline` stays fast.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +16,6 @@ DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "events": events_schema,
     "asyncapi": asyncapi_document,
 }
-"""What `python -m faxline.schema` prints, by name."""
+"""The documents that `python -m faxline.schema` prints, by name."""
 
 __all__ = ["DOCUMENTS", "asyncapi_document", "entries_schema", "events_schema"]

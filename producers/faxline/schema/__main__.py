@@ -8,7 +8,7 @@ from faxline.schema import DOCUMENTS
 
 
 def main() -> None:
-    """Print the document that is asked for."""
+    """Print the requested document."""
     parser = argparse.ArgumentParser(prog="python -m faxline.schema", description=__doc__)
     parser.add_argument("document", choices=DOCUMENTS)
     name = parser.parse_args().document

@@ -24,18 +24,18 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 }
 _INTAKE = (
     "XADD KEY * KIND JSON: one field, whose name is the message's and whose value is the payload as JSON "
-    "text. A push whose reply was lost is made again with the same id. An entry leaves the stream once it is "
-    "worked on."
+    "text. If the reply is lost, push again with the same id. An entry leaves the stream once it is "
+    "processed."
 )
 _EVENTS = (
     "XREAD, or XREADGROUP and XACK: an entry has the fields of the headers, and `data` with the payload as "
-    "JSON text. The stream is capped (FAXLINE_EVENTS_CAP, about 100000 entries); whoever was away for longer "
-    "asks the record: HGET fax:{account}:job:ID state."
+    "JSON text. The stream is capped (FAXLINE_EVENTS_CAP, about 100000 entries). A reader that missed events "
+    "reads the record: HGET fax:{account}:job:ID state."
 )
 
 
 def asyncapi_document() -> dict[str, Any]:
-    """The document, complete in itself: its schemas are those of the two JSON Schema files."""
+    """Build the document. It is self-contained: it includes the schemas of the two JSON Schema files."""
     entries = {kind: _entry(kind) for kind in KINDS}
     events = {str(name): _event(str(name), model.__name__, summary(model)) for name, model in DATA.items()}
     return {
@@ -43,8 +43,8 @@ def asyncapi_document() -> dict[str, Any]:
         "info": {
             "title": "Faxline",
             "version": version("faxline"),
-            "description": "Push a fax onto a Redis stream; its events come on another. Faxline is the "
-            "application described here: it receives entries and sends events.",
+            "description": "Push a fax onto a Redis stream and read its events from another. The application "
+            "described here is Faxline: it receives entries and sends events.",
         },
         "defaultContentType": "application/json",
         "servers": {
@@ -55,12 +55,12 @@ def asyncapi_document() -> dict[str, Any]:
             }
         },
         "channels": {
-            "intake": _channel("intake", "What producers push.", _INTAKE, entries),
+            "intake": _channel("intake", "Entries that producers push.", _INTAKE, entries),
             "events": _channel("events", "One event for each step of a job.", _EVENTS, events),
         },
         "operations": {
-            "receiveEntry": _operation("receive", "intake", "Take what a producer pushed.", entries),
-            "sendEvent": _operation("send", "events", "Tell what became of it.", events),
+            "receiveEntry": _operation("receive", "intake", "Receive an entry of a producer.", entries),
+            "sendEvent": _operation("send", "events", "Publish a step of a job.", events),
         },
         "components": {
             "messages": entries | events,

@@ -1,4 +1,4 @@
-"""The JSON Schema of the entries: the models' rules, and of the checks' those that a schema can say."""
+"""The JSON Schema of the entries: the models' rules, and the checks that a schema can express."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from faxline.schema.generator import DEFINITIONS, DIALECT, Generator, definition
 ID_LENGTH = 128
 SOURCES = ("fileUrl", "fileData", "document")
 ENTRY_NAMES = {kind: model.__name__ for kind, model in KINDS.items()}
-"""A kind to the name of its schema."""
+"""The name of each kind's schema."""
 
 
 def entries_schema() -> dict[str, Any]:
-    """The schema of an entry of the intake stream, as an object of its only field: `{"send": {…}}`.
+    """Build the schema of an intake entry, as an object with its only field: `{"send": {…}}`.
 
     Each kind is also a schema of its own under `$defs`, such as `#/$defs/SendEntry`.
     """
@@ -23,7 +23,7 @@ def entries_schema() -> dict[str, Any]:
         "$schema": DIALECT,
         "$id": "urn:faxline:entries",
         "title": "An entry of fax:{account}:intake",
-        "description": "One field: its name is the kind, its value the JSON text of the object told here.",
+        "description": "One field: its name is the kind, its value the JSON text of this object.",
         "type": "object",
         "properties": {kind: payload_of(kind) for kind in KINDS},
         "additionalProperties": False,
@@ -34,7 +34,7 @@ def entries_schema() -> dict[str, Any]:
 
 
 def payload_of(kind: str, template: str = DEFINITIONS) -> dict[str, Any]:
-    """The schema of a kind's value: in clear or, of some kinds, sealed."""
+    """The schema of a kind's value: in clear or, for some kinds, sealed."""
     plain = {"$ref": template.format(model=ENTRY_NAMES[kind])}
     if kind not in SEALED_KINDS:
         return plain
@@ -42,7 +42,7 @@ def payload_of(kind: str, template: str = DEFINITIONS) -> dict[str, Any]:
 
 
 def entry_definitions(template: str = DEFINITIONS) -> dict[str, Any]:
-    """The schemas of the kinds and of their parts, by the models' names."""
+    """Build the schemas of the kinds and of their parts, by the names of the models."""
     found = definitions([*KINDS.values(), SealedEntry], Generator, template)
     for name, words in DESCRIPTIONS.items():
         members = found[name]["properties"]
@@ -55,7 +55,7 @@ def entry_definitions(template: str = DEFINITIONS) -> dict[str, Any]:
 
 
 def _add_checks(found: dict[str, Any]) -> None:
-    """What `check_send` asks for beyond the models, where a schema can say it."""
+    """Add the rules of `check_send` that the models lack and a schema can express."""
     number, files = (found["FaxRequest"]["properties"][name] for name in ("faxNumber", "faxData"))
     number["oneOf"][1]["maxItems"] = RECIPIENTS
     files |= {"minItems": 1, "maxItems": FILES}
@@ -68,7 +68,7 @@ def _add_checks(found: dict[str, Any]) -> None:
 
 
 def _only(source: str) -> dict[str, Any]:
-    """That a source is given: null is as good as absent."""
+    """Require that a source is given. Null counts as absent."""
     return {"required": [source], "properties": {source: {"type": "string"}}}
 
 

@@ -16,25 +16,25 @@ FIELDS: dict[str, dict[str, Any]] = {
     "job": {
         "type": "string",
         "maxLength": 128,
-        "description": "The job's id; of a rejected entry the id that it gave, empty if it gave none.",
+        "description": "The job's id. For a rejected entry, the id that it names; empty if it names none.",
     },
     "at": {
         "type": "string",
         "pattern": "^[0-9]+$",
-        "description": "When, in milliseconds since 1970, by Redis' clock.",
+        "description": "When it happened, in milliseconds since 1970, by Redis' clock.",
     },
 }
-"""The fields of an entry of the events stream besides `data`: texts."""
+"""The fields of an event besides `data`. All are texts."""
 
 
 def events_schema() -> dict[str, Any]:
-    """The schema of an entry of the events stream, as an object of its fields with `data` already parsed."""
+    """Build the schema of an event, as an object of its fields with `data` already parsed."""
     names = {name: model.__name__ for name, model in DATA.items()}
     return {
         "$schema": DIALECT,
         "$id": "urn:faxline:events",
         "title": "An entry of fax:{account}:events",
-        "description": "Its four fields are texts; `data`, the text of a JSON object, is that object here.",
+        "description": "Its four fields are texts. `data`, the text of a JSON object, is that object here.",
         "type": "object",
         "properties": {**FIELDS, "data": {"type": "object"}},
         "required": [*FIELDS, "data"],
@@ -50,7 +50,7 @@ def events_schema() -> dict[str, Any]:
 
 
 def event_definitions(template: str = DEFINITIONS) -> dict[str, Any]:
-    """The schemas of the events' data, by the models' names."""
+    """Build the schemas of the events' data, by the names of the models."""
     found = definitions(DATA.values(), AbsentGenerator, template)
     for model in DATA.values():
         found[model.__name__]["description"] = summary(model)

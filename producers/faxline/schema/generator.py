@@ -1,4 +1,4 @@
-"""What pydantic's generator is told to do otherwise, and the pieces that the documents share."""
+"""Changes to pydantic's schema generator, and pieces that the documents share."""
 
 import inspect
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ DEFINITIONS = "#/$defs/{model}"
 
 
 class Generator(GenerateJsonSchema):
-    """Without titles that only repeat a member's name, and without defaults that say null."""
+    """Leaves out titles that only repeat a member's name, and defaults of null."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
-        """No: a member has its name."""
+        """Add no title: the member's name is enough."""
         return False
 
     def default_schema(self, schema: Any) -> JsonSchemaValue:
-        """A default of None only says that the member may be left out, which `required` says."""
+        """Leave out a default of None: `required` already says that the member may be absent."""
         made = super().default_schema(schema)
         if made.get("default", 0) is None:
             del made["default"]
@@ -27,7 +27,7 @@ class Generator(GenerateJsonSchema):
 
 
 class AbsentGenerator(Generator):
-    """For what we write ourselves: a member that is None is not there, and never null."""
+    """For data that Faxline writes: a member that is None is absent, and never null."""
 
     def nullable_schema(self, schema: Any) -> JsonSchemaValue:
         """The schema of the value."""
@@ -37,12 +37,12 @@ class AbsentGenerator(Generator):
 def definitions(
     models: Iterable[type[BaseModel]], generator: type[GenerateJsonSchema], template: str = DEFINITIONS
 ) -> dict[str, Any]:
-    """The schemas of some models and of all that they refer to, by the models' names.
+    """Build the schemas of some models and of all that they refer to, by the names of the models.
 
     Args:
         models: the models.
         generator: how they are written.
-        template: how one refers to another, with `{model}` for its name.
+        template: the form of a reference to a model, with `{model}` for its name.
     """
     _, whole = models_json_schema(
         [(model, "validation") for model in models], schema_generator=generator, ref_template=template
@@ -52,5 +52,5 @@ def definitions(
 
 
 def summary(model: type[BaseModel]) -> str:
-    """What a model's docstring says, in one line."""
+    """The summary of a model's docstring, as one line."""
     return " ".join((inspect.getdoc(model) or "").split())

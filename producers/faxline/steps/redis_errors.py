@@ -1,4 +1,4 @@
-"""What Redis answers: its errors in the library's words, and the shapes of its replies."""
+"""Translates the errors of Redis, and reads the shapes of its replies."""
 
 import socket
 import ssl
@@ -22,40 +22,40 @@ from redis.exceptions import (
 from faxline.contract.errors import NotAllowed, QueueUnavailable
 
 Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
-"""Of a stream: its id and its fields."""
+"""An entry of a stream: its id and its fields."""
 
 _STATES = {
-    "NOREPLICAS": "takes no writes, for it has too few replicas (min-replicas-to-write)",
-    "READONLY": "takes no writes, for the server is a replica",
-    "UNBLOCKED": "takes no writes, for the server has become a replica",
-    "MISCONF": "takes no writes, for it cannot write its file",
-    "MASTERDOWN": "does not serve, for the replica lost its primary",
-    "CLUSTERDOWN": "does not serve, for its cluster is down",
-    "TRYAGAIN": "does not serve the slot, which is on its way to another server",
+    "NOREPLICAS": "takes no writes: it has too few replicas (min-replicas-to-write)",
+    "READONLY": "takes no writes: it is a replica",
+    "UNBLOCKED": "takes no writes: it has become a replica",
+    "MISCONF": "takes no writes: it cannot write its file",
+    "MASTERDOWN": "does not serve: the replica lost its primary",
+    "CLUSTERDOWN": "does not serve: its cluster is down",
+    "TRYAGAIN": "does not serve the slot: it is moving to another server",
     "LOADING": "is reading its file",
     "BUSY": "is busy with a script",
 }
-"""By the first word of an error that Redis answers: what the matter is, and that nobody is served."""
+"""What keeps Redis from serving anyone, by the first word of its error reply."""
 
 
 def unavailable(error: Exception, *, pushing: bool, right: str = "", place: str = "") -> QueueUnavailable:
-    """An error of the client as one of ours; to be raised `from None`, for it may quote what was sent.
+    """Translate an error of the client. Raise the result `from None`: the error may quote what was sent.
 
     Args:
         error: a `redis.RedisError`.
-        pushing: something was pushed, which is safe to do again.
-        right: what was to be done, for a user who may not, such as `read the audit`.
-        place: where the server is, such as `host:port`.
+        pushing: whether something was pushed. The message then says that pushing again is safe.
+        right: what the command does, if the user lacks the right for it, such as `read the audit`.
+        place: the address of the server, such as `host:port`.
     """
     if is_forbidden(error):
         what = right or ("push onto this account" if pushing else "do this")
         return NotAllowed(
-            f"this Redis user may not {what}: take one that may (ops/redis/users.acl), or give it the right"
+            f"this Redis user may not {what}: use one that may (ops/redis/users.acl), or give it the right"
         )
     if is_out_of_ids(error):
         return QueueUnavailable(
-            "Redis refused: the ids of this account's stream are used up, so nothing was taken; a dispatcher "
-            "replaces the stream within seconds: push again, with the same id"
+            "Redis refused: this account's stream is out of ids, so nothing was taken. A dispatcher replaces "
+            "the stream within seconds: push again, with the same id"
         )
     what = trouble(error, place)
     if is_full(error):
@@ -69,7 +69,7 @@ def unavailable(error: Exception, *, pushing: bool, right: str = "", place: str 
 
 
 def trouble(error: Exception, place: str = "") -> str:
-    """What is the matter with Redis, in a few words that quote nothing of what was sent."""
+    """Say in a few words what is wrong with Redis. Nothing of what was sent is quoted."""
     where = f"Redis at {place}" if place else "Redis"
     if is_full(error):
         return f"{where} is full"
@@ -81,7 +81,7 @@ def trouble(error: Exception, place: str = "") -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """Why there is no connection, or no answer, and what to do about it: words behind the server's name."""
+    """Say why there is no connection or no answer, and what to do. The text follows the server's name."""
     for one in _chain(error):
         for kind, text in _CAUSES:
             if isinstance(one, kind):
@@ -90,12 +90,12 @@ def cause_of(error: BaseException) -> str:
 
 
 def is_lasting(error: BaseException) -> bool:
-    """Whether no other try will do: the login or the certificate is refused, or a file is missing."""
+    """Whether trying again is useless: the login or the certificate is refused, or a file is missing."""
     return cause_of(error).startswith(_LASTING)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came of; the client's own tells but the text of it."""
+    """An error and its causes. The client's own error has only the text of its cause."""
     one: BaseException | None = error
     while one is not None:
         yield one
@@ -130,24 +130,24 @@ _LASTING = ("refuses the user", "shows a certificate", "cannot be asked")
 
 
 def is_full(error: Exception) -> bool:
-    """Whether Redis refused because it is full, a transaction as a whole perhaps only at its end."""
+    """Whether Redis refused because it is full. A transaction may be refused at its end."""
     return isinstance(error, OutOfMemoryError) or (isinstance(error, ResponseError) and "OOM" in str(error))
 
 
 def is_out_of_ids(error: Exception) -> bool:
-    """Whether a stream takes no entry any more, for its ids are used up (the daemon's stream_watch.py)."""
+    """Whether a stream takes no entry because it ran out of ids (the daemon's stream_watch.py)."""
     return is_refusal(error) and "exhausted the last possible ID" in str(error)
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether Redis answered, and refused: for want of a right, or because it does not know the command."""
+    """Whether Redis refused: the user lacks the right, or the server does not know the command."""
     return isinstance(error, ResponseError) and not state_of(error)
 
 
 def state_of(error: Exception) -> str:
-    """What keeps Redis from serving anybody at the moment, where it said so; else nothing.
+    """Say what keeps Redis from serving anyone at the moment; "" if the error is about something else.
 
-    The caller is not at fault, and the same will be served later, perhaps by another server.
+    The command is not the cause. It will be served later, perhaps by another server.
     """
     kinds = {
         ReadOnlyError: "READONLY",
@@ -156,18 +156,18 @@ def state_of(error: Exception) -> str:
         TryAgainError: "TRYAGAIN",
         BusyLoadingError: "LOADING",
     }
-    answer = str(error).rpartition("caused error: ")[2]  # of a pipeline it is told with the command
+    answer = str(error).rpartition("caused error: ")[2]  # a pipeline's error has the command in front
     word = next((word for kind, word in kinds.items() if isinstance(error, kind)), answer.partition(" ")[0])
     return _STATES.get(word, "") if isinstance(error, RedisError) else ""
 
 
 def is_forbidden(error: Exception) -> bool:
-    """Whether Redis' ACL does not let this user."""
+    """Whether Redis' ACL refused the command."""
     return isinstance(error, NoPermissionError)
 
 
 def entries_of(reply: Any) -> list[Entry]:
-    """The entries of one stream: a client on protocol 3 gives them in another shape."""
+    """Read the entries of one stream. A client on protocol 3 returns them in another shape."""
     if isinstance(reply, dict):
         return [entry for pages in reply.values() for page in pages for entry in page]
     return [entry for _, entries in reply or [] for entry in entries]

@@ -1,4 +1,4 @@
-"""Clients of a Redis in memory (fakeredis). An observer, which is the daemon here, follows their commands."""
+"""Clients of a Redis in memory (fakeredis). An observer, here the daemon, is called around each command."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -33,13 +33,13 @@ _CONFIG: Mapping[str, str] = {
 
 
 class Observer(Protocol):
-    """Is called around every command of an observed client."""
+    """Something that is called around every command of an observed client."""
 
     def before(self) -> None:
-        """A command is about to run."""
+        """Called just before a command runs."""
 
     def after(self) -> None:
-        """The command has run, or it blocks until something changes."""
+        """Called after a command has run, or when it begins to block."""
 
 
 class MemoryServer:
@@ -75,7 +75,7 @@ class MemoryServer:
 
 
 class _Observed(FakeRedisConnection):
-    """A connection that tells an observer of its commands."""
+    """A connection that calls an observer around its commands."""
 
     def __init__(self, *args: Any, observer: Observer, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -1,4 +1,4 @@
-"""What the daemon does, in memory: entries become jobs, and jobs move as the test says.
+"""The daemon, in memory: entries become jobs, and jobs move as the test says.
 
 The daemon's own scripts do not run here, because the library does not depend on the daemon.
 `tests/redis/faxline/client/test_every_line.py` and `tests/redis/faxline_worker/intake/test_entry_rules.py`
@@ -29,18 +29,18 @@ _IN_HISTORY = ("code", "reason", "retry_at", "delivery", "attempts", "stopped_by
 _TOLD_ONLY = {"retry_at", "stage", "delivery", "attempts", "stopped_by"}
 _KNOWN_BY = {"fax.submitted", "fax.delivered", "fax.failed", "fax.canceled"}
 _SCHEDULED = {"fax.queued", "fax.submitted"}
-"""Events that tell of a date to come."""
+"""Events that have the date of a scheduled fax."""
 _DAY_MS = 86_400_000
 
 
 class Daemon:
-    """Takes what is pushed onto one account at once. It observes every command of the line's clients.
+    """Takes entries of one account at once. It observes every command of the line's clients.
 
     Args:
         client: a client that it does not observe.
-        keys: the account's.
+        keys: the account's Redis keys.
         deliver: whether a fax is delivered as soon as it is queued.
-        keyring: what opens that which is sealed.
+        keyring: the keys that open sealed entries.
 
     Attributes:
         lock: held while jobs move.
@@ -77,7 +77,7 @@ class Daemon:
                 pipe.execute()
 
     def after(self) -> None:
-        """Take what was pushed and carry out what was ordered."""
+        """Take new entries, and carry out new orders."""
         with self.lock:
             pushed: Any
             ordered: Any
@@ -96,7 +96,7 @@ class Daemon:
                 self._work()
 
     def store(self, name: str, entry: SendEntry | ResendEntry, digest: str, more: Mapping[str, Any]) -> None:
-        """Make the record of a job, which is queued."""
+        """Write the record of a queued job."""
         place = RANKS[str(entry.priority)] * STRIDE + _now() * 1000 - EPOCH_US + next(self._places)
         fields = {"digest": digest, "priority": str(entry.priority), "place": place, **more}
         fields |= {"created_at": _now(), "attempt": 0, "n": 0}
@@ -110,14 +110,14 @@ class Daemon:
         self.move(name, "queued", "fax.queued")
 
     def reject(self, name: str, group: str | None, entry: str, said: Mapping[str, Any]) -> None:
-        """Tell that an entry was rejected, and note it beside the group."""
+        """Write the event of a rejected entry, and note it in its group."""
         if group and name:
             note = json.dumps({**said, "id": name, "at": _now()})
             self._client.sadd(self._keys.group_rejected(group), note)
         self.tell("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
 
     def cancel(self, name: str) -> None:
-        """End a job that is queued, or say why not."""
+        """Cancel a queued job, or write the event that refuses it."""
         job = self.record(name)
         if job.get("state") == "queued":
             self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending")
@@ -141,17 +141,17 @@ class Daemon:
                 self.end(member.decode(), "delivered")
 
     def record(self, name: str) -> dict[str, str]:
-        """A job's record; empty where there is none."""
+        """A job's record; empty if there is none."""
         found = self._client.hgetall(self._keys.job(name))
         return {field.decode(): value.decode() for field, value in found.items()}
 
     def attempt(self, name: str) -> None:
-        """It is being submitted."""
+        """Begin an attempt."""
         attempt = int(self.record(name)["attempt"]) + 1
         self._client.hset(self._keys.job(name), mapping={"state": "submitting", "attempt": attempt})
 
     def accept(self, name: str, job_id: str = "") -> None:
-        """It is taken by iFax, under this jobId or one of ours."""
+        """Let iFax take the fax, under this jobId or a made-up one."""
         known = job_id or str(next(self._job_ids))
         self._client.set(self._keys.job_ids + known, name.encode())
         self._client.hset(
@@ -160,11 +160,11 @@ class Daemon:
         self.move(name, "submitted", "fax.submitted")
 
     def end(self, name: str, outcome: str, **said: Any) -> None:
-        """It comes to its end by a receipt, after what has to come before that."""
+        """End a job by a receipt, after the steps that must come before."""
         if self.record(name)["state"] == "queued":
             self.attempt(name)
             self.accept(name)
-        if not self.record(name).get("job_id"):  # the receipt tells of one that was in doubt
+        if not self.record(name).get("job_id"):  # the receipt names the jobId of a job in doubt
             self._client.hset(self._keys.job(name), mapping={"job_id": next(self._job_ids)})
         pages = int(self.record(name).get("known_pages") or 1)
         fields: dict[str, Any] = {"pages": pages, "transferred": pages if outcome == "delivered" else 0}
@@ -178,7 +178,7 @@ class Daemon:
         self.move(name, outcome, f"fax.{outcome}", **fields)
 
     def move(self, name: str, state: str, event: str, **said: Any) -> None:
-        """One transition: the record, its history, the indexes, and the event."""
+        """Make one transition: the record, its history, the indexes, and the event."""
         keys, job, now = self._keys, self.record(name), _now()
         steps = int(job.get("n", 0)) + 1
         attempt = int(job.get("attempt", 0))
@@ -206,7 +206,7 @@ class Daemon:
     def tell(
         self, event: str, name: str, data: Mapping[str, Any], job: Mapping[str, str] | None = None
     ) -> None:
-        """An event about a job; of its record the jobId and the metadata."""
+        """Write an event about a job, with the jobId and the metadata of its record."""
         self._tell(self._client, event, name, data, job or {})
 
     def _tell(

@@ -1,4 +1,4 @@
-"""Intake, in memory: what is pushed becomes jobs or is rejected, by the rules that the daemon keeps."""
+"""Intake, in memory: entries become jobs or are rejected, by the daemon's rules."""
 
 import base64
 import json
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class _ReusedError(EntryRejected):
-    """The id of a job is that of another one."""
+    """The id belongs to another job."""
 
     def __init__(self, job: str) -> None:
-        text = "this id belongs to a job with other content; take a new id"
+        text = "this id belongs to a job with other content; use a new id"
         super().__init__("id", Rejection.ID_REUSED, text)
         self.job = job
 
@@ -34,14 +34,14 @@ class Intake:
 
     Args:
         client: a client of the line's Redis.
-        keys: the account's.
-        seals: open that which is sealed.
-        daemon: what has the jobs.
+        keys: the account's Redis keys.
+        seals: open sealed entries.
+        daemon: keeps the jobs.
     """
 
     def __init__(self, client: Any, keys: RedisKeys, seals: Seals, daemon: "Daemon") -> None:
         self.entries: list[tuple[str, dict[str, Any]]] = []
-        """What was pushed: each kind with its content."""
+        """The entries that were pushed: the kind and the content of each."""
         self.refused: dict[str, EntryRejected] = {}
         """Why the next push of an id is rejected."""
         self._client = client
@@ -53,7 +53,7 @@ class Intake:
         """Register or reject an entry.
 
         Raises:
-            KeyMissing: it is sealed by a key that is not on the keyring; the daemon would set it aside.
+            KeyMissing: it is sealed with a key that is not on the keyring. The daemon would set it aside.
         """
         field, raw = next(iter(fields.items()))
         kind, parsed = field.decode("utf-8", "replace"), None
@@ -123,7 +123,7 @@ class Intake:
         return self._keys.document(name.removeprefix("sha256:"))
 
     def _document(self, name: str, uploads: Iterable[str]) -> bytes | None:
-        """The bytes of a document; what was uploaded is stored under its digest then."""
+        """The bytes of a document. An upload is stored under its digest."""
         uploaded = [self._client.getdel(self._keys.upload(upload)) for upload in uploads]
         for stored in (self._client.get(self._stored(name)), *uploaded):
             if stored is None:
@@ -148,14 +148,14 @@ class Intake:
             self._daemon.store(job, entry, digest_of(entry), more)
 
     def _is_repeat(self, entry: SendEntry) -> bool:
-        """Whether all of it is there: it needs its documents no more."""
+        """Whether all of the entry's jobs exist, so that its documents are not needed."""
         return {self._daemon.record(job).get("digest") for job in entry.jobs} == {digest_of(entry)}
 
     def _fresh(self, jobs: Iterable[str], entry: SendEntry | ResendEntry) -> list[str]:
-        """Those of an entry's jobs that are not there yet.
+        """The jobs of an entry that do not exist yet.
 
         Raises:
-            EntryRejected: one is there with other content.
+            EntryRejected: a job exists with other content.
         """
         content = digest_of(entry)
         held = {job: self._daemon.record(job).get("digest") for job in jobs}

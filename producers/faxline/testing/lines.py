@@ -16,15 +16,15 @@ _NOT_OF_A_RECEIPT = {
     "expired": "push the fax with an expires_at that is over",
     "operator": "let it be in doubt (`doubt`), and settle that by `resolve`",
 }
-"""Reasons for which a fax fails without a receipt, and how."""
+"""Reasons for which a fax fails without a receipt, and how a test causes each."""
 
 
 class _Outcomes:
-    """What a test says becomes of a fax.
+    """The methods by which a test decides what happens to a fax.
 
-    Each but `reject` takes a job's id, or a group's name for those of its jobs that can come to that. It
-    raises `JobNotFound` where there is neither, and `ValueError` where the job's state is none from which it
-    can. They are called, and not awaited, on an `AsyncMemoryLine` too.
+    Each method but `reject` takes the id of a job, or the name of a group for all of its jobs in a suitable
+    state. It raises `JobNotFound` if there is neither, and `ValueError` if the job's state does not allow the
+    step. The methods are not awaited, also on an `AsyncMemoryLine`.
     """
 
     _server: MemoryServer
@@ -38,9 +38,14 @@ class _Outcomes:
 
     @property
     def entries(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """What was pushed: each kind (send, cancel, resend) with its content, as intake read it.
+        """The entries that were pushed: the kind (send, cancel, resend) and the content of each.
 
-        Without `user`, the Redis user who pushed it: here there is none.
+        The member `user` is missing, because a Redis in memory has no users.
+
+        Example:
+            >>> line.cancel("invoice-77")
+            >>> line.entries[-1]
+            ('cancel', {'id': 'invoice-77'})
         """
         with self._daemon.lock:
             return tuple(
@@ -49,33 +54,50 @@ class _Outcomes:
             )
 
     def deliver(self, job: str, *, pages: int | None = None, transferred: int | None = None) -> None:
-        """It is delivered, with so many pages (None: those of its documents), all or fewer transferred."""
+        """Let a fax be delivered.
+
+        Args:
+            job: the id of a job, or the name of a group.
+            pages: how many pages the receipt reports. Default: those of its documents.
+            transferred: how many of them arrived. Default: all.
+
+        Raises:
+            JobNotFound: there is no such job or group.
+            ValueError: the job has ended.
+        """
         known = transferred if transferred is not None else pages
         self._end(job, "delivered", pages=pages, transferred=known)
 
     def fail(
         self, job: str, *, reason: str = "no_answer", code: int | None = None, message: str = ""
     ) -> None:
-        """It fails by iFax's receipt, for this reason.
+        """Let a delivery fail, as iFax's receipt says.
+
+        Args:
+            job: the id of a job, or the name of a group.
+            reason: the name of the cause (docs/causes.md).
+            code: iFax's number.
+            message: iFax's text.
 
         Raises:
-            ValueError: the reason is none of iFax's; the text says how a fax fails for it.
+            JobNotFound: there is no such job or group. ValueError: the job has ended, or no receipt has this
+            reason. The text says how a fax fails for it.
         """
         if reason in _NOT_OF_A_RECEIPT:
             raise ValueError(f"no receipt says {reason!r}: {_NOT_OF_A_RECEIPT[reason]}")
         self._end(job, "failed", reason=reason, code=code, message=message or None)
 
     def reject(self, job: str, *, reason: str, member: str = "", message: str = "") -> None:
-        """Intake will reject the next push of this id, as the daemon does for what the library cannot know.
+        """Let intake reject the next push of this id, for a reason that the library cannot check itself.
 
         Args:
-            job: the id that is to be pushed.
+            job: the id that will be pushed.
             reason: such as `backlog_full` or `host_not_allowed`; see `Rejection`.
-            member: which member of the entry it is about, where it is about one.
-            message: how to mend it.
+            member: the path of the member that is at fault, if any.
+            message: how to fix it.
 
         Raises:
-            ValueError: intake rejects nothing for such a reason.
+            ValueError: there is no such `Rejection`.
         """
         if reason not in set(Rejection):
             raise ValueError(
@@ -86,7 +108,12 @@ class _Outcomes:
             self._daemon.intake.refused[job] = error
 
     def submit(self, job: str) -> None:
-        """It is taken by iFax and waits for its receipt."""
+        """Let iFax take a fax, which then waits for its receipt.
+
+        Raises:
+            JobNotFound: there is no such job or group.
+            ValueError: the job's state does not allow it.
+        """
 
         def taken(name: str) -> None:
             self._daemon.attempt(name)
@@ -95,7 +122,12 @@ class _Outcomes:
         self._move(job, taken, "queued")
 
     def doubt(self, job: str, *, reason: str = "read_timeout") -> None:
-        """Nobody knows whether iFax took it; `resolve`, `deliver` and `fail` settle it."""
+        """Put a fax in doubt, until `resolve`, `deliver` or `fail` settles it.
+
+        Raises:
+            JobNotFound: there is no such job or group.
+            ValueError: the job's state does not allow it.
+        """
 
         def doubted(name: str) -> None:
             self._daemon.attempt(name)
@@ -104,17 +136,22 @@ class _Outcomes:
         self._move(job, doubted, "queued")
 
     def unconfirm(self, job: str) -> None:
-        """No receipt came in time of a fax that was submitted; a late one (`deliver`, `fail`) amends it."""
+        """Let no receipt come in time for a submitted fax. A late one (`deliver`, `fail`) amends it.
+
+        Raises:
+            JobNotFound: there is no such job or group.
+            ValueError: the job's state does not allow it.
+        """
         self._move(job, lambda name: self._daemon.move(name, "unconfirmed", "fax.unconfirmed"), "submitted")
 
     def drop_events(self, keep: int = 1) -> None:
-        """The capped stream drops all but the newest events; who had not read the others gets `EventsMissed`.
+        """Drop all but the newest events, as the capped stream does. A reader may get `EventsMissed`.
 
-        A reader notices it by the next event that it reads: with none kept, only once there is a new one. Who
-        begins later (a new group, or `after="0"`) missed nothing.
+        A reader notices it at the next event that it reads. A reader that begins later (a new group, or
+        `after="0"`) misses nothing.
 
         Args:
-            keep: how many stay.
+            keep: how many events stay.
         """
         with self._daemon.lock:
             self._server.unobserved.xtrim(self.keys.events, keep, approximate=False)
@@ -133,8 +170,8 @@ class _Outcomes:
                 raise JobNotFound(f"no job {job!r} on account {self.keys.account!r}")
             if state is not None and state not in states:
                 raise ValueError(
-                    f"job {job!r} is {state}, and this becomes of one that is {' or '.join(states)}: a "
-                    f"{type(self).__name__}(deliver=False) leaves a fax queued until it is told otherwise"
+                    f"job {job!r} is {state}; this needs a job that is {' or '.join(states)}. With "
+                    f"{type(self).__name__}(deliver=False) a fax stays queued until the test moves it"
                 )
             for name in [job] if state is not None else members:
                 if self._daemon.record(name)["state"] in states:
@@ -146,10 +183,17 @@ class MemoryLine(_Outcomes, FaxLine):
 
     Args:
         account: the account's name.
-        deliver: whether every fax is delivered at once; else it stays queued until `deliver`, `fail`,
+        deliver: whether every fax is delivered at once. If not, it stays queued until `deliver`, `fail`,
             `submit`, `doubt` or `cancel`.
-        keys: what is sealed by them before the push; the daemon in memory has the same.
-        region: as of `FaxLine`.
+        keys: seal entries and documents before the push, as for `FaxLine`. The daemon in memory has them,
+            too.
+        region: as for `FaxLine`.
+
+    Example:
+        >>> line = MemoryLine()
+        >>> job = line.send(to="+12345678901", files=["letter.pdf"], id="invoice-77")
+        >>> line.job("invoice-77").state
+        <JobState.DELIVERED: 'delivered'>
     """
 
     def __init__(
@@ -167,11 +211,10 @@ class MemoryLine(_Outcomes, FaxLine):
 
 
 class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
-    """An `AsyncFaxLine` of the same kind.
+    """An `AsyncFaxLine` that needs neither Redis nor the daemon, for tests.
 
     Args:
-        account: as of `MemoryLine`.
-        deliver, keys, region: likewise.
+        account, deliver, keys, region: as for `MemoryLine`.
     """
 
     def __init__(
@@ -188,7 +231,7 @@ class AsyncMemoryLine(_Outcomes, AsyncFaxLine):
         super().__init__(client, account, keys=keyring, region=region)
 
     def _here(self) -> Any:
-        loop = get_running_loop()  # any loop may use this line: each has a client of its own
+        loop = get_running_loop()  # each event loop has its own client, so any may use this line
         if loop not in self._clients:
             self._clients[loop] = self._server.client_async(self._daemon)
         return self._clients[loop]

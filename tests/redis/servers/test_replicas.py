@@ -214,5 +214,5 @@ def test_a_server_that_takes_no_writes_is_not_taken_for_a_user_without_a_right(
                 line.cancel("one")
         client.config_set("min-replicas-to-write", 0)
         client.replicaof("127.0.0.1", server.port)
-        with FaxLine(client) as line, pytest.raises(QueueUnavailable, match="the server is a replica"):
+        with FaxLine(client) as line, pytest.raises(QueueUnavailable, match="it is a replica"):
             line.cancel("one")

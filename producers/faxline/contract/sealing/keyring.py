@@ -16,20 +16,20 @@ from typing import Any
 from faxline.contract.errors import KeyMissing, SealBroken
 
 KEY_BYTES = 32
-"""AES-256."""
+"""The bytes of a key (AES-256)."""
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 NONCE = 12
-"""Bytes of AES-GCM's nonce (NIST SP 800-38D, 8.2), drawn anew for each text."""
+"""The bytes of AES-GCM's nonce (NIST SP 800-38D, 8.2), which is random for each text."""
 
 
 def new_key(key_id: str | None = None) -> str:
     """Make a new key as `id:base64`, a line for FAXLINE_SEALING_KEYS.
 
     Args:
-        key_id: its id; today's date and four random digits when not given.
+        key_id: the id of the key. Default: today's date and four random digits.
 
     Raises:
-        ValueError: the id is none.
+        ValueError: the id is not valid.
     """
     made = key_id or f"{datetime.now(UTC):%Y-%m-%d}-{os.urandom(2).hex()}"
     if not KEY_ID.fullmatch(made):
@@ -41,11 +41,11 @@ class Keyring:
     """Keys by their ids, the current one first. Thread-safe.
 
     Args:
-        keys: 32 bytes each.
+        keys: the keys by their ids, 32 bytes each.
 
     Raises:
-        ValueError: there is no key, one is of another length, an id is none, or the package `cryptography` is
-            not installed.
+        ValueError: there is no key, a key has another length, an id is not valid, or the package
+            `cryptography` is not installed.
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
@@ -68,10 +68,10 @@ class Keyring:
 
     @classmethod
     def read(cls, text: str) -> "Keyring":
-        """The keyring of FAXLINE_SEALING_KEYS: lines `id:base64`, or a JSON list of them.
+        """Parse FAXLINE_SEALING_KEYS: lines `id:base64`, or a JSON list of them.
 
         Raises:
-            ValueError: as the class does, or a line is not of that form; the text never repeats a key.
+            ValueError: as for the class, or a line has another form. The text never quotes a key.
         """
         keys: dict[str, bytes] = {}
         for place, line in enumerate(_lines(text), start=1):
@@ -83,7 +83,7 @@ class Keyring:
             if not colon:
                 raise ValueError(f"key {place} is not of the form id:base64, as `faxline keys new` prints it")
             if key_id.strip() in keys:
-                raise ValueError(f"the id of key {place} stands twice")
+                raise ValueError(f"the id of key {place} is there twice")
             keys[key_id.strip()] = key
         return cls(keys)
 
@@ -99,7 +99,7 @@ class Keyring:
         return tuple(self._keys)
 
     def key(self, key_id: str) -> bytes:
-        """A key's bytes.
+        """The bytes of a key.
 
         Raises:
             KeyMissing: there is no such key.
@@ -109,22 +109,22 @@ class Keyring:
         return self._keys[key_id]
 
     def seal(self, text: str, place: str) -> str:
-        """Seal a text for a place: `id:base64`, of a nonce and what AES-GCM makes of the text.
+        """Seal a text for a place. The result is `id:base64`, the nonce and the AES-GCM ciphertext.
 
         Args:
-            text: anything.
-            place: where it belongs (associated data); nowhere else does it open.
+            text: any text.
+            place: where the text belongs (associated data). It can be opened for this place only.
         """
         nonce = os.urandom(NONCE)
         sealed: bytes = self._ciphers[self.current].encrypt(nonce, text.encode(), place.encode())
         return f"{self.current}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, place: str) -> str:
-        """The text that was sealed.
+        """Open a sealed text.
 
         Raises:
-            KeyMissing: its key is none of these.
-            SealBroken: it was changed, or sealed for another place.
+            KeyMissing: the key is not on the keyring.
+            SealBroken: the text was changed, or sealed for another place.
         """
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only with keys
 

@@ -1,9 +1,9 @@
-"""The form of a sealed document, which is opened in pieces: a worker never holds the whole.
+"""The format of a sealed document. It can be opened in pieces, so a worker never holds the whole document.
 
-A header, then the document in chunks, each sealed on its own (the STREAM construction of Hoang, Reyhanitabar,
-Rogaway and Vizár, 2015, as Tink's AES-GCM-HKDF streaming has it): the nonce is the chunk's number and whether
-it is the last, so that a chunk that is missing, moved or cut off is noticed. The chunks' key is derived
-(HKDF-SHA256, RFC 5869) from the key that the header names and a random salt, so no nonce meets a key twice.
+A header is followed by chunks, each sealed on its own: the STREAM construction of Hoang, Reyhanitabar,
+Rogaway and Vizár (2015), as in Tink's AES-GCM-HKDF streaming. The nonce is the chunk's number and whether it
+is the last, so a chunk that is missing, moved or cut off is noticed. The chunks' key is derived (HKDF-SHA256,
+RFC 5869) from the key that the header names and a random salt, so no key and nonce are used together twice.
 
 header: MAGIC, version (1 byte), length of the key's id (1 byte), the key's id, salt (16 bytes)
 """
@@ -16,30 +16,30 @@ from faxline.contract.errors import SealBroken
 from faxline.contract.sealing.keyring import Keyring
 
 MAGIC = b"\x93FAXSEAL"
-"""No PDF, TIFF or text begins so."""
+"""The first bytes of a sealed document. No PDF, TIFF or text begins with them."""
 _VERSION = 1
 _SALT = 16
 CHUNK = 48 * 1024
-"""Bytes of a document in one chunk."""
+"""The bytes of a document in one chunk."""
 TAG = 16
-"""Bytes that sealing adds to each chunk."""
+"""The bytes that sealing adds to each chunk."""
 HEADER_MOST = len(MAGIC) + 2 + 32 + _SALT
-"""Bytes of the longest header."""
+"""The bytes of the longest header."""
 _SEALED = CHUNK + TAG
 
 
 def is_sealed(head: bytes) -> bool:
-    """Whether a stored document that begins so is a sealed one."""
+    """Whether a stored document with this beginning is sealed."""
     return head.startswith(MAGIC)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a sealed document begins with.
+    """The header of a sealed document.
 
     Attributes:
-        key_id: the id of the key that it is sealed by.
-        raw: its bytes.
+        key_id: the id of the sealing key.
+        raw: the bytes of the header.
     """
 
     key_id: str
@@ -47,10 +47,10 @@ class Header:
 
     @classmethod
     def read(cls, head: bytes) -> Self:
-        """The header at the beginning of a sealed document.
+        """Read the header from the beginning of a sealed document.
 
         Raises:
-            SealBroken: it is none of ours.
+            SealBroken: the header is not valid.
         """
         at = len(MAGIC)
         if not is_sealed(head) or len(head) < at + 2 or head[at] != _VERSION:
@@ -67,11 +67,11 @@ class SealedDocument:
     Args:
         keyring: the keys.
         place: where the document belongs.
-        head: its beginning, HEADER_MOST bytes or more (or all of it).
+        head: the first HEADER_MOST bytes of the document or more, or all of it.
 
     Raises:
-        KeyMissing: its key is none of these.
-        SealBroken: the header is none of ours.
+        KeyMissing: the key is not on the keyring.
+        SealBroken: the header is not valid.
     """
 
     def __init__(self, keyring: Keyring, place: str, head: bytes) -> None:
@@ -80,10 +80,10 @@ class SealedDocument:
         self._cipher = _cipher(keyring.key(self.header.key_id), self.header.raw, self._place)
 
     def size(self, stored: int) -> int:
-        """Bytes of the document, of which so many are stored.
+        """The unsealed size of the document, given its stored size; both in bytes.
 
         Raises:
-            SealBroken: no document has so many.
+            SealBroken: no document has this stored size.
         """
         body = stored - len(self.header.raw)
         chunks = -(-body // _SEALED)
@@ -92,24 +92,24 @@ class SealedDocument:
         return body - chunks * TAG
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Which stored bytes, from and until before, hold those of the document from start until before end.
+        """The range of stored bytes that holds the document's bytes from `start` up to `end`.
 
-        They may end beyond the stored document's end.
+        It may reach beyond the end of the stored document.
         """
         chunks, header = _chunks(start, end), len(self.header.raw)
         return header + chunks.start * _SEALED, header + chunks.stop * _SEALED
 
     def open(self, stored: bytes | memoryview, start: int, end: int, size: int) -> bytes:
-        """The document's bytes from start until before end.
+        """Open the document's bytes from `start` up to `end`.
 
         Args:
-            stored: the bytes of `span`.
-            start: as given to `span`.
-            end: likewise.
-            size: the document's.
+            stored: the stored bytes in the range that `span` returned.
+            start: the start, as given to `span`.
+            end: the end, as given to `span`.
+            size: the unsealed size of the document.
 
         Raises:
-            SealBroken: they were changed, cut off, or are of another document.
+            SealBroken: the bytes were changed, cut off, or belong to another document.
         """
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only with keys
 
@@ -123,14 +123,14 @@ class SealedDocument:
         except (InvalidTag, ValueError):
             raise SealBroken from None
         begin = start - chunks.start * CHUNK
-        wanted = b"".join(parts)[begin : begin + end - start]  # no copy where it is the whole
+        wanted = b"".join(parts)[begin : begin + end - start]  # slicing the whole makes no copy
         if len(wanted) != end - start:
             raise SealBroken
         return wanted
 
 
 def seal_document(keyring: Keyring, place: str, data: bytes) -> bytes:
-    """A document as it is stored, sealed by the current key for its place."""
+    """Seal a document for its place, with the current key."""
     key_id = keyring.current.encode()
     header = MAGIC + bytes([_VERSION, len(key_id)]) + key_id + os.urandom(_SALT)
     cipher = _cipher(keyring.key(keyring.current), header, place.encode())
@@ -143,11 +143,11 @@ def seal_document(keyring: Keyring, place: str, data: bytes) -> bytes:
 
 
 def open_sealed(keyring: Keyring, place: str, stored: bytes) -> bytes:
-    """The whole document.
+    """Open a whole document.
 
     Raises:
-        KeyMissing: its key is none of these.
-        SealBroken: it was changed, cut off, or sealed for another place.
+        KeyMissing: the key is not on the keyring.
+        SealBroken: the document was changed, cut off, or sealed for another place.
     """
     document = SealedDocument(keyring, place, stored[:HEADER_MOST])
     size = document.size(len(stored))
@@ -156,7 +156,7 @@ def open_sealed(keyring: Keyring, place: str, stored: bytes) -> bytes:
 
 
 def _chunks(start: int, end: int) -> range:
-    """The chunks with the bytes from start until before end; one, where there are none."""
+    """The numbers of the chunks with the bytes from `start` up to `end`; one chunk if the range is empty."""
     first = start // CHUNK
     return range(first, max(first + 1, -(-end // CHUNK)))
 

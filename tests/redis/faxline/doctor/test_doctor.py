@@ -411,7 +411,7 @@ def test_an_account_that_no_process_at_work_has_in_its_settings_is_told(
 def test_a_user_who_may_not_see_the_heartbeats_is_told_so(user: Callable[..., str]) -> None:
     found = checks(user("narrow", "+@all", "~fax:{*}:*", "~fax:accounts"))["processes"]
     assert found[0] == "warn"
-    assert "not allowed to look at the heartbeats" in found[1]
+    assert "not allowed to read the heartbeats" in found[1]
 
 
 def test_ids_that_are_used_up_are_told_and_that_a_stream_was_replaced_lately(
@@ -460,7 +460,7 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
     ("theirs", "ours", "told"),
     [
         (None, OLD, ("skip", "no dispatcher of this version")),
-        ("", None, ("skip", "stand in clear")),
+        ("", None, ("skip", "unsealed")),
         ("", OLD, ("fail", "sealed by old, which the dispatchers do not have")),
         ("new", OLD, ("fail", "give it to workers and dispatchers first")),
         ("new old", OLD, ("ok", "new seals, 2 open")),

@@ -292,7 +292,7 @@ def test_doubts_are_listed_first_with_reason_deadline_and_policy(
     assert table[3].endswith("resend")
     told = cli("explain", "own")[1]
     assert "Why: read_timeout (iFax did not answer in time)." in told
-    assert "its policy, resend, applies: it is sent again" in told
+    assert "resend: it is sent again" in told
     assert "`faxline resolve own --accepted JOBID`" in told
 
 

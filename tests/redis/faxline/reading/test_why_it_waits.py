@@ -87,7 +87,7 @@ def test_a_fax_that_waits_for_its_numbers_line_names_the_one_before_it(
     assert [job.id for job in line.jobs(state="queued")] == ["second", "third"]
     assert line.account_state().jobs["queued"] == 2
     text = explain("second")
-    assert "Another fax to the same number is on its way: first;" in text
+    assert "another fax to it is under way (first)" in text
     assert json.loads(explain("second", "--json"))["behind"] == "first"
 
 
@@ -101,7 +101,7 @@ def test_a_fax_that_is_held_here_for_a_date_says_until_when(
     assert job.forecast.hold is Hold.DATE
     assert job.expected_start is not None
     assert abs(job.expected_start - date) < timedelta(seconds=1)
-    assert "It is held here until its date," in explain("held")
+    assert "Faxline holds it until its date," in explain("held")
 
 
 def test_a_fax_that_is_to_be_kept_at_the_provider_says_so_before_and_after_it_is(
@@ -159,7 +159,7 @@ def test_a_failure_after_which_ifax_may_call_again_is_told_with_when_it_counts(
     assert store.receipts.apply_one(entry, receipt).result == "held"
     text = explain("held")
     assert "iFax reported a failure (busy, code 17), and may call again by itself." in text
-    assert "Without another word it counts at" in text
+    assert "It becomes final at" in text
     held = line.job("held").held
     assert held is not None
     assert held.until is not None

@@ -717,19 +717,25 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
 @pytest.mark.parametrize(
     ("job", "state", "says"),
     [
-        (queued(Hold.NOTHING, 0), STATE, "no job is before it|the next free worker takes it"),
+        (queued(Hold.NOTHING, 0), STATE, "No job is before it|The next free worker takes it"),
         (queued(Hold.PLACE, 1), STATE, "1 job is before it|No limit holds it|(in 12 s)"),
         (
             queued(Hold.CONCURRENCY),
             STATE,
-            "3 jobs are before it|the limit of calls at once (20 of 20 used)|(in 12 s)",
+            "3 jobs are before it|concurrency limit (20 of 20 used)|expected to start at|(in 12 s)",
         ),
-        (queued(Hold.WINDOW), STATE, "the limit of requests in 1 h (1000 of 1000 used)|(in 12 s)"),
-        (queued(Hold.BURST), STATE, "the burst limit, which drains with time (50 of 50 used)|(in 12 s)"),
+        (queued(Hold.WINDOW), STATE, "hourly limit (1000 of 1000 used)|expected to start at|(in 12 s)"),
+        (
+            queued(Hold.WINDOW, 0),
+            STATE,
+            "Waiting for the hourly limit (1000 of 1000 used). The next slot opens at|(in 12 s)",
+        ),
+        (queued(Hold.WINDOW), replace(STATE, window_us=7_200_000_000), "limit of requests per 2 h"),
+        (queued(Hold.BURST), STATE, "burst limit (50 of 50 used)|(in 12 s)"),
         (
             queued(Hold.WINDOW),
             LOWERED,
-            "500 of 500|is 1000 in the settings, and lowered because iFax answered 429",
+            "500 of 500|of 1000 is lowered because iFax answered 429",
         ),
         (queued(Hold.CONCURRENCY), replace(LOWERED, strain=5), "5 of 5|lowered because calls hang"),
         (
@@ -762,17 +768,17 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
                 paused_by="pod-1:7",
                 paused_why="connection refused",
             ),
-            "been unreachable since |(connection refused); 412 jobs wait, none is lost. pod-1:7 found it",
+            "been unreachable since |(connection refused)|412 jobs wait|pod-1:7 found it",
         ),
         (
             queued(Hold.PAUSED, start=None, paused="breaker", free_at=LATER),
             replace(STATE, paused="breaker", paused_why="Professional plan isn't activated"),
-            "nobody knows what it means (Professional plan isn't activated)|next probe goes at",
+            "unknown meaning (Professional plan isn't activated)|next probe goes at",
         ),
         (
             queued(Hold.RETRY, free_at=LATER, attempt=0, reason="unknown_refusal", code=12004),
             STATE,
-            "It was not taken (unknown_refusal, code 12004)|spends no attempt|the next try is due at",
+            "(unknown_refusal, code 12004)|spends no attempt|next try is due at",
         ),
         (
             Job(id="a", account="default", state=JobState.SUBMITTING, attempt=2, updated_at=NOW),
@@ -797,8 +803,8 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
             ),
             STATE,
             (
-                "in doubt|Why: read_timeout (iFax did not answer in time).|its policy, resend, applies"
-                "|it is sent again|(in 12 s)|`faxline resolve a --accepted JOBID`"
+                "in doubt|Why: read_timeout (iFax did not answer in time).|its policy applies at"
+                "|resend: it is sent again|(in 12 s)|`faxline resolve a --accepted JOBID`"
             ),
         ),
         (
@@ -840,7 +846,7 @@ def test_explain_tells_it_for_people_and_for_machines(
     clock: Any = redis_client.time()
     redis_client.zadd(KEYS.answers, {"t": clock[0] * 1_000_000})
     alone = partial(cli, "explain", "a", at_work=())
-    assert "1 job is before it.\nWaiting for the limit of requests" in alone().out
+    assert "1 job is before it.\nWaiting for the hourly limit" in alone().out
     told = alone("--json").json
     assert (told["hold"], told["place"], told["state"]) == ("window", 1, "queued")
     assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}

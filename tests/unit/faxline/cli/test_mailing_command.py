@@ -192,7 +192,7 @@ def test_marks_delimiters_and_quotes_are_understood(
     [
         (f"to,colour\n{NUMBER},red\n", "there is no column 'colour'; known are to, id, priority,"),
         (f"to,metadata.\n{NUMBER},red\n", "there is no column 'metadata.'"),
-        (f"to,faxNumber\n{NUMBER},{NUMBER}\n", "the column 'to' stands twice"),
+        (f"to,faxNumber\n{NUMBER},{NUMBER}\n", "the column 'to' is there twice"),
         ("id\na\n", "the column `to` (or faxNumber) is missing"),
         ("to\n", "r.csv has no row below its header line"),
         ("", "the column `to`"),
@@ -270,10 +270,10 @@ def test_a_number_that_stands_again_is_told_and_left_out_where_that_is_asked_for
     csv = f"to\n{NUMBER}\n{NUMBER}\n{OTHER}\n"
     done = mail(csv, "--group", "june")
     assert (done.code, len(pushed(redis_client))) == (0, 3)
-    assert "a number stands again (line 3 that of line 2): each is sent" in done.err
+    assert "a number is repeated (line 3 has that of line 2)" in done.err
     done = mail(csv, "--group", "july", "--unique")
     assert (done.code, [entry["id"] for entry in pushed(redis_client)][3:]) == (0, ["july.1", "july.3"])
-    assert "(line 3 that of line 2): they are left out" in done.err
+    assert "(line 3 has that of line 2): the repeats are left out" in done.err
 
 
 def test_an_error_shows_its_example_and_no_number(mail: Cli) -> None:
@@ -389,7 +389,7 @@ def test_a_redis_that_goes_away_is_told_with_what_to_do(
     done = mail(PLAIN)
     assert (done.code, done.out, len(done.err.splitlines())) == (3, "", 1)
     assert "0 of 2 faxes were certainly pushed" in done.err
-    assert "the same command again does that" in done.err
+    assert "run the same command again" in done.err
     assert redis_client.dbsize() == 0
 
 
@@ -399,14 +399,14 @@ def test_a_redis_that_goes_away_is_told_with_what_to_do(
         (["send", "--csv", "none.csv"], "cannot read none.csv: No such file"),
         (["send", "--csv", "r.csv", "--to", NUMBER], "leave out --to and --id"),
         (["send", "--csv", "r.csv", "--id", "a"], "leave out --to and --id"),
-        (["send", "letter.txt"], "say who gets it: --to NUMBER, or --csv FILE"),
+        (["send", "letter.txt"], "--to NUMBER, or --csv FILE"),
         (
             ["send", "--to", NUMBER, "letter.txt", "--param", "colour=red"],
             "--param is NAME=VALUE, NAME one of",
         ),
         (["send", "--to", NUMBER, "letter.txt", "--param", "subject"], "--param is NAME=VALUE"),
-        (["send", "--to", NUMBER, "a", "b", "--pages", "1"], "--pages 1: say of which file, FILE=1"),
-        (["send", "--to", NUMBER, "a", "--pages", "c=1"], "--pages c=1: say of which file, FILE=1"),
+        (["send", "--to", NUMBER, "a", "b", "--pages", "1"], "--pages 1: name the file, as FILE=1"),
+        (["send", "--to", NUMBER, "a", "--pages", "c=1"], "--pages c=1: name the file, as FILE=1"),
         (
             ["send", "--to", NUMBER, "letter.txt", "--pages", "2"],
             "page 2 is selected, but the document has 1",

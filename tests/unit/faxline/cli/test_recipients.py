@@ -94,7 +94,7 @@ def test_the_lines_are_counted_from_the_first_of_the_file(read: Any) -> None:
 @pytest.mark.parametrize("row", [f"{FIRST},Hello, World,", f"{FIRST},Hello,,World"])
 def test_a_row_whose_values_slid_under_no_name_is_a_problem(read: Any, row: str) -> None:
     (found,) = read(f"to,subject,,\n{row}\n").rows
-    assert "stands in no named column" in found.problem
+    assert "in a column without a name" in found.problem
 
 
 def test_a_row_that_is_longer_than_the_header_is_a_problem(read: Any) -> None:
@@ -130,21 +130,21 @@ def test_a_number_that_stands_again_is_told_with_its_lines(read: Any) -> None:
     found = read(f"to,subject\n{FIRST},Hi\n+1 202 555 0123,Hi\n{SECOND},Hi\n{FIRST},Hi\n")
     assert len(list(found.rows)) == 4
     assert found.notes[-1] == (
-        "a number stands again (line 3 that of line 2, line 5 that of line 2): each is sent; "
+        "a number is repeated (line 3 has that of line 2, line 5 has that of line 2): each row is sent; "
         "--unique sends to a number once"
     )
 
 
 def test_of_many_numbers_that_stand_again_some_are_named(read: Any) -> None:
     (note,) = read("to\n" + f"{FIRST}\n" * 10).notes
-    assert "(line 3 that of line 2, line 4 that of line 2, line 5 that of line 2, and 6 more)" in note
+    assert "line 5 has that of line 2, and 6 more)" in note
 
 
 def test_a_number_is_taken_once_where_that_is_asked_for_and_the_others_keep_their_places(read: Any) -> None:
     text = f"to\n{FIRST}\n{FIRST}\n{SECOND}\n"
     found = read(text, unique=True)
     assert [(row.place, row.fax["to"]) for row in found.rows] == [(1, FIRST), (3, SECOND)]
-    assert found.notes == ("a number stands again (line 3 that of line 2): they are left out",)
+    assert found.notes == ("a number is repeated (line 3 has that of line 2): the repeats are left out",)
     assert found.name == read(text).name
 
 

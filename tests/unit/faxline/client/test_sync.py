@@ -209,7 +209,7 @@ def test_a_wait_that_is_over_is_told_though_nobody_may_ask_who_is_at_work(
 )
 def test_a_url_that_is_none_is_told_with_the_form_of_one_and_nothing_of_it(url: str) -> None:
     for kind in (FaxLine, AsyncFaxLine):
-        with pytest.raises(ValueError, match=r"its form is redis://HOST:PORT/0") as caught:
+        with pytest.raises(ValueError, match=r"use redis://HOST:PORT/0") as caught:
             kind(url)
         assert "'pa'" not in str(caught.value)
         assert caught.value.__suppress_context__  # so no traceback shows redis-py's

@@ -90,11 +90,11 @@ PATHS = [
         ("JVBE\nRi0=", "a line break"),
         ("JVBERi0=\r\n", "a line break"),
         ("JVBE Ri0=", "a space"),
-        ("JV-_Ri0=", "the alphabet for URLs; write + and /"),
+        ("JV-_Ri0=", "write + and /"),
         ("JVBE*i0=", "its character 5 is none of"),
         ("JVBERi0", "its end is missing"),
         ("JVBER", "its end is missing"),
-        ("JVBERi0=JVBERi0=", "goes on after an ="),
+        ("JVBERi0=JVBERi0=", "after an ="),
         ("JVBERi0===", "its end is missing"),
     ],
 )
@@ -198,7 +198,7 @@ def test_a_member_that_stands_twice_is_found_in_each_object_of_bytes() -> None:
         for again in (member, member.replace(": ", ":"), member.replace(": ", " :")):
             value = "1" if "y" in member else '"a"'
             doubled = text.replace(member, f"{again}{value}, {member}", 1)
-            assert rejection(doubled.encode()).message == "a member stands twice in one object", doubled
+            assert rejection(doubled.encode()).message == "a member is there twice in one object", doubled
 
 
 @given(st.data())

@@ -70,7 +70,7 @@ def test_a_tiff_whose_pages_go_round_in_a_circle_is_refused(back_to: int) -> Non
 
 def test_a_tiff_with_a_directory_without_entries_is_refused() -> None:
     empty = tiff(2, last=8 + 2 * 18) + bytes(6)
-    assert refused(empty, "a.tif").message == "page 3 of the TIFF is empty: save it anew"
+    assert refused(empty, "a.tif").message == "page 3 of the TIFF is empty: save it again"
 
 
 def test_a_tiff_without_a_directory_is_refused() -> None:

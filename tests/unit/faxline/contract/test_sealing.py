@@ -48,7 +48,7 @@ def test_keys_are_lines_or_a_json_list_and_the_first_is_the_current_one(text: st
         ("one:???", "key 1 is not of the form id:base64"),
         (f"one:{b64encode(b'x' * 16).decode()}", "'one' has 16 bytes and needs 32"),
         (f"o ne:{b64encode(b'x' * 32).decode()}", "a key's id is"),
-        ("one:" + "A" * 43 + "=\none:" + "B" * 42 + "A=", "the id of key 2 stands twice"),
+        ("one:" + "A" * 43 + "=\none:" + "B" * 42 + "A=", "the id of key 2 is there twice"),
         ('["one"', "a JSON list"),
         ("[1]", "a JSON list"),
     ],

@@ -38,7 +38,7 @@ def test_bad_keys_are_told_with_the_variables_name_and_not_with_the_key() -> Non
     secret = ONE.partition(":")[2]
     with pytest.raises(SettingsError) as caught:
         read_settings(TOKEN | {"FAXLINE_SEALING_KEYS": f"{ONE}\n{ONE}"})
-    assert str(caught.value) == "FAXLINE_SEALING_KEYS: the id of key 2 stands twice"
+    assert str(caught.value) == "FAXLINE_SEALING_KEYS: the id of key 2 is there twice"
     assert secret not in repr(caught.value.__context__)
 
 

@@ -231,7 +231,7 @@ def test_whatever_is_given_is_pushed_or_an_error_that_names_a_member(given: dict
     try:
         line.send(**{"to": TO, "files": [URL], **given})
     except EntryRejected as error:
-        assert error.member or "stands twice" in str(error)  # noqa: PT017 - {1: 0, "1": 0} is one in JSON
+        assert error.member or "is there twice" in str(error)  # noqa: PT017 - {1: 0, "1": 0} is one in JSON
         assert line.entries == ()
     except OSError as error:
         assert error.filename is not None  # noqa: PT017 - a path that is not there

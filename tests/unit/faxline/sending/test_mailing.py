@@ -127,7 +127,7 @@ def test_no_faxes_are_no_push(line: FaxLine, redis_client: redis.Redis) -> None:
         ([{"files": [URL]}], r"fax 0 \(june\.1\): fax\.faxNumber: this member is required"),
         ([{"to": TO}], r"fax\.faxData: at least one file is required"),
         ([{"to": TO, "files": [URL], "colour": 1}], r"fax\.colour: there is no such member"),
-        ([{"to": [TO] * 2, "files": [URL], "id": "a"}], "group: a list of numbers is a group of its own"),
+        ([{"to": [TO] * 2, "files": [URL], "id": "a"}], "group: a list of numbers makes its own group"),
         ([{"to": TO, "files": [URL]}, {"to": TO, "files": [URL], "id": "june.1"}], "also the id of fax 0"),
     ],
 )
