@@ -144,8 +144,8 @@ class Watched:
     def primary(self) -> RedisServer:
         """The server that the first Sentinel names."""
         with self.sentinels[0].client as client:
-            told: Any = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
-        return next(server for server in self.servers if server.port == int(told[1]))
+            reply: Any = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+        return next(server for server in self.servers if server.port == int(reply[1]))
 
     def fail_over(self) -> None:
         """Have the Sentinels make a replica the primary, as an operator does."""
@@ -167,9 +167,9 @@ class Watched:
 
     def _knows_all(self, sentinel: Sentinel) -> bool:
         with sentinel.client as client:
-            told: Any = client.sentinel_master(SERVICE)
+            reply: Any = client.sentinel_master(SERVICE)
         replicas, others = len(self.servers) - 1, len(self.sentinels) - 1
-        return (told["num-slaves"], told["num-other-sentinels"]) == (replicas, others)
+        return (reply["num-slaves"], reply["num-other-sentinels"]) == (replicas, others)
 
     def _in_step(self, client: redis.Redis) -> bool:
         """Whether all replicas have what is written: Valkey calls one online before it has read its file."""

@@ -102,6 +102,6 @@ def _day(fax: InboundFax) -> date:
 
 
 def _row(fax: InboundFax) -> dict[str, Any]:
-    told = fax.fax_object()
+    found = fax.fax_object()
     names = ("jobId", "transactionId", "fromNumber", "toNumber", "faxReceivedPages", "faxStatus")
-    return {name: told[name] for name in names} | {"receivedTime": told["faxCallEnd"]}
+    return {name: found[name] for name in names} | {"receivedTime": found["faxCallEnd"]}

@@ -61,13 +61,13 @@ def fax_object(entry: Entry, *, field: bool = False) -> dict[str, Any]:
     return fax
 
 
-def payload(told: Entry | InboundFax, *, field: bool = False) -> tuple[bytes, str]:
+def payload(fax: Entry | InboundFax, *, field: bool = False) -> tuple[bytes, str]:
     """The body of a fax's webhook, and its Content-Type."""
-    if isinstance(told, InboundFax):
-        data, flat, multipart, file = told.fax_object(), True, told.multipart, told.pdf()
+    if isinstance(fax, InboundFax):
+        data, flat, multipart, file = fax.fax_object(), True, fax.multipart, fax.pdf()
     else:
-        data, flat = fax_object(told, field=field), field or "flat" in told.forms
-        multipart, file = "multipart" in told.forms, b"%PDF-1.4\n" + b"x" * 1000
+        data, flat = fax_object(fax, field=field), field or "flat" in fax.forms
+        multipart, file = "multipart" in fax.forms, b"%PDF-1.4\n" + b"x" * 1000
     if multipart:
         return _form(data, file), f"multipart/form-data; boundary={BOUNDARY}"
     body = data if flat else {"event": "fax.completed", "timestamp": data["faxCallEnd"], "data": data}

@@ -174,8 +174,15 @@ def work(environment: dict[str, str], ended: Any) -> None:
 
 def _receipt(client: redis.Redis, store: Store, job_id: str, **more: str) -> None:
     entry: Any = client.xadd(store.keys.status, {"kind": "receipt", "body": b"{}"})
-    told = {"job_id": job_id, "outcome": "delivered", "code": 0, "reason": "ok", "pages": 1, "transferred": 1}
-    store.receipts.apply_one(entry.decode(), told | more)
+    receipt = {
+        "job_id": job_id,
+        "outcome": "delivered",
+        "code": 0,
+        "reason": "ok",
+        "pages": 1,
+        "transferred": 1,
+    }
+    store.receipts.apply_one(entry.decode(), receipt | more)
 
 
 def faxes(count: int, group: str, first: int) -> Iterator[Fax]:

@@ -1,4 +1,4 @@
-"""How well a job's expected start, told right after its registration, agrees with its arrival."""
+"""How well a job's expected start, expectations right after its registration, agrees with its arrival."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class Expectations:
 
     client: redis.Redis
     names: Sequence[str]
-    _told: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    _expected: dict[str, tuple[float, float | None]] = field(default_factory=dict)
 
     @property
     def available(self) -> bool:
@@ -53,7 +53,7 @@ class Expectations:
             for event in line.events(after="0", timeout=PATIENCE):
                 if event.name == EventName.QUEUED and event.job in wanted:
                     expected: Any = getattr(line.job(event.job), "expected_start", None)
-                    self._told[event.job] = (time.time(), expected.timestamp() if expected else None)
+                    self._expected[event.job] = (time.time(), expected.timestamp() if expected else None)
                     wanted.discard(event.job)
                     if not wanted:
                         return
@@ -62,19 +62,19 @@ class Expectations:
         """The errors, or why there are none."""
         if not self.available:
             return NOT_AVAILABLE
-        told = [
+        expectations = [
             (looked, expected, arrived[name])
-            for name, (looked, expected) in self._told.items()
+            for name, (looked, expected) in self._expected.items()
             if expected is not None and name in arrived
         ]
         return ExpectedStart(
-            sampled=len(self._told),
-            without=len(self._told) - len(told),
-            seconds=spread_of([abs(expected - at) for _, expected, at in told]),
+            sampled=len(self._expected),
+            without=len(self._expected) - len(expectations),
+            seconds=spread_of([abs(expected - at) for _, expected, at in expectations]),
             of_the_wait=spread_of(
                 [
                     abs(expected - at) / (at - looked)
-                    for looked, expected, at in told
+                    for looked, expected, at in expectations
                     if at - looked >= LEAST_WAIT
                 ]
             ),

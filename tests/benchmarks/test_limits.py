@@ -100,9 +100,9 @@ def test_a_fax_arrives_when_it_is_accepted_first_and_once_more_is_twice() -> Non
 
 def test_an_expected_start_is_compared_with_the_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
-    told = SimpleNamespace(expected_start=datetime.fromtimestamp(now + 100, UTC))
+    job = SimpleNamespace(expected_start=datetime.fromtimestamp(now + 100, UTC))
     monkeypatch.setattr(Job, "expected_start", None, raising=False)
-    monkeypatch.setattr(FaxLine, "job", lambda _line, _name: told)
+    monkeypatch.setattr(FaxLine, "job", lambda _line, _name: job)
     client = fakeredis.FakeRedis()
     for name in ("other", "a", "b"):
         event = {"event": "fax.queued", "job": name, "at": 0, "data": "{}"}

@@ -18,7 +18,7 @@ class Scene:
     """Two workers that note what happens to them, in place of real processes."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.log: list[str] = []
         self.down: set[str] = set()
         self.starting: dict[str, int] = {}
         self.metrics = {"worker-1": 1, "worker-2": 2}
@@ -42,12 +42,12 @@ class Worker(Part):
 
     def kill(self) -> None:
         self._scene.down.add(self.name)
-        self._scene.told.append(f"{self.name} killed")
+        self._scene.log.append(f"{self.name} killed")
 
     def start(self) -> None:
         self._scene.down.discard(self.name)
         self._scene.starting[self.name] = SLOW
-        self._scene.told.append(f"{self.name} started")
+        self._scene.log.append(f"{self.name} started")
 
 
 class Interlude:
@@ -60,7 +60,7 @@ class Interlude:
     def play(self, seconds: float) -> None:
         begun = self._now()
         ready = sum(self._scene.starting.get(name, 0) < 0 for name in self._scene.metrics)
-        self._scene.told.append(f"interlude of {seconds:g} s, {ready} ready, {len(self._scene.down)} down")
+        self._scene.log.append(f"interlude of {seconds:g} s, {ready} ready, {len(self._scene.down)} down")
         assert self._now() == begun
 
 
@@ -77,7 +77,7 @@ def test_an_interlude_waits_until_all_works_again_and_nothing_is_hit_meanwhile(s
     hits = [Hit(0.0, "worker-1", 0.2, stall=False), Hit(0.0, "restore", 3.0, stall=False)]
     hits.append(Hit(0.01, "worker-2", 0.0, stall=False))
     assert run_hits(cast("Any", scene), hits, timetable, {}, {"restore": interlude}) == []
-    assert scene.told == [
+    assert scene.log == [
         *("worker-1 killed", "worker-1 started", "interlude of 3 s, 2 ready, 0 down"),
         *("worker-2 killed", "worker-2 started"),
     ]

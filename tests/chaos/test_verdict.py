@@ -53,7 +53,7 @@ def event(name: str, seconds: float = END, **data: Any) -> Event:
 def found(
     state: JobState,
     accepted: list[Acceptance],
-    told: tuple[str, ...],
+    names: tuple[str, ...],
     *,
     policy: Any = "hold",
     reason: str | None = None,
@@ -61,9 +61,9 @@ def found(
     written: tuple[str, ...] | None = None,
 ) -> list[str]:
     """The zeros that the verdict on one fax breaks."""
-    steps = tuple(Transition(name, at(END), state, 1, {}) for name in written or told)
+    steps = tuple(Transition(name, at(END), state, 1, {}) for name in written or names)
     job = Job(FAX.id, "default", state, job_id=job_id, reason=reason, history=steps)
-    evidence = Evidence({FAX.id: job}, {FAX.id: [event(name) for name in told]}, {FAX.id: accepted}, {})
+    evidence = Evidence({FAX.id: job}, {FAX.id: [event(name) for name in names]}, {FAX.id: accepted}, {})
     return [finding.zero for finding in verdict.judge([replace(FAX, policy=policy)], evidence)]
 
 
@@ -81,10 +81,10 @@ def test_a_second_acceptance_is_allowed_to_resend_after_a_doubt_and_to_nobody_el
 def test_a_second_acceptance_is_allowed_after_a_delivery_that_failed() -> None:
     earlier, later = acceptance(6, "failed", receipt_at=END - 1 - 2 * verdict.STALE), acceptance(7)
     job = Job(FAX.id, "default", JobState.DELIVERED, job_id=7)
-    told = [event("fax.retrying", stage="delivery", jobId=6)]
-    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: [earlier, later]}, {})
+    events = [event("fax.retrying", stage="delivery", jobId=6)]
+    evidence = Evidence({FAX.id: job}, {FAX.id: events}, {FAX.id: [earlier, later]}, {})
     assert verdict.DUPLICATE not in {finding.zero for finding in verdict.judge([FAX], evidence)}
-    third = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: [earlier, later, acceptance(8)]}, {})
+    third = Evidence({FAX.id: job}, {FAX.id: events}, {FAX.id: [earlier, later, acceptance(8)]}, {})
     assert verdict.DUPLICATE in {finding.zero for finding in verdict.judge([FAX], third)}
 
 
@@ -114,9 +114,9 @@ def test_a_delivery_that_failed_and_was_followed_in_a_lost_stretch_needs_no_even
 def test_a_delivery_of_a_lost_stretch_that_redis_learned_of_last_is_the_jobs_end() -> None:
     """The answer of a later call came first, and the call before it was put in order then."""
     accepted = [acceptance(6, "failed", receipt_at=END - 2), acceptance(7, "failed")]
-    told = [event("fax.retrying", stage="delivery", jobId=7)]
+    events = [event("fax.retrying", stage="delivery", jobId=7)]
     job = Job(FAX.id, "default", JobState.FAILED, job_id=6, reason="no_answer")
-    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: accepted}, {}, lost=[STRETCH])
+    evidence = Evidence({FAX.id: job}, {FAX.id: events}, {FAX.id: accepted}, {}, lost=[STRETCH])
     assert verdict.WRONG not in {finding.zero for finding in verdict.judge([FAX], evidence)}
     other = replace(evidence, jobs={FAX.id: replace(job, job_id=7)})
     assert verdict.WRONG in {finding.zero for finding in verdict.judge([FAX], other)}
@@ -197,32 +197,32 @@ def test_a_receipt_is_that_of_ifaxs_last_word_and_of_a_word_that_is_known() -> N
 def test_a_fax_that_was_delivered_and_is_taken_for_failed_is_a_duplicate() -> None:
     twice = [acceptance(6, receipt_at=END - 3), acceptance(7)]
     job = Job(FAX.id, "default", JobState.DELIVERED, job_id=7)
-    told = [event("fax.retrying", stage="delivery", jobId=6)]
-    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: twice}, {})
+    events = [event("fax.retrying", stage="delivery", jobId=6)]
+    evidence = Evidence({FAX.id: job}, {FAX.id: events}, {FAX.id: twice}, {})
     assert verdict.DUPLICATE in {finding.zero for finding in verdict.judge([FAX], evidence)}
     unheard = replace(evidence, accepted={FAX.id: [acceptance(6, receipt_at=None), acceptance(7)]})
     assert verdict.DUPLICATE not in {finding.zero for finding in verdict.judge([FAX], unheard)}
 
 
 def test_a_fax_whose_last_word_never_came_may_end_by_the_failure_before() -> None:
-    told = ("fax.queued", "fax.submitted", "fax.failed")
+    events = ("fax.queued", "fax.submitted", "fax.failed")
     unheard = acceptance(receipt_at=None)
-    assert found(JobState.FAILED, [replace(unheard, failed_before=True)], told, reason="busy") == []
-    assert found(JobState.FAILED, [unheard], told, reason="busy") == [verdict.WRONG]
+    assert found(JobState.FAILED, [replace(unheard, failed_before=True)], events, reason="busy") == []
+    assert found(JobState.FAILED, [unheard], events, reason="busy") == [verdict.WRONG]
 
 
 def test_a_delivery_that_is_told_after_it_was_to_be_sent_again_is_the_end() -> None:
     job = Job(FAX.id, "default", JobState.DELIVERED, job_id=6)
-    told = [event("fax.retrying", stage="delivery", jobId=6)]
-    evidence = Evidence({FAX.id: job}, {FAX.id: told}, {FAX.id: [acceptance(6)]}, {})
+    events = [event("fax.retrying", stage="delivery", jobId=6)]
+    evidence = Evidence({FAX.id: job}, {FAX.id: events}, {FAX.id: [acceptance(6)]}, {})
     assert not {verdict.WRONG, verdict.DUPLICATE} & {one.zero for one in verdict.judge([FAX], evidence)}
 
 
 def test_a_canceled_fax_is_right_where_ifax_said_so() -> None:
-    told = ("fax.queued", "fax.submitted", "fax.canceled")
+    events = ("fax.queued", "fax.submitted", "fax.canceled")
     word = replace(acceptance(state="failed"), word="cancelled")
-    assert found(JobState.CANCELED, [word], told) == []
-    assert found(JobState.CANCELED, [acceptance(state="failed")], told) == [verdict.WRONG]
+    assert found(JobState.CANCELED, [word], events) == []
+    assert found(JobState.CANCELED, [acceptance(state="failed")], events) == [verdict.WRONG]
 
 
 @pytest.mark.parametrize(
@@ -236,10 +236,10 @@ def test_a_canceled_fax_is_right_where_ifax_said_so() -> None:
 def test_a_refusal_that_nobody_knows_may_end_the_fax_that_met_it(
     answers: tuple[str, ...], accepted: list[Acceptance], broken: list[str]
 ) -> None:
-    told = ("fax.queued", "fax.failed")
-    steps = tuple(Transition(name, at(END), JobState.FAILED, 1, {}) for name in told)
+    events = ("fax.queued", "fax.failed")
+    steps = tuple(Transition(name, at(END), JobState.FAILED, 1, {}) for name in events)
     job = Job(FAX.id, "default", JobState.FAILED, job_id=None, reason="unknown_refusal", history=steps)
-    evidence = Evidence({FAX.id: job}, {FAX.id: [event(name) for name in told]}, {FAX.id: accepted}, {})
+    evidence = Evidence({FAX.id: job}, {FAX.id: [event(name) for name in events]}, {FAX.id: accepted}, {})
     findings = verdict.judge([replace(FAX, answers=answers)], evidence)
     assert [finding.zero for finding in findings] == broken
 
@@ -261,8 +261,8 @@ def test_what_the_field_adds_is_what_the_sandbox_takes_and_leaves_the_documented
     assert {name for fax in drawn for name in fax.answers} > set(FIELD_ANSWERS)
     assert {fax.forms for fax in drawn} == set(FORMS)
     for fax in drawn:
-        told = outcome(fax)
-        assert told is None or read_outcomes(told)
+        outcomes = outcome(fax)
+        assert outcomes is None or read_outcomes(outcomes)
         assert all(Fault.read(fault) for fault in answer_faults(fax))
         assert not (fax.redials and (fax.webhook == LOST or fax.end == UNKNOWN_WORD))
     plain = draw_faxes(5, 300)
@@ -274,10 +274,10 @@ def test_what_the_field_adds_is_what_the_sandbox_takes_and_leaves_the_documented
 
 def test_failed_by_policy_is_right_for_fail_unless_a_receipt_was_there_long_before() -> None:
     silent, old = [acceptance(receipt_at=None)], [acceptance(receipt_at=END - 2 * verdict.STALE)]
-    told = {"told": FAILED, "reason": "in_doubt", "job_id": None}
-    assert found(JobState.FAILED, silent, policy="fail", **told) == []  # type: ignore[arg-type]
-    assert found(JobState.FAILED, old, policy="fail", **told) == [verdict.WRONG]  # type: ignore[arg-type]
-    assert found(JobState.FAILED, silent, policy="hold", **told) == [verdict.WRONG]  # type: ignore[arg-type]
+    fields = {"names": FAILED, "reason": "in_doubt", "job_id": None}
+    assert found(JobState.FAILED, silent, policy="fail", **fields) == []  # type: ignore[arg-type]
+    assert found(JobState.FAILED, old, policy="fail", **fields) == [verdict.WRONG]  # type: ignore[arg-type]
+    assert found(JobState.FAILED, silent, policy="hold", **fields) == [verdict.WRONG]  # type: ignore[arg-type]
 
 
 def test_an_event_too_many_or_too_few_is_found() -> None:
@@ -290,8 +290,8 @@ def test_a_limit_that_the_sandbox_saw_broken_and_a_process_that_ended_are_found(
 
 
 def test_a_fax_that_ifax_did_not_refuse_must_not_fail_because_somebody_else_did() -> None:
-    told = ("fax.queued", "fax.failed")
-    assert found(JobState.FAILED, [], told, reason="client_error", job_id=None) == [verdict.WRONG]
+    events = ("fax.queued", "fax.failed")
+    assert found(JobState.FAILED, [], events, reason="client_error", job_id=None) == [verdict.WRONG]
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_troubles_of_the_world_come_from_the_seed_and_two_of_a_kind_do_not_overl
 
 
 @pytest.mark.parametrize(
-    ("told", "accepted", "broken"),
+    ("names", "accepted", "broken"),
     [
         (["fax.rejected"], [], []),
         ([], [], [verdict.LOST]),
@@ -347,8 +347,8 @@ def test_troubles_of_the_world_come_from_the_seed_and_two_of_a_kind_do_not_overl
     ],
 )
 def test_a_hostile_document_must_be_rejected_and_never_sent(
-    told: list[str], accepted: list[Acceptance], broken: list[str]
+    names: list[str], accepted: list[Acceptance], broken: list[str]
 ) -> None:
-    events = {"bomb-0": [event(name) for name in told]}
+    events = {"bomb-0": [event(name) for name in names]}
     evidence = Evidence({}, events, {"bomb-0": accepted}, {}, bombs=("bomb-0",))
     assert [finding.zero for finding in verdict.judge([], evidence)] == broken

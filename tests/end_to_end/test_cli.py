@@ -74,9 +74,9 @@ def test_a_paused_account_holds_its_jobs_and_says_so_until_it_is_resumed(
     assert cli("accounts", "pause", "default", "--yes", "--timeout", "30").code == 0  # it is so already
     assert cli("send", *TO, "--id", "held").out == "held\n"
     wait_until(lambda: cli("show", "held").code == 0, timeout=30)
-    told = cli("explain", "held")
-    assert "held is queued on account default with priority normal. No job is before it.\n" in told.out
-    assert "The account is paused by an operator; `faxline accounts resume default` opens it.\n" in told.out
+    output = cli("explain", "held")
+    assert "held is queued on account default with priority normal. No job is before it.\n" in output.out
+    assert "The account is paused by an operator; `faxline accounts resume default` opens it.\n" in output.out
     shown = cli("show", "held", "--json").json
     assert (shown["state"], shown["hold"], shown["place"], shown["attempt"]) == ("queued", "paused", 0, 0)
     assert cli("accounts", "resume", "default", "--timeout", "30").code == 0
@@ -93,11 +93,11 @@ def test_a_job_behind_an_exhausted_window_says_which_limit_holds_it_and_when_it_
     wait_until(lambda: narrow("list", "--state", "submitted", "--json").out, timeout=30)
     assert narrow("send", *TO, "--id", "second").code == 0
     wait_until(lambda: narrow("list", "--state", "queued", "--json").out, timeout=30)
-    told = narrow("explain", "second", "--json").json
-    assert (told["state"], told["hold"], told["place"]) == ("queued", "window", 0)
-    assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}
-    assert told["expected_start"]
-    assert "Waiting for the hourly limit (1 of 1 used)" in "\n".join(told["text"])
+    payload = narrow("explain", "second", "--json").json
+    assert (payload["state"], payload["hold"], payload["place"]) == ("queued", "window", 0)
+    assert payload["limit"] == {"used": 1, "effective": 1, "configured": 1}
+    assert payload["expected_start"]
+    assert "Waiting for the hourly limit (1 of 1 used)" in "\n".join(payload["text"])
     assert narrow("cancel", "second", "--timeout", "30").out == "second is canceled\n"
     assert narrow("explain", "second", "--json").json["reason"] == "canceled_before_sending"
     assert narrow("cancel", "first", "--timeout", "30").code == 1

@@ -52,9 +52,9 @@ def test_faxes_go_on_at_the_limits_pace_while_redis_clock_is_wrong_and_when_it_i
             clock.step(0)
             wait_until(lambda: len(local.ledger()) >= FAXES, timeout=30, message="it stands when it is right")
             states = Counter(line.wait(f"fax-{i}", timeout=30).state for i in range(FAXES))
-            told = [check.text for check in line.checks() if check.name == "clock"]
+            texts = [check.text for check in line.checks() if check.name == "clock"]
         assert states == {JobState.DELIVERED: FAXES}
         assert Counter(f["subject"] for f in local.ledger()) == {f"fax-{i}": 1 for i in range(FAXES)}
         assert set(local.stats()["default"]["rate_limited"].values()) == {0}
-        assert any("stepped" in text for text in told), told
+        assert any("stepped" in text for text in texts), texts
     assert set(local.exit_codes.values()) == {0}

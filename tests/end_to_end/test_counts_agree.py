@@ -10,7 +10,7 @@ import redis
 from faxline_local.processes import wait_for
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
-from tests.troubles.course import ACCOUNTS, provoke, running, told
+from tests.troubles.course import ACCOUNTS, events_of, provoke, running
 from tests.troubles.faxes import REJECTED, TROUBLES
 from tests.troubles.reading import Key, counted, gauged, samples
 
@@ -37,7 +37,7 @@ def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def events(local: Local) -> list[Event]:
     with redis.Redis.from_url(local.redis_url) as client:
-        return [(account, *event) for account in ACCOUNTS for event in told(client, account)]
+        return [(account, *event) for account in ACCOUNTS for event in events_of(client, account)]
 
 
 @pytest.fixture(scope="module")

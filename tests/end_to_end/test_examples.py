@@ -154,8 +154,8 @@ def test_a_fax_is_delivered_and_a_second_push_of_it_sends_nothing(
     language: str, fax: Run, letter: str, local: Local, line: FaxLine
 ) -> None:
     number = {"bash": "+12025550131", "node": "+12025550132"}[language]
-    told = ["fax.queued", "fax.submitted", "fax.delivered normal_clearing"]
-    assert fax("send", f"{language}:good", number, letter) == (0, told, "")
+    printed = ["fax.queued", "fax.submitted", "fax.delivered normal_clearing"]
+    assert fax("send", f"{language}:good", number, letter) == (0, printed, "")
     assert fax("send", f"{language}:good", number, letter) == (0, ["the record says delivered"], "")
     assert accepted(local, number) == 1
     with redis.Redis.from_url(local.redis_url) as client:
@@ -167,28 +167,28 @@ def test_a_fax_is_delivered_and_a_second_push_of_it_sends_nothing(
 
 
 def test_a_fax_that_fails_says_why(language: str, fax: Run, letter: str) -> None:
-    code, told, _ = fax("send", f"{language}:bad", "+12025550001", letter)
+    code, printed, _ = fax("send", f"{language}:bad", "+12025550001", letter)
     assert code == 1
-    assert told == ["fax.queued", "fax.submitted", "fax.failed unallocated_number"]
+    assert printed == ["fax.queued", "fax.submitted", "fax.failed unallocated_number"]
 
 
 def test_a_rejected_entry_says_which_member_why_and_how_to_mend_it(
     language: str, fax: Run, letter: str
 ) -> None:
-    code, [told], error = fax("send", f"{language}:no-number", "0123", letter)
+    code, [printed], error = fax("send", f"{language}:no-number", "0123", letter)
     assert (code, error) == (2, "")
-    assert told.startswith("fax.rejected bad_number (fax.faxNumber): not a fax number; ")
-    told = "fax.rejected bad_id (id): an id is 1 to 128 of A-Z a-z 0-9 . _ : -"
-    assert fax("send", 'an "id"', "+12025550123", letter) == (2, [told], "")
+    assert printed.startswith("fax.rejected bad_number (fax.faxNumber): not a fax number; ")
+    printed = "fax.rejected bad_id (id): an id is 1 to 128 of A-Z a-z 0-9 . _ : -"
+    assert fax("send", 'an "id"', "+12025550123", letter) == (2, [printed], "")
 
 
 def test_an_id_that_was_used_for_another_fax_is_rejected_though_that_fax_was_delivered(
     language: str, fax: Run, letter: str
 ) -> None:
     assert fax("send", f"{language}:used", "+12025550123", letter)[0] == 0
-    code, [told], error = fax("send", f"{language}:used", "+12025550124", letter)
+    code, [printed], error = fax("send", f"{language}:used", "+12025550124", letter)
     assert (code, error) == (2, "")
-    assert told.startswith("fax.rejected id_reused (id): ")
+    assert printed.startswith("fax.rejected id_reused (id): ")
 
 
 def test_a_rejection_of_somebody_elses_push_under_the_same_id_is_not_taken_for_ones_own(
@@ -211,8 +211,8 @@ def test_a_queued_fax_is_canceled_and_whoever_follows_it_hears_of_it(
         sending = queued(name, "+12025550133", letter)
         assert fax("cancel", name) == (0, ["fax.canceled canceled_before_sending"], "")
         out, error = sending.communicate(timeout=60)
-    told = ["fax.queued", "fax.canceled canceled_before_sending"]
-    assert (sending.returncode, out.splitlines(), error) == (1, told, "")
+    printed = ["fax.queued", "fax.canceled canceled_before_sending"]
+    assert (sending.returncode, out.splitlines(), error) == (1, printed, "")
     assert line.job(name).state is JobState.CANCELED
 
 
@@ -225,8 +225,8 @@ def test_a_cancel_that_is_refused_says_why(language: str, fax: Run, letter: str)
 @pytest.mark.slow
 def test_bad_usage_ends_with_2_and_says_what_is_right(fax: Run) -> None:
     for arguments in ((), ("send", "a"), ("cancel",), ("cancel", "a", "b"), ("fax", "a")):
-        code, told, error = fax(*arguments)
-        assert (code, told) == (2, [])
+        code, printed, error = fax(*arguments)
+        assert (code, printed) == (2, [])
         assert "usage:" in error
     code, _, error = fax("send", "a", "+12025550123", "/no/such/file")
     assert code == 2
@@ -237,8 +237,8 @@ def test_bad_usage_ends_with_2_and_says_what_is_right(fax: Run) -> None:
 def test_a_redis_that_is_away_ends_with_3_and_says_why(fax: Run, letter: str) -> None:
     away = f"redis://127.0.0.1:{free_port()}/0"
     for arguments in (("send", "a", "+12025550123", letter), ("cancel", "a")):
-        code, told, error = fax(*arguments, REDIS_URL=away)
-        assert (code, told) == (3, [])
+        code, printed, error = fax(*arguments, REDIS_URL=away)
+        assert (code, printed) == (3, [])
         assert "refused" in error.lower()
 
 
@@ -254,8 +254,8 @@ def test_a_time_that_is_over_ends_with_3_and_the_fax_goes_on(
 
 @pytest.mark.slow
 def test_an_account_without_a_daemon_gets_nothing_of_another(fax: Run, letter: str, line: FaxLine) -> None:
-    code, told, _ = fax("send", "elsewhere", "+12025550123", letter, FAXLINE_ACCOUNT="acme", WAIT="1")
-    assert (code, told) == (3, [])
+    code, printed, _ = fax("send", "elsewhere", "+12025550123", letter, FAXLINE_ACCOUNT="acme", WAIT="1")
+    assert (code, printed) == (3, [])
     assert all(event.job != "elsewhere" for event in line.events(after="0", timeout=1))
 
 

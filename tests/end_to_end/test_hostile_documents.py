@@ -52,13 +52,13 @@ def test_a_dispatcher_with_a_gibibyte_survives_every_bomb_while_good_faxes_flow_
         for name, data in bombs.items():
             push_raw(client, line, name, data)
         line.send(to="+12025550123", files=[("a.pdf", plain_pdf(3))], id="good")
-        told: dict[str, tuple[str, Any]] = {}
+        ends: dict[str, tuple[str, Any]] = {}
         for event in line.events(after="0", timeout=60):
-            told[event.job] = (event.name, event.data.get("reason"))
-            if len(told) == len(bombs) + 1:
+            ends[event.job] = (event.name, event.data.get("reason"))
+            if len(ends) == len(bombs) + 1:
                 break
-        assert told.pop("good") == ("fax.queued", None)
-        assert told == dict.fromkeys(bombs, ("fax.rejected", "bad_document"))
+        assert ends.pop("good") == ("fax.queued", None)
+        assert ends == dict.fromkeys(bombs, ("fax.rejected", "bad_document"))
         assert part.process.poll() is None
         assert local.ready("dispatcher-1")
         push_raw(client, line, "again", page_tree(61))

@@ -22,16 +22,16 @@ class Playground:
         command = [sys.executable, "-m", "faxline_worker", "playground", "--logs", str(logs)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self.process.stdout is not None
-        self.told = ""
+        self.printed = ""
         for line in self.process.stdout:
-            self.told += line
+            self.printed += line
             if line.startswith("    logs"):
                 break
 
     @property
     def redis_url(self) -> str:
-        found = re.search(r"export FAXLINE_REDIS_URL=(\S+)", self.told)
-        assert found, self.told
+        found = re.search(r"export FAXLINE_REDIS_URL=(\S+)", self.printed)
+        assert found, self.printed
         return found[1]
 
     def children(self) -> dict[int, list[str]]:

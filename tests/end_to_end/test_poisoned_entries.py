@@ -83,8 +83,8 @@ def test_an_entry_that_kills_every_dispatcher_is_told_and_set_aside_and_all_othe
         (dead,) = line.dead()
         assert (dead.entry, dead.why) == (bad.entry, str(Rejection.DELIVERED_TOO_OFTEN))
         raw: Any = client.xrange(line.keys.events)
-        told = [json.loads(fields[b"data"]) for _, fields in raw if fields[b"event"] == b"fax.rejected"]
-        assert [one["entry"] for one in told] == [bad.entry]
+        payload = [json.loads(fields[b"data"]) for _, fields in raw if fields[b"event"] == b"fax.rejected"]
+        assert [one["entry"] for one in payload] == [bad.entry]
         client.delete(line.keys.dead)
         for part in list(local.parts):
             if part.process.poll() == -9:

@@ -97,5 +97,5 @@ def test_with_both_a_webhook_that_comes_twice_and_an_answer_count_once(
         local.control("POST", "webhook-faults", {"action": "double", "times": None})
         push(local, 30)
         wait_until(lambda: ended(line) == {"delivered": 30}, timeout=60)
-        told = [event.job for event in line.events(after="0", timeout=1) if event.name == "fax.delivered"]
-        assert sorted(told) == sorted({f"fax-{i}" for i in range(30)})
+        events = [event.job for event in line.events(after="0", timeout=1) if event.name == "fax.delivered"]
+        assert sorted(events) == sorted({f"fax-{i}" for i in range(30)})

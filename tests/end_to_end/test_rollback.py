@@ -133,8 +133,8 @@ def test_a_copy_that_is_put_back_under_load_sends_nothing_twice(
     assert "+1202" not in json.dumps(shown)
     refused = faxline(local, "accounts", "resume", "default")
     assert (refused.returncode, "accounts rollback default" in refused.stderr) == (1, True)
-    told = json.loads(faxline(local, "accounts", "rollback", "default", "--resume", "--json").stdout)
-    assert set(told["gone"]) == set(late)
+    payload = json.loads(faxline(local, "accounts", "rollback", "default", "--resume", "--json").stdout)
+    assert set(payload["gone"]) == set(late)
 
     push(local, 60, 70)
     with FaxLine(local.url_of("producer")) as line:
@@ -211,8 +211,8 @@ def test_an_append_only_file_that_was_cut_at_its_tail_sends_nothing_twice(
     assert mended.returncode == 0, mended.stdout
     local.server.restart()
     wait_until(lambda: paused(local) == ROLLED_BACK, timeout=30)
-    told = json.loads(faxline(local, "accounts", "rollback", "default", "--resume", "--json").stdout)
-    assert not told["gone"]
+    payload = json.loads(faxline(local, "accounts", "rollback", "default", "--resume", "--json").stdout)
+    assert not payload["gone"]
     with FaxLine(local.url_of("producer")) as line:
         states = Counter(line.wait(name, timeout=60).state for name in names)
     assert states == {JobState.DELIVERED: 40}
@@ -249,8 +249,8 @@ def test_a_failover_to_a_replica_that_lagged_sends_nothing_twice(
         primary.kill()
         local.watched.await_another(primary)
         wait_until(lambda: paused(local) == ROLLED_BACK, timeout=30)
-        told = json.loads(faxline(local, "accounts", "rollback", "default", "--resume", "--json").stdout)
-        assert told["paused"] is None
+        payload = json.loads(faxline(local, "accounts", "rollback", "default", "--resume", "--json").stdout)
+        assert payload["paused"] is None
         with FaxLine(local.url_of("producer")) as line:
             states = Counter(line.wait(name, timeout=90).state for name in names)
         assert states == {JobState.DELIVERED: 80}

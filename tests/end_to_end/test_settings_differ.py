@@ -45,7 +45,7 @@ def test_looser_limits_of_one_worker_and_one_dispatcher_draw_no_429(
             for i in range(FAXES):
                 line.send(to=f"+1202{6_000_000 + i}", files=["https://example.com/a.pdf"], id=f"fax-{i}")
             states = Counter(line.wait(f"fax-{i}", timeout=60).state for i in range(FAXES))
-            told = [check.text for check in line.checks() if check.failed]
+            texts = [check.text for check in line.checks() if check.failed]
         assert states == {JobState.DELIVERED: FAXES}
         assert set(local.stats()["default"]["rate_limited"].values()) == {0}
-        assert any("LIMITS__WINDOW is 10" in text and "looser" not in text for text in told), told
+        assert any("LIMITS__WINDOW is 10" in text and "looser" not in text for text in texts), texts

@@ -81,7 +81,7 @@ def send(local: Local, digits: str) -> Any:
         return line.wait(f"default-{digits}", timeout=60)
 
 
-def told(local: Local, name: str) -> list[Event]:
+def events_of(local: Local, name: str) -> list[Event]:
     with FaxLine(local.url_of("producer")) as line:
         return [event for event in line.events(after="0", timeout=1) if event.name == name]
 
@@ -144,7 +144,7 @@ def test_a_refusal_that_nobody_knows_fails_its_fax_alone_with_ifaxs_words(
         push(local, "default", f"+1202555{others + 3}")
         job = line.wait(name, timeout=60)
     assert (job.state, job.reason, job.code) == (JobState.FAILED, "unknown_refusal", 12099)
-    (event,) = [event for event in told(local, "fax.failed") if event.job == name]
+    (event,) = [event for event in events_of(local, "fax.failed") if event.job == name]
     assert event.data["message"] == "Destination not served"
 
 
@@ -213,9 +213,9 @@ def test_each_word_of_a_receipt_ends_the_fax_as_it_says(
 
 
 def test_a_failure_that_is_charged_is_told_so(local: Local) -> None:
-    if not any(event.job == "default-0733" for event in told(local, "fax.failed")):
+    if not any(event.job == "default-0733" for event in events_of(local, "fax.failed")):
         send(local, "0733")
-    charged = {event.job for event in told(local, "fax.failed") if event.data.get("charged")}
+    charged = {event.job for event in events_of(local, "fax.failed") if event.data.get("charged")}
     assert charged == {"default-0733"}
 
 
@@ -237,13 +237,13 @@ def test_a_doubt_is_settled_by_a_receipt_whose_sender_lacks_its_country(local: L
     push(local, "default", number)
     with FaxLine(local.url_of("producer")) as line:
         assert line.wait("default-9502", timeout=60).state is JobState.DELIVERED
-    assert Counter(event.job for event in told(local, "fax.in_doubt"))["default-9502"] == 1
+    assert Counter(event.job for event in events_of(local, "fax.in_doubt"))["default-9502"] == 1
 
 
 def test_a_redial_of_ifaxs_own_is_awaited_and_nothing_is_sent_twice(local: Local) -> None:
     assert send(local, "0741").state is JobState.DELIVERED
     assert [fax["endpoint"] for fax in local.ledger() if fax["toNumber"] == "+12025550741"] == ["fax-send"]
-    assert not [event for event in told(local, "fax.retrying") if event.job == "default-0741"]
+    assert not [event for event in events_of(local, "fax.retrying") if event.job == "default-0741"]
 
 
 TEXTS = {
@@ -276,7 +276,7 @@ def test_each_text_of_a_fax_engine_tells_why_it_failed_and_whether_it_is_worth_a
     with FaxLine(local.url_of("producer")) as line:
         for digits in TEXTS:
             assert line.wait(f"default-{digits}", timeout=60).state is JobState.FAILED
-    ends = {event.job: event.data for event in told(local, "fax.failed")}
+    ends = {event.job: event.data for event in events_of(local, "fax.failed")}
     found = {digits: ends[f"default-{digits}"] for digits in TEXTS}
     assert {digits: (end["reason"], end["stopped_by"]) for digits, end in found.items()} == TEXTS
 
@@ -290,7 +290,7 @@ def test_a_machine_without_paper_is_reached_after_growing_waits(local: Local) ->
     with FaxLine(local.url_of("producer")) as line:
         line.send(to=number, files=[URL], id="paper", attempts=3)
         assert line.wait("paper", timeout=60).state is JobState.DELIVERED
-    tries = [event.data for event in told(local, "fax.retrying") if event.job == "paper"]
+    tries = [event.data for event in events_of(local, "fax.retrying") if event.job == "paper"]
     assert [(one["reason"], one["again"], one["wait"]) for one in tries] == [
         ("not_ready", "no_answer", 300),
         ("not_ready", "no_answer", 500),
@@ -303,7 +303,7 @@ def test_a_resolution_that_the_far_end_cannot_receive_is_lowered_until_it_can(lo
     with FaxLine(local.url_of("producer")) as line:
         line.send(to=number, files=[URL], id="fine", attempts=3, faxQuality="HD")
         assert line.wait("fine", timeout=60).state is JobState.DELIVERED
-    tries = [event.data for event in told(local, "fax.retrying") if event.job == "fine"]
+    tries = [event.data for event in events_of(local, "fax.retrying") if event.job == "fine"]
     assert [one["quality"] for one in tries] == ["Standard", "Low"]
     assert calls_of(local, number) == [("fax-send", "HD"), ("fax-send", "Standard"), ("fax-send", "Low")]
 
@@ -316,7 +316,7 @@ def test_a_fax_that_comes_in_is_told_once_and_is_no_dead_receipt(
     made = local.control("POST", "accounts/default/inbound", fax)
 
     def received() -> list[Event]:
-        return [event for event in told(local, "fax.received") if event.data["jobId"] == made["jobId"]]
+        return [event for event in events_of(local, "fax.received") if event.data["jobId"] == made["jobId"]]
 
     wait_until(received, timeout=30)
     (event,) = received()

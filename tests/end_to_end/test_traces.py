@@ -74,8 +74,8 @@ def test_the_spans_of_every_process_are_one_trace_below_the_producers_span(
         ) as local,
         FaxLine(local.url_of("producer")) as line,
     ):
-        told = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-        line.send(to="+12025550123", files=["https://example.com/a.pdf"], id="traced", metadata=told)
+        metadata = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+        line.send(to="+12025550123", files=["https://example.com/a.pdf"], id="traced", metadata=metadata)
         assert line.wait("traced", timeout=30).state is JobState.DELIVERED
         wait_until(lambda: len(spans) >= 4, timeout=30)
     found = {span.name: (service, span) for service, span in spans}

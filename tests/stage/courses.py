@@ -311,8 +311,8 @@ class Courses(RuleBasedStateMachine):
             job = self.ledger.jobs[attempt.admitted.job]
             job.delivered = job.delivered or outcome == "delivered"
             more = AGAIN.get(outcome, {})
-            told = "failed" if more else outcome
-            self.scene.receipt(attempt.taken, told, to=job.number, started=attempt.marked, **more)
+            word = "failed" if more else outcome
+            self.scene.receipt(attempt.taken, word, to=job.number, started=attempt.marked, **more)
 
     def _match(self) -> None:
         for matched in self.store.receipts.match():

@@ -19,7 +19,7 @@ OPEN = (*HELD, "in_doubt")
 FINAL = ("delivered", "failed", "canceled", "unconfirmed")
 
 
-def told(states: Iterable[str], event: str) -> Row:
+def unmoved(states: Iterable[str], event: str) -> Row:
     """An event, and the state is the same."""
     return {state: (state, event) for state in states}
 
@@ -36,10 +36,10 @@ def again(states: Iterable[str], row: Mapping[str, Outcome]) -> Row:
 
 EVERY = (NOTHING, *STATES)
 REGISTERED = become([NOTHING], "queued", "fax.queued")
-DUPLICATE = told(STATES, "fax.duplicate")
+DUPLICATE = unmoved(STATES, "fax.duplicate")
 WOKEN = become(["delayed"], "queued")
 RAN_OUT: Row = WOKEN | become(["submitting"], "queued") | become(["marked"], "in_doubt", "fax.in_doubt")
-CANCELED = told(EVERY, "fax.cancel_refused") | become(WAITING, "canceled", "fax.canceled")
+CANCELED = unmoved(EVERY, "fax.cancel_refused") | become(WAITING, "canceled", "fax.canceled")
 PUT_OFF = become(OPEN, "delayed")
 UNHEARD: Row = PUT_OFF | become(["submitting"], "queued")
 """Where nobody answered the job goes back to its place at once; where somebody did, others go first."""
@@ -49,16 +49,16 @@ EXPIRED = become(WAITING, "failed", "fax.failed")
 
 def accepted(*then: str) -> Row:
     """The owner's acceptance: a job that waits is not sent again; of one that ended it is a duplicate."""
-    return become(OPEN, *then) | become(["queued"], *then) | told(["canceled"], "fax.duplicate")
+    return become(OPEN, *then) | become(["queued"], *then) | unmoved(["canceled"], "fax.duplicate")
 
 
 def by_older(outcome: str) -> Row:
     """A receipt that only a doubt explains, where the doubt is an older attempt's."""
-    duplicate = told((*HELD, "submitted", *FINAL), "fax.duplicate")
+    duplicate = unmoved((*HELD, "submitted", *FINAL), "fax.duplicate")
     if outcome == "delivered":
         return again(duplicate, duplicate) | again(WAITING, become(WAITING, "delivered", "fax.delivered"))
     return again(duplicate, duplicate) | again(
-        ("in_doubt", *WAITING), told(("in_doubt", *WAITING), "fax.duplicate")
+        ("in_doubt", *WAITING), unmoved(("in_doubt", *WAITING), "fax.duplicate")
     )
 
 
@@ -69,14 +69,14 @@ DOUBTED = become(LOST, "in_doubt", "fax.in_doubt")
 
 def recovered(*then: str) -> Row:
     """Where a call that Redis lost was accepted."""
-    return told(("marked", "submitted", *FINAL), "fax.duplicate") | become(LOST, *then)
+    return unmoved(("marked", "submitted", *FINAL), "fax.duplicate") | become(LOST, *then)
 
 
 EXPECTED: Mapping[tuple[str, str], Row] = {
     ("register", "the same fax"): REGISTERED,
-    ("register", "another fax of the same id"): REGISTERED | told(STATES, "fax.rejected"),
-    ("register", "a fax above the ceiling"): told([NOTHING], "fax.rejected"),
-    ("register", "an entry that is not valid"): told(EVERY, "fax.rejected"),
+    ("register", "another fax of the same id"): REGISTERED | unmoved(STATES, "fax.rejected"),
+    ("register", "a fax above the ceiling"): unmoved([NOTHING], "fax.rejected"),
+    ("register", "an entry that is not valid"): unmoved(EVERY, "fax.rejected"),
     ("register", "a fax for a date, kept here"): become([NOTHING], "delayed", "fax.queued"),
     ("register", "a fax for a date, kept by iFax"): REGISTERED,
     ("register", "a fax that has expired"): REGISTERED,
@@ -137,8 +137,8 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     | become(["unconfirmed"], "failed", "fax.failed"),
     ("report", "failed, worth another try"): become(["submitted"], *RETRIED),
     ("report", "the wish: canceled"): become(["submitted"], "canceled", "fax.canceled"),
-    ("report", "the wish: refused"): told(["submitted"], "fax.cancel_refused"),
-    ("report", "the wish: no answer, the last try"): told(["submitted"], "fax.cancel_refused"),
+    ("report", "the wish: refused"): unmoved(["submitted"], "fax.cancel_refused"),
+    ("report", "the wish: no answer, the last try"): unmoved(["submitted"], "fax.cancel_refused"),
     **{("report", o): become(["submitted"], o, f"fax.{o}") for o in OUTCOMES},
     ("report", "nothing known"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),
     ("report", "a refusal of unknown meaning"): become(["submitted"], "unconfirmed", "fax.unconfirmed"),

@@ -13,12 +13,12 @@ from faxline.contract.redis_keys import PROCESSES
 VERSION = version("faxline")
 
 
-def beat(client: Any, role: str, host: str = "node-1", *, silent: float = 0.0, **told: Any) -> None:
+def beat(client: Any, role: str, host: str = "node-1", *, silent: float = 0.0, **more: Any) -> None:
     """Write a heartbeat, so many seconds old by Redis' clock; `told` is more of what it says."""
     seconds, micros = client.time()
     now = seconds * 1000 + micros // 1000
     content = {"host": host, "pid": 7, "version": VERSION, "since": now - 60_000}
-    content |= {"at": now - round(silent * 1000), "state": "working"} | told
+    content |= {"at": now - round(silent * 1000), "state": "working"} | more
     client.hset(f"{PROCESSES}{role}", f"{host}:7:x", json.dumps(content))
 
 

@@ -160,7 +160,7 @@ def _time_after_a_redial(**more: Any) -> Input:
 def _come_in() -> Input:
     def prepare(actors: Actors) -> Call:
         entry = actors.scene.status()
-        told = {
+        data = {
             "state": "received",
             "from": "…5014",
             "to": "…0100",
@@ -168,7 +168,7 @@ def _come_in() -> Input:
             "transactionId": "t",
             "at": 1000,
         }
-        content = {"outcome": "received", "job_id": JOB_ID, "about": JOB_ID, "data": told}
+        content = {"outcome": "received", "job_id": JOB_ID, "about": JOB_ID, "data": data}
         return lambda: actors.scene.store.receipts.apply_one(entry, content)
 
     return Input(prepare)
@@ -494,8 +494,8 @@ def _check_in(knows: Knows) -> Input:
 
 def _call(actors: Actors, decision: str | None = None, attempt: int = 1, **answer: Any) -> MarkedCall:
     """A call about the job that was marked in a stretch that Redis lost."""
-    told = {"decision": decision, **answer} if decision else None
-    return MarkedCall(replace(LOST, attempt=attempt), actors.scene.now, told)
+    settled = {"decision": decision, **answer} if decision else None
+    return MarkedCall(replace(LOST, attempt=attempt), actors.scene.now, settled)
 
 
 def _examine(*, unknown: bool = False) -> Input:

@@ -146,12 +146,12 @@ class Ledger:
             self._hear(event)
 
     def _hear(self, event: Event) -> None:
-        job, told = self.jobs[event.job], event.data.get("jobId")
+        job, job_id = self.jobs[event.job], event.data.get("jobId")
         if event.name == "fax.duplicate":
-            self._duplicates[event.job, told] += 1
-            assert self._duplicates[event.job, told] == 1, f"{event} was told before"
-        if told is not None:
-            job.known.add(str(told))
+            self._duplicates[event.job, job_id] += 1
+            assert self._duplicates[event.job, job_id] == 1, f"{event} was told before"
+        if job_id is not None:
+            job.known.add(str(job_id))
         if event.name in STILL:
             return
         state = event.data["state"]
@@ -164,8 +164,8 @@ class Ledger:
         job.state, job.transitions = state, job.transitions + 1
 
     def _failed_to_deliver(self, event: Event) -> None:
-        job, told = self.jobs[event.job], str(event.data["jobId"])
-        failed = [attempt for attempt in job.attempts if attempt.taken == told]
+        job, job_id = self.jobs[event.job], str(event.data["jobId"])
+        failed = [attempt for attempt in job.attempts if attempt.taken == job_id]
         assert failed, f"{event} is about no attempt"
         for attempt in failed:
             attempt.undelivered = True

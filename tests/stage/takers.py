@@ -26,7 +26,7 @@ FIRST_JOB_ID = 1001
 """Of the line in memory."""
 
 
-class Told(NamedTuple):
+class TakenEvent(NamedTuple):
     """An event, without the entry's stream id."""
 
     event: str
@@ -52,7 +52,7 @@ class Taker(Protocol):
     def submit(self, job: str) -> None:
         """iFax takes a job."""
 
-    def told(self) -> list[Told]:
+    def events(self) -> list[TakenEvent]:
         """All events."""
 
 
@@ -74,7 +74,7 @@ class InMemory:
     def submit(self, job: str) -> None:
         self._line.submit(job)
 
-    def told(self) -> list[Told]:
+    def events(self) -> list[TakenEvent]:
         return _events(self._client.xrange(KEYS.events))
 
 
@@ -119,7 +119,7 @@ class InRedis:
         self._state.submission.mark(admitted)
         self._state.submission.settle(admitted, {"decision": "accepted", "job_id": str(next(self._job_ids))})
 
-    def told(self) -> list[Told]:
+    def events(self) -> list[TakenEvent]:
         return _events(self._client.xrange(KEYS.events))
 
 
@@ -130,10 +130,10 @@ def document(taker: Taker, data: bytes) -> str:
     return name
 
 
-def _events(entries: Any) -> list[Told]:
-    told = []
+def _events(entries: Any) -> list[TakenEvent]:
+    found = []
     for _, fields in entries:
         data = json.loads(fields[b"data"])
         data.pop("entry", None)
-        told.append(Told(fields[b"event"].decode(), fields[b"job"].decode(), data))
-    return told
+        found.append(TakenEvent(fields[b"event"].decode(), fields[b"job"].decode(), data))
+    return found

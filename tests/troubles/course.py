@@ -153,10 +153,12 @@ def _rest(local: Local, line: FaxLine, client: redis.Redis, wait_until: Callable
     assert local.control("POST", "drain?timeout=30", timeout=40)["drained"]
     wait_until(lambda: line.account_state().held_doubts == 1, timeout=30)
     wait_until(lambda: client.xlen(line.keys.status) == 0, timeout=30)
-    wait_until(lambda: told(client, "default", EventName.DUPLICATE), timeout=30)
+    wait_until(lambda: events_of(client, "default", EventName.DUPLICATE), timeout=30)
 
 
-def told(client: redis.Redis, account: str, name: str | None = None) -> list[tuple[str, str, dict[str, Any]]]:
+def events_of(
+    client: redis.Redis, account: str, name: str | None = None
+) -> list[tuple[str, str, dict[str, Any]]]:
     """An account's events: name, job, data."""
     entries: Any = client.xrange(f"fax:{{{account}}}:events")
     found = [(f[b"event"].decode(), f[b"job"].decode(), json.loads(f[b"data"])) for _, f in entries]

@@ -69,9 +69,13 @@ def run_backlog(size: Size, logs: Path) -> Section:
         section.add("the last fork for one, in which Redis stood still", slow.fork, "ms")
         batches = sorted(makers[LARGE].batches)
         section.add(f"register, p50 of a batch of {AT_ONCE}", 1000 * percentile(batches, 0.5), "ms")
-        told = [(row["duration"] / 1000, name_of(row["command"])) for row in slow.all]
-        section.details["slow commands, ms"] = [f"{ms:.0f} {name}" for ms, name in sorted(told, reverse=True)]
-        section.details["slow commands, how many"] = dict(Counter(name for _, name in told).most_common())
+        slow_commands = [(row["duration"] / 1000, name_of(row["command"])) for row in slow.all]
+        section.details["slow commands, ms"] = [
+            f"{ms:.0f} {name}" for ms, name in sorted(slow_commands, reverse=True)
+        ]
+        section.details["slow commands, how many"] = dict(
+            Counter(name for _, name in slow_commands).most_common()
+        )
         stats: Any = client.info("commandstats")
         scans = {name: int(stats[f"cmdstat_{name}"]["calls"]) for name in SCANS if f"cmdstat_{name}" in stats}
         section.add("KEYS and scans", sum(scans.values()), wanted=Wanted(0, most=True))

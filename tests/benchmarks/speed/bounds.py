@@ -47,8 +47,8 @@ class Watch:
         self._own = min(b - a for a, b in pairwise(looks))
 
     def _cpu(self) -> float:
-        told: Any = self._client.info("cpu")
-        return 1000 * float(told["used_cpu_user_main_thread"] + told["used_cpu_sys_main_thread"])
+        usage: Any = self._client.info("cpu")
+        return 1000 * float(usage["used_cpu_user_main_thread"] + usage["used_cpu_sys_main_thread"])
 
     def __call__(self, name: str, call: Callable[[], _T]) -> _T:
         """Call something."""
@@ -195,11 +195,11 @@ def _receipts(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, siz
                 pipe.xadd(keys.status, {"kind": "receipt", "body": "{" + "x" * 1000 + "}"})
             pipe.execute()
         read = watch("reading receipts", lambda: store.receipts.read(100))
-        told = [
+        receipts = [
             (entry, {"job_id": str(7_000_000 + start + i), "outcome": "delivered", "pages": 3})
             for i, (entry, _) in enumerate(read)
         ]
-        watch("receipt", lambda told=told: store.receipts.apply(told))  # type: ignore[misc]
+        watch("receipt", lambda receipts=receipts: store.receipts.apply(receipts))  # type: ignore[misc]
     crowd.entries(keys.status, ({"kind": "receipt", "body": "{}"} for _ in range(100)))
     unknown = [
         (entry, {"job_id": str(8_000_000 + i), "outcome": "delivered", "to": NUMBER, "pages": 3})

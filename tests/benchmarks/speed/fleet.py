@@ -68,7 +68,7 @@ def _run(
 
 def facts(found: Steady) -> dict[str, Any]:
     """A run for the JSON."""
-    told: dict[str, Any] = {
+    facts_of_run: dict[str, Any] = {
         "accounts": found.accounts,
         "idle": found.idle.each_second(),
         "resident bytes": dict(found.resident),
@@ -78,12 +78,12 @@ def facts(found: Steady) -> dict[str, Any]:
         "Redis bytes": found.memory,
     }
     if found.busy is not None:
-        told |= {
+        facts_of_run |= {
             "faxes a second": found.busy.faxes / found.busy.seconds,
             "seconds": found.busy.seconds,
             "busy": found.busy.each_second(),
         }
-    return told
+    return facts_of_run
 
 
 def _disk(section: Section, size: Size, logs: Path) -> None:

@@ -129,9 +129,9 @@ async def call(load: Load) -> Answers:
 
 def main() -> None:
     """Do what standard input says."""
-    told = json.loads(sys.stdin.read())
-    told["bodies"] = tuple((body, headers) for body, headers in told["bodies"])
-    answers = asyncio.run(call(Load(**told)))
+    payload = json.loads(sys.stdin.read())
+    payload["bodies"] = tuple((body, headers) for body, headers in payload["bodies"])
+    answers = asyncio.run(call(Load(**payload)))
     print(json.dumps(asdict(answers)))  # noqa: T201 - what it is asked for
 
 

@@ -45,15 +45,15 @@ def chaos(
     folder = logs or Path(tempfile.mkdtemp(prefix="faxline-chaos-"))
     if profile not in get_args(Profile):
         raise typer.BadParameter(f"must be one of {', '.join(get_args(Profile))}", param_hint="--profile")
-    told: Profile = "field" if profile == "field" else "documented"
-    command = f"make chaos FAXES={faxes} KILLS={kills} SEED={seed} PROFILE={told}"
+    chosen: Profile = "field" if profile == "field" else "documented"
+    command = f"make chaos FAXES={faxes} KILLS={kills} SEED={seed} PROFILE={chosen}"
     console.print(f"[bold]{command}[/] runs this again")
     say = partial(console.print, soft_wrap=True)
-    drawn, planned = draw_faxes(seed, faxes, profile=told), campaign.plan(seed, kills, told)
+    drawn, planned = draw_faxes(seed, faxes, profile=chosen), campaign.plan(seed, kills, chosen)
     if COMPILER is None:
         say("no C compiler here: Redis' clock does not step in this run")
     begun = time.monotonic()
-    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say, profile=told)
+    evidence = campaign.run(drawn, planned, seed, folder / "faxline", say=say, profile=chosen)
     findings = judge(drawn, evidence)
     rows = report.rows_of(drawn, planned, evidence, findings, time.monotonic() - begun)
     other = None
@@ -63,7 +63,7 @@ def chaos(
         other = report.baseline_rows(drawn, fitting, end, time.monotonic() - begun)
     for text in report.findings_lines(findings):
         console.print(f"[red]{escape(text)}[/]", highlight=False)
-    console.print(report.table(f"chaos, profile {told}, seed {seed}", rows, other))
+    console.print(report.table(f"chaos, profile {chosen}, seed {seed}", rows, other))
     if findings:
         console.print(f"[bold red]not proved[/]; again: {command}")
     raise typer.Exit(1 if findings else 0)
@@ -87,9 +87,9 @@ def fuzz(
     wrong = []
     if documents:
         begun = time.monotonic()
-        told = run_document_fuzz(documents, seed, folder / "documents")
-        console.print(report.document_table(documents, seed, told, time.monotonic() - begun))
-        wrong += told.wrong()
+        opened = run_document_fuzz(documents, seed, folder / "documents")
+        console.print(report.document_table(documents, seed, opened, time.monotonic() - begun))
+        wrong += opened.wrong()
     if requests:
         begun = time.monotonic()
         end = run_fuzz(requests, seed, folder / "requests")

@@ -181,9 +181,9 @@ def script_sandbox(local: Local, faxes: Sequence[Fax]) -> None:
     local.control("POST", "faults", [fault for fax in faxes for fault in answer_faults(fax)])
     local.control("POST", "webhook-faults", [fault for fax in faxes for fault in webhook_faults(fax)])
     for fax in faxes:
-        told = outcome(fax)
-        if told:
-            local.control("PUT", f"numbers/{fax.number}", told)
+        outcomes = outcome(fax)
+        if outcomes:
+            local.control("PUT", f"numbers/{fax.number}", outcomes)
 
 
 @dataclass
@@ -243,7 +243,13 @@ def _look(
     watch.look(0.2)
     ledger, stats = by_fax(local.ledger()), local.stats()["default"]
     return Evidence(
-        jobs, by_job(watch.events), ledger, stats, bombs=tuple(bombs), lost=lost, inbound=inbound.told()
+        jobs,
+        by_job(watch.events),
+        ledger,
+        stats,
+        bombs=tuple(bombs),
+        lost=lost,
+        inbound=inbound.webhooks_taken(),
     )
 
 

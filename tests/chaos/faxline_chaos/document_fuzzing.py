@@ -141,13 +141,13 @@ def _push(batch: dict[str, Document], client: redis.Redis, end: DocumentFuzzEnd)
         fax = {"faxNumber": "+12025550123", "faxData": [file]}
         client.xadd(_KEYS.intake, {"send": json.dumps({"id": name, "fax": fax})})
     wait_for(lambda: client.xlen(_KEYS.intake) == 0, PATIENCE)
-    told = Counter[str]()
+    counts = Counter[str]()
     events: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(_KEYS.events)  # type: ignore[assignment]
     for _, fields in events:
         job, event = fields[b"job"].decode(), fields[b"event"].decode()
-        told[job] += 1
+        counts[job] += 1
         reason = json.loads(fields[b"data"]).get("reason") if event == "fax.rejected" else None
         end.events[reason or event] += 1
         end.refused += event != "fax.queued" and batch[job].kind == GOOD
-    end.unanswered += sum(told[name] != 1 for name in batch)
+    end.unanswered += sum(counts[name] != 1 for name in batch)
     client.xtrim(_KEYS.events, maxlen=0, approximate=False)

@@ -39,13 +39,13 @@ class Acceptance:
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> "Acceptance":
         """Read an entry of the sandbox's ledger."""
-        told = [
+        results = [
             w["at"] + w["seconds"]
             for w in entry["webhooks"]
             if answered(w)
             if w.get("retryAttempt") == entry.get("retryAttempt") and entry.get("word") != NO_WORD
         ]
-        at = min(told, default=None)
+        at = min(results, default=None)
         before = any(
             answered(w) and w.get("retryAttempt") != entry.get("retryAttempt") for w in entry["webhooks"]
         )

@@ -169,8 +169,8 @@ def draw_faxes(seed: int, count: int, most: int = 3, profile: Profile = "documen
 
 def answer_faults(fax: Fax) -> list[dict[str, Any]]:
     """The fax's faults of answers, as the sandbox's control page takes them."""
-    told = {**ANSWERS, **FIELD_ANSWERS}
-    return [{**told[name][1], "match": {"subject": fax.id}} for name in fax.answers]
+    answers = {**ANSWERS, **FIELD_ANSWERS}
+    return [{**answers[name][1], "match": {"subject": fax.id}} for name in fax.answers]
 
 
 def webhook_faults(fax: Fax) -> list[dict[str, Any]]:

@@ -67,8 +67,8 @@ class Restore:
         calls, pushed, sent = 0, 0, set[str]()
         while (known := line.rollback()) is not None:
             calls, pushed = calls + len(known.calls), pushed + len(known.pushed)
-            told = line.recover(by="chaos")
-            sent |= {*told.in_doubt, *told.submitted, *told.settled}
+            recovered = line.recover(by="chaos")
+            sent |= {*recovered.in_doubt, *recovered.submitted, *recovered.settled}
             wait_for(lambda: _rolled_back(line), SILENCE)
         nameless = frozenset(_nameless(line, sent.intersection(self._producer.ids(since))))
         repeated = frozenset(self._producer.repeat(line, since))

@@ -92,17 +92,17 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
         yield Finding(LOST, fax.id, f"still {job.state}; {len(accepted)} accepted")
     elif (wrong := _wrong(fax, job, _counted(job, accepted, retried, untold))) is not None:
         yield Finding(WRONG, fax.id, f"{job.state} ({job.reason}): {wrong}")
-    told = [e.name for e in events if e.name not in ASIDE]
+    names = [e.name for e in events if e.name not in ASIDE]
     written = [step.event for step in job.history]
-    if told != written:
-        yield Finding(EVENTS, fax.id, f"events {told}, history {written}")
+    if names != written:
+        yield Finding(EVENTS, fax.id, f"events {names}, history {written}")
 
 
 def _judge_bomb(name: str, evidence: Evidence) -> Iterator[Finding]:
     """A hostile document is rejected, once, and neither stored nor sent."""
-    told = [event.name for event in evidence.events.get(name, [])]
-    if told != ["fax.rejected"]:
-        yield Finding(LOST, name, f"a hostile document has the events {told}")
+    names = [event.name for event in evidence.events.get(name, [])]
+    if names != ["fax.rejected"]:
+        yield Finding(LOST, name, f"a hostile document has the events {names}")
     if evidence.jobs.get(name) is not None or evidence.accepted.get(name):
         yield Finding(WRONG, name, "a hostile document was taken")
 
@@ -114,10 +114,10 @@ def _known(acceptance: Acceptance, by: float) -> bool:
 
 def _judge_inbound(job_id: int, evidence: Evidence) -> Iterator[Finding]:
     """A fax that came in is told once, where its webhook was taken: iFax gives up after five retries."""
-    told = len(evidence.events.get(f"inbound {job_id}", ()))
-    if told > 1 or (not told and evidence.inbound[job_id]):
-        zero = DUPLICATE if told else LOST
-        yield Finding(zero, f"inbound {job_id}", f"a fax that came in was told {told} times")
+    count = len(evidence.events.get(f"inbound {job_id}", ()))
+    if count > 1 or (not count and evidence.inbound[job_id]):
+        zero = DUPLICATE if count else LOST
+        yield Finding(zero, f"inbound {job_id}", f"a fax that came in was told {count} times")
 
 
 def tried_again(event: Event) -> bool:

@@ -127,7 +127,7 @@ class Inbound:
         self._count += 1
         self._local.control("POST", "accounts/default/inbound", fax)
 
-    def told(self) -> dict[int, bool]:
+    def webhooks_taken(self) -> dict[int, bool]:
         """Whether the webhook of each was taken, by its jobId."""
         came = self._local.control("GET", "accounts/default/inbound")
         return {fax["jobId"]: any(answered(one) for one in fax["webhooks"]) for fax in came}

@@ -56,8 +56,8 @@ class Receiver:
 
     @property
     def taken(self) -> list[tuple[str, str]]:
-        told = [json.loads(body) for _, body, answer in self.got if answer == 204]
-        return [(each["type"], each["job"]) for each in told]
+        payload = [json.loads(body) for _, body, answer in self.got if answer == 204]
+        return [(each["type"], each["job"]) for each in payload]
 
 
 @pytest.fixture

@@ -117,8 +117,8 @@ class Warm:
         self.loop.run(store())
 
 
-def told(server: RedisServer) -> set[str]:
-    """What a server was told by `Warm.all_write`, but for the numbers of its repetitions."""
+def words_on(server: RedisServer) -> set[str]:
+    """The words that `Warm.all_write` wrote to a server, without the numbers of its repetitions."""
     with redis.Redis.from_url(server.url()) as client, redis.Redis.from_url(server.url(1)) as broker:
         streams = (KEYS.events, KEYS.intake, KEYS.status)
         entries = [fields for stream in streams for _, fields in client.xrange(stream)]
@@ -134,7 +134,7 @@ def await_all(warm: Warm, watched: Watched) -> None:
 
     def with_it() -> bool:
         warm.all_write("after")
-        return told(watched.primary) >= of("before") | of("after")
+        return words_on(watched.primary) >= of("before") | of("after")
 
     assert wait_for(with_it, 30)
 

@@ -30,8 +30,8 @@ def ask(scene: Scene) -> Admitted:
 
 def answer(scene: Scene, question: Admitted) -> str:
     about = str(question.request["jobId"])
-    told = {"decision": "accepted", "reason": "accepted", "about": about, "receipt": receipt(about)}
-    return scene.store.submission.report(question, {"seconds": 0.1, **told}).result
+    answer = {"decision": "accepted", "reason": "accepted", "about": about, "receipt": receipt(about)}
+    return scene.store.submission.report(question, {"seconds": 0.1, **answer}).result
 
 
 @pytest.mark.parametrize("end", [RedisServer.stop, RedisServer.kill])

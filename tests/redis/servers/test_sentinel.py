@@ -26,13 +26,13 @@ def test_a_sentinel_url_names_sentinels_service_database_and_login() -> None:
 
 
 def test_a_sentinel_url_has_options_of_tls_and_the_sentinels_own_login() -> None:
-    told = sentinel_url(
+    parsed = sentinel_url(
         "rediss+sentinel://a/faxes?ssl_ca_certs=/etc/ca.crt&ssl_check_hostname=false"
         "&sentinel_username=me&sentinel_password=p%40ss"
     )
-    assert told is not None
-    assert told.security == {"ssl": True, "ssl_ca_certs": "/etc/ca.crt", "ssl_check_hostname": False}
-    assert (told.sentinel_username, told.sentinel_password) == ("me", "p@ss")
+    assert parsed is not None
+    assert parsed.security == {"ssl": True, "ssl_ca_certs": "/etc/ca.crt", "ssl_check_hostname": False}
+    assert (parsed.sentinel_username, parsed.sentinel_password) == ("me", "p@ss")
     settings = read_settings(
         TOKEN
         | {"FAXLINE_REDIS_URL": "rediss+sentinel://a/faxes/0?sentinel_password=for-them&ssl_ca_certs=/ca"}

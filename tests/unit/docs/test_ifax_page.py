@@ -137,9 +137,9 @@ def test_a_code_has_its_message_its_reason_and_what_follows(head: str, codes: di
 def test_an_http_status_has_its_reason_and_what_follows() -> None:
     rows = {row[0]: row for row in table("HTTP status without a code")}
     others = {"any 3xx": REDIRECTED, "any other 4xx": CLIENT_ERROR, "any other 5xx": SERVER_ERROR}
-    told = {**{f"`{status}`": row for status, row in STATUSES.items()}, **others}
-    assert set(rows) == {*told, "no answer"}
-    for name, row in told.items():
+    expected = {**{f"`{status}`": row for status, row in STATUSES.items()}, **others}
+    assert set(rows) == {*expected, "no answer"}
+    for name, row in expected.items():
         says(rows[name], row)
 
 
@@ -152,10 +152,10 @@ def test_every_limit_has_its_line_with_the_reason_of_its_rejection() -> None:
 
 def test_the_retries_of_a_webhook_are_told_with_their_times() -> None:
     rows = dict(table("webhooks"))
-    told = rows["5 retries, after 5, 10, 20, 30 and 60 minutes"]
+    row = rows["5 retries, after 5, 10, 20, 30 and 60 minutes"]
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t"})
-    assert f"{sum((5, 10, 20, 30, 60))} minutes" in told
-    assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline.total_seconds() / 60:g}" in told
+    assert f"{sum((5, 10, 20, 30, 60))} minutes" in row
+    assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline.total_seconds() / 60:g}" in row
 
 
 def test_every_fact_beyond_the_documentation_has_its_row_how_sure_it_is_and_what_follows() -> None:

@@ -671,8 +671,8 @@ def test_a_bad_drain_timeout_is_refused(sandbox: SandboxServer) -> None:
 
 def test_a_calls_length_follows_from_seed_job_id_and_pages_and_keeps_within_the_spread() -> None:
     def lengths(seed: int) -> list[float]:
-        told = config(call_seconds=10.0, page_seconds=2.0, spread=0.5, seed=seed)
-        return [call_length(told, made(job_id)) for job_id in range(100)]
+        settings = config(call_seconds=10.0, page_seconds=2.0, spread=0.5, seed=seed)
+        return [call_length(settings, made(job_id)) for job_id in range(100)]
 
     def made(job_id: int) -> Entry:
         return Entry(job_id, "a", "fax-send", None, NUMBER, NUMBER, None, "", 1, 5, 0.0, None)

@@ -292,10 +292,10 @@ def test_a_request_is_stamped_at_its_first_byte_also_the_second_on_a_connection(
             await Response()(scope, receive, send)
 
         def protocol() -> SandboxProtocol:
-            protocols.append(SandboxProtocol(told, ServerState(), {}))
+            protocols.append(SandboxProtocol(settings, ServerState(), {}))
             return protocols[-1]
 
-        told = uvicorn.Config(app, lifespan="off", log_config=None)
+        settings = uvicorn.Config(app, lifespan="off", log_config=None)
         listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
         async with listener:
             reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())

@@ -90,10 +90,10 @@ def test_an_account_whose_plan_is_not_active_is_refused_in_the_field_only(
 
 
 def test_webhooks_of_the_field_are_flat_and_have_more_members(start: Callable[..., Site]) -> None:
-    [told] = start(profile="field").webhooks("+12025550123")
-    assert (told["jobId"], told["faxStatus"], told["direction"]) == (12345, "delivered", "sent")
-    assert (told["success"], told["retryAttempt"]) == (True, 0)
-    assert "transactionId" in told
+    [webhook] = start(profile="field").webhooks("+12025550123")
+    assert (webhook["jobId"], webhook["faxStatus"], webhook["direction"]) == (12345, "delivered", "sent")
+    assert (webhook["success"], webhook["retryAttempt"]) == (True, 0)
+    assert "transactionId" in webhook
 
 
 def test_the_fax_of_fax_status_is_in_data_and_there_is_one_in_the_field(start: Callable[..., Site]) -> None:
@@ -101,8 +101,8 @@ def test_the_fax_of_fax_status_is_in_data_and_there_is_one_in_the_field(start: C
     job_id = site.send("+12025553001")
     job_id = site.send("+12025554001")["data"]["jobId"]
     site.sandbox.drain()
-    told = site.call("fax-status", jobId=job_id).json()
-    assert (told["status"], told["data"]["faxStatus"], told["data"]["code"]) == (1, "failed", -3001)
+    payload = site.call("fax-status", jobId=job_id).json()
+    assert (payload["status"], payload["data"]["faxStatus"], payload["data"]["code"]) == (1, "failed", -3001)
 
 
 def test_the_lists_and_a_received_fax_are_there_and_in_the_field_only_but_for_what_proves_a_key(
@@ -146,8 +146,8 @@ def test_a_magic_number_has_a_429_that_says_nothing(start: Callable[..., Site]) 
 @pytest.mark.parametrize(("digits", "code"), [("0711", 12001), ("0714", 12004), ("0719", 12099)])
 def test_a_magic_number_is_refused_by_http_200(start: Callable[..., Site], digits: str, code: int) -> None:
     site = start()
-    told = site.send(f"+1202555{digits}")
-    assert (told["status"], told["code"]) == (0, code)
+    answer = site.send(f"+1202555{digits}")
+    assert (answer["status"], answer["code"]) == (0, code)
     assert site.sandbox.ledger() == []
 
 
@@ -163,8 +163,8 @@ def test_a_magic_number_is_refused_by_http_200(start: Callable[..., Site], digit
     ],
 )
 def test_a_magic_number_has_a_word_of_its_own(start: Callable[..., Site], digits: str, word: str) -> None:
-    [told] = start().webhooks(f"+1202555{digits}")
-    assert told["data"]["faxStatus"] == word
+    [webhook] = start().webhooks(f"+1202555{digits}")
+    assert webhook["data"]["faxStatus"] == word
 
 
 def test_a_magic_number_has_its_webhook_written_otherwise(start: Callable[..., Site]) -> None:
@@ -186,8 +186,8 @@ def test_a_webhook_may_be_a_form_with_the_fax_in_it(start: Callable[..., Site], 
 
 
 def test_redials_of_ifaxs_own_are_each_told_as_failed(start: Callable[..., Site]) -> None:
-    told = [webhook["data"] for webhook in start().webhooks("+12025550741")]
-    words = [(fax["faxStatus"], fax.get("retryAttempt"), fax["jobId"]) for fax in told]
+    webhooks = [webhook["data"] for webhook in start().webhooks("+12025550741")]
+    words = [(fax["faxStatus"], fax.get("retryAttempt"), fax["jobId"]) for fax in webhooks]
     assert words == [("failed", 0, 12345), ("failed", 1, 12345), ("delivered", 2, 12345)]
 
 
@@ -195,13 +195,17 @@ def test_a_fax_comes_in_and_its_webhook_is_told(start: Callable[..., Site], rece
     site = start()
     made = site.control("POST", "accounts/default/inbound", {"from": "+441224515014", "pages": 3})
     site.sandbox.drain()
-    [told] = receiver.payloads()
-    assert told["jobId"] == made["jobId"]
+    [webhook] = receiver.payloads()
+    assert webhook["jobId"] == made["jobId"]
     [shown] = site.control("GET", "accounts/default/inbound", None)
-    assert (shown["jobId"], [one["answer"] for one in shown["webhooks"]]) == (told["jobId"], [204])
+    assert (shown["jobId"], [one["answer"] for one in shown["webhooks"]]) == (webhook["jobId"], [204])
     assert site.sandbox.inbound(multipart=True) == made["jobId"] + 1
-    assert told["transactionId"] == made["transactionId"]
-    assert (told["direction"], told["faxStatus"], told["faxReceivedPages"]) == ("inbound", "received", 3)
+    assert webhook["transactionId"] == made["transactionId"]
+    assert (webhook["direction"], webhook["faxStatus"], webhook["faxReceivedPages"]) == (
+        "inbound",
+        "received",
+        3,
+    )
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ def page(client: Client) -> Iterator[str]:
 
 
 def test_a_number_is_busy_for_its_times_and_delivers_afterwards(client: Client, page: str) -> None:
-    told = client.http.put(page, json={"status": "failed", "code": 17, "times": 2})
-    assert told.status_code == 200
+    answer = client.http.put(page, json={"status": "failed", "code": 17, "times": 2})
+    assert answer.status_code == 200
     assert [client.sent() for _ in range(3)] == [BUSY, BUSY, ARRIVED]
     assert client.sent(OTHER) == ARRIVED
 

@@ -259,10 +259,10 @@ def test_a_canceled_fax_is_told_too(start: StartSandbox, receiver: Receiver) -> 
     job_id = send(client, send_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     client.post("/fax-cancel", json={"jobId": job_id})
     server.drain()
-    (told,) = receiver.payloads()
-    assert (told["event"], told["data"]["jobId"]) == ("fax.completed", job_id)
-    assert (told["data"]["faxStatus"], told["data"]["faxTransferredPages"]) == ("canceled", 0)
-    assert (told["data"]["message"], told["data"]["code"]) == ("ORIGINATOR_CANCEL", 487)
+    (webhook,) = receiver.payloads()
+    assert (webhook["event"], webhook["data"]["jobId"]) == ("fax.completed", job_id)
+    assert (webhook["data"]["faxStatus"], webhook["data"]["faxTransferredPages"]) == ("canceled", 0)
+    assert (webhook["data"]["message"], webhook["data"]["code"]) == ("ORIGINATOR_CANCEL", 487)
 
 
 def test_the_webhook_of_a_canceled_fax_can_be_switched_off(start: StartSandbox, receiver: Receiver) -> None:
@@ -368,7 +368,7 @@ def test_a_shuffled_webhook_is_overtaken_by_the_next(start: StartSandbox, receiv
     first = send(client)
     second = send(client)
     server.drain()
-    assert [told["data"]["jobId"] for told in receiver.payloads()] == [second, first]
+    assert [webhook["data"]["jobId"] for webhook in receiver.payloads()] == [second, first]
 
 
 def test_a_shuffled_webhook_that_nobody_overtakes_comes_all_the_same(

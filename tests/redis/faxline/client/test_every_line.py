@@ -241,10 +241,10 @@ def test_a_list_of_numbers_is_a_group(world: World) -> None:
         world.line.job("a")
     with pytest.raises(WaitTimeout, match=r"2 of 3 jobs of group 'a' did not end within 0\.05 s"):
         world.line.wait("a", 0.05)
-    told: list[tuple[int, int]] = []
+    seen: list[tuple[int, int]] = []
     with ThreadPoolExecutor() as pool:
         waits = [
-            pool.submit(world.line.wait, pushed, 30, progress=lambda *counts: told.append(counts)),
+            pool.submit(world.line.wait, pushed, 30, progress=lambda *counts: seen.append(counts)),
             pool.submit(world.line.wait, "a", 30),
             pool.submit(world.line.wait, group, 30),
         ]
@@ -257,9 +257,9 @@ def test_a_list_of_numbers_is_a_group(world: World) -> None:
             *(JobState.FAILED, True, 2, 3, 2),
         )
         assert [(job.id, job.reason, job.code) for job in end.failed] == [("a.2", "busy", 17)]
-    assert told[0] in {(1, 3), (2, 3), (3, 3)}
-    assert told[-1] == (3, 3)
-    assert told == sorted(told)
+    assert seen[0] in {(1, 3), (2, 3), (3, 3)}
+    assert seen[-1] == (3, 3)
+    assert seen == sorted(seen)
 
 
 def test_a_rejected_list_of_numbers_ends_the_wait(world: World) -> None:
@@ -274,11 +274,11 @@ def test_many_faxes_are_pushed_and_waited_for_together(world: World, tmp_path: P
     world.line.send(to=TO, files=[URL], id="june.2")
     world.registered("june.2")
     faxes = [Fax(to=TO, files=[tmp_path / "a.txt"], metadata={"n": i}) for i in range(4)]
-    told: list[tuple[int, int]] = []
-    mailing = world.line.send_many(faxes, group="june", progress=lambda *counts: told.append(counts))
+    seen: list[tuple[int, int]] = []
+    mailing = world.line.send_many(faxes, group="june", progress=lambda *counts: seen.append(counts))
     assert [job.id for job in mailing.jobs] == ["june.1", "june.2", "june.3", "june.4"]
     assert {job.group for job in mailing.jobs} == {"june"}
-    assert told == [(4, 4)]
+    assert seen == [(4, 4)]
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(world.line.wait, mailing, 30)
         for name in ("june.1", "june.3"):
@@ -397,9 +397,9 @@ def test_who_began_before_the_first_event_is_told_which_were_dropped(world: Worl
     kept = world.line.events(after="0", timeout=30)
     with pytest.raises(EventsMissed) as caught:
         next(events)
-    told = next(events)
-    assert (told.job, caught.value.until) == (newest, told.id)
-    assert next(later).id == next(kept).id == told.id  # these begin with what there is
+    event = next(events)
+    assert (event.job, caught.value.until) == (newest, event.id)
+    assert next(later).id == next(kept).id == event.id  # these begin with what there is
     for each in (events, later, kept):
         each.close()
 

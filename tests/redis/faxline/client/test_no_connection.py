@@ -63,7 +63,7 @@ MISTAKES = ["wrong password", "no user", "down", "TLS on a plain port", "no such
 def test_library_and_command_name_host_port_and_cause(
     mistake: str, cases: dict[str, tuple[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url, told = cases[mistake]
+    url, expected = cases[mistake]
     with FaxLine(url) as line, pytest.raises(QueueUnavailable) as caught:
         line.accounts()
 
@@ -73,7 +73,7 @@ def test_library_and_command_name_host_port_and_cause(
                 await twin.accounts()
             return str(error.value)
 
-    assert str(caught.value).startswith(f"Redis at 127.0.0.1:{_port(url)} {told}")
+    assert str(caught.value).startswith(f"Redis at 127.0.0.1:{_port(url)} {expected}")
     assert asyncio.run(ask()) == str(caught.value)
     assert run(["--redis", url, "list"]) == 3
     assert capsys.readouterr().err == f"faxline: {caught.value}\n"
@@ -84,12 +84,12 @@ def test_library_and_command_name_host_port_and_cause(
 def test_doctor_prints_a_row_that_fails_with_the_fix(
     mistake: str, cases: dict[str, tuple[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url, told = cases[mistake]
+    url, expected = cases[mistake]
     assert run(["--redis", url, "doctor", "--json", "--no-call"]) == 1
     out, err = capsys.readouterr()
     (row,) = [json.loads(line) for line in out.splitlines() if json.loads(line)["check"] == "redis"]
     assert row["result"] == "fail"
-    assert row["text"].startswith(f"Redis at 127.0.0.1:{_port(url)} {told}")
+    assert row["text"].startswith(f"Redis at 127.0.0.1:{_port(url)} {expected}")
     assert err == ""
 
 
@@ -98,10 +98,10 @@ def test_doctor_prints_a_row_that_fails_with_the_fix(
 def test_the_daemon_does_not_start_and_says_why_in_one_line(
     mistake: str, cases: dict[str, tuple[str, str]]
 ) -> None:
-    url, told = cases[mistake]
+    url, expected = cases[mistake]
     ended = _started("dispatcher", FAXLINE_REDIS_URL=url, FAXLINE_REDIS_PATIENCE="0")
     assert ended.stderr.startswith(
-        f"faxline-worker: FAXLINE_REDIS_URL: 127.0.0.1:{_port(url)} {told.partition(';')[0]}"
+        f"faxline-worker: FAXLINE_REDIS_URL: 127.0.0.1:{_port(url)} {expected.partition(';')[0]}"
     )
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "hunter2secret" not in ended.stderr
@@ -140,9 +140,11 @@ def test_a_part_whose_user_lacks_a_right_ends_with_one_line_that_names_both(
     role: str, user: str, right: str, plain: RedisServer
 ) -> None:
     ended = _started(role, FAXLINE_REDIS_URL=plain.url(0, user))
-    told = rf"faxline-worker: FAXLINE_REDIS_URL: the Redis user '{user}' may not {right}: give the {role} "
+    expected = (
+        rf"faxline-worker: FAXLINE_REDIS_URL: the Redis user '{user}' may not {right}: give the {role} "
+    )
     assert ended.returncode == 2
-    assert re.match(told, ended.stderr), ended.stderr
+    assert re.match(expected, ended.stderr), ended.stderr
     assert ended.stderr.count("\n") == 1
 
 

@@ -129,8 +129,8 @@ def test_an_append_only_file_that_cannot_be_written_anew_is_told(server: RedisSe
     hidden = folder.with_name("hidden")
 
     def rewritten(status: str) -> bool:
-        told = client.info("persistence")
-        return told["aof_last_bgrewrite_status"] == status and not told["aof_rewrite_in_progress"]
+        info = client.info("persistence")
+        return info["aof_last_bgrewrite_status"] == status and not info["aof_rewrite_in_progress"]
 
     folder.rename(hidden)
     folder.write_text("a file in its place")
@@ -302,7 +302,7 @@ def test_a_user_that_may_do_everything_is_told_with_what_it_should_not(
 
 
 @pytest.mark.parametrize(
-    ("name", "right", "told"),
+    ("name", "right", "expected"),
     [
         ("producer", "+eval ~fax:*", "EVAL"),
         ("producer", f"(+xadd ~{KEYS.status})", f"XADD {KEYS.status}"),
@@ -312,12 +312,12 @@ def test_a_user_that_may_do_everything_is_told_with_what_it_should_not(
     ],
 )
 def test_each_right_too_many_is_named(
-    results: Look, user: Callable[..., str], name: str, right: str, told: str
+    results: Look, user: Callable[..., str], name: str, right: str, expected: str
 ) -> None:
     user(name, *split(f"{NARROW[name]} {right}"))
     result, text = results()[f"rights of {name}"]
     assert result == "warn"
-    assert told in text
+    assert expected in text
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ OURS = version("faxline")
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
-    ("versions", "told"),
+    ("versions", "expected"),
     [
         ([OURS, OURS], ("ok", f"2 at work, version {OURS}")),
         (["99.0.0"], ("ok", "1 at work, version 99.0.0")),
@@ -364,15 +364,15 @@ OURS = version("faxline")
     ],
 )
 def test_the_versions_at_work_are_told_and_one_that_is_older_than_ours(
-    server: RedisServer, client: Any, role: str, versions: list[str], told: tuple[str, str]
+    server: RedisServer, client: Any, role: str, versions: list[str], expected: tuple[str, str]
 ) -> None:
     for i, each in enumerate(versions):
         beat(client, role, f"node-{i}", version=each)
-    assert checks(server.url(0))[f"{role}s"] == told
+    assert checks(server.url(0))[f"{role}s"] == expected
 
 
 @pytest.mark.parametrize(
-    ("told", "word"),
+    ("expected", "word"),
     [
         ({"silent": 23}, "node-2:7 has been silent for 23 s: it is frozen, cut off or ended"),
         (
@@ -386,9 +386,9 @@ def test_the_versions_at_work_are_told_and_one_that_is_older_than_ours(
     ],
 )
 def test_a_process_that_does_not_do_its_work_is_named_with_the_reason(
-    server: RedisServer, client: Any, told: Any, word: str
+    server: RedisServer, client: Any, expected: Any, word: str
 ) -> None:
-    beat(client, "worker", "node-2", **told)
+    beat(client, "worker", "node-2", **expected)
     found = checks(server.url(0))["workers"]
     assert found == ("fail", f"none is at work, so nothing is submitted and no receipt is applied: {word}")
     beat(client, "worker", "node-1")
@@ -457,7 +457,7 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "told"),
+    ("theirs", "ours", "expected"),
     [
         (None, OLD, ("skip", "no dispatcher of this version")),
         ("", None, ("skip", "unsealed")),
@@ -469,11 +469,11 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
     ],
 )
 def test_keys_that_the_dispatchers_do_not_have_are_told_before_a_fax_is_sealed_by_them(
-    server: RedisServer, client: Any, theirs: str | None, ours: str | None, told: tuple[str, str]
+    server: RedisServer, client: Any, theirs: str | None, ours: str | None, expected: tuple[str, str]
 ) -> None:
     client.hset(KEYS.account_state, mapping={"layout": "1.2"} | ({} if theirs is None else {"keys": theirs}))
     found = keys_told(server.url(0), ours)
-    assert (found[0], told[1] in found[1]) == (told[0], True)
+    assert (found[0], expected[1] in found[1]) == (expected[0], True)
 
 
 @pytest.mark.parametrize("index", ["ready", "delayed", "waiting", "submitted", "in_doubt"])

@@ -290,10 +290,10 @@ def test_doubts_are_listed_first_with_reason_deadline_and_policy(
     table = cli("list")[1].splitlines()
     assert "read_timeout  an operator decides" in table[1]
     assert table[3].endswith("resend")
-    told = cli("explain", "own")[1]
-    assert "Why: read_timeout (iFax did not answer in time)." in told
-    assert "resend: it is sent again" in told
-    assert "`faxline resolve own --accepted JOBID`" in told
+    output = cli("explain", "own")[1]
+    assert "Why: read_timeout (iFax did not answer in time)." in output
+    assert "resend: it is sent again" in output
+    assert "`faxline resolve own --accepted JOBID`" in output
 
 
 @pytest.mark.usefixtures("dispatcher")

@@ -79,11 +79,11 @@ def test_a_fax_that_waits_for_its_numbers_line_names_the_one_before_it(
         push(store, redis_client, name)
     submit(store, "77")
     store.submission.admit(uuid4().hex, "")
-    told = line.job("third").forecast
-    assert told is not None
-    assert (told.hold, told.place, told.behind) == (Hold.LINE, 1, "first")
-    assert told.free_at is not None
-    assert told.free_at > later(500)
+    forecast = line.job("third").forecast
+    assert forecast is not None
+    assert (forecast.hold, forecast.place, forecast.behind) == (Hold.LINE, 1, "first")
+    assert forecast.free_at is not None
+    assert forecast.free_at > later(500)
     assert [job.id for job in line.jobs(state="queued")] == ["second", "third"]
     assert line.account_state().jobs["queued"] == 2
     text = explain("second")
@@ -127,8 +127,8 @@ def test_a_fax_whose_delivery_failed_says_why_and_when_the_next_one_is_due(
     text = explain("busy")
     assert "Delivery 1 of 5 failed (busy, code 17); the next one is due at" in text
     assert ", 3 min after it (busy)." in text
-    told = json.loads(explain("busy", "--json"))
-    assert (told["attempts"], told["wait"], told["wait_by"]) == (5, 180, "busy")
+    payload = json.loads(explain("busy", "--json"))
+    assert (payload["attempts"], payload["wait"], payload["wait_by"]) == (5, 180, "busy")
 
 
 def test_a_fax_that_goes_on_in_a_lower_quality_says_so(
@@ -212,5 +212,5 @@ def test_canceling_a_fax_that_the_provider_keeps_tells_what_the_provider_said(  
     wait = "1" if code == 3 else "20"
     assert faxline(["--redis", redis_url, "cancel", "kept", "--timeout", wait]) == code
     worker.join()
-    told = capsys.readouterr()
-    assert says in told.out + told.err
+    output = capsys.readouterr()
+    assert says in output.out + output.err

@@ -223,16 +223,16 @@ def test_a_job_waits_for_nobody_where_the_account_is_empty(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "told"), [(-WRONG, "stepped back by 600 s"), (WRONG, "stepped forward by 600 s")]
+    ("by", "expected"), [(-WRONG, "stepped back by 600 s"), (WRONG, "stepped forward by 600 s")]
 )
-def test_the_doctor_tells_of_a_step_for_a_day(make: Make, redis_url: str, by: float, told: str) -> None:
+def test_the_doctor_tells_of_a_step_for_a_day(make: Make, redis_url: str, by: float, expected: str) -> None:
     scene = make()
     with FaxLine(redis_url) as line:
         assert [check.result for check in line.checks() if check.name == "clock"] == [Result.OK]
         step_at: Any = scene.client.time()
         scene.store.timers.run(step=by)
         scene.client.hset(scene.keys.account_state, "step_at", step_at[0] * 1000)
-        found = [check for check in line.checks() if check.name == "clock" and told in check.text]
+        found = [check for check in line.checks() if check.name == "clock" and expected in check.text]
         assert [check.result for check in found] == [Result.WARN]
         scene.client.hset(scene.keys.account_state, "step_at", (step_at[0] - 90_000) * 1000)
         assert [check.result for check in line.checks() if check.name == "clock"] == [Result.OK]

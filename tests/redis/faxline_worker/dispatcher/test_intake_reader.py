@@ -167,10 +167,10 @@ def lives_and_deaths(
     store: Store, dispatcher: Callable[..., Any], metrics: DispatcherMetrics, bad: bytes
 ) -> list[list[str]]:
     """Dispatchers read until one lives; of each the entries that it was given until its end."""
-    told: list[list[str]] = []
+    rejected: list[list[str]] = []
     for life in range(MOST_TIMES + 3):
         given: list[str] = []
-        told.append(given)
+        rejected.append(given)
         intake = Intake(store, metrics, Mock())
 
         def take(entries: list[Entry], given: list[str] = given, intake: Intake = intake) -> None:
@@ -189,7 +189,7 @@ def lives_and_deaths(
         except KilledError:
             continue
         break
-    return told
+    return rejected
 
 
 def test_an_entry_that_ends_every_reader_is_set_aside_unopened_and_the_good_ones_beside_it_go_on(
@@ -199,10 +199,10 @@ def test_an_entry_that_ends_every_reader_is_set_aside_unopened_and_the_good_ones
     push(redis_client, store, *good[:15])
     (bad,) = push(redis_client, store, "bad")
     push(redis_client, store, *good[15:])
-    told = lives_and_deaths(store, dispatcher, metrics, b'"bad"')
-    given = [entry for life in told for entry in life]
+    lives = lives_and_deaths(store, dispatcher, metrics, b'"bad"')
+    given = [entry for life in lives for entry in life]
     assert given.count(bad) == MOST_TIMES + 1
-    assert bad not in told[-1], "the last one never had it"
+    assert bad not in lives[-1], "the last one never had it"
     assert redis_client.zcard(store.keys.ready) == len(good)
     assert redis_client.xlen(store.keys.intake) == 0
     rejected = [
@@ -315,9 +315,9 @@ def test_an_entry_above_the_ceiling_is_rejected_without_a_look_at_its_content(
     reader = dispatcher("a")
     reader.begin()
     reader.read(0.01)
-    ((_, told),) = redis_client.xrange(store.keys.events)
-    data = json.loads(told[b"data"])
-    assert (told[b"job"], data["reason"], data["entry"]) == (b"", "too_large", entry)
+    ((_, fields),) = redis_client.xrange(store.keys.events)
+    data = json.loads(fields[b"data"])
+    assert (fields[b"job"], data["reason"], data["entry"]) == (b"", "too_large", entry)
     assert redis_client.xlen(store.keys.intake) == 0
 
 

@@ -451,8 +451,8 @@ def test_the_log_names_who_could_have_done_it(redis_client: redis.Redis, store: 
     for name, stream in STREAMS.items():
         use_up(redis_client, stream)
         assert watch.look("default")
-        told = log.error.call_args.kwargs
-        assert (told["stream"], told["users"]) == (name, WRITERS[name])
+        logged = log.error.call_args.kwargs
+        assert (logged["stream"], logged["users"]) == (name, WRITERS[name])
     assert not watch.look("default")
 
 

@@ -237,7 +237,7 @@ def test_where_no_room_is_left_for_the_second_question_the_answer_to_the_first_i
 
 
 @pytest.mark.parametrize(
-    ("token", "plan", "told"),
+    ("token", "plan", "expected"),
     [
         ("wrong", True, "refused, invalid_key (12001: accessToken invalid): set the right key"),
         (
@@ -249,14 +249,14 @@ def test_where_no_room_is_left_for_the_second_question_the_answer_to_the_first_i
     ],
 )
 def test_a_bad_key_and_an_inactive_plan_are_known_by_the_codes_of_the_field(
-    environment: dict[str, str], token: str, plan: bool, told: str
+    environment: dict[str, str], token: str, plan: bool, expected: str
 ) -> None:
     config = SandboxConfig(accounts={"field-token": Account(plan=plan)}, profile="field", limits=ROOM)
     with SandboxServer(config) as field:
         changed = {"FAXLINE_IFAX_URL": field.url, "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": token}
         result, text = named(examine(environment | changed))["key of default"]
-    assert text.startswith(told)
-    assert result == ("ok" if told == "iFax accepts it" else "fail")
+    assert text.startswith(expected)
+    assert result == ("ok" if expected == "iFax accepts it" else "fail")
 
 
 def test_the_question_takes_a_permit_like_any_call_and_the_limits_hold(
@@ -365,7 +365,7 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "told"),
+    ("theirs", "ours", "expected"),
     [
         (f"{NEW}\n{OLD}", f"{NEW}\n{OLD}", ("ok", "new seals, 2 open")),
         (
@@ -380,13 +380,13 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode().ljust(KEY_BYTES)).decode()}
     ],
 )
 def test_keys_that_are_others_than_the_dispatchers_are_told_before_a_fax_meets_them(
-    environment: dict[str, str], client: redis.Redis, theirs: str, ours: str, told: tuple[str, str]
+    environment: dict[str, str], client: redis.Redis, theirs: str, ours: str, expected: tuple[str, str]
 ) -> None:
     store_of(environment | {"FAXLINE_SEALING_KEYS": theirs}, client).schema.init_account()
     result, text = named(examine(environment | {"FAXLINE_SEALING_KEYS": ours}, call=False))[
         "sealing of default"
     ]
-    assert (result, text[: len(told[1])]) == told
+    assert (result, text[: len(expected[1])]) == expected
 
 
 def test_a_key_that_is_none_is_told_and_not_repeated(environment: dict[str, str]) -> None:
@@ -534,10 +534,10 @@ def test_a_user_and_a_secret_of_the_path_are_tried_too_and_never_quoted(receiver
         *[("user of default", "ok"), ("user of default", "fail")],
         *[("path secret of default", "ok"), ("path secret of default", "fail")],
     ]
-    told = " ".join(check.text for check in found)
-    assert "does not know user and password 2" in told
-    assert "does not know path secret 2" in told
-    assert not any(text in told for text in ("another-", PATH_SECRET.decode(), "pass:"))
+    texts = " ".join(check.text for check in found)
+    assert "does not know user and password 2" in texts
+    assert "does not know path secret 2" in texts
+    assert not any(text in texts for text in ("another-", PATH_SECRET.decode(), "pass:"))
 
 
 def test_an_account_that_the_webhook_does_not_know_is_told(receiver: Receiver) -> None:

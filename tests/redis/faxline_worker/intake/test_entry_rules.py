@@ -17,7 +17,7 @@ from faxline.contract.errors import Rejection
 from faxline.contract.page_count import digest
 from faxline_local.redis_server import RedisServer
 from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, plain_pdf
-from tests.stage.takers import KEYS, InMemory, InRedis, Taker, Told, document
+from tests.stage.takers import KEYS, InMemory, InRedis, TakenEvent, Taker, document
 
 NUMBER, OTHER = "+12025550123", "+12025550124"
 FILE = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
@@ -99,8 +99,8 @@ def push(taker: Taker, kind: str, content: Any) -> None:
     taker.push({kind: content if isinstance(content, bytes) else json.dumps(content).encode()})
 
 
-def told(taker: Taker) -> list[str]:
-    return [str(event) for event in taker.told()]
+def events_of(taker: Taker) -> list[str]:
+    return [str(event) for event in taker.events()]
 
 
 def changed(kind: str, path: str, value: Any = None, *, gone: bool = False) -> dict[str, Any]:
@@ -266,14 +266,14 @@ def test_a_value_at_the_edge_of_a_rule_is_taken(begin: Begin) -> None:
     for kind, path, value in TAKEN:
         taker, content = begin(), changed(kind, path, value)
         push(taker, kind, content)
-        assert told(taker) == [f"queued {content['id']}"], (kind, path, label(value))
+        assert events_of(taker) == [f"queued {content['id']}"], (kind, path, label(value))
 
 
 def test_a_broken_rule_is_told_with_its_member_and_nothing_else_happens(taker: Taker) -> None:
     for kind, path, _, value in REJECTED:
         text = json.dumps(changed(kind, path, value))
         push(taker, kind, text.replace('"1e400"', "1e400").replace('"-1e400"', "-1e400").encode())
-    found = [(event.event, event.data["member"], event.data["reason"]) for event in taker.told()]
+    found = [(event.event, event.data["member"], event.data["reason"]) for event in taker.events()]
     wrong = [
         (kind, path, label(value), seen)
         for (kind, path, reason, value), seen in zip(REJECTED, found, strict=True)
@@ -286,7 +286,7 @@ def test_a_broken_rule_is_told_with_its_member_and_nothing_else_happens(taker: T
 def test_a_required_member_that_is_absent_is_named(taker: Taker) -> None:
     for kind, path in REQUIRED:
         push(taker, kind, changed(kind, path, gone=True))
-    found = [(event.event, event.data["member"], event.data["reason"]) for event in taker.told()]
+    found = [(event.event, event.data["member"], event.data["reason"]) for event in taker.events()]
     assert found == [("fax.rejected", path, "missing_member") for _, path in REQUIRED]
 
 
@@ -294,7 +294,7 @@ def test_a_required_member_that_is_absent_is_named(taker: Taker) -> None:
 def test_what_is_no_json_object_is_rejected(taker: Taker, kind: str) -> None:
     for raw in NOT_JSON:
         push(taker, kind, raw)
-    found = [(event.event, event.data["reason"]) for event in taker.told()]
+    found = [(event.event, event.data["reason"]) for event in taker.events()]
     assert found == [("fax.rejected", "not_json")] * len(NOT_JSON)
 
 
@@ -308,7 +308,7 @@ def test_an_entry_that_has_not_one_field_of_a_known_name_is_rejected(taker: Take
     ]
     for fields in unknown:
         taker.push(fields)
-    assert told(taker) == ["rejected unknown_kind"] * len(unknown)
+    assert events_of(taker) == ["rejected unknown_kind"] * len(unknown)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_an_id_that_breaks_the_rule_is_shown_without_numbers_and_control_charact
 ) -> None:
     for kind in ENTRIES:
         push(taker, kind, changed(kind, "id", name))
-    assert [event.job for event in taker.told()] == [shown] * 3
+    assert [event.job for event in taker.events()] == [shown] * 3
 
 
 DOCUMENTS = [
@@ -357,7 +357,7 @@ def test_a_document_that_cannot_be_faxed_is_rejected(  # noqa: PLR0917
     content = {"document": document(taker, data)} if stored else {"fileData": base64.b64encode(data).decode()}
     file = {"fileName": name, "pages": pages, **content}
     push(taker, "send", changed("send", "fax.faxData", [FILE, file]))
-    [event] = taker.told()
+    [event] = taker.events()
     assert (event.event, event.data["reason"]) == ("fax.rejected", reason)
     assert words in event.data["message"]
     assert list(taker.line.jobs()) == []
@@ -367,7 +367,7 @@ def test_a_document_that_cannot_be_faxed_is_rejected(  # noqa: PLR0917
 def test_200_pages_are_taken(taker: Taker, pages: Any) -> None:
     name = document(taker, plain_pdf(300 if pages else 200))
     push(taker, *send(faxData=[{"fileName": "a.pdf", "document": name, "pages": pages}]))
-    assert told(taker) == ["queued a"]
+    assert events_of(taker) == ["queued a"]
 
 
 def send(name: str = "a", **fax: Any) -> tuple[str, dict[str, Any]]:
@@ -512,8 +512,8 @@ def test_a_course_of_entries_is_told(taker: Taker, course: str) -> None:
         taker.store(KEYS.upload(name), data)
     for kind, content in steps:
         taker.submit(content) if kind == "submit" else push(taker, kind, content)
-    assert sorted(told(taker)) == sorted(should)
-    assert [event for event in told(taker) if event.startswith("queued")] == [
+    assert sorted(events_of(taker)) == sorted(should)
+    assert [event for event in events_of(taker) if event.startswith("queued")] == [
         event for event in should if event.startswith("queued")
     ]
 
@@ -524,7 +524,7 @@ def test_of_a_member_that_is_not_given_the_default_holds(taker: Taker) -> None:
     plain, full = taker.line.job("a"), taker.line.job("full")
     assert (plain.priority, plain.group, plain.metadata, plain.send_at) == ("normal", None, {}, None)
     assert (full.priority, full.group, full.metadata) == ("urgent", "g", {"customer": 7})
-    assert {event.job: event.data.get("metadata") for event in taker.told()} == {
+    assert {event.job: event.data.get("metadata") for event in taker.events()} == {
         "a": None,
         "full": {"customer": 7},
     }
@@ -549,7 +549,7 @@ def test_a_resend_goes_to_its_own_number_or_that_of_the_first(taker: Taker) -> N
 def test_a_date_to_come_is_told_in_milliseconds_and_one_that_is_over_is_not(taker: Taker) -> None:
     for name, date in (("to-come", "2130-01-01T00:00:00.9996Z"), ("over", "2020-01-01T00:00:00Z")):
         push(taker, *send(name, send_at=date))
-    dates = {event.job: event.data.get("send_at") for event in taker.told()}
+    dates = {event.job: event.data.get("send_at") for event in taker.events()}
     assert dates == {"to-come": 5049129600999, "over": None}
 
 
@@ -649,7 +649,7 @@ def with_value(value: Any) -> Iterator[tuple[str, bytes]]:
         yield kind, text.encode()
 
 
-def by_job(events: list[Told]) -> dict[str, list[Told]]:
+def by_job(events: list[TakenEvent]) -> dict[str, list[TakenEvent]]:
     return {event.job: [other for other in events if other.job == event.job] for event in events}
 
 
@@ -669,10 +669,10 @@ def test_any_value_of_any_member_is_taken_or_rejected_and_the_line_in_memory_tel
         entries: list[Mapping[str | bytes, bytes]] = [{kind: raw} for kind, raw in with_value(value)]
         daemon.push(*entries)
         for entry in entries:
-            before = len(memory.told())
+            before = len(memory.events())
             memory.push(entry)
-            assert len(memory.told()) > before, entry
-        assert by_job(memory.told()) == by_job(daemon.told())
+            assert len(memory.events()) > before, entry
+        assert by_job(memory.events()) == by_job(daemon.events())
 
     for value in (*RAW, *TEXTS):
         hold = example(value)(hold)

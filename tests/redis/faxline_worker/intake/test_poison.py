@@ -341,9 +341,9 @@ def test_an_inbound_fax_is_told_once_with_its_pages_and_is_no_dead_receipt(
         "transactionId": "t-9",
         "at": 1610966723000,
     }
-    told = read_data(EventName.RECEIVED, event.data)
-    assert isinstance(told, ReceivedData)
-    assert told.sender == "…5014"
+    data = read_data(EventName.RECEIVED, event.data)
+    assert isinstance(data, ReceivedData)
+    assert data.sender == "…5014"
 
 
 def test_an_inbound_fax_is_counted_with_its_pages(

@@ -100,10 +100,10 @@ def test_a_fax_whose_file_lies_on_another_host_is_rejected_and_the_url_is_in_no_
         {"fileName": "b.pdf", "fileUrl": "https://files.example.evil.example/b.pdf?key=secret"},
         hosts=("files.example",),
     )
-    [(event, told)] = events(redis_client, store)
-    assert (event, told["reason"]) == ("fax.rejected", "host_not_allowed")
-    assert told["member"] == "fax.faxData[1].fileUrl"
-    assert "evil" not in json.dumps(told)
+    [(event, data)] = events(redis_client, store)
+    assert (event, data["reason"]) == ("fax.rejected", "host_not_allowed")
+    assert data["member"] == "fax.faxData[1].fileUrl"
+    assert "evil" not in json.dumps(data)
     assert isinstance(store.submission.admit("permit", ""), Idle)
 
 
@@ -143,9 +143,9 @@ def test_entries_are_registered_in_their_order_however_many_calls_that_takes(
     names = [f"job-{i}" for i in range(2 * AT_ONCE + AT_ONCE // 2)]
     take(*map(send, names), ("cancel", {"id": names[-1]}), send("last"))
     assert redis_client.zrange(store.keys.ready, 0, -1) == [name.encode() for name in [*names[:-1], "last"]]
-    told = [(fields[b"event"], fields[b"job"]) for _, fields in redis_client.xrange(store.keys.events)]
+    events = [(fields[b"event"], fields[b"job"]) for _, fields in redis_client.xrange(store.keys.events)]
     queued = [(b"fax.queued", name.encode()) for name in names]
-    assert told == [*queued, (b"fax.canceled", names[-1].encode()), (b"fax.queued", b"last")]
+    assert events == [*queued, (b"fax.canceled", names[-1].encode()), (b"fax.queued", b"last")]
     assert redis_client.xlen(store.keys.intake) == 0
 
 
@@ -161,8 +161,8 @@ def test_an_id_that_is_used_again_in_the_same_batch_is_repeated_or_rejected_in_i
     ]
     assert "jobId" in found[2][1]["message"]
     assert redis_client.zrange(store.keys.ready, 0, -1) == [b"a", b"b"]
-    told = {(line.kwargs["result"], line.kwargs["count"]) for line in log.info.call_args_list}
-    assert told == {("registered", 2), ("repeated", 1)}
+    logged = {(line.kwargs["result"], line.kwargs["count"]) for line in log.info.call_args_list}
+    assert logged == {("registered", 2), ("repeated", 1)}
     assert [line.kwargs["job"] for line in log.warning.call_args_list] == ["a", "c"]
 
 
@@ -214,7 +214,7 @@ def test_jobs_that_redis_was_told_of_are_waited_for_although_the_next_entry_cann
     names = [f"job-{i}" for i in range(AT_ONCE)]
     lines: list[int] = []
     monkeypatch.setattr(store.documents, "read", Mock(side_effect=redis.ConnectionError("gone")))
-    monkeypatch.setattr(Intake, "_log_results", lambda _, *told: lines.append(len(told[1])))
+    monkeypatch.setattr(Intake, "_log_results", lambda _, *found: lines.append(len(found[1])))
     document = {"fileName": "a.pdf", "document": "sha256:" + "0" * 64}
     last = {"id": "last", "fax": {"faxNumber": NUMBER, "faxData": [document]}}
     with pytest.raises(redis.ConnectionError, match="gone"):

@@ -87,8 +87,8 @@ def test_thirty_rows_against_a_ceiling_of_twenty_are_not_told_as_delivered(
         assert ["rejected", "10"] in rows
         assert ["june.21", "rejected", "backlog_full"] in rows
         assert run(["--redis", redis_url, command, "june", "--json"]) == 1
-        told = json.loads(capsys.readouterr().out)
-        assert (told["pushed"], len(told["rejected"]), len(told["jobs"])) == (30, 10, 20)
+        output = json.loads(capsys.readouterr().out)
+        assert (output["pushed"], len(output["rejected"]), len(output["jobs"])) == (30, 10, 20)
 
 
 def test_a_group_has_not_ended_while_intake_has_yet_to_take_some_of_it(
@@ -247,9 +247,16 @@ def test_a_group_is_canceled_as_a_whole_also_what_intake_takes_meanwhile(
     taking(3, 1)
     assert cancel() == (0, "group june: 3 of 3 jobs that had not ended are canceled\n")
     assert line.group("june").counts == {JobState.DELIVERED: 1, JobState.CANCELED: 3}
-    told = {"group": "june", "asked": 0, "canceled": 0, "unanswered": 0, "refused": {}, "not_taken_yet": 0}
+    expected = {
+        "group": "june",
+        "asked": 0,
+        "canceled": 0,
+        "unanswered": 0,
+        "refused": {},
+        "not_taken_yet": 0,
+    }
     code, out = cancel("--json")
-    assert (code, json.loads(out)) == (0, told)
+    assert (code, json.loads(out)) == (0, expected)
 
 
 def test_what_cannot_be_canceled_of_a_group_is_told(

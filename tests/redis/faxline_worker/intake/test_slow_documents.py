@@ -82,7 +82,7 @@ def push(client: redis.Redis, keys: RedisKeys, job: str, *documents: bytes) -> s
     return str(name.decode())
 
 
-def told(client: redis.Redis, keys: RedisKeys) -> list[tuple[str, str, str]]:
+def events_of(client: redis.Redis, keys: RedisKeys) -> list[tuple[str, str, str]]:
     """Each event with its job and its reason."""
     found: Any = client.xrange(keys.events)
     return [
@@ -130,7 +130,7 @@ def test_every_hostile_pdf_is_rejected_in_the_end_counted_and_told(
     push(redis_client, HOSTILE, "bloats", xref_stream(300))
     start()
     wait_until(lambda: redis_client.xlen(HOSTILE.intake) == 0, timeout=30)
-    events = told(redis_client, HOSTILE)
+    events = events_of(redis_client, HOSTILE)
     assert sorted(events) == sorted(
         ("fax.rejected", job, "bad_document") for job in ("hangs-0", "hangs-1", "hangs-2", "bloats")
     )
@@ -158,7 +158,7 @@ def test_a_hostile_pdf_that_comes_in_many_faxes_takes_its_full_time_once(
         push(redis_client, HOSTILE, f"bomb-{i}", HANGS)
     start(timeout=1)
     wait_until(lambda: redis_client.xlen(HOSTILE.intake) == 0, timeout=30)
-    assert len(told(redis_client, HOSTILE)) == 10
+    assert len(events_of(redis_client, HOSTILE)) == 10
     assert times.count(1) == 1
 
 
@@ -195,9 +195,9 @@ def test_a_dispatcher_that_stops_gives_up_an_open_pdf_and_leaves_its_entry_to_an
     wait_until(lambda: first.intake.slow._reader._taken)
     first.stop()
     assert redis_client.xpending(HOSTILE.intake, INTAKE_GROUP)["pending"] == 1
-    assert told(redis_client, HOSTILE) == []
+    assert events_of(redis_client, HOSTILE) == []
     start("second", timeout=0.5, takeover=0.1)
-    wait_until(lambda: told(redis_client, HOSTILE) == [("fax.rejected", "bomb", "bad_document")])
+    wait_until(lambda: events_of(redis_client, HOSTILE) == [("fax.rejected", "bomb", "bad_document")])
 
 
 @pytest.mark.slow
@@ -212,7 +212,7 @@ def test_where_no_pdf_can_be_opened_the_others_go_on_and_no_fax_is_blamed(
     start(loops=loops)
     wait_until(lambda: jobs(redis_client, GOOD) == ["by-url"])
     wait_until(lambda: loops.checks()["documents"] == "fails")
-    assert told(redis_client, GOOD) == [("fax.queued", "by-url", "")]
+    assert events_of(redis_client, GOOD) == [("fax.queued", "by-url", "")]
     monkeypatch.undo()
     wait_until(lambda: set(jobs(redis_client, GOOD)) == {"by-url", "letter"})
     wait_until(lambda: loops.checks()["documents"] is True)
@@ -226,7 +226,7 @@ def test_a_cancellation_waits_for_the_fax_before_it_whose_pdf_takes_long(
     redis_client.xadd(GOOD.intake, {"cancel": '{"id":"letter"}'})
     start()
     wait_until(lambda: redis_client.xlen(GOOD.intake) == 0)
-    assert [event for event, _, _ in told(redis_client, GOOD)] == ["fax.queued", "fax.canceled"]
+    assert [event for event, _, _ in events_of(redis_client, GOOD)] == ["fax.queued", "fax.canceled"]
 
 
 def test_of_an_account_with_too_many_entries_that_wait_no_others_are_read(

@@ -64,10 +64,11 @@ def take(intake: Intake, client: Any) -> list[tuple[str, str, str]]:
     before = client.xlen(keys.events)
     for _, entries in client.xreadgroup(INTAKE_GROUP, "test", {keys.intake: ">"}):
         intake.take([(entry.decode(), fields) for entry, fields in entries])
-    told = client.xrange(keys.events)[before:]
+    events = client.xrange(keys.events)[before:]
     assert client.xlen(keys.intake) == 0
     return [
-        (f[b"event"].decode(), f[b"job"].decode(), json.loads(f[b"data"]).get("reason", "")) for _, f in told
+        (f[b"event"].decode(), f[b"job"].decode(), json.loads(f[b"data"]).get("reason", ""))
+        for _, f in events
     ]
 
 

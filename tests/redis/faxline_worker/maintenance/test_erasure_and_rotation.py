@@ -108,8 +108,8 @@ def deliver(store: Store, job: str, job_id: str) -> None:
 
 def receipt(store: Store, job_id: str) -> str:
     entry: Any = store.client.xadd(store.keys.status, {"kind": "receipt"})
-    told = {"job_id": job_id, "outcome": "delivered", "to": NUMBER, "code": 0}
-    return store.receipts.apply_one(entry.decode(), told).result
+    receipt = {"job_id": job_id, "outcome": "delivered", "to": NUMBER, "code": 0}
+    return store.receipts.apply_one(entry.decode(), receipt).result
 
 
 def found(client: Any, *texts: str) -> list[str]:

@@ -181,9 +181,9 @@ def test_a_call_that_redis_lost_pauses_the_account_and_nothing_is_sent(
     scene.go(OVER)
     assert a.store.submission.admit("q", "") == Held("paused")
     assert a.store.timers.plan_wakeups().wakes == ()
-    told = {call.args[0]: call.kwargs for call in a.log.warning.call_args_list}
-    assert told["lost by Redis"]["job"] == "sent"
-    assert told["lost by Redis"]["jobId"] == "77"
+    logged = {call.args[0]: call.kwargs for call in a.log.warning.call_args_list}
+    assert logged["lost by Redis"]["job"] == "sent"
+    assert logged["lost by Redis"]["jobId"] == "77"
     assert a.log.error.called
 
 
@@ -297,8 +297,8 @@ def test_an_answer_that_comes_before_the_look_settles_the_job(
     admitted = a.send("p")
     goes_back(scene, server, moment)
     a.connect()
-    told = {"decision": "accepted", "job_id": "77", "attempt": 1}
-    assert a.store.submission.settle(admitted, told).result == "resolved"
+    answer = {"decision": "accepted", "job_id": "77", "attempt": 1}
+    assert a.store.submission.settle(admitted, answer).result == "resolved"
     a.look()
     record = scene.record("sent")
     assert (record["state"], record["attempt"], paused(scene)) == ("submitted", "1", "")
@@ -428,8 +428,8 @@ def test_receipts_that_redis_lost_are_put_back(scene: Scene, server: Server, a: 
     moment = scene.save()
     body = {b"body": b'{"jobId": 77, "faxStatus": "delivered"}', b"kind": b"receipt"}
     entry: Any = scene.client.xadd(scene.keys.status, cast("Any", body))
-    told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r"}
-    assert a.store.receipts.apply([(entry.decode(), told)], [body])[0].result == "applied"
+    receipt = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r"}
+    assert a.store.receipts.apply([(entry.decode(), receipt)], [body])[0].result == "applied"
     a.guard.memory("default").received([body], 1 << 52)  # by Redis' own clock, which the events have
     goes_back(scene, server, moment)
     assert scene.record("sent")["state"] == "submitted"
@@ -824,8 +824,8 @@ def test_a_fax_that_redis_lost_is_told_as_lost(
     a.comes_back()
     then = "when it went back to an older state; `faxline accounts rollback default` shows what was lost"
     assert run(["--redis", url_of(scene), words[0], "gone", *words[1:]]) == NO_SUCH_JOB
-    told = capsys.readouterr().err
-    assert told.startswith(f"faxline: no job 'gone' on account 'default': Redis lost it {then}")
+    output = capsys.readouterr().err
+    assert output.startswith(f"faxline: no job 'gone' on account 'default': Redis lost it {then}")
     assert run(["--redis", url_of(scene), words[0], "other", *words[1:]]) == NO_SUCH_JOB
     assert f"its retention is over, or Redis lost it {then}" in capsys.readouterr().err
 

@@ -177,8 +177,8 @@ def test_fields_and_members_of_a_newer_minor_layout_are_left_and_kept(redis_clie
     scene.store.submission.mark(admitted)
     scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77", "newer_member": 1})
     entry: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt", "newer_field": "1"})
-    told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "newer_member": [1]}
-    assert scene.store.receipts.apply_one(entry.decode(), told).result == "applied"
+    receipt = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "newer_member": [1]}
+    assert scene.store.receipts.apply_one(entry.decode(), receipt).result == "applied"
     record = scene.record("a")
     account: Any = scene.client.hgetall(scene.keys.account_state)
     assert (record["state"], record["newer_field"], record["v"]) == ("delivered", "kept", "1.999")
@@ -221,7 +221,7 @@ def test_a_record_of_a_newer_major_layout_is_left_alone_by_whatever_is_told_abou
     scene.client.hset(scene.keys.job(JOB), "v", f"{scripts.LAYOUT[0] + 1}.0")
     entry, receipt, order = scene.intake("cancel"), scene.status(), scene.ordered("resolve")
     scene.client.set(scene.keys.job_ids + "77", JOB)
-    told = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r"}
+    fields = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r"}
     calls: list[Callable[[], Any]] = [
         lambda: scene.store.intake.cancel(entry, JOB),
         lambda: scene.store.orders.resolve(order, JOB, "fail", ""),
@@ -231,7 +231,7 @@ def test_a_record_of_a_newer_major_layout_is_left_alone_by_whatever_is_told_abou
         ),
     ]
     before = scene.content()
-    left = scene.store.receipts.apply_one(receipt, told)
+    left = scene.store.receipts.apply_one(receipt, fields)
     assert (left.result, NEWER in (left.error or "")) == ("raised", True)  # it stays on the stream
     for call in calls:
         with pytest.raises(redis.ResponseError, match="NEWERLAYOUT") as raised:

@@ -181,8 +181,8 @@ def test_a_difference_is_told_in_the_log_once_and_when_it_is_over(redis_client: 
     publisher.publish()
     publisher.publish()
     log.warning.assert_called_once()
-    told = log.warning.call_args.kwargs["settings"]
-    assert told == "LIMITS__REQUESTS is 6 (worker a:1) and 7 (worker b:2)"
+    logged = log.warning.call_args.kwargs["settings"]
+    assert logged == "LIMITS__REQUESTS is 6 (worker a:1) and 7 (worker b:2)"
     for _ in range(3):
         scene.go(100)
         publisher.publish()
@@ -254,13 +254,13 @@ def test_what_makes_no_sense_is_no_offer(redis_client: redis.Redis, stored: str)
 
 def test_a_newer_version_may_offer_more(redis_client: redis.Redis) -> None:
     scene = Scene(redis_client)
-    told = {
+    offers = {
         "6 60000000 2 4 7001 100000 hold 1000 200000 0 more": {
             "until": scene.now + 10_000,
             "by": {"worker n:1": scene.now},
         }
     }
-    scene.client.hset(scene.keys.account_state, "offers", json.dumps(told))
+    scene.client.hset(scene.keys.account_state, "offers", json.dumps(offers))
     assert {offer.requests for offer in scene.store.offer("worker a:1")} == {6, 1000}
     assert strictest(scene).startswith("6 3600000000 2 4 ")
 

@@ -341,9 +341,9 @@ def test_a_receipt_of_the_attempt_before_the_one_under_way_is_told_as_a_duplicat
     line.receipt(outcome=outcome, started=BEGIN)
     assert line.match() == [("duplicate", "a")]
     assert line.state("a") == "submitting"
-    told = line.client.xrevrange(line.store.keys.events, count=1)[0][1]
-    assert told[b"event"] == b"fax.duplicate"
-    assert json.loads(told[b"data"]) == {
+    events = line.client.xrevrange(line.store.keys.events, count=1)[0][1]
+    assert events[b"event"] == b"fax.duplicate"
+    assert json.loads(events[b"data"]) == {
         "state": "submitting",
         "attempt": 2,
         "jobId": 77,

@@ -73,14 +73,14 @@ def test_a_cancellation_at_the_provider_is_audited_with_the_jobid(scene: Scene) 
     scene.push("a", send_at=str(scene.now + 3_600_000), schedule="provider")
     scene.store.submission.settle(call(scene), {"decision": "accepted", "job_id": "77"})
     scene.store.intake.cancel(scene.intake("cancel"), "a")
-    told = {
+    answer = {
         "decision": "accepted",
         "seconds": 0.1,
         "call": "fax-cancel",
         "about": "77",
         "outcome": "accepted",
     }
-    scene.store.submission.report(call(scene), told)
+    scene.store.submission.report(call(scene), answer)
     order, entry = audited(scene)
     assert (order["what"], order["job"], order["outcome"]) == ("cancel", "a", "asked")
     assert (entry["what"], entry["job"], entry["jobId"], entry["outcome"]) == (

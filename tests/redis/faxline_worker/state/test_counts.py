@@ -48,7 +48,7 @@ def turn(scene: Scene, metrics: WorkerMetrics) -> Callable[..., None]:
             Mock(timeout=5.0, rate=1e6, call=lambda _endpoint, _token, _body, mark, **_about: call(mark)),
             metrics=metrics,
             patience=60,
-            applied=lambda told, at, name: count_receipt(metrics, name, told, at),
+            applied=lambda found, at, name: count_receipt(metrics, name, found, at),
         ).turn("")
 
     return go

@@ -106,8 +106,8 @@ def steps(seen: list[Seen]) -> set[Step]:
     for s in seen:
         state, after = (RECORDED.get(name, name) for name in (s.before, s.after))
         for event in s.events:
-            told = event.data.get("state")
-            to = told if told and told != "rejected" else state
+            moved = event.data.get("state")
+            to = moved if moved and moved != "rejected" else state
             found.add((s.script, state, to, event.name))
             state = to
         if not s.events and s.after != s.before:
@@ -123,8 +123,8 @@ def documented() -> set[Step]:
     table = text.split("| script | from | to | event |\n|---|---|---|---|\n")[1].split("\n\n")[0]
     found: set[Step] = set()
     for row in table.splitlines():
-        scripts, origins, targets, told = (cell.strip() for cell in row.strip("|").split("|"))
-        events = re.findall(r"fax\.\w+|none", told)
+        scripts, origins, targets, event_cell = (cell.strip() for cell in row.strip("|").split("|"))
+        events = re.findall(r"fax\.\w+|none", event_cell)
         assert events, row
         ways = product(re.findall(r"\w+", scripts), origins.split(", "), targets.split(", "), events)
         for script, origin, target, event in ways:
@@ -148,8 +148,8 @@ def test_every_event_fits_its_schema_and_has_no_member_that_the_schema_does_not_
         for rule in schema["allOf"]
     }
     validator = Draft202012Validator(schema)
-    told = {event.name: event for s in seen for event in s.events}
-    assert set(models) == {*told, "fax.received"}  # which is of no job
+    newest = {event.name: event for s in seen for event in s.events}
+    assert set(models) == {*newest, "fax.received"}  # which is of no job
     for s in seen:
         for event in s.events:
             entry = {"event": event.name, "job": event.job, "at": "0", "data": event.data}

@@ -32,8 +32,8 @@ def test_a_fax_that_has_expired_when_it_is_registered_fails_and_no_call_is_made_
     assert not scene.client.exists(scene.keys.ready)
     assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
     assert ended(scene, "late")
-    told = [(event.name, event.data) for event in scene.news()]
-    assert told == [
+    events = [(event.name, event.data) for event in scene.news()]
+    assert events == [
         ("fax.queued", {"state": "queued", "attempt": 0}),
         ("fax.failed", {"state": "failed", "attempt": 0, "reason": "expired", "stage": "submission"}),
     ]

@@ -57,9 +57,9 @@ def ask(scene: Scene) -> Admitted:
 
 
 def answer(scene: Scene, question: Admitted, decision: str = "accepted", **more: Any) -> str:
-    told = {"about": str(question.request["jobId"]), "seconds": 0.1}
+    answer = {"about": str(question.request["jobId"]), "seconds": 0.1}
     return scene.store.submission.report(
-        question, {"decision": decision, "reason": decision, **told, **more}
+        question, {"decision": decision, "reason": decision, **answer, **more}
     ).result
 
 
@@ -433,11 +433,11 @@ def test_a_question_that_never_has_room_holds_the_deadline_up_once_more_as_long(
     submit(scene, JOB)
     scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause")
     scene.news()
-    for seconds, told in ((201, []), (100, []), (120, ["fax.unconfirmed"])):
+    for seconds, events in ((201, []), (100, []), (120, ["fax.unconfirmed"])):
         scene.go(seconds)
         scene.store.timers.poll()
         scene.store.timers.run()
-        assert names(scene) == told
+        assert names(scene) == events
 
 
 def failed(redial: int) -> dict[str, Any]:
@@ -481,7 +481,7 @@ def doubted(redis_client: redis.Redis) -> Scene:
 
 
 @pytest.mark.parametrize(
-    ("told", "result", "events"),
+    ("answered", "result", "events"),
     [
         ({"sending": True}, "submitted", ["fax.submitted"]),
         ({"receipt": receipt(JOB_ID)}, "resolved_doubt", ["fax.submitted", "fax.delivered"]),
@@ -495,13 +495,13 @@ def doubted(redis_client: redis.Redis) -> Scene:
     ],
 )
 def test_a_doubt_whose_jobid_is_known_is_asked_for_and_settled_without_a_person(
-    doubted: Scene, told: dict[str, Any], result: str, events: list[str]
+    doubted: Scene, answered: dict[str, Any], result: str, events: list[str]
 ) -> None:
     assert doubted.store.timers.run().poll
     doubted.go(120)
     question = ask(doubted)
     assert question.request == {"jobId": 77}
-    assert answer(doubted, question, to=NUMBER[2:], **told) == result
+    assert answer(doubted, question, to=NUMBER[2:], **answered) == result
     assert names(doubted) == events
     if events:
         assert not doubted.client.zcard(doubted.keys.in_doubt)

@@ -251,7 +251,7 @@ def test_the_facts_of_the_embedded_server_are_those_of_a_durable_one(
     redis_client: redis.Redis, server_binary: ServerBinary
 ) -> None:
     facts = server_facts(redis_client)
-    told = ServerFacts(
+    expected = ServerFacts(
         server_binary.name,
         server_binary.version,
         aof_on=True,
@@ -261,7 +261,7 @@ def test_the_facts_of_the_embedded_server_are_those_of_a_durable_one(
         reads_on=False,
         largest_value=32 << 20,
     )
-    assert replace(facts, used_memory=0, maxmemory=0, aof_size=0, machine_memory=0) == told
+    assert replace(facts, used_memory=0, maxmemory=0, aof_size=0, machine_memory=0) == expected
     assert facts.used_memory > 0
     assert facts.durable
 

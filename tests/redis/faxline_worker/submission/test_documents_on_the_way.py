@@ -144,9 +144,9 @@ def failing(store: Store, monkeypatch: pytest.MonkeyPatch, *failures: Any) -> Mo
             failure()
         return real(name, start, end)
 
-    told = Mock(side_effect=piece)
-    monkeypatch.setattr(store.documents, "piece", told)
-    return told
+    read = Mock(side_effect=piece)
+    monkeypatch.setattr(store.documents, "piece", read)
+    return read
 
 
 def test_a_document_that_goes_away_half_sent_leaves_a_doubt_and_ifax_takes_nothing(

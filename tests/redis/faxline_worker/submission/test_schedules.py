@@ -41,7 +41,7 @@ def report(scene: Scene, decision: str, **more: Any) -> str:
     return scene.store.submission.report(admitted, answer).result
 
 
-def told(scene: Scene) -> list[tuple[str, str | None]]:
+def news_of(scene: Scene) -> list[tuple[str, str | None]]:
     return [(event.name, event.data.get("reason")) for event in scene.news()]
 
 
@@ -130,7 +130,7 @@ def test_one_that_iFax_keeps_is_canceled_there_ahead_of_other_work(scene: Scene)
     assert scene.record(JOB)["state"] == "submitted"
     scene.news()
     assert report(scene, "accepted") == "canceled"
-    assert told(scene) == [("fax.canceled", "canceled_at_ifax")]
+    assert news_of(scene) == [("fax.canceled", "canceled_at_ifax")]
     assert scene.receipt("77", "canceled").result == "repeated"
 
 
@@ -168,7 +168,7 @@ def test_a_refusal_is_told_with_its_code_and_the_job_goes_on(scene: Scene) -> No
         "jobId": 77,
     }
     scene.receipt("77")
-    assert told(scene) == [("fax.delivered", "r")]
+    assert news_of(scene) == [("fax.delivered", "r")]
 
 
 def test_a_wish_that_was_not_taken_is_told_again_a_few_times(scene: Scene) -> None:
@@ -182,7 +182,7 @@ def test_a_wish_that_was_not_taken_is_told_again_a_few_times(scene: Scene) -> No
         scene.go(1)
         scene.store.timers.run()
     assert report(scene, "retry") == "refused"
-    assert told(scene) == [("fax.cancel_refused", "not_canceled")]
+    assert news_of(scene) == [("fax.cancel_refused", "not_canceled")]
 
 
 def test_a_refusal_after_an_answer_that_nobody_knows_is_told_as_unknown(scene: Scene) -> None:
@@ -194,9 +194,9 @@ def test_a_refusal_after_an_answer_that_nobody_knows_is_told_as_unknown(scene: S
     scene.go(2)
     scene.store.timers.run()
     assert report(scene, "refuse", code=-2) == "refused"
-    assert told(scene) == [("fax.cancel_refused", "unknown")]
+    assert news_of(scene) == [("fax.cancel_refused", "unknown")]
     scene.receipt("77", "canceled")
-    assert told(scene) == [("fax.canceled", "r")]
+    assert news_of(scene) == [("fax.canceled", "r")]
 
 
 def test_a_wish_whose_worker_died_is_taken_to_iFax_by_another(scene: Scene) -> None:  # noqa: N802
@@ -227,7 +227,7 @@ def test_an_end_that_comes_before_the_answer_answers_the_wish(
     cancel(scene)
     scene.news()
     scene.receipt("77", outcome, again="busy")
-    assert told(scene) == events
+    assert news_of(scene) == events
     assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
 
 
@@ -251,4 +251,4 @@ def test_one_that_is_being_sent_cannot_be_canceled_and_the_reason_is_told(scene:
         scene.store.submission.settle(admitted, {"decision": decision, "reason": "r", "job_id": "77"})
     scene.news()
     assert cancel(scene) == "refused"
-    assert told(scene) == [("fax.cancel_refused", state)]
+    assert news_of(scene) == [("fax.cancel_refused", state)]

@@ -441,8 +441,8 @@ def test_a_partial_delivery_is_told_as_one_everywhere(
     state = says.partition(",")[0]
     assert f"state     {state}\n" in cli("show", "a").out
     assert f"a has ended: {says}, " in cli("explain", "a").out
-    told = cli("show", "a", "--json").json
-    assert (told["state"], told["partial"]) == ("delivered", bool(code))
+    payload = cli("show", "a", "--json").json
+    assert (payload["state"], payload["partial"]) == ("delivered", bool(code))
 
 
 @pytest.mark.parametrize(
@@ -462,8 +462,8 @@ def test_explain_says_where_to_look_for_what_the_record_does_not_say(
 
 def test_an_empty_member_of_an_event_is_left_out(cli: Cli, emit: Callable[..., None]) -> None:
     emit("rejected", "a", reason="backlog_full", member="", message="the backlog is full")
-    told = cli("events", "--after", "0", "--timeout", "0.1").out
-    assert told.rstrip().endswith("a  reason backlog_full, message the backlog is full")
+    output = cli("events", "--after", "0", "--timeout", "0.1").out
+    assert output.rstrip().endswith("a  reason backlog_full, message the backlog is full")
 
 
 def test_json_may_stand_before_the_command(cli: Cli, record: Callable[..., None]) -> None:
@@ -512,7 +512,7 @@ def test_a_push_says_who_is_not_at_work_and_is_made_all_the_same(
 
 
 @pytest.mark.parametrize(
-    ("state", "fields", "told"),
+    ("state", "fields", "expected"),
     [
         ("failed", {"reason": "bad_request"}, False),
         ("queued", {"reason": "busy"}, False),
@@ -529,10 +529,10 @@ def test_a_push_says_who_is_not_at_work_and_is_made_all_the_same(
     ],
 )
 def test_what_to_look_for_at_ifax_is_shown_where_ifax_may_know_of_it(
-    cli: Cli, record: Callable[..., None], state: str, fields: dict[str, str], told: bool
+    cli: Cli, record: Callable[..., None], state: str, fields: dict[str, str], expected: bool
 ) -> None:
     record("a", state, admitted_at=AT, **fields)
-    assert ("look for: to " in cli("show", "a").out) is told
+    assert ("look for: to " in cli("show", "a").out) is expected
 
 
 def test_send_can_wait_for_the_end(cli: Cli, daemon: Callable[..., None]) -> None:
@@ -710,8 +710,10 @@ LOWERED = replace(STATE, concurrency=LimitState(5, 5, 20), window=LimitState(500
 
 
 def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
-    told = Forecast(hold, place, more.pop("start", LATER), more.pop("paused", ""), more.pop("free_at", None))
-    return Job(id="a", account="default", state=JobState.QUEUED, forecast=told, **more)
+    forecast = Forecast(
+        hold, place, more.pop("start", LATER), more.pop("paused", ""), more.pop("free_at", None)
+    )
+    return Job(id="a", account="default", state=JobState.QUEUED, forecast=forecast, **more)
 
 
 @pytest.mark.parametrize(
@@ -847,12 +849,12 @@ def test_explain_tells_it_for_people_and_for_machines(
     redis_client.zadd(KEYS.answers, {"t": clock[0] * 1_000_000})
     alone = partial(cli, "explain", "a", at_work=())
     assert "1 job is before it.\nWaiting for the hourly limit" in alone().out
-    told = alone("--json").json
-    assert (told["hold"], told["place"], told["state"]) == ("window", 1, "queued")
-    assert told["limit"] == {"used": 1, "effective": 1, "configured": 1}
-    assert told["expected_start"]
+    payload = alone("--json").json
+    assert (payload["hold"], payload["place"], payload["state"]) == ("window", 1, "queued")
+    assert payload["limit"] == {"used": 1, "effective": 1, "configured": 1}
+    assert payload["expected_start"]
     nobody = "No part of the daemon is at work on this Redis; `faxline doctor` says more."
-    assert told["text"][3:] == [nobody]
+    assert payload["text"][3:] == [nobody]
     assert cli("explain", "a", at_work=["webhook"]).out.splitlines()[-2:] == [
         f"No {role} is at work for account default: start one; `faxline doctor` says more."
         for role in ("dispatcher", "worker")
@@ -868,10 +870,10 @@ def test_what_was_pushed_and_not_taken_is_told_as_that(cli: Cli, redis_client: r
     assert (done.code, "state     intake\n" in done.out) == (0, True)
     no_dispatcher = "No dispatcher is at work for account default: start one; `faxline doctor` says more."
     assert done.err == f"faxline: {no_dispatcher}\n"
-    told = cli("explain", "june.1", at_work=["worker", "webhook"]).out.splitlines()
-    assert told[0].startswith("june.1 was pushed at ")
-    assert told[0].endswith(" ago) and waits in intake: no dispatcher has taken it yet.")
-    assert told[1:] == [no_dispatcher]
+    output = cli("explain", "june.1", at_work=["worker", "webhook"]).out.splitlines()
+    assert output[0].startswith("june.1 was pushed at ")
+    assert output[0].endswith(" ago) and waits in intake: no dispatcher has taken it yet.")
+    assert output[1:] == [no_dispatcher]
     done = cli("wait", "june.1", "--timeout", "0.05")
     late = "intake did not take june.1 within 0.05 s of waiting; `faxline explain june.1` says more"
     assert (done.code, done.err) == (3, f"faxline: {late}\n")
@@ -917,8 +919,8 @@ def test_explain_of_a_rejected_entry_tells_the_rejection(cli: Cli, emit: Callabl
     assert cli("explain", "a").out == (
         "a was rejected by intake and is no job: fax.faxData: 200 pages at most.\n"
     )
-    told = cli("explain", "a", "--json").json
-    assert (told["state"], told["reason"]) == ("rejected", "too_many_pages")
+    payload = cli("explain", "a", "--json").json
+    assert (payload["state"], payload["reason"]) == ("rejected", "too_many_pages")
 
 
 def test_accounts_shows_every_known_account_and_the_one_that_is_named(

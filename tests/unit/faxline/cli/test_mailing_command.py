@@ -450,9 +450,9 @@ def test_a_delivery_without_all_of_its_pages_is_told_and_is_exit_code_1(
     done = mail(PLAIN, "--group", "june", "--wait", "--timeout", "20")
     if command[0] != "send":
         done = cli(command[0], "june")
-        (told,) = cli(command[0], "june", "--json").lines
-        assert (told["state"], told["partly_delivered"]) == ("delivered", 1)
-        assert [job["partial"] for job in told["jobs"]] == [False, True]
+        (payload,) = cli(command[0], "june", "--json").lines
+        assert (payload["state"], payload["partly_delivered"]) == ("delivered", 1)
+        assert [job["partial"] for job in payload["jobs"]] == [False, True]
     assert done.code == 1
     rows = [" ".join(line.split()) for line in done.out.splitlines()]
     for row in ("delivered 1", "partly delivered 1", "june.2 partly delivered …0147 1 of 3 pages"):
@@ -483,10 +483,10 @@ def test_a_group_is_shown_with_its_counts_and_what_failed(cli: Cli, command: str
         *(["queued", "1"], ["delivered", "1"], ["failed", "1"]),
     ]
     assert ["june.2", "failed", "…0147", "busy", "17"] in rows
-    (told,) = cli(command, "june", "--json").lines
-    assert (told["group"], told["total"], told["final"]) == ("june", 3, False)
-    assert told["counts"] == {"queued": 1, "delivered": 1, "failed": 1}
-    assert [job["id"] for job in told["jobs"]] == ["june.1", "june.2", "june.3"]
+    (payload,) = cli(command, "june", "--json").lines
+    assert (payload["group"], payload["total"], payload["final"]) == ("june", 3, False)
+    assert payload["counts"] == {"queued": 1, "delivered": 1, "failed": 1}
+    assert [job["id"] for job in payload["jobs"]] == ["june.1", "june.2", "june.3"]
 
 
 @pytest.mark.usefixtures("june")

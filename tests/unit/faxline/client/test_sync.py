@@ -171,18 +171,18 @@ def test_waiting_longer_than_allowed_says_how_far_it_is_and_who_is_not_at_work(
     line: FaxLine, redis_client: redis.Redis
 ) -> None:
     late, nobody = "did not end within 0.01 s", "No part of the daemon is at work on this Redis"
-    told = wait_in_vain(line, "a")
-    assert told.startswith(f"job 'a' {late}: intake has taken no such job. {nobody}")
+    output = wait_in_vain(line, "a")
+    assert output.startswith(f"job 'a' {late}: intake has taken no such job. {nobody}")
     pushed = line.send(to=TO, files=[URL], id="a")
     assert wait_in_vain(line, pushed).startswith(f"job 'a' {late}: intake has not taken it yet. {nobody}")
     redis_client.hset(line.keys.job("a"), mapping={"state": "in_doubt", "n": "0"})
     for role in ROLES:
         beat(redis_client, role, accounts=["acme"])
-    told = wait_in_vain(line, "a")
-    assert told.startswith(
+    output = wait_in_vain(line, "a")
+    assert output.startswith(
         f"job 'a' {late}: it is in doubt. No dispatcher and no worker and no webhook at work"
     )
-    assert "They have acme" in told
+    assert "They have acme" in output
     for role in ROLES:
         beat(redis_client, role, accounts=["default"])
     assert wait_in_vain(line, "a") == f"job 'a' {late}: it is in doubt"
@@ -193,8 +193,8 @@ def test_waiting_longer_than_allowed_says_how_far_it_is_and_who_is_not_at_work(
 
 def test_several_that_do_not_end_say_who_is_not_at_work(line: FaxLine) -> None:
     pushed = line.send(to=[TO, "+12345678902"], files=[URL], id="a")
-    told = wait_in_vain(line, pushed)
-    assert told.startswith("2 of 2 jobs of group 'a' did not end within 0.01 s. No part of the daemon")
+    output = wait_in_vain(line, pushed)
+    assert output.startswith("2 of 2 jobs of group 'a' did not end within 0.01 s. No part of the daemon")
 
 
 def test_a_wait_that_is_over_is_told_though_nobody_may_ask_who_is_at_work(

@@ -158,9 +158,9 @@ def test_pausing_and_resuming_wait_until_a_dispatcher_has_done_it(
     push("a")
     dispatcher()
     assert line.pause(by="me@here", timeout=20).paused == OPERATOR
-    told = line.job("a").forecast
-    assert told is not None
-    assert told.hold is Hold.PAUSED
+    forecast = line.job("a").forecast
+    assert forecast is not None
+    assert forecast.hold is Hold.PAUSED
     dispatcher()
     assert line.resume(by="me@here", timeout=20).paused == ""
 

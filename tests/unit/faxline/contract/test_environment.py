@@ -33,10 +33,10 @@ TWICE = [
 ]
 
 
-@pytest.mark.parametrize(("given", "told"), TWICE)
+@pytest.mark.parametrize(("given", "expected"), TWICE)
 def test_both_programs_refuse_names_that_clash_or_are_not_in_capitals_or_were_renamed(
     given: dict[str, str],
-    told: str,
+    expected: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -47,7 +47,7 @@ def test_both_programs_refuse_names_that_clash_or_are_not_in_capitals_or_were_re
     assert run(["list"]) == 2
     line = capsys.readouterr().err
     assert line == f"faxline: {caught.value}\n"
-    assert told in line
+    assert expected in line
     assert "secret" not in line
 
 

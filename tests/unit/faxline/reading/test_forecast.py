@@ -41,15 +41,15 @@ def look(
     return forecast(state, before, lambda _: leaves, retry_at=retry_at)
 
 
-def wait(told: Forecast) -> float:
+def wait(found: Forecast) -> float:
     """Seconds until the expected start."""
-    assert told.expected_start is not None
-    return round((told.expected_start - datetime.fromtimestamp(NOW / 1e6, tz=UTC)).total_seconds(), 3)
+    assert found.expected_start is not None
+    return round((found.expected_start - datetime.fromtimestamp(NOW / 1e6, tz=UTC)).total_seconds(), 3)
 
 
 def test_the_next_job_of_an_idle_account_starts_now() -> None:
-    told = look(account())
-    assert (told.hold, told.place, wait(told)) == (Hold.NOTHING, 0, 0)
+    forecast = look(account())
+    assert (forecast.hold, forecast.place, wait(forecast)) == (Hold.NOTHING, 0, 0)
 
 
 def test_a_job_behind_others_that_fit_is_held_by_its_place() -> None:
@@ -57,18 +57,18 @@ def test_a_job_behind_others_that_fit_is_held_by_its_place() -> None:
 
 
 def test_with_all_permits_held_a_job_waits_for_one_of_the_calls() -> None:
-    told = look(account(concurrency=LimitState(2, 2, 2)))
-    assert (told.hold, wait(told)) == (Hold.CONCURRENCY, 0.25)
+    forecast = look(account(concurrency=LimitState(2, 2, 2)))
+    assert (forecast.hold, wait(forecast)) == (Hold.CONCURRENCY, 0.25)
 
 
 def test_a_full_bucket_drains_one_place_in_six_seconds() -> None:
-    told = look(account(burst=LimitState(4, 4, 4), concurrency=LimitState(0, 0, 0)), before=2)
-    assert (told.hold, wait(told)) == (Hold.BURST, 18)
+    forecast = look(account(burst=LimitState(4, 4, 4), concurrency=LimitState(0, 0, 0)), before=2)
+    assert (forecast.hold, wait(forecast)) == (Hold.BURST, 18)
 
 
 def test_a_full_window_is_left_by_its_oldest_answer() -> None:
-    told = look(account(window=LimitState(10, 10, 10)), leaves=42_000_000)
-    assert (told.hold, wait(told)) == (Hold.WINDOW, 42)
+    forecast = look(account(window=LimitState(10, 10, 10)), leaves=42_000_000)
+    assert (forecast.hold, wait(forecast)) == (Hold.WINDOW, 42)
 
 
 @pytest.mark.parametrize(("before", "rounds"), [(9, 0), (10, 1), (29, 2)])
@@ -78,14 +78,14 @@ def test_a_long_backlog_takes_a_window_and_a_call_for_each_ten(before: int, roun
 
 
 def test_after_a_429_nothing_starts_before_the_gate_opens() -> None:
-    told = look(account(gate=NOW + 30_000_000))
-    assert (told.hold, wait(told), told.free_at) == (Hold.GATE, 30, told.expected_start)
+    forecast = look(account(gate=NOW + 30_000_000))
+    assert (forecast.hold, wait(forecast), forecast.free_at) == (Hold.GATE, 30, forecast.expected_start)
 
 
 def test_a_paused_account_names_its_reason_and_the_next_probe_but_no_start() -> None:
-    told = look(account(paused="invalid_key", probe_at=NOW + 60_000_000))
-    assert (told.hold, told.paused, told.expected_start) == (Hold.PAUSED, "invalid_key", None)
-    assert told.free_at == datetime.fromtimestamp((NOW + 60_000_000) / 1e6, tz=UTC)
+    forecast = look(account(paused="invalid_key", probe_at=NOW + 60_000_000))
+    assert (forecast.hold, forecast.paused, forecast.expected_start) == (Hold.PAUSED, "invalid_key", None)
+    assert forecast.free_at == datetime.fromtimestamp((NOW + 60_000_000) / 1e6, tz=UTC)
 
 
 def test_an_operators_pause_has_no_probe() -> None:
@@ -93,12 +93,12 @@ def test_an_operators_pause_has_no_probe() -> None:
 
 
 def test_a_retry_starts_when_it_is_due_or_when_the_limits_allow_whichever_is_later() -> None:
-    told = look(account(), retry_at=NOW / 1000 + 5_000)
-    assert (told.hold, wait(told)) == (Hold.RETRY, 5)
+    forecast = look(account(), retry_at=NOW / 1000 + 5_000)
+    assert (forecast.hold, wait(forecast)) == (Hold.RETRY, 5)
     later = look(account(window=LimitState(10, 10, 10)), leaves=42_000_000, retry_at=NOW / 1000 + 5_000)
     assert wait(later) == 42
 
 
 def test_the_share_and_the_strain_are_what_counts_not_what_the_settings_say() -> None:
-    told = look(account(concurrency=LimitState(1, 1, 2), strain=1))
-    assert (told.hold, wait(told)) == (Hold.CONCURRENCY, 0.5)
+    forecast = look(account(concurrency=LimitState(1, 1, 2), strain=1))
+    assert (forecast.hold, wait(forecast)) == (Hold.CONCURRENCY, 0.5)

@@ -44,10 +44,10 @@ def test_rejected_and_forgotten_jobs_have_ended_and_count() -> None:
 
 
 def test_the_json_has_the_counts_and_the_jobs_without_their_history() -> None:
-    told = group(DELIVERED, FAILED, FAILED).to_dict()
-    assert (told["group"], told["total"], told["ended"], told["final"]) == ("g", 3, 3, True)
-    assert told["counts"] == {"delivered": 1, "failed": 2}
-    assert [(job["id"], job["state"]) for job in told["jobs"]] == [
+    payload = group(DELIVERED, FAILED, FAILED).to_dict()
+    assert (payload["group"], payload["total"], payload["ended"], payload["final"]) == ("g", 3, 3, True)
+    assert payload["counts"] == {"delivered": 1, "failed": 2}
+    assert [(job["id"], job["state"]) for job in payload["jobs"]] == [
         *(("g.1", "delivered"), ("g.2", "failed"), ("g.3", "failed")),
     ]
-    assert "history" not in told["jobs"][0]
+    assert "history" not in payload["jobs"][0]

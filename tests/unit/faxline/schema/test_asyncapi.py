@@ -82,8 +82,8 @@ def test_the_messages_are_all_kinds_of_entries_and_all_events() -> None:
         ("sendEvent", "send", "events"),
     ):
         assert operations[name]["action"] == action
-        told = {reference["$ref"].rpartition("/")[2] for reference in operations[name]["messages"]}
-        assert told == set(channels[channel]["messages"])
+        messages = {reference["$ref"].rpartition("/")[2] for reference in operations[name]["messages"]}
+        assert messages == set(channels[channel]["messages"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

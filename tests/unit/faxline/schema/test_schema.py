@@ -396,8 +396,8 @@ def test_the_data_of_an_event_can_be_read_typed() -> None:
 
 
 def test_the_reasons_of_a_refused_cancel_are_told() -> None:
-    told = events_schema()["$defs"]["CancelRefusedData"]["properties"]["reason"]
-    assert told["examples"] == list(CANCEL_REFUSALS)
+    reason = events_schema()["$defs"]["CancelRefusedData"]["properties"]["reason"]
+    assert reason["examples"] == list(CANCEL_REFUSALS)
 
 
 def test_every_kind_is_in_the_schema() -> None:

@@ -69,14 +69,14 @@ def test_a_thousand_faxes_of_one_file_go_in_four_round_trips_and_open_it_once(
     first, copy = pdf(tmp_path / "a.pdf"), tmp_path / "b.pdf"
     copy.write_bytes(first.read_bytes())
     redis_client.config_resetstat()
-    told = []
+    seen = []
     mailing = line.send_many(
         (Fax(to=TO, files=[first if i % 2 else str(copy)]) for i in range(1000)),
         group="june",
-        progress=lambda *counts: told.append(counts),
+        progress=lambda *counts: seen.append(counts),
     )
     assert calls(redis_client, "exec", "xadd", "set") == [4, 1000, 1]
-    assert told == [(300, 1000), (600, 1000), (900, 1000), (1000, 1000)]
+    assert seen == [(300, 1000), (600, 1000), (900, 1000), (1000, 1000)]
     assert len(opened) == 1
     assert uploaded(redis_client, line) == as_named(first.read_bytes())
     found = entries(redis_client, line)

@@ -126,9 +126,9 @@ def test_urgent_faxes_go_first() -> None:
     for priority in ("bulk", "normal", "urgent"):
         line.send(to=TO, files=[URL], id=priority, priority=priority)
     assert [job.id for job in line.jobs()] == ["urgent", "normal", "bulk"]
-    told = line.job("bulk").forecast
-    assert told is not None
-    assert told.place == 2
+    forecast = line.job("bulk").forecast
+    assert forecast is not None
+    assert forecast.place == 2
 
 
 def test_an_asyncio_line_is_moved_by_calls_that_are_not_awaited() -> None:

@@ -33,9 +33,9 @@ def test_drift_and_slow_answers_are_no_step(look: tuple[float, float, float]) ->
     assert steps((10.0, 1000.0, 10.0), look) == [0.0, 0.0]
 
 
-def dispatcher_of(**told: Any) -> tuple[Dispatcher, Mock]:
+def dispatcher_of(**replies: Any) -> tuple[Dispatcher, Mock]:
     """A dispatcher of one account, and the account's store."""
-    store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider", timers=Mock(), **told)
+    store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider", timers=Mock(), **replies)
     dispatcher = Dispatcher(
         Mock(),
         {"default": store},
@@ -50,12 +50,12 @@ def dispatcher_of(**told: Any) -> tuple[Dispatcher, Mock]:
     return dispatcher, store
 
 
-@pytest.mark.parametrize(("told", "again"), [(600.0, 10), (3.0, 3.0), (None, 10)])
+@pytest.mark.parametrize(("planned", "again"), [(600.0, 10), (3.0, 3.0), (None, 10)])
 def test_whatever_redis_clock_says_a_dispatcher_looks_again_after_a_sweep(
-    told: float | None, again: float
+    planned: float | None, again: float
 ) -> None:
     dispatcher, store = dispatcher_of()
-    store.timers.plan_wakeups.return_value = WakePlan(next=told)
+    store.timers.plan_wakeups.return_value = WakePlan(next=planned)
     assert dispatcher.timers.plan_wakeups("default") == again
 
 

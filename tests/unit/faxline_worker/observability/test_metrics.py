@@ -406,9 +406,9 @@ def test_an_account_is_closed_for_one_reason_and_one_of_a_newer_version_is_anoth
         found = {r: value(registry, "fax_account_closed", account="default", reason=r) for r in reasons}
         return {reason for reason, on in found.items() if on == 1}
 
-    for reason, told in (("unreachable", "unreachable"), ("breaker", "breaker"), ("of-2030", "other")):
+    for reason, shown in (("unreachable", "unreachable"), ("breaker", "breaker"), ("of-2030", "other")):
         metrics.set_closed("default", reason)
-        assert closed_for() == {told}
+        assert closed_for() == {shown}
     metrics.set_closed("default", "")
     assert closed_for() == set()
 

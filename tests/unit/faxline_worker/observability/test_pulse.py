@@ -138,11 +138,11 @@ def test_the_metric_tells_each_loops_age_at_the_moment_of_the_scrape(loops: Loop
     watch_loops(registry, loops.ages, loops.stalled)
     loops.add("intake").well()
 
-    def told() -> list[float | None]:
+    def ages() -> list[float | None]:
         names = ("fax_loop_age_seconds", "fax_loop_stalled")
         return [registry.get_sample_value(name, {"loop": "intake"}) for name in names]
 
     clock.now += 7
-    assert told() == [7, 0]
+    assert ages() == [7, 0]
     clock.now += 60
-    assert told() == [67, 1]
+    assert ages() == [67, 1]

@@ -85,7 +85,7 @@ def test_what_one_account_has_twice_or_stands_in_the_place_of_a_key_is_no_clash(
 
 
 @pytest.mark.parametrize(
-    ("member", "text", "told"),
+    ("member", "text", "expected"),
     [
         ("WEBHOOK_BASIC", '["ifax"]', "a user and a password"),
         ("WEBHOOK_BASIC", '["ifax:"]', "a user and a password"),
@@ -95,9 +95,9 @@ def test_what_one_account_has_twice_or_stands_in_the_place_of_a_key_is_no_clash(
     ],
 )
 def test_what_lets_no_webhook_in_is_refused_with_its_variable_and_not_quoted(
-    member: str, text: str, told: str
+    member: str, text: str, expected: str
 ) -> None:
-    with pytest.raises(SettingsError, match=f"{A}{member}.*{told}") as caught:
+    with pytest.raises(SettingsError, match=f"{A}{member}.*{expected}") as caught:
         read_settings({f"{A}{member}": text})
     assert text.strip('[]"') not in str(caught.value).partition("such as")[0]
 
@@ -133,18 +133,18 @@ def test_a_secret_that_stands_in_any_word_is_refused_with_the_variable(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("http://redis:6379/0", "^FAXLINE_REDIS_URL_FILE must be a URL"),
         ("redis://127.0.0.1/x", "^FAXLINE_REDIS_URL_FILE must end in"),
     ],
 )
 def test_a_bad_setting_from_a_file_is_told_with_the_variable_of_the_file(
-    tmp_path: Path, content: str, told: str
+    tmp_path: Path, content: str, expected: str
 ) -> None:
     file = tmp_path / "url"
     file.write_text(content)
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=expected):
         read_settings({TOKEN: LONG, "FAXLINE_REDIS_URL_FILE": str(file)})
 
 

@@ -80,13 +80,13 @@ class House:
 
     clock: Clock = field(default_factory=Clock)
     counted: Counter[str] = field(default_factory=Counter)
-    told: int = 0
+    warned: int = 0
 
     def __post_init__(self) -> None:
         self.door = Door(BOUNDS, SPARE, lambda reason: self.counted.update([reason]), self._tell)
 
     def _tell(self) -> None:
-        self.told += 1
+        self.warned += 1
 
     def come(self, address: str = "a", phase: str = "") -> Any:
         guest: Any = Guest(self.clock, address)
@@ -151,7 +151,7 @@ def test_beyond_the_ceiling_those_that_have_waited_for_longest_make_room_and_it_
     assert closed(guests) == [True, True, False, False, False, False]
     house.come_many(1)
     house.clock.go(MOMENT)
-    assert (house.counted, house.told, len(house.door)) == ({"crowded": 3}, 1, BOUNDS.connections)
+    assert (house.counted, house.warned, len(house.door)) == ({"crowded": 3}, 1, BOUNDS.connections)
 
 
 def test_whoever_has_sent_a_whole_request_is_served_also_beyond_the_ceiling(

@@ -416,11 +416,11 @@ def test_the_doctor_is_told_of_refusals_until_a_webhook_is_let_in_and_not_of_its
     assert site.remembered.heartbeat_fields() == {}
     post(site, RECEIPT, None)
     post(site, RECEIPT, "0" * 64)
-    told = site.remembered.heartbeat_fields()["webhooks"]["default"]
-    assert (told["reason"], told["count"], told["let_in"]) == ("wrong_signature", 2, None)
+    refusals = site.remembered.heartbeat_fields()["webhooks"]["default"]
+    assert (refusals["reason"], refusals["count"], refusals["let_in"]) == ("wrong_signature", 2, None)
     post_signed(site, RECEIPT)
-    told = site.remembered.heartbeat_fields()["webhooks"]["default"]
-    assert (told["reason"], told["count"], told["ago"]) == (None, 0, None)
+    refusals = site.remembered.heartbeat_fields()["webhooks"]["default"]
+    assert (refusals["reason"], refusals["count"], refusals["ago"]) == (None, 0, None)
     post(site, RECEIPT, None, "/webhooks/ifax/nobody")
     assert site.remembered.heartbeat_fields()["webhooks"].keys() == {"default"}
 

@@ -29,14 +29,14 @@ def clock() -> Iterator[Clock]:
 
 
 @pytest.fixture
-def told() -> Mock:
+def on_change() -> Mock:
     return Mock()
 
 
 @pytest.fixture
-def standing(clock: Clock, told: Mock) -> Standing:
+def standing(clock: Clock, on_change: Mock) -> Standing:
     del clock
-    return Standing(1, 45, told)
+    return Standing(1, 45, on_change)
 
 
 def test_who_has_not_failed_takes_every_wake_up(standing: Standing) -> None:
@@ -45,12 +45,12 @@ def test_who_has_not_failed_takes_every_wake_up(standing: Standing) -> None:
 
 
 def test_who_steps_back_takes_nothing_but_one_call_now_and_then(
-    standing: Standing, clock: Clock, told: Mock
+    standing: Standing, clock: Clock, on_change: Mock
 ) -> None:
     standing.answered(LOST, standing.turn, apart=True)
     assert standing.away is not None
     assert standing.away.why == "no route to iFax"
-    told.assert_called_once_with("no route to iFax")
+    on_change.assert_called_once_with("no route to iFax")
     waits = []
     for _ in range(8):
         waited = 0
@@ -63,14 +63,14 @@ def test_who_steps_back_takes_nothing_but_one_call_now_and_then(
     assert waits == [1, 2, 4, 8, 16, 32, 45, 45]
 
 
-def test_an_answer_of_ifaxs_brings_it_back(standing: Standing, clock: Clock, told: Mock) -> None:
+def test_an_answer_of_ifaxs_brings_it_back(standing: Standing, clock: Clock, on_change: Mock) -> None:
     standing.answered(LOST, standing.turn, apart=True)
     clock.now += 1
     assert standing.takes(0)
     standing.answered(TAKEN, standing.turn, apart=False)
     assert standing.away is None
     assert standing.takes(0)
-    told.assert_called_with(None)
+    on_change.assert_called_with(None)
 
 
 def test_a_doubt_brings_nobody_back_and_the_next_trial_follows(standing: Standing, clock: Clock) -> None:

@@ -74,16 +74,16 @@ def test_the_span_of_a_call_stands_below_that_of_its_fax_though_another_process_
 
 
 def test_a_producers_traceparent_makes_the_fax_a_part_of_its_trace() -> None:
-    told = spans(job(*DELIVERED, metadata={"traceparent": TRACEPARENT}), calls=(admitted(TRACEPARENT),))
-    assert {f"{span.context.trace_id:032x}" for span in told} == {TRACE}
-    root = next(span for span in told if span.name == "fax")
+    made = spans(job(*DELIVERED, metadata={"traceparent": TRACEPARENT}), calls=(admitted(TRACEPARENT),))
+    assert {f"{span.context.trace_id:032x}" for span in made} == {TRACE}
+    root = next(span for span in made if span.name == "fax")
     assert root.parent is not None
     assert f"{root.parent.span_id:016x}" == PARENT
 
 
 def test_a_producer_whose_trace_is_not_kept_gets_no_spans() -> None:
-    told = TRACEPARENT[:-2] + "00"
-    assert spans(job(*DELIVERED, metadata={"traceparent": told}), calls=(admitted(told),)) == []
+    traceparent = TRACEPARENT[:-2] + "00"
+    assert spans(job(*DELIVERED, metadata={"traceparent": traceparent}), calls=(admitted(traceparent),)) == []
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_an_end_that_is_amended_has_a_span_of_its_own_and_no_second_root() -> No
 
 
 def test_no_span_tells_a_number_or_what_a_fax_says() -> None:
-    told = spans(job(*DELIVERED, to="…0123", metadata={"patient": "Doe"}), calls=(admitted(),))
-    assert not any("Doe" in span.to_json() or "0123" in span.to_json(indent=None) for span in told)
+    made = spans(job(*DELIVERED, to="…0123", metadata={"patient": "Doe"}), calls=(admitted(),))
+    assert not any("Doe" in span.to_json() or "0123" in span.to_json(indent=None) for span in made)
 
 
 def test_the_ids_are_the_jobs_own() -> None:
