@@ -2,7 +2,7 @@
 """honcho with a longer wait before SIGKILL, so that calls under way can end: `ops/patient_honcho.py start`.
 
 honcho sends SIGKILL five seconds after the first process has ended, and has no option for that time. A call
-to iFax may take the HTTP timeout, and a call that is cut off comes in doubt.
+to iFax may take the HTTP timeout, and a call that is cut off becomes a doubt.
 """
 
 import sys

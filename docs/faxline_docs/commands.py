@@ -24,7 +24,7 @@ def faxline_worker() -> str:
 
 
 def faxline_command() -> Any:
-    """The command `faxline`, with all that its modules add."""
+    """The command `faxline`, with the commands of all modules."""
     for module in pkgutil.iter_modules(faxline_cli.__path__):
         importlib.import_module(f"{faxline_cli.__name__}.{module.name}")
     return get_command(importlib.import_module("faxline.cli.app").app)
@@ -36,7 +36,7 @@ def worker_command() -> Any:
 
 
 def commands_of(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    """A command and all below it, each with its full name."""
+    """Yield a command and its subcommands, each with its full name."""
     yield name, command
     for each in command.list_commands(None) if hasattr(command, "list_commands") else ():
         found = command.get_command(None, each)

@@ -9,7 +9,7 @@ from faxline_docs.markdown import code, table
 
 
 def sections() -> str:
-    """A section an event: what it says, and the members of its `data`."""
+    """A section for each event: what it means, and the members of its `data`."""
     return "\n\n".join(_section(name, model) for name, model in DATA.items())
 
 

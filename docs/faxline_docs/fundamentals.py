@@ -10,12 +10,12 @@ FILES = sorted(FOLDER.glob("test_*.py"))
 
 
 def part(file: Path) -> Callable[[str], str]:
-    """What makes the part of one file."""
+    """Return the function that makes the part of a file."""
     return lambda _: chapter(file)
 
 
 def chapter(file: Path) -> str:
-    """Every test of a file as a section: its name is the heading, its docstring the text, then its code."""
+    """Each test of a file as a section: the name as heading, the docstring as text, then the code."""
     source = file.read_text(encoding="utf-8")
     shown = []
     helpers: list[str] = []

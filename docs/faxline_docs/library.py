@@ -11,7 +11,7 @@ from faxline_docs.markdown import code, table
 
 
 def methods() -> str:
-    """The methods, those for producers first, then the operators'."""
+    """The methods: those for producers first, then those for operators."""
     own = [(name, value) for name, value in vars(FaxLine).items() if inspect.isfunction(value)]
     others = [
         (name, value)
@@ -23,7 +23,7 @@ def methods() -> str:
 
 
 def errors() -> str:
-    """The exceptions, each with what it says and what it is."""
+    """The exceptions, each with its base classes and when it is raised."""
     found = [getattr(faxline, name) for name in faxline.__all__]
     rows = [
         (code(each.__name__), ", ".join(code(base.__name__) for base in each.__bases__), _summary(each))

@@ -1,4 +1,4 @@
-"""docs/metrics.md: every metric with its labels and help text, a table a role."""
+"""docs/metrics.md: every metric with its labels and help text, one table for each role."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -21,11 +21,11 @@ ROLES: dict[str, Callable[[CollectorRegistry], Any]] = {
     "Every process": lambda registry: watch_loops(registry, lambda: {"timers": 0.0}, dict),
 }
 _OPEN = {"account", "code", "reason", "loop"}
-"""Labels whose values are not listed: names of yours, and tables on other pages."""
+"""Labels whose values are not listed: your own names, and tables on other pages."""
 
 
 def tables() -> str:
-    """A table a role."""
+    """One table for each role."""
     return "\n\n".join(f"### {role}\n\n{_table(make)}" for role, make in ROLES.items())
 
 

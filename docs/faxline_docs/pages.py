@@ -1,4 +1,4 @@
-"""Which page has which generated parts, and how a part is replaced."""
+"""The generated parts of each page, and how a part is replaced."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from faxline_worker.ifax.causes import cause_table
 
 DOCS = Path(__file__).parents[1]
 Part = Callable[[str], str]
-"""Makes the text of a part from the text that stands there now."""
+"""Makes the text of a part from its present text."""
 PAGES: Mapping[str, Mapping[str, Part]] = {
     "causes.md": {"causes": lambda _: cause_table()},
     "cli.md": {
@@ -27,7 +27,7 @@ _MARKED = re.compile(r"(<!-- ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def renewed(text: str, parts: Mapping[str, Part]) -> str:
-    """A page with its parts made anew; the text outside the markers stays.
+    """Replace the parts of a page. The text outside of the markers stays.
 
     Raises:
         ValueError: the page does not have exactly these parts.
@@ -38,7 +38,7 @@ def renewed(text: str, parts: Mapping[str, Part]) -> str:
 
 
 def stale(write: bool = False) -> list[str]:
-    """The names of the pages that differ from the code, which are written anew if asked for."""
+    """The names of the pages that differ from the code. With `write`, they are written."""
     found = []
     for name, parts in PAGES.items():
         page = DOCS / name

@@ -1,6 +1,6 @@
-"""docs/settings.md: every variable with its default from the code, and the page's words about it.
+"""docs/settings.md: every variable with its default from the code, and the page's description.
 
-The code has the names and the defaults. What a setting means stands in the page, by its name, and is kept.
+The names and defaults come from the code. The description of a setting is written in the page, and is kept.
 """
 
 import re
@@ -25,7 +25,7 @@ def table(written: str) -> str:
     """The table of all settings.
 
     Args:
-        written: the table as it stands in the page; its last column is kept, by the variable.
+        written: the table in the page. Its last column is kept, by the variable.
     """
     meanings = {name: meaning.replace("\\|", "|") for name, meaning in _ROW.findall(written)}
     rows = [
@@ -60,6 +60,6 @@ def _shown(value: Any) -> str:
 
 
 def _unit(value: Any) -> str:
-    """Seconds for a duration, or for a list of them."""
+    """The unit of a duration or a list of durations: seconds."""
     first = value[0] if isinstance(value, tuple | list) and value else value
     return " s" if isinstance(first, timedelta) else ""

@@ -7,7 +7,7 @@ from faxline_boards.files import files
 
 
 def main() -> None:
-    """Write them, and remove those that are none any more."""
+    """Write the dashboards, and remove files of dashboards that no longer exist."""
     folder, wanted = Path(sys.argv[1]), files()
     for old in folder.rglob("*.json"):
         if str(old.relative_to(folder)) not in wanted:

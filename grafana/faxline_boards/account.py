@@ -22,7 +22,7 @@ from faxline_boards.parts import (
 )
 
 _RIGHT = [option("custom.axisPlacement", "right"), option("unit", "short")]
-"""The options of a series with an axis of its own."""
+"""The options of a series with its own axis."""
 
 
 def _calls(y: int) -> list[Any]:

@@ -19,12 +19,12 @@ from faxline_boards.parts import SOURCE, TAG
 
 
 def data_source() -> build.DatasourceVariable:
-    """Which Prometheus is asked."""
+    """The variable that selects the Prometheus."""
     return build.DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
 def choice(name: str, label: str, values: str) -> build.QueryVariable:
-    """Some values of a label, or all; all also means series that came after the board was opened."""
+    """A variable that selects values of a label. All also includes series that appear later."""
     everything = VariableOption(selected=True, text="All", value="$__all")
     made = build.QueryVariable(name).label(label).query(values).datasource(SOURCE).multi(True)
     made = made.include_all(True).all_value(".+").current(everything)
@@ -32,7 +32,7 @@ def choice(name: str, label: str, values: str) -> build.QueryVariable:
 
 
 def account() -> build.QueryVariable:
-    """Which accounts are shown."""
+    """The variable that selects the accounts."""
     return choice("account", "Account", "label_values(fax_account_paused, account)")
 
 

@@ -8,7 +8,7 @@ from faxline_boards.parts import A_MINUTE, BLUE, GREEN, ORANGE, PURPLE, RED, YEL
 
 
 def flow(at: Any) -> Any:
-    """What goes out and what becomes of it, a minute."""
+    """Submissions and their outcomes a minute."""
     return lines(
         "Faxes a minute",
         "submitted: iFax took them. delivered: their receipts say so. failed: deliveries that failed, also "
@@ -58,7 +58,7 @@ def held_back(at: Any) -> Any:
 
 
 def webhooks(at: Any) -> Any:
-    """Webhooks by what became of them."""
+    """Webhooks by result."""
     colors = {
         "stored": GREEN,
         "bad_signature": RED,
@@ -105,7 +105,7 @@ def queue_time(at: Any) -> Any:
 
 
 def call_time(at: Any, title: str, histogram: str, description: str, alert: str) -> Any:
-    """How long something takes at iFax."""
+    """The time of a step at iFax."""
     return lines(
         title,
         description,
@@ -119,7 +119,7 @@ def call_time(at: Any, title: str, histogram: str, description: str, alert: str)
 
 
 def pages(at: Any) -> Any:
-    """Pages that were to go, and that arrived."""
+    """Pages in total, and transferred pages."""
     return lines(
         "Pages a minute",
         "What receipts report: the pages of the faxes (total), and those that arrived (transferred). The gap "
@@ -133,7 +133,7 @@ def pages(at: Any) -> Any:
 
 
 def redis(at: Any) -> Any:
-    """What Redis uses."""
+    """The memory and disk that Redis uses."""
     return lines(
         "Redis",
         "Memory in use, its limit (0: none) and the size of the append-only file. Full, Redis takes no new "

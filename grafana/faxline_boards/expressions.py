@@ -5,7 +5,7 @@ RATE = "[$__rate_interval]"
 
 
 def a_minute(metric: str, selectors: str = "", by: str = "") -> str:
-    """How many a minute a counter counts, over all processes."""
+    """The rate of a counter a minute, over all processes."""
     inside = f"{ACCOUNT}, {selectors}" if selectors else ACCOUNT
     grouped = f"sum by ({by})" if by else "sum"
     return f"{grouped} (rate({metric}{{{inside}}}{RATE})) * 60"
@@ -14,7 +14,7 @@ def a_minute(metric: str, selectors: str = "", by: str = "") -> str:
 def of_all(metric: str, selectors: str = "", by: str = "") -> str:
     """A gauge of Redis, summed over the accounts.
 
-    Dispatchers tell the same, so the greatest is taken first.
+    All dispatchers export the same values, so the maximum is taken first.
     """
     inside = f"{ACCOUNT}, {selectors}" if selectors else ACCOUNT
     labels = f"account, {by}" if by else "account"
@@ -23,7 +23,7 @@ def of_all(metric: str, selectors: str = "", by: str = "") -> str:
 
 
 def quantile(share: float, histogram: str, by: str = "") -> str:
-    """The time within which a share of what a histogram counts was done."""
+    """A quantile of a histogram of times."""
     labels = f"le, {by}" if by else "le"
     buckets = f"sum by ({labels}) (rate({histogram}_bucket{{{ACCOUNT}}}{RATE}))"
     return f"histogram_quantile({share}, {buckets})"

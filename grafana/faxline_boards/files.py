@@ -1,4 +1,4 @@
-"""The files of all dashboards, as they stand in grafana/dashboards."""
+"""The files of all dashboards, as in grafana/dashboards."""
 
 import json
 

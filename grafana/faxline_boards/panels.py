@@ -1,4 +1,4 @@
-"""The kinds of panels, each with the options that all of its kind share."""
+"""The kinds of panels, with the options that all panels of a kind share."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from faxline_boards.parts import Query, Steps, color_of_thresholds, dress, thresholds
 
 GAP = 180_000
-"""Milliseconds without a fax over which the line of a time goes on."""
+"""The line of a time is drawn across gaps without a fax of up to this length (ms)."""
 Overrides = Mapping[str, Sequence[DynamicConfigValue]]
 """Options of single fields, by their names."""
 
@@ -46,7 +46,7 @@ def stat(
     upright: bool = False,
     area: bool = False,
 ) -> stat_build.Panel:
-    """Figures, coloured by their thresholds; `upright`: below one another; `area`: with their history."""
+    """Figures, coloured by thresholds. `upright` stacks them, and `area` shows their history."""
     panel = dress(stat_build.Panel(), title, description, at, queries, unit, alerts)
     panel = panel.thresholds(thresholds(steps)).color_scheme(color_of_thresholds()).reduce_options(_last())
     panel = panel.graph_mode(common.BigValueGraphMode.AREA if area else common.BigValueGraphMode.NONE)
@@ -68,7 +68,7 @@ def bars(
     alerts: Sequence[str] = (),
     overrides: Overrides | None = None,
 ) -> bargauge_build.Panel:
-    """Figures with a bar each, below one another."""
+    """Figures with bars, stacked."""
     panel = dress(bargauge_build.Panel(), title, description, at, queries, unit, alerts)
     panel = panel.thresholds(thresholds(steps)).color_scheme(color_of_thresholds()).reduce_options(_last())
     panel = panel.min(0).orientation(common.VizOrientation.HORIZONTAL).show_unfilled(True)
@@ -93,7 +93,7 @@ def lines(
     steps: Steps | None = None,
     times: bool = False,
 ) -> timeseries_build.Panel:
-    """The course of figures; `times` are shown by their order of magnitude, and over gaps of minutes."""
+    """Figures over time. `times` uses a logarithmic axis, and draws lines across gaps of minutes."""
     panel = dress(timeseries_build.Panel(), title, description, at, queries, unit, alerts)
     panel = panel.color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     panel = panel.line_width(0 if stacked else 2).fill_opacity(70 if stacked else 6)
@@ -130,7 +130,7 @@ def table(
     transformations: Sequence[Any] = (),
     nothing: str = "",
 ) -> table_build.Panel:
-    """Rows of what is so now; `nothing` is said where there are none."""
+    """A table of present values. `nothing` is shown if there are none."""
     panel = dress(table_build.Panel(), title, description, at, queries, unit, alerts)
     panel = panel.thresholds(thresholds(steps)).color_scheme(color_of_thresholds())
     panel = panel.cell_height(common.TableCellHeight.SM).show_header(True).filterable(False)
@@ -145,7 +145,7 @@ def table(
 def heat(
     title: str, description: str, at: GridPos, histogram: str, *, alerts: Sequence[str] = ()
 ) -> heatmap_build.Panel:
-    """How a histogram's buckets fill; `histogram` names it with its selectors."""
+    """A heat map of a histogram. `histogram` is its name with selectors."""
     name, _, selectors = histogram.partition("{")
     bucket = f"{name}_bucket{{{selectors}"
     query = Query(

@@ -1,4 +1,4 @@
-"""What every panel is made of: its place, its queries, the colours of its thresholds, its links."""
+"""The parts of every panel: its place, queries, thresholds and links."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ TAG = "faxline"
 A_MINUTE = "suffix:/min"
 GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE = "green", "yellow", "orange", "red", "blue", "purple"
 Steps = Mapping[float, str]
-"""The colours from which values on; what is below the first is green."""
+"""Colours by the value from which they apply. Below the first value, the colour is green."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query of a panel: its expression, how its series are called, and whether it asks for now only."""
+    """A query of a panel: its expression, the names of its series, and whether it is instant."""
 
     expr: str
     legend: str = "__auto"
@@ -37,19 +37,19 @@ class Query:
     form: PromQueryFormat = PromQueryFormat.TIME_SERIES
 
     def build(self, ref_id: str) -> prometheus.Dataquery:
-        """Its builder."""
+        """Return the query's builder."""
         made = prometheus.Dataquery().expr(self.expr).legend_format(self.legend).ref_id(ref_id)
         made = made.datasource(SOURCE).format(self.form)
         return made.instant() if self.instant else made.range()
 
 
 def now(expr: str, legend: str = "__auto") -> Query:
-    """What is so now."""
+    """An instant query."""
     return Query(expr, legend, instant=True)
 
 
 def rows(expr: str) -> Query:
-    """What is so now, as the rows of a table."""
+    """An instant query whose series are the rows of a table."""
     return Query(expr, instant=True, form=PromQueryFormat.TABLE)
 
 
@@ -91,13 +91,13 @@ def color_of_thresholds() -> build.FieldColor:
 
 
 def as_text(width: int = 0) -> list[DynamicConfigValue]:
-    """A column of words; what looks like a number in it is none, and nothing is a dash."""
+    """A column of texts. Numbers in it are not formatted, and an empty value is a dash."""
     options = [option("unit", "string"), option("noValue", "-")]
     return [*options, option("custom.width", width)] if width else options
 
 
 def words(texts: Mapping[str, tuple[str, str]]) -> list[ValueMap]:
-    """Words with colours in the place of values."""
+    """Show texts with colours instead of values."""
     options = {
         value: ValueMappingResult(text=text, color=color, index=i)
         for i, (value, (text, color)) in enumerate(texts.items())
@@ -125,7 +125,7 @@ def dress(
     unit: str,
     alerts: Sequence[str] = (),
 ) -> Any:
-    """What every panel has, whatever its kind; its builders share no type but the methods."""
+    """Set what every panel has. The builders share methods, but no type."""
     panel = panel.title(title).description(description).grid_pos(at).datasource(SOURCE).unit(unit)
     panel = panel.links([runbook(alert) for alert in alerts])
     for ref_id, query in zip("ABCDEFGHIJ", queries, strict=False):

@@ -1,4 +1,4 @@
-"""A board an alert that shows its runbook, so that an alert in Grafana is one click from what to do."""
+"""One board for each alert, which shows its runbook: from an alert in Grafana it is one click away."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def runbooks() -> dict[str, dict[str, Any]]:
 
 
 def _board(alert: str, content: str) -> dict[str, Any]:
-    """The runbook in one panel; other alerts that it names are links to theirs."""
+    """A board with the runbook in one panel. Names of other alerts become links to their runbooks."""
     body = content.removeprefix(f"# {alert}\n")
     linked = _NAMES.sub(lambda found: f"[{found[1]}](/d/{runbook_uid(found[1])})", body)
     panel = text.Panel().title(alert).grid_pos(place(0, 0, 24, 22)).mode(TextMode.MARKDOWN).content(linked)

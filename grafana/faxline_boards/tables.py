@@ -25,7 +25,7 @@ COLOR_CELL = option("custom.cellOptions", {"type": "color-background", "mode": "
 
 
 def firing(at: Any) -> Any:
-    """The alerts that fire, each with the link to its runbook."""
+    """The firing alerts, with links to their runbooks."""
     ours = 'alertstate="firing", alertname=~"Fax.+", account=~"$account|"'
     expr = " or ".join(
         f'{rank} * max by (severity, alertname, account) (ALERTS{{{ours}, severity="{severity}"}})'
@@ -64,7 +64,7 @@ def firing(at: Any) -> Any:
 
 
 def limits(at: Any) -> Any:
-    """The limits in use, a row each."""
+    """The use of the limits, one row for each."""
     used = f"max by (account, limit) (fax_limit_used{{{ACCOUNT}}})"
     capacity = f"max by (account, limit) (fax_limit_capacity{{{ACCOUNT}}})"
     names = {"account": 0, "limit": 1, "Value #A": 2, "Value #B": 3, "Value #C": 4}
@@ -109,7 +109,7 @@ def limits(at: Any) -> Any:
 
 
 def failures(at: Any) -> Any:
-    """What failed in the time shown, and why."""
+    """The failures in the shown time, by reason."""
     expr = (
         f"sort_desc(sum by (stage, reason, code) (increase(fax_failures_total{{{ACCOUNT}}}[$__range])) > 0.5)"
     )

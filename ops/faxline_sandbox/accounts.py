@@ -1,4 +1,4 @@
-"""What the sandbox keeps of each account: its limits, its balance, and what it did."""
+"""The state of each account in the sandbox: its limits, its balance and its counts."""
 
 import time
 from collections import Counter
@@ -12,13 +12,13 @@ from faxline_sandbox.limits import LIMIT_NAMES, Excess, LimitKeeper
 
 @dataclass
 class WebhookCounts:
-    """What became of the webhooks of an account.
+    """Counts of an account's webhooks.
 
     Args:
-        sent: faxes whose webhook was taken by the receiver.
+        sent: faxes whose webhook the receiver took.
         failed: faxes whose webhook was given up after the last retry.
         lost: faxes whose webhook was lost on purpose.
-        pending: faxes that are over and whose webhook is neither.
+        pending: ended faxes whose webhook is none of these yet.
         tries: requests made.
     """
 
@@ -33,8 +33,8 @@ class Customer:
     """An account while the sandbox runs.
 
     Args:
-        account: as configured.
-        limits: of the account.
+        account: its configuration.
+        limits: its limits.
     """
 
     def __init__(self, account: Account, limits: Limits) -> None:
@@ -65,14 +65,14 @@ class Customer:
         self._keeper.leave()
 
     def refuse_unknown(self) -> None:
-        """Count a request that no account is answerable for."""
+        """Count a request without a valid token."""
         self._arrivals.append(_Arrival(time.time(), None))
 
     def pay(self, pages: int) -> None:
         """Take the pages of a fax from the balance.
 
         Raises:
-            Refusal: -3002, they are more than the balance.
+            Refusal: -3002, the balance is too small.
         """
         if self.balance is not None:
             if pages > self.balance:

@@ -1,7 +1,7 @@
-"""What the API answers: the sample responses word for word, and one body for every error.
+"""The answers of the API: the documented sample responses, and one form of body for every error.
 
 An error's body is `{"status": -1 … -5, "code": -30xx, "message": "…"}` (ifax-api, Response Codes; Error
-Codes & Messages); `code` is there only when an error code applies.
+Codes & Messages); `code` is present only if an error code applies.
 """
 
 import json
@@ -24,7 +24,7 @@ class ErrorCode:
 
     Args:
         status: the response code that goes with it.
-        message: its documented words.
+        message: its documented text.
     """
 
     status: int
@@ -46,7 +46,7 @@ ERROR_CODES: Mapping[int, ErrorCode] = {
 
 
 class JSON(Response):
-    """A JSON answer in ASCII, so that any text of a request can be told back."""
+    """A JSON answer in ASCII, so that it can repeat any text of a request."""
 
     media_type = "application/json"
 
@@ -59,11 +59,11 @@ class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of
     """A request that the API answers with an error.
 
     Args:
-        detail: what is wrong, with the member's name; appended to the documented words.
-        code: the error code (-3001 … -3010), or None where only a response code applies.
-        status: the response code where there is no error code.
+        detail: what is wrong, with the member's name; appended to the documented text.
+        code: the error code (-3001 … -3010), or None if only a response code applies.
+        status: the response code if there is no error code.
         retry_after: whole seconds for the header Retry-After.
-        http: the HTTP status where it is none of the documented.
+        http: the HTTP status, if it is not a documented one.
     """
 
     def __init__(
@@ -107,14 +107,14 @@ FIELD_CODES: Mapping[int, str] = {
     12001: "accessToken invalid",
     12004: "Professional plan isn't activated",
 }
-"""Codes that iFax does not document, with their words."""
+"""Codes that iFax does not document, with their texts."""
 
 
 class FieldRefusal(Refusal):
-    """A refusal by HTTP 200, as the profile `field` has it.
+    """A refusal by HTTP 200, as in the profile `field`.
 
     Args:
-        code: of `FIELD_CODES`.
+        code: one of `FIELD_CODES`.
     """
 
     def __init__(self, code: int) -> None:
@@ -137,7 +137,7 @@ def field_body(code: int, message: str | None = None) -> dict[str, Any]:
 
 
 def not_found(job_id: int) -> Refusal:
-    """No fax of the account has this jobId."""
+    """The refusal of a jobId that no fax of the account has."""
     return Refusal(f"jobId {job_id}: there is no such fax job", status=-5)
 
 

@@ -20,14 +20,14 @@ BASE_PATH = "/v1"
 
 
 def create_app(config: SandboxConfig, *, clock: Callable[[], int] = time.monotonic_ns) -> Starlette:
-    """The sandbox as an ASGI app; its lifespan must be run. `app.state.sandbox` is the `Sandbox`.
+    """Make the sandbox as an ASGI app; its lifespan must be run. `app.state.sandbox` is the `Sandbox`.
 
     Under `serve` or `SandboxServer` a request's arrival is stamped by the server. Elsewhere (an ASGI
     transport, another server) the app stamps it, and the faults that cut a connection do not work.
 
     Args:
-        config: what the sandbox is told.
-        clock: nanoseconds of a monotonic clock, for the limits where the server stamps nothing.
+        config: the configuration.
+        clock: returns monotonic nanoseconds, for the limits if the server does not stamp requests.
     """
     sandbox = Sandbox(config, clock)
 
@@ -59,7 +59,7 @@ def create_app(config: SandboxConfig, *, clock: Callable[[], int] = time.monoton
 
 
 def _listing(sandbox: Sandbox) -> list[Route]:
-    """What lists; the two that prove a key are there in both profiles, for the doctor asks them."""
+    """The listing endpoints. The two that prove a key are in both profiles, because the doctor calls them."""
     listing = Listing(sandbox)
     apps = [
         EndpointApp(sandbox, "fax-lists", listing.faxes),

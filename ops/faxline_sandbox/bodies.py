@@ -17,7 +17,7 @@ from starlette.types import Receive
 from faxline_sandbox.answers import Refusal
 
 MAX_REQUEST = 20_000_000
-"""Bytes of a request's body (ifax-api, Request Restrictions: 20MB, in its smaller meaning)."""
+"""The most bytes of a request's body (ifax-api, Request Restrictions: 20MB, read as 20,000,000)."""
 
 Fields = dict[str, Any]
 
@@ -26,12 +26,12 @@ async def read_body(receive: Receive, announced: str | None) -> bytes:
     """The body, counted while it is read.
 
     Args:
-        receive: of the ASGI request.
+        receive: the ASGI request's `receive`.
         announced: the header Content-Length; a body that announces itself too large is not read.
 
     Raises:
         Refusal: -3005, it is larger than `MAX_REQUEST`.
-        ClientDisconnect: the client went before it was whole.
+        ClientDisconnect: the client disconnected before the end.
     """
     if announced is not None and announced.isdecimal() and int(announced) > MAX_REQUEST:
         raise _too_large()
@@ -54,11 +54,11 @@ def read_fields(body: bytes, content_type: str) -> Fields:
     """The request's parameters, without `_method`.
 
     Args:
-        body: as sent.
+        body: the body as sent.
         content_type: JSON (also when it is empty), a urlencoded form or a multipart form.
 
     Raises:
-        Refusal: -2, it is none of these, is damaged, or simulates another method than POST.
+        Refusal: -2, the body has another type, is damaged, or simulates another method than POST.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind in {"", "application/json"}:

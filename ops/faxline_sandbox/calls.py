@@ -20,9 +20,9 @@ from faxline_sandbox.outcomes import Outcome
 from faxline_sandbox.webhooks import WebhookSender
 
 LINE_BUSY = Outcome("failed", CAUSES[BUSY], BUSY)
-"""What becomes of a fax whose number has no free line."""
+"""The outcome of a fax whose number has no free line."""
 BUSY_SHARE = 0.1
-"""How long the busy tone is heard, as a share of a call without its pages."""
+"""The length of a busy call, as a share of a call without its pages."""
 
 _log = logging.getLogger("faxline_sandbox")
 
@@ -34,7 +34,7 @@ class _Call:
     Args:
         outcome: how it will end.
         seconds: how long it takes.
-        line: the number whose line it holds, or None when there was none free.
+        line: the number whose line it holds; None if no line was free.
     """
 
     outcome: Outcome
@@ -47,9 +47,9 @@ class Calls:
 
     Args:
         config: the length of a call.
-        numbers: what becomes of a call; asked when it begins.
-        lines: one is taken for the time of a call.
-        faults: asked for the webhook's fault.
+        numbers: decides the outcome of a call when it begins.
+        lines: a call takes one for its duration.
+        faults: decides the fault of a webhook.
         sender: delivers the webhooks.
     """
 
@@ -71,18 +71,18 @@ class Calls:
 
     @property
     def pending(self) -> int:
-        """Calls and webhooks that are not over."""
+        """The number of calls and webhooks that have not ended."""
         return len(self._tasks)
 
     async def start(self, entry: Entry, customer: Customer, outcome: Outcome | None) -> None:
         """Begin a fax's call, or its wait for `send_at`.
 
-        Returns at once, except when the webhook is to come early: then after its first try.
+        It returns at once, or after the first try of a webhook that is to come early.
 
         Args:
             entry: the fax.
-            customer: whose it is.
-            outcome: what becomes of it, or None when that is decided at the beginning of its call.
+            customer: its account.
+            outcome: its outcome; None if that is decided when the call begins.
         """
         now = entry.accepted_at
         if self._faults.take(entry.marks, _is_early) or (outcome and outcome.early):
@@ -97,10 +97,10 @@ class Calls:
             self._waiting[entry.job_id] = self._spawn(self._wait(entry, customer, outcome, entry.send_at))
 
     def cancel(self, entry: Entry, customer: Customer) -> bool:
-        """Cancel a fax that waits for its time; False when it does not (any more).
+        """Cancel a fax that waits for its date; False if it does not wait.
 
-        Its call begins in the step of the event loop that takes it off the list, so a fax that is found here
-        was not sent, and is not going to be, also when its time has come this very moment.
+        A call begins in the step of the event loop that takes the fax off the list. So a fax that is found
+        here was not sent and will not be, even if its date has just come.
         """
         waiting = self._waiting.pop(entry.job_id, None)
         if waiting is None:
@@ -114,11 +114,11 @@ class Calls:
         return True
 
     def receive(self, fax: InboundFax, customer: Customer) -> None:
-        """Have an account told of a fax that came in."""
+        """Send an account the webhook of a received fax."""
         self._spawn(self._sender.deliver(fax, customer, None, asyncio.Event()))
 
     async def drain(self, seconds: float | None) -> bool:
-        """Wait until every call and webhook is over; False when that takes longer than the seconds."""
+        """Wait until every call and webhook has ended; False if that takes longer than `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while self._tasks:
@@ -128,7 +128,7 @@ class Calls:
         return True
 
     async def close(self) -> None:
-        """Break off everything."""
+        """Cancel all calls and webhooks."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -157,7 +157,7 @@ class Calls:
     async def _end(self, entry: Entry, customer: Customer, call: _Call, tried: asyncio.Event) -> None:
         outcome = call.outcome.of_quality(entry.quality)
         entry.forms = frozenset(outcome.forms)
-        for redial in range(outcome.redials):  # iFax tells each of its own calls that came to nothing
+        for redial in range(outcome.redials):  # iFax reports each of its own calls that failed
             entry.word, entry.redial = "failed", redial
             entry.message, entry.code = CAUSES[BUSY], BUSY
             await self._sender.deliver(entry, customer, None, asyncio.Event())
@@ -184,7 +184,7 @@ class Calls:
 
 
 def call_length(config: SandboxConfig, entry: Entry, pages: int | None = None) -> float:
-    """Seconds of a fax's call: the same for the same seed, jobId and pages, whatever else goes on.
+    """The length (s) of a fax's call. It depends only on the seed, the jobId and the pages.
 
     Args:
         config: the seed, and how long a call and each page take.

@@ -88,10 +88,10 @@ CAUSES: Mapping[int, str] = {
     824: "STALE_DATE",
     825: "REJECT_ALL",
 }
-"""Names by numbers. A fax that fails with NORMAL_CLEARING had a call that ended in order all the same."""
+"""Names by numbers. NORMAL_CLEARING means that the call ended normally, even if the fax failed."""
 
 EXAMPLES = range(100, 200)
-"""Lines 555-0100 to 555-0199 are set aside for examples: a fax to one of them is delivered."""
+"""Lines 555-0100 to 555-0199 are reserved for examples: a fax to one of them is delivered."""
 
 
 def magic_digits(code: int) -> str:

@@ -1,7 +1,7 @@
 """`faxline-worker sandbox`.
 
-The program that calls it may bring its log with it: `ctx.obj` is then
-called with the name of the process and the texts that no line may hold.
+The calling program may bring its own log: then `ctx.obj` is called with the name of the process and the texts
+that no line may hold.
 """
 
 from typing import Annotated, Any, cast
@@ -14,7 +14,7 @@ from faxline_sandbox.server import serve
 
 def sandbox(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
-    token: Annotated[str, typer.Option(help="The access token that it takes.")] = "sandbox-token",  # noqa: S107 - of no worth
+    token: Annotated[str, typer.Option(help="The access token that it accepts.")] = "sandbox-token",  # noqa: S107 - of no worth
     host: Annotated[str, typer.Option()] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8090,
     account: Annotated[
@@ -25,22 +25,24 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
         str | None,
         typer.Option(help="Where postflight webhooks go; {account} stands for the account's name."),
     ] = None,
-    webhook_secret: Annotated[str, typer.Option(help="What they are signed with.")] = "",
+    webhook_secret: Annotated[str, typer.Option(help="The secret that signs the webhooks.")] = "",
     webhook_basic: Annotated[
-        str, typer.Option(help="The user:password that they carry, as iFax's form has them.")
+        str, typer.Option(help="The user:password of the webhooks, as in iFax's form.")
     ] = "",
     webhook_signed: Annotated[
-        bool, typer.Option("--webhook-signed/--webhook-unsigned", help="Whether they are signed.")
+        bool, typer.Option("--webhook-signed/--webhook-unsigned", help="Whether the webhooks are signed.")
     ] = True,
     call_seconds: Annotated[float, typer.Option(help="How long a call takes, without its pages.")] = 2.0,
     page_seconds: Annotated[float, typer.Option(help="How long each page takes.")] = 0.5,
     lines: Annotated[
         int,
         typer.Option(
-            help="Faxes that a number receives at once; a further one is busy. 0 is endless.", min=0
+            help="Faxes that a number receives at once; further ones are busy. 0 means no limit.", min=0
         ),
     ] = 0,
-    answer_seconds: Annotated[tuple[float, float], typer.Option(help="Least and most time to an answer.")] = (
+    answer_seconds: Annotated[
+        tuple[float, float], typer.Option(help="The shortest and longest time to an answer.")
+    ] = (
         0.05,
         0.5,
     ),
@@ -53,12 +55,12 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
         bool, typer.Option(help="Answer fax-status, which iFax does not document.")
     ] = True,
     profile: Annotated[
-        str, typer.Option(help="`documented`, or `field`: as public clients have met iFax.")
+        str, typer.Option(help="`documented`, or `field`: as public clients know iFax.")
     ] = "documented",
     first_job_id: Annotated[
         int,
         typer.Option(
-            help="The first fax's jobId. One that is started again needs a greater one than it gave before.",
+            help="The first fax's jobId. After a restart, give one that was not used before.",
             min=1,
         ),
     ] = 12345,

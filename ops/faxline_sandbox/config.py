@@ -1,4 +1,4 @@
-"""What a sandbox is told at its start."""
+"""The configuration of a sandbox."""
 
 import math
 import re
@@ -8,10 +8,10 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-"""A number as the API takes it; shorter ones than seven digits are nobody's fax."""
+"""A number as the API takes it. Numbers of fewer than seven digits are no fax numbers."""
 
 Profile = Literal["documented", "field"]
-"""As iFax's documentation says, or as public clients have met it."""
+"""As iFax is documented, or as public clients know it."""
 
 UNKNOWN = "(unknown)"
 """The label under which requests without a valid token are counted."""
@@ -22,7 +22,7 @@ class ConfigError(ValueError):
 
 
 def check_tokens(tokens: Collection[str]) -> None:
-    """Raise `ConfigError` where there is none, or one cannot stand in a header."""
+    """Raise `ConfigError` if there is no token, or one that a header cannot hold."""
     if not tokens:
         raise ConfigError("accounts: at least one is needed, by its token")
     if not all(token and token.isascii() and token.strip() == token for token in tokens):
@@ -34,15 +34,15 @@ class Account:
     """One customer of the sandbox.
 
     Args:
-        label: the account's name in the ledger and the statistics, in the place of its token.
+        label: the account's name in the ledger and the statistics, which show no token.
         webhook_url: where postflight webhooks are POSTed; None sends none.
-        webhook_secret: the key of their HMAC-SHA256 signature; needed with a URL, unless they are not signed.
-        webhook_basic: `user:password` of iFax's form, sent as HTTP Basic; nothing sends none.
+        webhook_secret: the key of their HMAC-SHA256 signature; required with a URL if they are signed.
+        webhook_basic: `user:password` of iFax's form, sent as HTTP Basic; "" sends none.
         webhook_signed: False leaves the signature out.
-        balance: pages it may still send; None is endless.
-        caller_id: fromNumber of its faxes that name no callerId.
-        primary: False has every call refused with -3007 (ifax-api, Error Codes: "user is not Primary").
-        plan: False has every call refused with 12004, in the profile `field`.
+        balance: the pages that it may still send; None means no limit.
+        caller_id: the fromNumber of its faxes without a callerId.
+        primary: if False, every call is refused with -3007 (ifax-api, Error Codes: "user is not Primary").
+        plan: if False, every call is refused with 12004, in the profile `field`.
     """
 
     label: str = "default"
@@ -73,7 +73,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Limits:
-    """What an account may do (ifax-api, Rate Limiting).
+    """The limits of an account (ifax-api, Rate Limiting).
 
     Args:
         requests: requests in any window.
@@ -110,16 +110,16 @@ class SandboxConfig:
         answer_seconds: least and most random delay before an answer is written.
         call_seconds: the telephone call without its pages.
         page_seconds: the call's time for each page.
-        lines: how many faxes a number receives at once; a further one meets USER_BUSY. 0 is endless.
+        lines: how many faxes a number receives at once; further ones get USER_BUSY. 0 means no limit.
         spread: a call's random share of its length, up or down: 0.2 is 80 % to 120 %.
         time_scale: factor of the waits between a webhook's tries, and of nothing else: 1.0 waits 5, 10, 20,
             30 and 60 minutes.
-        webhook_timeout: a webhook that is not answered by then has failed.
+        webhook_timeout: a webhook without an answer by then has failed.
         webhook_concurrency: webhooks on their way at once.
         webhook_on_cancel: whether a canceled fax gets a webhook as well.
-        status_call: whether it has fax-status, which iFax does not document.
-        pages_per_url: pages that a fileUrl stands for; it is never fetched.
-        seed: of everything random.
+        status_call: whether there is fax-status, which iFax does not document.
+        pages_per_url: the pages of a fileUrl, which is never fetched.
+        seed: the seed of everything random.
         first_job_id: the first fax's jobId.
 
     Raises:

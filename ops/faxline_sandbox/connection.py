@@ -1,6 +1,6 @@
-"""The connection below a request: when the request's first byte came, and how to cut it.
+"""The connection of a request: when the request's first byte came, and how to cut it.
 
-ASGI knows neither. So uvicorn runs a protocol of ours that hands both to the app in the request's scope.
+ASGI has neither. So uvicorn runs a protocol of ours that passes both to the app in the request's scope.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Connection:
     """One request's connection.
 
     Args:
-        transport: below the protocol.
+        transport: the transport of the protocol.
         arrived: when the request's first byte came, in nanoseconds of `time.monotonic_ns`.
     """
 
@@ -54,7 +54,7 @@ class SandboxProtocol(H11Protocol):
         super().data_received(data)
 
     async def _with_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A pipelined request came while the one before it was answered; it is its turn that counts.
+        # A pipelined request came while the one before it was being answered. It counts from its turn.
         arrived, self._arrived = self._arrived, None
         connection = Connection(self.transport, arrived or time.monotonic_ns())
         scope.setdefault("extensions", {})[EXTENSION] = connection

@@ -75,7 +75,7 @@ class Control:
         return JSON(self._sandbox.customers.arrivals())
 
     async def faults(self, request: Request) -> Response:
-        """Add faults (an object or a list of them), forget all, or only show what is left."""
+        """Add faults (an object or a list of them), remove all, or only show the remaining ones."""
         return await _plan(request, self._sandbox.faults, Fault.read)
 
     async def webhook_faults(self, request: Request) -> Response:
@@ -83,7 +83,7 @@ class Control:
         return await _plan(request, self._sandbox.webhook_faults, WebhookFault.read)
 
     async def number(self, request: Request) -> Response:
-        """Give a number an outcome or several (see `read_outcomes`), or its own again; show it."""
+        """Set the outcomes of a number (see `read_outcomes`), or restore its own; show them."""
         number = request.path_params["number"]
         if not E164.fullmatch(number):
             return _error(NO_NUMBER)
@@ -96,7 +96,7 @@ class Control:
         return JSON(self._sandbox.number(number))
 
     async def lines(self, request: Request) -> Response:
-        """Say how many faxes a number receives at once (0 is endless), or give it the default again."""
+        """Set how many faxes a number receives at once (0 means no limit), or restore the default."""
         number = request.path_params["number"]
         if not E164.fullmatch(number):
             return _error(NO_NUMBER)
@@ -108,7 +108,7 @@ class Control:
         return JSON(self._sandbox.number(number))
 
     async def tokens(self, request: Request) -> Response:
-        """Have an account known by a list of tokens and by no other."""
+        """Replace the tokens of an account."""
         try:
             tokens = await _json(request)
             if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
@@ -119,7 +119,7 @@ class Control:
         return JSON({"tokens": len(tokens)})
 
     async def webhook_secret(self, request: Request) -> Response:
-        """Have an account's webhooks signed with another secret."""
+        """Replace the secret that signs an account's webhooks."""
         try:
             secret = await _json(request)
             if not isinstance(secret, str):
@@ -130,7 +130,7 @@ class Control:
         return JSON({})
 
     async def webhook(self, request: Request) -> Response:
-        """Have an account's webhooks go to another URL, with a user and password, or unsigned."""
+        """Send an account's webhooks to another URL, with a user and password, or unsigned."""
         try:
             form = await _json(request)
             if not isinstance(form, dict):
@@ -141,7 +141,7 @@ class Control:
         return JSON({})
 
     async def plan(self, request: Request) -> Response:
-        """Have an account's plan active, or not."""
+        """Set whether an account's plan is active."""
         try:
             active = await _json(request)
             if not isinstance(active, bool):
@@ -152,7 +152,7 @@ class Control:
         return JSON({})
 
     async def inbound(self, request: Request) -> Response:
-        """Have a fax come in to an account, or show those that came, with the tries of their webhooks."""
+        """Let an account receive a fax, or show its received faxes with the tries of their webhooks."""
         if request.method == "GET":
             came = self._sandbox.received[request.path_params["label"]]
             return JSON([fax.fax_object() | {"webhooks": tries(fax.webhooks)} for fax in came])
@@ -180,17 +180,17 @@ def read_outcomes(value: Any) -> Sequence[Outcome]:
     One is an `Outcome`, its members as an object, the four digits of a magic number, or the name of a cause.
 
     Raises:
-        FaultError: it is none of these.
+        FaultError: the value is something else.
     """
     several = value if isinstance(value, list | tuple) else [value]
     return check_order([one if isinstance(one, Outcome) else _read_outcome(one) for one in several])
 
 
 def check_lines(value: Any) -> int:
-    """How many lines a number is to have.
+    """Check a number of lines.
 
     Raises:
-        FaultError: it is no whole number, or less than 0.
+        FaultError: it is not a whole number, or less than 0.
     """
     if type(value) is not int or value < 0:
         raise FaultError("lines: must be 0 (endless) or more")

@@ -16,10 +16,11 @@ class NotThisFormat(Exception):  # noqa: N818 - a verdict on a file
 
 
 def page_count(name: str, data: bytes) -> int:
-    """The pages of a file; 0 when it has none.
+    """The number of a file's pages; 0 if it has none.
 
     Args:
-        name: its extension says what it is: .pdf, .tif, .tiff, .png, .jpg, .jpeg or .txt in any case.
+        name: the file's name. Its extension decides its type: .pdf, .tif, .tiff, .png, .jpg, .jpeg or .txt in
+            any case.
         data: its bytes.
 
     Raises:
@@ -32,7 +33,7 @@ def page_count(name: str, data: bytes) -> int:
 
 
 def extension(name: str) -> str:
-    """What stands behind the last dot of a file's name, in lower case; empty without one."""
+    """The part of a file's name after the last dot, in lower case; empty if there is no dot."""
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 

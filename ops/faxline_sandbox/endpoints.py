@@ -1,4 +1,4 @@
-"""The endpoints as ASGI: arrival, limits, body, faults, work, answer; an iFax is no more than these steps."""
+"""The endpoints as ASGI apps. Their steps: arrival, limits, body, faults, work, answer."""
 
 import asyncio
 import json
@@ -28,9 +28,9 @@ class EndpointApp:
     """One endpoint, `POST /v1/customer/{name}`.
 
     Args:
-        sandbox: whose it is.
-        name: such as fax-send.
-        work: carries a request out; returns the answer's body or raises `Refusal`.
+        sandbox: the sandbox.
+        name: its name, such as fax-send.
+        work: carries out a request. It returns the answer's body or raises `Refusal`.
     """
 
     def __init__(self, sandbox: Sandbox, name: Endpoint, work: Work) -> None:
@@ -52,7 +52,7 @@ class EndpointApp:
         try:
             await self._serve(customer, headers, scope, receive, send)
         except ClientDisconnect:
-            pass  # it went before its request was whole
+            pass  # the client disconnected before the end of its request
         finally:
             customer.leave()
 
@@ -95,7 +95,7 @@ class EndpointApp:
         number = marks.get("toNumber")
         if fault is None and self.name in {"fax-send", "fax-resend"} and isinstance(number, str):
             fault = self._sandbox.numbers.outcome(number).fault
-            if fault is not None and fault.before:  # no call will use the outcome up
+            if fault is not None and fault.before:  # no call will use this outcome
                 self._sandbox.numbers.take(number)
         return fault
 
@@ -111,7 +111,7 @@ class EndpointApp:
     async def _strike(
         self, fault: Fault, answer: JSON | None, scope: Scope, receive: Receive
     ) -> Response | None:
-        """The answer under a fault; None when there is none and the connection is gone."""
+        """The answer under a fault; None if the connection was cut instead."""
         response: Response | None = None
         match fault.action:
             case "reset_before" | "reset_after":
@@ -152,7 +152,7 @@ def _check_permission(customer: Customer, method: str) -> None:
 
 
 def _changed(answer: JSON | None, **members: Any) -> JSON | None:
-    """A success with some members changed; an error stays as it is."""
+    """Change some members of a success. An error is not changed."""
     if answer is None or answer.status_code != OK:
         return answer
     return JSON(json.loads(bytes(answer.body)) | members)
@@ -167,13 +167,13 @@ async def _cut(scope: Scope, receive: Receive) -> None:
 
 
 async def _gone(receive: Receive) -> None:
-    """Wait until the client has gone."""
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _wait_any(seconds: float | None, *awaited: Any) -> None:
-    """Wait for the first of some coroutines, at most so many seconds."""
+    """Wait for the first of some coroutines, at most this many seconds."""
     tasks = [asyncio.ensure_future(one) for one in awaited]
     try:
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Faults on demand: what may go wrong with an answer or a webhook, and the plan that says when."""
+"""Scripted faults: what goes wrong with an answer or a webhook, and when."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -30,7 +30,7 @@ Action = Literal[
 WebhookAction = Literal["lose", "double", "late", "delay", "early", "shuffle"]
 
 MARKS = ("subject", "toNumber", "jobId", "account")
-"""What a fault can be matched to."""
+"""The members by which a fault can be matched with a request."""
 
 BODILESS = {204, 304}
 """HTTP statuses of answers without a body."""
@@ -39,7 +39,7 @@ Marks = Mapping[str, Any]
 
 
 class FaultError(ValueError):
-    """A fault makes no sense; the message names the member and what it must be."""
+    """A fault is not valid. The message names the member and what it must be."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ class Fault:
     Args:
         action: `reset_before`, `reset_after`: the connection is cut; `hang_before`, `hang_after`: no answer
             until the client goes or `seconds` are over, then the connection is cut; `status`: an answer with
-            `status`, `body` and `retry_after`; `garbage`: an answer that is no JSON; `no_job_id`: a success
-            without its data; `slow`: the right answer, `seconds` later; `status_zero`: response code 0 in
-            the place of 1. After `…_before` nothing has been done; after the others (`status`: if
+            `status`, `body` and `retry_after`; `garbage`: an answer that is not JSON; `no_job_id`: a success
+            without its data; `slow`: the right answer, `seconds` later; `status_zero`: response code 0
+            instead of 1. After `…_before` nothing has been done; after the others (`status`: if
             `accepted`) the request has been carried out.
-        endpoint: which one; None is any.
-        match: members of `MARKS` that must be equal; None is any request.
-        times: how often; None is always.
+        endpoint: the endpoint; None means any.
+        match: members of `MARKS` that must be equal; None means any request.
+        times: how often; None means always.
         status: the HTTP status of `status` (500) and `garbage` (200).
         body: of `status`: a JSON value, or "" for none at all; of `garbage`: a string; None is a default.
         retry_after: seconds, the header Retry-After of `status`.
-        accepted: of `status`: whether the request was carried out all the same.
-        seconds: of `slow` (needed) and of hanging (None: as long as the client stays).
+        accepted: of `status`: whether the request was carried out nevertheless.
+        seconds: of `slow` (required) and of hanging (None: as long as the client stays connected).
 
     Raises:
         FaultError: a member is wrong.
@@ -93,7 +93,7 @@ class Fault:
 
     @property
     def before(self) -> bool:
-        """Whether it strikes before the request is carried out."""
+        """Whether it happens before the request is carried out."""
         return self.action in {"reset_before", "hang_before"} or (
             self.action == "status" and not self.accepted
         )
@@ -113,13 +113,13 @@ class WebhookFault:
     """Something that goes wrong with the webhook of a fax.
 
     Args:
-        action: `lose`: it is never sent, and nobody tries again; `double`: it is sent twice; `late`: the
-            first try is lost on its way, a retry brings it; `delay`: it is sent `seconds` later; `early`: the
+        action: `lose`: it is never sent, and not tried again; `double`: it is sent twice; `late`: the first
+            try is lost on its way, and a retry brings it; `delay`: it is sent `seconds` later; `early`: the
             fax ends at once, and its webhook is sent before the answer to the request; `shuffle`: it waits
             for another webhook of the account to overtake it, at most `seconds`.
         match: as in `Fault`.
-        times: how often; None is always.
-        seconds: of `delay` (needed) and `shuffle` (10).
+        times: how often; None means always.
+        seconds: of `delay` (required) and `shuffle` (10).
 
     Raises:
         FaultError: a member is wrong.
@@ -155,7 +155,7 @@ class FaultPlan(Generic[F]):
         self._faults: list[tuple[F, int | None]] = []  # with the times left, None for always
 
     def add(self, fault: F) -> None:
-        """Put a fault behind those that are there."""
+        """Add a fault after the existing ones."""
         self._faults.append((fault, fault.times))
 
     def clear(self) -> None:
@@ -163,7 +163,7 @@ class FaultPlan(Generic[F]):
         self._faults.clear()
 
     def take(self, marks: Marks, fits: Callable[[F], bool]) -> F | None:
-        """The first fault whose match agrees with the marks and that `fits`, used up once; or None."""
+        """Take the first fault that matches the marks and `fits`, once; None if there is none."""
         for place, (fault, left) in enumerate(self._faults):
             if fits(fault) and all(marks.get(name) == value for name, value in (fault.match or {}).items()):
                 if left == 1:
@@ -174,7 +174,7 @@ class FaultPlan(Generic[F]):
         return None
 
     def as_json(self) -> list[dict[str, Any]]:
-        """The faults, `times` being what is left of them."""
+        """The faults. `times` is what is left of each."""
         return [
             {member.name: getattr(fault, member.name) for member in fields(fault)} | {"times": left}
             for fault, left in self._faults

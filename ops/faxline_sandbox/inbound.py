@@ -1,4 +1,4 @@
-"""Faxes that come in, and what iFax tells of them: no fax-send, only a webhook."""
+"""Received faxes, and their webhooks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from faxline_sandbox.ledger import WebhookAttempt
 LARGEST_FILE = 20_000_000
 _MEMBERS = {"from", "to", "pages", "multipart", "bytes", "direction"}
 DIRECTIONS = ("inbound", "received")
-"""Words of an inbound fax's `direction`; the second is the documented one."""
+"""The words of an inbound fax's `direction`; the second one is documented."""
 
 
 @dataclass
 class InboundFax:
-    """A fax that came in.
+    """A received fax.
 
     Args:
-        job_id: iFax's.
-        from_number: E.164.
-        to_number: E.164.
-        pages: how many.
-        at: Unix seconds.
-        multipart: whether its webhook is a form that has the fax's PDF in it, not JSON.
-        size: bytes of that PDF.
+        job_id: iFax's jobId.
+        from_number: the sender, E.164.
+        to_number: the receiving number, E.164.
+        pages: the number of pages.
+        at: when it was received, Unix seconds.
+        multipart: whether its webhook is a form with the fax's PDF instead of JSON.
+        size: the size of that PDF in bytes.
         direction: one of `DIRECTIONS`.
     """
 
@@ -41,7 +41,7 @@ class InboundFax:
 
     @classmethod
     def read(cls, value: Any, job_id: int, at: float) -> Self:
-        """The fax of a JSON object: `from`, `to`, `pages` (1), `multipart` (false), `bytes` (1000) and so on.
+        """Read a fax from JSON: `from`, `to`, `pages` (1), `multipart` (false), `bytes` (1000) and so on.
 
         Raises:
             FaultError: a member is wrong or unknown.
@@ -62,11 +62,11 @@ class InboundFax:
         return cls(job_id, numbers[0], numbers[1], pages, at, bool(value.get("multipart")), size, direction)
 
     def pdf(self) -> bytes:
-        """The fax as it came, `size` bytes behind a PDF's beginning; no PDF that can be opened."""
+        """The fax's file: it begins like a PDF and has `size` bytes, but cannot be opened."""
         return b"%PDF-1.4\n" + b"x" * self.size
 
     def fax_object(self) -> dict[str, Any]:
-        """The fax as its webhook shows it."""
+        """The fax object of its webhook."""
         at = int(self.at)
         return {
             "jobId": self.job_id,
@@ -85,5 +85,5 @@ class InboundFax:
 
 
 def transaction_id(job_id: int) -> int:
-    """IFax's other name of a fax."""
+    """The transactionId of a fax, iFax's second id."""
     return 900_000 + job_id

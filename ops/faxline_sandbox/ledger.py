@@ -1,4 +1,4 @@
-"""The ledger: every fax the sandbox accepted, and all that became of it. In memory, and never cut short."""
+"""The ledger: every fax that the sandbox accepted, with its history. It is in memory and never trimmed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ class WebhookAttempt:
     Args:
         at: Unix seconds when it was sent.
         answer: the HTTP status, or None without an answer.
-        error: the name of what went wrong in the place of an answer.
+        error: the name of the error, if no answer came.
         seconds: how long it took.
-        redial: the `retryAttempt` that it told of.
+        redial: its `retryAttempt`.
     """
 
     at: float
@@ -53,22 +53,22 @@ class Entry:
     """An accepted fax. Times are Unix seconds.
 
     Args:
-        job_id: iFax's.
+        job_id: iFax's jobId.
         account: the account's label.
-        endpoint: which one accepted it.
+        endpoint: the endpoint that accepted it.
         original: the jobId that was resent, or None.
         to_number: E.164.
         from_number: E.164.
         subject: of the request (of the original for a resent one), or None.
         digest: SHA-256 of the canonical request, hexadecimal.
-        files: how many.
-        pages: how many.
-        quality: its faxQuality, of a resent one that of the original.
-        accepted_at: when.
-        send_at: when it was to be sent, or None for at once.
-        word: the faxStatus that is shown in the place of its state, or None.
+        files: the number of files.
+        pages: the number of pages.
+        quality: its faxQuality; for a resent fax, the original's.
+        accepted_at: when it was accepted.
+        send_at: when it is to be sent; None means at once.
+        word: the faxStatus that is shown instead of its state, or None.
         forms: how its webhook is written (`outcomes.FORMS`).
-        redial: the number of iFax's own call, from 0; None where it makes one.
+        redial: the number of iFax's own call, from 0; None if it calls once.
         line_busy: whether all lines of its number were taken by other faxes when its call began.
     """
 
@@ -107,7 +107,7 @@ class Entry:
 
     @property
     def marks(self) -> Mapping[str, Any]:
-        """What a webhook fault is matched to."""
+        """The members by which a webhook fault is matched."""
         return {
             "subject": self.subject,
             "toNumber": self.to_number,
@@ -116,7 +116,7 @@ class Entry:
         }
 
     def enter(self, state: State, at: float) -> None:
-        """Go on to a state."""
+        """Move to a state."""
         self.history.append((state, at))
 
     def as_json(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Ledger:
     """The accepted faxes by their jobId, in the order of acceptance.
 
     Args:
-        first_job_id: of the first fax; each later one's is greater by one.
+        first_job_id: the jobId of the first fax; each later one is greater by one.
     """
 
     def __init__(self, first_job_id: int) -> None:

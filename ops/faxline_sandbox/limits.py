@@ -29,10 +29,10 @@ class Excess:
 
 
 class LimitKeeper:
-    """Counts one account's requests: an exact sliding log, the open ones, and a token bucket.
+    """Counts one account's requests with an exact sliding log, the open requests and a token bucket.
 
-    A request that is refused for a limit takes no place in the log and no token; every other request does,
-    whatever becomes of it.
+    A request that a limit refuses takes no place in the log and no token. Every other request does, however
+    it ends.
     """
 
     def __init__(self, limits: Limits) -> None:

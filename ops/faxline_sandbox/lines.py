@@ -1,4 +1,4 @@
-"""How many faxes each number can receive at once: a line that is taken is busy for everybody else."""
+"""The lines of numbers: how many faxes each can receive at once. Further calls are busy."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ class Lines:
     """The lines of every number.
 
     Args:
-        default: of a number that was given none of its own; 0 is endless.
+        default: the lines of a number without its own setting; 0 means no limit.
     """
 
     def __init__(self, default: int) -> None:
@@ -16,14 +16,14 @@ class Lines:
         self._taken: Counter[str] = Counter()
 
     def give(self, number: str, lines: int | None) -> None:
-        """Decide how many lines a number has, 0 for endless; None gives it the default again."""
+        """Set how many lines a number has; 0 means no limit, None restores the default."""
         if lines is None:
             self._own.pop(number, None)
         else:
             self._own[number] = lines
 
     def of(self, number: str) -> int:
-        """How many lines a number has; 0 is endless."""
+        """How many lines a number has; 0 means no limit."""
         return self._own.get(number, self._default)
 
     def taken(self, number: str) -> int:
@@ -31,7 +31,7 @@ class Lines:
         return self._taken[number]
 
     def take(self, number: str) -> bool:
-        """Take a line; False when all are busy. What is taken must be freed."""
+        """Take a line, to be freed later; False if all are busy."""
         lines = self.of(number)
         if lines and self._taken[number] >= lines:
             return False

@@ -1,6 +1,6 @@
 """Calls that iFax does not document and that change nothing: lists of faxes and numbers, and a received fax.
 
-They are there in the profile `field` only. Their shapes are those that public clients of iFax read.
+They are only in the profile `field`. Their forms are those that public clients of iFax read.
 """
 
 import base64
@@ -18,16 +18,16 @@ from faxline_sandbox.sandbox import Sandbox
 from faxline_sandbox.webhooks import fax_object
 
 PAGE = 50
-"""Faxes in one answer of `fax-list-all`, and the newest that `fax-lists` tells."""
+"""The most faxes in one answer of `fax-list-all` and of `fax-lists`."""
 
 _DATE = re.compile(r"(0[1-9]|1[0-2])/(0[1-9]|[12][0-9]|3[01])/[0-9]{4}", re.ASCII)
 
 
 class Listing:
-    """What these calls answer.
+    """Answers these calls.
 
     Args:
-        sandbox: whose faxes they tell.
+        sandbox: the sandbox.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -46,10 +46,10 @@ class Listing:
         return {"status": 1, "message": "Number list", "data": [{"number": customer.account.caller_id}]}
 
     async def received(self, customer: Customer, fields: Fields) -> dict[str, Any]:
-        """Carry out fax-list-all: the faxes that came in, a page after `lastFaxId`, oldest first.
+        """Carry out fax-list-all: the received faxes, a page after `lastFaxId`, oldest first.
 
         Raises:
-            Refusal: -2, `startDate` or `endDate` is no MM/DD/YYYY, or `lastFaxId` no integer.
+            Refusal: -2, `startDate` or `endDate` is not MM/DD/YYYY, or `lastFaxId` is not an integer.
         """
         first, last = (_date(fields, name) for name in ("startDate", "endDate"))
         after = fields.get("lastFaxId", 0)
@@ -63,7 +63,7 @@ class Listing:
         return {"status": 1, "message": "Fax list", "data": rows[:PAGE]}
 
     async def download(self, customer: Customer, fields: Fields) -> dict[str, Any]:
-        """Carry out fax-download: a fax that came in, as a PDF in base64.
+        """Carry out fax-download: a received fax, as a PDF in base64.
 
         Raises:
             Refusal: -5, no fax of the account has both the jobId and the transactionId.

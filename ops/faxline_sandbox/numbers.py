@@ -1,4 +1,4 @@
-"""What becomes of faxes by their number: the magic numbers, and outcomes given to other numbers.
+"""The outcomes of faxes by their number: magic numbers, and outcomes that a test sets.
 
 A magic number ends in 555 and the four digits of a row, such as +1 202 555 0017. Everything else is
 delivered. A row is added to `MAGIC_NUMBERS`, and to the table in docs/sandbox.md (a test compares them).
@@ -106,18 +106,18 @@ MAGIC_NUMBERS: Mapping[str, Outcome] = {
 
 
 class Numbers:
-    """The outcome of every number: what it was given, its magic, then delivery."""
+    """The outcome of every number: the one that was set, then its magic, then delivery."""
 
     def __init__(self) -> None:
-        # Only of numbers whose outcomes were given or change by themselves: the calls left, None for endless.
+        # Only for numbers whose outcomes were set or change by themselves: the calls left, None for no limit.
         self._next: dict[str, list[tuple[Outcome, int | None]]] = {}
 
     def give(self, number: str, outcomes: Sequence[Outcome]) -> None:
-        """Decide what becomes of faxes to a number, one outcome after the other and then its own.
+        """Set the outcomes of faxes to a number, one after the other and then its own.
 
         Args:
             number: E.164.
-            outcomes: as `check_order` wants them; none gives the number its own back, from the beginning.
+            outcomes: in the form of `check_order`; an empty list restores the number's own from the start.
         """
         self._next.pop(number, None)
         if outcomes:
@@ -125,23 +125,23 @@ class Numbers:
             self._next[number] = [*((outcome, outcome.times) for outcome in outcomes), *own]
 
     def outcome(self, number: str) -> Outcome:
-        """What becomes of the next fax to a number."""
+        """The outcome of the next fax to a number."""
         coming = self._coming(number)
         return coming[0][0] if coming else DELIVERED
 
     def take(self, number: str) -> Outcome:
-        """The same, used up once."""
+        """Take the outcome of the next fax, which uses it once."""
         coming = self._coming(number)
         if not coming:
             return DELIVERED
         outcome, left = coming[0]
         if left is not None:
-            # An empty list stays: a magic number that has had its turn is an ordinary one from then on.
+            # An empty list stays: a magic number whose outcomes are used up is an ordinary number.
             self._next[number] = [(outcome, left - 1), *coming[1:]] if left > 1 else coming[1:]
         return outcome
 
     def as_json(self, number: str) -> list[dict[str, Any]]:
-        """What is to come to a number before delivery, `times` being what is left of each."""
+        """The coming outcomes of a number before delivery. `times` is what is left of each."""
         return [asdict(outcome) | {"times": left} for outcome, left in self._coming(number)]
 
     def _coming(self, number: str) -> list[tuple[Outcome, int | None]]:

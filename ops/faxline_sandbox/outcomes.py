@@ -1,4 +1,4 @@
-"""What becomes of a fax: how its call ends, and what goes wrong with its answer and its webhook."""
+"""The outcome of a fax: how its call ends, and what goes wrong with its answer and its webhook."""
 
 import math
 from collections.abc import Sequence
@@ -11,34 +11,34 @@ from faxline_sandbox.faults import Fault, FaultError, WebhookFault
 
 Final = Literal["delivered", "failed"]
 QUALITIES = ("Low", "Standard", "HD")
-"""The values of faxQuality, the better one later."""
+"""The values of faxQuality, from low to high."""
 FORMS = ("flat", "text_job_id", "job_id", "no_country", "multipart")
-"""How a webhook may be written otherwise than the documentation has it: the fax at the top level; jobId as a
-text, or under the name job_id; fromNumber without its country's 1; as a form with the fax's PDF."""
+"""Forms of a webhook that differ from the documentation: the fax at the top level; jobId as a text, or named
+job_id; fromNumber without the country code 1; a form with the fax's PDF."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of a fax to a number.
+    """The outcome of a fax to a number.
 
     Args:
         status: the faxStatus of the webhook.
         message: its message.
         code: its code.
-        transferred: the share of the pages that arrive, rounded down; None is all of a delivered fax and
-            none of a failed one.
+        transferred: the share of the pages that arrive, rounded down; None means all of a delivered fax,
+            and none of a failed one.
         refusal: an error code (-3001 … -3010) with which fax-send and fax-resend are answered.
         fault: what goes wrong with the answer to fax-send and fax-resend, always.
         webhook: what goes wrong with the webhook, always.
-        word: the faxStatus that the webhook and fax-status show in the place of `status`; None shows that.
+        word: the faxStatus that the webhook and fax-status show instead of `status`, if any.
         forms: how the webhook is written, some of `FORMS`.
-        redials: how many calls of iFax's own come to nothing before, each told by a webhook that says failed.
-        receives: the best faxQuality that the machine receives: only a fax in a better one has this outcome,
-            any other is delivered. None: whatever the quality.
+        redials: how many of iFax's own calls fail before, each reported by a webhook with faxStatus failed.
+        receives: the best faxQuality that the machine can receive: a fax in a better one has this outcome,
+            any other is delivered. None: any quality.
         seconds: how much longer the call takes.
         factor: how many times as long the call takes, before the seconds are added.
-        times: for how many calls it holds, before what comes next; None is for all. A request that a fault
-            or the refusal keeps from becoming a call counts as one.
+        times: the number of calls with this outcome, before the next one; None means all. A request that a
+            fault or the refusal stops counts as a call.
 
     Raises:
         FaultError: a member is wrong.
@@ -91,26 +91,26 @@ class Outcome:
 
     @property
     def early(self) -> bool:
-        """Whether its fax ends before the answer to the request."""
+        """Whether the fax ends before the request is answered."""
         return self.webhook is not None and self.webhook.action == "early"
 
     def of_quality(self, quality: str) -> "Outcome":
-        """What becomes of a fax in a quality."""
+        """The outcome of a fax in a quality."""
         if self.receives is None or QUALITIES.index(quality) > QUALITIES.index(self.receives):
             return self
         return replace(self, status="delivered", message="NORMAL_CLEARING", code=0)
 
     def transferred_pages(self, pages: int) -> int:
-        """The faxTransferredPages of a fax with so many pages."""
+        """The faxTransferredPages of a fax with this many pages."""
         if self.transferred is None:
             return pages if self.status == "delivered" else 0
         return int(pages * self.transferred)
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """The outcome of a JSON object, with `fault` and `webhook` as objects in it.
+        """Read an outcome from a JSON object, with `fault` and `webhook` as objects in it.
 
-        Where it has a cause's code and no message, the message is the cause's name.
+        If it has a cause's code and no message, the message is the cause's name.
 
         Raises:
             FaultError: a member is wrong or unknown.
@@ -134,10 +134,10 @@ class Outcome:
 
 
 def check_order(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-    """Outcomes that a number is to have one after the other.
+    """Check outcomes that a number is to have one after the other.
 
     Raises:
-        FaultError: there are none, or one would never let the next come.
+        FaultError: there are none, or one has no end although others follow.
     """
     if not outcomes:
         raise FaultError("outcomes: at least one is needed")
@@ -151,5 +151,5 @@ def _is_number(value: Any) -> bool:
 
 
 def words_of(code: int) -> str | None:
-    """What a receipt calls a cause's number or an error code; None for any other."""
+    """The message of a cause's number or an error code; None for any other number."""
     return ERROR_CODES[code].message if code in ERROR_CODES else CAUSES.get(code)

@@ -1,4 +1,4 @@
-"""Counts the pages of PDFs in a child process, which runs this file too: a hostile PDF ends only that."""
+"""Counts the pages of PDFs in a child process, which also runs this file. A hostile PDF ends only it."""
 
 import atexit
 import json
@@ -13,9 +13,9 @@ from threading import Lock
 from typing import IO
 
 SECONDS = 5
-"""Processor time that opening a PDF may take."""
+"""The most processor time (s) to open a PDF."""
 MEMORY = 256 * 1024 * 1024
-"""Bytes of address space of the child. macOS does not enforce it."""
+"""The most address space (bytes) of the child. macOS does not enforce it."""
 
 _SIZE = struct.Struct(">I")
 _PAGES = struct.Struct(">i")
@@ -26,7 +26,7 @@ _child: subprocess.Popen[bytes] | None = None
 
 
 def pdf_pages(data: bytes) -> int | None:
-    """How many pages a PDF has; None where PDFium does not open it, or not within the limits. Thread-safe."""
+    """The number of a PDF's pages; None if PDFium cannot open it within the limits. Thread-safe."""
     global _child  # noqa: PLW0603 - kept for the next one
     with _lock:
         if _child is None or _child.poll() is not None:

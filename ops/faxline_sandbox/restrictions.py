@@ -27,14 +27,14 @@ _SELECTION = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 @dataclass(frozen=True)
 class FaxRequest:
-    """A fax-send request that keeps every restriction.
+    """A fax-send request that meets every restriction.
 
     Args:
         number: the recipient, E.164.
-        caller_id: E.164 or None.
-        subject: or None; what marks a fax for a test.
-        files: how many.
-        pages: how many, after the selection.
+        caller_id: the sender, E.164 or None.
+        subject: the subject or None; tests recognise a fax by it.
+        files: the number of files.
+        pages: the number of pages, after the selection.
         quality: Low, Standard or HD.
         send_at: Unix seconds or None.
         digest: lower-case hexadecimal SHA-256 of the parameters as JSON with sorted keys and no spaces.
@@ -52,10 +52,10 @@ class FaxRequest:
 
 @dataclass(frozen=True)
 class ResendRequest:
-    """A fax-resend request whose parameters make sense.
+    """A valid fax-resend request.
 
     Args:
-        job_id: of the original.
+        job_id: the original's jobId.
         number: the new recipient, E.164, or None for the same.
         digest: as in `FaxRequest`.
     """
@@ -69,7 +69,7 @@ class PageCounter:
     """Counts the pages of files, each content once.
 
     Args:
-        pages_per_url: what a file stands for that is only named by its URL.
+        pages_per_url: the pages of a file that is named only by its URL.
     """
 
     def __init__(self, pages_per_url: int) -> None:
@@ -144,7 +144,7 @@ def check_job_id(fields: Fields) -> int:
     """The jobId of fax-cancel or fax-resend.
 
     Raises:
-        Refusal: -2, it is missing or no integer.
+        Refusal: -2, it is missing or not an integer.
     """
     job_id = fields.get("jobId")
     if not isinstance(job_id, int) or isinstance(job_id, bool):
@@ -153,7 +153,7 @@ def check_job_id(fields: Fields) -> int:
 
 
 def digest(fields: Fields) -> str:
-    """What tells whether two requests are the same, see `FaxRequest`."""
+    """The digest by which equal requests are recognised; see `FaxRequest`."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -190,7 +190,7 @@ def _file_pages(file: Any, where: str, counter: PageCounter) -> int:
     if url is not None:
         if not _is_url(url):
             raise Refusal(f"{where}.fileUrl: must be an HTTP or HTTPS URL")
-        # Nobody looks into the file, so a selection is believed.
+        # The file is not fetched, so the selection is not checked.
         return len(selection) if selection else counter.pages_per_url
     try:
         pages = counter.count(name, _decoded(encoded, f"{where}.fileData"))

@@ -25,7 +25,7 @@ from faxline_sandbox.webhooks import WebhookSender, fax_object
 
 @dataclass(frozen=True)
 class _Order:
-    """What is to be sent, by fax-send or fax-resend."""
+    """A fax to be sent, by fax-send or fax-resend."""
 
     endpoint: Endpoint
     original: int | None
@@ -40,11 +40,11 @@ class _Order:
 
 
 class Sandbox:
-    """One iFax. It works inside one event loop, between `open` and `close`.
+    """One sandbox. It works inside one event loop, between `open` and `close`.
 
     Args:
-        config: what it is told.
-        clock: nanoseconds of a monotonic clock, for the limits, where the server does not stamp a request.
+        config: the configuration.
+        clock: returns monotonic nanoseconds, for the limits if the server does not stamp requests.
     """
 
     def __init__(self, config: SandboxConfig, clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -52,33 +52,33 @@ class Sandbox:
         self.clock = clock
         self.ledger = Ledger(config.first_job_id)
         self.received: defaultdict[str, list[InboundFax]] = defaultdict(list)
-        """The faxes that came in, by the account's label."""
+        """The received faxes, by the account's label."""
         self.customers = Customers(config)
         self.numbers = Numbers()
         self.lines = Lines(config.lines)
         self.faults: FaultPlan[Fault] = FaultPlan()
         self.webhook_faults: FaultPlan[WebhookFault] = FaultPlan()
         self.stopping = asyncio.Event()
-        """Set when the sandbox is about to end: nothing waits any longer."""
+        """Set when the sandbox is about to end, so that nothing waits any longer."""
         self.loop: asyncio.AbstractEventLoop
         self.calls: Calls
         self._sender: WebhookSender
         self._pages = PageCounter(config.pages_per_url)
 
     async def open(self) -> None:
-        """Begin to work in the running event loop."""
+        """Start in the running event loop."""
         self.loop = asyncio.get_running_loop()
         self._sender = WebhookSender(self.config)
         self.calls = Calls(self.config, self.numbers, self.lines, self.webhook_faults, self._sender)
 
     async def close(self) -> None:
-        """Break off the calls and webhooks."""
+        """Cancel the calls and webhooks."""
         self.stopping.set()
         await self.calls.close()
         await self._sender.close()
 
     def receive(self, label: str, fax: InboundFax) -> None:
-        """Have a fax come in to an account: its webhook is told.
+        """Let an account receive a fax, and send its webhook.
 
         Raises:
             ConfigError: there is no such account.
@@ -96,7 +96,7 @@ class Sandbox:
         ]
 
     def number(self, number: str) -> dict[str, Any]:
-        """A number: its lines, how many of them are taken, and the outcomes that are to come."""
+        """The state of a number: its lines, how many are taken, and the coming outcomes."""
         return {
             "number": number,
             "lines": self.lines.of(number),
@@ -105,7 +105,7 @@ class Sandbox:
         }
 
     def marks(self, customer: Customer, fields: Fields) -> dict[str, Any]:
-        """What a fault is matched to: the request's own members, or else those of the fax its jobId names."""
+        """The members by which a fault is matched: the request's, or those of the fax of its jobId."""
         entry = self._find(customer, fields.get("jobId"))
         marks = dict(entry.marks) if entry else {"jobId": fields.get("jobId"), "account": customer.label}
         for mark, name in (("subject", "subject"), ("toNumber", "faxNumber")):
@@ -193,7 +193,7 @@ class Sandbox:
         entry = Entry(job_id=job_id, account=customer.label, accepted_at=time.time(), **vars(order))
         self.ledger.add(entry)
         customer.accepted += 1
-        # One that concerns this answer belongs to this fax; any other is decided when the call begins.
+        # An outcome about this answer belongs to this fax. Any other is decided when the call begins.
         concerned = outcome.fault is not None or outcome.early
         decided = self.numbers.take(order.to_number) if concerned else None
         await self.calls.start(entry, customer, decided)

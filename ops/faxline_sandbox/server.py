@@ -26,7 +26,7 @@ Outcomes = Outcome | Mapping[str, Any] | str
 
 BACKLOG = 2048
 SHUTDOWN_SECONDS = 3
-"""Seconds that requests under way get at the end."""
+"""How long (s) requests under way may take at the end."""
 
 _log = logging.getLogger("faxline_sandbox")
 
@@ -35,7 +35,7 @@ def serve(config: SandboxConfig) -> None:
     """Run a sandbox until SIGTERM or SIGINT, then return.
 
     Raises:
-        OSError: the port is taken, or the address is not ours; the message names both.
+        OSError: the port is taken, or the address is not available. The message names both.
     """
     listener = _listen(config)
     server = _Server(config)
@@ -45,7 +45,7 @@ def serve(config: SandboxConfig) -> None:
 
 
 class SandboxServer:
-    """A sandbox for a test, in a thread and an event loop of its own, for the time of a `with`.
+    """A sandbox for a test, in its own thread and event loop, for the time of a `with`.
 
     Args:
         config: port 0 (the default) takes a free one.
@@ -81,7 +81,7 @@ class SandboxServer:
         return self.url.removesuffix(BASE_PATH) + "/sandbox"
 
     def ledger(self, *, subject: str | None = None, number: str | None = None) -> list[dict[str, Any]]:
-        """The accepted faxes in their order, all or those with a subject or a recipient."""
+        """The accepted faxes in order, all or those with a subject or a recipient."""
         return self._ask(lambda sandbox: sandbox.faxes(subject, number))
 
     def stats(self) -> dict[str, Any]:
@@ -89,11 +89,11 @@ class SandboxServer:
         return self._ask(lambda sandbox: sandbox.customers.stats())
 
     def arrivals(self) -> dict[str, list[dict[str, Any]]]:
-        """Every account's requests by its label: `at` in Unix seconds, `limit` that it broke or None."""
+        """Every account's requests by its label: `at` in Unix seconds, and the `limit` it broke or None."""
         return self._ask(lambda sandbox: sandbox.customers.arrivals())
 
     def fault(self, action: Action, **members: Any) -> None:
-        """Have an answer go wrong; the members are those of `Fault`.
+        """Script a fault of an answer; the members are those of `Fault`.
 
         Raises:
             FaultError: a member is wrong.
@@ -102,7 +102,7 @@ class SandboxServer:
         self._ask(lambda sandbox: sandbox.faults.add(fault))
 
     def webhook_fault(self, action: WebhookAction, **members: Any) -> None:
-        """Have a webhook go wrong; the members are those of `WebhookFault`.
+        """Script a fault of a webhook; the members are those of `WebhookFault`.
 
         Raises:
             FaultError: a member is wrong.
@@ -111,30 +111,30 @@ class SandboxServer:
         self._ask(lambda sandbox: sandbox.webhook_faults.add(fault))
 
     def clear_faults(self) -> None:
-        """Forget all faults of answers and webhooks."""
+        """Remove all faults of answers and webhooks."""
         self._ask(lambda sandbox: sandbox.faults.clear())
         self._ask(lambda sandbox: sandbox.webhook_faults.clear())
 
     def number(self, number: str, outcome: Outcomes | Sequence[Outcomes] | None) -> None:
-        """Decide what becomes of faxes to a number.
+        """Set the outcomes of faxes to a number.
 
         Args:
             number: E.164.
-            outcome: one, or several that come one after the other; the number's own follows those that have
-                `times`. None gives it back its own alone, from the beginning.
+            outcome: one outcome, or several one after the other. The number's own follows those with `times`.
+                None restores its own, from the beginning.
 
         Raises:
-            FaultError: an outcome makes no sense.
+            FaultError: an outcome is not valid.
         """
         outcomes = () if outcome is None else read_outcomes(outcome)
         self._ask(lambda sandbox: sandbox.numbers.give(number, outcomes))
 
     def lines(self, number: str, lines: int | None) -> None:
-        """Say how many faxes a number receives at once.
+        """Set how many faxes a number receives at once.
 
         Args:
             number: E.164.
-            lines: 0 is endless; None gives it the default of the configuration.
+            lines: 0 means no limit; None restores the default of the configuration.
 
         Raises:
             FaultError: the lines are less than 0.
@@ -143,7 +143,7 @@ class SandboxServer:
         self._ask(lambda sandbox: sandbox.lines.give(number, checked))
 
     def inbound(self, label: str = "default", **members: Any) -> int:
-        """Have a fax come in to an account: its jobId. The members are those of the control page.
+        """Let an account receive a fax, and return its jobId. The members are those of the control page.
 
         Raises:
             FaultError: a member is wrong.
@@ -158,7 +158,7 @@ class SandboxServer:
         return self._ask(come_in)
 
     def plan(self, active: bool, label: str = "default") -> None:
-        """Have an account's plan active or not, which the profile `field` looks at.
+        """Set whether an account's plan is active, for the profile `field`.
 
         Raises:
             ConfigError: there is no such account.
@@ -166,10 +166,10 @@ class SandboxServer:
         self._ask(lambda sandbox: sandbox.customers.give_plan(label, active=active))
 
     def drain(self, timeout: float = 30.0) -> None:
-        """Wait until every call and webhook is over.
+        """Wait until every call and webhook has ended.
 
         Raises:
-            TimeoutError: that takes longer than so many seconds.
+            TimeoutError: that takes longer than `timeout` seconds.
         """
         sandbox = self._server.sandbox
         drained = asyncio.run_coroutine_threadsafe(sandbox.calls.drain(timeout), sandbox.loop).result()
@@ -177,7 +177,7 @@ class SandboxServer:
             raise TimeoutError(f"{sandbox.calls.pending} calls or webhooks are not over after {timeout:g} s")
 
     def _ask(self, question: Callable[[Sandbox], _T]) -> _T:
-        """Ask in the sandbox's thread; once that has ended, in this one."""
+        """Run a function in the sandbox's thread or, once that has ended, in this one."""
         sandbox = self._server.sandbox
         if not self._thread.is_alive():
             return question(sandbox)
@@ -198,7 +198,7 @@ class SandboxServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, quiet, with our protocol, and ending without waiting for requests that hang on purpose."""
+    """uvicorn without logs, with our protocol. It ends without waiting for requests that hang on purpose."""
 
     def __init__(self, config: SandboxConfig) -> None:
         app = create_app(config)
@@ -219,7 +219,7 @@ class _Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then signal that the server listens."""
         await super().startup(sockets)
         self.ready.set()
 
@@ -236,7 +236,7 @@ class _Server(uvicorn.Server):
 
 def _listen(config: SandboxConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's delay off only where it is: 40 ms a request.
+    # asyncio turns Nagle's delay (40 ms a request) off only if the protocol is named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,6 +1,6 @@
-"""Postflight webhooks: the documented payload, signed, tried again (ifax-api, Fax Webhook Events).
+"""Postflight webhooks: the documented payload, signed, with retries (ifax-api, Fax Webhook Events).
 
-As the form of iFax's page has it, they may carry a user and password besides, or instead of the signature.
+They may carry a user and password, as in the form on iFax's page, beside or instead of the signature.
 """
 
 import asyncio
@@ -29,13 +29,15 @@ SHUFFLE_SECONDS = 10.0
 BOUNDARY = "----sandbox7MA4YWxk"
 
 _LOST = "lost"
-_KEEPALIVE = 1.0  # seconds; well below what servers use, so that no try is spent on a connection just closed
+_KEEPALIVE = (
+    1.0  # seconds; well below what servers use, so that no try uses a connection that was just closed
+)
 
 _log = logging.getLogger("faxline_sandbox")
 
 
 def fax_object(entry: Entry, *, field: bool = False) -> dict[str, Any]:
-    """A fax as webhooks and fax-status show it, with more members in the profile `field`.
+    """The fax object of webhooks and fax-status, with more members in the profile `field`.
 
     Times are whole Unix seconds.
     """
@@ -75,7 +77,7 @@ def payload(fax: Entry | InboundFax, *, field: bool = False) -> tuple[bytes, str
 
 
 def _form(data: Mapping[str, Any], file: bytes) -> bytes:
-    """The members as fields, and between them a file."""
+    """A form with the members as fields, and a file between them."""
     parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in data.items()]
     head = b'name="faxFile"; filename="fax.pdf"\r\nContent-Type: application/pdf\r\n\r\n'
     parts.insert(1, head + file)
@@ -92,7 +94,7 @@ class WebhookSender:
     """Delivers webhooks; made inside the event loop, closed by `close`.
 
     Args:
-        config: the timeout, the time scale and how many may be on their way at once.
+        config: has the timeout, the time scale and how many may be on their way at once.
     """
 
     def __init__(self, config: SandboxConfig) -> None:
@@ -114,11 +116,11 @@ class WebhookSender:
     async def deliver(
         self, entry: Entry | InboundFax, customer: Customer, fault: WebhookFault | None, tried: asyncio.Event
     ) -> None:
-        """Deliver the webhook of a fax that is over, with all its retries; or give up.
+        """Deliver the webhook of an ended fax, with all its retries.
 
         Args:
             entry: gets every try.
-            customer: whose receiver it is; counts the outcome.
+            customer: the account, which has the receiver and counts the outcome.
             fault: what goes wrong, or None.
             tried: set after the first try.
         """
@@ -186,7 +188,7 @@ class WebhookSender:
         return attempt.arrived
 
     async def _overtaken(self, label: str, seconds: float | None) -> None:
-        """Wait until another webhook of the account has been tried, or the seconds are over."""
+        """Wait until another webhook of the account was tried, at most this many seconds."""
         event = asyncio.Event()
         self._overtaking[label].append(event)
         try:

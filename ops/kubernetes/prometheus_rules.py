@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the rules of ops/prometheus/rules as objects of the Prometheus Operator, one a file, to stdout."""
+"""Prints the rules of ops/prometheus/rules as objects of the Prometheus Operator, one for each file."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ HEAD = "# Written by `make manifests` from ops/prometheus/rules; change those.\n
 
 
 def manifests() -> str:
-    """All of them, as one YAML text."""
+    """All objects, as one YAML text."""
     documents = [
         {
             "apiVersion": "monitoring.coreos.com/v1",

@@ -48,10 +48,12 @@ class Forecast:
     """When one queued job is expected to start.
 
     Attributes:
-        hold: what holds it now. place: how many jobs are before it. expected_start: when it is expected to
-        start; None if unknown. paused: the reason of the account's pause; empty if it is not paused. free_at:
-        when the hold ends: the cooldown after a 429, the check of a new server, the wait for a probe,
-            for a retry or for a date; for `line`, at the latest. None for the other holds.
+        hold: what holds it now.
+        place: how many jobs are before it.
+        expected_start: when it is expected to start; None if unknown.
+        paused: the reason of the account's pause; empty if it is not paused.
+        free_at: when the hold ends: the cooldown after a 429, the check of a new server, the wait for a
+            probe, a retry or a date; for `line`, at the latest. None for the other holds.
         behind: the id of the job whose fax to the same number is under way.
     """
 

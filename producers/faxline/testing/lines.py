@@ -80,8 +80,8 @@ class _Outcomes:
             message: iFax's text.
 
         Raises:
-            JobNotFound: there is no such job or group. ValueError: the job has ended, or no receipt has this
-            reason. The text says how a fax fails for it.
+            JobNotFound: there is no such job or group.
+            ValueError: the job has ended, or no receipt has this reason. The text says how a fax can fail so.
         """
         if reason in _NOT_OF_A_RECEIPT:
             raise ValueError(f"no receipt says {reason!r}: {_NOT_OF_A_RECEIPT[reason]}")
