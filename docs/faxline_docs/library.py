@@ -7,18 +7,17 @@ from typing import Any
 
 import faxline
 from faxline.client.sync import FaxLine
+from faxline.client.sync_inspection import Inspection
+from faxline.client.sync_operator import DataProtection, Operator
+from faxline.client.sync_reading import Reading
+from faxline.client.sync_sending import Sending
 from faxline_docs.markdown import code, table
 
 
 def methods() -> str:
     """The methods: those for producers first, then those for operators."""
-    own = [(name, value) for name, value in vars(FaxLine).items() if inspect.isfunction(value)]
-    others = [
-        (name, value)
-        for base in FaxLine.__mro__[1:]
-        for name, value in vars(base).items()
-        if inspect.isfunction(value)
-    ]
+    own = _methods_of(Sending, Reading, FaxLine)
+    others = _methods_of(Inspection, Operator, DataProtection)
     return f"### For producers\n\n{_table(own)}\n\n### For operators\n\n{_table(others)}"
 
 
@@ -31,6 +30,10 @@ def errors() -> str:
         if isinstance(each, type) and issubclass(each, Exception)
     ]
     return table(("error", "is a", "raised when"), sorted(rows))
+
+
+def _methods_of(*classes: type) -> list[tuple[str, Callable[..., Any]]]:
+    return [(name, each) for one in classes for name, each in vars(one).items() if inspect.isfunction(each)]
 
 
 def _table(found: Sequence[tuple[str, Callable[..., Any]]]) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from faxline.client.aio_base import connect_to
 from faxline.client.aio_inspection import AsyncInspection
-from faxline.client.aio_operator import AsyncOperator
+from faxline.client.aio_operator import AsyncDataProtection, AsyncOperator
 from faxline.client.aio_reading import AsyncReading
 from faxline.client.aio_sending import AsyncSending
 from faxline.client.base import DOCUMENT_TTL
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 
-class AsyncFaxLine(AsyncSending, AsyncReading, AsyncInspection, AsyncOperator):
+class AsyncFaxLine(AsyncSending, AsyncReading, AsyncInspection, AsyncOperator, AsyncDataProtection):
     """One account's line for asyncio. It has the methods of `FaxLine`, which are awaited.
 
     Files are read and PDFs opened in a thread, off the event loop. A `wait` may be canceled. A line made

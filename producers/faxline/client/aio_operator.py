@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from faxline.client.aio_base import Asynchronous, twin_of
-from faxline.client.sync_operator import Operator
+from faxline.client.sync_operator import DataProtection, Operator
 from faxline.contract.orders import Order
 from faxline.operating.dead_entries import drop, redrive
 from faxline.operating.erasure import Forgotten, SealedValues, count_sealed_values, forget, forget_number
@@ -15,7 +15,7 @@ from faxline.reading.job import Job
 
 @twin_of(Operator)
 class AsyncOperator(Asynchronous):
-    """Pause accounts, settle doubts, redrive entries, erase data."""
+    """Pause accounts, settle doubts, redrive entries."""
 
     async def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
         return await self._run(pause_or_resume(self._context, Order.PAUSE, by, timeout), GIVE_ORDERS)
@@ -47,6 +47,11 @@ class AsyncOperator(Asynchronous):
 
     async def reveal(self, jobs: Iterable[str], *, by: str, timeout: float = 5.0) -> dict[str, str]:
         return await self._run(reveal(self._context, jobs, by, timeout), GIVE_ORDERS)
+
+
+@twin_of(DataProtection)
+class AsyncDataProtection(Asynchronous):
+    """Erase data, and manage the sealing keys."""
 
     async def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
         return await self._run(forget(self._context, job, by, timeout), GIVE_ORDERS)

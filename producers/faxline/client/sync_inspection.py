@@ -52,6 +52,10 @@ class Inspection(Blocking):
 
         Only the newest 10,000 entries of the intake stream are searched.
 
+        Example:
+            >>> line.intake_entry("invoice-77")
+            '1718000000000-0'
+
         Args:
             job: the id of a job, or the name of a group.
 
@@ -74,6 +78,10 @@ class Inspection(Blocking):
     def accounts(self) -> list[str]:
         """List the names of all accounts that a dispatcher has served on this Redis.
 
+        Example:
+            >>> line.accounts()
+            ['acme', 'default']
+
         Raises:
             QueueUnavailable: Redis did not answer.
         """
@@ -95,6 +103,9 @@ class Inspection(Blocking):
 
     def checks(self) -> list[Check]:
         """Check Redis, the daemon's processes and the accounts. Each finding says what to do about it.
+
+        Example:
+            >>> [check.text for check in line.checks() if check.failed]
 
         Raises:
             QueueUnavailable: Redis did not answer.
@@ -123,6 +134,9 @@ class Inspection(Blocking):
     def dead(self, limit: int = 100) -> list[DeadEntry]:
         """List the entries that were set aside because they could not be processed, the newest first.
 
+        Example:
+            >>> [(entry.id, entry.why) for entry in line.dead()]
+
         Args:
             limit: the largest number of entries to return.
 
@@ -134,6 +148,9 @@ class Inspection(Blocking):
 
     def rollback(self) -> Rollback | None:
         """Return what is known of the work that Redis lost, or None if the account was not rolled back.
+
+        Example:
+            >>> line.rollback().calls
 
         Raises:
             QueueUnavailable: Redis did not answer.

@@ -13,7 +13,7 @@ from faxline.reading.job import Job
 
 
 class Operator(Blocking):
-    """Pause accounts, settle doubts, redrive entries, erase data.
+    """Pause accounts, settle doubts, redrive entries.
 
     Every order is written to the audit, with `by` and the Redis user.
     """
@@ -37,6 +37,10 @@ class Operator(Blocking):
     def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Resume a paused account, whatever the reason for the pause. Return its state after that.
 
+        Example:
+            >>> line.resume(by="alice").paused
+            ''
+
         Args:
             by: who orders it, for the audit.
             timeout: seconds to wait for a dispatcher.
@@ -54,6 +58,10 @@ class Operator(Blocking):
 
         A fax that was sent and that Redis no longer knows becomes a doubt, or submitted if its jobId is
         known. None is sent again.
+
+        Example:
+            >>> line.recover(by="alice").in_doubt
+            ('invoice-77',)
 
         Args:
             by: who orders it, for the audit.
@@ -104,6 +112,9 @@ class Operator(Blocking):
     def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         """Put an entry that was set aside back on its stream, to be processed like a new one.
 
+        Example:
+            >>> line.redrive("1718000000000-0", by="alice")
+
         Args:
             entry: its id, as `dead` lists it.
             by: who orders it, for the audit.
@@ -118,6 +129,9 @@ class Operator(Blocking):
 
     def drop(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         """Delete an entry that was set aside. This cannot be undone.
+
+        Example:
+            >>> line.drop("1718000000000-0", by="alice")
 
         Args:
             entry: its id, as `dead` lists it.
@@ -150,10 +164,18 @@ class Operator(Blocking):
         """
         return self._run(reveal(self._context, jobs, by, timeout), GIVE_ORDERS)
 
+
+class DataProtection(Blocking):
+    """Erase data, and manage the sealing keys. Every order is written to the audit."""
+
     def forget(self, job: str, *, by: str, timeout: float = 60.0) -> Forgotten:
         """Erase a job that has ended: its record, its events, and its entries that were set aside.
 
         Its id is free for a new fax after that. Audit entries stay, and name the id.
+
+        Example:
+            >>> line.forget("invoice-77", by="alice").jobs
+            1
 
         Args:
             job: the id of the job.
@@ -171,6 +193,10 @@ class Operator(Blocking):
     def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
         """Erase all jobs to a number that have ended, and what else is stored about the number.
 
+        Example:
+            >>> line.forget_number("+12345678901", by="alice").jobs
+            3
+
         Args:
             number: the number, as `send` takes it.
             by: who orders it, for the audit, which has the last four digits of the number.
@@ -184,7 +210,11 @@ class Operator(Blocking):
         return self._run(forget_number(self._context, number, by, timeout), GIVE_ORDERS)
 
     def sealed_values(self, *, by: str, timeout: float = 600.0) -> SealedValues:
-        """Count the documents, requests and entries that each key seals. A key that seals none may go.
+        """Count the values that each key seals. A key that seals none may be removed.
+
+        Example:
+            >>> line.sealed_values(by="alice").by_kind["requests"]
+            {'2026-01-31-4711': 12}
 
         Args:
             by: who asks, for the audit.
@@ -198,6 +228,10 @@ class Operator(Blocking):
 
     def rotate_keys(self, *, by: str, timeout: float = 600.0) -> SealedValues:
         """Seal everything again with the dispatchers' current key, and count as `sealed_values` does.
+
+        Example:
+            >>> line.rotate_keys(by="alice").resealed
+            {'documents': 3, 'requests': 12}
 
         Args:
             by: who orders it, for the audit.

@@ -72,6 +72,13 @@ class FaxlineError(Exception):
 class EntryRejected(FaxlineError):  # noqa: N818 - the event it becomes is fax.rejected
     """An entry breaks a rule.
 
+    Example:
+        >>> try:
+        ...     line.send(to="123", files=["letter.pdf"])
+        ... except EntryRejected as error:
+        ...     print(error.member, error.reason)
+        fax.faxNumber bad_number
+
     Attributes:
         member: the dotted path of the member, such as `fax.faxNumber`.
         reason: the `Rejection`.
@@ -106,6 +113,12 @@ class RejectedFax:
 
 class FaxesRejected(FaxlineError):  # noqa: N818 - as EntryRejected
     """Some faxes of `send_many` are invalid. Nothing was pushed.
+
+    Example:
+        >>> try:
+        ...     line.send_many(faxes)
+        ... except FaxesRejected as error:
+        ...     print([(fax.index, str(fax.error)) for fax in error.rejected])
 
     Attributes:
         rejected: the invalid faxes, in their order.

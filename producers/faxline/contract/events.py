@@ -36,6 +36,10 @@ FINAL_EVENTS = frozenset(EventName(f"fax.{state}") for state in FINAL_STATES)
 class Event:
     """One event.
 
+    Example:
+        >>> for event in line.events(group="billing"):
+        ...     print(event.name, event.job, event.data.get("reason"))
+
     Attributes:
         id: its id in the stream.
         name: such as `fax.delivered` (`EventName`).

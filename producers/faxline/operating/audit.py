@@ -16,6 +16,9 @@ CALLS = ("fax-send", "fax-resend", "fax-cancel", "fax-status")
 class AuditEntry:
     """One entry of the audit. It holds no phone number, document or text of a fax.
 
+    Example:
+        >>> [(entry.at, entry.what, entry.outcome) for entry in line.audit(limit=10)]
+
     Attributes:
         id: its id in the stream; `FaxLine.audit(after=id)` goes on behind it.
         at: when it was written, by Redis' clock.

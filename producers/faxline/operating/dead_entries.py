@@ -29,6 +29,10 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z _-]{0,31}")
 class DeadEntry:
     """An entry that was set aside: what is known about it, but not its content.
 
+    Example:
+        >>> for entry in line.dead():
+        ...     line.redrive(entry.id, by="alice")
+
     Attributes:
         id: its id among the entries set aside, for `redrive` and `drop`.
         stream: the stream that it came from: intake, or status for a receipt.

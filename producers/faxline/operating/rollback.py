@@ -57,6 +57,9 @@ class LostCall:
 class Rollback:
     """The work that Redis lost, as far as the processes that kept running remember it.
 
+    Example:
+        >>> [(call.job, call.decision) for call in line.rollback().calls]
+
     Attributes:
         account: the name of the account.
         since: the time of the last event that Redis knows; None if Redis came back empty.

@@ -49,6 +49,11 @@ class BacklogState:
 class AccountState:
     """An account at one moment.
 
+    Example:
+        >>> state = line.account_state()
+        >>> f"{state.window.used} of {state.window.effective}"
+        '412 of 1000'
+
     Attributes:
         name: the name of the account.
         now: Redis' clock, in microseconds since 1970, as all times here.

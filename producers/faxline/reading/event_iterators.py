@@ -14,6 +14,10 @@ class Events(Iterator[Event]):
     """An iterator over events. It is not for several threads: call `events` in each.
 
     Close it, or use it in a `with`, to give unhandled events of a consumer group back at once.
+
+    Example:
+        >>> with line.events(group="billing") as events:
+        ...     first = next(events)
     """
 
     def __init__(self, client: Any, following: Steps[None]) -> None:
@@ -45,6 +49,10 @@ class AsyncEvents(AsyncIterator[Event]):
     `async for event in line.events()` begins when the first event is asked for, and
     `events = await line.events()` at once. Close it, or use it in an `async with`, to give unhandled events
     of a consumer group back at once.
+
+    Example:
+        >>> async with await line.events(group="billing") as events:
+        ...     first = await anext(events)
     """
 
     def __init__(

@@ -47,6 +47,10 @@ class Hold(StrEnum):
 class Forecast:
     """When one queued job is expected to start.
 
+    Example:
+        >>> line.job("invoice-77").forecast.hold
+        <Hold.WINDOW: 'window'>
+
     Attributes:
         hold: what holds it now.
         place: how many jobs are before it.

@@ -31,6 +31,10 @@ _TOLD = (
 class Group(Job):
     """The jobs of a group at one moment.
 
+    Example:
+        >>> line.group("june").ended
+        98
+
     The fields of a Job describe the group as a whole: `id` is its name. `state` is that of the job furthest
     from its end and, once all have ended, the worst end (failed, unconfirmed, canceled, delivered). `pages`
     and `transferred` are sums. `created_at` is the earliest, `updated_at` the latest.

@@ -55,6 +55,9 @@ class Transition:
 class Job:
     """One fax. All times are in UTC, with a time zone.
 
+    Example:
+        >>> line.job("invoice-77").pages
+
     Attributes:
         id: the id that the producer chose.
         account: the name of the account.
@@ -73,21 +76,18 @@ class Job:
         of: for a resend, the id of the job that it repeats.
         group: the name of its group.
         to: the last four digits of the number, such as `…8901`.
-        entry: the id of the intake entry, only on a Job that a push returned. With it, `wait` does not
-            mistake an older rejection of the same id for this one's.
+        entry: the id of the intake entry, only on a Job that a push returned. `wait` uses it.
         metadata: the producer's own data.
         history: its transitions, oldest first.
         forecast: what holds a queued job, and when it is expected to start.
-        waits_until: the deadline for the receipt of a submitted job, or the end of the wait of a job in
-            doubt; None if an operator decides.
+        waits_until: the deadline of the receipt, or the end of a doubt's wait; None if an operator decides.
         asked_at: when iFax is next asked for the state of the fax, if it is.
         policy: what happens to a job in doubt at the end of the wait: hold, resend or fail.
         deliveries: how many deliveries failed.
         send_at: the date of a scheduled fax.
         sent_at: when the last attempt began.
         known_pages: how many pages the documents have, such as 3 or 1-3.
-        size: how many jobs `send` made of a list of numbers. The Job then stands for all of them, ID.1 to
-            ID.size, and its id is the name of their group.
+        size: how many jobs a list of numbers made: the Job stands for ID.1 to ID.size; its id is their group.
         held: a failure that is not final yet.
     """
 

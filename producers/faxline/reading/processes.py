@@ -54,6 +54,9 @@ class WebhooksSeen:
 class Process:
     """A process, by its last heartbeat.
 
+    Example:
+        >>> [process.name for process in line.processes() if not process.at_work]
+
     Attributes:
         role: dispatcher, worker or webhook.
         name: host:pid:random, unique.

@@ -80,7 +80,11 @@ class PushedJobs(Sequence[Job]):
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """What `send_many` pushed. Give it to `wait`.
+    """The faxes that `send_many` pushed. Give it to `wait`.
+
+    Example:
+        >>> mailing = line.send_many(faxes, group="june")
+        >>> line.wait(mailing, timeout=3600).counts
 
     Attributes:
         jobs: a Job for each pushed fax, in their order.

@@ -40,6 +40,9 @@ def new_key(key_id: str | None = None) -> str:
 class Keyring:
     """Keys by their ids, the current one first. Thread-safe.
 
+    Example:
+        >>> FaxLine("redis://localhost:6379/0", keys=Keyring.read(Path("keys.txt").read_text()))
+
     Args:
         keys: the keys by their ids, 32 bytes each.
 
