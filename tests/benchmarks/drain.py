@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.drain`: many jobs from their push to their end, and what they leave in Redis.
 
-`make bench-drain` calls it. The producers' library pushes, a real dispatcher takes, surveys and forgets;
+`make bench-drain` calls it. The library pushes, a real dispatcher registers, runs the timers and forgets;
 the calls to iFax are left out: processes of this benchmark admit, mark, settle and bring the receipts by the
 worker's own scripts, for it is Redis that is looked at, whose memory and keys are sampled all the while.
 """

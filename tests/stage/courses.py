@@ -324,7 +324,7 @@ class Courses(RuleBasedStateMachine):
         if look:
             if self.store.timers.run().poll:
                 self.store.timers.poll()
-            self.ledger.surveyed()
+            self.ledger.timers_ran()
 
     @rule(wrong=st.sampled_from([0.0, 0.0, -WRONG, WRONG]))
     def clock(self, wrong: float) -> None:
@@ -332,7 +332,7 @@ class Courses(RuleBasedStateMachine):
         by = wrong - self.scene.wrong
         self.scene.step(by)
         self.store.timers.run(step=by)
-        self.ledger.surveyed()
+        self.ledger.timers_ran()
 
     @rule(
         what=st.sampled_from(["resend", "resend", "accepted", "fail", "resume", "resume", "pause"]), pick=PICK

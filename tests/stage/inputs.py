@@ -12,7 +12,7 @@ from typing import Any
 
 from faxline.contract.page_count import digest
 from faxline_worker.state.intake_entries import MOST_TIMES
-from faxline_worker.state.lineage import Knows
+from faxline_worker.state.lineage import Knowledge
 from faxline_worker.state.recent_work import Action, Entry, Evidence
 from faxline_worker.state.recent_work import Call as MarkedCall
 from faxline_worker.state.results import Admitted
@@ -483,11 +483,11 @@ def _report_the_check(decision: str, **more: Any) -> Input:
     return Input(prepare)
 
 
-def _check_in(knows: Knows) -> Input:
+def _check_in(knows: Knowledge) -> Input:
     def prepare(actors: Actors) -> Call:
         lineage = actors.scene.store.lineage
-        lineage.check_in("a run", Knows.NOTHING, 2, "")
-        return partial(lineage.check_in, "a run" if knows is Knows.BACK else "another run", knows, 2, "")
+        lineage.check_in("a run", Knowledge.NOTHING, 2, "")
+        return partial(lineage.check_in, "a run" if knows is Knowledge.BACK else "another run", knows, 2, "")
 
     return Input(prepare)
 
@@ -741,8 +741,8 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("complete_order", "an order"): Input(_complete_order),
     ("check_streams", "intake is out of ids"): Input(_check_streams),
     ("replace_stream", "intake is out of ids"): Input(_replace_stream),
-    ("check_in", "to another server"): _check_in(Knows.SOMETHING),
-    ("check_in", "to a state that went back"): _check_in(Knows.BACK),
+    ("check_in", "to another server"): _check_in(Knowledge.SOMETHING),
+    ("check_in", "to a state that went back"): _check_in(Knowledge.BACK),
     ("examine", "what it does not know"): _examine(),
     ("examine", "and more, that is forgotten"): _examine(unknown=True),
     ("examine", "the owner's call"): Input(_examine_the_owners_call),

@@ -14,7 +14,7 @@ import redis
 
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_local.redis_server import RedisServer
-from faxline_worker.state.lineage import Knows
+from faxline_worker.state.lineage import Knowledge
 from faxline_worker.state.scripts import LAYOUT
 from tests.stage.scene import NUMBER, Scene
 from tests.stage.states import LEASE
@@ -54,7 +54,7 @@ def fill(scene: Scene) -> None:  # noqa: PLR0915 - one statement after another
     push = partial(scene.push, v="{}.{}".format(*LAYOUT))
     scene.store.schema.init_account()
     scene.store.offer("worker a:1")
-    scene.store.lineage.check_in("a run", Knows.NOTHING, 2, "")
+    scene.store.lineage.check_in("a run", Knowledge.NOTHING, 2, "")
     numbers = iter(f"+1234567{1000 + i}" for i in range(100))
     scene.client.set(scene.keys.document(DIGEST), b"%PDF-1.4 bytes", px=10_000_000)
 

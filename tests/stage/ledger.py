@@ -41,7 +41,7 @@ class Attempt:
     lease: int
     """Milliseconds since 1970 at which it runs out."""
     holds: bool = True
-    """Nobody has settled it, and no survey found its lease run out."""
+    """Nobody has settled it, and no timer found its lease run out."""
     marked: int = 0
     """When its first byte left (s); 0: not yet."""
     taken: str = ""
@@ -109,7 +109,7 @@ class Ledger:
         self.attempts.append(attempt)
         return attempt
 
-    def surveyed(self) -> None:
+    def timers_ran(self) -> None:
         """The leases that ran out by now are over."""
         for attempt in self.attempts:
             if attempt.holds and attempt.lease <= self.scene.true:

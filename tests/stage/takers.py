@@ -79,7 +79,7 @@ class InMemory:
 
 
 class InRedis:
-    """A dispatcher's intake; the survey follows, as it does where a job has expired."""
+    """A dispatcher's intake; the timers run afterwards, as they do if a job has expired."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client: Any = client

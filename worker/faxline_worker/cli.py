@@ -119,10 +119,10 @@ def doctor(
     ] = True,
 ) -> None:
     """Check the daemon's settings, keys and webhook. `faxline doctor` does this as well, and checks Redis."""
-    from faxline.cli.doctor import tell  # noqa: PLC0415 - as above
+    from faxline.cli.doctor import report  # noqa: PLC0415 - as above
     from faxline_worker.doctor.daemon_checks import examine  # noqa: PLC0415 - as above
 
-    tell(examine(os.environ, webhook_url=webhook_url, call=call), as_json=as_json)
+    report(examine(os.environ, webhook_url=webhook_url, call=call), as_json=as_json)
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def pause(  # noqa: PLR0917 - each is an option of the command
             yes=yes,
         )
         state = line.pause(by=by or operator(), timeout=timeout)
-    _tell(state, as_json=as_json, wanted=state.paused == OPERATOR)
+    _report(state, as_json=as_json, wanted=state.paused == OPERATOR)
 
 
 @accounts.command(epilog=examples("faxline accounts resume acme"))
@@ -109,10 +109,10 @@ def resume(
         except StateRolledBack as error:
             complain(str(error))
             raise typer.Exit(ENDED_OTHERWISE) from None
-    _tell(state, as_json=as_json, wanted=not state.paused)
+    _report(state, as_json=as_json, wanted=not state.paused)
 
 
-def _tell(state: AccountState, *, as_json: bool, wanted: bool) -> None:
+def _report(state: AccountState, *, as_json: bool, wanted: bool) -> None:
     if as_json:
         write_json({"account": state.name, "paused": state.paused or None, "jobs": dict(state.jobs)})
         return

@@ -58,7 +58,7 @@ def audit(  # noqa: PLR0917 - each is an option of the command
 
     now = datetime.now(UTC)
     begin, end = moment_of("--since", since, now), moment_of("--until", until, now)
-    tell = _csv() if as_csv else (lambda entry: write_json(entry.to_dict())) if as_json else _tell
+    tell = _csv() if as_csv else (lambda entry: write_json(entry.to_dict())) if as_json else _report
     with faxline_of(ctx) as line:
         for entry in filter(wanted, _entries(line, begin, end)):
             tell(entry)
@@ -71,7 +71,7 @@ def _entries(line: FaxLine, begin: datetime | None, end: datetime | None) -> Ite
         after = page[-1].id
 
 
-def _tell(entry: AuditEntry) -> None:
+def _report(entry: AuditEntry) -> None:
     """One line: `14:03:12  pod-1:7  fax-send  accepted  job a, attempt 1, status 200, 0.12 s`."""
     took = f"{entry.seconds:g} s" if entry.seconds is not None else None
     known = (

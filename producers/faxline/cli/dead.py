@@ -74,7 +74,7 @@ def redrive(  # noqa: PLR0917 - each is an option of the command
         done = _each(
             entries or _oldest_first(line), order, None if as_json else "put back", all_of=everything
         )
-    _tell(line, "redriven", done, as_json=as_json)
+    _report(line, "redriven", done, as_json=as_json)
 
 
 @dead.command(epilog=examples("faxline dead drop 1700000000000-0", "faxline dead drop --all --yes"))
@@ -99,7 +99,7 @@ def drop(  # noqa: PLR0917 - each is an option of the command
         agree(question, refusal, yes=yes or not chosen)
         order = partial(line.drop, by=by or operator(), timeout=timeout)
         done = _each(chosen, order, None if as_json else "dropped", all_of=everything)
-    _tell(line, "dropped", done, as_json=as_json)
+    _report(line, "dropped", done, as_json=as_json)
 
 
 def _oldest_first(line: FaxLine) -> list[str]:
@@ -124,7 +124,7 @@ def _each(
     return done
 
 
-def _tell(line: FaxLine, name: str, done: Sequence[str], *, as_json: bool) -> None:
+def _report(line: FaxLine, name: str, done: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         write_json({name: done})
     elif not done:

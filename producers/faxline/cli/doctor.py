@@ -57,10 +57,10 @@ def doctor(
             checks.append(Check("settings", Result.SKIP, text))
         else:
             checks += look(environment, webhook_url=webhook_url, call=call)
-    tell(checks, as_json=as_json)
+    report(checks, as_json=as_json)
 
 
-def tell(checks: Sequence[Check], *, as_json: bool) -> None:
+def report(checks: Sequence[Check], *, as_json: bool) -> None:
     """Print checks. Exit code 1 if one fails."""
     if as_json:
         for check in checks:

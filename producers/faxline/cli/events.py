@@ -73,7 +73,7 @@ def events(  # noqa: PLR0917 - each is an option of the command
 
     def show(event: Event) -> None:
         if (not wanted or event.name in wanted) and (not partial or event.data.get("partial")):
-            _tell(event, as_json=as_json)
+            _report(event, as_json=as_json)
 
     if since is not None:
         _look_back(ctx, since, show)
@@ -106,7 +106,7 @@ def _look_back(ctx: typer.Context, since: str, show: Callable[[Event], None]) ->
                 show(event)
 
 
-def _tell(event: Event, *, as_json: bool) -> None:
+def _report(event: Event, *, as_json: bool) -> None:
     if as_json:
         head = {"id": event.id, "event": event.name, "job": event.job, "at": event.at.isoformat()}
         write_json(head | {"data": dict(event.data)})

@@ -54,7 +54,7 @@ def mail(
     with faxline_of(ctx) as line:
         mailing, bad = _push(line, recipients, common, name, skip_bad=skip_bad, quiet=as_json)
         if not wait:
-            _tell(mailing, name, bad, as_json=as_json)
+            _report(mailing, name, bad, as_json=as_json)
             warn_after_push(line)
             raise typer.Exit(ENDED_OTHERWISE if bad else DELIVERED)
         failures = Failures()
@@ -142,7 +142,7 @@ def _complain(problems: Mapping[int, str]) -> None:
         complain(f"line {line}: {masked(problem)}")
 
 
-def _tell(mailing: Mailing, name: str, bad: int, *, as_json: bool) -> None:
+def _report(mailing: Mailing, name: str, bad: int, *, as_json: bool) -> None:
     if as_json:
         for job in mailing.jobs:
             write_json(job.to_dict())

@@ -30,7 +30,7 @@ def show_keys(ctx: typer.Context, timeout: Patience = _PATIENCE, as_json: Json =
     """
     if ctx.invoked_subcommand is None:
         with faxline_of(ctx) as line:
-            _tell(line.sealed_values(by=operator(), timeout=timeout), as_json=as_json)
+            _report(line.sealed_values(by=operator(), timeout=timeout), as_json=as_json)
 
 
 @keys.command("new", epilog=examples("faxline keys new >> keys.txt", "faxline keys new --id 2026-q4"))
@@ -51,7 +51,7 @@ def make_key(
 def rotate(ctx: typer.Context, by: By = None, timeout: Patience = _PATIENCE, as_json: Json = False) -> None:
     """Seal everything stored with the dispatchers' current key, also unsealed values."""
     with faxline_of(ctx) as line:
-        _tell(line.rotate_keys(by=by or operator(), timeout=timeout), as_json=as_json)
+        _report(line.rotate_keys(by=by or operator(), timeout=timeout), as_json=as_json)
 
 
 @app.command(
@@ -79,12 +79,14 @@ def forget(  # noqa: PLR0917 - each is an option of the command
     read = [stored_number(number, ctx.obj.region) for number in numbers or ()]
     with faxline_of(ctx) as line:
         for number in dict.fromkeys(read):
-            _say(mask_number(number), line.forget_number(number, by=who, timeout=timeout), as_json=as_json)
+            _report_erasure(
+                mask_number(number), line.forget_number(number, by=who, timeout=timeout), as_json=as_json
+            )
         for job in jobs or ():
-            _say("", line.forget(job, by=who, timeout=timeout), job, as_json=as_json)
+            _report_erasure("", line.forget(job, by=who, timeout=timeout), job, as_json=as_json)
 
 
-def _say(number: str, done: Forgotten, job: str = "", *, as_json: bool) -> None:
+def _report_erasure(number: str, done: Forgotten, job: str = "", *, as_json: bool) -> None:
     if as_json:
         write_json(({"job": job} if job else {"number": number}) | done.to_dict())
         return
@@ -100,7 +102,7 @@ def _say(number: str, done: Forgotten, job: str = "", *, as_json: bool) -> None:
         write(f"{stay}: cancel or wait for what is open, and forget the number again")
 
 
-def _tell(values: SealedValues, *, as_json: bool) -> None:
+def _report(values: SealedValues, *, as_json: bool) -> None:
     if as_json:
         write_json(values.to_dict())
         return

@@ -52,7 +52,7 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
             except NotRolledBack as error:
                 complain(str(error))
                 raise typer.Exit(ENDED_OTHERWISE) from None
-            _tell(name, done, as_json=as_json)
+            _report(name, done, as_json=as_json)
             return
         found = line.rollback()
     if found is None:
@@ -122,7 +122,7 @@ def _row(call: LostCall, now: datetime) -> list[str]:
     ]
 
 
-def _tell(name: str, done: Recovered, *, as_json: bool) -> None:
+def _report(name: str, done: Recovered, *, as_json: bool) -> None:
     if as_json:
         write_json(done.to_dict())
         return

@@ -154,7 +154,7 @@ class _Reader:
             quick = time.monotonic() - began < QUICK
             self.count = min(2 * self.count, MOST) if quick else LEAST
         if dropped:
-            yield from self._tell_dropped(dropped)
+            yield from self._report_dropped(dropped)
 
     def leave(self) -> Steps[None]:
         """Give unfinished events back, so that the next reader gets them at once."""
@@ -183,7 +183,7 @@ class _Reader:
             self.claim_at = time.monotonic() + max(self.claim_after / 2, LOOK)
             yield from self._remove_the_gone()
         if dropped and dropped[0]:
-            yield from self._tell_dropped(dropped[0])
+            yield from self._report_dropped(dropped[0])
         found: list[Entry] = entries
         return found
 
@@ -216,7 +216,7 @@ class _Reader:
             entries, self.done = self.done, []
             yield Command(lambda client: client.xack(self._key, self.group, *entries))
 
-    def _tell_dropped(self, dropped: Sequence[bytes]) -> Steps[None]:
+    def _report_dropped(self, dropped: Sequence[bytes]) -> Steps[None]:
         """Find its entries that the stream dropped because of its cap. Erased ones do not count."""
         oldest = yield Command(lambda client: client.xrange(self._key, count=1))
         last = max(map(position, (entry.decode() for entry in dropped)))

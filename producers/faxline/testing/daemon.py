@@ -89,9 +89,9 @@ class Daemon:
                 self._work()
             for entry, fields in ordered:
                 self._client.xdel(self._keys.orders, entry)
-                word = {name.decode(): value.decode() for name, value in fields.items()}
+                order = {name.decode(): value.decode() for name, value in fields.items()}
                 self._client.xadd(
-                    self._keys.reply(entry.decode()), _carry_out(self, self._client, self._keys, word)
+                    self._keys.reply(entry.decode()), _carry_out(self, self._client, self._keys, order)
                 )
                 self._work()
 
@@ -114,7 +114,7 @@ class Daemon:
         if group and name:
             note = json.dumps({**said, "id": name, "at": _now()})
             self._client.sadd(self._keys.group_rejected(group), note)
-        self.tell("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
+        self.emit("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
 
     def cancel(self, name: str) -> None:
         """Cancel a queued job, or write the event that refuses it."""
@@ -127,7 +127,7 @@ class Daemon:
             return
         reason = "unknown_job" if not job else "final" if job["state"] in FINAL_STATES else job["state"]
         said = {"state": job.get("state"), "reason": reason}
-        self.tell("fax.cancel_refused", name, said, {"metadata": job.get("metadata", "")})
+        self.emit("fax.cancel_refused", name, said, {"metadata": job.get("metadata", "")})
 
     def _work(self) -> None:
         """Fail what has expired. Deliver what is queued, unless the test does that."""
@@ -200,16 +200,16 @@ class Daemon:
                 pipe.zadd(indexes[state], {name: score})
             if state in FINAL_STATES:
                 pipe.hincrby(keys.account_state, f"done:{state}")
-            self._tell(pipe, event, name, {**said, "state": state, "attempt": attempt}, job)
+            self._emit(pipe, event, name, {**said, "state": state, "attempt": attempt}, job)
             pipe.execute()
 
-    def tell(
+    def emit(
         self, event: str, name: str, data: Mapping[str, Any], job: Mapping[str, str] | None = None
     ) -> None:
         """Write an event about a job, with the jobId and the metadata of its record."""
-        self._tell(self._client, event, name, data, job or {})
+        self._emit(self._client, event, name, data, job or {})
 
-    def _tell(
+    def _emit(
         self, client: Any, event: str, name: str, data: Mapping[str, Any], job: Mapping[str, str]
     ) -> None:
         content = {key: value for key, value in data.items() if value is not None}
@@ -221,19 +221,19 @@ class Daemon:
         client.xadd(self._keys.events, {"event": event, "job": name, "at": _now(), "data": text})
 
 
-def _carry_out(daemon: Daemon, client: Any, keys: RedisKeys, word: Mapping[str, str]) -> dict[str, str]:
-    match word["order"]:
-        case Order.PAUSE | Order.RESUME as order:
-            paused = OPERATOR if order == Order.PAUSE else ""
+def _carry_out(daemon: Daemon, client: Any, keys: RedisKeys, order: Mapping[str, str]) -> dict[str, str]:
+    match order["order"]:
+        case Order.PAUSE | Order.RESUME as kind:
+            paused = OPERATOR if kind == Order.PAUSE else ""
             client.hset(keys.account_state, "paused", paused)
             return {"result": "done"}
         case Order.RESOLVE:
-            return _resolve(daemon, client, keys, word)
+            return _resolve(daemon, client, keys, order)
     return {"result": "refused"}  # nothing is ever set aside
 
 
-def _resolve(daemon: Daemon, client: Any, keys: RedisKeys, word: Mapping[str, str]) -> dict[str, str]:
-    name, how, job_id = word["job"], word["how"], word.get("jobId", "")
+def _resolve(daemon: Daemon, client: Any, keys: RedisKeys, order: Mapping[str, str]) -> dict[str, str]:
+    name, how, job_id = order["job"], order["how"], order.get("jobId", "")
     state = daemon.record(name).get("state", "")
     if state != "in_doubt":
         return {"result": "refused", "state": state}

@@ -39,7 +39,7 @@ SHORTEST = 0.005
 """A read is not delayed by less than this (s), so with few accounts it is never delayed."""
 
 
-def held_back(asked: float, streams: int) -> float:
+def read_delay(asked: float, streams: int) -> float:
     """How long to delay the next read (s), after one of `streams` streams at `asked` (monotonic seconds)."""
     left = asked + streams / STREAMS - time.monotonic()
     return left if left >= SHORTEST else 0.0
@@ -109,7 +109,7 @@ class IntakeReader:
     def read(self, block: float) -> None:
         """Take the next entries; if there are none, wait up to `block` seconds for them."""
         self._has_read = True
-        self._stopping.wait(held_back(self._asked, self._named))
+        self._stopping.wait(read_delay(self._asked, self._named))
         self._asked = time.monotonic()
         self._leftovers.take_over_some()
         for name in list(self._more):

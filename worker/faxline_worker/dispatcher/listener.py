@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
-from faxline_worker.dispatcher.intake_reader import held_back
+from faxline_worker.dispatcher.intake_reader import read_delay
 from faxline_worker.dispatcher.schedule import Task
 from faxline_worker.observability.pulse import Loop
 from faxline_worker.state.account_starts import AT_ONCE, ask_each
@@ -59,7 +59,7 @@ class Listener:
         streams, read = self._begin(loop), 0.0
         while not self._context.stopping.is_set():
             loop.well()
-            self._context.stopping.wait(held_back(read, len(streams.last)))
+            self._context.stopping.wait(read_delay(read, len(streams.last)))
             read = now = time.monotonic()
             streams.resting = {key: until for key, until in streams.resting.items() if until > now}
             block = min([BLOCK, *(until - now for until in streams.resting.values())])

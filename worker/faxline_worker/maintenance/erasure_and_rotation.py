@@ -57,7 +57,7 @@ class Maintenance:
     beat: Callable[[], None] = lambda: None
     _said: float = field(default=0.0, init=False)
 
-    def carry_out(self, entry: str, word: Mapping[str, str]) -> str:
+    def carry_out(self, entry: str, order: Mapping[str, str]) -> str:
         """Carry out one order. Returns its result, or gone.
 
         Raises:
@@ -67,18 +67,20 @@ class Maintenance:
         """
         self._said = 0.0
         self._go_on()
-        match word.get("order"):
-            case Order.FORGET if word.get("number"):
-                result, reply = self._forget_number(word["number"])
+        match order.get("order"):
+            case Order.FORGET if order.get("number"):
+                result, reply = self._forget_number(order["number"])
             case Order.FORGET:
-                result, reply = self._forget(word.get("job", ""))
+                result, reply = self._forget(order.get("job", ""))
             case Order.ROTATE:
                 result, reply = self._rotate()
             case Order.RECOVER:
                 result, reply = self._recover()
             case _:
                 result, reply = "done", {"sealed": self.sealed()}
-        return self.store.maintenance.complete_order(entry, word["order"], word.get("by", ""), result, reply)
+        return self.store.maintenance.complete_order(
+            entry, order["order"], order.get("by", ""), result, reply
+        )
 
     def _go_on(self) -> None:
         """Renew the lock now and then, and stop if the dispatcher is to stop."""

@@ -23,7 +23,7 @@ from structlog.typing import FilteringBoundLogger
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
-from faxline_worker.state.lineage import CheckIn, Knows, check_in_arguments
+from faxline_worker.state.lineage import CheckIn, Knowledge, check_in_arguments
 from faxline_worker.state.recent_work import Action, Call, Evidence, Memory
 from faxline_worker.state.redis_clients import state_client, unserved
 from faxline_worker.state.store import Store
@@ -86,7 +86,7 @@ class RollbackGuard:
         """
         store.client.ping()  # now `connected` knows the server
         if self._run:
-            checked = store.lineage.check_in(self._run, Knows.NOTHING, self._wait, store.steady)
+            checked = store.lineage.check_in(self._run, Knowledge.NOTHING, self._wait, store.steady)
             if checked is not None:
                 store.memory.saw(checked.last)
 
@@ -113,15 +113,15 @@ class RollbackGuard:
         with self._lock:
             if run == self._run:
                 return
-            knows = Knows.SOMETHING if self._run else Knows.NOTHING
+            knows = Knowledge.SOMETHING if self._run else Knowledge.NOTHING
             found = self._check_in(connection, run, knows)
             self._take(found, knows)
             self._run, self._tick = run, None
-        if knows is not Knows.NOTHING:
+        if knows is not Knowledge.NOTHING:
             self._log.info("Redis is another server, or was restarted", count=len(found))
             self._woken.set()
 
-    def _check_in(self, connection: Any, run: str, knows: Knows) -> dict[str, CheckIn]:
+    def _check_in(self, connection: Any, run: str, knows: Knowledge) -> dict[str, CheckIn]:
         """Check in for all accounts, on a new connection."""
         sha = _ask(connection, "SCRIPT", "LOAD", self._text).decode()
         found: dict[str, CheckIn] = {}
@@ -142,9 +142,9 @@ class RollbackGuard:
         store = self.stores.get(account)
         return store.steady if store is not None else ""
 
-    def _take(self, found: Mapping[str, CheckIn], knows: Knows) -> None:
+    def _take(self, found: Mapping[str, CheckIn], knows: Knowledge) -> None:
         for name, checked in found.items():
-            if knows is Knows.NOTHING:
+            if knows is Knowledge.NOTHING:
                 self.memory(name).saw(checked.last)
             else:
                 self._due[name] = checked.base
@@ -225,10 +225,11 @@ class RollbackGuard:
             found = {
                 name: checked
                 for name, store in list(self.stores.items())
-                if (checked := store.lineage.check_in(run, Knows.BACK, self._wait, store.steady)) is not None
+                if (checked := store.lineage.check_in(run, Knowledge.BACK, self._wait, store.steady))
+                is not None
             }
             with self._lock:
-                self._take(found, Knows.BACK)
+                self._take(found, Knowledge.BACK)
         with self._lock:
             if run == self._run:  # otherwise there is a new connection, which has checked in
                 self._tick = value

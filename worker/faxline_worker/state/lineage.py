@@ -14,7 +14,7 @@ MOST = 20_000
 """The most lost calls and pushes that are kept for the operator, for each account."""
 
 
-class Knows(StrEnum):
+class Knowledge(StrEnum):
     """How much a process knows of the account when it checks in."""
 
     NOTHING = "nothing"
@@ -59,7 +59,7 @@ class Lineage:
         self._keys = context.keys
         self._who = who
 
-    def check_in(self, run: str, knows: Knows, wait: float, steady: int | str) -> CheckIn | None:
+    def check_in(self, run: str, knows: Knowledge, wait: float, steady: int | str) -> CheckIn | None:
         """Check in at a server (lua/check_in.lua). None if a newer layout is stored.
 
         Args:
@@ -114,6 +114,6 @@ class Lineage:
             self._client.xadd(self._keys.status, cast("Any", fields))
 
 
-def check_in_arguments(run: str, knows: Knows, wait: float, steady: int | str) -> list[str | int]:
+def check_in_arguments(run: str, knows: Knowledge, wait: float, steady: int | str) -> list[str | int]:
     """The arguments of `check_in`."""
     return [run, str(knows), round(wait * 1000), steady]

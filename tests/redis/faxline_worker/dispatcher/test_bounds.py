@@ -142,7 +142,7 @@ def test_the_receipts_of_a_recipient_are_kept_no_longer_than_their_texts(make: M
     assert 0 < lives <= scene.client.pttl(scene.keys.job_ids + "99") + 1000
 
 
-def test_a_survey_moves_a_piece_of_each_kind_and_is_to_be_called_again_at_once(make: Make) -> None:
+def test_a_run_of_the_timers_moves_a_piece_of_each_kind_and_is_to_be_called_again_at_once(make: Make) -> None:
     scene = make(LIMITS__REQUESTS="0", LIMITS__CONCURRENCY="0")
     for i in range(3 * DUE):
         scene.push(f"job-{i}")
@@ -151,9 +151,9 @@ def test_a_survey_moves_a_piece_of_each_kind_and_is_to_be_called_again_at_once(m
     scene.push("lost")
     scene.admit()
     scene.go(LEASE)
-    survey = scene.store.timers.run()
+    run = scene.store.timers.run()
     assert scene.record("lost")["state"] == "queued"  # it waits behind none of another kind
-    assert survey.next <= 0.001
+    assert run.next <= 0.001
     assert scene.client.zcard(scene.keys.delayed) == 2 * DUE
     scene.store.timers.run()
     assert scene.store.timers.run().next > 0.5

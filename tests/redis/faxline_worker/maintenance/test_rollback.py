@@ -697,8 +697,8 @@ def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, server: Ser
     scene.push("expires", expires_at=str(scene.now + 1000))
     scene.push("expired", expires_at=str(scene.now))
     scene.go(200)
-    survey = scene.store.timers.run()
-    assert survey.next >= 1
+    run = scene.store.timers.run()
+    assert run.next >= 1
     jobs = ("doubted", "expires", "expired")
     assert [scene.record(job)["state"] for job in jobs] == ["in_doubt", "queued", "queued"]
     recover(scene)

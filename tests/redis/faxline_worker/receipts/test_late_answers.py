@@ -195,7 +195,7 @@ def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(make: Make) -> N
     assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
 
 
-@pytest.mark.parametrize("looked_at", [True, False], ids=["after a survey", "before a survey"])
+@pytest.mark.parametrize("looked_at", [True, False], ids=["after the timers", "before the timers"])
 def test_an_operator_may_order_that_an_expired_job_is_sent_again(make: Make, *, looked_at: bool) -> None:
     scene = make()
     scene.push(JOB, expires_at=str((BEGIN + 20) * 1000))

@@ -1,4 +1,4 @@
-"""A fax whose expires_at has passed is not sent: register and admit look, and the survey ends it."""
+"""A fax whose expires_at has passed is not sent: register and admit look, and the timers end it."""
 
 from typing import Any
 

@@ -152,7 +152,7 @@ def test_no_more_permits_are_held_than_the_concurrency_allows(make: Make, redis_
     assert admit(store).job == "job-2"
 
 
-def test_an_answer_counts_in_the_window_and_the_survey_says_when_it_leaves(
+def test_an_answer_counts_in_the_window_and_the_timers_say_when_it_leaves(
     make: Make, redis_client: Any
 ) -> None:
     store = make(LIMITS__REQUESTS="2", LIMITS__WINDOW="7", LIMITS__BURST="0")

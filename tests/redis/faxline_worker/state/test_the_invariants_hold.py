@@ -35,11 +35,11 @@ MUTATIONS = {
         "if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or",
         "if job[1] ~= 'submitting' or",
     ),
-    "survey puts a job that was sent back to its place": (
+    "run_timers puts a job that was sent back to its place": (
         "  if lost and job.marked ~= '1' then",
         "  if lost then",
     ),
-    "survey sends again what its policy holds": (
+    "run_timers sends again what its policy holds": (
         "    if policy == 'resend' then",
         "    if policy and policy ~= 'fail' then",
     ),

@@ -135,7 +135,7 @@ class Simulation:
         for i, store in enumerate(self.stores):
             store.offer(f"worker {i}")
         self._push()
-        self._at(0.0, self._survey)
+        self._at(0.0, self._run_timers)
         self._at(0.0, self._admit)
         for at, step in self._steps:
             self._at(at, lambda by=step: self._step(by))  # type: ignore[misc]
@@ -178,9 +178,9 @@ class Simulation:
         self.client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
         store.intake.register(items)
 
-    def _survey(self) -> None:
-        survey = self.stores[0].timers.run()
-        self._at(max(survey.next, 0.05), self._survey)
+    def _run_timers(self) -> None:
+        run = self.stores[0].timers.run()
+        self._at(max(run.next, 0.05), self._run_timers)
 
     def _admit(self) -> None:
         while isinstance(admitted := self._permit(), Admitted):

@@ -8,7 +8,7 @@ import pytest
 
 from faxline_worker.dispatcher import gauges as gauges_module
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, held_back
+from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, read_delay
 from faxline_worker.state.results import StreamCheck
 from faxline_worker.state.store import Store
 
@@ -91,4 +91,4 @@ def test_a_read_of_many_streams_is_held_back_so_that_no_more_than_so_many_are_na
     monkeypatch: pytest.MonkeyPatch, streams: int, passed: float, held: float
 ) -> None:
     monkeypatch.setattr("faxline_worker.dispatcher.intake_reader.time.monotonic", lambda: 1000.0 + passed)
-    assert held_back(1000.0, streams) == pytest.approx(held)
+    assert read_delay(1000.0, streams) == pytest.approx(held)
