@@ -106,7 +106,7 @@ def _plain(text: str, member: str) -> str:
         raise EntryRejected(
             member,
             Rejection.BAD_NUMBER,
-            f"not a fax number: use only digits, spaces and + ( ) - . /; {_FIX}",
+            f"not one fax number: use only digits, spaces and + ( ) - . /; {_FIX}",
         )
     return plain
 

@@ -135,7 +135,7 @@ def test_a_broken_pdf_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["a.pdf", "A.PDF", "a.tif", "a.tiff", "a.png", "a.jpg", "a.JPEG", "a.gif"])
 def test_a_file_that_is_not_what_its_name_says_is_refused(name: str) -> None:
-    assert "a page of HTML" in refused(b"<!doctype html><title>404</title>", name).message
+    assert "HTML" in refused(b"<!doctype html><title>404</title>", name).message
 
 
 @pytest.mark.parametrize("begin", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"])
