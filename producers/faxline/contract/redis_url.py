@@ -40,8 +40,8 @@ _TO_ASK: Mapping[str, Any] = {
 }
 """The options of a connection that asks a node who owns the slots."""
 _FORM = (
-    "not a URL of Redis: use redis://HOST:PORT/0, rediss://, unix:///PATH, redis+sentinel:// or redis+cluster://; "
-    "escape characters that have a meaning in a URL, such as a / in the password as %2F"
+    "not a URL of Redis: use redis://HOST:PORT/0, rediss://, unix:///PATH, redis+sentinel:// or "
+    "redis+cluster://; escape characters that have a meaning in a URL, such as a / in the password as %2F"
 )
 
 

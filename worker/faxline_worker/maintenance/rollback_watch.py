@@ -134,7 +134,7 @@ class RollbackGuard:
                     found[name] = checked
         return found
 
-    def _command(self, account: str, sha: str, run: str, knows: Knows) -> tuple[str | int, ...]:
+    def _command(self, account: str, sha: str, run: str, knows: Knowledge) -> tuple[str | int, ...]:
         args = check_in_arguments(run, knows, self._wait, self._steady(account))
         return ("EVALSHA", sha, 2, *scripts.declared(RedisKeys(account)), *args)
 
