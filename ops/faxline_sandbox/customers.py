@@ -1,4 +1,4 @@
-"""The sandbox's accounts: whose token it is, and what may change about an account while the sandbox runs."""
+"""The sandbox's accounts: by token, with the changes that an account may get while the sandbox runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ class Customers:
     """The accounts by their tokens.
 
     Args:
-        config: has them.
+        config: names the accounts.
     """
 
     def __init__(self, config: SandboxConfig) -> None:
@@ -25,10 +25,10 @@ class Customers:
         }
 
     def of(self, token: str) -> Customer:
-        """Whose token it is.
+        """The account of a token.
 
         Raises:
-            Refusal: -3009 (in the profile `field` 12001), nobody's.
+            Refusal: -3009 (in the profile `field` 12001), no account has it.
         """
         customer = self._customers.get(token)
         if customer is None:
@@ -43,7 +43,7 @@ class Customers:
         return customer
 
     def give_tokens(self, label: str, tokens: Sequence[str]) -> None:
-        """Have an account known by these tokens from now on, and by no other: an API key is rotated.
+        """Replace the tokens of an account, as when an API key is rotated.
 
         Raises:
             ConfigError: there is no such account; a token is empty, odd, or another account's.
@@ -56,7 +56,7 @@ class Customers:
         self._customers = {**others, **dict.fromkeys(tokens, customer)}
 
     def give_webhook_secret(self, label: str, secret: str) -> None:
-        """Have an account's webhooks signed with this secret from their next try on.
+        """Sign an account's webhooks with this secret, from their next try on.
 
         Raises:
             ConfigError: there is no such account, or the secret is empty.
@@ -65,11 +65,11 @@ class Customers:
         customer.account = replace(customer.account, webhook_secret=secret)
 
     def give_webhook_form(self, label: str, form: Mapping[str, Any]) -> None:
-        """Have an account's webhooks go elsewhere, or with another proof, from their next try on.
+        """Send an account's webhooks elsewhere, or with another proof, from their next try on.
 
         Args:
-            label: the account's.
-            form: what changes: `url`, `basic` (`user:password`, or nothing), `signed`.
+            label: the account's label.
+            form: the changes: `url`, `basic` (`user:password`, or nothing), `signed`.
 
         Raises:
             ConfigError: there is no such account, or a member is wrong.
@@ -85,7 +85,7 @@ class Customers:
         customer.account = replace(customer.account, **changes)
 
     def give_plan(self, label: str, *, active: bool) -> None:
-        """Have an account's plan active or not, which the profile `field` looks at.
+        """Set whether an account's plan is active, for the profile `field`.
 
         Raises:
             ConfigError: there is no such account.
@@ -94,7 +94,7 @@ class Customers:
         customer.account = replace(customer.account, plan=active)
 
     def labelled(self, label: str) -> Customer:
-        """The account of a name.
+        """The account with this label.
 
         Raises:
             ConfigError: there is none.
@@ -110,5 +110,5 @@ class Customers:
         return {**stats, UNKNOWN: self._unknown.stats()}
 
     def arrivals(self) -> dict[str, list[dict[str, Any]]]:
-        """Every account's requests by its label, see `Customer.arrivals`."""
+        """Every account's requests by its label; see `Customer.arrivals`."""
         return {customer.label: customer.arrivals() for customer in self._customers.values()}

@@ -136,7 +136,7 @@ class AccountState:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is to be seen: no jobs, no calls in the window, and nothing that closes it."""
+        """Whether the account is idle: no jobs, no calls in the window, and no pause or cooldown."""
         used = (*self.jobs.values(), self.window.used, self.dead, self.polls.used)
         closed = self.paused or self.gated or self.strain or self.share < 1
         return not any(used) and not closed and not find_differences(self.shared_settings)

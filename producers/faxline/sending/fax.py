@@ -105,7 +105,7 @@ def prepare(
         EntryRejected: the fax breaks a rule.
         OSError: a file cannot be read.
     """
-    # pydantic and the models take a third of the time of all imports, and who only reads needs none of them.
+    # pydantic and the models take a third of the time of all imports, and reading needs none of them.
     from faxline.contract import entries, entry_reader, fax_rules  # noqa: PLC0415
 
     prepared = compose(fax, account, documents, region=region)

@@ -81,7 +81,7 @@ def account_variable(name: str, member: str) -> str:
 
 
 def secret_values(account: Account) -> Iterator[tuple[str, str]]:
-    """What no other account may have: the token and each webhook secret, with the name of its setting."""
+    """The values that no two accounts may share: the tokens and secrets, with the names of their settings."""
     token = account.token.get_secret_value() if account.token is not None else PLACEHOLDER_TOKEN
     if not token.startswith(PLACEHOLDER_TOKEN):
         yield "TOKEN", token

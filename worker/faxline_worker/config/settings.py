@@ -53,7 +53,7 @@ REQUEST_BYTES = 20_000_000
 """The largest request (ifax-api, Request Restrictions)."""
 
 PACE = 200
-"""The most accounts a second that are looked at although nothing was scheduled for them."""
+"""The most accounts a second that are checked although nothing is due for them."""
 
 
 class Settings(BaseSettings):

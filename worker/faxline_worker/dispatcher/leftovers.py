@@ -33,7 +33,7 @@ ALONE = 2
 LOOK = 100
 """The most pending entries that one call lists."""
 LONGEST_LOOK = 0.05
-"""Seconds at a time in which the thread looks for entries that other dispatchers left pending."""
+"""The longest time (s) of one check for entries that other dispatchers left pending."""
 
 
 class Leftovers:
@@ -78,7 +78,7 @@ class Leftovers:
         self._loop = loop
         self._took_over = 0.0
         self._to_look = deque[Sequence[Store]]()
-        """Where it is still to be looked for entries that other dispatchers left."""
+        """The accounts still to be checked for entries that other dispatchers left."""
 
     def take_own(self) -> None:
         """Claim this dispatcher's own pending entries: a reply was lost, or Redis failed before the end."""
@@ -100,9 +100,9 @@ class Leftovers:
         return {store.account: None for store, some in zip(asked, found, strict=True) if some}
 
     def take_over_some(self) -> None:
-        """Look at some accounts for what other dispatchers left; in time at all, once a `takeover`.
+        """Check some accounts for entries that other dispatchers left; all accounts once a `takeover`.
 
-        With many accounts this takes seconds, in which the entries that come next must not wait.
+        With many accounts a check of all takes seconds. New entries must not wait for so long.
         """
         now = time.monotonic()
         if now - self._took_over > self._takeover and not self._to_look:

@@ -91,7 +91,7 @@ class RollbackGuard:
                 store.memory.saw(checked.last)
 
     def forget(self, account: str) -> None:
-        """Remember nothing more of an account that was removed."""
+        """Forget an account that was removed."""
         with self._lock:
             self._memories.pop(account, None)
             self._due.pop(account, None)

@@ -1,4 +1,4 @@
-"""What is done for all accounts at the start of a process, many in one round trip."""
+"""Prepares all accounts at the start of a process, many in one round trip."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
