@@ -24,7 +24,7 @@ class _ReusedError(EntryRejected):
     """The id belongs to another job."""
 
     def __init__(self, job: str) -> None:
-        text = "this id belongs to a job with other content; use a new id"
+        text = "this id belongs to a job with other content; take a new id"
         super().__init__("id", Rejection.ID_REUSED, text)
         self.job = job
 
