@@ -96,8 +96,11 @@ class Redactor:
             text: any.
             number: what a phone number looks like in it.
         """
-        for spelling in self._spellings if len(self._spellings) <= _FEW else self._spellings_in(text):
-            text = text.replace(spelling, _SECRET)
+        if self._spellings and len(text) >= len(
+            self._spellings[-1]
+        ):  # most texts are shorter than any secret
+            for spelling in self._spellings if len(self._spellings) <= _FEW else self._spellings_in(text):
+                text = text.replace(spelling, _SECRET)
         if len(text) >= _SHORTEST_DOCUMENT:
             text = _DOCUMENT.sub(lambda run: f"…({len(run[0])} characters)", text)
         if len(text) >= _SHORTEST_NUMBER:
