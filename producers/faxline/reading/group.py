@@ -1,7 +1,7 @@
 """A group: the jobs of a list of numbers or of a mailing, as a whole."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -56,23 +56,6 @@ class Group(Job):
     forgotten: int = 0
     pushed: int | None = None
     partly_delivered: int = 0
-
-    @classmethod
-    def from_jobs(
-        cls,
-        account: str,
-        name: str,
-        jobs: Iterable[Job],
-        *,
-        rejected: Mapping[str, JobRejected] | None = None,
-        forgotten: int = 0,
-        pushed: int | None = None,
-    ) -> "Group":
-        """Build a group from its jobs and what else is known."""
-        tally = Tally(rejected or {})
-        for job in jobs:
-            tally.add(job)
-        return tally.group(account, name, rejected=rejected or {}, forgotten=forgotten, pushed=pushed)
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from faxline import Group, Job, JobRejected, JobState, Rejection
+from faxline.reading.group import Tally
 
 INTAKE, QUEUED, SUBMITTED, DOUBT = JobState.INTAKE, JobState.QUEUED, JobState.SUBMITTED, JobState.IN_DOUBT
 DELIVERED, FAILED = JobState.DELIVERED, JobState.FAILED
@@ -10,8 +11,10 @@ UNCONFIRMED, CANCELED = JobState.UNCONFIRMED, JobState.CANCELED
 
 
 def group(*states: JobState, rejected: dict[str, JobRejected] | None = None, forgotten: int = 0) -> Group:
-    jobs = [Job(id=f"g.{i}", account="default", state=state) for i, state in enumerate(states, start=1)]
-    return Group.from_jobs("default", "g", jobs, rejected=rejected, forgotten=forgotten)
+    tally = Tally(rejected or {})
+    for i, state in enumerate(states, start=1):
+        tally.add(Job(id=f"g.{i}", account="default", state=state))
+    return tally.group("default", "g", rejected=rejected or {}, forgotten=forgotten, pushed=None)
 
 
 @pytest.mark.parametrize(
