@@ -32,7 +32,7 @@ URGENT, BULK = 0, 10
 
 @dataclass(frozen=True)
 class Setup:
-    """What a baseline's worker is told."""
+    """The parameters of a baseline's worker."""
 
     redis_url: str
     ifax_url: str

@@ -23,7 +23,7 @@ VARIABLE = "WHOLE_BODIES"
 
 @dataclass(frozen=True)
 class Setup:
-    """What the loop is told."""
+    """The parameters of the loop."""
 
     redis_url: str
     ifax_url: str

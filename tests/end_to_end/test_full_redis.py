@@ -1,4 +1,4 @@
-"""Redis becomes full in the middle of a run: producers and iFax are told, what is inside goes on."""
+"""Redis becomes full in the middle of a run: pushes and webhooks are refused, registered jobs go on."""
 
 import json
 from collections import Counter

@@ -88,7 +88,7 @@ def slot_of(command: Sequence[Any]) -> int | None:
 
 
 class SlotMap:
-    """Who owns the slots, as far as we were told.
+    """The owners of the slots, as the nodes have reported them.
 
     Args:
         seeds: the nodes that the URL names.
@@ -103,7 +103,7 @@ class SlotMap:
         self.replicas: tuple[Address, ...] = ()
         """The nodes that copy them."""
         self.known = False
-        """Whether a node has told it."""
+        """Whether a node has reported the owners."""
 
     def owner(self, slot: int | None) -> Address:
         """Where a command of this slot goes.
@@ -185,7 +185,7 @@ class Course:
         return PAUSE
 
     def next(self) -> tuple[Address, bool]:
-        """The node of the next try, and whether it must be told ASKING first."""
+        """The node of the next try, and whether ASKING must be sent to it first."""
         return (self._ask, True) if self._ask is not None else (self._slots.owner(self._slot), False)
 
 

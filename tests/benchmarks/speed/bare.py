@@ -25,7 +25,7 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Setup:
-    """What it is told."""
+    """The parameters of the bare actor."""
 
     broker_url: str
     ifax_url: str

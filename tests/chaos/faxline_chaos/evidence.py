@@ -32,7 +32,7 @@ class Acceptance:
     receipt_at: float | None
     """When the webhook of its last word answered 2xx for the first time; None: never."""
     word: str | None = None
-    """The faxStatus that was told in the place of its state; None: the state."""
+    """The faxStatus that the receipt had instead of the state; None: the state."""
     failed_before: bool = False
     """A webhook was answered 2xx that told of a call of iFax's own which came to nothing."""
 

@@ -113,7 +113,7 @@ def _known(acceptance: Acceptance, by: float) -> bool:
 
 
 def _judge_inbound(job_id: int, evidence: Evidence) -> Iterator[Finding]:
-    """A fax that came in is told once, where its webhook was taken: iFax gives up after five retries."""
+    """A received fax has one event, if its webhook was taken: iFax gives up after five retries."""
     count = len(evidence.events.get(f"inbound {job_id}", ()))
     if count > 1 or (not count and evidence.inbound[job_id]):
         zero = DUPLICATE if count else LOST

@@ -1,4 +1,4 @@
-"""Whoever is not let in, or finds nobody, is told which server and why: by library, command and daemon."""
+"""If there is no connection to Redis, library, command and daemon name the server and the cause."""
 
 import asyncio
 import json

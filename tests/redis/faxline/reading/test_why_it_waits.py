@@ -1,4 +1,4 @@
-"""Why is it not sent yet? What holds a job beyond the limits, told by the record, the list and `explain`."""
+"""What holds a job beyond the limits, as the record, the list and `explain` show it."""
 
 import json
 import threading

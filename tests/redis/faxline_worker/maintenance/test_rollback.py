@@ -149,7 +149,7 @@ def url_of(scene: Scene) -> str:
 
 
 def recover(scene: Scene) -> dict[str, Any]:
-    """An operator orders that the account goes on, once all have looked: what is told."""
+    """Order that the account goes on, once all have looked. Returns the reply."""
     scene.go(WAIT)
     entry = scene.ordered(Order.RECOVER)
     house = Maintenance(scene.store, Mock(), "dispatcher")

@@ -1,4 +1,4 @@
-"""Processes offer the settings that must agree: the strictest hold for all, and a difference is told."""
+"""Processes offer the settings that must agree: the strictest hold for all, and a difference is reported."""
 
 import json
 from collections.abc import Callable

@@ -102,8 +102,8 @@ def test_ask_is_followed_for_one_command_on_one_connection_and_its_reply_is_pars
     second.answer = lambda _: FIELDS
     assert run(cluster.url, get, get) == [RECORD, RECORD]
     assert len(first.said) == 2
-    told = [words for words in second.connections if words]
-    assert [named(words) for words in told] == [["ASKING", "HGETALL", "ASKING", "HGETALL"]]
+    used = [words for words in second.connections if words]
+    assert [named(words) for words in used] == [["ASKING", "HGETALL", "ASKING", "HGETALL"]]
 
 
 @pytest.mark.parametrize(

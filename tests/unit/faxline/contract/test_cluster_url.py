@@ -18,9 +18,9 @@ def test_a_cluster_url_names_nodes_and_login() -> None:
 
 
 def test_a_cluster_url_has_options_of_tls() -> None:
-    told = cluster_url("rediss+cluster://a?ssl_ca_certs=/etc/ca.crt&ssl_check_hostname=false")
-    assert told is not None
-    assert told.options == {
+    found = cluster_url("rediss+cluster://a?ssl_ca_certs=/etc/ca.crt&ssl_check_hostname=false")
+    assert found is not None
+    assert found.options == {
         "username": None,
         "password": None,
         "ssl": True,

@@ -1,4 +1,4 @@
-"""Why no connection was made is told apart, for whoever must mend it."""
+"""Each cause of a missing connection has an error of its own."""
 
 import socket
 import threading
