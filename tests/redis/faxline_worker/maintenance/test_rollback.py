@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 from unittest.mock import Mock
@@ -43,6 +44,7 @@ class Process:
     """A process that watches: its store, its memory and its guard."""
 
     scene: Scene
+    server: Server
     log: Mock = field(default_factory=Mock)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,14 @@ class Process:
         """It sees that the server is another one."""
         self.connect()
         self.look()
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Redis loses what happens meanwhile, and the process notices."""
+        moment = self.scene.save()
+        yield
+        goes_back(self.scene, self.server, moment)
+        self.comes_back()
 
     def send(self, permit: str) -> Admitted:
         """Admit the best job and write the mark."""
@@ -106,11 +116,10 @@ def scene(redis_client: redis.Redis) -> Scene:
 @pytest.fixture
 def process(scene: Scene, server: Server) -> Iterator[Callable[[], Process]]:
     """Starts a process."""
-    del server
     started: list[Process] = []
 
     def start() -> Process:
-        started.append(Process(scene))
+        started.append(Process(scene, server))
         return started[-1]
 
     yield start
@@ -187,12 +196,10 @@ def test_a_call_that_redis_lost_pauses_the_account_and_nothing_is_sent(
     assert a.log.error.called
 
 
-def test_what_is_lost_is_shown_and_holds_no_number(scene: Scene, server: Server, a: Process) -> None:
+def test_what_is_lost_is_shown_and_holds_no_number(scene: Scene, a: Process) -> None:
     scene.push("sent")
-    moment = scene.save()
-    a.accepted("p", "77")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.accepted("p", "77")
     found = lost(scene)
     call = found.calls[0]
     assert (call.job, call.attempt, call.decision, call.job_id) == ("sent", 1, "accepted", 77)
@@ -204,16 +211,12 @@ def test_what_is_lost_is_shown_and_holds_no_number(scene: Scene, server: Server,
     assert NUMBER.encode() not in b"".join(kept.values())
 
 
-def test_nobody_sends_before_every_process_has_looked(
-    scene: Scene, server: Server, a: Process, b: Process
-) -> None:
+def test_nobody_sends_before_every_process_has_looked(scene: Scene, a: Process, b: Process) -> None:
     """The one that knows less comes first."""
     scene.push("sent")
     scene.push("next")
-    moment = scene.save()
-    a.accepted("p", "77")
-    goes_back(scene, server, moment)
-    b.comes_back()
+    with b.undone():
+        a.accepted("p", "77")
     assert b.store.submission.admit("q", "") == Held("rate_limit_cooldown")
     scene.go(WAIT / 2)
     a.comes_back()
@@ -265,15 +268,13 @@ def test_an_answer_that_alone_is_lost_is_told_again(scene: Scene, server: Server
     assert paused(scene) == ""
 
 
-def test_a_mark_that_alone_is_lost_is_written_again(scene: Scene, server: Server, a: Process) -> None:
+def test_a_mark_that_alone_is_lost_is_written_again(scene: Scene, a: Process) -> None:
     """Nobody else could send the job: it is held by the caller's permit."""
     scene.push("sent")
     admitted = a.store.submission.admit("p", "")
     assert isinstance(admitted, Admitted)
-    moment = scene.save()
-    a.store.submission.mark(admitted)
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.store.submission.mark(admitted)
     assert (scene.record("sent")["marked"], paused(scene)) == ("1", "")
 
 
@@ -304,18 +305,14 @@ def test_an_answer_that_comes_before_the_look_settles_the_job(
     assert (record["state"], record["attempt"], paused(scene)) == ("submitted", "1", "")
 
 
-def test_the_answer_of_a_call_that_followed_a_lost_failure_settles_the_job(
-    scene: Scene, server: Server, a: Process
-) -> None:
+def test_the_answer_of_a_call_that_followed_a_lost_failure_settles_the_job(scene: Scene, a: Process) -> None:
     scene.push("sent")
     a.accepted("p", "77")
-    moment = scene.save()
-    scene.receipt("77", "failed", again="busy", to=NUMBER)
-    scene.go(200)
-    scene.store.timers.run()
-    admitted = a.send("q")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        scene.receipt("77", "failed", again="busy", to=NUMBER)
+        scene.go(200)
+        scene.store.timers.run()
+        admitted = a.send("q")
     assert lost(scene).calls[-1].job_id is None
     assert (
         a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "78", "attempt": 2}).result
@@ -329,20 +326,15 @@ def test_the_answer_of_a_call_that_followed_a_lost_failure_settles_the_job(
     assert "fax.duplicate" not in [event.name for event in scene.news()]
 
 
-def test_a_call_under_way_that_is_lost_pauses_the_account(scene: Scene, server: Server, a: Process) -> None:
+def test_a_call_under_way_that_is_lost_pauses_the_account(scene: Scene, a: Process) -> None:
     scene.push("sent")
-    moment = scene.save()
-    a.send("p")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.send("p")
     assert (paused(scene), lost(scene).calls[0].decision) == (ROLLED_BACK, None)
 
 
-def test_an_answer_that_the_state_cannot_place_is_looked_into_at_once(
-    scene: Scene, server: Server, a: Process
-) -> None:
+def test_an_answer_that_the_state_cannot_place_is_looked_into_at_once(scene: Scene, a: Process) -> None:
     """Also where nobody saw that the server changed."""
-    del server
     scene.push("sent")
     moment = scene.save()
     admitted = a.send("p")
@@ -376,47 +368,35 @@ def pushed(scene: Scene, process: Process, job: str) -> str:
     return entry
 
 
-def test_a_fax_that_was_accepted_and_is_gone_is_named(scene: Scene, server: Server, a: Process) -> None:
-    moment = scene.save()
-    pushed(scene, a, "gone")
-    goes_back(scene, server, moment)
-    a.comes_back()
+def test_a_fax_that_was_accepted_and_is_gone_is_named(scene: Scene, a: Process) -> None:
+    with a.undone():
+        pushed(scene, a, "gone")
     assert (paused(scene), lost(scene).pushed) == (ROLLED_BACK, ("gone",))
     assert recover(scene) == {"gone": ["gone"], "paused": ""}
     assert (paused(scene), shown(scene)) == ("", None)
 
 
-def test_a_fax_whose_push_and_call_are_lost_is_told_once(scene: Scene, server: Server, a: Process) -> None:
-    moment = scene.save()
-    pushed(scene, a, "sent")
-    a.accepted("p", "77")
-    pushed(scene, a, "gone")
-    goes_back(scene, server, moment)
-    a.comes_back()
+def test_a_fax_whose_push_and_call_are_lost_is_told_once(scene: Scene, a: Process) -> None:
+    with a.undone():
+        pushed(scene, a, "sent")
+        a.accepted("p", "77")
+        pushed(scene, a, "gone")
     assert lost(scene).pushed == ("gone", "sent")
     scene.receipt("77", to=NUMBER)
     assert recover(scene) == {"gone": ["gone"], "settled": ["sent"], "paused": ""}
 
 
-def test_a_fax_whose_entry_is_back_in_the_intake_is_not_lost(
-    scene: Scene, server: Server, a: Process
-) -> None:
+def test_a_fax_whose_entry_is_back_in_the_intake_is_not_lost(scene: Scene, a: Process) -> None:
     entry = scene.intake()
-    moment = scene.save()
-    a.store.intake.register([scene.item(entry, "again")])
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.store.intake.register([scene.item(entry, "again")])
     assert paused(scene) == ""
 
 
-def test_a_fax_that_was_canceled_and_is_queued_again_is_canceled_again(
-    scene: Scene, server: Server, a: Process
-) -> None:
+def test_a_fax_that_was_canceled_and_is_queued_again_is_canceled_again(scene: Scene, a: Process) -> None:
     scene.push("unwanted")
-    moment = scene.save()
-    a.store.intake.cancel(scene.intake("cancel"), "unwanted")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.store.intake.cancel(scene.intake("cancel"), "unwanted")
     assert lost(scene).canceled == ("unwanted",)
     assert recover(scene)["canceled"] == ["unwanted"]
     assert scene.record("unwanted")["state"] == "canceled"
@@ -486,10 +466,8 @@ def test_of_two_changes_in_a_row_the_older_end_of_the_state_counts(
 ) -> None:
     """The server restarts once more before the one that knows has seen that it went back."""
     scene.push("sent")
-    moment = scene.save()
-    a.accepted("p", "77")
-    goes_back(scene, server, moment)
-    b.comes_back()
+    with b.undone():
+        a.accepted("p", "77")
     pushed(scene, b, "new")  # an event after those that were lost
     server.changes()
     b.comes_back()
@@ -497,46 +475,36 @@ def test_of_two_changes_in_a_row_the_older_end_of_the_state_counts(
     assert (paused(scene), [call.job for call in lost(scene).calls]) == (ROLLED_BACK, ["sent"])
 
 
-def test_a_process_that_looks_late_is_heard_all_the_same(
-    scene: Scene, server: Server, a: Process, b: Process
-) -> None:
+def test_a_process_that_looks_late_is_heard_all_the_same(scene: Scene, a: Process, b: Process) -> None:
     scene.push("sent")
     scene.push("next")
-    moment = scene.save()
-    a.accepted("p", "77")
-    goes_back(scene, server, moment)
-    b.comes_back()
+    with b.undone():
+        a.accepted("p", "77")
     scene.go(OVER)
     b.accepted("q", "78")  # nobody told in time
     a.comes_back()
     assert paused(scene) == ROLLED_BACK
 
 
-def test_what_is_forgotten_by_now_is_told_as_unknown(
-    scene: Scene, server: Server, process: Callable[[], Process]
-) -> None:
+def test_what_is_forgotten_by_now_is_told_as_unknown(scene: Scene, process: Callable[[], Process]) -> None:
     late = process()
-    moment = scene.save()
-    pushed(scene, late, "long ago")
-    memory = late.guard.memory("default")
-    memory.clock = lambda: 1e12
-    late.look()
-    goes_back(scene, server, moment)
-    late.comes_back()
+    with late.undone():
+        pushed(scene, late, "long ago")
+        memory = late.guard.memory("default")
+        memory.clock = lambda: 1e12
+        late.look()
     assert (lost(scene).unknown, lost(scene).pushed) == (True, ())
 
 
 @pytest.mark.parametrize("decision", ["in_doubt", "accepted"])
 def test_what_was_sent_is_not_sent_again_after_the_order_to_go_on(
-    scene: Scene, server: Server, a: Process, decision: str
+    scene: Scene, a: Process, decision: str
 ) -> None:
     scene.push("sent")
-    moment = scene.save()
-    admitted = a.send("p")
-    answer = {"decision": decision, "reason": "r"} | ({"job_id": "77"} if decision == "accepted" else {})
-    a.store.submission.settle(admitted, answer)
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        admitted = a.send("p")
+        answer = {"decision": decision, "reason": "r"} | ({"job_id": "77"} if decision == "accepted" else {})
+        a.store.submission.settle(admitted, answer)
     state = "submitted" if decision == "accepted" else "in_doubt"
     assert recover(scene)[state] == ["sent"]
     record = scene.record("sent")
@@ -551,32 +519,28 @@ def test_what_was_sent_is_not_sent_again_after_the_order_to_go_on(
     assert scene.record("sent")["state"] == "delivered"
 
 
-def test_a_late_answer_settles_what_was_put_in_doubt(scene: Scene, server: Server, a: Process) -> None:
+def test_a_late_answer_settles_what_was_put_in_doubt(scene: Scene, a: Process) -> None:
     scene.push("sent")
-    moment = scene.save()
-    admitted = a.send("p")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        admitted = a.send("p")
     assert recover(scene)["in_doubt"] == ["sent"]
     assert a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
     assert scene.record("sent")["state"] == "submitted"
 
 
-def lose_all_of_it(scene: Scene, server: Server, process: Process, **answer: Any) -> None:
+def lose_all_of_it(scene: Scene, process: Process, **answer: Any) -> None:
     """A fax is pushed and sent in the stretch that is lost; its push is not remembered, as another did it."""
-    moment = scene.save()
-    scene.push("sent")
-    admitted = process.send("p")
-    if answer:
-        process.store.submission.settle(admitted, answer)
-    goes_back(scene, server, moment)
-    process.comes_back()
+    with process.undone():
+        scene.push("sent")
+        admitted = process.send("p")
+        if answer:
+            process.store.submission.settle(admitted, answer)
 
 
 def test_a_fax_that_was_sent_and_is_gone_does_not_go_twice_when_it_is_pushed_again(
-    scene: Scene, server: Server, a: Process
+    scene: Scene, a: Process
 ) -> None:
-    lose_all_of_it(scene, server, a, decision="accepted", job_id="77")
+    lose_all_of_it(scene, a, decision="accepted", job_id="77")
     assert recover(scene)["submitted"] == ["sent"]
     assert scene.push("sent", digest="whatever") == "repeated"
     scene.go(OVER)
@@ -587,9 +551,9 @@ def test_a_fax_that_was_sent_and_is_gone_does_not_go_twice_when_it_is_pushed_aga
 
 
 def test_a_receipt_settles_the_doubt_about_a_fax_that_is_gone_once_it_was_pushed_again(
-    scene: Scene, server: Server, a: Process
+    scene: Scene, a: Process
 ) -> None:
-    lose_all_of_it(scene, server, a)
+    lose_all_of_it(scene, a)
     assert recover(scene)["in_doubt"] == ["sent"]
     assert scene.receipt("77", to=NUMBER).result == "unmatched"
     scene.go(30)
@@ -604,17 +568,15 @@ def test_a_receipt_settles_the_doubt_about_a_fax_that_is_gone_once_it_was_pushed
 
 @pytest.mark.parametrize("outcome", ["delivered", "failed"])
 def test_of_several_calls_of_a_fax_that_is_gone_the_last_one_counts(
-    scene: Scene, server: Server, a: Process, outcome: str
+    scene: Scene, a: Process, outcome: str
 ) -> None:
-    moment = scene.save()
-    scene.push("sent")
-    a.accepted("p", "77")
-    scene.receipt("77", "failed", again="busy", to=NUMBER)
-    scene.go(200)
-    scene.store.timers.run()
-    a.accepted("q", "78")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        scene.push("sent")
+        a.accepted("p", "77")
+        scene.receipt("77", "failed", again="busy", to=NUMBER)
+        scene.go(200)
+        scene.store.timers.run()
+        a.accepted("q", "78")
     for job_id, end in (("77", "failed"), ("78", outcome)):
         assert scene.receipt(job_id, end, to=NUMBER).result == "unmatched"
     scene.news()
@@ -627,33 +589,29 @@ def test_of_several_calls_of_a_fax_that_is_gone_the_last_one_counts(
 
 
 def test_a_late_answer_settles_the_doubt_about_a_fax_that_is_gone_and_was_pushed_again(
-    scene: Scene, server: Server, a: Process
+    scene: Scene, a: Process
 ) -> None:
-    moment = scene.save()
-    scene.push("sent")
-    admitted = a.send("p")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        scene.push("sent")
+        admitted = a.send("p")
     assert recover(scene)["in_doubt"] == ["sent"]
     assert scene.push("sent") == scene.push("sent", digest="other") == "repeated"
     assert a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
     assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until) == 0
 
 
-def test_a_fax_that_was_sent_and_is_gone_is_not_lost_by_a_failed_delivery(
-    scene: Scene, server: Server, a: Process
-) -> None:
+def test_a_fax_that_was_sent_and_is_gone_is_not_lost_by_a_failed_delivery(scene: Scene, a: Process) -> None:
     """Nothing is left of its content, so it ends."""
-    lose_all_of_it(scene, server, a, decision="accepted", job_id="77")
+    lose_all_of_it(scene, a, decision="accepted", job_id="77")
     recover(scene)
     scene.receipt("77", "failed", again="busy")
     assert scene.record("sent")["state"] == "failed"
 
 
 def test_a_doubt_about_a_fax_that_is_gone_cannot_be_settled_by_sending_it_again(
-    scene: Scene, server: Server, a: Process
+    scene: Scene, a: Process
 ) -> None:
-    lose_all_of_it(scene, server, a)
+    lose_all_of_it(scene, a)
     assert recover(scene)["in_doubt"] == ["sent"]
     with FaxLine(url_of(scene)) as line:
         assert line.job("sent").policy == "hold"
@@ -664,36 +622,30 @@ def test_a_doubt_about_a_fax_that_is_gone_cannot_be_settled_by_sending_it_again(
     assert scene.push("sent") == "repeated"
 
 
-def test_a_fax_that_was_pushed_again_before_the_order_is_put_in_doubt(
-    scene: Scene, server: Server, a: Process
-) -> None:
-    lose_all_of_it(scene, server, a)
+def test_a_fax_that_was_pushed_again_before_the_order_is_put_in_doubt(scene: Scene, a: Process) -> None:
+    lose_all_of_it(scene, a)
     assert scene.push("sent") == "registered"
     assert recover(scene)["in_doubt"] == ["sent"]
     scene.go(OVER)
     assert not isinstance(a.store.submission.admit("q", ""), Admitted)
 
 
-def test_what_ifax_refused_is_not_in_doubt(scene: Scene, server: Server, a: Process) -> None:
+def test_what_ifax_refused_is_not_in_doubt(scene: Scene, a: Process) -> None:
     scene.push("sent")
-    moment = scene.save()
-    a.store.submission.settle(a.send("p"), {"decision": "refuse", "reason": "r"})
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.store.submission.settle(a.send("p"), {"decision": "refuse", "reason": "r"})
     assert recover(scene)["known"] == ["sent"]
     assert scene.record("sent")["state"] == "queued"
 
 
-def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, server: Server, a: Process) -> None:
+def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, a: Process) -> None:
     scene.push("doubted", in_doubt="fail", expires_at=str(scene.now + 150_000))
     a.send("p")
     scene.go(10)
     scene.store.timers.run()
-    moment = scene.save()
-    scene.push("sent")
-    a.accepted("q", "78")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        scene.push("sent")
+        a.accepted("q", "78")
     scene.push("expires", expires_at=str(scene.now + 1000))
     scene.push("expired", expires_at=str(scene.now))
     scene.go(200)
@@ -706,18 +658,14 @@ def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, server: Ser
     assert [scene.record(job)["state"] for job in jobs] == ["failed"] * 3
 
 
-def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(
-    scene: Scene, server: Server, a: Process
-) -> None:
+def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(scene: Scene, a: Process) -> None:
     scene.push("doubted")
     a.send("p")
     scene.go(10)
     scene.store.timers.run()
     scene.push("sent")
-    moment = scene.save()
-    a.accepted("q", "78")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.accepted("q", "78")
     scene.receipt("78", to=NUMBER)
     scene.go(60)
     assert scene.store.receipts.match() == []
@@ -726,18 +674,16 @@ def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(
 
 
 def test_a_receipt_that_waited_while_the_state_was_old_settles_its_doubt_before_the_policy_does(
-    scene: Scene, server: Server, a: Process
+    scene: Scene, a: Process
 ) -> None:
     scene.push("doubted", in_doubt="fail")
     a.send("p")
     scene.go(10)
     scene.store.timers.run()
     assert scene.receipt("77", to=NUMBER).result == "unmatched"
-    moment = scene.save()
-    scene.push("sent")
-    a.accepted("q", "78")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        scene.push("sent")
+        a.accepted("q", "78")
     scene.go(200)
     assert not scene.store.timers.run().match
     assert scene.store.receipts.match() == []
@@ -748,10 +694,8 @@ def test_a_receipt_that_waited_while_the_state_was_old_settles_its_doubt_before_
     assert scene.record("doubted")["state"] == "delivered"
 
 
-def test_resume_alone_does_not_open_an_account_whose_state_went_back(
-    scene: Scene, server: Server, a: Process
-) -> None:
-    lose_all_of_it(scene, server, a)
+def test_resume_alone_does_not_open_an_account_whose_state_went_back(scene: Scene, a: Process) -> None:
+    lose_all_of_it(scene, a)
     assert scene.store.orders.pause_or_resume(scene.ordered("resume"), "resume") == "rolled_back"
     assert paused(scene) == ROLLED_BACK
 
@@ -770,22 +714,18 @@ def test_an_account_that_an_operator_has_paused_stays_paused(
     assert paused(scene) == "operator"
 
 
-def test_an_operator_may_pause_an_account_whose_state_went_back(
-    scene: Scene, server: Server, a: Process
-) -> None:
-    lose_all_of_it(scene, server, a)
+def test_an_operator_may_pause_an_account_whose_state_went_back(scene: Scene, a: Process) -> None:
+    lose_all_of_it(scene, a)
     assert scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause") == "done"
     assert recover(scene)["paused"] == "operator"
 
 
-def test_an_answer_of_ifax_does_not_open_it(scene: Scene, server: Server, a: Process, b: Process) -> None:
+def test_an_answer_of_ifax_does_not_open_it(scene: Scene, a: Process, b: Process) -> None:
     scene.push("known")
     under_way = b.send("k")
     scene.push("sent")
-    moment = scene.save()
-    a.accepted("p", "77")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        a.accepted("p", "77")
     b.store.submission.settle(under_way, {"decision": "accepted", "job_id": "78"})
     b.store.submission.settle(under_way, {"decision": "pause", "reason": "invalid_key"})
     assert paused(scene) == ROLLED_BACK
@@ -799,7 +739,7 @@ def test_the_command_asks_where_more_was_lost_than_is_remembered(
     scene: Scene, server: Server, a: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene.push("waits")
-    b = Process(scene)
+    b = Process(scene, server)
     scene.client.flushdb()
     scene.go(0.5)
     server.changes()
@@ -816,12 +756,10 @@ def test_the_command_asks_where_more_was_lost_than_is_remembered(
 
 @pytest.mark.parametrize("words", [("show",), ("explain",), ("wait", "--timeout", "0")])
 def test_a_fax_that_redis_lost_is_told_as_lost(
-    scene: Scene, server: Server, a: Process, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+    scene: Scene, a: Process, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
-    moment = scene.save()
-    pushed(scene, a, "gone")
-    goes_back(scene, server, moment)
-    a.comes_back()
+    with a.undone():
+        pushed(scene, a, "gone")
     then = "when it went back to an older state; `faxline accounts rollback default` shows what was lost"
     assert run(["--redis", url_of(scene), words[0], "gone", *words[1:]]) == NO_SUCH_JOB
     output = capsys.readouterr().err
@@ -835,8 +773,8 @@ def test_the_command_tells_where_nothing_went_back(scene: Scene, capsys: pytest.
     assert "was not rolled back" in capsys.readouterr().err
 
 
-def test_an_older_process_beside_ours_does_not_probe(scene: Scene, server: Server, a: Process) -> None:
-    lose_all_of_it(scene, server, a)
+def test_an_older_process_beside_ours_does_not_probe(scene: Scene, a: Process) -> None:
+    lose_all_of_it(scene, a)
     assert scene.store.state().probe_at > (scene.now + 10**11) * 1000
     recover(scene)
     assert scene.store.state().probe_at <= scene.now * 1000
@@ -845,7 +783,7 @@ def test_an_older_process_beside_ours_does_not_probe(scene: Scene, server: Serve
 def test_nothing_is_put_in_order_before_every_process_has_looked(
     scene: Scene, server: Server, a: Process
 ) -> None:
-    lose_all_of_it(scene, server, a)
+    lose_all_of_it(scene, a)
     server.changes()
     a.connect()  # to yet another server: the others may know more
     with pytest.raises(MaintenanceBusyError):

@@ -1,7 +1,5 @@
 """Answers and receipts that come late, after the job was put in doubt or sent again: each is used, once."""
 
-from collections.abc import Callable
-
 import pytest
 import redis
 
@@ -9,13 +7,12 @@ from faxline_worker.state.results import Admitted, Idle
 from tests.stage.scene import BEGIN, NUMBER, Scene
 from tests.stage.states import DEADLINE, JOB, LEASE, WAIT
 
-Make = Callable[..., Scene]
 MATCH = LEASE + 1
 
 
 @pytest.fixture
-def make(redis_client: redis.Redis) -> Make:
-    return lambda **changes: Scene(redis_client, **changes)
+def scene(redis_client: redis.Redis) -> Scene:
+    return Scene(redis_client)
 
 
 def lost(scene: Scene) -> Admitted:
@@ -32,6 +29,22 @@ def resend(scene: Scene) -> None:
     assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "resend", "") == "done"
 
 
+def sent_again(scene: Scene, **entry: str) -> Admitted:
+    """The job is queued for its second attempt; the first one is returned."""
+    scene.push(JOB, **entry)
+    older = lost(scene)
+    resend(scene)
+    return older
+
+
+def sent_twice(scene: Scene, **entry: str) -> tuple[Admitted, Admitted]:
+    """Both attempts; the second one's call is under way."""
+    older = sent_again(scene, **entry)
+    newer = scene.admit()
+    scene.store.submission.mark(newer)
+    return older, newer
+
+
 def accepted(scene: Scene, admitted: Admitted, job_id: str) -> str:
     return scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id}).result
 
@@ -44,11 +57,8 @@ def names(scene: Scene) -> list[str]:
     return [event.name for event in scene.news()]
 
 
-def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(make: Make) -> None:
-    scene = make()
-    scene.push(JOB, in_doubt="resend")
-    older = lost(scene)
-    resend(scene)
+def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(scene: Scene) -> None:
+    older = sent_again(scene, in_doubt="resend")
     lost(scene)
     scene.news()
     assert accepted(scene, older, "77") == "resolved"
@@ -61,14 +71,9 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(make: M
 
 @pytest.mark.parametrize("decision", ["defer", "pause", "released", "retry", "refuse"])
 def test_a_job_whose_older_attempt_was_accepted_is_not_sent_again_when_the_newer_comes_to_nothing(
-    make: Make, decision: str
+    scene: Scene, decision: str
 ) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+    older, newer = sent_twice(scene)
     assert accepted(scene, older, "77") == "duplicate"
     answer = {"decision": decision, "reason": decision, "retry": 0, "cooldown": 500}
     assert scene.store.submission.settle(newer, answer).state == "submitted"
@@ -77,11 +82,8 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_again_when_the_newer
     assert state(scene) == "delivered"
 
 
-def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(make: Make) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
+def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(scene: Scene) -> None:
+    older = sent_again(scene)
     scene.admit()
     assert accepted(scene, older, "77") == "duplicate"
     scene.go(LEASE)
@@ -89,13 +91,8 @@ def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(make: 
     assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
 
 
-def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(make: Make) -> None:
-    scene = make()
-    scene.push(JOB, in_doubt="resend")
-    older = lost(scene)
-    resend(scene)
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(scene: Scene) -> None:
+    older, newer = sent_twice(scene, in_doubt="resend")
     assert accepted(scene, older, "77") == "duplicate"
     scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
     assert state(scene) == "in_doubt"
@@ -104,24 +101,16 @@ def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(make: Make) -> Non
     assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
 
 
-def test_a_doubt_about_an_attempt_that_proves_not_taken_is_forgotten(make: Make) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
+def test_a_doubt_about_an_attempt_that_proves_not_taken_is_forgotten(scene: Scene) -> None:
+    older = sent_again(scene)
     scene.store.submission.settle(scene.admit(), {"decision": "released"})
     assert scene.store.submission.settle(older, {"decision": "refuse", "reason": "r"}).result == "stale"
     assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until) == 0
     assert state(scene) == "queued"
 
 
-def test_a_duplicate_that_a_receipt_told_is_not_told_again_by_the_late_answer(make: Make) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+def test_a_duplicate_that_a_receipt_told_is_not_told_again_by_the_late_answer(scene: Scene) -> None:
+    older, newer = sent_twice(scene)
     accepted(scene, newer, "78")
     scene.receipt("77", to=NUMBER)
     scene.go(MATCH)
@@ -130,24 +119,18 @@ def test_a_duplicate_that_a_receipt_told_is_not_told_again_by_the_late_answer(ma
     assert names(scene).count("fax.duplicate") == 1
 
 
-def test_a_duplicate_is_told_once_though_the_newer_attempt_is_answered_between_two_calls(make: Make) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+def test_a_duplicate_is_told_once_though_the_newer_attempt_is_answered_between_two_calls(
+    scene: Scene,
+) -> None:
+    older, newer = sent_twice(scene)
     assert accepted(scene, older, "77") == "duplicate"
     assert accepted(scene, newer, "78") == "settled"
     assert accepted(scene, older, "77") == "repeated"
     assert names(scene).count("fax.duplicate") == 1
 
 
-def test_a_late_acceptance_whose_failure_is_known_does_not_wait_for_a_receipt_again(make: Make) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
+def test_a_late_acceptance_whose_failure_is_known_does_not_wait_for_a_receipt_again(scene: Scene) -> None:
+    older = sent_again(scene)
     scene.receipt("77", "failed", to=NUMBER)
     scene.go(MATCH)
     scene.store.receipts.match()
@@ -155,8 +138,7 @@ def test_a_late_acceptance_whose_failure_is_known_does_not_wait_for_a_receipt_ag
     assert state(scene) == "queued"
 
 
-def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_one(make: Make) -> None:
-    scene = make()
+def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_one(scene: Scene) -> None:
     scene.push(JOB)
     sent = scene.now // 1000
     lost(scene)
@@ -172,8 +154,7 @@ def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_o
     assert state(scene) == "delivered"
 
 
-def test_a_job_that_expired_while_it_was_in_doubt_is_not_sent_again(make: Make) -> None:
-    scene = make()
+def test_a_job_that_expired_while_it_was_in_doubt_is_not_sent_again(scene: Scene) -> None:
     scene.push(JOB, in_doubt="resend", expires_at=str((BEGIN + 20) * 1000))
     lost(scene)
     scene.go(20)
@@ -184,8 +165,7 @@ def test_a_job_that_expired_while_it_was_in_doubt_is_not_sent_again(make: Make) 
     assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
 
 
-def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(make: Make) -> None:
-    scene = make()
+def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(scene: Scene) -> None:
     scene.push(JOB, expires_at=str((BEGIN + 20) * 1000))
     worker = lost(scene)
     scene.go(20)
@@ -196,8 +176,7 @@ def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(make: Make) -> N
 
 
 @pytest.mark.parametrize("looked_at", [True, False], ids=["after the timers", "before the timers"])
-def test_an_operator_may_order_that_an_expired_job_is_sent_again(make: Make, *, looked_at: bool) -> None:
-    scene = make()
+def test_an_operator_may_order_that_an_expired_job_is_sent_again(scene: Scene, *, looked_at: bool) -> None:
     scene.push(JOB, expires_at=str((BEGIN + 20) * 1000))
     lost(scene)
     scene.go(20)
@@ -208,8 +187,10 @@ def test_an_operator_may_order_that_an_expired_job_is_sent_again(make: Make, *, 
     assert scene.admit().attempt == 2
 
 
-def test_a_worker_that_asks_again_for_a_question_that_became_needless_goes_on(make: Make) -> None:
-    scene = make(STATUS_CALL="true")
+def test_a_worker_that_asks_again_for_a_question_that_became_needless_goes_on(
+    redis_client: redis.Redis,
+) -> None:
+    scene = Scene(redis_client, STATUS_CALL="true")
     scene.push(JOB)
     admitted = scene.admit()
     scene.store.submission.mark(admitted)
@@ -223,14 +204,9 @@ def test_a_worker_that_asks_again_for_a_question_that_became_needless_goes_on(ma
 
 @pytest.mark.parametrize("outcome", ["delivered", "failed"])
 def test_the_receipt_of_an_older_attempt_that_came_first_ends_the_job_when_the_newer_one_fails(
-    make: Make, outcome: str
+    scene: Scene, outcome: str
 ) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+    older, newer = sent_twice(scene)
     scene.receipt("77", outcome, to=NUMBER)
     assert accepted(scene, older, "77") == "duplicate"
     assert accepted(scene, older, "77") == "repeated"
@@ -242,14 +218,9 @@ def test_the_receipt_of_an_older_attempt_that_came_first_ends_the_job_when_the_n
 
 
 def test_a_job_that_waits_for_its_next_delivery_is_not_sent_where_an_older_attempt_was_delivered(
-    make: Make,
+    scene: Scene,
 ) -> None:
-    scene = make()
-    scene.push(JOB)
-    older = lost(scene)
-    resend(scene)
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+    older, newer = sent_twice(scene)
     assert accepted(scene, older, "77") == "duplicate"
     accepted(scene, newer, "78")
     scene.receipt("78", "failed", again="busy")
