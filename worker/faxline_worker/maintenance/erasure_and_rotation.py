@@ -20,6 +20,7 @@ from faxline.contract.sealing.seals import SEALED_KINDS, key_of_document, key_of
 from faxline.contract.states import FINAL_STATES
 from faxline.contract.texts import mask_number
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK
+from faxline_worker.state.lineage import Reopened
 from faxline_worker.state.store import Store
 
 LONG_ORDERS = frozenset({Order.FORGET, Order.ROTATE, Order.KEYS, Order.RECOVER})
@@ -172,8 +173,8 @@ class Maintenance:
         lineage, became = self.store.lineage, dict[str, str]()
         if self.store.state().paused != ROLLED_BACK:
             return "refused", {}
-        opened = "left"
-        while opened == "left":  # a process may report more in the meantime
+        opened = Reopened.LEFT
+        while opened is Reopened.LEFT:  # a process may report more in the meantime
             fields = list(lineage.lost().items())
             for start in range(0, len(fields), PIECE):
                 self._go_on()
@@ -192,7 +193,7 @@ class Maintenance:
             "recovered after Redis went back",
             result=", ".join(f"{len(jobs)} {what}" for what, jobs in reply.items()),
         )
-        return "done", reply | {"paused": OPERATOR if opened == "paused" else ""}
+        return "done", reply | {"paused": OPERATOR if opened is Reopened.PAUSED else ""}
 
     def _reseal(self, count: Counter[str], what: str, seal: Callable[[], bool]) -> None:
         self._go_on()

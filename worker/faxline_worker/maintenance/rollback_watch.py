@@ -23,7 +23,7 @@ from structlog.typing import FilteringBoundLogger
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
-from faxline_worker.state.lineage import CheckIn, Knowledge, check_in_arguments
+from faxline_worker.state.lineage import CheckIn, Examined, Knowledge, check_in_arguments
 from faxline_worker.state.recent_work import Action, Call, Evidence, Memory
 from faxline_worker.state.redis_clients import state_client, unserved
 from faxline_worker.state.store import Store
@@ -239,9 +239,9 @@ def _examine(log: FilteringBoundLogger, store: Store, evidence: Evidence, action
     lost: list[Action] = []
     for some in _pieces(actions) or ([()] if evidence.unknown else []):
         for action, how in zip(some, store.lineage.examine(evidence, some), strict=True):
-            if how == "lost":
+            if how is Examined.LOST:
                 lost.append(action)
-            elif how == "answer" and isinstance(action, Call) and action.answer is not None:
+            elif how is Examined.ANSWER and isinstance(action, Call) and action.answer is not None:
                 result = store.submission.settle(action.admitted, action.answer).result
                 log.info(
                     "answer settled again", account=store.account, job=action.admitted.job, result=result

@@ -13,7 +13,7 @@ from faxline_worker.observability.metrics.jobs import JobMetrics
 from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.state.failure_counter import FailureCounter
 from faxline_worker.state.redis_clients import unserved
-from faxline_worker.state.results import Matched, Receipted, ReconcileLock
+from faxline_worker.state.results import Matched, MatchResult, Receipted, ReceiptResult, ReconcileLock
 from faxline_worker.state.store import Store
 
 SCRIPT_RAISED = "ResponseError"
@@ -153,10 +153,10 @@ class Reconciler:
 
     def _count_matched(self, matched: Matched) -> None:
         account = self.store.account
-        if matched.result == "resolved_doubt":
+        if matched.result is MatchResult.RESOLVED_DOUBT:
             self.metrics.receipt(account, "resolved_doubt")
             count_receipt(self.metrics, account, matched.receipt, None)
-        elif matched.result == "held":
+        elif matched.result is MatchResult.HELD:
             self.metrics.receipt(account, "held")
         else:
             self.metrics.duplicate(account)
@@ -170,22 +170,22 @@ class Reconciler:
         )
 
     def _count_inbound(self, entry: str, fax: Inbound, done: Receipted) -> None:
-        if done.result == "gone":
+        if done.result is ReceiptResult.GONE:
             return
         result: Any = done.result
         self.metrics.receipt(self.store.account, result)
-        if done.result == "received":
+        if done.result is ReceiptResult.RECEIVED:
             self.metrics.received_pages(self.store.account, fax.pages or 0)
         self.log.info(
             "inbound fax", entry=entry, jobId=fax.job_id, pages=fax.pages, to=fax.to, result=done.result
         )
 
     def _count(self, entry: str, receipt: Receipt, done: Receipted) -> None:
-        if done.result == "gone":
+        if done.result is ReceiptResult.GONE:
             return
         result: Any = done.result
         self.metrics.receipt(self.store.account, result)
-        if done.result in {"applied", "resolved_doubt"}:
+        if done.result in {ReceiptResult.APPLIED, ReceiptResult.RESOLVED_DOUBT}:
             members = receipt.to_dict() | {"retried": done.retried}
             count_receipt(self.metrics, self.store.account, members, done.submitted_at)
         self.log.info(

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypedDict, cast
 
 from redis.exceptions import OutOfMemoryError
 
 from faxline.contract.entry_members import ENTRY_BYTES
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.state.account_context import AccountContext
+from faxline_worker.state.scan import as_entries
 
 SCRIPTS = ("read_intake", "set_aside_unread")
 Entry: TypeAlias = tuple[str, dict[bytes, bytes]]
@@ -20,6 +21,14 @@ DEAD = 10_000
 """The approximate number of set-aside entries that are kept for each account."""
 _NOTED = 86_400_000
 """How long Redis keeps the note that an entry was read alone (ms)."""
+
+
+class _Pending(TypedDict):
+    """An entry of XPENDING, as redis-py returns it."""
+
+    message_id: bytes
+    consumer: bytes
+    times_delivered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +79,20 @@ class IntakeEntries:
             idle: only entries that were delivered at least this long ago (ms).
             consumer: only entries of this dispatcher; None for all dispatchers.
         """
-        found: Any = self._client.xpending_range(
+        found = self._client.xpending_range(
             *(self._keys.intake, INTAKE_GROUP, after, "+", most), consumername=consumer, idle=idle or None
         )
         return [
             PendingEntry(one["message_id"].decode(), one["consumer"].decode(), one["times_delivered"])
-            for one in found
+            for one in cast("list[_Pending]", found)
         ]
 
     def claim(self, consumer: str, entries: Sequence[str], *, idle: int, times: int) -> list[Entry]:
         """Take over entries that no one else took in the meantime, and set their delivery count."""
-        ids: Any = list(entries)
-        found: Any = self._client.xclaim(
-            self._keys.intake, INTAKE_GROUP, consumer, min_idle_time=idle, message_ids=ids, retrycount=times
+        found = self._client.xclaim(
+            *(self._keys.intake, INTAKE_GROUP, consumer, idle), message_ids=[*entries], retrycount=times
         )
-        return [(entry.decode(), fields) for entry, fields in found]
+        return [(entry.decode(), fields) for entry, fields in as_entries(found)]
 
     def claim_alone(self, consumer: str, entry: str, *, idle: int, times: int) -> list[Entry]:
         """Take over one entry that may have killed a dispatcher, and note that it was read."""

@@ -24,6 +24,27 @@ class Knowledge(StrEnum):
     """The process saw the state go back, on a server that it knows."""
 
 
+class Reopened(StrEnum):
+    """The result of `reopen`."""
+
+    OPENED = "opened"
+    PAUSED = "paused"
+    """An operator had paused the account before, so it stays paused."""
+    LEFT = "left"
+    """Something is lost still."""
+    IDLE = "idle"
+    """The state did not go back."""
+
+
+class Examined(StrEnum):
+    """What the state knows of an action."""
+
+    KNOWN = "known"
+    ANSWER = "answer"
+    """The state knows the call, but not its answer."""
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class CheckIn:
     """The reply of `check_in`.
@@ -70,16 +91,16 @@ class Lineage:
         """
         return CheckIn.read(self._context.run("check_in", *check_in_arguments(run, knows, wait, steady)))
 
-    def examine(self, evidence: Evidence, actions: Sequence[Action]) -> list[str]:
-        """Compare actions with the state. Returns known, lost or answer for each.
+    def examine(self, evidence: Evidence, actions: Sequence[Action]) -> list[Examined]:
+        """Compare actions with the state. Returns what the state knows of each.
 
-        `answer` means that the state knows the call but not its answer. If anything is lost, or if the
+        If anything is lost, or if the
         process has forgotten some actions, the account is paused.
         """
         items = [action.item() for action in actions]
         found = {"who": self._who, "seen": evidence.seen, "unknown": evidence.unknown, "items": items}
         reply = json.loads(self._context.run("examine", json.dumps(found), MOST))
-        return list(reply)
+        return [Examined(known) for known in reply]
 
     def lost(self) -> dict[str, bool]:
         """The fields of the hash `lost`, those of one job in the order of its attempts.
@@ -104,9 +125,9 @@ class Lineage:
         reply = json.loads(self._context.run("recover", *args))
         return None if reply == "looking" else [(row["became"], row["job"]) for row in reply]
 
-    def reopen(self) -> str:
+    def reopen(self) -> Reopened:
         """Reopen the account: opened, paused (by an operator, before), left (more is lost) or idle."""
-        return cast("bytes", self._context.run("reopen")).decode()
+        return Reopened(self._context.run("reopen").decode())
 
     def put_back(self, receipts: Sequence[dict[bytes, bytes]]) -> None:
         """Put receipts back on the status stream. A receipt that the state knows changes nothing."""

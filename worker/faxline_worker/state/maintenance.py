@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from faxline_worker.state.account_context import AccountContext
-from faxline_worker.state.scan import scan_pages
+from faxline_worker.state.scan import as_entries, scan_pages
 
 SCRIPTS = (
     *("tidy", "forget", "forget_number", "reseal_request", "reseal_dead"),
@@ -42,14 +42,14 @@ class MaintenanceStore:
 
     def newest(self, stream: str) -> str:
         """The id of a stream's newest entry; "" if the stream is empty."""
-        found: Any = self._client.xrevrange(stream, count=1)
+        found = as_entries(self._client.xrevrange(stream, count=1))
         return found[0][0].decode() if found else ""
 
     def entries(self, stream: str) -> Iterator[tuple[str, dict[bytes, bytes]]]:
         """Read the entries of a stream, the oldest first, in pages that are small if entries may be large."""
         after, count = "-", 10 if stream in {self._keys.intake, self._keys.dead} else 1000
         while True:
-            page: Any = self._client.xrange(stream, after, count=count)
+            page = as_entries(self._client.xrange(stream, after, count=count))
             for entry, fields in page:
                 yield entry.decode(), fields
             if not page:
@@ -83,8 +83,8 @@ class MaintenanceStore:
         """Erase everything about a number that is stored outside of jobs."""
         cursor = -1
         while cursor:
-            found: Any = self._client.zscan(self._keys.unmatched, max(0, cursor), count=PAGE)
-            cursor, page = found
+            found = self._client.zscan(self._keys.unmatched, max(0, cursor), count=PAGE)
+            cursor, page = cast("tuple[int, list[tuple[bytes, float]]]", found)
             self._context.run("forget_number", number, *(job_id for job_id, _ in page))
 
     def tidy(self, most: int = PAGE, *, rounds: int = 40) -> int:

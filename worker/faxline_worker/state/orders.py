@@ -2,13 +2,35 @@
 
 import json
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, cast
 
 from faxline_worker.state.account_context import AccountContext
+from faxline_worker.state.scan import as_entries
 
 SCRIPTS = ("pause_or_resume", "resolve", "redrive", "drop", "reveal")
 ORDERS_AT_ONCE = 100
 """Orders that are read at once."""
+
+
+class OrderResult(StrEnum):
+    """The result of an operator's order."""
+
+    DONE = "done"
+    IDLE = "idle"
+    """The account was paused, or not paused, already."""
+    ROLLED_BACK = "rolled_back"
+    """The state went back to an older one; `recover` comes first."""
+    UNKNOWN = "unknown"
+    """No such order."""
+    REFUSED = "refused"
+    """The job is not in doubt, or no such entry is set aside."""
+    TAKEN = "taken"
+    """The jobId belongs to another job."""
+    LOST = "lost"
+    """The job cannot be sent again, because Redis lost its content."""
+    GONE = "gone"
+    """The order was carried out before."""
 
 
 class OrderStore:
@@ -25,15 +47,15 @@ class OrderStore:
             most: how many at most.
         """
         begin = f"({after}" if after else "-"
-        found: Any = self._context.client.xrange(self._context.keys.orders, begin, count=most)
+        found = as_entries(self._context.client.xrange(self._context.keys.orders, begin, count=most))
         return [(entry.decode(), fields) for entry, fields in found]
 
     def get(self, entry: str) -> dict[bytes, bytes] | None:
         """The fields of one order; None if it has been carried out."""
-        found: Any = self._context.client.xrange(self._context.keys.orders, entry, entry)
+        found = as_entries(self._context.client.xrange(self._context.keys.orders, entry, entry))
         return found[0][1] if found else None
 
-    def pause_or_resume(self, entry: str, order: str, by: str = "") -> str:
+    def pause_or_resume(self, entry: str, order: str, by: str = "") -> OrderResult:
         """Pause or resume the account: done, idle (it was so already), unknown (no such order) or gone.
 
         Args:
@@ -41,7 +63,7 @@ class OrderStore:
             order: pause or resume.
             by: who orders it, for the audit.
         """
-        return self._run("pause_or_resume", entry, order, by)
+        return OrderResult(self._run("pause_or_resume", entry, order, by))
 
     def resolve(
         self,
@@ -52,7 +74,7 @@ class OrderStore:
         by: str = "",
         *,
         applied: Callable[[dict[str, Any]], None] = lambda _: None,
-    ) -> str:
+    ) -> OrderResult:
         """Settle a doubt as an operator ordered: done, refused, taken or gone.
 
         Args:
@@ -66,9 +88,9 @@ class OrderStore:
         reply = json.loads(self._run("resolve", entry, job, how, job_id, by))
         if "receipt" in reply:
             applied(reply["receipt"])
-        return str(reply["result"])
+        return OrderResult(reply["result"])
 
-    def redrive(self, entry: str, dead: str, by: str = "") -> str:
+    def redrive(self, entry: str, dead: str, by: str = "") -> OrderResult:
         """Put an entry that was set aside back on its stream: done, refused or gone.
 
         Args:
@@ -76,15 +98,15 @@ class OrderStore:
             dead: the entry, on the stream `dead`.
             by: who orders it, for the audit.
         """
-        return self._run("redrive", entry, dead, by)
+        return OrderResult(self._run("redrive", entry, dead, by))
 
-    def drop(self, entry: str, dead: str, by: str = "") -> str:
+    def drop(self, entry: str, dead: str, by: str = "") -> OrderResult:
         """Delete an entry that was set aside: done, refused or gone. Arguments as for `redrive`."""
-        return self._run("drop", entry, dead, by)
+        return OrderResult(self._run("drop", entry, dead, by))
 
-    def reveal(self, entry: str, by: str = "") -> str:
+    def reveal(self, entry: str, by: str = "") -> OrderResult:
         """Record in the audit that the numbers of the jobs in the order are shown: done or gone."""
-        return self._run("reveal", entry, by)
+        return OrderResult(self._run("reveal", entry, by))
 
     def _run(self, name: str, *args: str) -> str:
         return cast("bytes", self._context.run(name, *args, self._context.options)).decode()

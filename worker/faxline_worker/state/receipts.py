@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from faxline_worker.state.account_context import AccountContext, without_nulls
-from faxline_worker.state.results import Matched, Receipted, ReconcileLock
+from faxline_worker.state.results import Matched, Receipted, ReceiptResult, ReconcileLock
 
 SCRIPTS = ("receipt", "match", "try_lock_reconcile")
 
@@ -50,8 +50,8 @@ class ReceiptStore:
         items = [{"entry": entry, "receipt": without_nulls(receipt)} for entry, receipt in receipts]
         args = [context.options, json.dumps(items, separators=(",", ":"))]
         answer = json.loads(context.run("receipt", *args))
-        rows = [Receipted(**row) for row in answer["rows"]]
-        taken = (row.error is None and row.result != "gone" for row in rows)
+        rows = [Receipted.read(row) for row in answer["rows"]]
+        taken = (row.error is None and row.result is not ReceiptResult.GONE for row in rows)
         context.memory.received(itertools.compress(bodies, taken), answer["now"])
         return rows
 
@@ -62,7 +62,7 @@ class ReceiptStore:
             most: how many receipts in one call.
         """
         context = self._context
-        return [Matched(**row) for row in json.loads(context.run("match", context.options, most))]
+        return [Matched.read(row) for row in json.loads(context.run("match", context.options, most))]
 
     def try_lock_reconcile(self, *, turn: bool = False) -> ReconcileLock:
         """Lock reconciling if receipts wait. Who gets the lock sends the `reconcile` message.

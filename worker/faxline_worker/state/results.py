@@ -1,8 +1,9 @@
 """The replies of the scripts: one dataclass or enum for each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Mark(StrEnum):
@@ -67,11 +68,25 @@ class Idle:
     """No job is ready."""
 
 
+class SettleResult(StrEnum):
+    """The result of `settle`."""
+
+    SETTLED = "settled"
+    REPEATED = "repeated"
+    """The answer was settled before, or a receipt or an operator told the same."""
+    STALE = "stale"
+    """The job is no longer the caller's, and the answer changed nothing."""
+    RESOLVED = "resolved"
+    """The answer came after its lease had run out, and settled the doubt."""
+    DUPLICATE = "duplicate"
+    """iFax accepted an older attempt as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The effect of a call's answer. The result is settled, repeated, stale, resolved or duplicate."""
+    """The effect of a call's answer."""
 
-    result: str
+    result: SettleResult
     state: str | None
     wakes: tuple[str, ...]
     receipt: dict[str, Any] | None
@@ -83,15 +98,35 @@ class Settlement:
     """Whether iFax accepts the calls of other processes, so that this process is the cause."""
 
 
+class ReportResult(StrEnum):
+    """The result of `report` (lua/report.lua)."""
+
+    APPLIED = "applied"
+    """The answer says how the fax ended."""
+    RESOLVED_DOUBT = "resolved_doubt"
+    """The same, about a job in doubt."""
+    SUBMITTED = "submitted"
+    """iFax has the fax of a job in doubt, and has not finished it."""
+    HELD = "held"
+    """A failure that may not be the last."""
+    LATER = "later"
+    """The fax has not ended."""
+    UNCONFIRMED = "unconfirmed"
+    CANCELED = "canceled"
+    REFUSED = "refused"
+    """iFax does not cancel the fax."""
+    AGAIN = "again"
+    """iFax takes no control calls now; the call is made again."""
+    CHECKED = "checked"
+    """The call was about the key, not about a job."""
+    REPEATED = "repeated"
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The effect of the answer to a control call.
+    """The effect of the answer to a control call."""
 
-    The result is applied, resolved_doubt, submitted, held, later, unconfirmed, canceled, refused, again,
-    checked or repeated (lua/report.lua).
-    """
-
-    result: str
+    result: ReportResult
     job: str
     submitted_at: int | None = None
     retried: bool = False
@@ -101,16 +136,35 @@ class Reported:
     early: dict[str, Any] | None = None
     """The receipt that came before and was applied, if the answer settled a doubt."""
 
+    @classmethod
+    def read(cls, reply: Mapping[str, Any]) -> Self:
+        """Read the reply of `report`."""
+        return cls(**{**reply, "result": ReportResult(reply["result"])})
+
+
+class ReceiptResult(StrEnum):
+    """The result of a receipt."""
+
+    APPLIED = "applied"
+    REPEATED = "repeated"
+    RESOLVED_DOUBT = "resolved_doubt"
+    UNMATCHED = "unmatched"
+    """No job has its jobId, so it waits to be matched."""
+    HELD = "held"
+    """A failure that may not be the last."""
+    RECEIVED = "received"
+    """A fax that came in."""
+    GONE = "gone"
+    """Its entry is no longer on the stream."""
+    RAISED = "raised"
+    """The script raised an error. The entry is still on the stream."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """The effect of a receipt.
+    """The effect of a receipt."""
 
-    The result is applied, repeated, resolved_doubt, unmatched, held, received, gone or raised. After `raised`
-    the receipt is still on its stream.
-    """
-
-    result: str
+    result: ReceiptResult
     job: str | None = None
     attempt: int | None = None
     submitted_at: int | None = None
@@ -119,18 +173,34 @@ class Receipted:
     error: str | None = None
     """The error, if the script raised one."""
 
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of the reply of `receipt`."""
+        return cls(**{**row, "result": ReceiptResult(row["result"])})
+
+
+class MatchResult(StrEnum):
+    """The result of a receipt that was matched with a doubt."""
+
+    RESOLVED_DOUBT = "resolved_doubt"
+    HELD = "held"
+    DUPLICATE = "duplicate"
+    """The job was sent again meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A receipt with an unknown jobId that was matched with a doubt.
+    """A receipt with an unknown jobId that was matched with a doubt."""
 
-    The result is resolved_doubt, held, or duplicate if the job was sent again.
-    """
-
-    result: str
+    result: MatchResult
     job: str
     attempt: int
     receipt: dict[str, Any]
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of the reply of `match`."""
+        return cls(**{**row, "result": MatchResult(row["result"])})
 
 
 class ReconcileLock(StrEnum):

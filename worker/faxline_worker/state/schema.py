@@ -1,8 +1,8 @@
 """The layout of one account in Redis: taken over at start, checked while at work, upgraded."""
 
 import json
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.script_options import layout
@@ -44,8 +44,8 @@ class SchemaStore:
         Raises:
             NewerLayoutError: a newer layout is stored; nothing was changed.
         """
-        found: Any = self._context.client.zscan_iter(self._context.keys.delayed, match="!*", count=1000)
-        args = self.init_arguments(len({member for member, _ in found}))
+        found = self._context.client.zscan_iter(self._context.keys.delayed, match="!*", count=1000)
+        args = self.init_arguments(len({member for member, _ in cast("Iterable[tuple[bytes, float]]", found)}))
         self.check_reply(self._context.run("init_account", *args))
 
     def init_arguments(self, control_calls: int) -> list[Argument]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import redis
 
@@ -13,6 +12,7 @@ from faxline.reading.unread_events import unread
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.intake_entries import DEAD
 from faxline_worker.state.results import Replaced, StreamCheck
+from faxline_worker.state.scan import as_entries
 
 SCRIPTS = ("set_aside", "check_streams", "replace_stream")
 MOVED, MOVED_BYTES = 500, 4_000_000
@@ -37,8 +37,8 @@ class StreamStore:
         """
         context, k = self._context, self._context.keys
         stream, group = (k.intake, INTAKE_GROUP) if origin == "intake" else (k.status, "")
-        found: Any = context.client.xrange(stream, entry, entry) if group and context.seals.on else []
-        content = [part for _, fields in found for part in _sealed_fields(context.seals, fields)]
+        found = context.client.xrange(stream, entry, entry) if group and context.seals.on else []
+        content = [part for _, fields in as_entries(found) for part in _sealed_fields(context.seals, fields)]
         if sum(map(len, content)) > ENTRY_BYTES:  # the server need not accept so much
             content = ["too_large", str(sum(map(len, content)))]
         return bool(context.run("set_aside", entry, group, origin, why, DEAD, *content) == b"done")

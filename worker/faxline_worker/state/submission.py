@@ -7,7 +7,15 @@ from typing import Any
 
 from faxline.contract.sealing.seals import MARK
 from faxline_worker.state.account_context import AccountContext, without_nulls
-from faxline_worker.state.results import Admitted, Held, Idle, Mark, Reported, Settlement
+from faxline_worker.state.results import (
+    Admitted,
+    Held,
+    Idle,
+    Mark,
+    Reported,
+    Settlement,
+    SettleResult,
+)
 
 SCRIPTS = ("admit", "acquire_check_permit", "mark", "settle", "report")
 CHECK = "!check!"
@@ -119,7 +127,7 @@ class SubmissionStore:
         context.memory.settled(admitted.permit, answer, reply["result"], reply.get("event"))
         following = reply.get("next")
         return Settlement(
-            result=reply["result"],
+            result=SettleResult(reply["result"]),
             state=reply.get("state"),
             wakes=tuple(token for token, _ in reply.get("wakes", ())),
             receipt=reply.get("receipt"),
@@ -138,7 +146,7 @@ class SubmissionStore:
         reply = self._context.run_timed(
             "report", admitted.permit, admitted.control_call or "", _compact(answer), self._context.options
         )
-        return Reported(**reply)
+        return Reported.read(reply)
 
 
 def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:

@@ -8,7 +8,7 @@ from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.observability.metrics.labels import PollResult
 from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.state.results import Admitted, Reported, Settlement
+from faxline_worker.state.results import Admitted, Reported, ReportResult, Settlement, SettleResult
 from faxline_worker.submission.caller import endpoint_of, was_called
 
 RESULTS: Mapping[Decision, Any] = {
@@ -21,16 +21,19 @@ RESULTS: Mapping[Decision, Any] = {
     Decision.UNKNOWN: "refused",
     Decision.IN_DOUBT: "in_doubt",
 }
+_TOLD = {SettleResult.SETTLED, SettleResult.RESOLVED, SettleResult.REPEATED}
 
 
 def poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
     """The result of a status call, for the metric."""
     match done.result:
-        case "applied" | "resolved_doubt":
+        case ReportResult.APPLIED | ReportResult.RESOLVED_DOUBT:
             return "final"
-        case "held" | "repeated":
-            return done.result
-        case "again":
+        case ReportResult.HELD:
+            return "held"
+        case ReportResult.REPEATED:
+            return "repeated"
+        case ReportResult.AGAIN:
             return "put_off"
     if sending:
         return "sending"
@@ -103,9 +106,9 @@ def count_call(
     # If iFax accepted the fax and the job failed, it failed by a receipt, which is counted below. A repeated
     # result means that `settle` ran twice after a lost reply, so the outcome is this call's.
     ended = settlement.state == "failed" and answer.decision is not Decision.ACCEPTED
-    if ended and settlement.result in {"settled", "resolved", "repeated"}:
+    if ended and settlement.result in _TOLD:
         metrics.outcome(account, "failed")
-    if settlement.result == "duplicate":
+    if settlement.result is SettleResult.DUPLICATE:
         metrics.duplicate(account)
     if settlement.receipt is not None:
         metrics.receipt(account, "applied")

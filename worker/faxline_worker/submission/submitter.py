@@ -16,7 +16,7 @@ from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
 from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.state.results import Admitted, Held, Settlement
+from faxline_worker.state.results import Admitted, Held, ReportResult, Settlement, SettleResult
 from faxline_worker.state.store import Store
 from faxline_worker.submission.caller import Caller, LeaseLostError, endpoint_of, was_called
 from faxline_worker.submission.outcomes import answer_for_settle, count_call, poll_result
@@ -162,7 +162,7 @@ class Submitter:
         )
         if settlement.wakes:
             self.wakes.submit(account, *settlement.wakes)
-        if settlement.next is None and settlement.result != "settled" and not last:
+        if settlement.next is None and settlement.result is not SettleResult.SETTLED and not last:
             return self._admit()
         return settlement.next
 
@@ -194,10 +194,10 @@ class Submitter:
             self.metrics.poll(account, poll_result(answer, done, sending=bool(fields["sending"])))
         if done.early is not None:
             self.applied(done.early, None, account)
-        elif done.result in {"applied", "resolved_doubt"} and receipt is not None:
-            since = done.submitted_at if done.result == "applied" else None
+        elif done.result in {ReportResult.APPLIED, ReportResult.RESOLVED_DOUBT} and receipt is not None:
+            since = done.submitted_at if done.result is ReportResult.APPLIED else None
             self.applied(receipt.to_dict() | {"retried": done.retried}, since, account)
-        elif done.result in {"unconfirmed", "canceled"}:
+        elif done.result in {ReportResult.UNCONFIRMED, ReportResult.CANCELED}:
             outcome: Any = done.result
             self.metrics.outcome(account, outcome)
         self.log.info(
