@@ -41,7 +41,7 @@ SANDBOX = (
 WAVE = 40
 MINOR, MAJOR = (LAYOUT[0], LAYOUT[1] + 1), (LAYOUT[0] + 1, 0)
 CHANGES = {
-    "state/lua/lib/record.lua": (
+    "state/lua/lib/events.lua": (
         "local record = { 'n', job.n,",
         "local record = { 'later_field', '1', 'n', job.n,",
     ),

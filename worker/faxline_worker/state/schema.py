@@ -45,7 +45,9 @@ class SchemaStore:
             NewerLayoutError: a newer layout is stored; nothing was changed.
         """
         found = self._context.client.zscan_iter(self._context.keys.delayed, match="!*", count=1000)
-        args = self.init_arguments(len({member for member, _ in cast("Iterable[tuple[bytes, float]]", found)}))
+        args = self.init_arguments(
+            len({member for member, _ in cast("Iterable[tuple[bytes, float]]", found)})
+        )
         self.check_reply(self._context.run("init_account", *args))
 
     def init_arguments(self, control_calls: int) -> list[Argument]:

@@ -28,8 +28,8 @@ def test_what_must_hold_holds_where_results_are_asked_for(
 
 MUTATIONS = {
     "settle does not ask who holds the job": (
-        "elseif redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then",
-        "elseif redis.call('ZREM', keys.permits, permit_of(token, id)) >= 0 then",
+        "if job and redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then",
+        "if job and redis.call('ZREM', keys.permits, permit_of(token, id)) >= 0 then",
     ),
     "mark does not ask who holds the job": (
         "if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or",

@@ -1,6 +1,6 @@
 -- acquire_check_permit: takes a permit for the call that asks whether iFax accepts the key. It is about no job; give its
 -- answer to `report`.
--- include: clock bell limits wakes closing
+-- include: clock permits offers account_hash limits room closing
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), control call, JSON options, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {result = admitted} or {result = held, limit}
 local permit, options = permit_of(ARGV[1], ARGV[2]), cjson.decode(ARGV[3])

@@ -1,18 +1,18 @@
 -- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (a control call); any other state
 -- refuses, with the reason.
--- include: clock bell record lines control_calls streams audit
+-- include: clock bell record events endings lines control_calls streams audit
 -- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (the last two for the audit)
 -- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an
 --       older entry, which another dispatcher works on, may be the one that makes it known; the entry stays
 local group, entry, id, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
-local function reply(result) return cjson.encode({ result = result, event = last_event }) end
+local function reply(result, event) return cjson.encode({ result = result, event = event }) end
 if #redis.call('XRANGE', keys.intake, entry, entry) == 0 then return reply('gone') end
-local function leave(result, reason) -- last, for a script that raises is not undone, and the entry must not be lost
+local function leave(result, reason, event) -- last, for a script that raises is not undone, and the entry must not be lost
   audit(options, ARGV[5], 'cancel',
     { user = ARGV[6], job = id, outcome = result == 'canceled' and 'done' or result, reason = reason })
   redis.call('XACK', keys.intake, group, entry)
   redis.call('XDEL', keys.intake, entry)
-  return reply(result)
+  return reply(result, event)
 end
 local job = read_record(keys.job .. id)
 if not job and (#redis.call('XPENDING', keys.intake, group, '-', '(' .. entry, 1) > 0 or waits_aside('intake'))
@@ -26,7 +26,7 @@ if job and job.state == 'queued' then
   transition(options.cap, id, job, 'fax.canceled',
     ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
   finish(options, id, job)
-  return leave('canceled')
+  return leave('canceled', nil, job.event)
 end
 if job and job.state == 'submitted' and ahead(job) then
   if not job.canceling then
@@ -36,6 +36,6 @@ if job and job.state == 'submitted' and ahead(job) then
   return leave('asked')
 end
 local reason = not job and 'unknown_job' or FINAL[job.state] and 'final' or job.state
-emit(options.cap, 'fax.cancel_refused', id, to_json({ state = job and job.state, reason = reason }, nil,
+local event = emit(options.cap, 'fax.cancel_refused', id, to_json({ state = job and job.state, reason = reason }, nil,
   job and job.metadata or nil))
-return leave('refused', reason)
+return leave('refused', reason, event)

@@ -1,7 +1,7 @@
 -- check_in: a process has come to a server that it did not know before (another one, or the same started anew), or saw that
 -- the state on it went back. The account waits for a moment, until every process that was at work has looked whether what
 -- it did is in this state (examine); the first one to come notes how far the state goes.
--- include: clock bell limits lineage
+-- include: clock bell lineage
 -- ARGV  the server's run id, what the caller knows: nothing (it has just begun), something, or back (it saw that the state
 --       went back), how long (ms) the account waits, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {base (the state goes to this event; 0-0: nobody knows), last (the last event now), waits (whether the account

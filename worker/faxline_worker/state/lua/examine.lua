@@ -1,6 +1,6 @@
 -- examine: what a process remembers to have done is held against the state. What the state does not know stands in `lost`
 -- from then on, and the account is paused: an operator looks at it, and `recover` puts it in order.
--- include: clock bell limits wakes closing account lineage
+-- include: clock bell offers account_hash closing lineage
 -- ARGV  JSON {who, seen (the last event that the caller wrote or saw), unknown (it has forgotten what it did after the
 --       state's end), items = [{kind = call, token, job, attempt, at (ms, of the mark), job_id, decision, entry} or
 --       {kind = push | cancel, job, entry (of intake), at (ms)}]}, most items that are kept

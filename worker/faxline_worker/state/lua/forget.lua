@@ -1,6 +1,6 @@
 -- forget: a job that has come to its end is erased, and what only it left behind. What iFax may still say about it finds
 -- nobody: a jobId that stood for it stands for none.
--- include: clock bell record numbers doubts streams
+-- include: clock record doubts streams
 -- ARGV  job id
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays
 local NOBODY = '!' -- no id can be that

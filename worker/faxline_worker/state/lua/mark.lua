@@ -1,5 +1,5 @@
 -- mark: written just before the first byte of a request; from here on its answer may be in doubt.
--- include: clock limits
+-- include: clock permits
 -- ARGV  permit token, what it is held for (a job, or a control call), the longest time (ms) that the request can live from now
 --       on, control call (1: the call is one; it leaves no mark on the job, for nothing is in doubt about it), the steady
 --       clock as the caller has it (ms), which spares a look at the account; nothing: it has none

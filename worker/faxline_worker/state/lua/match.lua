@@ -1,8 +1,9 @@
 -- match: receipts whose jobId no answer claimed in time are the word on doubts, the oldest that fits first.
--- include: clock bell record lines numbers receipts doubts limits wakes outcomes
+-- include: clock bell record events endings lines numbers unmatched redeliveries redials receipts doubts offers account_hash wakes outcomes
 -- ARGV  JSON options, most receipts in one go
 -- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt}
-local options, done = cjson.decode(ARGV[1]), {}
+local ENOUGH = 200 -- doubts that one call looks at
+local options, done, looks = cjson.decode(ARGV[1]), {}, { count = 0 }
 local account = read_account(options)
 -- A receipt may be about a call that was lost: then it waits as it is, so that no policy takes it for one that was tried.
 if may_be_old(account) then return '[]' end
@@ -29,13 +30,13 @@ local function settle_doubt(receipt, member, id, job)
 end
 
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(steady), 'LIMIT', 0, tonumber(ARGV[2]))) do
-  if doubts_read >= ENOUGH then break end -- the others are for the next turn
+  if looks.count >= ENOUGH then break end -- the others are for the next turn
   local text = redis.call('GET', keys.job_ids .. job_id)
   if not is_receipt(text) then
     redis.call('ZREM', keys.unmatched, job_id)
   else
     local receipt = cjson.decode(text)
-    local member, id, job = find_doubt(receipt, options)
+    local member, id, job = find_doubt(receipt, options, looks)
     if member then
       local result = settle_doubt(receipt, member, id, job)
       table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = receipt })

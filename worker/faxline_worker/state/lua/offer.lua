@@ -1,10 +1,16 @@
 -- offer: a process says by which settings it works, as it starts and now and then; of all that is offered the strictest
--- holds, in every script, whatever its caller's own options say (lib/limits.lua). One that is offered no more runs out once
+-- holds, in every script, whatever its caller's own options say (lib/offers.lua). One that is offered no more runs out once
 -- the last call that was made by it has left its window, so that nothing is loosened before.
--- include: clock limits
+-- include: clock offers
 -- ARGV  JSON options, who offers them, for how long (ms) it is believed to be at work, the steady clock as the caller has it
 --       (ms; nothing: it has none)
 -- reply JSON {offers = {settings = {until (ms), by = {who: when (ms) it offered them}}}, steady (ms)}
+local function write_offer(settings)
+  local words = {}
+  for i, name in ipairs(OFFERED) do words[i] = name == 'then_' and settings[name] or int(settings[name]) end
+  return table.concat(words, ' ')
+end
+
 local MOST = 50 -- processes of one offer that are named
 local options, who, believed = cjson.decode(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local stored = redis.call('HMGET', keys.account_state, 'layout', 'seen', 'skew', 'offers')

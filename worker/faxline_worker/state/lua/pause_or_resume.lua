@@ -1,5 +1,5 @@
 -- pause_or_resume: carries out an operator's order about an account and takes it off the stream.
--- include: clock bell limits wakes closing orders audit
+-- include: clock bell offers account_hash closing orders audit
 -- ARGV  stream entry, order (pause or resume), who orders it, JSON options
 -- reply done, idle (it was so already), rolled_back (the state went back: `recover` comes first), unknown (there is no
 --       such order) or gone (another dispatcher carried it out);

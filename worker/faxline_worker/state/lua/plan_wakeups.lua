@@ -1,5 +1,5 @@
 -- plan_wakeups: which wake-ups to send for an account, now and in the next moments, and when to look again.
--- include: clock bell limits wakes
+-- include: clock offers account_hash limits room slots wakes
 -- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once, the steady clock as the caller has
 --       it (ms; nothing: it has none)
 -- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it), steady

@@ -1,6 +1,6 @@
 -- poll: which jobs of the account iFax is to be asked about now. Their questions enter the ready set, as many as the share of each limit
 -- has room for beside all submissions that are due; the last question about a fax waits for nothing but its share.
--- include: clock bell record lines limits wakes control_calls polling
+-- include: clock record lines offers account_hash limits room control_calls polling
 -- ARGV  JSON options, most questions in one go, the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {asked (how many), next (ms until the next look; none: nothing is to be asked about), steady (ms)}
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])

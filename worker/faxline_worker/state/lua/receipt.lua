@@ -1,5 +1,5 @@
 -- receipt: entries of the status stream meet their jobs, and leave the stream.
--- include: clock bell record lines limits numbers receipts
+-- include: clock bell record events endings lines offers numbers unmatched redeliveries redials receipts
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again, redial}}; or of a fax that came to us receipt = {outcome = received,
 --       job_id = by what it is known, about = its jobId, data = what the event tells}
@@ -31,7 +31,7 @@ local function read_steady_clock() -- once, and only where it is needed
   timed = true
 end
 
-local function meet(receipt)
+local function meet(receipt, batch)
   if receipt.outcome == 'received' then return come_in(receipt) end
   local id = known[receipt.job_id]
   local later = is_receipt(id) and is_later(options, receipt, cjson.decode(id))
@@ -46,20 +46,20 @@ local function meet(receipt)
   local job = not is_receipt(id) and read_record(keys.job .. id)
   if not job then return { result = 'repeated' } end
   if may_redial(options, receipt) then read_steady_clock() end
-  local result = meet_job(options, id, job, receipt)
+  local result = meet_job(options, id, job, receipt, batch)
   return { result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at),
     retried = receipt.retried }
 end
 
 local there, done, replies = {}, {}, {}
 for _, entry in ipairs(redis.call('XRANGE', keys.status, items[1].entry, items[#items].entry)) do there[entry[1]] = true end
-tally, gathered = {}, {}
+local batch = new_batch_of_ends()
 read_job_ids()
 for i, item in ipairs(items) do
   if not there[item.entry] then
     replies[i] = { result = 'gone' }
   else
-    local well, reply = pcall(meet, item.receipt)
+    local well, reply = pcall(meet, item.receipt, batch)
     if well then
       table.insert(done, item.entry)
     else
@@ -68,7 +68,6 @@ for i, item in ipairs(items) do
     replies[i] = reply
   end
 end
-count_tally()
-take_gathered()
+write_batch(batch)
 if #done > 0 then redis.call('XDEL', keys.status, unpack(done)) end -- last, for nothing of this is undone by an error
 return cjson.encode({ now = now, rows = replies })

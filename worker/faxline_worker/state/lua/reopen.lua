@@ -1,5 +1,5 @@
 -- reopen: all that was lost is in order, so the account goes on; one that an operator had paused stays paused.
--- include: clock bell limits wakes closing account
+-- include: clock bell offers account_hash
 -- ARGV  none
 -- reply opened, paused (an operator had), left (something is lost still) or idle (the state has not gone back)
 local account = read_account()

@@ -1,5 +1,5 @@
 -- resolve: an operator settles a doubt; the order leaves its stream.
--- include: clock bell record lines limits wakes numbers receipts doubts outcomes orders audit
+-- include: clock bell record events endings lines offers account_hash wakes numbers unmatched redeliveries redials receipts doubts outcomes returns orders audit
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options
 -- reply JSON {result = done | refused (the job is not in doubt) | taken (the jobId belongs to another job) | lost (it cannot
 --       be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before and was applied)}; but for gone the result is also in the stream `reply`, with the

@@ -1,5 +1,5 @@
 -- run_timers: moves on everything of an account that is due, and says when to run again.
--- include: clock bell record lines limits wakes numbers receipts doubts outcomes control_calls polling audit streams timer_queue timer_leases timer_overdue timer_words timer_doubts
+-- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched redeliveries redials receipts doubts outcomes returns control_calls polling audit streams timer_queue timer_leases timer_overdue timer_words timer_doubts
 -- ARGV  JSON options, most items a kind in one go, how far Redis' clock stepped since the last run (ms; nothing: not at all),
 --       the steady clock as the caller has it (ms; nothing: it has none)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to

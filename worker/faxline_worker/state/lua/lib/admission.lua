@@ -64,13 +64,10 @@ local function draw(chance)
   return id
 end
 
--- Whether the job's expires_at has passed: it is not called for, and the dispatchers, told of it, end it (run_timers).
-local rung = false
+-- Whether the job's expires_at has passed: it is not called for, and run_timers ends it.
 local function too_late(id, job)
   if not is_over(job) then return false end
   redis.call('ZADD', keys.expiring, job.expires_at, id)
-  if not rung then ring() end
-  rung = true
   return true
 end
 
@@ -91,7 +88,7 @@ local function admit_best(account, options, r, token, chance)
     if r.probe then probing(account, options) end
   end
 
-  local turned = 0
+  local turned, rung = 0, false
   for id in take do
     local reply = admit_control_call(options, id)
     if reply then
@@ -99,7 +96,12 @@ local function admit_best(account, options, r, token, chance)
       return reply
     end
     local job = read_record(keys.job .. id, 'request')
-    if job and job.state == 'queued' and not too_late(id, job) and take_line(options, id, job) then
+    local late = job and job.state == 'queued' and too_late(id, job)
+    if late and not rung then
+      ring() -- the dispatchers end it
+      rung = true
+    end
+    if job and job.state == 'queued' and not late and take_line(options, id, job) then
       job.attempt, job.tries = job.attempt + 1, job.tries + 1
       if job.send_at then redis.call('ZREM', keys.scheduled, id) end
       redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,

@@ -30,9 +30,8 @@ end
 
 -- The doubt that a receipt fits: of the job whose doubt is the oldest, and of its attempts the one nearest in time.
 -- Its member, the job's id and record.
--- Of those of one recipient the oldest MOST_DOUBTS are looked at, and a script that has looked at ENOUGH takes no further
--- receipt.
-local MOST_DOUBTS, ENOUGH, doubts_read = 1000, 200, 0
+-- Of those of one recipient the oldest MOST_DOUBTS are looked at; looks.count says how many were.
+local MOST_DOUBTS = 1000
 local function doubts_to(number, receipt, options)
   local from, to = number .. '|', number .. '}'
   if receipt.started then -- those that were sent when it fits
@@ -43,12 +42,12 @@ local function doubts_to(number, receipt, options)
   return redis.call('ZRANGEBYLEX', keys.doubts, '[' .. from, '(' .. to, 'LIMIT', 0, MOST_DOUBTS)
 end
 
-local function fitting(members, receipt, options)
+local function fitting(members, receipt, options, looks)
   local found, nearest, found_id
   for _, member in ipairs(members) do
     local number, sent, id = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
     if (not found or id == found_id) and same_number(number, receipt.to) then
-      doubts_read = doubts_read + 1
+      looks.count = looks.count + 1
       local values = redis.call('HMGET', keys.job .. id, 'state', 'sender', 'known_pages', 'cover', 'lease', 'granted_at')
       local job = { sender = values[2], known_pages = values[3], cover = values[4], lease = values[5], granted_at = values[6] }
       for name, value in pairs(job) do if value == '' then job[name] = nil end end
@@ -65,16 +64,16 @@ end
 
 -- First those of the recipient as the receipt has it, then with the country that is known to be left out, then any of the
 -- same last digits.
-local function find_doubt(receipt, options)
+local function find_doubt(receipt, options, looks)
   if not receipt.to then return nil end
   local digits = digits_of(receipt.to)
-  local found, id = fitting(doubts_to('+' .. digits, receipt, options), receipt, options)
+  local found, id = fitting(doubts_to('+' .. digits, receipt, options), receipt, options, looks)
   if not found and #digits == 10 then
-    found, id = fitting(doubts_to('+1' .. digits, receipt, options), receipt, options)
+    found, id = fitting(doubts_to('+1' .. digits, receipt, options), receipt, options, looks)
   end
   if not found then
     local any = redis.call('ZRANGEBYLEX', keys.doubts, '-', '+', 'LIMIT', 0, MOST_DOUBTS)
-    found, id = fitting(any, receipt, options)
+    found, id = fitting(any, receipt, options, looks)
   end
   return found, id, found and read_record(keys.job .. id)
 end

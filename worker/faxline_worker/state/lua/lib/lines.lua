@@ -42,8 +42,6 @@ end
 
 local function waiting_of(job, id) return job.number .. '|' .. string.format('%017.0f', tonumber(job.place)) .. '|' .. id end
 
-local waited_for
-
 -- The job takes its number's line, or waits for it.
 local function take_line(options, id, job)
   if options.lines == 0 or not job.number or ahead(job) then return true end
@@ -56,7 +54,7 @@ local function take_line(options, id, job)
   if free then
     table.insert(line.holders, { id = id, till = till })
   else
-    line.waited, waited_for = true, true
+    line.waited = true
     redis.call('ZADD', keys.waiting, 0, waiting_of(job, id))
   end
   if line.waited then watch_line(options, job.number, line) end
@@ -85,17 +83,19 @@ local function follow(options, number, line)
   write_line(number, line)
 end
 
--- Whether no job of the account waits for a line; asked once a script.
-local function nobody_waits()
-  if waited_for == nil then waited_for = redis.call('EXISTS', keys.waiting) == 1 end
-  return not waited_for
+-- Whether no job of the account waits for a line. In a batch, which adds none, Redis is asked once.
+local function nobody_waits(batch)
+  local known = batch and batch.nobody_waits
+  if known == nil then known = redis.call('EXISTS', keys.waiting) == 0 end
+  if batch then batch.nobody_waits = known end
+  return known
 end
 
--- The job's fax is not on its way (any more).
-local function leave_line(options, id, job)
+-- The job's fax is not on its way (any more). batch: of `endings`, or nil.
+local function leave_line(options, id, job, batch)
   if options.lines == 0 or job.line ~= '1' then return end
-  if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits() then
-    take_out('HDEL', keys.lines, job.number) -- its lease runs, so nobody else holds it
+  if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits(batch) then
+    take_out(batch, 'HDEL', keys.lines, job.number) -- its lease runs, so nobody else holds it
     return
   end
   local line = read_line(job.number)

@@ -54,49 +54,12 @@ local function fail(options, id, job, said, more)
   finish(options, id, job)
 end
 
--- A job that waits again may expire again; while it was in doubt nobody looked.
-local function may_expire(id, job)
-  if job.expires_at and job.expires_at ~= '' then redis.call('ZADD', keys.expiring, job.expires_at, id) end
-end
-
--- Back to its place, no attempt spent. `wait` (ms): only then, so that others go first; `more` are fields and values.
-local function put_back(options, id, job, token, wait, more)
-  redis.call('HSET', keys.job .. id, 'state', 'queued', 'attempt', job.attempt - 1, 'tries', job.tries - 1,
-    'updated_at', int(now), 'settled', token, unpack(more or {}))
-  if wait then redis.call('ZADD', keys.delayed, int(now + wait), id) else enter_ready(id, job) end
-  may_expire(id, job)
-  job.state = 'queued'
+-- No receipt came, and nothing else tells how the fax ended.
+local function give_up(options, id, job)
+  transition(options.cap, id, job, 'fax.unconfirmed', ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }),
+    { reason = 'no_receipt' })
   leave_line(options, id, job)
-  if wait then ring_by_alarm(now + wait) else ring_for_room() end
-end
-
--- What came back says nothing of the fax, or nobody knows what: it keeps its place and its attempts, and is tried again
--- after a wait that grows with the time since it began, so that others may show whether it is about this fax.
-local function put_off(options, id, job, said, token, wait, most, more)
-  local since = tonumber(more.refused_at or job.refused_at) or steady
-  local fields = { 'refused_at', int(since) }
-  for name, value in pairs(with(said, { refusals = more.refusals })) do
-    table.insert(fields, name)
-    table.insert(fields, value)
-  end
-  put_back(options, id, job, token, math.min(most, math.max(wait or 0, steady - since)), fields)
-end
-
--- To its place again, now or after `wait` ms.
-local function retry(account, options, id, job, said, wait, more)
-  local changes = with(said, more)
-  changes.state = 'queued'
-  transition(options.cap, id, job, 'fax.retrying', changes,
-    with(said, { retry_at = now + wait, stage = 'submission' }))
-  may_expire(id, job)
-  leave_line(options, id, job)
-  if wait > 0 then
-    redis.call('ZADD', keys.delayed, int(now + wait), id)
-    ring_by(account, now + wait)
-  else
-    enter_ready(id, job)
-    ring_for_room()
-  end
+  finish(options, id, job)
 end
 
 -- The request of this permit may have reached iFax. Until the deadline a receipt may tell, found by the number.
@@ -122,6 +85,6 @@ local function duplicate(options, id, job, job_id)
     early = false
   end
   if not early then redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline) end
-  emit(options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
+  job.event = emit(options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
     job.metadata))
 end

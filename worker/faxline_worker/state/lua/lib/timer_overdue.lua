@@ -28,10 +28,7 @@ local function run_overdue(run)
     elseif job and job.state == 'submitted' then
       redis.call('ZREM', keys.ready, control_call_of('status', id), control_call_of('cancel', id))
       redis.call('ZREM', keys.delayed, control_call_of('cancel', id))
-      transition(options.cap, id, job, 'fax.unconfirmed',
-        ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }), { reason = 'no_receipt' })
-      leave_line(options, id, job)
-      finish(options, id, job)
+      give_up(options, id, job)
       tell(run, id, 'fax.unconfirmed', 'no_receipt')
     end
   end

@@ -1,0 +1,36 @@
+-- Events, and the transition of a job: one HSET, which writes fields and history together, and one XADD.
+
+-- JSON that a producer or iFax gave (metadata, jobId) is inserted as it is, because cjson would change numbers.
+local function to_json(data, job_id, metadata)
+  local text = cjson.encode(data)
+  local more = ''
+  if job_id then more = more .. ',"jobId":' .. job_id end
+  if metadata then more = more .. ',"metadata":' .. metadata end
+  return string.sub(text, 1, -2) .. more .. '}'
+end
+
+-- Writes an event, and returns its id.
+local function emit(cap, name, id, text)
+  return redis.call('XADD', keys.events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
+end
+
+-- changes: field -> value. `false` writes the empty string, which readers take as no value. data: what the event tells.
+-- job.event is the id of the event afterwards: the caller remembers how far it saw the account (recent_work.py).
+local function transition(cap, id, job, name, changes, data)
+  for field, value in pairs(changes) do job[field] = value end
+  job.n = job.n + 1
+  data.state = job.state
+  data.attempt = job.attempt
+  local record = { 'n', job.n, 'updated_at', int(now) }
+  local history = { event = name, at = now, state = job.state, attempt = job.attempt, code = data.code,
+    reason = data.reason, retry_at = data.retry_at, delivery = data.delivery, attempts = data.attempts, wait = data.wait,
+    again = data.again, quality = data.quality, stopped_by = data.stopped_by }
+  table.insert(record, 'h:' .. job.n)
+  table.insert(record, to_json(history, changes.job_id, nil))
+  for field, value in pairs(changes) do
+    table.insert(record, field)
+    table.insert(record, tostring(value or ''))
+  end
+  redis.call('HSET', keys.job .. id, unpack(record))
+  job.event = emit(cap, name, id, to_json(data, job.job_id, job.metadata))
+end

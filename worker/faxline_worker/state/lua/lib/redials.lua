@@ -1,0 +1,24 @@
+-- iFax may call again by itself after a failure that has a number (`redial`), and nobody tells the last of them. So such a
+-- failure is held, and is the last where no other word comes in time; a resend of ours before that might double the fax.
+local function may_redial(options, receipt)
+  return receipt.outcome == 'failed' and receipt.redial and not receipt.last and options.redial_wait > 0
+end
+
+-- Whether a receipt is a later word on its fax than one that may not be the last.
+local function is_later(options, receipt, earlier)
+  return may_redial(options, earlier)
+    and (receipt.outcome ~= 'failed' or not receipt.redial or receipt.redial > earlier.redial)
+end
+
+local function hold_failure(options, id, receipt)
+  local held = redis.call('HGET', keys.job .. id, 'held')
+  held = held and held ~= '' and cjson.decode(held)
+  if held and held.job_id == receipt.job_id and held.redial >= receipt.redial then return end -- a repeat
+  local kept = {}
+  for name, value in pairs(receipt) do
+    if name ~= 'to' and name ~= 'sender' then kept[name] = value end
+  end
+  redis.call('HSET', keys.job .. id, 'held', cjson.encode(kept))
+  redis.call('ZADD', keys.held, int(steady + options.redial_wait), id)
+  ring_by_alarm(now + options.redial_wait)
+end
