@@ -40,7 +40,7 @@ def declared(keys: RedisKeys) -> tuple[str, str]:
 
 @cache
 def source(name: str, clock: str | None = None) -> str:
-    """Build the text of a script: the pieces that its `-- include:` line names, then the script itself.
+    """Build the text of a script: the pieces that its `-- include:` lines name, then the script itself.
 
     Args:
         name: the file, without .lua.
@@ -48,8 +48,7 @@ def source(name: str, clock: str | None = None) -> str:
     """
     folder = files("faxline_worker") / "state" / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    match = _INCLUDE.search(text)
-    pieces = match[1].replace(CLOCK, f"{CLOCK} {STEADY}", 1).split() if match else []
+    pieces = " ".join(_INCLUDE.findall(text)).replace(CLOCK, f"{CLOCK} {STEADY}", 1).split()
 
     def piece(which: str) -> str:
         if which == CLOCK and clock is not None:

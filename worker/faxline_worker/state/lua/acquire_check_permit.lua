@@ -1,7 +1,8 @@
--- acquire_check_permit: takes a permit for the call that asks whether iFax accepts the key. It is about no job; give its
--- answer to `report`.
+-- acquire_check_permit: takes a permit for the call that asks whether iFax accepts the key. The call is about no job; its
+-- answer goes to `report`.
 -- include: clock permits offers account_hash limits room closing
--- ARGV  permit token (the caller's own: asked again with it, the answer is the same), control call, JSON options, the steady clock as the caller has it (ms; nothing: it has none)
+-- ARGV  permit token (the caller's own: asked again with it, the answer is the same), control call, JSON options, the
+--       steady clock as the caller knows it (ms, or empty)
 -- reply JSON {result = admitted} or {result = held, limit}
 local permit, options = permit_of(ARGV[1], ARGV[2]), cjson.decode(ARGV[3])
 if redis.call('ZSCORE', keys.permits, permit) then return cjson.encode({ result = 'admitted' }) end

@@ -1,12 +1,12 @@
--- admit: takes the best job and a permit in one step, right before the call.
+-- admit: takes the best job and a permit in one step, just before the call.
 -- include: clock bell record lines permits offers account_hash limits room wakes closing control_calls polling admission
--- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options,
---       chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved, the steady clock
---       as the caller has it (ms; nothing: it has none)
+-- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options, chance
+--       (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved, the steady clock
+--       as the caller knows it (ms, or empty)
 -- reply JSON {result = admitted, job, control_call (the member of the ready set, where it is one), attempt, kind, request,
 --       waited (ms, first attempt, since it was due), due (its date has come), priority, number, born (ms), trace (the
---       producer's traceparent, where traces are on)} or
---       {result = held, limit} or {result = idle}; with the steady clock (ms) where the account was read
+--       producer's traceparent, where traces are on)} or {result = held, limit} or {result = idle}; with the steady clock
+--       (ms) where the account was read
 local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
 local IDLE = { result = 'idle' }
 

@@ -1,5 +1,5 @@
--- cancel: a queued job ends here and now; of one that iFax keeps for a date, iFax is asked (a control call); any other state
--- refuses, with the reason.
+-- cancel: a queued job ends at once. iFax is asked to cancel a fax that it keeps for a date (a control call). In any other
+-- state the cancellation is refused, with the reason.
 -- include: clock bell record events endings lines control_calls streams audit
 -- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (the last two for the audit)
 -- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an

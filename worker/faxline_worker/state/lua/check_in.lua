@@ -1,12 +1,11 @@
--- check_in: a process has come to a server that it did not know before (another one, or the same started anew), or saw that
--- the state on it went back. The account waits for a moment, until every process that was at work has looked whether what
--- it did is in this state (examine); the first one to come notes how far the state goes.
+-- check_in: a process came to a server that is new to it (another one, or the same after a restart), or saw that the state
+-- went back. The account waits for a moment, until every process that was at work has compared what it did with this state
+-- (examine). The first process to come stores how far the state goes.
 -- include: clock bell lineage
 -- ARGV  the server's run id, what the caller knows: nothing (it has just begun), something, or back (it saw that the state
---       went back), how long (ms) the account waits, the steady clock as the caller has it (ms; nothing: it has none)
+--       went back), how long (ms) the account waits, the steady clock as the caller knows it (ms, or empty)
 -- reply JSON {base (the state goes to this event; 0-0: nobody knows), last (the last event now), waits (whether the account
---       waits now),
---       newer (a newer layout is stored: nothing was touched)}
+--       waits now), newer (a newer layout is stored: nothing was touched)}
 local run, knows, wait = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local stored = redis.call('HMGET', keys.account_state, 'run', 'base', 'verify_until', 'layout')
 if newer(stored[4]) then return cjson.encode({ newer = true }) end

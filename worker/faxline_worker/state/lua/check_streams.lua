@@ -1,4 +1,4 @@
--- check_streams: whether a stream to which others add is out of ids, or one that was put aside is to be emptied; and how
+-- check_streams: whether a stream to which others add is out of ids, or one that was put aside must be emptied; and how
 -- much waits in intake.
 -- include: clock streams
 -- ARGV  consumer group of intake

@@ -1,7 +1,7 @@
--- complete_order: takes a long-running order that was carried out off its stream and stores the reply.
+-- complete_order: takes a completed long-running order off its stream and stores the reply.
 -- include: clock orders audit
 -- ARGV  stream entry, order, who orders it, what it is about, the job, the result, JSON of what is told, JSON options
--- reply the result, or gone; but for gone it is also in the stream `reply`
+-- reply the result, or gone; unless it is gone, the result is also in the stream `reply`
 redis.call('DEL', keys.maintenance_lock)
 local order = take_order(ARGV[1])
 if not order then return 'gone' end

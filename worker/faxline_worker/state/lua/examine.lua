@@ -1,9 +1,9 @@
--- examine: what a process remembers to have done is held against the state. What the state does not know stands in `lost`
--- from then on, and the account is paused: an operator looks at it, and `recover` puts it in order.
+-- examine: compares what a process remembers to have done with the state. What the state does not know is stored in `lost`,
+-- and the account is paused, until an operator looks at it and `recover` puts it in order.
 -- include: clock bell offers account_hash closing lineage
 -- ARGV  JSON {who, seen (the last event that the caller wrote or saw), unknown (it has forgotten what it did after the
---       state's end), items = [{kind = call, token, job, attempt, at (ms, of the mark), job_id, decision, entry} or
---       {kind = push | cancel, job, entry (of intake), at (ms)}]}, most items that are kept
+--       state's end), items = [{kind = call, token, job, attempt, at (ms, of the mark), job_id, decision, entry} or {kind =
+--       push | cancel, job, entry (of intake), at (ms)}]}, most items that are kept
 -- reply JSON list, one an item: known, answer (the call is known and its answer is not: settle again) or lost
 local NEVER_US = 9e15
 local evidence, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])

@@ -1,5 +1,5 @@
--- forget: a job that has come to its end is erased, and what only it left behind. What iFax may still say about it finds
--- nobody: a jobId that stood for it stands for none.
+-- forget: erases a job that has ended, and what only it left behind. A jobId that stood for the job stands for none, so
+-- that later receipts find no job.
 -- include: clock record doubts streams
 -- ARGV  job id
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays

@@ -1,4 +1,4 @@
--- forget_number: what is known of a number beside jobs goes: its line, and receipts that nobody knows, of some that are named.
+-- forget_number: erases what is stored of a number outside of jobs: its line, and some receipts with an unknown jobId.
 -- include: numbers
 -- ARGV  number, jobIds of receipts
 -- reply done

@@ -1,5 +1,5 @@
--- init_account: a dispatcher starts work on an account. The layout and the ids of its sealing keys are stored, and the open
--- jobs are counted anew: an older version that ran beside this one did not count the jobs that it registered.
+-- init_account: a dispatcher starts work on an account. It stores the layout and the ids of its sealing keys, and counts
+-- the open jobs anew, because an older version that ran beside this one did not count the jobs that it registered.
 -- include: clock record lines permits backlog control_calls polling
 -- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor; how many
 --       control calls wait among the delayed jobs (counted in pieces, for those may be many)

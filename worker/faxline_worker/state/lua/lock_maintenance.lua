@@ -1,4 +1,4 @@
--- lock_maintenance: one dispatcher at a time carries out an account's long-running orders; it renews the lock meanwhile.
+-- lock_maintenance: one dispatcher at a time carries out an account's long-running orders, and renews the lock meanwhile.
 -- ARGV  who, for how long (ms)
 -- reply locked, or busy: another dispatcher has the lock
 if redis.call('SET', keys.maintenance_lock, ARGV[1], 'NX', 'PX', ARGV[2]) then return 'locked' end

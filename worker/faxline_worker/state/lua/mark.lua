@@ -1,8 +1,8 @@
--- mark: written just before the first byte of a request; from here on its answer may be in doubt.
+-- mark: written just before the first byte of a request. From here on its answer may be in doubt.
 -- include: clock permits
--- ARGV  permit token, what it is held for (a job, or a control call), the longest time (ms) that the request can live from now
---       on, control call (1: the call is one; it leaves no mark on the job, for nothing is in doubt about it), the steady
---       clock as the caller has it (ms), which spares a look at the account; nothing: it has none
+-- ARGV  permit token, what it is held for (a job, or a control call), the longest time (ms) that the request can live from
+--       now on, control call (1: the call is one; it leaves no mark on the job, for nothing is in doubt about it), the
+--       steady clock as the caller has it (ms), which spares a look at the account; nothing: it has none
 -- reply when it was marked (ms), or lost: the lease ran out and the job is no longer the caller's; nothing may be sent
 local permit = permit_of(ARGV[1], ARGV[2])
 if ARGV[5] ~= '' then steady = tonumber(ARGV[5]) else read_steady() end

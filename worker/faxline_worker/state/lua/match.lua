@@ -1,6 +1,7 @@
--- match: receipts whose jobId no answer claimed in time are the word on doubts, the oldest that fits first.
--- include: clock bell record events endings lines numbers unmatched redeliveries redials receipts doubts offers account_hash wakes outcomes
--- ARGV  JSON options, most receipts in one go
+-- match: receipts whose jobId no answer claimed in time are matched with doubts, with the oldest doubt that fits.
+-- include: clock bell record events endings lines numbers unmatched redeliveries redials receipts doubts offers
+-- include: account_hash wakes outcomes
+-- ARGV  JSON options, most receipts in one call
 -- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt}
 local ENOUGH = 200 -- doubts that one call looks at
 local options, done, looks = cjson.decode(ARGV[1]), {}, { count = 0 }

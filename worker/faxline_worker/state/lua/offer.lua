@@ -1,9 +1,10 @@
--- offer: a process says by which settings it works, as it starts and now and then; of all that is offered the strictest
--- holds, in every script, whatever its caller's own options say (lib/offers.lua). One that is offered no more runs out once
--- the last call that was made by it has left its window, so that nothing is loosened before.
+-- offer: a process publishes the settings by which it works, at its start and now and then. The strictest of all that are
+-- published hold in every script, whatever its caller's own options are (lib/offers.lua). Settings that no process
+-- publishes any more lapse once the last call that was made by them has left its window, so that nothing is loosened
+-- before.
 -- include: clock offers
--- ARGV  JSON options, who offers them, for how long (ms) it is believed to be at work, the steady clock as the caller has it
---       (ms; nothing: it has none)
+-- ARGV  JSON options, who offers them, for how long (ms) it is believed to be at work, the steady clock as the caller knows
+--       it (ms, or empty)
 -- reply JSON {offers = {settings = {until (ms), by = {who: when (ms) it offered them}}}, steady (ms)}
 local function write_offer(settings)
   local words = {}
@@ -20,7 +21,8 @@ keep_steady(stored[2], stored[3], ARGV[4])
 local mine, strictest, offers = write_offer(options), read_offer(write_offer(options)), {}
 local before = cjson.decode(stored[4] or '{}')
 before[mine] = before[mine] or { by = {} }
-before[mine]['until'] = steady + believed + options.lease + (options.upload or 0) + (options.requests > 0 and options.window / 1000 or 0)
+before[mine]['until'] = steady + believed + options.lease + (options.upload or 0)
+  + (options.requests > 0 and options.window / 1000 or 0)
 for text, offer in pairs(before) do
   local settings, by, named = read_offer(text), {}, 0
   if offer['until'] > steady then
@@ -32,5 +34,6 @@ for text, offer in pairs(before) do
     if settings then take_stricter(strictest, settings) end
   end
 end
-redis.call('HSET', keys.account_state, 'strictest', write_offer(strictest), 'offers', cjson.encode(offers), 'seen', int(TIME_US))
+redis.call('HSET', keys.account_state, 'strictest', write_offer(strictest), 'offers', cjson.encode(offers), 'seen',
+  int(TIME_US))
 return reply_at({ offers = offers })

@@ -1,9 +1,8 @@
 -- pause_or_resume: carries out an operator's order about an account and takes it off the stream.
 -- include: clock bell offers account_hash closing orders audit
 -- ARGV  stream entry, order (pause or resume), who orders it, JSON options
--- reply done, idle (it was so already), rolled_back (the state went back: `recover` comes first), unknown (there is no
---       such order) or gone (another dispatcher carried it out);
---       but for gone it is also in the stream `reply`
+-- reply done, idle (it was so already), rolled_back (the state went back: `recover` comes first), unknown (there is no such
+--       order) or gone (another dispatcher carried it out); unless it is gone, the result is also in the stream `reply`
 local options = cjson.decode(ARGV[4])
 local order = take_order(ARGV[1])
 if not order then return 'gone' end

@@ -1,9 +1,9 @@
--- plan_wakeups: which wake-ups to send for an account, now and in the next moments, and when to look again.
+-- plan_wakeups: decides which wake-ups to send for an account, now and in the next moments, and when to look again.
 -- include: clock offers account_hash limits room slots wakes
--- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once, the steady clock as the caller has
---       it (ms; nothing: it has none)
--- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it), steady
---       (ms, where the account was read)}
+-- ARGV  JSON options, horizon (ms): how far ahead, most wake-ups on their way at once, the steady clock as the caller knows
+--       it (ms, or empty)
+-- reply JSON {wakes = [[token, ms from now]], next (ms until the next look; none: an event will ask for it), steady (ms,
+--       where the account was read)}
 local options, horizon, most = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 if redis.call('ZCARD', keys.ready) == 0 then

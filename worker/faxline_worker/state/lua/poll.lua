@@ -1,7 +1,7 @@
--- poll: which jobs of the account iFax is to be asked about now. Their questions enter the ready set, as many as the share of each limit
--- has room for beside all submissions that are due; the last question about a fax waits for nothing but its share.
+-- poll: decides about which jobs iFax is asked now. Their questions enter the ready set: as many as the share of each limit
+-- has room for beside all submissions that are due. The last question about a fax waits only for its share.
 -- include: clock record lines offers account_hash limits room control_calls polling
--- ARGV  JSON options, most questions in one go, the steady clock as the caller has it (ms; nothing: it has none)
+-- ARGV  JSON options, most questions in one call, the steady clock as the caller knows it (ms, or empty)
 -- reply JSON {asked (how many), next (ms until the next look; none: nothing is to be asked about), steady (ms)}
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local BLOCKED, UNANSWERED = 1000, 250 -- ms until the next look: where there is no room, or too many are under way
@@ -49,7 +49,9 @@ for i = 1, #due, 2 do
   local job, newer_one = read_record(keys.job .. id, nil, true)
   local forgotten = job and job.state == 'in_doubt' and steady > asked_since(job) + options.doubt + options.deadline
   if newer_one or job and is_asked(id) then
-    if last then redis.call('ZADD', keys.ready, 'XX', int(now_us - EPOCH_US), control_call_of('poll', id)) end -- if nobody has it yet
+    if last then -- it goes first, if nobody has it yet
+      redis.call('ZADD', keys.ready, 'XX', int(now_us - EPOCH_US), control_call_of('poll', id))
+    end
     redis.call('ZADD', polls, int(steady + options.lease), id)
   elseif not job or forgotten or not question_of(job) then
     redis.call('ZREM', polls, id)

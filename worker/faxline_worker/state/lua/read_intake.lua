@@ -1,5 +1,5 @@
--- read_intake: a dispatcher's next entries. Their sizes are not known before they are read, so it reads one, then a few
--- at a time, until it has so many or they bring so many bytes. One whose reply is lost is pending for that dispatcher.
+-- read_intake: a dispatcher's next entries. Their sizes are not known before they are read, so it reads one, then a few at
+-- a time, until it has enough entries or enough bytes. If the reply is lost, the entries are pending for that dispatcher.
 -- ARGV  consumer group, consumer, most entries, bytes
 -- reply whether there may be more (1 or 0), and the entries as XREADGROUP gives them
 local most, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])

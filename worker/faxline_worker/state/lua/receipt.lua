@@ -1,10 +1,10 @@
--- receipt: entries of the status stream meet their jobs, and leave the stream.
+-- receipt: entries of the status stream meet their jobs and leave the stream.
 -- include: clock bell record events endings lines offers numbers unmatched redeliveries redials receipts
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again, redial}}; or of a fax that came to us receipt = {outcome = received,
 --       job_id = by what it is known, about = its jobId, data = what the event tells}
--- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | held | received | gone | raised, job,
---       attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
+-- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | held | received | gone |
+--       raised, job, attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
 local options, items = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 
 -- What stands under each jobId: asked in one go, and kept up by what this script writes there.

@@ -1,6 +1,7 @@
--- recover: an operator has ordered that the account goes on after its state went back. Some of what stands in `lost` is
--- put in order: a call becomes a doubt, or submitted where its jobId is known, so that its job is not sent again.
--- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched redeliveries redials receipts doubts outcomes lineage
+-- recover: an operator has ordered that the account goes on after its state went back. Some entries of `lost` are put in
+-- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again.
+-- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
+-- include: redeliveries redials receipts doubts outcomes lineage
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in

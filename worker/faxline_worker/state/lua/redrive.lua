@@ -1,7 +1,7 @@
--- redrive: an operator puts an entry that was set aside back on its stream; the order leaves its stream.
+-- redrive: an operator puts an entry that was set aside back on its stream. The order leaves its stream.
 -- include: clock orders audit
 -- ARGV  stream entry of the order, entry of the dead, who orders it, JSON options
--- reply done, refused (there is no such entry) or gone; but for gone it is also in the stream `reply`
+-- reply done, refused (there is no such entry) or gone; unless it is gone, the result is also in the stream `reply`
 local order = take_order(ARGV[1])
 if not order then return 'gone' end
 local entries = redis.pcall('XRANGE', keys.dead, ARGV[2], ARGV[2]) -- what is no entry's id is an error

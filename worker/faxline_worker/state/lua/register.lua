@@ -1,9 +1,10 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record events lines doubts backlog groups audit pending_entries refusals rejections new_jobs known_again
--- ARGV  consumer group, JSON options, JSON list of items:
---         {entry, reject = {job, member, reason, message}, unless = [{id, digest}] (if all of these jobs are known, the
---         entry is a repeat)} or {entry, name, jobs = [{id, digest, rank, fields…}]}; each with the entry's group and its
---         size, if it has them, and order = {who, user (for the audit)} of a resend
+-- include: clock bell record events lines doubts backlog groups audit pending_entries refusals rejections new_jobs
+-- include: known_again
+-- ARGV  consumer group, JSON options, JSON list of items: {entry, reject = {job, member, reason, message}, unless = [{id,
+--       digest}] (if all of these jobs are known, the entry is a repeat)} or {entry, name, jobs = [{id, digest, rank,
+--       fields…}]}; each with the entry's group and its size, if it has them, and order = {who, user (for the audit)} of a
+--       resend
 -- reply JSON {event (the last that was written), rows = [[registered | repeated | rejected | gone, reason of a rejection]],
 --       one for each item}
 local group, options, items = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])

@@ -1,4 +1,4 @@
--- reopen: all that was lost is in order, so the account goes on; one that an operator had paused stays paused.
+-- reopen: everything that was lost is in order, so the account goes on. If an operator had paused it, it stays paused.
 -- include: clock bell offers account_hash
 -- ARGV  none
 -- reply opened, paused (an operator had), left (something is lost still) or idle (the state has not gone back)

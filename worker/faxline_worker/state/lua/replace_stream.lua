@@ -1,9 +1,9 @@
--- replace_stream: a stream that is out of ids is put aside, and a new one takes its place; what was put aside is emptied
--- into it, some entries a call. An entry that another process works on is no longer where it was: to that process's
--- script it is gone, and it comes again. So none is lost, and none is applied twice.
+-- replace_stream: puts a stream that is out of ids aside and makes a new one; what was put aside is moved into it, some
+-- entries in each call. An entry that another process works on is no longer where it was: for that process's script it is
+-- gone, and it comes again. So no entry is lost, and none is applied twice.
 -- include: clock streams audit
--- ARGV  the stream (intake, status or orders), consumer group (empty: none), most entries and most bytes in one go,
---       JSON options
+-- ARGV  the stream (intake, status or orders), consumer group (empty: none), most entries and most bytes in one call, JSON
+--       options
 -- reply JSON {replaced (the id that was ahead, where it was put aside now), moved (entries), left (whether more wait)}
 local name, group = ARGV[1], ARGV[2]
 local stream = keys[name]

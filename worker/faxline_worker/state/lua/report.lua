@@ -1,13 +1,15 @@
 -- report: the answer to a control call: how a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule),
 -- whether iFax cancels it (`cancel`), or whether iFax takes the key (`check`, about no job).
--- include: clock bell record events endings permits offers account_hash limits answered wakes closing acceptances account lines numbers unmatched redeliveries redials receipts doubts outcomes control_calls polling audit put_off_call control_answers poll_answers
--- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), cooldown (ms), jitter, silent,
---       ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about); and for
---       the audit call, outcome, status, ms}, JSON options, the steady clock as the caller knows it (ms, or empty)
--- reply JSON {result = applied (a final word) | resolved_doubt (a final word on a doubt) | submitted (a doubt: iFax has the fax,
---       and is not done) | held (a failure that may not be the last) | later (no final word) | unconfirmed | canceled |
---       refused | again (not now) | checked | repeated, job, submitted_at, retried, apart (as `settle` has it), early (the
---       receipt that had come before and was applied), steady (ms)}
+-- include: clock bell record events endings permits offers account_hash limits answered wakes closing acceptances account
+-- include: lines numbers unmatched redeliveries redials receipts doubts outcomes control_calls polling audit put_off_call
+-- include: control_answers poll_answers
+-- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), cooldown (ms), jitter,
+--       silent, ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about);
+--       and for the audit call, outcome, status, ms}, JSON options, the steady clock as the caller knows it (ms, or empty)
+-- reply JSON {result = applied (a final word) | resolved_doubt (a final word on a doubt) | submitted (a doubt: iFax has the
+--       fax, and is not done) | held (a failure that may not be the last) | later (no final word) | unconfirmed | canceled
+--       | refused | again (not now) | checked | repeated, job, submitted_at, retried, apart (as `settle` has it), early
+--       (the receipt that had come before and was applied), steady (ms)}
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_control_call(member)
 local job = read_record(keys.job .. id) -- first, because it may refuse

@@ -1,4 +1,4 @@
--- reseal_dead: an entry that was set aside is sealed anew; it stands behind the others then, under another id.
+-- reseal_dead: seals an entry that was set aside anew. It then stands behind the others, under another id.
 -- ARGV  entry, the value of its field (the content) to put in its place
 -- reply done or gone
 local found = redis.call('XRANGE', keys.dead, ARGV[1], ARGV[1])[1]

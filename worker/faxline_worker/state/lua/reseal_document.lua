@@ -1,4 +1,4 @@
--- reseal_document: a stored document is sealed anew, unless it was changed or went since it was read.
+-- reseal_document: seals a stored document anew, unless it was changed or deleted since it was read.
 -- ARGV  digest, its bytes as they were read: how many, and the first of them; the bytes to put in their place
 -- reply done or changed
 local key = keys.document .. ARGV[1]

@@ -1,4 +1,4 @@
--- reseal_request: a job's request is sealed anew, unless it was changed or went since it was read.
+-- reseal_request: seals a job's request anew, unless it was changed or deleted since it was read.
 -- ARGV  job id, the request as it was read, the one to put in its place
 -- reply done or changed
 local key = keys.job .. ARGV[1]

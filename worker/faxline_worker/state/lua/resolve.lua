@@ -1,9 +1,11 @@
--- resolve: an operator settles a doubt; the order leaves its stream.
--- include: clock bell record events endings lines offers account_hash wakes numbers unmatched redeliveries redials receipts doubts outcomes returns orders audit
+-- resolve: an operator settles a doubt. The order leaves its stream.
+-- include: clock bell record events endings lines offers account_hash wakes numbers unmatched redeliveries redials receipts
+-- include: doubts outcomes returns orders audit
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options
--- reply JSON {result = done | refused (the job is not in doubt) | taken (the jobId belongs to another job) | lost (it cannot
---       be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before and was applied)}; but for gone the result is also in the stream `reply`, with the
---       job's `state` or the other `job`
+-- reply JSON {result = done | refused (the job is not in doubt) | taken (the jobId belongs to another job) | lost (it
+--       cannot be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before
+--       and was applied)}; unless it is gone, the result is also in the stream `reply`, with the job's `state` or the other
+--       `job`
 local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
 local order = take_order(ARGV[1])

@@ -1,10 +1,12 @@
 -- run_timers: moves on everything of an account that is due, and says when to run again.
--- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched redeliveries redials receipts doubts outcomes returns control_calls polling audit streams timer_queue timer_leases timer_overdue timer_words timer_doubts
--- ARGV  JSON options, most items a kind in one go, how far Redis' clock stepped since the last run (ms; nothing: not at all),
---       the steady clock as the caller has it (ms; nothing: it has none)
--- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to
---       meet doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), poll (jobs may be to
---       be asked about), newer (a newer layout is stored: nothing was touched), steady (ms)}
+-- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
+-- include: redeliveries redials receipts doubts outcomes returns control_calls polling audit streams timer_queue
+-- include: timer_leases timer_overdue timer_words timer_doubts
+-- ARGV  JSON options, the most items of each kind, how far Redis' clock stepped since the last run (ms; nothing: not at
+--       all), the steady clock as the caller knows it (ms, or empty)
+-- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to meet
+--       doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), poll
+--       (jobs may be to be asked about), newer (a newer layout is stored: nothing was touched), steady (ms)}
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local account = read_account(options, ARGV[4])
 if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
@@ -35,9 +37,11 @@ local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 local due_to_match = match and tonumber(match) <= steady and not run.old or false
 if match and tonumber(match) > steady then wait = math.min(wait, tonumber(match) - steady) end
 if ARGV[3] ~= '' then note_step(tonumber(ARGV[3]), options.doubt + options.deadline) end
-redis.call('HSET', keys.account_state, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests, 'window', options.window,
-  'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_, 'deadline', options.deadline,
-  'expected', options.expected, 'poll_share', options.asks == 1 and int(options.poll_share) or '', 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes', int(options.ceiling_bytes))
+redis.call('HSET', keys.account_state, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests,
+  'window', options.window, 'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_,
+  'deadline', options.deadline, 'expected', options.expected, 'poll_share',
+  options.asks == 1 and int(options.poll_share) or '', 'ceiling_jobs', options.ceiling_jobs, 'ceiling_bytes',
+  int(options.ceiling_bytes))
 return reply_at({ next = math.max(1, wait), ready = run.look, match = due_to_match,
   poll = (options.asks == 1 or account.asking ~= '') and true or nil,
   changes = #run.changes > 0 and run.changes or nil, failures = #run.failures > 0 and run.failures or nil })

@@ -1,7 +1,7 @@
--- set_aside: an entry that cannot be worked on leaves its stream and is kept for a look.
+-- set_aside: an entry that cannot be processed leaves its stream and is kept for a look.
 -- include: clock dead
--- ARGV  entry, consumer group (empty: none), the stream (intake or status), why, cap of the dead; and where the entry is to be
---       kept in another form, its fields and values
+-- ARGV  entry, consumer group (empty: none), the stream (intake or status), why, cap of the dead; and where the entry is to
+--       be kept in another form, its fields and values
 -- reply done or gone
 local CONTENT = 6
 local stream = keys[ARGV[3]]

@@ -1,6 +1,7 @@
--- set_aside_unread: entries whose readers came to no end leave the stream unopened, each with an event. A reader that was
--- given one alone has noted its size once it had it. What is known to be small is kept for a look; a copy of the rest
--- would hold Redis up, and whoever lists it would be its next reader. One without a note goes to a reader once more.
+-- set_aside_unread: entries whose readers never finished leave the stream unopened, each with an event. A reader that was
+-- given one entry alone noted its size once it had it. Entries that are known to be small are kept for a look. A copy of a
+-- large one would hold Redis up, and whoever lists it would be its next reader. An entry without a note goes to a reader
+-- once more.
 -- include: clock events dead
 -- ARGV  consumer group, most deliveries, most bytes of an entry that is kept, cap of the dead, JSON options, entries …
 -- reply those that were set aside

@@ -1,15 +1,17 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released` means that not a byte was sent. A
 -- caller that is ready for the next call gets the best job along with the reply.
--- include: clock bell record events endings lines permits offers account_hash limits room answered wakes closing acceptances account numbers unmatched redeliveries redials receipts doubts outcomes returns control_calls polling audit admission decisions late_answers next_call
--- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter,
---       named (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (if the
+-- include: clock bell record events endings lines permits offers account_hash limits room answered wakes closing
+-- include: acceptances account numbers unmatched redeliveries redials receipts doubts outcomes returns control_calls
+-- include: polling audit admission decisions late_answers next_call
+-- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter, named
+--       (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (if the
 --       answer's meaning is unknown), ours (it may be this process' own fault), late (the call began before this process
---       stepped back); and for the audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the caller
---       stops here, and others are woken in its place), its chance (as for admit), the steady clock as the caller knows it
---       (ms, or empty)
--- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart
---       (true: other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last
---       that was written), steady (ms)}
+--       stepped back); and for the audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the
+--       caller stops here, and others are woken in its place), its chance (as for admit), the steady clock as the caller
+--       knows it (ms, or empty)
+-- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart (true:
+--       other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last that was
+--       written), steady (ms)}
 local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local next_token, next_chance = ARGV[5], tonumber(ARGV[6])

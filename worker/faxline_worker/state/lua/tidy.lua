@@ -1,6 +1,6 @@
--- tidy: what has outlived its time after the end of jobs goes: documents that no job needs, requests.
+-- tidy: deletes what has outlived its time after the end of jobs: documents that no job needs, and requests.
 -- include: clock streams
--- ARGV  most items a kind in one go
+-- ARGV  the most items of each kind
 -- reply how many went, and 1 where more of a kind may be due
 local most, gone, more = tonumber(ARGV[1]), 0, 0
 local function due(key)

@@ -1,9 +1,9 @@
--- try_lock_reconcile: locks reconciling where receipts wait. One `reconcile` of an account is under way at a time: its key
--- is there from the lock until the turn releases it.
+-- try_lock_reconcile: locks reconciling if receipts wait. One `reconcile` of an account runs at a time: its key exists from
+-- the lock until the turn releases it.
 -- include: clock
 -- ARGV  lease (ms) of the message, and of the turn, turn (1: asked at a turn's end, by the one that has the lock)
--- reply none (nothing waits), locked (send a message for it), busy (one is under way), or match (at a turn's end:
---       receipts are due to meet the doubts; the lock is kept)
+-- reply none (nothing waits), locked (send a message for it), busy (one is under way), or match (at a turn's end: receipts
+--       are due to meet the doubts; the lock is kept)
 local came = redis.call('XLEN', keys.status) > 0
 local first = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
 if first then read_steady() end
@@ -19,5 +19,6 @@ end
 if not came and not due then return 'none' end
 if redis.call('SET', keys.reconcile_wake, '1', 'NX', 'PX', ARGV[1]) then return 'locked' end
 if redis.call('PTTL', keys.reconcile_wake) <= tonumber(ARGV[1]) then return 'busy' end
-redis.call('SET', keys.reconcile_wake, '1', 'PX', ARGV[1]) -- Redis' clock stepped back, and the key would be there for as much longer
+-- Redis' clock stepped back, so the key would live longer by the step.
+redis.call('SET', keys.reconcile_wake, '1', 'PX', ARGV[1])
 return 'locked'

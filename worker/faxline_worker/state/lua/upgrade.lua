@@ -1,8 +1,8 @@
--- upgrade: some records, and some sizes of documents, are brought to the present layout. Called again it finds nothing.
+-- upgrade: brings some records, and some sizes of documents, to the present layout. Called again it finds nothing to do.
 -- include: clock record backlog
 -- ARGV  JSON options, layout, JSON list of job ids, JSON list of digests in document-uses, 1: only look
--- reply JSON {records (of an older layout), counted (jobs newly under the ceiling of bytes), freed (of jobs that ended
---       in an older process, and sizes of documents that no job needs)}
+-- reply JSON {records (of an older layout), counted (jobs newly under the ceiling of bytes), freed (of jobs that ended in
+--       an older process, and sizes of documents that no job needs)}
 local options, layout, look = cjson.decode(ARGV[1]), ARGV[2], ARGV[5] == '1'
 local done, bytes, uses = { records = 0, counted = 0, freed = 0 }, 0, keys.document_uses
 

@@ -1,5 +1,5 @@
--- wake: messages for actors join their queue, in the broker's database, also when memory is full: a plain RPUSH is the
--- cheaper way else. Without workers the oldest ones are dropped, for the dispatchers send again and again.
+-- wake: messages for actors join their queue in the broker's database, even when memory is full; otherwise a plain RPUSH is
+-- cheaper. Without workers the oldest messages are dropped, because the dispatchers send again and again.
 -- KEYS  queue (a list)
 -- ARGV  most messages that are kept, messages
 -- reply length of the queue

@@ -1,8 +1,8 @@
--- What an answer says about the account as a whole: the cooldown after a 429, the backoff while calls hang, and whether a
+-- What an answer tells about the account as a whole: whether it must cool down after a 429, whether calls hang, and whether a
 -- pause is over. All of it is stored in the account's hash.
 
--- A 429 that our own traffic did not cause: somebody else uses the key. The account cools down for `wait` (ms; nil: a backoff
--- that doubles with each 429 in a row), once for all calls that were under way, and its limits shrink towards what was in use.
+-- A 429 that our own traffic did not cause: somebody else uses the key. The account cools down for `wait` (ms; nil: a back-off
+-- that doubles with each 429 in a row), once for all calls that were under way. Its limits shrink towards what was in use.
 local function begin_cooldown(account, options, admitted_at, wait, jitter)
   if admitted_at * 1000 > account.cooldown_at then
     local whole = { requests = options.requests, window = options.window }
@@ -22,25 +22,25 @@ local function begin_cooldown(account, options, admitted_at, wait, jitter)
   ring()
 end
 
--- The decisions that only a word of iFax's own leads to.
+-- The decisions that only an answer of iFax's own leads to.
 local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pause = true, defer = true }
 
--- What iFax's answer to a call admitted at admitted_at (ms, steady) tells: it took its time (us), the key works, the 429s
--- are over, calls do not hang. `silent`: no answer came in time; half as many calls may hang from now on. A control call
--- tells nothing of what becomes of faxes, and a question (`poll`) nothing of what only sending needs.
+-- Learns from the answer to a call that was admitted at admitted_at (ms, steady): how long calls take (us), that the key
+-- works, that the 429s are over, that calls do not hang. After `silent`, no answer in time, half as many calls may be under
+-- way. A control call says nothing about faxes, and a question (`poll`) nothing about what only sending needs.
 local OF_SENDING = { insufficient_balance = true, no_permission = true }
 local function learn(account, options, answer, admitted_at, control_call)
   if answer.silent then
-    local limit = account.concurrency_backoff > 0 and account.concurrency_backoff or options.concurrency > 0 and options.concurrency
-      or redis.call('ZCARD', keys.permits) + 1
+    local limit = account.concurrency_backoff > 0 and account.concurrency_backoff
+      or options.concurrency > 0 and options.concurrency or redis.call('ZCARD', keys.permits) + 1
     account.concurrency_backoff = math.max(1, math.floor(limit / 2))
     return save(account, 'concurrency_backoff')
   end
   local took = math.max(0, steady - admitted_at) * 1000
   account.seconds = account.seconds and (account.seconds * 0.9 + took * 0.1) or took
   if account.concurrency_backoff > 0 then
-    account.concurrency_backoff = account.concurrency_backoff * 2
-    if account.concurrency_backoff >= (options.concurrency > 0 and options.concurrency or 1000) then account.concurrency_backoff = 0 end
+    local doubled = account.concurrency_backoff * 2
+    account.concurrency_backoff = doubled < (options.concurrency > 0 and options.concurrency or 1000) and doubled or 0
     save(account, 'concurrency_backoff')
   end
   local good = answer.decision == 'accepted' or answer.decision == 'refuse'

@@ -7,9 +7,9 @@ local STORED_AS = { cooldown_until = 'gate', cooldown_at = 'gated_at', cooldowns
 -- options: the caller's, or nil; they become as strict as any that is offered. estimate: the steady clock as the caller knows
 -- it (lib/steady.lua), or nothing; this sets the clock.
 local function read_account(options, estimate)
-  local values = redis.call('HMGET', keys.account_state, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused', 'paused_at',
-    'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew', 'strictest',
-    'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart', 'asking')
+  local values = redis.call('HMGET', keys.account_state, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused',
+    'paused_at', 'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew',
+    'strictest', 'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart', 'asking')
   if not newer(values[16]) then keep_steady(values[17], values[18], estimate) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end

@@ -1,6 +1,6 @@
--- Admission: the best job and a permit for one call, in one step.
+-- The best job and a permit for one call, in one step.
 local TURNED = 100
--- Pauses whose probe is drawn.
+-- Pauses whose probe is drawn at random.
 local DRAWN = { unreachable = true, breaker = true }
 
 local function trace_of(options, job)
@@ -18,18 +18,19 @@ local function admit_control_call(options, member)
     born = tonumber(job.created_at), trace = trace_of(options, job) }
 end
 
--- A delivery that failed is tried again by a resend of iFax's job, whatever the job's own kind; in a lower quality by a send.
+-- A delivery that failed is tried again by a resend of iFax's job, whatever the kind of our job; in a lower quality by a send.
 local function admission(options, id, job)
   local kind, request = job.kind, job.request
   if is_resent(job) then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
   local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
   return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
     waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
-    quality = job.lowered, due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at), trace = trace_of(options, job) }
+    quality = job.lowered, due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at),
+    trace = trace_of(options, job) }
 end
 
--- What a permit was granted for before, by a call whose reply was lost; nil where it was not, or that has become
--- needless. Second: whether the permit was granted. Third: how many permits there are.
+-- What this permit was granted for by an earlier call whose reply was lost; nil if it was not granted, or is no longer needed.
+-- Second: whether it was granted. Third: how many permits there are.
 local function admitted_before(options, token)
   local permits = redis.call('ZRANGE', keys.permits, 0, -1)
   for _, permit in ipairs(permits) do
@@ -54,7 +55,7 @@ local function starved(options)
   if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
 end
 
--- Any job but a control call, by a draw: the first one would be the probe again and again, and it may be the one that is at fault.
+-- A job that is drawn, but no control call. The first job would be the probe each time, and it may be the cause.
 local function draw(chance)
   local all, control_calls = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
   local due = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE))
@@ -64,15 +65,15 @@ local function draw(chance)
   return id
 end
 
--- Whether the job's expires_at has passed: it is not called for, and run_timers ends it.
+-- Whether the job's expires_at has passed. It is not sent then, and run_timers ends it.
 local function too_late(id, job)
   if not is_over(job) then return false end
   redis.call('ZADD', keys.expiring, job.expires_at, id)
   return true
 end
 
--- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is
--- taken if it has starved. The reply's table; nil where no job is ready.
+-- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if
+-- it has starved. Returns the reply's table, or nil if no job is ready.
 local function admit_best(account, options, r, token, chance)
   local function take()
     if r.probe and DRAWN[account.paused] then return draw(chance) end
@@ -105,8 +106,8 @@ local function admit_best(account, options, r, token, chance)
       job.attempt, job.tries = job.attempt + 1, job.tries + 1
       if job.send_at then redis.call('ZREM', keys.scheduled, id) end
       redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
-        'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady), 'updated_at', int(now), 'line',
-        (options.lines > 0 and not ahead(job)) and '1' or '')
+        'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady),
+        'updated_at', int(now), 'line', (options.lines > 0 and not ahead(job)) and '1' or '')
       grant(id)
       return admission(options, id, job)
     end

@@ -8,7 +8,8 @@ local function answered(account, limits, token)
   if limits.requests > 0 then
     redis.call('HSET', keys.account_state, 'bucket', string.format('%.6f', account.bucket), 'bucket_at', int(account.bucket_at),
       'seconds', seconds, 'seen', int(TIME_US), unpack(noted))
-  elseif account.noted or account.seconds and math.abs(account.seconds - account.noted_seconds) > 0.1 * account.noted_seconds then
-    redis.call('HSET', keys.account_state, 'seconds', seconds, unpack(noted)) -- for nothing but the forecasts
+  elseif account.noted
+    or account.seconds and math.abs(account.seconds - account.noted_seconds) > 0.1 * account.noted_seconds then
+    redis.call('HSET', keys.account_state, 'seconds', seconds, unpack(noted)) -- only for the forecasts
   end
 end

@@ -1,9 +1,8 @@
--- The audit: an append-only stream of every call to iFax and every operator's order, without any content. What is
--- older than the retention goes.
+-- The audit: a stream with each call to iFax and each operator's order, without content. Entries older than the retention go.
 local AUDITED = { 'user', 'job', 'attempt', 'outcome', 'status', 'code', 'reason', 'jobId', 'ms', 'about' }
 
--- who: the process, or the operator. what: the call, or the order. fields: those of AUDITED that
--- are known; `about` is what an order is about beside a job, `user` the Redis user of who gave it.
+-- who: the process or the operator. what: the call or the order. fields: those of AUDITED that are known; `about` is what an
+-- order is about besides a job, and `user` the Redis user who gave it.
 local function audit(options, who, what, fields)
   local entry = { 'at', int(now), 'who', who, 'what', what }
   for _, name in ipairs(AUDITED) do

@@ -1,11 +1,10 @@
--- The backlog: jobs that have not ended, and what they keep in Redis, under the account's ceilings. `taken` counts the
--- jobs that were registered, and each end is counted anyway, so the open ones cost an end no command. With a
--- ceiling of bytes each job's record says what was counted for it (`bytes`), and document-uses has a document's size
--- (`DIGEST:bytes`) beside the count of its uses: what is counted is taken off again by the same number, whatever happens
--- in between.
+-- The backlog: jobs that have not ended, and what they keep in Redis, under the account's ceilings. `taken` counts the jobs
+-- that were registered; each end is counted anyway, so the number of open jobs costs no further command. Under a ceiling of
+-- bytes, a job's record has what was counted for it (`bytes`), and document-uses has a document's size (`DIGEST:bytes`) beside
+-- the count of its uses. So exactly what was counted is subtracted again, whatever happens in between.
 local DONE = { 'done:delivered', 'done:failed', 'done:canceled', 'done:unconfirmed' }
 
--- open: jobs that have not ended. bytes: what is counted of them. The steady clock comes along.
+-- open: how many jobs have not ended. bytes: what is counted for them. This also sets the steady clock.
 local function read_backlog()
   local values = redis.call('HMGET', keys.account_state, 'seen', 'skew', 'taken', 'bytes', unpack(DONE))
   keep_steady(values[1], values[2])
@@ -14,10 +13,10 @@ local function read_backlog()
   return { open = open, bytes = tonumber(values[4]) or 0, taken = 0, kept = 0 }
 end
 
--- What the record keeps of a job beside its fixed fields and its history.
+-- The bytes that the record keeps of a job besides its fixed fields and its history.
 local function weight_of(fields) return #(fields.request or '') + #(fields.metadata or '') end
 
--- What the documents of these digests add that are not counted yet: the sum, and each one's size.
+-- The bytes of those documents that are not counted yet. Their sizes are added to `sizes`.
 local function weigh_documents(digests, sizes)
   local sum = 0
   for digest in string.gmatch(digests or '', '[^,]+') do
@@ -29,7 +28,7 @@ local function weigh_documents(digests, sizes)
   return sum
 end
 
--- Notes the sizes; each is counted by whoever notes it.
+-- Stores the sizes. Whoever stores a size also counts it.
 local function note_documents(sizes)
   for digest, size in pairs(sizes) do
     redis.call('HSET', keys.document_uses, digest .. ':bytes', int(size))
@@ -41,8 +40,8 @@ local function full(name, ceiling, more)
     .. int(ceiling) .. ' ' .. name .. more }
 end
 
--- Whether these jobs, all of one entry, have room: nil, or the rejection. `backlog` is read once a batch (nil where no
--- ceiling is set); `sizes` gets the sizes of documents that they bring.
+-- Whether there is room for these jobs, all of one entry: nil, or the rejection. `backlog` is read once for a batch (nil
+-- without a ceiling); the sizes of the documents that the jobs bring are added to `sizes`.
 local function no_room(options, backlog, jobs, sizes)
   if not backlog or #jobs == 0 then return nil end
   local open = backlog.open + backlog.taken + #jobs
@@ -65,8 +64,8 @@ local function no_room(options, backlog, jobs, sizes)
   return nil
 end
 
--- The jobs of a batch are counted, at its end. Without a ceiling nothing is: a dispatcher that starts with one counts what
--- is there (init_account).
+-- Counts the jobs of a batch at its end. Without a ceiling nothing is counted: a dispatcher that starts with one counts
+-- what is there (init_account).
 local function count_taken(options, backlog)
   if not backlog then return end
   if options.ceiling_jobs > 0 and backlog.taken > 0 then

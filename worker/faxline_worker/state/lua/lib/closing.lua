@@ -1,7 +1,7 @@
--- Closing: an account that is paused takes no calls but one probe at a time, which finds out whether it is over. Why it is
--- paused says `paused`: operator; unreachable, where what came back was no word of iFax's; breaker, after answers of an
--- unknown meaning; else what iFax said of the key, the balance or the permission. paused_at (us) is the beginning;
--- paused_by and paused_why have it in front, for an older version may begin a pause without them. All times are steady.
+-- A paused account takes no calls but one probe at a time, which finds out whether the pause is over. `paused` has the cause:
+-- operator; unreachable, if what came back was no answer of iFax's; breaker, after answers of unknown meaning; or what iFax
+-- said about the key, the balance or the permission. paused_at (us) is when it began. paused_by and paused_why begin with the
+-- same time, because an older version may begin a pause without them. All times are by the steady clock.
 
 -- How long (ms) after one probe the next may follow.
 local function probe_wait(account, options, answer)
@@ -20,8 +20,8 @@ local function begin_pause(account, reason, by, why)
   save(account, 'paused', 'paused_at', 'paused_by', 'paused_why', 'probes')
 end
 
--- A call that was admitted at admitted_at (ms) says that the account is to be closed. One from before it was closed says
--- nothing new; one from after is the probe.
+-- A call that was admitted at admitted_at (ms) shows that the account must pause. A call from before the pause tells
+-- nothing new; one from after it is the probe.
 local function pause(account, options, reason, answer, admitted_at)
   if HELD[account.paused] or admitted_at * 1000 <= account.paused_at then return end
   if account.paused == reason then
@@ -37,7 +37,7 @@ local function pause(account, options, reason, answer, admitted_at)
   ring_for_room()
 end
 
--- One probe goes; no other before it is answered or its lease has run out.
+-- A probe goes. The next waits until this one is answered or its lease has run out.
 local function probing(account, options)
   local wait = options.lease
   if account.paused ~= '' then
@@ -48,7 +48,7 @@ local function probing(account, options)
   save(account, 'probes', 'probe_at')
 end
 
--- A probe came back, and the account is closed still: the next may go in its time, or at once where this one asked nothing.
+-- A probe came back, and the account is still closed: the next goes in its time, or at once if this one asked nothing.
 local function probed(account, options, answer, admitted_at, asked)
   local since = account.paused ~= '' and account.paused_at or account.cooldown_at
   local closed = account.paused ~= '' and not HELD[account.paused] or account.paused == '' and account.cooldowns > 0
@@ -67,7 +67,7 @@ local function open_account(account)
   ring()
 end
 
--- Answers of one unknown meaning, so many in a row, close the account: whatever they mean, it is not about one fax.
+-- So many answers of one unknown meaning in a row pause the account: whatever they mean, they are not about one fax.
 local function count_unknown(account, options, answer, admitted_at)
   if not answer.meaning or admitted_at * 1000 <= account.paused_at then return end
   account.unknowns = account.unknown == answer.meaning and account.unknowns + 1 or 1

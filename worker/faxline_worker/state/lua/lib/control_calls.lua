@@ -1,6 +1,6 @@
--- A control call is a call about a job that is no submission: `status`, the question how a submitted fax stands, and
--- `cancel`, the wish that iFax does not send one that it keeps for a date. In the ready set it is !kind!job, of rank 0,
--- so ahead of all; it takes a permit like any call.
+-- A control call is a call about a job that does not submit it: `status` asks how a submitted fax stands, `cancel` asks
+-- iFax not to send a fax that it keeps for a date. In the ready set it is !kind!job, of rank 0 and so before all jobs. It
+-- takes a permit like any call.
 local function control_call_of(kind, id) return '!' .. kind .. '!' .. id end
 
 local function parse_control_call(member) return string.match(member, '^!(%l+)!(.*)$') end
@@ -10,9 +10,9 @@ local function send_control_call(member)
   ring_for_room()
 end
 
--- What became of fax-cancel is not known, or it was not taken: asked again after `wait` (ms), a few times. Asking twice
--- does no harm; but a refusal of the second may then mean that the first did it, and only the receipt tells. True
--- when it was the last time.
+-- fax-cancel was not accepted, or its result is unknown: it is asked again after `wait` (ms), a few times. Asking twice
+-- does no harm, but a refusal of the second may mean that the first succeeded, which only the receipt tells. Returns true
+-- if this was the last time.
 local function cancel_again(options, id, job, wait, doubt)
   if doubt then redis.call('HSET', keys.job .. id, 'canceling', 'doubt') end
   if redis.call('HINCRBY', keys.job .. id, 'cancel_tries', 1) >= options.tries then return true end

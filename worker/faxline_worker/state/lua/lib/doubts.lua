@@ -1,5 +1,5 @@
--- The doubts by recipient, so that a receipt whose jobId nobody knows finds the request it may answer: members
--- number|admitted_at|job, all of one score, so in the order of the number, then of the time.
+-- The doubts by recipient, so that a receipt with an unknown jobId finds the request that it may answer. The members are
+-- number|admitted_at|job with one score, so they are ordered by number and then by time.
 local function doubt_of(job, id)
   return (job.number or '') .. '|' .. string.format('%015.0f', tonumber(job.admitted_at)) .. '|' .. id
 end
@@ -12,9 +12,9 @@ local function forget_doubt(member)
   redis.call('ZREM', keys.doubts_until, member)
 end
 
--- Whether a receipt {sender, started (s), pages} may be the word on a request sent at `sent` (ms): the same sender
--- where both are known; begun while the request lived, give or take what two clocks may differ; and the pages
--- that were sent (a number or a range such as 10-16), or more where a cover page may have been added.
+-- Whether a receipt {sender, started (s), pages} may be about a request that was sent at `sent` (ms): the senders agree if
+-- both are known; the call began while the request lived, give or take what two clocks may differ; and the pages are those
+-- that were sent (a number, or a range such as 10-16), or more if a cover page may have been added.
 local function fits(receipt, job, sent, options)
   local lived = math.max(options.lease, (tonumber(job.lease) or 0) - (tonumber(job.granted_at) or 0))
   if receipt.sender and job.sender and not same_number(receipt.sender, job.sender) then return false end
@@ -28,9 +28,7 @@ local function fits(receipt, job, sent, options)
   return job.cover == '1' or receipt.pages <= (tonumber(most) or tonumber(least))
 end
 
--- The doubt that a receipt fits: of the job whose doubt is the oldest, and of its attempts the one nearest in time.
--- Its member, the job's id and record.
--- Of those of one recipient the oldest MOST_DOUBTS are looked at; looks.count says how many were.
+-- The doubts of one recipient that a receipt may be about, the oldest MOST_DOUBTS of them.
 local MOST_DOUBTS = 1000
 local function doubts_to(number, receipt, options)
   local from, to = number .. '|', number .. '}'
@@ -62,8 +60,9 @@ local function fitting(members, receipt, options, looks)
   return found, found_id
 end
 
--- First those of the recipient as the receipt has it, then with the country that is known to be left out, then any of the
--- same last digits.
+-- The doubt that a receipt fits: of the job with the oldest doubt, and of its attempts the one nearest in time. Returns its
+-- member, the job's id and the record. looks.count is raised by the doubts that were looked at. First the recipient as the
+-- receipt has it, then with the country that is known to be left out, then any with the same last digits.
 local function find_doubt(receipt, options, looks)
   if not receipt.to then return nil end
   local digits = digits_of(receipt.to)

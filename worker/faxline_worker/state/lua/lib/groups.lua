@@ -1,9 +1,9 @@
--- What a group knows beside the ids of its jobs, each in a set of its own: how many faxes its producer pushes (of what was
--- told last, one member), and those that were rejected. No group's name has the `!` in it. Both live as long as the group.
+-- What is stored of a group besides the ids of its jobs, each in a set of its own: how many faxes its producer pushes (one
+-- member, the last that was told), and those that were rejected. A group's name has no `!`. Both live as long as the group.
 local SIZE, REJECTED = '!size', '!rejected'
 
--- A group's name that is used for ever must not keep what is long over: every tenth that is added, twenty are looked at, so
--- that at most about half of a group is such.
+-- A group's name that is used for ever must not keep ended jobs: at every tenth addition twenty members are looked at, so
+-- that at most about half of a group are jobs without a record.
 local SOME, EVERY = 20, 10
 
 local function thin_out(group)
@@ -32,7 +32,7 @@ local function note_size(name, size)
   redis.call('SADD', key, int(size))
 end
 
--- A group's time to live begins when one of its jobs ends; where none was registered, now.
+-- A group's time to live begins when one of its jobs ends; if no job was registered, now.
 local function live_together(retention, name)
   local group = keys.group .. name
   local left = redis.call('PTTL', group)

@@ -7,8 +7,8 @@ local function bucket_level(account, limits)
   return math.max(0, level)
 end
 
--- The part of the limits that is used: less than 1 after a 429 that our own traffic did not cause. It recovers in steps, six in
--- a window, each twice the one before.
+-- The part of the limits that is used: less than 1 after a 429 that our own traffic did not cause. It recovers in steps,
+-- six in a window, each twice the one before.
 local STEP, STEPS = 0.01, 6
 local function steps_since(account, limits)
   return math.max(0, math.floor((now_us - account.limit_factor_at) * STEPS / limits.window))
@@ -23,8 +23,8 @@ local function limits_of(options, account)
   local whole = { requests = options.requests, window = options.window }
   local factor = limit_factor_of(account, whole)
   local function cut(limit) return limit > 0 and math.max(1, math.floor(limit * factor)) or 0 end
-  local concurrency = cut(options.concurrency)
-  if account.concurrency_backoff > 0 and (concurrency == 0 or account.concurrency_backoff < concurrency) then concurrency = account.concurrency_backoff end
+  local concurrency, backoff = cut(options.concurrency), account.concurrency_backoff
+  if backoff > 0 and (concurrency == 0 or backoff < concurrency) then concurrency = backoff end
   return { requests = cut(options.requests), window = options.window, concurrency = concurrency,
     burst = cut(options.burst), factor = factor }
 end

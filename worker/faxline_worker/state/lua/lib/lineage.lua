@@ -1,4 +1,4 @@
--- How far a state goes: the id of the last event that was ever written to it, which no trimming takes away.
+-- How far a state goes: the id of the last event that was ever written to it. Trimming does not change it.
 local NOWHERE = '0-0'
 
 local function last_event_id()
@@ -9,7 +9,7 @@ local function last_event_id()
   return NOWHERE
 end
 
--- Whether the event of the id a is before that of b: the digits are compared, for a double does not hold all of them.
+-- Whether event a came before event b. The digits are compared, because a double does not hold all of them.
 local function earlier(a, b)
   local function parts(id)
     local ms, n = string.match(id, '^(%d+)-(%d+)$')
@@ -18,7 +18,7 @@ local function earlier(a, b)
   return parts(a) < parts(b)
 end
 
--- Whether a record knows of a call: it bears its mark, its answer or its doubt.
+-- Whether a record knows of a call: it has the call's mark, answer or doubt. Second: whether it has the answer.
 local function knows_call(key, token)
   local found = redis.call('HMGET', key, 'permit', 'marked', 'settled', 'doubt:' .. token)
   return found[3] == token or found[4] and true or found[1] == token and found[2] == '1', found[3] == token

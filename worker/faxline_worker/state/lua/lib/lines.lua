@@ -1,12 +1,12 @@
--- One line a number: a fax that is on its way holds its number's line for a lease; queued jobs to the same number wait
--- for it, in the order of their places. `lines` has an entry for a number that is held or waited for: `*` if jobs
+-- One line for each number: a fax on its way holds its number's line for a lease, and queued jobs to the same number wait
+-- for it in the order of their places. `lines` has an entry for a number whose line is held or waited for: `*` if jobs
 -- wait, then each holder as job@end of its lease (ms).
 local SCHEDULED_RANK = 4
 
--- Whether iFax is to keep the fax until a date that is still to come.
+-- Whether iFax keeps the fax until a date that is still to come.
 local function ahead(job) return job.schedule == 'provider' and job.send_at and tonumber(job.send_at) > now end
 
--- To its place in the ready set; a fax for later stands behind all that is due, until its date.
+-- Puts the job in its place in the ready set. A fax for later stands behind all that are due, until its date.
 local function enter_ready(id, job)
   local place = job.place
   if ahead(job) then
@@ -33,7 +33,7 @@ local function write_line(number, line)
   else redis.call('HSET', keys.lines, number, text) end
 end
 
--- When to look at a line that is waited for, should no holder's end be told: the first lease to end.
+-- When to look at a line that jobs wait for, in case no holder's end is told: when the first lease ends.
 local function watch_line(options, number, line)
   local first = options.lines == 0 and now or now + options.line_lease
   for _, holder in ipairs(line.holders) do first = math.min(first, holder.till) end
@@ -42,7 +42,7 @@ end
 
 local function waiting_of(job, id) return job.number .. '|' .. string.format('%017.0f', tonumber(job.place)) .. '|' .. id end
 
--- The job takes its number's line, or waits for it.
+-- The job takes its number's line, or waits for it. Returns whether it has the line.
 local function take_line(options, id, job)
   if options.lines == 0 or not job.number or ahead(job) then return true end
   local till = now + options.line_lease
@@ -62,7 +62,7 @@ local function take_line(options, id, job)
   return free
 end
 
--- Those who wait follow, as far as there is room.
+-- Jobs that wait for the line follow, as far as there is room.
 local function follow(options, number, line)
   if line.waited then
     local free = math.max(0, options.lines - #line.holders)
@@ -91,7 +91,7 @@ local function nobody_waits(batch)
   return known
 end
 
--- The job's fax is not on its way (any more). batch: of `endings`, or nil.
+-- The job's fax is no longer on its way. batch: of lib/endings.lua, or nil.
 local function leave_line(options, id, job, batch)
   if options.lines == 0 or job.line ~= '1' then return end
   if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits(batch) then
@@ -108,7 +108,7 @@ local function leave_line(options, id, job, batch)
   follow(options, job.number, line)
 end
 
--- A queued job comes to its end, or proves to be sent: it stands nowhere in the queue any more.
+-- A queued job ends, or turns out to be sent: it leaves the queue.
 local function leave_queue(options, id, job)
   redis.call('ZREM', keys.ready, id)
   redis.call('ZREM', keys.delayed, id)

@@ -1,5 +1,5 @@
--- Phone numbers of iFax may lack their country (+2512445025 for +12512445025), so two are the same where the shorter is the
--- end of the longer; a country has three digits at the most.
+-- iFax's phone numbers may lack their country (+2512445025 for +12512445025). So two numbers are the same if the shorter is
+-- the end of the longer. A country has at most three digits.
 local NATIONAL, COUNTRY = 7, 3
 local function digits_of(number) return (string.gsub(number, '%D', '')) end
 
@@ -9,5 +9,5 @@ local function same_number(one, other)
   return short == long or #short >= NATIONAL and #long - #short <= COUNTRY and string.sub(long, -#short) == short
 end
 
--- What same numbers have in common.
+-- What two numbers that are the same have in common.
 local function tail_of(number) return string.sub(digits_of(number), -NATIONAL) end

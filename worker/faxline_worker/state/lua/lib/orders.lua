@@ -1,8 +1,8 @@
--- An operator's order leaves its stream in the script that carries it out; what became of it stands for a while in a
--- stream of its own, on which the one who gave the order waits.
+-- The script that carries out an operator's order takes it off its stream. For a while the result is in a stream of its
+-- own, on which the operator waits.
 local REPLY_LIVES = 60000
 
--- The members of the order; nil where it was carried out before. `user` is the Redis user that its sender says it is.
+-- The members of the order, or nil if it was carried out before. `user` is the Redis user that its sender claims to be.
 local function take_order(entry)
   local found = redis.call('XRANGE', keys.orders, entry, entry)[1]
   if not found then return nil end
@@ -13,7 +13,8 @@ local function take_order(entry)
   return order
 end
 
--- entry: the order's. more: one further field of the reply, with its value.
+-- Writes the result of an order for the operator who waits. entry: the order's. more: one further field of the reply, with
+-- value.
 local function answer(entry, result, more, value)
   local key = keys.reply .. entry
   redis.call('XADD', key, '*', 'result', result, unpack(more and { more, value } or {}))

@@ -1,19 +1,19 @@
--- What can become of a job, each in one function, whichever script decides it. `said` is what is known of the
--- answer: code, reason, message. `more` are further fields of the record.
+-- What can happen to a job, one function each, whichever script decides it. `said` is what is known of the answer: code,
+-- reason, message. `more` are further fields of the record.
 local function with(said, fields)
   local all = { code = said.code, reason = said.reason, message = said.message }
   for name, value in pairs(fields) do all[name] = value end
   return all
 end
 
--- iFax is asked about it by the schedule, which counts from `since` (ms, steady).
+-- iFax is asked about the job by the schedule, which counts from `since` (ms, steady).
 local function ask_about(account, options, id, since)
   local at = since + options.poll_schedule[1]
   redis.call('ZADD', keys.polls, int(at), id)
   ring_by(account, now + at - steady)
 end
 
--- iFax took it under this jobId. Returns the receipt that had come before and was applied, or nil.
+-- iFax accepted the fax under this jobId. Returns the receipt that had come before and was applied, or nil.
 local function accept(account, options, id, job, job_id, more)
   local date = math.max(now, tonumber(job.send_at) or 0) -- iFax begins then, and the receipt's time with it
   local deadline = date + options.deadline
@@ -36,8 +36,8 @@ local function accept(account, options, id, job, job_id, more)
   return receipt
 end
 
--- Where an older attempt turned out to be accepted while this one was under way, and this one comes to nothing: the
--- job is not sent again, and ends by the word on the older one. spent: this one counts as an attempt.
+-- If an older attempt turned out to be accepted while this one was under way, and this one fails, the job is not sent
+-- again: it ends by the receipt of the older one. spent: this one counts as an attempt.
 local function taken_before(account, options, id, job, more, spent)
   if not job.also then return false end
   more.also = ''
@@ -62,7 +62,7 @@ local function give_up(options, id, job)
   finish(options, id, job)
 end
 
--- The request of this permit may have reached iFax. Until the deadline a receipt may tell, found by the number.
+-- The request of this permit may have reached iFax. Until the deadline a receipt may tell; it is found by the number.
 local function doubt(account, options, id, job, said, token, more)
   local member = doubt_of(job, id)
   local changes = with(said, more)
@@ -74,7 +74,7 @@ local function doubt(account, options, id, job, said, token, more)
   ring_by(account, now + options.doubt)
 end
 
--- iFax took an older attempt too: told, never silent.
+-- iFax accepted an older attempt as well. That is always told.
 local function duplicate(options, id, job, job_id)
   local early = redis.call('GET', keys.job_ids .. job_id)
   early = is_receipt(early) and cjson.decode(early)

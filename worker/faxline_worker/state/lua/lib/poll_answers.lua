@@ -1,5 +1,5 @@
--- What the answer to a question of the schedule (`poll`) does to its job. call: as in put_off_call.lua, with `job`. Returns the
--- result of `report`.
+-- What the answer to a question of the schedule (`poll`) does to its job. call: as in put_off_call.lua, with `job`. Returns
+-- the result of `report`.
 
 -- The question was about a doubt, by the jobId that an unclear answer had named. iFax has the fax, so it is not sent again. Of
 -- an older attempt only a delivery counts. Sets call.early: the receipt that had come before and was applied.

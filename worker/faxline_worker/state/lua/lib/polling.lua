@@ -1,12 +1,12 @@
--- Polling: how jobs stand is asked of iFax (fax-status). `polls` has each that is to be asked for, by when (ms, steady) it is next:
--- submitted ones where FAXLINE_RESULTS says so, and in any case a doubt whose jobId is known. A question is the control call `poll`,
--- in the ready set behind all submissions that are due. `asks` has those of the last window: as !job from its place in the
--- ready set until its answer (+inf), and then by the permit's token when it was answered (us). So a question counts for
--- the share as a call counts for the limits.
+-- iFax is asked how jobs stand (fax-status). `polls` has each job to ask about, by when (ms, steady) it is next: submitted
+-- jobs if FAXLINE_RESULTS says so, and always a doubt whose jobId is known. A question is the control call `poll`, in the
+-- ready set behind all submissions that are due. `asks` has the questions of the last window: as !job from its place in the
+-- ready set until its answer (+inf), then by the permit's token when it was answered (us). So a question counts for the
+-- share as a call counts for the limits.
 local POLL_PLACE = SCHEDULED_RANK * STRIDE
 local LAST = 0 -- the place in `polls` of one whose receipt is overdue: its question goes first
 
--- What is asked about: the jobId, and which attempt is meant (0: an older one); nothing where there is no question.
+-- What is asked about: the jobId, and the attempt (0: an older one). Nothing if there is no question.
 local function question_of(job)
   if job.state == 'submitted' then return job.job_id, job.attempt end
   local attempt, job_id = string.match(job.state == 'in_doubt' and job.named or '', '^(%d+) (%d+)$')
@@ -20,7 +20,7 @@ local function asked_since(job)
   return job.state == 'submitted' and since + math.max(0, (tonumber(job.submitted_at) or called) - called) or since
 end
 
--- When it is asked next. One that was asked late, for want of room, waits at least as long again.
+-- When the next question is due. After a question that was late for want of room, at least as much time passes again.
 local function next_question(options, job, late)
   local since, schedule = asked_since(job), options.poll_schedule
   local passed = steady - since + late
@@ -33,13 +33,13 @@ end
 
 local function is_asked(id) return redis.call('ZSCORE', keys.asks, '!' .. id) ~= false end
 
--- The question is answered, or can be no more after `wait` ms; without a token it was not put.
+-- The question is answered, or can no longer be after `wait` ms. Without a token it was not asked.
 local function end_question(id, token, wait)
   redis.call('ZREM', keys.asks, '!' .. id)
   if token then redis.call('ZADD', keys.asks, int(now_us + (wait or 0) * 1000), token) end
 end
 
--- It is asked for once more, `wait` ms from now at the latest.
+-- iFax is asked once more, at the latest in `wait` ms.
 local function ask_within(id, wait)
   redis.call('ZADD', keys.polls, 'LT', int(steady + wait), id)
 end

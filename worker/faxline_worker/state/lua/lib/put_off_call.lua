@@ -1,5 +1,5 @@
--- iFax takes no control calls now (`defer`, `pause`, `unreachable`): the account cools down, pauses or goes on, and the call is
--- put off. call: {account, options, id, kind, member (of the ready set), answer, admitted_at (ms, steady)}.
+-- iFax takes no control calls now (`defer`, `pause`, `unreachable`): the account cools down, pauses or goes on, and the
+-- call is put off. call: {account, options, id, kind, member (of the ready set), answer, admitted_at (ms, steady)}.
 
 -- A refused question pauses nothing, unless the refusal is about the key. iFax does not document fax-status: it may need a
 -- permission or a plan that sending does not, or no longer exist, while faxes are accepted.

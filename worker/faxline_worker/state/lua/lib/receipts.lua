@@ -1,8 +1,8 @@
--- A receipt meets its job: the one place where a job is delivered, failed or canceled by iFax's word.
+-- A receipt meets its job: the one place where a job is delivered, failed or canceled by what iFax says.
 local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
 
--- A receipt that names the job's jobId. A job that waits to be sent again is not, where iFax says that one of its requests was
--- delivered after all.
+-- A receipt that names the job's jobId. A job that waits to be sent again is not sent, if the receipt says that one of its
+-- requests was delivered after all.
 local apply_receipt
 local function meet_job(options, id, job, receipt, batch)
   local after_all = job.state == 'queued' and receipt.outcome == 'delivered'
@@ -10,9 +10,9 @@ local function meet_job(options, id, job, receipt, batch)
   return apply_receipt(options, id, job, receipt, batch)
 end
 
--- receipt: a table with job_id, outcome, code, reason, message, pages, transferred, again (the waits' name), lower (the
--- next try has to be in a lower quality). Returns
--- applied, repeated, held or resolved_doubt; and receipt.retried is set where the job is not at its end.
+-- receipt: {job_id, outcome, code, reason, message, pages, transferred, again (the name of the waits), lower (the next try
+-- needs a lower quality)}. batch: of lib/endings.lua, or nil. Returns applied, repeated, held or resolved_doubt, and sets
+-- receipt.retried if the job has not ended.
 function apply_receipt(options, id, job, receipt, batch)
   local before = job.state
   if not OPEN[before] then return 'repeated' end

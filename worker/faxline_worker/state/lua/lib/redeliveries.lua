@@ -1,16 +1,16 @@
 -- Whether a delivery that failed is tried again, and how.
 local LOWER = { HD = 'Standard', Standard = 'Low' }
 
--- The quality below the one that it was sent in; nil where there is none, or where a resend of another job's fax, which
--- takes no quality, is all there is.
+-- The quality below the one that it was sent in. nil if there is none, or if only a resend of another job's fax is possible,
+-- which takes no quality.
 local function lower_quality(job)
   return job.kind == 'send' and LOWER[job.lowered or job.quality or 'Standard'] or nil
 end
 
 local function most_deliveries(options, job) return tonumber(job.attempts) or options.deliveries end
 
--- A delivery that failed is tried again, after the wait (ms) that its cause has for so many, the last one repeated. Or nil
--- and what stops it: the cause, the attempts, expires_at.
+-- A delivery that failed is tried again after the wait (ms) that its cause has for this number of deliveries; the last wait
+-- repeats. Or nil, and what stops it: the cause, the attempts, expires_at.
 local function next_delivery(options, job, receipt, deliveries)
   if receipt.outcome ~= 'failed' or job.state == 'unconfirmed' or job.canceling then return nil end
   local waits = receipt.again and options.again[receipt.again]
@@ -21,7 +21,7 @@ local function next_delivery(options, job, receipt, deliveries)
   return wait
 end
 
--- By a resend of iFax's job. Where the quality is another one, it and all that follow go by a send of the whole fax.
+-- By a resend of iFax's job. If the quality changes, this and all later tries are sends of the whole fax.
 local function deliver_again(options, id, job, receipt, changes, said, wait, batch)
   changes.state, changes.resend_of, changes.tries = 'queued', receipt.job_id, 0
   if receipt.lower then changes.lowered = lower_quality(job) end

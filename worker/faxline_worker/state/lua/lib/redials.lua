@@ -1,10 +1,11 @@
--- iFax may call again by itself after a failure that has a number (`redial`), and nobody tells the last of them. So such a
--- failure is held, and is the last where no other word comes in time; a resend of ours before that might double the fax.
+-- After a failure that has a number (`redial`) iFax may call again by itself, and nothing says which failure is the last.
+-- So such a failure is held, and is the last if no other receipt comes in time. A resend before that could send the fax
+-- twice.
 local function may_redial(options, receipt)
   return receipt.outcome == 'failed' and receipt.redial and not receipt.last and options.redial_wait > 0
 end
 
--- Whether a receipt is a later word on its fax than one that may not be the last.
+-- Whether a receipt tells more of its fax than an earlier one that may not be the last.
 local function is_later(options, receipt, earlier)
   return may_redial(options, earlier)
     and (receipt.outcome ~= 'failed' or not receipt.redial or receipt.redial > earlier.redial)

@@ -1,6 +1,6 @@
--- The moments (us) at which time alone frees the next slots after the `free` ones, `most` at the most; each stands
--- on those before it being taken. Concurrency is left out, for answers come meanwhile. Second: whether there are
--- fewer because the next one needs an answer.
+-- The moments (us), at most `most`, at which time alone frees the next slots after the `free` ones; each assumes that those
+-- before it are taken. Concurrency is left out, because answers come in the meantime. Second: whether there are fewer
+-- because the next slot needs an answer.
 local function slots(account, limits, r, most)
   local moments = {}
   if limits.requests == 0 then return moments, false end

@@ -1,13 +1,13 @@
--- The account's steady clock: Redis' TIME without its steps. TIME steps where an NTP client sets it, a virtual machine
--- comes back, or a failover brings a server with another clock. So a date is told by `now`, which is TIME, and all that
--- lasts so long by `now_us` (us) and `steady` (ms), which go on alone: the account's hash has the TIME that was seen last
--- and the skew, what is to be added to TIME. A step back shows in TIME; a step forward in what the caller tells, an
--- estimate of the steady clock that it makes by a clock of its own (steady.py). This piece follows the clock wherever that is
--- included; until an account is read both clocks are the same.
+-- The account's steady clock: Redis' TIME without its steps. TIME steps when an NTP client sets it, when a virtual machine
+-- resumes, or when a failover brings a server with another clock. So dates are compared with `now`, which is TIME, and
+-- durations with `now_us` (us) and `steady` (ms). The account's hash has the TIME that was seen last, and the skew, which
+-- is added to TIME. A step back shows in TIME itself; a step forward shows in the caller's estimate of the steady clock,
+-- which it makes with a clock of its own (steady_clock.py). This piece follows `clock` wherever that is included. Until an
+-- account is read both clocks agree.
 local TIME_US, STEP_US = now_us, 1000000
 local steady = now
 
--- seen, skew: as the hash has them. estimate: the caller's own (ms), or nothing. What proves to be a step is noted.
+-- seen, skew: as the hash has them. estimate: the caller's (ms), or nothing. A step is stored.
 local function keep_steady(seen, skew, estimate)
   seen, skew, estimate = tonumber(seen), tonumber(skew) or 0, (tonumber(estimate) or 0) * 1000
   local at = TIME_US + skew
@@ -24,16 +24,16 @@ local function read_steady(estimate)
   keep_steady(values[1], values[2], estimate)
 end
 
--- A dispatcher saw TIME step by so much (ms). The doctor tells of it; and while receipts may come of calls that were made
--- before it, for `memory` ms, their times are given so much more of slack (`stepped`, of all such steps together).
+-- A dispatcher saw TIME step by so much (ms). The doctor tells of it. For `memory` ms, while receipts may come of calls
+-- that were made before the step, their times get so much more slack (`stepped`, the sum of all such steps).
 local function note_step(step, memory)
   local noted = redis.call('HMGET', keys.account_state, 'stepped', 'stepped_until')
   local before = (tonumber(noted[2]) or 0) > steady and tonumber(noted[1]) or 0
-  redis.call('HSET', keys.account_state, 'step', int(step), 'step_at', int(now), 'stepped', int(before + math.abs(step)), 'stepped_until',
-    int(steady + memory))
+  redis.call('HSET', keys.account_state, 'step', int(step), 'step_at', int(now), 'stepped',
+    int(before + math.abs(step)), 'stepped_until', int(steady + memory))
 end
 
--- A reply that tells the steady clock, so that the caller's next estimate starts from it.
+-- A reply with the steady clock, from which the caller's next estimate starts.
 local function reply_at(reply)
   reply.steady = steady
   return cjson.encode(reply)

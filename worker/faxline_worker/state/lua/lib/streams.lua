@@ -1,6 +1,7 @@
--- The streams to which others add: intake, status and orders. Whoever may XADD may give an id of the far future, and then
--- nothing, or not much, can be added any more. Such a stream is put aside under another name and emptied into a new one.
--- The account's hash counts how many were put aside (`replaced:NAME`), and how many of those are emptied (`emptied:NAME`).
+-- The streams to which others add: intake, status and orders. Whoever may XADD may give an id of the far future, after
+-- which nothing, or little, can be added. Such a stream is put aside under another name and emptied into a new one. The
+-- account's hash counts the streams that were put aside (`replaced:NAME`), and those of them that are emptied
+-- (`emptied:NAME`).
 local AHEAD = 86400000 -- ms; no id of Redis' own is a day ahead of its clock
 
 local function is_ahead(id) return tonumber(string.match(id, '^%d+')) > now + AHEAD end
@@ -11,7 +12,7 @@ local function field_of(info, name)
   end
 end
 
--- The id that is ahead, or nil. No content of an entry is looked at, but of one that is ahead: an entry may be large.
+-- The id that is ahead, or nil. The content of an entry is not read, unless it is ahead: an entry may be large.
 local function ahead_of(key, group)
   local found = redis.call('XRANGE', key, int(now + AHEAD), '+', 'COUNT', 1)[1]
   if found then return found[1] end

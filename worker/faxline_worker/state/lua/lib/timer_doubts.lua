@@ -1,4 +1,4 @@
--- iFax did not call again: the failure that was held is the last.
+-- iFax did not call again, so a failure that was held is the last.
 local function run_held(run)
   local options = run.options
   for _, id in ipairs(run.old and {} or due(run, keys.held, steady)) do
@@ -20,7 +20,7 @@ local function run_held(run)
   end
 end
 
--- The wait of a doubt is over: the job's policy applies.
+-- The wait of a doubt is over, so the job's policy applies.
 local function run_doubts(run)
   local options, account = run.options, run.account
   for _, id in ipairs(run.old and {} or due(run, keys.in_doubt, steady)) do
@@ -50,7 +50,7 @@ local function run_doubts(run)
   end
 end
 
--- Doubts that no receipt can settle any more are forgotten.
+-- Doubts that no receipt can settle any more are deleted.
 local function run_doubts_until(run)
   local options = run.options
   for _, member in ipairs(due(run, keys.doubts_until, steady)) do

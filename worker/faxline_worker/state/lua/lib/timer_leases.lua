@@ -1,4 +1,4 @@
--- Nobody tells what became of a fax-cancel whose worker is gone: it is asked again.
+-- The worker is gone, so the result of its control call is unknown: it is made again.
 local function lost_control_call(run, member, token)
   local options = run.options
   local kind, id = parse_control_call(member)
@@ -12,7 +12,7 @@ local function lost_control_call(run, member, token)
   end
 end
 
--- Leases that ran out, and requests that can live no longer.
+-- Leases that ran out, and requests that can no longer live.
 local function run_leases(run)
   local options, account = run.options, run.account
   for _, permit in ipairs(due(run, keys.permits, steady)) do

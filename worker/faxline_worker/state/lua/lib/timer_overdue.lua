@@ -1,5 +1,5 @@
--- Whether its last question is still to be put: at the deadline each is asked about once more, for it may have ended since the last
--- moment of the schedule. For want of room the deadline waits for that, once more as long at the most.
+-- Whether a job's last question is still to be asked. At the deadline iFax is asked about each job once more, because the fax
+-- may have ended since the last moment of the schedule. If there is no room, the deadline waits, at most as long again.
 local LAST_WAIT = 60000
 local function still_to_ask(run, id, job)
   local options = run.options
@@ -8,7 +8,7 @@ local function still_to_ask(run, id, job)
   return at and (tonumber(at) <= steady or is_asked(id) or job.asked ~= '1')
 end
 
--- No receipt came in time: iFax is asked, where it may be, and then the job is unconfirmed.
+-- No receipt came in time: iFax is asked, if it may be, and then the job is unconfirmed.
 local function run_overdue(run)
   local options = run.options
   for _, id in ipairs(due(run, keys.submitted, steady)) do

@@ -1,10 +1,10 @@
 -- What the timers of a run share: run = {options, account, limits, most (items of a kind), old (the state may be older than
--- what was done: jobs are not decided), changes, failures, look (a job or a permit came back), put_off (something due waits)}.
--- Dates, and what is kept with them, are due by `now`; leases, waits and deadlines by `steady`.
+-- what was done, so nothing is decided about jobs), changes, failures, look (a job or a permit came back), put_off
+-- (something that is due waits)}. Dates are due by `now`; leases, waits and deadlines by `steady`.
 local function due(run, key, clock) return redis.call('ZRANGEBYSCORE', key, '-inf', int(clock), 'LIMIT', 0, run.most) end
 local function tell(run, id, event, reason) table.insert(run.changes, { job = id, event = event, reason = reason }) end
 
--- Retries, and faxes that were held here for a date, enter the ready set.
+-- Retries, and faxes that wait here for a date, enter the ready set.
 local function run_delayed(run)
   for _, id in ipairs(due(run, keys.delayed, now)) do
     redis.call('ZREM', keys.delayed, id)
@@ -18,7 +18,7 @@ local function run_delayed(run)
   end
 end
 
--- The date of a fax that waits to be scheduled at iFax has come: it takes its place.
+-- The date of a fax that waits to be scheduled at iFax has come, so it takes its place.
 local function run_scheduled(run)
   for _, id in ipairs(due(run, keys.scheduled, now)) do
     redis.call('ZREM', keys.scheduled, id)

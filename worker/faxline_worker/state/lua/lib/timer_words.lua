@@ -1,16 +1,18 @@
--- Whether words wait to be read that may have come before a doubt or a held failure was due, at `over`. A stream's ids tell no time once
--- Redis' clock has stepped. So the newest that waits is noted: once it is read, all is that came before.
-local function is_later(a, b)
+-- Whether receipts wait to be read that may have come before a doubt or a held failure was due, at `over`. The ids of a
+-- stream tell no time once Redis' clock has stepped. So the newest receipt that waits is noted: once it is read, all
+-- earlier ones are.
+local function is_later_id(a, b)
   local a_ms, a_n, b_ms, b_n = string.match(a .. ' ' .. b, '^(%d+)-(%d+) (%d+)-(%d+)')
   a_ms, b_ms = tonumber(a_ms), tonumber(b_ms)
   return a_ms > b_ms or a_ms == b_ms and tonumber(a_n) > tonumber(b_n)
 end
+
 local function unread(run, over)
   if waits_aside('status') then return true end
   local oldest = redis.call('XRANGE', keys.status, '-', '+', 'COUNT', 1)[1]
   if not oldest then return false end
   local noted = redis.call('HMGET', keys.account_state, 'words', 'words_at')
-  local all_read = noted[1] and is_later(oldest[1], noted[1])
+  local all_read = noted[1] and is_later_id(oldest[1], noted[1])
   if all_read and over <= tonumber(noted[2]) then return false end
   if all_read or not noted[1] then
     local newest = redis.call('XREVRANGE', keys.status, '+', '-', 'COUNT', 1)[1]
@@ -18,7 +20,8 @@ local function unread(run, over)
   end
   return true
 end
--- Whether a receipt was not held against the doubts yet: its recipient then.
+
+-- The recipient of a receipt that was not compared with the doubts yet, or nil.
 local function untried_to(run, job_id)
   local options = run.options
   local text, score = redis.call('GET', keys.job_ids .. job_id), redis.call('ZSCORE', keys.unmatched, job_id)
@@ -26,8 +29,9 @@ local function untried_to(run, job_id)
   local due = receipt and (tonumber(receipt.due) or receipt.at + options.lease + options.sweep)
   return receipt and tonumber(score) <= due and receipt.to or nil
 end
+
 local UNTRIED_LOOK = 20
--- run.by_older: recipients of the next receipts that are to be tried; an older process does not index them by recipient.
+-- run.by_older: recipients of the next receipts to be compared; an older process does not index receipts by recipient.
 local function untried(run, number)
   local options = run.options
   if not number then return false end
@@ -45,7 +49,8 @@ local function untried(run, number)
   end
   return #known == UNTRIED_LOOK or run.by_older[tail_of(number)] or false
 end
--- Whether a word on a doubt may have come in time and has not been read, or not been held against the doubts.
+
+-- Whether a receipt about a doubt may have come in time, and was not read, or not compared with the doubts.
 local function word_waits(run, job, id)
   if unread(run, tonumber(redis.call('ZSCORE', keys.in_doubt, id))) then return true end
   local asked_at = job.named and tonumber(redis.call('ZSCORE', keys.polls, id) or nil)

@@ -2,13 +2,12 @@
 -- receipt that came early.
 local function is_receipt(value) return value and string.sub(value, 1, 1) == '{' end
 
--- Receipts whose jobId nobody knows wait in `unmatched`; and until they were held against the doubts once they stand under
--- their recipient's last digits too, so that a doubt need not look through all of them. The key outlives the last of them
--- by nothing.
+-- Such receipts wait in `unmatched`. Until they were compared with the doubts once, they are also stored under the last
+-- digits of their recipient, so that a doubt need not look through all of them. That key does not outlive the last of them.
 local function untried_of(number) return keys.untried .. tail_of(number) end
 
--- When (ms) no answer can claim a receipt any more that came now: each call that is under way has ended, also a large one,
--- whose lease grew with its size.
+-- When (ms) no answer can claim a receipt any more that came now: when each call that is under way has ended, also one with a
+-- large document, whose lease is longer.
 local function claimed_by(options)
   local last = redis.call('ZREVRANGE', keys.permits, 0, 0, 'WITHSCORES')[2]
   return int(math.max(steady + options.lease, tonumber(last) or 0) + options.sweep)
@@ -25,7 +24,7 @@ local function tried(receipt)
   if receipt.to then redis.call('SREM', untried_of(receipt.to), receipt.job_id) end
 end
 
--- It needs no match any more: its jobId is known.
+-- The receipt's jobId is known now, so it needs no match.
 local function leave_unmatched(receipt)
   redis.call('ZREM', keys.unmatched, receipt.job_id)
   tried(receipt)

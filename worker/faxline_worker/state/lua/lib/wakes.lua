@@ -1,7 +1,7 @@
--- Wake-ups: messages on their way to an actor, each a token with the time it is given up. There are never
--- more than jobs that could be admitted, so a burst of entries makes a handful of messages; nor more than a worker or
--- two can take, for an actor that has been woken goes on by itself as long as jobs are ready.
--- moments: when (us) each may be sent; returns a list of {token, milliseconds from now}.
+-- Wake-ups: messages on their way to an actor, each a token with the time at which it is given up. There are never more
+-- than jobs that could be admitted, so a burst of entries makes a handful of messages. Nor are there more than a worker or
+-- two can take, because an actor that was woken goes on by itself as long as jobs are ready. moments: when (us) each may be
+-- sent. Returns a list of {token, milliseconds from now}.
 local function grant_wakes(moments, lease)
   local wakes, scores = {}, {}
   for i, at in ipairs(moments) do
@@ -18,7 +18,7 @@ end
 -- Wake-ups on their way.
 local function woken() return redis.call('ZCOUNT', keys.wakes, '(' .. int(steady), '+inf') end
 
--- So many jobs are ready that no wake-up is on its way for; and the wake-ups on their way.
+-- How many ready jobs have no wake-up on its way, and how many wake-ups are on their way.
 local function unwoken()
   local ready = redis.call('ZCARD', keys.ready)
   if ready == 0 then return 0, 0 end
@@ -26,14 +26,14 @@ local function unwoken()
   return ready - out, out
 end
 
--- What the next job waits for: an answer (1), and `settle` wakes an actor for it then; or nothing but time, for which
--- the wake-ups are planned, so that `settle` need not look for room.
+-- What the next job waits for: an answer ('1'), after which `settle` wakes an actor; or only time ('time'), for which
+-- wake-ups are planned, so that `settle` need not look for room; or nothing.
 local function await_answer(account, waits)
   if account.waits ~= waits then redis.call('HSET', keys.account_state, 'waits', waits) end
   account.waits = waits
 end
 
--- Tells them of a timer that is due before they would look.
+-- Tells the dispatchers of a timer that is due (ms) before they would look.
 local function ring_by(account, at)
   if account.alarm == 0 or at < account.alarm then ring() end
 end
