@@ -22,6 +22,25 @@ GONE = 10.0
 """Seconds without a heartbeat after which a process counts as gone."""
 
 
+UNITS = 64
+"""The units into which the accounts are divided, where many processes share them."""
+
+
+def units_to_text(units: Iterable[int]) -> str:
+    """The units as a hexadecimal number with a bit for each, for a heartbeat."""
+    return f"{sum(1 << unit for unit in units):x}"
+
+
+def units_from_text(text: str) -> frozenset[int]:
+    """The units in a heartbeat.
+
+    Raises:
+        ValueError: it is no hexadecimal number.
+    """
+    bits = int(text, 16)
+    return frozenset(unit for unit in range(UNITS) if bits >> unit & 1)
+
+
 class ProcessState(StrEnum):
     """What a process says about itself."""
 
@@ -69,6 +88,8 @@ class Process:
         accounts: the accounts in its settings; None if they are too many to list.
         webhooks: for a webhook process, the accounts whose webhooks came last.
         results: for a dispatcher, how results come: webhook, poll or both; empty for an older one.
+        shares: the group of processes with which it shares accounts; empty for an older one.
+        units: the units of accounts that it serves; empty if it does not say.
     """
 
     role: str
@@ -83,6 +104,8 @@ class Process:
     accounts: tuple[str, ...] | None = None
     webhooks: Mapping[str, WebhooksSeen] = field(default_factory=dict)
     results: str = ""
+    shares: str = ""
+    units: frozenset[int] = frozenset()
 
     @property
     def gone(self) -> bool:
@@ -163,6 +186,8 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | N
             accounts=tuple(map(str, data["accounts"])) if "accounts" in data else None,
             webhooks={str(name): _seen(seen) for name, seen in data.get("webhooks", {}).items()},
             results=str(data.get("results", "")),
+            shares=str(data.get("shares", "")),
+            units=units_from_text(str(data.get("units", "0"))),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None

@@ -7,6 +7,7 @@ file that is never changed in place, such as a credential of systemd.
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -19,9 +20,11 @@ from faxline_worker.config.accounts import (
     SHORTEST,
     USABLE_KEY,
     WEBHOOK_MEMBERS,
+    account_secrets,
     account_variable,
     secret_spellings,
 )
+from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.settings import Settings
 from faxline_worker.config.source import SecretFile
 from faxline_worker.config.values import read_texts
@@ -30,6 +33,9 @@ from faxline_worker.observability.pulse import Loop, Loops
 
 PROOF_OF = dict(zip(WEBHOOK_MEMBERS, PROOFS, strict=True))
 """The proof that a setting is for."""
+
+SHARE = 20
+"""A look takes at most one of so many parts of the time, however many files there are."""
 
 _Stamp = tuple[int, int, int]
 _Text = TypeVar("_Text", str, bytes)
@@ -59,6 +65,7 @@ class Secrets:
         files: which secrets came from files.
         log: gets a line for a new value and for a file that cannot be used, never what it holds.
         learn: gets new values before they are used, so that the logs' redactor hides them.
+        live: follows the directory of the accounts; None if only `settings` has accounts.
     """
 
     tokens: Mapping[str, str]
@@ -72,8 +79,12 @@ class Secrets:
         files: Iterable[SecretFile],
         log: FilteringBoundLogger,
         learn: Callable[[Iterable[str]], None],
+        live: LiveAccounts | None = None,
     ) -> None:
         accounts = settings.accounts
+        self._live = live
+        if live is not None:
+            live.listen(self._follow)
         self._every = settings.secrets_poll.total_seconds()
         self._log = log
         self._learn = learn
@@ -88,7 +99,7 @@ class Secrets:
 
     def start(self, loops: Loops | None = None) -> None:
         """Watch the files from now on, in a thread that beats. Without files there is no thread."""
-        if self._watched and self._thread is None:
+        if (self._watched or (self._live is not None and self._live.watched)) and self._thread is None:
             loop = (loops or Loops()).add("secrets", self._every)
             self._thread = threading.Thread(target=self._run, args=(loop,), name="secrets", daemon=True)
             self._thread.start()
@@ -104,6 +115,8 @@ class Secrets:
 
         A value that cannot be used is logged once, and the last good value stays.
         """
+        if self._live is not None:
+            self._live.look()
         for watched in self._watched:
             try:
                 self._look_at(watched)
@@ -118,9 +131,24 @@ class Secrets:
 
     def _run(self, loop: Loop) -> None:
         loop.well()
-        while not self._stop.wait(self._every):
+        wait = self._every
+        while not self._stop.wait(wait):
+            began = time.monotonic()
             self.look()
+            wait = max(self._every, SHARE * (time.monotonic() - began))
             loop.well()
+
+    def _follow(self, update: Update) -> None:
+        """Take the secrets of accounts that came or changed, and forget those of accounts that went."""
+        new = {name: update.settings.accounts[name] for name in update.renewed}
+        self._learn([text for _, text in account_secrets(new)])
+        for name, account in new.items():
+            self._webhooks[name] = account.webhook
+            if account.token is not None:
+                self._tokens[name] = account.token.get_secret_value()
+        for name in update.removed:
+            self._tokens.pop(name, None)
+            self._webhooks.pop(name, None)
 
     def _look_at(self, watched: _Watched) -> None:
         stamp = _stamp(watched.file.path)

@@ -9,9 +9,11 @@ import ssl
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from faxline.contract.cluster_url import cluster_url
@@ -44,7 +46,7 @@ from faxline_worker.config.retries import (
     StepBack,
     Unreachable,
 )
-from faxline_worker.config.source import EnvironmentSource, SettingsError, first_problem
+from faxline_worker.config.source import NO_ACCOUNTS, EnvironmentSource, SettingsError, first_problem
 from faxline_worker.config.values import Names, PositiveSeconds, Seconds
 from faxline_worker.ifax.route import Proxy, trusting
 from faxline_worker.observability.pulse import STALL
@@ -79,7 +81,8 @@ class Settings(BaseSettings):
     ifax_proxy: SecretStr = SecretStr("")
     ifax_ca: str | None = None
     account: str | None = None
-    accounts: dict[str, Account] = Field(min_length=1)
+    accounts: dict[str, Account] = Field(default_factory=dict)
+    accounts_dir: Path | None = None
     limits: Limits = Limits()
     ceilings: Ceilings = Ceilings()
     http_timeout: PositiveSeconds = timedelta(seconds=30)
@@ -136,10 +139,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         """Check what concerns several settings. Each message begins with the setting's name."""
-        for name in self.accounts:
-            RedisKeys(name)
-        if self.account is not None and self.account not in self.accounts:
-            raise ValueError(f"ACCOUNT names {self.account!r}, which is not among ACCOUNTS")
+        self._check_accounts()
         for host in self.file_hosts:
             try:
                 host_pattern(host)
@@ -154,7 +154,6 @@ class Settings(BaseSettings):
                 read()
             except ValueError as error:
                 raise ValueError(f"{setting} {error}") from None
-        check_nothing_shared(self.accounts)
         check_redis_url("REDIS_URL", self.redis_url)
         check_redis_url("BROKER_URL", self.broker)
         check_ifax_url(self.ifax_url, self.proxy, insecure=self.ifax_insecure)
@@ -166,6 +165,15 @@ class Settings(BaseSettings):
                 "BROKER_URL must name another database than REDIS_URL, to keep wake-ups apart from the state"
             )
         return self
+
+    def _check_accounts(self) -> None:
+        if not self.accounts and self.accounts_dir is None:
+            raise PydanticCustomError(NO_ACCOUNTS, "no account")
+        for name in self.accounts:
+            RedisKeys(name)
+        if self.account is not None and self.accounts_dir is None and self.account not in self.accounts:
+            raise ValueError(f"ACCOUNT names {self.account!r}, which is not among ACCOUNTS")
+        check_nothing_shared(self.accounts)
 
     @property
     def polls(self) -> bool:
@@ -192,6 +200,11 @@ class Settings(BaseSettings):
     def paced_sweep(self) -> timedelta:
         """The time between two looks at an account: `sweep`, or longer where PACE would be exceeded."""
         return max(self.sweep, timedelta(seconds=len(self.accounts) / PACE))
+
+    @property
+    def drain_time(self) -> timedelta:
+        """How long an account that is removed is drained: a receipt may come until then."""
+        return max(self.receipt_deadline, self.in_doubt.wait) + 2 * (self.longest_call + self.lease_grace)
 
     @property
     def confirmation(self) -> Confirmation:

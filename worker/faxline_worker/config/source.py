@@ -17,6 +17,8 @@ from faxline_worker.config.values import read_names
 ANY_ACCOUNT = "<NAME>"
 _ACCOUNTS = f"{PREFIX}ACCOUNTS"
 _FILE = "_FILE"
+NO_ACCOUNTS = "no_accounts"
+"""The type of the error that no account is set."""
 
 
 class SettingsError(Exception):
@@ -97,11 +99,11 @@ def _check_known(variable: str, name: str, known: set[str]) -> None:
 def first_problem(error: ValidationError, environment: Mapping[str, str]) -> str:
     """The first problem as one line that names its variable."""
     problem = error.errors(include_input=False, include_url=False)[0]
-    if problem["loc"] == ("accounts",):
+    if problem["type"] == NO_ACCOUNTS:
         return (
             f"{account_variable(ANY_ACCOUNT, 'TOKEN')} is missing: set the API token of at least one iFax "
             f"account, such as {account_variable('default', 'TOKEN')}; a dispatcher and a webhook need its "
-            f"name only, as in {_ACCOUNTS}=default"
+            f"name only, as in {_ACCOUNTS}=default; for many accounts, set {_ACCOUNTS}_DIR"
         )
     message = problem["msg"].removeprefix("Value error, ")
     names = [part for part in problem["loc"] if isinstance(part, str)]  # a number is a place in a list

@@ -1,13 +1,15 @@
 """What the threads of a dispatcher share."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import redis
 import structlog
 
 from faxline_worker.dispatcher.schedule import Schedule
+from faxline_worker.dispatcher.served import Served
+from faxline_worker.dispatcher.shares import Shares
 from faxline_worker.dispatcher.stream_watch import StreamWatch
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.state.store import Store
@@ -24,7 +26,10 @@ class DispatcherContext:
 
     Attributes:
         client: a client whose socket timeout is longer than BLOCK.
-        stores: the state of every account, by name.
+        stores: the stores of the accounts that this dispatcher serves now.
+        begin: called with the stores of new accounts before their first entry is taken.
+        shares: decides which accounts this dispatcher serves; None: always all.
+        drained: called with an account that is drained and has nothing under way any more.
         metrics: the dispatcher's metrics.
         log: the dispatcher's log.
         consumer: this dispatcher's name in the consumer group; no other dispatcher has it.
@@ -35,11 +40,14 @@ class DispatcherContext:
     """
 
     client: redis.Redis
-    stores: Mapping[str, Store]
+    stores: Served
     metrics: DispatcherMetrics
     log: structlog.typing.FilteringBoundLogger
     consumer: str
     streams: StreamWatch
+    begin: Callable[[Sequence[Store]], None] = lambda _: None
+    shares: Shares | None = None
+    drained: Callable[[str], None] = lambda _: None
     schedule: Schedule = field(default_factory=Schedule)
     stopping: threading.Event = field(default_factory=threading.Event)
     clock_steps: dict[str, float] = field(default_factory=dict)

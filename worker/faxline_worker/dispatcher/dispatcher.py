@@ -19,6 +19,8 @@ from faxline_worker.dispatcher.gauges import Gauges
 from faxline_worker.dispatcher.intake_threads import IntakeThreads
 from faxline_worker.dispatcher.listener import Listener
 from faxline_worker.dispatcher.operator_orders import LongOrders, OperatorOrders
+from faxline_worker.dispatcher.served import Served
+from faxline_worker.dispatcher.shares import Shares
 from faxline_worker.dispatcher.stream_watch import StreamWatch
 from faxline_worker.dispatcher.timers import Timers
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
@@ -39,7 +41,7 @@ class Dispatcher:
 
     Args:
         client: a client whose socket timeout is longer than `context.BLOCK`.
-        stores: the state of every account, by name.
+        stores: the state of every account, by name. All are served, unless it is a `Served`.
         wakes: sends the Dramatiq messages.
         metrics: the dispatcher's metrics.
         log: the dispatcher's log.
@@ -50,6 +52,7 @@ class Dispatcher:
         file_hosts: the hosts that a fileUrl may name; () allows any.
         pdf_reader: makes the reader that opens PDFs.
         loops: gets a loop for each thread, which beats as it goes round.
+        begin, shares, drained: as in `DispatcherContext`.
     """
 
     def __init__(
@@ -67,9 +70,15 @@ class Dispatcher:
         file_hosts: tuple[str, ...] = (),
         pdf_reader: Callable[[], PdfReader] = PdfReader,
         loops: Loops | None = None,
+        begin: Callable[[Sequence[Store]], None] = lambda _: None,
+        shares: Shares | None = None,
+        drained: Callable[[str], None] = lambda _: None,
     ) -> None:
-        streams = StreamWatch(stores, metrics, log)
-        self.context = context = DispatcherContext(client, stores, metrics, log, consumer, streams)
+        served = stores if isinstance(stores, Served) else Served(stores)
+        streams = StreamWatch(served, metrics, log)
+        self.context = context = DispatcherContext(
+            client, served, metrics, log, consumer, streams, begin, shares, drained
+        )
         self._loops = loops = loops or Loops()
         self.intake = IntakeThreads(
             context, loops, file_hosts=file_hosts, pdf_reader=pdf_reader, takeover=takeover

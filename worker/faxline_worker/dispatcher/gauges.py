@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from itertools import cycle
+from collections.abc import Sequence
 from typing import Any, cast
 
 import redis
 
 from faxline.reading.account_state import ROLLED_BACK, AccountState
-from faxline.reading.processes import ROLES, at_work
+from faxline.reading.processes import ROLES, Process, at_work
 from faxline.reading.server_facts import server_facts
 from faxline.reading.shared_settings import find_differences
 from faxline_worker.dispatcher.clock_watch import ClockWatch
@@ -33,7 +32,7 @@ class Gauges:
 
     def __init__(self, context: DispatcherContext) -> None:
         self._context = context
-        self._pages = pages(tuple(context.stores), READINGS)
+        self._read = 0
         self._clock_watch = ClockWatch()
         self._server = ServerGauges(context)
 
@@ -45,7 +44,7 @@ class Gauges:
             NewerLayoutError: a newer layout is stored than this version knows.
         """
         context = self._context
-        for account in next(self._pages):
+        for account in self._next():
             loop.beat()
             store = context.stores[account]
             store.schema.check()
@@ -59,11 +58,20 @@ class Gauges:
                 context.metrics.set_events_unread(account, unread)
             if context.streams.look(account, loop.beat):
                 schedule_moved(context, account)
-        self._server.read_processes()
+        processes = self._server.read_processes()
+        if context.shares is not None and processes is not None:
+            context.shares.saw(processes)
         context.metrics.redis_read()
         loop.well()
         self._server.read()
         context.stopping.wait(EVERY)
+
+    def _next(self) -> Sequence[str]:
+        """The accounts that this reading reads."""
+        names = list(self._context.stores)
+        first = self._read if self._read < len(names) else 0
+        self._read = first + READINGS
+        return names[first : first + READINGS]
 
     def _set(self, account: str, state: AccountState) -> None:
         metrics = self._context.metrics
@@ -118,13 +126,15 @@ class ServerGauges:
         self._durable, self._may_see_config = True, True
         self._next = 0.0
 
-    def read_processes(self) -> None:
-        """How many processes of each role are at work."""
+    def read_processes(self) -> list[Process] | None:
+        """Read the processes and count those at work; None if the Redis user may not."""
         try:
-            found: Any = at_work(look_at_processes(self._context.client))
+            found = look_at_processes(self._context.client)
         except redis.exceptions.NoPermissionError:  # users.acl is an older one: the heartbeat warns
-            found = dict.fromkeys(ROLES, math.nan)
-        self._context.metrics.set_processes(found)
+            self._context.metrics.set_processes(dict.fromkeys(ROLES, math.nan))
+            return None
+        self._context.metrics.set_processes(at_work(found))
+        return found
 
     def read(self) -> None:
         """Read the server, every DURABLE seconds. Log a warning if it stopped being durable."""
@@ -148,8 +158,3 @@ class ServerGauges:
             )
         self._durable = durable
         self._next = time.monotonic() + DURABLE
-
-
-def pages(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    """The names in pages of at most `most`, round and round; empty pages if there are none."""
-    return cycle([names[start : start + most] for start in range(0, len(names), most)] or [()])

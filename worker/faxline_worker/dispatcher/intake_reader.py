@@ -9,7 +9,7 @@ An entry may hold a document or be malicious, and its size is unknown until it i
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import redis
@@ -78,7 +78,8 @@ class IntakeReader:
         full: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._client = client
-        self._stores = stores
+        self._stores = dict(stores)
+        """Those that are read."""
         self._intakes = intakes
         self._consumer = consumer
         self._took = took
@@ -92,7 +93,7 @@ class IntakeReader:
         """The accounts that may have more entries than the last read fetched."""
         self._has_read = False
         self._leftovers = Leftovers(
-            *(client, stores, intakes, metrics, log),
+            *(client, self._stores, intakes, metrics, log),
             consumer=consumer,
             takeover=takeover,
             take=self._take,
@@ -104,7 +105,15 @@ class IntakeReader:
         """Claim this dispatcher's own pending entries: a reply was lost, or Redis failed before the end."""
         if self._has_read:  # otherwise nothing is pending yet
             self._leftovers.take_own()
-        self._more = self._waiting()
+        self._more = self._waiting(self._stores.values())
+
+    def follow(self, stores: Mapping[str, Store]) -> None:
+        """Read these accounts from now on. Their consumer groups must exist."""
+        new = [store for name, store in stores.items() if name not in self._stores]
+        self._stores.clear()
+        self._stores.update(stores)
+        self._accounts = {store.keys.intake.encode(): name for name, store in stores.items()}
+        self._more = {name: None for name in self._more if name in stores} | self._waiting(new)
 
     def read(self, block: float) -> None:
         """Take the next entries; if there are none, wait up to `block` seconds for them."""
@@ -137,7 +146,7 @@ class IntakeReader:
                 self._more[name] = None
             self._take(name, [(entry.decode(), fields) for entry, fields in entries])
         if brought > LARGE:  # each account may have as much, so read them one by one
-            self._more = self._waiting()
+            self._more = self._waiting(self._stores.values())
 
     def leave(self) -> None:
         """Leave the consumer groups, except those in which entries of this dispatcher are pending.
@@ -166,10 +175,9 @@ class IntakeReader:
             del self._more[name]
         self._take(name, entries)
 
-    def _waiting(self) -> dict[str, None]:
-        """The accounts with entries on their streams."""
+    def _waiting(self, stores: Iterable[Store]) -> dict[str, None]:
+        """Those of these accounts that have entries on their streams."""
         self._loop.beat()
-        lengths = ask_each(
-            self._client, self._stores.values(), lambda pipe, store: pipe.xlen(store.keys.intake)
-        )
-        return {name: None for name, n in zip(self._stores, lengths, strict=True) if n}
+        asked = list(stores)
+        lengths = ask_each(self._client, asked, lambda pipe, store: pipe.xlen(store.keys.intake))
+        return {store.account: None for store, n in zip(asked, lengths, strict=True) if n}

@@ -10,6 +10,7 @@ from faxline.contract.redis_keys import ACCOUNTS
 from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
 from faxline_worker.dispatcher.intake_reader import IntakeReader
 from faxline_worker.dispatcher.schedule import Task
+from faxline_worker.intake.made_on_demand import MadeOnDemand
 from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.intake.slow_documents import SlowDocuments
@@ -19,18 +20,6 @@ from faxline_worker.state.account_starts import init_accounts, slices
 
 EARLY = 0.05
 """Seconds that a read waits while cancellations came before the jobs that they are about."""
-
-
-class _Intakes(dict[str, Intake]):
-    """What registers the entries, by account; made when an account's first entry comes."""
-
-    def __init__(self, make: Callable[[str], Intake]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, account: str) -> Intake:
-        found = self[account] = self._make(account)
-        return found
 
 
 class IntakeThreads:
@@ -55,15 +44,14 @@ class IntakeThreads:
     ) -> None:
         self._context = context
         self._file_hosts = file_hosts
-        streams = {name: store.keys.intake for name, store in context.stores.items()}
         self.slow = SlowDocuments(
-            *(context.client, pdf_reader, streams, context.metrics, context.log),
+            *(context.client, pdf_reader, context.metrics, context.log),
             consumer=context.consumer,
             every=takeover / 3,
         )
         self.reading, self.opening = loops.add("intake"), loops.add("documents", self.slow.longest)
-        self.intakes = _Intakes(lambda name: self._intake(name, self.reading, self.slow.quick(name)))
-        self._patient_intakes = _Intakes(
+        self.intakes = MadeOnDemand(lambda name: self._intake(name, self.reading, self.slow.quick(name)))
+        self._patient_intakes = MadeOnDemand(
             lambda name: self._intake(name, self.opening, self.slow.patient(name))
         )
         self._reader = IntakeReader(
@@ -73,10 +61,12 @@ class IntakeThreads:
             took=self._took,
             stopping=context.stopping,
             loop=self.reading,
-            full=self.slow.full,
+            full=lambda name: self.slow.full(name) or not context.stores.takes_faxes(name),
         )
         self._register_accounts = scripts.register(context.client, "register_accounts")
         self._early_at = 0.0
+        self._begun: frozenset[str] = frozenset()
+        """The accounts that were begun with."""
 
     def _intake(self, name: str, loop: Loop, pdfs: Pdfs) -> Intake:
         context, store = self._context, self._context.stores[name]
@@ -93,10 +83,13 @@ class IntakeThreads:
             redis.RedisError: Redis is away or refuses; what was not taken stays pending. Call it again.
             NewerLayoutError: a newer layout is stored than this version knows.
         """
-        self._init_accounts(loop)
+        self._begun = frozenset()
+        version = self._follow(loop)
         self._reader.begin()
         loop.well()
         while not self._context.stopping.is_set():
+            if version != self._context.stores.version:
+                version = self._follow(loop)
             block = min(BLOCK, self.slow.keep())
             early = self._early()
             self._reader.read(EARLY if early else block)
@@ -127,11 +120,22 @@ class IntakeThreads:
         except redis.RedisError as error:
             self._context.log.warning("the consumer groups could not be left", error=type(error).__name__)
 
-    def _init_accounts(self, loop: Loop) -> None:
-        names = list(self._context.stores)
-        for some in slices(names):
+    def _follow(self, loop: Loop) -> int:
+        """Begin with the accounts that are new, and read all that are served; the version of these."""
+        context = self._context
+        version, stores = context.stores.version, dict(context.stores)
+        new = [store for name, store in stores.items() if name not in self._begun]
+        context.begin(new)
+        for some in slices(store.account for store in new):
             self._register_accounts(keys=[ACCOUNTS], args=some)
-        init_accounts(self._context.stores.values(), loop.beat)
+        init_accounts(new, loop.beat)
+        for intakes in (self.intakes, self._patient_intakes):
+            for name, intake in list(intakes.items()):
+                if stores.get(name) is not intake.store:  # its settings changed, or it is gone
+                    del intakes[name]
+        self._reader.follow(stores)
+        self._begun = frozenset(stores)
+        return version
 
     def _early(self) -> list[Intake]:
         """The intakes whose early cancellations are tried again; seldom while an account's PDFs take long."""

@@ -42,6 +42,8 @@ class _Streams:
     """Until when (monotonic) a stream is not read."""
     gathered: dict[str, float] = field(default_factory=dict)
     """Until when receipts were gathered last."""
+    active: set[str] = field(default_factory=set)
+    """The accounts that are served and not drained."""
 
 
 class Listener:
@@ -56,9 +58,12 @@ class Listener:
         Raises:
             redis.RedisError: Redis is away or refuses. Call `run` again.
         """
-        streams, read = self._begin(loop), 0.0
+        streams, read = _Streams(), 0.0
+        version = self._follow(streams, loop)
         while not self._context.stopping.is_set():
             loop.well()
+            if version != self._context.stores.version:
+                version = self._follow(streams, loop)
             self._context.stopping.wait(read_delay(read, len(streams.last)))
             read = now = time.monotonic()
             streams.resting = {key: until for key, until in streams.resting.items() if until > now}
@@ -68,22 +73,33 @@ class Listener:
             for stream, entries in cast("Sequence[tuple[bytes, Entries]]", reply or ()):
                 self._came(streams, stream.decode(), entries)
 
-    def _begin(self, loop: Loop) -> _Streams:
-        context, streams = self._context, _Streams()
-        for name, store in context.stores.items():
-            keys = store.keys
-            streams.tasks[keys.status] = (Task.GATHER_RECEIPTS, name)
-            streams.tasks[keys.doorbell] = (Task.PLAN_WAKEUPS, name)
-            streams.tasks[keys.orders] = (Task.ORDERS, name)
-        newest = ask_each(context.client, streams.tasks, lambda pipe, key: pipe.xrevrange(key, count=1))
-        for key, entries in zip(streams.tasks, newest, strict=True):
+    def _follow(self, streams: _Streams, loop: Loop) -> int:
+        """Listen to the accounts that are served now; the version of these."""
+        context, version = self._context, self._context.stores.version
+        known = {account for _, account in streams.tasks.values()}
+        stores = dict(context.stores)
+        for key, (_, account) in list(streams.tasks.items()):
+            if account not in stores:
+                del streams.tasks[key], streams.last[key]
+        new: dict[str, tuple[Task, str]] = {}
+        for name, store in stores.items():
+            if name not in known:
+                new[store.keys.status] = (Task.GATHER_RECEIPTS, name)
+                new[store.keys.doorbell] = (Task.PLAN_WAKEUPS, name)
+                new[store.keys.orders] = (Task.ORDERS, name)
+        newest = ask_each(context.client, new, lambda pipe, key: pipe.xrevrange(key, count=1))
+        for key, entries in zip(new, newest, strict=True):
             loop.beat()
-            known = entries and not context.streams.is_ahead(entries[0][0])
-            streams.last[key] = entries[0][0] if known else "0-0"
-        for i, name in enumerate(context.stores):
+            known_id = entries and not context.streams.is_ahead(entries[0][0])
+            streams.last[key] = entries[0][0] if known_id else "0-0"
+        streams.tasks |= new
+        active = {name for name in stores if context.stores.takes_faxes(name)}
+        started = [name for name in stores if name not in known or name in active - streams.active]
+        for i, name in enumerate(started):
             for task in START:
                 context.schedule.add((task, name), i // AT_ONCE * SPREAD)
-        return streams
+        streams.active = active
+        return version
 
     def _came(self, streams: _Streams, key: str, entries: Entries) -> None:
         schedule = self._context.schedule

@@ -107,6 +107,8 @@ class LongOrders:
 
     def _carry_out(self, account: str, entry: str, loop: Loop) -> None:
         context = self._context
+        if account not in context.stores:
+            return
         fields = context.stores[account].orders.get(entry)
         if fields is None:  # another dispatcher carried it out
             return

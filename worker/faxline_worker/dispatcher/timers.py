@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+from faxline.contract.redis_keys import ACCOUNTS
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.operator_orders import OperatorOrders
 from faxline_worker.dispatcher.schedule import Task
@@ -13,6 +14,12 @@ from faxline_worker.wakeups.actors import Wakes
 
 Work: TypeAlias = Callable[[str], float | None]
 """Does a task for an account and returns in how many seconds to do it again; None: when it is scheduled."""
+
+OF_FAXES = (Task.PLAN_WAKEUPS, Task.WAKE, Task.POLL)
+"""What is not done for an account that is drained."""
+
+UNDER_WAY = ("submitting", "submitted", "in_doubt")
+"""The states of jobs that await an answer or a receipt."""
 
 
 class Timers:
@@ -63,6 +70,8 @@ class Timers:
             loop.well()
             return
         task, account, *more = item
+        if account not in self._stores or (task in OF_FAXES and not self._stores.takes_faxes(account)):
+            return  # the listener schedules it anew once the account is back
         try:
             if task == Task.WAKE:
                 self._wakes.submit(account, more[0])
@@ -141,7 +150,20 @@ class Timers:
 
     def _tidy(self, account: str) -> float:
         self._stores[account].maintenance.tidy()
+        if account in self._stores.draining:
+            self._check_drained(account)
         return self._sweep
+
+    def _check_drained(self, account: str) -> None:
+        """Forget an account that is drained once none of its faxes is under way."""
+        state = self._stores[account].state()
+        if any(state.jobs.get(name) for name in UNDER_WAY) or state.receipt_wait:
+            return
+        self._context.client.srem(ACCOUNTS, account)
+        self._context.drained(account)
+        self._context.log.info(
+            "no fax of the removed account is under way", account=account, count=state.jobs.get("queued", 0)
+        )
 
     def _check_streams(self, account: str) -> None:
         """Replace a stream that ran out of ids. What was moved counts as new."""

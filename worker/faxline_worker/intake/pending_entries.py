@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 
 
 @dataclass(frozen=True)
@@ -15,23 +15,21 @@ class PendingEntries:
 
     Attributes:
         client: a client of the state's database (bytes replies).
-        intakes: the intake streams of all accounts, by name.
         consumer: the consumer's name in the group.
     """
 
     client: redis.Redis
-    intakes: Mapping[str, str]
     consumer: str
 
     def claim(self, account: str, entries: Sequence[str]) -> bool:
         """Claim the entries that are still pending. This resets their idle time, not their delivery count."""
         ids: Any = list(entries)
-        keys = (self.intakes[account], INTAKE_GROUP, self.consumer, 0, ids)
+        keys = (RedisKeys(account).intake, INTAKE_GROUP, self.consumer, 0, ids)
         return bool(self.client.xclaim(*keys, justid=True))
 
     def read(self, account: str, entry: str) -> Sequence[tuple[str, Mapping[bytes, bytes]]]:
         """An entry with its fields; empty if it is no longer pending."""
         if not self.claim(account, [entry]):
             return []
-        found: Any = self.client.xrange(self.intakes[account], entry, entry)
+        found: Any = self.client.xrange(RedisKeys(account).intake, entry, entry)
         return [(name.decode(), fields) for name, fields in found]

@@ -21,6 +21,7 @@ import structlog
 from faxline.contract.errors import PdfReaderUnavailable
 from faxline.contract.pdf_process import Limit, PdfPages
 from faxline.contract.pdf_reader import PdfReader
+from faxline_worker.intake.made_on_demand import MadeOnDemand
 from faxline_worker.intake.pdf_time import HopelessPdfs, TimeShare
 from faxline_worker.intake.pdfs import OpenLater, Pdfs
 from faxline_worker.intake.pending_entries import PendingEntries
@@ -44,7 +45,6 @@ class SlowDocuments:
     Args:
         client: a Redis client of the state's database, with replies in bytes.
         reader: makes a PDF reader; each of the two threads gets one.
-        intakes: the intake streams by account.
         metrics, log: the dispatcher's.
         consumer: this dispatcher's name in the consumer group.
         every: seconds between two claims of the entries that wait (`keep`).
@@ -55,7 +55,6 @@ class SlowDocuments:
         self,
         client: redis.Redis,
         reader: Callable[[], PdfReader],
-        intakes: Mapping[str, str],
         metrics: DispatcherMetrics,
         log: structlog.typing.FilteringBoundLogger,
         *,
@@ -63,14 +62,14 @@ class SlowDocuments:
         every: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pending = PendingEntries(client, intakes, consumer)
+        self._pending = PendingEntries(client, consumer)
         self._quick, self._reader = reader(), reader()
         self._every, self._kept_at = every, 0.0
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._shares = {name: TimeShare(clock) for name in intakes}
-        self._held: dict[str, set[str]] = {name: set() for name in intakes}
+        self._shares = MadeOnDemand(lambda _: TimeShare(clock))
+        self._held: dict[str, set[str]] = {}
         self._untried: dict[str, deque[str]] = {}
         self._tried: dict[str, deque[str]] = {}
         self._changed = threading.Condition()
@@ -88,7 +87,7 @@ class SlowDocuments:
 
     def waiting(self, account: str) -> int:
         """The number of an account's entries that wait."""
-        return len(self._held[account])
+        return len(self._held.get(account, ()))
 
     def full(self, account: str) -> bool:
         """Whether the account has as many entries here as may wait."""
@@ -96,15 +95,15 @@ class SlowDocuments:
 
     def holds(self, account: str, entry: str) -> bool:
         """Whether an entry waits here."""
-        return entry in self._held[account]
+        return entry in self._held.get(account, ())
 
     def put(self, account: str, entry: str, *, tried: bool = False) -> None:
         """Queue an entry. If it was tried before, it gets the full time."""
         with self._changed:
-            self._held[account].add(entry)
+            self._held.setdefault(account, set()).add(entry)
             (self._tried if tried else self._untried).setdefault(account, deque()).append(entry)
             self._changed.notify()
-        self._metrics.set_slow_documents(account, len(self._held[account]))
+        self._metrics.set_slow_documents(account, self.waiting(account))
 
     def keep(self) -> float:
         """Claim the waiting entries again, so that no other dispatcher takes them over.
@@ -115,16 +114,15 @@ class SlowDocuments:
         Raises:
             redis.RedisError: Redis is away or refuses the command.
         """
-        if not any(self._held.values()):
+        if not self._held:
             return math.inf
         left = self._kept_at + self._every - self._clock()
         if left > 0:
             return left
-        for account, held in self._held.items():
-            if held:
-                with self._changed:
-                    entries = list(held)
-                self._pending.claim(account, entries)
+        with self._changed:
+            held = {account: list(entries) for account, entries in self._held.items()}
+        for account, entries in held.items():
+            self._pending.claim(account, entries)
         self._kept_at = self._clock()
         return self._every
 
@@ -161,8 +159,11 @@ class SlowDocuments:
             self.put(account, entry, tried=True)
             return True
         with self._changed:
-            self._held[account].discard(entry)
-        self._metrics.set_slow_documents(account, len(self._held[account]))
+            held = self._held.get(account, set())
+            held.discard(entry)
+            if not held:
+                self._held.pop(account, None)
+        self._metrics.set_slow_documents(account, self.waiting(account))
         return True
 
     @property

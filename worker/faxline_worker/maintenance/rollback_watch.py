@@ -78,17 +78,23 @@ class RollbackGuard:
         """The recent actions of the process for an account, which it remembers from now on."""
         return self._memories.setdefault(account, Memory())
 
-    def check_in(self, store: Store) -> None:
-        """Check in for an account that the process did not serve when it connected.
+    def check_in(self, stores: Sequence[Store]) -> None:
+        """Check in for accounts that the process did not serve when it connected.
 
         Raises:
             redis.RedisError: Redis is away or refuses.
         """
-        store.client.ping()  # now `connected` knows the server
-        if self._run:
-            checked = store.lineage.check_in(self._run, Knowledge.NOTHING, self._wait, store.steady)
-            if checked is not None:
-                store.memory.saw(checked.last)
+        for some in _pieces(stores):
+            some[0].client.ping()  # now `connected` knows the server
+            if not self._run:
+                return
+            calls = [
+                (store.keys, check_in_arguments(self._run, Knowledge.NOTHING, self._wait, store.steady))
+                for store in some
+            ]
+            for store, reply in zip(some, some[0].scripts.each("check_in", calls), strict=True):
+                if (checked := CheckIn.read(reply)) is not None:
+                    store.memory.saw(checked.last)
 
     def forget(self, account: str) -> None:
         """Forget an account that was removed."""

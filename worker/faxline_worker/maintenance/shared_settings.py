@@ -47,29 +47,24 @@ class SettingsPublisher:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shared settings", daemon=True)
 
-    def publish(self) -> None:
+    def publish(self, stores: Iterable[Store] | None = None) -> None:
         """Publish them once, before the process takes its first job.
+
+        Args:
+            stores: of these accounts; None: of all.
 
         Raises:
             redis.RedisError: Redis is away or refuses.
         """
-        for some in slices(self._stores()):
+        for some in slices(self._stores() if stores is None else stores):
             if len(some) == 1:
-                self.publish_one(some[0])
+                self._compare(some[0].account, some[0].offer(self._who))
                 continue
             asked = [store.offer_arguments(self._who) for store in some]
             calls = [(store.keys, args) for store, (_, args) in zip(some, asked, strict=True)]
             replies = some[0].scripts.each("offer", calls)
             for store, (at, _), reply in zip(some, asked, replies, strict=True):
                 self._compare(store.account, store.offered(at, reply))
-
-    def publish_one(self, store: Store) -> None:
-        """Publish those of one account, before the process takes its first job.
-
-        Raises:
-            redis.RedisError: Redis is away or refuses.
-        """
-        self._compare(store.account, store.offer(self._who))
 
     def _compare(self, name: str, offers: tuple[SharedSettings, ...]) -> None:
         differ = find_differences(offers)

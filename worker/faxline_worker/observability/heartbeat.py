@@ -43,7 +43,7 @@ class Heartbeat:
     Args:
         client: of the state's database, with a short timeout.
         role: dispatcher, worker or webhook.
-        accounts: the names of the accounts that the process serves.
+        accounts: the names of the accounts that the process serves, read at each heartbeat.
         loops: the loops of the process.
         log: gets one warning when no heartbeat can be written.
         checks: what else the process needs to do its work, by name: True, or why not.
@@ -64,7 +64,7 @@ class Heartbeat:
         every: float = EVERY,
     ) -> None:
         host, pid = socket.gethostname(), os.getpid()
-        names = sorted(accounts)
+        self._accounts = accounts
         self.name = f"{host}:{pid}:{uuid4().hex[:8]}"
         """The process, as its heartbeat names it."""
         self._key = PROCESSES + role
@@ -74,8 +74,6 @@ class Heartbeat:
         self._more = more
         self._log = log
         self._fields: dict[str, Any] = {"host": host, "pid": pid, "version": version("faxline")}
-        if len("".join(names)) <= MANY:
-            self._fields["accounts"] = names
         self._every = every
         self._lost = False
         self._stop = threading.Event()
@@ -113,6 +111,9 @@ class Heartbeat:
             fields = (
                 self._fields | {"at": now, "state": str(state)} | ({"trouble": trouble} if trouble else {})
             )
+            names = sorted(self._accounts)
+            if len("".join(names)) <= MANY:
+                fields["accounts"] = names
             fields |= self._more()
             self._client.hset(self._key, self.name, json.dumps(fields, separators=(",", ":")))
         except redis.RedisError as error:

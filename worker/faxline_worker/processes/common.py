@@ -10,11 +10,12 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any, NoReturn
 
 import redis
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.requirements import check_requirements
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import Settings, read_settings
@@ -24,6 +25,7 @@ from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake.registrar import SET_ASIDE
 from faxline_worker.observability.http_server import Checks, MonitoringPortError, MonitoringServer
 from faxline_worker.observability.logs import configure_logs, get_logger
+from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.labels import FailureLabels
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state.account_starts import check_layouts
@@ -53,11 +55,14 @@ def give_up(message: str) -> NoReturn:
     sys.exit(BAD_SETTINGS)
 
 
-def load(role: str) -> tuple[Settings, Secrets]:
+def load(role: str) -> tuple[LiveAccounts, Secrets]:
     """Read the settings and set up the log of a process. A bad setting ends the process with one line.
 
     Args:
         role: dispatcher, worker, webhook or migrate.
+
+    Returns:
+        The accounts, whose `settings` are those of the process, and their secrets.
     """
     try:
         settings = read_settings(os.environ)
@@ -67,7 +72,35 @@ def load(role: str) -> tuple[Settings, Secrets]:
         give_up(str(error))
     redactor = configure_logs(role=role, level=settings.log_level, secrets=settings.secrets)
     log = get_logger(f"faxline_worker.{role}")
-    return settings, Secrets(settings, files, log, redactor.learn)
+    live = LiveAccounts(settings, role, log)
+    redactor.learn(live.secrets())
+    return live, Secrets(live.settings, files, log, redactor.learn, live)
+
+
+def follow_accounts(labels: AccountLabels, live: LiveAccounts) -> None:
+    """Export the label sets of new accounts, unless accounts are many, and none of accounts that are gone."""
+
+    def follow(update: Update) -> None:
+        for name in () if labels.many else update.added:
+            labels.serve(name)
+        for name in update.removed:
+            labels.drop(name)
+
+    live.listen(follow)
+
+
+def watch_folders(registry: CollectorRegistry, live: LiveAccounts) -> None:
+    """Export how many folders of FAXLINE_ACCOUNTS_DIR cannot be read."""
+    Gauge(
+        "fax_account_folders_broken",
+        "Folders of FAXLINE_ACCOUNTS_DIR that this process cannot read; the last good settings stay.",
+        registry=registry,
+    ).set_function(lambda: len(live.broken))
+
+
+def first_account(settings: Settings) -> str:
+    """Some account of the process, for what needs a key of one. A directory may have none yet."""
+    return min(settings.accounts, default="default")
 
 
 def require_redis(settings: Settings, role: str) -> None:
@@ -106,7 +139,7 @@ def _first_calls(
     variable: str, role: str, settings: Settings
 ) -> Iterator[tuple[str, Callable[[redis.Redis], object]]]:
     """The first commands of a role: the right that each needs, and a way to try it that changes nothing."""
-    keys, wakes = RedisKeys(next(iter(settings.accounts))), queue_key(QUEUE)
+    keys, wakes = RedisKeys(first_account(settings)), queue_key(QUEUE)
     if role == "webhook":
         if variable == "FAXLINE_REDIS_URL":
             yield f"add receipts (XADD {keys.status})", lambda client: check_adds(client, keys.status)

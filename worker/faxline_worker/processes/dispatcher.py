@@ -1,19 +1,21 @@
 """The dispatcher process."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
 
-import redis
 from prometheus_client import CollectorRegistry
 
 from faxline.contract.pdf_reader import PdfReader
 from faxline.contract.redis_keys import VERSION_SIGN
+from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.settings import Settings
 from faxline_worker.dispatcher.context import BLOCK
 from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.dispatcher.served import Served
+from faxline_worker.dispatcher.shares import Shares
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
@@ -23,6 +25,7 @@ from faxline_worker.observability.metrics.families import new_registry, watch_lo
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
     failures_at_zero,
+    first_account,
     give_up,
     load,
     make_broker,
@@ -33,6 +36,7 @@ from faxline_worker.processes.common import (
     require_redis,
     stop_on_signals,
     traces_of,
+    watch_folders,
 )
 from faxline_worker.state.redis_clients import (
     check_writes,
@@ -46,10 +50,11 @@ from faxline_worker.wakeups.actors import Wakes
 
 def dispatcher() -> None:
     """Run a dispatcher until SIGTERM, SIGINT or SIGHUP."""
-    settings, _ = load("dispatcher")
+    live, secrets = load("dispatcher")
+    settings = live.settings
     require_redis(settings, "dispatcher")
     log, who = get_logger("faxline_worker.dispatcher.dispatcher"), process_name()
-    guard = RollbackGuard(min(settings.accounts), settings.rollback_wait.total_seconds(), log)
+    guard = RollbackGuard(first_account(settings), settings.rollback_wait.total_seconds(), log)
     client = state_client(
         settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
     )
@@ -60,11 +65,28 @@ def dispatcher() -> None:
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
-    process = _make(client, stores, Wakes(broker), settings=settings, registry=registry, loops=loops, who=who)
-    publisher = SettingsPublisher(stores.made.values, f"dispatcher {who}", log)
+    watch_folders(registry, live)
+    served, publisher = Served(stores), SettingsPublisher(stores.made.values, f"dispatcher {who}", log)
     heartbeat = Heartbeat(
-        probe, "dispatcher", settings.accounts, loops, log, more=lambda: {"results": settings.results}
+        *(probe, "dispatcher", live, loops, log),
+        more=lambda: {"results": settings.results, **shares.heartbeat_fields()},
     )
+    metrics, known = _metrics(registry, settings), set(stores)
+    shares = Shares(served, metrics, heartbeat.name, live.group)
+    process = Dispatcher(
+        *(client, served, Wakes(broker), metrics, log),
+        consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",
+        takeover=settings.takeover.total_seconds(),
+        sweep=settings.paced_sweep.total_seconds(),
+        wake_lease=settings.wake_lease.total_seconds(),
+        file_hosts=settings.file_hosts,
+        pdf_reader=partial(PdfReader, settings.pdf.timeout.total_seconds(), settings.pdf.memory, children=1),
+        loops=loops,
+        begin=partial(_begin, guard, publisher, known),
+        shares=shares,
+        drained=live.drained,
+    )
+    live.listen(partial(_follow, stores, shares, guard, live, known))
     with ExitStack() as stack:  # what is opened first is closed last
         for part in (client, probe, broker):
             stack.callback(part.close)
@@ -78,10 +100,11 @@ def dispatcher() -> None:
             stack.callback(follower.stop)
         stop = stop_on_signals()
         publisher.start()
+        secrets.start(loops)
         process.start(ended=stop.set)
         guard.start(settings.redis_url, "dispatcher", loops)
         heartbeat.start()
-        for close in (heartbeat.close, guard.close, publisher.close, process.stop):
+        for close in (heartbeat.close, secrets.close, guard.close, publisher.close, process.stop):
             stack.callback(close)
         log.info("dispatcher ready", count=len(settings.accounts))
         stop.wait()
@@ -91,34 +114,33 @@ def dispatcher() -> None:
         give_up(str(process.newer))
 
 
-def _make(
-    client: redis.Redis,
-    stores: Mapping[str, Store],
-    wakes: Wakes,
-    *,
-    settings: Settings,
-    registry: CollectorRegistry,
-    loops: Loops,
-    who: str,
-) -> Dispatcher:
-    """Make the dispatcher, which reads the streams and runs the timers, from the settings."""
-    return Dispatcher(
-        client,
-        stores,
-        wakes,
-        DispatcherMetrics(
-            registry,
-            settings.accounts,
-            failures_at_zero(settings),
-            events_cap=settings.events_cap,
-            polling_alone=settings.results == "poll",
-        ),
-        get_logger("faxline_worker.dispatcher.dispatcher"),
-        consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",
-        takeover=settings.takeover.total_seconds(),
-        sweep=settings.paced_sweep.total_seconds(),
-        wake_lease=settings.wake_lease.total_seconds(),
-        file_hosts=settings.file_hosts,
-        pdf_reader=partial(PdfReader, settings.pdf.timeout.total_seconds(), settings.pdf.memory, children=1),
-        loops=loops,
+def _metrics(registry: CollectorRegistry, settings: Settings) -> DispatcherMetrics:
+    return DispatcherMetrics(
+        registry,
+        settings.accounts,
+        failures_at_zero(settings),
+        events_cap=settings.events_cap,
+        polling_alone=settings.results == "poll",
     )
+
+
+def _begin(
+    guard: RollbackGuard, publisher: SettingsPublisher, known: set[str], stores: Sequence[Store]
+) -> None:
+    """Begin with accounts that came after the start, before their first entry is taken."""
+    new = [store for store in stores if store.account not in known]
+    guard.check_in(new)
+    publisher.publish(new)
+    known.update(store.account for store in new)
+
+
+def _follow(  # noqa: PLR0917 - the parts that follow
+    stores: Stores, shares: Shares, guard: RollbackGuard, live: LiveAccounts, known: set[str], update: Update
+) -> None:
+    """Serve the accounts as they are now."""
+    stores.follow(update.settings, update.renewed)
+    stores.make_all()
+    known.difference_update(update.removed)
+    shares.follow(update, live.draining)
+    for name in update.removed:
+        guard.forget(name)

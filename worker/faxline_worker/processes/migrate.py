@@ -22,7 +22,7 @@ def migrate(*, look: bool) -> int:
     Returns:
         The exit code: 1 if `look` found records to upgrade, else 0.
     """
-    settings, _ = load("migrate")
+    settings = load("migrate")[0].settings
     require_redis(settings, "dispatcher")
     left = 0
     with closing(state_client(settings.redis_url, name="faxline-migrate")) as client:

@@ -22,11 +22,14 @@ from faxline_worker.observability.metrics.families import new_registry, watch_lo
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.processes.common import (
+    first_account,
+    follow_accounts,
     give_up,
     load,
     monitor,
     probe_client,
     require_redis,
+    watch_folders,
 )
 from faxline_worker.receipts.connection_limits import Door, open_door
 from faxline_worker.receipts.recent_receipts import RecentReceipts
@@ -126,17 +129,20 @@ async def _serve(
 
 def webhook() -> None:
     """Run the webhook until SIGTERM or SIGINT."""
-    settings, secrets = load("webhook")
+    live, secrets = load("webhook")
+    settings = live.settings
     require_redis(settings, "webhook")
     log = get_logger("faxline_worker.receipts.webhook")
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     metrics = WebhookMetrics(registry, settings.accounts)
+    follow_accounts(metrics.labels, live)
+    watch_folders(registry, live)
     loop, probe = loops.add("event loop"), probe_client(settings, "webhook")
     watch_loops(registry, loops.ages, loops.stalled)
     warn_of_closed_accounts(secrets, log)
     recent, refused = RecentReceipts(), RefusedWebhooks()
     client = async_state_client(settings.redis_url, name="faxline-webhook", connected=recent.connected)
-    stream = RedisKeys(next(iter(settings.accounts))).status
+    stream = RedisKeys(first_account(settings)).status
     writer = RedisStatusWriter(client, stream, confirmation=settings.confirmation, recent=recent)
     app = create_app(
         accounts=secrets.webhooks,
@@ -158,9 +164,7 @@ def webhook() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn shuts down, then raises the signal again
     secrets.start(loops)
-    heartbeat = Heartbeat(
-        probe, "webhook", settings.accounts, loops, log, listens, more=refused.heartbeat_fields
-    )
+    heartbeat = Heartbeat(probe, "webhook", live, loops, log, listens, more=refused.heartbeat_fields)
     heartbeat.start()
     with (
         monitoring,

@@ -6,7 +6,9 @@ from contextlib import ExitStack, closing
 
 import dramatiq
 import redis
+from structlog.typing import FilteringBoundLogger
 
+from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax import IfaxClient
@@ -19,6 +21,8 @@ from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
     failures_at_zero,
+    first_account,
+    follow_accounts,
     load,
     make_broker,
     monitor,
@@ -28,6 +32,7 @@ from faxline_worker.processes.common import (
     require_redis,
     stop_on_signals,
     traces_of,
+    watch_folders,
 )
 from faxline_worker.receipts.reconciler import Reconciler, count_receipt
 from faxline_worker.state.account_starts import AT_ONCE, check_layouts
@@ -51,28 +56,32 @@ def worker(threads: int | None = None) -> None:
     Args:
         threads: calls at once; None takes FAXLINE_WORKER_THREADS.
     """
-    settings, secrets = load("worker")
+    live, secrets = load("worker")
+    settings = live.settings
     require_redis(settings, "worker")
     with closing(state_client(settings.redis_url, name="faxline-worker")) as client:
         require_layout(client, settings.accounts)
-    WorkerProcess(settings, secrets, threads or settings.worker_threads).run()
+    WorkerProcess(live, secrets, threads or settings.worker_threads).run()
 
 
 class WorkerProcess:
     """Composes a worker.
 
     Args:
-        settings: the daemon's settings.
+        live: the accounts, with the daemon's settings.
         secrets: the accounts' tokens.
         threads: calls at once.
     """
 
-    def __init__(self, settings: Settings, secrets: Secrets, threads: int) -> None:
-        self._settings = settings
+    def __init__(self, live: LiveAccounts, secrets: Secrets, threads: int) -> None:
+        self._live = live
+        self._settings = settings = live.settings
         self._secrets = secrets
         self._log = get_logger("faxline_worker.worker")
         self._who = process_name()
-        self._guard = RollbackGuard(min(settings.accounts), settings.rollback_wait.total_seconds(), self._log)
+        self._guard = RollbackGuard(
+            first_account(settings), settings.rollback_wait.total_seconds(), self._log
+        )
         self._client = state_client(
             settings.redis_url, name="faxline-worker", threads=True, connected=self._guard.connected
         )
@@ -92,6 +101,9 @@ class WorkerProcess:
         """The longest time in seconds that a call takes, with its writes to Redis."""
         self._pool = self._loops.pool("threads", self._longest)
         self._traces = traces_of(settings, "worker")
+        live.listen(self._follow)
+        follow_accounts(self._metrics.labels, live)
+        watch_folders(self._registry, live)
         self._submitters: dict[str, Submitter] = {}
         self._reconcilers: dict[str, Reconciler] = {}
         self._making = threading.RLock()
@@ -113,7 +125,7 @@ class WorkerProcess:
         settings, stop = self._settings, stop_on_signals()
         self._declare_actors()
         probe = probe_client(settings, "worker")
-        heartbeat = Heartbeat(probe, "worker", settings.accounts, self._loops, self._log, self._taking)
+        heartbeat = Heartbeat(probe, "worker", self._live, self._loops, self._log, self._taking)
         with ExitStack() as stack:  # what begins first ends last
             stack.enter_context(closing(self._broker))
             stack.enter_context(closing(self._traces))
@@ -176,7 +188,7 @@ class WorkerProcess:
     def _layout_known(self) -> bool:
         """Whether this version knows the layout of the accounts; of many, each time of the next ones."""
         names = list(self._settings.accounts)
-        first = self._looked % len(names)
+        first = self._looked % max(1, len(names))
         self._looked = first + AT_ONCE
         try:
             check_layouts(self._client, names[first : first + AT_ONCE])
@@ -190,26 +202,27 @@ class WorkerProcess:
         Raises:
             redis.RedisError: Redis is away or refuses.
         """
-        self._guard.check_in(store)
-        self._publisher.publish_one(store)
+        self._guard.check_in([store])
+        self._publisher.publish([store])
         self._metrics.labels.serve(store.account)
 
-    def _standing(self, account: str) -> Standing:
-        def on_change(why: str | None) -> None:
-            self._metrics.set_stepped_back(account, why is not None)
-            if why is None:
-                self._log.info("takes the account's calls again", account=account)
-            else:
-                text = "stepped back: iFax accepts only the calls of other workers"
-                self._log.warning(text, account=account, error=why)
+    def _follow(self, update: Update) -> None:
+        """Work for the accounts as they are now. Calls under way go on as they began."""
+        with self._making:
+            self._settings = update.settings
+            self._stores.follow(update.settings, update.renewed)
+            for name in (*update.renewed, *update.removed):
+                if self._submitters.pop(name, None) is not None and name in update.renewed:
+                    self._metrics.set_stepped_back(name, stepped_back=False)
+                self._reconcilers.pop(name, None)
+            for name in update.removed:
+                self._guard.forget(name)
+        self._slots.share(len(update.settings.accounts))
 
-        return Standing(
-            self._settings.unreachable.first.total_seconds(),
-            self._settings.unreachable.max.total_seconds(),
-            on_change,
-        )
-
-    def _submitter(self, account: str) -> Submitter:
+    def _submitter(self, account: str) -> Submitter | None:
+        """The account's submitter; None if the account is drained, or not known here (yet)."""
+        if not self._live.takes_faxes(account):
+            return None
         with self._making:
             if account not in self._submitters:
                 self._submitters[account] = self._make_submitter(account)
@@ -229,13 +242,16 @@ class WorkerProcess:
             patience=settings.in_doubt.wait.total_seconds(),
             traces=self._traces,
             applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
-            standing=self._standing(account),
+            standing=_standing(settings, metrics, self._log, account),
             calls=CALLS if len(settings.accounts) == 1 else CALLS_OF_SEVERAL,
-            ends=lambda: self._slots.closed,
+            ends=lambda: self._slots.closed or not self._live.takes_faxes(account),
             beat=self._pool.beat,
         )
 
-    def _reconciler(self, account: str) -> Reconciler:
+    def _reconciler(self, account: str) -> Reconciler | None:
+        """The account's reconciler, also while it is drained; None if it is not known here (yet)."""
+        if account not in self._stores:
+            return None
         with self._making:
             if account not in self._reconcilers:
                 log = self._log.bind(account=account)
@@ -243,3 +259,19 @@ class WorkerProcess:
                     self._stores[account], self._wakes, self._metrics, log
                 )
             return self._reconcilers[account]
+
+
+def _standing(
+    settings: Settings, metrics: WorkerMetrics, log: FilteringBoundLogger, account: str
+) -> Standing:
+    def on_change(why: str | None) -> None:
+        metrics.set_stepped_back(account, stepped_back=why is not None)
+        if why is None:
+            log.info("takes the account's calls again", account=account)
+        else:
+            text = "stepped back: iFax accepts only the calls of other workers"
+            log.warning(text, account=account, error=why)
+
+    return Standing(
+        settings.unreachable.first.total_seconds(), settings.unreachable.max.total_seconds(), on_change
+    )

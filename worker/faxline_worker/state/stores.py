@@ -37,11 +37,14 @@ class Stores(Mapping[str, Store]):
         self._made: dict[str, Store] = {}
         self.made: Mapping[str, Store] = self._made
         """The stores that were used so far."""
+        self._retired: dict[str, Store] = {}
         self._lock = threading.RLock()
         self.follow(settings)
 
     def follow(self, settings: Settings, changed: Iterable[str] = ()) -> None:
         """Take new settings. Stores of accounts that are gone are forgotten, changed ones are made anew.
+
+        A thread that still has the name of an account that is gone finds its store until the next call.
 
         Args:
             settings: the new settings.
@@ -50,8 +53,8 @@ class Stores(Mapping[str, Store]):
         with self._lock:
             self._settings = settings
             self._shared = Shared(self._client, settings, self._who)
-            for name in [name for name in self._made if name not in settings.accounts]:
-                del self._made[name]
+            gone = [name for name in self._made if name not in settings.accounts]
+            self._retired = {name: self._made.pop(name) for name in gone}
             for name in set(changed).intersection(self._made):
                 self._made[name] = self._make(name)
 
@@ -63,7 +66,7 @@ class Stores(Mapping[str, Store]):
                     self._made[name] = self._make(name)
 
     def __getitem__(self, account: str) -> Store:
-        store = self._made.get(account)
+        store = self._made.get(account) or self._retired.get(account)
         if store is None:
             if account not in self._settings.accounts:
                 raise KeyError(account)

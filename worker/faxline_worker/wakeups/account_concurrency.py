@@ -27,11 +27,16 @@ class AccountConcurrency:
     """
 
     def __init__(self, threads: int, accounts: int) -> None:
-        self._most = threads if accounts <= 1 else max(1, threads // 2)
+        self._threads = threads
+        self.share(accounts)
         self._taken: defaultdict[str, int] = defaultdict(int)
         self._waiting: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=self._most))
         self._closed = False
         self._lock = threading.Lock()
+
+    def share(self, accounts: int) -> None:
+        """Share the threads among so many accounts from now on."""
+        self._most = self._threads if accounts <= 1 else max(1, self._threads // 2)
 
     def take(self, account: str, wake: str) -> Slot:
         """Take a slot, or let the wake-up wait for one. If too many wait, the oldest is dropped."""

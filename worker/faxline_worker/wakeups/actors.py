@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import dramatiq
 import redis
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from faxline_worker.observability.pulse import Loops, Pool
 from faxline_worker.receipts.reconciler import Reconciler
@@ -80,10 +81,10 @@ def passed_on(wakes: Wakes, standing: Standing, account: str, token: str, by: tu
 
 def declare_actors(
     broker: WakeBroker,
-    submitters: Callable[[str], Submitter],
-    reconcilers: Callable[[str], Reconciler],
+    submitters: Callable[[str], Submitter | None],
+    reconcilers: Callable[[str], Reconciler | None],
     slots: AccountConcurrency,
-    log: structlog.typing.FilteringBoundLogger,
+    log: FilteringBoundLogger,
     *,
     who: str = "",
     busy: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -93,7 +94,8 @@ def declare_actors(
 
     Args:
         broker: the broker that the messages come from.
-        submitters: returns an account's submitter; raises KeyError for an account that is not configured.
+        submitters: returns an account's submitter; None if this process submits nothing for the account. The
+            dispatcher sends a wake-up again if no process took it.
         reconcilers: returns an account's reconciler, likewise.
         slots: shares the threads among the accounts.
         log: the worker's logger.
@@ -101,39 +103,68 @@ def declare_actors(
         busy: a context in which a thread works.
         threads: the pool whose threads beat while they work.
     """
-    pool = threads or Loops().pool("threads", 0.0)
-    wakes = Wakes(broker, who)
-
-    def guarded(actor: str, account: str, turn: Callable[[], None]) -> None:
-        try:
-            with busy(), pool.working():
-                turn()
-            pool.well()
-        except redis.RedisError as error:
-            if not unserved(error):
-                raise
-            pool.failed()
-            log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
-
-    def work(account: str, wake: str, by: tuple[str, ...]) -> None:
-        submitter = submitters(account)
-        if not passed_on(wakes, submitter.standing, account, wake, by):
-            submitter.turn(wake)
+    turns = _Turns(
+        *(submitters, reconcilers, slots, log),
+        wakes=Wakes(broker, who),
+        busy=busy,
+        pool=threads or Loops().pool("threads", 0.0),
+    )
 
     # A newer version may send more arguments.
     def submit(account: str, token: str, passed: str = "", *_: object, **__: object) -> None:
-        slot, by = slots.take(account, token), tuple(passed.split())
-        if slot is Slot.CLOSED:
-            guarded(SUBMIT, account, lambda: wakes.submit(account, token))  # for another process
-        wake = token if slot is Slot.TAKEN else None
-        while wake is not None:
-            try:
-                guarded(SUBMIT, account, lambda wake=wake, by=by: work(account, wake, by))  # type: ignore[misc]
-            finally:
-                wake, by = slots.leave(account), ()
+        turns.submit(account, token, tuple(passed.split()))
 
     def reconcile(account: str, *_: object, **__: object) -> None:
-        guarded(RECONCILE, account, lambda: reconcilers(account).turn())
+        turns.reconcile(account)
 
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=SUBMIT)(submit)
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RECONCILE)(reconcile)
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """What the actors do."""
+
+    submitters: Callable[[str], Submitter | None]
+    reconcilers: Callable[[str], Reconciler | None]
+    slots: AccountConcurrency
+    log: FilteringBoundLogger
+    wakes: Wakes
+    busy: Callable[[], AbstractContextManager[None]]
+    pool: Pool
+
+    def submit(self, account: str, token: str, by: tuple[str, ...]) -> None:
+        """Submit in the account's slot, and in that of wake-ups that waited for it."""
+        slot = self.slots.take(account, token)
+        if slot is Slot.CLOSED:
+            self._guarded(SUBMIT, account, lambda: self.wakes.submit(account, token))  # for another process
+        wake = token if slot is Slot.TAKEN else None
+        while wake is not None:
+            try:
+                self._guarded(SUBMIT, account, partial(self._work, account, wake, by))
+            finally:
+                wake, by = self.slots.leave(account), ()
+
+    def reconcile(self, account: str) -> None:
+        """Apply receipts of the account."""
+        self._guarded(RECONCILE, account, lambda: self._receive(account))
+
+    def _work(self, account: str, wake: str, by: tuple[str, ...]) -> None:
+        submitter = self.submitters(account)
+        if submitter is not None and not passed_on(self.wakes, submitter.standing, account, wake, by):
+            submitter.turn(wake)
+
+    def _receive(self, account: str) -> None:
+        if (reconciler := self.reconcilers(account)) is not None:
+            reconciler.turn()
+
+    def _guarded(self, actor: str, account: str, turn: Callable[[], None]) -> None:
+        try:
+            with self.busy(), self.pool.working():
+                turn()
+            self.pool.well()
+        except redis.RedisError as error:
+            if not unserved(error):
+                raise
+            self.pool.failed()
+            self.log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)

@@ -313,7 +313,7 @@ def test_the_child_that_a_pdf_ended_is_replaced_in_the_time_of_its_own_account(
 
     monkeypatch.setattr(pdf_process, "_start", started)
     slow = SlowDocuments(
-        *(Mock(), partial(PdfReader, children=1), dict.fromkeys(ACCOUNTS, "intake")),
+        *(Mock(), partial(PdfReader, children=1)),
         *(DispatcherMetrics(registry, ACCOUNTS, failure_labels()), structlog.get_logger("test")),
         consumer="test",
         every=1.0,

@@ -45,8 +45,22 @@ class DispatcherMetrics(JobMetrics, JobGauges, AccountGauges, IntakeMetrics, Red
             f"1 if results come by polling alone, so that no webhook is needed; else 0{TAKE_MAX}",
             registry=registry,
         ).set(polling_alone)
+        self._served = Gauge(
+            "fax_accounts_served", "Accounts that this dispatcher serves.", registry=registry
+        )
+        self._unowned = Gauge(
+            "fax_accounts_unowned", f"Accounts that no dispatcher at work serves{TAKE_MAX}", registry=registry
+        )
         Gauge(
             "fax_events_cap",
             f"The approximate number of events that an account's stream keeps (FAXLINE_EVENTS_CAP){TAKE_MAX}",
             registry=registry,
         ).set(events_cap)
+
+    def set_accounts_served(self, n: int) -> None:
+        """So many accounts are served here."""
+        self._served.set(n)
+
+    def set_accounts_unowned(self, n: int) -> None:
+        """So many accounts are served by no dispatcher."""
+        self._unowned.set(n)

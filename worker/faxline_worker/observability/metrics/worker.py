@@ -134,7 +134,7 @@ class WorkerMetrics(JobMetrics):
         """Set the number of threads."""
         self._threads.set(n)
 
-    def set_stepped_back(self, account: str, stepped_back: bool) -> None:
+    def set_stepped_back(self, account: str, *, stepped_back: bool) -> None:
         """Set whether the process leaves the account's calls to others."""
         self._stepped_back.labels(account).set(stepped_back)
 

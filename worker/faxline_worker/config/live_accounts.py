@@ -1,0 +1,150 @@
+"""The accounts of a process as they are now: those of the environment, and those of a directory.
+
+An account that is removed from the directory is drained: nothing is submitted any more, calls under way end,
+and its receipts are taken until none can come.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from faxline_worker.config.account_folders import AccountFolders
+from faxline_worker.config.accounts import Account, account_secrets
+from faxline_worker.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class Update:
+    """How the accounts of a process changed.
+
+    Attributes:
+        settings: the settings with the accounts that are served now, those that are drained among them.
+        added: accounts that are new, or back.
+        changed: accounts with other settings or secrets than before.
+        drained: accounts that are drained from now on.
+        removed: accounts that were drained, and are now forgotten.
+    """
+
+    settings: Settings
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    drained: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def renewed(self) -> tuple[str, ...]:
+        """Accounts that were added or changed. One that was drained may be back with other settings."""
+        return (*self.added, *self.changed)
+
+
+class LiveAccounts:
+    """Follows the directory. `look` is called by one thread; everything else may be read by any.
+
+    Args:
+        settings: the settings, with the accounts of the environment.
+        role: dispatcher, worker, webhook or migrate.
+        log: gets a line for each account that changes, and for each folder that cannot be read.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: str,
+        log: FilteringBoundLogger,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._own = dict(settings.accounts)
+        self._log = log
+        self._clock = clock
+        self._folders = (
+            AccountFolders(settings.accounts_dir, self._own, token_needed=role == "worker")
+            if settings.accounts_dir is not None
+            else None
+        )
+        self._present = dict(self._own)
+        self._draining: dict[str, tuple[Account, float]] = {}
+        self.settings = settings
+        """The settings, with all accounts that are served or drained."""
+        self._listeners: list[Callable[[Update], None]] = []
+        self.look(at_once=True)
+
+    @property
+    def group(self) -> str:
+        """What processes have in common whose settings name the same accounts: a few hexadecimal digits."""
+        directory = str(self.settings.accounts_dir or "")
+        return hashlib.sha1(" ".join([directory, *sorted(self._own)]).encode()).hexdigest()[:8]  # noqa: S324
+
+    @property
+    def watched(self) -> bool:
+        """Whether there is a directory to look at."""
+        return self._folders is not None
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """What is wrong with each folder that cannot be read."""
+        return self._folders.broken if self._folders is not None else {}
+
+    @property
+    def draining(self) -> frozenset[str]:
+        """The accounts that are drained."""
+        return frozenset(self._draining)
+
+    def __iter__(self) -> Iterator[str]:
+        """The accounts that are served."""
+        return iter(self._present)
+
+    def takes_faxes(self, account: str) -> bool:
+        """Whether the account is there and not drained."""
+        return account in self._present
+
+    def listen(self, listener: Callable[[Update], None]) -> None:
+        """Have a function called with each update, by the thread that looks."""
+        self._listeners.append(listener)
+
+    def secrets(self) -> Iterable[str]:
+        """Every spelling of each secret of the accounts."""
+        return (text for _, text in account_secrets(self.settings.accounts))
+
+    def drained(self, account: str) -> None:
+        """Forget an account with which nothing is under way any more, at the next look."""
+        if (found := self._draining.get(account)) is not None:
+            self._draining[account] = (found[0], -1.0)
+
+    def look(self, *, at_once: bool = False) -> None:
+        """Look at the directory, and tell the listeners what changed."""
+        if self._folders is None:
+            return
+        changes = self._folders.look(at_once=at_once)
+        for folder, error in changes.broken.items():
+            self._log.error("an account's folder cannot be read", path=folder, error=error)
+        now = self._clock()
+        removed = tuple(name for name, (_, until) in self._draining.items() if until < now)
+        if not (changes.added or changes.changed or changes.removed or removed):
+            return
+        for name in (*removed, *changes.added):
+            self._draining.pop(name, None)
+        for name in changes.removed:
+            self._draining[name] = self._present[name], now + self.settings.drain_time.total_seconds()
+        self._present = {**self._own, **changes.accounts}
+        accounts = {**{name: own for name, (own, _) in self._draining.items()}, **self._present}
+        self.settings = self.settings.model_copy(update={"accounts": accounts})
+        update = Update(self.settings, changes.added, changes.changed, changes.removed, removed)
+        for listener in self._listeners:
+            listener(update)
+        if not at_once:
+            self._tell(update)
+
+    def _tell(self, update: Update) -> None:
+        for names, text in (
+            (update.added, "account added"),
+            (update.changed, "account changed"),
+            (update.drained, "account removed: it is drained"),
+            (update.removed, "account forgotten: nothing of it is under way"),
+        ):
+            for name in names:
+                self._log.info(text, account=name)

@@ -1,0 +1,68 @@
+"""Which accounts this dispatcher serves: its share of all, by the heartbeats of the dispatchers at work."""
+
+import threading
+from collections.abc import Iterable
+
+from faxline.reading.processes import Process, units_to_text
+from faxline_worker.config.live_accounts import Update
+from faxline_worker.dispatcher.served import Served
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.state.units import ALL, OwnUnits, unit_of
+
+
+class Shares:
+    """Keeps `Served` up to date. Thread-safe.
+
+    One or two dispatchers serve all accounts. More of them share the accounts if their settings name the same
+    ones; an account of which one of them does not know is never left to it.
+
+    Args:
+        served: the accounts that this dispatcher serves.
+        metrics: the dispatcher's metrics.
+        process: the name of this dispatcher in its heartbeat.
+        group: what the dispatchers that share their accounts have in common (`LiveAccounts.group`).
+    """
+
+    def __init__(self, served: Served, metrics: DispatcherMetrics, process: str, group: str) -> None:
+        self._served = served
+        self._metrics = metrics
+        self._group = group
+        self._accounts: Iterable[str] = list(served)
+        self._draining: frozenset[str] = frozenset()
+        self._own = OwnUnits(process)
+        self._units = ALL
+        self._lock = threading.Lock()
+        metrics.set_accounts_served(len(served))
+
+    def heartbeat_fields(self) -> dict[str, str]:
+        """What the heartbeat says about the share of this dispatcher."""
+        return {"shares": self._group, "units": units_to_text(self._units)}
+
+    def follow(self, update: Update, draining: frozenset[str]) -> None:
+        """Serve accounts that were added, drain those that were removed, and leave those that are drained."""
+        with self._lock:
+            self._accounts, self._draining = list(update.settings.accounts), draining
+            self._apply(update.renewed)
+
+    def saw(self, processes: Iterable[Process]) -> None:
+        """Share the accounts among the dispatchers at work."""
+        others = [
+            process
+            for process in processes
+            if process.role == "dispatcher" and process.at_work and process.shares == self._group
+        ]
+        with self._lock:
+            self._units = self._own.saw(process.name for process in others)
+            self._apply()
+            covered = self._units.union(*(process.units for process in others))
+            self._metrics.set_accounts_unowned(sum(unit_of(name) not in covered for name in self._accounts))
+
+    def _apply(self, changed: Iterable[str] = ()) -> None:
+        names = [name for name in self._accounts if unit_of(name) in self._units]
+        new, gone = self._served.serve(names, self._draining.intersection(names), changed)
+        labels = self._metrics.labels
+        for name in () if labels.many else new:
+            labels.serve(name)
+        for name in gone:  # another dispatcher exports what it reads
+            labels.drop(name)
+        self._metrics.set_accounts_served(len(names))
