@@ -1,13 +1,14 @@
 """Which accounts this dispatcher serves: its share of all, by the heartbeats of the dispatchers at work."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from faxline.reading.processes import Process, units_to_text
 from faxline_worker.config.live_accounts import Update
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.state.units import ALL, OwnUnits, unit_of
+from faxline_worker.state.units import ALL, MANY, OwnUnits, share_lists, unit_of
+from faxline_worker.wakeups.broker import WakeBroker
 
 
 class Shares:
@@ -20,14 +21,18 @@ class Shares:
         served: the accounts that this dispatcher serves.
         metrics: the dispatcher's metrics.
         process: the name of this dispatcher in its heartbeat.
+        broker: sends the wake-ups, to a list for each unit if accounts are many.
         group: what the dispatchers that share their accounts have in common (`LiveAccounts.group`).
     """
 
-    def __init__(self, served: Served, metrics: DispatcherMetrics, process: str, group: str) -> None:
+    def __init__(
+        self, served: Served, metrics: DispatcherMetrics, process: str, group: str, broker: WakeBroker
+    ) -> None:
         self._served = served
         self._metrics = metrics
         self._group = group
-        self._accounts: Iterable[str] = list(served)
+        self._broker = broker
+        self._accounts: Sequence[str] = list(served)
         self._draining: frozenset[str] = frozenset()
         self._own = OwnUnits(process)
         self._units = ALL
@@ -44,14 +49,16 @@ class Shares:
             self._accounts, self._draining = list(update.settings.accounts), draining
             self._apply(update.renewed)
 
-    def saw(self, processes: Iterable[Process]) -> None:
+    def saw(self, processes: Sequence[Process]) -> None:
         """Share the accounts among the dispatchers at work."""
         others = [
             process
             for process in processes
             if process.role == "dispatcher" and process.at_work and process.shares == self._group
         ]
+        workers = [process for process in processes if process.role == "worker" and process.at_work]
         with self._lock:
+            self._broker.grouped = len(self._accounts) > MANY and share_lists(workers)
             self._units = self._own.saw(process.name for process in others)
             self._apply()
             covered = self._units.union(*(process.units for process in others))

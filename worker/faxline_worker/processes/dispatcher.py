@@ -72,7 +72,7 @@ def dispatcher() -> None:
         more=lambda: {"results": settings.results, **shares.heartbeat_fields()},
     )
     metrics, known = _metrics(registry, settings), set(stores)
-    shares = Shares(served, metrics, heartbeat.name, live.group)
+    shares = Shares(served, metrics, heartbeat.name, live.group, broker)
     process = Dispatcher(
         *(client, served, Wakes(broker), metrics, log),
         consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",

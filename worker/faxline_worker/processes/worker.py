@@ -45,6 +45,7 @@ from faxline_worker.submission.submitter import Submitter
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import Wakes, declare_actors
 from faxline_worker.wakeups.shutdown import Shutdown
+from faxline_worker.wakeups.worker_share import WorkerShare
 
 CALLS, CALLS_OF_SEVERAL = 50, 16
 """The most calls that one wake-up leads to: with one account, and with several that share the threads."""
@@ -125,7 +126,11 @@ class WorkerProcess:
         settings, stop = self._settings, stop_on_signals()
         self._declare_actors()
         probe = probe_client(settings, "worker")
-        heartbeat = Heartbeat(probe, "worker", self._live, self._loops, self._log, self._taking)
+        share = WorkerShare(probe, self._live, self._broker)
+        heartbeat = Heartbeat(
+            *(probe, "worker", self._live, self._loops, self._log, self._taking),
+            more=lambda: share.heartbeat_fields(heartbeat.name),
+        )
         with ExitStack() as stack:  # what begins first ends last
             stack.enter_context(closing(self._broker))
             stack.enter_context(closing(self._traces))

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from faxline.reading.processes import UNITS
+from faxline.reading.processes import UNITS, Process
 
+MANY = 100
+"""With more accounts than this, workers share them, and wake-ups go to a list for each unit."""
 ALL = frozenset(range(UNITS))
 OWNERS = 2
 """The processes that a unit belongs to. If no more than these are there, each owns everything."""
@@ -62,6 +64,11 @@ class OwnUnits:
         self._until |= dict.fromkeys(units_of(self._process, processes), now + KEPT)
         self._until = {unit: until for unit, until in self._until.items() if until > now}
         return frozenset(self._until)
+
+
+def share_lists(workers: Iterable[Process]) -> bool:
+    """Whether these workers take wake-ups from the lists of units. Older ones know the one list only."""
+    return all([bool(worker.units) for worker in workers] or [False])
 
 
 def _sha1(text: str) -> bytes:

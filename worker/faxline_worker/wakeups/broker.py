@@ -21,6 +21,7 @@ from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
 from faxline_worker.state.redis_clients import unserved
+from faxline_worker.state.units import ALL, unit_of
 
 log = get_logger(__name__)
 
@@ -57,6 +58,10 @@ class WakeBroker(Broker):
         self.queues: set[str] = set()
         self._push_when_full = scripts.register(client, "wake")
         self.closing = threading.Event()
+        self.grouped = False
+        """Whether messages go to the list of their account's unit, instead of the one list of all."""
+        self.units: frozenset[int] | None = None
+        """The units whose lists a consumer takes from first; None: it takes from the one list of all only."""
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue. There are no queues for delayed messages."""
@@ -82,14 +87,17 @@ class WakeBroker(Broker):
         return message
 
     def enqueue_all(self, messages: Sequence[Message[Any]]) -> None:
-        """Send messages to one queue with one command.
+        """Send messages about one account to one queue, with one command.
 
         Raises:
             redis.RedisError: the server did not take the messages.
         """
         for message in messages:
             self.emit_before("enqueue", message, None)
-        self.push(queue_key(messages[0].queue_name), *(message.encode() for message in messages))
+        key = queue_key(messages[0].queue_name)
+        if self.grouped:
+            key = unit_key(key, unit_of(messages[0].args[0]))
+        self.push(key, *(message.encode() for message in messages))
         for message in messages:
             self.emit_after("enqueue", message, None)
 
@@ -127,7 +135,8 @@ class WakeBroker(Broker):
 
     def flush(self, queue_name: str) -> None:
         """Drop all messages of a queue."""
-        self.client.delete(queue_key(queue_name))
+        key = queue_key(queue_name)
+        self.client.delete(key, *(unit_key(key, unit) for unit in ALL))
 
     def flush_all(self) -> None:
         """Drop all messages."""
@@ -144,8 +153,17 @@ def queue_key(queue_name: str) -> str:
     return f"wake-ups:{queue_name}"
 
 
+def unit_key(key: str, unit: int) -> str:
+    """The list of a unit of accounts, beside the one list of all."""
+    return f"{key}:{unit:02}"
+
+
 class _Waiting(Consumer):
-    """Takes a message when there is one and a thread is free for it."""
+    """Takes a message when there is one and a thread is free for it.
+
+    Where accounts are many, it waits for the messages of its own units. When none came for a while it looks
+    at the lists of the others: what still lies there has owners that are busy or gone.
+    """
 
     def __init__(self, broker: WakeBroker, key: str, prefetch: int, timeout: float) -> None:
         self._broker = broker
@@ -154,6 +172,8 @@ class _Waiting(Consumer):
         self._timeout = timeout
         self._under_way = 0
         self._away = False
+        self._helps = False
+        self._turn = 0
         self._free = threading.Condition()
 
     def __next__(self) -> MessageProxy | None:
@@ -163,7 +183,7 @@ class _Waiting(Consumer):
             return None
         loop.beat()
         try:
-            reply: Any = self._broker.client.blpop([self._key], self._timeout)
+            found = self._pop()
         except redis.RedisError as error:
             loop.failed()
             if not unserved(error):
@@ -172,7 +192,29 @@ class _Waiting(Consumer):
             return None
         loop.well()
         self._away = False
-        return None if reply is None else self._taken(reply[1])
+        return None if found is None else self._taken(*found)
+
+    def _pop(self) -> tuple[str, bytes] | None:
+        """The next message, with its list."""
+        client, units = self._broker.client, self._broker.units
+        if units is None:
+            reply: Any = client.blpop([self._key], self._timeout)
+            return None if reply is None else (self._key, reply[1])
+        own = [self._key, *self._lists(units)]
+        if not self._helps:
+            reply = client.blpop(own, self._timeout)
+            if reply is not None:
+                return reply[0].decode(), reply[1]
+        every = [*own, *self._lists(ALL - units)]
+        reply = client.lmpop(len(every), *every, direction="LEFT", count=1)
+        self._helps = reply is not None
+        return None if reply is None else (reply[0].decode(), reply[1][0])
+
+    def _lists(self, units: frozenset[int]) -> list[str]:
+        """The lists of these units, each time with another one first, because that is emptied first."""
+        self._turn += 1
+        turned = sorted(units, key=lambda unit: (unit + self._turn) % len(ALL))
+        return [unit_key(self._key, unit) for unit in turned]
 
     def _room(self) -> bool:
         """Wait until a message may be taken; False if none may within the timeout."""
@@ -182,10 +224,10 @@ class _Waiting(Consumer):
                 return False
             return self._free.wait_for(lambda: self._under_way < self._prefetch, self._timeout)
 
-    def _taken(self, text: bytes) -> MessageProxy | None:
+    def _taken(self, key: str, text: bytes) -> MessageProxy | None:
         """Decode a message; None if it is invalid, or is put back because the process is ending."""
         if self._broker.closing.is_set():
-            self._try(lambda: self._broker.push(self._key, text))
+            self._try(lambda: self._broker.push(key, text))
             return None
         try:
             message: Message[Any] = Message.decode(text)

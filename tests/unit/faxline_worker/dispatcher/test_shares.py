@@ -1,0 +1,139 @@
+"""Which accounts a dispatcher serves as other dispatchers and accounts come and go."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from faxline.reading.processes import Process, ProcessState
+from faxline_worker.config.accounts import Account
+from faxline_worker.config.live_accounts import Update
+from faxline_worker.config.settings import Settings, read_settings
+from faxline_worker.dispatcher.served import Served
+from faxline_worker.dispatcher.shares import Shares
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.state import units as units_module
+from faxline_worker.state.units import ALL, MANY, unit_of, units_of
+
+NAMES = [f"a{i:03}" for i in range(MANY + 50)]
+GROUP = "0123abcd"
+DISPATCHER = Process(
+    "dispatcher", "", "host", 1, "1", datetime.now(UTC), 0.0, ProcessState.WORKING, shares=GROUP, units=ALL
+)
+
+
+def dispatchers(*names: str, **changes: Any) -> list[Process]:
+    return [replace(DISPATCHER, name=name, **changes) for name in names]
+
+
+class Own:
+    """One dispatcher."""
+
+    def __init__(self, accounts: list[str] = NAMES) -> None:
+        self.registry, self.broker = new_registry(), Mock()
+        self.served = Served({name: Mock(account=name) for name in [*accounts, "new"]})
+        self.served.serve(accounts)
+        self.shares = Shares(
+            self.served, DispatcherMetrics(self.registry, accounts, []), "me", GROUP, self.broker
+        )
+
+    def value(self, metric: str) -> float | None:
+        return self.registry.get_sample_value(metric)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit that another has is left at once."""
+    monkeypatch.setattr(units_module, "KEPT", 0.0)
+
+
+@pytest.fixture
+def own() -> Own:
+    return Own()
+
+
+def settings_of(names: list[str]) -> Settings:
+    return read_settings({"FAXLINE_ACCOUNTS": ",".join(names)})
+
+
+def test_one_or_two_dispatchers_serve_all(own: Own) -> None:
+    for others in ([], dispatchers("me"), dispatchers("me", "b")):
+        own.shares.saw(others)
+        assert list(own.served) == NAMES
+    assert own.value("fax_accounts_served") == len(NAMES)
+    assert own.value("fax_accounts_unowned") == 0
+
+
+def test_three_share_and_the_heartbeat_says_which_units(own: Own) -> None:
+    own.shares.saw(dispatchers("me", "b", "c"))
+    mine = units_of("me", ["b", "c"])
+    assert list(own.served) == [name for name in NAMES if unit_of(name) in mine]
+    assert int(own.shares.heartbeat_fields()["units"], 16) == sum(1 << unit for unit in mine)
+    assert own.value("fax_accounts_served") == len(own.served)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"shares": "another"},
+        {"shares": ""},
+        {"state": ProcessState.STALLED},
+        {"state": ProcessState.NOT_READY},
+        {"silent": 11.0},
+        {"role": "worker"},
+    ],
+)
+def test_nothing_is_left_to_one_that_has_other_accounts_or_is_not_at_work(
+    own: Own, other: dict[str, Any]
+) -> None:
+    own.shares.saw([*dispatchers("me"), *dispatchers("b", "c", **other)])
+    assert list(own.served) == NAMES
+
+
+def test_what_no_dispatcher_says_it_serves_is_counted(own: Own) -> None:
+    others = dispatchers("b", "c", units=frozenset())
+    own.shares.saw(others)
+    mine = units_of("me", ["b", "c"])
+    left = [name for name in NAMES if unit_of(name) not in mine]
+    assert left
+    assert own.value("fax_accounts_unowned") == len(left)
+
+
+def test_accounts_are_added_drained_and_left(own: Own) -> None:
+    version = own.served.version
+    own.shares.follow(Update(settings_of([*NAMES, "new"]), added=("new",)), frozenset())
+    assert "new" in own.served
+    own.shares.follow(Update(settings_of([*NAMES, "new"]), drained=("new",)), frozenset({"new"}))
+    assert "new" in own.served
+    assert not own.served.takes_faxes("new")
+    own.shares.follow(Update(settings_of(NAMES), removed=("new",)), frozenset())
+    assert "new" not in own.served
+    assert own.served.version == version + 3
+
+
+def test_an_account_with_new_settings_is_begun_with_anew(own: Own) -> None:
+    version = own.served.version
+    settings = settings_of(NAMES).model_copy(update={"accounts": {name: Account() for name in NAMES}})
+    own.shares.follow(Update(settings, changed=("a001",)), frozenset())
+    assert own.served.version == version + 1
+
+
+def test_nothing_is_exported_about_accounts_that_others_serve() -> None:
+    own = Own(NAMES[:50])
+    own.shares.saw(dispatchers("me", "b", "c"))
+    samples = [sample for metric in own.registry.collect() for sample in metric.samples]
+    assert {sample.labels["account"] for sample in samples if "account" in sample.labels} == set(own.served)
+    assert len(own.served) < 50
+
+
+def test_wake_ups_go_to_lists_of_units_once_every_worker_takes_from_them(own: Own) -> None:
+    old, new = (dispatchers("w", role="worker", units=units) for units in (frozenset[int](), frozenset({1})))
+    for workers, grouped in (([], False), (new, True), ([*old, *new], False)):
+        own.shares.saw([*dispatchers("me"), *workers])
+        assert own.broker.grouped == grouped
+    few = Own(NAMES[:MANY])
+    few.shares.saw([*dispatchers("me"), *new])
+    assert not few.broker.grouped
