@@ -7,18 +7,26 @@ from prometheus_client import CollectorRegistry, Metric
 
 from faxline_docs.markdown import code, table
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import watch_loops
+from faxline_worker.observability.metrics.families import watch_folders, watch_loops
 from faxline_worker.observability.metrics.labels import FailureLabels
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.observability.metrics.worker import WorkerMetrics
 
 ACCOUNT = "default"
 _FAILURES: list[FailureLabels] = [("intake", None, ""), ("submission", None, ""), ("delivery", None, "")]
+
+
+def watch_process(registry: CollectorRegistry) -> None:
+    """The metrics that every process has."""
+    watch_loops(registry, lambda: {"timers": 0.0}, dict)
+    watch_folders(registry, float)
+
+
 ROLES: dict[str, Callable[[CollectorRegistry], Any]] = {
     "A worker": lambda registry: WorkerMetrics(registry, [ACCOUNT], _FAILURES),
     "A dispatcher": lambda registry: DispatcherMetrics(registry, [ACCOUNT], _FAILURES),
     "A webhook": lambda registry: WebhookMetrics(registry, [ACCOUNT]),
-    "Every process": lambda registry: watch_loops(registry, lambda: {"timers": 0.0}, dict),
+    "Every process": watch_process,
 }
 _OPEN = {"account", "code", "reason", "loop"}
 """Labels whose values are not listed: your own names, and tables on other pages."""

@@ -45,7 +45,7 @@ def variables() -> Iterator[tuple[str, Any]]:
 def _shown(value: Any) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return ""
     match value:
         case bool():

@@ -14,7 +14,7 @@ from faxline.contract.environment import PREFIX
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry, watch_loops
+from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
@@ -63,6 +63,7 @@ def metric_names() -> set[str]:
         names |= {sample.name for family in registry.collect() for sample in family.samples}
     registry = new_registry()
     watch_loops(registry, lambda: {"intake": 0}, dict)
+    watch_folders(registry, float)
     WebhookMetrics(registry, ["default"])
     names |= {sample.name for family in registry.collect() for sample in family.samples}
     return names | {name.removesuffix("_count") for name in names if name.endswith("_count")}

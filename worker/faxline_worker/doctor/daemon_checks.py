@@ -13,6 +13,7 @@ import redis
 from faxline.contract.check import Check, Result
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.config.account_folders import AccountFolders
 from faxline_worker.config.accounts import PLACEHOLDER_TOKEN
 from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.config.source import SettingsError
@@ -23,6 +24,7 @@ from faxline_worker.ifax import IfaxClient
 from faxline_worker.maintenance.schema_version import layout_check
 from faxline_worker.state.redis_clients import RedisUnreachable, broker_client, check_reachable, state_client
 from faxline_worker.state.store import Store
+from faxline_worker.state.units import MANY
 
 WHO = "doctor"
 
@@ -50,8 +52,29 @@ def examine(
         settings = read_settings(given)
     except SettingsError as error:
         return [Check("settings", Result.FAIL, str(error))]
-    names = ", ".join(settings.accounts)
-    return [Check("settings", Result.OK, f"accounts {names}"), *_check_all(settings, call=call, clock=clock)]
+    found, checks = _read_folders(settings)
+    text = f"accounts {', '.join(found.accounts)}"
+    if len(found.accounts) > MANY:
+        text = f"{len(found.accounts)} accounts; set FAXLINE_ACCOUNT to check the key and webhook of one"
+        own = {name: account for name, account in found.accounts.items() if name == found.account}
+        found = found.model_copy(update={"accounts": own})
+    return [Check("settings", Result.OK, text), *checks, *_check_all(found, call=call, clock=clock)]
+
+
+def _read_folders(settings: Settings) -> tuple[Settings, list[Check]]:
+    """The settings with the accounts of FAXLINE_ACCOUNTS_DIR, and what is wrong with its folders."""
+    if settings.accounts_dir is None:
+        return settings, []
+    found = AccountFolders(settings.accounts_dir, settings.accounts).look(at_once=True)
+    checks = [
+        Check(f"account folder {name}", Result.FAIL, error) for name, error in sorted(found.broken.items())
+    ]
+    text = f"{len(found.accounts)} in {settings.accounts_dir}"
+    accounts = {**settings.accounts, **found.accounts}
+    return settings.model_copy(update={"accounts": accounts}), [
+        Check("account folders", Result.OK, text),
+        *checks,
+    ]
 
 
 def _check_all(settings: Settings, *, call: bool, clock: Callable[[], float]) -> Iterator[Check]:

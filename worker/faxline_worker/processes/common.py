@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any, NoReturn
 
 import redis
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
@@ -87,15 +87,6 @@ def follow_accounts(labels: AccountLabels, live: LiveAccounts) -> None:
             labels.drop(name)
 
     live.listen(follow)
-
-
-def watch_folders(registry: CollectorRegistry, live: LiveAccounts) -> None:
-    """Export how many folders of FAXLINE_ACCOUNTS_DIR cannot be read."""
-    Gauge(
-        "fax_account_folders_broken",
-        "Folders of FAXLINE_ACCOUNTS_DIR that this process cannot read; the last good settings stay.",
-        registry=registry,
-    ).set_function(lambda: len(live.broken))
 
 
 def first_account(settings: Settings) -> str:

@@ -21,7 +21,7 @@ from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry, watch_loops
+from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
     failures_at_zero,
@@ -36,7 +36,6 @@ from faxline_worker.processes.common import (
     require_redis,
     stop_on_signals,
     traces_of,
-    watch_folders,
 )
 from faxline_worker.state.redis_clients import (
     check_writes,
@@ -65,7 +64,7 @@ def dispatcher() -> None:
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
-    watch_folders(registry, live)
+    watch_folders(registry, lambda: len(live.broken))
     served, publisher = Served(stores), SettingsPublisher(stores.made.values, f"dispatcher {who}", log)
     heartbeat = Heartbeat(
         *(probe, "dispatcher", live, loops, log),

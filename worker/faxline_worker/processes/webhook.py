@@ -18,7 +18,7 @@ from faxline_worker.config.listeners import Webhook
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
-from faxline_worker.observability.metrics.families import new_registry, watch_loops
+from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.processes.common import (
@@ -29,7 +29,6 @@ from faxline_worker.processes.common import (
     monitor,
     probe_client,
     require_redis,
-    watch_folders,
 )
 from faxline_worker.receipts.connection_limits import Door, open_door
 from faxline_worker.receipts.recent_receipts import RecentReceipts
@@ -136,7 +135,7 @@ def webhook() -> None:
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     metrics = WebhookMetrics(registry, settings.accounts)
     follow_accounts(metrics.labels, live)
-    watch_folders(registry, live)
+    watch_folders(registry, lambda: len(live.broken))
     loop, probe = loops.add("event loop"), probe_client(settings, "webhook")
     watch_loops(registry, loops.ages, loops.stalled)
     warn_of_closed_accounts(secrets, log)

@@ -16,7 +16,7 @@ from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
-from faxline_worker.observability.metrics.families import new_registry, watch_loops
+from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
@@ -32,7 +32,6 @@ from faxline_worker.processes.common import (
     require_redis,
     stop_on_signals,
     traces_of,
-    watch_folders,
 )
 from faxline_worker.receipts.reconciler import Reconciler, count_receipt
 from faxline_worker.state.account_starts import AT_ONCE, check_layouts
@@ -104,7 +103,7 @@ class WorkerProcess:
         self._traces = traces_of(settings, "worker")
         live.listen(self._follow)
         follow_accounts(self._metrics.labels, live)
-        watch_folders(self._registry, live)
+        watch_folders(self._registry, lambda: len(live.broken))
         self._submitters: dict[str, Submitter] = {}
         self._reconcilers: dict[str, Reconciler] = {}
         self._making = threading.RLock()

@@ -110,6 +110,32 @@ def test_what_is_right_is_well_and_what_was_not_asked_for_is_told(environment: d
         assert fact in found[name][1]
 
 
+def test_the_accounts_of_a_directory_are_checked_and_each_broken_folder_is_named(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    for name, file, text in (("acme", "token", "guest-of-acme"), ("broken", "settings.json", '{"limit": 1}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text(text)
+    found = named(examine(environment | {"FAXLINE_ACCOUNTS_DIR": str(tmp_path)}, call=False))
+    assert found["settings"] == ("ok", "accounts default, acme")
+    assert found["account folders"][0] == "ok"
+    assert found["account folder broken"][0] == "fail"
+    assert "did you mean limits?" in found["account folder broken"][1]
+    assert "key of acme" in found
+
+
+def test_of_very_many_accounts_only_the_one_that_is_named_is_checked(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    for i in range(101):
+        (tmp_path / f"a{i}").mkdir()
+    given = environment | {"FAXLINE_ACCOUNTS_DIR": str(tmp_path)}
+    assert [name for name in named(examine(given, call=False)) if name.startswith("key of")] == []
+    found = named(examine(given | {"FAXLINE_ACCOUNT": "default"}, call=False))
+    assert [name for name in found if name.startswith("key of")] == ["key of default"]
+    assert found["settings"][1].startswith("102 accounts")
+
+
 def test_without_accounts_in_the_environment_nothing_is_looked_at() -> None:
     (found,) = examine({"FAXLINE_REDIS_URL": "redis://nowhere.invalid:1/0", "HOME": "/"})
     assert (str(found.result), "no FAXLINE_ACCOUNTS__" in found.text) == ("skip", True)

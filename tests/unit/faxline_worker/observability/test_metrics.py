@@ -122,6 +122,8 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
         {"account": ACCOUNTS, "stream": ("intake", "status", "orders")},
     ),
     "fax_processes": ("gauge", {"role": ("dispatcher", "worker", "webhook")}),
+    "fax_accounts_served": ("gauge", {}),
+    "fax_accounts_unowned": ("gauge", {}),
 }
 WEBHOOK_RESULTS = ("stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable")
 
@@ -297,7 +299,7 @@ def test_every_gauge_that_all_dispatchers_expose_alike_says_so(registry: Collect
     DispatcherMetrics(registry, ACCOUNTS, FAILURES)
     gauges = [family for family in exposed(registry).values() if family.type == "gauge"]
     silent = {family.name for family in gauges if "take max, never sum" not in family.documentation}
-    assert silent == {"fax_redis_read_timestamp_seconds", "fax_slow_documents"}
+    assert silent == {"fax_redis_read_timestamp_seconds", "fax_slow_documents", "fax_accounts_served"}
 
 
 def test_the_moment_of_the_last_look_at_redis_is_told(registry: CollectorRegistry) -> None:

@@ -81,6 +81,16 @@ def watch_loops(
     registry.register(_LoopAges(ages, stalled))
 
 
+def watch_folders(registry: CollectorRegistry, broken: Callable[[], float]) -> None:
+    """Export how many folders of the accounts' directory the process cannot read."""
+    Gauge(
+        "fax_account_folders_broken",
+        "Folders of FAXLINE_ACCOUNTS_DIR that this process cannot read. Their accounts keep the last good "
+        "settings, or are not served.",
+        registry=registry,
+    ).set_function(broken)
+
+
 TAKE_MAX = "; every dispatcher exports the same value: take max, never sum."
 
 _Family = TypeVar("_Family", Counter, Gauge, Histogram)
