@@ -16,6 +16,7 @@ import yaml
 from faxline.contract.environment import PREFIX
 from faxline.contract.sealing.keyring import new_key
 from faxline_worker.config.requirements import check_requirements
+from faxline_worker.config import account_folders
 from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.config.source import SettingsError
 from tests.yaml_files import read_documents, read_yaml
@@ -103,10 +104,10 @@ def container(role: str) -> dict[str, Any]:
     return only
 
 
-def patched(role: str) -> dict[str, Any]:
-    """A pod with the component of the sealing keys, whose patches only add."""
+def patched(role: str, component: str = "keys") -> dict[str, Any]:
+    """A pod with a component whose patches only add, such as that of the sealing keys."""
     spec = copy.deepcopy(pod(role))
-    for patch in KUSTOMIZATIONS[KUBERNETES / "components/keys/kustomization.yaml"]["patches"]:
+    for patch in KUSTOMIZATIONS[KUBERNETES / f"components/{component}/kustomization.yaml"]["patches"]:
         if re.fullmatch(patch["target"]["name"], f"faxline-{role}"):
             for step in yaml.safe_load(patch["patch"]):
                 *way, last = step["path"].removeprefix("/spec/template/spec/").split("/")
@@ -416,6 +417,24 @@ def test_a_kustomization_names_every_manifest_beside_it_and_all_that_it_names_is
     assert all((path.parent / name).exists() for name in named)
     beside = {other.name for other in path.parent.glob("*.yaml")}
     assert beside - {"kustomization.yaml", "prometheus-adapter.yaml"} == {n for n in named if "/" not in n}
+
+
+@pytest.mark.parametrize(
+    ("role", "file"), [("dispatcher", None), ("worker", "token"), ("webhook", "webhook_secrets")]
+)
+def test_the_component_of_the_accounts_gives_each_role_the_files_that_it_needs(
+    role: str, file: str | None
+) -> None:
+    spec = patched(role, "accounts")
+    (only,) = spec["containers"]
+    assert {"name": "FAXLINE_ACCOUNTS_DIR", "value": "/run/accounts"} in only["env"]
+    (mount,) = [mount for mount in only["volumeMounts"] if mount["mountPath"] == "/run/accounts"]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == mount["name"]]
+    sources = [source for one in volume["projected"]["sources"] for source in one.values()]
+    paths = {item["path"] for source in sources for item in source["items"]}
+    files = {"settings.json", *([file] if file else [])}
+    assert paths == {f"{account}/{name}" for account in ("acme", "beta") for name in files}
+    assert {path.partition("/")[2] for path in paths} <= set(account_folders.FILES)
 
 
 def test_the_rules_in_kubernetes_are_those_of_prometheus() -> None:
