@@ -15,8 +15,8 @@ import yaml
 
 from faxline.contract.environment import PREFIX
 from faxline.contract.sealing.keyring import new_key
-from faxline_worker.config.requirements import check_requirements
 from faxline_worker.config import account_folders
+from faxline_worker.config.requirements import check_requirements
 from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.config.source import SettingsError
 from tests.yaml_files import read_documents, read_yaml

@@ -62,7 +62,7 @@ class OwnUnits:
         """Take note of who is at work, and return the units of this process."""
         now = self._clock()
         self._until |= dict.fromkeys(units_of(self._process, processes), now + KEPT)
-        self._until = {unit: until for unit, until in self._until.items() if until > now}
+        self._until = {unit: until for unit, until in self._until.items() if until >= now}
         return frozenset(self._until)
 
 

@@ -72,7 +72,7 @@ def test_what_others_leave_is_taken_when_there_is_nothing_of_its_own(
     assert [take() for _ in range(4)] == [MINE, THEIRS, THEIRS, None]
 
 
-def test_a_message_of_a_unit_is_put_back_on_its_list_by_a_worker_that_ends(
+def test_a_worker_that_ends_puts_a_message_back_on_the_list_of_all(
     broker: WakeBroker, redis_client: redis.Redis
 ) -> None:
     broker.units, broker.grouped = OWN, True
@@ -81,7 +81,7 @@ def test_a_message_of_a_unit_is_put_back_on_its_list_by_a_worker_that_ends(
     message = next(consumer)
     assert message is not None
     consumer.requeue([message])
-    assert redis_client.llen(unit_key(KEY, unit_of(MINE))) == 1
+    assert redis_client.llen(KEY) == 1
 
 
 def live_of(count: int) -> LiveAccounts:
