@@ -61,7 +61,7 @@ class IntakeThreads:
             took=self._took,
             stopping=context.stopping,
             loop=self.reading,
-            full=lambda name: self.slow.full(name) or not context.stores.takes_faxes(name),
+            full=self.slow.full,
         )
         self._register_accounts = scripts.register(context.client, "register_accounts")
         self._early_at = 0.0
@@ -133,7 +133,9 @@ class IntakeThreads:
             for name, intake in list(intakes.items()):
                 if stores.get(name) is not intake.store:  # its settings changed, or it is gone
                     del intakes[name]
-        self._reader.follow(stores)
+        self._reader.follow(
+            {name: store for name, store in stores.items() if context.stores.takes_faxes(name)}
+        )
         self._begun = frozenset(stores)
         return version
 
