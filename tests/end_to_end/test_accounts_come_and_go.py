@@ -120,15 +120,14 @@ def logged(local: Local, text: str, account: str, *roles: str) -> bool:
 def test_accounts_are_added_changed_and_removed_under_load_and_every_fax_is_sent_once(
     server_binary: ServerBinary, access: Access, tmp_path: Path
 ) -> None:
-    folders = Folders(tmp_path / "accounts")
-    folders.write("acme")
-    folders.write("gone")
+    folders = Folders(tmp_path / "accounts")  # there is no account at first
     everybody = ("dispatcher", "worker", "webhook")
     with (
         Local(
             tmp_path,
             workers=2,
             dispatchers=2,
+            accounts=(),
             settings=SETTINGS | {"ACCOUNTS_DIR": str(folders.root)},
             sandbox=(*SANDBOX, *(word for name in ACCOUNTS for word in ("--account", name))),
             binary=server_binary,
@@ -143,6 +142,8 @@ def test_accounts_are_added_changed_and_removed_under_load_and_every_fax_is_sent
             {name: stack.enter_context(FaxLine(local.url_of("producer"), account=name)) for name in ACCOUNTS}
         )
         with load.running():
+            folders.write("acme")
+            folders.write("gone")
             load.accounts = ["acme", "gone"]
             load.flows("acme")
 

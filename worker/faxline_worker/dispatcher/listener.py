@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
+from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.intake_reader import read_delay
 from faxline_worker.dispatcher.schedule import Task
 from faxline_worker.observability.pulse import Loop
@@ -69,6 +69,9 @@ class Listener:
             streams.resting = {key: until for key, until in streams.resting.items() if until > now}
             block = min([BLOCK, *(until - now for until in streams.resting.values())])
             asked: Any = {key: entry for key, entry in streams.last.items() if key not in streams.resting}
+            if not asked:  # there is no account yet
+                self._context.stopping.wait(PAUSE)
+                continue
             reply = self._context.client.xread(asked, count=LISTENED, block=max(1, round(block * 1000)))
             for stream, entries in cast("Sequence[tuple[bytes, Entries]]", reply or ()):
                 self._came(streams, stream.decode(), entries)
