@@ -1,4 +1,4 @@
-"""Three dispatchers share the accounts. When one is killed the others take over, and every fax is sent once."""
+"""Three dispatchers share the accounts. One is killed, the others take over, and every fax is sent once."""
 
 import re
 from collections import Counter
@@ -22,10 +22,10 @@ WAIT = 60.0
 
 
 def served(local: Local) -> dict[str, int]:
-    """How many accounts each dispatcher serves, by its own metric."""
+    """How many accounts each dispatcher that is ready serves, by its own metric."""
     found = {}
     for name in local.names("dispatcher"):
-        if local.part(name).process.poll() is None:
+        if local.ready(name):
             page = httpx.get(f"http://127.0.0.1:{local.metrics[name]}/metrics", trust_env=False).text
             value = re.search(r"^fax_accounts_served (\S+)", page, re.MULTILINE)
             assert value is not None
