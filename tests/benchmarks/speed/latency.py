@@ -51,7 +51,7 @@ def run_latency(size: Size, logs: Path) -> Section:
             plain = _waits(stub, size, "bare", lambda name: bare.push([(DEFAULT, name)]))
             for part in daemon:
                 part.resume()
-    for share, most in ((0.5, 30), (0.99, 150)):
+    for share, most in ((0.5, 30), (0.99, 50)):
         section.add(
             f"push to first byte, p{100 * share:g}",
             1000 * percentile(found, share),

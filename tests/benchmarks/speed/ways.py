@@ -117,7 +117,7 @@ def run_ways(size: Size, logs: Path) -> Section:
     }
     for i, (name, way) in enumerate(ways.items()):
         total = sum(way.commands.values())
-        wanted = (Wanted(40, most=True), Wanted(8, most=True)) if i == 0 else (None, None)
+        wanted = (Wanted(45, most=True), Wanted(8, most=True)) if i == 0 else (None, None)
         section.add(f"Redis commands a fax, {name}", total / way.faxes, wanted=wanted[0])
         section.add(f"round trips a fax, {name}", way.trips / way.faxes, wanted=wanted[1])
         busy = way.seconds
