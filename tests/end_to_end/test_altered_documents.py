@@ -11,11 +11,11 @@ from random import Random
 from typing import Any
 
 import pytest
-import redis
 
 from faxline import FaxLine, JobState
 from faxline.contract.errors import JobRejected
 from faxline.contract.page_count import digest
+from faxline.contract.redis_url import connect
 from faxline.contract.sealing.keyring import new_key
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
@@ -119,7 +119,7 @@ def line(local: Local, keys: str) -> Iterator[FaxLine]:
 @pytest.fixture
 def client(local: Local) -> Iterator[Any]:
     """Who may do everything, as an older producer could with documents."""
-    with redis.Redis.from_url(local.redis_url) as made:
+    with connect(local.redis_url) as made:
         yield made
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import redis
 
+from faxline.contract.redis_url import connect
 from faxline_local.processes import wait_for
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
@@ -36,7 +36,7 @@ def local(server_binary: ServerBinary, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def events(local: Local) -> list[Event]:
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         return [(account, *event) for account in ACCOUNTS for event in events_of(client, account)]
 
 

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
+from faxline.contract.redis_url import connect
 from faxline.contract.sealing.keyring import new_key
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
@@ -44,14 +45,14 @@ def local(
     with Local(
         folder, workers=2, threads=10, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
     ) as running:
-        with redis.Redis.from_url(running.redis_url) as client:
+        with connect(running.redis_url) as client:
             client.config_set("rdbcompression", "no")  # else LZF may hide a text from the search
         yield running
 
 
 @pytest.fixture
 def client(local: Local) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(local.redis_url) as made:
+    with connect(local.redis_url) as made:
         yield made
 
 

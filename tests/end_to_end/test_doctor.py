@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import redis
 
 from faxline import FaxLine
+from faxline.contract.redis_url import connect
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
@@ -39,7 +39,7 @@ def test_the_doctor_looks_at_everything_beside_the_running_daemon_and_changes_no
     with (
         Local(tmp_path, sandbox=SANDBOX, binary=server_binary, access=access, appendfsync="always") as local,
         FaxLine(local.redis_url) as line,
-        redis.Redis.from_url(local.redis_url) as client,
+        connect(local.redis_url) as client,
     ):
         client.config_set("maxmemory", "1gb")
         fax = line.send(to="+12025550123", files=["https://example.com/a.pdf"], id="before")

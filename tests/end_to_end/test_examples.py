@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from jsonschema import Draft202012Validator
 
 from faxline import FaxLine, JobState
+from faxline.contract.redis_url import connect
 from faxline.schema import events_schema
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
@@ -139,7 +139,7 @@ def queued(
 
     def begin(name: str, number: str, path: str) -> subprocess.Popen[str]:
         sending = start("send", name, number, path)
-        with redis.Redis.from_url(local.redis_url) as client:
+        with connect(local.redis_url) as client:
             wait_until(lambda: client.hget(line.keys.job(name), "state") == b"queued", timeout=30)
         return sending
 
@@ -158,7 +158,7 @@ def test_a_fax_is_delivered_and_a_second_push_of_it_sends_nothing(
     assert fax("send", f"{language}:good", number, letter) == (0, printed, "")
     assert fax("send", f"{language}:good", number, letter) == (0, ["the record says delivered"], "")
     assert accepted(local, number) == 1
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         request = json.loads(client.hget(line.keys.job(f"{language}:good"), "request") or "{}")
         kept = line.keys.document(request["faxData"][0]["document"].removeprefix("sha256:"))
         assert client.get(kept) == Path(letter).read_bytes()
@@ -263,7 +263,7 @@ def test_every_event_of_the_run_fits_the_schema(local: Local, line: FaxLine) -> 
     validator = Draft202012Validator(events_schema())
     line.send(to="+12025550204", files=["https://example.com/a.pdf"], id="doubt", metadata={"a": [1.5, None]})
     next(event for event in line.events(after="0", timeout=60) if event.name == "fax.in_doubt")
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         raw: Any = client.xrange(line.keys.events)
     seen = set()
     for _, fields in raw:

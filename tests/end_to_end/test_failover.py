@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import redis
 
-from faxline import FaxLine, JobState, QueueUnavailable
+from faxline import FaxLine, JobState
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
+from tests.pushing import Producer
 from tests.sentinels import Watched, WatchedLocal
 
 pytestmark = pytest.mark.slow
@@ -30,36 +31,6 @@ SETTINGS = {
     "SWEEP": "2",
     "REDIS_REPLICAS": "1",
 }
-URL = "https://example.com/a.pdf"
-
-
-class Producer:
-    """Pushes one fax after the other from a thread of its own; one that fails again, with the same id."""
-
-    def __init__(self, url: str, **options: Any) -> None:
-        self._line = FaxLine(url, **options)
-        self.taken: list[str] = []
-        self.failed: Counter[str] = Counter()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._push)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Push no more."""
-        self._stop.set()
-        self._thread.join()
-        self._line.close()
-
-    def _push(self) -> None:
-        while not self._stop.wait(0.02):
-            name = f"fax-{len(self.taken)}"
-            number = f"+1202{6_000_000 + len(self.taken)}"
-            try:
-                self._line.send(to=number, files=[URL], id=name, subject=name)
-            except QueueUnavailable as error:
-                self.failed[type(error).__name__] += 1
-            else:
-                self.taken.append(name)
 
 
 @pytest.fixture

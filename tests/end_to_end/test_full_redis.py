@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 
 from faxline import FaxLine, JobState, QueueUnavailable
+from faxline.contract.redis_url import connect
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
@@ -32,7 +32,7 @@ def test_a_full_redis_refuses_what_is_new_and_finishes_what_it_has(
     with (
         Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
         FaxLine(local.url_of("producer")) as line,
-        redis.Redis.from_url(local.redis_url) as client,
+        connect(local.redis_url) as client,
     ):
         for i, job in enumerate(JOBS):
             document = (f"{job}.txt", f"The letter of {job}.".encode())

@@ -15,6 +15,7 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.page_count import digest
+from faxline.contract.redis_url import connect
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
@@ -43,7 +44,7 @@ def test_a_dispatcher_with_a_gibibyte_survives_every_bomb_while_good_faxes_flow_
     with (
         Local(tmp_path, dispatchers=0, workers=0, webhooks=0, binary=server_binary, access=access) as local,
         FaxLine(local.url_of("producer")) as line,
-        redis.Redis.from_url(local.url_of("producer")) as client,
+        connect(local.url_of("producer")) as client,
     ):
         port = local.metrics["dispatcher-1"] = free_port()
         own = local.environment("dispatcher") | {"FAXLINE_METRICS__DISPATCHER_PORT": str(port)}

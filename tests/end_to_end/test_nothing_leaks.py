@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 
 from faxline import EventName, FaxLine, JobState
+from faxline.contract.redis_url import connect
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
@@ -85,7 +85,7 @@ def messages(local: Local) -> Iterator[list[str]]:
     over = threading.Event()
 
     def watch() -> None:
-        with redis.Redis.from_url(local.redis_url) as client, client.monitor() as monitor:
+        with connect(local.redis_url) as client, client.monitor() as monitor:
             ready.set()
             while not over.is_set():
                 command = monitor.next_command()
@@ -98,7 +98,7 @@ def messages(local: Local) -> Iterator[list[str]]:
     ready.wait(10)
     yield seen
     over.set()
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         client.ping()  # one more command, so that the watch looks up
     thread.join()
 
@@ -117,7 +117,7 @@ def test_nothing_that_is_marked_is_found_in_logs_metrics_events_audit_or_message
     local: Local, messages: list[str], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     del tmp_path
-    with FaxLine(local.url_of("operator")) as line, redis.Redis.from_url(local.redis_url) as client:
+    with FaxLine(local.url_of("operator")) as line, connect(local.redis_url) as client:
         for name, answer in ANSWERS.items():
             fault = (
                 {"action": "status", **answer} if answer["status"] >= 400 else {"action": "garbage", **answer}

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from faxline import FaxLine, JobState
 from faxline.contract.errors import JobRejected, Rejection
+from faxline.contract.redis_url import connect
 from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
@@ -58,7 +58,7 @@ def test_an_entry_that_kills_every_dispatcher_is_told_and_set_aside_and_all_othe
             access=access,
         ) as local,
         FaxLine(local.url_of("operator")) as line,
-        redis.Redis.from_url(local.redis_url) as client,
+        connect(local.redis_url) as client,
     ):
         good = [line.send(to=f"+1202{6_000_000 + i}", files=files) for i in range(6)]
         bad = line.send(to="+12025550123", files=files, message=KILLER)

@@ -14,6 +14,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from faxline import FaxLine, JobState
+from faxline.contract.redis_url import connect
 from faxline.reading.account_state import ROLLED_BACK
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
@@ -170,7 +171,7 @@ def test_a_redis_that_comes_back_empty_is_noticed_though_nobody_did_anything(
     push(local, 0, 30)
     with FaxLine(local.url_of("operator")) as line:
         wait_until(lambda: line.account_state().jobs["queued"] == 30, timeout=15)
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         client.flushall()
     wait_until(lambda: paused(local) == ROLLED_BACK, timeout=30)
     shown = faxline(local, "accounts", "rollback", "default").stdout

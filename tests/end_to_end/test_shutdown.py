@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from faxline import FaxLine, JobState
+from faxline.contract.redis_url import connect
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
@@ -36,7 +36,7 @@ def test_a_worker_that_is_told_to_end_more_than_once_finishes_its_calls_and_noth
             access=access,
         ) as local,
         FaxLine(local.url_of("producer")) as line,
-        redis.Redis.from_url(local.redis_url) as client,
+        connect(local.redis_url) as client,
     ):
         for i, job in enumerate(jobs):
             line.send(to=f"+1202{6_000_000 + i}", files=["https://example.com/a.pdf"], id=job, subject=job)

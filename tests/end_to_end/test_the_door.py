@@ -10,9 +10,9 @@ from typing import Self
 
 import httpx
 import pytest
-import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.redis_url import connect
 from faxline_chaos.slow import KINDS, hold
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
@@ -94,7 +94,7 @@ def test_every_slow_client_is_closed_while_ifax_is_answered(local: Local, keep: 
     assert closed(local, "idle") >= 5
     assert closed(local, "pipelined") == 5
     assert closed(local, "crowded") == 0
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         assert client.xlen(RedisKeys("default").status) == len(ifax.answers)
 
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import pypdfium2
 import pytest
-import redis
 
 from faxline import FaxLine, JobRejected, JobState
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES
+from faxline.contract.redis_url import connect
 from faxline.reading.processes import ROLES
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
+from tests.clusters import all_keys
 
 FAST = (
     "--call-seconds",
@@ -111,12 +112,12 @@ def test_three_hundred_faxes_are_each_delivered_once_by_two_of_each_and_leave_no
     assert states == {JobState.DELIVERED: 300}
     assert accepted(local, "many-") == {f"many-{i}": 1 for i in range(300)}
     wait_until(lambda: all(fax["webhooks"] for fax in local.ledger()))
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         wait_until(lambda: client.xlen(line.keys.status) == client.xlen(line.keys.intake) == 0)
         wait_until(lambda: not client.exists(line.keys.wakes, line.keys.reconcile_wake))
         wait_until(lambda: not client.exists(line.keys.released))
-        assert list(client.scan_iter(line.keys.document("*"))) == []
-        left = {key.decode() for key in client.scan_iter()}
+        left = {key.decode() for key in all_keys(client)}
+        assert [key for key in left if key.startswith(line.keys.document(""))] == []
         lasting = {key for key in left if client.pttl(key) < 0}
     assert lasting <= {
         *(line.keys.intake, line.keys.status, line.keys.events, line.keys.account_state, line.keys.answers),
@@ -129,7 +130,7 @@ def test_a_fax_pushed_by_xadd_alone_is_delivered_and_its_events_are_readable(
     local: Local, line: FaxLine
 ) -> None:
     entry = {"id": "by-hand", "fax": {"faxNumber": "+12025550123", "faxData": [URL]}}
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         client.execute_command("XADD", "fax:{default}:intake", "*", "send", json.dumps(entry))
         assert line.wait("by-hand", timeout=60).state is JobState.DELIVERED
         raw: Any = client.xrange("fax:{default}:events")
@@ -160,7 +161,7 @@ def test_a_bad_entry_gets_one_event_that_names_member_and_reason(
     local: Local, line: FaxLine, raw: Any, member: str, reason: str
 ) -> None:
     text = raw if isinstance(raw, str) else json.dumps(raw)
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         newest: Any = client.xrevrange(line.keys.events, count=1)
         before = newest[0][0].decode() if newest else "0-0"
         entry: Any = client.xadd(line.keys.intake, {"send": text})
@@ -182,7 +183,7 @@ def test_an_id_pushed_twice_is_ignored_with_the_same_content_and_rejected_with_o
 
 
 def test_a_rejected_job_is_told_to_the_one_who_waits(local: Local, line: FaxLine) -> None:
-    with redis.Redis.from_url(local.redis_url) as client:
+    with connect(local.redis_url) as client:
         client.xadd(line.keys.intake, {"send": '{"id":"refused-1"}'})
     with pytest.raises(JobRejected) as caught:
         line.wait("refused-1", timeout=30)

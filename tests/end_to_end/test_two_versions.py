@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 import faxline_worker
 from faxline import FaxLine, JobState
+from faxline.contract.redis_url import connect
 from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
@@ -89,7 +89,7 @@ def test_two_versions_work_side_by_side_and_no_fax_is_lost_or_doubled(
     with (
         Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
         FaxLine(local.redis_url) as line,
-        redis.Redis.from_url(local.redis_url) as client,
+        connect(local.redis_url) as client,
     ):
         older = [part for part in local.parts if part.name.startswith(("dispatcher", "worker"))]
         jobs = push(line, "before")

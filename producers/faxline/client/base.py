@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from faxline.contract.cluster_client import ClusterClient
+from faxline.contract.cluster_client_async import AsyncClusterClient
 from faxline.contract.errors import NotShared
 from faxline.contract.phone_numbers import check_region
 from faxline.contract.redis_keys import RedisKeys
@@ -68,6 +70,7 @@ class Base:
             confirmation,
             region=check_region(region),
             place=address(client),
+            in_cluster=isinstance(client, ClusterClient | AsyncClusterClient),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

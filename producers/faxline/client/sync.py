@@ -34,8 +34,9 @@ class FaxLine(Sending, Reading, Inspection, Operator, DataProtection):
         <JobState.DELIVERED: 'delivered'>
 
     Args:
-        redis_url: such as redis://localhost:6379/0 or redis+sentinel://host1,host2/service/0
-            (`faxline.contract.redis_url` has all forms), or a `redis.Redis` client with bytes replies.
+        redis_url: such as redis://localhost:6379/0, redis+sentinel://host1,host2/service/0 or
+            redis+cluster://host1,host2 (`faxline.contract.redis_url` has all forms), or a `redis.Redis`
+            client with bytes replies.
         account: the name of the account.
         document_ttl: the most seconds to keep a document after its last push. It is deleted earlier if no
             open fax needs it (FAXLINE_DOCUMENT_GRACE).

@@ -18,7 +18,7 @@ import redis
 from redis.client import Pipeline
 
 from faxline.contract.cluster_plan import Part, Plan
-from faxline.contract.cluster_slots import FOLLOWED, PATIENCE, Course, slot_of
+from faxline.contract.cluster_slots import FOLLOWED, PATIENCE, Course, SlotMap, slot_of
 from faxline.contract.cluster_topology import Topology
 
 _T = TypeVar("_T")
@@ -48,8 +48,19 @@ class ClusterClient(redis.Redis):
         self.topology.ensure()
         return [self.topology.node(address) for address in self.topology.slots.primaries]
 
+    def look_at_slots(self) -> SlotMap:
+        """Who owns the slots.
+
+        Raises:
+            redis.RedisError: no node says it.
+        """
+        self.topology.ensure()
+        return self.topology.slots
+
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send a command to the node that owns the slot of its key."""
+        """Send a command to the node that owns the slot of its key; SCRIPT LOAD to every primary."""
+        if args[0] == "SCRIPT LOAD":
+            return self._on_all(args)
 
         def send(node: redis.Redis, asking: bool) -> Any:
             if not asking:
@@ -60,6 +71,19 @@ class ClusterClient(redis.Redis):
             return reply
 
         return self.follow(slot_of(args), send)
+
+    def _on_all(self, command: tuple[Any, ...]) -> Any:
+        """Send a command to every primary. Those that are away miss it, unless all are."""
+        reply, errors = None, list[Exception]()
+        nodes = self.nodes
+        for node in nodes:
+            try:
+                reply = node.execute_command(*command)  # type: ignore[no-untyped-call]
+            except FOLLOWED as error:
+                errors.append(error)
+        if len(errors) == len(nodes):
+            raise errors[-1]
+        return reply
 
     def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Any:
         """Queue commands; see the module."""

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 import redis
 import redis.asyncio
 from redis.asyncio.client import Pipeline
+from redis.exceptions import ClusterDownError
 
 from faxline.contract.cluster_plan import Part, Plan
-from faxline.contract.cluster_slots import FOLLOWED, PATIENCE, Course, slot_of
+from faxline.contract.cluster_slots import FOLLOWED, PATIENCE, Course, SlotMap, slot_of
 from faxline.contract.cluster_topology import AsyncTopology
+from faxline.contract.cluster_url import Address
 
 _T = TypeVar("_T")
 
@@ -28,6 +30,31 @@ class AsyncClusterClient(redis.asyncio.Redis):
         super().__init__(connection_pool=seed.connection_pool)  # for its options: nothing is sent through it
         self.topology = topology
         self._patience = patience
+
+    async def look_at_slots(self) -> SlotMap:
+        """Who owns the slots, as `ClusterClient.look_at_slots`."""
+        await self.topology.ensure()
+        return self.topology.slots
+
+    def node_of(self, key: str) -> Address | None:
+        """The node that owns the slot of a key, as far as is known."""
+        try:
+            return self.topology.slots.owner(slot_of(("EXISTS", key)))
+        except ClusterDownError:
+            return None
+
+    async def look_for_changes(self) -> int:
+        """Ask every primary for a sign of life, and the others if one gives none; how many slots have moved.
+
+        The number never falls, so another one than before says that some have.
+        """
+        await self.topology.ensure()
+        for address in self.topology.slots.primaries:
+            try:
+                await self.topology.node(address).ping()
+            except FOLLOWED:
+                await self.topology.refresh()
+        return self.topology.slots.changes
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command to the node that owns the slot of its key."""

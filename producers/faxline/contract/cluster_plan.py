@@ -78,6 +78,8 @@ class Plan:
         self._commands = commands
         self._replies: list[Any] = [None] * len(commands)
         self.parts: list[Part] = []
+        self.redirected: list[int] = []
+        """The places of commands that are to be sent again, each by itself."""
         known = [slot_of(args) for args, _ in commands]
         touched = list(dict.fromkeys(slot for slot in known if slot is not None))
         if transaction or commands[0][0][0] == "MULTI":
@@ -108,6 +110,8 @@ class Plan:
     def replied(self, part: Part, replies: Sequence[Any]) -> None:
         """Take the replies to a part."""
         for at, reply in zip(part.places, replies, strict=True):
+            if is_followed(reply):
+                self.redirected.append(at)
             before = self._replies[at]
             if before is None or isinstance(reply, Exception):
                 self._replies[at] = reply
@@ -118,12 +122,8 @@ class Plan:
         """A part could not be sent. If it is all there is, the error is raised as by every pipeline."""
         if len(self.parts) == 1:
             raise error
-        self.replied(part, [error] * len(part.places))
-
-    @property
-    def redirected(self) -> list[int]:
-        """The places of commands that are to be sent again, each by itself."""
-        return [at for at, reply in enumerate(self._replies) if is_followed(reply)]
+        for at in part.places:
+            self._replies[at] = error
 
     def again(self, place: int, reply: Any) -> None:
         """Take the reply to a command that was sent again."""

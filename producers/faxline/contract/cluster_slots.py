@@ -104,6 +104,8 @@ class SlotMap:
         """The nodes that copy them."""
         self.known = False
         """Whether a node has reported the owners."""
+        self.changes = 0
+        """How often a slot was found to have moved."""
 
     def owner(self, slot: int | None) -> Address:
         """Where a command of this slot goes.
@@ -118,6 +120,10 @@ class SlotMap:
             raise ClusterDownError("CLUSTERDOWN no node serves the slot")
         return found
 
+    def is_owner(self, slot: int | None, node: Address) -> bool:
+        """Whether a node owns a slot."""
+        return slot is not None and self._owners[slot] == node
+
     def to_ask(self) -> list[Address]:
         """All nodes in the order in which to ask them: each time another one first, the seeds last.
 
@@ -129,9 +135,19 @@ class SlotMap:
 
     def moved(self, slot: int, owner: Address) -> None:
         """A node said that this slot is another's."""
+        self.changes += self._owners[slot] != owner
         self._owners[slot] = owner
-        if owner not in self.primaries:
-            self.primaries = tuple(sorted({*self.primaries, owner}))
+        self.add_primary(owner)
+
+    @property
+    def unserved(self) -> int:
+        """How many slots nobody owns."""
+        return self._owners.count(None)
+
+    def add_primary(self, node: Address) -> None:
+        """A node owns slots, or will."""
+        if node not in self.primaries:
+            self.primaries = tuple(sorted({*self.primaries, node}))
 
     def learn(self, reply: Iterable[Sequence[Any]], asked: Address) -> None:
         """Take the raw answer to CLUSTER SLOTS of the node at this address."""
@@ -140,6 +156,7 @@ class SlotMap:
         for first, last, primary, *others in reply:
             owners[first : last + 1] = [_address(primary, asked)] * (last + 1 - first)
             replicas |= {_address(other, asked) for other in others}
+        self.changes += self.known and owners != self._owners
         self._owners, self.known = owners, True
         self.primaries = tuple(sorted({owner for owner in owners if owner is not None}))
         self.replicas = tuple(sorted(replicas))
@@ -176,6 +193,7 @@ class Course:
             self._slots.moved(error.slot_id, (error.host or there[0], error.port))
         elif isinstance(error, AskError):
             self._ask = (error.host or there[0], error.port)
+            self._slots.add_primary(self._ask)
         if isinstance(error, AskError):
             self._redirections += 1
             if self._redirections <= REDIRECTIONS:

@@ -54,9 +54,9 @@ class _Nodes(Generic[_Node]):
         return client
 
     def _gone(self) -> list[_Node]:
-        """Forget the clients of nodes that are no longer part of the cluster."""
-        known = set(self.slots.to_ask())
-        return [self._clients.pop(address) for address in list(self._clients) if address not in known]
+        """Forget the clients of nodes that own no slot any more. One that does again gets new connections."""
+        primaries = self.slots.primaries
+        return [self._clients.pop(address) for address in list(self._clients) if address not in primaries]
 
     def _all(self) -> list[_Node]:
         clients, self._clients = list(self._clients.values()), {}

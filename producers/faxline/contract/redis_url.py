@@ -139,7 +139,8 @@ def connect(
     Args:
         url: as the module has it.
         node: makes another client of the client of one server; of a cluster, of each node's.
-        options: those of `redis.Redis`.
+        options: those of `redis.Redis`. Of a cluster, `redis_connect_func` gets the `SlotMap` as a second
+            argument.
 
     Raises:
         ValueError: the URL is not valid.
@@ -194,6 +195,9 @@ def _of_cluster(
     target: ClusterUrl, options: Mapping[str, Any], node: Callable[[redis.Redis], redis.Redis]
 ) -> redis.Redis:
     more, patience = _node_options(target, options)
+    topology: Topology
+    if (connected := more.get("redis_connect_func")) is not None:
+        more["redis_connect_func"] = lambda connection: connected(connection, topology.slots)
 
     def connect_node(there: Address, **other: Any) -> redis.Redis:
         client: redis.Redis = following(

@@ -9,6 +9,7 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.seals import Seals
 from faxline.contract.wording import plural
 from faxline.doctor.acl_checks import rights_checks
+from faxline.doctor.cluster_checks import cluster_checks
 from faxline.doctor.process_checks import process_checks
 from faxline.doctor.sealing_key_checks import keys_check
 from faxline.doctor.server_checks import server_checks
@@ -30,7 +31,11 @@ _DAY_US = 86_400_000_000
 
 
 def examination(
-    seals: Seals, accounts: Iterable[str], confirmation: Confirmation = NOT_ASKED
+    seals: Seals,
+    accounts: Iterable[str],
+    confirmation: Confirmation = NOT_ASKED,
+    *,
+    in_cluster: bool = False,
 ) -> Steps[list[Check]]:
     """Run all checks of Redis and of the accounts.
 
@@ -38,13 +43,14 @@ def examination(
         seals: seals the entries of the first account here.
         accounts: the names of the accounts.
         confirmation: how many replicas must confirm a push.
+        in_cluster: whether Redis is a cluster, of which each primary is looked at.
     """
     names = list(accounts)
     yield Command(lambda client: client.ping())
     checks = [
         Check("faxline", Result.OK, version("faxline")),
         Check("redis", Result.OK, "it answers"),
-        *(yield from server_checks(confirmation=confirmation)),
+        *(yield from (cluster_checks if in_cluster else server_checks)(confirmation=confirmation)),
         *(yield from rights_checks(names[0])),
         *(yield from process_checks(names)),
     ]

@@ -114,7 +114,8 @@ def run_checks(context: Context) -> Steps[list[Check]]:
             raise
         names = []
     accounts = [context.account, *sorted({*names} - {context.account})]
-    return (yield from examination(context.seals, accounts, context.confirmation))
+    checks = examination(context.seals, accounts, context.confirmation, in_cluster=context.in_cluster)
+    return (yield from checks)
 
 
 def parse_state(state: str | None, limit: int) -> tuple[JobState, ...]:

@@ -92,6 +92,7 @@ class Context:
         confirmation: how many replicas must confirm a push.
         region: the country of numbers without a country code, such as `DE`.
         place: the address of Redis for error messages, such as `host:port`.
+        in_cluster: whether Redis is a cluster.
     """
 
     keys: RedisKeys
@@ -101,6 +102,7 @@ class Context:
     confirmation: Confirmation = NOT_ASKED
     region: str | None = None
     place: str = ""
+    in_cluster: bool = False
 
     @property
     def account(self) -> str:

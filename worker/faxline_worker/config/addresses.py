@@ -42,6 +42,20 @@ def check_redis_url(setting: str, url: str) -> None:
     check_url(setting, url, ("redis", "rediss", "unix"))
 
 
+def check_broker(broker_url: str, redis_url: str) -> None:
+    """Check that the broker is one server, and apart from the state.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if cluster_url(broker_url) is not None:
+        raise ValueError("BROKER_URL must name one server: a worker waits for several lists at once")
+    if broker_url == redis_url:
+        raise ValueError(
+            "BROKER_URL must name another database than REDIS_URL, to keep wake-ups apart from the state"
+        )
+
+
 def check_ifax_url(url: str, proxy: Proxy | None, *, insecure: bool) -> None:
     """Check where iFax is called.
 

@@ -16,7 +16,6 @@ from pydantic import Field, PositiveInt, SecretStr, ValidationError, model_valid
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from faxline.contract.cluster_url import cluster_url
 from faxline.contract.environment import PREFIX
 from faxline.contract.file_hosts import host_pattern
 from faxline.contract.redis_keys import RedisKeys
@@ -29,6 +28,7 @@ from faxline_worker.config.accounts import (
 )
 from faxline_worker.config.addresses import (
     broker_beside,
+    check_broker,
     check_ifax_url,
     check_redis_url,
     check_url,
@@ -160,10 +160,7 @@ class Settings(BaseSettings):
         for setting, url in (("TRACES__ENDPOINT", self.traces.endpoint), ("WEBHOOK__URL", self.webhook.url)):
             if url:
                 check_url(setting, url)
-        if self.broker == self.redis_url and cluster_url(self.redis_url) is None:
-            raise ValueError(
-                "BROKER_URL must name another database than REDIS_URL, to keep wake-ups apart from the state"
-            )
+        check_broker(self.broker, self.redis_url)
         return self
 
     def _check_accounts(self) -> None:

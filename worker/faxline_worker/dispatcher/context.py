@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import redis
 import structlog
 
+from faxline_worker.dispatcher.intake_bell import IntakeBell
 from faxline_worker.dispatcher.schedule import Schedule
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.dispatcher.shares import Shares
@@ -36,6 +37,7 @@ class DispatcherContext:
         streams: replaces streams that ran out of ids.
         schedule: what to do for which account, and when.
         stopping: set when the dispatcher is to stop.
+        bell: tells the intake reader which accounts have entries, if each account is listened to by itself.
         clock_steps: steps of Redis' clock (s) that the timers of an account have yet to take.
     """
 
@@ -45,6 +47,7 @@ class DispatcherContext:
     log: structlog.typing.FilteringBoundLogger
     consumer: str
     streams: StreamWatch
+    bell: IntakeBell | None = None
     begin: Callable[[Sequence[Store]], None] = lambda _: None
     shares: Shares | None = None
     drained: Callable[[str], None] = lambda _: None

@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 import redis
 import structlog
 
+from faxline.contract.cluster_client import ClusterClient
 from faxline.contract.pdf_reader import PdfReader
+from faxline_worker.dispatcher.account_listener import MANY, AccountListener
 from faxline_worker.dispatcher.context import PAUSE, DispatcherContext
 from faxline_worker.dispatcher.gauges import Gauges
+from faxline_worker.dispatcher.intake_bell import IntakeBell
 from faxline_worker.dispatcher.intake_threads import IntakeThreads
 from faxline_worker.dispatcher.listener import Listener
 from faxline_worker.dispatcher.operator_orders import LongOrders, OperatorOrders
@@ -76,9 +79,11 @@ class Dispatcher:
     ) -> None:
         served = stores if isinstance(stores, Served) else Served(stores)
         streams = StreamWatch(served, metrics, log)
+        bell = IntakeBell() if isinstance(client, ClusterClient) or len(stores) > MANY else None
         self.context = context = DispatcherContext(
-            client, served, metrics, log, consumer, streams, begin, shares, drained
+            client, served, metrics, log, consumer, streams, bell, begin, shares, drained
         )
+        listener = Listener(context) if bell is None else AccountListener(context, bell)
         self._loops = loops = loops or Loops()
         self.intake = IntakeThreads(
             context, loops, file_hosts=file_hosts, pdf_reader=pdf_reader, takeover=takeover
@@ -90,7 +95,7 @@ class Dispatcher:
         self._parts: Sequence[tuple[Loop, Callable[[Loop], None]]] = (
             (self.intake.reading, self.intake.read),
             (self.intake.opening, self.intake.open_documents),
-            (loops.add("listener"), Listener(context).run),
+            (loops.add("listener"), listener.run),
             (loops.add("timers"), self.timers.run),
             (loops.add("maintenance"), self.long_orders.run),
             (loops.add("gauges"), self.gauges.run),

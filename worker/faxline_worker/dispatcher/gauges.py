@@ -2,11 +2,15 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import redis
 
+from faxline.contract.cluster_client import ClusterClient
+from faxline.contract.redis_url import address
 from faxline.reading.account_state import ROLLED_BACK, AccountState
 from faxline.reading.processes import ROLES, Process, at_work
 from faxline.reading.server_facts import server_facts
@@ -33,7 +37,9 @@ class Gauges:
     def __init__(self, context: DispatcherContext) -> None:
         self._context = context
         self._read = 0
-        self._clock_watch = ClockWatch()
+        self._clock_watches: defaultdict[str, ClockWatch] = defaultdict(ClockWatch)
+        """One for the server; of a cluster one for each account, because each node has a clock of its own."""
+        self._in_cluster = isinstance(context.client, ClusterClient)
         self._server = ServerGauges(context)
 
     def run(self, loop: Loop) -> None:
@@ -50,7 +56,7 @@ class Gauges:
             store.schema.check()
             before = time.monotonic()
             state = store.state()
-            self.watch_clock(before, state.now / 1e6, time.monotonic())
+            self.watch_clock(before, state.now / 1e6, time.monotonic(), account if self._in_cluster else "")
             unread = store.streams.events_unread()
             if context.metrics.labels.serves(account) or unread or not state.idle:
                 context.metrics.labels.serve(account)
@@ -96,15 +102,16 @@ class Gauges:
         differences = find_differences(settings for settings in state.shared_settings if settings.by)
         metrics.set_settings_differ(account, len(differences))
 
-    def watch_clock(self, before: float, theirs: float, after: float) -> None:
+    def watch_clock(self, before: float, theirs: float, after: float, account: str = "") -> None:
         """Compare Redis' clock with ours. After a step the timers and plans of all accounts run anew.
 
         Args:
             before: our monotonic clock (s) when Redis was asked.
             theirs: Redis' clock (s).
             after: our monotonic clock when the answer was there.
+            account: the account whose node was asked, in a cluster.
         """
-        context, step = self._context, self._clock_watch.look(before, theirs, after)
+        context, step = self._context, self._clock_watches[account].look(before, theirs, after)
         if not step:
             return
         context.log.warning(
@@ -112,10 +119,10 @@ class Gauges:
             seconds=round(step, 3),
         )
         context.metrics.clock_step("back" if step < 0 else "forward")
-        for account in context.stores:
-            context.clock_steps[account] = context.clock_steps.get(account, 0.0) + step
-            context.schedule.add((Task.RUN_TIMERS, account))
-            context.schedule.add((Task.PLAN_WAKEUPS, account))
+        for name in [account] if account else context.stores:
+            context.clock_steps[name] = context.clock_steps.get(name, 0.0) + step
+            context.schedule.add((Task.RUN_TIMERS, name))
+            context.schedule.add((Task.PLAN_WAKEUPS, name))
 
 
 class ServerGauges:
@@ -123,7 +130,8 @@ class ServerGauges:
 
     def __init__(self, context: DispatcherContext) -> None:
         self._context = context
-        self._durable, self._may_see_config = True, True
+        self._not_durable: set[str] = set()
+        self._may_see_config = True
         self._next = 0.0
 
     def read_processes(self) -> list[Process] | None:
@@ -137,24 +145,42 @@ class ServerGauges:
         return found
 
     def read(self) -> None:
-        """Read the server, every DURABLE seconds. Log a warning if it stopped being durable."""
+        """Read the server, or each primary of a cluster, every DURABLE seconds."""
         if time.monotonic() < self._next:
             return
+        client = self._context.client
+        if not isinstance(client, ClusterClient):
+            self._read(client)
+        else:
+            nodes = {address(node): node for node in client.nodes}
+            self._context.metrics.keep_nodes(nodes)
+            for name, node in nodes.items():
+                with suppress(redis.ConnectionError, redis.TimeoutError):  # its replica will take its place
+                    self._read(node, name)
+        self._next = time.monotonic() + DURABLE
+
+    def _read(self, client: redis.Redis, node: str = "") -> None:
+        """Read one server. Log a warning if it stopped being durable."""
         context = self._context
         try:
-            facts = server_facts(context.client, config=self._may_see_config)
+            facts = server_facts(client, config=self._may_see_config)
         except redis.exceptions.NoPermissionError:  # INFO is refused, so nobody knows
             durable = False
         else:
             durable = facts.durable
             self._may_see_config = facts.appendfsync is not None  # a refusal each time would fill ACL LOG
             context.metrics.set_redis(
-                memory=facts.used_memory, limit=facts.maxmemory, aof=facts.aof_size, aof_ok=facts.aof_ok
+                memory=facts.used_memory,
+                limit=facts.maxmemory,
+                aof=facts.aof_size,
+                aof_ok=facts.aof_ok,
+                node=node,
             )
-        context.metrics.set_redis_durable(durable)
-        if self._durable and not durable:
+        context.metrics.set_redis_durable(durable, node)
+        if durable:
+            self._not_durable.discard(node)
+        elif node not in self._not_durable:
+            self._not_durable.add(node)
             context.log.warning(
                 "Redis may lose faxes: it needs appendonly yes and maxmemory-policy noeviction (ops/redis)"
             )
-        self._durable = durable
-        self._next = time.monotonic() + DURABLE

@@ -16,6 +16,7 @@ import redis
 import structlog
 
 from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.dispatcher.intake_bell import IntakeBell
 from faxline_worker.dispatcher.leftovers import Leftovers
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
@@ -76,6 +77,7 @@ class IntakeReader:
         stopping: threading.Event,
         loop: Loop,
         full: Callable[[str], bool] = lambda _: False,
+        bell: IntakeBell | None = None,
     ) -> None:
         self._client = client
         self._stores = dict(stores)
@@ -86,6 +88,7 @@ class IntakeReader:
         self._stopping = stopping
         self._loop = loop
         self._full = full
+        self._bell = bell
         self._accounts = {store.keys.intake.encode(): name for name, store in stores.items()}
         self._asked = 0.0
         self._named = 0
@@ -124,6 +127,9 @@ class IntakeReader:
         for name in list(self._more):
             if not self._full(name):
                 self._read_on(name)
+        if self._bell is not None:
+            self._await_bell(self._bell, block)
+            return
         streams: Any = {
             store.keys.intake: ">" for name, store in self._stores.items() if not self._full(name)
         }
@@ -147,6 +153,13 @@ class IntakeReader:
             self._take(name, [(entry.decode(), fields) for entry, fields in entries])
         if brought > LARGE:  # each account may have as much, so read them one by one
             self._more = self._waiting(self._stores.values())
+
+    def _await_bell(self, bell: IntakeBell, block: float) -> None:
+        """Wait until an account has entries, and note which have."""
+        waits = [self._full(name) for name in self._more]
+        rung = bell.wait(block if not waits else SHORT if all(waits) else 0.0)
+        self._more |= dict.fromkeys(name for name in rung if name in self._stores)
+        self._loop.well()
 
     def leave(self) -> None:
         """Leave the consumer groups, except those in which entries of this dispatcher are pending.

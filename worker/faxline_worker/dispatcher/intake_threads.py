@@ -62,6 +62,7 @@ class IntakeThreads:
             stopping=context.stopping,
             loop=self.reading,
             full=self.slow.full,
+            bell=context.bell,
         )
         self._register_accounts = scripts.register(context.client, "register_accounts")
         self._early_at = 0.0
@@ -151,6 +152,8 @@ class IntakeThreads:
         ]
 
     def _took(self, account: str, last: str) -> None:
+        if self._context.bell is not None:
+            self._context.bell.took(account, last)
         self._context.schedule.add((Task.PLAN_WAKEUPS, account))
         if self._context.streams.is_ahead(last.encode()):
             self._context.schedule.add((Task.CHECK_STREAMS, account))

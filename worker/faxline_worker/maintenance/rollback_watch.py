@@ -21,6 +21,7 @@ import redis
 from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.maintenance.check_ins import ask, check_in_on
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
 from faxline_worker.state.lineage import CheckIn, Examined, Knowledge, check_in_arguments
@@ -108,41 +109,39 @@ class RollbackGuard:
         Pass it as `redis_connect_func` to every client that changes the state, so that it runs before any
         other command.
         """
-        connection.on_connect_check_health(check_health=False)
-        try:
-            run = _run_of(connection)
-        except redis.exceptions.NoPermissionError:
-            if not self._refused:
-                self._log.warning("no right to INFO (users.acl): a Redis that goes back will be noticed late")
-            self._refused = True
+        run = self._log_in(connection)
+        if run is None:
             return
         with self._lock:
             if run == self._run:
                 return
             knows = Knowledge.SOMETHING if self._run else Knowledge.NOTHING
-            found = self._check_in(connection, run, knows)
+            found = self._check_in(connection, run, knows, list(self._memories))
             self._take(found, knows)
             self._run, self._tick = run, None
         if knows is not Knowledge.NOTHING:
             self._log.info("Redis is another server, or was restarted", count=len(found))
             self._woken.set()
 
-    def _check_in(self, connection: Any, run: str, knows: Knowledge) -> dict[str, CheckIn]:
-        """Check in for all accounts, on a new connection."""
-        sha = _ask(connection, "SCRIPT", "LOAD", self._text).decode()
-        found: dict[str, CheckIn] = {}
-        for names in _pieces(list(self._memories)):
-            commands = [self._command(name, sha, run, knows) for name in names]
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            replies = [connection.read_response() for _ in commands]
-            for name, reply in zip(names, replies, strict=True):
-                if (checked := CheckIn.read(reply)) is not None:
-                    found[name] = checked
-        return found
+    def _log_in(self, connection: Any) -> str | None:
+        """Log in, and ask for the server's run id; None without the right to."""
+        connection.on_connect_check_health(check_health=False)
+        try:
+            return _run_of(connection)
+        except redis.exceptions.NoPermissionError:
+            if not self._refused:
+                self._log.warning("no right to INFO (users.acl): a Redis that goes back will be noticed late")
+            self._refused = True
+            return None
 
-    def _command(self, account: str, sha: str, run: str, knows: Knowledge) -> tuple[str | int, ...]:
-        args = check_in_arguments(run, knows, self._wait, self._steady(account))
-        return ("EVALSHA", sha, 2, *scripts.declared(RedisKeys(account)), *args)
+    def _check_in(
+        self, connection: Any, run: str, knows: Knowledge, accounts: Sequence[str]
+    ) -> dict[str, CheckIn]:
+        """Check in for some accounts, on a new connection."""
+        arguments = {
+            name: check_in_arguments(run, knows, self._wait, self._steady(name)) for name in accounts
+        }
+        return check_in_on(connection, self._text, arguments)
 
     def _steady(self, account: str) -> int | str:
         store = self.stores.get(account)
@@ -275,11 +274,5 @@ def _pieces(whole: Sequence[_T]) -> list[Sequence[_T]]:
 
 
 def _run_of(connection: Any) -> str:
-    found = _RUN.search(_ask(connection, "INFO", "server"))
+    found = _RUN.search(ask(connection, "INFO", "server"))
     return found[1].decode() if found else "unknown"
-
-
-def _ask(connection: Any, *command: str) -> bytes:
-    connection.send_command(*command, check_health=False)
-    reply: bytes = connection.read_response()
-    return reply

@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 
 import redis
 from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
 
+from faxline.contract.cluster_url import cluster_url
 from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import RedisKeys
@@ -23,6 +25,8 @@ from faxline_worker.config.source import SettingsError, secret_files
 from faxline_worker.ifax import failure_reasons
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.intake.registrar import SET_ASIDE
+from faxline_worker.maintenance.cluster_rollback_watch import ClusterRollbackGuard
+from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.observability.http_server import Checks, MonitoringPortError, MonitoringServer
 from faxline_worker.observability.logs import configure_logs, get_logger
 from faxline_worker.observability.metrics.account_labels import AccountLabels
@@ -201,6 +205,12 @@ def make_broker(settings: Settings, loop: Loop | None = None, *, threads: int = 
         threads: the worker's number of threads.
     """
     return WakeBroker(broker_client(settings.broker), [], loop, threads=threads)
+
+
+def rollback_guard(settings: Settings, log: FilteringBoundLogger) -> RollbackGuard:
+    """Make the watch for a Redis that goes back, for one server or for a cluster."""
+    kind = RollbackGuard if cluster_url(settings.redis_url) is None else ClusterRollbackGuard
+    return kind(first_account(settings), settings.rollback_wait.total_seconds(), log)
 
 
 def process_name() -> str:

@@ -25,7 +25,6 @@ from faxline_worker.observability.metrics.families import new_registry, watch_fo
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
     failures_at_zero,
-    first_account,
     give_up,
     load,
     make_broker,
@@ -34,6 +33,7 @@ from faxline_worker.processes.common import (
     process_name,
     require_layout,
     require_redis,
+    rollback_guard,
     stop_on_signals,
     traces_of,
 )
@@ -53,7 +53,7 @@ def dispatcher() -> None:
     settings = live.settings
     require_redis(settings, "dispatcher")
     log, who = get_logger("faxline_worker.dispatcher.dispatcher"), process_name()
-    guard = RollbackGuard(first_account(settings), settings.rollback_wait.total_seconds(), log)
+    guard = rollback_guard(settings, log)
     client = state_client(
         settings.redis_url, name="faxline-dispatcher", longest_block=BLOCK, connected=guard.connected
     )

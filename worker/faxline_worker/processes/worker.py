@@ -12,7 +12,6 @@ from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax import IfaxClient
-from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
@@ -21,7 +20,6 @@ from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import (
     failures_at_zero,
-    first_account,
     follow_accounts,
     load,
     make_broker,
@@ -30,6 +28,7 @@ from faxline_worker.processes.common import (
     process_name,
     require_layout,
     require_redis,
+    rollback_guard,
     stop_on_signals,
     traces_of,
 )
@@ -79,9 +78,7 @@ class WorkerProcess:
         self._secrets = secrets
         self._log = get_logger("faxline_worker.worker")
         self._who = process_name()
-        self._guard = RollbackGuard(
-            first_account(settings), settings.rollback_wait.total_seconds(), self._log
-        )
+        self._guard = rollback_guard(settings, self._log)
         self._client = state_client(
             settings.redis_url, name="faxline-worker", threads=True, connected=self._guard.connected
         )

@@ -34,6 +34,7 @@ class RecentReceipts:
         self._size = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
         self._anew = False
+        self._changes = 0
 
     async def connected(self, connection: Any) -> None:
         """Log in on a connection that was just made. For redis-py's `redis_connect_func`.
@@ -43,6 +44,11 @@ class RecentReceipts:
         await connection.on_connect_check_health(check_health=False)
         self._anew = self._anew or connection in self._known
         self._known.add(connection)
+
+    def moved(self, changes: int) -> None:
+        """How many slots of a cluster have moved until now. If it is more than before, a node may be lost."""
+        self._anew = self._anew or changes != self._changes
+        self._changes = changes
 
     def stored(self, stream: str, fields: Mapping[str, bytes]) -> None:
         """Remember an entry that was stored."""

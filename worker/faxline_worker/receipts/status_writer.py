@@ -1,8 +1,8 @@
 """Adds webhooks to the accounts' status streams, many in one round trip."""
 
 import asyncio
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import redis.asyncio
 from redis.exceptions import ResponseError
 
+from faxline.contract.cluster_client_async import AsyncClusterClient
 from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 from faxline_worker.receipts.recent_receipts import RecentReceipts
@@ -92,7 +93,10 @@ class RedisStatusWriter:
         Raises:
             redis.exceptions.RedisError, OSError: they are not, or perhaps not, stored. Call again.
         """
-        await self._client.ping()  # notices a lost connection
+        if isinstance(self._client, AsyncClusterClient):
+            self._recent.moved(await self._client.look_for_changes())
+        else:
+            await self._client.ping()  # notices a lost connection
         due = self._recent.take_due()
         try:
             for start in range(0, len(due), LOT):
@@ -113,9 +117,19 @@ class RedisStatusWriter:
                 # A request that timed out was answered 503, and iFax sends it again.
                 lot = [one for one in lot if not one[2].done()]
                 if lot:
-                    await self._write_lot(lot)
+                    await asyncio.gather(*map(self._write_lot, self._by_node(lot)))
         finally:
             self._writing = None
+
+    def _by_node(self, lot: Sequence["_Waiting"]) -> Iterable[Sequence["_Waiting"]]:
+        """A lot in parts, one for each node of a cluster, so that one that is away holds up no other's."""
+        client = self._client
+        if not isinstance(client, AsyncClusterClient):
+            return [lot]
+        parts = defaultdict[Any, list[_Waiting]](list)
+        for one in lot:
+            parts[client.node_of(one[0])].append(one)
+        return parts.values()
 
     async def _write_lot(self, lot: Sequence["_Waiting"]) -> None:
         replies: Sequence[Any]

@@ -14,6 +14,7 @@ import redis
 import structlog
 
 from faxline.client.sync import FaxLine
+from faxline.contract.cluster_client import ClusterClient
 from faxline.contract.errors import JobNotFound
 from faxline.contract.events import Event
 from faxline.contract.redis_keys import RedisKeys
@@ -137,6 +138,9 @@ class TraceFollower:
                     raise
 
     def _follow(self) -> None:
+        if isinstance(self._client, ClusterClient):
+            self._follow_each(self._client)
+            return
         streams: Any = dict.fromkeys(self._lines, ">")
         reply: Any = self._client.xreadgroup(
             GROUP, self._consumer, streams, count=200, block=BLOCK, noack=True
@@ -145,6 +149,17 @@ class TraceFollower:
             name = stream.decode()
             for entry, fields in entries_of([(stream, entries)]):
                 self._record(self._lines[name], Event.from_entry(entry, fields))
+
+    def _follow_each(self, client: ClusterClient) -> None:
+        """As `_follow` on a cluster, which refuses a read of streams in several slots."""
+        self._stopping.wait(PAUSE)
+        with client.pipeline(transaction=False) as pipe:
+            for stream in self._lines:
+                pipe.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=200, noack=True)
+            replies = pipe.execute()
+        for line, reply in zip(self._lines.values(), replies, strict=True):
+            for entry, fields in entries_of(reply):
+                self._record(line, Event.from_entry(entry, fields))
 
     def _record(self, line: FaxLine, event: Event) -> None:
         state = str(event.data.get("state"))

@@ -99,3 +99,14 @@ def test_only_the_last_ones_are_kept() -> None:
         recent.stored("s", receipt(number) | {"body": bytes(BYTES // 2)})
     recent.not_repeated()
     assert len(recent.take_due()) == 2
+
+
+def test_what_was_stored_lately_is_due_again_once_when_slots_of_a_cluster_have_moved() -> None:
+    recent = RecentReceipts(clock=lambda: 0.0)
+    recent.stored(STATUS, receipt(1))
+    recent.moved(0)
+    assert recent.take_due() == []
+    recent.moved(1)
+    assert recent.take_due() == [(STATUS, receipt(1))]
+    recent.moved(1)
+    assert recent.take_due() == []

@@ -181,10 +181,13 @@ def test_of_a_pipeline_only_what_was_redirected_is_sent_again(run: Any, cluster:
     assert [words for words in first.said if words[1] == third.encode()] == [(b"GET", third.encode())]
 
 
-def test_a_part_that_fails_fails_alone(run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refusal", [None, error("CLUSTERDOWN The cluster is down")])
+def test_a_part_that_fails_fails_alone(
+    run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, refusal: bytes | None
+) -> None:
     monkeypatch.setattr("faxline.contract.redis_url.PATIENCE", 0.1)
     first, second = cluster.nodes
-    first.answer, second.answer = lambda _: None, lambda _: bulk("2")
+    first.answer, second.answer = lambda _: refusal, lambda _: bulk("2")
 
     def both(client: Any) -> Any:
         pipe = client.pipeline(transaction=False)
@@ -193,8 +196,31 @@ def test_a_part_that_fails_fails_alone(run: Any, cluster: Cluster, monkeypatch: 
         return pipe.execute(raise_on_error=False)
 
     (replies,) = run(cluster.url, both)
-    assert isinstance(replies[0], redis.ConnectionError)
+    assert isinstance(replies[0], redis.RedisError)
     assert replies[1] == b"2"
+
+
+def test_what_was_given_up_is_not_tried_once_more(
+    run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faxline.contract.redis_url.PATIENCE", 0.0)
+    first, second = cluster.nodes
+    first.answer = lambda words: (
+        error("CLUSTERDOWN The cluster is down") if words[0] == b"XADD" else number(0)
+    )
+    second.answer = lambda words: bulk("2-1") if words[0] == b"XADD" else number(1)
+
+    def both(client: Any) -> Any:
+        pipe = client.pipeline(transaction=False)
+        pipe.execute_command("XADD", KEY, "*", "a", "b")
+        pipe.execute_command("XADD", OTHER, "*", "a", "b")
+        pipe.execute_command("WAIT", 1, 100)
+        return pipe.execute(raise_on_error=False)
+
+    (replies,) = run(cluster.url, both)
+    assert isinstance(replies[0], redis.exceptions.ClusterDownError)
+    assert replies[1] == b"2-1"
+    assert named(first.said) == ["XADD", "WAIT"]
 
 
 def transacting(*replies: bytes) -> Callable[[Words], bytes]:

@@ -39,9 +39,10 @@ def test_a_cluster_needs_a_broker_of_its_own_because_it_has_one_database() -> No
         read_settings(TOKEN | {"FAXLINE_REDIS_URL": "redis+cluster://a,b"})
 
 
-def test_the_broker_may_be_the_cluster_itself_if_it_is_named() -> None:
+def test_the_broker_is_one_server() -> None:
     url = "redis+cluster://a,b"
-    assert read_settings(TOKEN | {"FAXLINE_REDIS_URL": url, "FAXLINE_BROKER_URL": url}).broker == url
+    with pytest.raises(SettingsError, match="FAXLINE_BROKER_URL must name one server"):
+        read_settings(TOKEN | {"FAXLINE_REDIS_URL": url, "FAXLINE_BROKER_URL": url})
 
 
 @pytest.mark.parametrize(

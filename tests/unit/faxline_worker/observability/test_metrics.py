@@ -105,11 +105,11 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
         {"account": ACCOUNTS, "limit": ("time", "memory", "crash")},
     ),
     "fax_settings_differ": ("gauge", {"account": ACCOUNTS}),
-    "fax_redis_durable": ("gauge", {}),
-    "fax_redis_memory_bytes": ("gauge", {}),
-    "fax_redis_memory_limit_bytes": ("gauge", {}),
-    "fax_redis_aof_bytes": ("gauge", {}),
-    "fax_redis_aof_ok": ("gauge", {}),
+    "fax_redis_durable": ("gauge", {"node": ("",)}),
+    "fax_redis_memory_bytes": ("gauge", {"node": ("",)}),
+    "fax_redis_memory_limit_bytes": ("gauge", {"node": ("",)}),
+    "fax_redis_aof_bytes": ("gauge", {"node": ("",)}),
+    "fax_redis_aof_ok": ("gauge", {"node": ("",)}),
     "fax_redis_clock_steps_total": ("counter", {"direction": ("back", "forward")}),
     "fax_redis_read_timestamp_seconds": ("gauge", {}),
     "fax_intake_entries": ("gauge", {"account": ACCOUNTS}),
@@ -291,7 +291,7 @@ def test_each_of_the_dispatchers_words_sets_its_own_series_alone(registry: Colle
         ("fax_account_paused", "second"): 1,
         ("fax_state_rolled_back", "second"): 1,
         ("fax_dead_receipts", "default"): 3,
-        ("fax_redis_durable",): 1,
+        ("fax_redis_durable", ""): 1,
     }
 
 
@@ -314,7 +314,20 @@ def test_a_paused_account_and_a_durable_redis_can_end(registry: CollectorRegistr
         metrics.set_paused("default", state)
         metrics.set_redis_durable(state)
         assert value(registry, "fax_account_paused", account="default") == float(state)
-        assert value(registry, "fax_redis_durable") == float(state)
+        assert value(registry, "fax_redis_durable", node="") == float(state)
+
+
+def test_the_gauges_of_a_clusters_nodes_go_with_them(registry: CollectorRegistry) -> None:
+    metrics = DispatcherMetrics(registry, ACCOUNTS, FAILURES)
+    metrics.keep_nodes(["a:1", "b:1"])
+    for node in ("a:1", "b:1"):
+        metrics.set_redis_durable(durable=True, node=node)
+        metrics.set_redis(memory=1, limit=2, aof=3, aof_ok=True, node=node)
+    assert value(registry, "fax_redis_durable", node="") is None
+    assert value(registry, "fax_redis_aof_bytes", node="a:1") == 3
+    metrics.keep_nodes(["b:1", "c:1"])
+    assert value(registry, "fax_redis_durable", node="a:1") is None
+    assert value(registry, "fax_redis_durable", node="b:1") == 1
 
 
 def test_a_receipts_negative_pages_and_a_clocks_negative_time_count_as_zero(

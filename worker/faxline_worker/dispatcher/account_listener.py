@@ -1,0 +1,219 @@
+"""Listens to each account on a connection of its own: for a cluster, and for many accounts.
+
+A cluster refuses a read of streams in several slots, and a read that names thousands of streams costs more
+than what it brings. So each account has one connection with one blocking read of its intake, receipts,
+doorbell and orders. One thread waits for all of them in a selector.
+"""
+
+import heapq
+import selectors
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+from redis.exceptions import MovedError
+
+from faxline.contract.cluster_client import ClusterClient
+from faxline.contract.cluster_slots import slot_of
+from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
+from faxline_worker.dispatcher.intake_bell import IntakeBell
+from faxline_worker.dispatcher.listener import START, Entries, Listener, StreamsOfAll
+from faxline_worker.observability.pulse import Loop
+from faxline_worker.state.store import Store
+
+MANY = 100
+"""Accounts on one server above which each has a connection of its own."""
+COUNT = 2
+"""Entries of a stream that one read returns at most: those of intake may hold documents."""
+READ = 60.0
+"""Seconds that one read blocks. Then the intake is looked at all the same, in case a bell was lost."""
+SILENT = 10.0
+"""Seconds more after which a connection that did not answer is made anew."""
+LOOK = 1.0
+"""Seconds between two looks for silent connections."""
+REST = 0.02
+"""Seconds between what came and the next read of an account, so that a burst is few reads."""
+
+
+@dataclass
+class _Ear:
+    """An account's connection."""
+
+    account: str
+    keys: tuple[str, ...]
+    intake: str
+    connection: Any = None
+    place: Any = None
+    """Where it leads to."""
+    silent_until: float = 0.0
+    listens: bool = False
+    was_lost: bool = False
+    sock: Any = None
+
+
+class AccountListener(Listener):
+    """`Listener` with a connection for each account; it listens for intake entries, too.
+
+    Args:
+        context: the dispatcher.
+        bell: is rung for the accounts that have intake entries.
+    """
+
+    def __init__(self, context: DispatcherContext, bell: IntakeBell) -> None:
+        super().__init__(context)
+        self._bell = bell
+        self._selector = selectors.DefaultSelector()
+        self._due: list[tuple[float, str]] = []
+        self._ears: dict[str, _Ear] = {}
+        self._away: dict[Any, float] = {}
+        """Until when (monotonic) nobody tries to connect to a node."""
+
+    def run(self, loop: Loop) -> None:
+        """Listen until the dispatcher stops.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses at the start. Call `run` again.
+        """
+        streams, looked, version = StreamsOfAll(), 0.0, -1
+        try:
+            while not self._context.stopping.is_set():
+                if version != self._context.stores.version:
+                    version = self._follow(streams, loop)
+                    self._follow_accounts(streams)
+                if time.monotonic() - looked > LOOK:
+                    looked = time.monotonic()
+                    self._drop_silent()
+                self._arm(streams)
+                wait = min(BLOCK, max(0.0, self._due[0][0] - time.monotonic())) if self._due else BLOCK
+                for key, _ in self._selector.select(wait):
+                    self._hear(streams, key.data)
+                loop.failed() if self._away else loop.well()
+        finally:
+            for ear in list(self._ears.values()):
+                self._drop(ear)
+            self._ears.clear()
+
+    def _follow_accounts(self, streams: StreamsOfAll) -> None:
+        stores = self._context.stores
+        for name in [name for name in self._ears if name not in stores]:
+            self._drop(self._ears.pop(name))
+        for name, store in stores.items():
+            if name not in self._ears:
+                self._ears[name] = ear = _ear(store)
+                streams.last.setdefault(ear.intake, b"0-0")
+                heapq.heappush(self._due, (0.0, name))
+
+    def _arm(self, streams: StreamsOfAll) -> None:
+        """Have those accounts listen that are due."""
+        while self._due and self._due[0][0] <= time.monotonic():
+            _, name = heapq.heappop(self._due)
+            ear = self._ears.get(name)
+            if ear is None or ear.listens:
+                continue
+            try:
+                self._listen(streams, ear)
+            except (redis.RedisError, OSError) as error:
+                self._lost(ear, error)
+
+    def _listen(self, streams: StreamsOfAll, ear: _Ear) -> None:
+        if ear.connection is None:
+            self._connect(ear)
+        now = time.monotonic()
+        rests = {key: streams.resting.get(key, 0.0) for key in ear.keys}
+        asked = [key for key in ear.keys if rests[key] <= now]
+        taken = self._bell.taken(ear.account)
+        if not self._context.streams.is_ahead(taken):
+            streams.last[ear.intake] = max(streams.last[ear.intake], taken, key=_order)
+        block = min([READ, *(until - now for until in rests.values() if until > now)])
+        ids = [streams.last[key] for key in asked]
+        ear.connection.send_command(
+            *("XREAD", "COUNT", COUNT, "BLOCK", max(1, round(block * 1000)), "STREAMS"), *asked, *ids
+        )
+        ear.listens, ear.silent_until = True, now + block + SILENT
+
+    def _hear(self, streams: StreamsOfAll, ear: _Ear) -> None:
+        try:
+            reply = ear.connection.read_response()
+        except (redis.RedisError, OSError) as error:
+            self._lost(ear, error)
+            return
+        ear.listens = False
+        if reply is None:
+            self._bell.ring(ear.account)
+        for stream, entries in reply.items() if isinstance(reply, dict) else reply or ():
+            key = stream.decode()
+            found = [(entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in entries]
+            if key == ear.intake:
+                self._intake_came(streams, ear, found)
+            else:
+                self._came(streams, key, found, COUNT)
+        heapq.heappush(self._due, (time.monotonic() + (REST if reply else 0.0), ear.account))
+
+    def _intake_came(self, streams: StreamsOfAll, ear: _Ear, entries: Entries) -> None:
+        last = entries[-1][0]
+        ahead = self._context.streams.is_ahead(last)  # the reader has the stream replaced
+        streams.last[ear.intake] = b"0-0" if ahead else last
+        if ahead:
+            streams.resting[ear.intake] = time.monotonic() + PAUSE
+        self._bell.ring(ear.account)
+
+    def _connect(self, ear: _Ear) -> None:
+        client, pool = self._context.client, self._context.client.connection_pool
+        if isinstance(client, ClusterClient):
+            client.topology.ensure()
+            ear.place = client.topology.slots.owner(slot_of(("XLEN", ear.intake)))
+            pool = client.topology.node(ear.place).connection_pool
+        if self._away.get(ear.place, 0.0) > time.monotonic():
+            raise redis.ConnectionError("the node is away")
+        try:
+            ear.connection = pool.connection_class(**pool.connection_kwargs)
+            ear.connection.connect()
+        except (redis.RedisError, OSError):
+            self._away[ear.place] = time.monotonic() + PAUSE
+            raise
+        self._away.pop(ear.place, None)
+        ear.sock = ear.connection._sock  # noqa: SLF001 - redis-py has no other way
+        self._selector.register(ear.sock, selectors.EVENT_READ, ear)
+        if ear.was_lost:  # what came meanwhile may have gone elsewhere
+            for task in START:
+                self._context.schedule.add((task, ear.account))
+            self._bell.ring(ear.account)
+
+    def _lost(self, ear: _Ear, error: Exception) -> None:
+        """Make the connection anew, to the node that has the account then."""
+        client, now = self._context.client, time.monotonic()
+        self._drop(ear)
+        ear.was_lost = True
+        if isinstance(client, ClusterClient):
+            if isinstance(error, MovedError):
+                client.topology.slots.moved(error.slot_id, (error.host, error.port))
+                now -= PAUSE
+            else:
+                client.topology.refresh()
+        heapq.heappush(self._due, (now + PAUSE, ear.account))
+
+    def _drop(self, ear: _Ear) -> None:
+        if ear.sock is not None:
+            self._selector.unregister(ear.sock)
+        if ear.connection is not None:
+            ear.connection.disconnect()
+        ear.connection, ear.sock, ear.listens = None, None, False
+
+    def _drop_silent(self) -> None:
+        now = time.monotonic()
+        self._away = {place: until for place, until in self._away.items() if until > now - SILENT}
+        for ear in self._ears.values():
+            if ear.listens and ear.silent_until < now:
+                self._lost(ear, redis.TimeoutError("no answer"))
+
+
+def _ear(store: Store) -> _Ear:
+    keys = store.keys
+    return _Ear(store.account, (keys.intake, keys.status, keys.doorbell, keys.orders), keys.intake)
+
+
+def _order(entry: Any) -> tuple[int, int]:
+    """The place of an entry's id among others."""
+    milliseconds, _, number = cast("bytes", entry).partition(b"-")
+    return int(milliseconds), int(number or 0)
