@@ -182,7 +182,7 @@ def _receipt(client: redis.Redis, store: Store, job_id: str, **more: str) -> Non
         "pages": 1,
         "transferred": 1,
     }
-    store.receipts.apply_one(entry.decode(), receipt | more)
+    store.receipts.apply([(entry.decode(), receipt | more)])
 
 
 def faxes(count: int, group: str, first: int) -> Iterator[Fax]:

@@ -19,6 +19,11 @@ BEGIN = 1_800_000_000
 RANKS = {"urgent": 1, "normal": 2, "bulk": 3}
 
 
+def create_group(store: Store) -> None:
+    """Create the dispatchers' consumer group, as a dispatcher does when it starts."""
+    store.scripts.each("create_group", [(store.keys, [INTAKE_GROUP])])
+
+
 class Account:
     """A store whose time stands still until it is told otherwise."""
 
@@ -30,7 +35,7 @@ class Account:
         self.seconds = 0.0
         self.go(0)
         self.store = self.worker("")
-        client.xgroup_create(self.store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+        create_group(self.store)
         self.store.timers.run()
 
     def worker(self, who: str) -> Store:

@@ -16,6 +16,7 @@ from faxline_worker.state.lineage import Knowledge
 from faxline_worker.state.recent_work import Action, Entry, Evidence
 from faxline_worker.state.recent_work import Call as MarkedCall
 from faxline_worker.state.results import Admitted
+from tests.stage.account import create_group
 from tests.stage.scene import BEGIN, NUMBER, receipt
 from tests.stage.states import DATE, DEADLINE, JOB, JOB_ID, LEASE, RETRY, STRANGER, WAIT, Actors
 
@@ -143,7 +144,7 @@ def _settle_after_the_receipt(outcome: str, **more: Any) -> Input:
 def _receipt(job_id: str, outcome: str, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         entry, content = actors.scene.status(), receipt(job_id, outcome, to=NUMBER, **more)
-        return lambda: actors.scene.store.receipts.apply_one(entry, content)
+        return lambda: actors.scene.store.receipts.apply([(entry, content)])[0]
 
     return Input(prepare)
 
@@ -169,7 +170,7 @@ def _come_in() -> Input:
             "at": 1000,
         }
         content = {"outcome": "received", "job_id": JOB_ID, "about": JOB_ID, "data": data}
-        return lambda: actors.scene.store.receipts.apply_one(entry, content)
+        return lambda: actors.scene.store.receipts.apply([(entry, content)])[0]
 
     return Input(prepare)
 
@@ -458,6 +459,10 @@ def _tidy(actors: Actors) -> Call:
     return scene.store.maintenance.tidy
 
 
+def _create_group(actors: Actors) -> Call:
+    return partial(create_group, actors.scene.store)
+
+
 def _try_lock_reconcile(actors: Actors) -> Call:
     actors.scene.status()
     return actors.scene.store.receipts.try_lock_reconcile
@@ -723,7 +728,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("pause_or_resume", "nonsense"): _order("nonsense"),
     ("plan_wakeups", "wake-ups"): Input(lambda actors: actors.scene.store.timers.plan_wakeups),
     ("try_lock_reconcile", "a receipt waits"): Input(_try_lock_reconcile),
-    ("create_group", "a dispatcher starts"): Input(lambda actors: actors.scene.store.intake.create_group),
+    ("create_group", "a dispatcher starts"): Input(_create_group),
     ("store_document", "a document"): Input(_store_document),
     ("init_account", "a dispatcher starts"): Input(lambda actors: actors.scene.store.schema.init_account),
     ("offer", "a process starts"): Input(lambda actors: partial(actors.scene.store.offer, "worker a:1")),

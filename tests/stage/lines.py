@@ -182,7 +182,7 @@ class Daemon:
             self.submit(job)
         job_id: Any = self._client.hget(self._store.keys.job(job), "job_id")
         entry: Any = self._client.xadd(self._store.keys.status, {"body": b"{}", "kind": "receipt"})
-        self._store.receipts.apply_one(entry.decode(), receipt | {"job_id": job_id.decode()})
+        self._store.receipts.apply([(entry.decode(), receipt | {"job_id": job_id.decode()})])
 
 
 class World:

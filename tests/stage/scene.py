@@ -193,7 +193,7 @@ class Scene:
 
     def receipt(self, job_id: str, outcome: str = "delivered", **more: Any) -> Receipted:
         """The webhook brings a receipt, and it meets its job."""
-        return self.store.receipts.apply_one(self.status(), receipt(job_id, outcome, **more))
+        return self.store.receipts.apply([(self.status(), receipt(job_id, outcome, **more))])[0]
 
     def record(self, job: str) -> dict[str, str]:
         """A job's record; empty where there is none."""

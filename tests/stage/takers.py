@@ -19,6 +19,7 @@ from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
+from tests.stage.account import create_group
 
 KEYS = RedisKeys("default")
 SETTINGS = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"})
@@ -93,7 +94,7 @@ class InRedis:
         """Empty the database."""
         self._client.flushdb()
         self._log.reset_mock()
-        self._state.intake.create_group()
+        create_group(self._state)
         self._job_ids = itertools.count(FIRST_JOB_ID)
         self._intake = Intake(self._state, self._metrics, self._log)
 

@@ -260,12 +260,3 @@ DATA: Mapping[EventName, type[EventData]] = {
     EventName.RECEIVED: ReceivedData,
 }
 """The model of each event's data."""
-
-
-def read_data(name: EventName, data: Mapping[str, Any]) -> EventData:
-    """Parse an event's data into its model.
-
-    Raises:
-        pydantic.ValidationError: the data does not fit the model. No daemon of this version writes such data.
-    """
-    return DATA[name].model_validate(dict(data))

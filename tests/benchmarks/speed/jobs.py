@@ -18,6 +18,7 @@ from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.benchmarks.pushes import fax
+from tests.stage.account import create_group
 
 ACCEPTED: Mapping[str, Any] = {
     "decision": "accepted",
@@ -49,7 +50,7 @@ class Maker:
         self._intake = Intake(
             self.store, DispatcherMetrics(new_registry(), [account], failure_labels()), Mock()
         )
-        self.store.intake.create_group()
+        create_group(self.store)
         self.batches: list[float] = []
         """Seconds of each call of `register`."""
 

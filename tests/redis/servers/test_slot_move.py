@@ -20,6 +20,7 @@ from faxline_local.server_binaries import ServerBinary
 from faxline_worker.config.settings import read_settings
 from faxline_worker.state.scripts import FLAGS, Scripts
 from faxline_worker.state.store import SCRIPTS, Store
+from tests.stage.account import create_group
 
 pytestmark = pytest.mark.slow
 EVERY_SCRIPT = (*SCRIPTS, "tick")
@@ -97,7 +98,7 @@ def _id(node: Any) -> Any:
 def _push(client: Any) -> Store:
     """An account with a fax that is queued."""
     store = Store(client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
-    store.intake.create_group()
+    create_group(store)
     store.timers.run()
     entry = client.xadd(store.keys.intake, {"send": "{}"})
     client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})

@@ -1,7 +1,7 @@
 """The log pipeline: one line an event, JSON or readable, and nothing in it that must not be there.
 
 Every line goes the same way, whether structlog, dramatiq, httpx, uvicorn, asyncio, `warnings` or an uncaught
-exception wrote it: it gets context and time, an exception becomes frames *without their locals*, and the
+exception wrote it: it gets its role and time, an exception becomes frames *without their locals*, and the
 `Redactor` has the last word before the line is rendered.
 
 A process calls `configure_logs` once, first thing. Pass `log_config=None` to uvicorn, or it configures
@@ -11,8 +11,8 @@ logging itself.
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from json import JSONEncoder
@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Any, ClassVar, TextIO
 
 import structlog
-from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import ExceptionRenderer, StackInfoRenderer, TimeStamper, add_log_level
 from structlog.stdlib import add_logger_name
@@ -108,7 +107,6 @@ def configure_logs(
     exceptions, renderer = _rendering(as_json=not stream.isatty() if json is None else json)
     structlog.configure(
         processors=[
-            merge_contextvars,
             add_logger_name,
             add_log_level,
             TimeStamper(fmt="iso", utc=True),
@@ -169,17 +167,3 @@ def get_logger(name: str) -> FilteringBoundLogger:
     """The logger of a module; write with it as in `log.info("submitted", attempt=1)`."""
     log: FilteringBoundLogger = structlog.get_logger(name)
     return log
-
-
-@contextmanager
-def task_context(**values: Any) -> Iterator[None]:
-    """Give every line of one task, the libraries' too, these keys; leaves no context behind.
-
-    A task starts from nothing: what was bound before is cleared, so contexts do not nest.
-    """
-    clear_contextvars()
-    bind_contextvars(**values)
-    try:
-        yield
-    finally:
-        clear_contextvars()

@@ -21,10 +21,6 @@ class IntakeStore:
     def __init__(self, context: AccountContext) -> None:
         self._context = context
 
-    def create_group(self) -> None:
-        """Create the dispatchers' consumer group on the intake stream unless it exists."""
-        self._context.run("create_group", INTAKE_GROUP)
-
     def register(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[Registration, str]]:
         """Register or reject a batch of entries.
 

@@ -31,10 +31,6 @@ class ReceiptStore:
         )
         return [(entry.decode(), fields) for entry, fields in entries]
 
-    def apply_one(self, entry: str, receipt: Mapping[str, Any]) -> Receipted:
-        """Apply one entry of the status stream."""
-        return self.apply([(entry, receipt)])[0]
-
     def apply(
         self,
         receipts: Sequence[tuple[str, Mapping[str, Any]]],

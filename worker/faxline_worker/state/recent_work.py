@@ -22,8 +22,6 @@ MOST = 20_000
 """The most actions that are remembered for an account. The oldest are forgotten first."""
 BYTES = 8_000_000
 """The most bytes of receipts that are remembered for an account."""
-NOWHERE = "0-0"
-"""A position before every event."""
 _UNKNOWN_OUTCOMES = {"accepted", "in_doubt"}
 _SETTLED = {"settled", "repeated", "resolved", "duplicate"}
 

@@ -117,7 +117,8 @@ def test_a_job_that_ifax_took_goes_on_under_its_job_id_and_is_delivered_by_its_r
     assert (settled.state, settled.job_id) == (JobState.SUBMITTED, 77)
     entry: Any = redis_client.xadd(store.keys.status, {"kind": "receipt"})
     assert (
-        store.receipts.apply_one(entry.decode(), {"job_id": "77", "outcome": "delivered"}).result == "applied"
+        store.receipts.apply([(entry.decode(), {"job_id": "77", "outcome": "delivered"})])[0].result
+        == "applied"
     )
     assert names(line, "a") == ["fax.queued", "fax.in_doubt", "fax.submitted", "fax.delivered"]
     assert not redis_client.exists(store.keys.doubts, store.keys.in_doubt)
@@ -129,7 +130,7 @@ def test_a_receipt_that_waits_under_the_job_id_is_applied_at_once(
 ) -> None:
     doubt("a")
     entry: Any = redis_client.xadd(store.keys.status, {"kind": "receipt"})
-    store.receipts.apply_one(entry.decode(), {"job_id": "77", "outcome": "delivered"})
+    store.receipts.apply([(entry.decode(), {"job_id": "77", "outcome": "delivered"})])
     assert line.resolve("a", accepted=77, by="me@here", timeout=20).state is JobState.DELIVERED
 
 

@@ -123,7 +123,7 @@ def test_a_fax_whose_delivery_failed_says_why_and_when_the_next_one_is_due(
     submit(store, "77")
     entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
     receipt = {"job_id": "77", "outcome": "failed", "reason": "busy", "code": 17, "again": "busy"}
-    assert store.receipts.apply_one(entry, receipt).retried
+    assert store.receipts.apply([(entry, receipt)])[0].retried
     text = explain("busy")
     assert "Delivery 1 of 5 failed (busy, code 17); the next one is due at" in text
     assert ", 3 min after it (busy)." in text
@@ -138,7 +138,7 @@ def test_a_fax_that_goes_on_in_a_lower_quality_says_so(
     submit(store, "77")
     entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
     receipt = {"job_id": "77", "outcome": "failed", "reason": "resolution_unsupported", "again": "other"}
-    store.receipts.apply_one(entry, receipt | {"lower": True})
+    store.receipts.apply([(entry, receipt | {"lower": True})])
     assert "in quality Low: the far end cannot receive more." in explain("fine")
 
 
@@ -156,7 +156,7 @@ def test_a_failure_after_which_ifax_may_call_again_is_told_with_when_it_counts(
         "again": "busy",
         "redial": 1,
     }
-    assert store.receipts.apply_one(entry, receipt).result == "held"
+    assert store.receipts.apply([(entry, receipt)])[0].result == "held"
     text = explain("held")
     assert "iFax reported a failure (busy, code 17), and may call again by itself." in text
     assert "It becomes final at" in text
@@ -172,7 +172,7 @@ def test_a_fax_that_has_no_delivery_left_says_what_stopped_it(
     push(store, redis_client, "spent", attempts="1")
     submit(store, "77")
     entry = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"}).decode()
-    store.receipts.apply_one(entry, {"job_id": "77", "outcome": "failed", "reason": "busy", "again": "busy"})
+    store.receipts.apply([(entry, {"job_id": "77", "outcome": "failed", "reason": "busy", "again": "busy"})])
     assert "Delivery 1 of 1 was the last: it has no delivery left." in explain("spent")
 
 

@@ -22,6 +22,7 @@ from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.intake_entries import MOST_TIMES, Entry, size_of
 from faxline_worker.state.store import Store
+from tests.stage.account import create_group
 
 FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "https://example.com/a"}]}
 SIZE = 3_000_000
@@ -36,7 +37,7 @@ class KilledError(BaseException):
 def store(redis_client: redis.Redis) -> Store:
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_ACCOUNTS__ACME__TOKEN": "u"})
     made = Store(redis_client, settings, "default")
-    made.intake.create_group()
+    create_group(made)
     return made
 
 
@@ -126,7 +127,7 @@ def test_of_several_accounts_each_is_read_though_one_has_much_that_waits(
 ) -> None:
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_ACCOUNTS__ACME__TOKEN": "u"})
     stores = {"default": store, "acme": Store(redis_client, settings, "acme")}
-    stores["acme"].intake.create_group()
+    create_group(stores["acme"])
     order: list[str] = []
 
     def taking(name: str) -> Any:

@@ -30,6 +30,7 @@ from faxline_worker.state.results import Registration, Replaced
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import WakeBroker
+from tests.stage.account import create_group
 
 MOST = 2**64 - 1
 DAY = 86_400_000
@@ -63,7 +64,7 @@ QUICK = [HOW[0], *(pytest.param(how, marks=pytest.mark.slow) for how in HOW[1:])
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
     made = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
-    made.intake.create_group()
+    create_group(made)
     return made
 
 
@@ -223,7 +224,7 @@ def test_a_receipt_that_a_worker_works_on_is_applied_once(redis_client: redis.Re
     store.streams.replace("status")
     receipt = {"job_id": "7", "outcome": "delivered"}
     metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
-    assert [store.receipts.apply_one(entry, receipt).result for entry, _ in in_work] == ["unmatched"]
+    assert [store.receipts.apply([(entry, receipt)])[0].result for entry, _ in in_work] == ["unmatched"]
     Reconciler(store, Mock(), metrics, Mock()).turn()
     assert redis_client.zrange(KEYS.unmatched, 0, -1) == [b"7"]
     assert redis_client.xlen(KEYS.status) == 0

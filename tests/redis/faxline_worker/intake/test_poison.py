@@ -11,8 +11,8 @@ import redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from faxline.contract.entries import SendEntry
-from faxline.contract.event_data import ReceivedData, read_data
-from faxline.contract.events import Event, EventName
+from faxline.contract.event_data import ReceivedData
+from faxline.contract.events import Event
 from faxline.contract.page_count import Pages
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
@@ -341,7 +341,7 @@ def test_an_inbound_fax_is_told_once_with_its_pages_and_is_no_dead_receipt(
         "transactionId": "t-9",
         "at": 1610966723000,
     }
-    data = read_data(EventName.RECEIVED, event.data)
+    data = ReceivedData.model_validate(event.data)
     assert isinstance(data, ReceivedData)
     assert data.sender == "…5014"
 

@@ -19,6 +19,7 @@ from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
+from tests.stage.account import create_group
 
 KEY, NEWER = new_key("one"), new_key("two")
 NUMBER = "+12025550123"
@@ -45,7 +46,7 @@ def store_of(client: redis.Redis, keys: str) -> Store:
         read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": keys}),
         "default",
     )
-    made.intake.create_group()
+    create_group(made)
     return made
 
 

@@ -109,7 +109,7 @@ def deliver(store: Store, job: str, job_id: str) -> None:
 def receipt(store: Store, job_id: str) -> str:
     entry: Any = store.client.xadd(store.keys.status, {"kind": "receipt"})
     receipt = {"job_id": job_id, "outcome": "delivered", "to": NUMBER, "code": 0}
-    return store.receipts.apply_one(entry.decode(), receipt).result
+    return store.receipts.apply([(entry.decode(), receipt)])[0].result
 
 
 def found(client: Any, *texts: str) -> list[str]:

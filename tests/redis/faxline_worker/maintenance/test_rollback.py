@@ -19,7 +19,7 @@ from faxline.reading.account_state import ROLLED_BACK
 from faxline_worker.maintenance import rollback_watch as rollback
 from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
-from faxline_worker.state.recent_work import KEPT, MOST, NOWHERE, Memory
+from faxline_worker.state.recent_work import KEPT, MOST, Memory
 from faxline_worker.state.results import Admitted, Held, Mark
 from faxline_worker.state.store import Store
 from tests.stage.scene import CLOCK, NUMBER, Scene, settings
@@ -847,11 +847,11 @@ def test_a_memory_keeps_the_newest_and_knows_what_it_forgot() -> None:
     memory.pushed([("old", "1-0")], "1-0")
     now = KEPT + 1
     memory.pushed([("new", "2-0")], "2-0")
-    assert [action.job for action in memory.after(NOWHERE).actions if hasattr(action, "job")] == ["new"]
-    assert memory.after(NOWHERE).unknown
+    assert [action.job for action in memory.after("0-0").actions if hasattr(action, "job")] == ["new"]
+    assert memory.after("0-0").unknown
     assert not memory.after("1-0").unknown
     assert memory.seen == "2-0"
     for number in range(MOST):
         memory.pushed([(f"job-{number}", "3-0")], "3-0")
-    assert len(memory.after(NOWHERE).actions) == MOST
+    assert len(memory.after("0-0").actions) == MOST
     assert not memory.after("2-0").unknown

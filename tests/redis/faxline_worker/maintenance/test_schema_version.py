@@ -178,7 +178,7 @@ def test_fields_and_members_of_a_newer_minor_layout_are_left_and_kept(redis_clie
     scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77", "newer_member": 1})
     entry: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt", "newer_field": "1"})
     receipt = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "newer_member": [1]}
-    assert scene.store.receipts.apply_one(entry.decode(), receipt).result == "applied"
+    assert scene.store.receipts.apply([(entry.decode(), receipt)])[0].result == "applied"
     record = scene.record("a")
     account: Any = scene.client.hgetall(scene.keys.account_state)
     assert (record["state"], record["newer_field"], record["v"]) == ("delivered", "kept", "1.999")
@@ -231,7 +231,7 @@ def test_a_record_of_a_newer_major_layout_is_left_alone_by_whatever_is_told_abou
         ),
     ]
     before = scene.content()
-    left = scene.store.receipts.apply_one(receipt, fields)
+    left = scene.store.receipts.apply([(receipt, fields)])[0]
     assert (left.result, NEWER in (left.error or "")) == ("raised", True)  # it stays on the stream
     for call in calls:
         with pytest.raises(redis.ResponseError, match="NEWERLAYOUT") as raised:

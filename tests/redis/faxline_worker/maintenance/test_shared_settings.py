@@ -144,7 +144,7 @@ def test_a_worker_with_a_shorter_timeout_matches_no_receipt_that_another_may_sti
     scene.store.offer("worker 1")
     quick = another(scene, HTTP_TIMEOUT="1")
     quick.offer("worker 2")
-    quick.receipts.apply_one(scene.status(), {"job_id": "99", "outcome": "delivered", "to": "+12025550123"})
+    quick.receipts.apply([(scene.status(), {"job_id": "99", "outcome": "delivered", "to": "+12025550123"})])
     due: Any = scene.client.zscore(scene.keys.unmatched, "99")
     assert due == scene.now + round((LEASE + 1) * 1000)
 

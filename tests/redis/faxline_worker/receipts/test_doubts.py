@@ -91,7 +91,7 @@ class Line:
         entry = self.client.xadd(self.store.keys.status, {"body": b"{}", "kind": "receipt"})
         content = {"job_id": job_id, "outcome": outcome, "code": 0, "reason": "r", "pages": 3}
         content |= {"transferred": 3, "to": TO, "sender": SENDER, "started": round(BEGIN + self.seconds)}
-        return self.store.receipts.apply_one(entry.decode(), content | members).result
+        return self.store.receipts.apply([(entry.decode(), content | members)])[0].result
 
     def match(self) -> list[tuple[str, str]]:
         """What the receipts did that nobody has claimed by now."""

@@ -98,7 +98,7 @@ def test_a_failure_is_not_the_last_while_a_word_waits_that_came_in_time(scene: S
     found = scene.store.timers.run()
     assert (found.failures, found.next) == ((), 1.0)
     assert (
-        scene.store.receipts.apply_one(entry.decode(), {"job_id": JOB_ID, "outcome": "delivered"}).result
+        scene.store.receipts.apply([(entry.decode(), {"job_id": JOB_ID, "outcome": "delivered"})])[0].result
         == "applied"
     )
     assert scene.store.timers.run().failures == ()

@@ -155,7 +155,7 @@ def test_a_receipt_and_an_answer_at_the_same_moment_count_once(scene: Scene) -> 
     def webhooks() -> None:
         ready.wait()
         for word in words:
-            scene.store.receipts.apply_one(scene.status(), word)
+            scene.store.receipts.apply([(scene.status(), word)])
 
     thread = threading.Thread(target=webhooks)
     thread.start()

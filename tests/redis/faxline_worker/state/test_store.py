@@ -60,7 +60,7 @@ def events(store: Store, client: Any) -> list[tuple[str, str]]:
 def receipt(store: Store, client: Any, job_id: str, outcome: str = "delivered") -> Any:
     entry = client.xadd(store.keys.status, {"body": b"{}", "kind": "receipt"})
     content = {"job_id": job_id, "outcome": outcome, "code": 0, "reason": "r", "pages": 3, "transferred": 3}
-    return store.receipts.apply_one(entry.decode(), content)
+    return store.receipts.apply([(entry.decode(), content)])[0]
 
 
 def test_a_job_goes_from_registration_to_delivered_with_one_event_each(make: Make, redis_client: Any) -> None:

@@ -26,6 +26,7 @@ from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import DocumentChangedError, Documents
+from tests.stage.account import create_group
 from tests.stage.submitting import submitter
 
 KEY = new_key("one")
@@ -59,7 +60,7 @@ def keys(request: pytest.FixtureRequest) -> str:
 def store(redis_client: redis.Redis, keys: str) -> Store:
     settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": keys, "FAXLINE_SWEEP": "1"}
     made = Store(redis_client, read_settings(settings), "default")
-    made.intake.create_group()
+    create_group(made)
     return made
 
 
@@ -115,7 +116,7 @@ def test_the_sealed_document_of_another_fax_does_not_open_in_a_documents_place(
     server, before = sandbox
     settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": KEY}
     store = Store(redis_client, read_settings(settings), "default")
-    store.intake.create_group()
+    create_group(store)
     push(redis_url, KEY, OURS)
     push(redis_url, KEY, THEIRS, "b", to="+12025550124")
     take(store, redis_client)
@@ -132,7 +133,7 @@ def test_a_document_in_clear_goes_out_for_a_job_that_was_registered_before_there
     server, before = sandbox
     settings = {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": ""}
     without = Store(redis_client, read_settings(settings), "default")
-    without.intake.create_group()
+    create_group(without)
     push(redis_url, "", OURS)
     push(redis_url, "", LARGE, "b", to="+12025550124")
     take(without, redis_client)

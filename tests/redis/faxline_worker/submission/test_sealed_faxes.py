@@ -26,6 +26,7 @@ from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import Documents
+from tests.stage.account import create_group
 from tests.stage.submitting import submitter
 
 ONE, TWO = new_key("one"), new_key("two")
@@ -50,7 +51,7 @@ def store_of(redis_client: redis.Redis) -> Callable[..., Store]:
             "FAXLINE_SWEEP": "1",
         }
         store = Store(redis_client, read_settings(settings), "default")
-        store.intake.create_group()
+        create_group(store)
         return store
 
     return make

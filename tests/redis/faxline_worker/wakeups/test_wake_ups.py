@@ -21,6 +21,7 @@ from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency, Slot
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import MOST, WakeBroker, queue_key
+from tests.stage.account import create_group
 
 ENTRY = '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a.pdf","fileUrl":"https://x.eu/a"}]}}'
 
@@ -148,7 +149,7 @@ def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_wor
 ) -> None:
     settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
     store = Store(redis_client, settings, "default")
-    store.intake.create_group()
+    create_group(store)
     redis_client.xadd(store.keys.intake, {"send": ENTRY % "a"})
     other: Any = redis_client.xreadgroup(INTAKE_GROUP, "other", {store.keys.intake: ">"})
     redis_client.xadd(store.keys.intake, {"cancel": '{"id":"a"}'})

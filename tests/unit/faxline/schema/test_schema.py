@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from faxline.contract.entries import KINDS, SendEntry
 from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected
-from faxline.contract.event_data import CANCEL_REFUSALS, DATA, QueuedData, read_data
+from faxline.contract.event_data import CANCEL_REFUSALS, DATA, QueuedData
 from faxline.contract.events import EventName
 from faxline.contract.fax_rules import check_send
 from faxline.contract.page_count import digest
@@ -361,7 +361,7 @@ def event(name: str, **data: Any) -> dict[str, Any]:
 def test_an_event_may_have_members_and_names_that_are_not_known_yet() -> None:
     assert EVENTS.is_valid(event("fax.queued", state="queued", attempt=0, colour="red"))
     assert EVENTS.is_valid(event("fax.read_aloud", volume=11))
-    assert read_data(EventName.QUEUED, {"state": "queued", "attempt": 0, "colour": "red"})
+    assert QueuedData.model_validate({"state": "queued", "attempt": 0, "colour": "red"})
 
 
 @pytest.mark.parametrize(
@@ -388,11 +388,11 @@ def test_an_event_that_no_script_writes_does_not_fit(wrong: dict[str, Any]) -> N
 
 
 def test_the_data_of_an_event_can_be_read_typed() -> None:
-    read = read_data(EventName.QUEUED, {"state": "queued", "attempt": 0, "metadata": {"order": 7}})
+    read = QueuedData.model_validate({"state": "queued", "attempt": 0, "metadata": {"order": 7}})
     assert isinstance(read, QueuedData)
     assert (read.attempt, read.jobId, read.metadata) == (0, None, {"order": 7})
     with pytest.raises(ValidationError):
-        read_data(EventName.QUEUED, {"state": "delivered", "attempt": 0})
+        QueuedData.model_validate({"state": "delivered", "attempt": 0})
 
 
 def test_the_reasons_of_a_refused_cancel_are_told() -> None:

@@ -18,7 +18,7 @@ NUMBER = "+12345678901"
 
 START = f"""
 import asyncio, logging, sys, threading, warnings
-from faxline_worker.observability.logs import configure_logs, get_logger, task_context
+from faxline_worker.observability.logs import configure_logs, get_logger
 TOKEN = {TOKEN!r}
 NUMBER = {NUMBER!r}
 def start(**options):
@@ -43,11 +43,10 @@ def assert_nothing_secret(text: str) -> None:
         assert secret not in text
 
 
-def test_a_line_is_json_with_time_level_role_logger_and_context() -> None:
+def test_a_line_is_json_with_time_level_role_logger_and_what_is_bound() -> None:
     [line] = run("""
 start()
-with task_context(account="default", job="invoice-77"):
-    log.info("submitted", attempt=1, seconds=0.25)
+log.bind(account="default", job="invoice-77").info("submitted", attempt=1, seconds=0.25)
 """)
     assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() == timedelta(0)
     assert line == {
@@ -68,12 +67,11 @@ for name in ("dramatiq", "uvicorn"):
     logging.getLogger(name).addHandler(logging.StreamHandler(sys.stdout))
 logging.getLogger("uvicorn").propagate = False
 start()
-with task_context(account="default"):
-    logging.getLogger("dramatiq.worker.WorkerThread").warning("Failed to process %s", "submit('default')")
-    logging.getLogger("uvicorn.error").info("Started server process [%d]", 7)
-    logging.getLogger("asyncio").error("Task was destroyed, it held %s", TOKEN)
-    logging.getLogger("httpx").warning("slow answer for %s from %r", NUMBER, TOKEN)
-    warnings.warn(f"beware of {NUMBER}", stacklevel=1)
+logging.getLogger("dramatiq.worker.WorkerThread").warning("Failed to process %s", "submit('default')")
+logging.getLogger("uvicorn.error").info("Started server process [%d]", 7)
+logging.getLogger("asyncio").error("Task was destroyed, it held %s", TOKEN)
+logging.getLogger("httpx").warning("slow answer for %s from %r", NUMBER, TOKEN)
+warnings.warn(f"beware of {NUMBER}", stacklevel=1)
 """)
     assert [(line["logger"], line["level"]) for line in lines] == [
         ("dramatiq.worker.WorkerThread", "warning"),
@@ -82,7 +80,7 @@ with task_context(account="default"):
         ("httpx", "warning"),
         ("py.warnings", "warning"),
     ]
-    assert all(line["account"] == "default" and line["role"] == "worker" for line in lines)
+    assert all(line["role"] == "worker" for line in lines)
     assert lines[0]["event"] == "Failed to process submit('default')"
     assert lines[2]["event"] == "Task was destroyed, it held ***"
     assert lines[3]["event"] == "slow answer for …8901 from '***'"
@@ -180,22 +178,6 @@ log.info("surrogate", reason="\\udc80")
     assert lines[1]["reason"] == "(Mute without a text: RuntimeError)"
 
 
-def test_the_context_of_a_task_does_not_reach_the_next() -> None:
-    lines = run("""
-start()
-try:
-    with task_context(job="a", attempt=2):
-        log.info("in a")
-        raise LookupError
-except LookupError:
-    log.info("between")
-with task_context(account="b"):
-    log.info("in b")
-""")
-    contexts = [{key: line[key] for key in ("job", "attempt", "account") if key in line} for line in lines]
-    assert contexts == [{"job": "a", "attempt": 2}, {}, {"account": "b"}]
-
-
 def test_configuring_again_adds_secrets_also_for_loggers_in_use_and_doubles_no_line() -> None:
     lines = run("""
 configure_logs(role="worker")
@@ -255,13 +237,13 @@ log.info("odd", reason=Odd(a=NUMBER))
     assert line["error"] == "LookupError"
 
 
-def test_a_line_keeps_its_own_level_logger_and_time_whatever_its_values_and_context_are_called() -> None:
+def test_a_line_keeps_its_own_level_logger_and_time_whatever_its_values_are_called() -> None:
     lines = run("""
 start()
-with task_context(account="default", attempt=2, level="l", event="e", logger="l", timestamp="t"):
-    for write in (log.debug, log.info, log.warning, log.error, log.critical):
-        write("said", attempt=1, pages=3, level="mine", logger="mine", timestamp="mine")
-    log.bind(job="a", attempt=3).info("bound with %s", "arguments", job="b")
+bound = log.bind(account="default", attempt=2, level="l", logger="l", timestamp="t")
+for write in (bound.debug, bound.info, bound.warning, bound.error, bound.critical):
+    write("said", attempt=1, pages=3, level="mine", logger="mine", timestamp="mine")
+log.bind(job="a", attempt=3).info("bound with %s", "arguments", job="b")
 """)
     times = [line.pop("timestamp") for line in lines]
     assert times == sorted(times)
