@@ -79,6 +79,26 @@ class JobData(EventData):
         int, Field(ge=0, description="The number of the attempt; 0 before the first submission.")
     ]
     jobId: JobId | None = None
+    state: State
+
+
+class CausedData(JobData):
+    """What the events share that have a cause."""
+
+    reason: Reason
+    code: Code = None
+    message: Message = None
+
+
+class FailureData(CausedData):
+    """What the events of a failed attempt or delivery share."""
+
+    stage: Stage = None
+    delivery: Deliveries = None
+    attempts: Attempts = None
+    pages: Pages = None
+    transferred: Transferred = None
+    charged: Charged = None
 
 
 class QueuedData(JobData):
@@ -111,17 +131,11 @@ class SubmittedData(JobData):
     send_at: SendAt = None
 
 
-class RetryingData(JobData):
+class RetryingData(FailureData):
     """`fax.retrying`: an attempt or a delivery failed, and will be repeated."""
 
     state: Literal["queued"]
     retry_at: Annotated[Milliseconds, Field(description="When it is due again, in milliseconds since 1970.")]
-    reason: Reason
-    code: Code = None
-    message: Message = None
-    stage: Stage = None
-    delivery: Deliveries = None
-    attempts: Attempts = None
     again: Annotated[
         str | None,
         Field(
@@ -136,43 +150,28 @@ class RetryingData(JobData):
         str | None,
         Field(description="The faxQuality of the next try, if the far end cannot receive the former one."),
     ] = None
-    pages: Pages = None
-    transferred: Transferred = None
-    charged: Charged = None
 
 
-class InDoubtData(JobData):
+class InDoubtData(CausedData):
     """`fax.in_doubt`: the request may have reached iFax, and the answer is unknown."""
 
     state: Literal["in_doubt"]
-    reason: Reason
-    code: Code = None
-    message: Message = None
 
 
-class DeliveredData(JobData):
+class DeliveredData(CausedData):
     """`fax.delivered`: the recipient's machine received the fax."""
 
     state: Literal["delivered"]
     jobId: JobId
-    reason: Reason
-    code: Code = None
-    message: Message = None
     pages: Pages = None
     transferred: Transferred = None
     partial: Annotated[bool | None, Field(description="True if not all pages were transferred.")] = None
 
 
-class FailedData(JobData):
+class FailedData(FailureData):
     """`fax.failed`: the fax will not be sent, or could not be delivered."""
 
     state: Literal["failed"]
-    reason: Reason
-    code: Code = None
-    message: Message = None
-    stage: Stage = None
-    delivery: Deliveries = None
-    attempts: Attempts = None
     stopped_by: Annotated[
         str | None,
         Field(
@@ -180,18 +179,12 @@ class FailedData(JobData):
             description="Why no further delivery follows, if a delivery failed.",
         ),
     ] = None
-    pages: Pages = None
-    transferred: Transferred = None
-    charged: Charged = None
 
 
-class CanceledData(JobData):
+class CanceledData(CausedData):
     """`fax.canceled`: the fax was canceled on request, before it was sent, or at iFax."""
 
     state: Literal["canceled"]
-    reason: Reason
-    code: Code = None
-    message: Message = None
     pages: Pages = None
     transferred: Transferred = None
 

@@ -1,5 +1,6 @@
 """What a dispatcher reads in Redis about each account: its limits, and why it makes no calls."""
 
+from functools import partial
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
@@ -13,56 +14,33 @@ class AccountGauges:
     """What a dispatcher reads in Redis about each account: its limits, and why it makes no calls."""
 
     def __init__(self, registry: CollectorRegistry, accounts: AccountLabels) -> None:
-        self._used = gauge(
-            registry,
-            "fax_limit_used",
-            f"Use of a limit of iFax{TAKE_MAX}",
-            account=accounts,
-            limit=get_args(Limit),
-        )
-        self._capacity = gauge(
-            registry,
+        made = partial(gauge, registry, account=accounts)
+        self._used = made("fax_limit_used", f"Use of a limit of iFax{TAKE_MAX}", limit=get_args(Limit))
+        self._capacity = made(
             "fax_limit_capacity",
             f"Capacity of a limit of iFax, as now in effect; 0 if the limit is off{TAKE_MAX}",
-            account=accounts,
             limit=get_args(Limit),
         )
-        self._polls_used = gauge(
-            registry,
-            "fax_polls_used",
-            f"Status polls that count against polling's share of the requests{TAKE_MAX}",
-            account=accounts,
+        self._polls_used = made(
+            "fax_polls_used", f"Status polls that count against polling's share of the requests{TAKE_MAX}"
         )
-        self._polls_capacity = gauge(
-            registry,
+        self._polls_capacity = made(
             "fax_polls_capacity",
             f"Status polls in a window that polling's share allows; 0 if none is scheduled{TAKE_MAX}",
-            account=accounts,
         )
-        self._closed = gauge(
-            registry,
+        self._closed = made(
             "fax_account_closed",
             f"1 while the account makes no calls but single probes, for this reason; else 0{TAKE_MAX}",
-            account=accounts,
             reason=get_args(ClosedFor),
         )
-        self._paused = gauge(
-            registry,
-            "fax_account_paused",
-            f"1 while the account is paused, else 0{TAKE_MAX}",
-            account=accounts,
-        )
-        self._rolled_back = gauge(
-            registry,
+        self._paused = made("fax_account_paused", f"1 while the account is paused, else 0{TAKE_MAX}")
+        self._rolled_back = made(
             "fax_state_rolled_back",
             f"1 while the account is paused because Redis went back to an older state, else 0{TAKE_MAX}",
-            account=accounts,
         )
-        self._settings_differ = gauge(
-            registry,
+        self._settings_differ = made(
             "fax_settings_differ",
             f"Settings that differ between the account's running processes; the strictest apply{TAKE_MAX}",
-            account=accounts,
         )
 
     def set_limit(self, account: str, limit: Limit, used: float, capacity: float) -> None:

@@ -1,5 +1,6 @@
 """What a dispatcher reads in Redis about the jobs of each account."""
 
+from functools import partial
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
@@ -13,70 +14,47 @@ class JobGauges:
     """What a dispatcher reads in Redis about the jobs of each account."""
 
     def __init__(self, registry: CollectorRegistry, accounts: AccountLabels) -> None:
-        self._jobs = gauge(
-            registry,
-            "fax_jobs",
-            f"Jobs on record, by state{TAKE_MAX}",
-            account=accounts,
-            state=get_args(StateName),
-        )
-        self._oldest = gauge(
-            registry,
+        made = partial(gauge, registry, account=accounts)
+        self._jobs = made("fax_jobs", f"Jobs on record, by state{TAKE_MAX}", state=get_args(StateName))
+        self._oldest = made(
             "fax_oldest_job_age_seconds",
             f"Age of the job that has waited longest to be submitted; 0 if none waits{TAKE_MAX}",
-            account=accounts,
             priority=get_args(PriorityName),
         )
-        self._queued = gauge(
-            registry,
+        self._queued = made(
             "fax_queued_jobs",
             f"Queued jobs by what they wait for: turn, time (retry or date), line (of a number){TAKE_MAX}",
-            account=accounts,
             waits_for=get_args(WaitsFor),
         )
-        self._receipt_wait = gauge(
-            registry,
+        self._receipt_wait = made(
             "fax_oldest_receipt_wait_seconds",
             f"Longest time that a submitted fax has waited for its receipt; 0 if none waits{TAKE_MAX}",
-            account=accounts,
         )
-        self._overdue = gauge(
-            registry,
+        self._overdue = made(
             "fax_receipts_overdue",
             f"Submitted faxes that have waited longer for a receipt than FAXLINE_RECEIPT_EXPECTED{TAKE_MAX}",
-            account=accounts,
         )
-        self._held_doubts = gauge(
-            registry,
+        self._held_doubts = made(
             "fax_doubts_held",
             f"Jobs in doubt that an operator must resolve, because their wait is over{TAKE_MAX}",
-            account=accounts,
         )
-        self._backlog = gauge(
-            registry,
+        self._backlog = made(
             "fax_backlog",
             f"Jobs that have not ended, and the bytes that they keep if bytes have a ceiling{TAKE_MAX}",
-            account=accounts,
             ceiling=get_args(Ceiling),
         )
-        self._backlog_ceiling = gauge(
-            registry,
+        self._backlog_ceiling = made(
             "fax_backlog_ceiling",
             f"Backlog above which entries are rejected (backlog_full); 0 if there is no ceiling{TAKE_MAX}",
-            account=accounts,
             ceiling=get_args(Ceiling),
         )
-        self._dead_receipts = gauge(
-            registry,
+        self._dead_receipts = made(
             "fax_dead_receipts",
             f"Entries set aside because they could not be read or raised an exception{TAKE_MAX}",
-            account=accounts,
         )
-        self._events_unread = gauge(
-            registry,
+        self._events_unread = made(
             "fax_events_unread",
             f"Events that the slowest consumer group has not read; 0 without groups{TAKE_MAX}",
-            account=accounts,
         )
 
     def set_jobs(self, account: str, state: StateName, n: int) -> None:
