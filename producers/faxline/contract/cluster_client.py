@@ -40,12 +40,15 @@ class ClusterClient(redis.Redis):
 
     @property
     def nodes(self) -> list[redis.Redis]:
-        """A client of each primary.
+        """A client of each primary, as the nodes say at this moment.
+
+        What is sent to a node directly is not followed to another one, so who they are is asked first.
 
         Raises:
             redis.RedisError: no node says who they are.
         """
         self.topology.ensure()
+        self.topology.refresh()
         return [self.topology.node(address) for address in self.topology.slots.primaries]
 
     def look_at_slots(self) -> SlotMap:

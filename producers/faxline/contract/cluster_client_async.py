@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import redis
@@ -44,16 +45,16 @@ class AsyncClusterClient(redis.asyncio.Redis):
             return None
 
     async def look_for_changes(self) -> int:
-        """Ask every primary for a sign of life, and the others if one gives none; how many slots have moved.
+        """Ask who owns the slots, and every primary for a sign of life; how many slots have moved.
 
-        The number never falls, so another one than before says that some have.
+        The number never falls, so another one than before says that some have. A connection that was lost is
+        made anew.
         """
         await self.topology.ensure()
+        await self.topology.refresh()
         for address in self.topology.slots.primaries:
-            try:
+            with suppress(*FOLLOWED):
                 await self.topology.node(address).ping()
-            except FOLLOWED:
-                await self.topology.refresh()
         return self.topology.slots.changes
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:

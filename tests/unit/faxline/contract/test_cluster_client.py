@@ -9,6 +9,8 @@ import pytest
 import redis
 
 from faxline.contract import cluster_topology
+from faxline.contract.cluster_client import ClusterClient
+from faxline.contract.cluster_client_async import AsyncClusterClient
 from faxline.contract.redis_url import connect, connect_async
 from tests.scripted_nodes import (
     OK,
@@ -280,6 +282,40 @@ def test_a_command_without_a_key_goes_to_a_primary_and_to_another_one_when_that_
     first.answer, second.answer = lambda _: None, lambda _: b"+PONG\r\n"
     assert run(cluster.url, *[lambda client: client.ping()] * 2) == [True, True]
     assert named(second.said) == ["PING", "PING"]
+
+
+def test_the_nodes_are_the_primaries_of_this_moment(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_topology, "EVERY", 0.0)
+    first, second = cluster.nodes
+    with connect(cluster.url, protocol=2) as client:
+        assert isinstance(client, ClusterClient)
+
+        def ports() -> list[int]:
+            return [node.get_connection_kwargs()["port"] for node in client.nodes]
+
+        assert sorted(ports()) == sorted([first.port, second.port])
+        cluster.owners = [second] * 16384
+        assert ports() == [second.port]
+
+
+def test_slots_that_moved_are_noticed_without_a_command(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_topology, "EVERY", 0.0)
+    cluster.nodes[0].answer = cluster.nodes[1].answer = lambda _: b"+PONG\r\n"
+
+    async def run() -> list[int]:
+        client = connect_async(cluster.url, protocol=2)
+        assert isinstance(client, AsyncClusterClient)
+        before = [await client.look_for_changes() for _ in range(2)]
+        cluster.owners = [cluster.nodes[1]] * 16384
+        after = [await client.look_for_changes() for _ in range(2)]
+        await client.aclose()
+        return before + after
+
+    assert asyncio.run(run()) == [0, 0, 1, 1]
 
 
 def test_of_forty_threads_that_lose_a_node_one_asks_who_took_its_slots(
