@@ -94,7 +94,7 @@ def dispatcher() -> None:
         )
         if settings.traces.endpoint:
             traces = traces_of(settings, "dispatcher")
-            follower = TraceFollower(client, settings.accounts, traces, log, who)
+            follower = TraceFollower(client, served, traces, log, who)
             follower.start()
             stack.callback(follower.stop)
         stop = stop_on_signals()

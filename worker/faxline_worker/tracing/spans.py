@@ -7,7 +7,7 @@ trace. Without FAXLINE_TRACES__ENDPOINT, OpenTelemetry is not imported and nothi
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import redis
@@ -85,21 +85,31 @@ def make_traces(endpoint: str, role: str) -> Traces:
 
 
 class TraceFollower:
-    """Follows the events of all accounts in a thread, and records the jobs that have ended.
+    """Follows the events of accounts in a thread, and records the jobs that have ended.
 
     A lost event costs one trace and nothing else.
+
+    Args:
+        client: a client of the state's database whose socket timeout is longer than BLOCK.
+        accounts: the accounts, which may change.
+        traces: records the jobs.
+        log: the process's logger.
+        consumer: the name of this process in the consumer group.
     """
 
     def __init__(
         self,
         client: redis.Redis,
-        accounts: Mapping[str, Any],
+        accounts: Iterable[str],
         traces: Traces,
         log: structlog.typing.FilteringBoundLogger,
         consumer: str,
     ) -> None:
         self._client = client
-        self._lines = {RedisKeys(name).events: FaxLine(client, name) for name in accounts}
+        self._accounts = accounts
+        self._lines: dict[str, FaxLine] = {}
+        """The accounts that are followed, by the stream of their events."""
+        self._names: list[str] = []
         self._traces = traces
         self._log = log
         self._consumer = consumer
@@ -117,25 +127,37 @@ class TraceFollower:
         self._traces.close()
 
     def _run(self) -> None:
-        ready = False
         while not self._stopping.is_set():
             try:
-                if not ready:
-                    self._make_groups()
-                    ready = True
-                self._follow()
+                self._follow_accounts()
+                if self._lines:
+                    self._follow()
+                else:
+                    self._stopping.wait(PAUSE)
             except Exception as error:  # noqa: BLE001 - the next fax is traced again
                 self._log.warning("a trace is lost", error=type(error).__name__)
-                ready = False  # a server that lost the group gets it again
+                self._lines, self._names = {}, []  # a server that lost the groups gets them again
                 self._stopping.wait(PAUSE)
 
-    def _make_groups(self) -> None:
-        for stream in self._lines:
-            try:
-                self._client.xgroup_create(stream, GROUP, id="$", mkstream=True)
-            except redis.ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+    def _follow_accounts(self) -> None:
+        """Follow the accounts as they are now."""
+        names = list(self._accounts)
+        if names == self._names:
+            return
+        wanted = {RedisKeys(name).events: name for name in names}
+        self._lines = {stream: line for stream, line in self._lines.items() if stream in wanted}
+        for stream, name in wanted.items():
+            if stream not in self._lines:
+                self._make_group(stream)
+                self._lines[stream] = FaxLine(self._client, name)
+        self._names = names
+
+    def _make_group(self, stream: str) -> None:
+        try:
+            self._client.xgroup_create(stream, GROUP, id="$", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
 
     def _follow(self) -> None:
         if isinstance(self._client, ClusterClient):
