@@ -12,7 +12,7 @@ Names that begin with a dot are ignored, so a Secret that Kubernetes mounts may 
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ class AccountFolders:
             # A broken one is read at each look, because another folder may be at fault.
             folder.seen, folder.taken = stamp, None
             try:
-                account = read_folder(self._root / name)
+                account = read_folder(name, self._root / name, [file for file, *_ in stamp])
                 self._check(name, account)
             except FolderError as error:
                 folder.error = str(error)
@@ -188,26 +188,32 @@ class AccountFolders:
                 raise FolderError(f"{value[0].lower()} is that of account {other}, too: {SHARED[value[0]]}")
 
 
-def read_folder(folder: Path) -> Account:
+def read_folder(name: str, folder: Path, files: Sequence[str]) -> Account:
     """Read one account.
+
+    Args:
+        name: the account's name.
+        folder: its folder.
+        files: the names of the files in it.
 
     Raises:
         FolderError: a file is unknown, cannot be read, or holds something that is no setting.
     """
     values: dict[str, Any] = {}
-    for path in _files(folder):
-        if path.name not in FILES:
-            near = difflib.get_close_matches(path.name, FILES, 1, 0.7)
+    for file in files:
+        if file not in FILES:
+            near = difflib.get_close_matches(file, FILES, 1, 0.7)
             fix = f"did you mean {near[0]}?" if near else f"a folder holds {', '.join(FILES)}"
-            raise FolderError(f"{path.name} is not a file of an account: {fix}")
-        values |= _settings(_read(path)) if path.name == SETTINGS else {path.name: _read(path)}
+            raise FolderError(f"{file} is not a file of an account: {fix}")
+        text = _read(folder, file)
+        values |= _settings(text) if file == SETTINGS else {file: text}
     try:
         account = Account.model_validate(values)
     except ValidationError as error:
         raise FolderError(_problem(error)) from None
     if account.token is not None and not USABLE_KEY.fullmatch(account.token.get_secret_value()):
         raise FolderError("token must hold the API token: printable ASCII without spaces")
-    for variable, text in account_secrets({folder.name: account}):
+    for variable, text in account_secrets({name: account}):
         if len(text) < SHORTEST:
             member = variable.rpartition("__")[2].lower()
             raise FolderError(f"{member}: secrets must be at least {SHORTEST} characters long")
@@ -244,19 +250,17 @@ def _problem(error: ValidationError) -> str:
     return f"{SETTINGS}: {'.'.join(path)}: {message}"
 
 
-def _read(path: Path) -> str:
+def _read(folder: Path, file: str) -> str:
     try:
-        if path.stat().st_size > LARGEST:
-            raise FolderError(f"{path.name} is larger than {LARGEST} bytes")
-        return path.read_text(encoding="utf-8").strip()
+        with open(os.path.join(folder, file), "rb") as opened:  # noqa: PTH118, PTH123 - of thousands of files
+            text = opened.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise FolderError(f"{file} is larger than {LARGEST} bytes")
+        return text.decode().strip()
     except OSError as error:
-        raise FolderError(f"{path.name} cannot be read: {error.strerror}") from None
+        raise FolderError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise FolderError(f"{path.name} is no text in UTF-8") from None
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        raise FolderError(f"{file} is no text in UTF-8") from None
 
 
 def _stamp(folder: Path) -> Stamp:

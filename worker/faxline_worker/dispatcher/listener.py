@@ -23,7 +23,7 @@ REPLACING = 1.0
 """Seconds until a stream that is being replaced is read again."""
 START = (Task.RUN_TIMERS, Task.PLAN_WAKEUPS, Task.CHECK_RECEIPTS, Task.ORDERS, Task.TIDY)
 """What is done for each account at the start."""
-SPREAD = 0.3
+SPREAD = 1.0
 """Seconds between the starts of one hundred accounts and the next. What comes meanwhile is not to wait for
 the timers of ten thousand accounts."""
 
