@@ -24,6 +24,9 @@ from faxline_worker.state.store import Store
 
 MANY = 100
 """Accounts on one server above which each has a connection of its own."""
+MOST = 2000
+"""Accounts on one server above which all are read together again: two dispatchers with a connection for each
+of ten thousand would use up the server's `maxclients`, which is 10,000 by default."""
 COUNT = 2
 """Entries of a stream that one read returns at most: those of intake may hold documents."""
 READ = 60.0

@@ -15,7 +15,7 @@ import structlog
 
 from faxline.contract.cluster_client import ClusterClient
 from faxline.contract.pdf_reader import PdfReader
-from faxline_worker.dispatcher.account_listener import MANY, AccountListener
+from faxline_worker.dispatcher.account_listener import MANY, MOST, AccountListener
 from faxline_worker.dispatcher.context import PAUSE, DispatcherContext
 from faxline_worker.dispatcher.gauges import Gauges
 from faxline_worker.dispatcher.intake_bell import IntakeBell
@@ -79,7 +79,8 @@ class Dispatcher:
     ) -> None:
         served = stores if isinstance(stores, Served) else Served(stores)
         streams = StreamWatch(served, metrics, log)
-        bell = IntakeBell() if isinstance(client, ClusterClient) or len(stores) > MANY else None
+        each_by_itself = isinstance(client, ClusterClient) or MANY < len(stores) <= MOST
+        bell = IntakeBell() if each_by_itself else None
         self.context = context = DispatcherContext(
             client, served, metrics, log, consumer, streams, bell, begin, shares, drained
         )

@@ -92,3 +92,13 @@ def test_a_read_of_many_streams_is_held_back_so_that_no_more_than_so_many_are_na
 ) -> None:
     monkeypatch.setattr("faxline_worker.dispatcher.intake_reader.time.monotonic", lambda: 1000.0 + passed)
     assert read_delay(1000.0, streams) == pytest.approx(held)
+
+
+@pytest.mark.parametrize(("accounts", "by_itself"), [(2, False), (3, True), (5, True), (6, False)])
+def test_each_account_has_a_connection_only_while_they_are_many_and_not_too_many(
+    monkeypatch: pytest.MonkeyPatch, accounts: int, by_itself: bool
+) -> None:
+    monkeypatch.setattr("faxline_worker.dispatcher.dispatcher.MANY", 2)
+    monkeypatch.setattr("faxline_worker.dispatcher.dispatcher.MOST", 5)
+    dispatcher, _ = dispatcher_of(accounts)
+    assert (dispatcher.context.bell is not None) == by_itself
