@@ -1,6 +1,7 @@
 """The first steps of every process: read settings, set up the log, check Redis and the stored layout."""
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -216,6 +217,16 @@ def rollback_guard(settings: Settings, log: FilteringBoundLogger) -> RollbackGua
 def process_name() -> str:
     """The name of this process in the audit and the shared settings: `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def raise_file_limit() -> None:
+    """Allow this process as many open files as the system lets it have.
+
+    A dispatcher may have a connection for each account, and a soft limit of 1024 is common.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the hard limit is not a number that may be set
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def probe_client(settings: Settings, role: str) -> redis.Redis:

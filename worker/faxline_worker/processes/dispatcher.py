@@ -31,6 +31,7 @@ from faxline_worker.processes.common import (
     monitor,
     probe_client,
     process_name,
+    raise_file_limit,
     require_layout,
     require_redis,
     rollback_guard,
@@ -51,6 +52,7 @@ def dispatcher() -> None:
     """Run a dispatcher until SIGTERM, SIGINT or SIGHUP."""
     live, secrets = load("dispatcher")
     settings = live.settings
+    raise_file_limit()
     require_redis(settings, "dispatcher")
     log, who = get_logger("faxline_worker.dispatcher.dispatcher"), process_name()
     guard = rollback_guard(settings, log)
