@@ -7,12 +7,13 @@ slots. After a failover connections are new, because the clients of nodes that o
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis
 
 from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.cluster_slots import SlotMap, slot_of
+from faxline.contract.cluster_slots import FOLLOWED, SlotMap, slot_of
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.state import scripts
@@ -86,7 +87,22 @@ class ClusterRollbackGuard(RollbackGuard):
             self._log.info("accounts are on another Redis server, or it was restarted", count=due)
             self._woken.set()
 
+    def _connect_to_new(self, client: redis.Redis) -> None:
+        """Make a connection to each node with accounts for which the process has not checked in yet."""
+        if not isinstance(client, ClusterClient):
+            return
+        with self._lock:
+            missing = [name for name in self._memories if name not in self._runs]
+        slots, reached = client.look_at_slots(), set[Any]()
+        for name in missing:
+            with suppress(*FOLLOWED):  # at the next look, perhaps
+                node = slots.owner(_slot(name))
+                if node not in reached:
+                    reached.add(node)
+                    client.topology.node(node).ping()
+
     def _count(self, client: redis.Redis) -> None:
+        self._connect_to_new(client)
         with self._lock:
             first = {run: name for name, run in reversed(self._runs.items())}
         errors = list[redis.RedisError]()
@@ -99,8 +115,6 @@ class ClusterRollbackGuard(RollbackGuard):
                 errors.append(error)
         if errors and len(errors) == len(first):
             raise errors[-1]
-        if not first:
-            client.ping()  # makes a connection
 
     def _count_on(self, client: redis.Redis, run: str, name: str) -> None:
         """Raise the counter of one account for all that are on the same server."""
