@@ -201,6 +201,6 @@ def _status(state: AccountState) -> str:
 def _open(state: AccountState, at: Callable[[int], str]) -> str:
     if state.verifying:
         return f"new Redis; looked at until {at(state.verified_at)}"
-    if state.gated:
-        return f"429; closed until {at(state.gate)}"
+    if state.cooling_down:
+        return f"429; closed until {at(state.cooldown_until)}"
     return "settings differ" if find_differences(state.shared_settings) else "open"

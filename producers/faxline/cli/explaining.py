@@ -168,7 +168,7 @@ def _held(  # noqa: PLR0911 - one sentence a hold
             return "Nothing holds it. The next free worker takes it. If it stays, check that a worker runs."
         case Hold.PLACE:
             return "No limit holds it. The jobs before it go first."
-        case Hold.GATE:
+        case Hold.COOLDOWN:
             return f"iFax answered 429, so the whole account waits until {then}."
         case Hold.VERIFYING:
             return f"Redis was restarted or replaced. All processes check it first, until {then}."
@@ -237,7 +237,9 @@ def _full(forecast: Forecast, state: AccountState, now: datetime) -> str:
     }[hold]
     lowered = ""
     if limit.effective < limit.configured:
-        cause = "calls hang" if hold is Hold.CONCURRENCY and state.strain else "iFax answered 429"
+        cause = (
+            "calls hang" if hold is Hold.CONCURRENCY and state.concurrency_backoff else "iFax answered 429"
+        )
         lowered = f" The limit of {limit.configured} is lowered because {cause}."
     slot = _next_slot(forecast)
     opens = f" The next slot opens at {moment(slot, now)}." if slot else ""

@@ -91,7 +91,7 @@ def _status(state: AccountState) -> tuple[Result, str]:
     """Check whether the account is open. The text says what to do if it is not."""
     if state.paused:
         return _paused(state)
-    if state.gated and not state.verifying:
+    if state.cooling_down and not state.verifying:
         return Result.WARN, "iFax answered 429; the account waits"
     return Result.OK, "checks a new Redis first" if state.verifying else "open"
 

@@ -76,14 +76,15 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
 
     answers, overdue, *polled = yield Pipeline(counts)
     asks, asking = polled or (0, 0)
-    share = _share(number("share", 1.0), number("share_at"), steady, window)
+    # `share`, `strain` and `gate` are the names of the first layout, as in lua/lib/account_hash.lua.
+    factor = _limit_factor(number("share", 1.0), number("share_at"), steady, window)
     requests, concurrency, burst = (int(number(name)) for name in ("requests", "concurrency", "burst"))
-    strain = int(number("strain"))
-    rate = _cut(requests, share) / window
+    backoff = int(number("strain"))
+    rate = _cut(requests, factor) / window
     level = max(0.0, number("bucket") - (steady - number("bucket_at", steady)) * rate)
-    at_once = _cut(concurrency, share)
-    if strain and (not at_once or strain < at_once):
-        at_once = strain
+    at_once = _cut(concurrency, factor)
+    if backoff and (not at_once or backoff < at_once):
+        at_once = backoff
     ready -= asking
     jobs = {
         "queued": ready + delayed + waiting,
@@ -104,12 +105,12 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
             for (name, rank), head in zip(RANKS.items(), heads, strict=True)
         },
         concurrency=LimitState(held, at_once, concurrency),
-        window=LimitState(held + answers, _cut(requests, share), requests),
-        burst=LimitState(held + level, _cut(burst, share), burst),
+        window=LimitState(held + answers, _cut(requests, factor), requests),
+        burst=LimitState(held + level, _cut(burst, factor), burst),
         window_us=window,
-        share=share,
-        strain=strain,
-        gate=int(number("gate")) - skew if number("gate") else 0,
+        limit_factor=factor,
+        concurrency_backoff=backoff,
+        cooldown_until=int(number("gate")) - skew if number("gate") else 0,
         paused=fields.get("paused", ""),
         probe_at=int(number("probe_at")) - skew if number("probe_at") else 0,
         seconds=seconds or None,
@@ -136,7 +137,7 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
         skew=skew,
         step=number("step") / 1000,
         step_at=int(number("step_at")) * 1000,
-        polls=_polls(asks, requests, _cut(requests, share), part),
+        polls=_polls(asks, requests, _cut(requests, factor), part),
     )
 
 
@@ -160,16 +161,16 @@ def _of_pause(fields: Mapping[str, str], name: str) -> str:
     return text if fields.get("paused") and at == fields.get("paused_at") else ""
 
 
-def _share(share: float, share_at: float, now: int, window: int) -> float:
+def _limit_factor(factor: float, since: float, now: int, window: int) -> float:
     """The limit factor now, computed as in lua/lib/limits.lua: it doubles in steps, six in a window."""
-    if share >= 1:
+    if factor >= 1:
         return 1.0
-    steps = min(30, max(0, math.floor((now - share_at) * _STEPS / window)))
-    return min(1.0, share + _STEP * (2.0**steps - 1))
+    steps = min(30, max(0, math.floor((now - since) * _STEPS / window)))
+    return min(1.0, factor + _STEP * (2.0**steps - 1))
 
 
-def _cut(limit: int, share: float) -> int:
-    return max(1, math.floor(limit * share)) if limit > 0 else 0
+def _cut(limit: int, factor: float) -> int:
+    return max(1, math.floor(limit * factor)) if limit > 0 else 0
 
 
 def _polls(used: int, requests: int, effective: int, part: float) -> LimitState:

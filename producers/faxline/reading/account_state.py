@@ -56,16 +56,17 @@ class AccountState:
 
     Attributes:
         name: the name of the account.
-        now: Redis' clock, in microseconds since 1970, as all times here.
+        now: Redis' clock, in microseconds since 1970, as all times here for which no other unit is given.
         jobs: how many jobs are in each state.
-        oldest: seconds that the oldest ready job of each priority has waited.
+        oldest: how many seconds the oldest ready job of each priority has waited.
         concurrency: the limit of calls at once.
         window: the limit of calls in the window.
         burst: the limit of calls in a burst.
         window_us: the length of the window, in microseconds.
-        share: the part of the limits that is used; below 1 after a 429 that our own traffic did not cause.
-        strain: the reduced number of calls at once while calls hang; 0 otherwise.
-        gate: until when the account makes no calls after a 429.
+        limit_factor: the part of the limits that is used; below 1 after a 429 that our own traffic did not
+            cause.
+        concurrency_backoff: the reduced number of calls at once while calls hang; 0 otherwise.
+        cooldown_until: until when the account makes no calls after a 429.
         verified_at: until when it waits after a change of the Redis server, while every process checks
             whether the state went back.
         paused: the reason of the pause; empty if it is not paused.
@@ -90,7 +91,7 @@ class AccountState:
         shared_settings: the settings that its processes must share. More than one item means that they
             differ; the limits here are then the strictest.
         skew: how far (µs) the account's steady clock is ahead of the server's clock, which may step. All
-            times here are by the server's clock.
+            times in microseconds are by the server's clock.
         step: how far (s) the server's clock stepped when a dispatcher last saw it step; negative is back.
         step_at: when (µs) that was, by the clock after the step; 0 means never.
     """
@@ -103,9 +104,9 @@ class AccountState:
     window: LimitState
     burst: LimitState
     window_us: int
-    share: float
-    strain: int
-    gate: int
+    limit_factor: float
+    concurrency_backoff: int
+    cooldown_until: int
     paused: str
     probe_at: int
     seconds: float | None
@@ -138,13 +139,13 @@ class AccountState:
     def idle(self) -> bool:
         """Whether the account is idle: no jobs, no calls in the window, and no pause or cooldown."""
         used = (*self.jobs.values(), self.window.used, self.dead, self.polls.used)
-        closed = self.paused or self.gated or self.strain or self.share < 1
+        closed = self.paused or self.cooling_down or self.concurrency_backoff or self.limit_factor < 1
         return not any(used) and not closed and not find_differences(self.shared_settings)
 
     @property
-    def gated(self) -> bool:
+    def cooling_down(self) -> bool:
         """Whether the account makes no calls because of a 429."""
-        return self.gate > self.now
+        return self.cooldown_until > self.now
 
     @property
     def verifying(self) -> bool:
@@ -162,7 +163,7 @@ class AccountState:
             "paused_by": self.paused_by or None,
             "paused_why": self.paused_why or None,
             "probe_at": _iso(self.probe_at) if probed else None,
-            "gate_until": _iso(self.gate) if self.gated else None,
+            "cooldown_until": _iso(self.cooldown_until) if self.cooling_down else None,
             "verified_at": _iso(self.verified_at) if self.verifying else None,
             "limits": {
                 name: {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
@@ -178,8 +179,8 @@ class AccountState:
                 "configured": self.polls.configured,
             },
             "window_seconds": self.window_us / 1e6,
-            "share": self.share,
-            "strain": self.strain or None,
+            "limit_factor": self.limit_factor,
+            "concurrency_backoff": self.concurrency_backoff or None,
             "call_seconds": self.seconds,
             "jobs": dict(self.jobs),
             "oldest_seconds": dict(self.oldest),

@@ -30,7 +30,7 @@ class Hold(StrEnum):
     CONCURRENCY = "concurrency"
     WINDOW = "window"
     BURST = "burst"
-    GATE = "gate"
+    COOLDOWN = "cooldown"
     """iFax answered 429, and the whole account waits."""
     VERIFYING = "verifying"
     """Redis was restarted or replaced: every process checks whether its state went back."""
@@ -138,8 +138,8 @@ def forecast(
         Hold.BURST: _burst(state, before + 1),
     }
     wait = max(waits.values())
-    gate = max(0.0, max(state.gate, state.verified_at) - state.now)
-    start: datetime | None = _moment(state.now + max(wait, gate))
+    cooldown = max(0.0, max(state.cooldown_until, state.verified_at) - state.now)
+    start: datetime | None = _moment(state.now + max(wait, cooldown))
     free_at = None
     if state.paused:
         hold, start = Hold.PAUSED, None
@@ -147,8 +147,8 @@ def forecast(
     elif retry_at is not None:
         hold, free_at = Hold.RETRY, _moment(retry_at * 1000)
         start = max(free_at, start) if start else free_at
-    elif gate:
-        hold, free_at = Hold.GATE if state.gated else Hold.VERIFYING, _moment(state.now + gate)
+    elif cooldown:
+        hold, free_at = Hold.COOLDOWN if state.cooling_down else Hold.VERIFYING, _moment(state.now + cooldown)
     elif wait <= 0:
         hold = Hold.NOTHING if before == 0 else Hold.PLACE
     else:

@@ -96,7 +96,7 @@ class Gauges:
         metrics.set_receipts(account, oldest=state.receipt_wait, overdue=state.overdue)
         metrics.set_doubts_held(account, state.held_doubts)
         metrics.set_paused(account, bool(state.paused))
-        metrics.set_closed(account, state.paused or ("rate_limited" if state.gated else ""))
+        metrics.set_closed(account, state.paused or ("rate_limited" if state.cooling_down else ""))
         metrics.set_rolled_back(account, state.paused == ROLLED_BACK)
         metrics.set_dead_receipts(account, state.dead)
         differences = find_differences(settings for settings in state.shared_settings if settings.by)

@@ -697,16 +697,18 @@ STATE = AccountState(
     window=LimitState(1000, 1000, 1000),
     burst=LimitState(49.26, 50, 50),
     window_us=3_600_000_000,
-    share=1.0,
-    strain=0,
-    gate=0,
+    limit_factor=1.0,
+    concurrency_backoff=0,
+    cooldown_until=0,
     paused="",
     probe_at=0,
     seconds=None,
     dead=0,
 )
 LATER = NOW + timedelta(seconds=12)
-LOWERED = replace(STATE, concurrency=LimitState(5, 5, 20), window=LimitState(500, 500, 1000), share=0.5)
+LOWERED = replace(
+    STATE, concurrency=LimitState(5, 5, 20), window=LimitState(500, 500, 1000), limit_factor=0.5
+)
 
 
 def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
@@ -739,9 +741,13 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
             LOWERED,
             "500 of 500|of 1000 is lowered because iFax answered 429",
         ),
-        (queued(Hold.CONCURRENCY), replace(LOWERED, strain=5), "5 of 5|lowered because calls hang"),
         (
-            queued(Hold.GATE, free_at=LATER),
+            queued(Hold.CONCURRENCY),
+            replace(LOWERED, concurrency_backoff=5),
+            "5 of 5|lowered because calls hang",
+        ),
+        (
+            queued(Hold.COOLDOWN, free_at=LATER),
             STATE,
             "iFax answered 429, so the whole account waits until|(in 12 s)",
         ),
@@ -988,7 +994,7 @@ def test_the_accounts_table_tells_limits_backlog_and_what_holds_them(
     assert "never run" in rows["e"]
     state = cli("accounts", "show", "d", "--json", at_work=()).json
     assert state["limits"]["window"] == {"used": 0, "effective": 500, "configured": 1000}
-    assert state["gate_until"]
+    assert state["cooldown_until"]
     assert state["at_work"] == {"dispatcher": 0, "worker": 0, "webhook": 0}
     assert cli("accounts", "show", "a", "--json", at_work=()).json["at_work"]["dispatcher"] == 2
     backlog = cli("accounts", "show", "b", "--json").json["backlog"]

@@ -249,6 +249,6 @@ def test_an_account_is_told_by_redis_clock_after_a_step(redis_client: redis.Redi
     redis_client.hset(scene.keys.account_state, mapping=fields)  # type: ignore[arg-type]
     redis_client.zadd(scene.keys.answers, {"a": steady, "b": steady - 3_700_000_000})
     state = scene.store.state()
-    assert abs(state.gate - state.now - 5_000_000) < 2_000_000
+    assert abs(state.cooldown_until - state.now - 5_000_000) < 2_000_000
     assert state.burst.used == pytest.approx(3, abs=0.1)
     assert state.window.used == 1

@@ -196,7 +196,7 @@ def test_a_429_is_told_and_closes_the_account_for_a_while(
     result, text = named(examine(environment))["key of default"]
     assert result == "warn"
     assert "something else uses the key" in text
-    assert state(client).gated
+    assert state(client).cooling_down
     again = named(examine(environment))["key of default"]
     assert again == ("skip", "not asked: no room for a call (rate limit cooldown). Try again later")
 

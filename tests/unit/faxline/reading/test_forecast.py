@@ -24,9 +24,9 @@ def account(**changes: Any) -> AccountState:
         "window": LimitState(0, 10, 10),
         "burst": LimitState(0, 4, 4),
         "window_us": MINUTE,
-        "share": 1.0,
-        "strain": 0,
-        "gate": 0,
+        "limit_factor": 1.0,
+        "concurrency_backoff": 0,
+        "cooldown_until": 0,
         "paused": "",
         "probe_at": 0,
         "seconds": 0.5,
@@ -78,8 +78,8 @@ def test_a_long_backlog_takes_a_window_and_a_call_for_each_ten(before: int, roun
 
 
 def test_after_a_429_nothing_starts_before_the_gate_opens() -> None:
-    forecast = look(account(gate=NOW + 30_000_000))
-    assert (forecast.hold, wait(forecast), forecast.free_at) == (Hold.GATE, 30, forecast.expected_start)
+    forecast = look(account(cooldown_until=NOW + 30_000_000))
+    assert (forecast.hold, wait(forecast), forecast.free_at) == (Hold.COOLDOWN, 30, forecast.expected_start)
 
 
 def test_a_paused_account_names_its_reason_and_the_next_probe_but_no_start() -> None:
@@ -100,5 +100,5 @@ def test_a_retry_starts_when_it_is_due_or_when_the_limits_allow_whichever_is_lat
 
 
 def test_the_share_and_the_strain_are_what_counts_not_what_the_settings_say() -> None:
-    forecast = look(account(concurrency=LimitState(1, 1, 2), strain=1))
+    forecast = look(account(concurrency=LimitState(1, 1, 2), concurrency_backoff=1))
     assert (forecast.hold, wait(forecast)) == (Hold.CONCURRENCY, 0.5)
