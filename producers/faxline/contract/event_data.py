@@ -40,6 +40,7 @@ Reason = Annotated[
 ]
 Message = Annotated[str | None, Field(description="For people: one line, without full phone numbers.")]
 JobId = Annotated[int, Field(ge=0, description="iFax's number of the fax.")]
+MaybeJobId = Annotated[int | None, Field(ge=0, description="iFax's number of the fax, if it gave one.")]
 Pages = Annotated[int | None, Field(ge=0, description="Pages in total, according to the receipt.")]
 Transferred = Annotated[
     int | None, Field(ge=0, description="Pages that were transferred, according to the receipt.")
@@ -62,9 +63,13 @@ Stage = Annotated[
 
 
 class EventData(BaseModel):
-    """What most events share."""
+    """What all events share."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+
+class EchoData(EventData):
+    """What the events share that echo a job's metadata."""
 
     metadata: Annotated[
         dict[str, Any] | None,
@@ -72,19 +77,19 @@ class EventData(BaseModel):
     ] = None
 
 
-class JobData(EventData):
+class JobData(EchoData):
     """What the events of a job share."""
 
     attempt: Annotated[
         int, Field(ge=0, description="The number of the attempt; 0 before the first submission.")
     ]
-    jobId: JobId | None = None
     state: State
 
 
 class CausedData(JobData):
     """What the events share that have a cause."""
 
+    jobId: MaybeJobId = None
     reason: Reason
     code: Code = None
     message: Message = None
@@ -189,15 +194,18 @@ class CanceledData(CausedData):
     transferred: Transferred = None
 
 
-class CancelRefusedData(EventData):
+class CancelRefusedData(EchoData):
     """`fax.cancel_refused`: the job goes on, or has already ended."""
 
     state: Annotated[State | None, Field(description="The job's state; missing if there is no such job.")] = (
         None
     )
     reason: Annotated[Reason, Field(examples=list(CANCEL_REFUSALS))]
-    attempt: Annotated[int | None, Field(ge=0)] = None
-    jobId: JobId | None = None
+    attempt: Annotated[
+        int | None,
+        Field(ge=0, description="The number of the job's attempt; missing if there is no such job."),
+    ] = None
+    jobId: MaybeJobId = None
     code: Code = None
     message: Message = None
 
@@ -231,7 +239,7 @@ class ReceivedData(EventData):
         None
     )
     pages: Pages = None
-    jobId: JobId | None = None
+    jobId: MaybeJobId = None
     transactionId: Annotated[str | None, Field(description="iFax's second id of the fax.")] = None
     at: Annotated[
         Milliseconds | None, Field(description="When its call ended, in milliseconds since 1970.")

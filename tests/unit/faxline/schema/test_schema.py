@@ -390,7 +390,7 @@ def test_an_event_that_no_script_writes_does_not_fit(wrong: dict[str, Any]) -> N
 def test_the_data_of_an_event_can_be_read_typed() -> None:
     read = QueuedData.model_validate({"state": "queued", "attempt": 0, "metadata": {"order": 7}})
     assert isinstance(read, QueuedData)
-    assert (read.attempt, read.jobId, read.metadata) == (0, None, {"order": 7})
+    assert (read.attempt, read.send_at, read.metadata) == (0, None, {"order": 7})
     with pytest.raises(ValidationError):
         QueuedData.model_validate({"state": "delivered", "attempt": 0})
 
