@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+from faxline_worker.observability.metrics.labels import DeferralLimit, PriorityName
+
+Holds = DeferralLimit | Literal["rate_limit_cooldown", "layout"]
+"""What holds the ready jobs of an account."""
 
 
 class Mark(StrEnum):
@@ -36,7 +41,8 @@ class Admitted:
     kind: str
     request: dict[str, Any]
     number: str
-    priority: str
+    priority: PriorityName | None
+    """None for the check of a key, which is about no job."""
     waited: float | None
     """Seconds from registration to the first admission; None for a later attempt."""
     control_call: str | None = None
@@ -60,7 +66,7 @@ class Held:
     The limit is `layout` if the stored layout is newer than this process knows.
     """
 
-    limit: str
+    limit: Holds
 
 
 @dataclass(frozen=True, slots=True)

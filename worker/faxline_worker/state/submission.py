@@ -72,7 +72,7 @@ class SubmissionStore:
             kind="check",
             request={"jobId": NO_JOB},
             number="",
-            priority="",
+            priority=None,
             waited=None,
             control_call=CHECK,
         )

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -15,8 +15,9 @@ from faxline.contract.texts import mask_number
 from faxline_worker.config.retries import SubmissionRetries
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
+from faxline_worker.observability.metrics.labels import Outcome
 from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.state.results import Admitted, Held, ReportResult, Settlement, SettleResult
+from faxline_worker.state.results import Admitted, Held, Holds, ReportResult, Settlement, SettleResult
 from faxline_worker.state.store import Store
 from faxline_worker.submission.caller import Caller, LeaseLostError, endpoint_of, was_called
 from faxline_worker.submission.outcomes import answer_for_settle, count_call, poll_result
@@ -25,6 +26,11 @@ from faxline_worker.submission.standing import Standing
 from faxline_worker.tracing.spans import Traces
 
 _T = TypeVar("_T")
+_OUTCOMES: Mapping[ReportResult, Outcome] = {
+    ReportResult.UNCONFIRMED: "unconfirmed",
+    ReportResult.CANCELED: "canceled",
+}
+"""The results of a control call by which a job ends without a receipt."""
 
 
 class SubmitWakes(Protocol):
@@ -69,11 +75,11 @@ class Submitter:
     def _caller(self) -> Caller:
         return Caller(self.store, self.client, self.token, self.caller_id, self.log)
 
-    def _defer(self, held_by: str) -> None:
+    def _defer(self, held_by: Holds) -> None:
         if held_by == "layout":
             self.log.error("the stored layout is newer than this version knows: no job is taken")
             return
-        limit: Any = "window" if held_by == "rate_limit_cooldown" else held_by
+        limit = "window" if held_by == "rate_limit_cooldown" else held_by
         self.metrics.deferral(self.store.account, limit)
 
     def turn(self, wake: str) -> None:
@@ -121,9 +127,8 @@ class Submitter:
         """
         self.beat()
         account = self.store.account
-        if admitted.waited is not None:
-            priority: Any = admitted.priority
-            self.metrics.queue_wait(account, priority, admitted.waited)
+        if admitted.waited is not None and admitted.priority is not None:
+            self.metrics.queue_wait(account, admitted.priority, admitted.waited)
         try:
             answer = self._caller.call(admitted)
         except LeaseLostError:
@@ -197,8 +202,7 @@ class Submitter:
         elif done.result in {ReportResult.APPLIED, ReportResult.RESOLVED_DOUBT} and receipt is not None:
             since = done.submitted_at if done.result is ReportResult.APPLIED else None
             self.applied(receipt.to_dict() | {"retried": done.retried}, since, account)
-        elif done.result in {ReportResult.UNCONFIRMED, ReportResult.CANCELED}:
-            outcome: Any = done.result
+        elif (outcome := _OUTCOMES.get(done.result)) is not None:
             self.metrics.outcome(account, outcome)
         self.log.info(
             "iFax answered a control call",
