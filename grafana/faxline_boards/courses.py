@@ -34,7 +34,7 @@ def flow(at: Any) -> Any:
     )
 
 
-def held_back(at: Any) -> Any:
+def deferrals(at: Any) -> Any:
     """429s and deferrals."""
     return lines(
         "429s and deferrals a minute",

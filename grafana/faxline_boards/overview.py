@@ -18,7 +18,7 @@ def overview() -> dict[str, Any]:
         figures.states(place(16, 5, 5, 7)),
         figures.parts(place(21, 5, 3, 7)),
         tables.failures(place(0, 12, 7, 7)),
-        courses.held_back(place(7, 12, 9, 7)),
+        courses.deferrals(place(7, 12, 9, 7)),
         courses.webhooks(place(16, 12, 8, 7)),
         courses.queue_time(place(0, 19, 5, 7)),
         courses.call_time(

@@ -107,7 +107,7 @@ class Day:
             SECONDS // 2 + 2: self._another,
             SECONDS // 2 + 30: self._reject,
         }
-        once |= dict.fromkeys(range(45, SECONDS, 90), self._knock)
+        once |= dict.fromkeys(range(45, SECONDS, 90), self._call_as_a_stranger)
         if n in once:
             once[n]()
 
@@ -128,7 +128,7 @@ class Day:
         fault = {"action": "status", "status": 429, "retry_after": 8, "match": {"account": "acme"}}
         self._local.control("POST", "faults", fault)
 
-    def _knock(self) -> None:
+    def _call_as_a_stranger(self) -> None:
         """A stranger, and an inbound fax."""
         for body, secret in ((b"{}", "wrong"), (b'{"jobId":1,"direction":"received"}', WEBHOOK_SECRET)):
             httpx.post(

@@ -14,7 +14,7 @@ from faxline.steps.redis_errors import is_refusal
 _DEFAULT = "default"
 _LOOPBACK = ("127.", "[::1]", "/")
 _WAKE_UPS = "wake-ups:faxline"
-_MOST_TOLD = 4
+_MOST_SHOWN = 4
 
 _Commands = Sequence[tuple[str, ...]]
 
@@ -131,8 +131,8 @@ def _judged(user: str, lacks: Sequence[str], may: Sequence[str]) -> Check:
 
 
 def _few(commands: Sequence[str]) -> str:
-    shown = ", ".join(commands[:_MOST_TOLD])
-    return f"{shown} and {len(commands) - _MOST_TOLD} more" if len(commands) > _MOST_TOLD else shown
+    shown = ", ".join(commands[:_MOST_SHOWN])
+    return f"{shown} and {len(commands) - _MOST_SHOWN} more" if len(commands) > _MOST_SHOWN else shown
 
 
 def _refused(user: str, commands: _Commands) -> Steps[list[str] | None]:

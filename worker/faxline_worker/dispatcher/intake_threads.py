@@ -51,8 +51,8 @@ class IntakeThreads:
         )
         self.reading, self.opening = loops.add("intake"), loops.add("documents", self.slow.longest)
         self.intakes = MadeOnDemand(lambda name: self._intake(name, self.reading, self.slow.quick(name)))
-        self._patient_intakes = MadeOnDemand(
-            lambda name: self._intake(name, self.opening, self.slow.patient(name))
+        self._thorough_intakes = MadeOnDemand(
+            lambda name: self._intake(name, self.opening, self.slow.thorough(name))
         )
         self._reader = IntakeReader(
             *(context.client, context.stores, self.intakes, context.metrics, context.log),
@@ -105,7 +105,7 @@ class IntakeThreads:
         """
 
         def take(account: str, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> None:
-            self._patient_intakes[account].take(entries)
+            self._thorough_intakes[account].take(entries)
             self._context.schedule.add((Task.PLAN_WAKEUPS, account))
 
         if self.slow.work(take):
@@ -130,7 +130,7 @@ class IntakeThreads:
         for some in slices(store.account for store in new):
             self._register_accounts(keys=[ACCOUNTS], args=some)
         init_accounts(new, loop.beat)
-        for intakes in (self.intakes, self._patient_intakes):
+        for intakes in (self.intakes, self._thorough_intakes):
             for name, intake in list(intakes.items()):
                 if stores.get(name) is not intake.store:  # its settings changed, or it is gone
                     del intakes[name]

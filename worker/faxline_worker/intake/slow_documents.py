@@ -81,9 +81,9 @@ class SlowDocuments:
         """Opens PDFs on the intake thread."""
         return _Quick(self, account)
 
-    def patient(self, account: str) -> Pdfs:
+    def thorough(self, account: str) -> Pdfs:
         """Opens PDFs on the thread for slow ones."""
-        return _Patient(self, account)
+        return _Thorough(self, account)
 
     def waiting(self, account: str) -> int:
         """The number of an account's entries that wait."""
@@ -217,7 +217,7 @@ class SlowDocuments:
             raise OpenLater
         return self._log_limit(account, data, found)
 
-    def count_patiently(self, account: str, data: bytes) -> PdfPages:
+    def count_thoroughly(self, account: str, data: bytes) -> PdfPages:
         """Count a PDF's pages in the time that the entry has left. Raises like `Pdfs.count`."""
         if (known := self._hopeless.find(data)) is not None:
             return self._log_limit(account, data, known)
@@ -256,13 +256,13 @@ class _Quick(Pdfs):
         return self._slow.holds(self._account, entry)
 
 
-class _Patient(Pdfs):
+class _Thorough(Pdfs):
     def __init__(self, slow: SlowDocuments, account: str) -> None:
         self._slow = slow
         self._account = account
 
     def count(self, data: bytes) -> PdfPages:
-        return self._slow.count_patiently(self._account, data)
+        return self._slow.count_thoroughly(self._account, data)
 
     def later(self, entry: str) -> None:
         del entry

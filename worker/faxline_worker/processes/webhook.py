@@ -30,7 +30,7 @@ from faxline_worker.processes.common import (
     probe_client,
     require_redis,
 )
-from faxline_worker.receipts.connection_limits import Door, open_door
+from faxline_worker.receipts.connection_limits import ConnectionLimiter, make_limiter
 from faxline_worker.receipts.recent_receipts import RecentReceipts
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.status_writer import RedisStatusWriter
@@ -74,15 +74,17 @@ def warn_of_closed_accounts(secrets: Secrets, log: FilteringBoundLogger) -> None
             )
 
 
-def uvicorn_config(app: Starlette, door: Door, backlog: int, settings: Webhook) -> uvicorn.Config:
-    """Configure uvicorn: the door limits the connections, and nothing of the caller is used or logged."""
+def uvicorn_config(
+    app: Starlette, limiter: ConnectionLimiter, backlog: int, settings: Webhook
+) -> uvicorn.Config:
+    """Configure uvicorn: the limiter limits the connections, and nothing of the caller is used or logged."""
     return uvicorn.Config(
         app,
-        http=door.protocol,
-        ws="none",  # an upgraded connection would escape the door's limits
+        http=limiter.protocol,
+        ws="none",  # an upgraded connection would escape the limiter's limits
         backlog=backlog,
         timeout_keep_alive=round(2 * settings.idle_timeout.total_seconds())
-        + 1,  # the door closes idle connections sooner
+        + 1,  # the limiter closes idle connections sooner
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -151,8 +153,8 @@ def webhook() -> None:
         body_timeout=settings.webhook.body_timeout.total_seconds(),
         refused=refused,
     )
-    door, backlog = open_door(settings.webhook, metrics, log)
-    server = uvicorn.Server(uvicorn_config(app, door, backlog, settings.webhook))
+    limiter, backlog = make_limiter(settings.webhook, metrics, log)
+    server = uvicorn.Server(uvicorn_config(app, limiter, backlog, settings.webhook))
 
     def listens() -> Mapping[str, bool]:
         return {"listens": server.started}

@@ -73,7 +73,7 @@ class _Phase:
     waits: bool = True
 
 
-class Door:
+class ConnectionLimiter:
     """Admits and closes the connections of a webhook process. For the event loop's thread only.
 
     Args:
@@ -105,8 +105,8 @@ class Door:
         self._count = count
         self._crowded = crowded
         self._warned_at = -QUIET
-        self._all: dict[_Guest, None] = {}
-        self._waiting: dict[_Guest, None] = {}
+        self._all: dict[_Connection, None] = {}
+        self._waiting: dict[_Connection, None] = {}
         """Connections without a complete request, the one that has waited longest first."""
         self._sweep: asyncio.TimerHandle | None = None
         self._trim: asyncio.TimerHandle | None = None
@@ -118,49 +118,51 @@ class Door:
     @property
     def protocol(self) -> Any:
         """The protocol factory for uvicorn's `http` setting."""
-        return partial(_Guest, self)
+        return partial(_Connection, self)
 
-    def enter(self, guest: "_Guest") -> None:
+    def enter(self, connection: "_Connection") -> None:
         """Admit a new connection."""
-        self._all[guest] = None
-        self.moved(guest, self.header)
+        self._all[connection] = None
+        self.moved(connection, self.header)
         if self._sweep is None:
-            self._sweep = guest.loop.call_later(self._every, self._look)
+            self._sweep = connection.loop.call_later(self._every, self._look)
         if len(self._all) > self._most + self._spare:
             self.close(next(iter(self._waiting)), "crowded")
         elif len(self._all) > self._most and self._trim is None:
-            self._trim = guest.loop.call_later(MOMENT, self._make_room)
+            self._trim = connection.loop.call_later(MOMENT, self._make_room)
 
-    def moved(self, guest: "_Guest", phase: _Phase) -> None:
+    def moved(self, connection: "_Connection", phase: _Phase) -> None:
         """Note that a connection has entered another phase."""
-        guest.phase = phase
-        guest.head = 0
-        guest.deadline = guest.loop.time() + phase.seconds
-        self._waiting.pop(guest, None)
+        connection.phase = phase
+        connection.head = 0
+        connection.deadline = connection.loop.time() + phase.seconds
+        self._waiting.pop(connection, None)
         if phase.waits:
-            self._waiting[guest] = None
+            self._waiting[connection] = None
 
-    def leave(self, guest: "_Guest") -> None:
+    def leave(self, connection: "_Connection") -> None:
         """Forget a connection that ended."""
-        guest.phase = None
-        self._all.pop(guest, None)
-        self._waiting.pop(guest, None)
+        connection.phase = None
+        self._all.pop(connection, None)
+        self._waiting.pop(connection, None)
 
-    def close(self, guest: "_Guest", why: ConnectionClosed) -> None:
+    def close(self, connection: "_Connection", why: ConnectionClosed) -> None:
         """Close a connection at once. Bytes that were not sent yet are discarded."""
-        self.leave(guest)
+        self.leave(connection)
         self._count(why)
-        guest.transport.abort()
+        connection.transport.abort()
 
     def _make_room(self) -> None:
         """Close the connections that have waited longest, down to the ceiling. Complete requests are kept."""
         self._trim = None
         excess = max(0, len(self._all) - self._most)
-        [(address, held)] = Counter(guest.address for guest in self._waiting).most_common(1) or [("", 0)]
-        own = [guest for guest in self._waiting if guest.address == address]
+        [(address, held)] = Counter(connection.address for connection in self._waiting).most_common(1) or [
+            ("", 0)
+        ]
+        own = [connection for connection in self._waiting if connection.address == address]
         greedy = own[: max(0, held - self._most // 2)]
-        for guest in list(dict.fromkeys([*greedy, *self._waiting]))[:excess]:
-            self.close(guest, "crowded")
+        for connection in list(dict.fromkeys([*greedy, *self._waiting]))[:excess]:
+            self.close(connection, "crowded")
         if excess and time.monotonic() - self._warned_at >= QUIET:
             self._warned_at = time.monotonic()
             self._crowded()
@@ -168,16 +170,16 @@ class Door:
     def _look(self) -> None:
         """Close the connections whose deadline has passed."""
         self._sweep = None
-        for guest in list(self._all):
-            if guest.phase is not None and guest.deadline <= guest.loop.time():
-                self.close(guest, guest.phase.why)
+        for connection in list(self._all):
+            if connection.phase is not None and connection.deadline <= connection.loop.time():
+                self.close(connection, connection.phase.why)
         if self._all:
             loop = next(iter(self._all)).loop
             self._sweep = loop.call_later(self._every, self._look)
 
 
-class _Guest(HttpToolsProtocol):
-    """A connection: uvicorn's protocol, which reports its phase to the door."""
+class _Connection(HttpToolsProtocol):
+    """A connection: uvicorn's protocol, which reports its phase to the limiter."""
 
     phase: _Phase | None = None
     """None before the connection is made and after it ends."""
@@ -187,49 +189,51 @@ class _Guest(HttpToolsProtocol):
     """Bytes received of incomplete headers."""
     address = ""
 
-    def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, limiter: ConnectionLimiter, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._door = door
+        self._limiter = limiter
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
-        self._door.enter(self)
+        self._limiter.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._door.leave(self)
+        self._limiter.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._now(self._door.header)
-        if self.phase is self._door.header:
+        self._now(self._limiter.header)
+        if self.phase is self._limiter.header:
             self.head += len(data)
             if self.head > HEAD_LIMIT:
-                self._door.close(self, "header")
+                self._limiter.close(self, "header")
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= PIPELINED:
             if self.phase is not None:
-                self._door.close(self, "pipelined")
+                self._limiter.close(self, "pipelined")
             raise TooManyRequestsError  # ends the parser, which holds further requests
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._now(self._door.idle)
+        self._now(self._limiter.idle)
 
     def _now(self, between: _Phase) -> None:
         """Report a change of phase. `between` is the phase while no request is under way."""
         cycle, phase = self.cycle, between
         if cycle is not None and not cycle.response_complete:
-            phase = self._door.body if cycle.more_body else self._door.answer
+            phase = self._limiter.body if cycle.more_body else self._limiter.answer
         if phase is not self.phase and self.phase is not None:
-            self._door.moved(self, phase)
+            self._limiter.moved(self, phase)
 
 
-def open_door(settings: Webhook, metrics: WebhookMetrics, log: FilteringBoundLogger) -> tuple[Door, int]:
-    """Make the door of this process.
+def make_limiter(
+    settings: Webhook, metrics: WebhookMetrics, log: FilteringBoundLogger
+) -> tuple[ConnectionLimiter, int]:
+    """Make the limiter of this process.
 
     Args:
         settings: the webhook's settings.
@@ -237,7 +241,7 @@ def open_door(settings: Webhook, metrics: WebhookMetrics, log: FilteringBoundLog
         log: the webhook's logger.
 
     Returns:
-        The door, and the size of the listen backlog.
+        The limiter, and the size of the listen backlog.
     """
     most, backlog = places(settings.connections)
     if most < settings.connections:
@@ -249,9 +253,9 @@ def open_door(settings: Webhook, metrics: WebhookMetrics, log: FilteringBoundLog
 
     timeouts = (settings.header_timeout, settings.body_timeout, settings.idle_timeout)
     bounds = Bounds(most, *(timeout.total_seconds() for timeout in timeouts))
-    door = Door(bounds, min(most, backlog), metrics.connection_closed, crowded)
-    metrics.watch_connections(lambda: len(door))
-    return door, backlog
+    limiter = ConnectionLimiter(bounds, min(most, backlog), metrics.connection_closed, crowded)
+    metrics.watch_connections(lambda: len(limiter))
+    return limiter, backlog
 
 
 def places(wanted: int) -> tuple[int, int]:

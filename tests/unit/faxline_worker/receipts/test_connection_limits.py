@@ -1,4 +1,4 @@
-"""The webhook's door: its deadlines and its ceiling, by a clock of the tests and over real sockets."""
+"""The webhook's limiter: its deadlines and its ceiling, by a clock of the tests and over real sockets."""
 
 import asyncio
 import resource
@@ -23,7 +23,7 @@ from faxline_worker.receipts.connection_limits import (
     MOMENT,
     OTHER_FILES,
     Bounds,
-    Door,
+    ConnectionLimiter,
     places,
 )
 
@@ -56,8 +56,8 @@ class Clock:
 
 
 @dataclass(eq=False)
-class Guest:
-    """What a door sees of a connection."""
+class FakeConnection:
+    """What a limiter sees of a connection."""
 
     loop: Clock
     address: str
@@ -75,25 +75,27 @@ class Guest:
 
 
 @dataclass
-class House:
-    """A door, and who is in."""
+class Limited:
+    """A limiter, and who is in."""
 
     clock: Clock = field(default_factory=Clock)
     counted: Counter[str] = field(default_factory=Counter)
     warned: int = 0
 
     def __post_init__(self) -> None:
-        self.door = Door(BOUNDS, SPARE, lambda reason: self.counted.update([reason]), self._tell)
+        self.limiter = ConnectionLimiter(
+            BOUNDS, SPARE, lambda reason: self.counted.update([reason]), self._tell
+        )
 
     def _tell(self) -> None:
         self.warned += 1
 
     def come(self, address: str = "a", phase: str = "") -> Any:
-        guest: Any = Guest(self.clock, address)
-        self.door.enter(guest)
-        if phase and guest.phase is not None:
-            self.door.moved(guest, getattr(self.door, phase))
-        return guest
+        connection: Any = FakeConnection(self.clock, address)
+        self.limiter.enter(connection)
+        if phase and connection.phase is not None:
+            self.limiter.moved(connection, getattr(self.limiter, phase))
+        return connection
 
     def come_many(self, count: int, address: str = "a", phase: str = "") -> list[Any]:
         found = []
@@ -104,12 +106,12 @@ class House:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def limited() -> Limited:
+    return Limited()
 
 
-def closed(guests: list[Any]) -> list[bool]:
-    return [guest.closed for guest in guests]
+def closed(connections: list[Any]) -> list[bool]:
+    return [connection.closed for connection in connections]
 
 
 @pytest.mark.parametrize(
@@ -122,90 +124,90 @@ def closed(guests: list[Any]) -> list[bool]:
     ],
 )
 def test_whatever_a_connection_is_at_has_its_time(
-    house: House, phase: str, seconds: float, reason: str
+    limited: Limited, phase: str, seconds: float, reason: str
 ) -> None:
-    guest = house.come(phase=phase)
-    house.clock.go(seconds - 0.1)
-    assert (guest.closed, len(house.door)) == (False, 1)
-    house.clock.go(1.2)  # it is looked at once a second
-    assert (guest.closed, len(house.door)) == (True, 0)
-    assert house.counted == {reason: 1}
+    connection = limited.come(phase=phase)
+    limited.clock.go(seconds - 0.1)
+    assert (connection.closed, len(limited.limiter)) == (False, 1)
+    limited.clock.go(1.2)  # it is looked at once a second
+    assert (connection.closed, len(limited.limiter)) == (True, 0)
+    assert limited.counted == {reason: 1}
 
 
-def test_what_a_connection_is_at_next_has_a_time_of_its_own(house: House) -> None:
-    guest = house.come()
+def test_what_a_connection_is_at_next_has_a_time_of_its_own(limited: Limited) -> None:
+    connection = limited.come()
     for phase in ("answer", "idle", "header", "body", "answer", "idle"):
-        house.clock.go(9)
-        house.door.moved(guest, getattr(house.door, phase))
-    assert not guest.closed
-    house.clock.go(BOUNDS.idle + 1)
-    assert guest.closed
+        limited.clock.go(9)
+        limited.limiter.moved(connection, getattr(limited.limiter, phase))
+    assert not connection.closed
+    limited.clock.go(BOUNDS.idle + 1)
+    assert connection.closed
 
 
 def test_beyond_the_ceiling_those_that_have_waited_for_longest_make_room_and_it_is_told_once(
-    house: House,
+    limited: Limited,
 ) -> None:
-    guests = house.come_many(6)
-    assert closed(guests) == [False] * 6  # for a moment
-    house.clock.go(MOMENT)
-    assert closed(guests) == [True, True, False, False, False, False]
-    house.come_many(1)
-    house.clock.go(MOMENT)
-    assert (house.counted, house.warned, len(house.door)) == ({"crowded": 3}, 1, BOUNDS.connections)
+    connections = limited.come_many(6)
+    assert closed(connections) == [False] * 6  # for a moment
+    limited.clock.go(MOMENT)
+    assert closed(connections) == [True, True, False, False, False, False]
+    limited.come_many(1)
+    limited.clock.go(MOMENT)
+    assert (limited.counted, limited.warned, len(limited.limiter)) == ({"crowded": 3}, 1, BOUNDS.connections)
 
 
 def test_whoever_has_sent_a_whole_request_is_served_also_beyond_the_ceiling(
-    house: House,
+    limited: Limited,
 ) -> None:
-    old = house.come_many(4)
-    new = house.come_many(2, phase="answer")
-    house.clock.go(MOMENT)
+    old = limited.come_many(4)
+    new = limited.come_many(2, phase="answer")
+    limited.clock.go(MOMENT)
     assert (closed(old), closed(new)) == ([True, True, False, False], [False, False])
 
 
 @pytest.mark.parametrize("phase", ["", "idle", "body"])
-def test_it_waits_whose_request_is_not_whole(house: House, phase: str) -> None:
-    old = house.come_many(4, phase=phase)
-    house.come()
-    house.clock.go(MOMENT)
+def test_it_waits_whose_request_is_not_whole(limited: Limited, phase: str) -> None:
+    old = limited.come_many(4, phase=phase)
+    limited.come()
+    limited.clock.go(MOMENT)
     assert closed(old) == [True, False, False, False]
 
 
-def test_where_all_others_are_served_it_is_the_newcomer_who_is_closed(house: House) -> None:
-    served = house.come_many(4, phase="answer")
-    new = house.come()
-    house.clock.go(MOMENT)
+def test_where_all_others_are_served_it_is_the_newcomer_who_is_closed(limited: Limited) -> None:
+    served = limited.come_many(4, phase="answer")
+    new = limited.come()
+    limited.clock.go(MOMENT)
     assert (closed(served), new.closed) == ([False] * 4, True)
 
 
-def test_far_beyond_the_ceiling_room_is_made_at_once(house: House) -> None:
-    guests = house.come_many(BOUNDS.connections + SPARE + 2)
-    assert sum(closed(guests)) == 2
-    assert len(house.door) == BOUNDS.connections + SPARE
+def test_far_beyond_the_ceiling_room_is_made_at_once(limited: Limited) -> None:
+    connections = limited.come_many(BOUNDS.connections + SPARE + 2)
+    assert sum(closed(connections)) == 2
+    assert len(limited.limiter) == BOUNDS.connections + SPARE
 
 
 def test_an_address_that_has_more_than_half_makes_room_itself_and_any_has_it_all_while_it_is_alone(
-    house: House,
+    limited: Limited,
 ) -> None:
-    ifax = house.come("ifax")
-    greedy = house.come_many(5, "greedy")
-    house.clock.go(MOMENT)
+    ifax = limited.come("ifax")
+    greedy = limited.come_many(5, "greedy")
+    limited.clock.go(MOMENT)
     assert not ifax.closed  # though it has waited for longest
     assert closed(greedy) == [True, True, False, False, False]
-    proxy = House()
+    proxy = Limited()
     proxy.come_many(4, "proxy")
     assert not proxy.come("proxy", "answer").closed
 
 
-def test_who_went_is_not_counted_any_more(house: House) -> None:
-    for guest in house.come_many(4, phase="answer") + house.come_many(3, "b"):
-        house.door.leave(guest)
-        house.door.leave(guest)
-    assert len(house.door) == 0
-    guests = house.come_many(4)
-    house.clock.go(MOMENT)
-    assert closed(guests) == [False] * 4
-    assert house.counted == {}
+def test_who_went_is_not_counted_any_more(limited: Limited) -> None:
+    for connection in limited.come_many(4, phase="answer") + limited.come_many(3, "b"):
+        limited.limiter.leave(connection)
+        limited.limiter.leave(connection)
+    assert len(limited.limiter) == 0
+    connections = limited.come_many(4)
+    limited.clock.go(MOMENT)
+    assert closed(connections) == [False] * 4
+    assert limited.counted == {}
 
 
 # --- how many files may be open
@@ -263,13 +265,13 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def serving(bounds: Bounds) -> Iterator[tuple[int, Counter[str], Door]]:
+def serving(bounds: Bounds) -> Iterator[tuple[int, Counter[str], ConnectionLimiter]]:
     counted: Counter[str] = Counter()
-    door = Door(bounds, BACKLOG, lambda reason: counted.update([reason]))
+    limiter = ConnectionLimiter(bounds, BACKLOG, lambda reason: counted.update([reason]))
     port = free_port()
     config = uvicorn.Config(
         app,
-        http=door.protocol,
+        http=limiter.protocol,
         ws="none",
         lifespan="off",
         port=port,
@@ -281,7 +283,7 @@ def serving(bounds: Bounds) -> Iterator[tuple[int, Counter[str], Door]]:
     thread.start()
     assert wait_for(lambda: server.started, 30)
     try:
-        yield port, counted, door
+        yield port, counted, limiter
     finally:
         server.should_exit = True
         thread.join()
@@ -299,19 +301,19 @@ def read_to_the_end(connection: socket.socket) -> bytes:
 
 def test_a_request_that_is_never_answered_ends_by_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_TIMEOUT", 0.1)
-    with serving(Bounds(connections=100, header=0.4, body=0.3, idle=60)) as (port, counted, door):
+    with serving(Bounds(connections=100, header=0.4, body=0.3, idle=60)) as (port, counted, limiter):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
             with suppress(ConnectionResetError):
                 assert read_to_the_end(connection) == b""
-        assert wait_for(lambda: len(door) == 0, 30)
+        assert wait_for(lambda: len(limiter) == 0, 30)
     assert counted == {"request": 1}
 
 
 def test_a_client_that_sends_on_and_on_is_closed_before_its_requests_pile_up() -> None:
-    with serving(PATIENT) as (port, counted, door):
+    with serving(PATIENT) as (port, counted, limiter):
         assert asyncio.run(hold(port, "requests on and on"))
-        assert wait_for(lambda: len(door) == 0, 30)
+        assert wait_for(lambda: len(limiter) == 0, 30)
     assert counted == {"pipelined": 1}
 
 
@@ -339,19 +341,19 @@ def test_requests_that_come_together_are_answered_in_turn_and_then_the_connectio
 
 def test_an_upgrade_does_not_lead_past_the_door() -> None:
     upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    with serving(Bounds(connections=100, header=0.3, body=60, idle=0.3)) as (port, _, door):
+    with serving(Bounds(connections=100, header=0.3, body=60, idle=0.3)) as (port, _, limiter):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(
                 upgrade + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
             assert b"101" not in read_to_the_end(connection)
-        assert wait_for(lambda: len(door) == 0, 30)
+        assert wait_for(lambda: len(limiter) == 0, 30)
 
 
 def test_a_connection_that_is_closed_while_it_is_served_does_not_come_back() -> None:
-    with serving(PATIENT) as (port, _, door):
+    with serving(PATIENT) as (port, _, limiter):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
-            assert wait_for(lambda: len(door) == 1, 30)
-        assert wait_for(lambda: len(door) == 0, 30)
-    assert not door._waiting
+            assert wait_for(lambda: len(limiter) == 1, 30)
+        assert wait_for(lambda: len(limiter) == 0, 30)
+    assert not limiter._waiting
