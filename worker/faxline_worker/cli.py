@@ -70,7 +70,7 @@ def options(
 
 @app.command()
 def dispatcher() -> None:
-    """Read the intake streams, run the timers, wake the workers. Two may run at once."""
+    """Read the intake streams, run the timers, wake the workers. Run two; more only share many accounts."""
     # Each role is imported when it starts: with all of them the help and the sandbox take 1 s, so 0.5 s.
     from faxline_worker.processes.dispatcher import dispatcher as run  # noqa: PLC0415
 
