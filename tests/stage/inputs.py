@@ -420,9 +420,8 @@ def _forget(actors: Actors) -> Call:
 def _complete_order(actors: Actors) -> Call:
     actors.scene.store.maintenance.lock("dispatcher", 5)
     entry = actors.scene.ordered("rotate")
-    return partial(
-        actors.scene.store.maintenance.complete_order, entry, "rotate", "test", "done", {"sealed": {}}
-    )
+    complete = actors.scene.store.maintenance.complete_order
+    return partial(complete, entry, {"order": "rotate", "by": "test"}, "done", {"sealed": {}}, "dispatcher")
 
 
 def _lock_maintenance(who: str) -> Input:

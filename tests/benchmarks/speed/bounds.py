@@ -253,5 +253,5 @@ def _orders(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size:
     watch("lock_maintenance", lambda: store.maintenance.lock("bench", 30))
     watch(
         "complete_order",
-        lambda: store.maintenance.complete_order(next(orders), "forget", "bench", "done", {}),
+        lambda: store.maintenance.complete_order(next(orders), {"order": "forget"}, "done", {}, "bench"),
     )

@@ -79,9 +79,7 @@ class Maintenance:
                 result, reply = self._recover()
             case _:
                 result, reply = "done", {"sealed": self.sealed()}
-        return self.store.maintenance.complete_order(
-            entry, order["order"], order.get("by", ""), result, reply
-        )
+        return self.store.maintenance.complete_order(entry, order, result, reply, self.who)
 
     def _go_on(self) -> None:
         """Renew the lock now and then, and stop if the dispatcher is to stop."""

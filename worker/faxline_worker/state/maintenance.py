@@ -111,16 +111,21 @@ class MaintenanceStore:
         """
         return bool(self._context.run("lock_maintenance", who, round(seconds * 1000)) == b"locked")
 
-    def complete_order(self, entry: str, order: str, by: str, result: str, reply: Mapping[str, Any]) -> str:
+    def complete_order(
+        self, entry: str, order: Mapping[str, str], result: str, reply: Mapping[str, Any], who: str
+    ) -> str:
         """Take a completed long-running order off its stream. Returns the result, or gone.
 
         Args:
             entry: the order, on the stream `orders`.
-            order: its name.
-            by: who gave the order, for the audit.
+            order: its members. Its name and who gave it go into the audit.
             result: the result.
             reply: further members of the reply to the operator. `about` and `job` go into the audit.
+            who: the dispatcher. It releases its lock, and never another's.
         """
         about, job = reply.get("about", ""), reply.get("job", "")
-        args = (entry, order, by, about, job, result, json.dumps(reply), self._context.options)
-        return cast("bytes", self._context.run("complete_order", *args)).decode()
+        by = order.get("by", "")
+        told = (json.dumps(reply), self._context.options, who)
+        return cast(
+            "bytes", self._context.run("complete_order", entry, order["order"], by, about, job, result, *told)
+        ).decode()

@@ -303,6 +303,16 @@ def test_of_two_dispatchers_one_carries_an_order_out_and_the_other_waits(redis_c
     assert redis_client.xlen(store.keys.orders) == redis_client.exists(store.keys.maintenance_lock) == 0
 
 
+def test_a_dispatcher_whose_lock_ran_out_leaves_its_successors_lock_alone(redis_client: redis.Redis) -> None:
+    store = store_of(redis_client)
+    entry: Any = redis_client.xadd(store.keys.orders, {"order": "keys"})
+    assert store.maintenance.lock("frozen", 30)
+    redis_client.delete(store.keys.maintenance_lock)
+    assert store.maintenance.lock("successor", 30)
+    assert store.maintenance.complete_order(entry.decode(), {"order": "keys"}, "done", {}, "frozen") == "done"
+    assert not store.maintenance.lock("third", 30)
+
+
 def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,10 @@
--- complete_order: takes a completed long-running order off its stream and stores the reply.
+-- complete_order: takes a completed long-running order off its stream and stores the reply. The lock is released if it is
+-- still the caller's: another dispatcher may have it by now.
 -- include: clock orders audit
--- ARGV  stream entry, order, who orders it, what it is about, the job, the result, JSON of what is told, JSON options
+-- ARGV  stream entry, order, who orders it, what it is about, the job, the result, JSON of what is told, JSON options,
+--       who has the lock
 -- reply the result, or gone; unless it is gone, the result is also in the stream `reply`
-redis.call('DEL', keys.maintenance_lock)
+if redis.call('GET', keys.maintenance_lock) == ARGV[9] then redis.call('DEL', keys.maintenance_lock) end
 local order = take_order(ARGV[1])
 if not order then return 'gone' end
 audit(cjson.decode(ARGV[8]), ARGV[3], ARGV[2], { user = order.user, about = ARGV[4], job = ARGV[5],
