@@ -174,3 +174,25 @@ def test_a_ceiling_of_jobs_costs_one_command_more_a_batch_and_none_at_an_end(
 ) -> None:
     without = commands(scene_of(redis_client, jobs=0), "a")
     assert commands(scene_of(redis_client, jobs=1000), "a") == without + 1
+
+
+def test_a_batch_that_raises_leaves_no_size_that_was_not_counted(redis_client: redis.Redis) -> None:
+    scene = scene_of(redis_client, bytes=1000)
+    scene.push("newer")
+    scene.client.hset(scene.keys.job("newer"), "v", "2.0")
+    counted = backlog(scene, "bytes")
+    first, second = scene.item(scene.intake(), "a", documents=DIGEST), scene.item(scene.intake(), "b")
+    second["jobs"][0] |= {"of": "newer"}
+    with pytest.raises(redis.ResponseError, match="NEWERLAYOUT"):
+        scene.store.intake.register([first, second])
+    assert not scene.client.exists(scene.keys.document_uses)
+    scene.store.intake.register([first])
+    assert backlog(scene, "bytes") == counted + len("{}") + 100
+    scene.store.intake.cancel(scene.intake("cancel"), "a")
+    assert backlog(scene, "bytes") == counted
+
+
+def test_a_document_of_several_entries_in_one_batch_is_counted_once(redis_client: redis.Redis) -> None:
+    scene = scene_of(redis_client, bytes=1000)
+    scene.store.intake.register([scene.item(scene.intake(), name, documents=DIGEST) for name in "ab"])
+    assert backlog(scene, "bytes") == 2 * len("{}") + 100

@@ -10,7 +10,7 @@ local function read_backlog()
   keep_steady(values[1], values[2])
   local open = tonumber(values[3]) or 0
   for i = 1, #DONE do open = open - (tonumber(values[i + 4]) or 0) end
-  return { open = open, bytes = tonumber(values[4]) or 0, taken = 0, kept = 0 }
+  return { open = open, bytes = tonumber(values[4]) or 0, taken = 0, kept = 0, sizes = {} }
 end
 
 -- The bytes that the record keeps of a job besides its fixed fields and its history.
@@ -41,8 +41,8 @@ local function full(name, ceiling, more)
 end
 
 -- Whether there is room for these jobs, all of one entry: nil, or the rejection. `backlog` is read once for a batch (nil
--- without a ceiling); the sizes of the documents that the jobs bring are added to `sizes`.
-local function no_room(options, backlog, jobs, sizes)
+-- without a ceiling). What the jobs bring is collected in it until count_taken, because a later entry may raise.
+local function no_room(options, backlog, jobs)
   if not backlog or #jobs == 0 then return nil end
   local open = backlog.open + backlog.taken + #jobs
   if options.ceiling_jobs > 0 and open > options.ceiling_jobs then
@@ -50,7 +50,7 @@ local function no_room(options, backlog, jobs, sizes)
       ' (FAXLINE_CEILINGS__JOBS); push it again once jobs have ended')
   end
   if options.ceiling_bytes == 0 then return nil end
-  local weight = 0
+  local weight, sizes = 0, setmetatable({}, { __index = backlog.sizes })
   for _, job in ipairs(jobs) do
     job.fields.bytes = int(weight_of(job.fields))
     weight = weight + weight_of(job.fields) + weigh_documents(job.fields.documents, sizes)
@@ -60,7 +60,7 @@ local function no_room(options, backlog, jobs, sizes)
       ' (FAXLINE_CEILINGS__BYTES); push it again once jobs have ended')
   end
   backlog.kept = backlog.kept + weight
-  note_documents(sizes)
+  for digest, size in pairs(sizes) do backlog.sizes[digest] = size end
   return nil
 end
 
@@ -72,4 +72,5 @@ local function count_taken(options, backlog)
     redis.call('HINCRBY', keys.account_state, 'taken', int(backlog.taken))
   end
   if backlog.kept > 0 then redis.call('HINCRBY', keys.account_state, 'bytes', int(backlog.kept)) end
+  note_documents(backlog.sizes)
 end

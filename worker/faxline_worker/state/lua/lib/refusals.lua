@@ -45,7 +45,7 @@ local function refusal(batch, job)
   local fresh = batch.fresh[job.id]
   local held = fresh and fresh.digest or batch.some_known and redis.call('HGET', keys.job .. job.id, 'digest')
   if held then
-    job.known_again = held == LOST_DIGEST
+    job.known_again = held == LOST_DIGEST and read_record(keys.job .. job.id) ~= nil -- here, because it may refuse
     if is_same(held, job.digest) then return 'repeated' end
     return { job = job.id, member = 'id', reason = 'id_reused',
       message = 'this id belongs to a job with other content; take a new id' }
