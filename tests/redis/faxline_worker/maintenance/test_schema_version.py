@@ -22,7 +22,7 @@ from faxline_worker.state.schema import NewerLayoutError
 from tests.stage.layouts import FOLDER, SETTINGS, STATES, fill, restored
 from tests.stage.ledger import FINAL
 from tests.stage.scene import Scene
-from tests.stage.states import JOB, put
+from tests.stage.states import DEADLINE, JOB, put
 from tests.stage.states import STATES as WAYS
 
 if TYPE_CHECKING:
@@ -259,6 +259,31 @@ def test_receipts_of_a_newer_major_layout_are_left_to_a_newer_worker_and_others_
     assert (scene.record("newer")["state"], scene.record("ours")["state"]) == ("submitted", "delivered")
     assert (scene.client.xlen(scene.keys.status), scene.client.xlen(scene.keys.dead)) == (1, 0)
     assert not wakes.reconcile.called  # so that this worker and that receipt do not chase each other
+
+
+@pytest.mark.parametrize("state", ["delayed", "submitted"])
+def test_a_job_of_a_newer_major_layout_keeps_its_timer(redis_client: redis.Redis, state: str) -> None:
+    scene = Scene(redis_client)
+    put(scene, state)
+    scene.client.hset(scene.keys.job(JOB), "v", "2.0")
+    scene.go(DEADLINE)
+    with pytest.raises(redis.ResponseError, match="NEWERLAYOUT"):
+        scene.store.timers.run()
+    assert scene.client.zscore(getattr(scene.keys, state), JOB)
+
+
+def test_an_upgrade_leaves_a_newer_record_alone_and_counts_the_others(
+    redis_client: redis.Redis,
+) -> None:
+    scene = Scene(redis_client, CEILINGS__BYTES="1000")
+    for job in ("ours", "newer"):
+        scene.push(job)
+        scene.client.hdel(scene.keys.job(job), "bytes")
+    scene.client.hdel(scene.keys.account_state, "bytes")
+    scene.client.hset(scene.keys.job("newer"), "v", "2.0")
+    scene.store.schema.upgrade(["ours", "newer"], [], look=False)
+    scene.store.timers.run()
+    assert scene.store.state().backlog["bytes"].used == len("{}")
 
 
 def test_a_job_of_a_newer_major_layout_that_waits_for_a_line_stays_there(redis_client: redis.Redis) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
 
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import Settings, read_settings
@@ -327,3 +328,15 @@ def test_a_receipt_that_makes_no_sense_is_set_aside(make: Make, redis_client: An
     assert store.streams.set_aside("status", entry.decode(), "malformed")
     assert not store.streams.set_aside("status", entry.decode(), "malformed")
     assert store.state().dead == 1
+
+
+def test_an_unknown_decision_is_refused_before_anything_changes(make: Make, redis_client: Any) -> None:
+    store = make()
+    push(store, redis_client, "a")
+    admitted = admit(store)
+    store.submission.mark(admitted)
+    permits = redis_client.zrange(store.keys.permits, 0, -1)
+    with pytest.raises(redis.ResponseError, match="unknown decision"):
+        store.submission.settle(admitted, {"decision": "perhaps"})
+    assert redis_client.zrange(store.keys.permits, 0, -1) == permits
+    assert not redis_client.exists(store.keys.answers)

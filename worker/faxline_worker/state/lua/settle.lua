@@ -14,6 +14,8 @@
 --       written), steady (ms)}
 local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
+local decide = DECISIONS[answer.decision] -- first, because nothing that was written before an error is undone
+if not decide then error({ err = 'ERR unknown decision ' .. tostring(answer.decision) }) end
 local next_token, next_chance = ARGV[5], tonumber(ARGV[6])
 local job = read_record(keys.job .. id)
 local account = read_account(options, ARGV[7])
@@ -41,7 +43,7 @@ local result = 'stale'
 if job and redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then
   result = 'settled'
   count_permit()
-  DECISIONS[answer.decision](call)
+  decide(call)
   count_unknown(account, options, answer, call.granted_at)
   local sent = job.marked == '1' and answer.decision ~= 'released'
   probed(account, options, answer, call.granted_at, not call.apart and (sent or answer.decision == 'unreachable'))

@@ -8,7 +8,7 @@ local done, bytes, uses = { records = 0, counted = 0, freed = 0 }, 0, keys.docum
 
 for _, id in ipairs(cjson.decode(ARGV[3])) do
   local key = keys.job .. id
-  local job = read_record(key, 'request')
+  local job = read_record(key, 'request', true) -- a newer record stays as it is
   local fields = {}
   local function set(name, value)
     table.insert(fields, name)

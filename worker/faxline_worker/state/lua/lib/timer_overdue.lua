@@ -12,8 +12,8 @@ end
 local function run_overdue(run)
   local options = run.options
   for _, id in ipairs(due(run, keys.submitted, steady)) do
+    local job = read_record(keys.job .. id, 'held') -- first, because it may refuse
     redis.call('ZREM', keys.submitted, id)
-    local job = read_record(keys.job .. id, 'held')
     if job and job.state == 'submitted' and job.held and job.held ~= '' then -- a failure is known, and will be told
       redis.call('ZADD', keys.submitted, int(steady + options.sweep), id)
     elseif job and job.state == 'submitted' and options.status_call and job.asked ~= '1' then

@@ -7,8 +7,8 @@ local function tell(run, id, event, reason) table.insert(run.changes, { job = id
 -- Retries, and faxes that wait here for a date, enter the ready set.
 local function run_delayed(run)
   for _, id in ipairs(due(run, keys.delayed, now)) do
+    local job = not parse_control_call(id) and read_record(keys.job .. id) -- first, because it may refuse
     redis.call('ZREM', keys.delayed, id)
-    local job = not parse_control_call(id) and read_record(keys.job .. id)
     if parse_control_call(id) then
       send_control_call(id)
     elseif job and job.state == 'queued' then
