@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from faxline.contract.phone_numbers import EXAMPLE
+from faxline.contract.texts import mask_e164
 
-_NUMBER = re.compile(r"\+[1-9][0-9]{2,10}([0-9]{4})\b")
 _WIDE = 10_000
 """The width of tables outside of a terminal, so that each row is one line."""
 _LINE_ENDS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
@@ -92,7 +91,7 @@ def complain(text: str) -> None:
 
 def masked(text: str) -> str:
     """Mask phone numbers in a text that may repeat what was typed. The example number stays."""
-    return _NUMBER.sub(lambda found: found[0] if found[0] == EXAMPLE else f"…{found[1]}", text)
+    return mask_e164(text, but=EXAMPLE)
 
 
 def clean(text: str) -> str:

@@ -7,6 +7,7 @@ SHOWN = 200
 """The most characters of a text to show."""
 
 _NUMBER = re.compile(r"\+?\d(?:[\s().\-/]{0,3}\d){6,}")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}\b")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
@@ -20,6 +21,14 @@ def clean_message(text: str) -> str:
     plain = line.isascii() and line.isprintable()
     shown = line if plain else "".join(c for c in line if unicodedata.category(c) not in _HIDDEN)
     return _NUMBER.sub(lambda run: mask_number(run[0]), shown).strip()[:SHOWN]
+
+
+def mask_e164(text: str, *, but: str = "") -> str:
+    """Mask the E.164 numbers in a text of our own, except the number `but`.
+
+    Dates, ids and names of files stay, which `clean_message` would mask.
+    """
+    return _E164.sub(lambda found: found[0] if found[0] == but else mask_number(found[0]), text)
 
 
 def mask_number(number: str) -> str:
