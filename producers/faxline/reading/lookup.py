@@ -9,6 +9,7 @@ from typing import Any
 
 from faxline.contract.errors import GroupNotFound, JobNotFound, JobRejected
 from faxline.contract.events import rejection_of
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.reading.forecast import read_forecast
 from faxline.reading.group import Each, Group, Tally
@@ -40,7 +41,7 @@ def find_job(context: Context, name: str) -> Steps[Job]:
     held_until: float | None
     try:
         record, *deadlines, held_until, asked, account = yield from at_one_moment(queue_reads)
-        found, whole = _read(context, name, record), True
+        found, whole = _read(context.keys, name, record), True
     except Exception as error:
         if not is_forbidden(error):
             raise
@@ -58,7 +59,16 @@ def find_job(context: Context, name: str) -> Steps[Job]:
 def read_record(context: Context, name: str) -> Steps[Job | None]:
     """Read the record alone; None if there is none."""
     record = yield Command(lambda client: client.hgetall(context.keys.job(name)))
-    return _read(context, name, record)
+    return _read(context.keys, name, record)
+
+
+def read_record_from(client: Any, keys: RedisKeys, name: str) -> Job | None:
+    """Read the record alone, from a client with bytes replies; None if there is none.
+
+    Raises:
+        redis.RedisError: the server did not answer or refused.
+    """
+    return _read(keys, name, client.hgetall(keys.job(name)))
 
 
 def is_group(context: Context, name: str) -> Steps[bool]:
@@ -67,9 +77,9 @@ def is_group(context: Context, name: str) -> Steps[bool]:
     return bool((yield Command(lambda client: client.exists(*keys))))
 
 
-def _read(context: Context, name: str, record: Mapping[bytes, bytes]) -> Job | None:
+def _read(keys: RedisKeys, name: str, record: Mapping[bytes, bytes]) -> Job | None:
     fields = {field.decode(): value.decode() for field, value in record.items()}
-    return Job.from_record(context.account, name, fields) if fields else None
+    return Job.from_record(keys.account, name, fields) if fields else None
 
 
 def find_group(context: Context, name: str, each: Each | None = None) -> Steps[Group]:

@@ -13,13 +13,12 @@ from typing import Any, Protocol
 import redis
 import structlog
 
-from faxline.client.sync import FaxLine
 from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.errors import JobNotFound
 from faxline.contract.events import Event
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
+from faxline.reading.lookup import read_record_from
 from faxline.steps.redis_errors import entries_of
 from faxline_worker.ifax import Answer
 from faxline_worker.state.results import Admitted
@@ -107,7 +106,7 @@ class TraceFollower:
     ) -> None:
         self._client = client
         self._accounts = accounts
-        self._lines: dict[str, FaxLine] = {}
+        self._keys: dict[str, RedisKeys] = {}
         """The accounts that are followed, by the stream of their events."""
         self._names: list[str] = []
         self._traces = traces
@@ -130,13 +129,13 @@ class TraceFollower:
         while not self._stopping.is_set():
             try:
                 self._follow_accounts()
-                if self._lines:
+                if self._keys:
                     self._follow()
                 else:
                     self._stopping.wait(PAUSE)
             except Exception as error:  # noqa: BLE001 - the next fax is traced again
                 self._log.warning("a trace is lost", error=type(error).__name__)
-                self._lines, self._names = {}, []  # a server that lost the groups gets them again
+                self._keys, self._names = {}, []  # a server that lost the groups gets them again
                 self._stopping.wait(PAUSE)
 
     def _follow_accounts(self) -> None:
@@ -144,12 +143,10 @@ class TraceFollower:
         names = list(self._accounts)
         if names == self._names:
             return
-        wanted = {RedisKeys(name).events: name for name in names}
-        self._lines = {stream: line for stream, line in self._lines.items() if stream in wanted}
-        for stream, name in wanted.items():
-            if stream not in self._lines:
-                self._make_group(stream)
-                self._lines[stream] = FaxLine(self._client, name)
+        wanted = {keys.events: keys for keys in map(RedisKeys, names)}
+        for stream in wanted.keys() - self._keys.keys():
+            self._make_group(stream)
+        self._keys = wanted
         self._names = names
 
     def _make_group(self, stream: str) -> None:
@@ -163,31 +160,30 @@ class TraceFollower:
         if isinstance(self._client, ClusterClient):
             self._follow_each(self._client)
             return
-        streams: Any = dict.fromkeys(self._lines, ">")
+        streams: Any = dict.fromkeys(self._keys, ">")
         reply: Any = self._client.xreadgroup(
             GROUP, self._consumer, streams, count=200, block=BLOCK, noack=True
         )
         for stream, entries in reply or []:
             name = stream.decode()
             for entry, fields in entries_of([(stream, entries)]):
-                self._record(self._lines[name], Event.from_entry(entry, fields))
+                self._record(self._keys[name], Event.from_entry(entry, fields))
 
     def _follow_each(self, client: ClusterClient) -> None:
         """As `_follow` on a cluster, which refuses a read of streams in several slots."""
         self._stopping.wait(PAUSE)
         with client.pipeline(transaction=False) as pipe:
-            for stream in self._lines:
+            for stream in self._keys:
                 pipe.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=200, noack=True)
             replies = pipe.execute()
-        for line, reply in zip(self._lines.values(), replies, strict=True):
+        for keys, reply in zip(self._keys.values(), replies, strict=True):
             for entry, fields in entries_of(reply):
-                self._record(line, Event.from_entry(entry, fields))
+                self._record(keys, Event.from_entry(entry, fields))
 
-    def _record(self, line: FaxLine, event: Event) -> None:
+    def _record(self, keys: RedisKeys, event: Event) -> None:
         state = str(event.data.get("state"))
         if state not in set(JobState) or not JobState(state).final or event.name != f"fax.{state}":
             return
-        try:
-            self._traces.record_end(line.job(event.job))
-        except JobNotFound:
-            return
+        job = read_record_from(self._client, keys, event.job)
+        if job is not None:
+            self._traces.record_end(job)
