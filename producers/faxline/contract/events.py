@@ -66,12 +66,26 @@ class Event:
         )
 
     def concerns(self, pushed: str | None) -> bool:
-        """Whether a rejection is about the intake entry `pushed` (a stream id) or a later one; None: any."""
+        """Whether a rejection is about the intake entry `pushed` (a stream id) or a later one; None: any.
+
+        Example:
+            >>> event.data["entry"], event.concerns("1730000000000-0")
+            ('1730000000500-0', True)
+        """
         entry = self.data.get("entry")
         return pushed is None or not entry or position(entry) >= position(pushed)
 
     def rejects(self, job: str, pushed: str | None) -> bool:
-        """Whether it rejects this job's entry. Of an unopened entry only the stream id is known."""
+        """Whether it rejects this job's entry. Of an unopened entry only the stream id is known.
+
+        Example:
+            >>> event.name, event.job, event.rejects("invoice-77", None)
+            ('fax.rejected', 'invoice-77', True)
+
+        Args:
+            job: the id of the job.
+            pushed: the stream id of its entry, as XADD returned it; None if it is not known.
+        """
         same = pushed is not None and self.data.get("entry") == pushed
         return self.name == EventName.REJECTED and (same or (self.job == job and self.concerns(pushed)))
 

@@ -153,6 +153,9 @@ class Job:
     ) -> "Job":
         """Return this job with what it waits for, if it is submitted or in doubt.
 
+        Example:
+            >>> job.waiting(1_730_000_000_000.0, (b"hold", b"0")).waits_until  # 2024-10-27 03:33:20 UTC
+
         Args:
             until: the deadline, in milliseconds of the account's steady clock; infinite or None if unknown.
             account: the fields `WAITING` of the account's hash: the policy for doubts of jobs without their
@@ -160,20 +163,17 @@ class Job:
             held_until: when a held failure becomes final, by the same clock.
             asked: when iFax is next asked, by the same clock; None if it is not.
         """
-        then, skew = account
-        ahead = float(skew or 0) / 1000
-        known = until is not None and until < math.inf
+        ahead = float(account[1] or 0) / 1000
+        policy = self.policy or (account[0].decode() if account[0] else None)
         held = self.held
         if held is not None and held_until is not None:
             held = replace(held, until=_moment(held_until - ahead))
         open_still = self.state in {JobState.SUBMITTED, JobState.IN_DOUBT}
         return replace(
             self,
-            waits_until=_moment((until or 0.0) - ahead) if known else None,
+            waits_until=_moment(until - ahead) if until is not None and until < math.inf else None,
             asked_at=_moment(max(asked - ahead, 0.0)) if asked is not None and open_still else None,
-            policy=(self.policy or (then.decode() if then else None))
-            if self.state is JobState.IN_DOUBT
-            else None,
+            policy=policy if self.state is JobState.IN_DOUBT else None,
             held=held,
         )
 

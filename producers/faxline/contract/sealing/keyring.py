@@ -73,6 +73,10 @@ class Keyring:
     def read(cls, text: str) -> "Keyring":
         """Parse FAXLINE_SEALING_KEYS: lines `id:base64`, or a JSON list of them.
 
+        Example:
+            >>> Keyring.read(os.environ["FAXLINE_SEALING_KEYS"]).current
+            '2027'
+
         Raises:
             ValueError: as for the class, or a line has another form. The text never quotes a key.
         """
@@ -98,11 +102,20 @@ class Keyring:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The keys' ids, the current one first."""
+        """The keys' ids, the current one first.
+
+        Example:
+            >>> Keyring({"2027": os.urandom(32), "2026": os.urandom(32)}).ids
+            ('2027', '2026')
+        """
         return tuple(self._keys)
 
     def key(self, key_id: str) -> bytes:
         """The bytes of a key.
+
+        Example:
+            >>> len(keyring.key("2027"))
+            32
 
         Raises:
             KeyMissing: there is no such key.
@@ -114,6 +127,10 @@ class Keyring:
     def seal(self, text: str, place: str) -> str:
         """Seal a text for a place. The result is `id:base64`, the nonce and the AES-GCM ciphertext.
 
+        Example:
+            >>> keyring.seal("secret", "default|request|invoice-77").partition(":")[0]
+            '2027'
+
         Args:
             text: any text.
             place: where the text belongs (associated data). It can be opened for this place only.
@@ -124,6 +141,14 @@ class Keyring:
 
     def open(self, sealed: str, place: str) -> str:
         """Open a sealed text.
+
+        Example:
+            >>> keyring.open(keyring.seal("secret", "a place"), "a place")
+            'secret'
+
+        Args:
+            sealed: as `seal` returned it.
+            place: the place that was given to `seal`.
 
         Raises:
             KeyMissing: the key is not on the keyring.
