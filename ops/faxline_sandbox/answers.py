@@ -1,7 +1,7 @@
 """The answers of the API: the documented sample responses, and one form of body for every error.
 
-An error's body is `{"status": -1 … -5, "code": -30xx, "message": "…"}` (ifax-api, Response Codes; Error
-Codes & Messages); `code` is present only if an error code applies.
+An error's body is `{"status": -1 … -5, "code": -30xx, "message": "…"}` (docs/ifax.md, Codes); `code`
+is present only if an error code applies.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from starlette.responses import Response
 
 HTTP_STATUS: Mapping[int, int] = {1: 200, 0: 200, -1: 400, -2: 400, -3: 401, -4: 402, -5: 404}
-"""The HTTP status of a response code (ifax-api, Response Codes)."""
+"""The HTTP status of a response code (docs/ifax.md, Codes)."""
 
 RATE_LIMITED = -3010
 TOO_MANY_REQUESTS = 429
@@ -142,17 +142,17 @@ def not_found(job_id: int) -> Refusal:
 
 
 def sent(job_id: int) -> dict[str, Any]:
-    """The answer to fax-send (ifax-api, Send Fax)."""
+    """The answer to fax-send (docs/ifax.md, Calls)."""
     return {"status": 1, "message": "Fax processed for sending", "data": {"jobId": job_id}}
 
 
 def resent(job_id: int, original: int) -> dict[str, Any]:
-    """The answer to fax-resend (ifax-api, Resend Fax)."""
+    """The answer to fax-resend (docs/ifax.md, Calls)."""
     data = {"jobId": job_id, "originalJobId": original}
     return {"status": 1, "message": "Fax resent successfully", "data": data}
 
 
 def canceled(job_id: int) -> dict[str, Any]:
-    """The answer to fax-cancel (ifax-api, Cancel Scheduled Fax)."""
+    """The answer to fax-cancel (docs/ifax.md, Calls)."""
     data = {"jobId": job_id, "faxStatus": "canceled"}
     return {"status": 1, "message": f"Fax job {job_id} has been cancelled", "data": data}

@@ -1,6 +1,6 @@
 """Request bodies: read within the size limit, from JSON or a form to one object, without `_method`.
 
-A form (ifax-api, Method Simulation) carries text, so `faxData` and `faxNumber` may be JSON in it and `jobId`
+A form carries text, so `faxData` and `faxNumber` may be JSON in it and `jobId`
 is digits.
 """
 
@@ -17,7 +17,7 @@ from starlette.types import Receive
 from faxline_sandbox.answers import Refusal
 
 MAX_REQUEST = 20_000_000
-"""The most bytes of a request's body (ifax-api, Request Restrictions: 20MB, read as 20,000,000)."""
+"""The most bytes of a request's body (docs/ifax.md, Limits: 20MB, read as 20,000,000)."""
 
 Fields = dict[str, Any]
 

@@ -41,7 +41,7 @@ class Account:
         webhook_signed: False leaves the signature out.
         balance: the pages that it may still send; None means no limit.
         caller_id: the fromNumber of its faxes without a callerId.
-        primary: if False, every call is refused with -3007 (ifax-api, Error Codes: "user is not Primary").
+        primary: if False, every call is refused with -3007 (docs/ifax.md, Codes: "user is not Primary").
         plan: if False, every call is refused with 12004, in the profile `field`.
     """
 
@@ -73,7 +73,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of an account (ifax-api, Rate Limiting).
+    """The limits of an account (docs/ifax.md, Limits).
 
     Args:
         requests: requests in any window.

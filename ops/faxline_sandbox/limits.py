@@ -1,4 +1,4 @@
-"""The three limits of an account, judged when a request arrives (ifax-api, Rate Limiting).
+"""The three limits of an account, judged when a request arrives (docs/ifax.md, Limits).
 
 Whole nanoseconds and whole numbers throughout: at a boundary the answer is exact, not a matter of rounding.
 """

@@ -1,4 +1,4 @@
-"""The restrictions of each request: parameters, files, pages, recipients (ifax-api, Request Restrictions)."""
+"""The restrictions of each request: parameters, files, pages, recipients (docs/ifax.md, Limits)."""
 
 import base64
 import binascii

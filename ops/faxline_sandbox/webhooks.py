@@ -1,4 +1,6 @@
-"""Postflight webhooks: the documented payload, signed, with retries (ifax-api, Fax Webhook Events).
+"""Postflight webhooks as documented: the payload, signed, with retries.
+
+Source: docs/ifax.md, The fax object and the webhook.
 
 They may carry a user and password, as in the form on iFax's page, beside or instead of the signature.
 """
@@ -23,7 +25,7 @@ from faxline_sandbox.inbound import InboundFax, transaction_id
 from faxline_sandbox.ledger import Entry, WebhookAttempt
 
 RETRY_WAITS = (300.0, 600.0, 1200.0, 1800.0, 3600.0)
-"""Seconds before each retry, before `time_scale` (ifax-api, Webhook Retries)."""
+"""Seconds before each retry, before `time_scale` (docs/ifax.md, The fax object and the webhook)."""
 SIGNATURE_HEADER = "X-iFax-Signature"
 SHUFFLE_SECONDS = 10.0
 BOUNDARY = "----sandbox7MA4YWxk"
@@ -86,7 +88,7 @@ def _form(data: Mapping[str, Any], file: bytes) -> bytes:
 
 
 def signature(body: bytes, secret: str) -> str:
-    """Lower-case hexadecimal HMAC-SHA256 of the raw body (ifax-api, Webhook Security)."""
+    """Lower-case hexadecimal HMAC-SHA256 of the raw body (docs/ifax.md, The fax object and the webhook)."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 

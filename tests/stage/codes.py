@@ -9,7 +9,7 @@ RESPONSE_CODES = {
     -4: "Insufficient balance",
     -5: "Resource not found",
 }
-"""ifax-api, Response Codes, word for word."""
+"""The response codes of iFax's documentation, word for word."""
 ERROR_CODES = {
     -3001: "Invalid fax number",
     -3002: "Insufficient account balance",
@@ -22,4 +22,4 @@ ERROR_CODES = {
     -3009: "Invalid API key",
     -3010: "Rate limit exceeded",
 }
-"""ifax-api, Error Codes & Messages, word for word; its 0, Success, is a response code as well."""
+"""The error codes of iFax's documentation, word for word; its 0, Success, is a response code as well."""

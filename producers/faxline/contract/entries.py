@@ -62,7 +62,7 @@ class _Part(BaseModel):
 
 
 class FaxFile(_Part):
-    """One item of faxData (ifax-api, Fax Data Array), with one of fileUrl, fileData and document.
+    """One item of faxData (docs/ifax.md, Calls), with one of fileUrl, fileData and document.
 
     `upload` names the key with the document's bytes, until intake reads the entry.
     """
@@ -76,7 +76,7 @@ class FaxFile(_Part):
 
 
 class FaxRequest(_Part):
-    """The parameters of fax-send (ifax-api, Request Parameters), word for word."""
+    """The parameters of fax-send (docs/ifax.md, Calls), word for word."""
 
     faxNumber: Annotated[
         Annotated[Number, Tag(ONE_NUMBER)] | Annotated[list[Number], Field(min_length=1), Tag(MANY_NUMBERS)],

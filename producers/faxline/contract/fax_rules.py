@@ -1,4 +1,4 @@
-"""Checks a fax beyond its shape (ifax-api, Request Restrictions). Producers and intake use the same code."""
+"""Checks a fax beyond its shape (docs/ifax.md, Limits). Producers and intake use the same code."""
 
 import base64
 import json

@@ -17,7 +17,7 @@ _AS_A_FLOAT = re.compile(r"\+?\d+([.,]\d+)?[eE][+-]?\d+|\+?\d{5,}[.,]\d{1,2}")
 
 
 def check_number(number: str, member: str) -> None:
-    """Check that a number is E.164 and possible (ifax-api, Request Parameters, faxNumber).
+    """Check that a number is E.164 and possible (docs/ifax.md, Calls: faxNumber).
 
     It need not be "valid": numbering plans change faster than tables, and even the documentation's own
     +19876543210 is not.

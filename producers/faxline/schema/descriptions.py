@@ -1,7 +1,7 @@
 """The descriptions of the members of an entry, for the schema. The models have the rules.
 
-The members of the fax are described as in the API documentation (ifax-api, Request Parameters and Fax Data
-Array), with Faxline's additions. They are in a module of their own because `import faxline` loads the models.
+The members of the fax are described as in iFax's documentation (docs/ifax.md, Calls), with Faxline's
+additions. They are in a module of their own because `import faxline` loads the models.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The sandbox's API over a real socket: every answer that ifax-api.txt documents, and the control page."""
+"""The sandbox's API over a real socket: every answer that iFax documents, and the control page."""
 
 import base64
 import hashlib

@@ -9,7 +9,7 @@ from faxline_worker.config.values import Part, PositiveSeconds
 
 
 class Limits(Part):
-    """What iFax allows one account (ifax-api, Rate Limiting). 0 turns a limit off."""
+    """What iFax allows one account (docs/ifax.md, Limits). 0 turns a limit off."""
 
     requests: int = Field(1000, ge=0)
     window: PositiveSeconds = timedelta(hours=1)

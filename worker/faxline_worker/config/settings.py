@@ -52,7 +52,7 @@ from faxline_worker.ifax.route import Proxy, trusting
 from faxline_worker.observability.pulse import STALL
 
 REQUEST_BYTES = 20_000_000
-"""The largest request (ifax-api, Request Restrictions)."""
+"""The largest request (docs/ifax.md, Limits)."""
 
 PACE = 200
 """The most accounts a second that are checked although nothing is due for them."""

@@ -1,6 +1,6 @@
 """The causes that end a telephone call: those of ITU-T Q.850 by FreeSWITCH's names, and FreeSWITCH's own.
 
-iFax's documentation shows one of these names (ifax-api, Fax Object: NORMAL_CLEARING).
+iFax's documentation shows one of these names (docs/ifax.md, The fax object and the webhook: NORMAL_CLEARING).
 """
 
 from collections.abc import Mapping

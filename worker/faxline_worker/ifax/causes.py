@@ -2,7 +2,7 @@
 
 A receipt names the cause by its `message` and its `code`. The text decides before the number, because nobody
 documents what a failed fax's number means: in practice it may be from Q.850, spandsp or iFax itself
-(ifax-api, Error Codes & Messages). docs/causes.md shows this table.
+(docs/ifax.md, Codes). docs/causes.md shows this table.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The table of iFax's codes, and what Faxline decides by each.
 
-Source: ifax-api, Response Codes and Error Codes & Messages. `FIELD_CODES` are not documented. Every decision
+Source: docs/ifax.md, Codes. `FIELD_CODES` are not documented. Every decision
 but ACCEPTED and IN_DOUBT applies only if the answer proves that iFax did not take the request.
 """
 

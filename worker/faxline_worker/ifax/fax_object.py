@@ -1,4 +1,4 @@
-"""The parser of the fax object (ifax-api, Fax Object).
+"""The parser of the fax object (docs/ifax.md, The fax object and the webhook).
 
 Webhooks, answers of fax-status and answers that echo a fax hold it, in `data` or at the top level. iFax
 deviates from its documentation in small things. So names of members may be in any case and with underscores,

@@ -1,4 +1,4 @@
-"""Builds the bodies of the calls (ifax-api, Send Fax, Cancel Scheduled Fax, Resend Fax)."""
+"""Builds the bodies of the calls (docs/ifax.md, Calls)."""
 
 import base64
 import hashlib
@@ -28,9 +28,9 @@ PARAMETERS = (
     "send_at",
     "faxQuality",
 )
-"""The members of fax-send besides faxData (ifax-api, Request Parameters)."""
+"""The members of fax-send besides faxData (docs/ifax.md, Calls)."""
 FILE = ("fileName", "fileUrl", "fileData", "pages")
-"""The members of a file (ifax-api, Fax Data Array)."""
+"""The members of a file (docs/ifax.md, Calls)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class EntryItems:
             return changed
         if self.schedule == "local":
             del fax["send_at"]
-        else:  # ifax-api, Request Parameters: UTC, as its sample has it
+        else:  # docs/ifax.md, Calls: UTC, as its sample has it
             utc = send_at.isoformat(timespec="milliseconds")
             fax["send_at"] = utc.removesuffix("+00:00") + "Z"
         return True

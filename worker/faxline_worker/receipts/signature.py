@@ -1,4 +1,7 @@
-"""Verifies the signature of a webhook: HMAC-SHA256 of the body (ifax-api, Webhook Security)."""
+"""Verifies the signature of a webhook: HMAC-SHA256 of the body.
+
+Source: docs/ifax.md, The fax object and the webhook.
+"""
 
 import hmac
 from collections.abc import Sequence

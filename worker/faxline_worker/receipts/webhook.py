@@ -2,8 +2,8 @@
 
 It decides nothing about a fax. A verified webhook is added to the account's status stream as it came, for a
 worker to reconcile. Only then is iFax answered 204 (ARCHITECTURE.md, rule 1). After any other answer iFax
-tries again, up to 5 times (ifax-api, Webhook Retries). So a webhook may be stored twice, but a receipt is
-applied once.
+tries again, up to 5 times (docs/ifax.md, The fax object and the webhook). So a webhook may be stored twice,
+but a receipt is applied once.
 
 A webhook of an inbound fax may be a form that holds the fax. Its fields are stored as JSON, without the file.
 

@@ -1,8 +1,8 @@
 """Checks that a webhook comes from iFax, by its signature, a user and password, or a secret in its path.
 
-iFax documents the signature (ifax-api, Webhook Security). Its form for webhooks also has a user and a
-password, and some accounts get no signature at all (docs/ifax.md). So one configured proof that is right lets
-a webhook in, whatever else came with it. An account without a configured proof refuses every webhook.
+iFax documents the signature. Its form for webhooks also has a user and a password, and some accounts get no
+signature at all (docs/ifax.md, fact 3). So one configured proof that is right lets a webhook in, whatever
+else came with it. An account without a configured proof refuses every webhook.
 """
 
 import base64

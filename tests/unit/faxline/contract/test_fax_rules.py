@@ -1,4 +1,4 @@
-"""The checks of a fax beyond its shape, each at its boundary (ifax-api, Request Restrictions)."""
+"""The checks of a fax beyond its shape, each at its boundary (docs/ifax.md, Limits)."""
 
 import base64
 import io

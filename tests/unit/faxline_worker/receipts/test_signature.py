@@ -16,7 +16,7 @@ AROUND = st.tuples(BLANKS, BLANKS)
 
 
 def documented_signature(body: str, webhook_secret: str) -> str:
-    """The example of ifax-api, Webhook Security, word for word."""
+    """The example of iFax's documentation of its signature, word for word."""
     return hmac.new(webhook_secret.encode(), body.encode(), hashlib.sha256).hexdigest()
 
 
