@@ -10,7 +10,11 @@ TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 PACKAGES = ("producers/faxline", "worker/faxline_worker")
 _HUNT = TEXT.split("\n## Where is …?\n")[1].split("\n## ")[0]
 HUNT = re.findall(r"^\| (.+?) \| (.+) \|$", _HUNT, re.MULTILINE)[1:]
-ASKED = ("402", "permit is granted", "receipt is applied", "number is masked", "timer", "setting is read")
+ASKED = (
+    *("402", "account is paused", "entry becomes a job", "permit is granted", "receipt is applied"),
+    *("operator settles a doubt", "policy", "its lease ran out", "signature", "delivery is tried again"),
+    *("asked how a fax ended", "number is masked", "timer", "setting is read"),
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
