@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import pytest
 
+from faxline_worker.state import scripts
 from faxline_worker.state.scripts import CLOCK, FIRST, STEADY
 from faxline_worker.state.store import SCRIPTS
 
@@ -86,3 +87,19 @@ def test_a_script_includes_what_it_needs_and_nothing_else(script: str) -> None:
             used.add(block.piece)
             todo += [(other, places[name]) for other in needs_of(block.text, KNOWN) - set(block.defines)]
     assert set(pieces) - used - {*FIRST, CLOCK, STEADY} == set()
+
+
+MOST_LOCALS = 180
+"""Lua 5.1 allows 200 local variables in a function, and a script with its pieces is one function.
+
+Redis does not load a script that has more. A piece can keep its own helpers in a `do … end` block: they count
+only inside it.
+"""
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_is_well_below_the_local_variables_that_lua_allows(script: str) -> None:
+    text = UNREAD.sub("", scripts.source(script))
+    functions = re.findall(r"^local function \w+", text, re.MULTILINE)
+    others = re.findall(r"^local (?!function )([\w, ]+)", text, re.MULTILINE)
+    assert len(functions) + sum(len(names.split(",")) for names in others) <= MOST_LOCALS

@@ -22,41 +22,44 @@ local function begin_cooldown(account, options, admitted_at, wait, jitter)
   ring()
 end
 
--- The decisions that only an answer of iFax's own leads to.
-local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pause = true, defer = true }
+local learn
+do
+  -- The decisions that only an answer of iFax's own leads to.
+  local WORDS = { accepted = true, refuse = true, unknown = true, retry = true, pause = true, defer = true }
 
--- Learns from the answer to a call that was admitted at admitted_at (ms, steady): how long calls take (us), that the key
--- works, that the 429s are over, that calls do not hang. After `silent`, no answer in time, half as many calls may be under
--- way. A control call says nothing about faxes, and a question (`poll`) nothing about what only sending needs.
-local OF_SENDING = { insufficient_balance = true, no_permission = true }
-local function learn(account, options, answer, admitted_at, control_call)
-  if answer.silent then
-    local limit = account.concurrency_backoff > 0 and account.concurrency_backoff
-      or options.concurrency > 0 and options.concurrency or redis.call('ZCARD', keys.permits) + 1
-    account.concurrency_backoff = math.max(1, math.floor(limit / 2))
-    return save(account, 'concurrency_backoff')
-  end
-  local took = math.max(0, steady - admitted_at) * 1000
-  account.seconds = account.seconds and (account.seconds * 0.9 + took * 0.1) or took
-  if account.concurrency_backoff > 0 then
-    local doubled = account.concurrency_backoff * 2
-    account.concurrency_backoff = doubled < (options.concurrency > 0 and options.concurrency or 1000) and doubled or 0
-    save(account, 'concurrency_backoff')
-  end
-  local good = answer.decision == 'accepted' or answer.decision == 'refuse'
-  if good and account.cooldowns > 0 and admitted_at * 1000 > account.cooldown_at then
-    account.cooldowns = 0
-    save(account, 'cooldowns')
-    ring_for_room()
-  end
-  if good and account.unknowns > 0 and not control_call then
-    account.unknown, account.unknowns = '', 0
-    save(account, 'unknown', 'unknowns')
-  end
-  local opens = good and not (control_call and account.paused == 'breaker'
-    or control_call == 'poll' and OF_SENDING[account.paused])
-  if account.paused == 'unreachable' then opens = WORDS[answer.decision] end
-  if opens and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
-    open_account(account)
+  -- Learns from the answer to a call that was admitted at admitted_at (ms, steady): how long calls take (us), that the key
+  -- works, that the 429s are over, that calls do not hang. After `silent`, no answer in time, half as many calls may be under
+  -- way. A control call says nothing about faxes, and a question (`poll`) nothing about what only sending needs.
+  local OF_SENDING = { insufficient_balance = true, no_permission = true }
+  function learn(account, options, answer, admitted_at, control_call)
+    if answer.silent then
+      local limit = account.concurrency_backoff > 0 and account.concurrency_backoff
+        or options.concurrency > 0 and options.concurrency or redis.call('ZCARD', keys.permits) + 1
+      account.concurrency_backoff = math.max(1, math.floor(limit / 2))
+      return save(account, 'concurrency_backoff')
+    end
+    local took = math.max(0, steady - admitted_at) * 1000
+    account.seconds = account.seconds and (account.seconds * 0.9 + took * 0.1) or took
+    if account.concurrency_backoff > 0 then
+      local doubled = account.concurrency_backoff * 2
+      account.concurrency_backoff = doubled < (options.concurrency > 0 and options.concurrency or 1000) and doubled or 0
+      save(account, 'concurrency_backoff')
+    end
+    local good = answer.decision == 'accepted' or answer.decision == 'refuse'
+    if good and account.cooldowns > 0 and admitted_at * 1000 > account.cooldown_at then
+      account.cooldowns = 0
+      save(account, 'cooldowns')
+      ring_for_room()
+    end
+    if good and account.unknowns > 0 and not control_call then
+      account.unknown, account.unknowns = '', 0
+      save(account, 'unknown', 'unknowns')
+    end
+    local opens = good and not (control_call and account.paused == 'breaker'
+      or control_call == 'poll' and OF_SENDING[account.paused])
+    if account.paused == 'unreachable' then opens = WORDS[answer.decision] end
+    if opens and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
+      open_account(account)
+    end
   end
 end

@@ -1,121 +1,125 @@
 -- The best job and a permit for one call, in one step.
-local TURNED = 100
--- Pauses whose probe is drawn at random.
-local DRAWN = { unreachable = true, breaker = true }
+local admitted_before, admit_best
+do
+  local TURNED = 100
+  -- Pauses whose probe is drawn at random.
+  local DRAWN = { unreachable = true, breaker = true }
 
-local function trace_of(options, job)
-  return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
-end
-
-local function admit_control_call(options, member)
-  local kind, id = parse_control_call(member)
-  local job = id and read_record(keys.job .. id)
-  local about = job and (job.state == 'submitted' or kind == 'poll') and question_of(job)
-  if kind == 'poll' and not about then end_question(id) end
-  if not about then return nil end
-  return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, control_call = member,
-    request = '{"jobId":' .. about .. '}', priority = job.priority, number = job.number,
-    born = tonumber(job.created_at), trace = trace_of(options, job) }
-end
-
--- A delivery that failed is tried again by a resend of iFax's job, whatever the kind of our job; in a lower quality by a send.
-local function admission(options, id, job)
-  local kind, request = job.kind, job.request
-  if is_resent(job) then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
-  local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
-  return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
-    waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
-    quality = job.lowered, due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at),
-    trace = trace_of(options, job) }
-end
-
--- What this permit was granted for by an earlier call whose reply was lost; nil if it was not granted, or is no longer needed.
--- Second: whether it was granted. Third: how many permits there are.
-local function admitted_before(options, token)
-  local permits = redis.call('ZRANGE', keys.permits, 0, -1)
-  for _, permit in ipairs(permits) do
-    if string.sub(permit, 1, #token + 1) == permit_of(token) then
-      local held = held_for(permit)
-      local job = held and read_record(keys.job .. held, 'request')
-      return held and admit_control_call(options, held) or job and admission(options, held, job) or nil, true, #permits
-    end
-  end
-  return nil, false, #permits
-end
-
--- The oldest of the less urgent jobs, if it has waited so long that it starves.
-local function starved(options)
-  local oldest, born
-  for rank = 2, 3 do
-    local head = redis.call('ZRANGEBYSCORE', keys.ready, int(rank * STRIDE), '(' .. int((rank + 1) * STRIDE), 'WITHSCORES',
-      'LIMIT', 0, 1)
-    local age = head[2] and tonumber(head[2]) - rank * STRIDE
-    if age and (not born or age < born) then oldest, born = head[1], age end
-  end
-  if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
-end
-
--- A job that is drawn, but no control call. The first job would be the probe each time, and it may be the cause.
-local function draw(chance)
-  local all, control_calls = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
-  local due = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE))
-  local place = due > control_calls and control_calls + math.floor(chance * (due - control_calls)) or all - 1
-  local id = redis.call('ZRANGE', keys.ready, int(math.min(place, all - 1)), int(math.min(place, all - 1)))[1]
-  if id then redis.call('ZREM', keys.ready, id) end
-  return id
-end
-
--- Whether the job's expires_at has passed. It is not sent then, and run_timers ends it.
-local function too_late(id, job)
-  if not is_over(job) then return false end
-  redis.call('ZADD', keys.expiring, job.expires_at, id)
-  return true
-end
-
--- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is taken if
--- it has starved. Returns the reply's table, or nil if no job is ready.
-local function admit_best(account, options, r, token, chance)
-  local function take()
-    if r.probe and DRAWN[account.paused] then return draw(chance) end
-    local id = chance < options.starve_share and starved(options)
-    if id then
-      redis.call('ZREM', keys.ready, id)
-      return id
-    end
-    return redis.call('ZPOPMIN', keys.ready)[1]
-  end
-  local function grant(id)
-    redis.call('ZADD', keys.permits, int(steady + options.lease), permit_of(token, id))
-    if r.probe then probing(account, options) end
+  local function trace_of(options, job)
+    return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
   end
 
-  local turned, rung = 0, false
-  for id in take do
-    local reply = admit_control_call(options, id)
-    if reply then
-      grant(id)
-      return reply
-    end
-    local job = read_record(keys.job .. id, 'request')
-    local late = job and job.state == 'queued' and too_late(id, job)
-    if late and not rung then
-      ring() -- the dispatchers end it
-      rung = true
-    end
-    if job and job.state == 'queued' and not late and take_line(options, id, job) then
-      job.attempt, job.tries = job.attempt + 1, job.tries + 1
-      if job.send_at then redis.call('ZREM', keys.scheduled, id) end
-      redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
-        'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady),
-        'updated_at', int(now), 'line', (options.lines > 0 and not ahead(job)) and '1' or '')
-      grant(id)
-      return admission(options, id, job)
-    end
-    turned = turned + 1
-    if turned == TURNED then -- so many wait for their lines: the rest is for the next turn
-      ring_for_room()
-      return nil
-    end
+  local function admit_control_call(options, member)
+    local kind, id = parse_control_call(member)
+    local job = id and read_record(keys.job .. id)
+    local about = job and (job.state == 'submitted' or kind == 'poll') and question_of(job)
+    if kind == 'poll' and not about then end_question(id) end
+    if not about then return nil end
+    return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, control_call = member,
+      request = '{"jobId":' .. about .. '}', priority = job.priority, number = job.number,
+      born = tonumber(job.created_at), trace = trace_of(options, job) }
   end
-  return nil
+
+  -- A delivery that failed is tried again by a resend of iFax's job, whatever the kind of our job; in a lower quality by a
+  -- send.
+  local function admission(options, id, job)
+    local kind, request = job.kind, job.request
+    if is_resent(job) then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
+    local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
+    return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
+      waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
+      quality = job.lowered, due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at),
+      trace = trace_of(options, job) }
+  end
+
+  -- What this permit was granted for by an earlier call whose reply was lost; nil if it was not granted, or is no longer
+  -- needed. Second: whether it was granted. Third: how many permits there are.
+  function admitted_before(options, token)
+    local permits = redis.call('ZRANGE', keys.permits, 0, -1)
+    for _, permit in ipairs(permits) do
+      if string.sub(permit, 1, #token + 1) == permit_of(token) then
+        local held = held_for(permit)
+        local job = held and read_record(keys.job .. held, 'request')
+        return held and admit_control_call(options, held) or job and admission(options, held, job) or nil, true, #permits
+      end
+    end
+    return nil, false, #permits
+  end
+
+  -- The oldest of the less urgent jobs, if it has waited so long that it starves.
+  local function starved(options)
+    local oldest, born
+    for rank = 2, 3 do
+      local head = redis.call('ZRANGEBYSCORE', keys.ready, int(rank * STRIDE), '(' .. int((rank + 1) * STRIDE), 'WITHSCORES',
+        'LIMIT', 0, 1)
+      local age = head[2] and tonumber(head[2]) - rank * STRIDE
+      if age and (not born or age < born) then oldest, born = head[1], age end
+    end
+    if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
+  end
+
+  -- A job that is drawn, but no control call. The first job would be the probe each time, and it may be the cause.
+  local function draw(chance)
+    local all, control_calls = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
+    local due = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE))
+    local place = due > control_calls and control_calls + math.floor(chance * (due - control_calls)) or all - 1
+    local id = redis.call('ZRANGE', keys.ready, int(math.min(place, all - 1)), int(math.min(place, all - 1)))[1]
+    if id then redis.call('ZREM', keys.ready, id) end
+    return id
+  end
+
+  -- Whether the job's expires_at has passed. It is not sent then, and run_timers ends it.
+  local function too_late(id, job)
+    if not is_over(job) then return false end
+    redis.call('ZADD', keys.expiring, job.expires_at, id)
+    return true
+  end
+
+  -- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is taken
+  -- if it has starved. Returns the reply's table, or nil if no job is ready.
+  function admit_best(account, options, r, token, chance)
+    local function take()
+      if r.probe and DRAWN[account.paused] then return draw(chance) end
+      local id = chance < options.starve_share and starved(options)
+      if id then
+        redis.call('ZREM', keys.ready, id)
+        return id
+      end
+      return redis.call('ZPOPMIN', keys.ready)[1]
+    end
+    local function grant(id)
+      redis.call('ZADD', keys.permits, int(steady + options.lease), permit_of(token, id))
+      if r.probe then probing(account, options) end
+    end
+
+    local turned, rung = 0, false
+    for id in take do
+      local reply = admit_control_call(options, id)
+      if reply then
+        grant(id)
+        return reply
+      end
+      local job = read_record(keys.job .. id, 'request')
+      local late = job and job.state == 'queued' and too_late(id, job)
+      if late and not rung then
+        ring() -- the dispatchers end it
+        rung = true
+      end
+      if job and job.state == 'queued' and not late and take_line(options, id, job) then
+        job.attempt, job.tries = job.attempt + 1, job.tries + 1
+        if job.send_at then redis.call('ZREM', keys.scheduled, id) end
+        redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
+          'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady),
+          'updated_at', int(now), 'line', (options.lines > 0 and not ahead(job)) and '1' or '')
+        grant(id)
+        return admission(options, id, job)
+      end
+      turned = turned + 1
+      if turned == TURNED then -- so many wait for their lines: the rest is for the next turn
+        ring_for_room()
+        return nil
+      end
+    end
+    return nil
+  end
 end

@@ -1,42 +1,45 @@
 -- An answer that came after its lease had run out, so that others have decided about the job meanwhile. call: as in
 -- decisions.lua. Returns the result of `settle`.
 
--- Whether the job knows of this acceptance: a receipt, an operator or this call told it before.
-local function is_known_acceptance(call)
-  local job, job_id = call.job, call.answer.job_id
-  return call.answer.decision == 'accepted' and (job.job_id == job_id or job.also == job_id
-    or redis.call('GET', keys.job_ids .. job_id) == call.id)
-end
-
--- Redis had lost that the delivery before failed, and that this call followed it (recover).
-local function forget_older_delivery(call)
-  local job = call.job
-  redis.call('ZREM', keys.submitted, call.id)
-  job.resend_of, job.job_id = job.job_id, nil
-  redis.call('HSET', keys.job .. call.id, 'job_id', '')
-end
-
-local function settle_late(call)
-  local options, id, job, answer = call.options, call.id, call.job, call.answer
-  if job.settled == call.token or is_known_acceptance(call) then return 'repeated' end
-  if answer.decision == 'in_doubt' then return 'stale' end
-  local accepted, waits = answer.decision == 'accepted', job.state == 'in_doubt' or job.state == 'queued'
-  if accepted and job.state == 'submitted' and (answer.attempt or 0) > job.attempt then
-    forget_older_delivery(call)
-    waits = true
+local settle_late
+do
+  -- Whether the job knows of this acceptance: a receipt, an operator or this call told it before.
+  local function is_known_acceptance(call)
+    local job, job_id = call.job, call.answer.job_id
+    return call.answer.decision == 'accepted' and (job.job_id == job_id or job.also == job_id
+      or redis.call('GET', keys.job_ids .. job_id) == call.id)
   end
-  local member = redis.call('HGET', keys.job .. id, doubt_field(call.token))
-  if member then forget_doubt(member) end
-  if accepted and waits or job.state == 'in_doubt' and job.doubted == call.token then
-    -- It settles the doubt. A job that iFax accepted in an older attempt is not sent again.
-    if job.state == 'queued' then leave_queue(options, id, job) end
-    redis.call('ZREM', keys.in_doubt, id)
-    if (answer.attempt or 0) > job.attempt then call.settled.attempt = answer.attempt end -- Redis had lost the attempt
-    DECISIONS[answer.decision](call)
-    return 'resolved'
-  elseif accepted then
-    duplicate(options, id, job, answer.job_id)
-    return 'duplicate'
+
+  -- Redis had lost that the delivery before failed, and that this call followed it (recover).
+  local function forget_older_delivery(call)
+    local job = call.job
+    redis.call('ZREM', keys.submitted, call.id)
+    job.resend_of, job.job_id = job.job_id, nil
+    redis.call('HSET', keys.job .. call.id, 'job_id', '')
   end
-  return 'stale'
+
+  function settle_late(call)
+    local options, id, job, answer = call.options, call.id, call.job, call.answer
+    if job.settled == call.token or is_known_acceptance(call) then return 'repeated' end
+    if answer.decision == 'in_doubt' then return 'stale' end
+    local accepted, waits = answer.decision == 'accepted', job.state == 'in_doubt' or job.state == 'queued'
+    if accepted and job.state == 'submitted' and (answer.attempt or 0) > job.attempt then
+      forget_older_delivery(call)
+      waits = true
+    end
+    local member = redis.call('HGET', keys.job .. id, doubt_field(call.token))
+    if member then forget_doubt(member) end
+    if accepted and waits or job.state == 'in_doubt' and job.doubted == call.token then
+      -- It settles the doubt. A job that iFax accepted in an older attempt is not sent again.
+      if job.state == 'queued' then leave_queue(options, id, job) end
+      redis.call('ZREM', keys.in_doubt, id)
+      if (answer.attempt or 0) > job.attempt then call.settled.attempt = answer.attempt end -- Redis had lost the attempt
+      DECISIONS[answer.decision](call)
+      return 'resolved'
+    elseif accepted then
+      duplicate(options, id, job, answer.job_id)
+      return 'duplicate'
+    end
+    return 'stale'
+  end
 end
