@@ -338,7 +338,7 @@ def test_no_number_ever_has_more_on_its_way_than_it_may_and_all_that_waits_goes_
 @pytest.mark.parametrize(
     "change",
     [
-        ("  local free = #line.holders < options.lines", "  local free = true"),
+        ("  local free = #line.holders < options.numbers", "  local free = true"),
         ("    if job and job.state == 'queued' then enter_ready(id, job) end", ""),
     ],
     ids=["everybody has room", "nobody follows"],

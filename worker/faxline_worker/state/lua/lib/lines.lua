@@ -35,7 +35,7 @@ end
 
 -- When to look at a line that jobs wait for, in case no holder's end is told: when the first lease ends.
 local function watch_line(options, number, line)
-  local first = options.lines == 0 and now or now + options.line_lease
+  local first = options.numbers == 0 and now or now + options.number_lease
   for _, holder in ipairs(line.holders) do first = math.min(first, holder.till) end
   redis.call('ZADD', keys.lines_until, int(first), number)
 end
@@ -44,13 +44,13 @@ local function waiting_of(job, id) return job.number .. '|' .. string.format('%0
 
 -- The job takes its number's line, or waits for it. Returns whether it has the line.
 local function take_line(options, id, job)
-  if options.lines == 0 or not job.number or ahead(job) then return true end
-  local till = now + options.line_lease
-  if options.lines == 1 and redis.call('HSETNX', keys.lines, job.number, ' ' .. id .. '@' .. int(till)) == 1 then
+  if options.numbers == 0 or not job.number or ahead(job) then return true end
+  local till = now + options.number_lease
+  if options.numbers == 1 and redis.call('HSETNX', keys.lines, job.number, ' ' .. id .. '@' .. int(till)) == 1 then
     return true -- it was free, and nobody waits
   end
   local line = read_line(job.number)
-  local free = #line.holders < options.lines
+  local free = #line.holders < options.numbers
   if free then
     table.insert(line.holders, { id = id, till = till })
   else
@@ -65,8 +65,8 @@ end
 -- Jobs that wait for the line follow, as far as there is room.
 local function follow(options, number, line)
   if line.waited then
-    local free = math.max(0, options.lines - #line.holders)
-    if options.lines == 0 then free = 50 end -- turned off meanwhile; the others follow at the next look
+    local free = math.max(0, options.numbers - #line.holders)
+    if options.numbers == 0 then free = 50 end -- turned off meanwhile; the others follow at the next look
     local range = { '[' .. number .. '|', '(' .. number .. '}' }
     local waiting = redis.call('ZRANGEBYLEX', keys.waiting, range[1], range[2], 'LIMIT', 0, free + 1)
     for i = 1, math.min(free, #waiting) do
@@ -93,8 +93,8 @@ end
 
 -- The job's fax is no longer on its way. batch: of lib/endings.lua, or nil.
 local function leave_line(options, id, job, batch)
-  if options.lines == 0 or job.line ~= '1' then return end
-  if options.lines == 1 and tonumber(job.admitted_at) + options.line_lease > now and nobody_waits(batch) then
+  if options.numbers == 0 or job.line ~= '1' then return end
+  if options.numbers == 1 and tonumber(job.admitted_at) + options.number_lease > now and nobody_waits(batch) then
     take_out(batch, 'HDEL', keys.lines, job.number) -- its lease runs, so nobody else holds it
     return
   end
@@ -113,7 +113,7 @@ local function leave_queue(options, id, job)
   redis.call('ZREM', keys.ready, id)
   redis.call('ZREM', keys.delayed, id)
   if job.send_at then redis.call('ZREM', keys.scheduled, id) end
-  if options.lines == 0 or not job.number then return end
+  if options.numbers == 0 or not job.number then return end
   redis.call('ZREM', keys.waiting, waiting_of(job, id))
   local line = read_line(job.number)
   if line.waited then follow(options, job.number, line) end -- it may have been the next
