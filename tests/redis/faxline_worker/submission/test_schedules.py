@@ -134,6 +134,17 @@ def test_one_that_iFax_keeps_is_canceled_there_ahead_of_other_work(scene: Scene)
     assert scene.receipt("77", "canceled").result == "repeated"
 
 
+def test_cancellations_go_in_their_order_although_redis_clock_stepped_back(scene: Scene) -> None:
+    for job, job_id in (("a", "77"), ("b", "78")):
+        push(scene, "provider", job)
+        submit(scene, job_id)
+    assert cancel(scene, "a") == "asked"
+    scene.step(-60)
+    scene.go(1)
+    assert cancel(scene, "b") == "asked"
+    assert scene.client.zrange(scene.keys.ready, 0, -1) == [b"!cancel!a", b"!cancel!b"]
+
+
 def test_the_wish_takes_a_permit_like_any_call(scene: Scene) -> None:
     push(scene, "provider")
     submit(scene)

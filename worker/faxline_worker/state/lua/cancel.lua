@@ -31,6 +31,7 @@ end
 if job and job.state == 'submitted' and ahead(job) then
   if not job.canceling then
     redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0)
+    read_steady() -- the call's place among others goes by the steady clock
     send_control_call(control_call_of('cancel', id))
   end
   return leave('asked')

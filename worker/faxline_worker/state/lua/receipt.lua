@@ -26,6 +26,8 @@ local function come_in(fax)
 end
 
 local timed = false
+-- Only a held or an unmatched receipt needs it. A job that follows in a line keeps its own place: it waited there because it
+-- was due.
 local function read_steady_clock() -- once, and only where it is needed
   if not timed then read_strictest(options) end
   timed = true
