@@ -23,6 +23,7 @@ from faxline_worker.state.recent_work import KEPT, MOST, Memory
 from faxline_worker.state.results import Admitted, Held, Mark
 from faxline_worker.state.store import Store
 from tests.stage.scene import CLOCK, NUMBER, Scene, settings
+from tests.stage.states import DEADLINE
 
 WAIT = 2.0
 OVER = WAIT + 0.1
@@ -656,6 +657,20 @@ def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, a: Process)
     recover(scene)
     scene.store.timers.run()
     assert [scene.record(job)["state"] for job in jobs] == ["failed"] * 3
+
+
+def test_no_job_becomes_unconfirmed_while_the_state_may_be_old(scene: Scene, a: Process) -> None:
+    scene.push("overdue")
+    a.accepted("o", "76")
+    with a.undone():
+        scene.push("sent")
+        a.accepted("q", "78")
+    scene.go(DEADLINE)
+    assert scene.store.timers.run().next >= 1
+    assert scene.record("overdue")["state"] == "submitted"
+    recover(scene)
+    scene.store.timers.run()
+    assert scene.record("overdue")["state"] == "unconfirmed"
 
 
 def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(scene: Scene, a: Process) -> None:

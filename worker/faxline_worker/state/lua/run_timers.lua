@@ -6,17 +6,16 @@
 --       all), the steady clock as the caller knows it (ms, or empty)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to meet
 --       doubts), changes = [{job, event, reason}], failures = [{job, receipt}] (that were held and are the last), poll
---       (jobs may be to be asked about), newer (a newer layout is stored: nothing was touched), steady (ms)}
+--       (a status poll may be due), newer (a newer layout is stored: nothing was touched), steady (ms)}
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local account = read_account(options, ARGV[4])
 if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
 local limits = limits_of(options, account)
-local run = { options = options, account = account, limits = limits, most = most, old = false, changes = {}, failures = {},
-  look = false, put_off = false }
+local run = { options = options, account = account, limits = limits, most = most, old = may_be_old(account), changes = {},
+  failures = {}, look = false, put_off = false }
 
-for _, timer in ipairs({ run_delayed, run_scheduled, run_lines, run_leases, run_overdue }) do timer(run) end
-run.old = may_be_old(account)
-for _, timer in ipairs({ run_held, run_doubts, run_expiring, run_doubts_until }) do timer(run) end
+for _, timer in ipairs({ run_delayed, run_scheduled, run_lines, run_leases, run_overdue, run_held, run_doubts, run_expiring,
+  run_doubts_until }) do timer(run) end
 
 if limits.requests > 0 then
   redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
@@ -25,7 +24,8 @@ redis.call('XTRIM', keys.audit, 'MINID', '~', int(math.max(0, math.min(now, stea
 local wait = options.sweep -- the most, whatever the clock says
 local function consider(sets, clock)
   for _, key in ipairs(sets) do
-    local later = (key == keys.in_doubt or key == keys.held) and (run.put_off or run.old) or key == keys.expiring and run.old
+    local later = (key == keys.in_doubt or key == keys.held) and (run.put_off or run.old)
+      or (key == keys.expiring or key == keys.submitted) and run.old
     local head = redis.call('ZRANGEBYSCORE', key, later and '(' .. int(clock) or '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if head[2] and head[2] ~= 'inf' then wait = math.min(wait, tonumber(head[2]) - clock) end
   end

@@ -44,6 +44,6 @@ end
 local ROLLED_BACK = 'state_rolled_back'
 local HELD = { operator = true, [ROLLED_BACK] = true }
 
--- Whether the state may be older than what was done. Then nothing is decided about a job that may have been decided
--- otherwise in the lost stretch.
+-- Whether the state may be older than what was done. Then no policy, no date and no missing or unmatched receipt decides
+-- about a job. Leases still run out: nothing is admitted meanwhile, and `examine` and `recover` know each call by its mark.
 local function may_be_old(account) return account.paused == ROLLED_BACK or verify_until(account) > now_us end

@@ -11,7 +11,7 @@ end
 -- No receipt came in time: iFax is asked, if it may be, and then the job is unconfirmed.
 local function run_overdue(run)
   local options = run.options
-  for _, id in ipairs(due(run, keys.submitted, steady)) do
+  for _, id in ipairs(run.old and {} or due(run, keys.submitted, steady)) do
     local job = read_record(keys.job .. id, 'held') -- first, because it may refuse
     redis.call('ZREM', keys.submitted, id)
     if job and job.state == 'submitted' and job.held and job.held ~= '' then -- a failure is known, and will be told

@@ -1,6 +1,7 @@
 -- What the timers of a run share: run = {options, account, limits, most (items of a kind), old (the state may be older than
--- what was done, so nothing is decided about jobs), changes, failures, look (a job or a permit came back), put_off
--- (something that is due waits)}. Dates are due by `now`; leases, waits and deadlines by `steady`.
+-- what was done, so no job ends and none in doubt is sent again; leases run out all the same), changes, failures, look (a
+-- job or a permit came back), put_off (something that is due waits)}. Dates are due by `now`; leases, waits and deadlines by
+-- `steady`.
 local function due(run, key, clock) return redis.call('ZRANGEBYSCORE', key, '-inf', int(clock), 'LIMIT', 0, run.most) end
 local function tell(run, id, event, reason) table.insert(run.changes, { job = id, event = event, reason = reason }) end
 
