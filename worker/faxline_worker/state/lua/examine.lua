@@ -1,4 +1,4 @@
--- examine: compares what a process remembers to have done with the state. What the state does not know is stored in `lost`,
+-- examine: compares what a process remembers doing with the state. What the state does not know is stored in `lost`,
 -- and the account is paused, until an operator looks at it and `recover` puts it in order.
 -- include: clock bell offers account_hash closing lineage
 -- ARGV  JSON {who, seen (the last event that the caller wrote or saw), unknown (it has forgotten what it did after the

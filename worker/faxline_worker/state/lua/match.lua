@@ -12,7 +12,7 @@ local stepped = redis.call('HMGET', keys.account_state, 'stepped', 'stepped_unti
 if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock_slack + tonumber(stepped[1]) end
 
 -- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one
--- (a job that was to be sent again is not). All else is told, and changes nothing.
+-- (a job that was to be sent again is not). Anything else is reported as a duplicate and changes nothing.
 local function settle_doubt(receipt, member, id, job)
   local delivered, last = receipt.outcome == 'delivered', member == doubt_of(job, id)
   forget_doubt(member)

@@ -17,8 +17,8 @@ for i = 6, #ARGV do
       if found then keep_dead(ARGV[4], 'intake', id, REASON, found[2]) end
     end
     emit(cjson.decode(ARGV[5]).cap, 'fax.rejected', '', to_json({ state = 'rejected', member = '',
-      reason = REASON, message = 'whoever read this entry came to no end, so it is not opened again; push it in another '
-      .. 'form, or ask an operator', entry = id }, nil, nil))
+      reason = REASON, message = 'Every process that read this entry ended before it finished, so it is not opened again. '
+      .. 'Push it in another form, or ask an operator.', entry = id }, nil, nil))
     redis.call('XACK', keys.intake, group, id)
     redis.call('XDEL', keys.intake, id)
     redis.call('DEL', keys.read_alone .. id)

@@ -1,4 +1,5 @@
--- tick: every process counts up about once a second. A count below one that a process saw shows that the state went back.
+-- tick: every process counts up about once a second. A count lower than one already seen shows that the state
+-- went back.
 -- ARGV  none
 -- reply the count
 return redis.call('HINCRBY', keys.account_state, 'ticks', 1)
