@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import redis
 
-from faxline.contract.cluster_client import ClusterClient
+from faxline.contract.connections.cluster_client import ClusterClient
 from faxline_local.redis_access import Access
 from faxline_local.redis_cluster import RedisCluster
 from faxline_local.server_binaries import ServerBinary

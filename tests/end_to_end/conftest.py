@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 import redis
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.redis_url import connect
 from faxline_local.stack import Local
 from tests.stage.marks import logged, marks_in, shown
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from faxline import FaxLine, JobState
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.errors import JobRejected
 from faxline.contract.page_count import digest
-from faxline.contract.redis_url import connect
 from faxline.contract.sealing.keyring import new_key
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline_local.processes import wait_for
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.sealing.keyring import new_key
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from faxline import FaxLine
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

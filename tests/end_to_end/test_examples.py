@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from faxline import FaxLine, JobState
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline.schema import events_schema
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from faxline import FaxLine, JobState, QueueUnavailable
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local

@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from faxline import FaxLine
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.page_count import digest
-from faxline.contract.redis_url import connect
 from faxline_local.processes import free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

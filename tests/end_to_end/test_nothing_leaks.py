@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from faxline import EventName, FaxLine, JobState
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local

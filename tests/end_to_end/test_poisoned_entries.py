@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from faxline import FaxLine, JobState
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.errors import JobRejected, Rejection
-from faxline.contract.redis_url import connect
 from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

@@ -14,7 +14,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from faxline import FaxLine, JobState
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline.reading.account_state import ROLLED_BACK
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer

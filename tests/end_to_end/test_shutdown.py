@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from faxline import FaxLine, JobState
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local

@@ -11,8 +11,8 @@ from typing import Self
 import httpx
 import pytest
 
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import RedisKeys
-from faxline.contract.redis_url import connect
 from faxline_chaos.slow import KINDS, hold
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

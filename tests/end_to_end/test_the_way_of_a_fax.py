@@ -13,8 +13,8 @@ import pypdfium2
 import pytest
 
 from faxline import FaxLine, JobRejected, JobState
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES
-from faxline.contract.redis_url import connect
 from faxline.reading.processes import ROLES
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

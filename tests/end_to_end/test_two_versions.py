@@ -17,7 +17,7 @@ import pytest
 
 import faxline_worker
 from faxline import FaxLine, JobState
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.redis_url import connect
 from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import redis
 
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
-from faxline.contract.redis_url import connect
 from faxline_local.redis_access import ADMIN
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
 

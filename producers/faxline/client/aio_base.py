@@ -7,9 +7,9 @@ from typing import Any, Self, TypeVar
 from redis.asyncio.retry import Retry
 
 from faxline.client.base import CONNECTION, Base
-from faxline.contract.deadlines import Backoff
+from faxline.contract.connections.deadlines import Backoff
+from faxline.contract.connections.redis_url import connect_async
 from faxline.contract.errors import NotShared
-from faxline.contract.redis_url import connect_async
 from faxline.steps.commands import Steps
 from faxline.steps.drivers import run_async, translate_errors
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.cluster_client_async import AsyncClusterClient
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.cluster_client_async import AsyncClusterClient
+from faxline.contract.connections.redis_url import address
 from faxline.contract.errors import NotShared
 from faxline.contract.phone_numbers import check_region
 from faxline.contract.redis_keys import RedisKeys
-from faxline.contract.redis_url import address
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline.steps.commands import Context, Steps
@@ -25,7 +25,7 @@ CONNECTION: Mapping[str, Any] = {
     "protocol": 2,  # no HELLO: a confined Redis user may lack the right
 }
 """The options of our own connections. Each also retries three times, after short random pauses, while the
-command has time left (`faxline.contract.deadlines`)."""
+command has time left (`faxline.contract.connections.deadlines`)."""
 
 _T = TypeVar("_T")
 

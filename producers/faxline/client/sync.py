@@ -9,8 +9,8 @@ from faxline.client.sync_inspection import Inspection
 from faxline.client.sync_operator import DataProtection, Operator
 from faxline.client.sync_reading import Reading
 from faxline.client.sync_sending import Sending
-from faxline.contract.deadlines import Backoff
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.deadlines import Backoff
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.sealing.keyring import Keyring
 from faxline.steps.replicas import REPLICAS_TIMEOUT, Confirmation
 
@@ -35,8 +35,8 @@ class FaxLine(Sending, Reading, Inspection, Operator, DataProtection):
 
     Args:
         redis_url: such as redis://localhost:6379/0, redis+sentinel://host1,host2/service/0 or
-            redis+cluster://host1,host2 (`faxline.contract.redis_url` has all forms), or a `redis.Redis`
-            client with bytes replies.
+            redis+cluster://host1,host2 (`faxline.contract.connections.redis_url` has all forms), or a
+            `redis.Redis` client with bytes replies.
         account: the name of the account.
         document_ttl: the most seconds to keep a document after its last push. It is deleted earlier if no
             open fax needs it (FAXLINE_DOCUMENT_GRACE).

@@ -1,1 +1,1 @@
-"""What the daemon and the library share: keys, entries, events, rules, errors, sealing."""
+"""What the daemon and the library share: keys, entries, events, rules, errors, sealing, connections."""

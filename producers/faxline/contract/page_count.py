@@ -10,7 +10,7 @@ from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.sealing.stream import is_sealed
 
 if TYPE_CHECKING:
-    from faxline.contract.pdf_process import Limit, PdfPages
+    from faxline.contract.pdf.process import Limit, PdfPages
 
 REQUEST_BYTES = 20_000_000
 """The most bytes of a request, and so of a document: iFax's 20 MB, as the smaller reading has it."""
@@ -83,7 +83,7 @@ def open_document(data: bytes, count: "Callable[[bytes], PdfPages] | None" = Non
     Args:
         data: the document's bytes.
         count: counts the pages of a PDF; by default in the shared child process
-            (`faxline.contract.pdf_reader`).
+            (`faxline.contract.pdf.reader`).
 
     Raises:
         PdfReaderUnavailable: no child process can be started.
@@ -113,7 +113,7 @@ def _fault(data: bytes) -> str:
 
 
 def _count(data: bytes) -> "PdfPages":
-    from faxline.contract.pdf_reader import SHARED  # noqa: PLC0415 - only where a PDF is opened
+    from faxline.contract.pdf.reader import SHARED  # noqa: PLC0415 - only where a PDF is opened
 
     return SHARED.count(data)
 

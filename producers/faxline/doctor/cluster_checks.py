@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from faxline.contract.check import Check, Result
-from faxline.contract.cluster_slots import SlotMap
-from faxline.contract.cluster_url import Address
+from faxline.contract.connections.cluster_slots import SlotMap
+from faxline.contract.connections.cluster_url import Address
 from faxline.contract.wording import plural
 from faxline.doctor.server_checks import server_checks
 from faxline.steps.commands import Command, Steps

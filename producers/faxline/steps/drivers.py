@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from faxline.contract.deadlines import answered
+from faxline.contract.connections.deadlines import answered
 from faxline.contract.errors import EventsMissed, FaxlineError, NotReplicated
 from faxline.contract.events import Event
 from faxline.steps.commands import Closing, Command, Deadline, Followed, Pipeline, RunInThread, Step, Steps

@@ -14,7 +14,7 @@ import pypdfium2
 import redis
 
 from faxline import Fax, FaxLine
-from faxline.contract.pdf_reader import SHARED
+from faxline.contract.pdf.reader import SHARED
 from faxline.contract.redis_keys import RedisKeys
 from faxline_local.processes import wait_for
 from faxline_local.redis_server import RedisServer

@@ -10,7 +10,7 @@ from pathlib import Path
 import redis
 
 from faxline.contract.page_count import Opened, digest, open_document
-from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.pdf.reader import PdfReader
 from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.documents import GOOD, Document, Documents
 from faxline_chaos.fuzzing import WARM, memory_of

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.contract.redis_url import connect, connect_async
+from faxline.contract.connections.redis_url import connect, connect_async
 from faxline_local.redis_cluster import RedisCluster
 from faxline_local.server_binaries import ServerBinary
 

@@ -11,8 +11,8 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from faxline import AsyncFaxLine, FaxLine
+from faxline.contract.connections.sentinels import AsyncSentinels, Sentinels
 from faxline.contract.redis_keys import RedisKeys
-from faxline.contract.sentinels import AsyncSentinels, Sentinels
 from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer

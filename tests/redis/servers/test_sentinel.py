@@ -2,7 +2,7 @@
 
 import pytest
 
-from faxline.contract.redis_url import SentinelUrl, sentinel_url
+from faxline.contract.connections.redis_url import SentinelUrl, sentinel_url
 from faxline_worker.config.settings import read_settings
 from faxline_worker.config.source import SettingsError
 from faxline_worker.state.redis_clients import RedisUnreachable, check_reachable, state_client

@@ -2,9 +2,9 @@
 
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from faxline.contract.cluster_url import cluster_url
+from faxline.contract.connections.cluster_url import cluster_url
+from faxline.contract.connections.redis_url import sentinel_url
 from faxline.contract.environment import PREFIX
-from faxline.contract.redis_url import sentinel_url
 from faxline_worker.ifax.route import Proxy, is_loopback
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from faxline.contract.pdf_reader import MEMORY, TIMEOUT
+from faxline.contract.pdf.reader import MEMORY, TIMEOUT
 from faxline_worker.config.values import Part, PositiveSeconds
 
 

@@ -14,8 +14,8 @@ from typing import Any, cast
 import redis
 from redis.exceptions import MovedError
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.cluster_slots import slot_of
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.cluster_slots import slot_of
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.intake_bell import IntakeBell
 from faxline_worker.dispatcher.listener import START, Entries, Listener, StreamsOfAll

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 import redis
 import structlog
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.pdf.reader import PdfReader
 from faxline_worker.dispatcher.account_listener import MANY, MOST, AccountListener
 from faxline_worker.dispatcher.context import PAUSE, DispatcherContext
 from faxline_worker.dispatcher.gauges import Gauges

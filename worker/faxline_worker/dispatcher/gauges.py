@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import redis
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.redis_url import address
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.redis_url import address
 from faxline.reading.account_state import ROLLED_BACK, AccountState
 from faxline.reading.processes import ROLES, Process, at_work
 from faxline.reading.server_facts import server_facts

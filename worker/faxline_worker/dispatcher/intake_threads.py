@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import redis
 
-from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.pdf.reader import PdfReader
 from faxline.contract.redis_keys import ACCOUNTS
 from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
 from faxline_worker.dispatcher.intake_reader import IntakeReader

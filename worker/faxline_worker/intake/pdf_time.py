@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 
-from faxline.contract.pdf_process import PdfPages
+from faxline.contract.pdf.process import PdfPages
 
 REMEMBERED = 100
 """Number of PDFs that are remembered."""

@@ -1,7 +1,7 @@
 """Opens the PDFs of an account's entries, at once or on another thread."""
 
-from faxline.contract.pdf_process import PdfPages
-from faxline.contract.pdf_reader import SHARED
+from faxline.contract.pdf.process import PdfPages
+from faxline.contract.pdf.reader import SHARED
 
 
 class OpenLater(Exception):  # noqa: N818 - no error

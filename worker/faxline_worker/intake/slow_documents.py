@@ -19,8 +19,8 @@ import redis
 import structlog
 
 from faxline.contract.errors import PdfReaderUnavailable
-from faxline.contract.pdf_process import Limit, PdfPages
-from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.pdf.process import Limit, PdfPages
+from faxline.contract.pdf.reader import PdfReader
 from faxline_worker.intake.made_on_demand import MadeOnDemand
 from faxline_worker.intake.pdf_time import HopelessPdfs, TimeShare
 from faxline_worker.intake.pdfs import OpenLater, Pdfs

@@ -12,8 +12,8 @@ from typing import Any
 
 import redis
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.cluster_slots import FOLLOWED, SlotMap, slot_of
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.cluster_slots import FOLLOWED, SlotMap, slot_of
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.state import scripts

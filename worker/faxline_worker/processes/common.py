@@ -14,7 +14,7 @@ import redis
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
-from faxline.contract.cluster_url import cluster_url
+from faxline.contract.connections.cluster_url import cluster_url
 from faxline.contract.environment import given_as
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import RedisKeys

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
-from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.pdf.reader import PdfReader
 from faxline.contract.redis_keys import VERSION_SIGN
 from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.settings import Settings

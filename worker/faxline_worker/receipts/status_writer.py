@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import redis.asyncio
 from redis.exceptions import ResponseError
 
-from faxline.contract.cluster_client_async import AsyncClusterClient
+from faxline.contract.connections.cluster_client_async import AsyncClusterClient
 from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 from faxline_worker.receipts.recent_receipts import RecentReceipts

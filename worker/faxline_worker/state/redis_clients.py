@@ -6,7 +6,7 @@ goes through these clients must be safe to run twice: a script gives the same an
 (ARCHITECTURE.md), entries that XREADGROUP returned stay pending, and a Dramatiq message is only a hint. An
 error that the server *answers* (a script's error, NOPERM, OOM) is raised at once. There are two exceptions:
 redis-py counts a refused password as a connection error, and after READONLY or NOREPLICAS another server is
-asked (`faxline.contract.primary_connections`).
+asked (`faxline.contract.connections.primary_connections`).
 
 **How long a call may take.** redis-py's defaults (5 s, ten retries, and retries inside retries) can hold a
 caller for minutes. With the values here a call raises `redis.ConnectionError` or `redis.TimeoutError`
@@ -43,8 +43,8 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.redis_url import address, connect, connect_async
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.redis_url import address, connect, connect_async
 from faxline.steps.redis_errors import cause_of, is_lasting
 
 CONNECT_TIMEOUT = 2.0
@@ -143,7 +143,7 @@ def state_client(
     """Make a client of the state's database. It is thread-safe; close it.
 
     Args:
-        url: one server, a socket or Sentinels, in a form of `faxline.contract.redis_url`.
+        url: one server, a socket or Sentinels, in a form of `faxline.contract.connections.redis_url`.
         name: the connections' name in CLIENT LIST, such as `faxline-dispatcher`; no spaces.
         socket_timeout: seconds to wait for an answer.
         longest_block: the longest BLOCK (s) that this client uses. It is added to `socket_timeout`, so that a

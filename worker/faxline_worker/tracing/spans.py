@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import redis
 import structlog
 
-from faxline.contract.cluster_client import ClusterClient
+from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.events import Event
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from faxline import AsyncFaxLine, Fax, FaxLine, QueueUnavailable, WaitTimeout
-from faxline.contract import deadlines
+from faxline.contract.connections import deadlines
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 

@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from faxline import FaxLine
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.redis_url import connect
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.redis_url import connect
 from faxline.doctor.cluster_checks import cluster_checks
 from faxline.steps.drivers import run
 from faxline_local.redis_cluster import RedisCluster

@@ -11,8 +11,8 @@ import pytest
 import redis
 import structlog
 
-from faxline.contract import pdf_process
-from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.pdf import process as pdf_process
+from faxline.contract.pdf.reader import PdfReader
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher

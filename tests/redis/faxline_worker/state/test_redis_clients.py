@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from faxline.contract.redis_url import address
+from faxline.contract.connections.redis_url import address
 from faxline.reading.server_facts import ServerFacts, server_facts
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary

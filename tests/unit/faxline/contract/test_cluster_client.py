@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.contract import cluster_topology
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.cluster_client_async import AsyncClusterClient
-from faxline.contract.redis_url import connect, connect_async
+from faxline.contract.connections import cluster_topology
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.cluster_client_async import AsyncClusterClient
+from faxline.contract.connections.redis_url import connect, connect_async
 from tests.scripted_nodes import (
     OK,
     QUEUED,
@@ -136,7 +136,7 @@ def test_another_refusal_is_raised_at_once(run: Any, cluster: Cluster) -> None:
 def test_what_stays_refused_is_raised_after_a_while(
     run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline.contract.redis_url.PATIENCE", 0.2)
+    monkeypatch.setattr("faxline.contract.connections.redis_url.PATIENCE", 0.2)
     cluster.nodes[0].answer = lambda _: error("TRYAGAIN Multiple keys")
     with pytest.raises(redis.exceptions.TryAgainError):
         run(cluster.url, get)
@@ -158,7 +158,7 @@ def test_after_a_lost_node_the_others_are_asked_who_took_its_slots(run: Any, clu
 def test_nodes_that_are_all_gone_are_told_as_a_lost_connection(
     run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline.contract.redis_url.PATIENCE", 0.1)
+    monkeypatch.setattr("faxline.contract.connections.redis_url.PATIENCE", 0.1)
     for node in cluster.nodes:
         node.answer = lambda _: None
     with pytest.raises(redis.ConnectionError):
@@ -187,7 +187,7 @@ def test_of_a_pipeline_only_what_was_redirected_is_sent_again(run: Any, cluster:
 def test_a_part_that_fails_fails_alone(
     run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, refusal: bytes | None
 ) -> None:
-    monkeypatch.setattr("faxline.contract.redis_url.PATIENCE", 0.1)
+    monkeypatch.setattr("faxline.contract.connections.redis_url.PATIENCE", 0.1)
     first, second = cluster.nodes
     first.answer, second.answer = lambda _: refusal, lambda _: bulk("2")
 
@@ -205,7 +205,7 @@ def test_a_part_that_fails_fails_alone(
 def test_what_was_given_up_is_not_tried_once_more(
     run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline.contract.redis_url.PATIENCE", 0.0)
+    monkeypatch.setattr("faxline.contract.connections.redis_url.PATIENCE", 0.0)
     first, second = cluster.nodes
     first.answer = lambda words: (
         error("CLUSTERDOWN The cluster is down") if words[0] == b"XADD" else number(0)
@@ -331,7 +331,7 @@ def test_of_forty_threads_that_lose_a_node_one_asks_who_took_its_slots(
         cluster.owners = [second] * 16384
 
     first.answer, second.answer = die, lambda _: FIELDS
-    monkeypatch.setattr("faxline.contract.redis_url.PATIENCE", 30.0)
+    monkeypatch.setattr("faxline.contract.connections.redis_url.PATIENCE", 30.0)
     with connect(cluster.url, protocol=2) as client:
         workers = [threading.Thread(target=lambda: found.append(client.hgetall(KEY))) for _ in range(40)]
         for worker in workers:

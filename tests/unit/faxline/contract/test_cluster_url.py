@@ -2,7 +2,7 @@
 
 import pytest
 
-from faxline.contract.cluster_url import ClusterUrl, cluster_url
+from faxline.contract.connections.cluster_url import ClusterUrl, cluster_url
 from faxline_worker.config.settings import read_settings
 from faxline_worker.config.source import SettingsError
 

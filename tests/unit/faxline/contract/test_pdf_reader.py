@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from faxline.contract import pdf_process, pdf_reader
 from faxline.contract.errors import EntryRejected, PdfReaderUnavailable
 from faxline.contract.page_count import page_count
-from faxline.contract.pdf_process import Limit
-from faxline.contract.pdf_reader import PdfReader
+from faxline.contract.pdf import process as pdf_process
+from faxline.contract.pdf import reader as pdf_reader
+from faxline.contract.pdf.process import Limit
+from faxline.contract.pdf.reader import PdfReader
 from tests.hostile_files import object_stream, page_tree, plain_pdf, xref_stream
 
 HANGS = page_tree(60)
@@ -209,10 +210,10 @@ def test_a_child_that_sleeps_is_given_up_as_well(
 
 def tampered(monkeypatch: pytest.MonkeyPatch, folder: Path, answer: str) -> None:
     """Have children started whose PDFium was taken over."""
-    source = Path(pdf_process.__file__).with_name("pdf_child.py").read_text()
+    source = Path(pdf_process.__file__).with_name("child.py").read_text()
     right = "os.write(0, REPLY.pack(token, verdict, max(0, pages)))"
     assert right in source
-    (folder / "pdf_child.py").write_text(source.replace(right, answer))
+    (folder / "child.py").write_text(source.replace(right, answer))
     monkeypatch.setattr(pdf_process, "__file__", str(folder / "pdf_process.py"))
 
 
@@ -244,7 +245,7 @@ def test_a_child_has_no_secret_and_no_file_of_its_parent_and_can_open_none(
 def test_a_child_ends_with_its_parent_that_was_killed(busy: bool, wait_until: Callable[..., Any]) -> None:
     code = """
         import sys, threading
-        from faxline.contract.pdf_reader import PdfReader
+        from faxline.contract.pdf.reader import PdfReader
         from tests.hostile_files import page_tree, plain_pdf
         reader = PdfReader(timeout=1)
         reader.count(plain_pdf())
@@ -270,7 +271,7 @@ def test_a_child_ends_with_its_parent_that_was_killed(busy: bool, wait_until: Ca
 def test_no_child_is_left_and_nothing_is_said_where_the_interpreter_ends() -> None:
     done = script("""
         import os
-        from faxline.contract.pdf_reader import SHARED, PdfReader
+        from faxline.contract.pdf.reader import SHARED, PdfReader
         from tests.hostile_files import page_tree, plain_pdf
         own = PdfReader(timeout=0.1)
         own.count(page_tree(60))
@@ -291,7 +292,7 @@ def test_a_process_that_multiprocessing_made_has_children_of_its_own(method: str
         textwrap.dedent("""
             import multiprocessing, sys
             from faxline.contract.page_count import page_count
-            from faxline.contract.pdf_reader import SHARED
+            from faxline.contract.pdf.reader import SHARED
             from tests.hostile_files import plain_pdf
 
             def count(pages):
@@ -321,7 +322,7 @@ def test_a_process_that_multiprocessing_made_has_children_of_its_own(method: str
 def test_a_fork_in_the_middle_of_a_count_disturbs_neither_side() -> None:
     done = script("""
         import os, threading, warnings
-        from faxline.contract.pdf_reader import PdfReader
+        from faxline.contract.pdf.reader import PdfReader
         from tests.hostile_files import page_tree, plain_pdf
         warnings.simplefilter("ignore", DeprecationWarning)  # that a process with threads forks
         reader = PdfReader(timeout=0.5)
@@ -343,7 +344,7 @@ def test_a_fork_in_the_middle_of_a_count_disturbs_neither_side() -> None:
 def test_a_signal_that_the_program_ignores_or_blocks_still_ends_its_children() -> None:
     done = script("""
         import signal
-        from faxline.contract.pdf_reader import PdfReader
+        from faxline.contract.pdf.reader import PdfReader
         from tests.hostile_files import page_tree
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPROF])
@@ -359,7 +360,7 @@ def test_who_pushes_no_pdf_loads_no_reader() -> None:
         import sys
         from faxline.contract.page_count import page_count
         page_count(b"text", "m", "a.txt")
-        print({"faxline.contract.pdf_reader", "pypdfium2", "subprocess", "ctypes"} & set(sys.modules))
+        print({"faxline.contract.pdf.reader", "pypdfium2", "subprocess", "ctypes"} & set(sys.modules))
     """)
     assert (done.returncode, done.stdout) == (0, "set()\n")
 

@@ -1,8 +1,8 @@
 """The time that a command may take in all, with connecting, redis-py's retries and the pauses between them.
 
 redis-py has a timeout for each read and write of a connection, so a server that hangs takes their sum. Our
-connections (`faxline.contract.primary_connections`) use what is left of the command's time instead, and our
-backoff ends the retries with it.
+connections (`primary_connections`) use what is left of the command's time instead, and our backoff ends the
+retries with it.
 """
 
 import time

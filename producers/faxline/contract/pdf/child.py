@@ -1,4 +1,4 @@
-"""The child process that opens PDFs. `faxline.contract.pdf_reader` starts it by its path.
+"""The child process that opens PDFs. `faxline.contract.pdf.reader` starts it by its path.
 
 A request comes on standard input, which is a socket: a token, the most processor time (s), the size of the
 document and its bytes. The reply is the token, a verdict and the number of pages. The process ends when the

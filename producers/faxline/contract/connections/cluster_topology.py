@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 import redis
 import redis.asyncio
 
-from faxline.contract.cluster_slots import SlotMap
-from faxline.contract.cluster_url import Address
+from faxline.contract.connections.cluster_slots import SlotMap
+from faxline.contract.connections.cluster_url import Address
 
 EVERY = 0.25
 """Seconds between two rounds of questions, at least."""

@@ -1,7 +1,7 @@
 """Opens PDFs in child processes with limits, so that a hostile PDF can only end a child.
 
 PDFium cannot be interrupted, and a PDF of a few kilobytes may keep it busy for ever or make it use gigabytes.
-A child (`pdf_child.py`) gets a document through a socket and returns a few bytes. It is kept for the next
+A child (`child.py`) gets a document through a socket and returns a few bytes. It is kept for the next
 document, and replaced if it dies. It inherits no socket, no file and no secret of the environment.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from weakref import WeakSet
 
 from faxline.contract.errors import PdfReaderUnavailable
-from faxline.contract.pdf_process import Child, Limit, PdfPages, longest
+from faxline.contract.pdf.process import Child, Limit, PdfPages, longest
 
 TIMEOUT = 5.0
 """The most processor time (s) to open a PDF. The slowest of 5,800 real files took 0.1 s."""

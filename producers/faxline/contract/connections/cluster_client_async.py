@@ -1,4 +1,4 @@
-"""The asyncio twin of `faxline.contract.cluster_client`."""
+"""The asyncio twin of `faxline.contract.connections.cluster_client`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,10 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ClusterDownError
 
-from faxline.contract.cluster_plan import Part, Plan
-from faxline.contract.cluster_slots import FOLLOWED, PATIENCE, Course, SlotMap, slot_of
-from faxline.contract.cluster_topology import AsyncTopology
-from faxline.contract.cluster_url import Address
+from faxline.contract.connections.cluster_plan import Part, Plan
+from faxline.contract.connections.cluster_slots import FOLLOWED, PATIENCE, Course, SlotMap, slot_of
+from faxline.contract.connections.cluster_topology import AsyncTopology
+from faxline.contract.connections.cluster_url import Address
 
 _T = TypeVar("_T")
 

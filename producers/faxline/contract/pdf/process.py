@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faxline.contract.errors import PdfReaderUnavailable
-from faxline.contract.pdf_child import BROKEN, ENCRYPTED, HELLO, OPENED, REPLY, REQUEST
+from faxline.contract.pdf.child import BROKEN, ENCRYPTED, HELLO, OPENED, REPLY, REQUEST
 
 _START = 20.0
 """The most seconds for the start of a child."""
@@ -128,7 +128,7 @@ class Child:
 
 
 def _start(program: str, memory: int) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    script = str(Path(__file__).with_name("pdf_child.py"))
+    script = str(Path(__file__).with_name("child.py"))
     paths = json.dumps([os.path.abspath(path) for path in sys.path])  # noqa: PTH100 - as the interpreter does
     ours, theirs = socket.socketpair()
     try:

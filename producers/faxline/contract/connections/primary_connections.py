@@ -7,7 +7,7 @@ seconds, until the Sentinels reconfigure it, and then loses them. So here a lost
 again, such an answer drops it, and the Sentinels are asked twice a second while it is used.
 
 Our connections also keep to the time of the command that they carry
-(`faxline.contract.deadlines`).
+(`faxline.contract.connections.deadlines`).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ import redis.asyncio.sentinel
 import redis.connection
 import redis.sentinel
 
-from faxline.contract.deadlines import allow_for, is_bounded, within
+from faxline.contract.connections.deadlines import allow_for, is_bounded, within
 
 _LOST = ("NOREPLICAS", "UNBLOCKED")
 """The beginnings of error replies for which redis-py has no class."""

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import redis
 from redis.exceptions import ResponseError
 
-from faxline.contract.cluster_slots import REFUSALS, SlotMap, slot_of
+from faxline.contract.connections.cluster_slots import REFUSALS, SlotMap, slot_of
 
 Queued: TypeAlias = tuple[Any, Any]
 """The words of a command and redis-py's options for its reply."""

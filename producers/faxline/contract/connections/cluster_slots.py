@@ -20,8 +20,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from faxline.contract.cluster_url import Address
-from faxline.contract.deadlines import within
+from faxline.contract.connections.cluster_url import Address
+from faxline.contract.connections.deadlines import within
 
 REFUSALS: tuple[type[Exception], ...] = (AskError, TryAgainError, ClusterDownError)
 """What a node answers if another one has the slot, or if it has to wait. MovedError is an AskError."""

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 import redis
 from redis.client import Pipeline
 
-from faxline.contract.cluster_plan import Part, Plan
-from faxline.contract.cluster_slots import FOLLOWED, PATIENCE, Course, SlotMap, slot_of
-from faxline.contract.cluster_topology import Topology
+from faxline.contract.connections.cluster_plan import Part, Plan
+from faxline.contract.connections.cluster_slots import FOLLOWED, PATIENCE, Course, SlotMap, slot_of
+from faxline.contract.connections.cluster_topology import Topology
 
 _T = TypeVar("_T")
 

@@ -20,13 +20,19 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from faxline.contract.cluster_client import ClusterClient
-from faxline.contract.cluster_client_async import AsyncClusterClient
-from faxline.contract.cluster_slots import PATIENCE
-from faxline.contract.cluster_topology import ASK_TIMEOUT, AsyncTopology, Topology
-from faxline.contract.cluster_url import TLS_OPTIONS, Address, ClusterUrl, cluster_url, tls_options
-from faxline.contract.primary_connections import following
-from faxline.contract.sentinels import AsyncPool, AsyncSentinels, Pool, Sentinels
+from faxline.contract.connections.cluster_client import ClusterClient
+from faxline.contract.connections.cluster_client_async import AsyncClusterClient
+from faxline.contract.connections.cluster_slots import PATIENCE
+from faxline.contract.connections.cluster_topology import ASK_TIMEOUT, AsyncTopology, Topology
+from faxline.contract.connections.cluster_url import (
+    TLS_OPTIONS,
+    Address,
+    ClusterUrl,
+    cluster_url,
+    tls_options,
+)
+from faxline.contract.connections.primary_connections import following
+from faxline.contract.connections.sentinels import AsyncPool, AsyncSentinels, Pool, Sentinels
 
 SENTINEL_PORT = 26379
 SENTINEL_TIMEOUT = 2.0
@@ -132,7 +138,7 @@ def sentinel_url(url: str) -> SentinelUrl | None:
 def connect(
     url: str, *, node: Callable[[redis.Redis], redis.Redis] = lambda client: client, **options: Any
 ) -> redis.Redis:
-    """Make a client whose connections follow the primary (`faxline.contract.primary_connections`).
+    """Make a client whose connections follow the primary (`primary_connections`).
 
     Of a cluster it is a `ClusterClient`; see there.
 

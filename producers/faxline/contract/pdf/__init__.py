@@ -1,0 +1,1 @@
+"""Counts the pages of PDFs in a child process, within limits of time and memory."""
