@@ -40,8 +40,8 @@ REST = 0.02
 
 
 @dataclass
-class _Ear:
-    """An account's connection."""
+class _Link:
+    """The connection of one account, and what is asked on it."""
 
     account: str
     keys: tuple[str, ...]
@@ -68,7 +68,7 @@ class AccountListener(Listener):
         self._bell = bell
         self._selector = selectors.DefaultSelector()
         self._due: list[tuple[float, str]] = []
-        self._ears: dict[str, _Ear] = {}
+        self._links: dict[str, _Link] = {}
         self._away: dict[Any, float] = {}
         """Until when (monotonic) nobody tries to connect to a node."""
 
@@ -93,127 +93,127 @@ class AccountListener(Listener):
                     self._hear(streams, key.data)
                 loop.failed() if self._away else loop.well()
         finally:
-            for ear in list(self._ears.values()):
-                self._drop(ear)
-            self._ears.clear()
+            for link in list(self._links.values()):
+                self._drop(link)
+            self._links.clear()
 
     def _follow_accounts(self, streams: StreamsOfAll) -> None:
         stores = self._context.stores
-        for name in [name for name in self._ears if name not in stores]:
-            self._drop(self._ears.pop(name))
+        for name in [name for name in self._links if name not in stores]:
+            self._drop(self._links.pop(name))
         for name, store in stores.items():
-            if name not in self._ears:
-                self._ears[name] = ear = _ear(store)
-                streams.last.setdefault(ear.intake, b"0-0")
+            if name not in self._links:
+                self._links[name] = link = _link(store)
+                streams.last.setdefault(link.intake, b"0-0")
                 heapq.heappush(self._due, (0.0, name))
 
     def _arm(self, streams: StreamsOfAll) -> None:
         """Have those accounts listen that are due."""
         while self._due and self._due[0][0] <= time.monotonic():
             _, name = heapq.heappop(self._due)
-            ear = self._ears.get(name)
-            if ear is None or ear.listens:
+            link = self._links.get(name)
+            if link is None or link.listens:
                 continue
             try:
-                self._listen(streams, ear)
+                self._listen(streams, link)
             except (redis.RedisError, OSError) as error:
-                self._lost(ear, error)
+                self._lost(link, error)
 
-    def _listen(self, streams: StreamsOfAll, ear: _Ear) -> None:
-        if ear.connection is None:
-            self._connect(ear)
+    def _listen(self, streams: StreamsOfAll, link: _Link) -> None:
+        if link.connection is None:
+            self._connect(link)
         now = time.monotonic()
-        rests = {key: streams.resting.get(key, 0.0) for key in ear.keys}
-        asked = [key for key in ear.keys if rests[key] <= now]
-        taken = self._bell.taken(ear.account)
+        rests = {key: streams.resting.get(key, 0.0) for key in link.keys}
+        asked = [key for key in link.keys if rests[key] <= now]
+        taken = self._bell.taken(link.account)
         if not self._context.streams.is_ahead(taken):
-            streams.last[ear.intake] = max(streams.last[ear.intake], taken, key=_order)
+            streams.last[link.intake] = max(streams.last[link.intake], taken, key=_order)
         block = min([READ, *(until - now for until in rests.values() if until > now)])
         ids = [streams.last[key] for key in asked]
-        ear.connection.send_command(
+        link.connection.send_command(
             *("XREAD", "COUNT", COUNT, "BLOCK", max(1, round(block * 1000)), "STREAMS"), *asked, *ids
         )
-        ear.listens, ear.silent_until = True, now + block + SILENT
+        link.listens, link.silent_until = True, now + block + SILENT
 
-    def _hear(self, streams: StreamsOfAll, ear: _Ear) -> None:
+    def _hear(self, streams: StreamsOfAll, link: _Link) -> None:
         try:
-            reply = ear.connection.read_response()
+            reply = link.connection.read_response()
         except (redis.RedisError, OSError) as error:
-            self._lost(ear, error)
+            self._lost(link, error)
             return
-        ear.listens = False
+        link.listens = False
         if reply is None:
-            self._bell.ring(ear.account)
+            self._bell.ring(link.account)
         for stream, entries in reply.items() if isinstance(reply, dict) else reply or ():
             key = stream.decode()
             found = [(entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in entries]
-            if key == ear.intake:
-                self._intake_came(streams, ear, found)
+            if key == link.intake:
+                self._intake_came(streams, link, found)
             else:
                 self._came(streams, key, found, COUNT)
-        heapq.heappush(self._due, (time.monotonic() + (REST if reply else 0.0), ear.account))
+        heapq.heappush(self._due, (time.monotonic() + (REST if reply else 0.0), link.account))
 
-    def _intake_came(self, streams: StreamsOfAll, ear: _Ear, entries: Entries) -> None:
+    def _intake_came(self, streams: StreamsOfAll, link: _Link, entries: Entries) -> None:
         last = entries[-1][0]
         ahead = self._context.streams.is_ahead(last)  # the reader has the stream replaced
-        streams.last[ear.intake] = b"0-0" if ahead else last
+        streams.last[link.intake] = b"0-0" if ahead else last
         if ahead:
-            streams.resting[ear.intake] = time.monotonic() + PAUSE
-        self._bell.ring(ear.account)
+            streams.resting[link.intake] = time.monotonic() + PAUSE
+        self._bell.ring(link.account)
 
-    def _connect(self, ear: _Ear) -> None:
+    def _connect(self, link: _Link) -> None:
         client, pool = self._context.client, self._context.client.connection_pool
         if isinstance(client, ClusterClient):
             client.topology.ensure()
-            ear.place = client.topology.slots.owner(slot_of(("XLEN", ear.intake)))
-            pool = client.topology.node(ear.place).connection_pool
-        if self._away.get(ear.place, 0.0) > time.monotonic():
+            link.place = client.topology.slots.owner(slot_of(("XLEN", link.intake)))
+            pool = client.topology.node(link.place).connection_pool
+        if self._away.get(link.place, 0.0) > time.monotonic():
             raise redis.ConnectionError("the node is away")
         try:
-            ear.connection = pool.connection_class(**pool.connection_kwargs)
-            ear.connection.connect()
+            link.connection = pool.connection_class(**pool.connection_kwargs)
+            link.connection.connect()
         except (redis.RedisError, OSError):
-            self._away[ear.place] = time.monotonic() + PAUSE
+            self._away[link.place] = time.monotonic() + PAUSE
             raise
-        self._away.pop(ear.place, None)
-        ear.sock = ear.connection._sock  # noqa: SLF001 - redis-py has no other way
-        self._selector.register(ear.sock, selectors.EVENT_READ, ear)
-        if ear.was_lost:  # what came meanwhile may have gone elsewhere
+        self._away.pop(link.place, None)
+        link.sock = link.connection._sock  # noqa: SLF001 - redis-py has no other way
+        self._selector.register(link.sock, selectors.EVENT_READ, link)
+        if link.was_lost:  # what came meanwhile may have gone elsewhere
             for task in START:
-                self._context.schedule.add((task, ear.account))
-            self._bell.ring(ear.account)
+                self._context.schedule.add((task, link.account))
+            self._bell.ring(link.account)
 
-    def _lost(self, ear: _Ear, error: Exception) -> None:
+    def _lost(self, link: _Link, error: Exception) -> None:
         """Make the connection anew, to the node that has the account then."""
         client, now = self._context.client, time.monotonic()
-        self._drop(ear)
-        ear.was_lost = True
+        self._drop(link)
+        link.was_lost = True
         if isinstance(client, ClusterClient):
             if isinstance(error, MovedError):
                 client.topology.slots.moved(error.slot_id, (error.host, error.port))
                 now -= PAUSE
             else:
                 client.topology.refresh()
-        heapq.heappush(self._due, (now + PAUSE, ear.account))
+        heapq.heappush(self._due, (now + PAUSE, link.account))
 
-    def _drop(self, ear: _Ear) -> None:
-        if ear.sock is not None:
-            self._selector.unregister(ear.sock)
-        if ear.connection is not None:
-            ear.connection.disconnect()
-        ear.connection, ear.sock, ear.listens = None, None, False
+    def _drop(self, link: _Link) -> None:
+        if link.sock is not None:
+            self._selector.unregister(link.sock)
+        if link.connection is not None:
+            link.connection.disconnect()
+        link.connection, link.sock, link.listens = None, None, False
 
     def _drop_silent(self) -> None:
         now = time.monotonic()
         self._away = {place: until for place, until in self._away.items() if until > now - SILENT}
-        for ear in self._ears.values():
-            if ear.listens and ear.silent_until < now:
-                self._lost(ear, redis.TimeoutError("no answer"))
+        for link in self._links.values():
+            if link.listens and link.silent_until < now:
+                self._lost(link, redis.TimeoutError("no answer"))
 
 
-def _ear(store: Store) -> _Ear:
+def _link(store: Store) -> _Link:
     keys = store.keys
-    return _Ear(store.account, (keys.intake, keys.status, keys.doorbell, keys.orders), keys.intake)
+    return _Link(store.account, (keys.intake, keys.status, keys.doorbell, keys.orders), keys.intake)
 
 
 def _order(entry: Any) -> tuple[int, int]:
