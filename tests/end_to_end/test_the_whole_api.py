@@ -117,7 +117,7 @@ def test_a_fax_for_a_date_is_kept_by_iFax_and_delivered_after_it(  # noqa: N802
 def test_a_fax_that_iFax_keeps_is_canceled_there(  # noqa: N802
     local: Local, line: FaxLine, wait_until: Callable[..., Any]
 ) -> None:
-    # Its webhook comes after the answer to fax-cancel. If it comes first, it ends the job, with the receipt's reason.
+    # Its webhook comes after the answer to fax-cancel. One that comes first ends the job with its own reason.
     late = {"match": {"subject": "unwanted"}, "times": 1, "action": "delay", "seconds": 3}
     local.control("POST", "webhook-faults", late)
     line.send(to=TO, files=[URL], id="unwanted", subject="unwanted", send_at=soon(3600))
