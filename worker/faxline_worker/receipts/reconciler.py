@@ -41,7 +41,7 @@ def count_end(metrics: JobMetrics, account: str, receipt: dict[str, Any]) -> Non
         account: the account's name.
         receipt: the receipt's members.
     """
-    outcome: Any = receipt["outcome"]
+    outcome = receipt["outcome"]
     if not receipt.get("retried"):
         metrics.outcome(account, outcome)
     pages, transferred = receipt.get("pages") or 0, receipt.get("transferred") or 0
