@@ -118,6 +118,7 @@ class Leftovers:
         """Claim entries that other dispatchers left pending, and remove dispatchers that are gone."""
         self._loop.beat()
         idle = round(self._takeover * 1000)
+        stores = [store for store in stores if store.account in self._stores]  # the others went meanwhile
         for name in self.pending(stores, idle=idle):
             self._take_pending(name, idle)
         asked = ask_each(

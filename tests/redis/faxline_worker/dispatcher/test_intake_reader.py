@@ -12,6 +12,7 @@ import redis
 from faxline.contract.errors import Rejection
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
+from faxline_worker.dispatcher import leftovers
 from faxline_worker.dispatcher.intake_reader import BATCH, FIRST, LARGE, IntakeReader
 from faxline_worker.dispatcher.leftovers import AGAIN
 from faxline_worker.intake.pdfs import Pdfs
@@ -20,6 +21,7 @@ from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.processes.common import failure_labels
+from faxline_worker.state.account_starts import AT_ONCE, init_accounts
 from faxline_worker.state.intake_entries import MOST_TIMES, Entry, size_of
 from faxline_worker.state.store import Store
 from tests.stage.account import create_group
@@ -162,6 +164,41 @@ def test_what_was_left_is_taken_over_few_at_a_time_and_what_was_left_twice_alone
     dispatcher("c", taken.append).read(0.01)
     assert [len(entries) for entries in taken] == [1] * 9
     assert set(times(redis_client, store).values()) == {3}
+
+
+def test_an_account_that_is_read_no_more_before_its_turn_to_be_looked_at_costs_no_other(
+    redis_client: Any, metrics: DispatcherMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings({"FAXLINE_ACCOUNTS": "default," + ",".join(f"a{i:03}" for i in range(AT_ONCE))})
+    stores = {name: Store(redis_client, settings, name) for name in settings.accounts}
+    first, *_, last = stores
+    init_accounts(list(stores.values()), Mock())
+    for name in (first, last):
+        push(redis_client, stores[name], "one")
+        redis_client.xreadgroup(INTAKE_GROUP, "dead", {stores[name].keys.intake: ">"})
+    taken: Taken = []
+    reader = IntakeReader(
+        *(
+            redis_client,
+            stores,
+            {name: Mock(take=taken.append, pdfs=Pdfs()) for name in stores},
+            metrics,
+            Mock(),
+        ),
+        consumer="a",
+        takeover=0.0,
+        took=Mock(),
+        stopping=threading.Event(),
+        loop=Loops().add("intake"),
+    )
+    reader.begin()
+    monkeypatch.setattr(leftovers, "LONGEST_LOOK", 0.0)  # so that a read looks at the first accounts only
+    reader.read(0.01)
+    assert len(taken) == 1
+    reader.follow({name: own for name, own in stores.items() if name != last})
+    reader.read(0.01)
+    assert len(taken) == 1
+    assert not reader._leftovers._to_look
 
 
 def lives_and_deaths(
