@@ -1,6 +1,7 @@
 """Checks in for accounts on a connection on which nothing else was done yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from redis.exceptions import AskError, TryAgainError
@@ -36,6 +37,19 @@ def check_in_on(
             if reply is not None and (checked := CheckIn.read(reply)) is not None:
                 found[name] = checked
     return found
+
+
+@contextmanager
+def closed_if_it_fails(connection: Any) -> Iterator[None]:
+    """Close a new connection after any error: redis-py does so only after its own.
+
+    Otherwise the next command would go through it without a check-in.
+    """
+    try:
+        yield
+    except BaseException:
+        connection.disconnect()
+        raise
 
 
 def ask(connection: Any, *command: str) -> bytes:

@@ -15,6 +15,7 @@ import redis
 from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.connections.cluster_slots import FOLLOWED, SlotMap, slot_of
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.maintenance.check_ins import closed_if_it_fails
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.state import scripts
 from faxline_worker.state.lineage import CheckIn, Knowledge, check_in_arguments
@@ -63,6 +64,10 @@ class ClusterRollbackGuard(RollbackGuard):
             connection: the connection.
             slots: who owns which slots.
         """
+        with closed_if_it_fails(connection):
+            self._connected(connection, slots)
+
+    def _connected(self, connection: Any, slots: SlotMap | None = None) -> None:
         run = self._log_in(connection)
         if run is None or slots is None:
             return
@@ -70,7 +75,7 @@ class ClusterRollbackGuard(RollbackGuard):
         with self._lock:
             new = [
                 name
-                for name in self._memories
+                for name in list(self._memories)  # accounts may be added meanwhile
                 if self._runs.get(name) != run and slots.is_owner(_slot(name), node)
             ]
             known = [name for name in new if name in self._runs]
@@ -92,7 +97,7 @@ class ClusterRollbackGuard(RollbackGuard):
         if not isinstance(client, ClusterClient):
             return
         with self._lock:
-            missing = [name for name in self._memories if name not in self._runs]
+            missing = [name for name in list(self._memories) if name not in self._runs]
         slots, reached = client.look_at_slots(), set[Any]()
         for name in missing:
             with suppress(*FOLLOWED):  # at the next look, perhaps
@@ -132,7 +137,7 @@ class ClusterRollbackGuard(RollbackGuard):
                 self._take(found, Knowledge.BACK)
 
     def _check_in_again(self, run: str, names: Sequence[str]) -> dict[str, CheckIn]:
-        stores = [self.stores[name] for name in names if name in self.stores]
+        stores = [store for name in names if (store := self.stores.get(name)) is not None]
         checked = {
             store.account: store.lineage.check_in(run, Knowledge.BACK, self._wait, store.steady)
             for store in stores

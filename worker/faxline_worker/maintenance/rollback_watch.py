@@ -21,7 +21,7 @@ import redis
 from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_worker.maintenance.check_ins import ask, check_in_on
+from faxline_worker.maintenance.check_ins import ask, check_in_on, closed_if_it_fails
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
 from faxline_worker.state.lineage import CheckIn, Examined, Knowledge, check_in_arguments
@@ -109,6 +109,10 @@ class RollbackGuard:
         Pass it as `redis_connect_func` to every client that changes the state, so that it runs before any
         other command.
         """
+        with closed_if_it_fails(connection):
+            self._connected(connection)
+
+    def _connected(self, connection: Any) -> None:
         run = self._log_in(connection)
         if run is None:
             return
@@ -207,9 +211,7 @@ class RollbackGuard:
             redis.RedisError: Redis is away or refuses the command. The next check does the rest.
         """
         self._count(client)
-        while due := [
-            (self.stores[name], self._due[name]) for name in list(self._due) if name in self.stores
-        ]:
+        while due := self._due_now():
             for store, base in due:
                 evidence = store.memory.after(base)
                 _examine(self._log, store, evidence, evidence.actions)
@@ -221,6 +223,11 @@ class RollbackGuard:
             store.memory.thin()
             if unplaced := store.memory.unplaced:
                 _examine(self._log, store, Evidence(store.memory.seen), unplaced)
+
+    def _due_now(self) -> list[tuple[Store, str]]:
+        with self._lock:
+            due = list(self._due.items())
+        return [(store, base) for name, base in due if (store := self.stores.get(name)) is not None]
 
     def _count(self, client: redis.Redis) -> None:
         before, run = self._tick, self._run
