@@ -135,7 +135,7 @@ class _ClusterPipeline(Pipeline):
             except redis.RedisError as error:
                 plan.again(place, error)
         if raise_on_error:
-            self.raise_first_error(commands, plan.replies)
+            plan.raise_first_error(self.annotate_exception)
         return plan.replies
 
 

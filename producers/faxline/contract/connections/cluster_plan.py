@@ -1,6 +1,6 @@
 """How the commands of a pipeline are sent to a cluster: in which parts, to which nodes. Without I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -128,6 +128,18 @@ class Plan:
     def again(self, place: int, reply: Any) -> None:
         """Take the reply to a command that was sent again."""
         self._replies[place] = reply
+
+    def raise_first_error(self, annotate: Callable[[Exception, int, Any], None]) -> None:
+        """Raise the first error among the replies, also one of a node that is away.
+
+        Args:
+            annotate: redis-py's `annotate_exception`, for what a node answered.
+        """
+        for number, ((args, _), reply) in enumerate(zip(self._commands, self._replies, strict=True), 1):
+            if isinstance(reply, ResponseError):
+                annotate(reply, number, args)
+            if isinstance(reply, Exception):
+                raise reply
 
     @property
     def replies(self) -> list[Any]:

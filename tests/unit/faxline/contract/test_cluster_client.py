@@ -202,6 +202,18 @@ def test_a_part_that_fails_fails_alone(
     assert replies[1] == b"2"
 
 
+@pytest.mark.parametrize("refusal", [None, error("CLUSTERDOWN The cluster is down")])
+def test_a_part_that_fails_is_raised_if_errors_are_to_be_raised(
+    run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, refusal: bytes | None
+) -> None:
+    monkeypatch.setattr("faxline.contract.connections.redis_url.PATIENCE", 0.1)
+    first, second = cluster.nodes
+    first.answer, second.answer = lambda _: bulk("1"), lambda _: refusal
+    lost = redis.ConnectionError if refusal is None else redis.exceptions.ClusterDownError
+    with pytest.raises(lost):
+        run(cluster.url, queue(("GET", KEY), ("GET", OTHER)))
+
+
 def test_what_was_given_up_is_not_tried_once_more(
     run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
