@@ -214,9 +214,9 @@ class Simulation:
         if self.store.submission.mark(admitted, call.size) is Mark.LOST:
             return
         upload = call.size / RATE
-        marked, life = self.now, self.store.submission.lifetime * 1000 + round(upload * S)
-        if call.end == "killed":
-            self.intervals.append((marked, marked + life))
+        marked = self.now
+        if call.end == "killed":  # until its process would have given it up, and its last bytes are there
+            self.intervals.append((marked, marked + round((self.timeout + upload + GRACE) * S)))
             return
         lasts = min(call.lasts, self.timeout + upload)  # no call lasts longer than its own process lets it
         ended = round(lasts * S)
