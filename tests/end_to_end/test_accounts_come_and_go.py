@@ -26,6 +26,8 @@ SETTINGS = {
     "LIMITS__BURST": "400",
     "LIMITS__REQUESTS": "20000",
     "NUMBERS__CONCURRENT": "0",
+    "HTTP_TIMEOUT": "10",  # an account that is removed is drained for longer than a call
+    "HTTP_RATE": "20000000",
     "SECRETS_POLL": "0.2",
     "WAKE_LEASE": "1",
     "SWEEP": "1",

@@ -15,7 +15,7 @@ import yaml
 
 from faxline.contract.environment import PREFIX
 from faxline.contract.sealing.keyring import new_key
-from faxline_worker.config import account_folders
+from faxline_worker.config import account_files
 from faxline_worker.config.requirements import check_requirements
 from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.config.source import SettingsError
@@ -434,7 +434,7 @@ def test_the_component_of_the_accounts_gives_each_role_the_files_that_it_needs(
     paths = {item["path"] for source in sources for item in source["items"]}
     files = {"settings.json", *([file] if file else [])}
     assert paths == {f"{account}/{name}" for account in ("acme", "beta") for name in files}
-    assert {path.partition("/")[2] for path in paths} <= set(account_folders.FILES)
+    assert {path.partition("/")[2] for path in paths} <= set(account_files.FILES)
 
 
 def test_the_rules_in_kubernetes_are_those_of_prometheus() -> None:

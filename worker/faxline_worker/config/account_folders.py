@@ -9,41 +9,19 @@
 Names that begin with a dot are ignored, so a Secret that Kubernetes mounts may be the directory or a folder.
 """
 
-import difflib
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_worker.config.accounts import (
-    SHARED,
-    SHORTEST,
-    USABLE_KEY,
-    WEBHOOK_MEMBERS,
-    Account,
-    account_secrets,
-    secret_values,
-)
+from faxline_worker.config.account_files import FolderError, read_folder
+from faxline_worker.config.accounts import SHARED, Account, secret_values
 
-SETTINGS = "settings.json"
-SECRETS = ("token", *WEBHOOK_MEMBERS)
-FILES = (*SECRETS, SETTINGS)
-MEMBERS = tuple(name for name in Account.model_fields if name not in SECRETS)
-"""What `settings.json` may hold."""
-LARGEST = 100_000
-"""The most bytes of a file."""
-
+GONE = "the folder is gone"
+ALL_GONE = "all folders are gone at once, as when a volume is not mounted: no account is removed"
 Stamp = tuple[tuple[str, int, int, int], ...]
 """What changes when a file of a folder is written, replaced, added or removed."""
-
-
-class FolderError(Exception):
-    """A folder makes no account. The message names the file, the member and the fix, and quotes no secret."""
 
 
 @dataclass
@@ -56,6 +34,8 @@ class _Folder:
     """The account as it was read last without an error."""
     error: str = ""
     """Why it cannot be read now."""
+    unseen: str = ""
+    """Why the last look did not even find its files. It counts if two looks find the same."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +81,11 @@ class AccountFolders:
         self._lost = ""
 
     @property
+    def mounted(self) -> bool:
+        """Whether Kubernetes mounts the directory."""
+        return _link(self._root / "..data") is not None
+
+    @property
     def broken(self) -> dict[str, str]:
         """What is wrong with each folder that cannot be read; `.` is the directory."""
         found = {name: folder.error for name, folder in self._folders.items() if folder.error}
@@ -116,20 +101,27 @@ class AccountFolders:
             data = _link(self._root / "..data")
             if data is not None and data == self._data and all(map(_settled, self._folders.values())):
                 return Changes(self._accounts())  # Kubernetes replaces all of it or nothing
-            names = {entry.name for entry in os.scandir(self._root) if _is_folder(entry)}
+            with os.scandir(self._root) as entries:
+                names = {entry.name for entry in entries if _is_folder(entry)}
         except OSError as error:  # the accounts stay: it may be away for a moment
             lost = f"the directory cannot be read: {error.strerror}"
             new, self._lost = lost != self._lost, lost
             return Changes(self._accounts(), broken={".": lost} if new else {})
-        self._data, self._lost = data, ""
         before, broken = self._accounts(), dict[str, str]()
+        lost = ALL_GONE if self._folders and names.isdisjoint(self._folders) else ""
+        if lost and lost != self._lost:
+            broken["."] = lost
+        self._data, self._lost = None if lost else data, lost
         self._holders = {
             value: name
             for name, own in (*self._others.items(), *before.items())
             for value in secret_values(own)
         }
-        for name in [name for name in self._folders if name not in names]:
-            self._hold(name, self._folders.pop(name).account, None)
+        for name in [] if lost else self._folders.keys() - names:
+            folder = self._folders[name]
+            if folder.unseen == GONE:
+                self._hold(name, self._folders.pop(name).account, None)
+            folder.seen, folder.unseen = None, GONE
         for name in sorted(names):
             folder = self._folders.setdefault(name, _Folder())
             was = folder.error
@@ -151,10 +143,16 @@ class AccountFolders:
     def _look_at(self, name: str, folder: _Folder, *, at_once: bool) -> None:
         try:
             stamp = _stamp(self._root / name)
-        except OSError:  # it is being replaced
-            folder.seen = None
+        except OSError as error:  # it may be replaced just now
+            unseen = f"{Path(error.filename).name} cannot be read: {error.strerror}"
+            if at_once or unseen == folder.unseen:
+                folder.error = unseen
+            folder.seen, folder.unseen = None, unseen
             return
-        if stamp == folder.taken or (stamp != folder.seen and not at_once):
+        folder.unseen = ""
+        if stamp == folder.taken:
+            folder.seen, folder.error = stamp, ""
+        elif stamp != folder.seen and not at_once:
             folder.seen = stamp
         else:
             # A broken one is read at each look, because another folder may be at fault.
@@ -188,81 +186,6 @@ class AccountFolders:
                 raise FolderError(f"{value[0].lower()} is that of account {other}, too: {SHARED[value[0]]}")
 
 
-def read_folder(name: str, folder: Path, files: Sequence[str]) -> Account:
-    """Read one account.
-
-    Args:
-        name: the account's name.
-        folder: its folder.
-        files: the names of the files in it.
-
-    Raises:
-        FolderError: a file is unknown, cannot be read, or holds something that is no setting.
-    """
-    values: dict[str, Any] = {}
-    for file in files:
-        if file not in FILES:
-            near = difflib.get_close_matches(file, FILES, 1, 0.7)
-            fix = f"did you mean {near[0]}?" if near else f"a folder holds {', '.join(FILES)}"
-            raise FolderError(f"{file} is not a file of an account: {fix}")
-        text = _read(folder, file)
-        values |= _settings(text) if file == SETTINGS else {file: text}
-    try:
-        account = Account.model_validate(values)
-    except ValidationError as error:
-        raise FolderError(_problem(error)) from None
-    if account.token is not None and not USABLE_KEY.fullmatch(account.token.get_secret_value()):
-        raise FolderError("token must hold the API token: printable ASCII without spaces")
-    for variable, text in account_secrets({name: account}):
-        if len(text) < SHORTEST:
-            member = variable.rpartition("__")[2].lower()
-            raise FolderError(f"{member}: secrets must be at least {SHORTEST} characters long")
-    return account
-
-
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise FolderError(f"{SETTINGS} is no JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise FolderError(f'{SETTINGS} must be a JSON object, such as {{"limits": {{"requests": 500}}}}')
-    for member in values:
-        if member not in MEMBERS:
-            near = difflib.get_close_matches(member, MEMBERS, 1, 0.7)
-            fix = f"did you mean {near[0]}?" if near else f"it may hold {', '.join(MEMBERS)}"
-            if member in SECRETS:
-                fix = f"put it into the file {member}"
-            raise FolderError(f"{SETTINGS}: {member!r} is not a setting of an account: {fix}")
-    return values
-
-
-def _problem(error: ValidationError) -> str:
-    """The first problem as one line: the file, the member, and what it must be."""
-    problem = error.errors(include_input=False, include_url=False)[0]
-    path = [str(part) for part in problem["loc"]]
-    message = problem["msg"].removeprefix("Value error, ")
-    if path[0] in SECRETS:
-        return f"{path[0]}: {message}"
-    if problem["type"] == "extra_forbidden":
-        known = Account.model_fields[path[0]].default.__class__.model_fields
-        message = f"is not a setting: {path[0]} has {', '.join(known)}"
-    return f"{SETTINGS}: {'.'.join(path)}: {message}"
-
-
-def _read(folder: Path, file: str) -> str:
-    try:
-        with open(os.path.join(folder, file), "rb") as opened:  # noqa: PTH118, PTH123 - of thousands of files
-            text = opened.read(LARGEST + 1)
-        if len(text) > LARGEST:
-            raise FolderError(f"{file} is larger than {LARGEST} bytes")
-        return text.decode().strip()
-    except OSError as error:
-        raise FolderError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise FolderError(f"{file} is no text in UTF-8") from None
-
-
 def _stamp(folder: Path) -> Stamp:
     found = []
     with os.scandir(folder) as entries:
@@ -274,7 +197,12 @@ def _stamp(folder: Path) -> Stamp:
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    return not entry.name.startswith(".") and entry.is_dir()
+    if entry.name.startswith("."):
+        return False
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself: the look at it says so
+        return True
 
 
 def _settled(folder: _Folder) -> bool:

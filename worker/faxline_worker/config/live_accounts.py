@@ -5,15 +5,21 @@ and its receipts are taken until none can come.
 """
 
 import hashlib
+import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from pydantic import SecretStr
 from structlog.typing import FilteringBoundLogger
 
 from faxline_worker.config.account_folders import AccountFolders
 from faxline_worker.config.accounts import Account, account_secrets
 from faxline_worker.config.settings import Settings
+
+MOUNTED = 120.0
+"""Seconds that Kubernetes may take to change a mounted directory on all nodes."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class LiveAccounts:
         )
         self._present = dict(self._own)
         self._draining: dict[str, tuple[Account, float]] = {}
+        self._lock = threading.Lock()
         self.settings = settings
         """The settings, with all accounts that are served or drained."""
         self._listeners: list[Callable[[Update], None]] = []
@@ -83,6 +90,11 @@ class LiveAccounts:
     def watched(self) -> bool:
         """Whether there is a directory to look at."""
         return self._folders is not None
+
+    @property
+    def _mounted(self) -> bool:
+        """Whether Kubernetes mounts the directory."""
+        return self._folders is not None and self._folders.mounted
 
     @property
     def broken(self) -> dict[str, str]:
@@ -110,10 +122,28 @@ class LiveAccounts:
         """Every spelling of each secret of the accounts."""
         return (text for _, text in account_secrets(self.settings.accounts))
 
-    def drained(self, account: str) -> None:
-        """Forget an account with which nothing is under way any more, at the next look."""
-        if (found := self._draining.get(account)) is not None:
-            self._draining[account] = (found[0], -1.0)
+    def rotated(self, account: str, member: str, value: SecretStr | tuple[SecretStr, ...]) -> None:
+        """Note the new secret of an account of the environment: no folder may have it.
+
+        Call it from the thread that looks.
+        """
+        self._own[account] = self._own[account].model_copy(update={member: value})
+
+    def drained(self, account: str) -> bool:
+        """Forget an account with which nothing is under way, at the next look.
+
+        Returns:
+            False while a worker may not know of the removal and begin a call: ask again later.
+        """
+        with self._lock:
+            if (found := self._draining.get(account)) is None:
+                return True
+            own, until = found
+            least = self.settings.drain_least.total_seconds() + (MOUNTED if self._mounted else 0.0)
+            if self._clock() < until - self.settings.drain_time.total_seconds() + least:
+                return False
+            self._draining[account] = own, -math.inf
+            return True
 
     def look(self, *, at_once: bool = False) -> None:
         """Look at the directory, and tell the listeners what changed."""
@@ -123,13 +153,16 @@ class LiveAccounts:
         for folder, error in changes.broken.items():
             self._log.error("an account's folder cannot be read", path=folder, error=error)
         now = self._clock()
-        removed = tuple(name for name, (_, until) in self._draining.items() if until < now)
-        if not (changes.added or changes.changed or changes.removed or removed):
-            return
-        for name in (*removed, *changes.added):
-            self._draining.pop(name, None)
-        for name in changes.removed:
-            self._draining[name] = self._present[name], now + self.settings.drain_time.total_seconds()
+        with self._lock:
+            # An account that is back is there, whatever the timers found.
+            gone = [name for name, (_, until) in self._draining.items() if until < now]
+            removed = tuple(name for name in gone if name not in changes.added)
+            if not (changes.added or changes.changed or changes.removed or removed):
+                return
+            for name in (*removed, *changes.added):
+                self._draining.pop(name, None)
+            for name in changes.removed:
+                self._draining[name] = self._present[name], now + self.settings.drain_time.total_seconds()
         self._present = {**self._own, **changes.accounts}
         accounts = {**{name: own for name, (own, _) in self._draining.items()}, **self._present}
         self.settings = self.settings.model_copy(update={"accounts": accounts})

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from pydantic import SecretStr
 from structlog.typing import FilteringBoundLogger
 
 from faxline_worker.config.accounts import (
@@ -134,7 +135,10 @@ class Secrets:
         wait = self._every
         while not self._stop.wait(wait):
             began = time.monotonic()
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - its text, or a traceback, may hold a secret
+                self._log.error("the accounts' files could not be looked at", error=type(error).__name__)
             wait = max(self._every, SHARE * (time.monotonic() - began))
             loop.well()
 
@@ -174,6 +178,7 @@ class Secrets:
             _refuse_shared(file, [text], {name: [token] for name, token in self._tokens.items()})
             self._learn([text])
             self._tokens[file.account] = text
+            self._tell(file, SecretStr(text))
             return
         try:
             secrets = read_texts(text)
@@ -189,6 +194,11 @@ class Secrets:
         _refuse_shared(file, encoded, {name: getattr(own, proof) for name, own in self._webhooks.items()})
         self._learn(spellings)
         self._webhooks[file.account] = replace(self._webhooks[file.account], **{proof: encoded})
+        self._tell(file, tuple(map(SecretStr, secrets)))
+
+    def _tell(self, file: SecretFile, value: SecretStr | tuple[SecretStr, ...]) -> None:
+        if self._live is not None:
+            self._live.rotated(file.account, file.member, value)
 
 
 def _refuse_short(secrets: Sequence[str]) -> None:

@@ -204,6 +204,11 @@ class Settings(BaseSettings):
         return max(self.receipt_deadline, self.in_doubt.wait) + 2 * (self.longest_call + self.lease_grace)
 
     @property
+    def drain_least(self) -> timedelta:
+        """How long it is drained at least: a worker that learned of the removal late may end a call then."""
+        return 2 * self.secrets_poll + self.longest_call + self.lease_grace
+
+    @property
     def confirmation(self) -> Confirmation:
         """How many replicas must have a receipt before iFax is answered, and a mark before a fax is sent."""
         return Confirmation(self.redis_replicas, self.redis_replicas_timeout.total_seconds())

@@ -43,7 +43,7 @@ PositiveSeconds = Annotated[
 def _read_json_list(text: str, kinds: tuple[type, ...]) -> list[Any] | None:
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     whole = isinstance(values, list) and all(type(value) in kinds for value in values)
     return values if whole else None

@@ -30,7 +30,7 @@ class DispatcherContext:
         stores: the stores of the accounts that this dispatcher serves now.
         begin: called with the stores of new accounts before their first entry is taken.
         shares: decides which accounts this dispatcher serves; None: always all.
-        drained: called with an account that is drained and has nothing under way any more.
+        drained: called with an account that is drained and has nothing under way; False: ask again later.
         metrics: the dispatcher's metrics.
         log: the dispatcher's log.
         consumer: this dispatcher's name in the consumer group; no other dispatcher has it.
@@ -50,7 +50,7 @@ class DispatcherContext:
     bell: IntakeBell | None = None
     begin: Callable[[Sequence[Store]], None] = lambda _: None
     shares: Shares | None = None
-    drained: Callable[[str], None] = lambda _: None
+    drained: Callable[[str], bool] = lambda _: True
     schedule: Schedule = field(default_factory=Schedule)
     stopping: threading.Event = field(default_factory=threading.Event)
     clock_steps: dict[str, float] = field(default_factory=dict)

@@ -75,7 +75,7 @@ class Dispatcher:
         loops: Loops | None = None,
         begin: Callable[[Sequence[Store]], None] = lambda _: None,
         shares: Shares | None = None,
-        drained: Callable[[str], None] = lambda _: None,
+        drained: Callable[[str], bool] = lambda _: True,
     ) -> None:
         served = stores if isinstance(stores, Served) else Served(stores)
         streams = StreamWatch(served, metrics, log)

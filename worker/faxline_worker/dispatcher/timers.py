@@ -159,8 +159,9 @@ class Timers:
         state = self._stores[account].state()
         if any(state.jobs.get(name) for name in UNDER_WAY) or state.receipt_wait:
             return
+        if not self._context.drained(account):
+            return
         self._context.client.srem(ACCOUNTS, account)
-        self._context.drained(account)
         self._context.log.info(
             "no fax of the removed account is under way", account=account, count=state.jobs.get("queued", 0)
         )

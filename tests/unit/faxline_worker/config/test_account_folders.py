@@ -7,10 +7,11 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from pydantic import SecretStr
 
 from faxline_worker.config.account_folders import AccountFolders
 from faxline_worker.config.accounts import Account
-from faxline_worker.config.live_accounts import LiveAccounts, Update
+from faxline_worker.config.live_accounts import MOUNTED, LiveAccounts, Update
 from faxline_worker.config.settings import read_settings
 from faxline_worker.config.source import SettingsError
 
@@ -196,6 +197,67 @@ def test_a_directory_that_is_away_for_a_moment_costs_no_account(root: Path) -> N
     assert folders.broken == {}
 
 
+def test_an_account_is_removed_when_two_looks_do_not_find_it(root: Path) -> None:
+    for name in ("acme", "other"):
+        folder(root, name, token=f"a-token-of-{name}")
+    folders = accounts(root)
+    folders.look(at_once=True)
+    (root / "acme").rename(root / ".acme")
+    assert not folders.look()
+    (root / ".acme").rename(root / "acme")
+    assert not folders.look()
+    (root / "acme").rename(root / ".acme")
+    assert [folders.look().removed for _ in range(3)] == [(), ("acme",), ()]
+
+
+def test_no_account_is_removed_when_all_are_gone_at_once(root: Path) -> None:
+    names = ("acme", "other")
+    for name in names:
+        folder(root, name, token=f"a-token-of-{name}")
+    folders = accounts(root)
+    folders.look(at_once=True)
+    for name in names:  # an empty directory, as where a volume was mounted
+        (root / name).rename(root / f".{name}")
+    found = [folders.look() for _ in range(4)]
+    assert [one.removed for one in found] == [()] * 4
+    assert [list(one.broken) for one in found] == [["."], [], [], []]
+    assert list(found[-1].accounts) == [*names]
+    for name in names:
+        (root / f".{name}").rename(root / name)
+    assert not folders.look()
+    assert folders.broken == {}
+
+
+@pytest.mark.parametrize("file", ["settings", "webhook_secrets"])
+def test_a_file_nested_too_deeply_to_be_read_is_a_broken_folder(root: Path, file: str) -> None:
+    folder(root, "acme", **{file: "[" * 90_000})
+    assert list(accounts(root).look(at_once=True).broken) == ["acme"]
+
+
+def test_a_link_to_itself_is_a_broken_folder_and_costs_no_other(root: Path) -> None:
+    folder(root, "other", token=TOKEN)
+    (root / "acme").symlink_to("acme")
+    found = accounts(root).look(at_once=True)
+    assert list(found.accounts) == ["other"]
+    assert found.broken == {"acme": "acme cannot be read: Too many levels of symbolic links"}
+
+
+def test_a_folder_whose_files_two_looks_do_not_find_is_broken_until_they_are_there(root: Path) -> None:
+    made = folder(root, "acme", token=TOKEN)
+    folders = accounts(root)
+    folders.look(at_once=True)
+    (made / "webhook_secrets").symlink_to("nowhere")
+    assert not folders.look()
+    found = folders.look()
+    assert found.broken == {"acme": "webhook_secrets cannot be read: No such file or directory"}
+    assert list(found.accounts) == ["acme"]
+    assert not folders.look()
+    (made / "webhook_secrets").unlink()
+    folders.look()
+    folders.look()
+    assert folders.broken == {}
+
+
 class Mounted:
     """A Secret as Kubernetes mounts it: links by way of `..data`, which is replaced at once."""
 
@@ -228,7 +290,7 @@ def test_a_mounted_secret_is_followed_and_costs_one_look_at_a_link_while_it_does
     assert folders.look(at_once=True).added == ("acme", "other")
     mounted.write(acme="a-new-token", third="a-third-token")
     changes = [folders.look() for _ in range(3)]
-    assert [one.removed for one in changes] == [("other",), (), ()]
+    assert [one.removed for one in changes] == [(), ("other",), ()]
     assert ([one.changed for one in changes], [one.added for one in changes]) == (
         [(), ("acme",), ()],
         [(), ("third",), ()],
@@ -263,15 +325,21 @@ def test_accounts_of_the_environment_and_of_the_directory_are_served_together(ro
     assert found.settings.limits_of("acme").requests == 1000
 
 
+def remove(root: Path, name: str, accounts: LiveAccounts) -> None:
+    """Remove an account's folder, and look until that counts."""
+    (root / name).rename(root / f".{name}")
+    accounts.look()
+    accounts.look()
+
+
 def test_an_account_that_is_removed_is_drained_until_no_receipt_can_come(root: Path, live: Live) -> None:
     folder(root, "acme", token=TOKEN)
+    folder(root, "other")
     now = [0.0]
-    accounts = live(clock=lambda: now[0])
+    accounts = live("dispatcher", clock=lambda: now[0])
     told: list[Update] = []
     accounts.listen(told.append)
-    (root / "acme" / "token").unlink()
-    (root / "acme").rmdir()
-    accounts.look()
+    remove(root, "acme", accounts)
     assert told[-1].drained == ("acme",)
     assert not accounts.takes_faxes("acme")
     assert "acme" in accounts.settings.accounts
@@ -281,32 +349,58 @@ def test_an_account_that_is_removed_is_drained_until_no_receipt_can_come(root: P
     now[0] += 2
     accounts.look()
     assert told[-1].removed == ("acme",)
-    assert accounts.settings.accounts == {}
+    assert list(accounts.settings.accounts) == ["other"]
 
 
-def test_an_account_with_nothing_under_way_is_forgotten_at_the_next_look(root: Path, live: Live) -> None:
+def test_an_account_with_nothing_under_way_is_forgotten_once_every_worker_knows(
+    root: Path, live: Live
+) -> None:
     folder(root, "acme", token=TOKEN)
-    accounts = live()
-    (root / "acme" / "token").unlink()
-    (root / "acme").rmdir()
+    folder(root, "other")
+    now = [0.0]
+    accounts = live("dispatcher", clock=lambda: now[0])
+    remove(root, "acme", accounts)
+    now[0] = accounts.settings.drain_least.total_seconds() - 1
+    assert not accounts.drained("acme")
     accounts.look()
-    accounts.drained("acme")
+    assert accounts.draining == {"acme"}
+    now[0] += 2
+    assert accounts.drained("acme")
     accounts.look()
     assert accounts.draining == frozenset()
-    assert accounts.settings.accounts == {}
+    assert list(accounts.settings.accounts) == ["other"]
 
 
 def test_an_account_that_comes_back_while_it_is_drained_is_served_again(root: Path, live: Live) -> None:
     folder(root, "acme", token=TOKEN)
-    accounts = live()
-    (root / "acme").rename(root / ".acme")
-    accounts.look()
+    folder(root, "other", token="a-token-of-other")
+    now = [0.0]
+    accounts = live(clock=lambda: now[0])
+    told: list[Update] = []
+    accounts.listen(told.append)
+    remove(root, "acme", accounts)
     assert accounts.draining == {"acme"}
     (root / ".acme").rename(root / "acme")
     accounts.look()
+    now[0] = accounts.settings.drain_least.total_seconds() + 1
+    assert accounts.drained("acme")  # the timers find it just before the look that takes it back
     accounts.look()
     assert accounts.takes_faxes("acme")
     assert accounts.draining == frozenset()
+    assert (told[-1].added, told[-1].removed) == (("acme",), ())
+
+
+def test_a_folder_may_not_have_the_secret_that_an_account_of_the_environment_was_given_since(
+    root: Path, live: Live
+) -> None:
+    accounts = live(ACCOUNTS__DEFAULT__TOKEN="a-token-of-default")
+    accounts.rotated("default", "token", SecretStr("a-newer-token"))
+    folder(root, "acme", token="a-newer-token")
+    folder(root, "other", token="a-token-of-default")
+    accounts.look()
+    accounts.look()
+    assert sorted(accounts) == ["default", "other"]
+    assert "that of account default" in accounts.broken["acme"]
 
 
 def test_a_directory_may_have_no_account_yet_and_neither_it_nor_an_account_is_an_error(live: Live) -> None:
@@ -315,3 +409,19 @@ def test_a_directory_may_have_no_account_yet_and_neither_it_nor_an_account_is_an
         SettingsError, match=r"FAXLINE_ACCOUNTS__<NAME>__TOKEN is missing.*FAXLINE_ACCOUNTS_DIR"
     ):
         read_settings({})
+
+
+def test_an_account_of_a_mounted_directory_is_forgotten_only_when_every_node_has_the_change(
+    root: Path, live: Live
+) -> None:
+    mounted = Mounted(root)
+    mounted.write(acme=TOKEN, other="a-token-of-other")
+    now = [0.0]
+    accounts = live(clock=lambda: now[0])
+    mounted.write(other="a-token-of-other")
+    accounts.look()
+    accounts.look()
+    now[0] = accounts.settings.drain_least.total_seconds() + 1
+    assert not accounts.drained("acme")
+    now[0] += MOUNTED
+    assert accounts.drained("acme")

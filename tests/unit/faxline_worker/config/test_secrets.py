@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from faxline_local.processes import wait_for
+from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import read_settings
 from faxline_worker.config.source import secret_files
@@ -211,6 +212,46 @@ def test_a_thread_looks_by_itself_until_it_is_closed(tmp_path: Path) -> None:
     running.token.write_text(OLD)
     os.utime(running.token, (1, 1))
     assert running.values[0] == NEW
+
+
+def test_a_thread_goes_on_after_a_look_that_fails_and_tells_no_text_of_the_error(tmp_path: Path) -> None:
+    running = Running(tmp_path, every="0.01")
+    look, failing = running.secrets.look, [RuntimeError(NEW), RecursionError(NEW)]
+
+    def looks() -> None:
+        if failing:
+            raise failing.pop()
+        look()
+
+    running.secrets.look = looks  # type: ignore[method-assign]
+    running.secrets.start()
+    with closing(running.secrets):
+        running.token.write_text(NEW)
+        assert wait_for(lambda: running.values[0] == NEW, 10)
+    assert [line["error"] for line in running.lines if "error" in line] == ["RecursionError", "RuntimeError"]
+    assert NEW not in running.log.getvalue()
+
+
+def test_a_token_from_a_file_that_changes_is_that_of_no_folder_from_then_on(tmp_path: Path) -> None:
+    accounts, token = tmp_path / "accounts", tmp_path / "token"
+    (accounts / "acme").mkdir(parents=True)
+    (accounts / "acme" / "token").write_text("a-token-of-acme")
+    token.write_text(OLD)
+    environment = {
+        "FAXLINE_ACCOUNTS__DEFAULT__TOKEN_FILE": str(token),
+        "FAXLINE_ACCOUNTS_DIR": str(accounts),
+    }
+    log = get_logger("t")
+    live = LiveAccounts(read_settings(environment), "worker", log)
+    secrets = Secrets(live.settings, secret_files(environment), log, lambda _: None, live)
+    token.write_text(NEW)
+    secrets.look()
+    secrets.look()
+    (accounts / "acme" / "token").write_text(NEW)
+    secrets.look()
+    secrets.look()
+    assert "that of account default" in live.broken["acme"]
+    assert secrets.tokens == {"default": NEW, "acme": "a-token-of-acme"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""A drained account is forgotten when nothing of it is under way and no worker can begin anything."""
+
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from faxline.contract.redis_keys import ACCOUNTS
+from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.dispatcher.served import Served
+from faxline_worker.state.store import Store
+
+
+@pytest.mark.parametrize(
+    ("jobs", "every_worker_knows", "forgotten"),
+    [
+        ({"queued": 3}, True, True),
+        ({"queued": 3}, False, False),
+        ({"submitting": 1}, True, False),
+        ({"in_doubt": 1}, True, False),
+    ],
+)
+def test_it_is_forgotten_once_nothing_is_under_way_and_every_worker_knows(
+    jobs: dict[str, int], every_worker_knows: bool, forgotten: bool
+) -> None:
+    store: Any = Mock(spec=Store, keys=Mock(), streams=Mock(), schema=Mock(), maintenance=Mock())
+    store.state.return_value = Mock(jobs=jobs, receipt_wait=0)
+    served, client = Served({"acme": store}), Mock()
+    served.serve(["acme"], draining=["acme"])
+    drained = Mock(return_value=every_worker_knows)
+    dispatcher = Dispatcher(
+        *(client, served, Mock(), Mock(), Mock()),
+        consumer="test",
+        takeover=60,
+        sweep=60,
+        wake_lease=60,
+        drained=drained,
+    )
+    dispatcher.timers._tidy("acme")
+    assert client.srem.call_args_list == ([((ACCOUNTS, "acme"),)] if forgotten else [])
+    assert drained.called == ("queued" in jobs)
