@@ -189,11 +189,10 @@ class AccountListener(Listener):
         self._drop(link)
         link.was_lost = True
         if isinstance(client, ClusterClient):
+            client.topology.refresh()
             if isinstance(error, MovedError):
-                client.topology.slots.moved(error.slot_id, (error.host, error.port))
+                client.topology.slots.moved(error.slot_id, (error.host or link.place[0], error.port))
                 now -= PAUSE
-            else:
-                client.topology.refresh()
         heapq.heappush(self._due, (now + PAUSE, link.account))
 
     def _drop(self, link: _Link) -> None:

@@ -2,12 +2,14 @@
 
 Each node has a run id of its own. When a process makes a connection to a node, it checks in for the accounts
 that are there and for which it checked in elsewhere before: after a failover, a restart, or a move of their
-slots. After a failover connections are new, because the clients of nodes that own no slots are dropped.
+slots. After a failover connections are new, because the clients of nodes that own no slots are dropped. A
+node that gets more slots keeps its connections, so each look at the state asks every node, too.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import redis
@@ -69,8 +71,11 @@ class ClusterRollbackGuard(RollbackGuard):
 
     def _connected(self, connection: Any, slots: SlotMap | None = None) -> None:
         run = self._log_in(connection)
-        if run is None or slots is None:
-            return
+        if run is not None and slots is not None:
+            self._check_in_at(connection, run, slots)
+
+    def _check_in_at(self, connection: Any, run: str, slots: SlotMap) -> None:
+        """Check in for the accounts of a node for which the process has not done so there."""
         node, due = (connection.host, connection.port), 0
         with self._lock:
             new = [
@@ -92,22 +97,25 @@ class ClusterRollbackGuard(RollbackGuard):
             self._log.info("accounts are on another Redis server, or it was restarted", count=due)
             self._woken.set()
 
-    def _connect_to_new(self, client: redis.Redis) -> None:
-        """Make a connection to each node with accounts for which the process has not checked in yet."""
+    def _look_at_nodes(self, client: redis.Redis) -> None:
+        """Check in for accounts that came to a node to which there was a connection already."""
         if not isinstance(client, ClusterClient):
             return
-        with self._lock:
-            missing = [name for name in list(self._memories) if name not in self._runs]
-        slots, reached = client.look_at_slots(), set[Any]()
-        for name in missing:
+        client.topology.refresh()
+        slots = client.look_at_slots()
+        for node in slots.primaries:
             with suppress(*FOLLOWED):  # at the next look, perhaps
-                node = slots.owner(_slot(name))
-                if node not in reached:
-                    reached.add(node)
-                    client.topology.node(node).ping()
+                pool = client.topology.node(node).connection_pool
+                connection = pool.get_connection()
+                try:
+                    with closed_if_it_fails(connection):
+                        if (run := self._run_at(connection)) is not None:
+                            self._check_in_at(connection, run, slots)
+                finally:
+                    pool.release(connection)
 
     def _count(self, client: redis.Redis) -> None:
-        self._connect_to_new(client)
+        self._look_at_nodes(client)
         with self._lock:
             first = {run: name for name, run in reversed(self._runs.items())}
         errors = list[redis.RedisError]()
@@ -151,5 +159,7 @@ def _cluster(store: Store) -> ClusterClient:
     return store.client
 
 
+@cache
 def _slot(account: str) -> int | None:
+    """The slot of an account. Only configured accounts come here, so the cache stays small."""
     return slot_of(("HGETALL", RedisKeys(account).account_state))

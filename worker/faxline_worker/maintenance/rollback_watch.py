@@ -130,6 +130,9 @@ class RollbackGuard:
     def _log_in(self, connection: Any) -> str | None:
         """Log in, and ask for the server's run id; None without the right to."""
         connection.on_connect_check_health(check_health=False)
+        return self._run_at(connection)
+
+    def _run_at(self, connection: Any) -> str | None:
         try:
             return _run_of(connection)
         except redis.exceptions.NoPermissionError:

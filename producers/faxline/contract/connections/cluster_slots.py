@@ -177,8 +177,9 @@ class Course:
         self._until = time.monotonic() + (within(patience) or 0.0)
         self._redirections = 0
         self._ask: Address | None = None
+        self._moved: tuple[int, Address] | None = None
         self.lost = False
-        """Whether the last node may be gone, so that it is time to ask who owns the slots."""
+        """Whether the last node may have lost its slots, so that it is time to ask who owns them."""
 
     def after(self, error: Exception, there: Address) -> float:
         """Take in what happened at a node; seconds to wait before the next try.
@@ -188,9 +189,10 @@ class Course:
         """
         if isinstance(error, _FINAL):
             raise error
-        self._ask, self.lost = None, not isinstance(error, AskError | TryAgainError)
+        self._ask = self._moved = None
+        self.lost = isinstance(error, MovedError) or not isinstance(error, AskError | TryAgainError)
         if isinstance(error, MovedError):
-            self._slots.moved(error.slot_id, (error.host or there[0], error.port))
+            self._moved = error.slot_id, (error.host or there[0], error.port)
         elif isinstance(error, AskError):
             self._ask = (error.host or there[0], error.port)
             self._slots.add_primary(self._ask)
@@ -203,7 +205,12 @@ class Course:
         return PAUSE
 
     def next(self) -> tuple[Address, bool]:
-        """The node of the next try, and whether ASKING must be sent to it first."""
+        """The node of the next try, and whether ASKING must be sent to it first.
+
+        It goes where MOVED said, also if another node has meanwhile answered what held before.
+        """
+        if self._moved is not None:
+            self._slots.moved(*self._moved)
         return (self._ask, True) if self._ask is not None else (self._slots.owner(self._slot), False)
 
 

@@ -1,5 +1,7 @@
 """What the rollback watch does on a new connection, before anything else is sent."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from unittest.mock import Mock
 
@@ -7,9 +9,12 @@ import pytest
 import structlog
 
 from faxline.contract.connections.cluster_slots import SlotMap
+from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.maintenance import rollback_watch
 from faxline_worker.maintenance.cluster_rollback_watch import ClusterRollbackGuard
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
+from faxline_worker.state.redis_clients import state_client
+from tests.scripted_nodes import Cluster, Words, number, scripted
 
 NODE = ("127.0.0.1", 7000)
 
@@ -24,12 +29,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return {name: Mock(last="0", base="0") for name in arguments}
 
     monkeypatch.setattr(rollback_watch, "check_in_on", check_in_on)
-    monkeypatch.setattr(rollback_watch, "_run_of", lambda connection: connection.run)
+    monkeypatch.setattr(rollback_watch, "_run_of", lambda connection: f"run-{connection.port}")
     return asked
 
 
-def connection(run: str = "first") -> Mock:
-    made = Mock(run=run)
+def connection() -> Mock:
+    made = Mock()
     made.host, made.port = NODE
     return made
 
@@ -65,3 +70,56 @@ def test_a_connection_without_a_check_in_is_closed_whatever_went_wrong(
     with pytest.raises(error):
         guard_of(kind).connected(made)
     made.disconnect.assert_called_once_with()
+
+
+KEY, OTHER = RedisKeys("default").account_state, RedisKeys("acme").account_state
+
+
+def well(words: Words) -> bytes:
+    return b"+PONG\r\n" if words[0] == b"PING" else number(1)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with scripted() as cluster:
+        for node in cluster.nodes:
+            node.answer = well
+        yield cluster
+
+
+def fails_over(cluster: Cluster) -> None:
+    """The second node gets the slots of the first, which is there again and says so."""
+    first, second = cluster.nodes
+    cluster.owners = [second] * 16384
+    first.answer = lambda words: well(words) if words[0] == b"PING" else cluster.says("MOVED", KEY, second)
+
+
+def test_all_accounts_of_a_demoted_primary_check_in_on_the_first_connection_to_the_new_one(
+    asked: list[str], cluster: Cluster
+) -> None:
+    guard = guard_of(ClusterRollbackGuard)
+    guard.memory("globex")
+    with closing(state_client(cluster.url, connected=guard.connected)) as client:
+        client.exists(KEY)
+        assert asked == ["default", "globex"]
+        fails_over(cluster)
+        client.exists(KEY)
+        assert asked == ["default", "globex"] * 2
+
+
+def test_accounts_that_come_to_a_node_with_a_connection_check_in_at_the_next_look(
+    asked: list[str], cluster: Cluster
+) -> None:
+    cluster.give(OTHER, cluster.nodes[1])
+    guard = guard_of(ClusterRollbackGuard)
+    guard.memory("globex")
+    guard.memory("acme")
+    with closing(state_client(cluster.url, connected=guard.connected)) as client:
+        client.exists(KEY)
+        client.exists(OTHER)
+        assert asked == ["default", "globex", "acme"]
+        fails_over(cluster)
+        guard.look(client)
+        assert asked == ["default", "globex", "acme", "default", "globex"]
+        guard.look(client)
+        assert asked[5:] == []
