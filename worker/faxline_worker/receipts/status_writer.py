@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import redis.asyncio
 from redis.exceptions import ResponseError
 
 from faxline.contract.connections.cluster_client_async import AsyncClusterClient
+from faxline.contract.connections.cluster_url import Address
 from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 from faxline_worker.receipts.recent_receipts import RecentReceipts
@@ -46,7 +47,8 @@ class RedisStatusWriter:
     """Stores webhooks in Redis. Its Redis user needs only XADD on the status streams and `@connection`.
 
     One command costs this process as much as the rest of a webhook. So webhooks that come while others are
-    being written go with the next lot, in one round trip. One that comes alone goes at once.
+    being written go with the next lot, in one round trip. One that comes alone goes at once. Each node of a
+    cluster has lots of its own.
 
     Args:
         client: a Redis client of the state's database; the caller closes it.
@@ -69,15 +71,17 @@ class RedisStatusWriter:
         self._timeout = timeout
         self._confirmation = confirmation
         self._recent = recent or RecentReceipts()
-        self._waiting: deque[_Waiting] = deque()
-        self._writing: asyncio.Task[None] | None = None
+        self._waiting: defaultdict[Address | None, deque[_Waiting]] = defaultdict(deque)
+        self._writing: dict[Address | None, asyncio.Task[None]] = {}
 
     async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
         """Add an entry to the account's status stream; see `StatusWriter`."""
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((_stream(account), fields, stored))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
+        key = _stream(account)
+        node = self._client.node_of(key) if isinstance(self._client, AsyncClusterClient) else None
+        self._waiting[node].append((key, fields, stored))
+        if node not in self._writing:
+            self._writing[node] = asyncio.create_task(self._write(node))
         await stored
 
     async def ping(self) -> None:
@@ -108,30 +112,24 @@ class RedisStatusWriter:
             self._recent.not_repeated()
             raise
 
-    async def _write(self) -> None:
-        """Write until nothing waits. No other task can run between the last check and the end."""
+    async def _write(self, node: Address | None) -> None:
+        """Write until nothing waits for a node, so that one that is away holds up no other's.
+
+        No other task can run between the last check and the end.
+        """
+        waiting = self._waiting[node]
         try:
             await asyncio.sleep(0)  # lets requests of the same moment join the first lot
-            while self._waiting:
-                lot = [self._waiting.popleft() for _ in range(min(LOT, len(self._waiting)))]
+            while waiting:
+                lot = [waiting.popleft() for _ in range(min(LOT, len(waiting)))]
                 # A request that timed out was answered 503, and iFax sends it again.
                 lot = [one for one in lot if not one[2].done()]
                 if lot:
-                    await asyncio.gather(*map(self._write_lot, self._by_node(lot)))
+                    await self._write_lot(lot)
         finally:
-            self._writing = None
+            del self._writing[node]
 
-    def _by_node(self, lot: Sequence["_Waiting"]) -> Iterable[Sequence["_Waiting"]]:
-        """A lot in parts, one for each node of a cluster, so that one that is away holds up no other's."""
-        client = self._client
-        if not isinstance(client, AsyncClusterClient):
-            return [lot]
-        parts = defaultdict[Any, list[_Waiting]](list)
-        for one in lot:
-            parts[client.node_of(one[0])].append(one)
-        return parts.values()
-
-    async def _write_lot(self, lot: Sequence["_Waiting"]) -> None:
+    async def _write_lot(self, lot: Sequence[_Waiting]) -> None:
         replies: Sequence[Any]
         try:
             async with asyncio.timeout(self._timeout), self._client.pipeline(transaction=False) as pipe:
