@@ -70,6 +70,5 @@ class Shares:
         labels = self._metrics.labels
         for name in () if labels.many else new:
             labels.serve(name)
-        for name in gone:  # another dispatcher exports what it reads
-            labels.drop(name)
+        labels.drop(gone)  # another dispatcher exports what it reads
         self._metrics.set_accounts_served(len(names))

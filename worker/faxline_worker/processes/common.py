@@ -88,8 +88,7 @@ def follow_accounts(labels: AccountLabels, live: LiveAccounts) -> None:
     def follow(update: Update) -> None:
         for name in () if labels.many else update.added:
             labels.serve(name)
-        for name in update.removed:
-            labels.drop(name)
+        labels.drop(update.removed)
 
     live.listen(follow)
 

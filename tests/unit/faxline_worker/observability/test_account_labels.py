@@ -1,6 +1,8 @@
 """Which label sets a process exports where its accounts are many, or come and go."""
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -58,11 +60,40 @@ def test_nothing_is_exported_about_an_account_that_was_removed_until_it_is_back(
 ) -> None:
     metrics = make(registry := new_registry(), ["a", "b"])
     metrics.outcome("a", "failed")
-    metrics.labels.drop("a")
+    metrics.labels.drop(["a"])
     assert exported(registry) == {"b"}
     metrics.labels.serve("a")
     metrics.outcome("a", "failed")
     assert registry.get_sample_value("fax_outcomes_total", {"account": "a", "outcome": "failed"}) == 1
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_many_accounts_are_dropped_in_one_pass_and_none_without_any(
+    make: Callable[[CollectorRegistry, list[str]], Metrics], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = make(registry := new_registry(), MANY)
+    for name in MANY[:5]:
+        metrics.labels.serve(name)
+        metrics.outcome(name, "failed")
+    families = [family for family, _ in metrics.labels._families]
+    looked: Counter[str] = Counter()
+
+    class Looked(dict[Any, Any]):
+        def copy(self) -> dict[Any, Any]:
+            looked[self.name] += 1
+            return super().copy()
+
+        name: str
+
+    for family in families:
+        found = Looked(family._metrics)
+        found.name = family._name
+        monkeypatch.setattr(family, "_metrics", found)
+    metrics.labels.drop([])
+    assert not looked
+    metrics.labels.drop(MANY[1:])
+    assert set(looked.values()) == {1}
+    assert exported(registry) == {MANY[0]}
 
 
 def test_a_webhook_exports_an_account_of_many_from_its_first_webhook_on() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -26,9 +27,10 @@ class Children(Generic[_Family]):
             found = self._known[labels] = self._family.labels(*labels)
         return found
 
-    def forget(self, account: str) -> None:
-        """Look the account's label sets up anew."""
-        self._known = {labels: child for labels, child in self._known.items() if account not in labels}
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        """Look the label sets of these accounts up anew."""
+        known = self._known.copy()
+        self._known = {labels: child for labels, child in known.items() if accounts.isdisjoint(labels)}
 
 
 class AccountLabels:
@@ -78,14 +80,23 @@ class AccountLabels:
                 _make(family, name, sets)
             self._served[name] = None
 
-    def drop(self, name: str) -> None:
-        """Export nothing more about an account, which was removed."""
+    def drop(self, names: Iterable[str]) -> None:
+        """Export nothing more about these accounts, which were removed or are served elsewhere.
+
+        One pass over the label sets, however many accounts they are.
+        """
+        gone = frozenset(names)
+        if not gone:
+            return
         with self._lock:
-            self._served.pop(name, None)
+            self._served = {name: None for name in self._served if name not in gone}
             for family, _ in self._families:
-                family.remove_by_labels({"account": name})
+                made = family._metrics.copy()  # noqa: SLF001 - the library finds them for one account only
+                for labels in made:
+                    if labels[0] in gone:
+                        family.remove(*labels)
             for cached in self._caches:
-                cached.forget(name)
+                cached.forget(gone)
 
 
 def _make(family: Counter | Gauge | Histogram, name: str, sets: Iterable[tuple[str, ...]]) -> None:
