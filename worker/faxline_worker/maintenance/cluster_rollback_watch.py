@@ -59,23 +59,10 @@ class ClusterRollbackGuard(RollbackGuard):
             self._runs.pop(account, None)
             self._ticks.pop(account, None)
 
-    def connected(self, connection: Any, slots: SlotMap | None = None) -> None:
-        """Log in on a new connection, and check in for the accounts that are on that node since.
-
-        Args:
-            connection: the connection.
-            slots: who owns which slots.
-        """
-        with closed_if_it_fails(connection):
-            self._connected(connection, slots)
-
-    def _connected(self, connection: Any, slots: SlotMap | None = None) -> None:
-        run = self._log_in(connection)
-        if run is not None and slots is not None:
-            self._check_in_at(connection, run, slots)
-
-    def _check_in_at(self, connection: Any, run: str, slots: SlotMap) -> None:
+    def _meet(self, connection: Any, run: str, slots: SlotMap | None) -> None:
         """Check in for the accounts of a node for which the process has not done so there."""
+        if slots is None:
+            return
         node, due = (connection.host, connection.port), 0
         with self._lock:
             new = [
@@ -110,7 +97,7 @@ class ClusterRollbackGuard(RollbackGuard):
                 try:
                     with closed_if_it_fails(connection):
                         if (run := self._run_at(connection)) is not None:
-                            self._check_in_at(connection, run, slots)
+                            self._meet(connection, run, slots)
                 finally:
                     pool.release(connection)
 

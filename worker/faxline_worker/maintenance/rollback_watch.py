@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 import redis
 from structlog.typing import FilteringBoundLogger
 
+from faxline.contract.connections.cluster_slots import SlotMap
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.maintenance.check_ins import ask, check_in_on, closed_if_it_fails
 from faxline_worker.observability.pulse import Loop, Loops
@@ -103,19 +104,18 @@ class RollbackGuard:
             self._memories.pop(account, None)
             self._due.pop(account, None)
 
-    def connected(self, connection: Any) -> None:
+    def connected(self, connection: Any, slots: SlotMap | None = None) -> None:
         """Log in on a new connection, and check in if the server has changed.
 
         Pass it as `redis_connect_func` to every client that changes the state, so that it runs before any
-        other command.
+        other command. Of a cluster it is told who owns which slots.
         """
         with closed_if_it_fails(connection):
-            self._connected(connection)
+            connection.on_connect_check_health(check_health=False)
+            if (run := self._run_at(connection)) is not None:
+                self._meet(connection, run, slots)
 
-    def _connected(self, connection: Any) -> None:
-        run = self._log_in(connection)
-        if run is None:
-            return
+    def _meet(self, connection: Any, run: str, _slots: SlotMap | None) -> None:
         with self._lock:
             if run == self._run:
                 return
@@ -127,12 +127,8 @@ class RollbackGuard:
             self._log.info("Redis is another server, or was restarted", count=len(found))
             self._woken.set()
 
-    def _log_in(self, connection: Any) -> str | None:
-        """Log in, and ask for the server's run id; None without the right to."""
-        connection.on_connect_check_health(check_health=False)
-        return self._run_at(connection)
-
     def _run_at(self, connection: Any) -> str | None:
+        """The server's run id; None without the right to ask."""
         try:
             return _run_of(connection)
         except redis.exceptions.NoPermissionError:
@@ -146,13 +142,10 @@ class RollbackGuard:
     ) -> dict[str, CheckIn]:
         """Check in for some accounts, on a new connection."""
         arguments = {
-            name: check_in_arguments(run, knows, self._wait, self._steady(name)) for name in accounts
+            name: check_in_arguments(run, knows, self._wait, _steady(self.stores.get(name)))
+            for name in accounts
         }
         return check_in_on(connection, self._text, arguments)
-
-    def _steady(self, account: str) -> int | str:
-        store = self.stores.get(account)
-        return store.steady if store is not None else ""
 
     def _take(self, found: Mapping[str, CheckIn], knows: Knowledge) -> None:
         for name, checked in found.items():
@@ -214,7 +207,11 @@ class RollbackGuard:
             redis.RedisError: Redis is away or refuses the command. The next check does the rest.
         """
         self._count(client)
-        while due := self._due_now():
+        while due := [
+            (store, base)
+            for name, base in list(self._due.items())
+            if (store := self.stores.get(name)) is not None
+        ]:
             for store, base in due:
                 evidence = store.memory.after(base)
                 _examine(self._log, store, evidence, evidence.actions)
@@ -226,11 +223,6 @@ class RollbackGuard:
             store.memory.thin()
             if unplaced := store.memory.unplaced:
                 _examine(self._log, store, Evidence(store.memory.seen), unplaced)
-
-    def _due_now(self) -> list[tuple[Store, str]]:
-        with self._lock:
-            due = list(self._due.items())
-        return [(store, base) for name, base in due if (store := self.stores.get(name)) is not None]
 
     def _count(self, client: redis.Redis) -> None:
         before, run = self._tick, self._run
@@ -248,6 +240,10 @@ class RollbackGuard:
         with self._lock:
             if run == self._run:  # otherwise there is a new connection, which has checked in
                 self._tick = value
+
+
+def _steady(store: Store | None) -> int | str:
+    return store.steady if store is not None else ""
 
 
 def _examine(log: FilteringBoundLogger, store: Store, evidence: Evidence, actions: Sequence[Action]) -> None:
