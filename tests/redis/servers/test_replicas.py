@@ -200,6 +200,7 @@ def test_without_replicas_no_command_is_added(redis_url: str) -> None:
 def test_the_errors_say_that_the_caller_may_go_on() -> None:
     assert unserved(TooFewReplicasError())
     assert unserved(redis.ResponseError("Command # 1 (SET a b) of pipeline caused error: MISCONF no file"))
+    assert unserved(redis.exceptions.NoScriptError("No matching script."))
     with pytest.raises(ValueError, match="replicas"):
         FaxLine("redis://127.0.0.1:1/0", replicas=-1)
 

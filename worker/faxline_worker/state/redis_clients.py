@@ -37,6 +37,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     ClusterDownError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     TryAgainError,
@@ -63,7 +64,10 @@ _LOOK_EVERY = 0.25
 _WRITES_NOTHING = ("EVAL", "#!lua flags=allow-oom\nreturn 1", 0)
 """A script that changes nothing. A server that refuses writes refuses it like any other script."""
 
-_REFUSALS = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError)
+_REFUSALS = (
+    *(ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError, TryAgainError),
+    NoScriptError,  # a node took slots over just after a script was loaded on all others
+)
 _REFUSED = (
     *("MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY ", "UNKILLABLE", "NEWERLAYOUT"),
     *("The user executing the script can't", "ACL failure in script"),  # Redis 7.0; newer ones and Valkey
@@ -79,8 +83,8 @@ def unserved(error: BaseException) -> bool:
     """Whether the server is the cause of an error, and not the command. If so, try again later.
 
     The server cannot be reached, is read-only after a failover, is full, cannot write its file, has too few
-    replicas, or its ACL refuses the command; or a newer version of Faxline must handle the record
-    (state/schema.py). Any other error is about the command itself.
+    replicas, does not know a script yet, or its ACL refuses the command; or a newer version of Faxline must
+    handle the record (state/schema.py). Any other error is about the command itself.
     """
     return isinstance(
         error, (redis.ConnectionError, redis.TimeoutError, TooFewReplicasError, *_REFUSALS)
