@@ -133,6 +133,8 @@ class AccountListener(Listener):
         link.connection.send_command(
             *("XREAD", "COUNT", COUNT, "BLOCK", max(1, round(block * 1000)), "STREAMS"), *asked, *ids
         )
+        if link.connection._sock is not link.sock:  # noqa: SLF001 - as in `_connect`
+            raise redis.ConnectionError("it was made anew inside, and nobody waits for the new socket")
         link.listens, link.silent_until = True, now + block + SILENT
 
     def _hear(self, streams: StreamsOfAll, link: _Link) -> None:
@@ -176,8 +178,12 @@ class AccountListener(Listener):
             self._away[link.place] = time.monotonic() + PAUSE
             raise
         self._away.pop(link.place, None)
-        link.sock = link.connection._sock  # noqa: SLF001 - redis-py has no other way
-        self._selector.register(link.sock, selectors.EVENT_READ, link)
+        sock = link.connection._sock  # noqa: SLF001 - redis-py has no other way
+        try:
+            self._selector.register(sock, selectors.EVENT_READ, link)
+        except KeyError:
+            raise redis.ConnectionError("the socket's number is still another's") from None
+        link.sock = sock
         if link.was_lost:  # what came meanwhile may have gone elsewhere
             for task in START:
                 self._context.schedule.add((task, link.account))

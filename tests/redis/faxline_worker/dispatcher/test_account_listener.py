@@ -1,5 +1,6 @@
 """A dispatcher that listens to each account on a connection of its own."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -27,6 +28,24 @@ def stores(redis_client: redis.Redis) -> dict[str, Store]:
     tokens = {f"FAXLINE_ACCOUNTS__{name.upper()}__TOKEN": f"token-{name}" for name in ACCOUNTS}
     settings = read_settings({**tokens, "FAXLINE_NUMBERS__CONCURRENT": "0"})
     return {name: Store(redis_client, settings, name) for name in ACCOUNTS}
+
+
+@pytest.fixture
+def made_anew(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each connection is made anew inside, once, before it sends its second read."""
+    pool: Any = redis_client.connection_pool
+    reads, anew = Counter[int](), list[str]()
+
+    class Moving(pool.connection_class):  # type: ignore[misc]
+        def send_command(self, *args: Any, **options: Any) -> None:
+            reads[id(self)] += args[0] == "XREAD" and "BLOCK" in args
+            if reads[id(self)] == 2 and len(anew) < len(ACCOUNTS):
+                anew.append("once")
+                self.disconnect()
+            super().send_command(*args, **options)
+
+    monkeypatch.setattr(pool, "connection_class", Moving)
+    return anew
 
 
 @pytest.fixture
@@ -110,6 +129,20 @@ def test_connections_that_are_cut_are_made_anew_and_nothing_is_missed(
         pause(redis_client, store)
     wait_until(lambda: registered(redis_client, stores) == [2] * 3)
     wait_until(lambda: paused(redis_client, stores) == [True] * 3)
+
+
+@pytest.mark.usefixtures("made_anew", "dispatcher")
+def test_connections_that_are_made_anew_inside_a_command_are_heard(
+    redis_client: redis.Redis,
+    stores: dict[str, Store],
+    made_anew: list[str],
+    wait_until: Callable[..., Any],
+) -> None:
+    for number in (1, 2, 3):
+        for store in stores.values():
+            push(redis_client, store, f"job-{number}")
+        wait_until(lambda number=number: registered(redis_client, stores) == [number] * 3)
+    assert len(made_anew) == len(ACCOUNTS)
 
 
 def test_an_entry_whose_bell_was_lost_is_found_when_the_read_ends(
