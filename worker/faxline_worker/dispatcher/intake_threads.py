@@ -134,6 +134,7 @@ class IntakeThreads:
             for name, intake in list(intakes.items()):
                 if stores.get(name) is not intake.store:  # its settings changed, or it is gone
                     del intakes[name]
+        self.slow.follow(stores)
         self._reader.follow(
             {name: store for name, store in stores.items() if context.stores.takes_faxes(name)}
         )

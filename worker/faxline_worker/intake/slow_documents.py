@@ -13,7 +13,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import redis
 import structlog
@@ -69,6 +69,7 @@ class SlowDocuments:
         self._log = log
         self._clock = clock
         self._shares = MadeOnDemand(lambda _: TimeShare(clock))
+        self._served: frozenset[str] | None = None
         self._held: dict[str, set[str]] = {}
         self._untried: dict[str, deque[str]] = {}
         self._tried: dict[str, deque[str]] = {}
@@ -100,10 +101,21 @@ class SlowDocuments:
     def put(self, account: str, entry: str, *, tried: bool = False) -> None:
         """Queue an entry. If it was tried before, it gets the full time."""
         with self._changed:
+            if self._served is not None and account not in self._served:
+                return
             self._held.setdefault(account, set()).add(entry)
             (self._tried if tried else self._untried).setdefault(account, deque()).append(entry)
             self._changed.notify()
         self._metrics.set_slow_documents(account, self.waiting(account))
+
+    def follow(self, accounts: Iterable[str]) -> None:
+        """Let only entries of these accounts wait. The others stay pending, for who serves their accounts."""
+        with self._changed:
+            self._served = frozenset(accounts)
+            for account in self._held.keys() - self._served:
+                del self._held[account]
+                for queues in (self._untried, self._tried):
+                    queues.pop(account, None)
 
     def keep(self) -> float:
         """Claim the waiting entries again, so that no other dispatcher takes them over.

@@ -224,10 +224,12 @@ class WorkerProcess:
         """The account's submitter; None if the account is drained, or not known here (yet)."""
         if not self._live.takes_faxes(account):
             return None
-        with self._making:
-            if account not in self._submitters:
-                self._submitters[account] = self._make_submitter(account)
-            return self._submitters[account]
+        if (found := self._submitters.get(account)) is None:
+            _ = self._stores[account]  # its first use waits for Redis: not with the lock
+            with self._making:
+                if (found := self._submitters.get(account)) is None:
+                    found = self._submitters[account] = self._make_submitter(account)
+        return found
 
     def _make_submitter(self, account: str) -> Submitter:
         settings, metrics = self._settings, self._metrics
@@ -253,13 +255,14 @@ class WorkerProcess:
         """The account's reconciler, also while it is drained; None if it is not known here (yet)."""
         if account not in self._stores:
             return None
-        with self._making:
-            if account not in self._reconcilers:
-                log = self._log.bind(account=account)
-                self._reconcilers[account] = Reconciler(
-                    self._stores[account], self._wakes, self._metrics, log
-                )
-            return self._reconcilers[account]
+        if (found := self._reconcilers.get(account)) is None:
+            _ = self._stores[account]  # as above
+            with self._making:
+                if (found := self._reconcilers.get(account)) is None:
+                    log = self._log.bind(account=account)
+                    found = Reconciler(self._stores[account], self._wakes, self._metrics, log)
+                    self._reconcilers[account] = found
+        return found
 
 
 def _standing(

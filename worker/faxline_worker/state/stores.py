@@ -18,7 +18,8 @@ class Stores(Mapping[str, Store]):
         settings: the daemon's settings.
         who: the name of this process, for the audit.
         memory: returns what this process did lately for an account; by default each store has its own.
-        first_use: called with each new store before anybody has it. If it raises, the next use tries again.
+        first_use: called with each new store before anybody has it, and perhaps by two threads at once. If it
+            raises, the next use tries again.
     """
 
     def __init__(
@@ -66,16 +67,16 @@ class Stores(Mapping[str, Store]):
                     self._made[name] = self._make(name)
 
     def __getitem__(self, account: str) -> Store:
-        store = self._made.get(account) or self._retired.get(account)
-        if store is None:
-            if account not in self._settings.accounts:
-                raise KeyError(account)
+        while (store := self._made.get(account) or self._retired.get(account)) is None:
             with self._lock:
-                store = self._made.get(account)
-                if store is None:
-                    store = self._make(account)
-                    self._first_use(store)
-                    self._made[account] = store
+                settings = self._settings
+                if account not in settings.accounts:
+                    raise KeyError(account)
+                new = self._make(account)
+            self._first_use(new)  # without the lock, as it waits for Redis
+            with self._lock:
+                if settings is self._settings:
+                    self._made.setdefault(account, new)
         return store
 
     def _make(self, account: str) -> Store:

@@ -284,6 +284,38 @@ def test_an_entry_whose_redis_was_away_waits_again(
     wait_until(lambda: jobs(redis_client, GOOD) == ["letter"])
 
 
+def test_entries_of_an_account_that_is_served_no_more_wait_no_more(registry: Any) -> None:
+    client: Any = Mock(xrange=Mock(return_value=[]))
+    slow = SlowDocuments(
+        *(client, partial(PdfReader, children=1)),
+        *(DispatcherMetrics(registry, ACCOUNTS, failure_labels()), structlog.get_logger("test")),
+        consumer="test",
+        every=1.0,
+    )
+
+    def take(account: str, _: object) -> None:
+        taken.append(account)
+        if account == "hostile":  # it goes while its first entry is taken
+            slow.follow(["good"])
+            raise KeyError(account)
+
+    taken: list[str] = []
+    try:
+        for entry in ("1-1", "1-2"):
+            slow.put("hostile", entry)
+        slow.put("good", "1-3")
+        with pytest.raises(KeyError):
+            slow.work(take)
+        assert (slow.waiting("hostile"), slow.waiting("good")) == (0, 1)
+        assert slow.work(take)
+        assert not slow._held
+        assert not slow._untried
+        assert not slow._tried
+    finally:
+        slow.close()
+    assert taken == ["hostile", "good"]
+
+
 def test_an_account_may_take_a_share_of_the_time_and_what_it_saved_up() -> None:
     now = 0.0
     share = TimeShare(lambda: now)
