@@ -93,7 +93,7 @@ def test_a_fax_goes_from_the_push_to_its_end(world: World) -> None:
 def test_an_event_tells_state_attempt_jobid_and_metadata(world: World) -> None:
     world.line.send(to=TO, files=[URL], id="a", metadata={"order": 7})
     world.outcomes.fail("a", reason="busy", code=17)
-    events = {event.name: event.data for event in world.line.events(after="0", timeout=0.05)}
+    events = {event.name: event.data for event in world.line.events(after="0", timeout=0.5)}
     assert events["fax.queued"] == {"state": "queued", "attempt": 0, "metadata": {"order": 7}}
     submitted = events["fax.submitted"]
     assert isinstance(submitted["jobId"], int)
