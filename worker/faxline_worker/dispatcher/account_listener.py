@@ -78,10 +78,21 @@ class AccountListener(Listener):
         Raises:
             redis.RedisError: Redis is away or refuses at the start. Call `run` again.
         """
+        if not self._bell.retired:
+            self._listen_to_each(loop)
+        if self._bell.retired:
+            super().run(loop)
+
+    def _listen_to_each(self, loop: Loop) -> None:
+        """Listen until the dispatcher stops, or until the accounts are too many for that."""
+        on_one_server = not isinstance(self._context.client, ClusterClient)
         streams, looked, version = StreamsOfAll(), 0.0, -1
         try:
             while not self._context.stopping.is_set():
                 if version != self._context.stores.version:
+                    if on_one_server and len(self._context.stores) > MOST:
+                        self._bell.retired = True
+                        break
                     version = self._follow(streams, loop)
                     self._follow_accounts(streams)
                 if time.monotonic() - looked > LOOK:

@@ -7,6 +7,8 @@ class IntakeBell:
     """Rung by the listener, awaited by the reader. Thread-safe."""
 
     def __init__(self) -> None:
+        self.retired = False
+        """Whether nobody rings any more: the reader listens itself."""
         self._changed = threading.Condition()
         self._rung: set[str] = set()
         self._taken: dict[str, bytes] = {}

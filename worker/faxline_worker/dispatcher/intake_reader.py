@@ -127,7 +127,7 @@ class IntakeReader:
         for name in list(self._more):
             if not self._full(name):
                 self._read_on(name)
-        if self._bell is not None:
+        if self._bell is not None and not self._bell.retired:
             self._await_bell(self._bell, block)
             return
         streams: Any = {

@@ -1,14 +1,19 @@
 """Which accounts this dispatcher serves: its share of all, by the heartbeats of the dispatchers at work."""
 
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 
-from faxline.reading.processes import Process, units_to_text
+from faxline.reading.processes import Process, ProcessState, units_to_text
 from faxline_worker.config.live_accounts import Update
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.state.units import ALL, MANY, OwnUnits, share_lists, unit_of
 from faxline_worker.wakeups.broker import WakeBroker
+
+TROUBLED = 60.0
+"""Seconds for which a dispatcher that was at work keeps its share while it is not ready. Otherwise the first
+one that recovers from a failover of Redis would begin with all accounts."""
 
 
 class Shares:
@@ -23,10 +28,17 @@ class Shares:
         process: the name of this dispatcher in its heartbeat.
         broker: sends the wake-ups, to a list for each unit if accounts are many.
         group: what the dispatchers that share their accounts have in common (`LiveAccounts.group`).
+        clock: monotonic seconds.
     """
 
-    def __init__(
-        self, served: Served, metrics: DispatcherMetrics, process: str, group: str, broker: WakeBroker
+    def __init__(  # noqa: PLR0917 - each is one
+        self,
+        served: Served,
+        metrics: DispatcherMetrics,
+        process: str,
+        group: str,
+        broker: WakeBroker,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._served = served
         self._metrics = metrics
@@ -36,6 +48,9 @@ class Shares:
         self._draining: frozenset[str] = frozenset()
         self._own = OwnUnits(process)
         self._units = ALL
+        self._clock = clock
+        self._worked: dict[str, float] = {}
+        """When dispatchers were at work last."""
         self._lock = threading.Lock()
         metrics.set_accounts_served(len(served))
 
@@ -51,15 +66,18 @@ class Shares:
 
     def saw(self, processes: Sequence[Process]) -> None:
         """Share the accounts among the dispatchers at work."""
-        others = [
-            process
-            for process in processes
-            if process.role == "dispatcher" and process.at_work and process.shares == self._group
-        ]
+        now = self._clock()
+        peers = [one for one in processes if one.role == "dispatcher" and one.shares == self._group]
+        others = [one for one in peers if one.at_work]
+        worked = self._worked | {one.name: now for one in others}
+        self._worked = {name: at for name, at in worked.items() if now - at < TROUBLED}
+        troubled = [one for one in peers if one.state is ProcessState.NOT_READY and not one.gone]
         workers = [process for process in processes if process.role == "worker" and process.at_work]
         with self._lock:
             self._broker.grouped = len(self._accounts) > MANY and share_lists(workers)
-            self._units = self._own.saw(process.name for process in others)
+            self._units = self._own.saw(
+                [*(one.name for one in others), *(one.name for one in troubled if one.name in self._worked)]
+            )
             self._apply()
             covered = self._units.union(*(process.units for process in others))
             self._metrics.set_accounts_unowned(sum(unit_of(name) not in covered for name in self._accounts))

@@ -39,7 +39,35 @@ ENOUGH = 0.9
 """The fraction of the full time after which a PDF that hit its limit is remembered as hopeless."""
 
 
-class SlowDocuments:
+class _Waiting:
+    """The entries that wait, by account."""
+
+    def __init__(self) -> None:
+        self._served: frozenset[str] | None = None
+        self._held: dict[str, set[str]] = {}
+        self._untried: dict[str, deque[str]] = {}
+        self._tried: dict[str, deque[str]] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def waiting(self, account: str) -> int:
+        """The number of an account's entries that wait."""
+        return len(self._held.get(account, ()))
+
+    def holds(self, account: str, entry: str) -> bool:
+        """Whether an entry waits here."""
+        return entry in self._held.get(account, ())
+
+    def follow(self, accounts: Iterable[str]) -> None:
+        """Let only entries of these accounts wait. The others stay pending, for who serves their accounts."""
+        with self._changed:
+            self._served = frozenset(accounts)
+            for account in self._held.keys() - self._served:
+                for of_accounts in (self._held, self._untried, self._tried):
+                    of_accounts.pop(account, None)
+
+
+class SlowDocuments(_Waiting):
     """The entries that wait, and the work of the thread that takes them.
 
     Args:
@@ -62,6 +90,7 @@ class SlowDocuments:
         every: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self._pending = PendingEntries(client, consumer)
         self._quick, self._reader = reader(), reader()
         self._every, self._kept_at = every, 0.0
@@ -69,12 +98,6 @@ class SlowDocuments:
         self._log = log
         self._clock = clock
         self._shares = MadeOnDemand(lambda _: TimeShare(clock))
-        self._served: frozenset[str] | None = None
-        self._held: dict[str, set[str]] = {}
-        self._untried: dict[str, deque[str]] = {}
-        self._tried: dict[str, deque[str]] = {}
-        self._changed = threading.Condition()
-        self._closed = False
         self._hopeless = HopelessPdfs()
         self._left, self._full_time, self._again = 0.0, False, False
 
@@ -86,17 +109,9 @@ class SlowDocuments:
         """Opens PDFs on the thread for slow ones."""
         return _Thorough(self, account)
 
-    def waiting(self, account: str) -> int:
-        """The number of an account's entries that wait."""
-        return len(self._held.get(account, ()))
-
     def full(self, account: str) -> bool:
         """Whether the account has as many entries here as may wait."""
         return self.waiting(account) >= MOST
-
-    def holds(self, account: str, entry: str) -> bool:
-        """Whether an entry waits here."""
-        return entry in self._held.get(account, ())
 
     def put(self, account: str, entry: str, *, tried: bool = False) -> None:
         """Queue an entry. If it was tried before, it gets the full time."""
@@ -107,15 +122,6 @@ class SlowDocuments:
             (self._tried if tried else self._untried).setdefault(account, deque()).append(entry)
             self._changed.notify()
         self._metrics.set_slow_documents(account, self.waiting(account))
-
-    def follow(self, accounts: Iterable[str]) -> None:
-        """Let only entries of these accounts wait. The others stay pending, for who serves their accounts."""
-        with self._changed:
-            self._served = frozenset(accounts)
-            for account in self._held.keys() - self._served:
-                del self._held[account]
-                for queues in (self._untried, self._tried):
-                    queues.pop(account, None)
 
     def keep(self) -> float:
         """Claim the waiting entries again, so that no other dispatcher takes them over.
@@ -171,9 +177,8 @@ class SlowDocuments:
             self.put(account, entry, tried=True)
             return True
         with self._changed:
-            held = self._held.get(account, set())
-            held.discard(entry)
-            if not held:
+            self._held.get(account, set()).discard(entry)
+            if not self.waiting(account):
                 self._held.pop(account, None)
         self._metrics.set_slow_documents(account, self.waiting(account))
         return True

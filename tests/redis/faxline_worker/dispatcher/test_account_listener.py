@@ -86,6 +86,29 @@ def paused(client: redis.Redis, stores: dict[str, Store]) -> list[bool]:
     return [client.hget(store.keys.account_state, "paused") == b"operator" for store in stores.values()]
 
 
+def test_accounts_that_become_too_many_are_read_together_again(
+    dispatcher: Dispatcher,
+    redis_client: Any,
+    stores: dict[str, Store],
+    wait_until: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reads() -> int:
+        return sum(one["cmd"] == "xread" for one in redis_client.client_list())
+
+    wait_until(lambda: reads() == len(ACCOUNTS))
+    monkeypatch.setattr(account_listener, "MOST", len(ACCOUNTS))
+    stores["more"] = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS": "more"}), "more")
+    dispatcher.context.stores.serve(stores)
+    wait_until(lambda: reads() == 1)
+    for name, store in stores.items():
+        push(redis_client, store, f"job-of-{name}")
+    wait_until(lambda: registered(redis_client, stores) == [1] * len(stores))
+    for store in stores.values():
+        pause(redis_client, store)
+    wait_until(lambda: all(paused(redis_client, stores)))
+
+
 @pytest.mark.usefixtures("dispatcher")
 def test_entries_and_orders_of_every_account_are_heard(
     redis_client: redis.Redis,

@@ -12,7 +12,7 @@ from faxline_worker.config.accounts import Account
 from faxline_worker.config.live_accounts import Update
 from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.dispatcher.served import Served
-from faxline_worker.dispatcher.shares import Shares
+from faxline_worker.dispatcher.shares import TROUBLED, Shares
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state import units as units_module
@@ -36,9 +36,9 @@ class Own:
         self.registry, self.broker = new_registry(), Mock()
         self.served = Served({name: Mock(account=name) for name in [*accounts, "new"]})
         self.served.serve(accounts)
-        self.shares = Shares(
-            self.served, DispatcherMetrics(self.registry, accounts, []), "me", GROUP, self.broker
-        )
+        self.now = 0.0
+        metrics = DispatcherMetrics(self.registry, accounts, [])
+        self.shares = Shares(self.served, metrics, "me", GROUP, self.broker, lambda: self.now)
 
     def value(self, metric: str) -> float | None:
         return self.registry.get_sample_value(metric)
@@ -90,6 +90,18 @@ def test_nothing_is_left_to_one_that_has_other_accounts_or_is_not_at_work(
     own: Own, other: dict[str, Any]
 ) -> None:
     own.shares.saw([*dispatchers("me"), *dispatchers("b", "c", **other)])
+    assert list(own.served) == NAMES
+
+
+def test_one_that_is_not_ready_for_a_moment_keeps_its_share(own: Own) -> None:
+    own.shares.saw(dispatchers("me", "b", "c"))
+    mine = list(own.served)
+    troubled = dispatchers("b", "c", state=ProcessState.NOT_READY)
+    own.now = TROUBLED - 1
+    own.shares.saw([*dispatchers("me"), *troubled])
+    assert list(own.served) == mine
+    own.now = TROUBLED + 1
+    own.shares.saw([*dispatchers("me"), *troubled])
     assert list(own.served) == NAMES
 
 
