@@ -12,14 +12,14 @@ from pathlib import Path
 
 import grimp
 
-PACKAGES = {"producers": "faxline", "worker": "faxline_worker"}
+PACKAGES = {"faxline": "producers", "faxline_worker": "worker", "faxline_archive": "worker"}
 WINDOW = 6
 """Lines of code that must be alike to count as a duplicate."""
 
 
 def modules(root: Path) -> Iterator[tuple[Path, ast.Module]]:
-    """Every module of both packages."""
-    for folder, package in PACKAGES.items():
+    """Every module of the packages."""
+    for package, folder in PACKAGES.items():
         for path in sorted((root / folder / package).rglob("*.py")):
             yield path, ast.parse(path.read_text(encoding="utf-8"))
 
@@ -90,8 +90,8 @@ def main(root: Path) -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and node.id == "Any"
     ]
-    sys.path[:0] = [str(root / folder) for folder in PACKAGES]
-    graph = grimp.build_graph(*PACKAGES.values(), cache_dir=None, exclude_type_checking_imports=True)
+    sys.path[:0] = [str(root / folder) for folder in PACKAGES.values()]
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
     arrows = sum(len(graph.find_modules_directly_imported_by(module)) for module in graph.modules)
     lines = {
         "modules": len(found),

@@ -34,6 +34,7 @@ from faxline_worker.config.addresses import (
     check_url,
     passwords_in,
 )
+from faxline_worker.config.archive import Archive, check_archive_url
 from faxline_worker.config.limits import Ceilings, Limits, Numbers, Pdf, Starvation
 from faxline_worker.config.listeners import Metrics, Traces, Webhook
 from faxline_worker.config.retries import (
@@ -106,6 +107,7 @@ class Settings(BaseSettings):
     webhook: Webhook = Webhook()
     metrics: Metrics = Metrics()
     traces: Traces = Traces()
+    archive: Archive = Archive()
     pdf: Pdf = Pdf()
     worker_threads: PositiveInt = 20
     lease_grace: PositiveSeconds = timedelta(seconds=10)
@@ -161,6 +163,7 @@ class Settings(BaseSettings):
             if url:
                 check_url(setting, url)
         check_broker(self.broker, self.redis_url)
+        check_archive_url(self.archive.url)
         return self
 
     def _check_accounts(self) -> None:
@@ -242,7 +245,11 @@ class Settings(BaseSettings):
     def secrets_by_variable(self) -> Iterator[tuple[str, str]]:
         """Every secret text, with the variable that it comes from."""
         yield from account_secrets(self.accounts)
-        for variable, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker)):
+        for variable, url in (
+            ("REDIS_URL", self.redis_url),
+            ("BROKER_URL", self.broker),
+            ("ARCHIVE__URL", self.archive.url),
+        ):
             yield from ((PREFIX + variable, password) for password in passwords_in(url))
         if self.proxy is not None:
             yield from ((f"{PREFIX}IFAX_PROXY", spelling) for spelling in self.proxy.passwords)

@@ -1,0 +1,53 @@
+"""The schema is made by the migrations alone, by whoever comes first."""
+
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import inspect, text
+
+from faxline_archive.database import migrate, open_database
+from faxline_archive.schema import metadata
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_schema(archive_url: str) -> None:
+    engine = open_database(archive_url, writes=True)
+    migrate(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_processes_that_migrate_at_once_wait_for_one_another_and_all_succeed(archive_url: str) -> None:
+    engines = [open_database(archive_url, writes=True) for _ in range(4)]
+    errors: list[BaseException] = []
+    together = threading.Barrier(len(engines))
+
+    def run(number: int) -> None:
+        together.wait()
+        try:
+            migrate(engines[number])
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(engines))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert set(metadata.tables) < set(inspect(engines[0]).get_table_names())
+    for engine in engines:
+        engine.dispose()
+
+
+def test_a_schema_of_a_newer_version_is_refused(archive_url: str) -> None:
+    engine = open_database(archive_url, writes=True)
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(CommandError, match="9999"):
+        migrate(engine)
+    engine.dispose()

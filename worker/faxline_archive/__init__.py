@@ -1,0 +1,1 @@
+"""The archive: copies what happened from Redis into a SQL database, where it stays for years."""

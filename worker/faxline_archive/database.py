@@ -1,0 +1,86 @@
+"""Opens the archive's database, and brings its schema up to date."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+BUSY = 10.0
+"""Seconds that SQLite waits for another process' transaction."""
+CONNECT = 5
+"""Seconds to wait for a connection to PostgreSQL."""
+_LOCK = zlib.crc32(b"faxline archive schema")
+"""PostgreSQL's advisory lock under which the schema changes."""
+
+
+def open_database(url: str, *, writes: bool = False) -> Engine:
+    """Make an engine. It connects at its first use.
+
+    Args:
+        url: `sqlite:///PATH` or `postgresql+psycopg://…`, as FAXLINE_ARCHIVE__URL.
+        writes: whether transactions write. SQLite then takes the lock at their beginning, because a
+            transaction that has read may not wait for it later.
+
+    Example:
+        >>> engine = open_database("sqlite:///faxline-archive.db")
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": BUSY})
+        event.listen(engine, "connect", _prepare_sqlite)
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+    return create_engine(
+        parsed,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT, "application_name": "faxline-archive"},
+    )
+
+
+def migrate(engine: Engine) -> None:
+    """Make the tables, or bring them up to date. Two processes may do it at once: one waits for the other.
+
+    Args:
+        engine: of `open_database` with `writes`.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database is away or refuses.
+        alembic.util.CommandError: the schema is newer than this version of Faxline knows.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database cannot be reached or is busy, so that the same may succeed later."""
+    return isinstance(error, (OperationalError, InterfaceError)) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def lock_account(connection: Connection, account: str) -> None:
+    """Wait until no other transaction writes for this account. SQLite has one writer at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text("SELECT 1 FROM accounts WHERE account = :account FOR UPDATE"), {"account": account}
+        )
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the engine begins transactions, not the driver
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

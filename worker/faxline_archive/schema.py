@@ -1,0 +1,149 @@
+"""The tables of the archive, for SQLite and PostgreSQL. Alembic makes them (migrations/).
+
+Times are milliseconds since 1970 in UTC. Texts that name a person or a number are sealed where keys are
+configured (privacy.py); columns that are searched by such a text hold its HMAC then.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+EVENTS, AUDIT = "events", "audit"
+STREAMS = (EVENTS, AUDIT)
+"""The streams of an account that are archived, by the last part of their keys."""
+NAME = 63
+"""Characters of an account's name."""
+JOB = 128
+"""Characters of a job's id, and of a group's."""
+VALUE = 256
+"""Characters of a metadata member's value that is searched as it is."""
+DIGEST = 64
+"""Characters of a SHA-256 as hexadecimal digits."""
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s"}
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("frontier", Text),
+    Column("expired", BigInteger, nullable=False),
+)
+"""One row an account. size: its leaves; the next leaf has this number. frontier: of the Merkle tree, for
+checkpoints. expired: all leaves below this number are past their retention."""
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("stream", String(6), primary_key=True),
+    Column("last_id", String(41), nullable=False),
+    Column("entries_read", BigInteger, nullable=False),
+    Column("missing", BigInteger, nullable=False),
+)
+"""How far a stream is archived. entries_read: how many of all entries that were ever added lie at or
+before last_id. missing: how many of them Redis had dropped before they were read."""
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("leaf", BigInteger, primary_key=True, autoincrement=False),
+    Column("stream", String(6), nullable=False),
+    Column("entry_id", String(41), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", String(32)),
+    Column("job", String(JOB)),
+    Column("leaf_hash", LargeBinary(32), nullable=False),
+    Column("body", Text),
+    Column("private", Text),
+    Column("key_id", String(32)),
+    UniqueConstraint("account", "stream", "entry_id"),
+    Index(None, "account", "job"),
+)
+"""One row an entry of a stream, which is one leaf of the account's tree. kind: the event's name, or what
+the audit tells. body: the leaf's JSON. private: the JSON to which the leaf commits by its hash, sealed
+with key_id. Of an entry that was erased, kind, job, body and private are null."""
+
+faxes = Table(
+    "faxes",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("job", String(JOB), primary_key=True),
+    Column("kind", String(16)),
+    Column("resend_of", String(JOB)),
+    Column("group_name", String(JOB)),
+    Column("priority", String(16)),
+    Column("state", String(16), nullable=False),
+    Column("stage", String(16)),
+    Column("reason", String(64)),
+    Column("code", Integer),
+    Column("message", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("submissions", Integer, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("job_id", BigInteger),
+    Column("pages", Integer),
+    Column("transferred", Integer),
+    Column("partial", Boolean),
+    Column("charged", Boolean),
+    Column("documents", Text),
+    Column("receipt", String(DIGEST)),
+    Column("queued_at", BigInteger, nullable=False),
+    Column("send_at", BigInteger),
+    Column("submitted_at", BigInteger),
+    Column("call_started_at", BigInteger),
+    Column("call_ended_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("last_event", String(41), nullable=False),
+    Column("to_index", String(DIGEST)),
+    Column("from_index", String(DIGEST)),
+    Column("private", Text),
+    Column("key_id", String(32)),
+    Index(None, "account", "queued_at", "job"),
+    Index(None, "account", "to_index", "queued_at", "job"),
+    Index(None, "account", "state", "queued_at", "job"),
+    Index(None, "account", "reason", "queued_at", "job"),
+    Index(None, "account", "group_name", "queued_at", "job"),
+)
+"""One row a fax, as its last event left it. submissions: how often iFax took it. deliveries: how many
+deliveries failed. documents: the SHA-256 of each, as JSON. receipt: the SHA-256 of the last receipt.
+private: JSON with to, from, metadata and receipts, sealed with key_id."""
+
+fax_metadata = Table(
+    "fax_metadata",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("job", String(JOB), primary_key=True),
+    Column("key", String(JOB), primary_key=True),
+    Column("value", String(VALUE), nullable=False),
+    Column("queued_at", BigInteger, nullable=False),
+    Index(None, "account", "key", "value", "queued_at", "job"),
+)
+"""The metadata of a fax, to be found by: one row a member. value: its text, or its HMAC."""
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("signature", LargeBinary(64), nullable=False),
+    Column("key_id", String(DIGEST), nullable=False),
+)
+"""Signed heads of an account's tree."""
