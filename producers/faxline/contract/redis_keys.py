@@ -20,6 +20,9 @@ PROCESSES = "fax:processes:"
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""
 
+ARCHIVE_GROUP = "faxline-archive"
+"""The consumer group of the events and the audit that shows how far an archive has come."""
+
 VERSION_SIGN = "@"
 """Separates a dispatcher's name in that group from its version, which the doctor reads."""
 
@@ -97,6 +100,8 @@ class RedisKeys:
     """Stream, capped: receipts and entries that were set aside because they could not be processed."""
     audit = _Key("audit")
     """Stream: every call to iFax and every operator's order. Old entries are trimmed."""
+    archive = _Key("archive")
+    """String: since when (ms) an archive reads the events and the audit; missing if none does."""
     unmatched = _Key("unmatched")
     """Sorted set of unknown jobIds, by when (ms) their receipts are to be matched with doubts."""
     held = _Key("held")

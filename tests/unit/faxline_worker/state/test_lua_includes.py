@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-from faxline_worker.state import scripts
+from faxline_worker.state import archive_marks, scripts
 from faxline_worker.state.scripts import CLOCK, FIRST, STEADY
 from faxline_worker.state.store import SCRIPTS
 
@@ -68,7 +68,7 @@ LIBRARY = {name: blocks_of(name, (LUA / "lib" / f"{name}.lua").read_text()) for 
 KNOWN = {name for blocks in LIBRARY.values() for block in blocks for name in block.defines}
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "tick"])
+@pytest.mark.parametrize("script", [*SCRIPTS, *archive_marks.SCRIPTS, "tick"])
 def test_a_script_includes_what_it_needs_and_nothing_else(script: str) -> None:
     text = (LUA / f"{script}.lua").read_text()
     named = " ".join(re.findall(r"^-- include: (.+)$", text, re.MULTILINE)).split()
