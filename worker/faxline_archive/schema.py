@@ -50,12 +50,11 @@ positions = Table(
     metadata,
     Column("account", String(NAME), primary_key=True),
     Column("stream", String(6), primary_key=True),
-    Column("last_id", String(41), nullable=False),
-    Column("entries_read", BigInteger, nullable=False),
+    Column("mark", String(80), nullable=False),
     Column("missing", BigInteger, nullable=False),
 )
-"""How far a stream is archived. entries_read: how many of all entries that were ever added lie at or
-before last_id. missing: how many of them Redis had dropped before they were read."""
+"""How far a stream is archived. mark: as Redis has it after the last commit (state/archive_marks.py).
+missing: how many entries Redis had dropped before they were read."""
 
 entries = Table(
     "entries",
@@ -63,7 +62,7 @@ entries = Table(
     Column("account", String(NAME), primary_key=True),
     Column("leaf", BigInteger, primary_key=True, autoincrement=False),
     Column("stream", String(6), nullable=False),
-    Column("entry_id", String(41), nullable=False),
+    Column("entry_id", String(48), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("kind", String(32)),
     Column("job", String(JOB)),
@@ -76,7 +75,8 @@ entries = Table(
 )
 """One row an entry of a stream, which is one leaf of the account's tree. kind: the event's name, or what
 the audit tells. body: the leaf's JSON. private: the JSON to which the leaf commits by its hash, sealed
-with key_id. Of an entry that was erased, kind, job, body and private are null."""
+with key_id. Where Redis went back and gave a stream id twice, the second entry_id ends in `/2`. Of an entry
+that was erased, kind, job, body and private are null."""
 
 faxes = Table(
     "faxes",
@@ -147,3 +147,13 @@ checkpoints = Table(
     Column("key_id", String(DIGEST), nullable=False),
 )
 """Signed heads of an account's tree."""
+
+tree_nodes = Table(
+    "tree_nodes",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+"""Hashes of complete subtrees, at every eighth level, so that a proof need not read all leaves."""

@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("account", sa.String(length=63), nullable=False),
         sa.Column("leaf", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("stream", sa.String(length=6), nullable=False),
-        sa.Column("entry_id", sa.String(length=41), nullable=False),
+        sa.Column("entry_id", sa.String(length=48), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=True),
         sa.Column("job", sa.String(length=128), nullable=True),
@@ -125,10 +125,17 @@ def upgrade() -> None:
         "positions",
         sa.Column("account", sa.String(length=63), nullable=False),
         sa.Column("stream", sa.String(length=6), nullable=False),
-        sa.Column("last_id", sa.String(length=41), nullable=False),
-        sa.Column("entries_read", sa.BigInteger(), nullable=False),
+        sa.Column("mark", sa.String(length=80), nullable=False),
         sa.Column("missing", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account", "stream"),
+    )
+    op.create_table(
+        "tree_nodes",
+        sa.Column("account", sa.String(length=63), nullable=False),
+        sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("account", "level", "position"),
     )
 
 
@@ -140,3 +147,4 @@ def downgrade() -> None:
     op.drop_table("fax_metadata")
     op.drop_table("faxes")
     op.drop_table("positions")
+    op.drop_table("tree_nodes")
