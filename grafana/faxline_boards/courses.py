@@ -136,8 +136,8 @@ def redis(at: Any) -> Any:
     """The memory and disk that Redis uses."""
     return lines(
         "Redis",
-        "Memory in use, its limit (0: none) and the size of the append-only file. Full, Redis takes no new "
-        "fax and no webhook.",
+        "Memory in use, its limit (0: none) and the size of the append-only file; of a cluster the largest, "
+        "and the worker pods' board has each node. Full, Redis takes no new fax and no webhook.",
         at,
         [
             Query("max(fax_redis_memory_bytes)", "memory"),

@@ -17,6 +17,7 @@ from faxline_boards.parts import (
     threshold_override,
     words,
 )
+from faxline_boards.placement import nodes, shares
 
 INSTANCE = 'instance=~"$instance"'
 FAXLINE = 'job=~"faxline-dispatcher|faxline-worker|faxline-webhook"'
@@ -205,6 +206,8 @@ def pods() -> dict[str, Any]:
             alerts=["FaxLoopStalled"],
             steps={60: RED},
         ),
+        *shares(INSTANCE, 32),
+        *nodes(32),
     ]
     instances = f"label_values(up{{{FAXLINE}}}, instance)"
     return dashboard(
