@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import redis
 
 from faxline.contract.connections.cluster_client import ClusterClient
 from faxline_local.redis_access import Access
 from faxline_local.redis_cluster import RedisCluster
+from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
@@ -20,6 +21,7 @@ class ClusterLocal(Local):
         directory: where the logs go.
         binary: the servers' program.
         access: their users and TLS; none when None.
+        appendfsync: when the nodes' append-only files are written to disk.
         cluster: the options of `RedisCluster`.
         options: as of `Local`.
     """
@@ -30,12 +32,19 @@ class ClusterLocal(Local):
         *,
         binary: ServerBinary | None = None,
         access: Access | None = None,
+        appendfsync: Literal["everysec", "always"] = "everysec",
         cluster: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(directory, binary=binary, access=access, **options)
-        self.cluster = RedisCluster(binary=binary, access=access, **(cluster or {}))
+        nodes = {"appendfsync": appendfsync, **(cluster or {})}
+        self.cluster = RedisCluster(binary=binary, access=access, **nodes)
         self.broker = self.server
+
+    @property
+    def servers(self) -> list[RedisServer]:
+        """The nodes of the cluster."""
+        return self.cluster.servers
 
     def url_of(self, user: str, db: int = 0) -> str:
         """The cluster's URL for a user, or the broker's."""
@@ -60,7 +69,12 @@ class ClusterLocal(Local):
         self.cluster.close()
 
 
+def nodes_of(client: redis.Redis) -> list[redis.Redis]:
+    """A client of each primary of a cluster, or of the one server."""
+    return client.nodes if isinstance(client, ClusterClient) else [client]
+
+
 def all_keys(client: redis.Redis) -> Iterator[bytes]:
     """The keys of a server, or of all primaries of a cluster."""
-    for node in client.nodes if isinstance(client, ClusterClient) else [client]:
+    for node in nodes_of(client):
         yield from node.scan_iter(count=1000)

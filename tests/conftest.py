@@ -60,6 +60,14 @@ def pytest_configure(config: pytest.Config) -> None:
         stack.Local = ClusterLocal  # type: ignore[misc]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip on a cluster what is about one server, and say what that is."""
+    if config.getoption("--server") == "cluster":
+        for item in items:
+            if (only := item.get_closest_marker("one_server")) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"about one server: {only.args[0]}"))
+
+
 def chosen_server(choice: str) -> ServerBinary:
     """The server that the option `--server` stands for.
 

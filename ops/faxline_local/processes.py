@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-START_TIMEOUT, STOP_TIMEOUT = 30.0, 45.0
+START_TIMEOUT, STOP_TIMEOUT = 90.0, 45.0
 PORTS = (10_000, 32_000)
 """The range of free ports: below those that Linux and macOS use for outgoing connections."""
 

@@ -84,6 +84,11 @@ class Local:
         )
 
     @property
+    def servers(self) -> list[RedisServer]:
+        """The servers that hold the state."""
+        return [self.server]
+
+    @property
     def redis_url(self) -> str:
         """The URL of the state's database, for the administrator if the server has users."""
         return self.url_of(ADMIN)

@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 import redis
 
-from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.connections.redis_url import connect
 from faxline_local.stack import Local
+from tests.clusters import nodes_of
 from tests.stage.marks import logged, marks_in, shown
 
 ASKED_ONCE = ("config|get", "appendfsync")
@@ -22,8 +22,7 @@ def refusals(local: Local) -> list[str]:
         return []
     try:
         with connect(local.redis_url, decode_responses=True) as client:
-            nodes = client.nodes if isinstance(client, ClusterClient) else [client]
-            log: Any = [entry for node in nodes for entry in cast("Any", node.acl_log(count=1000))]
+            log: Any = [entry for node in nodes_of(client) for entry in cast("Any", node.acl_log(count=1000))]
     except redis.RedisError:  # the test has stopped the server
         return []
     return [

@@ -12,7 +12,12 @@ from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.stepping_clock import COMPILER, SteppingClock
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.one_server(
+        "steps its clock, by which the nodes of a cluster would take one another for dead"
+    ),
+]
 
 SETTINGS = {
     "LIMITS__REQUESTS": "60",

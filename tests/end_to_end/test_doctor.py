@@ -14,6 +14,7 @@ from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
+from tests.clusters import nodes_of
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,8 @@ def test_the_doctor_looks_at_everything_beside_the_running_daemon_and_changes_no
         FaxLine(local.redis_url) as line,
         connect(local.redis_url) as client,
     ):
-        client.config_set("maxmemory", "1gb")
+        for node in nodes_of(client):
+            node.config_set("maxmemory", "1gb")
         fax = line.send(to="+12025550123", files=["https://example.com/a.pdf"], id="before")
         line.wait(fax, timeout=60)
         events = client.xlen(line.keys.events)

@@ -15,7 +15,12 @@ from faxline_local.server_binaries import ServerBinary
 from tests.pushing import Producer
 from tests.sentinels import Watched, WatchedLocal
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.one_server(
+        "it is one that Sentinels watch, which a cluster has not; test_cluster.py kills a primary"
+    ),
+]
 
 SANDBOX = (
     *("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.05", "0.1"),

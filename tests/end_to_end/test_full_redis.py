@@ -15,6 +15,7 @@ from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
+from tests.clusters import nodes_of
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,8 @@ def test_a_full_redis_refuses_what_is_new_and_finishes_what_it_has(
             document = (f"{job}.txt", f"The letter of {job}.".encode())
             line.send(to=f"+1202{6_000_000 + i}", files=[document], id=job, subject=job)
         wait_until(lambda: client.zcard(line.keys.permits) > 0, timeout=30)
-        client.config_set("maxmemory", 1)
+        for node in nodes_of(client):
+            node.config_set("maxmemory", 1)
         with pytest.raises(QueueUnavailable, match=r"Redis at \S+ is full and took nothing"):
             line.send(to="+12025550123", files=[("late.txt", b"Too late.")], id="late")
         body = json.dumps({"jobId": 1, "faxStatus": "delivered"}).encode()
@@ -55,7 +57,8 @@ def test_a_full_redis_refuses_what_is_new_and_finishes_what_it_has(
         states = Counter(line.job(job).state for job in JOBS)
         assert set(states) <= {JobState.SUBMITTED, JobState.DELIVERED}
         assert states[JobState.SUBMITTED]  # their receipts cannot come in
-        client.config_set("maxmemory", 0)
+        for node in nodes_of(client):
+            node.config_set("maxmemory", 0)
         assert Counter(line.wait(job, timeout=60).state for job in JOBS) == {JobState.DELIVERED: len(JOBS)}
         names = Counter(event.name for event in line.events(after="0", timeout=0.1))
         assert names == dict.fromkeys(("fax.queued", "fax.submitted", "fax.delivered"), len(JOBS))

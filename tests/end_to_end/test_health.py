@@ -202,7 +202,8 @@ def test_a_frozen_redis_makes_every_part_not_ready_and_leaves_it_healthy(
     with Local(tmp_path, binary=server_binary, access=access) as local:
         ports = [*local.metrics.values(), local.webhook_port]
         wait_until(lambda: all(probe(port, "/readyz")[0] == 200 for port in ports))
-        local.server.pause()
+        for server in local.servers:
+            server.pause()
         # Longer than any call to a Redis that accepts and never answers.
         for second in range(45):
             Event().wait(1)
@@ -212,7 +213,8 @@ def test_a_frozen_redis_makes_every_part_not_ready_and_leaves_it_healthy(
                 assert {port: probe(port, "/readyz")[0] == 200 for port in ports} == dict.fromkeys(
                     ports, False
                 )
-        local.server.resume()
+        for server in local.servers:
+            server.resume()
         wait_until(lambda: all(probe(port, "/readyz")[0] == 200 for port in ports), timeout=60)
 
 

@@ -43,9 +43,11 @@ def test_all_faxes_are_delivered_once_though_redis_was_killed_in_the_middle(
                     priority="bulk",
                 )
         wait_until(lambda: len(local.ledger()) >= 30, timeout=30)
-        local.server.kill()
+        for server in local.servers:
+            server.kill()
         threading.Event().wait(seconds)  # the outage itself: nothing is awaited here
-        local.server.restart()
+        for server in local.servers:
+            server.restart()
         with FaxLine(local.url_of("producer")) as line:
             states = Counter(line.wait(f"away-{i}", timeout=90).state for i in range(200))
         assert states == {JobState.DELIVERED: 200}

@@ -20,6 +20,7 @@ from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
+from tests.clusters import nodes_of
 from tests.sentinels import Watched, WatchedLocal
 
 pytestmark = pytest.mark.slow
@@ -109,6 +110,7 @@ def put_back(local: Local, copy: Path) -> None:
     local.server.restart()
 
 
+@pytest.mark.one_server("puts a copy of its data back, while in a cluster a replica takes over")
 def test_a_copy_that_is_put_back_under_load_sends_nothing_twice(
     local: Local, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
@@ -149,6 +151,9 @@ def test_a_copy_that_is_put_back_under_load_sends_nothing_twice(
         assert ordered
 
 
+@pytest.mark.one_server(
+    "counts what is logged of its restart; test_redis_away.py restarts every node of a cluster"
+)
 def test_a_restart_with_everything_kept_goes_on_by_itself_and_quietly(
     local: Local, wait_until: Callable[..., Any]
 ) -> None:
@@ -172,7 +177,8 @@ def test_a_redis_that_comes_back_empty_is_noticed_though_nobody_did_anything(
     with FaxLine(local.url_of("operator")) as line:
         wait_until(lambda: line.account_state().jobs["queued"] == 30, timeout=15)
     with connect(local.redis_url) as client:
-        client.flushall()
+        for node in nodes_of(client):
+            node.flushall()
     wait_until(lambda: paused(local) == ROLLED_BACK, timeout=30)
     shown = faxline(local, "accounts", "rollback", "default").stdout
     assert "came back empty" in shown
@@ -191,6 +197,7 @@ def cut(server: RedisServer, part: float) -> None:
     file.write_bytes(whole[: round(len(whole) * part)])
 
 
+@pytest.mark.one_server("mends its file, while in a cluster a replica takes over")
 def test_an_append_only_file_that_was_cut_at_its_tail_sends_nothing_twice(
     local: Local, wait_until: Callable[..., Any]
 ) -> None:
@@ -228,6 +235,9 @@ def cut_off(primary: RedisServer, replica: RedisServer) -> None:
         client.execute_command("CLIENT", "KILL", "TYPE", "replica")
 
 
+@pytest.mark.one_server(
+    "it is one that Sentinels watch; make chaos CLUSTER=1 kills a primary whose replica lags"
+)
 def test_a_failover_to_a_replica_that_lagged_sends_nothing_twice(
     server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:

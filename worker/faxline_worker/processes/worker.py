@@ -171,7 +171,7 @@ class WorkerProcess:
         return {
             "redis": check_writes(probe),
             "connections": check_writes(self._client),
-            "layout": self._layout_known(),
+            "layout": self._layout_known(probe),
             **self._taking(),
             **self._stepped_back(),
         }
@@ -186,13 +186,13 @@ class WorkerProcess:
             if (away := submitter.standing.away) is not None
         }
 
-    def _layout_known(self) -> bool:
+    def _layout_known(self, probe: redis.Redis) -> bool:
         """Whether this version knows the layout of the accounts; of many, each time of the next ones."""
         names = list(self._settings.accounts)
         first = self._looked % max(1, len(names))
         self._looked = first + AT_ONCE
         try:
-            check_layouts(self._client, names[first : first + AT_ONCE])
+            check_layouts(probe, names[first : first + AT_ONCE])
         except NewerLayoutError:
             return False
         return True

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import redis
@@ -45,6 +45,8 @@ class _Nodes(Generic[_Node]):
         self._connect = connect
         self._connect_to_ask = connect_to_ask
         self._clients: dict[Address, _Node] = {}
+        self._askers: dict[Address, _Node] = {}
+        """Kept: to make a connection by TLS takes fifty times the CPU of the question."""
         self._asked = -EVERY
 
     def node(self, address: Address) -> _Node:
@@ -58,8 +60,22 @@ class _Nodes(Generic[_Node]):
         primaries = self.slots.primaries
         return [self._clients.pop(address) for address in list(self._clients) if address not in primaries]
 
+    def _asker(self, address: Address) -> _Node:
+        """The client for questions to a node."""
+        if (client := self._askers.get(address)) is None:
+            client = self._askers[address] = self._connect_to_ask(address)
+        return client
+
+    def _learned(self, reply: Any, asked: Address) -> tuple[list[_Node], list[_Node]]:
+        """Take an answer in; the clients and the askers that are of no more use."""
+        self.slots.learn(reply, asked)
+        known = {*self.slots.seeds, *self.slots.primaries, *self.slots.replicas}
+        askers = [self._askers.pop(address) for address in list(self._askers) if address not in known]
+        return self._gone(), askers
+
     def _all(self) -> list[_Node]:
-        clients, self._clients = list(self._clients.values()), {}
+        clients = [*self._clients.values(), *self._askers.values()]
+        self._clients, self._askers = {}, {}
         return clients
 
     def _is_due(self) -> bool:
@@ -119,14 +135,16 @@ class Topology(_Nodes[redis.Redis]):
         error: redis.RedisError = redis.ConnectionError("the cluster has no node")
         for address in self.slots.to_ask():
             try:
-                with closing(self._connect_to_ask(address)) as client:
-                    reply: Any = client.execute_command(*_SLOTS)  # type: ignore[no-untyped-call]
+                reply: Any = self._asker(address).execute_command(*_SLOTS)  # type: ignore[no-untyped-call]
             except redis.RedisError as why:
                 error = why
+                self._askers.pop(address).close()
             else:
-                self.slots.learn(reply, address)
-                for gone in self._gone():
-                    gone.connection_pool.disconnect(inuse_connections=False)
+                clients, askers = self._learned(reply, address)
+                for client in clients:
+                    client.connection_pool.disconnect(inuse_connections=False)
+                for asker in askers:
+                    asker.close()
                 return
         raise error
 
@@ -167,13 +185,15 @@ class AsyncTopology(_Nodes[redis.asyncio.Redis]):
         error: redis.RedisError = redis.ConnectionError("the cluster has no node")
         for address in self.slots.to_ask():
             try:
-                async with self._connect_to_ask(address) as client:
-                    reply: Any = await client.execute_command(*_SLOTS)  # type: ignore[no-untyped-call]
+                reply: Any = await self._asker(address).execute_command(*_SLOTS)  # type: ignore[no-untyped-call]
             except redis.RedisError as why:
                 error = why
+                await self._askers.pop(address).aclose()
             else:
-                self.slots.learn(reply, address)
-                for gone in self._gone():
-                    await gone.connection_pool.disconnect(inuse_connections=False)
+                clients, askers = self._learned(reply, address)
+                for client in clients:
+                    await client.connection_pool.disconnect(inuse_connections=False)
+                for asker in askers:
+                    await asker.aclose()
                 return
         raise error

@@ -330,6 +330,18 @@ def test_slots_that_moved_are_noticed_without_a_command(
     assert asyncio.run(run()) == [0, 0, 1, 1]
 
 
+def test_who_owns_the_slots_is_asked_on_a_connection_that_is_kept(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_topology, "EVERY", 0.0)
+    with connect(cluster.url, protocol=2) as client:
+        assert isinstance(client, ClusterClient)
+        for _ in range(10):
+            assert len(client.nodes) == 2
+    assert sum(node.asked for node in cluster.nodes) >= 10
+    assert [len(node.connections) for node in cluster.nodes] == [1, 1]
+
+
 def test_of_forty_threads_that_lose_a_node_one_asks_who_took_its_slots(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
