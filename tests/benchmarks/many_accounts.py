@@ -1,6 +1,6 @@
 """Thousands of accounts of a directory, one process of each role: start, memory, scrape, a fax of the last.
 
-python -m tests.benchmarks.many_accounts 10000
+python -m tests.benchmarks.many_accounts 10000 [--primaries 3]
 """
 
 import argparse
@@ -10,37 +10,51 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
-import redis
-
+from faxline.contract.connections.redis_url import connect
 from faxline_local.processes import wait_for
-from faxline_local.stack import Local, token_of, webhook_secret_of
+from faxline_local.stack import Local
+from tests.benchmarks.cluster_rig import ROLES, write_folders
 from tests.benchmarks.contenders import push_entries
 from tests.benchmarks.processes import memory_of
 from tests.benchmarks.speed.usage import cpu_of, cpu_of_group
+from tests.clusters import ClusterLocal
 
 PATIENCE = 120.0
 SETTLED, IDLE = 60.0, 30.0
 """Seconds until the first timers of all accounts have run, and in which the idle processes are watched."""
-ROLES = ("dispatcher", "worker", "webhook")
 
 
-def run_many_accounts(count: int, logs: Path) -> dict[str, float]:
-    """Start the processes one after the other, and send a fax through the last account."""
+def run_many_accounts(count: int, primaries: int, logs: Path) -> dict[str, float]:
+    """Start the processes one after the other, and send a fax through the last account.
+
+    Args:
+        count: how many accounts.
+        primaries: of a cluster; with 0, one server.
+        logs: the folder of the logs.
+    """
     accounts = [f"a{i:05}" for i in range(count)]
     last, folders = accounts[-1], logs / "accounts"
-    for name in accounts:
-        (folders / name).mkdir(parents=True)
-        (folders / name / "token").write_text(token_of(name))
-        (folders / name / "webhook_secrets").write_text(f'["{webhook_secret_of(name)}"]')
+    write_folders(folders, accounts)
+    options: dict[str, Any] = {
+        **dict.fromkeys(("workers", "dispatchers", "webhooks"), 0),
+        "settings": {"ACCOUNTS_DIR": str(folders)},
+        "sandbox": ("--account", last),
+    }
+    cluster = {"primaries": primaries, "replicas": 0}
+    alone = _OnCluster(logs, cluster=cluster, **options) if primaries else _Alone(logs, **options)
     found: dict[str, float] = {}
-    with _Alone(logs, last, folders) as local, redis.Redis.from_url(local.redis_url) as client:
+    with alone as local, connect(local.redis_url) as client:
         for role in ROLES:
-            began = time.perf_counter()
+            began, used = time.perf_counter(), _redis_cpu(local)
             local.begin(role)
             if not wait_for(lambda role=role: local.ready(f"{role}-1"), PATIENCE):  # type: ignore[misc]
                 raise TimeoutError(f"the {role} was not ready: see {logs}")
             found[f"{role}: seconds until ready"] = time.perf_counter() - began
+            pid = local.part(f"{role}-1").process.pid
+            found[f"{role}: CPU seconds until ready"] = cpu_of_group(pid)
+            found[f"{role}: CPU seconds of Redis until ready"] = _redis_cpu(local) - used
         began = time.perf_counter()
         push_entries(client, last, ["one"])
         if not wait_for(lambda: len(local.ledger()) == 1, PATIENCE):
@@ -57,10 +71,10 @@ def _idle(local: "_Alone") -> dict[str, float]:
     time.sleep(SETTLED)
     leaders = {role: local.part(f"{role}-1").process.pid for role in ROLES}
     before = {name: cpu_of_group(pid) for name, pid in leaders.items()}
-    redis_before = cpu_of(local.server.pid)
+    redis_before = _redis_cpu(local)
     time.sleep(IDLE)
     used = {name: cpu_of_group(pid) - before[name] for name, pid in leaders.items()}
-    used["redis"] = cpu_of(local.server.pid) - redis_before
+    used["redis"] = _redis_cpu(local) - redis_before
     return {f"{name}: CPU ms a second, idle": 1000 * seconds / IDLE for name, seconds in used.items()}
 
 
@@ -78,27 +92,32 @@ def _look_at(local: "_Alone", role: str) -> dict[str, float]:
     }
 
 
-class _Alone(Local):
-    """A server and the sandbox; the processes are started one by one, with the accounts of a directory."""
+def _redis_cpu(local: "_Alone") -> float:
+    """CPU seconds of the server, or of all nodes and the broker's server."""
+    nodes = local.cluster.servers if isinstance(local, ClusterLocal) else []
+    return sum(cpu_of(server.pid) for server in [local.server, *nodes])
 
-    def __init__(self, logs: Path, last: str, folders: Path) -> None:
-        settings = {"ACCOUNTS_DIR": str(folders)}
-        super().__init__(
-            logs, workers=0, dispatchers=0, webhooks=0, settings=settings, sandbox=("--account", last)
-        )
+
+class _Alone(Local):
+    """A server and the sandbox; the processes are started one by one."""
 
     def begin(self, role: str) -> None:
         """Start a process of this role."""
         self._add(f"{role}-1", role)
 
 
+class _OnCluster(_Alone, ClusterLocal):
+    """The same on a cluster."""
+
+
 def main() -> None:
     """Measure, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("accounts", type=int, nargs="?", default=10_000)
+    parser.add_argument("--primaries", type=int, default=0, help="of a cluster; without it, one server")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as logs:
-        found = run_many_accounts(options.accounts, Path(logs))
+        found = run_many_accounts(options.accounts, options.primaries, Path(logs))
     json.dump({name: round(value, 3) for name, value in found.items()}, sys.stdout, indent=1)
     print()  # noqa: T201
 
