@@ -49,8 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--examples",
         type=int,
-        default=12,
-        help="how many courses of events the proofs of the limits and of the invariants try",
+        default=6,
+        help="how many courses of events the proofs of the limits and of the invariants try; CI tries more",
     )
 
 

@@ -75,6 +75,7 @@ SUBTLE_MUTATIONS = {
 """It takes a hundred courses and more to notice these, so `make proof` does."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*MUTATIONS, *SUBTLE_MUTATIONS])
 def test_the_courses_notice_when_a_script_does_otherwise(
     redis_client: redis.Redis, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, name: str

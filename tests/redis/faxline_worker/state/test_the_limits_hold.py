@@ -343,7 +343,7 @@ def test_no_limit_is_broken_when_redis_clock_steps_back_and_no_process_can_tell(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
     # A quarter: what waits for a clock that nobody feels steps through all the seconds that it is behind.
-    @settings(EXAMPLES, max_examples=pytestconfig.getoption("--examples") // 4)
+    @settings(EXAMPLES, max_examples=max(1, pytestconfig.getoption("--examples") // 4))
     @given(plan=plans(*ENDS), steps=steps(*BACK))
     def holds(plan: list[Call], steps: list[tuple[float, float]]) -> None:
         check(Simulation(redis_client, plan, jobs=60, steps=steps, feels=False, processes=3).run())
@@ -443,6 +443,7 @@ def mutate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "ends"),
     [

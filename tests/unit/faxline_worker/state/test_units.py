@@ -121,7 +121,7 @@ class Fleet:
                 self.longest = max(self.longest, self.now - since)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(0, 2**32),
     st.lists(st.tuples(st.sampled_from(["start", "kill", "stop"]), st.floats(0.0, 20.0)), max_size=25),
