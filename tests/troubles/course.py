@@ -11,6 +11,7 @@ import httpx
 import redis
 
 from faxline import EventName, FaxLine, JobState
+from faxline.contract.connections.redis_url import connect
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
@@ -72,7 +73,7 @@ def provoke(local: Local, wait_until: Callable[..., Any]) -> None:
     with (
         FaxLine(local.redis_url) as line,
         FaxLine(local.redis_url, account="broke") as broke,
-        redis.Redis.from_url(local.redis_url) as client,
+        connect(local.redis_url) as client,
     ):
         _push_all(local, line)
         _reject(client, line)

@@ -144,17 +144,21 @@ class TraceFollower:
         if names == self._names:
             return
         wanted = {keys.events: keys for keys in map(RedisKeys, names)}
-        for stream in wanted.keys() - self._keys.keys():
-            self._make_group(stream)
-        self._keys = wanted
-        self._names = names
+        with self._client.pipeline(transaction=False) as pipe:
+            for stream in (new := [stream for stream in wanted if stream not in self._keys]):
+                pipe.xgroup_create(stream, GROUP, id="$", mkstream=True)
+            replies = pipe.execute(raise_on_error=False)
+        self._keys, self._names = wanted, names
+        for stream, reply in zip(new, replies, strict=True):
+            if isinstance(reply, redis.RedisError) and "BUSYGROUP" not in str(reply):
+                self._leave(stream, reply)
 
-    def _make_group(self, stream: str) -> None:
-        try:
-            self._client.xgroup_create(stream, GROUP, id="$", mkstream=True)
-        except redis.ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+    def _leave(self, stream: str, error: redis.RedisError) -> None:
+        """Follow an account no more until its group is made; the others go on."""
+        self._log.warning(
+            "a trace is lost", account=self._keys.pop(stream).account, error=type(error).__name__
+        )
+        self._names = []
 
     def _follow(self) -> None:
         if isinstance(self._client, ClusterClient):
@@ -175,8 +179,11 @@ class TraceFollower:
         with client.pipeline(transaction=False) as pipe:
             for stream in self._keys:
                 pipe.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=200, noack=True)
-            replies = pipe.execute()
-        for keys, reply in zip(self._keys.values(), replies, strict=True):
+            replies = pipe.execute(raise_on_error=False)
+        for keys, reply in zip(list(self._keys.values()), replies, strict=True):
+            if isinstance(reply, redis.RedisError):
+                self._leave(keys.events, reply)
+                continue
             for entry, fields in entries_of(reply):
                 self._record(keys, Event.from_entry(entry, fields))
 
