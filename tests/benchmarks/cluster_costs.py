@@ -14,7 +14,14 @@ from pathlib import Path
 
 import redis
 
-from tests.benchmarks.cluster_rig import administrator, await_delivered, push, redis_together, usage
+from tests.benchmarks.cluster_rig import (
+    SOON_AGAIN,
+    administrator,
+    await_delivered,
+    push,
+    redis_together,
+    usage,
+)
 from tests.benchmarks.speed.fleet import WIDE
 from tests.benchmarks.speed.ways import ENDLESS, SOON
 from tests.clusters import ClusterLocal
@@ -40,7 +47,7 @@ def run_cluster(primaries: int, workers: int, logs: Path) -> dict[str, float]:
             threads=THREADS,
             accounts=accounts,
             settings=WIDE,
-            sandbox=(*ENDLESS, *SOON),
+            sandbox=(*ENDLESS, *SOON, *SOON_AGAIN),
         ) as local,
         administrator(local) as client,
     ):

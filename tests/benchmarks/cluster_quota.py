@@ -20,6 +20,7 @@ from typing import Any
 import redis
 
 from tests.benchmarks.cluster_rig import (
+    SOON_AGAIN,
     administrator,
     await_delivered,
     push,
@@ -55,7 +56,7 @@ def run_quota(count: int, part: int, seconds: float, logs: Path) -> dict[str, An
             threads=THREADS,
             accounts=(),
             settings={"ACCOUNTS_DIR": str(logs / "accounts")},
-            sandbox=(*SOON, *(word for name in accounts for word in ("--account", name))),
+            sandbox=(*SOON, *SOON_AGAIN, *(word for name in accounts for word in ("--account", name))),
         ) as local,
         administrator(local) as client,
     ):

@@ -21,6 +21,8 @@ from tests.clusters import ClusterLocal
 
 ROLES = ("dispatcher", "worker", "webhook")
 PAGE = 500
+SOON_AGAIN = ("--time-scale", "0.01")
+"""The sandbox tries a webhook that failed again after 3 s, and not after 5 minutes."""
 
 
 def write_folders(folders: Path, accounts: Iterable[str]) -> None:
