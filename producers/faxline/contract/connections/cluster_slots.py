@@ -33,6 +33,8 @@ PATIENCE = 2.0
 """Seconds for which a command is sent again after its first failure, if it has no deadline."""
 PAUSE = 0.05
 """Seconds between two tries, except after a redirection."""
+LONGEST_PAUSE = 0.4
+"""The pauses double up to this while a node cannot be reached: each try of each thread makes a connection."""
 REDIRECTIONS = 5
 """Redirections that are followed without a pause. More mean that the nodes disagree at the moment."""
 _NO_KEY, _STREAMS, _SCRIPT, _MATCH = 0, -1, -2, -3
@@ -176,6 +178,7 @@ class Course:
         self._slot = slot
         self._until = time.monotonic() + (within(patience) or 0.0)
         self._redirections = 0
+        self._lost = 0
         self._ask: Address | None = None
         self._moved: tuple[int, Address] | None = None
         self.lost = False
@@ -200,9 +203,13 @@ class Course:
             self._redirections += 1
             if self._redirections <= REDIRECTIONS:
                 return 0.0
-        if time.monotonic() + PAUSE > self._until:
+        pause = PAUSE
+        if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+            pause = min(LONGEST_PAUSE, PAUSE * 2**self._lost)
+            self._lost += 1
+        if time.monotonic() + pause > self._until:
             raise error
-        return PAUSE
+        return pause
 
     def next(self) -> tuple[Address, bool]:
         """The node of the next try, and whether ASKING must be sent to it first.

@@ -11,6 +11,7 @@ import redis
 from faxline.contract.connections import cluster_topology
 from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.connections.cluster_client_async import AsyncClusterClient
+from faxline.contract.connections.cluster_slots import Course, SlotMap
 from faxline.contract.connections.redis_url import connect, connect_async
 from tests.scripted_nodes import (
     OK,
@@ -153,6 +154,14 @@ def test_after_a_lost_node_the_others_are_asked_who_took_its_slots(run: Any, clu
     second.answer = lambda _: FIELDS
     assert run(cluster.url, get, get) == [RECORD, RECORD]
     assert (len(first.said), len(second.said)) == (1, 2)
+
+
+def test_a_node_that_stays_away_is_tried_more_and_more_rarely() -> None:
+    course = Course(SlotMap([("127.0.0.1", 1)]), 1, patience=600.0)
+    lost = [course.after(redis.ConnectionError("gone"), ("127.0.0.1", 1)) for _ in range(5)]
+    refused = [course.after(redis.exceptions.TryAgainError(), ("127.0.0.1", 1)) for _ in range(5)]
+    assert lost == [0.05, 0.1, 0.2, 0.4, 0.4]
+    assert refused == [0.05] * 5
 
 
 def test_nodes_that_are_all_gone_are_told_as_a_lost_connection(
