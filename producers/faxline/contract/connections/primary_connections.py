@@ -21,6 +21,7 @@ import redis.connection
 import redis.sentinel
 
 from faxline.contract.connections.deadlines import allow_for, is_bounded, within
+from faxline.contract.connections.tls_contexts import AsyncSharedTls, SharedTls
 
 _LOST = ("NOREPLICAS", "UNBLOCKED")
 """The beginnings of error replies for which redis-py has no class."""
@@ -164,7 +165,23 @@ class _Plain(_Following, redis.connection.Connection):
     pass
 
 
-class _Tls(_Following, redis.connection.SSLConnection):
+class _FollowingTls(SharedTls, _Following):
+    pass
+
+
+class _AskingTls(SharedTls, _Asking):
+    pass
+
+
+class _FollowingTlsAsync(AsyncSharedTls, _FollowingAsync):
+    pass
+
+
+class _AskingTlsAsync(AsyncSharedTls, _AskingAsync):
+    pass
+
+
+class _Tls(_FollowingTls, redis.connection.SSLConnection):
     pass
 
 
@@ -176,7 +193,7 @@ class _Watched(_Asking, redis.sentinel.SentinelManagedConnection):
     pass
 
 
-class _WatchedTls(_Asking, redis.sentinel.SentinelManagedSSLConnection):
+class _WatchedTls(_AskingTls, redis.sentinel.SentinelManagedSSLConnection):
     pass
 
 
@@ -184,7 +201,7 @@ class _PlainAsync(_FollowingAsync, redis.asyncio.connection.Connection):
     pass
 
 
-class _TlsAsync(_FollowingAsync, redis.asyncio.connection.SSLConnection):
+class _TlsAsync(_FollowingTlsAsync, redis.asyncio.connection.SSLConnection):
     pass
 
 
@@ -196,7 +213,7 @@ class _WatchedAsync(_AskingAsync, redis.asyncio.sentinel.SentinelManagedConnecti
     pass
 
 
-class _WatchedTlsAsync(_AskingAsync, redis.asyncio.sentinel.SentinelManagedSSLConnection):
+class _WatchedTlsAsync(_AskingTlsAsync, redis.asyncio.sentinel.SentinelManagedSSLConnection):
     pass
 
 
