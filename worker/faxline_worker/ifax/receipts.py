@@ -48,7 +48,7 @@ class Receipt:
         again: which wait precedes the next delivery of a failed fax (causes.Again); None means final.
         lower: True if the next delivery must use a lower quality; else None.
         charged: True if iFax charges for this failure; else None.
-        redial: retryAttempt of a failed fax, which iFax may redial by itself; else None.
+        redial: retryAttempt, how often iFax has redialed by itself; it may do so again if the fax failed.
     """
 
     job_id: str
@@ -149,7 +149,7 @@ def receipt_of(fax: FaxObject) -> Receipt | Nonsense:
         again=str(cause.again) if cause.again is not None and failed else None,
         lower=True if cause.lower and failed else None,
         charged=True if fax.word == _CHARGED else None,
-        redial=fax.redial if failed else None,
+        redial=fax.redial,
     )
 
 

@@ -44,7 +44,7 @@ class ReceiptStore:
         """
         context = self._context
         items = [{"entry": entry, "receipt": without_nulls(receipt)} for entry, receipt in receipts]
-        args = [context.options, json.dumps(items, separators=(",", ":"))]
+        args = [context.options, json.dumps(items, separators=(",", ":")), context.steady.now()]
         answer = json.loads(context.run("receipt", *args))
         rows = [Receipted.read(row) for row in answer["rows"]]
         taken = (row.error is None and row.result is not ReceiptResult.GONE for row in rows)
@@ -58,7 +58,8 @@ class ReceiptStore:
             most: how many receipts in one call.
         """
         context = self._context
-        return [Matched.read(row) for row in json.loads(context.run("match", context.options, most))]
+        args = (context.options, most, context.steady.now())
+        return [Matched.read(row) for row in json.loads(context.run("match", *args))]
 
     def try_lock_reconcile(self, *, turn: bool = False) -> ReconcileLock:
         """Lock reconciling if receipts wait. Who gets the lock sends the `reconcile` message.
@@ -67,7 +68,8 @@ class ReceiptStore:
             turn: the caller has the lock and is at the end of its turn; the lock is released if nothing
                 waits any more.
         """
-        reply = self._context.run("try_lock_reconcile", self._lease, "1" if turn else "")
+        context = self._context
+        reply = context.run("try_lock_reconcile", self._lease, "1" if turn else "", context.steady.now())
         return ReconcileLock(reply.decode())
 
     def lock_reconcile_on_news(self) -> bool:

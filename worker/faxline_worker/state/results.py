@@ -157,7 +157,7 @@ class ReceiptResult(StrEnum):
     UNMATCHED = "unmatched"
     """No job has its jobId, so it waits to be matched."""
     HELD = "held"
-    """A failure that may not be the last."""
+    """A failure that may not be the last, or about an older request of a job whose next one is under way."""
     RECEIVED = "received"
     """A fax that came in."""
     GONE = "gone"

@@ -104,11 +104,11 @@ def _ends(word: str) -> bool:
     return status_of(word) in {Status.DELIVERED, Status.FAILED, Status.CANCELED}
 
 
-def test_a_failure_tells_how_often_ifax_tried_by_itself() -> None:
+def test_a_receipt_tells_how_often_ifax_tried_by_itself() -> None:
     assert receipt(FAX | {"retryAttempt": "2"}).redial == 2
     assert receipt(FAX | {"retryAttempt": 0}).redial == 0
     assert receipt(FAX).redial is None
-    assert receipt(FAX | {"retryAttempt": 2, "faxStatus": "delivered"}).redial is None
+    assert receipt(FAX | {"retryAttempt": 2, "faxStatus": "delivered"}).redial == 2
 
 
 IN = {

@@ -1,15 +1,30 @@
 -- match: receipts whose jobId no answer claimed in time are matched with doubts, with the oldest doubt that fits.
 -- include: clock bell record events endings lines numbers unmatched redeliveries redials receipts doubts offers
 -- include: account_hash wakes outcomes
--- ARGV  JSON options, most receipts in one call
+-- ARGV  JSON options, most receipts in one call, the steady clock as the caller knows it (ms, or empty)
 -- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt}
 local ENOUGH = 200 -- doubts that one call looks at
-local options, done, looks = cjson.decode(ARGV[1]), {}, { count = 0 }
-local account = read_account(options)
--- A receipt may be about a call that was lost: then it waits as it is, so that no policy takes it for one that was tried.
-if may_be_old(account) then return '[]' end
+local options, done, looks = cjson.decode(ARGV[1]), {}, { count = 0, read = {} }
+local account = read_account(options, ARGV[3])
+local old = may_be_old(account)
 local stepped = redis.call('HMGET', keys.account_state, 'stepped', 'stepped_until')
-if (tonumber(stepped[2]) or 0) > steady then options.clock_slack = options.clock_slack + tonumber(stepped[1]) end
+if (tonumber(stepped[2]) or 0) > steady then options.stepped = tonumber(stepped[1]) end
+
+-- The receipt may be about a call that was lost, and whose doubt is entered only when an operator has the account go on. So
+-- it is kept until then, as one that was not compared yet: no policy is applied before it is.
+local function keep_until_known(receipt)
+  receipt.due = int(steady + options.sweep)
+  redis.call('SET', keys.job_ids .. receipt.job_id, cjson.encode(receipt), 'PX', options.keep)
+  await_match(options, receipt)
+end
+
+-- A doubt may be entered later. So the receipt is looked at again, each time after twice as long; and often enough that it is
+-- looked at between a doubt's entry and its policy.
+local function look_again(receipt)
+  local wait = math.max(options.sweep, math.min(steady - receipt.at, options.doubt / 2))
+  redis.call('ZADD', keys.unmatched, int(steady + wait), receipt.job_id)
+  tried(receipt)
+end
 
 -- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one
 -- (a job that was to be sent again is not). Anything else is reported as a duplicate and changes nothing.
@@ -22,8 +37,8 @@ local function settle_doubt(receipt, member, id, job)
     return 'held'
   end
   leave_unmatched(receipt)
-  redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
   if job.state == 'in_doubt' and (last or delivered) or job.state == 'queued' and delivered then
+    redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
     return apply_receipt(options, id, job, receipt)
   end
   duplicate(options, id, job, receipt.job_id)
@@ -37,13 +52,15 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(
     redis.call('ZREM', keys.unmatched, job_id)
   else
     local receipt = cjson.decode(text)
-    local member, id, job = find_doubt(receipt, options, looks)
+    local member, id, job
+    if not old then member, id, job = find_doubt(receipt, options, looks) end
     if member then
       local result = settle_doubt(receipt, member, id, job)
       table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = receipt })
-    else -- a doubt may be entered later; each time it is looked at after twice as long
-      redis.call('ZADD', keys.unmatched, int(steady + math.max(options.sweep, steady - receipt.at)), job_id)
-      tried(receipt)
+    elseif old then
+      keep_until_known(receipt)
+    else
+      look_again(receipt)
     end
   end
 end

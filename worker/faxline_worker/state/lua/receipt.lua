@@ -2,7 +2,8 @@
 -- include: clock bell record events endings lines offers numbers unmatched redeliveries redials receipts
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, again, redial}}; or of a fax that came to us receipt = {outcome = received,
---       job_id = by what it is known, about = its jobId, data = what the event tells}
+--       job_id = by what it is known, about = its jobId, data = what the event tells}; the steady clock as the caller
+--       knows it (ms, or empty)
 -- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | held | received | gone |
 --       raised, job, attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
 local options, items = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
@@ -29,24 +30,34 @@ local timed = false
 -- Only a held or an unmatched receipt needs it. A job that follows in a line keeps its own place: it waited there because it
 -- was due.
 local function read_steady_clock() -- once, and only where it is needed
-  if not timed then read_strictest(options) end
+  if not timed then read_strictest(options, ARGV[3]) end
   timed = true
+end
+
+-- Kept under its jobId: a submission in flight may claim it when its answer arrives. `of`: the job that it is about, whose
+-- older request iFax accepted. It ends that job should the request that is under way come to nothing, and meets no doubt.
+local function keep_receipt(receipt, of)
+  read_steady_clock()
+  receipt.at, receipt.due, receipt.of = steady, claimed_by(options), of
+  known[receipt.job_id] = cjson.encode(receipt)
+  redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
+  if not of then await_match(options, receipt) end
 end
 
 local function meet(receipt, batch)
   if receipt.outcome == 'received' then return come_in(receipt) end
   local id = known[receipt.job_id]
-  local later = is_receipt(id) and is_later(options, receipt, cjson.decode(id))
-  if not id or later then -- nobody knows the jobId yet: a submission in flight may claim it when its answer arrives
-    read_steady_clock()
-    receipt.at, receipt.due = steady, claimed_by(options)
-    known[receipt.job_id] = cjson.encode(receipt)
-    redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
-    await_match(options, receipt)
-    return { result = 'unmatched' }
+  local earlier = is_receipt(id) and cjson.decode(id)
+  if not id or earlier and is_later(options, receipt, earlier) then
+    keep_receipt(receipt, earlier and earlier.of)
+    return { result = earlier and earlier.of and 'held' or 'unmatched', job = earlier and earlier.of }
   end
-  local job = not is_receipt(id) and read_record(keys.job .. id)
+  local job = not earlier and read_record(keys.job .. id)
   if not job then return { result = 'repeated' } end
+  if job.state == 'submitting' and job.also == receipt.job_id then
+    keep_receipt(receipt, id)
+    return { result = 'held', job = id }
+  end
   if may_redial(options, receipt) then read_steady_clock() end
   local result = meet_job(options, id, job, receipt, batch)
   return { result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at),

@@ -74,7 +74,9 @@ local function put_in_order(item, field)
     return 'ended'
   end
   job.admitted_at, job.attempt = int(item.at), math.max(job.attempt, item.attempt)
-  local more = { attempt = job.attempt, admitted_at = job.admitted_at, permit = item.token, marked = '1' }
+  local granted_at = item.at + steady - now -- what is known of its lease went with the call: it may have been the longest
+  local more = { attempt = job.attempt, admitted_at = job.admitted_at, permit = item.token, marked = '1',
+    granted_at = int(granted_at), lease = int(granted_at + options.lease + options.upload) }
   if item.job_id then
     more.settled = item.token
     return accept(account, options, item.job, job, item.job_id, more) and 'settled' or 'submitted'

@@ -34,9 +34,9 @@ consider({ keys.delayed, keys.expiring, keys.scheduled, keys.lines_until }, now)
 consider({ keys.permits, keys.submitted, keys.in_doubt, keys.held }, steady)
 if run.put_off or run.old then wait = math.min(wait, 1000) end
 local match = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
-local due_to_match = match and tonumber(match) <= steady and not run.old or false
+local due_to_match = match and tonumber(match) <= steady or false
 if match and tonumber(match) > steady then wait = math.min(wait, tonumber(match) - steady) end
-if ARGV[3] ~= '' then note_step(tonumber(ARGV[3]), options.doubt + options.deadline) end
+if ARGV[3] ~= '' then note_step(tonumber(ARGV[3]), options.keep) end
 redis.call('HSET', keys.account_state, 'alarm', int(now + wait), 'seen', int(TIME_US), 'requests', options.requests,
   'window', options.window, 'concurrency', options.concurrency, 'burst', options.burst, 'then', options.then_,
   'deadline', options.deadline, 'expected', options.expected, 'poll_share',

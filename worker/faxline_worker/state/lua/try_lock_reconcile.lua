@@ -1,12 +1,13 @@
 -- try_lock_reconcile: locks reconciling if receipts wait. One `reconcile` of an account runs at a time: its key exists from
 -- the lock until the turn releases it.
 -- include: clock
--- ARGV  lease (ms) of the message, and of the turn, turn (1: asked at a turn's end, by the one that has the lock)
+-- ARGV  lease (ms) of the message, and of the turn, turn (1: asked at a turn's end, by the one that has the lock), the
+--       steady clock as the caller knows it (ms, or empty)
 -- reply none (nothing waits), locked (send a message for it), busy (one is under way), or match (at a turn's end: receipts
 --       are due to meet the doubts; the lock is kept)
 local came = redis.call('XLEN', keys.status) > 0
 local first = redis.call('ZRANGE', keys.unmatched, 0, 0, 'WITHSCORES')[2]
-if first then read_steady() end
+if first then read_steady(ARGV[3]) end
 local due = first and tonumber(first) <= steady or false
 if ARGV[2] == '1' then
   if not came and not due then

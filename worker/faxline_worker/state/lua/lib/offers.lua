@@ -37,8 +37,9 @@ local function take_strictest(options, text)
 end
 
 -- For a script that reads nothing else of the account: sets the steady clock, and makes the options as strict as any offer.
-local function read_strictest(options)
+-- estimate: the steady clock as the caller knows it (ms), or nothing.
+local function read_strictest(options, estimate)
   local values = redis.call('HMGET', keys.account_state, 'seen', 'skew', 'strictest')
-  keep_steady(values[1], values[2])
+  keep_steady(values[1], values[2], estimate)
   take_strictest(options, values[3])
 end

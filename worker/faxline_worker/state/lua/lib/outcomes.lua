@@ -81,6 +81,10 @@ local function duplicate(options, id, job, job_id)
   if early then leave_unmatched(early) end -- it is the word on this request and on no other
   if job.state == 'submitting' then
     redis.call('HSET', keys.job .. id, 'also', job_id) -- should this attempt come to nothing, that word counts
+    if early then
+      early.of = id
+      redis.call('SET', keys.job_ids .. job_id, cjson.encode(early), 'PX', options.keep)
+    end
   else
     early = false
   end

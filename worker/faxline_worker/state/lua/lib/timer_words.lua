@@ -21,33 +21,36 @@ local function unread(run, over)
   return true
 end
 
--- The recipient of a receipt that was not compared with the doubts yet, or nil.
+-- The recipient of a receipt that was not compared with the doubts yet, or is due to be compared again; else nil.
 local function untried_to(run, job_id)
   local options = run.options
   local text, score = redis.call('GET', keys.job_ids .. job_id), redis.call('ZSCORE', keys.unmatched, job_id)
   local receipt = score and is_receipt(text) and cjson.decode(text)
   local due = receipt and (tonumber(receipt.due) or receipt.at + options.lease + options.sweep)
-  return receipt and tonumber(score) <= due and receipt.to or nil
+  return receipt and tonumber(score) <= math.max(due, steady) and receipt.to or nil
 end
 
 local UNTRIED_LOOK = 20
--- run.by_older: recipients of the next receipts to be compared; an older process does not index receipts by recipient.
-local function untried(run, number)
+-- run.next_to: recipients of the next receipts to be compared: an older process does not index receipts by recipient, and
+-- nobody those that are due to be compared again. run.behind: there are more of these than are looked at.
+local function look_at_next(run)
   local options = run.options
+  local until_ms = int(steady + options.lease + (options.upload or 0) + options.sweep)
+  local next_ones = redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', until_ms, 'WITHSCORES', 'LIMIT', 0, UNTRIED_LOOK)
+  run.next_to = {}
+  for i = 1, #next_ones, 2 do run.next_to[tail_of(untried_to(run, next_ones[i]) or '')] = true end
+  run.behind = #next_ones == 2 * UNTRIED_LOOK and tonumber(next_ones[#next_ones]) <= steady
+end
+
+local function untried(run, number)
   if not number then return false end
-  if not run.by_older then
-    run.by_older = {}
-    for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf',
-      int(steady + options.lease + (options.upload or 0) + options.sweep), 'LIMIT', 0, UNTRIED_LOOK)) do
-      run.by_older[tail_of(untried_to(run, job_id) or '')] = true
-    end
-  end
+  if not run.next_to then look_at_next(run) end
   local known = redis.call('SRANDMEMBER', untried_of(number), UNTRIED_LOOK)
   for _, job_id in ipairs(known) do
     if untried_to(run, job_id) then return true end
     redis.call('SREM', untried_of(number), job_id) -- an older process tried it, or nobody did in its time
   end
-  return #known == UNTRIED_LOOK or run.by_older[tail_of(number)] or false
+  return #known == UNTRIED_LOOK or run.behind or run.next_to[tail_of(number)] or false
 end
 
 -- Whether a receipt about a doubt may have come in time, and was not read, or not compared with the doubts.
