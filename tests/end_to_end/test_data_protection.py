@@ -5,7 +5,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -16,6 +16,7 @@ from faxline.contract.sealing.keyring import new_key
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
+from tests.clusters import nodes_of
 from tests.stage.marks import MARK
 
 pytestmark = pytest.mark.slow
@@ -46,7 +47,8 @@ def local(
         folder, workers=2, threads=10, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
     ) as running:
         with connect(running.redis_url) as client:
-            client.config_set("rdbcompression", "no")  # else LZF may hide a text from the search
+            for node in nodes_of(client):
+                node.config_set("rdbcompression", "no")  # else LZF may hide a text from the search
         yield running
 
 
@@ -64,24 +66,24 @@ def line(local: Local) -> Iterator[FaxLine]:
 
 def on_disk(client: Any) -> bytes:
     """All that Redis has on its disk: the append-only file with every command, and a dump of this moment."""
-    client.save()
-    folder = Path(client.config_get("dir")["dir"])
-    parts = [
-        path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".log"
-    ]
-    assert len(parts) >= 2, "the dump and the append-only file"
-    return b"".join(parts)
+    found = []
+    for node in nodes_of(client):
+        node.save()
+        folder = Path(str(cast("Any", node.config_get("dir"))["dir"]))
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".log"]
+        assert len(files) >= 2, "the dump and the append-only file"
+        found += [path.read_bytes() for path in files]
+    return b"".join(found)
 
 
 def rewritten(client: Any, wait_until: Callable[..., Any]) -> None:
     """The append-only file is written anew, without what is over."""
-    client.bgrewriteaof()
+    nodes: list[Any] = nodes_of(client)
+    for node in nodes:
+        node.bgrewriteaof()
+    words = ("in_progress", "scheduled")
     wait_until(
-        lambda: (
-            not any(
-                client.info("persistence")[f"aof_rewrite_{word}"] for word in ("in_progress", "scheduled")
-            )
-        ),
+        lambda: not any(node.info("persistence")[f"aof_rewrite_{word}"] for node in nodes for word in words),
         timeout=30,
     )
 

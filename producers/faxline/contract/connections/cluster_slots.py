@@ -84,6 +84,8 @@ def slot_of(command: Sequence[Any]) -> int | None:
         place = next(at for at, word in enumerate(command) if word in {"STREAMS", b"STREAMS"}) + 1
     elif place == _MATCH:
         place = next(at for at, word in enumerate(command) if word in {"MATCH", b"MATCH"}) + 1
+    if place >= len(command):  # such as SAVE, which is about a node
+        return None
     key = command[place]
     slot: int = key_slot(key if isinstance(key, bytes) else str(key).encode())
     return slot

@@ -305,6 +305,12 @@ def test_a_command_without_a_key_goes_to_a_primary_and_to_another_one_when_that_
     assert named(second.said) == ["PING", "PING"]
 
 
+def test_a_command_of_one_word_is_about_a_node_and_goes_to_any(run: Any, cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        node.answer = lambda _: OK
+    assert run(cluster.url, lambda client: client.execute_command("BGREWRITEAOF")) == [True]
+
+
 def test_the_nodes_are_the_primaries_of_this_moment(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
