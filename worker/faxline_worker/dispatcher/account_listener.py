@@ -35,6 +35,8 @@ SILENT = 10.0
 """Seconds more after which a connection that did not answer is made anew."""
 LOOK = 1.0
 """Seconds between two looks for silent connections."""
+ARMING = 0.5
+"""Seconds for which connections are made before it is looked what came on those there are."""
 REST = 0.02
 """Seconds between what came and the next read of an account, so that a burst is few reads."""
 
@@ -119,8 +121,9 @@ class AccountListener(Listener):
                 heapq.heappush(self._due, (0.0, name))
 
     def _arm(self, streams: StreamsOfAll) -> None:
-        """Have those accounts listen that are due."""
-        while self._due and self._due[0][0] <= time.monotonic():
+        """Have those accounts listen that are due; of very many those for which there is time."""
+        until = time.monotonic() + ARMING
+        while self._due and self._due[0][0] <= time.monotonic() < until:
             _, name = heapq.heappop(self._due)
             link = self._links.get(name)
             if link is None or link.listens:

@@ -33,6 +33,13 @@ class ClusterRollbackGuard(RollbackGuard):
         self._runs: dict[str, str] = {}
         """Of which server (run id) each account's state was when the process checked in."""
         self._ticks: dict[str, int] = {}
+        self._changes = 0
+        """How often an account was checked in for, or forgotten."""
+        self._met: dict[Any, tuple[Any, ...]] = {}
+        """How things were when a node had no account to check in for: as long as they are so, it has none.
+
+        A dispatcher with ten thousand accounts makes as many connections, and each would look at all of them.
+        """
 
     def check_in(self, stores: Sequence[Store]) -> None:
         """Check in for accounts that the process did not serve when it connected, as `RollbackGuard`."""
@@ -51,6 +58,7 @@ class ClusterRollbackGuard(RollbackGuard):
                     store.memory.saw(checked.last)
                     with self._lock:
                         self._runs[store.account] = run
+                        self._changes += 1
 
     def forget(self, account: str) -> None:
         """Remember nothing more of an account that was removed."""
@@ -58,6 +66,7 @@ class ClusterRollbackGuard(RollbackGuard):
         with self._lock:
             self._runs.pop(account, None)
             self._ticks.pop(account, None)
+            self._changes += 1
 
     def _meet(self, connection: Any, run: str, slots: SlotMap | None) -> None:
         """Check in for the accounts of a node for which the process has not done so there."""
@@ -65,11 +74,18 @@ class ClusterRollbackGuard(RollbackGuard):
             return
         node, due = (connection.host, connection.port), 0
         with self._lock:
+            now = (run, slots, slots.changes, len(self._memories), self._changes)
+            if self._met.get(node) == now:
+                return
             new = [
                 name
                 for name in list(self._memories)  # accounts may be added meanwhile
                 if self._runs.get(name) != run and slots.is_owner(_slot(name), node)
             ]
+            self._met.pop(node, None)
+            if slots.known and not new:
+                self._met[node] = now
+            self._changes += bool(new)
             known = [name for name in new if name in self._runs]
             unknown = [name for name in new if name not in self._runs]
             for knows, names in ((Knowledge.NOTHING, unknown), (Knowledge.SOMETHING, known)):

@@ -41,7 +41,7 @@ def connection() -> Mock:
 
 def owned_by_all(meanwhile: Any = lambda: None) -> Any:
     """A map in which the node owns all slots; `meanwhile` happens when it is looked at."""
-    slots = Mock(spec=SlotMap)
+    slots = Mock(spec=SlotMap, changes=0, known=True)
     slots.is_owner.side_effect = lambda _slot, node: (meanwhile(), node == NODE)[1]
     return slots
 
@@ -58,6 +58,32 @@ def test_an_account_that_is_added_during_a_check_in_does_not_end_it(asked: list[
     guard.memory("acme")
     guard.connected(connection(), owned_by_all(lambda: guard.memory("globex")))
     assert asked == ["default", "acme"]
+
+
+def test_of_many_connections_to_a_node_only_the_first_look_at_the_accounts_until_something_changes(
+    asked: list[str],
+) -> None:
+    guard = guard_of(ClusterRollbackGuard)
+    accounts = [f"a{place}" for place in range(20)]
+    for name in accounts:
+        guard.memory(name)
+    looks: list[None] = []
+    slots = owned_by_all(lambda: looks.append(None))
+    for _ in range(50):
+        guard.connected(connection(), slots)
+    assert asked == ["default", *accounts]
+    assert len(looks) <= 2 * len(asked)
+    guard.memory("late")
+    guard.connected(connection(), slots)
+    assert asked == ["default", *accounts, "late"]
+    guard.connected(connection(), slots)
+    before = len(looks)
+    slots.changes += 1  # slots moved: accounts may be here that were elsewhere
+    guard.forget("late")
+    guard.memory("late")
+    guard.connected(connection(), slots)
+    assert len(looks) > before
+    assert asked == ["default", *accounts, "late", "late"]
 
 
 @pytest.mark.parametrize("kind", [RollbackGuard, ClusterRollbackGuard])
