@@ -100,10 +100,10 @@ watch: install ## Hold alerts and dashboards against a real Prometheus (needs pr
 	$(BIN)/python -m pytest tests/prometheus
 
 lock: ## Renew requirements/*.lock from pyproject.toml (needs uv on the PATH)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra archive -o requirements/worker.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra archive --extra console -o requirements/worker.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group build -o requirements/build.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --group audit -o requirements/audit.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra archive --extra otel --extra testing --group dev -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet pyproject.toml --extra worker --extra archive --extra console --extra otel --extra testing --group dev -o requirements/dev.lock
 
 licences: install ## List the licences of what is installed; one that pyproject.toml does not allow is an error
 	$(BIN)/pip-licenses

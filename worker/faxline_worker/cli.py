@@ -1,8 +1,8 @@
 """The commands of `faxline-worker`, which start the daemon's processes.
 
 Other packages add commands, such as the sandbox and the demo, by an entry point of the group
-`faxline_worker.commands`: it has the command's name and names a function with typer's annotations. It is
-loaded when the command or the help is run.
+`faxline_worker.commands`: it has the command's name and names a function with typer's annotations, or a Typer
+with commands of its own. It is loaded when the command or the help is run.
 """
 
 import os
@@ -31,8 +31,11 @@ class Commands(TyperGroup):
         ours = super().get_command(ctx, cmd_name)
         if ours is not None or cmd_name not in entry_points(group=GROUP).names:
             return ours
+        loaded = entry_points(group=GROUP)[cmd_name].load()
+        if isinstance(loaded, typer.Typer):
+            return get_command(loaded)
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(cmd_name)(entry_points(group=GROUP)[cmd_name].load())
+        alone.command(cmd_name)(loaded)
         return get_command(alone)
 
 

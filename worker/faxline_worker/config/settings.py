@@ -35,6 +35,7 @@ from faxline_worker.config.addresses import (
     passwords_in,
 )
 from faxline_worker.config.archive import Archive, check_archive_url
+from faxline_worker.config.console import Console, check_console
 from faxline_worker.config.limits import Ceilings, Limits, Numbers, Pdf, Starvation
 from faxline_worker.config.listeners import Metrics, Traces, Webhook
 from faxline_worker.config.retries import (
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     metrics: Metrics = Metrics()
     traces: Traces = Traces()
     archive: Archive = Archive()
+    console: Console = Console()
     pdf: Pdf = Pdf()
     worker_threads: PositiveInt = 20
     lease_grace: PositiveSeconds = timedelta(seconds=10)
@@ -164,6 +166,7 @@ class Settings(BaseSettings):
                 check_url(setting, url)
         check_broker(self.broker, self.redis_url)
         check_archive_url(self.archive.url)
+        check_console(self.console)
         return self
 
     def _check_accounts(self) -> None:

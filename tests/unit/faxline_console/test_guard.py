@@ -1,0 +1,201 @@
+"""Who is let in: every page without a session, with a lesser role, and from a proxy or past it."""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+import structlog
+from argon2 import PasswordHasher
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from faxline_archive.database import open_database
+from faxline_console.app import make_app
+from faxline_console.guard import COOKIE, Guard, Page, person_of
+from faxline_console.headers import POLICY
+from faxline_console.lines import Lines
+from faxline_console.people import Person, Right, Role
+from faxline_console.rendering import Renderer, make_environment
+from faxline_console.store import ConsoleStore, Lifetimes
+from faxline_worker.config.settings import read_settings
+from tests.browserless import Browser
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "correct horse battery"
+
+
+async def who(request: Request) -> Response:
+    return PlainTextResponse(person_of(request).name)
+
+
+async def act(_: Request) -> Response:
+    return PlainTextResponse("done")
+
+
+async def fail(_: Request) -> Response:
+    raise RuntimeError("a detail that nobody should see")
+
+
+PAGES = [
+    Page("/who", Right.READ, who),
+    Page("/act", Right.ACCOUNTS, act, ["POST"]),
+    Page("/fail", None, fail),
+]
+
+
+class Console:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        environment = {
+            "FAXLINE_ACCOUNTS": "north",
+            "FAXLINE_CONSOLE__DATABASE": f"sqlite:///{folder / 'console.db'}",
+            **{f"FAXLINE_CONSOLE__{name}": value for name, value in settings.items()},
+        }
+        read = read_settings(environment)
+        self.store = ConsoleStore(
+            open_database(read.console.database, writes=True), Lifetimes(attempts=3), hasher=QUICK
+        )
+        for role in Role:
+            self.store.add_user(Person(str(role), role), PASSWORD)
+        app = make_app(
+            Guard(self.store, read.console),
+            Renderer(make_environment(), "UTC"),
+            Lines(read),
+            PAGES,
+            structlog.get_logger(),
+        )
+        self.app = app
+        self.client = Browser(app)
+
+    def sign_in(self, name: str, password: str = PASSWORD, back: str = "") -> httpx.Response:
+        return self.client.post(f"/sign-in?back={back}", data={"user": name, "password": password})
+
+    def form_token(self) -> str:
+        session = self.store.session(self.client.cookies[COOKIE])
+        assert session is not None
+        return session.form_token
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Console:
+    return Console(tmp_path)
+
+
+def test_without_a_session_every_page_leads_to_the_sign_in_and_nothing_is_done(console: Console) -> None:
+    answer = console.client.get("/who?q=1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?back=%2Fwho%3Fq%3D1")
+    assert console.client.post("/act").status_code == 403
+
+
+def test_somebody_who_signed_in_is_known_and_comes_back_to_the_page(console: Console) -> None:
+    answer = console.sign_in("viewer", back="/who")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/who")
+    assert console.client.get("/who").text == "viewer"
+
+
+@pytest.mark.parametrize(
+    "back",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", "\\\\e"],
+)
+def test_nobody_is_sent_elsewhere_after_signing_in(console: Console, back: str) -> None:
+    assert console.sign_in("viewer", back=quote(back, safe="")).headers["location"] == "/faxes"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_page_is_there_for_the_roles_that_have_its_right_and_for_no_other(
+    console: Console, role: Role
+) -> None:
+    console.sign_in(str(role))
+    answer = console.client.post("/act", data={"form_token": console.form_token()})
+    assert answer.status_code == (200 if Right.ACCOUNTS in role.rights else 403)
+
+
+def test_a_form_without_its_sessions_token_does_nothing(console: Console) -> None:
+    console.sign_in("operator")
+    for data in ({}, {"form_token": ""}, {"form_token": "é"}, {"form_token": "x" * 43}):
+        assert console.client.post("/act", data=data).status_code == 403
+    files = {"form_token": ("a.txt", b"x")}
+    assert console.client.post("/act", files=files).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}],
+)
+def test_a_form_that_another_site_sent_does_nothing(console: Console, headers: dict[str, str]) -> None:
+    console.sign_in("operator")
+    answer = console.client.post("/act", data={"form_token": console.form_token()}, headers=headers)
+    assert answer.status_code == 403
+    signing_in = console.client.post(
+        "/sign-in", data={"user": "viewer", "password": PASSWORD}, headers=headers
+    )
+    assert signing_in.status_code == 403
+
+
+def test_too_many_tries_are_refused_though_the_password_is_right(console: Console) -> None:
+    for _ in range(3):
+        assert console.sign_in("viewer", "wrong").status_code == 403
+    answer = console.sign_in("viewer")
+    assert answer.status_code == 429
+    assert COOKIE not in console.client.cookies
+
+
+def test_who_signs_out_is_out(console: Console) -> None:
+    console.sign_in("viewer")
+    cookie = console.client.cookies[COOKIE]
+    console.client.post("/sign-out", data={"form_token": console.form_token()})
+    console.client.cookies.set(COOKIE, cookie)
+    assert console.client.get("/who").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/who", "/fail", "/nowhere", "/static/console.css"])
+def test_every_answer_keeps_scripts_frames_and_caches_away(console: Console, path: str) -> None:
+    console.sign_in("viewer")
+    headers = console.client.get(path).headers
+    assert headers["content-security-policy"] == POLICY
+    assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+    assert ("no-store" in headers["cache-control"]) is not path.startswith("/static")
+
+
+def test_a_fault_shows_a_reference_and_no_detail(console: Console) -> None:
+    console.sign_in("viewer")
+    answer = console.client.get("/fail")
+    assert answer.status_code == 500
+    assert re.search("[0-9a-f]{8}", answer.text)
+    assert "detail that nobody" not in answer.text
+
+
+def test_a_body_that_is_too_large_is_refused(console: Console) -> None:
+    console.sign_in("operator")
+    answer = console.client.post("/act", data={"form_token": "x" * 22_000_000})
+    assert answer.status_code == 413
+
+
+def test_the_cookie_is_for_https_alone_where_the_console_is_reached_by_it(tmp_path: Path) -> None:
+    console = Console(tmp_path, URL="https://fax.example.org")
+    flags = console.sign_in("viewer").headers["set-cookie"].lower()
+    for flag in ("secure", "httponly", "samesite=lax"):
+        assert flag in flags
+
+
+class ByProxy:
+    def __init__(self, folder: Path, address: str) -> None:
+        self.console = Console(folder, PROXIES="10.0.0.0/8", USER_HEADER="X-User")
+        self.client = Browser(self.console.app, address)
+
+
+def test_the_proxy_names_who_is_there_and_there_is_no_other_way_in(tmp_path: Path) -> None:
+    proxy = ByProxy(tmp_path, "10.1.2.3")
+    assert proxy.client.get("/who", headers={"X-User": "viewer"}).text == "viewer"
+    assert proxy.client.get("/who", headers={"X-User": "admin"}).text == "admin"
+    assert proxy.client.get("/who").status_code == 403
+    assert proxy.client.get("/who", headers={"X-User": "stranger"}).status_code == 403
+    assert proxy.client.get("/who", headers=[("X-User", "viewer"), ("X-User", "admin")]).status_code == 403
+    assert proxy.client.post("/sign-in", data={"user": "admin", "password": PASSWORD}).status_code == 404
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "", "::ffff:192.0.2.1"])
+def test_the_header_counts_from_the_proxys_addresses_alone(tmp_path: Path, address: str) -> None:
+    proxy = ByProxy(tmp_path, address)
+    assert proxy.client.get("/who", headers={"X-User": "admin"}).status_code == 403

@@ -1,0 +1,148 @@
+"""Local users and their sessions, on a real database."""
+
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from faxline_archive.database import open_database
+from faxline_console.people import Person, Role
+from faxline_console.store import ConsoleStore, Lifetimes, UserInvalid
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "correct horse battery"
+ADA = Person("ada", Role.CLERK, frozenset({"north"}), ("department", "radiology"), "Europe/Berlin")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> ConsoleStore:
+    engine = open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
+    return ConsoleStore(engine, Lifetimes(longest=1000, idle=100, window=60, attempts=3), clock, QUICK)
+
+
+def sign_in(
+    store: ConsoleStore, password: str = PASSWORD, name: str = "ada", address: str = "a"
+) -> str | None:
+    return store.sign_in(name, password, address)
+
+
+def test_a_user_is_kept_with_role_bounds_and_zone(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    assert store.person("ada") == ADA
+    assert store.people() == [ADA]
+
+
+def test_only_the_right_password_begins_a_session(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    assert sign_in(store, PASSWORD + "x") is None
+    assert sign_in(store, "") is None
+    assert sign_in(store, name="eve") is None
+    token = sign_in(store)
+    assert token is not None
+    session = store.session(token)
+    assert session is not None
+    assert session.person == ADA
+
+
+def test_a_user_without_a_password_signs_in_by_no_password(store: ConsoleStore) -> None:
+    store.add_user(ADA)
+    for password in ("", "None", PASSWORD):
+        assert sign_in(store, password) is None
+    assert store.session(store.begin_session("ada")) is not None
+
+
+def test_a_session_ends_when_it_is_not_used_and_goes_on_when_it_is(store: ConsoleStore, clock: Clock) -> None:
+    store.add_user(ADA, PASSWORD)
+    token = store.begin_session("ada")
+    for _ in range(3):
+        clock.at += 90
+        assert store.session(token) is not None
+    clock.at += 101
+    assert store.session(token) is None
+
+
+def test_a_session_ends_after_its_longest_time_however_much_it_is_used(
+    store: ConsoleStore, clock: Clock
+) -> None:
+    store.add_user(ADA, PASSWORD)
+    token = store.begin_session("ada")
+    for _ in range(20):
+        clock.at += 50
+        store.session(token)
+    clock.at += 1
+    assert store.session(token) is None
+
+
+@pytest.mark.parametrize("how", ["sign_out", "end_sessions", "change_user", "remove_user"])
+def test_sessions_are_revoked(store: ConsoleStore, how: str) -> None:
+    store.add_user(ADA, PASSWORD)
+    token = store.begin_session("ada")
+    session = store.session(token)
+    assert session is not None
+    if how == "sign_out":
+        store.sign_out(session)
+    elif how == "change_user":
+        store.change_user(Person("ada", Role.VIEWER))
+    else:
+        getattr(store, how)("ada")
+    assert store.session(token) is None
+
+
+def test_a_changed_password_is_the_only_one(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    store.change_user(ADA, "another long password")
+    assert sign_in(store) is None
+    assert sign_in(store, "another long password") is not None
+
+
+def test_failed_sign_ins_make_a_name_and_an_address_wait(store: ConsoleStore, clock: Clock) -> None:
+    store.add_user(ADA, PASSWORD)
+    for n in range(3):
+        assert store.may_try("ada", f"address {n}")
+        assert sign_in(store, "wrong", address=f"address {n}") is None
+    assert not store.may_try("ada", "another")
+    for name in ("b", "c", "d"):
+        assert sign_in(store, "wrong", name=name, address="one") is None
+    assert not store.may_try("somebody", "one")
+    clock.at += 61
+    assert store.may_try("ada", "one")
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 257])
+def test_a_password_that_is_too_short_or_too_long_is_refused(store: ConsoleStore, password: str) -> None:
+    with pytest.raises(UserInvalid, match="12 to 256"):
+        store.add_user(ADA, password)
+    assert store.people() == []
+
+
+def test_a_name_is_given_once_and_an_unknown_user_is_an_error(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    with pytest.raises(UserInvalid, match="already"):
+        store.add_user(ADA, PASSWORD)
+    for change in (store.remove_user, store.begin_session):
+        with pytest.raises(UserInvalid, match="no user"):
+            change("eve")
+    with pytest.raises(UserInvalid, match="no user"):
+        store.change_user(Person("eve", Role.ADMIN))
+
+
+def test_neither_password_nor_session_is_in_the_database(store: ConsoleStore, tmp_path: Path) -> None:
+    store.add_user(ADA, PASSWORD)
+    token = store.begin_session("ada")
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"ada" in held
+    assert PASSWORD.encode() not in held
+    assert token.encode() not in held

@@ -1,0 +1,135 @@
+"""The console as an ASGI application."""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from structlog.typing import FilteringBoundLogger
+
+from faxline import FaxlineError, JobNotFound, QueueUnavailable
+from faxline_console.guard import Guard, Page
+from faxline_console.headers import Headers, TooLargeError
+from faxline_console.lines import Lines
+from faxline_console.pages.sign_in import START, SignIn
+from faxline_console.rendering import STATIC, Renderer
+
+
+def make_app(
+    guard: Guard, renderer: Renderer, lines: Lines, pages: Sequence[Page], log: FilteringBoundLogger
+) -> Headers:
+    """Make the application.
+
+    Args:
+        guard: lets people in.
+        renderer: of its pages.
+        lines: closed when the application ends.
+        pages: all pages but those for signing in.
+        log: gets a line for each request that acts or fails.
+    """
+    sign_in = SignIn(guard, renderer)
+
+    async def start(_: Request) -> Response:
+        return RedirectResponse(START, 303)
+
+    async def healthy(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await lines.close()
+
+    errors = ErrorPages(renderer, log)
+    app = Starlette(
+        routes=[
+            Route("/", start),
+            Route("/healthz", healthy),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            *sign_in.routes(),
+            *(guard.route(page) for page in [*sign_in.pages(), *pages]),
+        ],
+        exception_handlers={
+            HTTPException: errors.refused,
+            JobNotFound: errors.not_found,
+            QueueUnavailable: errors.redis_away,
+            FaxlineError: errors.of_faxline,
+            TooLargeError: errors.too_large,
+            Exception: errors.unexpected,
+        },
+        lifespan=lifespan,
+    )
+    return Headers(app)  # outside of everything, so that an answer about a fault has them too
+
+
+class ErrorPages:
+    """What people see when something fails: what it is, and what comes next. Details go to the log."""
+
+    def __init__(self, renderer: Renderer, log: FilteringBoundLogger) -> None:
+        self._render = renderer
+        self._log = log
+
+    def _page(
+        self, request: Request, status: int, heading: str, say: str, then: str = "", *, again: bool = False
+    ) -> Response:
+        values = {"heading": heading, "say": say, "next": then, "again": again}
+        return self._render.page(request, "error.html", values, status=status)
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """A page that is not there, or not for this person."""
+        assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls it for these
+        if error.status_code == 404:  # noqa: PLR2004
+            return self._page(request, 404, "There is no such page", "The address leads nowhere.")
+        if error.status_code == 403:  # noqa: PLR2004
+            return self._page(request, 403, "Not allowed", error.detail)
+        return self._page(request, error.status_code, "This did not work", error.detail)
+
+    async def not_found(self, request: Request, _: Exception) -> Response:
+        """A fax that is not there, or not for this person: both look alike."""
+        return self._page(
+            request,
+            404,
+            "There is no such fax",
+            "It was never pushed, its record has expired, or you may not see it.",
+        )
+
+    async def redis_away(self, request: Request, error: Exception) -> Response:
+        """Redis does not answer or refuses."""
+        self._log.warning("redis does not answer the console", reason=type(error).__name__)
+        return self._page(
+            request,
+            503,
+            "Redis does not answer",
+            "Nothing is lost. Faxes on their way cannot be seen or changed until Redis is back.",
+            "What has ended can still be found: it comes from the archive.",
+            again=True,
+        )
+
+    async def of_faxline(self, request: Request, error: Exception) -> Response:
+        """An action that Faxline refused. Its errors are written for people."""
+        return self._page(request, 409, "Nothing was changed", str(error))
+
+    async def too_large(self, request: Request, _: Exception) -> Response:
+        """A form that is too large."""
+        return self._page(
+            request, 413, "That is too large", "A fax has at most 20 MB with all its documents."
+        )
+
+    async def unexpected(self, request: Request, error: Exception) -> Response:
+        """A fault of ours. The page names a reference that the log has as well."""
+        reference = secrets.token_hex(4)
+        self._log.error(
+            "a page failed", reference=reference, reason=type(error).__name__, path=request.url.path
+        )
+        return self._page(
+            request,
+            500,
+            "The page could not be made",
+            "Nothing was changed by loading it.",
+            f"Reference for your administrator: {reference}",
+        )

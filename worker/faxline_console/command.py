@@ -1,0 +1,145 @@
+"""The command `faxline-worker console`, and its local users."""
+
+import os
+import sys
+from getpass import getpass
+from typing import TYPE_CHECKING, Annotated, NoReturn
+from zoneinfo import ZoneInfo
+
+import typer
+
+from faxline_console.people import Person, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faxline_console.store import ConsoleStore
+
+console = typer.Typer(
+    name="console",
+    help="Serve the web console. Any number may run.",
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+users = typer.Typer(help="The people who may sign in.", no_args_is_help=True)
+console.add_typer(users, name="users")
+
+Name = Annotated[str, typer.Argument(help="The name in the audit.")]
+Accounts = Annotated[
+    list[str] | None, typer.Option("--account", help="An account the user sees; repeat it. None means all.")
+]
+Department = Annotated[
+    str, typer.Option(metavar="KEY=VALUE", help="Metadata that a fax must have to be seen.")
+]
+Zone = Annotated[str | None, typer.Option(help="The time zone, such as Europe/Berlin.")]
+Asks = Annotated[
+    bool,
+    typer.Option(
+        "--password/--no-password",
+        help="Ask for a password, or read it from standard input. Without one, only a trusted proxy "
+        "signs the user in.",
+    ),
+]
+
+
+@console.callback()
+def run(ctx: typer.Context) -> None:
+    """Serve the web console. Any number may run."""
+    if ctx.invoked_subcommand is None:
+        from faxline_console.process import console as serve  # noqa: PLC0415 - takes half a second
+
+        serve()
+
+
+@users.command("list")
+def list_users() -> None:
+    """List the users with their roles."""
+    for person in _store().people():
+        bounds = [*sorted(person.accounts), *(["=".join(person.department)] if person.department else [])]
+        typer.echo("\t".join([person.name, str(person.role), " ".join(bounds) or "all", person.zone]))
+
+
+@users.command("add")
+def add_user(  # noqa: PLR0917 - the options of a command
+    name: Name,
+    role: Annotated[Role, typer.Option(help="What the user may do (docs/console.md).")],
+    account: Accounts = None,
+    department: Department = "",
+    zone: Zone = None,
+    password: Asks = True,
+) -> None:
+    """Add a user."""
+    person = _person(name, role, account, department, zone)
+    _change(lambda store: store.add_user(person, _read_password() if password else None))
+
+
+@users.command("set")
+def set_user(  # noqa: PLR0917 - the options of a command
+    name: Name,
+    role: Annotated[Role, typer.Option(help="What the user may do.")],
+    account: Accounts = None,
+    department: Department = "",
+    zone: Zone = None,
+    password: Asks = False,
+) -> None:
+    """Change a user's role and bounds, and with --password the password. The user's sessions end."""
+    person = _person(name, role, account, department, zone)
+    _change(lambda store: store.change_user(person, _read_password() if password else None))
+
+
+@users.command("remove")
+def remove_user(name: Name) -> None:
+    """Remove a user. The user's sessions end."""
+    _change(lambda store: store.remove_user(name))
+
+
+@users.command("sign-out")
+def sign_out_user(name: Name) -> None:
+    """End all sessions of a user."""
+    _change(lambda store: store.end_sessions(name))
+
+
+def _store() -> "ConsoleStore":
+    from faxline_console.process import open_store  # noqa: PLC0415 - takes half a second
+    from faxline_worker.config.settings import read_settings  # noqa: PLC0415 - as above
+    from faxline_worker.config.source import SettingsError  # noqa: PLC0415 - as above
+
+    try:
+        return open_store(read_settings(os.environ).console)
+    except SettingsError as error:
+        _give_up(str(error))
+
+
+def _change(change: "Callable[[ConsoleStore], object]") -> None:
+    try:
+        change(_store())
+    except ValueError as error:
+        _give_up(str(error))
+
+
+def _person(name: str, role: Role, accounts: list[str] | None, department: str, zone: str | None) -> Person:
+    key, equals, value = department.partition("=")
+    if department and not (key and equals and value):
+        _give_up("--department must be KEY=VALUE, such as department=radiology")
+    if not name.isprintable() or not 1 <= len(name) <= 64 or name != name.strip():  # noqa: PLR2004
+        _give_up("a name has 1 to 64 printable characters")
+    try:
+        ZoneInfo(zone or "UTC")
+    except (KeyError, ValueError, OSError):
+        _give_up(f"there is no time zone {zone!r}; give one such as Europe/Berlin")
+    return Person(name, role, frozenset(accounts or ()), (key, value) if key else None, zone or "")
+
+
+def _read_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    first = getpass("Password: ")
+    if getpass("Again: ") != first:
+        _give_up("the two passwords differ")
+    return first
+
+
+def _give_up(message: str) -> NoReturn:
+    typer.echo(f"faxline-worker: {message}", err=True)
+    raise typer.Exit(2)

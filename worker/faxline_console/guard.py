@@ -1,0 +1,173 @@
+"""Who is asking: sessions by cookie, people whom a proxy signed in, and what each page demands.
+
+A page is an endpoint with the right that it takes. There is no other way to make a page, so none can be
+reached without signing in. Every form sends back its session's token, and a browser that says that another
+site made the request is refused.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from hmac import compare_digest
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from faxline_console.people import Right
+from faxline_console.store import ConsoleStore, Session
+from faxline_worker.config.console import Console
+
+COOKIE = "faxline-session"
+FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An address of the console.
+
+    Example:
+        >>> Page("/faxes", Right.READ, show_faxes)
+
+    Attributes:
+        path: as Starlette's routes have it.
+        right: what a person must be allowed to do; None: it is enough to be signed in.
+        endpoint: answers the request. `request.state.session` is the session.
+        methods: GET, or POST for what acts.
+    """
+
+    path: str
+    right: Right | None
+    endpoint: Endpoint
+    methods: Sequence[str] = ("GET",)
+
+
+class Guard:
+    """Lets those in who may see a page.
+
+    Args:
+        store: the users and sessions.
+        settings: of the console.
+    """
+
+    def __init__(self, store: ConsoleStore, settings: Console) -> None:
+        self.store = store
+        self.settings = settings
+        self._networks = settings.networks
+        self._own = urlsplit(settings.url).netloc
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether a proxy signs people in."""
+        return bool(self._networks)
+
+    def route(self, page: Page) -> Route:
+        """The route of a page: only those who may see it reach its endpoint."""
+
+        async def endpoint(request: Request) -> Response:
+            session, fresh = await self._session(request)
+            if session is None:
+                return self._to_sign_in(request)
+            if page.right is not None and not session.person.may(page.right):
+                raise HTTPException(403, f"This page is not part of the role {session.person.role}.")
+            request.state.session = session
+            try:
+                if request.method == "POST":
+                    await self.check_form(request, session.form_token)
+                response = await page.endpoint(request)
+            finally:
+                await request.close()  # the files of a form
+            if fresh is not None:
+                self.give_cookie(response, fresh)
+            return response
+
+        return Route(page.path, endpoint, methods=list(page.methods))
+
+    async def check_form(self, request: Request, expected: str) -> None:
+        """Refuse a form that this session's pages did not make.
+
+        Raises:
+            HTTPException: 403.
+        """
+        self.check_site(request)
+        sent = (await request.form()).get(FORM_TOKEN, "")
+        if not isinstance(sent, str) or not compare_digest(sent.encode(), expected.encode()):
+            raise HTTPException(403, "The form is not from this session. Load the page again, and repeat it.")
+
+    def check_site(self, request: Request) -> None:
+        """Refuse a request that a browser says another site made.
+
+        Raises:
+            HTTPException: 403.
+        """
+        origin = request.headers.get("origin")
+        own = self._own or request.headers.get("host", "")
+        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"} or (
+            origin is not None and urlsplit(origin).netloc != own
+        ):
+            raise HTTPException(403, "Another site made this request.")
+
+    def give_cookie(self, response: Response, token: str) -> None:
+        """Let the browser keep a session."""
+        response.set_cookie(
+            COOKIE,
+            token,
+            max_age=round(self.settings.session.total_seconds()),
+            secure=self.settings.url.startswith("https://"),
+            httponly=True,
+            samesite="lax",
+        )
+
+    async def _session(self, request: Request) -> tuple[Session | None, str | None]:
+        """The session of a request, and the value of its cookie if it has just begun."""
+        token = request.cookies.get(COOKIE)
+        session = await run_in_threadpool(self.store.session, token) if token else None
+        if not self.by_proxy:
+            return session, None
+        name = self._named_by_proxy(request)
+        if session is not None and session.person.name == name:
+            return session, None
+        if await run_in_threadpool(self.store.person, name) is None:
+            raise HTTPException(403, f"{name} is not a user of this console. An administrator adds users.")
+        fresh = await run_in_threadpool(self.store.begin_session, name)
+        return await run_in_threadpool(self.store.session, fresh), fresh
+
+    def _named_by_proxy(self, request: Request) -> str:
+        """Whom the proxy names.
+
+        Raises:
+            HTTPException: 403: the request does not come from the proxy, or names nobody.
+        """
+        address = address_of(request)
+        try:
+            trusted = any(ip_address(address) in network for network in self._networks)
+        except ValueError:
+            trusted = False
+        if not trusted:
+            raise HTTPException(403, "Sign in through the proxy; this address is not the proxy's.")
+        names = request.headers.getlist(self.settings.user_header)
+        if len(names) != 1 or not names[0]:
+            raise HTTPException(403, f"The proxy sent no single {self.settings.user_header}.")
+        return names[0]
+
+    @staticmethod
+    def _to_sign_in(request: Request) -> Response:
+        if request.method != "GET":
+            raise HTTPException(403, "Your session has ended. Sign in, and repeat it.")
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
+
+
+def address_of(request: Request) -> str:
+    """The address of the connection."""
+    return request.client.host if request.client else ""
+
+
+def person_of(request: Request) -> Any:
+    """The person whom the guard let in."""
+    return request.state.session.person

@@ -1,0 +1,58 @@
+"""The lines to the accounts: how the console reads Redis and acts."""
+
+import asyncio
+from collections.abc import Iterable
+
+from faxline import AsyncFaxLine
+from faxline_console.people import Person
+from faxline_worker.config.settings import Settings
+
+
+class Lines:
+    """A line for each account, made when it is first asked for.
+
+    Example:
+        >>> job = await lines.of("north").job("clinic-north.4711")
+
+    Args:
+        settings: the daemon's; the console uses a Redis user of its own in FAXLINE_REDIS_URL.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lines: dict[str, AsyncFaxLine] = {}
+
+    @property
+    def accounts(self) -> list[str]:
+        """The names of all accounts."""
+        return sorted(self._settings.accounts)
+
+    def accounts_of(self, person: Person) -> list[str]:
+        """The names of the accounts that a person sees."""
+        return [name for name in self.accounts if person.sees_account(name)]
+
+    def of(self, account: str) -> AsyncFaxLine:
+        """The line of an account.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        if account not in self._settings.accounts:
+            raise KeyError(account)
+        if account not in self._lines:
+            self._lines[account] = AsyncFaxLine(
+                self._settings.redis_url,
+                account,
+                keys=self._settings.keyring,
+                replicas=self._settings.redis_replicas,
+            )
+        return self._lines[account]
+
+    def of_all(self, accounts: Iterable[str]) -> list[AsyncFaxLine]:
+        """The lines of these accounts."""
+        return [self.of(account) for account in accounts]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(line.close() for line in self._lines.values()))
+        self._lines.clear()

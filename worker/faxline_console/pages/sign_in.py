@@ -1,0 +1,84 @@
+"""Signing in by name and password, signing out, and the choice of colours."""
+
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from faxline_console.guard import COOKIE, Guard, Page, address_of
+from faxline_console.rendering import THEME_COOKIE, THEMES, Renderer
+
+START = "/faxes"
+
+
+class SignIn:
+    """The page for those who have not signed in.
+
+    Args:
+        guard: the console's.
+        renderer: of its pages.
+    """
+
+    def __init__(self, guard: Guard, renderer: Renderer) -> None:
+        self._guard = guard
+        self._render = renderer
+
+    def routes(self) -> list[Route]:
+        """The addresses that need no session; none where a proxy signs people in."""
+        if self._guard.by_proxy:
+            return []
+        return [Route("/sign-in", self.sign_in, methods=["GET", "POST"])]
+
+    def pages(self) -> list[Page]:
+        """The addresses for everybody who has signed in."""
+        return [
+            Page("/sign-out", None, self.sign_out, ["POST"]),
+            Page("/theme", None, self.choose_theme, ["POST"]),
+        ]
+
+    async def sign_in(self, request: Request) -> Response:
+        """Show the form, and take it."""
+        back = _own_path(request.query_params.get("back", ""))
+        if request.method == "GET":
+            return self._render.page(request, "sign_in.html", {"name": "", "wrong": "", "back": back})
+        self._guard.check_site(request)
+        form = await request.form()
+        name, password = str(form.get("user", ""))[:64], str(form.get("password", ""))
+        store, address = self._guard.store, address_of(request)
+        if not await run_in_threadpool(store.may_try, name, address):
+            return self._refuse(request, name, back, "too many", 429)
+        token = await run_in_threadpool(store.sign_in, name, password, address)
+        if token is None:
+            return self._refuse(request, name, back, "no match", 403)
+        response = RedirectResponse(back, 303)
+        self._guard.give_cookie(response, token)
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session."""
+        await run_in_threadpool(self._guard.store.sign_out, request.state.session)
+        response = RedirectResponse("/sign-in" if not self._guard.by_proxy else START, 303)
+        response.delete_cookie(COOKIE)
+        return response
+
+    async def choose_theme(self, request: Request) -> Response:
+        """Keep the choice of colours in a cookie."""
+        form = await request.form()
+        chosen = str(form.get("theme", ""))
+        response = RedirectResponse(_own_path(str(form.get("back", ""))), 303)
+        if chosen in THEMES:
+            response.set_cookie(THEME_COOKIE, chosen, max_age=365 * 86400, httponly=True, samesite="lax")
+        return response
+
+    def _refuse(self, request: Request, name: str, back: str, wrong: str, status: int) -> Response:
+        values = {"name": name, "wrong": wrong, "back": back}
+        return self._render.page(request, "sign_in.html", values, status=status)
+
+
+def _own_path(address: str) -> str:
+    """An address of this console, so that nobody is sent elsewhere after signing in."""
+    parts = urlsplit(address)
+    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.netloc
+    return address if ours and "\\" not in address and address.isprintable() else START

@@ -1,0 +1,41 @@
+"""The console process: its application on uvicorn."""
+
+import uvicorn
+
+from faxline_archive.database import open_database
+from faxline_console.app import make_app
+from faxline_console.guard import Guard, Page
+from faxline_console.lines import Lines
+from faxline_console.rendering import Renderer, make_environment
+from faxline_console.store import ConsoleStore, Lifetimes
+from faxline_worker.config.console import Console
+from faxline_worker.observability.logs import get_logger
+from faxline_worker.processes.common import load
+from faxline_worker.processes.webhook import listen
+
+
+def open_store(settings: Console) -> ConsoleStore:
+    """The users and sessions of the console."""
+    lifetimes = Lifetimes(
+        longest=settings.session.total_seconds(),
+        idle=settings.idle.total_seconds(),
+        attempts=settings.sign_ins,
+    )
+    return ConsoleStore(open_database(settings.database, writes=True), lifetimes)
+
+
+def console() -> None:
+    """Run the console until SIGTERM or SIGINT."""
+    live, _ = load("console")
+    settings = live.settings
+    log = get_logger("faxline_console")
+    guard = Guard(open_store(settings.console), settings.console)
+    renderer, lines = Renderer(make_environment(), settings.console.zone), Lines(settings)
+    pages: list[Page] = []
+    app = make_app(guard, renderer, lines, pages, log)
+    listener = listen(settings.console.host, settings.console.port, 128)
+    config = uvicorn.Config(
+        app, ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False
+    )
+    log.info("console listens", host=settings.console.host, port=settings.console.port)
+    uvicorn.Server(config).run([listener])

@@ -1,0 +1,183 @@
+"""Pages out of templates: one environment, its filters, and what every page shows."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from faxline_console.people import Person, Right
+
+if TYPE_CHECKING:
+    from faxline_console.store import Session
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "faxline-theme"
+PAGES: tuple[tuple[str, str, Right], ...] = (
+    ("/faxes", "Faxes", Right.READ),
+    ("/attention", "Needs attention", Right.SETTLE),
+    ("/mailings", "Mailings", Right.SEND),
+    ("/send", "Send a fax", Right.SEND),
+    ("/accounts", "Accounts", Right.ACCOUNTS),
+    ("/usage", "Usage", Right.USAGE),
+    ("/system", "System", Right.SYSTEM),
+    ("/audit", "Audit", Right.AUDIT),
+)
+"""The pages of the rail, and what each takes."""
+WORK = 4
+"""The first pages of the rail are the daily work; the others follow apart."""
+
+
+def make_environment() -> Environment:
+    """The templates. What they show is escaped; a name that is missing is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "mask": mask, "duration": duration, "plural": plural}
+    return environment
+
+
+class Renderer:
+    """Renders pages for a person.
+
+    Args:
+        environment: of `make_environment`.
+        zone: of people who have none of their own.
+    """
+
+    def __init__(self, environment: Environment, zone: str) -> None:
+        self._environment = environment
+        self._zone = zone
+
+    def page(
+        self, request: Request, template: str, values: Mapping[str, Any], *, status: int = 200
+    ) -> HTMLResponse:
+        """Render a page.
+
+        Args:
+            request: of the person; without a session the page has no rail.
+            template: its file.
+            values: what the template shows besides what every page shows.
+            status: of the answer.
+        """
+        session: Session | None = getattr(request.state, "session", None)
+        person = session.person if session else None
+        theme = request.cookies.get(THEME_COOKIE, "auto")
+        shared = {
+            "person": person,
+            "form_token": session.form_token if session else "",
+            "rail": [page for page in PAGES if person and person.may(page[2])],
+            "work": [path for path, *_ in PAGES[:WORK]],
+            "path": request.url.path,
+            "theme": theme if theme in THEMES else "auto",
+            "attention": getattr(request.state, "attention", None),
+            "times": Times((person and person.zone) or self._zone),
+            "may": person.may if person else lambda _: False,
+            "Right": Right,
+        }
+        text = self._environment.get_template(template).render({**shared, **values})
+        return HTMLResponse(text, status)
+
+
+class Times:
+    """Shows times in one zone.
+
+    Example:
+        >>> Times("America/New_York").clock(datetime(2026, 11, 24, 18, 58, 40, tzinfo=UTC))
+        '13:58:40'
+
+    Args:
+        zone: an IANA name; one that is unknown counts as UTC.
+        now: the present, for what is said of today.
+    """
+
+    def __init__(self, zone: str, now: datetime | None = None) -> None:
+        try:
+            self._zone: ZoneInfo = ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):
+            self._zone = ZoneInfo("UTC")
+        self._now = (now or datetime.now(UTC)).astimezone(self._zone)
+
+    @property
+    def zone(self) -> str:
+        """The zone's short name, such as EST."""
+        return self._now.tzname() or ""
+
+    @property
+    def offset(self) -> str:
+        """The zone and its distance from UTC, such as EST (UTC-5)."""
+        minutes = round((self._now.utcoffset() or timedelta()).total_seconds() / 60)
+        hours, rest = divmod(abs(minutes), 60)
+        sign = "−" if minutes < 0 else "+"  # noqa: RUF001 - a minus, not a hyphen
+        return f"{self.zone} (UTC{sign}{hours}{f':{rest:02}' if rest else ''})"
+
+    def clock(self, moment: datetime | None) -> str:
+        """`13:58:40`, on another day with the date; a dash for None."""
+        if moment is None:
+            return "–"  # noqa: RUF001 - a dash, as the tables have it
+        here = moment.astimezone(self._zone)
+        day = (
+            ""
+            if here.date() == self._now.date()
+            else f"{here.day} {here:%b} " + ("" if here.year == self._now.year else f"{here.year} ")
+        )
+        return f"{day}{here:%H:%M:%S}"
+
+    def moment(self, moment: datetime | None) -> str:
+        """As `clock`, with the zone behind it."""
+        return self.clock(moment) if moment is None else f"{self.clock(moment)} {self.zone}"
+
+    def day(self, moment: datetime) -> str:
+        """`Tuesday 24 November 2026`."""
+        here = moment.astimezone(self._zone)
+        return f"{here:%A} {here.day} {here:%B %Y}"
+
+    @staticmethod
+    def iso(moment: datetime) -> str:
+        """For the attribute of a `time` element."""
+        return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def number(value: int | None) -> str:
+    """`3,591`; a dash for None."""
+    return "–" if value is None else f"{value:,}"  # noqa: RUF001 - a dash, as the tables have it
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 fax`, `2 faxes`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def mask(last: str | None) -> str:
+    """A number of which the last four digits are known, as `+… •••• 0147`."""
+    digits = "".join(letter for letter in last or "" if letter.isdigit())[-4:]
+    return f"••• ••• {digits}" if digits else "–"  # noqa: RUF001 - a dash, as the tables have it
+
+
+def duration(seconds: float) -> str:
+    """`18 s`, `18 min`, `3 h 12 min`, `2 days`."""
+    whole = max(0, round(seconds))
+    if whole < 100:  # noqa: PLR2004 - a minute and a half is still told in seconds
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:  # noqa: PLR2004
+        return f"{hours} h" + (f" {rest} min" if rest else "")
+    return f"{round(hours / 24)} days"
+
+
+def is_at_work(person: Person) -> bool:
+    """Whether the count of what needs attention is shown to this person."""
+    return person.may(Right.SETTLE)

@@ -1,0 +1,322 @@
+"""The console's own database: local users, sessions and failed sign-ins.
+
+It is apart from the archive, where the console only reads. Passwords are kept as argon2id hashes and session
+tokens as SHA-256 hashes, so a copy of the database signs nobody in.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from faxline_console.people import Person, Role
+
+metadata = MetaData()
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text),
+    Column("accounts", Text, nullable=False),
+    Column("department", Text, nullable=False),
+    Column("zone", String(64), nullable=False),
+)
+"""password: None for those whom a proxy signs in. accounts: names with commas.
+department: KEY=VALUE, or empty."""
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("name", String(64), ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("form_token", String(64), nullable=False),
+    Column("began", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+)
+failures = Table(
+    "failures",
+    metadata,
+    Column("about", String(128), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False, index=True),
+)
+"""Failed sign-ins, one row for the name and one for the address."""
+
+FEWEST_LETTERS = 12
+"""Characters of a password at least."""
+MOST_LETTERS = 256
+"""Characters of a password at most: argon2 hashes no novel."""
+SEEN_EVERY = 30
+"""Seconds after which a use of a session is noted again."""
+
+
+class UserInvalid(ValueError):  # noqa: N818 - as the errors of the library
+    """A user cannot be added or changed. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser.
+
+    Attributes:
+        person: who signed in.
+        form_token: what every form must send back, against forged requests.
+        token: the SHA-256 of the cookie's value.
+    """
+
+    person: Person
+    form_token: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long sessions and failed sign-ins count, in seconds.
+
+    Attributes:
+        longest: after this a person signs in again.
+        idle: so much without a request ends a session.
+        window: how long a failed sign-in counts.
+        attempts: failed sign-ins within the window after which a name or an address is refused.
+    """
+
+    longest: float = 8 * 3600
+    idle: float = 1800
+    window: float = 900
+    attempts: int = 10
+
+
+class ConsoleStore:
+    """Users and sessions.
+
+    Example:
+        >>> store = ConsoleStore(open_database("sqlite:///faxline-console.db", writes=True))
+        >>> store.add_user(Person("ada", Role.CLERK), "correct horse battery")
+        >>> store.sign_in("ada", "correct horse battery", "192.0.2.7")
+        'Uo9…'
+
+    Args:
+        engine: of `faxline_archive.database.open_database` with `writes`.
+        lifetimes: of sessions.
+        now: the clock, in seconds since 1970.
+        hasher: of passwords; by default as RFC 9106 advises.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        lifetimes: Lifetimes = Lifetimes(),
+        now: Callable[[], float] = time,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
+        self._engine = engine
+        self._lifetimes = lifetimes
+        self._now = now
+        self._hasher = hasher or PasswordHasher()
+        self._nobody = self._hasher.hash(secrets.token_hex())
+        metadata.create_all(engine)
+
+    def add_user(self, person: Person, password: str | None = None) -> None:
+        """Add a user. Without a password only a trusted proxy signs the user in.
+
+        Raises:
+            UserInvalid: the name is taken or the password too short or too long.
+        """
+        hashed = self._hash(password)
+        row = _row(person) | {"password": hashed}
+        try:
+            with self._engine.begin() as database:
+                database.execute(insert(users).values(row))
+        except IntegrityError:
+            raise UserInvalid(f"there is already a user {person.name!r}") from None
+
+    def change_user(self, person: Person, password: str | None = None) -> None:
+        """Change a user, and end the user's sessions. None keeps the password.
+
+        Raises:
+            UserInvalid: there is no such user, or the password is too short or too long.
+        """
+        changes = _row(person) | ({} if password is None else {"password": self._hash(password)})
+        with self._engine.begin() as database:
+            if not database.execute(
+                update(users).where(users.c.name == person.name).values(changes)
+            ).rowcount:
+                raise UserInvalid(f"there is no user {person.name!r}")
+            database.execute(delete(sessions).where(sessions.c.name == person.name))
+
+    def remove_user(self, name: str) -> None:
+        """Remove a user and the user's sessions.
+
+        Raises:
+            UserInvalid: there is no such user.
+        """
+        with self._engine.begin() as database:
+            database.execute(delete(sessions).where(sessions.c.name == name))
+            if not database.execute(delete(users).where(users.c.name == name)).rowcount:
+                raise UserInvalid(f"there is no user {name!r}")
+
+    def end_sessions(self, name: str) -> int:
+        """Sign a user out everywhere, and return how many sessions ended."""
+        with self._engine.begin() as database:
+            return database.execute(delete(sessions).where(sessions.c.name == name)).rowcount
+
+    def people(self) -> list[Person]:
+        """All users, by name."""
+        with self._engine.begin() as database:
+            return [_person(row) for row in database.execute(select(users).order_by(users.c.name)).mappings()]
+
+    def person(self, name: str) -> Person | None:
+        """A user by name; None if there is none."""
+        with self._engine.begin() as database:
+            row = database.execute(select(users).where(users.c.name == name)).mappings().first()
+        return None if row is None else _person(row)
+
+    def may_try(self, name: str, address: str) -> bool:
+        """Whether a sign-in of this name from this address is looked at, or too many have failed."""
+        since = self._ms() - round(self._lifetimes.window * 1000)
+        with self._engine.begin() as database:
+            database.execute(delete(failures).where(failures.c.at < since))
+            for about in _abouts(name, address):
+                counted = select(func.count()).select_from(failures).where(failures.c.about == about)
+                if database.execute(counted).scalar_one() >= self._lifetimes.attempts:
+                    return False
+        return True
+
+    def sign_in(self, name: str, password: str, address: str) -> str | None:
+        """Check a password and begin a session.
+
+        A name that is unknown takes as long as a wrong password. Call `may_try` first.
+
+        Returns:
+            The value of the session's cookie, or None if name and password do not match.
+        """
+        with self._engine.begin() as database:
+            hashed = database.execute(select(users.c.password).where(users.c.name == name)).scalar()
+        if len(password) > MOST_LETTERS or not self._matches(hashed, password):
+            now = self._ms()
+            with self._engine.begin() as database:
+                for about in _abouts(name, address):
+                    database.execute(insert(failures).values(about=about, at=now))
+            return None
+        with self._engine.begin() as database:
+            database.execute(delete(failures).where(failures.c.about == _about_name(name)))
+        return self.begin_session(name)
+
+    def begin_session(self, name: str) -> str:
+        """Begin a session of a user, and return the value of its cookie.
+
+        Raises:
+            UserInvalid: there is no such user.
+        """
+        token, now = secrets.token_urlsafe(32), self._ms()
+        with self._engine.begin() as database:
+            if database.execute(select(users.c.name).where(users.c.name == name)).first() is None:
+                raise UserInvalid(f"there is no user {name!r}")
+            self._delete_old_sessions(database, now)
+            database.execute(
+                insert(sessions).values(
+                    token=_digest(token), name=name, form_token=secrets.token_urlsafe(32), began=now, seen=now
+                )
+            )
+        return token
+
+    def session(self, token: str) -> Session | None:
+        """The session of a cookie; None if it has ended. Its use is noted."""
+        now, digest = self._ms(), _digest(token)
+        query = select(sessions, users).join(users, users.c.name == sessions.c.name)
+        with self._engine.begin() as database:
+            row = database.execute(query.where(sessions.c.token == digest)).mappings().first()
+            if row is None or row["seen"] < self._idle_since(now) or row["began"] < self._began_since(now):
+                return None
+            if row["seen"] < now - SEEN_EVERY * 1000:
+                database.execute(update(sessions).where(sessions.c.token == digest).values(seen=now))
+        return Session(_person(row), row["form_token"], digest)
+
+    def sign_out(self, session: Session) -> None:
+        """End a session."""
+        with self._engine.begin() as database:
+            database.execute(delete(sessions).where(sessions.c.token == session.token))
+
+    def _hash(self, password: str | None) -> str | None:
+        if password is None:
+            return None
+        if not FEWEST_LETTERS <= len(password) <= MOST_LETTERS:
+            raise UserInvalid(f"a password has {FEWEST_LETTERS} to {MOST_LETTERS} characters")
+        return self._hasher.hash(password)
+
+    def _matches(self, hashed: str | None, password: str) -> bool:
+        try:
+            self._hasher.verify(hashed or self._nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        return hashed is not None
+
+    def _delete_old_sessions(self, database: Connection, now: int) -> None:
+        database.execute(
+            delete(sessions).where(
+                (sessions.c.seen < self._idle_since(now)) | (sessions.c.began < self._began_since(now))
+            )
+        )
+
+    def _idle_since(self, now: int) -> int:
+        return now - round(self._lifetimes.idle * 1000)
+
+    def _began_since(self, now: int) -> int:
+        return now - round(self._lifetimes.longest * 1000)
+
+    def _ms(self) -> int:
+        return round(self._now() * 1000)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _about_name(name: str) -> str:
+    return f"name {_digest(name)}"
+
+
+def _abouts(name: str, address: str) -> tuple[str, str]:
+    return _about_name(name), f"address {address}"
+
+
+def _row(person: Person) -> dict[str, str]:
+    return {
+        "name": person.name,
+        "role": str(person.role),
+        "accounts": ",".join(sorted(person.accounts)),
+        "department": "=".join(person.department) if person.department else "",
+        "zone": person.zone,
+    }
+
+
+def _person(row: object) -> Person:
+    values: dict[str, str] = dict(row)  # type: ignore[call-overload]
+    key, _, value = values["department"].partition("=")
+    return Person(
+        values["name"],
+        Role(values["role"]),
+        frozenset(filter(None, values["accounts"].split(","))),
+        (key, value) if key else None,
+        values["zone"],
+    )
