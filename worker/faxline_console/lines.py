@@ -1,9 +1,8 @@
 """The lines to the accounts: how the console reads Redis and acts."""
 
 import asyncio
-from collections.abc import Iterable
 
-from faxline import AsyncFaxLine
+from faxline import AsyncFaxLine, JobNotFound
 from faxline_console.people import Person
 from faxline_worker.config.settings import Settings
 
@@ -48,9 +47,15 @@ class Lines:
             )
         return self._lines[account]
 
-    def of_all(self, accounts: Iterable[str]) -> list[AsyncFaxLine]:
-        """The lines of these accounts."""
-        return [self.of(account) for account in accounts]
+    def for_person(self, person: Person, account: str) -> AsyncFaxLine:
+        """The line of an account that a person asks for.
+
+        Raises:
+            JobNotFound: there is no such account, or it is not this person's: both look alike.
+        """
+        if account not in self.accounts_of(person):
+            raise JobNotFound(f"no account {account!r}")
+        return self.of(account)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -65,6 +65,10 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
 """The table of docs/console.md."""
 
 
+WHOLE = frozenset({Right.ACCOUNTS, Right.AUDIT, Right.SYSTEM})
+"""The rights to what shows whole accounts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who has signed in.
@@ -89,8 +93,8 @@ class Person:
     zone: str = ""
 
     def may(self, right: Right) -> bool:
-        """Whether the person's role has this right."""
-        return right in self.role.rights
+        """Whether the person's role has this right. What shows a whole account is not for one department."""
+        return right in self.role.rights and (self.department is None or right not in WHOLE)
 
     def sees_account(self, account: str) -> bool:
         """Whether the person works with this account."""

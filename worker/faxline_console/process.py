@@ -4,8 +4,13 @@ import uvicorn
 
 from faxline_archive.database import open_database
 from faxline_console.app import make_app
-from faxline_console.guard import Guard, Page
+from faxline_console.guard import Guard
 from faxline_console.lines import Lines
+from faxline_console.pages.accounts import AccountPages
+from faxline_console.pages.attention import AttentionPages
+from faxline_console.pages.fax import FaxPages
+from faxline_console.pages.faxes import FaxesPages
+from faxline_console.pages.system import SystemPages
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
 from faxline_worker.config.console import Console
@@ -31,7 +36,10 @@ def console() -> None:
     log = get_logger("faxline_console")
     guard = Guard(open_store(settings.console), settings.console)
     renderer, lines = Renderer(make_environment(), settings.console.zone), Lines(settings)
-    pages: list[Page] = []
+    parts = [
+        page(lines, renderer) for page in (FaxesPages, FaxPages, AttentionPages, AccountPages, SystemPages)
+    ]
+    pages = [page for part in parts for page in part.pages()]
     app = make_app(guard, renderer, lines, pages, log)
     listener = listen(settings.console.host, settings.console.port, 128)
     config = uvicorn.Config(

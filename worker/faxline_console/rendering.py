@@ -22,15 +22,12 @@ THEME_COOKIE = "faxline-theme"
 PAGES: tuple[tuple[str, str, Right], ...] = (
     ("/faxes", "Faxes", Right.READ),
     ("/attention", "Needs attention", Right.SETTLE),
-    ("/mailings", "Mailings", Right.SEND),
-    ("/send", "Send a fax", Right.SEND),
     ("/accounts", "Accounts", Right.ACCOUNTS),
-    ("/usage", "Usage", Right.USAGE),
     ("/system", "System", Right.SYSTEM),
     ("/audit", "Audit", Right.AUDIT),
 )
 """The pages of the rail, and what each takes."""
-WORK = 4
+WORK = 2
 """The first pages of the rail are the daily work; the others follow apart."""
 
 
@@ -59,6 +56,11 @@ class Renderer:
         self._environment = environment
         self._zone = zone
 
+    def times(self, request: Request) -> "Times":
+        """Shows times in the zone of a request's person."""
+        session: Session | None = getattr(request.state, "session", None)
+        return Times((session.person.zone if session else "") or self._zone)
+
     def page(
         self, request: Request, template: str, values: Mapping[str, Any], *, status: int = 200
     ) -> HTMLResponse:
@@ -81,7 +83,7 @@ class Renderer:
             "path": request.url.path,
             "theme": theme if theme in THEMES else "auto",
             "attention": getattr(request.state, "attention", None),
-            "times": Times((person and person.zone) or self._zone),
+            "times": self.times(request),
             "may": person.may if person else lambda _: False,
             "Right": Right,
         }
@@ -107,6 +109,11 @@ class Times:
         except (KeyError, ValueError, OSError):
             self._zone = ZoneInfo("UTC")
         self._now = (now or datetime.now(UTC)).astimezone(self._zone)
+
+    @property
+    def tzinfo(self) -> ZoneInfo:
+        """The zone."""
+        return self._zone
 
     @property
     def zone(self) -> str:

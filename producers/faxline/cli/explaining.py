@@ -1,7 +1,7 @@
 """Explain in plain sentences why a job is not sent yet."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from faxline.cli.app import ACCOUNT
@@ -18,15 +18,16 @@ _LIMITS = {Hold.CONCURRENCY, Hold.WINDOW, Hold.BURST}
 
 
 def explanation(  # noqa: PLR0911 - one a state
-    job: Job, state: AccountState
+    job: Job, state: AccountState, zone: tzinfo = UTC
 ) -> list[str]:
     """Say what a job waits for, or how it ended.
 
     Args:
         job: as `FaxLine.job` returns it.
         state: of its account, read just after the job.
+        zone: whose times are told; UTC stands for the local zone.
     """
-    now = _at(state.now)
+    now = _at(state.now).astimezone(zone)
     if job.forecast is not None:
         return _queued(job, job.forecast, state, now)
     since = f" since {moment(job.updated_at, now)}" if job.updated_at else ""

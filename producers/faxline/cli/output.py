@@ -125,10 +125,15 @@ def clock(at: datetime, now: datetime | None = None) -> str:
     """A moment in local time, with its date if that is another day.
 
     The first and the last day of the calendar may not be there in local time: they are shown as they are.
+
+    Args:
+        at: the moment.
+        now: the present. If it is not in UTC, its zone is used instead of the local one.
     """
-    today = (now or datetime.now(UTC)).astimezone().date()
+    zone = now.tzinfo if now is not None and now.tzinfo is not UTC else None
+    today = (now or datetime.now(UTC)).astimezone(zone).date()
     try:
-        local = at.astimezone()
+        local = at.astimezone(zone)
     except OverflowError:
         local = at
     return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M:%S}"

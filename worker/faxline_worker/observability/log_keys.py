@@ -56,6 +56,7 @@ ALLOWED_KEYS = frozenset(
         "message_id",  # a Dramatiq message's id
         "method",  # the HTTP method
         "path",  # the path of an HTTP request to us, without its query
+        "reference",  # of a page that failed, as it is shown to the person
         "host",  # a host we listen on or talk to
         "port",  # its port
         "proxy",  # the host and port of a proxy before iFax

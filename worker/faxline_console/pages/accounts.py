@@ -1,0 +1,128 @@
+"""The accounts: what their limits hold, and pause and resume."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from faxline.reading.account_state import AccountState
+from faxline_console.guard import Page, person_of
+from faxline_console.lines import Lines
+from faxline_console.pages.fax import who
+from faxline_console.people import Right
+from faxline_console.rendering import Renderer, Times, plural
+from faxline_console.words import reason_words
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A limit as a bar. Of a limit of 0, which is off, there is none."""
+
+    name: str
+    used: float
+    limit: int
+    configured: int
+
+    @property
+    def percent(self) -> float:
+        """How much of the configured limit is used."""
+        return min(100.0, 100.0 * self.used / self.configured)
+
+    @property
+    def lowered(self) -> float | None:
+        """Where the limit is now, in percent of the configured one; None if it is not lowered."""
+        return 100.0 * self.limit / self.configured if self.limit < self.configured else None
+
+
+class AccountPages:
+    """The page and its actions.
+
+    Args:
+        lines: to the accounts.
+        renderer: of pages.
+    """
+
+    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+        self._lines = lines
+        self._render = renderer
+
+    def pages(self) -> list[Page]:
+        """The addresses."""
+        return [
+            Page("/accounts", Right.ACCOUNTS, self.show),
+            Page("/accounts/{account}", Right.ACCOUNTS, self.pause_or_resume, ["POST"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """All accounts of the person."""
+        names, times = self._lines.accounts_of(person_of(request)), self._render.times(request)
+        states = await asyncio.gather(*(self._lines.of(name).account_state() for name in names))
+        accounts = [(state, describe(state), sentence(state, times), meters(state)) for state in states]
+        values = {
+            "accounts": accounts,
+            "paused": sum(bool(state.paused) for state in states),
+            "done": request.query_params.get("done", ""),
+        }
+        return self._render.page(request, "accounts.html", values)
+
+    async def pause_or_resume(self, request: Request) -> Response:
+        """Pause an account, or open it again."""
+        line = self._lines.for_person(person_of(request), request.path_params["account"])
+        form, by = await request.form(), await who(request)
+        if form.get("how") == "pause":
+            await line.pause(by=by)
+        else:
+            await line.resume(by=by)
+        return RedirectResponse(f"/accounts?done={line.account}#{line.account}", 303)
+
+
+def describe(state: AccountState) -> tuple[str, str]:
+    """The icon and the words of an account's state."""
+    if state.paused:
+        return "failed", f"Paused: {reason_words(state.paused)}"
+    if state.cooldown_until > state.now:
+        return "partial", "Cooldown after a 429"
+    for limit, word in (
+        (state.window, "window"),
+        (state.concurrency, "calls at once"),
+        (state.burst, "burst"),
+    ):
+        if limit.effective and limit.used >= limit.effective:
+            return "queued", f"Open, at its limit ({word})"
+    return "delivered", "Open"
+
+
+def sentence(state: AccountState, times: Times) -> str:
+    """What an account does now, and what comes next."""
+    queued = state.jobs.get("queued", 0)
+    text = f"{plural(queued, 'fax', 'faxes')} queued."
+    if state.paused:
+        since = f" since {times.moment(_at(state.paused_since))}" if state.paused_since else ""
+        text += f" Paused{since}" + (f" by {state.paused_by}." if state.paused_by else ".")
+        if state.probe_at > state.now:
+            text += f" The next probe goes at {times.moment(_at(state.probe_at))}."
+    elif state.cooldown_until > state.now:
+        text += f" iFax answered 429; calls go on at {times.moment(_at(state.cooldown_until))}."
+    return text
+
+
+def meters(state: AccountState) -> list[Meter]:
+    """The limits as bars."""
+    hours = state.window_us / 3.6e9
+    window = f"Requests in {hours:g} h" if hours >= 1 else f"Requests in {state.window_us / 1e6:g} s"
+    named = [(window, state.window), ("Calls at once", state.concurrency), ("Burst", state.burst)]
+    bars = [
+        Meter(name, limit.used, limit.effective, limit.configured)
+        for name, limit in named
+        if limit.configured
+    ]
+    backlog = state.backlog.get("jobs")
+    if backlog is not None and backlog.configured:
+        bars.append(Meter("Backlog", backlog.used, backlog.configured, backlog.configured))
+    return bars
+
+
+def _at(us: int) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

@@ -1,0 +1,146 @@
+"""The search line: `to:0147 state:failed,unconfirmed since:2026-11-17 meta.department:radiology`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
+
+WORDS = ("to", "id", "group", "jobid", "state", "reason", "account", "since", "until")
+"""What may stand before a colon; also `meta.NAME`."""
+STATES = ("queued", "sending", "in_doubt", "delivered", "partial", "failed", "unconfirmed", "canceled")
+"""What `state:` understands. `sending` is submitting and submitted, `partial` delivered without all pages."""
+LONGEST = 1000
+"""The most characters of a line."""
+_PART = re.compile(r'(-?)(?:([A-Za-z]+(?:\.[^\s:"]+)?):)?("[^"]*"|\S+)')
+
+
+class QueryInvalid(ValueError):  # noqa: N818 - as the errors of the library
+    """The line makes no sense. The message says which part, and what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What one member must be (one of these), or must not be."""
+
+    values: tuple[str, ...]
+    without: bool = False
+
+    def matches(self, value: str) -> bool:
+        """Whether a value fits."""
+        return (value in self.values) is not self.without
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search.
+
+    Attributes:
+        text: the line.
+        terms: for each word what the member must be.
+        metadata: the same for members of the metadata.
+        since, until: when the fax was pushed; the end is not included.
+    """
+
+    text: str = ""
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    metadata: Mapping[str, Term] = field(default_factory=dict)
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def matches(self, job: Job) -> bool:
+        """Whether a job is looked for."""
+        state = "partial" if job.partial else "sending" if job.state in _SENDING else str(job.state)
+        own = {
+            "id": job.id,
+            "group": job.group or "",
+            "jobid": str(job.job_id or ""),
+            "state": "queued" if job.state is JobState.INTAKE else state,
+            "reason": job.reason or "",
+            "account": job.account,
+        }
+        pushed = job.created_at
+        return (
+            all(term.matches(own[word]) for word, term in self.terms.items() if word != "to")
+            and ("to" not in self.terms or self._to(job.to or ""))
+            and all(term.matches(str(job.metadata.get(key, ""))) for key, term in self.metadata.items())
+            and (self.since is None or (pushed is not None and pushed >= self.since))
+            and (self.until is None or (pushed is not None and pushed < self.until))
+        )
+
+    def _to(self, shown: str) -> bool:
+        """A record shows the last four digits of its number, so only these are compared."""
+        term, last = self.terms["to"], _digits(shown)[-4:]
+        return any(_digits(value)[-4:] == last for value in term.values) is not term.without
+
+
+_SENDING = {JobState.SUBMITTING, JobState.SUBMITTED}
+
+
+def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
+    """Read a search line.
+
+    A comma means "or", a minus before a word "not". A word without a colon is an id. Days are the viewer's.
+
+    Example:
+        >>> parse_query("state:failed since:today", UTC).terms["state"].values
+        ('failed',)
+
+    Args:
+        line: what was typed.
+        zone: whose days are meant.
+        now: the present.
+
+    Raises:
+        QueryInvalid: a word, a state or a date is not known, or the line is too long.
+    """
+    if len(line) > LONGEST:
+        raise QueryInvalid(f"The line is longer than {LONGEST} characters.")
+    terms: dict[str, Term] = {}
+    metadata: dict[str, Term] = {}
+    bounds: dict[str, datetime] = {}
+    today = (now or datetime.now(UTC)).astimezone(zone).date()
+    for minus, key, value in _PART.findall(line):
+        word, text = (key or "id"), value.strip('"')
+        values = tuple(filter(None, (part.strip() for part in text.split(","))))
+        if not values:
+            raise QueryInvalid(f"{word}: has no value.")
+        if word.lower().startswith("meta."):
+            metadata[word[5:]] = Term(values, bool(minus))
+        elif word.lower() in {"since", "until"}:
+            bounds[word.lower()] = _moment(word.lower(), text, zone, today)
+        elif word.lower() in WORDS:
+            terms[word.lower()] = Term(_checked(word.lower(), values), bool(minus))
+        else:
+            raise QueryInvalid(f"{word}: is not known. Known are {', '.join(WORDS)} and meta.NAME.")
+    return Query(line.strip(), terms, metadata, bounds.get("since"), bounds.get("until"))
+
+
+def _checked(word: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    if word == "state":
+        for value in values:
+            if value not in STATES:
+                raise QueryInvalid(f"state:{value} is not known. Known are {', '.join(STATES)}.")
+    if word == "to":
+        for value in values:
+            if len(_digits(value)) < 4:  # noqa: PLR2004 - fewer find too much, and are shown by nobody
+                raise QueryInvalid(f"to:{value} has fewer than four digits. Give a number, or its end.")
+    return values
+
+
+def _moment(word: str, text: str, zone: tzinfo, today: date) -> datetime:
+    """The beginning of a day, or for `until` its end."""
+    named = {"today": today, "yesterday": today - timedelta(days=1)}
+    try:
+        day = named[text] if text in named else date.fromisoformat(text)
+        return datetime.combine(day + timedelta(days=word == "until"), time(), zone)
+    except (ValueError, OverflowError):
+        raise QueryInvalid(
+            f"{word}:{text} is no day. Write it as 2026-11-17, or today or yesterday."
+        ) from None
+
+
+def _digits(text: str) -> str:
+    return "".join(letter for letter in text if letter.isdecimal() and letter.isascii())

@@ -1,0 +1,81 @@
+"""The words of the pages: the name of a state, a reason for people, and `explain` without its commands."""
+
+import re
+from collections.abc import Mapping
+from datetime import tzinfo
+
+from faxline.cli.explaining import explanation, pages_of
+from faxline.contract.states import JobState
+from faxline.reading.account_state import AccountState
+from faxline.reading.job import Job
+
+STATES: Mapping[str, tuple[str, str]] = {
+    "intake": ("queued", "Pushed"),
+    "queued": ("queued", "Queued"),
+    "submitting": ("sending", "Sending"),
+    "submitted": ("sending", "Sending"),
+    "in_doubt": ("in-doubt", "In doubt"),
+    "delivered": ("delivered", "Delivered"),
+    "partial": ("partial", "Partly delivered"),
+    "failed": ("failed", "Failed"),
+    "rejected": ("failed", "Rejected"),
+    "canceled": ("canceled", "Canceled"),
+    "unconfirmed": ("unconfirmed", "Unconfirmed"),
+}
+"""The icon (which names the colour, too) and the word of each state."""
+EVENTS: Mapping[str, tuple[str, str, str]] = {
+    "fax.queued": ("queued", "queued", "Queued"),
+    "fax.submitted": ("sending", "sending", "Taken by iFax"),
+    "fax.retrying": ("failed", "failed", "To be tried again"),
+    "fax.in_doubt": ("in-doubt", "in-doubt", "In doubt"),
+    "fax.delivered": ("delivered", "delivered", "Delivered"),
+    "fax.failed": ("failed", "failed", "Failed"),
+    "fax.canceled": ("canceled", "canceled", "Canceled"),
+    "fax.unconfirmed": ("unconfirmed", "unconfirmed", "Unconfirmed"),
+    "fax.duplicate": ("warn", "failed", "iFax took another attempt as well"),
+    "fax.cancel_refused": ("skip", "queued", "A cancellation was refused"),
+}
+"""The icon, the colour and the words of each event in a timeline."""
+_COMMAND = re.compile(r"[;:,]? ?`[^`]*`[^.;]*")
+_FOR_A_SHELL = ("`", "Look it up at iFax")
+
+
+def state_of(job: Job) -> tuple[str, str]:
+    """The icon and the word of a job's state."""
+    return STATES.get("partial" if job.partial else str(job.state), ("queued", str(job.state)))
+
+
+def reason_words(reason: str | None, code: int | None = None) -> str:
+    """A reason for people, such as `busy (code 17)`; empty if there is none."""
+    if not reason:
+        return ""
+    return reason.replace("_", " ") + (f" (code {code})" if code is not None else "")
+
+
+def line_below(job: Job) -> str:
+    """What stands below the state in a list."""
+    match job.state:
+        case JobState.SUBMITTING:
+            return "Being submitted"
+        case JobState.SUBMITTED:
+            return "Taken by iFax; waits for the receipt"
+        case JobState.DELIVERED:
+            return pages_of(job) if job.partial else ""
+        case JobState.UNCONFIRMED:
+            return "No receipt in time"
+        case JobState.CANCELED:
+            return ""
+        case _:
+            return reason_words(job.reason, job.code).capitalize()
+
+
+def explain(job: Job, state: AccountState, zone: tzinfo) -> list[str]:
+    """What `faxline explain` says, in the viewer's zone. The page has buttons instead of the commands.
+
+    Example:
+        >>> explain(job, state, ZoneInfo("America/New_York"))[1]
+        'Waiting for the hourly limit (1000 of 1000 used). The next slot opens at 14:03:12 (in 12 s).'
+    """
+    said = explanation(job, state, zone)
+    kept = [_COMMAND.sub("", text) for text in said if not text.startswith(_FOR_A_SHELL)]
+    return [text for text in kept if text]
