@@ -12,55 +12,11 @@ from time import time
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Engine,
-    ForeignKey,
-    MetaData,
-    String,
-    Table,
-    Text,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from faxline_console.people import Person, Role
-
-metadata = MetaData()
-users = Table(
-    "users",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("role", String(16), nullable=False),
-    Column("password", Text),
-    Column("accounts", Text, nullable=False),
-    Column("department", Text, nullable=False),
-    Column("zone", String(64), nullable=False),
-)
-"""password: None for those whom a proxy signs in. accounts: names with commas.
-department: KEY=VALUE, or empty."""
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("token", String(64), primary_key=True),
-    Column("name", String(64), ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
-    Column("form_token", String(64), nullable=False),
-    Column("began", BigInteger, nullable=False),
-    Column("seen", BigInteger, nullable=False),
-)
-failures = Table(
-    "failures",
-    metadata,
-    Column("about", String(128), nullable=False, index=True),
-    Column("at", BigInteger, nullable=False, index=True),
-)
-"""Failed sign-ins, one row for the name and one for the address."""
+from faxline_console.people import Person
+from faxline_console.tables import failures, metadata, sessions, to_person, to_row, users
 
 FEWEST_LETTERS = 12
 """Characters of a password at least."""
@@ -143,7 +99,7 @@ class ConsoleStore:
             UserInvalid: the name is taken or the password too short or too long.
         """
         hashed = self._hash(password)
-        row = _row(person) | {"password": hashed}
+        row = to_row(person) | {"password": hashed}
         try:
             with self._engine.begin() as database:
                 database.execute(insert(users).values(row))
@@ -156,7 +112,7 @@ class ConsoleStore:
         Raises:
             UserInvalid: there is no such user, or the password is too short or too long.
         """
-        changes = _row(person) | ({} if password is None else {"password": self._hash(password)})
+        changes = to_row(person) | ({} if password is None else {"password": self._hash(password)})
         with self._engine.begin() as database:
             if not database.execute(
                 update(users).where(users.c.name == person.name).values(changes)
@@ -183,13 +139,15 @@ class ConsoleStore:
     def people(self) -> list[Person]:
         """All users, by name."""
         with self._engine.begin() as database:
-            return [_person(row) for row in database.execute(select(users).order_by(users.c.name)).mappings()]
+            return [
+                to_person(row) for row in database.execute(select(users).order_by(users.c.name)).mappings()
+            ]
 
     def person(self, name: str) -> Person | None:
         """A user by name; None if there is none."""
         with self._engine.begin() as database:
             row = database.execute(select(users).where(users.c.name == name)).mappings().first()
-        return None if row is None else _person(row)
+        return None if row is None else to_person(row)
 
     def may_try(self, name: str, address: str) -> bool:
         """Whether a sign-in of this name from this address is looked at, or too many have failed."""
@@ -250,7 +208,7 @@ class ConsoleStore:
                 return None
             if row["seen"] < now - SEEN_EVERY * 1000:
                 database.execute(update(sessions).where(sessions.c.token == digest).values(seen=now))
-        return Session(_person(row), row["form_token"], digest)
+        return Session(to_person(row), row["form_token"], digest)
 
     def sign_out(self, session: Session) -> None:
         """End a session."""
@@ -298,25 +256,3 @@ def _about_name(name: str) -> str:
 
 def _abouts(name: str, address: str) -> tuple[str, str]:
     return _about_name(name), f"address {address}"
-
-
-def _row(person: Person) -> dict[str, str]:
-    return {
-        "name": person.name,
-        "role": str(person.role),
-        "accounts": ",".join(sorted(person.accounts)),
-        "department": "=".join(person.department) if person.department else "",
-        "zone": person.zone,
-    }
-
-
-def _person(row: object) -> Person:
-    values: dict[str, str] = dict(row)  # type: ignore[call-overload]
-    key, _, value = values["department"].partition("=")
-    return Person(
-        values["name"],
-        Role(values["role"]),
-        frozenset(filter(None, values["accounts"].split(","))),
-        (key, value) if key else None,
-        values["zone"],
-    )

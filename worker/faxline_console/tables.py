@@ -1,0 +1,59 @@
+"""The tables of the console's own database."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, String, Table, Text
+
+from faxline_console.people import Person, Role
+
+metadata = MetaData()
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text),
+    Column("accounts", Text, nullable=False),
+    Column("department", Text, nullable=False),
+    Column("zone", String(64), nullable=False),
+)
+"""password: None for those whom a proxy signs in. accounts: names with commas.
+department: KEY=VALUE, or empty."""
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("name", String(64), ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("form_token", String(64), nullable=False),
+    Column("began", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+)
+failures = Table(
+    "failures",
+    metadata,
+    Column("about", String(128), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False, index=True),
+)
+"""Failed sign-ins, one row for the name and one for the address."""
+
+
+def to_row(person: Person) -> dict[str, str]:
+    """The columns of a person."""
+    return {
+        "name": person.name,
+        "role": str(person.role),
+        "accounts": ",".join(sorted(person.accounts)),
+        "department": "=".join(person.department) if person.department else "",
+        "zone": person.zone,
+    }
+
+
+def to_person(row: object) -> Person:
+    """The person of a row of `users`."""
+    values: dict[str, str] = dict(row)  # type: ignore[call-overload]
+    key, _, value = values["department"].partition("=")
+    return Person(
+        values["name"],
+        Role(values["role"]),
+        frozenset(filter(None, values["accounts"].split(","))),
+        (key, value) if key else None,
+        values["zone"],
+    )
