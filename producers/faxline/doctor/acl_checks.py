@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, RedisKeys
+from faxline.contract.redis_keys import ACCOUNTS, ARCHIVE_GROUP, PROCESSES, RedisKeys
 from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 
@@ -59,6 +59,16 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("TIME",),
             ("HGETALL", f"{PROCESSES}worker"),
         ),
+        "archive": (
+            script,
+            ("XREAD", "STREAMS", keys.events, keys.audit, "0", "0"),
+            ("XGROUP", "SETID", keys.audit, ARCHIVE_GROUP, "0"),
+            ("HMGET", job, "request"),
+            ("HSET", keys.account_state, "archive", "0"),
+            ("SET", keys.archive, "0"),
+            ("SMEMBERS", ACCOUNTS),
+            _heartbeat("archive"),
+        ),
     }
 
 
@@ -93,6 +103,11 @@ def too_much(keys: RedisKeys) -> Mapping[str, _Commands]:
         "dispatcher": (*everything, _heartbeat("worker")),
         "worker": (*everything, ("DEL", "another-program"), _heartbeat("dispatcher")),
         "operator": (*everything, script, receipt, *read, *alter, ("DEL", job), _heartbeat("worker")),
+        "archive": (
+            *(*everything, push, receipt, order, *read, *alter, ("DEL", job), _heartbeat("worker")),
+            ("XDEL", keys.events, "0-1"),
+            ("ZADD", keys.ready, "1", "j"),
+        ),
     }
 
 

@@ -48,7 +48,7 @@ def test_asyncio_does_the_same(redis_cluster: RedisCluster) -> None:
     assert asyncio.run(run())[1::2] == [key.encode() for key in KEYS]
 
 
-@pytest.mark.parametrize("user", ["producer", "webhook", "dispatcher", "worker", "operator"])
+@pytest.mark.parametrize("user", ["producer", "webhook", "dispatcher", "worker", "operator", "archive"])
 def test_each_user_may_ask_who_owns_the_slots(redis_cluster: RedisCluster, user: str) -> None:
     with connect(redis_cluster.url(user), protocol=2) as client:
         assert len(client.nodes) == 3

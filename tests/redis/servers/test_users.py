@@ -13,15 +13,17 @@ import redis
 
 from faxline import AsyncFaxLine, FaxLine, JobState, NotAllowed
 from faxline.cli.running import run
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.redis_access import Access, Tls
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import RedisServerError, ServerBinary
+from faxline_worker.state.archive_marks import ArchiveMarks
 from faxline_worker.state.redis_clients import check_reachable, state_client, unserved
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "ops/redis/users.acl"
 PAGE = (ROOT / "docs/production.md").read_text()
-USERS = ("producer", "webhook", "dispatcher", "worker", "operator")
+USERS = ("producer", "webhook", "dispatcher", "worker", "operator", "archive")
 ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)`" + r" \| (yes|no)" * len(USERS) + r" \|$", PAGE, re.MULTILINE)
 CASES = [
     (user, command, answer)
@@ -65,6 +67,24 @@ def test_a_user_may_do_what_the_production_page_says_and_is_refused_the_rest(
         (user, command, "no" if is_refused(clients[user], command) else "yes") for user, command, _ in CASES
     ]
     assert found == CASES
+
+
+def test_the_archive_reads_and_marks_with_its_own_rights(
+    clients: dict[str, redis.Redis], guarded: RedisServer
+) -> None:
+    with redis.Redis.from_url(guarded.url(0)) as admin:
+        admin.xadd(RedisKeys("archived").audit, {"who": "test"})
+    marks = ArchiveMarks(clients["archive"], "archived")
+    assert marks.switch_on()
+    page = marks.read("audit")
+    assert page is not None
+    assert [fields for _, fields in page.entries] == [{"who": "test"}]
+    assert marks.archived(page)
+    assert marks.switch_off()
+    with pytest.raises(redis.ResponseError, match=r"this command|no permissions"):
+        clients["archive"].eval(
+            "return redis.call('XADD', KEYS[1] .. 'events', '*', 'a', 'b')", 1, marks.keys.prefix
+        )
 
 
 def test_the_table_has_what_producers_and_webhooks_must_not_do() -> None:

@@ -256,6 +256,9 @@ NARROW = {
     "worker": "~fax:{*}:* ~wake-ups:* ~fax:processes:worker +@read +@write -@dangerous +evalsha +info",
     "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.lost} %R~{KEYS.ready} %R~fax:accounts "
     f"%R~fax:processes:* +hgetall +zrange +smembers (+xadd ~{KEYS.orders})",
+    "archive": f"+evalsha +smembers ~fax:{{*}}: ~{KEYS.account_state} %R~fax:accounts +hset "
+    f"~fax:processes:archive (+xread +xgroup ~{KEYS.events} ~{KEYS.audit}) (+hmget %R~{KEYS.job('*')}) "
+    f"(+set ~{KEYS.archive})",
 }
 """Each user's rights as short as they can be."""
 
