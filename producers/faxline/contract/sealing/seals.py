@@ -1,5 +1,6 @@
 """Seals the values of an account, each for its own place: a value cannot be opened in another place."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,8 @@ from faxline.contract.sealing.stream import Header, SealedDocument, is_sealed, o
 
 MARK = "sealed:"
 """The beginning of a sealed request. An unsealed one is JSON."""
+IN_BASE64 = "base64:"
+"""The beginning of a kept receipt that is no UTF-8. Any other one that is not sealed is JSON."""
 SEALED_KINDS = ("send", "resend")
 """The kinds of entries whose content may be sealed."""
 
@@ -56,6 +59,34 @@ class Seals:
             return kept
         sealed = kept.removeprefix(MARK)
         return self._keys(sealed.partition(":")[0]).open(sealed, self._place("request", job))
+
+    def receipt(self, job_id: str, body: bytes) -> str:
+        """Seal a receipt as it came for its job's record, if there are keys.
+
+        Args:
+            job_id: iFax's jobId, which the receipt names.
+            body: the receipt.
+        """
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            text = IN_BASE64 + base64.b64encode(body).decode()
+        if self.keyring is None:
+            return text
+        return MARK + self.keyring.seal(text, self._place("receipt", job_id))
+
+    def open_receipt(self, job_id: str, kept: str) -> bytes:
+        """Open a receipt of a job's record (`r:N`), as it came. The jobId is in its event and in `h:N`.
+
+        Raises:
+            KeyMissing: the key is not on the keyring.
+            SealBroken: the receipt was changed, or names another jobId.
+        """
+        text = kept
+        if kept.startswith(MARK):
+            sealed = kept.removeprefix(MARK)
+            text = self._keys(sealed.partition(":")[0]).open(sealed, self._place("receipt", job_id))
+        return base64.b64decode(text.removeprefix(IN_BASE64)) if text.startswith(IN_BASE64) else text.encode()
 
     def entry(self, kind: str, payload: Mapping[str, Any], text: str) -> str:
         """Seal an entry for the push, if there are keys: its id stays in clear."""
