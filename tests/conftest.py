@@ -28,6 +28,7 @@ from faxline_local.server_binaries import (
 )
 from tests.certificates import certified
 from tests.clusters import ClusterLocal
+from tests.postgres import PostgresServer
 
 # jsonschema would parse its grammar in each process of the tests, for seconds; nothing asks for that format.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
@@ -153,6 +154,22 @@ def redis_cluster(server_binary: ServerBinary, access: Access) -> Iterator[Redis
     """Three primaries with a replica each and our users. A test that ends a node starts its own cluster."""
     with RedisCluster(binary=server_binary, access=access) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The session's PostgreSQL. A test that stops or kills one starts its own."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of an archive: each test that takes it runs on SQLite and PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'archive.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url()
 
 
 def _flushed(url: str) -> str:

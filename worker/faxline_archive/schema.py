@@ -41,9 +41,11 @@ accounts = Table(
     Column("size", BigInteger, nullable=False),
     Column("frontier", Text),
     Column("expired", BigInteger, nullable=False),
+    Column("sealed_by", String(32)),
 )
 """One row an account. size: its leaves; the next leaf has this number. frontier: of the Merkle tree, for
-checkpoints. expired: all leaves below this number are past their retention."""
+checkpoints. expired: all leaves below this number are past their retention. sealed_by: the key that seals all
+of its rows; null where it is not known or nothing is sealed."""
 
 positions = Table(
     "positions",
@@ -83,6 +85,7 @@ faxes = Table(
     metadata,
     Column("account", String(NAME), primary_key=True),
     Column("job", String(JOB), primary_key=True),
+    Column("reuse", Integer, primary_key=True, autoincrement=False),
     Column("kind", String(16)),
     Column("resend_of", String(JOB)),
     Column("group_name", String(JOB)),
@@ -109,7 +112,7 @@ faxes = Table(
     Column("call_ended_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("updated_at", BigInteger, nullable=False),
-    Column("last_event", String(41), nullable=False),
+    Column("last_event", String(48), nullable=False),
     Column("to_index", String(DIGEST)),
     Column("from_index", String(DIGEST)),
     Column("private", Text),
@@ -120,15 +123,17 @@ faxes = Table(
     Index(None, "account", "reason", "queued_at", "job"),
     Index(None, "account", "group_name", "queued_at", "job"),
 )
-"""One row a fax, as its last event left it. submissions: how often iFax took it. deliveries: how many
-deliveries failed. documents: the SHA-256 of each, as JSON. receipt: the SHA-256 of the last receipt.
-private: JSON with to, from, metadata and receipts, sealed with key_id."""
+"""One row a fax, as its last event left it. reuse: how many faxes had this id before (an id is free again
+once its record has expired). submissions: how often iFax took it. deliveries: how many deliveries failed.
+documents: the SHA-256 of each, as JSON. receipt: the SHA-256 of the last receipt. private: JSON with to,
+from, metadata and receipts, sealed with key_id."""
 
 fax_metadata = Table(
     "fax_metadata",
     metadata,
     Column("account", String(NAME), primary_key=True),
     Column("job", String(JOB), primary_key=True),
+    Column("reuse", Integer, primary_key=True, autoincrement=False),
     Column("key", String(JOB), primary_key=True),
     Column("value", String(VALUE), nullable=False),
     Column("queued_at", BigInteger, nullable=False),

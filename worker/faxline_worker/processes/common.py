@@ -99,19 +99,21 @@ def first_account(settings: Settings) -> str:
 
 
 def require_redis(settings: Settings, role: str) -> None:
-    """Wait for both Redis servers, up to FAXLINE_REDIS_PATIENCE, and check this role's rights on them.
+    """Wait for the Redis servers that a role uses, up to FAXLINE_REDIS_PATIENCE, and check its rights.
 
     If a server is unreachable, or a right is missing, the process ends with one line that names the server
     and the cause, or the Redis user and the right.
 
     Args:
         settings: the daemon's settings.
-        role: dispatcher, worker or webhook.
+        role: dispatcher, worker, webhook or archive.
     """
     for variable, url, make in (
         ("FAXLINE_REDIS_URL", settings.redis_url, state_client),
         ("FAXLINE_BROKER_URL", settings.broker, broker_client),
     ):
+        if variable == "FAXLINE_BROKER_URL" and role == "archive":  # it sends no wake-ups and takes none
+            continue
         try:
             with closing(make(url)) as client:
                 check_reachable(client, settings.redis_patience.total_seconds())

@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("frontier", sa.Text(), nullable=True),
         sa.Column("expired", sa.BigInteger(), nullable=False),
+        sa.Column("sealed_by", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("account"),
     )
     op.create_table(
@@ -48,10 +49,11 @@ def upgrade() -> None:
         "fax_metadata",
         sa.Column("account", sa.String(length=63), nullable=False),
         sa.Column("job", sa.String(length=128), nullable=False),
+        sa.Column("reuse", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("value", sa.String(length=256), nullable=False),
         sa.Column("queued_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("account", "job", "key"),
+        sa.PrimaryKeyConstraint("account", "job", "reuse", "key"),
     )
     op.create_index(
         "ix_fax_metadata_account_key_value_queued_at_job",
@@ -63,6 +65,7 @@ def upgrade() -> None:
         "faxes",
         sa.Column("account", sa.String(length=63), nullable=False),
         sa.Column("job", sa.String(length=128), nullable=False),
+        sa.Column("reuse", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=True),
         sa.Column("resend_of", sa.String(length=128), nullable=True),
         sa.Column("group_name", sa.String(length=128), nullable=True),
@@ -89,12 +92,12 @@ def upgrade() -> None:
         sa.Column("call_ended_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("last_event", sa.String(length=41), nullable=False),
+        sa.Column("last_event", sa.String(length=48), nullable=False),
         sa.Column("to_index", sa.String(length=64), nullable=True),
         sa.Column("from_index", sa.String(length=64), nullable=True),
         sa.Column("private", sa.Text(), nullable=True),
         sa.Column("key_id", sa.String(length=32), nullable=True),
-        sa.PrimaryKeyConstraint("account", "job"),
+        sa.PrimaryKeyConstraint("account", "job", "reuse"),
     )
     op.create_index(
         "ix_faxes_account_group_name_queued_at_job",

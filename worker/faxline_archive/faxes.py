@@ -1,0 +1,159 @@
+"""The row of a fax: what each event and the job's record change in it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from faxline.contract.events import EventName
+from faxline.contract.states import FINAL_STATES
+from faxline_archive.entries import Entry
+from faxline_archive.leaves import canonical_json
+from faxline_archive.privacy import NUMBER, Privacy, member
+from faxline_archive.records import Record, plain
+from faxline_archive.schema import JOB, faxes
+
+Row = dict[str, Any]
+"""The columns of a row."""
+REJECTED = "rejected"
+"""The state of a fax that intake rejected. Its id may be pushed again."""
+_NO_CHANGE = frozenset({EventName.DUPLICATE, EventName.CANCEL_REFUSED, EventName.RECEIVED})
+"""The events that leave a fax as it was."""
+_CAUSE = ("reason", "code", "message", "stage")
+_MEASURES = {
+    "pages": "pages",
+    "transferred": "transferred",
+    "partial": "partial",
+    "charged": "charged",
+    "jobId": "job_id",
+    "delivery": "deliveries",
+    "send_at": "send_at",
+    "receipt": "receipt",
+    "call_started_at": "call_started_at",
+    "call_ended_at": "call_ended_at",
+}
+"""Members of events that become columns as they are, where an event has them."""
+_SIZES = {"Integer": 2**31, "BigInteger": 2**63}
+_LIMITS = {
+    column.name: (getattr(column.type, "length", None), _SIZES.get(type(column.type).__name__))
+    for column in faxes.columns
+}
+
+
+def fits(column: str, value: Any) -> Any:
+    """A value as the column can hold it. Text is cut; a number that is too large is left out."""
+    length, limit = _LIMITS[column]
+    if isinstance(value, str):
+        return plain(value)[:length]
+    if isinstance(value, int) and not isinstance(value, bool) and limit and not -limit <= value < limit:
+        return None
+    return value if value is None or isinstance(value, (bool, int)) else str(value)[:length]
+
+
+def begins_anew(name: str, row: Row | None) -> bool:
+    """Whether an event begins another fax, under an id that may have been used before."""
+    if row is None:
+        return name not in _NO_CHANGE
+    return name == EventName.QUEUED and row["state"] in {*FINAL_STATES, REJECTED}
+
+
+def begin(event: Entry, before: Row | None, record: Record, privacy: Privacy) -> Row:
+    """Make the row of a fax that is seen for the first time.
+
+    Args:
+        event: the event by which it is seen.
+        before: the row of the fax that had the id before, if any.
+        record: what the job's record tells; an empty one if it is gone.
+        privacy: seals what the row has about people.
+    """
+    row: Row = dict.fromkeys(column.name for column in faxes.columns)
+    row |= {"account": event.account, "job": event.job, "attempt": 0, "submissions": 0, "deliveries": 0}
+    row |= {"queued_at": record.created_at or event.at, "send_at": record.send_at}
+    row["reuse"] = before["reuse"] + 1 if before is not None else 0
+    told = {
+        "kind": record.kind,
+        "resend_of": record.of,
+        "group_name": record.group,
+        "priority": record.priority,
+        "documents": json.dumps(record.documents) if record.documents else None,
+        "to_index": privacy.index(NUMBER, record.to) if record.to else None,
+        "from_index": privacy.index(NUMBER, record.sender) if record.sender else None,
+    }
+    row |= {name: fits(name, value) for name, value in told.items()}
+    keep(row, {"to": record.to, "from": record.sender, "metadata": dict(record.metadata)}, privacy)
+    return row
+
+
+def place(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where the row's private text belongs: it opens for this fax only."""
+    return ("fax", str(row["job"]), str(row["reuse"]))
+
+
+def keep(row: Row, private: Mapping[str, Any], privacy: Privacy) -> None:
+    """Seal the private part into a row: `to`, `from`, `metadata`, and `receipts` by their SHA-256."""
+    told = {name: value for name, value in private.items() if value}
+    row["private"] = privacy.seal(canonical_json(told), *place(row)) if told else None
+    row["key_id"] = privacy.key_id if told else None
+
+
+def kept(row: Row, privacy: Privacy) -> dict[str, Any]:
+    """Open the private part of a row.
+
+    Raises:
+        KeyMissing: it is sealed with a key that is not on the keyring.
+        SealBroken: it was changed.
+    """
+    if row["private"] is None:
+        return {}
+    found: dict[str, Any] = json.loads(privacy.open(row["private"], row["key_id"], *place(row)))
+    return found
+
+
+def advance(row: Row, event: Entry, receipt: str | None, privacy: Privacy) -> None:
+    """Apply an event to the row.
+
+    Args:
+        row: is changed.
+        event: what happened.
+        receipt: the receipt that it names, if the record had it.
+        privacy: seals the receipt.
+    """
+    name, at, data = event.kind, event.at, event.data
+    fresh = row["state"] is None
+    row["last_event"], row["updated_at"] = event.id, at
+    if fresh or name not in _NO_CHANGE | {EventName.REJECTED}:
+        row["state"] = fits("state", data.get("state")) or REJECTED
+        row["attempt"] = fits("attempt", data.get("attempt")) or row["attempt"]
+        row |= {column: fits(column, data.get(column)) for column in _CAUSE}
+        row["ended_at"] = at if row["state"] in {*FINAL_STATES, REJECTED} else None
+        row |= {
+            column: fits(column, data[member_])
+            for member_, column in _MEASURES.items()
+            if data.get(member_) is not None
+        }
+    if name == EventName.SUBMITTED:
+        row["submissions"] += 1
+        row["submitted_at"] = at
+    if documents := data.get("documents"):
+        row["documents"] = json.dumps(documents)
+    if receipt is not None and event.receipt is not None:
+        private = kept(row, privacy)
+        private["receipts"] = {**private.get("receipts", {}), event.receipt: receipt}
+        keep(row, private, privacy)
+
+
+def metadata_rows(row: Row, metadata: Mapping[str, Any], privacy: Privacy) -> list[Row]:
+    """The rows by which a fax is found by its metadata: one for each text, number and truth value."""
+    found: dict[str, Row] = {}
+    for key, value in metadata.items():
+        if isinstance(value, (str, int, float)):
+            text = value if isinstance(value, str) else canonical_json(value)
+            name = plain(key)[:JOB]
+            found[name] = {
+                "account": row["account"],
+                "job": row["job"],
+                "reuse": row["reuse"],
+                "key": name,
+                "value": privacy.index(member(name), text),
+                "queued_at": row["queued_at"],
+            }
+    return list(found.values())

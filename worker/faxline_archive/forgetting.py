@@ -1,0 +1,135 @@
+"""Erases faxes from the archive: those that an operator ordered to forget, and those past their retention.
+
+What stays of an entry is the hash of its leaf and its place in the tree, so that the tree still verifies.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, delete, func, select, update
+
+from faxline_archive.entries import FORGET, Entry
+from faxline_archive.privacy import NUMBER, Privacy
+from faxline_archive.schema import AUDIT, accounts, entries, fax_metadata, faxes
+
+_ERASED = {"kind": None, "job": None, "body": None, "private": None, "key_id": None}
+PIECE = 1000
+"""The most entries, and the most faxes, that expire in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenNumber:
+    """A number that an operator ordered to forget.
+
+    Attributes:
+        number: in E.164.
+        at: when it was ordered (ms). Faxes that came later stay.
+    """
+
+    number: str
+    at: int
+
+
+def forget_job(connection: Connection, order: Entry) -> int:
+    """Erase a job as the audit tells that it was ordered.
+
+    An order that was refused because Redis has no such job any more counts, if all faxes with this id have
+    ended here.
+
+    Returns:
+        How many faxes were erased.
+    """
+    found = connection.execute(
+        select(faxes.c.job, faxes.c.reuse, faxes.c.queued_at, faxes.c.ended_at).where(
+            faxes.c.account == order.account, faxes.c.job == order.job, faxes.c.queued_at <= order.at
+        )
+    ).all()
+    if order.fields.get("outcome") != "done" and not all(row.ended_at for row in found):
+        return 0
+    _erase_entries(connection, order.account, order.job, 0, order.at)
+    return _erase_faxes(connection, order.account, found)
+
+
+def forget_number(connection: Connection, privacy: Privacy, account: str, order: ForgottenNumber) -> int:
+    """Erase all ended faxes to a number. Returns how many they were."""
+    found = connection.execute(
+        select(faxes.c.job, faxes.c.reuse, faxes.c.queued_at).where(
+            faxes.c.account == account,
+            faxes.c.to_index.in_(privacy.lookups(NUMBER, order.number)),
+            faxes.c.queued_at <= order.at,
+            faxes.c.ended_at.is_not(None),
+        )
+    ).all()
+    for row in found:
+        until = connection.execute(  # the id may have been used again since, for another number
+            select(func.min(faxes.c.queued_at)).where(
+                faxes.c.account == account, faxes.c.job == row.job, faxes.c.reuse > row.reuse
+            )
+        ).scalar()
+        since = row.queued_at if row.reuse else 0
+        _erase_entries(connection, account, row.job, since, min(order.at, until - 1 if until else order.at))
+    return _erase_faxes(connection, account, found)
+
+
+def expire(engine: Engine, account: str, before: int) -> bool:
+    """Erase what is past its retention, a piece in one transaction.
+
+    Args:
+        engine: of `open_database` with `writes`.
+        account: the account.
+        before: what happened before this time (ms) goes.
+
+    Returns:
+        Whether there may be more.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database is away or refuses.
+    """
+    with engine.begin() as connection:
+        first = connection.execute(
+            select(accounts.c.expired).where(accounts.c.account == account).with_for_update()
+        ).scalar()
+        if first is None:
+            return False
+        places = connection.execute(
+            select(entries.c.leaf, entries.c.at)
+            .where(entries.c.account == account, entries.c.leaf >= first)
+            .order_by(entries.c.leaf)
+            .limit(PIECE)
+        ).all()
+        end = next((place.leaf for place in places if place.at >= before), first + len(places))
+        if end > first:
+            those = and_(entries.c.account == account, entries.c.leaf >= first, entries.c.leaf < end)
+            connection.execute(update(entries).where(those).values(**_ERASED))
+            connection.execute(update(accounts).where(accounts.c.account == account).values(expired=end))
+        old = connection.execute(
+            select(faxes.c.job, faxes.c.reuse, faxes.c.queued_at)
+            .where(faxes.c.account == account, faxes.c.queued_at < before, faxes.c.updated_at < before)
+            .limit(PIECE)
+        ).all()
+        _erase_faxes(connection, account, old)
+        return end - first == PIECE or len(old) == PIECE
+
+
+def _erase_entries(connection: Connection, account: str, job: str, since: int, until: int) -> None:
+    """Erase the entries about a job, but not that it was ordered to be forgotten."""
+    about = and_(entries.c.account == account, entries.c.job == job, entries.c.at.between(since, until))
+    order = and_(entries.c.stream == AUDIT, entries.c.kind == FORGET)
+    connection.execute(update(entries).where(about, ~order).values(**_ERASED))
+
+
+def _erase_faxes(
+    connection: Connection,
+    account: str,
+    found: Iterable[Any],
+) -> int:
+    count = 0
+    for count, row in enumerate(found, start=1):  # noqa: B007 - the last one is the number of rows
+        for table in (fax_metadata, faxes):
+            connection.execute(
+                delete(table).where(
+                    table.c.account == account, table.c.job == row.job, table.c.reuse == row.reuse
+                )
+            )
+    return count

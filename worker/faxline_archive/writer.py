@@ -1,0 +1,272 @@
+"""Writes what was read: a batch is one transaction, however many accounts it is about.
+
+An entry is stored once, however often it is read. The account's row is locked first, so that two writers that
+both believe they work give dense leaf numbers one after the other; the second finds that all is stored.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
+from faxline_archive.faxes import Row, advance, begin, begins_anew, metadata_rows
+from faxline_archive.forgetting import ForgottenNumber, forget_job, forget_number
+from faxline_archive.privacy import Privacy
+from faxline_archive.records import Record
+from faxline_archive.schema import accounts, entries, fax_metadata, faxes, positions
+
+SLICE = 500
+"""The most keys in one SELECT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of one stream.
+
+    Attributes:
+        account, stream: which.
+        before, after: the marks before and after these entries.
+        entries: what it had, the oldest first.
+        lost: how many entries Redis had dropped before.
+    """
+
+    account: str
+    stream: str
+    before: str
+    after: str
+    entries: Sequence[Entry]
+    lost: int = 0
+
+
+@dataclass(slots=True)
+class Written:
+    """What a transaction wrote.
+
+    Attributes:
+        entries: how many new entries, by account.
+        known: how many entries were stored before.
+        twice: how many had an id that another entry has.
+        faxes: how many rows of faxes were made.
+        records_missing: how many faxes began without their record, by account.
+        erased: how many faxes were forgotten.
+    """
+
+    entries: dict[str, int] = field(default_factory=dict)
+    known: int = 0
+    twice: int = 0
+    faxes: int = 0
+    records_missing: dict[str, int] = field(default_factory=dict)
+    erased: int = 0
+
+
+def upsert(
+    table: Table, connection: Connection, rows: Sequence[Mapping[str, Any]], *, replace: bool = True
+) -> None:
+    """Insert rows, or change those that are there.
+
+    Args:
+        table: the table.
+        connection: of either database.
+        rows: with the same columns each.
+        replace: False keeps the rows that are there as they are.
+    """
+    if not rows:
+        return
+    kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = kind(table)
+    key = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    if replace and changed:
+        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+    else:
+        connection.execute(statement.on_conflict_do_nothing(index_elements=key), rows)
+
+
+def write(
+    engine: Engine,
+    batch: Sequence[Read],
+    records: Mapping[tuple[str, str], Record],
+    privacies: Mapping[str, Privacy],
+    numbers: Mapping[str, Sequence[ForgottenNumber]] = MappingProxyType({}),
+) -> Written:
+    """Write a batch in one transaction.
+
+    Args:
+        engine: of `open_database` with `writes`.
+        batch: what was read of each stream.
+        records: the records of the jobs, by account and job.
+        privacies: what seals, by account.
+        numbers: the numbers that operators ordered to forget, by account.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database is away or refuses. Nothing was written.
+    """
+    with engine.begin() as connection:
+        written = _Transaction(connection, records, privacies).write(batch)
+        for read in batch:
+            for entry in read.entries:
+                if entry.forgets and entry.job:
+                    written.erased += forget_job(connection, entry)
+        for account, found in numbers.items():
+            for number in found:
+                written.erased += forget_number(connection, privacies[account], account, number)
+        return written
+
+
+class _Transaction:
+    """One batch in its transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        records: Mapping[tuple[str, str], Record],
+        privacies: Mapping[str, Privacy],
+    ) -> None:
+        self._connection = connection
+        self._records = records
+        self._privacies = privacies
+        self._written = Written()
+        self._rows: list[Row] = []
+        self._faxes: dict[tuple[str, str], Row] = {}
+        self._changed: dict[tuple[str, str, int], Row] = {}
+        self._metadata: list[Row] = []
+
+    def write(self, batch: Sequence[Read]) -> Written:
+        """Write all of it."""
+        names = sorted({read.account for read in batch})
+        sizes = self._lock(names)
+        marks = self._marks(names)
+        fresh = [
+            (read, self._new(read, marks.get((read.account, read.stream), ("", 0))[0])) for read in batch
+        ]
+        self._load_faxes(entry for _, found in fresh for entry, _ in found if entry.is_event and entry.job)
+        for read, found in fresh:
+            for entry, again in found:
+                self._take(entry, sizes[read.account], again=again)
+                sizes[read.account] += 1
+        self._store(sizes, names)
+        upsert(
+            positions,
+            self._connection,
+            [
+                {
+                    "account": read.account,
+                    "stream": read.stream,
+                    "mark": read.after,
+                    "missing": marks.get((read.account, read.stream), ("", 0))[1] + read.lost,
+                }
+                for read in batch
+            ],
+        )
+        return self._written
+
+    def _lock(self, names: Sequence[str]) -> dict[str, int]:
+        """Lock the accounts' rows, in one order for all writers, and return their sizes."""
+        new = [
+            {"account": name, "size": 0, "expired": 0, "sealed_by": self._privacies[name].key_id}
+            for name in names
+        ]
+        upsert(accounts, self._connection, new, replace=False)
+        found: dict[str, int] = {}
+        for some in _slices(names):
+            asked = select(accounts.c.account, accounts.c.size).where(accounts.c.account.in_(some))
+            locked = asked.order_by(accounts.c.account).with_for_update()
+            found |= {row.account: row.size for row in self._connection.execute(locked)}
+        return found
+
+    def _marks(self, names: Sequence[str]) -> dict[tuple[str, str], tuple[str, int]]:
+        found: dict[tuple[str, str], tuple[str, int]] = {}
+        for some in _slices(names):
+            rows = self._connection.execute(select(positions).where(positions.c.account.in_(some)))
+            found |= {(row.account, row.stream): (row.mark, row.missing) for row in rows}
+        return found
+
+    def _new(self, read: Read, mark: str) -> list[tuple[Entry, bool]]:
+        """The entries that are not stored, each with whether another one has its id.
+
+        They go on from the last commit as a rule. Otherwise a writer died between its commit and the mark in
+        Redis, another one was faster, or Redis went back: then each one is looked up.
+        """
+        if mark == read.before or not mark:
+            return [(entry, False) for entry in read.entries]
+        stored: dict[str, str | None] = {}
+        for some in _slices([name for entry in read.entries for name in (entry.id, f"{entry.id}/2")]):
+            asked = select(entries.c.entry_id, entries.c.body).where(
+                entries.c.account == read.account,
+                entries.c.stream == read.stream,
+                entries.c.entry_id.in_(some),
+            )
+            stored |= {row.entry_id: row.body for row in self._connection.execute(asked)}
+        found = []
+        for entry in read.entries:
+            same = [
+                says_the_same(entry, stored[name]) for name in (entry.id, f"{entry.id}/2") if name in stored
+            ]
+            if any(same) or len(same) > 1:
+                self._written.known += 1
+            else:
+                self._written.twice += len(same)
+                found.append((entry, bool(same)))
+        return found
+
+    def _load_faxes(self, events: Iterable[Entry]) -> None:
+        jobs: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for entry in events:
+            jobs[entry.account][entry.job] = None
+        for account, wanted in jobs.items():
+            for some in _slices(list(wanted)):
+                asked = select(faxes).where(faxes.c.account == account, faxes.c.job.in_(some))
+                for row in self._connection.execute(asked.order_by(faxes.c.reuse)).mappings():
+                    self._faxes[account, row["job"]] = dict(row)
+
+    def _take(self, entry: Entry, number: int, *, again: bool) -> None:
+        """Make the entry's leaf, and apply it to its fax."""
+        privacy = self._privacies[entry.account]
+        told, receipt = None, None
+        if entry.is_event and entry.job:
+            told, receipt = self._apply(entry, privacy)
+        self._rows.append(leaf_row(entry, number, told, receipt, privacy, again=again))
+        self._written.entries[entry.account] = self._written.entries.get(entry.account, 0) + 1
+
+    def _apply(self, entry: Entry, privacy: Privacy) -> tuple[Record | None, str | None]:
+        """Apply an event to its fax. Returns what it tells of the fax for the first time, and its receipt."""
+        place = entry.account, entry.job
+        row, told = self._faxes.get(place), None
+        record = self._records.get(place)
+        if begins_anew(entry.kind, row):
+            if entry.kind in NO_RECORD:
+                told = Record(metadata=entry.metadata, group=entry.data.get("group"))
+            else:
+                told = record or Record(metadata=entry.metadata)
+                if record is None:
+                    missing = self._written.records_missing
+                    missing[entry.account] = missing.get(entry.account, 0) + 1
+            row = self._faxes[place] = begin(entry, row, told, privacy)
+            self._metadata += metadata_rows(row, told.metadata, privacy)
+            self._written.faxes += 1
+        receipt = record.receipts.get(entry.receipt) if record is not None and entry.receipt else None
+        if row is not None:
+            advance(row, entry, receipt, privacy)
+            self._changed[*place, row["reuse"]] = row
+        return told, receipt
+
+    def _store(self, sizes: Mapping[str, int], names: Sequence[str]) -> None:
+        if not self._rows:
+            return
+        self._connection.execute(insert(entries), self._rows)
+        upsert(faxes, self._connection, list(self._changed.values()))
+        upsert(fax_metadata, self._connection, self._metadata)
+        changed = [name for name in names if name in self._written.entries]
+        grown = (
+            update(accounts).where(accounts.c.account == bindparam("name")).values(size=bindparam("grown"))
+        )
+        self._connection.execute(grown, [{"name": name, "grown": sizes[name]} for name in changed])
+
+
+def _slices(keys: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (keys[start : start + SLICE] for start in range(0, len(keys), SLICE))
