@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE =
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos fuzz watch dashboards manifests picture check format lint types contract schema docs lock licences sbom audit clean
+.PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos archive-kills bench-archive fuzz watch dashboards manifests picture check format lint types contract schema docs lock licences sbom audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,12 @@ capacity: install ## Compute the tables of ops/capacity.md: MEASURED=.bench/spee
 
 chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… PROFILE=field BASELINE=1 (docs/chaos.md)
 	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --profile $(or $(PROFILE),documented) --baseline $(or $(BASELINE),0) $(SEEDED)
+
+archive-kills: install ## Kill the archive, its database and Redis under load: KILLS=100 SEED=…
+	$(BIN)/python -m tests.archive_kills --kills $(or $(KILLS),100) $(SEEDED)
+
+bench-archive: install ## Measure how many events a second the archive writes (FAXES=20000)
+	$(BIN)/python -m tests.benchmarks.archive_speed --faxes $(or $(FAXES),20000)
 
 fuzz: install ## The webhook under random and mutated requests, intake under documents: REQUESTS=100000 DOCUMENTS=2000 SEED=…
 	$(CHAOS) fuzz --requests $(or $(REQUESTS),100000) --documents $(or $(DOCUMENTS),2000) $(SEEDED)

@@ -20,7 +20,7 @@ from faxline_boards.parts import (
 from faxline_boards.placement import nodes, shares
 
 INSTANCE = 'instance=~"$instance"'
-FAXLINE = 'job=~"faxline-dispatcher|faxline-worker|faxline-webhook"'
+FAXLINE = 'job=~"faxline-dispatcher|faxline-worker|faxline-webhook|faxline-archive"'
 BY = "{{job}} {{instance}}"
 
 

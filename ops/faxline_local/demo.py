@@ -15,7 +15,7 @@ from rich.table import Table
 
 from faxline import FaxLine, Job
 from faxline_local.processes import wait_for
-from faxline_local.stack import Local
+from faxline_local.stack import ARCHIVES, Local
 
 PDFS = {"letter.pdf": 2, "contract.pdf": 5, "report.pdf": 9}
 """The files that are made for the demo, and their page counts."""
@@ -40,7 +40,8 @@ def run(faxes: int) -> int:
         console.print(
             f"[bold]Faxline demo[/]: {faxes + 2} faxes through Redis, Dramatiq, HTTP and a signed webhook"
         )
-        with Local(directory / "logs", sandbox=("--call-seconds", "1", "--page-seconds", "0.3")) as local:
+        sandbox = ("--call-seconds", "1", "--page-seconds", "0.3")
+        with Local(directory / "logs", archives=ARCHIVES, sandbox=sandbox) as local:
             server = local.server.binary
             console.print(
                 f"all parts are up; the server is {server.name} {server.version} on {local.redis_url}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from faxline_local.processes import PartFailedError
-from faxline_local.stack import Local
+from faxline_local.stack import ARCHIVES, Local
 
 LOOK = 0.5
 """Seconds between two checks whether all processes run."""
@@ -37,7 +37,7 @@ def run(logs: Path | None) -> int:
     with ExitStack() as stack:
         folder = logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faxline-playground-")))
         try:
-            with Local(folder, settings=SETTINGS, sandbox=SANDBOX) as local:
+            with Local(folder, settings=SETTINGS, sandbox=SANDBOX, archives=ARCHIVES) as local:
                 console.print(_welcome(local, folder))
                 ended = _await_the_end(local, over)
         except PartFailedError as error:
@@ -71,6 +71,7 @@ Ctrl-C ends it.
 In another shell:
 
     export FAXLINE_REDIS_URL={local.redis_url}
+    export FAXLINE_ARCHIVE__URL={local.archive_url}
     faxline send --to +12025550123 letter.pdf --wait
     faxline list
 

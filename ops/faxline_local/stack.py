@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,6 +18,8 @@ from faxline_local.server_binaries import ServerBinary
 TOKEN = "local-token"  # noqa: S105 - the sandbox's, of no worth
 WEBHOOK_SECRET = "local-secret"  # noqa: S105 - as above
 DEFAULT = "default"
+ARCHIVES = 0 if find_spec("sqlalchemy") is None else 1
+"""How many archives run where all of Faxline is to run: none without the extra `archive`."""
 _PROGRAM = (sys.executable, "-m", "faxline_worker")
 
 
@@ -36,6 +39,7 @@ class Local:
     Args:
         directory: the folder of the logs.
         workers, dispatchers, webhooks: the number of each. The sandbox calls the first webhook, if any.
+        archives: the number of archives, which share a SQLite file in the same folder.
         threads: the threads of each worker.
         accounts: the accounts' names. Each has a token and a secret of its own at the sandbox, which always
             knows `default`.
@@ -54,6 +58,7 @@ class Local:
         workers: int = 1,
         dispatchers: int = 1,
         webhooks: int = 1,
+        archives: int = 0,
         threads: int = 20,
         accounts: Sequence[str] = (DEFAULT,),
         settings: Mapping[str, str] | None = None,
@@ -65,6 +70,7 @@ class Local:
     ) -> None:
         self._directory = directory
         self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"] * webhooks
+        self._roles += ["archive"] * archives
         self._threads = threads
         self._accounts = tuple(accounts)
         self._settings = dict(settings or {})
@@ -108,6 +114,11 @@ class Local:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
+    def archive_url(self) -> str:
+        """The URL of the archive's database, as FAXLINE_ARCHIVE__URL."""
+        return f"sqlite:///{self._directory.absolute() / 'archive.db'}"
+
+    @property
     def ifax_url(self) -> str:
         """The URL by which the workers reach the sandbox's API."""
         return f"http://127.0.0.1:{self._ifax_port}/v1"
@@ -143,6 +154,7 @@ class Local:
             "IFAX_URL": self.ifax_url,
             "WEBHOOK__HOST": "127.0.0.1",
             "WEBHOOK__PORT": str(self.webhook_port),
+            "ARCHIVE__URL": self.archive_url,
         }
         for account in self._accounts:
             values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)

@@ -59,6 +59,7 @@ def running(folder: Path, binary: ServerBinary | None = None) -> Iterator[Local]
         folder,
         dispatchers=2,
         workers=2,
+        archives=1,
         threads=10,
         accounts=ACCOUNTS,
         settings=SETTINGS | {"PROBE__FIRST": "3600"},

@@ -171,7 +171,9 @@ class Archiver:
         if not batch.reads:
             return
         names = {read.account for read in batch.reads}
-        written = write(self._engine, batch.reads, batch.records, self._reader.privacies(names))
+        written = write(
+            *(self._engine, batch.reads, batch.records, self._reader.privacies(names)), batch.forgotten
+        )
         self._reader.committed(batch)
         for name, count in written.entries.items():
             self._metrics.written(name).inc(count)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import BigInteger
+
 from faxline.contract.events import EventName
 from faxline.contract.states import FINAL_STATES
 from faxline_archive.entries import Entry
@@ -32,21 +34,18 @@ _MEASURES = {
     "call_ended_at": "call_ended_at",
 }
 """Members of events that become columns as they are, where an event has them."""
-_SIZES = {"Integer": 2**31, "BigInteger": 2**63}
-_LIMITS = {
-    column.name: (getattr(column.type, "length", None), _SIZES.get(type(column.type).__name__))
-    for column in faxes.columns
-}
+_LONGEST = {column.name: getattr(column.type, "length", None) for column in faxes.columns}
+_KINDS = {column.name: column.type.python_type for column in faxes.columns}
+_INTEGERS = {column.name: 2**63 if isinstance(column.type, BigInteger) else 2**31 for column in faxes.columns}
 
 
 def fits(column: str, value: Any) -> Any:
-    """A value as the column can hold it. Text is cut; a number that is too large is left out."""
-    length, limit = _LIMITS[column]
-    if isinstance(value, str):
-        return plain(value)[:length]
-    if isinstance(value, int) and not isinstance(value, bool) and limit and not -limit <= value < limit:
+    """A value as the column can hold it: text is cut; what is of another kind or too large is left out."""
+    if isinstance(value, str) and _KINDS[column] is str:
+        return plain(value)[: _LONGEST[column]]
+    if type(value) is not _KINDS[column]:
         return None
-    return value if value is None or isinstance(value, (bool, int)) else str(value)[:length]
+    return None if _KINDS[column] is int and abs(value) >= _INTEGERS[column] else value
 
 
 def begins_anew(name: str, row: Row | None) -> bool:
@@ -120,16 +119,14 @@ def advance(row: Row, event: Entry, receipt: str | None, privacy: Privacy) -> No
     name, at, data = event.kind, event.at, event.data
     fresh = row["state"] is None
     row["last_event"], row["updated_at"] = event.id, at
-    if fresh or name not in _NO_CHANGE | {EventName.REJECTED}:
-        row["state"] = fits("state", data.get("state")) or REJECTED
+    state = fits("state", data.get("state"))
+    if fresh or (state and name not in _NO_CHANGE | {EventName.REJECTED}):
+        row["state"] = state or REJECTED
         row["attempt"] = fits("attempt", data.get("attempt")) or row["attempt"]
         row |= {column: fits(column, data.get(column)) for column in _CAUSE}
         row["ended_at"] = at if row["state"] in {*FINAL_STATES, REJECTED} else None
-        row |= {
-            column: fits(column, data[member_])
-            for member_, column in _MEASURES.items()
-            if data.get(member_) is not None
-        }
+        measures = {column: fits(column, data.get(member_)) for member_, column in _MEASURES.items()}
+        row |= {column: value for column, value in measures.items() if value is not None}
     if name == EventName.SUBMITTED:
         row["submissions"] += 1
         row["submitted_at"] = at

@@ -1,5 +1,6 @@
 """Reads the streams of all accounts from Redis, and tells Redis what is committed."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from faxline.contract.events import position
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline_archive.entries import Entry, read_entries
+from faxline_archive.forgetting import ForgottenNumber
 from faxline_archive.privacy import Privacy
 from faxline_archive.records import Account, Record, read_records
 from faxline_archive.writer import Read
@@ -17,6 +19,8 @@ from faxline_worker.state.archive_marks import ArchiveMarks, Page, read_pages
 
 TOGETHER = 100
 """The most accounts of one batch."""
+NUMBERS = 1000
+"""The most numbers of an account that one batch forgets."""
 LEAST = 20
 """The fewest entries of a stream that one read may return."""
 
@@ -43,6 +47,7 @@ class Batch:
         broken: the accounts that are left out because a key is missing, each with why.
         unread: how many entries of each account are left to read, these included.
         oldest: the time (ms) of the first of them, by account.
+        numbers: the numbers that operators ordered to forget, by account, as Redis has them.
     """
 
     reads: list[Read]
@@ -51,6 +56,15 @@ class Batch:
     broken: Mapping[str, str]
     unread: Mapping[str, int]
     oldest: Mapping[str, int]
+    numbers: Mapping[str, Sequence[bytes]]
+
+    @property
+    def forgotten(self) -> dict[str, list[ForgottenNumber]]:
+        """The same numbers, read."""
+        return {
+            name: [ForgottenNumber(**json.loads(text)) for text in texts]
+            for name, texts in self.numbers.items()
+        }
 
     @property
     def size(self) -> int:
@@ -99,7 +113,7 @@ class Reader:
         """
         served = [self._served[name] for name in names if name in self._served]
         pages = self._pages(served)
-        if any(self._put_back(one, page, marks) for one, page in pages if not one.compared):
+        if any([self._put_back(one, page, marks) for one, page in pages if not one.compared]):  # noqa: C419 - all
             pages = self._pages(served)
         for one in served:
             one.compared = True
@@ -118,7 +132,17 @@ class Reader:
             broken,
             unread,
             oldest,
+            {
+                one.marks.account: numbers
+                for one, page, entries in whole
+                if any(entry.forgets and not entry.job for entry in entries)
+                if (numbers := self._numbers(one))
+            },
         )
+
+    def _numbers(self, one: Served) -> list[bytes]:
+        found: list[bytes] = self._client.lrange(one.marks.keys.archive_forget, 0, NUMBERS - 1)  # type: ignore[assignment]
+        return found
 
     def look(self, names: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
         """How many entries of each of these accounts are unread, and the time (ms) of the first.
@@ -137,6 +161,8 @@ class Reader:
         """
         for one, page in batch.pages:
             one.marks.archived(page)
+            for number in batch.numbers.get(one.marks.account, ()):
+                self._client.lrem(one.marks.keys.archive_forget, 1, number)  # type: ignore[arg-type]
 
     def _serve(self, name: str) -> Served:
         marks = ArchiveMarks(self._client, name)

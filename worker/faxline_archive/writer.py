@@ -238,6 +238,8 @@ class _Transaction:
         place = entry.account, entry.job
         row, told = self._faxes.get(place), None
         record = self._records.get(place)
+        if record is not None and (record.created_at or 0) > entry.at:
+            record = None  # that of a later fax with the same id
         if begins_anew(entry.kind, row):
             if entry.kind in NO_RECORD:
                 told = Record(metadata=entry.metadata, group=entry.data.get("group"))

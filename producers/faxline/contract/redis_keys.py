@@ -102,6 +102,8 @@ class RedisKeys:
     """Stream: every call to iFax and every operator's order. Old entries are trimmed."""
     archive = _Key("archive")
     """String: since when (ms) an archive reads the events and the audit; missing if none does."""
+    archive_forget = _Key("archive-forget")
+    """List of JSON texts: numbers that an operator ordered to forget, until the archive has done it, too."""
     unmatched = _Key("unmatched")
     """Sorted set of unknown jobIds, by when (ms) their receipts are to be matched with doubts."""
     held = _Key("held")

@@ -146,7 +146,7 @@ def test_what_redis_dropped_unread_is_counted_once(
     redis_client.xtrim(line.keys.events, maxlen=4, approximate=False)
     with archiving(archive_url, redis_client) as archive:
         wait_until(lambda: len(rows(archive.engine)) == 5)
-        assert archive.value("fax_archive_missing_total", account="default", what="entries") == 6
+        wait_until(lambda: archive.value("fax_archive_missing_total", account="default", what="entries") == 6)
         (events,) = (row for row in rows(archive.engine, positions) if row["stream"] == "events")
         assert events["missing"] == 6
         line.queue("c")

@@ -11,6 +11,7 @@ import typer
 
 from faxline.cli.running import command as whole_command
 from faxline.contract.environment import PREFIX
+from faxline_archive.metrics import ArchiveMetrics
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
@@ -65,6 +66,7 @@ def metric_names() -> set[str]:
     watch_loops(registry, lambda: {"intake": 0}, dict)
     watch_folders(registry, float)
     WebhookMetrics(registry, ["default"])
+    ArchiveMetrics(registry, ["default"])
     names |= {sample.name for family in registry.collect() for sample in family.samples}
     return names | {name.removesuffix("_count") for name in names if name.endswith("_count")}
 
@@ -117,7 +119,7 @@ def parse(arguments: list[str]) -> None:
 def test_every_command_of_a_runbook_exists(line: str) -> None:
     program, *words = shlex.split(line)
     if program == "faxline-worker":
-        assert words[0] in {"dispatcher", "worker", "webhook", "migrate", "doctor"}
+        assert words[0] in {"dispatcher", "worker", "webhook", "archive", "migrate", "doctor"}
         return
     parse(["7" if word == "JOBID" else word for word in words])
 
