@@ -4,6 +4,7 @@ from typing import Any
 
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
+from faxline_boards.archive import archive
 from faxline_boards.board import choice, dashboard, data_source
 from faxline_boards.panels import lines, table
 from faxline_boards.parts import (
@@ -208,6 +209,7 @@ def pods() -> dict[str, Any]:
         ),
         *shares(INSTANCE, 32),
         *nodes(32),
+        *archive(40),
     ]
     instances = f"label_values(up{{{FAXLINE}}}, instance)"
     return dashboard(

@@ -24,12 +24,13 @@ from tests.yaml_files import read_documents, read_yaml
 ROOT = Path(__file__).parents[3]
 OPS = ROOT / "ops"
 KUBERNETES = OPS / "kubernetes"
-ROLES = ("dispatcher", "worker", "webhook")
+ROLES = ("dispatcher", "worker", "webhook", "archive")
 DEFAULTS = read_settings({"FAXLINE_ACCOUNTS": "default"})
 PORTS = {
     "dispatcher": DEFAULTS.metrics.dispatcher_port,
     "worker": DEFAULTS.metrics.worker_port,
     "webhook": DEFAULTS.metrics.webhook_port,
+    "archive": DEFAULTS.metrics.archive_port,
 }
 USER = 10001
 SECRETS = {
@@ -37,6 +38,8 @@ SECRETS = {
     "token": "the token",
     "secrets": '["the secret"]',
     "keys": new_key("first"),
+    "archive-url": "postgresql+psycopg://faxline:password@postgresql/faxline",
+    "signing": "a key in PEM",
 }
 """What the files hold, by a part of their names."""
 
@@ -192,7 +195,9 @@ def test_no_secret_stands_in_an_environment(process: Process) -> None:
 
 
 @EACH
-def test_only_dispatchers_and_workers_hold_the_sealing_keys(process: Process, tmp_path: Path) -> None:
+def test_only_dispatchers_workers_and_archives_hold_the_sealing_keys(
+    process: Process, tmp_path: Path
+) -> None:
     keyring = settings_of(process, tmp_path).keyring
     given = process.role != "webhook" and process.manner != "base"  # in Kubernetes they are a component
     assert (keyring.ids if keyring is not None else ()) == (("first",) if given else ())
