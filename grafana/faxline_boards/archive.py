@@ -15,8 +15,8 @@ def archive(y: int) -> list[Any]:
     return [
         lines(
             "Archive: how far behind",
-            "The age of the oldest entry that is not in the archive yet, by account. It grows: the database is "
-            "away or too slow, or no archive runs.",
+            "The age of the oldest entry that is not in the archive yet, by account. It grows: the database "
+            "is away or too slow, or no archive runs.",
             place(0, y, 8, 8),
             [Query("max by (account) (fax_archive_lag_seconds)", "{{account}}")],
             "s",

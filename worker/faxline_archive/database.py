@@ -1,5 +1,6 @@
 """Opens the archive's database, and brings its schema up to date."""
 
+import logging
 import zlib
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def migrate(engine: Engine) -> None:
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
         alembic.util.CommandError: the schema is newer than this version of Faxline knows.
     """
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")

@@ -29,6 +29,7 @@ class Upkeep:
         settings: the archive's.
         keyring: the sealing keys; None without any.
         metrics, log: are told what happens.
+        sign: signs the checkpoints that are due at a time (ms); None signs none.
     """
 
     def __init__(
@@ -38,12 +39,15 @@ class Upkeep:
         keyring: Keyring | None,
         metrics: ArchiveMetrics,
         log: FilteringBoundLogger,
+        *,
+        sign: Callable[[int], object] | None = None,
     ) -> None:
         self._engine = engine
         self._settings = settings
         self._keyring = keyring
         self._metrics = metrics
         self._log = log
+        self._sign = sign
         self._signed, self._expired = -settings.checkpoint.total_seconds(), -EXPIRY
         self._rotated: set[str] = set()
 
@@ -57,7 +61,8 @@ class Upkeep:
         try:
             self._rotate(loop, stopping)
             now = time.monotonic()
-            if now - self._signed >= self._settings.checkpoint.total_seconds():
+            if self._sign is not None and now - self._signed >= self._settings.checkpoint.total_seconds():
+                self._sign(round(time.time() * 1000))
                 self._signed = now
                 self._metrics.checkpoint.set(time.time())
             if now - self._expired >= EXPIRY:
