@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -9,6 +11,8 @@ from sqlalchemy import delete, update
 
 from faxline_archive.leaves import leaf_hash, text_hash
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes, positions
+from faxline_local.redis_cluster import RedisCluster
+from faxline_worker.state.redis_clients import state_client
 from tests.archives import NUMBER, SENDER, Faxes, archiving, fax, rows
 
 Wait = Callable[..., Any]
@@ -218,3 +222,19 @@ def test_what_no_column_can_hold_is_kept_in_the_leaf(
         assert json.loads(rows(archive.engine)[1]["body"])["fields"]["data"].count(str(2**70)) == 1
         row = fax(archive.engine, "a")
         assert (row["code"], row["reason"], row["message"]) == (None, "r" * 64, "nul ")
+
+
+def test_accounts_on_the_nodes_of_a_cluster_are_archived_together(
+    redis_cluster: RedisCluster, tmp_path: Path, wait_until: Wait
+) -> None:
+    names = ("acme", "beta", "gamma", "delta")
+    with closing(state_client(redis_cluster.url())) as client:
+        for name in names:
+            line = Faxes(client, name)
+            line.queue("a", metadata={"of": name})
+            line.deliver("a")
+            line.audit("fax-send", job="a", outcome="accepted")
+        with archiving(f"sqlite:///{tmp_path / 'archive.db'}", client, *names) as archive:
+            wait_until(lambda: len(rows(archive.engine)) == 4 * len(names))
+            found = [(row["account"], row["state"]) for row in rows(archive.engine, faxes)]
+            assert found == [(name, "delivered") for name in sorted(names)]

@@ -1,13 +1,13 @@
 """The settings of the archive."""
 
+import re
 from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
 from faxline_worker.config.values import Part, PositiveSeconds
 
-DRIVERS = ("sqlite:///", "postgresql+psycopg://")
-"""How the URL of an archive may begin."""
+_URL = re.compile(r"sqlite:///(?!:memory:).+|postgresql\+psycopg://.+", re.DOTALL)
 
 
 class Archive(Part):
@@ -37,7 +37,7 @@ def check_archive_url(url: str) -> None:
     Raises:
         ValueError: it is neither SQLite nor PostgreSQL. The message begins with the setting's name.
     """
-    if not url.startswith(DRIVERS):
+    if _URL.fullmatch(url) is None:
         raise ValueError(
-            "ARCHIVE__URL must begin with sqlite:/// (a file) or postgresql+psycopg:// (PostgreSQL)"
+            "ARCHIVE__URL must be sqlite:///PATH (a file) or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
         )

@@ -108,3 +108,17 @@ def test_no_secret_shows_in_the_settings_nor_in_a_refusal() -> None:
     assert secret not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "mysql://host/db", "file.db"]
+)
+def test_an_archive_is_a_file_or_a_database_of_postgresql(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"FAXLINE_ARCHIVE__URL must be sqlite:///PATH"):
+        read_settings({"FAXLINE_ACCOUNTS": "default", "FAXLINE_ARCHIVE__URL": url})
+
+
+def test_the_password_of_the_archives_database_is_a_secret() -> None:
+    url = "postgresql+psycopg://faxline:s3cret%2Fword@host/archive"
+    settings = read_settings({"FAXLINE_ACCOUNTS": "default", "FAXLINE_ARCHIVE__URL": url})
+    assert {"s3cret%2Fword", "s3cret/word"} <= set(settings.secrets)
