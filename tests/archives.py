@@ -78,7 +78,9 @@ class Faxes:
     def deliver(self, job: str, receipt: str = '{"jobId":7}', **data: Any) -> None:
         """Submit a job and deliver it, with a receipt."""
         self.event("fax.submitted", job, jobId=7)
-        self.client.hset(self.keys.job(job), mapping={"n": 3, "r:3": self._seals.request(job, receipt)})
+        step = {"event": "fax.delivered", "jobId": 7}
+        kept = {"n": 3, "h:3": json.dumps(step), "r:3": self._seals.receipt("7", receipt.encode())}
+        self.client.hset(self.keys.job(job), mapping=kept)  # type: ignore[arg-type]
         digest = hashlib.sha256(receipt.encode()).hexdigest()
         data = {"reason": "success", "code": 0, "pages": 3, "transferred": 3, **data}
         self.event("fax.delivered", job, jobId=7, receipt=digest, **data)

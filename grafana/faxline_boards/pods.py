@@ -209,7 +209,7 @@ def pods() -> dict[str, Any]:
         ),
         *shares(INSTANCE, 32),
         *nodes(32),
-        *archive(40),
+        *archive(48),
     ]
     instances = f"label_values(up{{{FAXLINE}}}, instance)"
     return dashboard(

@@ -38,8 +38,8 @@ class Local:
 
     Args:
         directory: the folder of the logs.
-        workers, dispatchers, webhooks: the number of each. The sandbox calls the first webhook, if any.
-        archives: the number of archives, which share a SQLite file in the same folder.
+        workers, dispatchers, webhooks, archives: the number of each. The sandbox calls the first webhook, if
+            any. Archives share a SQLite file in the same folder.
         threads: the threads of each worker.
         accounts: the accounts' names. Each has a token and a secret of its own at the sandbox, which always
             knows `default`.
@@ -69,8 +69,8 @@ class Local:
         server_environment: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
-        self._roles = ["dispatcher"] * dispatchers + ["worker"] * workers + ["webhook"] * webhooks
-        self._roles += ["archive"] * archives
+        numbers = {"dispatcher": dispatchers, "worker": workers, "webhook": webhooks, "archive": archives}
+        self._roles = [role for role, number in numbers.items() for _ in range(number)]
         self._threads = threads
         self._accounts = tuple(accounts)
         self._settings = dict(settings or {})
@@ -160,8 +160,7 @@ class Local:
             values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)
             values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{webhook_secret_of(account)}"]'
         values |= self._settings
-        # Setting both a variable and its _FILE is an error.
-        given = {name: value for name, value in values.items() if f"{name}_FILE" not in values}
+        given = {name: value for name, value in values.items() if f"{name}_FILE" not in values}  # or an error
         return kept | {f"FAXLINE_{name}": value for name, value in given.items()}
 
     def part(self, name: str) -> Part:

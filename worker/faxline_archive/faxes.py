@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import BigInteger
 
 from faxline.contract.events import EventName
+from faxline.contract.phone_numbers import number_in
 from faxline.contract.states import FINAL_STATES
 from faxline_archive.entries import Entry
 from faxline_archive.leaves import canonical_json
 from faxline_archive.privacy import NUMBER, Privacy, member
-from faxline_archive.records import Record, plain
+from faxline_archive.records import Record, load_json, plain
 from faxline_archive.schema import JOB, faxes
 
 Row = dict[str, Any]
@@ -135,7 +136,20 @@ def advance(row: Row, event: Entry, receipt: str | None, privacy: Privacy) -> No
     if receipt is not None and event.receipt is not None:
         private = kept(row, privacy)
         private["receipts"] = {**private.get("receipts", {}), event.receipt: receipt}
+        if "from" not in private and (sender := _sender_in(receipt)):
+            private["from"], row["from_index"] = sender, privacy.index(NUMBER, sender)
         keep(row, private, privacy)
+
+
+def _sender_in(receipt: str) -> str | None:
+    """The number that iFax sent the fax from, where the request named none."""
+    try:
+        found = load_json(receipt)
+    except ValueError:
+        return None
+    data = found.get("data", found) if isinstance(found, dict) else {}
+    number = data.get("fromNumber") if isinstance(data, dict) else None
+    return number_in(f"+{number.lstrip('+')}") if isinstance(number, str) else None
 
 
 def metadata_rows(row: Row, metadata: Mapping[str, Any], privacy: Privacy) -> list[Row]:

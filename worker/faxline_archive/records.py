@@ -136,24 +136,30 @@ def _receipts(
         return {}
     with client.pipeline(transaction=False) as pipe:
         for (account, job), count in places:
-            first = max(1, count - MOST_RECEIPTS + 1)
-            pipe.hmget(account.keys.job(job), *(f"r:{number}" for number in range(first, count + 1)))
+            numbers = range(max(1, count - MOST_RECEIPTS + 1), count + 1)
+            pipe.hmget(account.keys.job(job), *(f"{kind}:{number}" for kind in "hr" for number in numbers))
         replies = pipe.execute()
     found: dict[tuple[Account, str], dict[str, str]] = {}
     for (place, _), values in zip(places, replies, strict=True):
-        account, job = place
-        opened = (_opened(account.seals, job, value) for value in values if value)
-        found[place] = {
-            hashlib.sha256(text.encode()).hexdigest(): text for text in opened if text is not None
-        }
+        half = len(values) // 2
+        both = zip(values[:half], values[half:], strict=True)
+        opened = [_opened(place[0].seals, step, kept) for step, kept in both if kept]
+        found[place] = {hashlib.sha256(body).hexdigest(): _text(body) for body in opened if body is not None}
     return found
 
 
-def _opened(seals: Seals, job: str, value: bytes) -> str | None:
+def _opened(seals: Seals, step: bytes | None, kept: bytes) -> bytes | None:
+    """Open a receipt. Its jobId, to which it is sealed, is in the step of the history that it caused."""
     try:
-        return seals.open_request(job, value.decode("utf-8", "replace"))
-    except SealBroken:  # it was moved or changed: there is no receipt to keep
+        job_id = load_json((step or b"{}").decode("utf-8", "replace")).get("jobId", "")
+        return seals.open_receipt(str(job_id), kept.decode("utf-8", "replace"))
+    except (SealBroken, ValueError, AttributeError):  # it was moved or changed: there is no receipt to keep
         return None
+
+
+def _text(body: bytes) -> str:
+    """A receipt as text. One that is no UTF-8 is in base64, as the record has it."""
+    return Seals(None, "").receipt("", body)
 
 
 def _record(fields: Mapping[str, str], receipts: Mapping[str, str]) -> Record:

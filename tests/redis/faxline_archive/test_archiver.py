@@ -238,3 +238,18 @@ def test_accounts_on_the_nodes_of_a_cluster_are_archived_together(
             wait_until(lambda: len(rows(archive.engine)) == 4 * len(names))
             found = [(row["account"], row["state"]) for row in rows(archive.engine, faxes)]
             assert found == [(name, "delivered") for name in sorted(names)]
+
+
+def test_a_fax_whose_request_named_no_sender_has_that_of_its_receipt(
+    archive_url: str, redis_client: redis.Redis, wait_until: Wait
+) -> None:
+    line = Faxes(redis_client)
+    line.queue("a")
+    redis_client.hdel(line.keys.job("a"), "sender")
+    line.deliver(
+        "a", json.dumps({"event": "fax.completed", "data": {"jobId": 7, "fromNumber": "12025550177"}})
+    )
+    with archiving(archive_url, redis_client) as archive:
+        wait_until(lambda: fax(archive.engine, "a").get("state") == "delivered")
+        row = fax(archive.engine, "a")
+        assert (row["from_index"], json.loads(row["private"])["from"]) == ("+12025550177",) * 2
