@@ -84,6 +84,7 @@ class Local:
         """The monitoring port of each process of the daemon, by its name."""
         self.sandbox_port, self.webhook_port = free_port(), free_port()
         self._ifax_port = self.sandbox_port
+        self.archive_url = f"sqlite:///{directory.absolute() / 'archive.db'}"
         # One client, because each new one reads all certificates. It keeps no connections; they may be stale.
         self._http = httpx.Client(
             trust_env=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)
@@ -114,11 +115,6 @@ class Local:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
-    def archive_url(self) -> str:
-        """The URL of the archive's database, as FAXLINE_ARCHIVE__URL."""
-        return f"sqlite:///{self._directory.absolute() / 'archive.db'}"
-
-    @property
     def ifax_url(self) -> str:
         """The URL by which the workers reach the sandbox's API."""
         return f"http://127.0.0.1:{self._ifax_port}/v1"
@@ -137,9 +133,7 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part in self.parts[
-            1:
-        ]:  # all at once, but the sandbox last, so that calls under way get their answers
+        for part in self.parts[1:]:  # the sandbox last, so that calls under way get their answers
             part.ask_to_stop()
         for part in reversed(self.parts):
             self.exit_codes[part.name] = part.stop()
