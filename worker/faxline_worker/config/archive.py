@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr
 
 from faxline_worker.config.values import Part, PositiveSeconds
 
+DRIVERS = ("sqlite:///", "postgresql+psycopg://")
+"""How the URL of a database begins."""
 _URL = re.compile(r"sqlite:///(?!:memory:).+|postgresql\+psycopg://.+", re.DOTALL)
 
 
