@@ -84,12 +84,15 @@ def messages(local: Local) -> Iterator[list[str]]:
     seen: list[str] = []
     over = threading.Event()
 
+    broker = local.url_of("admin", 1)  # a database of the one server, or a server of its own
+
     def watch() -> None:
-        with connect(local.redis_url) as client, client.monitor() as monitor:
+        with connect(broker) as client, client.monitor() as monitor:
+            database = client.get_connection_kwargs().get("db") or 0
             ready.set()
             while not over.is_set():
                 command = monitor.next_command()
-                if command["db"] == 1:
+                if command["db"] == database:
                     seen.append(command["command"])
 
     ready = threading.Event()
@@ -98,7 +101,7 @@ def messages(local: Local) -> Iterator[list[str]]:
     ready.wait(10)
     yield seen
     over.set()
-    with connect(local.redis_url) as client:
+    with connect(broker) as client:
         client.ping()  # one more command, so that the watch looks up
     thread.join()
 
