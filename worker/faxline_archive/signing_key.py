@@ -59,12 +59,23 @@ class SigningKey:
         Raises:
             SigningKeyInvalid: the file cannot be read, or holds no Ed25519 key in PKCS #8 without a password.
         """
+        return cls.parse(_read(path))
+
+    @classmethod
+    def parse(cls, pem: bytes) -> "SigningKey":
+        """Read a key from PEM.
+
+        Raises:
+            SigningKeyInvalid: it is no Ed25519 key in PKCS #8 without a password.
+        """
         try:
-            found = load_pem_private_key(_read(path), password=None)
+            found = load_pem_private_key(pem, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             found = None
         if not isinstance(found, Ed25519PrivateKey):
-            raise SigningKeyInvalid(f"{path} is no Ed25519 key in PEM (openssl genpkey -algorithm ed25519)")
+            raise SigningKeyInvalid(
+                "the archive's signing key is no Ed25519 key in PEM (openssl genpkey -algorithm ed25519)"
+            )
         return cls(found)
 
     @classmethod

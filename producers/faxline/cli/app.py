@@ -63,6 +63,7 @@ SECTIONS = {
     "Send": ("send", "resend", "cancel"),
     "Follow": ("show", "explain", "wait", "list", "group", "events"),
     "Operate": ("doctor", "accounts", "resolve", "dead"),
+    "Archive": ("find", "report", "proof", "verify", "usage"),
     "Records and keys": ("audit", "forget", "keys"),
 }
 """The commands by their headings in the help."""

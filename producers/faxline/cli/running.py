@@ -10,6 +10,8 @@ import typer
 
 from faxline.cli import (  # noqa: F401 - they add their commands
     accounts,
+    archive,
+    archive_evidence,
     audit,
     changing,
     dead,
@@ -26,6 +28,7 @@ from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, Us
 from faxline.cli.output import OutputClosed, complain, masked
 from faxline.cli.presence import JobLost
 from faxline.contract.errors import (
+    ArchiveUnavailable,
     EntryNotFound,
     EntryRejected,
     FaxlineError,
@@ -76,7 +79,7 @@ def _failed(error: Exception) -> int:
             text, code = f"{error}: never pushed, rejected, or its record has expired", NO_SUCH_JOB
         case GroupNotFound():
             text, code = f"{error}: no job of it is registered, or all records have expired", NO_SUCH_JOB
-        case NotForgotten() | NoKeys():
+        case NotForgotten() | NoKeys() | ArchiveUnavailable():
             text, code = str(error), BAD_USAGE
         case FaxlineError():
             text, code = str(error), AWAY

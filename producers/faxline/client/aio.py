@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from faxline.client.aio_archive import AsyncArchived
 from faxline.client.aio_base import connect_to
 from faxline.client.aio_inspection import AsyncInspection
 from faxline.client.aio_operator import AsyncDataProtection, AsyncOperator
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 
-class AsyncFaxLine(AsyncSending, AsyncReading, AsyncInspection, AsyncOperator, AsyncDataProtection):
+class AsyncFaxLine(
+    AsyncSending, AsyncReading, AsyncArchived, AsyncInspection, AsyncOperator, AsyncDataProtection
+):
     """One account's line for asyncio. It has the methods of `FaxLine`, which are awaited.
 
     Files are read and PDFs opened in a thread, off the event loop. A `wait` may be canceled. A line made

@@ -37,6 +37,7 @@ class Base:
     keys: RedisKeys
     _client: Any
     _url: str | None
+    keyring: Keyring | None
     _context: Context
 
     def _set_up(
@@ -61,7 +62,7 @@ class Base:
         longest = (
             min(BLOCK, patience / 2) if patience else BLOCK
         )  # so that a quiet stream does not look like a dead server
-        keyring = Keyring.read(keys) if isinstance(keys, str) else keys
+        self.keyring = keyring = Keyring.read(keys) if isinstance(keys, str) else keys
         self._context = Context(
             self.keys,
             round(document_ttl * 1000),

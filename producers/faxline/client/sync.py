@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 from redis.retry import Retry
 
 from faxline.client.base import CONNECTION, DOCUMENT_TTL
+from faxline.client.sync_archive import Archived
 from faxline.client.sync_inspection import Inspection
 from faxline.client.sync_operator import DataProtection, Operator
 from faxline.client.sync_reading import Reading
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["DOCUMENT_TTL", "FaxLine"]
 
 
-class FaxLine(Sending, Reading, Inspection, Operator, DataProtection):
+class FaxLine(Sending, Reading, Archived, Inspection, Operator, DataProtection):
     """One account's line. It is thread-safe and may be used after a fork.
 
     A line made from a URL can be pickled. While Redis hangs, a call takes at most its own timeout, or 5 s if

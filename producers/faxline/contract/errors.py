@@ -253,6 +253,10 @@ class PdfReaderUnavailable(FaxlineError):  # noqa: N818 - as above
     """The process that opens PDFs could not be started. This says nothing about the PDF."""
 
 
+class ArchiveUnavailable(FaxlineError):  # noqa: N818 - as above
+    """There is no archive: it is not installed, or its database is away. The message says which."""
+
+
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not answer, refused, or is full. Pushing again with the same id is safe."""
 

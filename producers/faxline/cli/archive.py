@@ -1,0 +1,247 @@
+"""`find` and `usage`: what the archive knows, for years."""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, tzinfo
+from itertools import islice
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+
+from faxline.cli.app import ACCOUNT, Json, Options, UsageError, app, examples
+from faxline.cli.audit import moment_of
+from faxline.cli.output import complain, write, write_json, write_table
+from faxline.contract.errors import EntryRejected
+from faxline.contract.phone_numbers import normalize_number
+from faxline.contract.sealing.keyring import Keyring
+from faxline.reading.archive import open_archive
+from faxline.reading.archived import ArchivedFax, ArchiveReader, Usage, Wanted
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Zone = Annotated[
+    str | None,
+    typer.Option(metavar="ZONE", help="The time zone, such as Europe/Berlin. [default: this machine's]"),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="A day, ISO 8601 with an offset, or a time ago: 90s, 15m, 24h, 7d."),
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
+
+
+@app.command(
+    epilog=examples(
+        "faxline find --to +12025550123 --since 2026-11-24 --until 2026-11-25",
+        "faxline find --state failed --reason no_answer --since 7d",
+        "faxline find --meta case=A-1042 --json",
+        "",
+        "FAXLINE_ARCHIVE__URL says where the archive is. Redis is not needed.",
+    )
+)
+def find(  # noqa: PLR0917 - each is an option of the command
+    ctx: typer.Context,
+    to: Annotated[str | None, typer.Option(metavar="NUMBER", help="The recipient's number.")] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", metavar="NUMBER", help="The sender's number.")
+    ] = None,
+    since: Since = None,
+    until: Since = None,
+    state: Annotated[str | None, typer.Option(help="Such as delivered or failed.")] = None,
+    reason: Annotated[str | None, typer.Option(help="A name of docs/causes.md, such as busy.")] = None,
+    group: Annotated[str | None, typer.Option(help="The group.")] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A member of the metadata. May be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="The most faxes to show.")] = 100,
+    zone: Zone = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """Find faxes in the archive: the last one queued first.
+
+    Times are shown with the zone of --zone. A number is found whole and shown by its last four digits.
+    """
+    tz = zone_of(zone)
+    wanted = Wanted(
+        number_of(ctx, "--to", to),
+        number_of(ctx, "--from", sender),
+        day_of("--since", since, tz),
+        day_of("--until", until, tz),
+        state,
+        reason,
+        group,
+        dict(_member(text) for text in meta or ()),
+    )
+    with archive_of(ctx) as archive:
+        found = archive.find(account_of(ctx), wanted)
+        faxes, more = list(islice(found, limit)), next(found, None)
+    columns = ("id", "state", "to", "queued", "ended", "pages", "reason", "group")
+    if as_json:
+        for fax in faxes:
+            write_json(fax.to_dict())
+    elif as_csv:
+        write_csv(columns, (_row(fax, tz) for fax in faxes))
+    elif faxes:
+        write_table(columns, [_row(fax, tz) for fax in faxes])
+    else:
+        write(f"the archive of account {account_of(ctx)} has no such fax")
+    if more is not None:
+        complain(f"{limit} shown, and there are more: narrow the search, or raise --limit")
+
+
+@app.command(
+    epilog=examples(
+        "faxline usage --by month --since 2026-01-01",
+        "faxline usage --by metadata.department --since 2026-10-01 --until 2026-11-01 --csv > october.csv",
+        "faxline --account acme usage --by day --since 30d",
+    )
+)
+def usage(  # noqa: PLR0917 - each is an option of the command
+    ctx: typer.Context,
+    by: Annotated[str, typer.Option(metavar="WHAT", help="account, day, month, or metadata.KEY.")] = "month",
+    since: Since = None,
+    until: Since = None,
+    zone: Zone = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """Count faxes and pages: all accounts, or the one of --account.
+
+    A fax counts for the time at which it was queued. Pages are those that were transferred.
+    """
+    tz = zone_of(zone)
+    wanted = Wanted(since=day_of("--since", since, tz), until=day_of("--until", until, tz))
+    chosen: Options = ctx.obj
+    with archive_of(ctx) as archive:
+        try:
+            rows = archive.usage(by, wanted, account=chosen.account, zone=tz)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    if as_json:
+        for row in rows:
+            write_json(row.to_dict())
+        return
+    total = Usage("total", *(sum(getattr(row, name) for row in rows) for name in _COUNTS))
+    columns = (by, "faxes", "delivered", "failed", "pages")
+    shown = [[row.key or "(none)", *(str(getattr(row, name)) for name in _COUNTS)] for row in [*rows, total]]
+    if as_csv:
+        write_csv(columns, shown[:-1])
+    else:
+        write_table(columns, shown)
+
+
+_COUNTS = ("faxes", "delivered", "failed", "pages")
+
+
+@contextmanager
+def archive_of(ctx: typer.Context) -> Iterator[ArchiveReader]:
+    """Open the archive. Its settings and the sealing keys come from the environment."""
+    chosen: Options = ctx.obj
+    try:
+        keyring = Keyring.read(chosen.keys) if chosen.keys else None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    with closing(open_archive(os.environ, keyring)) as archive:
+        yield archive
+
+
+def account_of(ctx: typer.Context) -> str:
+    """The account of the global options."""
+    chosen: Options = ctx.obj
+    return chosen.account or ACCOUNT
+
+
+def zone_of(name: str | None) -> tzinfo:
+    """A time zone by its name; None for this machine's.
+
+    Raises:
+        UsageError: there is no such zone.
+    """
+    if name is None:
+        return _Local()
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"there is no time zone {name}; one is Europe/Berlin") from None
+
+
+class _Local(tzinfo):
+    """This machine's zone, with its changes between summer and winter, which a fixed offset lacks."""
+
+    def utcoffset(self, at: datetime | None) -> Any:
+        return at.replace(tzinfo=None).astimezone().utcoffset() if at else None
+
+    def dst(self, at: datetime | None) -> None:
+        """Nothing: only the offset is needed."""
+
+    def tzname(self, at: datetime | None) -> str | None:
+        return at.replace(tzinfo=None).astimezone().tzname() if at else None
+
+    def fromutc(self, at: datetime) -> datetime:
+        return at.replace(tzinfo=UTC).astimezone().replace(tzinfo=self)
+
+
+def day_of(option: str, text: str | None, zone: tzinfo) -> datetime | None:
+    """Parse a time. A day begins at midnight of the zone; any other time must have its offset.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is not None and _DAY.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=zone)
+        except ValueError:
+            pass
+    return moment_of(option, text, datetime.now(UTC))
+
+
+def number_of(ctx: typer.Context, option: str, text: str | None) -> str | None:
+    """A number in E.164, by --region if it has no country code.
+
+    Raises:
+        UsageError: it is none.
+    """
+    chosen: Options = ctx.obj
+    try:
+        return None if text is None else normalize_number(text, chosen.region, option)
+    except EntryRejected as error:
+        raise UsageError(str(error)) from None
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print CSV. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    for row in (columns, *rows):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow([plain_cell(cell) for cell in row])
+        write(text.getvalue())
+
+
+def plain_cell(text: str) -> str:
+    """A cell that no spreadsheet computes."""
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def _member(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError("--meta is KEY=VALUE")
+    return key, value
+
+
+def _row(fax: ArchivedFax, zone: tzinfo) -> list[str]:
+    pages = "" if fax.pages is None else f"{fax.transferred or 0} of {fax.pages}"
+    return [
+        *(fax.id, fax.state, fax.to or "", _shown(fax.queued_at, zone), _shown(fax.ended_at, zone)),
+        *(pages, fax.reason or "", fax.group or ""),
+    ]
+
+
+def _shown(at: datetime | None, zone: tzinfo) -> str:
+    return "" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %z}"

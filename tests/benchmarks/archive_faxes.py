@@ -1,0 +1,78 @@
+"""Fills an archive with millions of faxes, for measuring searches (tests/benchmarks/archive_searches.py).
+
+The faxes are as those of keys that are configured: HMACs instead of numbers, and a sealed private part.
+"""
+
+from sqlalchemy import Connection, Engine, text
+
+from faxline_archive.schema import fax_metadata, faxes, metadata
+
+ACCOUNT = "default"
+"""It has nine of ten faxes; a hundred further accounts share the rest."""
+BEGIN = 1_750_000_000_000
+"""When the first fax was queued, in milliseconds since 1970."""
+STEP = 15_000
+"""Milliseconds from one fax to the next: ten million take less than five years."""
+
+FAXES = """
+INSERT INTO faxes (account, job, reuse, kind, group_name, priority, state, stage, reason, code, attempt,
+  submissions, deliveries, job_id, pages, transferred, partial, documents, receipt, queued_at, submitted_at,
+  call_started_at, call_ended_at, ended_at, updated_at, last_event, to_index, from_index, private, key_id)
+SELECT CASE WHEN n % 10 < 9 THEN 'default' ELSE 'account-' || n / 10 % 100 END, 'invoice-' || n, 0, 'send',
+  CASE WHEN n % 20 = 0 THEN 'the-large-mailing' WHEN n % 2 = 0 THEN 'group-' || n / 200 END,
+  'normal', s.state,
+  CASE WHEN s.state = 'failed' THEN 'delivery' END,
+  CASE s.state WHEN 'delivered' THEN 'delivered'
+    WHEN 'failed' THEN (ARRAY['busy', 'no_answer', 'number_unassigned', 'other'])[1 + n % 4] ELSE s.state END,
+  0, 1, 1, 0, n, 1 + n % 7, CASE WHEN s.state = 'delivered' THEN 1 + n % 7 ELSE 0 END, false,
+  '["' || encode(sha256(n::text::bytea), 'hex') || '"]', encode(sha256(n::text::bytea), 'hex'),
+  t.at, t.at + 1000, t.at + 4000, t.at + 64000, t.at + 65000, t.at + 65000, t.at || '-0',
+  encode(sha256(('to' || (n * 7919) % 400000)::bytea), 'hex'),
+  encode(sha256(('from' || n % 3)::bytea), 'hex'), repeat(md5(n::text), 8), '2027'
+FROM generate_series(:first ::bigint, :last ::bigint) AS n
+CROSS JOIN LATERAL (SELECT CAST(:begin AS bigint) + n * :step AS at) AS t
+CROSS JOIN LATERAL (SELECT CASE WHEN n % 100 < 93 THEN 'delivered' WHEN n % 100 < 98 THEN 'failed'
+  WHEN n % 100 = 98 THEN 'canceled' WHEN n % 1000 = 999 THEN 'in_doubt' ELSE 'unconfirmed' END AS state) AS s
+"""
+MEMBERS = """
+INSERT INTO fax_metadata (account, job, reuse, key, value, queued_at)
+SELECT account, job, reuse, 'department',
+  encode(sha256(('department' || job_id % 40)::bytea), 'hex'), queued_at
+FROM faxes WHERE job_id BETWEEN :first AND :last
+UNION ALL
+SELECT account, job, reuse, 'case',
+  encode(sha256(('case' || job_id)::bytea), 'hex'), queued_at
+FROM faxes WHERE job_id BETWEEN :first AND :last AND job_id % 5 = 0
+"""
+PIECE = 500_000
+
+
+def fill(engine: Engine, count: int) -> None:
+    """Make the tables of an empty PostgreSQL database, and fill them. The indexes come last."""
+    indexes = [(table, list(table.indexes)) for table in (faxes, fax_metadata)]
+    for table, _ in indexes:
+        table.indexes.clear()
+    metadata.create_all(engine)
+    for first in range(0, count, PIECE):
+        span = {"first": first, "last": min(first + PIECE, count) - 1}
+        with engine.begin() as connection:
+            connection.execute(text(FAXES), {**span, "begin": BEGIN, "step": STEP})
+    with engine.begin() as connection:
+        connection.execute(text("CREATE INDEX filling ON faxes (job_id)"))
+    for first in range(0, count, PIECE):
+        span = {"first": first, "last": min(first + PIECE, count) - 1}
+        with engine.begin() as connection:
+            connection.execute(text(MEMBERS), span)
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX filling"))
+    for table, own in indexes:
+        table.indexes.update(own)
+        for index in own:
+            index.create(engine)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+
+
+def size_of(connection: Connection) -> int:
+    """Bytes of the database."""
+    return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)

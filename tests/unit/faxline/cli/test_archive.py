@@ -1,0 +1,211 @@
+"""The commands that ask the archive: find, usage, report, proof, verify."""
+
+import asyncio
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pypdfium2
+import pytest
+
+from faxline import AsyncFaxLine, FaxLine
+from faxline.cli.archive import plain_cell
+from faxline.cli.running import run
+from faxline.contract.errors import ArchiveUnavailable
+from faxline.contract.sealing.keyring import Keyring, new_key
+from faxline.reading import archive as reaching
+from faxline_archive.database import open_database
+from faxline_archive.schema import metadata
+from tests.stage.archives import StagedArchive
+
+NOWHERE = "redis://127.0.0.1:1/0"
+"""No Redis is needed."""
+
+
+@pytest.fixture
+def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedArchive]:
+    keys = new_key("2027")
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    monkeypatch.setenv("FAXLINE_ARCHIVE__URL", url)
+    monkeypatch.setenv("FAXLINE_SEALING_KEYS", keys)
+    monkeypatch.setenv("FAXLINE_REDIS_URL", NOWHERE)
+    monkeypatch.chdir(tmp_path)
+    engine = open_database(url, writes=True)
+    metadata.create_all(engine)
+    made = StagedArchive(engine, Keyring.read(keys))
+    made.add("a", at=0, metadata={"department": "billing"}, group_name="june")
+    made.add("b", at=3600, to="+12025550124", state="failed", reason="busy", metadata={"department": "=1+1"})
+    yield made
+    engine.dispose()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ([], ["b", "a"]),
+        (["--to", "+1 202 555 0123"], ["a"]),
+        (["--from", "+12025550199", "--state", "failed"], ["b"]),
+        (["--reason", "busy"], ["b"]),
+        (["--group", "june"], ["a"]),
+        (["--meta", "department=billing"], ["a"]),
+        (["--since", "2026-10-27T12:00:00Z"], ["b"]),
+        (["--until", "2026-10-27", "--zone", "UTC"], []),
+        (["--since", "2026-10-27", "--until", "2026-10-28", "--zone", "Asia/Tokyo"], ["b", "a"]),
+        (["--limit", "1"], ["b"]),
+    ],
+)
+def test_find_finds_by_each_option(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str], options: list[str], found: list[str]
+) -> None:
+    assert staged
+    assert run(["find", "--json", *options]) == 0
+    assert [row["id"] for row in lines(capsys)] == found
+
+
+def test_find_shows_times_with_their_zone_and_no_whole_number(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert staged
+    assert run(["find", "--zone", "Europe/Berlin", "--to", "+12025550123"]) == 0
+    shown = capsys.readouterr().out
+    assert "2026-10-27 12:20:00 +0100" in shown
+    assert "…0123" in shown
+    assert "2025550123" not in shown
+
+
+def test_find_says_when_there_is_more_and_when_there_is_nothing(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert staged
+    run(["find", "--limit", "1"])
+    assert "there are more" in capsys.readouterr().err
+    run(["find", "--group", "july"])
+    assert capsys.readouterr().out == "the archive of account default has no such fax\n"
+
+
+def test_csv_has_no_cell_that_a_spreadsheet_computes(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    staged.add("c", at=7200, group_name="=HYPERLINK(1)")
+    run(["find", "--csv", "--zone", "UTC"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert rows[0]["group"] == "'=HYPERLINK(1)"
+    run(["usage", "--by", "metadata.department", "--csv"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["metadata.department"] for row in rows] == ["(none)", "'=1+1", "billing"]
+    assert [plain_cell(text) for text in ("+1", "-1", "@x", "\tx", " =1", "a-b", "")] == [
+        "'+1", "'-1", "'@x", "'\tx", "' =1", "a-b", "",
+    ]  # fmt: skip
+
+
+def test_usage_counts_and_adds_up(staged: StagedArchive, capsys: pytest.CaptureFixture[str]) -> None:
+    staged.add("z", account="acme")
+    run(["usage", "--by", "month", "--json", "--zone", "UTC"])
+    assert lines(capsys) == [{"key": "2026-10", "faxes": 3, "delivered": 2, "failed": 1, "pages": 9}]
+    run(["--account", "acme", "usage", "--by", "account", "--json"])
+    assert lines(capsys) == [{"key": "acme", "faxes": 1, "delivered": 1, "failed": 0, "pages": 3}]
+    run(["usage", "--by", "account"])
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["total", "3", "2", "1", "9"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["find", "--since", "2026-10-27T12:00:00"],
+        ["find", "--since", "2026-13-01"],
+        ["find", "--zone", "Mars/Phobos"],
+        ["find", "--meta", "department"],
+        ["find", "--to", "12"],
+        ["usage", "--by", "week"],
+        ["report", "a", "-o", "/nowhere/at/all.pdf"],
+        ["verify", "missing.zip", "--key", "archive.pem.pub"],
+    ],
+)
+def test_what_was_typed_wrongly_is_said_in_one_line(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert staged
+    assert run(words) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_report_is_written_for_its_owner_alone(staged: StagedArchive, tmp_path: Path) -> None:
+    assert staged
+    assert run(["report", "b", "-o", "b.pdf", "--paper", "Letter", "--zone", "Europe/Berlin"]) == 0
+    page = pypdfium2.PdfDocument(tmp_path / "b.pdf")[0]
+    text = page.get_textpage().get_text_bounded()
+    assert "+12025550124" in text
+    assert "2026-10-27 13:20:00 CET (UTC+01:00)" in text
+    assert (tmp_path / "b.pdf").stat().st_mode & 0o077 == 0
+
+
+def test_a_fax_that_the_archive_does_not_know_has_no_report(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert staged
+    assert run(["report", "nobody", "-o", "x.pdf"]) == 4
+    assert "has no fax nobody" in capsys.readouterr().err
+
+
+def test_a_proof_is_verified_with_the_public_key_alone(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert staged
+    assert run(["proof", "b", "-o", "b.zip"]) == 0
+    for name in ("FAXLINE_ARCHIVE__URL", "FAXLINE_SEALING_KEYS"):
+        monkeypatch.delenv(name)
+    (tmp_path / "archive.db").unlink()
+    capsys.readouterr()
+    assert run(["verify", "b.zip", "--key", "archive.pem.pub"]) == 0
+    shown = capsys.readouterr().out
+    assert "The proof holds: fax b of account default" in shown
+    assert "failed (busy), 3 of 3 pages" in shown
+    assert run(["verify", "b.zip", "--key", "archive.pem.pub", "--json"]) == 0
+    assert lines(capsys)[0]["good"] is True
+    with zipfile.ZipFile("b.zip") as whole, zipfile.ZipFile("changed.zip", "w") as changed:
+        for name in whole.namelist():
+            changed.writestr(name, whole.read(name).replace(b"failed", b"passed"))
+    assert run(["verify", "changed.zip", "--key", "archive.pem.pub"]) == 1
+    assert "does NOT hold" in capsys.readouterr().out
+
+
+def test_without_the_extra_each_command_says_how_to_get_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaching, "GROUP", "faxline.nothing")
+    for words in (["find"], ["usage"], ["report", "a", "-o", "a.pdf"], ["proof", "a", "-o", "a.zip"],
+                  ["verify", "a.zip", "--key", "a.pub"]):  # fmt: skip
+        assert run(words) == 2
+        assert "pip install '.[archive]'" in capsys.readouterr().err
+
+
+def test_the_library_pages_through_and_its_asyncio_twin_as_well(staged: StagedArchive) -> None:
+    for number in range(250):
+        staged.add(f"many-{number}", at=number, group_name="many")
+    with FaxLine(NOWHERE, keys=staged.keyring) as line:
+        faxes = list(line.find(group="many"))
+        assert [fax.id for fax in faxes] == [f"many-{number}" for number in reversed(range(250))]
+        assert faxes[0].to == "…0123"
+        with pytest.raises(ValueError, match="need a zone"):
+            next(line.find(since=datetime(2026, 1, 1)))  # noqa: DTZ001 - that is the point
+
+    async def gather() -> list[str]:
+        async with AsyncFaxLine(NOWHERE, keys=staged.keyring) as line:
+            return [fax.id async for fax in line.find(group="many", since=datetime(2026, 1, 1, tzinfo=UTC))]
+
+    assert asyncio.run(gather()) == [fax.id for fax in faxes]
+
+
+def test_an_archive_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with FaxLine(NOWHERE) as line, pytest.raises(ArchiveUnavailable, match="there is no archive"):
+        next(line.find(archive=f"sqlite:///{tmp_path / 'none.db'}"))
+    with FaxLine(NOWHERE) as line, pytest.raises(ArchiveUnavailable, match="is away or refuses"):
+        next(line.find(archive="postgresql+psycopg://nobody@127.0.0.1:1/nothing"))

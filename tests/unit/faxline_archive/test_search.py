@@ -1,0 +1,131 @@
+"""Finding and counting faxes in an archive."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from faxline.contract.sealing.keyring import Keyring, new_key
+from faxline.reading.archived import Usage, Wanted
+from faxline_archive.search import find
+from faxline_archive.usage import usage
+from tests.stage.archives import BEGIN, StagedArchive
+
+FIRST = datetime.fromtimestamp(BEGIN / 1000, UTC)
+ALL = Wanted()
+
+
+def ids(staged: StagedArchive, wanted: Wanted, page: int = 100, account: str = "default") -> list[str]:
+    return [fax.id for fax in find(staged.engine, account, wanted, staged.privacy(account), page=page)]
+
+
+@pytest.fixture
+def filled(staged: StagedArchive) -> StagedArchive:
+    staged.add("a", at=0, group_name="june", metadata={"case": "1", "department": "billing"})
+    staged.add(
+        "b", at=10, to="+12025550124", state="failed", reason="busy", metadata={"department": "billing"}
+    )
+    staged.add("c", at=20, metadata={"case": "1", "department": "ward 3"})
+    staged.add("d", at=30, group_name="june", state="failed", reason="no_answer")
+    staged.add("e", at=30, from_index=staged.privacy().index("number", "+12025550177"))
+    staged.add("other", account="acme", at=5)
+    return staged
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (ALL, "edcba"),
+        (Wanted(to="+12025550123"), "edca"),
+        (Wanted(to="+12025550188"), ""),
+        (Wanted(sender="+12025550177"), "e"),
+        (Wanted(state="failed"), "db"),
+        (Wanted(state="failed", reason="busy"), "b"),
+        (Wanted(group="june"), "da"),
+        (Wanted(group="june", state="delivered"), "a"),
+        (Wanted(since=FIRST + timedelta(seconds=10)), "edcb"),
+        (Wanted(until=FIRST + timedelta(seconds=10)), "a"),
+        (Wanted(since=FIRST + timedelta(seconds=5), until=FIRST + timedelta(seconds=30)), "cb"),
+        (Wanted(metadata={"department": "billing"}), "ba"),
+        (Wanted(metadata={"department": "billing", "case": "1"}), "a"),
+        (Wanted(metadata={"department": "ward 3", "case": "2"}), ""),
+        (Wanted(to="+12025550123", metadata={"case": "1"}, since=FIRST + timedelta(seconds=1)), "c"),
+    ],
+)
+@pytest.mark.parametrize("page", [1, 2, 100])
+def test_faxes_are_found_by_what_must_hold_whatever_the_page(
+    filled: StagedArchive, wanted: Wanted, found: str, page: int
+) -> None:
+    assert "".join(ids(filled, wanted, page)) == found
+
+
+def test_another_accounts_faxes_are_not_found(filled: StagedArchive) -> None:
+    assert ids(filled, ALL, account="acme") == ["other"]
+
+
+def test_a_fax_is_told_without_its_whole_numbers(filled: StagedArchive) -> None:
+    fax = next(find(filled.engine, "default", Wanted(group="june", state="delivered"), filled.privacy()))
+    told = fax.to_dict()
+    assert (told["to"], told["from"]) == ("…0123", "…0199")
+    assert told["metadata"] == {"case": "1", "department": "billing"}
+    assert told["queued_at"] == FIRST.isoformat()
+    assert "2025550123" not in repr(fax) + repr(told)
+
+
+def test_a_fax_is_found_by_a_number_that_an_older_key_indexed(staged: StagedArchive) -> None:
+    staged.add("old", at=0)
+    older = staged.keyring
+    both = {key_id: older.key(key_id) for key_id in older.ids} if older else {}
+    new = Keyring.read(new_key("2028"))
+    staged.keyring = Keyring({"2028": new.key("2028"), **both})
+    staged.add("new", at=1)
+    assert ids(staged, Wanted(to="+12025550123"), page=1) == ["new", "old"]
+
+
+def test_without_the_key_a_fax_is_found_by_the_rest_and_its_numbers_stay_unknown(
+    staged: StagedArchive,
+) -> None:
+    staged.add("a")
+    if staged.keyring is None:
+        pytest.skip("nothing is sealed")
+    staged.keyring = None
+    fax = next(find(staged.engine, "default", Wanted(state="delivered"), staged.privacy()))
+    assert (fax.id, fax.to, fax.sender, dict(fax.metadata)) == ("a", None, None, {})
+
+
+def count(
+    staged: StagedArchive, by: str, wanted: Wanted = ALL, zone: str = "UTC", **more: str
+) -> list[Usage]:
+    return usage(staged.engine, by, wanted, staged.privacy, account=more.get("account"), zone=ZoneInfo(zone))
+
+
+def test_faxes_are_counted_by_account_and_by_a_member_of_the_metadata(filled: StagedArchive) -> None:
+    assert count(filled, "account") == [Usage("acme", 1, 1, 0, 3), Usage("default", 5, 3, 2, 15)]
+    assert count(filled, "metadata.department", account="default") == [
+        Usage("", 2, 1, 1, 6),
+        Usage("billing", 2, 1, 1, 6),
+        Usage("ward 3", 1, 1, 0, 3),
+    ]
+
+
+def test_days_and_months_are_those_of_the_zone(staged: StagedArchive) -> None:
+    last = int((datetime(2026, 10, 31, 23, 30, tzinfo=UTC) - FIRST).total_seconds())
+    staged.add("a", at=last)
+    staged.add("b", at=last + 3600)
+    assert [row.key for row in count(staged, "month")] == ["2026-10", "2026-11"]
+    assert count(staged, "month", zone="Europe/Berlin") == [Usage("2026-11", 2, 2, 0, 6)]
+    assert [row.key for row in count(staged, "day", zone="Asia/Kolkata")] == ["2026-11-01"]
+    assert [row.key for row in count(staged, "day", zone="America/New_York")] == ["2026-10-31"]
+    since = Wanted(since=datetime(2026, 11, 1, tzinfo=UTC))
+    assert count(staged, "day", since) == [Usage("2026-11-01", 1, 1, 0, 3)]
+
+
+def test_a_rejected_entry_is_no_fax(staged: StagedArchive) -> None:
+    staged.add("a", state="rejected", reason="bad_number")
+    assert count(staged, "account") == []
+
+
+@pytest.mark.parametrize("by", ["", "week", "metadata.", "number"])
+def test_what_cannot_be_counted_by_is_said(staged: StagedArchive, by: str) -> None:
+    with pytest.raises(ValueError, match=r"account, day, month or metadata\.KEY"):
+        count(staged, by)

@@ -1,0 +1,197 @@
+"""Finds faxes in the archive: page by page, the last one queued first.
+
+Each page is one statement that an index answers from its first row on, however far back the page is: it
+begins behind the last fax of the page before (keyset pagination). A number that an older sealing key indexed
+has another HMAC, so the statement joins the searches for each.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    and_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from faxline.contract.errors import KeyMissing, SealBroken
+from faxline.reading.archived import ArchivedFax, Numbers, Wanted
+from faxline_archive.privacy import NUMBER, Privacy, member
+from faxline_archive.schema import fax_metadata, faxes
+
+PAGE = 100
+Place = tuple[int, str]
+"""Where a page ended: queued_at and job of its last fax."""
+_TIMES = ("queued_at", "submitted_at", "call_started_at", "call_ended_at", "ended_at", "send_at")
+_SAME = (
+    *(
+        "state",
+        "kind",
+        "priority",
+        "stage",
+        "reason",
+        "code",
+        "message",
+        "attempt",
+        "submissions",
+        "deliveries",
+    ),
+    *("job_id", "pages", "transferred", "partial", "charged", "receipt"),
+)
+
+
+def find(
+    engine: Engine, account: str, wanted: Wanted, privacy: Privacy, *, page: int = PAGE
+) -> Iterator[ArchivedFax]:
+    """Find all faxes, and read them by pages.
+
+    Args:
+        engine: of `open_database`.
+        account: the account's name.
+        wanted: what must hold.
+        privacy: the account's.
+        page: how many faxes are read at a time.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database is away or refuses.
+    """
+    after: Place | None = None
+    while True:
+        with engine.connect() as connection:
+            found = find_page(connection, account, wanted, privacy, after=after, limit=page)
+        for row in found:
+            yield fax_of(row, privacy)
+        if len(found) < page:
+            return
+        after = (found[-1]["queued_at"], found[-1]["job"])
+
+
+def find_page(
+    connection: Connection,
+    account: str,
+    wanted: Wanted,
+    privacy: Privacy,
+    *,
+    after: Place | None = None,
+    limit: int = PAGE,
+) -> Sequence[RowMapping]:
+    """One page of rows of the table `faxes`, the last one queued first, behind the place `after`."""
+    return connection.execute(page_query(account, wanted, privacy, after=after, limit=limit)).mappings().all()
+
+
+def page_query(
+    account: str, wanted: Wanted, privacy: Privacy, *, after: Place | None, limit: int
+) -> Select[Any]:
+    """The statement of a page."""
+    lookups = [
+        [faxes.c.to_index == value for value in privacy.lookups(NUMBER, wanted.to)] if wanted.to else [],
+        [faxes.c.from_index == value for value in privacy.lookups(NUMBER, wanted.sender)]
+        if wanted.sender
+        else [],
+    ]
+    members = [(key, privacy.lookups(member(key), value)) for key, value in wanted.metadata.items()]
+    branches = [
+        _paged(
+            _branch(account, wanted, numbers, dict(zip(wanted.metadata, values, strict=True))), after, limit
+        )
+        for numbers in itertools.product(*(found for found in lookups if found))
+        for values in itertools.product(*(values for _, values in members))
+    ]
+    if len(branches) == 1:
+        return branches[0]
+    joined = union_all(*(select(branch.subquery()) for branch in branches)).subquery()
+    return select(joined).order_by(joined.c.queued_at.desc(), joined.c.job.desc()).limit(limit)
+
+
+def _branch(
+    account: str,
+    wanted: Wanted,
+    numbers: Sequence[ColumnElement[bool]],
+    members: Mapping[str, str],
+) -> tuple[Select[Any], ColumnElement[int], ColumnElement[str]]:
+    """The search for one HMAC of each, and the columns of its order.
+
+    The order is the first member's, if there is one, so that its index gives it.
+    """
+    query = select(faxes).where(faxes.c.account == account, *numbers)
+    order: tuple[ColumnElement[int], ColumnElement[str]] = (faxes.c.queued_at, faxes.c.job)
+    for number, (key, value) in enumerate(members.items()):
+        found = fax_metadata.alias(f"member{number}")
+        same = and_(*(found.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
+        named = and_(found.c.account == account, found.c.key == key, found.c.value == value)
+        query = query.join(found, same).where(named)
+        if number == 0:
+            order = (found.c.queued_at, found.c.job)
+    equals = {"state": wanted.state, "reason": wanted.reason, "group_name": wanted.group}
+    query = query.where(*(faxes.c[name] == value for name, value in equals.items() if value is not None))
+    if wanted.since is not None:
+        query = query.where(order[0] >= milliseconds(wanted.since))
+    if wanted.until is not None:
+        query = query.where(order[0] < milliseconds(wanted.until))
+    return query, *order
+
+
+def _paged(
+    branch: tuple[Select[Any], ColumnElement[int], ColumnElement[str]], after: Place | None, limit: int
+) -> Select[Any]:
+    query, queued_at, job = branch
+    if after is not None:
+        query = query.where(tuple_(queued_at, job) < tuple_(*after))
+    return query.order_by(queued_at.desc(), job.desc()).limit(limit)
+
+
+def find_one(connection: Connection, account: str, job: str) -> RowMapping | None:
+    """The row of a fax; of an id that was used again, the last one's."""
+    place = (faxes.c.account == account) & (faxes.c.job == job)
+    query = select(faxes).where(place).order_by(faxes.c.reuse.desc()).limit(1)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def fax_of(row: RowMapping, privacy: Privacy) -> ArchivedFax:
+    """A fax from its row. What is sealed by a key that is not there stays unknown."""
+    private = opened(row, privacy)
+    metadata = private.get("metadata")
+    told: dict[str, Any] = {name: row[name] for name in _SAME}
+    told |= {name: moment_of(row[name]) for name in _TIMES}
+    return ArchivedFax(
+        id=row["job"],
+        account=row["account"],
+        of=row["resend_of"],
+        group=row["group_name"],
+        metadata=metadata if isinstance(metadata, dict) else {},
+        documents=tuple(json.loads(row["documents"])) if row["documents"] else (),
+        numbers=Numbers(
+            private.get("to"), private.get("from"), private.get("to_name"), private.get("from_name")
+        ),
+        **told,
+    )
+
+
+def opened(row: RowMapping, privacy: Privacy) -> dict[str, Any]:
+    """The private part of a row; empty if it was erased or cannot be opened."""
+    if row["private"] is None:
+        return {}
+    try:
+        found = json.loads(privacy.open(row["private"], row["key_id"], "fax", row["job"], str(row["reuse"])))
+    except (KeyMissing, SealBroken, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def milliseconds(at: datetime) -> int:
+    """Milliseconds since 1970 of a time with a zone."""
+    return int(at.timestamp() * 1000)
+
+
+def moment_of(at: int | None) -> datetime | None:
+    """A stored time, in UTC."""
+    return None if at is None else datetime.fromtimestamp(at / 1000, UTC)
