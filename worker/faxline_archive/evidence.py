@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, select
 
-from faxline.contract.errors import FaxlineError, JobNotFound, KeyMissing, SealBroken
+from faxline.contract.errors import JobNotFound, KeyMissing, SealBroken
 from faxline_archive.merkle import leaf_hash, verify_inclusion
 from faxline_archive.privacy import Privacy
 from faxline_archive.proof import Evidence, ProvedEntry, Signed
@@ -16,11 +16,7 @@ from faxline_archive.report_text import Delivery, Report, Seal, report_words
 from faxline_archive.schema import EVENTS, entries
 from faxline_archive.search import fax_of, find_one, opened
 from faxline_archive.signing_key import SigningKey
-from faxline_archive.tree_heads import key_id, sign_head, signed_head, tree_of
-
-
-class ArchiveAltered(FaxlineError):  # noqa: N818 - as the errors of the library
-    """An entry of the archive is not the one that was hashed when it came: somebody changed the database."""
+from faxline_archive.tree_heads import ArchiveAltered, key_id, sign_head, signed_head, tree_of
 
 
 def report_of(

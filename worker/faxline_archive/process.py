@@ -11,6 +11,7 @@ from faxline_archive.archiver import Archiver
 from faxline_archive.database import migrate, open_database
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.reader import Reader
+from faxline_archive.signer import signer
 from faxline_archive.upkeep import Upkeep
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
@@ -76,7 +77,9 @@ def archive() -> None:
         stopping=stopping,
         poll=settings.archive.poll.total_seconds(),
     )
-    upkeep = Upkeep(engine, settings.archive, settings.keyring, metrics, log)
+    upkeep = Upkeep(
+        engine, settings.archive, settings.keyring, metrics, log, sign=signer(engine, settings.archive, log)
+    )
     writing, keeping = loops.add("archive"), loops.add("upkeep", PIECE)
     threads = [
         threading.Thread(target=archiver.run, args=(writing,), name="archive"),

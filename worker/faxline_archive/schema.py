@@ -119,6 +119,7 @@ faxes = Table(
     Column("key_id", String(32)),
     Index(None, "account", "queued_at", "job"),
     Index(None, "account", "to_index", "queued_at", "job"),
+    Index(None, "account", "from_index", "queued_at", "job"),
     Index(None, "account", "state", "queued_at", "job"),
     Index(None, "account", "reason", "queued_at", "job"),
     Index(None, "account", "group_name", "queued_at", "job"),

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.engine import make_url
 
+from faxline.contract.errors import FaxlineError
 from faxline_archive.checkpoints import Checkpoint, sign_checkpoint
-from faxline_archive.database import lock_account
 from faxline_archive.merkle import Frontier, Tree
 from faxline_archive.proof import Signed
 from faxline_archive.schema import accounts, checkpoints, entries, tree_nodes
@@ -19,6 +19,10 @@ from faxline_archive.signing_key import SigningKey, SigningKeyInvalid
 
 PIECE = 50_000
 """The most leaves that one transaction adds to a tree: about half a second."""
+
+
+class ArchiveAltered(FaxlineError):  # noqa: N818 - as the errors of the library
+    """The entries in the database are not those that were hashed when they came."""
 
 
 def signing_key(url: str, pem: str) -> SigningKey:
@@ -73,7 +77,6 @@ def sign_head(engine: Engine, account: str, key: SigningKey, now_ms: int) -> Sig
     """
     while True:
         with engine.begin() as connection:
-            lock_account(connection, account)
             frontier, size = _grow(connection, account)
             if frontier.size == size:
                 return _sign(connection, account, frontier, key, now_ms) if size else None
@@ -129,7 +132,7 @@ def _is_due(connection: Connection, account: str, size: int, before: int) -> boo
 def _grow(connection: Connection, account: str) -> tuple[Frontier, int]:
     """Add a piece of the leaves that the tree does not have yet. Returns how far it is, and its goal."""
     row = connection.execute(
-        select(accounts.c.size, accounts.c.frontier).where(accounts.c.account == account)
+        select(accounts.c.size, accounts.c.frontier).where(accounts.c.account == account).with_for_update()
     ).one_or_none()
     if row is None:
         return Frontier(), 0
@@ -142,7 +145,7 @@ def _grow(connection: Connection, account: str) -> tuple[Frontier, int]:
         .limit(PIECE)
     ).all()
     if len(leaves) < min(PIECE, row.size - frontier.size):
-        raise ValueError(f"the archive of {account} lacks entries after leaf {frontier.size}")
+        raise ArchiveAltered(f"the archive of account {account} lacks entries after leaf {frontier.size}")
     grown, nodes = frontier.extend(map(bytes, leaves))
     if nodes:
         connection.execute(

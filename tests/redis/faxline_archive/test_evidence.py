@@ -10,14 +10,14 @@ from sqlalchemy import Connection, delete, select, update
 
 from faxline.contract.errors import JobNotFound
 from faxline.reading.archived import Verdict
-from faxline_archive.evidence import ArchiveAltered, proof_of, report_of
+from faxline_archive.evidence import proof_of, report_of
 from faxline_archive.leaves import leaf_hash
 from faxline_archive.proof import write_proof
 from faxline_archive.proof_zip import unpack
 from faxline_archive.schema import accounts, checkpoints, entries, tree_nodes
 from faxline_archive.search import moment_of
 from faxline_archive.signing_key import SigningKey
-from faxline_archive.tree_heads import sign_due, sign_head
+from faxline_archive.tree_heads import ArchiveAltered, sign_due, sign_head
 from faxline_archive.verify import verify
 from tests.stage.archives import BEGIN, RECEIPT, StagedArchive
 
