@@ -16,9 +16,11 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from faxline_archive import merkle
+
 VERSION = 1
 """The version of a leaf's form."""
-LEAF, SALT_BYTES = b"\x00", 16
+SALT_BYTES = 16
 _ENCODE = json.JSONEncoder(
     allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode  # json.dumps would build an encoder for each call
@@ -84,4 +86,4 @@ def leaf_hash(body: str) -> bytes:
         >>> leaf_hash('{"v":1}').hex()[:8]
         '0fe7f04c'
     """
-    return hashlib.sha256(LEAF + body.encode()).digest()
+    return merkle.leaf_hash(body.encode())
