@@ -37,7 +37,7 @@ class Measured:
     slowest: float
 
 
-class _Plain(Privacy):
+class _OneKey(Privacy):
     """Finds by the HMACs that the rows of `archive_faxes` have: of one key, and of none."""
 
     def lookups(self, what: str, value: str) -> tuple[str, ...]:  # noqa: ARG002 - the signature of the real one
@@ -90,7 +90,7 @@ def searches(count: int) -> Iterator[tuple[str, Callable[[int], Wanted]]]:
 
 def measure(engine: Engine, count: int) -> Iterator[Measured]:
     """Time the first page, and a page in the middle, of each search."""
-    privacy = _Plain(None, ACCOUNT)
+    privacy = _OneKey(None, ACCOUNT)
     middle: Place = (round(BEGIN + count * STEP / 2), "")
     with engine.connect() as connection:
         for name, wanted in searches(count):
