@@ -123,6 +123,7 @@ faxes = Table(
     Index(None, "account", "state", "queued_at", "job"),
     Index(None, "account", "reason", "queued_at", "job"),
     Index(None, "account", "group_name", "queued_at", "job"),
+    Index(None, "account", "group_name", "state", "queued_at", "job"),
 )
 """One row a fax, as its last event left it. reuse: how many faxes had this id before (an id is free again
 once its record has expired). submissions: how often iFax took it. deliveries: how many deliveries failed.

@@ -119,6 +119,12 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_faxes_account_group_name_state_queued_at_job",
+        "faxes",
+        ["account", "group_name", "state", "queued_at", "job"],
+        unique=False,
+    )
+    op.create_index(
         "ix_faxes_account_from_index_queued_at_job",
         "faxes",
         ["account", "from_index", "queued_at", "job"],
