@@ -117,9 +117,12 @@ class Course:
 
     def _both(self) -> list[tuple[set[str], list[str]]]:
         """For each stream, the ids in Redis and those in the archive."""
-        engine = open_database(self._url)
         found = []
-        with redis.Redis.from_url(self._server.url(0)) as client, engine.connect() as connection:
+        with contextlib.ExitStack() as stack:
+            engine = open_database(self._url)
+            stack.callback(engine.dispose)  # also when a server is still coming up
+            client = stack.enter_context(redis.Redis.from_url(self._server.url(0)))
+            connection = stack.enter_context(engine.connect())
             for account in ("default", "second"):
                 line = Faxes(client, account)
                 for stream, key in (("events", line.keys.events), ("audit", line.keys.audit)):
@@ -128,7 +131,6 @@ class Course:
                     )
                     ids = {entry.decode() for entry, _ in client.xrange(key)}
                     found.append((ids, list(connection.execute(asked).scalars())))
-        engine.dispose()
         return found
 
     def _targets(self) -> list[tuple[str, Callable[[], None]]]:
