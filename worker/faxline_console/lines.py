@@ -4,27 +4,30 @@ import asyncio
 
 from faxline import AsyncFaxLine, JobNotFound
 from faxline_console.people import Person
-from faxline_worker.config.settings import Settings
+from faxline_worker.config.live_accounts import LiveAccounts
 
 
 class Lines:
     """A line for each account, made when it is first asked for.
 
+    An account that comes is there at the next page, and one that goes is not; while it is drained it is
+    still there, as its faxes end.
+
     Example:
         >>> job = await lines.of("north").job("clinic-north.4711")
 
     Args:
-        settings: the daemon's; the console uses a Redis user of its own in FAXLINE_REDIS_URL.
+        live: the accounts as they are now. The console uses a Redis user of its own in FAXLINE_REDIS_URL.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, live: LiveAccounts) -> None:
+        self._live = live
         self._lines: dict[str, AsyncFaxLine] = {}
 
     @property
     def accounts(self) -> list[str]:
         """The names of all accounts."""
-        return sorted(self._settings.accounts)
+        return sorted(self._live.settings.accounts)
 
     def accounts_of(self, person: Person) -> list[str]:
         """The names of the accounts that a person sees."""
@@ -36,14 +39,12 @@ class Lines:
         Raises:
             KeyError: there is no such account.
         """
-        if account not in self._settings.accounts:
+        settings = self._live.settings
+        if account not in settings.accounts:
             raise KeyError(account)
         if account not in self._lines:
             self._lines[account] = AsyncFaxLine(
-                self._settings.redis_url,
-                account,
-                keys=self._settings.keyring,
-                replicas=self._settings.redis_replicas,
+                settings.redis_url, account, keys=settings.keyring, replicas=settings.redis_replicas
             )
         return self._lines[account]
 

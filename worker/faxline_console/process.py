@@ -31,11 +31,11 @@ def open_store(settings: Console) -> ConsoleStore:
 
 def console() -> None:
     """Run the console until SIGTERM or SIGINT."""
-    live, _ = load("console")
+    live, secrets = load("console")
     settings = live.settings
     log = get_logger("faxline_console")
     guard = Guard(open_store(settings.console), settings.console)
-    renderer, lines = Renderer(make_environment(), settings.console.zone), Lines(settings)
+    renderer, lines = Renderer(make_environment(), settings.console.zone), Lines(live)
     parts = [
         page(lines, renderer) for page in (FaxesPages, FaxPages, AttentionPages, AccountPages, SystemPages)
     ]
@@ -46,4 +46,8 @@ def console() -> None:
         app, ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False
     )
     log.info("console listens", host=settings.console.host, port=settings.console.port)
-    uvicorn.Server(config).run([listener])
+    secrets.start()  # looks at the accounts' directory as well
+    try:
+        uvicorn.Server(config).run([listener])
+    finally:
+        secrets.close()

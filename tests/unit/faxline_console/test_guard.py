@@ -19,6 +19,7 @@ from faxline_console.lines import Lines
 from faxline_console.people import Person, Right, Role
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
+from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 from tests.browserless import Browser
 
@@ -61,7 +62,7 @@ class Console:
         app = make_app(
             Guard(self.store, read.console),
             Renderer(make_environment(), "UTC"),
-            Lines(read),
+            Lines(LiveAccounts(read, "console", structlog.get_logger())),
             PAGES,
             structlog.get_logger(),
         )
