@@ -24,6 +24,10 @@ from tests.npm import do_without, installed
 EXAMPLES = Path(__file__).parents[2] / "producers" / "examples"
 SETTINGS = {"REQUEST_RETENTION": "600", "LIMITS__BURST": "400", "WAKE_LEASE": "2", "SWEEP": "2"}
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0.001", "--burst", "400")
+pytestmark = pytest.mark.one_server(
+    "the examples are redis-cli and a plain Redis client of Node, which know no URL of a cluster"
+)
+
 LANGUAGES = ("bash", "node")
 
 
