@@ -55,8 +55,8 @@ bench-drain: install ## Push 100,000 jobs to their ends, and show what is left i
 capacity: install ## Compute the tables of ops/capacity.md: MEASURED=.bench/speed.json takes a run of make bench
 	$(BIN)/python -m tests.benchmarks.capacity_page $(if $(MEASURED),--measured $(MEASURED))
 
-chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… PROFILE=field BASELINE=1 (docs/chaos.md)
-	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --profile $(or $(PROFILE),documented) --baseline $(or $(BASELINE),0) $(SEEDED)
+chaos: install ## Faxes under faults and kill -9: FAXES=2000 KILLS=100 SEED=… PROFILE=field BASELINE=1 CLUSTER=1 SERVER=valkey (docs/chaos.md)
+	$(CHAOS) chaos --faxes $(or $(FAXES),2000) --kills $(or $(KILLS),100) --profile $(or $(PROFILE),documented) --cluster $(or $(CLUSTER),0) --server $(or $(SERVER),auto) --baseline $(or $(BASELINE),0) $(SEEDED)
 
 archive-kills: install ## Kill the archive, its database and Redis under load: KILLS=100 SEED=…
 	$(BIN)/python -m tests.archive_kills --kills $(or $(KILLS),100) $(SEEDED)

@@ -118,6 +118,15 @@ class RedisCluster:
         """The nodes that run and copy this one now."""
         return [server for server in self.servers if server.running and self._copies(server, primary)]
 
+    def is_primary(self, server: RedisServer) -> bool:
+        """Whether a node, which runs, takes itself for a primary."""
+        return bool(self.ask(server, "ROLE")[0] == b"master")
+
+    @property
+    def primaries(self) -> list[RedisServer]:
+        """The nodes that take themselves for primaries. All of them must run."""
+        return [server for server in self.servers if self.is_primary(server)]
+
     def move(self, key: str, target: RedisServer) -> None:
         """Move the slot of a key to another primary, while it is in use.
 
@@ -149,7 +158,7 @@ class RedisCluster:
         return self.binary.name == "valkey" and major >= _MOVES_AT_ONCE
 
     def await_whole(self) -> None:
-        """Wait until every slot is served, all nodes that run agree, and the replicas are in step.
+        """Wait until every slot is served, all nodes that run agree, and all replicas are in step.
 
         Raises:
             RedisServerError: it took too long.
@@ -186,7 +195,7 @@ class RedisCluster:
             raise RedisServerError("a node did not become a replica")
 
     def _any(self) -> RedisServer:
-        return next(server for server in self.servers if server.running)
+        return next(server for server in self.servers if server.running and not server.frozen)
 
     def _is_well(self, server: RedisServer) -> bool:
         if not server.running:

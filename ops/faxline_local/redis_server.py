@@ -71,6 +71,8 @@ class RedisServer:
         self._environment = dict(environment or {})
         self.access = access
         self._appendfsync = appendfsync
+        self.frozen = False
+        """Whether it is paused."""
         self._supervisor: Supervisor | None = None
 
     def __enter__(self) -> Self:
@@ -164,10 +166,12 @@ class RedisServer:
     def pause(self) -> None:
         """Freeze the server (SIGSTOP): connections stay open and nothing is answered."""
         self._order(do="signal", signal=signal.SIGSTOP)
+        self.frozen = True
 
     def resume(self) -> None:
         """Resume a frozen server (SIGCONT)."""
         self._order(do="signal", signal=signal.SIGCONT)
+        self.frozen = False
 
     def _command(self) -> list[str]:
         options = _OPTIONS | {
@@ -194,7 +198,7 @@ class RedisServer:
         """Start the server on `self.port`; False if the port was taken by another process."""
         logged = self.log.stat().st_size if self.log.exists() else 0
         order = {"command": self._command(), "environment": self._environment, "log": str(self.log)}
-        self.pid = self._order(do="start", **order)["pid"]
+        self.pid, self.frozen = self._order(do="start", **order)["pid"], False
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up:
             if self._answers():

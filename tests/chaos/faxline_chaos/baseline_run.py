@@ -13,11 +13,12 @@ import redis
 
 from faxline_chaos import baseline
 from faxline_chaos.baseline_verdict import BaselineEnd, baseline_end
-from faxline_chaos.campaign import CREW, SANDBOX, THREADS, Say, script_sandbox
 from faxline_chaos.evidence import by_fax
 from faxline_chaos.faults import Fax
+from faxline_chaos.gathering import Say
 from faxline_chaos.killing import run_hits
 from faxline_chaos.producer import pushes
+from faxline_chaos.rig import CREW, THREADS, sandbox_options, script_sandbox
 from faxline_chaos.schedule import REDIS, Hit, Timetable, push_times
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, Local
@@ -53,7 +54,13 @@ def run_baseline(
         binary: the Redis server's.
     """
     local = Local(
-        folder, dispatchers=0, workers=0, webhooks=0, sandbox=SANDBOX, binary=binary, appendfsync="always"
+        folder,
+        dispatchers=0,
+        workers=0,
+        webhooks=0,
+        sandbox=sandbox_options(),
+        binary=binary,
+        appendfsync="always",
     )
     with local:
         script_sandbox(local, faxes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faxline import Event, FaxLine, Job, JobNotFound
+from faxline_chaos.faults import Fax
 
 ASIDE = frozenset({"fax.duplicate", "fax.cancel_refused", "fax.rejected"})
 """Events that are no transition of the job and so are not in its history."""
@@ -75,6 +76,19 @@ class Lost:
     nameless: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """How a cluster went on after a trouble of its nodes.
+
+    Attributes:
+        trouble: what it was.
+        seconds: from its end until a fax of every account was accepted; None: one was not within a minute.
+    """
+
+    trouble: str
+    seconds: float | None
+
+
 @dataclass
 class Evidence:
     """All of it.
@@ -88,6 +102,8 @@ class Evidence:
         bombs: entries with a hostile document, which are to be rejected.
         lost: the stretches that restores have lost.
         inbound: the jobIds of faxes that came in, and whether the webhook of each was taken.
+        probes: faxes that were pushed after troubles of a cluster's nodes, which are judged as the others.
+        recoveries: how the cluster went on after each of these troubles.
     """
 
     jobs: dict[str, Job | None]
@@ -98,6 +114,8 @@ class Evidence:
     bombs: tuple[str, ...] = ()
     lost: Sequence[Lost] = ()
     inbound: Mapping[int, bool] = field(default_factory=dict)
+    probes: Sequence[Fax] = ()
+    recoveries: Sequence[Recovery] = ()
 
 
 def read_jobs(line: FaxLine, names: Iterable[str]) -> dict[str, Job | None]:

@@ -1,8 +1,9 @@
 """The faxes of a run and what goes wrong with each, drawn from the seed alone."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any, Literal
 
 Policy = Literal["hold", "resend", "fail"]
@@ -138,6 +139,7 @@ class Fax:
         document: whether it carries a document instead of a URL.
         forms: how its webhooks are written; one of `FORMS`.
         redials: calls of iFax's own that fail before the last one.
+        account: whose it is.
     """
 
     id: str
@@ -150,9 +152,16 @@ class Fax:
     document: bool
     forms: tuple[str, ...] = ()
     redials: int = 0
+    account: str = "default"
 
 
-def draw_faxes(seed: int, count: int, most: int = 3, profile: Profile = "documented") -> list[Fax]:
+def draw_faxes(
+    seed: int,
+    count: int,
+    most: int = 3,
+    profile: Profile = "documented",
+    accounts: Sequence[str] = ("default",),
+) -> list[Fax]:
     """The faxes of a run. Fax number i is the same whatever the count.
 
     Args:
@@ -160,8 +169,12 @@ def draw_faxes(seed: int, count: int, most: int = 3, profile: Profile = "documen
         count: how many.
         most: faults of answers that one fax has at most; up to 3.
         profile: what may go wrong.
+        accounts: whose they are, in turn.
     """
-    faxes = [_fax(random.Random(f"fax:{seed}:{i}"), i, most) for i in range(count)]  # noqa: S311 - no secret
+    faxes = [
+        replace(_fax(random.Random(f"fax:{seed}:{i}"), i, most), account=account)  # noqa: S311 - no secret
+        for i, account in zip(range(count), cycle(accounts), strict=False)
+    ]
     if profile == "documented":
         return faxes
     return [_in_field(random.Random(f"field:{seed}:{fax.id}"), fax) for fax in faxes]  # noqa: S311

@@ -3,7 +3,7 @@
 import heapq
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Protocol
 
@@ -41,9 +41,10 @@ class Interlude(Protocol):
 class _Victims:
     """The processes and the Redis server, the world around them, and which of them are down."""
 
-    def __init__(self, local: Local, world: Mapping[str, Trouble]) -> None:
+    def __init__(self, local: Local, world: Mapping[str, Trouble], works: Callable[[str], bool]) -> None:
         self._local = local
         self._world = world
+        self._works = works
         self.down: set[str] = set()
         self.exits: list[str] = []
 
@@ -52,7 +53,7 @@ class _Victims:
         if hit.name in self.down:
             return True
         others = [name for name in self._local.names(hit.role) if name != hit.name]
-        return bool(others) and not any(self._local.ready(name) for name in others if name not in self.down)
+        return bool(others) and not any(self._works(name) for name in others if name not in self.down)
 
     def hit(self, hit: Hit) -> None:
         """Kill or stall it."""
@@ -102,6 +103,8 @@ def run_hits(
     timetable: Timetable,
     world: Mapping[str, Trouble] | None = None,
     interludes: Mapping[str, Interlude] | None = None,
+    *,
+    works: Callable[[str], bool] | None = None,
 ) -> list[str]:
     """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again.
 
@@ -111,9 +114,10 @@ def run_hits(
         timetable: its time; it stands still during an interlude, and while one waits for its turn.
         world: what may happen to the world, by the name that its hits have.
         interludes: what happens alone, likewise.
+        works: whether a process works, so that another one of its role may be hit. By default: it is ready.
     """
     alone = interludes or {}
-    victims, order = _Victims(local, world or {}), count()
+    victims, order = _Victims(local, world or {}, works or local.ready), count()
     agenda = [(hit.at, next(order), hit.at, hit) for hit in hits]
     mends: list[tuple[float, int, Hit]] = []
     heapq.heapify(agenda)

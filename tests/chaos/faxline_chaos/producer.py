@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import pypdfium2
 
@@ -32,22 +33,22 @@ class Producer(threading.Thread):
     done: int = 0
     """How many Redis has taken: the first of the faxes."""
 
-    def __init__(self, url: str, faxes: Sequence[Fax], times: Sequence[float], timetable: Timetable) -> None:
+    def __init__(
+        self, line: FaxLine, faxes: Sequence[Fax], times: Sequence[float], timetable: Timetable
+    ) -> None:
         super().__init__(name="producer", daemon=True)
-        self._url = url
+        self._line = line
         self._faxes = faxes
         self._times = times
         self._timetable = timetable
         self._ahead = 0
         self._lock = threading.Lock()
-        self._document = ("letter.pdf", _pdf())
 
     def run(self) -> None:
         """Push all."""
-        with FaxLine(self._url) as line:
-            for fax in pushes(self._faxes, self._times, self._due):
-                self._push(line, fax)
-                self.done += 1
+        for fax in pushes(self._faxes, self._times, self._due):
+            push(self._line, fax)
+            self.done += 1
 
     @property
     def over(self) -> bool:
@@ -67,7 +68,7 @@ class Producer(threading.Thread):
         """Push again all but the first so many of those that Redis had taken; their ids."""
         again = self._faxes[since : self.done]
         for fax in again:
-            self._push(line, fax)
+            push(line, fax)
         return [fax.id for fax in again]
 
     def _due(self, at: float) -> bool:
@@ -78,25 +79,30 @@ class Producer(threading.Thread):
             self._ahead -= ahead
         return ahead
 
-    def _push(self, line: FaxLine, fax: Fax) -> None:
-        while not self._pushed(line, fax):
-            threading.Event().wait(AGAIN)
 
-    def _pushed(self, line: FaxLine, fax: Fax) -> bool:
-        try:
-            line.send(
-                to=fax.number,
-                files=[self._document if fax.document else URL],
-                id=fax.id,
-                subject=fax.id,
-                priority=fax.priority,
-                in_doubt=fax.policy,
-            )
-        except QueueUnavailable:
-            return False
-        return True
+def push(line: FaxLine, fax: Fax, give_up: threading.Event | None = None) -> None:
+    """Push a fax, again and again until Redis takes it, or until it is given up."""
+    give_up = give_up or threading.Event()
+    while not _pushed(line, fax) and not give_up.wait(AGAIN):
+        pass
 
 
+def _pushed(line: FaxLine, fax: Fax) -> bool:
+    try:
+        line.send(
+            to=fax.number,
+            files=[("letter.pdf", _pdf()) if fax.document else URL],
+            id=fax.id,
+            subject=fax.id,
+            priority=fax.priority,
+            in_doubt=fax.policy,
+        )
+    except QueueUnavailable:
+        return False
+    return True
+
+
+@cache
 def _pdf() -> bytes:
     """A document of two pages."""
     document = pypdfium2.PdfDocument.new()

@@ -6,18 +6,22 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
+from faxline_chaos import nodes
 from faxline_chaos.baseline_verdict import BaselineEnd
 from faxline_chaos.document_fuzzing import DocumentFuzzEnd
 from faxline_chaos.doubts import SETTLERS, Doubt, doubts_of, spread
-from faxline_chaos.evidence import Evidence
+from faxline_chaos.evidence import Evidence, Recovery
 from faxline_chaos.faults import Fax
 from faxline_chaos.fuzzing import FuzzEnd
 from faxline_chaos.schedule import Hit
 from faxline_chaos.verdict import DUPLICATE, LOST, ZEROS, Finding, tried_again
 from faxline_chaos.world import LENGTHS
+from faxline_local.redis_cluster import NODE_TIMEOUT
 
 Row = tuple[str, str]
 
+GOAL = NODE_TIMEOUT / 1000 + 5
+"""Seconds after the end of a trouble of nodes in which all accounts are to go on."""
 SHOWN = 12
 """Faxes that are named for each kind of finding."""
 
@@ -71,6 +75,7 @@ def rows_of(
             _counted(Counter(hit.name for hit in hits if hit.name in LENGTHS), total=True),
         ),
         ("lost by restores, and put in order", _lost(evidence)),
+        *_recoveries(evidence),
         ("duration", f"{seconds:.0f} s"),
     ]
 
@@ -148,7 +153,7 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def _hit(hits: Sequence[Hit], *, stall: bool) -> str:
-    mine = (hit.role for hit in hits if hit.stall is stall and hit.name not in LENGTHS)
+    mine = (hit.role for hit in hits if hit.stall is stall and hit.name not in {**LENGTHS, **nodes.LENGTHS})
     return _counted(Counter(mine), total=True)
 
 
@@ -161,6 +166,28 @@ def _lost(evidence: Evidence) -> str:
         counts["seconds"] += round(lost.ended - lost.begun)
         counts["pushed again"] += len(lost.repeated)
     return _counted(counts)
+
+
+def _recoveries(evidence: Evidence) -> list[Row]:
+    """How long the accounts of a cluster took to go on after each trouble of its nodes."""
+    found = evidence.recoveries
+    rows = [
+        (
+            f"{trouble}: all accounts went on after",
+            ", ".join(_seconds(each) for each in found if each.trouble == trouble),
+        )
+        for trouble in dict.fromkeys(each.trouble for each in found)
+    ]
+    late = sum(each.seconds is None or each.seconds > GOAL for each in found)
+    return (
+        [*rows, (f"… later than the node timeout and 5 s ({GOAL:g} s)", f"{late} of {len(found)}")]
+        if found
+        else []
+    )
+
+
+def _seconds(recovery: Recovery) -> str:
+    return "more than a minute" if recovery.seconds is None else f"{recovery.seconds:.1f} s"
 
 
 def _settled(doubts: Iterable[Doubt], settler: str) -> str:

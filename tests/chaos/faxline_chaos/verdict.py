@@ -14,7 +14,8 @@ WRONG = "wrong final state"
 EVENTS = "events that disagree with the record"
 LIMITS = "requests over iFax's limits"
 EXITS = "processes that ended by themselves"
-ZEROS = (DUPLICATE, LOST, WRONG, EVENTS, LIMITS, EXITS)
+STUCK = "troubles of nodes after which an account stood still"
+ZEROS = (DUPLICATE, LOST, WRONG, EVENTS, LIMITS, EXITS, STUCK)
 """What must be 0."""
 
 STALE = 9.0
@@ -43,7 +44,8 @@ class Finding:
 
 def judge(faxes: Sequence[Fax], evidence: Evidence) -> list[Finding]:
     """All that must not be, the same order for the same evidence."""
-    found = [finding for fax in as_known(faxes, evidence.lost) for finding in _judge(fax, evidence)]
+    pushed = [*faxes, *evidence.probes]
+    found = [finding for fax in as_known(pushed, evidence.lost) for finding in _judge(fax, evidence)]
     found += [finding for name in evidence.bombs for finding in _judge_bomb(name, evidence)]
     found += [finding for job_id in evidence.inbound for finding in _judge_inbound(job_id, evidence)]
     over = {limit: n for limit, n in evidence.stats.get("rate_limited", {}).items() if n}
@@ -52,6 +54,11 @@ def judge(faxes: Sequence[Fax], evidence: Evidence) -> list[Finding]:
         Finding(LOST, f"restore {number}", "Redis went back and nobody noticed")
         for number, lost in enumerate(evidence.lost, start=1)
         if not lost.noticed
+    ]
+    found += [
+        Finding(STUCK, each.trouble, "an account did not go on within a minute")
+        for each in evidence.recoveries
+        if each.seconds is None
     ]
     return found + [Finding(EXITS, name, "ended by itself") for name in evidence.exits]
 

@@ -16,6 +16,7 @@ from itertools import cycle
 
 import redis
 
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.evidence import answered
 from faxline_chaos.relay import Relay
@@ -170,7 +171,7 @@ class Bombs:
     """
 
     def __init__(self, url: str, account: str = "default") -> None:
-        self._client = redis.Redis.from_url(url)
+        self._client = connect(url)
         self._intake = RedisKeys(account).intake
         self._documents = (page_tree(60), xref_stream(300), object_stream(300))
         self._pushes: list[threading.Thread] = []
