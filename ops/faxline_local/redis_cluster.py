@@ -3,7 +3,7 @@
 Each node is a `RedisServer`, so all of them end with this process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -19,8 +19,14 @@ SLOTS = 16384
 NODE_TIMEOUT = 2000
 """Milliseconds of silence after which the nodes take one of them for dead."""
 _PATIENCE = 60.0
+_FIRST_SOURCE = 11
 _MOVES_AT_ONCE = 9
 """The first Valkey that does."""
+
+
+def source_of(number: int) -> str:
+    """The address of the loopback from which a node calls the others, if relays are to know it by that."""
+    return f"127.0.0.{_FIRST_SOURCE + number}"
 
 
 class RedisCluster:
@@ -33,6 +39,7 @@ class RedisCluster:
         replicas: how many each primary has.
         appendfsync: when the append-only files are written to disk.
         options: further configuration options of each node.
+        relay: makes a relay to the port of a node's bus, for the other nodes, and returns its port.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class RedisCluster:
         replicas: int = 1,
         appendfsync: Literal["everysec", "always"] = "everysec",
         options: Mapping[str, str] | None = None,
+        relay: Callable[[int], int] | None = None,
     ) -> None:
         self.binary = binary or choose_server()
         self.access = access
@@ -60,15 +68,16 @@ class RedisCluster:
             more |= {"masteruser": user, "masterauth": access.passwords[user]}
             if access.tls is not None:
                 more["tls-cluster"] = "yes"
-        self._buses = [free_port() for _ in range(primaries * (1 + replicas))]
+        buses = [free_port() for _ in range(primaries * (1 + replicas))]
+        self._buses = [relay(bus) for bus in buses] if relay else buses
+        places = [{"cluster-port": str(bus)} for bus in buses]
+        if relay:
+            for number, (place, bus) in enumerate(zip(places, self._buses, strict=True)):
+                place |= {"cluster-announce-ip": "127.0.0.1", "cluster-announce-bus-port": str(bus)}
+                place["bind-source-addr"] = source_of(number)
         self.servers = [
-            RedisServer(
-                binary=self.binary,
-                access=access,
-                appendfsync=appendfsync,
-                options={**more, "cluster-port": str(bus)},
-            )
-            for bus in self._buses
+            RedisServer(binary=self.binary, access=access, appendfsync=appendfsync, options={**more, **place})
+            for place in places
         ]
         """All nodes: first those that begin as primaries, then the replicas of each in turn."""
 

@@ -9,9 +9,9 @@ import pytest
 
 from faxline import Event, Job, JobState
 from faxline.reading.job import Transition
-from faxline_chaos import campaign, verdict
+from faxline_chaos import campaign, nodes, verdict
 from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
-from faxline_chaos.evidence import Acceptance, Evidence, Lost, by_job
+from faxline_chaos.evidence import Acceptance, Evidence, Lost, Recovery, by_job
 from faxline_chaos.faults import (
     FIELD_ANSWERS,
     FIELD_ENDS,
@@ -317,6 +317,27 @@ def test_the_same_seed_makes_the_same_plan_and_another_seed_another() -> None:
 
     assert plan(1) == plan(1)
     assert plan(1) != plan(2)
+
+
+def test_nodes_have_all_troubles_in_turn_and_the_kills_and_pushes_last_as_long() -> None:
+    kinds = tuple(nodes.LENGTHS)
+    hits = campaign.plan(3, 2 * nodes.KILLS_FOR_ALL, troubles_of_nodes=kinds)
+    assert hits == campaign.plan(3, 2 * nodes.KILLS_FOR_ALL, troubles_of_nodes=kinds)
+    troubles = [hit for hit in hits if hit.name in kinds]
+    assert {hit.name for hit in troubles[: len(kinds)]} == {hit.name for hit in troubles[len(kinds) :]}
+    assert len(troubles) == 2 * len(kinds)
+    assert {hit.role for hit in hits if hit.name not in kinds} >= {"dispatcher", "worker", "webhook", "redis"}
+    end = troubles[-1].at
+    assert max(push_times(3, 400, hits)) > 0.9 * end
+    assert max(hit.at for hit in hits if hit not in troubles) > 0.9 * end
+
+
+def test_an_account_that_stands_still_after_a_trouble_of_nodes_is_found_and_the_fax_that_showed_it() -> None:
+    probe = replace(FAX, id="probe-0")
+    recoveries = [Recovery("slots moved", 2.0), Recovery("primary killed", None)]
+    evidence = Evidence({}, {}, {}, {}, probes=[probe], recoveries=recoveries)
+    findings = [(finding.zero, finding.subject) for finding in verdict.judge([], evidence)]
+    assert findings == [(verdict.LOST, "probe-0"), (verdict.STUCK, "primary killed")]
 
 
 def test_a_process_that_was_hit_is_spared_until_it_has_worked_again_for_a_while() -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from faxline_chaos import baseline_run, campaign, report, rig
+from faxline_chaos import baseline_run, campaign, nodes, report, rig
 from faxline_chaos.document_fuzzing import run_document_fuzz
 from faxline_chaos.faults import Profile, draw_faxes
 from faxline_chaos.fuzzing import run_fuzz
@@ -57,7 +57,7 @@ def chaos(
     place = f", on a cluster of {binary.name} {binary.version}" if cluster else ""
     accounts = rig.ACCOUNTS if cluster else ("default",)
     drawn = draw_faxes(seed, faxes, profile=chosen, accounts=accounts)
-    planned = campaign.plan(seed, kills, chosen, clustered=bool(cluster))
+    planned = campaign.plan(seed, kills, chosen, tuple(nodes.LENGTHS) if cluster else ())
     if COMPILER is None and not cluster:
         say("no C compiler here: Redis' clock does not step in this run")
     begun = time.monotonic()

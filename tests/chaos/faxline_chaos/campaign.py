@@ -16,7 +16,7 @@ from faxline_chaos.nodes import Nodes
 from faxline_chaos.producer import Producer
 from faxline_chaos.relay import Relay
 from faxline_chaos.restore import Restore
-from faxline_chaos.rig import CREW, make_cluster, make_local, open_lines, script_sandbox
+from faxline_chaos.rig import CREW, PartableCluster, make_cluster, make_local, open_lines, script_sandbox
 from faxline_chaos.schedule import Hit, Timetable, draw_hits, push_times
 from faxline_chaos.world import (
     BOMB,
@@ -36,7 +36,6 @@ from faxline_chaos.world import (
 )
 from faxline_local.processes import wait_for
 from faxline_local.server_binaries import ServerBinary
-from tests.clusters import ClusterLocal
 from tests.stepping_clock import COMPILER, SteppingClock
 
 START = 30.0
@@ -51,13 +50,22 @@ def crew() -> list[str]:
     return [*(f"{role}-{i}" for i, role in enumerate(roles, start=1)), "redis"]
 
 
-def plan(seed: int, kills: int, profile: Profile = "documented", *, clustered: bool = False) -> list[Hit]:
-    """The kills, the stalls and the troubles of a run; Redis' clock steps only on Linux with a C compiler."""
+def plan(
+    seed: int, kills: int, profile: Profile = "documented", troubles_of_nodes: Sequence[str] = ()
+) -> list[Hit]:
+    """The kills, the stalls and the troubles of a run; Redis' clock steps only on Linux with a C compiler.
+
+    Args:
+        seed: of everything random.
+        kills: how many.
+        profile: how the sandbox behaves.
+        troubles_of_nodes: those that a cluster's nodes have; none: there is one server.
+    """
     hits = draw_hits(seed, kills, crew())
-    troubles = nodes.draw_node_troubles(seed, kills) if clustered else []
+    troubles = nodes.draw_node_troubles(seed, kills, troubles_of_nodes) if troubles_of_nodes else []
     hits = nodes.stretched(hits, troubles)
     kinds = [BOMB, *([INBOUND, PROOF] if profile == "field" else [])]
-    if not clustered:
+    if not troubles:
         kinds += [OUTAGE, FIREWALL, RESTORE, *([CLOCK] if COMPILER else [])]
     return sorted([*hits, *troubles, *draw_world(seed, hits, kinds)], key=lambda hit: hit.at)
 
@@ -102,7 +110,7 @@ def run(
         timetable = Timetable()
         producers = _producers(lines, faxes, push_times(seed, len(faxes), hits), timetable)
         restore = Restore(local, producers[0], folder)
-        hit_nodes = Nodes(local, lines, seed) if isinstance(local, ClusterLocal) else None
+        hit_nodes = Nodes(local, lines, seed) if isinstance(local, PartableCluster) else None
         with ThreadPoolExecutor(1) as pool:
             hitting = pool.submit(hit_nodes.run, troubles, timetable) if hit_nodes else None
             rest = [hit for hit in hits if hit.name not in nodes.LENGTHS]

@@ -8,8 +8,9 @@ accepted by the sandbox once the account goes on.
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import cycle
 
@@ -17,22 +18,22 @@ from faxline import FaxLine
 from faxline_chaos.evidence import Recovery
 from faxline_chaos.faults import Fax
 from faxline_chaos.producer import push
+from faxline_chaos.rig import PartableCluster
 from faxline_chaos.schedule import Hit, Timetable
 from faxline_local.processes import wait_for
 from faxline_local.redis_server import RedisServer
-from tests.clusters import ClusterLocal
 
-KILLED, LAGGED, MOVED, CUT_OFF, RESTARTED = (
-    *("primary killed", "lagging primary killed", "slots moved", "primary cut off", "all nodes restarted"),
-)
+KILLED, LAGGED, MOVED = "primary killed", "primary killed, its replica lags", "slots moved"
+FROZEN, PARTED, RESTARTED = "primary frozen", "primary parted", "nodes restarted"
 LENGTHS: Mapping[str, tuple[float, float]] = {
     KILLED: (0.0, 2.0),
     LAGGED: (1.0, 3.0),
     MOVED: (0.0, 0.0),
-    CUT_OFF: (0.0, 3.0),
+    FROZEN: (0.0, 3.0),
+    PARTED: (0.0, 3.0),
     RESTARTED: (0.0, 0.0),
 }
-"""Least and most seconds: for which a primary stays away once its replica is the primary, or lags before."""
+"""Least and most seconds for which a primary stays away once its replica has taken over, or goes on alone."""
 EACH = 12.0
 """Seconds for one trouble in the schedule. One that takes longer delays the next."""
 KILLS_FOR_ALL = 15
@@ -43,12 +44,12 @@ _FAX = Fax("", "", "urgent", "hold", "delivered", (), None, document=False)
 _LOOK = 0.1
 
 
-def draw_node_troubles(seed: int, kills: int) -> list[Hit]:
-    """The troubles of the nodes, all kinds in turn, in another order each time."""
+def draw_node_troubles(seed: int, kills: int, kinds: Sequence[str] = tuple(LENGTHS)) -> list[Hit]:
+    """The troubles of the nodes, all these kinds in turn, in another order each time."""
     chance = random.Random(f"nodes:{seed}")  # noqa: S311 - no secret
     drawn = list[Hit]()
     for _ in range(max(1, kills // KILLS_FOR_ALL)):
-        for kind in chance.sample(list(LENGTHS), len(LENGTHS)):
+        for kind in chance.sample(kinds, len(kinds)):
             at = len(drawn) * EACH + chance.uniform(0.2, 0.4) * EACH
             drawn.append(Hit(at, kind, chance.uniform(*LENGTHS[kind]), stall=False))
     return drawn
@@ -69,7 +70,7 @@ class Nodes:
         seed: of which node is hit.
     """
 
-    def __init__(self, local: ClusterLocal, lines: Mapping[str, FaxLine], seed: int) -> None:
+    def __init__(self, local: PartableCluster, lines: Mapping[str, FaxLine], seed: int) -> None:
         self._local = local
         self._cluster = local.cluster
         self._lines = lines
@@ -80,7 +81,8 @@ class Nodes:
             KILLED: self._kill,
             LAGGED: self._kill_while_its_replica_lags,
             MOVED: self._move_slots,
-            CUT_OFF: self._cut_off,
+            FROZEN: self._freeze,
+            PARTED: self._part,
             RESTARTED: self._restart_all,
         }
         self.probes: list[Fax] = []
@@ -108,18 +110,32 @@ class Nodes:
         primary.restart()
 
     def _kill_while_its_replica_lags(self, seconds: float) -> None:
-        """What a frozen replica is sent would wait for it. So it is cut off: it cannot log in again."""
         primary, replica = self._pair()
+        with self._not_copied(primary, replica):
+            wait_for(lambda: False, seconds)  # the primary goes on alone
+            primary.kill()
+            self._await_takeover(replica)
+        primary.restart()
+
+    def _part(self, seconds: float) -> None:
+        """It runs, and the clients reach it: until it misses the others, it takes itself for the primary."""
+        primary, replica = self._pair()
+        with self._not_copied(primary, replica):
+            self._local.isolate(primary)
+            self._await_takeover(replica)
+        wait_for(lambda: False, seconds)
+        self._local.reunite()
+
+    @contextmanager
+    def _not_copied(self, primary: RedisServer, replica: RedisServer) -> Iterator[None]:
+        """A replica cannot log in, and copies nothing. (What a frozen one is sent would wait for it.)"""
         (right,) = self._cluster.ask(replica, "CONFIG", "GET", "masterauth")[1:]
         self._cluster.ask(replica, "CONFIG", "SET", "masterauth", "wrong")
         self._cluster.ask(primary, "CLIENT", "KILL", "TYPE", "replica")
-        wait_for(lambda: False, seconds)  # the primary goes on alone
-        primary.kill()
-        self._await_takeover(replica)
+        yield
         self._cluster.ask(replica, "CONFIG", "SET", "masterauth", right)
-        primary.restart()
 
-    def _cut_off(self, seconds: float) -> None:
+    def _freeze(self, seconds: float) -> None:
         """It keeps its connections, and takes what it was sent meanwhile, until it hears of the takeover."""
         primary, replica = self._pair()
         primary.pause()

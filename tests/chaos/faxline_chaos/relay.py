@@ -1,9 +1,9 @@
-"""The network between the workers and the sandbox: a relay that can be closed, or refuse like a firewall."""
+"""The network between two processes: a relay that can be closed, or refuse like a firewall."""
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 REFUSAL = b"<html><body>Request blocked</body></html>"
@@ -18,8 +18,8 @@ class Relay:
     """Passes connections on to a port of this machine, from a port of its own that stays the same.
 
     `close_port` is iFax away: the port is closed and what is open is cut. `refuse` is a firewall that
-    answers each request with an HTML page of its own. `open_port` ends both. It runs in a thread of its own
-    until `close`.
+    answers each request with an HTML page of its own. `open_port` ends both. `bar` parts it from some
+    callers. It runs in a thread of its own until `close`.
 
     Args:
         target: the port that is passed on to.
@@ -32,7 +32,8 @@ class Relay:
         self._target = target
         self._refusing = False
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], str] = {}
+        self._barred: frozenset[str] | None = frozenset()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._thread.start()
@@ -54,6 +55,15 @@ class Relay:
         if self._server is None:
             self._await(self._listen())
 
+    def bar(self, *callers: str) -> None:
+        """Cut what these addresses have open, and pass on no more for them; none: for anybody."""
+        self._barred = frozenset(callers) or None
+        self._await(self._cut(self._is_barred))
+
+    def admit(self) -> None:
+        """Pass on for everybody again."""
+        self._barred = frozenset()
+
     def close(self) -> None:
         """End it."""
         self._await(self._hang_up())
@@ -74,8 +84,11 @@ class Relay:
             self._server = None
         await self._cut()
 
-    async def _cut(self) -> None:
-        tasks = list(self._open)
+    def _is_barred(self, caller: str) -> bool:
+        return self._barred is None or caller in self._barred
+
+    async def _cut(self, chosen: Callable[[str], bool] = lambda _: True) -> None:
+        tasks = [task for task, caller in self._open.items() if chosen(caller)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,12 +96,13 @@ class Relay:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
+        caller = self._open[task] = writer.get_extra_info("peername")[0]
         try:
             with contextlib.suppress(OSError, EOFError, ValueError, asyncio.CancelledError):
-                await (_refuse if self._refusing else self._pass_on)(reader, writer)
+                if not self._is_barred(caller):
+                    await (_refuse if self._refusing else self._pass_on)(reader, writer)
         finally:
-            self._open.discard(task)
+            del self._open[task]
             writer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 
 from faxline import FaxLine
 from faxline_chaos.faults import Fax, Profile, answer_faults, outcome, webhook_faults
+from faxline_chaos.relay import Relay
 from faxline_chaos.world import BASIC, PATH_SECRET
 from faxline_local.redis_access import Access
+from faxline_local.redis_cluster import source_of
+from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.clusters import ClusterLocal
@@ -81,9 +84,43 @@ def make_local(
     )
 
 
-def make_cluster(folder: Path, profile: Profile, binary: ServerBinary | None) -> ClusterLocal:
+class PartableCluster(ClusterLocal):
     """All of Faxline on three primaries with a replica each, as our users, with a small broker."""
-    return ClusterLocal(
+
+    def __init__(self, *args: Any, cluster: dict[str, Any], **options: Any) -> None:
+        self._buses: list[Relay] = []
+        super().__init__(*args, cluster={**cluster, "relay": self._relay}, **options)
+
+    def isolate(self, server: RedisServer) -> None:
+        """Cut a node off from all others. Its clients reach it."""
+        number = self.cluster.servers.index(server)
+        for place, relay in enumerate(self._buses):
+            relay.bar(*(() if place == number else (source_of(number),)))
+
+    def reunite(self) -> None:
+        """Have all nodes reach one another again."""
+        for relay in self._buses:
+            relay.admit()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        for relay in self._buses:
+            relay.close()
+
+    def _relay(self, bus: int) -> int:
+        self._buses.append(Relay(bus))
+        return self._buses[-1].port
+
+
+def make_cluster(folder: Path, profile: Profile, binary: ServerBinary | None) -> PartableCluster:
+    """All of Faxline on a cluster.
+
+    Args:
+        folder: for the logs.
+        profile: how the sandbox behaves.
+        binary: the servers'.
+    """
+    return PartableCluster(
         folder,
         **_options(profile, binary, CLUSTER_LIMITS, CLUSTER_SETTINGS),
         accounts=ACCOUNTS,
