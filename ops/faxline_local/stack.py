@@ -181,10 +181,6 @@ class Local:
         """Whether a process of the daemon is ready."""
         return self._answers(f"http://127.0.0.1:{self.metrics[name]}/readyz")
 
-    def healthy(self, name: str) -> bool:
-        """Whether a process of the daemon has started and goes on, even if it has to wait for Redis."""
-        return self._answers(f"http://127.0.0.1:{self.metrics[name]}/healthz")
-
     def ledger(self) -> list[dict[str, Any]]:
         """The faxes that the sandbox accepted."""
         found: list[dict[str, Any]] = self.control("GET", "ledger")

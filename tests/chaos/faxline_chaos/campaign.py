@@ -114,8 +114,7 @@ def run(
         with ThreadPoolExecutor(1) as pool:
             hitting = pool.submit(hit_nodes.run, troubles, timetable) if hit_nodes else None
             rest = [hit for hit in hits if hit.name not in nodes.LENGTHS]
-            works = local.healthy if hit_nodes else local.ready
-            exits = run_hits(local, rest, timetable, world, {RESTORE: restore}, works=works)
+            exits = run_hits(local, rest, timetable, world, {RESTORE: restore})
             if hitting is not None:
                 hitting.result()
         for producer in producers:

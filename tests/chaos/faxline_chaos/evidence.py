@@ -83,10 +83,12 @@ class Recovery:
     Attributes:
         trouble: what it was.
         seconds: from its end until a fax of every account was accepted; None: one was not within a minute.
+        whole: the same from its begin.
     """
 
     trouble: str
     seconds: float | None
+    whole: float = 0.0
 
 
 @dataclass
@@ -116,6 +118,11 @@ class Evidence:
     inbound: Mapping[int, bool] = field(default_factory=dict)
     probes: Sequence[Fax] = ()
     recoveries: Sequence[Recovery] = ()
+
+    @property
+    def standstill(self) -> float:
+        """Seconds for which an account of a cluster stood still at most."""
+        return max((each.whole for each in self.recoveries), default=0.0)
 
 
 def read_jobs(line: FaxLine, names: Iterable[str]) -> dict[str, Job | None]:

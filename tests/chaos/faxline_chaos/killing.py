@@ -3,7 +3,7 @@
 import heapq
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Protocol
 
@@ -41,19 +41,26 @@ class Interlude(Protocol):
 class _Victims:
     """The processes and the Redis server, the world around them, and which of them are down."""
 
-    def __init__(self, local: Local, world: Mapping[str, Trouble], works: Callable[[str], bool]) -> None:
+    def __init__(self, local: Local, world: Mapping[str, Trouble]) -> None:
         self._local = local
         self._world = world
-        self._works = works
+        self._began: set[str] = set()
+        """The processes that were ready once since they were started."""
         self.down: set[str] = set()
         self.exits: list[str] = []
 
     def spared(self, hit: Hit) -> bool:
-        """Whether the victim is down already, or the last of several of its role that is ready."""
+        """Whether the victim is down already, or the last of several of its role that is at work."""
         if hit.name in self.down:
             return True
         others = [name for name in self._local.names(hit.role) if name != hit.name]
         return bool(others) and not any(self._works(name) for name in others if name not in self.down)
+
+    def _works(self, name: str) -> bool:
+        """Whether a process is at work. It is, too, while it is not ready because Redis is away."""
+        if name not in self._began and self._local.ready(name):
+            self._began.add(name)
+        return name in self._began
 
     def hit(self, hit: Hit) -> None:
         """Kill or stall it."""
@@ -65,6 +72,7 @@ class _Victims:
             victim.pause()
         else:
             victim.kill()
+            self._began.discard(hit.name)
 
     def mend(self, hit: Hit) -> None:
         """Start it again on its port and data, or let it go on."""
@@ -94,6 +102,7 @@ class _Victims:
             if code is not None and part.name not in self.down:
                 self.exits.append(f"{part.name} with exit code {code}")
                 part.kill()
+                self._began.discard(part.name)
                 part.start()
 
 
@@ -103,8 +112,6 @@ def run_hits(
     timetable: Timetable,
     world: Mapping[str, Trouble] | None = None,
     interludes: Mapping[str, Interlude] | None = None,
-    *,
-    works: Callable[[str], bool] | None = None,
 ) -> list[str]:
     """Kill and stall by the schedule; returns what ended by itself, once all that was hit works again.
 
@@ -114,10 +121,9 @@ def run_hits(
         timetable: its time; it stands still during an interlude, and while one waits for its turn.
         world: what may happen to the world, by the name that its hits have.
         interludes: what happens alone, likewise.
-        works: whether a process works, so that another one of its role may be hit. By default: it is ready.
     """
     alone = interludes or {}
-    victims, order = _Victims(local, world or {}, works or local.ready), count()
+    victims, order = _Victims(local, world or {}), count()
     agenda = [(hit.at, next(order), hit.at, hit) for hit in hits]
     mends: list[tuple[float, int, Hit]] = []
     heapq.heapify(agenda)

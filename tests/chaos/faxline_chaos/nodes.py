@@ -98,8 +98,11 @@ class Nodes:
         for hit in troubles:
             while not timetable.due(hit.at):
                 threading.Event().wait(_LOOK)
+            begun = time.time()
             self._kinds[hit.name](hit.down)
-            self.recoveries.append(Recovery(hit.name, self._recovered(time.time())))
+            ended = time.time()
+            seconds = self._recovered(ended)
+            self.recoveries.append(Recovery(hit.name, seconds, time.time() - begun))
             self._cluster.await_whole()
 
     def _kill(self, seconds: float) -> None:
