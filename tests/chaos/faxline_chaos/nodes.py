@@ -34,6 +34,8 @@ LENGTHS: Mapping[str, tuple[float, float]] = {
     RESTARTED: (0.0, 0.0),
 }
 """Least and most seconds for which a primary stays away once its replica has taken over, or goes on alone."""
+_ONE_BY_ONE = (MOVED, RESTARTED)
+"""No account stands still for as long as these take."""
 EACH = 12.0
 """Seconds for one trouble in the schedule. One that takes longer delays the next."""
 KILLS_FOR_ALL = 15
@@ -102,7 +104,8 @@ class Nodes:
             self._kinds[hit.name](hit.down)
             ended = time.time()
             seconds = self._recovered(ended)
-            self.recoveries.append(Recovery(hit.name, seconds, time.time() - begun))
+            whole = time.time() - (ended if hit.name in _ONE_BY_ONE else begun)
+            self.recoveries.append(Recovery(hit.name, seconds, whole))
             self._cluster.await_whole()
 
     def _kill(self, seconds: float) -> None:

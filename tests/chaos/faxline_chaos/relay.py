@@ -19,16 +19,17 @@ class Relay:
 
     `close_port` is iFax away: the port is closed and what is open is cut. `refuse` is a firewall that
     answers each request with an HTML page of its own. `open_port` ends both. `bar` parts it from some
-    callers. It runs in a thread of its own until `close`.
+    callers, `hold` from all, in silence. It runs in a thread of its own until `close`.
 
     Args:
         target: the port that is passed on to.
+        host, port: where it listens; port 0 takes a free one.
     """
 
     port: int
     """The port to call."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, host: str = "127.0.0.1", port: int = 0) -> None:
         self._target = target
         self._refusing = False
         self._server: asyncio.Server | None = None
@@ -37,7 +38,9 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._thread.start()
-        self.port = 0
+        self._host, self.port = host, port
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._await(self._listen())
 
     def close_port(self) -> None:
@@ -63,6 +66,11 @@ class Relay:
     def admit(self) -> None:
         """Pass on for everybody again."""
         self._barred = frozenset()
+        self._loop.call_soon_threadsafe(self._flows.set)
+
+    def hold(self) -> None:
+        """Pass nothing on, and close nothing, as if the network lost everything."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
 
     def close(self) -> None:
         """End it."""
@@ -75,7 +83,7 @@ class Relay:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._connected, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _hang_up(self) -> None:
@@ -108,16 +116,16 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         try:
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
         finally:
             back.transport.abort()
 
-
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    while piece := await source.read(_PIECE):
-        target.write(piece)
-        await target.drain()
-    target.write_eof()
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while piece := await source.read(_PIECE):
+            await self._flows.wait()
+            target.write(piece)
+            await target.drain()
+        target.write_eof()
 
 
 async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

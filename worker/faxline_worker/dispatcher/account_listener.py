@@ -34,7 +34,7 @@ READ = 60.0
 SILENT = 10.0
 """Seconds more after which a connection that did not answer is made anew."""
 LOOK = 1.0
-"""Seconds between two looks for silent connections."""
+"""Seconds between two looks for connections that are of no use any more."""
 ARMING = 0.5
 """Seconds for which connections are made before it is looked what came on those there are."""
 REST = 0.02
@@ -99,7 +99,7 @@ class AccountListener(Listener):
                     self._follow_accounts(streams)
                 if time.monotonic() - looked > LOOK:
                     looked = time.monotonic()
-                    self._drop_silent()
+                    self._drop_useless()
                 self._arm(streams)
                 wait = min(BLOCK, max(0.0, self._due[0][0] - time.monotonic())) if self._due else BLOCK
                 for key, _ in self._selector.select(wait):
@@ -222,17 +222,27 @@ class AccountListener(Listener):
             link.connection.disconnect()
         link.connection, link.sock, link.listens = None, None, False
 
-    def _drop_silent(self) -> None:
-        now = time.monotonic()
+    def _drop_useless(self) -> None:
+        """Drop connections that are silent, and those to nodes that have lost the account.
+
+        A node that is gone, or cut off from us, does not say that it lost it.
+        """
+        now, client = time.monotonic(), self._context.client
         self._away = {place: until for place, until in self._away.items() if until > now - SILENT}
         for link in self._links.values():
             if link.listens and link.silent_until < now:
                 self._lost(link, redis.TimeoutError("no answer"))
+            elif link.listens and isinstance(client, ClusterClient) and not _is_right(client, link):
+                self._lost(link, redis.ConnectionError("another node has the account"))
 
 
 def _link(store: Store) -> _Link:
     keys = store.keys
     return _Link(store.account, (keys.intake, keys.status, keys.doorbell, keys.orders), keys.intake)
+
+
+def _is_right(client: ClusterClient, link: _Link) -> bool:
+    return client.topology.slots.is_owner(slot_of(("XLEN", link.intake)), link.place)
 
 
 def _order(entry: Any) -> tuple[int, int]:

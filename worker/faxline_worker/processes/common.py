@@ -6,8 +6,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
+from itertools import cycle
 from typing import Any, NoReturn
 
 import redis
@@ -33,7 +35,7 @@ from faxline_worker.observability.logs import configure_logs, get_logger
 from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.labels import FailureLabels
 from faxline_worker.observability.pulse import Loop, Loops
-from faxline_worker.state.account_starts import check_layouts
+from faxline_worker.state.account_starts import check_layouts, patiently
 from faxline_worker.state.redis_clients import (
     RedisUnreachable,
     broker_client,
@@ -41,6 +43,7 @@ from faxline_worker.state.redis_clients import (
     check_reachable,
     check_writes,
     state_client,
+    unserved,
 )
 from faxline_worker.state.schema import NewerLayoutError
 from faxline_worker.submission.caller import NO_CALL
@@ -101,6 +104,7 @@ def first_account(settings: Settings) -> str:
 def require_redis(settings: Settings, role: str) -> None:
     """Wait for the Redis servers that a role uses, up to FAXLINE_REDIS_PATIENCE, and check its rights.
 
+    Of a cluster one node that serves an account of the process is enough.
     If a server is unreachable, or a right is missing, the process ends with one line that names the server
     and the cause, or the Redis user and the right.
 
@@ -117,9 +121,11 @@ def require_redis(settings: Settings, role: str) -> None:
         try:
             with closing(make(url)) as client:
                 check_reachable(client, settings.redis_patience.total_seconds())
-                for right, call in _first_calls(variable, role, settings):
-                    with _right(_where(variable, settings), right, role, client):
-                        call(client)
+                accounts = cycle(sorted(settings.accounts) or [first_account(settings)])
+                patiently(
+                    partial(_try_rights, client, variable, role, settings, accounts),
+                    settings.redis_patience.total_seconds(),
+                )
         except (RedisUnreachable, redis.RedisError, ValueError, OSError) as error:
             give_up(f"{_where(variable, settings)}: {error}")
 
@@ -132,11 +138,20 @@ def _where(variable: str, settings: Settings) -> str:
     return given_as(os.environ, variable)
 
 
+def _try_rights(
+    client: redis.Redis, variable: str, role: str, settings: Settings, accounts: Iterator[str]
+) -> None:
+    """Try the first commands, each time with the next account: that of another one may be away."""
+    for right, call in _first_calls(variable, role, next(accounts)):
+        with _right(_where(variable, settings), right, role, client):
+            call(client)
+
+
 def _first_calls(
-    variable: str, role: str, settings: Settings
+    variable: str, role: str, account: str
 ) -> Iterator[tuple[str, Callable[[redis.Redis], object]]]:
     """The first commands of a role: the right that each needs, and a way to try it that changes nothing."""
-    keys, wakes = RedisKeys(first_account(settings)), queue_key(QUEUE)
+    keys, wakes = RedisKeys(account), queue_key(QUEUE)
     if role == "webhook":
         if variable == "FAXLINE_REDIS_URL":
             yield f"add receipts (XADD {keys.status})", lambda client: check_adds(client, keys.status)
@@ -145,7 +160,7 @@ def _first_calls(
             f"read an account (HGET {keys.account_state})",
             lambda client: client.hget(keys.account_state, "layout"),
         )
-        yield "run scripts (EVAL)", check_writes
+        yield "run scripts (EVAL)", lambda client: check_writes(client, keys.account_state)
     else:
         yield f"read wake-ups (LLEN {wakes})", lambda client: client.llen(wakes)
 
@@ -182,12 +197,18 @@ def failure_labels() -> list[FailureLabels]:
     return sorted(set(labels), key=str)
 
 
-def require_layout(client: redis.Redis, accounts: Iterable[str]) -> None:
-    """End the process with one line if the stored layout is newer than this version knows."""
+def require_layout(client: redis.Redis, settings: Settings) -> None:
+    """End the process with one line if the stored layout is newer than this version knows.
+
+    While a node of a cluster is away, its accounts are left to the scripts, which look at the layout, too.
+    """
     try:
-        check_layouts(client, accounts)
+        patiently(lambda: check_layouts(client, settings.accounts), settings.redis_patience.total_seconds())
     except NewerLayoutError as error:
         give_up(str(error))
+    except redis.RedisError as error:
+        if not unserved(error):
+            raise
 
 
 def traces_of(settings: Settings, role: str) -> Traces:

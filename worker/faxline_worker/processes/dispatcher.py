@@ -62,7 +62,7 @@ def dispatcher() -> None:
     stores = Stores(client, settings, who, memory=guard.memory)
     stores.make_all()
     guard.stores = stores.made
-    require_layout(client, settings.accounts)
+    require_layout(client, settings)
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")

@@ -59,7 +59,7 @@ def worker(threads: int | None = None) -> None:
     settings = live.settings
     require_redis(settings, "worker")
     with closing(state_client(settings.redis_url, name="faxline-worker")) as client:
-        require_layout(client, settings.accounts)
+        require_layout(client, settings)
     WorkerProcess(live, secrets, threads or settings.worker_threads).run()
 
 

@@ -1,14 +1,18 @@
 """Prepares all accounts at the start of a process, many in one round trip."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import redis
 
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
+from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.schema import NewerLayoutError, is_newer
 from faxline_worker.state.store import Store
 
+AGAIN = 0.25
+"""Seconds between two tries while Redis is away."""
 AT_ONCE = 100
 """Accounts in one round trip."""
 _T = TypeVar("_T")
@@ -39,6 +43,26 @@ def ask_each(client: redis.Redis, items: Iterable[_T], ask: Callable[[Any, _T], 
             for item in some:
                 ask(pipe, item)
             yield from pipe.execute()
+
+
+def patiently(call: Callable[[], _T], seconds: float) -> _T:
+    """Call again as long as Redis is the cause that it fails: a node of a cluster may be away alone.
+
+    Args:
+        call: returns the result.
+        seconds: after which a failure is raised.
+
+    Raises:
+        redis.RedisError: `call` raised it, and not for such a cause, or the time is over.
+    """
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except redis.RedisError as error:
+            if not unserved(error) or time.monotonic() >= give_up:
+                raise
+            time.sleep(AGAIN)
 
 
 def check_layouts(client: redis.Redis, accounts: Iterable[str]) -> None:

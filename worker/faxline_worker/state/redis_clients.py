@@ -61,7 +61,8 @@ _PAUSE_CAP = 0.4
 _PAUSE_BASE = 0.05
 _LOOK_EVERY = 0.25
 
-_WRITES_NOTHING = ("EVAL", "#!lua flags=allow-oom\nreturn 1", 0)
+_NOTHING = "#!lua flags=allow-oom\nreturn 1"
+_WRITES_NOTHING = ("EVAL", _NOTHING, 0)
 """A script that changes nothing. A server that refuses writes refuses it like any other script."""
 
 _REFUSALS = (
@@ -190,15 +191,21 @@ def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:
     return state_client(url, name=name)
 
 
-def check_writes(client: redis.Redis) -> bool:
+def check_writes(client: redis.Redis, key: str | None = None) -> bool:
     """Check that the server accepts writes now, on every connection that may be in use. Returns True.
 
     A PING does not prove this, because a read-only replica answers it too.
 
+    Args:
+        client: the client.
+        key: looks only at the node of a cluster that owns this key; None at all of them.
+
     Raises:
         redis.RedisError: the server cannot be reached, or refuses writes.
     """
-    if isinstance(client, ClusterClient):
+    if key is not None:
+        client.execute_command("EVAL", _NOTHING, 1, key)  # type: ignore[no-untyped-call]
+    elif isinstance(client, ClusterClient):
         for node in client.nodes:
             check_writes(node)
     elif isinstance(client, ThreadsRedis):
