@@ -37,7 +37,6 @@ class Node:
     """One node. `answer` may be replaced: what it returns is sent, and None closes the connection."""
 
     def __init__(self, cluster: "Cluster") -> None:
-        self._cluster = cluster
         self.said: list[Words] = []
         """What clients sent, without what a connection begins with, and without questions for the slots."""
         self.asked = 0
@@ -45,6 +44,8 @@ class Node:
         self.connections: list[list[Words]] = []
         """The same as `said`, by connection."""
         self.answer: Callable[[Words], bytes | None] = lambda _: bulk("here")
+        self.slots = cluster.slots
+        """The answer to CLUSTER SLOTS."""
         self._server = _Server(("127.0.0.1", 0), _Talk)
         self._server.node = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -60,7 +61,7 @@ class Node:
             return OK
         if name == b"CLUSTER":
             self.asked += 1
-            return self._cluster.slots()
+            return self.slots()
         self.said.append(words)
         connection.append(words)
         if name == b"ASKING":

@@ -223,10 +223,7 @@ class AccountListener(Listener):
         link.connection, link.sock, link.listens = None, None, False
 
     def _drop_useless(self) -> None:
-        """Drop connections that are silent, and those to nodes that have lost the account.
-
-        A node that is gone, or cut off from us, does not say that it lost it.
-        """
+        """Drop what is silent, and what leads to a node that lost the account: a dead node does not say so."""
         now, client = time.monotonic(), self._context.client
         self._away = {place: until for place, until in self._away.items() if until > now - SILENT}
         for link in self._links.values():

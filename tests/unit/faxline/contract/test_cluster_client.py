@@ -164,6 +164,23 @@ def test_a_node_that_stays_away_is_tried_more_and_more_rarely() -> None:
     assert refused == [0.05] * 5
 
 
+def test_a_node_that_was_cut_off_and_still_answers_what_held_before_holds_nobody_up(
+    run: Any, cluster: Cluster
+) -> None:
+    first, second = cluster.nodes
+    before = cluster.slots()
+    second.answer = lambda _: FIELDS
+
+    def lose(_: Words) -> bytes:
+        cluster.owners = [second] * 16384
+        first.slots = lambda: before
+        return error("CLUSTERDOWN The cluster is down")
+
+    first.answer = lose
+    assert run(cluster.url, *[get] * 8) == [RECORD] * 8
+    assert len(second.said) == 8
+
+
 def test_nodes_that_are_all_gone_are_told_as_a_lost_connection(
     run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
