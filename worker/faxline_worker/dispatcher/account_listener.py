@@ -223,7 +223,7 @@ class AccountListener(Listener):
         link.connection, link.sock, link.listens = None, None, False
 
     def _drop_useless(self) -> None:
-        """Drop what is silent, and what leads to a node that lost the account: a dead node does not say so."""
+        """Drop what is silent, and what leads to a node that lost the account: a dead one does not say so."""
         now, client = time.monotonic(), self._context.client
         self._away = {place: until for place, until in self._away.items() if until > now - SILENT}
         for link in self._links.values():
