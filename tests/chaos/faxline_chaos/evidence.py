@@ -82,7 +82,7 @@ class Recovery:
 
     Attributes:
         trouble: what it was.
-        seconds: from its end until a fax of every account was accepted; None: one was not within a minute.
+        seconds: from its end until a fax of every account was accepted; None: one was not within minutes.
         whole: the same from its begin.
     """
 

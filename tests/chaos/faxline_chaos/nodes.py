@@ -41,7 +41,9 @@ EACH = 12.0
 KILLS_FOR_ALL = 15
 """All of them for so many kills, at least once."""
 PATIENCE = 60.0
-"""Seconds in which a replica takes over, and in which every account goes on."""
+"""Seconds in which a replica takes over."""
+GOES_ON = 300.0
+"""Seconds in which every account goes on: a loaded machine takes a minute to start a killed worker."""
 _FAX = Fax("", "", "urgent", "hold", "delivered", (), None, document=False)
 _LOOK = 0.1
 
@@ -192,6 +194,6 @@ class Nodes:
                     accepted.setdefault(fax["subject"], fax["accepted_at"])
                 return all(probe.id in accepted for probe in probes)
 
-            recovered = wait_for(all_go_on, PATIENCE, every=0.25)
+            recovered = wait_for(all_go_on, GOES_ON, every=0.25)
             give_up.set()
         return max(accepted[probe.id] for probe in probes) - ended if recovered else None

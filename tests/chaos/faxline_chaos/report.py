@@ -187,7 +187,7 @@ def _recoveries(evidence: Evidence) -> list[Row]:
 
 
 def _seconds(recovery: Recovery) -> str:
-    return "more than a minute" if recovery.seconds is None else f"{recovery.seconds:.1f} s"
+    return "never within minutes" if recovery.seconds is None else f"{recovery.seconds:.1f} s"
 
 
 def _settled(doubts: Iterable[Doubt], settler: str) -> str:

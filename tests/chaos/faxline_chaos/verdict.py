@@ -56,7 +56,7 @@ def judge(faxes: Sequence[Fax], evidence: Evidence) -> list[Finding]:
         if not lost.noticed
     ]
     found += [
-        Finding(STUCK, each.trouble, "an account did not go on within a minute")
+        Finding(STUCK, each.trouble, "an account did not go on within minutes")
         for each in evidence.recoveries
         if each.seconds is None
     ]
