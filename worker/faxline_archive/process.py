@@ -57,7 +57,7 @@ def archive() -> None:
     log, stopping = get_logger("faxline_archive"), threading.Event()
     client = state_client(settings.redis_url, name="faxline-archive")
     probe = probe_client(settings, "archive")
-    require_layout(client, settings.accounts)
+    require_layout(client, settings)
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)
     watch_folders(registry, lambda: len(live.broken))
