@@ -1,10 +1,12 @@
 """The console as an ASGI application."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -40,6 +42,12 @@ def make_app(
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
+    async def ready(_: Request) -> Response:
+        checks = {"redis": lines.answers(), "database": run_in_threadpool(guard.store.answers)}
+        found = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
+        text = "".join(f"{name}: {'ok' if well else 'away'}\n" for name, well in found.items())
+        return PlainTextResponse(text, 200 if all(found.values()) else 503)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
@@ -50,6 +58,7 @@ def make_app(
         routes=[
             Route("/", start),
             Route("/healthz", healthy),
+            Route("/readyz", ready),
             Mount("/static", StaticFiles(directory=STATIC)),
             *sign_in.routes(),
             *(guard.route(page) for page in [*sign_in.pages(), *pages]),

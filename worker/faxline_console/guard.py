@@ -53,10 +53,17 @@ class Guard:
     Args:
         store: the users and sessions.
         settings: of the console.
+        prepare: called with each request that is let in, before its page.
     """
 
-    def __init__(self, store: ConsoleStore, settings: Console) -> None:
+    def __init__(
+        self,
+        store: ConsoleStore,
+        settings: Console,
+        prepare: Callable[[Request], Awaitable[None]] | None = None,
+    ) -> None:
         self.store = store
+        self._prepare = prepare
         self.settings = settings
         self._networks = settings.networks
         self._own = urlsplit(settings.url).netloc
@@ -76,6 +83,8 @@ class Guard:
             if page.right is not None and not session.person.may(page.right):
                 raise HTTPException(403, f"This page is not part of the role {session.person.role}.")
             request.state.session = session
+            if self._prepare is not None:
+                await self._prepare(request)
             try:
                 if request.method == "POST":
                     await self.check_form(request, session.form_token)

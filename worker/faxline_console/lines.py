@@ -2,7 +2,9 @@
 
 import asyncio
 
-from faxline import AsyncFaxLine, JobNotFound
+from faxline import FaxlineError, JobNotFound
+from faxline.reading.job import Job
+from faxline_console.line import ConsoleLine
 from faxline_console.people import Person
 from faxline_worker.config.live_accounts import LiveAccounts
 
@@ -22,7 +24,7 @@ class Lines:
 
     def __init__(self, live: LiveAccounts) -> None:
         self._live = live
-        self._lines: dict[str, AsyncFaxLine] = {}
+        self._lines: dict[str, ConsoleLine] = {}
 
     @property
     def accounts(self) -> list[str]:
@@ -33,7 +35,7 @@ class Lines:
         """The names of the accounts that a person sees."""
         return [name for name in self.accounts if person.sees_account(name)]
 
-    def of(self, account: str) -> AsyncFaxLine:
+    def of(self, account: str) -> ConsoleLine:
         """The line of an account.
 
         Raises:
@@ -43,12 +45,12 @@ class Lines:
         if account not in settings.accounts:
             raise KeyError(account)
         if account not in self._lines:
-            self._lines[account] = AsyncFaxLine(
+            self._lines[account] = ConsoleLine(
                 settings.redis_url, account, keys=settings.keyring, replicas=settings.redis_replicas
             )
         return self._lines[account]
 
-    def for_person(self, person: Person, account: str) -> AsyncFaxLine:
+    def for_person(self, person: Person, account: str) -> ConsoleLine:
         """The line of an account that a person asks for.
 
         Raises:
@@ -57,6 +59,29 @@ class Lines:
         if account not in self.accounts_of(person):
             raise JobNotFound(f"no account {account!r}")
         return self.of(account)
+
+    async def find(self, person: Person, account: str, job: str) -> tuple[ConsoleLine, Job]:
+        """A fax that a person asks for, with its line.
+
+        Raises:
+            JobNotFound: there is none, or it is not this person's: both look alike.
+        """
+        line = self.for_person(person, account)
+        found = await line.job(job)
+        if not person.sees(account, found.metadata):
+            raise JobNotFound(f"no job {job!r} on account {account!r}")
+        return line, found
+
+    async def answers(self) -> bool:
+        """Whether Redis answers within a second."""
+        if not self.accounts:
+            return True
+        line = self.of(self.accounts[0])
+        try:
+            await asyncio.wait_for(line.newest([line.keys.events]), 1)
+        except (FaxlineError, TimeoutError):
+            return False
+        return True
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,10 +1,15 @@
 """The console process: its application on uvicorn."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
 import uvicorn
+from starlette.requests import Request
 
 from faxline_archive.database import open_database
 from faxline_console.app import make_app
-from faxline_console.guard import Guard
+from faxline_console.counts import Counts
+from faxline_console.guard import Guard, Page
 from faxline_console.lines import Lines
 from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
@@ -14,6 +19,7 @@ from faxline_console.pages.system import SystemPages
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
 from faxline_worker.config.console import Console
+from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.processes.common import load
 from faxline_worker.processes.webhook import listen
@@ -29,18 +35,48 @@ def open_store(settings: Console) -> ConsoleStore:
     return ConsoleStore(open_database(settings.database, writes=True), lifetimes)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of.
+
+    Attributes:
+        renderer: of pages.
+        lines: to the accounts.
+        pages: all that need a session.
+        prepare: gives each request what every page shows.
+    """
+
+    renderer: Renderer
+    lines: Lines
+    pages: Sequence[Page]
+    prepare: Callable[[Request], Awaitable[None]]
+
+
+def make_pages(live: LiveAccounts, renderer: Renderer) -> Parts:
+    """Make all pages.
+
+    Args:
+        live: the accounts.
+        renderer: of pages.
+    """
+    lines = Lines(live)
+    counts = Counts(lines)
+    parts = [
+        *(page(lines, renderer) for page in (FaxesPages, FaxPages, AccountPages, SystemPages)),
+        AttentionPages(lines, renderer, counts),
+    ]
+    return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts.prepare)
+
+
 def console() -> None:
     """Run the console until SIGTERM or SIGINT."""
     live, secrets = load("console")
     settings = live.settings
     log = get_logger("faxline_console")
-    guard = Guard(open_store(settings.console), settings.console)
-    renderer, lines = Renderer(make_environment(), settings.console.zone), Lines(live)
-    parts = [
-        page(lines, renderer) for page in (FaxesPages, FaxPages, AttentionPages, AccountPages, SystemPages)
-    ]
-    pages = [page for part in parts for page in part.pages()]
-    app = make_app(guard, renderer, lines, pages, log)
+    store = open_store(settings.console)
+    parts = make_pages(live, Renderer(make_environment(), settings.console.zone))
+    guard = Guard(store, settings.console, parts.prepare)
+    app = make_app(guard, parts.renderer, parts.lines, parts.pages, log)
     listener = listen(settings.console.host, settings.console.port, 128)
     config = uvicorn.Config(
         app, ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False

@@ -83,6 +83,7 @@ class Renderer:
             "path": request.url.path,
             "theme": theme if theme in THEMES else "auto",
             "attention": getattr(request.state, "attention", None),
+            "counts": person is not None and is_at_work(person),
             "times": self.times(request),
             "may": person.may if person else lambda _: False,
             "Right": Right,
@@ -187,4 +188,4 @@ def duration(seconds: float) -> str:
 
 def is_at_work(person: Person) -> bool:
     """Whether the count of what needs attention is shown to this person."""
-    return person.may(Right.SETTLE)
+    return person.may(Right.SETTLE) and person.department is None

@@ -13,7 +13,7 @@ from time import time
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from faxline_console.people import Person
 from faxline_console.tables import failures, metadata, sessions, to_person, to_row, users
@@ -135,6 +135,15 @@ class ConsoleStore:
         """Sign a user out everywhere, and return how many sessions ended."""
         with self._engine.begin() as database:
             return database.execute(delete(sessions).where(sessions.c.name == name)).rowcount
+
+    def answers(self) -> bool:
+        """Whether the database answers."""
+        try:
+            with self._engine.begin() as database:
+                database.execute(select(users.c.name).limit(1))
+        except SQLAlchemyError:
+            return False
+        return True
 
     def people(self) -> list[Person]:
         """All users, by name."""

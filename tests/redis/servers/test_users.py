@@ -23,7 +23,7 @@ from faxline_worker.state.redis_clients import check_reachable, state_client, un
 ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "ops/redis/users.acl"
 PAGE = (ROOT / "docs/production.md").read_text()
-USERS = ("producer", "webhook", "dispatcher", "worker", "operator", "archive")
+USERS = ("producer", "webhook", "dispatcher", "worker", "operator", "archive", "console")
 ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)`" + r" \| (yes|no)" * len(USERS) + r" \|$", PAGE, re.MULTILINE)
 CASES = [
     (user, command, answer)
@@ -125,7 +125,7 @@ ON_A_DOCUMENT = [
 ]
 
 
-@pytest.mark.parametrize("user", ["producer", "operator", "webhook"])
+@pytest.mark.parametrize("user", ["producer", "operator", "console", "webhook"])
 def test_whoever_pushes_can_do_nothing_to_a_document_that_is_stored(
     guarded: RedisServer, clients: dict[str, redis.Redis], user: str
 ) -> None:

@@ -1,47 +1,27 @@
-"""What needs a person: paused accounts, doubts that wait for an operator, entries that were set aside."""
+"""What needs a person: paused accounts, doubts that wait for an operator, entries that were set aside.
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+Faxes that ended unconfirmed or partly delivered follow apart: nothing waits for an answer about them.
+"""
+
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from faxline import AsyncFaxLine
-from faxline.reading.account_state import AccountState
+from faxline import JobNotFound
+from faxline.contract.errors import JobIdTaken, NotInDoubt
+from faxline_console.cases import KINDS, Case, Cases
+from faxline_console.counts import Counts
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.pages.fax import who
-from faxline_console.people import Person, Right
-from faxline_console.rendering import Renderer, plural
-from faxline_console.words import reason_words
+from faxline_console.people import Right
+from faxline_console.rendering import Renderer
+from faxline_console.words import STATES
 
-MOST = 100
-"""The most cases of a kind and an account that are shown."""
-KINDS = {"paused": "Paused accounts", "doubt": "In doubt", "dead": "Dead entries"}
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """An item of the queue.
-
-    Attributes:
-        kind: of KINDS.
-        account: whose it is.
-        since: since when it waits.
-        title, text: what and why.
-        job: the fax, if it is about one.
-        entry: the id of a dead entry.
-    """
-
-    kind: str
-    account: str
-    since: datetime
-    title: str
-    text: str
-    job: str = ""
-    entry: str = ""
+LONGEST_JOB_ID = 18
+"""The most digits of a jobId."""
+NO_JOB_ID = "A jobId has digits only. Copy it from the fax's line at iFax."
 
 
 class AttentionPages:
@@ -50,106 +30,104 @@ class AttentionPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
+        counts: of the rail; counted anew after each action.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, counts: Counts | None = None) -> None:
         self._lines = lines
         self._render = renderer
+        self._counts = counts or Counts(lines)
+        self._cases = Cases(lines)
 
     def pages(self) -> list[Page]:
         """The addresses."""
         return [
             Page("/attention", Right.SETTLE, self.show),
             Page("/attention/{account}/dead", Right.SETTLE, self.settle_dead, ["POST"]),
+            Page("/attention/{account}/doubts/{job}", Right.SETTLE, self.settle_doubt, ["POST"]),
+            Page("/attention/{account}/doubts/{job}/number", Right.REVEAL, self.reveal, ["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
         """The queue, the oldest first."""
-        kind = request.query_params.get("kind", "")
-        cases = await self.cases(person_of(request))
-        values = {
-            "cases": [case for case in cases if kind not in KINDS or case.kind == kind],
-            "kind": kind if kind in KINDS else "",
-            "kinds": [(one, word, sum(case.kind == one for case in cases)) for one, word in KINDS.items()],
-            "all": len(cases),
-            "now": datetime.now(UTC),
-            "done": request.query_params.get("done", ""),
-        }
-        request.state.attention = len(cases)
-        return self._render.page(request, "attention.html", values)
+        return await self._page(request)
 
     async def settle_dead(self, request: Request) -> Response:
         """Put a dead entry back, or drop it."""
         account = request.path_params["account"]
         line = self._lines.for_person(person_of(request), account)
+        if person_of(request).department is not None:  # an entry that nobody could read is of no department
+            raise JobNotFound(f"no entry of account {account!r}")
         form = await request.form()
         entry, by = str(form.get("entry", "")), await who(request)
         if form.get("how") == "drop":
             await line.drop(entry, by=by)
         else:
             await line.redrive(entry, by=by)
+        self._counts.forget()
         return RedirectResponse("/attention?kind=dead&done=1", 303)
 
-    async def cases(self, person: Person) -> list[Case]:
-        """Everything that waits for a person, the oldest first."""
-        accounts = self._lines.accounts_of(person)
-        found = await asyncio.gather(*(self._of(self._lines.of(account), person) for account in accounts))
-        return sorted((case for cases in found for case in cases), key=lambda case: case.since)
+    async def settle_doubt(self, request: Request) -> Response:
+        """Settle a doubt in one of three ways."""
+        account, name = request.path_params["account"], request.path_params["job"]
+        line, _ = await self._lines.find(person_of(request), account, name)
+        form = await request.form()
+        how, text, by = str(form.get("how", "")), str(form.get("job_id", "")).strip(), await who(request)
+        place = (account, name)
+        accepted = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_JOB_ID else None
+        if how not in {"accepted", "resend", "fail"}:
+            return await self._page(request, wrong=(*place, "Choose one of the three answers.", text))
+        if how == "accepted" and accepted is None:
+            return await self._page(request, wrong=(*place, NO_JOB_ID, text))
+        try:
+            await line.resolve(
+                name,
+                accepted=accepted if how == "accepted" else None,
+                resend=how == "resend",
+                fail=how == "fail",
+                by=by,
+            )
+        except JobIdTaken as error:
+            taken = f"This jobId belongs to the fax {error.job}. Nothing was changed."
+            return await self._page(request, wrong=(*place, taken, text))
+        except NotInDoubt as error:
+            self._counts.forget()
+            return await self._page(request, settled=(*place, error.state))
+        self._counts.forget()
+        return RedirectResponse(f"/attention?done=1#{account}-{name}", 303)
 
-    async def _of(self, line: AsyncFaxLine, person: Person) -> Sequence[Case]:
-        state = await line.account_state()
-        cases: list[Case] = []
-        if person.department is None:
-            if state.paused:
-                cases.append(_paused(state))
-            if state.dead:
-                cases += [
-                    Case(
-                        "dead",
-                        line.account,
-                        entry.at,
-                        f"{entry.kind.capitalize()} set aside: {reason_words(entry.why)}",
-                        f"From {entry.stream}, {plural(entry.size, 'byte')}."
-                        + (f" It is about {entry.job}." if entry.job else "")
-                        + (f" It is about jobId {entry.job_id}." if entry.job_id is not None else ""),
-                        entry=entry.id,
-                    )
-                    for entry in await line.dead(MOST)
-                ]
-        if state.held_doubts:
-            for light in await line.jobs(state="in_doubt", limit=MOST):
-                if light.waits_until is not None:
-                    continue
-                job = light if person.department is None else await line.job(light.id)
-                if person.sees(line.account, job.metadata):
-                    cases.append(
-                        Case(
-                            "doubt",
-                            line.account,
-                            job.updated_at or datetime.now(UTC),
-                            "Nobody knows whether iFax has it",
-                            f"{reason_words(job.reason, job.code).capitalize()}. Look for it at iFax: "
-                            f"to {job.to or 'unknown'}, {job.known_pages or '?'} pages.",
-                            job=job.id,
-                        )
-                    )
-        return cases
+    async def reveal(self, request: Request) -> Response:
+        """The queue with the number of one doubt, once the audit has it."""
+        account, name = request.path_params["account"], request.path_params["job"]
+        line, job = await self._lines.find(person_of(request), account, name)
+        numbers = await line.reveal([job.id], by=person_of(request).name)
+        return await self._page(request, number=(account, name, numbers.get(name, "")))
 
-
-def _paused(state: AccountState) -> Case:
-    now = datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=state.now)
-    since = (
-        datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=state.paused_since)
-        if state.paused_since
-        else now
-    )
-    why = f" ({state.paused_why})" if state.paused_why else ""
-    by = f" By {state.paused_by}." if state.paused_by else ""
-    waiting = state.jobs.get("queued", 0)
-    return Case(
-        "paused",
-        state.name,
-        since,
-        f"Account {state.name} is paused: {reason_words(state.paused)}{why}",
-        f"{plural(waiting, 'fax', 'faxes')} {'waits' if waiting == 1 else 'wait'} and spend no attempt.{by}",
-    )
+    async def _page(
+        self,
+        request: Request,
+        *,
+        wrong: tuple[str, str, str, str] = ("", "", "", ""),
+        settled: tuple[str, str, str] = ("", "", ""),
+        number: tuple[str, str, str] = ("", "", ""),
+    ) -> Response:
+        kind = request.query_params.get("kind", "")
+        person = person_of(request)
+        cases = await self._cases.waiting(person)
+        ended = await self._cases.ended(person)
+        every: list[Case] = [*cases, *ended]
+        values = {
+            "cases": [case for case in every if kind not in KINDS or case.kind == kind],
+            "kind": kind if kind in KINDS else "",
+            "kinds": [(one, word, sum(case.kind == one for case in every)) for one, word in KINDS.items()],
+            "all": len(cases),
+            "ended": len(ended),
+            "now": datetime.now(UTC),
+            "done": request.query_params.get("done", ""),
+            "wrong": wrong,
+            "settled": (*settled[:2], STATES.get(settled[2], ("queued", settled[2]))),
+            "number": number,
+        }
+        request.state.attention = len(cases)
+        status = 400 if wrong[0] else 409 if settled[0] else 200
+        return self._render.page(request, "attention.html", values, status=status)

@@ -1,0 +1,87 @@
+"""A console with all its pages on a real Redis, and people of every role who have signed in."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import structlog
+from argon2 import PasswordHasher
+
+from faxline_archive.database import open_database
+from faxline_console.app import make_app
+from faxline_console.guard import COOKIE, Guard
+from faxline_console.people import Person, Role
+from faxline_console.process import make_pages
+from faxline_console.rendering import Renderer, make_environment
+from faxline_console.store import ConsoleStore
+from faxline_worker.config.live_accounts import LiveAccounts
+from faxline_worker.config.settings import read_settings
+from tests.browserless import Browser
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+RADIOLOGY = ("department", "radiology")
+
+
+class Console:
+    """The console of the accounts north and south."""
+
+    def __init__(self, redis_url: str, folder: Path) -> None:
+        settings = read_settings(
+            {
+                "FAXLINE_REDIS_URL": redis_url,
+                "FAXLINE_ACCOUNTS": "north,south",
+                "FAXLINE_CONSOLE__DATABASE": f"sqlite:///{folder / 'console.db'}",
+            }
+        )
+        self.store = ConsoleStore(open_database(settings.console.database, writes=True), hasher=QUICK)
+        for role in Role:
+            self.store.add_user(Person(str(role), role))
+        self.store.add_user(Person("bound", Role.OPERATOR, frozenset({"south"})))
+        self.store.add_user(Person("radiologist", Role.OPERATOR, department=RADIOLOGY))
+        parts = make_pages(
+            LiveAccounts(settings, "console", structlog.get_logger()), Renderer(make_environment(), "UTC")
+        )
+        self.lines = parts.lines
+        guard = Guard(self.store, settings.console, parts.prepare)
+        self.app = make_app(guard, parts.renderer, parts.lines, parts.pages, structlog.get_logger())
+
+    def __enter__(self) -> Self:
+        self.runner = asyncio.Runner()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.runner.run(self.lines.close())
+        self.runner.close()
+
+    def person(self, name: str) -> "Somebody":
+        """A browser in which somebody has signed in."""
+        return Somebody(self, name)
+
+
+class Somebody(Browser):
+    """The browser of a person."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        super().__init__(console.app)
+        self._runner = console.runner
+        token = console.store.begin_session(name)
+        self.cookies.set(COOKIE, token)
+        session = console.store.session(token)
+        assert session is not None
+        self._form_token = session.form_token
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request; all of a console's are answered on one event loop, as it does them."""
+        return self._runner.run(self._request(method, path, **options))
+
+    def act(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
+        """Send a form of this session."""
+        return self.post(path, data={"form_token": self._form_token, **fields}, files=files)
+
+
+def shown(answer: httpx.Response) -> str:
+    """The text of a page's main part, without its tags."""
+    main = answer.text.partition("<main")[2]
+    return " ".join(re.sub("<[^>]*>", " ", main).split())

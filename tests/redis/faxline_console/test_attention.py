@@ -1,0 +1,137 @@
+"""What needs attention: the queue, its count on every page, and what the queue's forms answer."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from tests.consoles import Console, shown
+
+AT = 1_790_000_000_000
+SCRIPT = "<script>alert(1)</script>"
+
+
+def record(client: redis.Redis, account: str, job: str, state: str, **fields: str | int) -> None:
+    keys = RedisKeys(account)
+    values: Any = {
+        "state": state,
+        "number": "+12025550168",
+        "priority": "normal",
+        "updated_at": AT,
+        "admitted_at": AT,
+    }
+    client.hset(keys.job(job), mapping=values | fields)
+    if state == "in_doubt":
+        client.zadd(keys.in_doubt, {job: math.inf})
+
+
+def event(client: redis.Redis, account: str, job: str, name: str, **data: object) -> None:
+    fields: Any = {"event": name, "job": job, "at": AT, "data": json.dumps(data)}
+    client.xadd(RedisKeys(account).events, fields)
+
+
+@pytest.fixture
+def console(redis_url: str, tmp_path: Path) -> Iterator[Console]:
+    with Console(redis_url, tmp_path) as console:
+        yield console
+
+
+def test_a_doubt_shows_what_to_look_for_and_three_buttons_of_the_same_weight(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    record(
+        redis_client, "north", "lab.1", "in_doubt", reason="read_timeout", metadata=json.dumps({"a": SCRIPT})
+    )
+    page = console.person("operator").get("/attention")
+    assert page.status_code == 200, page.text
+    text = shown(page)
+    assert "lab.1" in text
+    assert "Read timeout. iFax may have it." in text
+    assert "••• ••• 0168" in text
+    assert "2025550168" not in page.text
+    buttons = [part for part in page.text.split("<button ") if part.startswith('name="how"')]
+    assert [part.partition(">")[2].partition("<")[0] for part in buttons] == [
+        "It is there",
+        "Not there: send again",
+        "Give up",
+    ]
+    assert not any("class" in part.partition(">")[0] for part in buttons)
+
+
+def test_the_count_is_in_the_title_and_the_rail_of_every_page_for_those_who_settle(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt")
+    record(redis_client, "south", "lab.2", "in_doubt")
+    for name, count in (("operator", 2), ("bound", 1)):
+        page = console.person(name).get("/faxes").text
+        assert f"<title>({count}) Faxes" in page
+        assert f"{count} need attention" in page
+    assert "need attention" not in console.person("clerk").get("/faxes").text
+
+
+def test_a_wrong_job_id_is_told_beside_its_field_which_keeps_what_was_typed(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt")
+    person = console.person("operator")
+    for typed in ("8812x", "", "٣", "9" * 30):
+        answer = person.act("/attention/north/doubts/lab.1", how="accepted", job_id=typed)
+        assert answer.status_code == 400
+        assert "A jobId has digits only." in answer.text.replace("&#39;", "'")
+        assert f'value="{typed}" aria-invalid="true"' in answer.text
+    answer = person.act("/attention/north/doubts/lab.1", how="accepted", job_id='"><script>')
+    assert "<script>" not in answer.text.partition("<main")[2]
+    assert redis_client.xlen(RedisKeys("north").orders) == 0
+
+
+def test_a_fax_that_ended_without_certainty_follows_and_is_not_counted(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    record(redis_client, "north", "part.1", "delivered", pages=5, transferred=2)
+    event(redis_client, "north", "part.1", "fax.delivered", partial=True)
+    record(redis_client, "north", "gone.1", "unconfirmed", job_id=7)
+    event(redis_client, "north", "gone.1", "fax.unconfirmed")
+    record(redis_client, "north", "late.1", "delivered", pages=5, transferred=5)
+    event(redis_client, "north", "late.1", "fax.unconfirmed")
+    text = shown(console.person("operator").get("/attention"))
+    assert "0 open" in text
+    assert "2 of 5 pages arrived" in text
+    assert "gone.1" in text
+    assert "late.1" not in text
+    assert "part.1" not in shown(console.person("bound").get("/attention"))
+
+
+@pytest.mark.parametrize("name", ["viewer", "clerk", "auditor"])
+def test_who_may_not_settle_sees_no_queue_and_settles_nothing(
+    console: Console, redis_client: redis.Redis, name: str
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt")
+    person = console.person(name)
+    assert person.get("/attention").status_code == 403
+    assert person.act("/attention/north/doubts/lab.1", how="fail").status_code == 403
+    assert person.act("/attention/north/dead", how="drop", entry="1-1").status_code == 403
+    assert redis_client.xlen(RedisKeys("north").orders) == 0
+
+
+@pytest.mark.parametrize("name", ["bound", "radiologist"])
+def test_a_doubt_of_another_account_or_department_is_not_there(
+    console: Console, redis_client: redis.Redis, name: str
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt", metadata=json.dumps({"department": "billing"}))
+    person = console.person(name)
+    assert "lab.1" not in person.get("/attention").text
+    assert person.act("/attention/north/doubts/lab.1", how="fail").status_code == 404
+    assert person.act("/attention/north/doubts/lab.1/number").status_code == 404
+    assert person.act("/attention/north/dead", how="drop", entry="1-1").status_code == 404
+    assert redis_client.xlen(RedisKeys("north").orders) == 0
+
+
+def test_the_console_is_ready_while_redis_and_its_database_answer(console: Console) -> None:
+    answer = console.person("viewer").get("/readyz")
+    assert (answer.status_code, answer.text) == (200, "redis: ok\ndatabase: ok\n")

@@ -1,0 +1,157 @@
+"""The cases of the page "needs attention": what waits for a person, and what ended without certainty."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from faxline import JobNotFound
+from faxline.contract.states import JobState
+from faxline.operating.dead_entries import DeadEntry
+from faxline.reading.account_state import AccountState
+from faxline.reading.job import Job
+from faxline_console.line import ConsoleLine
+from faxline_console.lines import Lines
+from faxline_console.people import Person, Right
+from faxline_console.rendering import plural
+from faxline_console.words import reason_words
+
+MOST = 100
+"""The most cases of a kind and an account that are shown."""
+KINDS = {
+    "paused": "Paused accounts",
+    "doubt": "In doubt",
+    "dead": "Dead entries",
+    "unconfirmed": "Unconfirmed",
+    "partial": "Partly",
+}
+EVENTS = 2000
+"""How many of an account's latest events are searched for faxes that ended without certainty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An item of the queue.
+
+    Attributes:
+        kind: of KINDS.
+        account: whose it is.
+        since: since when it waits.
+        title, text: what and why.
+        job: the fax, if it is about one.
+        entry: the id of a dead entry.
+    """
+
+    kind: str
+    account: str
+    since: datetime
+    title: str
+    text: str
+    job: Job | None = field(default=None, repr=False)
+    entry: str = ""
+
+
+class Cases:
+    """Reads the cases of a person.
+
+    Args:
+        lines: to the accounts.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    async def waiting(self, person: Person) -> list[Case]:
+        """Everything that waits for a person, the oldest first."""
+        names = self._lines.accounts_of(person)
+        found = await asyncio.gather(*(self._of(self._lines.of(name), person) for name in names))
+        return sorted((case for cases in found for case in cases), key=lambda case: case.since)
+
+    async def ended(self, person: Person) -> list[Case]:
+        """Faxes that ended unconfirmed or partly delivered, by the latest events, the newest first."""
+        names = self._lines.accounts_of(person)
+        found = await asyncio.gather(*(self._ended(self._lines.of(name), person) for name in names))
+        return sorted((case for cases in found for case in cases), key=lambda case: case.since, reverse=True)
+
+    async def _of(self, line: ConsoleLine, person: Person) -> Sequence[Case]:
+        state = await line.account_state()
+        cases: list[Case] = []
+        if person.department is None:
+            if state.paused and person.may(Right.ACCOUNTS):
+                cases.append(_paused(state))
+            if state.dead:
+                cases += [_dead(line.account, entry) for entry in await line.dead(MOST)]
+        if state.held_doubts:
+            for light in await line.jobs(state="in_doubt", limit=MOST):
+                if light.waits_until is None:
+                    job = light if person.department is None else await line.job(light.id)
+                    if person.sees(line.account, job.metadata):
+                        cases.append(_doubt(job))
+        return cases
+
+    async def _ended(self, line: ConsoleLine, person: Person) -> Sequence[Case]:
+        cases: list[Case] = []
+        for name in await line.lately(EVENTS, MOST):
+            try:
+                job = await line.job(name)
+            except JobNotFound:
+                continue
+            if person.sees(line.account, job.metadata) and (job.partial or job.state is JobState.UNCONFIRMED):
+                cases.append(_uncertain(job))
+        return cases
+
+
+def _paused(state: AccountState) -> Case:
+    why = f" ({state.paused_why})" if state.paused_why else ""
+    by = f" By {state.paused_by}." if state.paused_by else ""
+    waiting = state.jobs.get("queued", 0)
+    return Case(
+        "paused",
+        state.name,
+        _moment(state.paused_since or state.now),
+        f"Account {state.name} is paused: {reason_words(state.paused)}{why}",
+        f"{plural(waiting, 'fax', 'faxes')} {'waits' if waiting == 1 else 'wait'} and spend no attempt.{by}",
+    )
+
+
+def _dead(account: str, entry: DeadEntry) -> Case:
+    about = f" It is about {entry.job}." if entry.job else ""
+    about += f" It is about jobId {entry.job_id}." if entry.job_id is not None else ""
+    return Case(
+        "dead",
+        account,
+        entry.at,
+        f"{entry.kind.capitalize()} set aside: {reason_words(entry.why)}",
+        f"From {entry.stream}, {plural(entry.size, 'byte')}.{about}",
+        entry=entry.id,
+    )
+
+
+def _doubt(job: Job) -> Case:
+    why = reason_words(job.reason, job.code).capitalize() or "The answer was lost"
+    return Case(
+        "doubt",
+        job.account,
+        job.updated_at or datetime.now(UTC),
+        "Nobody knows whether iFax has it",
+        f"{why}. iFax may have it. Look for this line at iFax:",
+        job=job,
+    )
+
+
+def _uncertain(job: Job) -> Case:
+    at = job.updated_at or datetime.now(UTC)
+    if job.partial:
+        arrived = f"{job.transferred} of {plural(job.pages or 0, 'page')} arrived."
+        text = f"{arrived} The receiver has an incomplete fax."
+        return Case("partial", job.account, at, "Only a part of it arrived", text, job=job)
+    known = f" (jobId {job.job_id})" if job.job_id is not None else ""
+    text = (
+        f"iFax took it{known} and sent no receipt in time. A late one still changes this. Look at iFax "
+        "before you resend it: it may have arrived."
+    )
+    return Case("unconfirmed", job.account, at, "Nobody knows whether it arrived", text, job=job)
+
+
+def _moment(us: int) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

@@ -1,0 +1,71 @@
+"""An account's line with what only the console reads: its latest events, and the next of all accounts."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from faxline import AsyncFaxLine
+from faxline.steps.commands import Command, Steps
+
+PARTIAL = re.compile(rb'"partial":\s*true')
+"""What the event of a fax says that was delivered in part."""
+
+
+class ConsoleLine(AsyncFaxLine):
+    """The line of an account.
+
+    Example:
+        >>> await line.lately(1000, 100)
+        ['clinic-north.4660']
+    """
+
+    async def lately(self, count: int, most: int) -> list[str]:
+        """The jobs of which the latest events say that they were delivered in part or never confirmed.
+
+        Args:
+            count: how many events are read, one page of the stream.
+            most: how many jobs are named, the latest first.
+        """
+        return (await self._run(_lately(self.keys.events, count)))[:most]
+
+    async def newest(self, keys: list[str]) -> dict[str, str]:
+        """The id of the newest entry of each stream; 0-0 of one that has none."""
+        return {key: await self._run(_newest(key)) for key in keys}
+
+    async def next_of(self, after: Mapping[str, str], seconds: float) -> dict[str, str]:
+        """Wait for entries after these, and return the ids of the newest by stream.
+
+        Args:
+            after: the id of the last known entry of each stream. On a cluster they share a slot.
+            seconds: how long to wait.
+        """
+        return await self._run(_next(dict(after), seconds))
+
+
+def _lately(key: str, count: int) -> Steps[list[str]]:
+    found: Any = yield Command(lambda client: client.xrevrange(key, count=count))
+    names: dict[str, None] = {}
+    for _, fields in found:
+        data = b"job" in fields and fields.get(b"data", b"")
+        if data and (fields.get(b"event") == b"fax.unconfirmed" or PARTIAL.search(data)):
+            names[fields[b"job"].decode()] = None
+    return list(names)
+
+
+def _newest(key: str) -> Steps[str]:
+    found: Any = yield Command(lambda client: client.xrevrange(key, count=1))
+    return found[0][0].decode() if found else "0-0"
+
+
+def _next(after: dict[str, str], seconds: float) -> Steps[dict[str, str]]:
+    streams: dict[Any, Any] = dict(after)
+    block = max(1, round(seconds * 1000))
+    found: Any = yield Command(
+        lambda client: client.xread(streams, count=1000, block=block), blocks=block / 1000
+    )
+    newest = dict[str, str]()
+    for key, pages in found.items() if isinstance(found, dict) else found or ():
+        entries = pages[0] if isinstance(found, dict) else pages
+        if entries:
+            newest[key.decode()] = entries[-1][0].decode()
+    return newest
