@@ -15,6 +15,7 @@ from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
 from faxline_console.pages.fax import FaxPages
 from faxline_console.pages.faxes import FaxesPages
+from faxline_console.pages.send import SendPages
 from faxline_console.pages.system import SystemPages
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
@@ -62,7 +63,7 @@ def make_pages(live: LiveAccounts, renderer: Renderer) -> Parts:
     lines = Lines(live)
     counts = Counts(lines)
     parts = [
-        *(page(lines, renderer) for page in (FaxesPages, FaxPages, AccountPages, SystemPages)),
+        *(page(lines, renderer) for page in (FaxesPages, FaxPages, AccountPages, SendPages, SystemPages)),
         AttentionPages(lines, renderer, counts),
     ]
     return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts.prepare)

@@ -22,12 +22,13 @@ THEME_COOKIE = "faxline-theme"
 PAGES: tuple[tuple[str, str, Right], ...] = (
     ("/faxes", "Faxes", Right.READ),
     ("/attention", "Needs attention", Right.SETTLE),
+    ("/send", "Send a fax", Right.SEND),
     ("/accounts", "Accounts", Right.ACCOUNTS),
     ("/system", "System", Right.SYSTEM),
     ("/audit", "Audit", Right.AUDIT),
 )
 """The pages of the rail, and what each takes."""
-WORK = 2
+WORK = 3
 """The first pages of the rail are the daily work; the others follow apart."""
 
 

@@ -1,3 +1,113 @@
-// What htmx does not do: the keys, and the refresh of a page when its account changes.
-// Without JavaScript every page and action still works.
+// What htmx does not do: keys, copying, the names of chosen files. Without JavaScript every page and action still works.
 "use strict";
+
+const root = document.documentElement;
+root.classList.add("scripted");
+
+const GO = { f: "/faxes", n: "/attention", m: "/mailings", a: "/accounts", u: "/usage", s: "/system" };
+const KEYS = "faxline-keys"; // "off" in this browser turns the one-letter keys off (WCAG 2.1.4)
+let gone = 0; // when g was pressed
+
+const all = (what, within = document) => [...within.querySelectorAll(what)];
+const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* for this page only */ } };
+const rows = () => all("#main tbody tr, #main article.case").filter((row) => row.querySelector("a[href]"));
+
+function move(by) {
+  const every = rows();
+  const here = every.findIndex((row) => row.contains(document.activeElement));
+  const next = every[Math.min(Math.max(here + by, 0), every.length - 1)];
+  next?.querySelector("a[href]").focus();
+}
+
+function tick(until) {
+  const picks = all("#main .pick");
+  const here = picks.findIndex((pick) => pick.closest("tr").contains(document.activeElement));
+  if (here < 0) return;
+  const last = until ? picks.findLastIndex((pick, i) => i < here && pick.checked) : here - 1;
+  for (const pick of picks.slice(last + 1, here + 1)) {
+    pick.checked = until || !pick.checked;
+    pick.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
+
+function help() {
+  const list = document.getElementById("keys");
+  list?.togglePopover();
+}
+
+function close() {
+  for (const open of all("#main details[open]")) open.open = false;
+}
+
+function pressed(event) {
+  const where = event.target;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.key === "Escape") { close(); return; }
+  if (where.matches("input, select, textarea, [contenteditable]") || kept(KEYS) === "off") return;
+  const went = event.timeStamp - gone < 1500;
+  gone = 0;
+  const link = went && GO[event.key] && document.querySelector(`nav a[href="${GO[event.key]}"]`);
+  const does = {
+    "/": () => document.querySelector("input[type=search]")?.focus(),
+    "j": () => move(1),
+    "k": () => move(-1),
+    "x": () => tick(false),
+    "X": () => tick(true),
+    "r": () => document.querySelector("[data-key=r]")?.click(),
+    "c": () => document.querySelector("[data-key=c]")?.click(),
+    "g": () => { gone = event.timeStamp; },
+    "?": help,
+  }[event.key];
+  if (link) link.click();
+  else if (does) does();
+  else return;
+  event.preventDefault();
+}
+
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    const label = button.lastChild;
+    const before = label.textContent;
+    label.textContent = "Copied";
+    setTimeout(() => { label.textContent = before; }, 2000);
+  } catch { /* not over plain http; the line can be marked */ }
+}
+
+function showFiles(field) {
+  const list = document.getElementById("chosen");
+  if (!list) return;
+  list.replaceChildren(...[...field.files].map((file) => {
+    const item = document.createElement("li");
+    item.textContent = `${file.name}, ${Math.ceil(file.size / 1000).toLocaleString("en")} kB`;
+    return item;
+  }));
+}
+
+document.addEventListener("keydown", pressed);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});
+document.addEventListener("change", (event) => {
+  const field = event.target;
+  if (field.name === "theme") field.form.requestSubmit();
+  if (field.type === "file") showFiles(field);
+  if (field.id === "keys-on") keep(KEYS, field.checked ? "on" : "off");
+});
+for (const drop of all(".drop")) {
+  const field = drop.querySelector("input[type=file]");
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) {
+        field.files = event.dataTransfer.files;
+        field.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+    });
+  }
+}
+const on = document.getElementById("keys-on");
+if (on) on.checked = kept(KEYS) !== "off";

@@ -1,0 +1,144 @@
+"""The form with which a fax is sent: what it pushes, what it refuses, and what it keeps of what was typed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from tests.consoles import Console, shown
+
+FIELDS = {
+    "to": "+1 (202) 555-0147",
+    "account": "north",
+    "priority": "normal",
+    "faxQuality": "Standard",
+    "how": "send",
+}
+INTAKE = RedisKeys("north").intake
+
+
+@pytest.fixture
+def console(redis_url: str, tmp_path: Path) -> Iterator[Console]:
+    with Console(redis_url, tmp_path) as console:
+        yield console
+
+
+@pytest.fixture(scope="module")
+def letter(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Any]]:
+    path = tmp_path_factory.mktemp("letters") / "letter.pdf"
+    document = pypdfium2.PdfDocument.new()
+    document.new_page(595, 842)
+    document.save(path)
+    document.close()
+    return [("files", ("C:\\letters\\letter.pdf", path.read_bytes(), "application/pdf"))]
+
+
+def pushed(client: redis.Redis) -> list[dict[str, Any]]:
+    entries: Any = client.xrange(INTAKE)
+    return [json.loads(fields[b"send"]) for _, fields in entries]
+
+
+def test_a_fax_is_pushed_with_its_number_in_one_form_and_its_file_by_name(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    answer = console.person("clerk").act("/send", letter, **FIELDS, subject="Referral", id="ref-1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/faxes/north/ref-1?done=pushed")
+    (entry,) = pushed(redis_client)
+    assert (entry["id"], entry["fax"]["faxNumber"], entry["fax"]["subject"]) == (
+        "ref-1",
+        "+12025550147",
+        "Referral",
+    )
+    assert [file["fileName"] for file in entry["fax"]["faxData"]] == ["letter.pdf"]
+
+
+def test_the_same_form_twice_names_the_same_fax(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    person = console.person("clerk")
+    page = person.get("/send").text
+    name = page.partition('name="id" value="')[2].partition('"')[0]
+    for _ in range(2):
+        person.act("/send", letter, **FIELDS, id=name)
+    assert [entry["id"] for entry in pushed(redis_client)] == [name, name]
+
+
+def test_a_fax_of_somebody_with_a_department_has_its_value(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    console.person("radiologist").act("/send", letter, **FIELDS, metadata='{"department":"billing"}')
+    (entry,) = pushed(redis_client)
+    assert entry["metadata"] == {"department": "radiology"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "text"),
+    [
+        ({"to": "+1 202 555 0147\n(202) 555-01"}, "to", "Line 2:"),
+        ({"to": ""}, "to", "Give at least one number."),
+        ({"to": "\n".join(f"+1202555{1000 + i}" for i in range(16))}, "to", "16 numbers; at most 15."),
+        ({"to": "+12025550147\n+1 202 555 0147"}, "to", "A number is there twice."),
+        ({"region": "XX"}, "region", "A country by its two letters"),
+        ({"account": "east"}, "account", "Choose one of the accounts."),
+        ({"priority": "high"}, "priority", "One of urgent, normal, bulk."),
+        ({"send_at": "31.11.2026"}, "send_at", "A date and a time"),
+    ],
+)
+def test_what_is_wrong_stands_beside_its_field_which_keeps_what_was_typed(  # noqa: PLR0917 - fixtures and cases
+    console: Console,
+    redis_client: redis.Redis,
+    letter: Any,
+    changes: dict[str, str],
+    field: str,
+    text: str,
+) -> None:
+    subject = '"><script>alert(1)</script>'
+    answer = console.person("clerk").act("/send", letter, **{**FIELDS, "subject": subject, **changes})
+    assert answer.status_code == 400
+    assert "Nothing was sent. 1 thing to mend" in shown(answer)
+    about = answer.text.partition(f'id="w-{field}"')[2]
+    assert text in about.partition("</span>")[0].replace("&#39;", "'")
+    assert f'aria-describedby="w-{field}"' in answer.text
+    assert "<script>alert" not in answer.text
+    assert "alert(1)" in answer.text
+    assert pushed(redis_client) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("scan.pdf", b"<html>no</html>", "the content does not match the name"),
+        ("empty.pdf", b"", "the document is empty"),
+        ("<script>.pdf", b"%PDF-1.7 broken", "&lt;script&gt;.pdf:"),
+    ],
+)
+def test_a_file_that_ifax_would_refuse_is_named_and_nothing_is_pushed(
+    console: Console, redis_client: redis.Redis, name: str, content: bytes, text: str
+) -> None:
+    answer = console.person("clerk").act("/send", [("files", (name, content))], **FIELDS)
+    assert answer.status_code == 400
+    assert text in answer.text
+    assert "<script>.pdf" not in answer.text
+    assert "choose them again" in answer.text
+    assert pushed(redis_client) == []
+
+
+def test_a_check_pushes_nothing_and_says_what_would_go(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    answer = console.person("clerk").act("/send", letter, **{**FIELDS, "how": "check"})
+    assert "All is in order. To 1 number, 1 file." in shown(answer)
+    assert pushed(redis_client) == []
+
+
+@pytest.mark.parametrize(("name", "status"), [("viewer", 403), ("auditor", 403), ("bound", 400)])
+def test_who_may_not_send_or_not_on_this_account_sends_nothing(
+    console: Console, redis_client: redis.Redis, letter: Any, name: str, status: int
+) -> None:
+    assert console.person(name).act("/send", letter, **FIELDS).status_code == status
+    assert pushed(redis_client) == []

@@ -1,0 +1,214 @@
+"""The form with which a fax is sent: errors stand beside their fields, which keep what was typed."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from faxline import EntryRejected
+from faxline.contract.phone_numbers import check_region, normalize_number
+from faxline.reading.account_state import AccountState
+from faxline.reading.forecast import forecast
+from faxline.sending.documents import Documents
+from faxline.sending.fax import prepare
+from faxline_console.guard import Page, person_of
+from faxline_console.lines import Lines
+from faxline_console.people import Right
+from faxline_console.rendering import Renderer, Times, plural
+from faxline_console.words import reason_words
+
+MOST_NUMBERS = 15
+TEXTS = (("subject", "Subject"), ("to_name", "To (name)"), ("from_name", "From (name)"))
+PLAIN = ("subject", "to_name", "from_name", "message", "faxQuality")
+CHOICES = {"priority": ("urgent", "normal", "bulk"), "faxQuality": ("Standard", "HD", "Low")}
+NAMED = {
+    "to": "the numbers",
+    "region": "the country",
+    "files": "the files",
+    "send_at": "not before",
+    "expires_at": "not after",
+    "account": "the account",
+}
+"""How the page's alert names a field."""
+MEMBERS = {"faxNumber": "to", "faxData": "files", "faxQuality": "faxQuality"}
+EMPTY: Mapping[str, str] = {
+    **dict.fromkeys(("to", "region", *PLAIN, "send_at", "expires_at", "account"), ""),
+    "priority": "normal",
+    "faxQuality": "Standard",
+}
+
+
+class SendPages:
+    """The form.
+
+    Args:
+        lines: to the accounts.
+        renderer: of pages.
+    """
+
+    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+        self._lines = lines
+        self._render = renderer
+
+    def pages(self) -> list[Page]:
+        """The addresses."""
+        return [Page("/send", Right.SEND, self.show), Page("/send", Right.SEND, self.send, ["POST"])]
+
+    async def show(self, request: Request) -> Response:
+        """The empty form."""
+        return await self._page(request, {**EMPTY, "id": str(uuid4())}, {})
+
+    async def send(self, request: Request) -> Response:
+        """Check the form, and push the fax."""
+        form, person = await request.form(), person_of(request)
+        typed = {name: str(form.get(name) or "")[:10_000] for name in EMPTY}
+        typed["id"] = str(form.get("id") or uuid4())
+        zone = self._render.times(request).tzinfo
+        fax, problems = fax_of(typed, await files_of(form), zone)
+        if typed["account"] not in self._lines.accounts_of(person):
+            problems["account"] = "Choose one of the accounts."
+        if person.department is not None:
+            fax["metadata"] = dict([person.department])
+        if not problems:
+            problems = await run_in_threadpool(check, fax, typed["account"])
+        if problems or form.get("how") != "send":
+            count = len(fax["to"]) if isinstance(fax["to"], list) else 1
+            said = f"To {plural(count, 'number')}, {plural(len(fax['files']), 'file')}."
+            return await self._page(request, typed, problems, checked=said, had_files=bool(fax["files"]))
+        job = await self._lines.of(typed["account"]).send(**fax)
+        name = f"{job.id}.1" if job.size else job.id
+        return RedirectResponse(f"/faxes/{job.account}/{name}?done=pushed", 303)
+
+    async def _page(
+        self,
+        request: Request,
+        typed: Mapping[str, str],
+        problems: Mapping[str, str],
+        *,
+        checked: str = "",
+        had_files: bool = False,
+    ) -> Response:
+        person, times = person_of(request), self._render.times(request)
+        names = self._lines.accounts_of(person)
+        account = typed["account"] if typed["account"] in names else next(iter(names), "")
+        state = await self._lines.of(account).account_state() if account else None
+        values = {
+            "typed": typed,
+            "problems": problems,
+            "checked": checked,
+            "had_files": had_files,
+            "accounts": names,
+            "texts": TEXTS,
+            "named": NAMED,
+            "most_numbers": MOST_NUMBERS,
+            "outlook": outlook(state, times) if state else [],
+        }
+        return self._render.page(request, "send.html", values, status=400 if problems else 200)
+
+
+async def files_of(form: FormData) -> list[tuple[str, bytes]]:
+    """The files of a form, by the names that the browser gave; an empty field is none."""
+    uploads = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
+    contents = await asyncio.gather(*(file.read() for file in uploads))
+    return [
+        (plain_name(file.filename or ""), content) for file, content in zip(uploads, contents, strict=True)
+    ]
+
+
+def plain_name(name: str) -> str:
+    """A file's name without folders and what cannot be printed."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable())[-255:] or "document"
+
+
+def fax_of(
+    typed: Mapping[str, str], files: list[tuple[str, bytes]], zone: ZoneInfo
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read what was typed.
+
+    Returns:
+        The keyword arguments of `send`, and by field what is wrong.
+    """
+    problems: dict[str, str] = {}
+    region = typed["region"].strip() or None
+    try:
+        check_region(region)
+    except ValueError:
+        region, problems["region"] = None, "A country by its two letters, such as US or DE."
+    numbers = _numbers(typed["to"], region, problems)
+    fax: dict[str, Any] = {"to": numbers[0] if len(numbers) == 1 else numbers, "files": files}
+    fax |= {name: typed[name] for name in PLAIN if typed[name].strip()}
+    fax |= {"id": typed["id"], "priority": typed["priority"]}
+    for name, known in CHOICES.items():
+        if typed[name] not in known:
+            problems[name] = f"One of {', '.join(known)}."
+    for name in ("send_at", "expires_at"):
+        try:
+            if typed[name]:
+                fax[name] = datetime.fromisoformat(typed[name]).replace(tzinfo=zone).isoformat()
+        except ValueError:
+            problems[name] = "A date and a time, such as 2026-11-30 09:00."
+    if not files:
+        problems["files"] = "Choose at least one file."
+    return fax, problems
+
+
+def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[str]:
+    numbers: list[str] = []
+    wrong: list[str] = []
+    for place, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                numbers.append(normalize_number(line.strip(), region))
+            except EntryRejected as error:
+                wrong.append(f"Line {place}: {error.message}.")
+    if not numbers and not wrong:
+        wrong.append("Give at least one number.")
+    if len(numbers) > MOST_NUMBERS:
+        wrong.append(f"{len(numbers)} numbers; at most {MOST_NUMBERS}.")
+    if len(set(numbers)) < len(numbers):
+        wrong.append("A number is there twice.")
+    if wrong:
+        problems["to"] = " ".join(wrong)
+    return numbers
+
+
+def check(fax: Mapping[str, Any], account: str) -> dict[str, str]:
+    """What is wrong with a fax by the rules of entries, by field. PDFs are opened apart."""
+    try:
+        prepare(fax, account, Documents())
+    except EntryRejected as error:
+        member = error.member.removeprefix("fax.").partition("[")[0]
+        field = MEMBERS.get(member, member)
+        place = error.member.partition("[")[2].partition("]")[0]
+        which = fax["files"][int(place)][0] + ": " if field == "files" and place.isdecimal() else ""
+        return {field if field in EMPTY or field == "files" else "files": f"{which}{error.message}."}
+    return {}
+
+
+def outlook(state: AccountState, times: Times) -> list[tuple[str, str]]:
+    """What will happen to a fax that is sent now: when it starts, and what holds it."""
+    before = state.jobs.get("queued", 0)
+    expected = forecast(state, before, lambda _: state.window_us)
+    if state.paused:
+        when = ("It waits", f"The account {state.name} is paused: {reason_words(state.paused)}.")
+    elif before == 0 and expected.hold == "nothing":
+        when = ("Starts at once", "Nothing goes first, and the limits are free.")
+    elif expected.expected_start is not None:
+        first = f"{plural(before, 'fax', 'faxes')} {'goes' if before == 1 else 'go'} first"
+        held = {"window": "the limit of requests is used up", "burst": "the burst is used up"}
+        why = held.get(str(expected.hold), "")
+        when = (
+            f"Start about {times.moment(expected.expected_start)}",
+            f"{first}{'; ' + why if why else ''}. At most; a forecast.",
+        )
+    else:
+        when = ("It waits", f"{plural(before, 'fax', 'faxes')} before it.")
+    return [when, ("A busy number is tried again", "As the settings say; each try is in its timeline.")]
