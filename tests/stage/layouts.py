@@ -14,9 +14,10 @@ import redis
 
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_local.redis_server import RedisServer
+from faxline_worker.state.archive_marks import ArchiveMarks
 from faxline_worker.state.lineage import Knowledge
 from faxline_worker.state.scripts import LAYOUT
-from tests.stage.scene import NUMBER, Scene
+from tests.stage.scene import CLOCK, NUMBER, Scene, receipt
 from tests.stage.states import LEASE
 
 FOLDER = Path(__file__).parents[1] / "layouts"
@@ -53,6 +54,7 @@ def fill(scene: Scene) -> None:  # noqa: PLR0915 - one statement after another
     admit, settle = scene.admit, scene.store.submission.settle
     push = partial(scene.push, v="{}.{}".format(*LAYOUT))
     scene.store.schema.init_account()
+    ArchiveMarks(scene.client, "default", CLOCK).switch_on()
     scene.store.offer("worker a:1")
     scene.store.lineage.check_in("a run", Knowledge.NOTHING, 2, "")
     numbers = iter(f"+1234567{1000 + i}" for i in range(100))
@@ -78,7 +80,8 @@ def fill(scene: Scene) -> None:  # noqa: PLR0915 - one statement after another
     push("canceled", number=next(numbers))
     scene.store.intake.cancel(scene.intake("cancel"), "canceled")
     settle(sent("delivered", metadata='{"who":"billing"}'), {"decision": "accepted", "job_id": "13"})
-    scene.receipt("13")
+    body = b'{"jobId":13,"faxStatus":"delivered"}'
+    scene.store.receipts.apply([(scene.status(), receipt("13"))], [{b"body": body}])
     settle(sent("failed"), {"decision": "refuse", "reason": "bad_number", "code": -1})
     sent("in_doubt", in_doubt="hold", documents=DIGEST)
     scene.go(LEASE)

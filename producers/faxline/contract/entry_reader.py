@@ -2,11 +2,11 @@
 
 import json
 import re
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import TypeAdapter, ValidationError
 
 from faxline.contract.entries import (
     KINDS,
@@ -21,31 +21,77 @@ from faxline.contract.entry_members import (
     ENTRY_BYTES,
     IDENTIFIER,
     LONGEST_ID,
+    Metadata,
 )
-from faxline.contract.errors import EntryRejected, Rejection, SealBroken
+from faxline.contract.errors import EntryRejected, KeyMissing, Rejection, SealBroken
 from faxline.contract.sealing.seals import SEALED_KINDS, Seals
 from faxline.contract.texts import clean_message
 
 _SHOWN = re.compile(r"[A-Za-z_-]{1,40}")
 """The names of unknown members that a path may show: a typing error, but never a phone number."""
+METADATA_RULES: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
 
 
-def names_in(raw: bytes) -> tuple[str, str | None]:
-    """Read the id and the group of a rejected entry.
+class Known(NamedTuple):
+    """What the event of a rejected entry tells of it.
 
-    An id that is not valid may be any text, so phone numbers in it are masked.
+    Attributes:
+        id: the entry's id. One that is not valid may be any text, so phone numbers in it are masked.
+        group: the group that it names; None if it names none.
+        metadata: its metadata; empty if it has none, or none that is valid.
     """
+
+    id: str = ""
+    group: str | None = None
+    metadata: Mapping[str, Any] = MappingProxyType({})
+
+
+def known_of(kind: str, raw: bytes, entry: Entry | None, seals: Seals) -> Known:
+    """What is known of a rejected entry.
+
+    Args:
+        kind: the name of its field.
+        raw: its value.
+        entry: the entry, as far as it could be parsed.
+        seals: open a sealed entry.
+    """
+    if isinstance(entry, SendEntry | ResendEntry):
+        return Known(entry.id, entry.group if isinstance(entry, SendEntry) else None, entry.metadata)
+    if not isinstance(entry, SealedEntry):
+        return _read_leniently(raw)
+    try:
+        opened = seals.open_entry(kind, entry.id, entry.sealed)
+    except (SealBroken, KeyMissing):
+        return Known(entry.id)
+    return _read_leniently(opened)._replace(id=entry.id)
+
+
+def _read_leniently(raw: bytes | str) -> Known:
     if len(raw) > ENTRY_BYTES:
-        return "", None
+        return Known()
     try:
         content = json.loads(raw)
-        value, group = content["id"], content.get("group")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "", None
-    if not isinstance(value, str):
-        return "", None
-    named = group if isinstance(group, str) and IDENTIFIER.fullmatch(group) else None
-    return value if IDENTIFIER.fullmatch(value) else clean_message(value)[:LONGEST_ID], named
+    except (ValueError, RecursionError):
+        return Known()
+    if not isinstance(content, dict):
+        return Known()
+    name, group, metadata = content.get("id"), content.get("group"), content.get("metadata")
+    return Known(
+        ""
+        if not isinstance(name, str)
+        else name
+        if IDENTIFIER.fullmatch(name)
+        else clean_message(name)[:LONGEST_ID],
+        group if isinstance(group, str) and IDENTIFIER.fullmatch(group) else None,
+        _valid_metadata(metadata),
+    )
+
+
+def _valid_metadata(value: Any) -> Mapping[str, Any]:
+    try:
+        return METADATA_RULES.validate_python(value, strict=True)
+    except (ValidationError, RecursionError):
+        return {}
 
 
 ENTRY_TOO_LARGE = "an entry may have 32 MiB; upload the document separately, or use a fileUrl"

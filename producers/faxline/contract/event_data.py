@@ -13,6 +13,24 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from faxline.contract.errors import Rejection
+from faxline.contract.event_members import (
+    Attempts,
+    By,
+    Charged,
+    Code,
+    Deliveries,
+    Digest,
+    JobId,
+    MaybeJobId,
+    Message,
+    Milliseconds,
+    Pages,
+    Reason,
+    SendAt,
+    Stage,
+    State,
+    Transferred,
+)
 from faxline.contract.events import EventName
 
 CANCEL_REFUSALS: Mapping[str, str] = {
@@ -26,40 +44,6 @@ CANCEL_REFUSALS: Mapping[str, str] = {
     "unknown": "iFax was asked, and gave no clear answer; the receipt will show what happened",
 }
 """Every reason of `fax.cancel_refused`."""
-
-State = Literal[
-    "queued", "submitting", "submitted", "in_doubt", "delivered", "failed", "canceled", "unconfirmed"
-]
-Code = Annotated[
-    int | None,
-    Field(description="iFax's own number: a response or error code, or the code of the receipt."),
-]
-Reason = Annotated[
-    str,
-    Field(pattern=r"^[a-z0-9_]+$", description="The fixed name of the cause; new ones may be added."),
-]
-Message = Annotated[str | None, Field(description="For people: one line, without full phone numbers.")]
-JobId = Annotated[int, Field(ge=0, description="iFax's number of the fax.")]
-MaybeJobId = Annotated[int | None, Field(ge=0, description="iFax's number of the fax, if it gave one.")]
-Pages = Annotated[int | None, Field(ge=0, description="Pages in total, according to the receipt.")]
-Transferred = Annotated[
-    int | None, Field(ge=0, description="Pages that were transferred, according to the receipt.")
-]
-Charged = Annotated[
-    bool | None, Field(description="iFax charges for this failure (faxStatus failed_chargeable).")
-]
-Milliseconds = Annotated[int, Field(ge=0)]
-SendAt = Annotated[
-    Milliseconds | None, Field(description="The date of a scheduled fax, in milliseconds since 1970.")
-]
-Deliveries = Annotated[int | None, Field(ge=0, description="How many deliveries have failed.")]
-Attempts = Annotated[
-    int | None, Field(ge=1, description="The most deliveries, the first one included, if a delivery failed.")
-]
-Stage = Annotated[
-    Literal["submission", "delivery"] | None,
-    Field(description="What failed: the call to iFax, or the call to the recipient."),
-]
 
 
 class EventData(BaseModel):
@@ -77,7 +61,41 @@ class EchoData(EventData):
     ] = None
 
 
-class JobData(EchoData):
+class OrderedData(EchoData):
+    """What the events share that an order may have led to."""
+
+    by: By = None
+
+
+class CallData(EventData):
+    """What the events share that a call to iFax may have led to."""
+
+    started_at: Annotated[
+        Milliseconds | None,
+        Field(description="When the call to iFax that led to it began, in milliseconds since 1970."),
+    ] = None
+    ended_at: Annotated[
+        Milliseconds | None, Field(description="When that call ended; missing if unknown.")
+    ] = None
+
+
+class ReceiptData(EventData):
+    """What the events share that a receipt may have led to."""
+
+    receipt: Annotated[
+        Digest | None,
+        Field(description="The SHA-256 digest of the receipt as it was verified, in hexadecimal digits."),
+    ] = None
+    call_started_at: Annotated[
+        Milliseconds | None,
+        Field(description="When iFax began (the receipt's faxCallStart), in milliseconds since 1970."),
+    ] = None
+    call_ended_at: Annotated[
+        Milliseconds | None, Field(description="When the call to the recipient ended (faxCallEnd), likewise.")
+    ] = None
+
+
+class JobData(OrderedData):
     """What the events of a job share."""
 
     attempt: Annotated[
@@ -86,7 +104,7 @@ class JobData(EchoData):
     state: State
 
 
-class CausedData(JobData):
+class CausedData(JobData, CallData):
     """What the events share that have a cause."""
 
     jobId: MaybeJobId = None
@@ -95,7 +113,7 @@ class CausedData(JobData):
     message: Message = None
 
 
-class FailureData(CausedData):
+class FailureData(CausedData, ReceiptData):
     """What the events of a failed attempt or delivery share."""
 
     stage: Stage = None
@@ -111,9 +129,15 @@ class QueuedData(JobData):
 
     state: Literal["queued"]
     send_at: SendAt = None
+    documents: Annotated[
+        list[Digest] | None,
+        Field(
+            description="The SHA-256 digests of its documents; not of files that iFax fetches by a fileUrl."
+        ),
+    ] = None
 
 
-class RejectedData(EventData):
+class RejectedData(EchoData):
     """`fax.rejected`: the entry breaks a rule. Nothing else happened."""
 
     state: Literal["rejected"]
@@ -128,7 +152,7 @@ class RejectedData(EventData):
     group: Annotated[str | None, Field(description="The group that the entry named, if any.")] = None
 
 
-class SubmittedData(JobData):
+class SubmittedData(JobData, CallData):
     """`fax.submitted`: iFax took the fax. The receipt decides the rest."""
 
     state: Literal["submitted"]
@@ -163,7 +187,7 @@ class InDoubtData(CausedData):
     state: Literal["in_doubt"]
 
 
-class DeliveredData(CausedData):
+class DeliveredData(CausedData, ReceiptData):
     """`fax.delivered`: the recipient's machine received the fax."""
 
     state: Literal["delivered"]
@@ -186,7 +210,7 @@ class FailedData(FailureData):
     ] = None
 
 
-class CanceledData(CausedData):
+class CanceledData(CausedData, ReceiptData):
     """`fax.canceled`: the fax was canceled on request, before it was sent, or at iFax."""
 
     state: Literal["canceled"]
@@ -194,7 +218,7 @@ class CanceledData(CausedData):
     transferred: Transferred = None
 
 
-class CancelRefusedData(EchoData):
+class CancelRefusedData(OrderedData, CallData):
     """`fax.cancel_refused`: the job goes on, or has already ended."""
 
     state: Annotated[State | None, Field(description="The job's state; missing if there is no such job.")] = (
@@ -210,7 +234,7 @@ class CancelRefusedData(EchoData):
     message: Message = None
 
 
-class UnconfirmedData(JobData):
+class UnconfirmedData(JobData, CallData):
     """`fax.unconfirmed`: iFax took the fax, and no receipt came in time. A late one still amends it."""
 
     state: Literal["unconfirmed"]
@@ -218,7 +242,7 @@ class UnconfirmedData(JobData):
     reason: Reason
 
 
-class DuplicateData(JobData):
+class DuplicateData(JobData, CallData, ReceiptData):
     """`fax.duplicate`: iFax also accepted another attempt of the same job."""
 
     state: Annotated[State, Field(description="The job's state, which does not change.")]

@@ -23,6 +23,11 @@ def clean_message(text: str) -> str:
     return _NUMBER.sub(lambda run: mask_number(run[0]), shown).strip()[:SHOWN]
 
 
+def clean_actor(user: str | None, by: str | None) -> str:
+    """Who gave an order, as its event tells it: the Redis user, or else the name; "" if neither is known."""
+    return clean_message(user or by or "")
+
+
 def mask_e164(text: str, *, but: str = "") -> str:
     """Mask the E.164 numbers in a text of our own, except the number `but`.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.redis_keys import ARCHIVE_GROUP, RedisKeys
 from faxline.reading.consumer_groups import missed_by
 from faxline.reading.unread_events import unread
 from faxline.steps.commands import Command, Steps
@@ -24,6 +24,7 @@ def unread_checks(keys: RedisKeys) -> Steps[list[Check]]:
         if not is_refusal(error) or "no such key" not in str(error):
             raise
         return [Check(name, Result.OK, "there are none yet")]
+    groups = [group for group in groups if group["name"] != ARCHIVE_GROUP.encode()]  # kept beyond the cap
     troubles = [check for group in groups if (check := _trouble(name, keys.events, group, stream))]
     return troubles or [Check(name, Result.OK, _well(groups, stream))]
 

@@ -9,16 +9,18 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from faxline.contract.entries import ResendEntry, SendEntry
+from faxline.contract.entries import CancelEntry, ResendEntry, SendEntry
+from faxline.contract.entry_reader import Known
 from faxline.contract.orders import Order
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline.contract.states import FINAL_STATES
+from faxline.contract.texts import clean_actor
 from faxline.reading.account_state import EPOCH_US, OPERATOR, RANKS, STRIDE
 from faxline.reading.processes import EVERY, ROLES
 from faxline.testing.intake import Intake
@@ -26,7 +28,7 @@ from faxline.testing.intake import Intake
 _DELIVERIES = 5
 """The daemon's default."""
 _IN_HISTORY = ("code", "reason", "retry_at", "delivery", "attempts", "stopped_by")
-_TOLD_ONLY = {"retry_at", "stage", "delivery", "attempts", "stopped_by"}
+_TOLD_ONLY = {"retry_at", "stage", "delivery", "attempts", "stopped_by", "documents", "by"}
 _KNOWN_BY = {"fax.submitted", "fax.delivered", "fax.failed", "fax.canceled"}
 _SCHEDULED = {"fax.queued", "fax.submitted"}
 """Events that have the date of a scheduled fax."""
@@ -95,7 +97,14 @@ class Daemon:
                 )
                 self._work()
 
-    def store(self, name: str, entry: SendEntry | ResendEntry, digest: str, more: Mapping[str, Any]) -> None:
+    def store(
+        self,
+        name: str,
+        entry: SendEntry | ResendEntry,
+        digest: str,
+        more: Mapping[str, Any],
+        documents: Sequence[str] = (),
+    ) -> None:
         """Write the record of a queued job."""
         place = RANKS[str(entry.priority)] * STRIDE + _now() * 1000 - EPOCH_US + next(self._places)
         fields = {"digest": digest, "priority": str(entry.priority), "place": place, **more}
@@ -107,26 +116,30 @@ class Daemon:
         if fields.get("expires_at"):
             self._expiring[name] = fields["expires_at"]
         self._client.hset(self._keys.job(name), mapping={k: v for k, v in fields.items() if v is not None})
-        self.move(name, "queued", "fax.queued")
+        by = clean_actor(entry.user, entry.by) if isinstance(entry, ResendEntry) else ""
+        self.move(name, "queued", "fax.queued", documents=list(documents) or None, by=by or None)
 
-    def reject(self, name: str, group: str | None, entry: str, said: Mapping[str, Any]) -> None:
+    def reject(self, known: Known, entry: str, said: Mapping[str, Any]) -> None:
         """Write the event of a rejected entry, and note it in its group."""
-        if group and name:
-            note = json.dumps({**said, "id": name, "at": _now()})
-            self._client.sadd(self._keys.group_rejected(group), note)
-        self.emit("fax.rejected", name, {**said, "state": "rejected", "entry": entry, "group": group})
+        if known.group and known.id:
+            note = json.dumps({**said, "id": known.id, "at": _now()})
+            self._client.sadd(self._keys.group_rejected(known.group), note)
+        said = {**said, "state": "rejected", "entry": entry, "group": known.group}
+        self.emit("fax.rejected", known.id, said | {"metadata": dict(known.metadata) or None})
 
-    def cancel(self, name: str) -> None:
+    def cancel(self, entry: CancelEntry) -> None:
         """Cancel a queued job, or write the event that refuses it."""
+        name, by = entry.id, clean_actor(entry.user, entry.by) or None
         job = self.record(name)
         if job.get("state") == "queued":
-            self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending")
+            self.move(name, "canceled", "fax.canceled", reason="canceled_before_sending", by=by)
             return
         if job.get("state") == "submitted" and int(job.get("send_at", 0)) > _now():
-            self.move(name, "canceled", "fax.canceled", reason="canceled_at_ifax")  # iFax still keeps it
+            # iFax still keeps it.
+            self.move(name, "canceled", "fax.canceled", reason="canceled_at_ifax", by=by)
             return
         reason = "unknown_job" if not job else "final" if job["state"] in FINAL_STATES else job["state"]
-        said = {"state": job.get("state"), "reason": reason}
+        said = {"state": job.get("state"), "reason": reason, "by": by}
         self.emit("fax.cancel_refused", name, said, {"metadata": job.get("metadata", "")})
 
     def _work(self) -> None:
@@ -150,14 +163,14 @@ class Daemon:
         attempt = int(self.record(name)["attempt"]) + 1
         self._client.hset(self._keys.job(name), mapping={"state": "submitting", "attempt": attempt})
 
-    def accept(self, name: str, job_id: str = "") -> None:
+    def accept(self, name: str, job_id: str = "", by: str | None = None) -> None:
         """Let iFax take the fax, under this jobId or a made-up one."""
         known = job_id or str(next(self._job_ids))
         self._client.set(self._keys.job_ids + known, name.encode())
         self._client.hset(
             self._keys.job(name), mapping={"job_id": known, "code": "", "reason": "", "message": ""}
         )
-        self.move(name, "submitted", "fax.submitted")
+        self.move(name, "submitted", "fax.submitted", by=by)
 
     def end(self, name: str, outcome: str, **said: Any) -> None:
         """End a job by a receipt, after the steps that must come before."""
@@ -239,12 +252,13 @@ def _resolve(daemon: Daemon, client: Any, keys: RedisKeys, order: Mapping[str, s
         return {"result": "refused", "state": state}
     if other := client.get(keys.job_ids + job_id) if job_id else None:
         return {"result": "taken", "job": other.decode()}
+    by = clean_actor(order.get("user"), order.get("by")) or None
     if how == "accepted":
-        daemon.accept(name, job_id)
+        daemon.accept(name, job_id, by)
     elif how == "resend":
-        daemon.move(name, "queued", "fax.retrying", reason="operator", retry_at=_now())
+        daemon.move(name, "queued", "fax.retrying", reason="operator", retry_at=_now(), by=by)
     else:
-        daemon.move(name, "failed", "fax.failed", reason="operator", stage="submission")
+        daemon.move(name, "failed", "fax.failed", reason="operator", stage="submission", by=by)
     return {"result": "done", "state": daemon.record(name)["state"]}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from faxline.contract.entries import OF_DOCUMENTS, CancelEntry, ResendEntry, SealedEntry, SendEntry
 from faxline.contract.entry_members import milliseconds
-from faxline.contract.entry_reader import names_in, open_entry, parse_entry
+from faxline.contract.entry_reader import known_of, open_entry, parse_entry
 from faxline.contract.errors import EntryRejected, Rejection, SealBroken
 from faxline.contract.fax_rules import check_send
 from faxline.contract.fingerprint import digest_of
@@ -71,16 +71,14 @@ class Intake:
                 case ResendEntry():
                     self._resend(parsed)
                 case CancelEntry():
-                    self._daemon.cancel(parsed.id)
+                    self._daemon.cancel(parsed)
         except EntryRejected as error:
             if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry) and self._is_repeat(parsed):
                 return
-            job, group = names_in(raw)
-            if isinstance(parsed, SendEntry):
-                group = parsed.group
-            job = error.job if isinstance(error, _ReusedError) else job
+            known = known_of(kind, raw, parsed, self._seals)
+            job = error.job if isinstance(error, _ReusedError) else known.id
             said = {"member": error.member, "reason": str(error.reason), "message": error.message}
-            self._daemon.reject(job, group, entry, said)
+            self._daemon.reject(known._replace(id=job), entry, said)
 
     def _note(self, kind: str, raw: bytes) -> None:
         with suppress(ValueError, RecursionError):
@@ -98,11 +96,13 @@ class Intake:
             if file.document is not None and file.upload is not None:
                 uploads.setdefault(file.document, []).append(file.upload)
         pages = check_send(entry, lambda name: self._document(name, uploads.get(name, ())))
-        for file in entry.fax.faxData:
+        documents = [file.document for file in entry.fax.faxData]
+        for i, file in enumerate(entry.fax.faxData):
             if file.fileData is not None:
                 data = base64.b64decode(file.fileData)
-                name = digest(data)
+                documents[i] = name = digest(data)
                 self._client.set(self._stored(name), self._seals.document(name, data))
+        digests = [name.removeprefix("sha256:") for name in dict.fromkeys(filter(None, documents))]
         numbers = entry.fax.faxNumber
         several = isinstance(numbers, list)
         fresh = self._fresh(entry.jobs, entry)
@@ -117,7 +117,7 @@ class Intake:
                     "in_doubt": str(entry.in_doubt) if entry.in_doubt else None,
                     "known_pages": pages.least or 1,
                 }
-                self._daemon.store(job, entry, digest_of(entry), more)
+                self._daemon.store(job, entry, digest_of(entry), more, digests)
 
     def _stored(self, name: str) -> str:
         return self._keys.document(name.removeprefix("sha256:"))

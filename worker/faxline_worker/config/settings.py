@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     sealing_keys: SecretStr = SecretStr("")
     file_hosts: Names = ()
     events_cap: PositiveInt = 100_000
+    events_ceiling: PositiveInt | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

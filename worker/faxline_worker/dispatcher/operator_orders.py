@@ -70,7 +70,8 @@ class OperatorOrders:
         account, metrics, how = store.account, self._context.metrics, order["how"]
         job, by, job_id = order.get("job", ""), order.get("by", ""), job_id_of(order)
         applied = partial(count_end, metrics, account)
-        result = store.orders.resolve(entry, job, how, job_id, by, applied=applied)
+        user = order.get("user", "")
+        result = store.orders.resolve(entry, job, how, job_id, by, user=user, applied=applied)
         if (result, how) == ("done", "fail"):
             metrics.outcome(account, "failed")
             metrics.failure(account, "submission", None, "operator")

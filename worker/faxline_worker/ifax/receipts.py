@@ -47,6 +47,7 @@ class Receipt:
         started: faxCallStart, when the call to the API was made, seconds since 1970.
         again: which wait precedes the next delivery of a failed fax (causes.Again); None means final.
         lower: True if the next delivery must use a lower quality; else None.
+        ended: faxCallEnd, seconds since 1970.
         charged: True if iFax charges for this failure; else None.
         redial: retryAttempt, how often iFax has redialed by itself; it may do so again if the fax failed.
     """
@@ -65,6 +66,7 @@ class Receipt:
     lower: bool | None = None
     charged: bool | None = None
     redial: int | None = None
+    ended: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The members, for the scripts."""
@@ -150,6 +152,7 @@ def receipt_of(fax: FaxObject) -> Receipt | Nonsense:
         lower=True if cause.lower and failed else None,
         charged=True if fax.word == _CHARGED else None,
         redial=fax.redial,
+        ended=fax.ended,
     )
 
 

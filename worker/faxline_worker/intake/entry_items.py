@@ -13,7 +13,7 @@ from faxline.contract.entries import (
     SealedEntry,
     SendEntry,
 )
-from faxline.contract.entry_reader import names_in, open_entry, parse_entry
+from faxline.contract.entry_reader import known_of, open_entry, parse_entry
 from faxline.contract.errors import EntryRejected
 from faxline.contract.fax_rules import check_send
 from faxline.contract.fingerprint import digest_of, members_of, text_of
@@ -21,12 +21,13 @@ from faxline.contract.page_count import REQUEST_BYTES, Opened, open_document
 from faxline.contract.phone_numbers import number_in
 from faxline_worker.intake.documents import IntakeDocuments
 from faxline_worker.intake.job_items import (
+    COMPACT,
     COVER,
     fields_of,
     group_of,
     job_item,
     milliseconds_of,
-    who_of,
+    order_of,
 )
 from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.state.store import Store
@@ -83,24 +84,21 @@ class EntryItems:
                     parsed, written = open_entry(name, parsed, self.store.seals), REQUEST_BYTES
             jobs = self._send(parsed, written) if isinstance(parsed, SendEntry) else self._resend(parsed)
         except EntryRejected as error:
-            name, group = names_in(raw)
+            known = known_of(name, raw, parsed, self.store.seals)
             reject = {
-                "job": name,
+                "job": known.id,
                 "member": error.member,
                 "reason": str(error.reason),
                 "message": error.message,
             }
-            item: dict[str, Any] = {"entry": entry, "reject": reject, **group_of(parsed, group)}
+            item: dict[str, Any] = {"entry": entry, "reject": reject, **group_of(parsed, known.group)}
+            if known.metadata:
+                item["metadata"] = COMPACT(known.metadata)
             if error.reason in OF_DOCUMENTS and isinstance(parsed, SendEntry):
                 content = digest_of(parsed)  # a repeated entry's document may be deleted by now
                 item["unless"] = [{"id": job, "digest": content} for job in parsed.jobs]
             return item
-        order = (
-            {}
-            if isinstance(parsed, SendEntry)
-            else {"order": {"who": who_of(parsed), "user": parsed.user or ""}}
-        )
-        return {"entry": entry, "name": parsed.id, "jobs": jobs, **group_of(parsed), **order}
+        return {"entry": entry, "name": parsed.id, "jobs": jobs, **group_of(parsed), **order_of(parsed)}
 
     def _send(self, entry: SendEntry, written: int) -> list[dict[str, Any]]:
         uploads: dict[str, list[str]] = {}

@@ -13,6 +13,7 @@ from faxline.contract.entries import (
     SendEntry,
 )
 from faxline.contract.entry_members import milliseconds
+from faxline.contract.texts import clean_actor
 from faxline_worker.state.scripts import LAYOUT
 
 RANKS: Mapping[Priority, int] = {Priority.URGENT: 1, Priority.NORMAL: 2, Priority.BULK: 3}
@@ -58,6 +59,14 @@ def job_item(
 def who_of(entry: CancelEntry | ResendEntry) -> str:
     """The name of whoever gave an order, for the audit."""
     return entry.by or entry.user or UNNAMED
+
+
+def order_of(entry: SendEntry | ResendEntry) -> dict[str, Any]:
+    """The member of an item that says whose order it is. Only a resend is one."""
+    if isinstance(entry, SendEntry):
+        return {}
+    by = clean_actor(entry.user, entry.by)
+    return {"order": {"who": who_of(entry), "user": entry.user or "", **({"by": by} if by else {})}}
 
 
 def milliseconds_of(moment: datetime | None) -> int | None:

@@ -14,6 +14,7 @@ from faxline.contract.entries import (
     CancelEntry,
 )
 from faxline.contract.errors import KeyMissing, PdfReaderUnavailable
+from faxline.contract.texts import clean_actor
 from faxline_worker.intake.documents import IntakeDocuments
 from faxline_worker.intake.entry_items import EntryItems
 from faxline_worker.intake.job_items import (
@@ -150,7 +151,8 @@ class Intake:
             self.log.warning("entry set aside", entry=entry, reason=why)
 
     def _cancel(self, entry: str, asked: CancelEntry) -> None:
-        result = self.store.intake.cancel(entry, asked.id, who_of(asked), asked.user or "")
+        by = clean_actor(asked.user, asked.by)
+        result = self.store.intake.cancel(entry, asked.id, who_of(asked), asked.user or "", by)
         if result is Registration.EARLY:
             self.early[entry] = asked
             return

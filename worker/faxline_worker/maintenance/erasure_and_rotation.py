@@ -18,7 +18,7 @@ from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.orders import Order
 from faxline.contract.sealing.seals import SEALED_KINDS, key_of_document, key_of_request
 from faxline.contract.states import FINAL_STATES
-from faxline.contract.texts import mask_number
+from faxline.contract.texts import clean_actor, mask_number
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK
 from faxline_worker.state.lineage import Reopened
 from faxline_worker.state.store import Store
@@ -76,7 +76,7 @@ class Maintenance:
             case Order.ROTATE:
                 result, reply = self._rotate()
             case Order.RECOVER:
-                result, reply = self._recover()
+                result, reply = self._recover(clean_actor(order.get("user"), order.get("by")))
             case _:
                 result, reply = "done", {"sealed": self.sealed()}
         return self.store.maintenance.complete_order(entry, order, result, reply, self.who)
@@ -157,7 +157,14 @@ class Maintenance:
             text = (kept or b"").decode("utf-8", "replace")
             if text and kind == b"send" and not seals.is_current(key_of_request(text)):
                 self._reseal(count, "requests", partial(self.store.maintenance.reseal_request, job, text))
-        last = ""
+        for receipt in self.store.maintenance.receipts():
+            if not seals.is_current(key_of_request(receipt.kept)):
+                self._reseal(count, "receipts", partial(self.store.maintenance.reseal_receipt, receipt))
+        self._rotate_set_aside(count)
+        return "done", {"resealed": dict(count), "sealed": self.sealed()}
+
+    def _rotate_set_aside(self, count: Counter[str]) -> None:
+        seals, last = self.store.seals, ""
         for entry, fields in self.store.maintenance.entries(self.store.keys.dead):
             last = last or self.store.maintenance.newest(self.store.keys.dead)
             name, raw = _own(fields)
@@ -165,9 +172,8 @@ class Maintenance:
                 self._reseal(count, "set_aside", partial(_reseal_dead, self.store, entry, name, raw))
             if entry == last:  # resealed entries come after it
                 break
-        return "done", {"resealed": dict(count), "sealed": self.sealed()}
 
-    def _recover(self) -> Outcome:
+    def _recover(self, by: str) -> Outcome:
         lineage, became = self.store.lineage, dict[str, str]()
         if self.store.state().paused != ROLLED_BACK:
             return "refused", {}
@@ -176,7 +182,7 @@ class Maintenance:
             fields = list(lineage.lost().items())
             for start in range(0, len(fields), PIECE):
                 self._go_on()
-                done = lineage.recover(dict(fields[start : start + PIECE]))
+                done = lineage.recover(dict(fields[start : start + PIECE]), by)
                 if done is None:
                     raise MaintenanceBusyError
                 for what, job in done:
@@ -217,7 +223,9 @@ class Maintenance:
         )
         uploads = Counter(key_of_document(head) or "" for head in self._each(self.store.documents.uploaded()))
         streams = {"entries": self.store.keys.intake, "set_aside": self.store.keys.dead}
-        counts = {"documents": documents, "uploads": uploads, "requests": requests}
+        kept = self._each(self.store.maintenance.receipts())  # only where an archive is on, or was
+        receipts = Counter(key_of_request(one.kept) or "" for one in kept)
+        counts = {"documents": documents, "uploads": uploads, "requests": requests, "receipts": receipts}
         for what, stream in streams.items():
             counts[what] = Counter(
                 _key_of_entry(raw) or ""
@@ -225,7 +233,7 @@ class Maintenance:
                 for kind, raw in [_own(fields)]
                 if kind in SEALED_KINDS
             )
-        return {what: dict(count) for what, count in counts.items()}
+        return {what: dict(count) for what, count in counts.items() if count or what != "receipts"}
 
     def _each(self, found: Iterable[Any]) -> Iterable[Any]:
         for one in found:

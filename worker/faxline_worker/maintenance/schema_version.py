@@ -20,6 +20,10 @@ does not start, ends if it runs, and its scripts leave newer records alone. CONT
 - 1.4: the sorted sets `polls` and `asks`; in the account's hash `poll_share` and `asking`; in the shared
   settings the share of polling, and whether results are polled; in a record `lowered`, the quality of the
   next delivery.
+- 1.5: what an archive needs. In the account's hash `archive`, `archived_events` and `archived_audit`; the key
+  `archive`; in a record `marked_at`, `canceler`, and receipts as they came (`r:N`), which are also in a
+  receipt that waits (`raw`, with `digest` and `ended`). An older process trims events and audit whether or
+  not an archive has read them, so the archive may count a gap while both versions run.
 """
 
 from collections.abc import Iterator

@@ -44,7 +44,7 @@ class IntakeStore:
             )
         return rows
 
-    def cancel(self, entry: str, job: str, who: str = "", user: str = "") -> Registration:
+    def cancel(self, entry: str, job: str, who: str = "", user: str = "", by: str = "") -> Registration:
         """Cancel a queued job, or ask iFax to cancel it, as an entry of the intake stream requests.
 
         Args:
@@ -52,9 +52,10 @@ class IntakeStore:
             job: the job's id.
             who: who requests it, for the audit.
             user: that person's Redis user, for the audit.
+            by: who requests it, for the event; "" if unknown.
         """
         context = self._context
-        args = (INTAKE_GROUP, entry, job, context.options, who, user)
+        args = (INTAKE_GROUP, entry, job, context.options, who, user, by)
         reply, missed = context.scripts.asking(context.confirmation, "cancel", *args)
         answer = json.loads(reply)
         result = Registration(answer["result"])

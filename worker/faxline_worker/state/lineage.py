@@ -115,13 +115,17 @@ class Lineage:
         fields = sorted(items, key=lambda field: (items[field].get("attempt", 1 << 30), field))
         return {name: 0 < items[name].get("attempt", 0) < last[items[name]["job"]] for name in fields}
 
-    def recover(self, fields: Mapping[str, bool]) -> list[tuple[str, str]] | None:
+    def recover(self, fields: Mapping[str, bool], by: str = "") -> list[tuple[str, str]] | None:
         """Recover some entries of the hash `lost`. Returns for each the result, and the job's id.
 
         Returns None, and does nothing, until every process has compared its actions with the state.
+
+        Args:
+            fields: as `lost` returns them.
+            by: who ordered it, for the events.
         """
         followed = [field for field, again in fields.items() if again]
-        args = (json.dumps(list(fields)), self._context.options, json.dumps(followed))
+        args = (json.dumps(list(fields)), self._context.options, json.dumps(followed), by)
         reply = json.loads(self._context.run("recover", *args))
         return None if reply == "looking" else [(row["became"], row["job"]) for row in reply]
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.scan import as_entries, scan_pages
@@ -14,6 +14,15 @@ SCRIPTS = (
 
 PAGE = 50
 """Items that one script handles. Redis serves others in between."""
+
+
+class KeptReceipt(NamedTuple):
+    """A receipt as it came, in a job's record: the job, the field, iFax's jobId, and the value."""
+
+    job: str
+    field: str
+    job_id: str
+    kept: str
 
 
 class MaintenanceStore:
@@ -69,7 +78,34 @@ class MaintenanceStore:
             SealBroken: it was changed after it was sealed, or is another job's.
         """
         sealed = self._seals.request(job, self._seals.open_request(job, kept))
-        return bool(self._context.run("reseal_request", job, kept, sealed) == b"done")
+        return bool(self._context.run("reseal_request", job, kept, sealed, "request") == b"done")
+
+    def receipts(self) -> Iterator[KeptReceipt]:
+        """Read the receipts that records keep as they came, in pages."""
+        begin = self._keys.job("")
+        for page in scan_pages(self._client, begin):
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.hget(key, "n")
+                steps = [int(n or 0) for n in pipe.execute()]
+                for key, n in zip(page, steps, strict=True):
+                    pipe.hmget(key, [f"{what}:{i}" for i in range(1, n + 1) for what in "rh"] or ["n"])
+                found = pipe.execute()
+            for key, n, values in zip(page, steps, found, strict=True):
+                for i in range(n):
+                    kept, history = values[2 * i : 2 * i + 2]
+                    if kept and history:
+                        job_id = str(json.loads(history).get("jobId", ""))
+                        yield KeptReceipt(
+                            key.decode().removeprefix(begin), f"r:{i + 1}", job_id, kept.decode()
+                        )
+
+    def reseal_receipt(self, receipt: KeptReceipt) -> bool:
+        """Seal a kept receipt with the current key; False if it is gone. Raises like `reseal_request`."""
+        body = self._seals.open_receipt(receipt.job_id, receipt.kept)
+        sealed = self._seals.receipt(receipt.job_id, body)
+        reply = self._context.run("reseal_request", receipt.job, receipt.kept, sealed, receipt.field)
+        return bool(reply == b"done")
 
     def reseal_dead(self, entry: str, content: str) -> bool:
         """Replace the content of a set-aside entry; False if the entry is gone."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, cast
 
+from faxline.contract.texts import clean_actor
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.scan import as_entries
 
@@ -73,6 +74,7 @@ class OrderStore:
         job_id: str,
         by: str = "",
         *,
+        user: str = "",
         applied: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> OrderResult:
         """Settle a doubt as an operator ordered: done, refused, taken or gone.
@@ -83,9 +85,11 @@ class OrderStore:
             how: accepted, resend or fail.
             job_id: iFax's jobId, for accepted.
             by: who orders it, for the audit.
+            user: that person's Redis user, for the event.
             applied: called with a receipt that had come before and was applied with the order.
         """
-        reply = json.loads(self._run("resolve", entry, job, how, job_id, by))
+        args = (entry, job, how, job_id, by, self._context.options, clean_actor(user, by))
+        reply = json.loads(self._context.run("resolve", *args))
         if "receipt" in reply:
             applied(reply["receipt"])
         return OrderResult(reply["result"])

@@ -1,14 +1,35 @@
 """Receipts in Redis: the status stream is applied to jobs, and unclaimed receipts are matched to doubts."""
 
+import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from faxline.contract.sealing.seals import Seals
 from faxline_worker.state.account_context import AccountContext, without_nulls
 from faxline_worker.state.results import Matched, Receipted, ReceiptResult, ReconcileLock
 
 SCRIPTS = ("receipt", "match", "try_lock_reconcile")
+MOST_RAW = 8 * 1024
+"""Bytes of the largest receipt that is kept as it came. Of a larger one only the digest is."""
+
+
+def evidence(seals: Seals, receipt: Mapping[str, Any], body: bytes | None, *, raw: bool) -> dict[str, str]:
+    """What the scripts keep of a receipt as it came: its digest, and with `raw` the receipt itself.
+
+    Args:
+        seals: of the account.
+        receipt: the members of the parsed receipt. Of an inbound fax nothing is kept.
+        body: the receipt as it came; None if it is not known.
+        raw: whether an archive may be on.
+    """
+    if body is None or receipt["outcome"] == "received":
+        return {}
+    kept = {"digest": hashlib.sha256(body).hexdigest()}
+    if raw and len(body) <= MOST_RAW:
+        kept["raw"] = seals.receipt(receipt["job_id"], body)
+    return kept
 
 
 class ReceiptStore:
@@ -22,6 +43,8 @@ class ReceiptStore:
     def __init__(self, context: AccountContext, lease: int) -> None:
         self._context = context
         self._lease = lease
+        self._keeps_raw = False
+        """Whether an archive was on when receipts were last applied."""
 
     def read(self, count: int) -> list[tuple[str, dict[bytes, bytes]]]:
         """The oldest entries of the status stream."""
@@ -40,16 +63,30 @@ class ReceiptStore:
 
         Args:
             receipts: the id and the parsed receipt of each entry; at least one.
-            bodies: the stored fields of each entry, to be remembered.
+            bodies: the stored fields of each entry, to be remembered, and for the digests.
         """
         context = self._context
-        items = [{"entry": entry, "receipt": without_nulls(receipt)} for entry, receipt in receipts]
-        args = [context.options, json.dumps(items, separators=(",", ":")), context.steady.now()]
-        answer = json.loads(context.run("receipt", *args))
+        answer = self._apply(receipts, bodies)
+        if "rows" not in answer:
+            answer = self._apply(receipts, bodies)
         rows = [Receipted.read(row) for row in answer["rows"]]
         taken = (row.error is None and row.result is not ReceiptResult.GONE for row in rows)
         context.memory.received(itertools.compress(bodies, taken), answer["now"])
         return rows
+
+    def _apply(
+        self, receipts: Sequence[tuple[str, Mapping[str, Any]]], bodies: Sequence[Mapping[bytes, bytes]]
+    ) -> Any:
+        items = []
+        for i, (entry, receipt) in enumerate(receipts):
+            fields = bodies[i] if bodies else {}
+            known = evidence(self._context.seals, receipt, fields.get(b"body"), raw=self._keeps_raw)
+            items.append({"entry": entry, "receipt": without_nulls(receipt) | known})
+        sent = json.dumps(items, separators=(",", ":"))
+        context, raw = self._context, "1" if self._keeps_raw else ""
+        answer = json.loads(context.run("receipt", context.options, sent, context.steady.now(), raw))
+        self._keeps_raw = "archive" in answer
+        return answer
 
     def match(self, most: int = 50) -> list[Matched]:
         """Match receipts that no answer claimed in time with jobs in doubt.

@@ -114,6 +114,11 @@ class Memory:
         """Whether the call with this permit was marked and is not settled yet."""
         return permit in self._open
 
+    def began(self, permit: str) -> int | None:
+        """When (ms, Redis' clock) the call with this permit was marked; None if unknown."""
+        call = self._open.get(permit)
+        return call.at if call else None
+
     def settled(self, permit: str, answer: Mapping[str, Any], result: str, event: str | None) -> None:
         """Note that the answer of a call was settled.
 

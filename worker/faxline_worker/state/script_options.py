@@ -11,6 +11,11 @@ from faxline_worker.state.scripts import LAYOUT
 LEAST_KEPT = 3_600_000
 """Shortest time (ms) to keep a receipt that no job claims. A step forward of Redis' clock shortens it."""
 
+EVENTS_CEILING = 10
+"""How many times `events_cap` are kept for an archive that has not read them, unless a setting says."""
+AUDIT_CEILING = 2
+"""How many times its retention the audit is kept for an archive that has not read it."""
+
 
 def layout() -> str:
     """The layout in which this version writes, as MAJOR.MINOR."""
@@ -114,9 +119,14 @@ def _retries(settings: Settings) -> dict[str, Any]:
 def _storage(settings: Settings) -> dict[str, Any]:
     return {
         "cap": settings.events_cap,
+        # Up to which they are kept for an archive that has not read them.
+        "events_ceiling": max(
+            settings.events_cap, settings.events_ceiling or EVENTS_CEILING * settings.events_cap
+        ),
         "retention": ms(settings.retention),
         "document_ttl": ms(settings.document_ttl),
         "document_grace": ms(settings.document_grace),
         "request_retention": ms(settings.request_retention),
         "audit": ms(settings.audit_retention),
+        "audit_ceiling": AUDIT_CEILING * ms(settings.audit_retention),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import redis
 
 from faxline.contract.entry_members import ENTRY_BYTES
-from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline.contract.redis_keys import ARCHIVE_GROUP, INTAKE_GROUP
 from faxline.contract.sealing.seals import SEALED_KINDS, Seals
 from faxline.reading.unread_events import unread
 from faxline_worker.state.account_context import AccountContext
@@ -61,7 +61,7 @@ class StreamStore:
         return Replaced(reply.get("replaced"), reply["moved"], reply["left"])
 
     def events_unread(self) -> int:
-        """How many events the slowest consumer group has still to read."""
+        """How many events the slowest consumer group has still to read, the archive's left out."""
         events = self._context.keys.events
         try:
             with self._context.client.pipeline(transaction=False) as pipe:
@@ -72,7 +72,8 @@ class StreamStore:
             if "no such key" not in str(error):
                 raise
             return 0
-        return max((unread(group, stream) for group in groups), default=0)
+        readers = (group for group in groups if group["name"] != ARCHIVE_GROUP.encode())
+        return max((unread(group, stream) for group in readers), default=0)
 
 
 def _sealed_fields(seals: Seals, fields: Mapping[bytes, bytes]) -> list[bytes | str]:

@@ -114,7 +114,8 @@ class SubmissionStore:
             chance: of the next call, as for `admit`.
         """
         context = self._context
-        marked = {"marked": True} if context.memory.holds(admitted.permit) else {}
+        began = context.memory.began(admitted.permit)
+        marked = {} if began is None else {"marked": True, "started_at": began}
         reply = context.run_timed(
             "settle",
             admitted.permit,

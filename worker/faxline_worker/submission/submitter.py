@@ -17,6 +17,7 @@ from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 from faxline_worker.ifax.receipts import Receipt, is_sending, read_receipt, recipient
 from faxline_worker.observability.metrics.labels import Outcome
 from faxline_worker.observability.metrics.worker import WorkerMetrics
+from faxline_worker.state.receipts import evidence
 from faxline_worker.state.results import Admitted, Held, Holds, ReportResult, Settlement, SettleResult
 from faxline_worker.state.store import Store
 from faxline_worker.submission.caller import Caller, LeaseLostError, endpoint_of, was_called
@@ -186,7 +187,7 @@ class Submitter:
         receipt = word if accepted and isinstance(word, Receipt) else None
         fields = answer_for_settle(admitted, answer, self.retries, late=turn != self.standing.turn) | {
             "seconds": answer.seconds,
-            "receipt": receipt.to_dict() if receipt else None,
+            "receipt": receipt and receipt.to_dict() | self._evidence(receipt, answer.body),
             "sending": (accepted and is_sending(answer.body)) or None,
             "to": recipient(answer.body) if accepted else None,
         }
@@ -215,6 +216,9 @@ class Submitter:
             seconds=round(answer.seconds, 3),
             result=done.result,
         )
+
+    def _evidence(self, receipt: Receipt, body: bytes) -> dict[str, str]:
+        return evidence(self.store.seals, receipt.to_dict(), body, raw=True)
 
     def _settle(self, admitted: Admitted, answer: dict[str, Any], *, last: bool) -> Settlement:
         """Settle an answer. Unless it is the last, the settlement brings the next job."""

@@ -518,6 +518,61 @@ def test_a_course_of_entries_is_told(taker: Taker, course: str) -> None:
     ]
 
 
+ECHOED: dict[str, tuple[list[tuple[str, Any]], Any]] = {
+    "a broken rule elsewhere": (
+        [("send", send(faxNumber="1")[1] | {"metadata": {"x": [1, {}]}})],
+        {"x": [1, {}]},
+    ),
+    "an unknown member": ([("resend", {"id": "b", "of": "a", "metadata": {"x": "é"}, "y": 1})], {"x": "é"}),
+    "an id that is used again": (
+        [send(), ("send", send(subject="x")[1] | {"metadata": {"x": 2**70}})],
+        {"x": 2**70},
+    ),
+    "a resend of what nobody knows": ([resend("b", "x", metadata={"x": 1})], {"x": 1}),
+    "a document that nobody stored": (
+        [("send", with_file("a", document=MISSING)[1] | {"metadata": {"x": 1}})],
+        {"x": 1},
+    ),
+    "metadata that breaks a rule": ([("send", send()[1] | {"metadata": nested(33)})], None),
+    "metadata that is no object": ([("send", send(faxNumber="1")[1] | {"metadata": [1]})], None),
+    "no metadata": ([("send", send(faxNumber="1")[1] | {"metadata": {}})], None),
+    "an entry that is no object": ([("send", [{"metadata": {"x": 1}}])], None),
+}
+
+
+@pytest.mark.parametrize("course", ECHOED)
+def test_a_rejection_echoes_the_metadata_where_that_is_valid(taker: Taker, course: str) -> None:
+    entries, metadata = ECHOED[course]
+    for kind, content in entries:
+        push(taker, kind, content)
+    event = taker.events()[-1]
+    assert (event.event, event.data.get("metadata")) == ("fax.rejected", metadata)
+
+
+def test_a_number_that_json_does_not_know_is_no_metadata_to_echo(taker: Taker) -> None:
+    taker.push(
+        {"send": b'{"id":"a","metadata":{"x":NaN}}'}, {"send": b'{"id":"a","y":1,"metadata":{"x":1e999}}'}
+    )
+    assert [event.data.get("metadata") for event in taker.events()] == [None, None]
+
+
+def test_a_queued_fax_tells_the_digests_of_its_documents_and_who_ordered_it(taker: Taker) -> None:
+    name = document(taker, STORED)
+    files = [FILE, {"fileName": "a.txt", "fileData": TEXT}, {"fileName": "b.txt", "document": name}]
+    push(taker, *send(faxData=[*files, files[1]]))
+    taker.submit("a")
+    push(taker, *resend("b", "a", by="jane", user="clerk"))
+    push(taker, "cancel", {"id": "b", "by": "jane"})
+    found = [(event.event, event.data.get("documents"), event.data.get("by")) for event in taker.events()]
+    digests = [digest(data).removeprefix("sha256:") for data in (base64.b64decode(TEXT), STORED)]
+    assert found == [
+        ("fax.queued", digests, None),
+        ("fax.submitted", None, None),
+        ("fax.queued", None, "clerk"),
+        ("fax.canceled", None, "jane"),
+    ]
+
+
 def test_of_a_member_that_is_not_given_the_default_holds(taker: Taker) -> None:
     push(taker, *send())
     push(taker, "send", FULL | {"id": "full"})

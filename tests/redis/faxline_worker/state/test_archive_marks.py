@@ -229,6 +229,22 @@ def test_the_pages_of_several_accounts_come_in_one_round_trip(redis_client: redi
     assert read_pages([]) == []
 
 
+def test_after_a_restored_copy_an_id_that_comes_again_is_read_again(line: Line) -> None:
+    """Redis' clock went back with the copy: the archive sees that the fields differ."""
+    line.marks.switch_on()
+    line.add(2)
+    line.take()
+    copy = {name: line.client.dump(name) for name in line.client.keys("fax:*")}
+    line.add(2)
+    line.take()
+    line.client.flushall()
+    for name, value in copy.items():
+        line.client.restore(name, 0, value)
+    line.client.xadd(line.keys.events, {"event": "another"}, id="3-0")
+    page = line.page()
+    assert (page.entries, page.lost, page.restarted) == ((("3-0", {"event": "another"}),), 0, False)
+
+
 def happen(line: Line, draw: random.Random, what: str) -> None:
     match what:
         case "add":

@@ -1,10 +1,13 @@
 -- cancel: a queued job ends at once. iFax is asked to cancel a fax that it keeps for a date (a control call). In any other
 -- state the cancellation is refused, with the reason.
 -- include: clock bell record events endings lines control_calls streams audit
--- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (the last two for the audit)
+-- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (both for the audit), who
+--       asks (for the event, or empty)
 -- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an
 --       older entry, which another dispatcher works on, may be the one that makes it known; the entry stays
 local group, entry, id, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
+local by = ARGV[7] ~= '' and ARGV[7] or nil
+options.cap = options.events_ceiling -- whether an archive is on is not known here; the next script that knows trims
 local function reply(result, event) return cjson.encode({ result = result, event = event }) end
 if #redis.call('XRANGE', keys.intake, entry, entry) == 0 then return reply('gone') end
 local function leave(result, reason, event) -- last, for a script that raises is not undone, and the entry must not be lost
@@ -23,6 +26,7 @@ then
 end
 if job and job.state == 'queued' then
   leave_queue(options, id, job)
+  job.cause = { by = by }
   transition(options.cap, id, job, 'fax.canceled',
     ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
   finish(options, id, job)
@@ -30,13 +34,13 @@ if job and job.state == 'queued' then
 end
 if job and job.state == 'submitted' and ahead(job) then
   if not job.canceling then
-    redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0)
+    redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0, 'canceler', ARGV[7])
     read_steady() -- the call's place among others goes by the steady clock
     send_control_call(control_call_of('cancel', id))
   end
   return leave('asked')
 end
 local reason = not job and 'unknown_job' or FINAL[job.state] and 'final' or job.state
-local event = emit(options.cap, 'fax.cancel_refused', id, to_json({ state = job and job.state, reason = reason }, nil,
-  job and job.metadata or nil))
+local data = { state = job and job.state, reason = reason, by = by }
+local event = emit(options.cap, 'fax.cancel_refused', id, to_json(data, nil, job and job.metadata or nil))
 return leave('refused', reason, event)

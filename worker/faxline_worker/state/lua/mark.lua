@@ -16,7 +16,7 @@ local job = redis.call('HMGET', keys.job .. ARGV[2], 'state', 'permit', 'lease')
 local lease = tonumber(job[3]) or 0
 if job[1] ~= 'submitting' or job[2] ~= ARGV[1] or lease <= steady then return 'lost' end
 -- Written also when called again: WAIT, which may follow, asks the replicas about what its own connection wrote.
-local fields = { 'marked', '1' }
+local fields = { 'marked', '1', 'marked_at', int(now) }
 if lease < steady + tonumber(ARGV[3]) then -- the lease must outlast the request
   lease = steady + tonumber(ARGV[3])
   if redis.call('ZADD', keys.permits, 'XX', 'CH', int(lease), permit) == 0 then return 'lost' end

@@ -6,6 +6,7 @@
 local ENOUGH = 200 -- doubts that one call looks at
 local options, done, looks = cjson.decode(ARGV[1]), {}, { count = 0, read = {} }
 local account = read_account(options, ARGV[3])
+keep_for_archive(options, account.archive)
 local old = may_be_old(account)
 local stepped = redis.call('HMGET', keys.account_state, 'stepped', 'stepped_until')
 if (tonumber(stepped[2]) or 0) > steady then options.stepped = tonumber(stepped[1]) end
@@ -41,6 +42,7 @@ local function settle_doubt(receipt, member, id, job)
     redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
     return apply_receipt(options, id, job, receipt)
   end
+  job.cause = facts_of(receipt)
   duplicate(options, id, job, receipt.job_id)
   return 'duplicate'
 end

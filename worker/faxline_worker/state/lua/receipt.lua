@@ -1,19 +1,22 @@
 -- receipt: entries of the status stream meet their jobs and leave the stream.
 -- include: clock bell record events endings lines offers numbers unmatched redeliveries redials receipts
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
---       transferred, to, sender, started, again, redial}}; or of a fax that came to us receipt = {outcome = received,
---       job_id = by what it is known, about = its jobId, data = what the event tells}; the steady clock as the caller
---       knows it (ms, or empty)
--- reply JSON {now (ms), rows = list of {result = applied | repeated | resolved_doubt | unmatched | held | received | gone |
---       raised, job, attempt, submitted_at, retried, error}}; one that raised stays on the stream, those beside it go on
+--       transferred, to, sender, started, ended, again, redial, digest, raw}}; or of a fax that came to us receipt =
+--       {outcome = received, job_id = by what it is known, about = its jobId, data = what the event tells}; the steady
+--       clock as the caller knows it (ms, or empty); whether the receipts have `raw` (1, or empty)
+-- reply JSON {now (ms), archive (true: one is on), rows = list of {result = applied | repeated | resolved_doubt | unmatched |
+--       held | received | gone | raised, job, attempt, submitted_at, retried, error}}; one that raised stays on the stream,
+--       those beside it go on. Without rows nothing was done: an archive is on, and `raw` is missing
 local options, items = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 
--- What stands under each jobId: asked in one go, and kept up by what this script writes there.
+-- What stands under each jobId, and whether an archive is on: asked in one go. It is kept up by what this script writes there.
 local known = {}
 local function read_job_ids()
-  local names = {}
-  for i, item in ipairs(items) do names[i] = keys.job_ids .. item.receipt.job_id end
-  for i, value in ipairs(redis.call('MGET', unpack(names))) do known[items[i].receipt.job_id] = value end
+  local names = { keys.archive }
+  for i, item in ipairs(items) do names[i + 1] = keys.job_ids .. item.receipt.job_id end
+  local values = redis.call('MGET', unpack(names))
+  for i, item in ipairs(items) do known[item.receipt.job_id] = values[i + 1] end
+  keep_for_archive(options, values[1])
 end
 
 -- A fax that came to us is told once, however often its webhook comes: iFax tries for two hours.
@@ -45,6 +48,7 @@ local function keep_receipt(receipt, of)
 end
 
 local function meet(receipt, batch)
+  if not options.archive then receipt.raw = nil end
   if receipt.outcome == 'received' then return come_in(receipt) end
   local id = known[receipt.job_id]
   local earlier = is_receipt(id) and cjson.decode(id)
@@ -68,6 +72,7 @@ local there, done, replies = {}, {}, {}
 for _, entry in ipairs(redis.call('XRANGE', keys.status, items[1].entry, items[#items].entry)) do there[entry[1]] = true end
 local batch = new_batch_of_ends()
 read_job_ids()
+if options.archive and ARGV[4] == '' then return cjson.encode({ archive = true }) end
 for i, item in ipairs(items) do
   if not there[item.entry] then
     replies[i] = { result = 'gone' }
@@ -83,4 +88,4 @@ for i, item in ipairs(items) do
 end
 write_batch(batch)
 if #done > 0 then redis.call('XDEL', keys.status, unpack(done)) end -- last, for nothing of this is undone by an error
-return cjson.encode({ now = now, rows = replies })
+return cjson.encode({ now = now, rows = replies, archive = options.archive })

@@ -3,13 +3,14 @@
 -- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
 -- include: redeliveries redials receipts doubts outcomes lineage
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
---       fields that are calls after which the job was called again
+--       fields that are calls after which the job was called again, who orders it
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
 --       the state by now, or iFax had not taken it) | ended (the job has ended otherwise; an acceptance is told as
 --       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (called again), job};
 --       or looking: not every process has looked what of its own is missing, so nothing was done
 local options = cjson.decode(ARGV[2])
 local account, followed = read_account(options), {}
+keep_for_archive(options, account.archive)
 if verify_until(account) > now_us then return cjson.encode('looking') end
 for _, field in ipairs(cjson.decode(ARGV[3])) do followed[field] = true end
 local limits = limits_of(options, account)
@@ -69,6 +70,7 @@ local function put_in_order(item, field)
     return 'known'
   end
   job = job or stand_in(item)
+  job.cause = { by = ARGV[4] ~= '' and ARGV[4] or nil, started_at = item.at }
   if not take_up(item, job) then
     if item.job_id then duplicate(options, item.job, job, item.job_id) end
     return 'ended'
@@ -89,6 +91,7 @@ local function cancel(item)
   local job = read_record(keys.job .. item.job)
   if not job or job.state ~= 'queued' then return job and FINAL[job.state] and 'known' or job and 'ended' or 'gone' end
   leave_queue(options, item.job, job)
+  job.cause = { by = ARGV[4] ~= '' and ARGV[4] or nil }
   transition(options.cap, item.job, job, 'fax.canceled',
     ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
   finish(options, item.job, job)

@@ -1,14 +1,14 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
 -- include: clock bell record events lines doubts backlog groups audit pending_entries refusals rejections new_jobs
 -- include: known_again
--- ARGV  consumer group, JSON options, JSON list of items: {entry, reject = {job, member, reason, message}, unless = [{id,
---       digest}] (if all of these jobs are known, the entry is a repeat)} or {entry, name, jobs = [{id, digest, rank,
---       fields…}]}; each with the entry's group and its size, if it has them, and order = {who, user (for the audit)} of a
---       resend
+-- ARGV  consumer group, JSON options, JSON list of items: {entry, reject = {job, member, reason, message}, metadata (JSON),
+--       unless = [{id, digest}] (if all of these jobs are known, the entry is a repeat)} or {entry, name, jobs = [{id,
+--       digest, rank, fields…}]}; each with the entry's group and its size, if it has them, and order = {who, user (for the
+--       audit), by (for the event)} of a resend
 -- reply JSON {event (the last that was written), rows = [[registered | repeated | rejected | gone, reason of a rejection]],
 --       one for each item}
 local group, options, items = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
-if options.ceiling_jobs == 0 and options.ceiling_bytes == 0 then read_steady() end
+if options.ceiling_jobs == 0 and options.ceiling_bytes == 0 then keep_for_archive(options, read_steady(nil, 'archive')) end
 local batch = new_batch(options, items, pending_entries(group, items))
 
 -- The jobs of an entry that are new; or nil, and item.reject is set.
@@ -49,7 +49,7 @@ local function carry_out(item)
     reject(batch, item, item.reject)
     return 'rejected', item.reject.reason
   end
-  for _, job in ipairs(item.new) do store_job(batch, job) end
+  for _, job in ipairs(item.new) do store_job(batch, job, item.order and item.order.by) end
   for _, job in ipairs(item.jobs) do
     if job.known_again then know_again(job) end
   end

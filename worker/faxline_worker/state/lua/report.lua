@@ -12,11 +12,14 @@
 --       (the receipt that had come before and was applied), steady (ms)}
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_control_call(member)
-local job = read_record(keys.job .. id) -- first, because it may refuse
+local job = read_record(keys.job .. id, 'canceler') -- first, because it may refuse
 if redis.call('ZREM', keys.permits, permit_of(token, member)) == 0 then
   return cjson.encode({ result = 'repeated', job = id })
 end
 local account = read_account(options, ARGV[5])
+keep_for_archive(options, account.archive)
+if answer.receipt and not options.archive then answer.receipt.raw = nil end
+if job and answer.call then job.cause = cause_of(nil, answer.ms) end
 local call = { account = account, options = options, id = id, job = job, kind = kind, member = member, answer = answer,
   admitted_at = now_us / 1000 - (answer.seconds or 0) * 1000 }
 learn(account, options, answer, call.admitted_at, kind)

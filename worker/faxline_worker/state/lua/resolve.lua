@@ -1,7 +1,8 @@
 -- resolve: an operator settles a doubt. The order leaves its stream.
 -- include: clock bell record events endings lines offers account_hash wakes numbers unmatched redeliveries redials receipts
 -- include: doubts outcomes returns orders audit
--- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options
+-- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options,
+--       who orders it (for the event, or empty)
 -- reply JSON {result = done | refused (the job is not in doubt) | taken (the jobId belongs to another job) | lost (it
 --       cannot be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before
 --       and was applied)}; unless it is gone, the result is also in the stream `reply`, with the job's `state` or the other
@@ -18,6 +19,8 @@ local function done(result, more, value)
 end
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
 local account, said = read_account(options), { reason = 'operator' }
+keep_for_archive(options, account.archive)
+job.cause = { by = ARGV[7] ~= '' and ARGV[7] or nil }
 if how == 'accepted' then
   local known = redis.call('GET', keys.job_ids .. job_id)
   if known and known ~= id and not is_receipt(known) then return done('taken', 'job', known) end

@@ -1,7 +1,7 @@
 -- run_timers: moves on everything of an account that is due, and says when to run again.
 -- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
 -- include: redeliveries redials receipts doubts outcomes returns control_calls polling audit streams timer_queue
--- include: timer_leases timer_overdue timer_words timer_doubts
+-- include: timer_streams timer_leases timer_overdue timer_words timer_doubts
 -- ARGV  JSON options, the most items of each kind, how far Redis' clock stepped since the last run (ms; nothing: not at
 --       all), the steady clock as the caller knows it (ms, or empty)
 -- reply JSON {next (ms until the next look), ready (a job or a permit came back: plan), match (receipts are due to meet
@@ -9,6 +9,7 @@
 --       (a status poll may be due), newer (a newer layout is stored: nothing was touched), steady (ms)}
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local account = read_account(options, ARGV[4])
+keep_for_archive(options, account.archive)
 if account.newer then return cjson.encode({ next = options.sweep, ready = false, match = false, newer = true }) end
 local limits = limits_of(options, account)
 local run = { options = options, account = account, limits = limits, most = most, old = may_be_old(account), changes = {},
@@ -20,7 +21,7 @@ for _, timer in ipairs({ run_delayed, run_scheduled, run_lines, run_leases, run_
 if limits.requests > 0 then
   redis.call('ZREMRANGEBYSCORE', keys.answers, '-inf', '(' .. int(now_us - limits.window))
 end
-redis.call('XTRIM', keys.audit, 'MINID', '~', int(math.max(0, math.min(now, steady) - options.audit)))
+trim_streams(options)
 local wait = options.sweep -- the most, whatever the clock says
 local function consider(sets, clock)
   for _, key in ipairs(sets) do

@@ -6,9 +6,9 @@
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter, named
 --       (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (if the
 --       answer's meaning is unknown), ours (it may be this process' own fault), late (the call began before this process
---       stepped back); and for the audit call, outcome, status, ms}, JSON options, the next permit's token (empty: the
---       caller stops here, and others are woken in its place), its chance (as for admit), the steady clock as the caller
---       knows it (ms, or empty)
+--       stepped back); and for the audit call, outcome, status, ms, started_at (ms: when it began)}, JSON options, the next
+--       permit's token (empty: the caller stops here, and others are woken in its place), its chance (as for admit), the
+--       steady clock as the caller knows it (ms, or empty)
 -- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart (true:
 --       other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last that was
 --       written), steady (ms)}
@@ -19,6 +19,8 @@ if not decide then error({ err = 'ERR unknown decision ' .. tostring(answer.deci
 local next_token, next_chance = ARGV[5], tonumber(ARGV[6])
 local job = read_record(keys.job .. id)
 local account = read_account(options, ARGV[7])
+keep_for_archive(options, account.archive)
+if job and answer.call then job.cause = cause_of(answer.started_at, answer.ms) end
 if job and answer.marked then job.marked = '1' end -- also if Redis lost it
 local call = { account = account, options = options, id = id, job = job, token = token, answer = answer,
   granted_at = job and (tonumber(job.granted_at) or tonumber(job.admitted_at) or 0), -- older processes note only the second

@@ -9,7 +9,7 @@ local STORED_AS = { cooldown_until = 'gate', cooldown_at = 'gated_at', cooldowns
 local function read_account(options, estimate)
   local values = redis.call('HMGET', keys.account_state, 'bucket', 'bucket_at', 'gate', 'gated_at', 'gates', 'paused',
     'paused_at', 'probes', 'probe_at', 'share', 'share_at', 'strain', 'waits', 'alarm', 'seconds', 'layout', 'seen', 'skew',
-    'strictest', 'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart', 'asking')
+    'strictest', 'verify_until', 'unknown', 'unknowns', 'accepted', 'accepted_before', 'apart', 'asking', 'archive')
   if not newer(values[16]) then keep_steady(values[17], values[18], estimate) end
   take_strictest(options, values[19])
   local function number(i, otherwise) return tonumber(values[i]) or otherwise end
@@ -18,7 +18,8 @@ local function read_account(options, estimate)
     probe_at = number(9, 0), limit_factor = number(10, 1), limit_factor_at = number(11, 0), concurrency_backoff = number(12, 0),
     waits = values[13] or '', alarm = number(14, 0), seconds = number(15, nil), noted_seconds = number(15, 0),
     newer = newer(values[16]), verify_until = number(20, 0), unknown = values[21] or '', unknowns = number(22, 0),
-    accepted = values[23] or '', accepted_before = values[24] or '', apart = values[25] or '', asking = values[26] or '' }
+    accepted = values[23] or '', accepted_before = values[24] or '', apart = values[25] or '', asking = values[26] or '',
+    archive = values[27] }
 end
 
 -- Writes some fields of the account.

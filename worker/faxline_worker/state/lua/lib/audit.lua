@@ -1,4 +1,5 @@
--- The audit: a stream with each call to iFax and each operator's order, without content. Entries older than the retention go.
+-- The audit: a stream with each call to iFax and each operator's order, without content. Entries older than the retention go
+-- (timer_streams.lua); those that an archive has still to read may become older, up to the ceiling.
 local AUDITED = { 'user', 'job', 'attempt', 'outcome', 'status', 'code', 'reason', 'jobId', 'ms', 'about' }
 
 -- who: the process or the operator. what: the call or the order. fields: those of AUDITED that are known; `about` is what an
@@ -12,5 +13,5 @@ local function audit(options, who, what, fields)
       table.insert(entry, type(value) == 'number' and int(value) or value)
     end
   end
-  redis.call('XADD', keys.audit, 'MINID', '~', int(math.max(0, now - options.audit)), '*', unpack(entry))
+  redis.call('XADD', keys.audit, 'MINID', '~', int(math.max(0, now - options.audit_ceiling)), '*', unpack(entry))
 end

@@ -4,13 +4,14 @@
 -- the count of its uses. So exactly what was counted is subtracted again, whatever happens in between.
 local DONE = { 'done:delivered', 'done:failed', 'done:canceled', 'done:unconfirmed' }
 
--- open: how many jobs have not ended. bytes: what is counted for them. This also sets the steady clock.
+-- open: how many jobs have not ended. bytes: what is counted for them. archive: since when one is on, or false. This also
+-- sets the steady clock.
 local function read_backlog()
-  local values = redis.call('HMGET', keys.account_state, 'seen', 'skew', 'taken', 'bytes', unpack(DONE))
+  local values = redis.call('HMGET', keys.account_state, 'seen', 'skew', 'taken', 'bytes', 'archive', unpack(DONE))
   keep_steady(values[1], values[2])
   local open = tonumber(values[3]) or 0
-  for i = 1, #DONE do open = open - (tonumber(values[i + 4]) or 0) end
-  return { open = open, bytes = tonumber(values[4]) or 0, taken = 0, kept = 0, sizes = {} }
+  for i = 1, #DONE do open = open - (tonumber(values[i + 5]) or 0) end
+  return { open = open, bytes = tonumber(values[4]) or 0, archive = values[5], taken = 0, kept = 0, sizes = {} }
 end
 
 -- The bytes that the record keeps of a job besides its fixed fields and its history.

@@ -24,6 +24,8 @@ local function apply_cancel(call)
   local options, id, job, answer = call.options, call.id, call.job, call.answer
   if answer.decision == 'accepted' then
     redis.call('ZREM', keys.submitted, id)
+    job.cause = job.cause or {}
+    if job.canceler ~= '' then job.cause.by = job.canceler end
     transition(options.cap, id, job, 'fax.canceled', ended(options, job, { state = 'canceled', reason = 'canceled_at_ifax',
       canceling = '' }), { reason = 'canceled_at_ifax' })
     finish(options, id, job)

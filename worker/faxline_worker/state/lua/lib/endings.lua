@@ -56,6 +56,8 @@ local function answer_cancel(options, id, job, said)
   job.canceling = nil
   redis.call('HSET', keys.job .. id, 'canceling', '')
   said.state = job.state
+  if job.canceler ~= '' then said.by = job.canceler end
+  tell_cause(job, said)
   job.event = emit(options.cap, 'fax.cancel_refused', id, to_json(said, job.job_id, job.metadata))
 end
 

@@ -1,9 +1,10 @@
 -- New jobs of a batch are stored: first a place for each and the indexes, then the records and the events.
 
 local function new_batch(options, items, pending)
-  return { options = options, pending = pending,
+  local backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog() or nil
+  if backlog then keep_for_archive(options, backlog.archive) end
+  return { options = options, pending = pending, backlog = backlog,
     cap = int(options.cap), stamp = int(now), -- texts: a number is formatted anew for each command
-    backlog = (options.ceiling_jobs > 0 or options.ceiling_bytes > 0) and read_backlog() or nil,
     some_known = any_known(items, pending),
     fresh = {}, -- the jobs that will be stored, by id: they have no record yet
     groups = {}, -- the size that an entry tells of each group, or false
@@ -41,9 +42,15 @@ local function write_indexes(batch)
   if batch.first_expiry then ring_by_alarm(batch.first_expiry) end
 end
 
+local function digests_of(text)
+  local digests = {}
+  for digest in string.gmatch(text, '[^,]+') do digests[#digests + 1] = digest end
+  return digests
+end
+
 -- Documents live on while a job that has not ended needs them.
 local function need_documents(digests)
-  for digest in string.gmatch(digests, '[^,]+') do
+  for _, digest in ipairs(digests_of(digests)) do
     redis.call('HINCRBY', keys.document_uses, digest, 1)
     redis.call('PERSIST', keys.document .. digest)
   end
@@ -53,7 +60,8 @@ end
 local QUEUED_TEXT = to_json({ state = 'queued', attempt = 0 }, nil, nil)
 local HISTORY_TEXT = to_json({ event = 'fax.queued', at = now, state = 'queued', attempt = 0 }, nil, nil)
 
-local function store_job(batch, job)
+-- by: whose order the job is, or nil.
+local function store_job(batch, job, by)
   local fields = job.fields
   if job.send_at and fields.schedule == 'local' then
     redis.call('ZADD', keys.delayed, int(job.send_at), job.id)
@@ -73,8 +81,9 @@ local function store_job(batch, job)
   end
   redis.call('HSET', keys.job .. job.id, unpack(record))
   local text = QUEUED_TEXT
-  if job.send_at or fields.metadata then
-    text = to_json({ state = 'queued', attempt = 0, send_at = job.send_at }, nil, fields.metadata)
+  if job.send_at or fields.metadata or fields.documents or by then
+    text = to_json({ state = 'queued', attempt = 0, send_at = job.send_at, by = by,
+      documents = fields.documents and digests_of(fields.documents) }, nil, fields.metadata)
   end
   batch.event = emit(batch.cap, 'fax.queued', job.id, text)
   if group and (now + job.turn) % EVERY == 0 then thin_out(group) end

@@ -89,6 +89,7 @@ local function duplicate(options, id, job, job_id)
     early = false
   end
   if not early then redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline) end
-  job.event = emit(options.cap, 'fax.duplicate', id, to_json({ state = job.state, attempt = job.attempt }, job_id,
-    job.metadata))
+  local data = { state = job.state, attempt = job.attempt }
+  tell_cause(job, data)
+  job.event = emit(options.cap, 'fax.duplicate', id, to_json(data, job_id, job.metadata))
 end

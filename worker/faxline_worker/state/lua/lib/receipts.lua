@@ -1,6 +1,12 @@
 -- A receipt meets its job: the one place where a job is delivered, failed or canceled by what iFax says.
 local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
 
+-- What an event tells of the receipt that led to it: its digest, and when the fax's own call began and ended (ms).
+local function facts_of(receipt)
+  return { receipt = receipt.digest, call_started_at = receipt.started and receipt.started * 1000,
+    call_ended_at = receipt.ended and receipt.ended * 1000 }
+end
+
 -- A receipt that names the job's jobId. A job that waits to be sent again is not sent, if the receipt says that one of its
 -- requests was delivered after all.
 local apply_receipt
@@ -11,7 +17,7 @@ local function meet_job(options, id, job, receipt, batch)
 end
 
 -- receipt: {job_id, outcome, code, reason, message, pages, transferred, again (the name of the waits), lower (the next try
--- needs a lower quality)}. batch: of lib/endings.lua, or nil. Returns applied, repeated, held or resolved_doubt, and sets
+-- needs a lower quality), started, ended (s), digest and raw (as it came, only while an archive is on)}. batch: of lib/endings.lua, or nil. Returns applied, repeated, held or resolved_doubt, and sets
 -- receipt.retried if the job has not ended.
 function apply_receipt(options, id, job, receipt, batch)
   local before = job.state
@@ -27,6 +33,7 @@ function apply_receipt(options, id, job, receipt, batch)
   local changes = { job_id = receipt.job_id, state = receipt.outcome }
   for name, value in pairs(said) do changes[name] = value end
   said.charged = receipt.charged
+  for name, value in pairs(facts_of(receipt)) do said[name] = value end
   if job.resend_of then changes.resend_of = '' end
   if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
   local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
@@ -39,9 +46,10 @@ function apply_receipt(options, id, job, receipt, batch)
     end
     said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
       and receipt.transferred ~= nil or nil
-    transition(options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said)
+    transition(options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said, receipt.raw)
     leave_line(options, id, job, batch)
     finish(options, id, job, batch)
   end
+  receipt.raw = nil
   return (before == 'in_doubt' or before == 'queued') and 'resolved_doubt' or 'applied'
 end

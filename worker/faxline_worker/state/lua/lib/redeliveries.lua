@@ -28,7 +28,7 @@ local function deliver_again(options, id, job, receipt, changes, said, wait, bat
   said.stage, said.delivery, said.retry_at = 'delivery', changes.deliveries, now + wait
   said.attempts, said.wait, said.again = most_deliveries(options, job), wait, receipt.again
   said.quality = changes.lowered
-  transition(options.cap, id, job, 'fax.retrying', changes, said)
+  transition(options.cap, id, job, 'fax.retrying', changes, said, receipt.raw)
   redis.call('HSET', keys.job .. id, 'job_id', '') -- so that this receipt, repeated, finds nothing to say
   job.job_id, receipt.retried = nil, true
   redis.call('ZADD', keys.delayed, int(now + wait), id)

@@ -18,10 +18,11 @@ local function keep_steady(seen, skew, estimate)
   now_us, steady = at, math.floor(at / 1000)
 end
 
--- For a script that reads nothing else of the account.
-local function read_steady(estimate)
-  local values = redis.call('HMGET', keys.account_state, 'seen', 'skew')
+-- For a script that reads nothing else of the account but one more field. Returns that field.
+local function read_steady(estimate, more)
+  local values = redis.call('HMGET', keys.account_state, 'seen', 'skew', more or 'seen')
   keep_steady(values[1], values[2], estimate)
+  return values[3]
 end
 
 -- A dispatcher saw TIME step by so much (ms). The doctor tells of it. For `memory` ms, while receipts may come of calls

@@ -17,7 +17,7 @@ local function run_leases(run)
   local options, account = run.options, run.account
   for _, permit in ipairs(due(run, keys.permits, steady)) do
     local token, id = string.match(permit, '^[^|]*'), held_for(permit)
-    local job = id and read_record(keys.job .. id)
+    local job = id and read_record(keys.job .. id, 'marked_at')
     local lost = job and job.state == 'submitting' and job.permit == token
     redis.call('ZREM', keys.permits, permit)
     run.look = true
@@ -27,6 +27,7 @@ local function run_leases(run)
       if id then lost_control_call(run, id, token) end
       answered(account, run.limits, token)
       if lost then
+        job.cause = { started_at = tonumber(job.marked_at) }
         doubt(account, options, id, job, { reason = 'worker_lost', message =
           'the worker ended, or lost Redis, after the request had begun' }, token, {})
         tell(run, id, 'fax.in_doubt', 'worker_lost')
