@@ -348,6 +348,7 @@ def test_a_receipt_of_the_attempt_before_the_one_under_way_is_told_as_a_duplicat
         "attempt": 2,
         "jobId": 77,
         "metadata": {"x": 1},
+        "call_started_at": 1000 * BEGIN,
     }
     assert line.answer(again, "accepted", job_id="78").state == "submitted"
     assert line.receipt() == "repeated"
