@@ -41,10 +41,16 @@ class Faxes:
         self.account = account
         self.keys = RedisKeys(account)
         self._seals = Seals(keyring, account)
+        self._at = 0
+
+    def _now(self) -> int:
+        """The time in milliseconds, another one each time."""
+        self._at = max(self._at + 1, round(time.time() * 1000))
+        return self._at
 
     def event(self, name: str, job: str, **data: Any) -> str:
         """Write an event. Returns its id."""
-        at = round(time.time() * 1000)
+        at = self._now()
         data.setdefault("state", name.removeprefix("fax.").replace("retrying", "queued"))
         data.setdefault("attempt", 0 if name == "fax.queued" else 1)
         fields: dict[Any, Any] = {"event": name, "job": job, "at": at, "data": json.dumps(data)}
@@ -53,7 +59,7 @@ class Faxes:
 
     def audit(self, what: str, **fields: Any) -> str:
         """Write an entry of the audit. Returns its id."""
-        entry: dict[Any, Any] = {"at": round(time.time() * 1000), "who": "a:1", "what": what, **fields}
+        entry: dict[Any, Any] = {"at": self._now(), "who": "a:1", "what": what, **fields}
         found: bytes = self.client.xadd(self.keys.audit, entry)  # type: ignore[assignment]
         return found.decode()
 
@@ -61,7 +67,7 @@ class Faxes:
         self, job: str, *, number: str = NUMBER, metadata: Mapping[str, Any] | None = None, **more: str
     ) -> None:
         """Register a job: its record and its event."""
-        at = round(time.time() * 1000)
+        at = self._now()
         record: dict[Any, Any] = {
             "n": 1,
             "number": number,
