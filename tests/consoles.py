@@ -41,7 +41,9 @@ class Console:
         self.store.add_user(Person("bound", Role.OPERATOR, frozenset({"south"})))
         self.store.add_user(Person("radiologist", Role.OPERATOR, department=RADIOLOGY))
         parts = make_pages(
-            LiveAccounts(settings, "console", structlog.get_logger()), Renderer(make_environment(), "UTC")
+            LiveAccounts(settings, "console", structlog.get_logger()),
+            self.store,
+            Renderer(make_environment(), "UTC"),
         )
         self.lines = parts.lines
         guard = Guard(self.store, settings.console, parts.prepare)

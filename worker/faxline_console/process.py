@@ -11,10 +11,13 @@ from faxline_console.app import make_app
 from faxline_console.counts import Counts
 from faxline_console.guard import Guard, Page
 from faxline_console.lines import Lines
+from faxline_console.mailing_store import MailingStore
 from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
 from faxline_console.pages.fax import FaxPages
 from faxline_console.pages.faxes import FaxesPages
+from faxline_console.pages.mailing_uploads import MailingUploadPages
+from faxline_console.pages.mailings import MailingPages
 from faxline_console.pages.send import SendPages
 from faxline_console.pages.system import SystemPages
 from faxline_console.rendering import Renderer, make_environment
@@ -53,18 +56,21 @@ class Parts:
     prepare: Callable[[Request], Awaitable[None]]
 
 
-def make_pages(live: LiveAccounts, renderer: Renderer) -> Parts:
+def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> Parts:
     """Make all pages.
 
     Args:
         live: the accounts.
+        store: whose database has the list of mailings.
         renderer: of pages.
     """
     lines = Lines(live)
-    counts = Counts(lines)
+    counts, mailings = Counts(lines), MailingStore(store.engine)
     parts = [
         *(page(lines, renderer) for page in (FaxesPages, FaxPages, AccountPages, SendPages, SystemPages)),
         AttentionPages(lines, renderer, counts),
+        MailingUploadPages(lines, renderer, mailings),  # before the address of any mailing
+        MailingPages(lines, renderer, mailings),
     ]
     return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts.prepare)
 
@@ -75,7 +81,7 @@ def console() -> None:
     settings = live.settings
     log = get_logger("faxline_console")
     store = open_store(settings.console)
-    parts = make_pages(live, Renderer(make_environment(), settings.console.zone))
+    parts = make_pages(live, store, Renderer(make_environment(), settings.console.zone))
     guard = Guard(store, settings.console, parts.prepare)
     app = make_app(guard, parts.renderer, parts.lines, parts.pages, log)
     listener = listen(settings.console.host, settings.console.port, 128)

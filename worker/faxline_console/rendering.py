@@ -22,13 +22,14 @@ THEME_COOKIE = "faxline-theme"
 PAGES: tuple[tuple[str, str, Right], ...] = (
     ("/faxes", "Faxes", Right.READ),
     ("/attention", "Needs attention", Right.SETTLE),
+    ("/mailings", "Mailings", Right.READ),
     ("/send", "Send a fax", Right.SEND),
     ("/accounts", "Accounts", Right.ACCOUNTS),
     ("/system", "System", Right.SYSTEM),
     ("/audit", "Audit", Right.AUDIT),
 )
 """The pages of the rail, and what each takes."""
-WORK = 3
+WORK = 4
 """The first pages of the rail are the daily work; the others follow apart."""
 
 

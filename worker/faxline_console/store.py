@@ -85,7 +85,8 @@ class ConsoleStore:
         now: Callable[[], float] = time,
         hasher: PasswordHasher | None = None,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
+        """Of the database, which has the list of mailings too."""
         self._lifetimes = lifetimes
         self._now = now
         self._hasher = hasher or PasswordHasher()
@@ -101,7 +102,7 @@ class ConsoleStore:
         hashed = self._hash(password)
         row = to_row(person) | {"password": hashed}
         try:
-            with self._engine.begin() as database:
+            with self.engine.begin() as database:
                 database.execute(insert(users).values(row))
         except IntegrityError:
             raise UserInvalid(f"there is already a user {person.name!r}") from None
@@ -113,7 +114,7 @@ class ConsoleStore:
             UserInvalid: there is no such user, or the password is too short or too long.
         """
         changes = to_row(person) | ({} if password is None else {"password": self._hash(password)})
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             if not database.execute(
                 update(users).where(users.c.name == person.name).values(changes)
             ).rowcount:
@@ -126,20 +127,20 @@ class ConsoleStore:
         Raises:
             UserInvalid: there is no such user.
         """
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             database.execute(delete(sessions).where(sessions.c.name == name))
             if not database.execute(delete(users).where(users.c.name == name)).rowcount:
                 raise UserInvalid(f"there is no user {name!r}")
 
     def end_sessions(self, name: str) -> int:
         """Sign a user out everywhere, and return how many sessions ended."""
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             return database.execute(delete(sessions).where(sessions.c.name == name)).rowcount
 
     def answers(self) -> bool:
         """Whether the database answers."""
         try:
-            with self._engine.begin() as database:
+            with self.engine.begin() as database:
                 database.execute(select(users.c.name).limit(1))
         except SQLAlchemyError:
             return False
@@ -147,21 +148,21 @@ class ConsoleStore:
 
     def people(self) -> list[Person]:
         """All users, by name."""
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             return [
                 to_person(row) for row in database.execute(select(users).order_by(users.c.name)).mappings()
             ]
 
     def person(self, name: str) -> Person | None:
         """A user by name; None if there is none."""
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             row = database.execute(select(users).where(users.c.name == name)).mappings().first()
         return None if row is None else to_person(row)
 
     def may_try(self, name: str, address: str) -> bool:
         """Whether a sign-in of this name from this address is looked at, or too many have failed."""
         since = self._ms() - round(self._lifetimes.window * 1000)
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             database.execute(delete(failures).where(failures.c.at < since))
             for about in _abouts(name, address):
                 counted = select(func.count()).select_from(failures).where(failures.c.about == about)
@@ -177,15 +178,15 @@ class ConsoleStore:
         Returns:
             The value of the session's cookie, or None if name and password do not match.
         """
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             hashed = database.execute(select(users.c.password).where(users.c.name == name)).scalar()
         if len(password) > MOST_LETTERS or not self._matches(hashed, password):
             now = self._ms()
-            with self._engine.begin() as database:
+            with self.engine.begin() as database:
                 for about in _abouts(name, address):
                     database.execute(insert(failures).values(about=about, at=now))
             return None
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             database.execute(delete(failures).where(failures.c.about == _about_name(name)))
         return self.begin_session(name)
 
@@ -196,7 +197,7 @@ class ConsoleStore:
             UserInvalid: there is no such user.
         """
         token, now = secrets.token_urlsafe(32), self._ms()
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             if database.execute(select(users.c.name).where(users.c.name == name)).first() is None:
                 raise UserInvalid(f"there is no user {name!r}")
             self._delete_old_sessions(database, now)
@@ -211,7 +212,7 @@ class ConsoleStore:
         """The session of a cookie; None if it has ended. Its use is noted."""
         now, digest = self._ms(), _digest(token)
         query = select(sessions, users).join(users, users.c.name == sessions.c.name)
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             row = database.execute(query.where(sessions.c.token == digest)).mappings().first()
             if row is None or row["seen"] < self._idle_since(now) or row["began"] < self._began_since(now):
                 return None
@@ -221,7 +222,7 @@ class ConsoleStore:
 
     def sign_out(self, session: Session) -> None:
         """End a session."""
-        with self._engine.begin() as database:
+        with self.engine.begin() as database:
             database.execute(delete(sessions).where(sessions.c.token == session.token))
 
     def _hash(self, password: str | None) -> str | None:

@@ -34,6 +34,19 @@ failures = Table(
 )
 """Failed sign-ins, one row for the name and one for the address."""
 
+mailings = Table(
+    "mailings",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("who", String(64), nullable=False),
+    Column("department", String(512), nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("pushed", BigInteger, nullable=False),
+    Column("left_out", BigInteger, nullable=False),
+)
+"""The mailings that were pushed here, which Redis keeps no list of."""
+
 
 def to_row(person: Person) -> dict[str, str]:
     """The columns of a person."""

@@ -114,6 +114,23 @@ def read_recipients(path: Path, region: str | None = None, *, unique: bool = Fal
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    return recipients_in(content, str(path), region, unique=unique)
+
+
+def recipients_in(
+    content: bytes, path: str, region: str | None = None, *, unique: bool = False
+) -> Recipients:
+    """Read the content of a CSV file, as `read_recipients` does.
+
+    Args:
+        content: of the file.
+        path: how errors name it.
+        region: the country of numbers without a country code.
+        unique: leave out a row if an earlier row has the same number.
+
+    Raises:
+        UsageError: the file is in another encoding, has an unknown column, no column of numbers, or no row.
+    """
     text = _decoded(content, path)
     begin, delimiter = _delimiter(text)
     rows = Rows(text[begin:], delimiter, 1 if begin else 0, region)
@@ -121,7 +138,7 @@ def read_recipients(path: Path, region: str | None = None, *, unique: bool = Fal
     return _noted(name, rows, path, unique=unique)
 
 
-def _decoded(content: bytes, path: Path) -> str:
+def _decoded(content: bytes, path: str) -> str:
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         text = content.decode("utf-16" if marked else "utf-8-sig")
@@ -195,7 +212,7 @@ def _row(place: int, line: int, columns: Sequence[str], cells: Sequence[str], re
     return Row(place, line, fax | ({"metadata": metadata} if metadata else {}), written)
 
 
-def _noted(name: str, rows: Rows, path: Path, *, unique: bool) -> Recipients:
+def _noted(name: str, rows: Rows, path: str, *, unique: bool) -> Recipients:
     """Note the numbers that are read otherwise than written, and those that are repeated."""
     first, repeats, understood, total = dict[str, int](), dict[int, int](), list[str](), 0
     problems = dict[int, str]()

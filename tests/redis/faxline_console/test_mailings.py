@@ -1,0 +1,175 @@
+"""Mailings: what an upload shows before the push, what is pushed, and who sees it."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from faxline_console.csv_files import write_csv
+from tests.consoles import Console, Somebody, shown
+
+KEYS = RedisKeys("north")
+GIF = b"GIF89a" + bytes(20)
+ROWS = "to,subject\n+12025550147,Reminder\n+12025550148,Reminder\n"
+
+
+@pytest.fixture
+def console(redis_url: str, tmp_path: Path) -> Iterator[Console]:
+    with Console(redis_url, tmp_path) as console:
+        yield console
+
+
+def upload(person: Somebody, rows: str, account: str = "north", file: str = "letter.gif") -> httpx.Response:
+    files = [("csv", ("rows.csv", rows.encode())), ("files", (file, GIF))]
+    return person.act("/mailings/new", files, account=account, region="")
+
+
+def draft_of(answer: httpx.Response) -> str:
+    return answer.text.partition('name="draft" value="')[2].partition('"')[0]
+
+
+def pushed(client: redis.Redis) -> list[dict[str, Any]]:
+    entries: Any = client.xrange(KEYS.intake)
+    return [json.loads(fields[b"send"]) for _, fields in entries]
+
+
+def test_an_upload_pushes_nothing_before_its_preview_was_seen(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    person = console.person("clerk")
+    answer = upload(person, ROWS)
+    assert "Ready 2 of 2" in shown(answer)
+    assert pushed(redis_client) == []
+    done = person.act("/mailings/push", draft=draft_of(answer), name="june", priority="bulk")
+    assert (done.status_code, done.headers["location"]) == (303, "/mailings/north/june?done=pushed")
+    assert [(entry["id"], entry["group"], entry["priority"]) for entry in pushed(redis_client)] == [
+        ("june.1", "june", "bulk"),
+        ("june.2", "june", "bulk"),
+    ]
+    assert "june" in shown(person.get("/mailings"))
+    assert person.get("/mailings/north/june").status_code == 200
+    again = person.act("/mailings/push", draft=draft_of(answer), name="june", priority="bulk")
+    assert "The upload is gone" in shown(again)
+
+
+def test_every_bad_row_is_told_by_its_line_and_left_out_only_when_asked(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    person = console.person("clerk")
+    rows = "to,file\n+12025550147,letter.gif\nsee file,letter.gif\n+12025550148,/etc/passwd\n"
+    rows += "+12025550149,https://evil.example/a.pdf\n+12025550150,<script>alert(1)</script>\n"
+    answer = upload(person, rows)
+    text = shown(answer)
+    assert "4 bad rows" in text
+    assert "not one fax number" in text
+    assert text.count("no such file was chosen") == 3
+    assert "<script>alert" not in answer.text
+    refused = person.act("/mailings/push", draft=draft_of(answer), name="june")
+    assert refused.status_code == 400
+    assert pushed(redis_client) == []
+    bad = person.act("/mailings/bad", draft=draft_of(answer))
+    assert [row[0] for row in csv.reader(io.StringIO(bad.text.lstrip("\ufeff")))] == [
+        "line",
+        "3",
+        "4",
+        "5",
+        "6",
+    ]
+    person.act("/mailings/push", draft=draft_of(answer), name="june", bad="leave")
+    assert [entry["id"] for entry in pushed(redis_client)] == ["june.1"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ("to,colour\n+12025550147,red\n", "no column"),
+        ("to\n", "no row"),
+        ("subject\nx\n", "column `to` (or faxNumber) is missing"),
+        ("\0", "not in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_mailing_is_refused_with_the_reason(console: Console, rows: str, text: str) -> None:
+    answer = upload(console.person("clerk"), rows)
+    assert answer.status_code == 400
+    assert text in shown(answer).replace("&#39;", "'")
+
+
+def test_each_fax_of_somebody_with_a_department_has_its_value_whatever_the_row_says(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    person = console.person("radiologist")
+    answer = upload(person, "to,metadata.department\n+12025550147,billing\n")
+    person.act("/mailings/push", draft=draft_of(answer), name="scans")
+    assert [entry["metadata"] for entry in pushed(redis_client)] == [{"department": "radiology"}]
+    assert person.get("/mailings/north/scans").status_code == 200
+
+
+def test_somebody_with_a_department_sees_only_its_mailings_and_takes_no_name_that_is_there(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.sadd(KEYS.group("june"), "june.1")
+    redis_client.hset(KEYS.job("june.1"), mapping={"state": "queued", "number": "+12025550147"})
+    person = console.person("radiologist")
+    assert person.get("/mailings/north/june").status_code == 404
+    assert person.get("/mailings/north/june/failures.csv").status_code == 404
+    assert person.act("/mailings/north/june/cancel").status_code == 404
+    answer = person.act("/mailings/push", draft=draft_of(upload(person, ROWS)), name="june")
+    assert "There is a group of this name already." in shown(answer)
+    assert redis_client.xlen(KEYS.intake) == 0
+
+
+def test_an_upload_belongs_to_the_session_that_made_it(console: Console, redis_client: redis.Redis) -> None:
+    draft = draft_of(upload(console.person("clerk"), ROWS))
+    answer = console.person("admin").act("/mailings/push", draft=draft, name="june")
+    assert "The upload is gone" in shown(answer)
+    assert redis_client.xlen(KEYS.intake) == 0
+
+
+@pytest.mark.parametrize(("name", "status"), [("viewer", 403), ("auditor", 403), ("bound", 400)])
+def test_who_may_not_send_or_not_on_this_account_uploads_nothing(
+    console: Console, name: str, status: int
+) -> None:
+    assert upload(console.person(name), ROWS).status_code == status
+
+
+def test_what_did_not_arrive_is_a_csv_file_without_formulas_and_whole_numbers(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.sadd(KEYS.group("june"), "=cmd", "ok")
+    failed = {"state": "failed", "number": "+12025550147", "reason": "busy", "code": 17}
+    redis_client.hset(KEYS.job("=cmd"), mapping=failed)  # type: ignore[arg-type]
+    delivered: Any = {"state": "delivered", "number": "+12025550148", "pages": 1, "transferred": 1}
+    redis_client.hset(KEYS.job("ok"), mapping=delivered)
+    answer = console.person("viewer").get("/mailings/north/june/failures.csv")
+    rows = list(csv.reader(io.StringIO(answer.text.lstrip("\ufeff"))))
+    assert [row[0] for row in rows] == ["id", "'=cmd"]
+    assert rows[1][2:5] == ["Failed", "busy", "17"]
+    assert "2025550147" not in answer.text
+    assert console.person("bound").get("/mailings/north/june/failures.csv").status_code == 404
+
+
+def test_canceling_the_rest_asks_for_each_fax_that_is_open_and_names_who(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.sadd(KEYS.group("june"), "a", "b")
+    redis_client.hset(KEYS.job("a"), mapping={"state": "queued", "number": "+12025550147"})
+    redis_client.hset(KEYS.job("b"), mapping={"state": "delivered", "number": "+12025550148"})
+    person = console.person("clerk")
+    assert "Cancel 1 fax" in shown(person.get("/mailings/north/june"))
+    person.act("/mailings/north/june/cancel", reason="wrong letter")
+    entries: Any = redis_client.xrange(KEYS.intake)
+    (entry,) = [json.loads(fields[b"cancel"]) for _, fields in entries]
+    assert (entry["id"], entry["by"]) == ("a", "clerk: wrong letter")
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "  =1", "\n@a"])
+def test_no_cell_of_a_csv_file_is_a_formula(cell: str) -> None:
+    (row,) = csv.reader(io.StringIO(write_csv(["a"], [[cell]]).partition("\r\n")[2], newline=""))
+    assert row[0].startswith("'")

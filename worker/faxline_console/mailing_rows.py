@@ -1,0 +1,124 @@
+"""Turns the rows of an uploaded CSV file into faxes, and says what is wrong with each bad row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from faxline import EntryRejected
+from faxline.cli.recipients import Recipients, Row, recipients_in
+from faxline.sending.documents import Documents
+from faxline.sending.fax import Fax, prepare
+
+MOST_ROWS = 10_000
+"""The most rows of a file."""
+NO_FILE = "no such file was chosen"
+
+
+class MailingInvalid(ValueError):  # noqa: N818 - as the errors of the library
+    """The file is no mailing. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An uploaded mailing that has not been pushed.
+
+    Attributes:
+        file: the CSV file's name.
+        content: the CSV file.
+        files: the documents by name.
+        account: whose line it takes.
+        region: the country of numbers without a code; empty: none.
+        department: the metadata that each fax gets.
+    """
+
+    file: str
+    content: bytes = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+    account: str
+    region: str
+    department: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a draft holds.
+
+    Attributes:
+        name: a name for the mailing, made of the file's content.
+        faxes: those that are in order.
+        bad: by line, what is wrong with the others.
+        notes: what the sender should know.
+        total: how many rows there are.
+    """
+
+    name: str
+    faxes: Sequence[Fax] = field(repr=False)
+    bad: Mapping[int, str]
+    notes: Sequence[str]
+    total: int
+
+
+def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
+    """Read and check all rows. It takes about a millisecond for each, so call it in a thread.
+
+    Args:
+        draft: the upload.
+        name: the name of the mailing; empty makes one of the file's content.
+        priority: of rows that name none.
+
+    Raises:
+        MailingInvalid: the file is no CSV, has an unknown column or too many rows.
+    """
+    recipients = _read(draft)
+    name = name or recipients.name
+    documents, faxes, bad = Documents(), list[Fax](), dict(recipients.problems)
+    for row in recipients.rows:
+        if row.problem:
+            continue
+        try:
+            fax = _fax(row, draft, name, priority)
+            prepare(fax, draft.account, documents)
+        except EntryRejected as error:
+            bad[row.line] = str(error)
+        else:
+            faxes.append(fax)
+    return Looked(name, faxes, dict(sorted(bad.items())), recipients.notes, recipients.total)
+
+
+def _read(draft: Draft) -> Recipients:
+    from faxline.cli.app import UsageError  # noqa: PLC0415 - the command's, with all of typer
+
+    try:
+        recipients = recipients_in(draft.content, draft.file, draft.region or None)
+    except UsageError as error:
+        raise MailingInvalid(str(error)) from None
+    if recipients.total > MOST_ROWS:
+        raise MailingInvalid(f"{draft.file} has {recipients.total:,} rows; at most {MOST_ROWS:,} at once")
+    return recipients
+
+
+def _fax(row: Row, draft: Draft, name: str, priority: str) -> Fax:
+    """A row's fax. Its files are those of the upload, never a path or an address of this machine.
+
+    Raises:
+        EntryRejected: the row names a file that was not chosen.
+    """
+    fax: dict[str, Any] = {"id": f"{name}.{row.place}", "priority": priority, **row.fax}
+    named = fax.pop("files", None)
+    if named is None:
+        fax["files"] = list(draft.files.items())
+    elif isinstance(named[0], str) and named[0] in draft.files:
+        fax["files"] = [(named[0], draft.files[named[0]])]
+    else:
+        raise missing()
+    if draft.department is not None:
+        fax["metadata"] = {**fax.get("metadata", {}), draft.department[0]: draft.department[1]}
+    made: Any = fax
+    return made  # type: ignore[no-any-return]
+
+
+def missing() -> EntryRejected:
+    """The error of a row whose file was not chosen."""
+    from faxline.contract.errors import Rejection  # noqa: PLC0415 - one name
+
+    return EntryRejected("file", Rejection.BAD_VALUE, NO_FILE)

@@ -1,0 +1,154 @@
+"""The upload of a mailing: a CSV file and documents, a preview of every bad row, and the push."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from faxline import GroupNotFound
+from faxline.contract.phone_numbers import check_region
+from faxline_console.csv_files import as_csv, write_csv
+from faxline_console.guard import Page, person_of
+from faxline_console.line import ConsoleLine
+from faxline_console.lines import Lines
+from faxline_console.mailing_rows import Draft, Looked, MailingInvalid, look_at
+from faxline_console.mailing_store import Drafts, MailingStore
+from faxline_console.pages.send import files_of, plain_name
+from faxline_console.people import Right
+from faxline_console.rendering import Renderer
+
+SHOWN = 200
+"""The most bad rows that the preview shows; the CSV has all."""
+GONE = "The upload is gone: it is kept for 30 minutes. Upload the file again."
+
+
+class MailingUploadPages:
+    """The pages that make a mailing.
+
+    Args:
+        lines: to the accounts.
+        renderer: of pages.
+        store: the list of mailings.
+    """
+
+    def __init__(self, lines: Lines, renderer: Renderer, store: MailingStore) -> None:
+        self._lines = lines
+        self._render = renderer
+        self._store = store
+        self._drafts = Drafts()
+
+    def pages(self) -> list[Page]:
+        """The addresses."""
+        return [
+            Page("/mailings/new", Right.SEND, self.new),
+            Page("/mailings/new", Right.SEND, self.preview, ["POST"]),
+            Page("/mailings/push", Right.SEND, self.push, ["POST"]),
+            Page("/mailings/bad", Right.SEND, self.bad_rows, ["POST"]),
+        ]
+
+    async def new(self, request: Request) -> Response:
+        """The form for an upload."""
+        return self._upload(request, {}, "")
+
+    async def preview(self, request: Request) -> Response:
+        """Check every row of an upload."""
+        form, person = await request.form(), person_of(request)
+        typed = {name: str(form.get(name) or "").strip() for name in ("account", "region")}
+        file = form.get("csv")
+        if typed["account"] not in self._lines.accounts_of(person):
+            return self._upload(request, typed, "Choose one of the accounts.")
+        if not isinstance(file, UploadFile) or not file.filename:
+            return self._upload(request, typed, "Choose a CSV file.")
+        draft = Draft(
+            plain_name(file.filename),
+            await file.read(),
+            dict(await files_of(form)),
+            typed["account"],
+            typed["region"],
+            person.department,
+        )
+        try:
+            check_region(draft.region or None)
+            looked = await run_in_threadpool(look_at, draft)
+        except ValueError as error:
+            said = str(error) if isinstance(error, MailingInvalid) else "Name the country by two letters."
+            return self._upload(request, typed, said[:1].upper() + said[1:])
+        name = self._drafts.keep(request.state.session.token, draft)
+        return self._preview(request, name, draft, looked, {"name": looked.name, "priority": "bulk"})
+
+    async def push(self, request: Request) -> Response:
+        """Push the rows that are in order."""
+        form, person = await request.form(), person_of(request)
+        typed = {name: str(form.get(name) or "").strip() for name in ("draft", "name", "priority", "bad")}
+        draft = self._draft(request, typed["draft"])
+        if draft is None:
+            return self._upload(request, {}, GONE)
+        priority = typed["priority"] if typed["priority"] in {"urgent", "normal", "bulk"} else "bulk"
+        looked = await run_in_threadpool(look_at, draft, typed["name"], priority)
+        line = self._lines.for_person(person, draft.account)
+        wrong = "" if looked.faxes else "No row is in order."
+        if looked.bad and typed["bad"] != "leave":
+            wrong = "Some rows are bad. Mend them, or choose to leave them out."
+        known = await run_in_threadpool(self._store.find, person, draft.account, looked.name)
+        if known is None and person.department is not None and await _is_there(line, looked.name):
+            wrong = "There is a group of this name already. Choose another name."
+        if wrong:
+            return self._preview(request, typed["draft"], draft, looked, typed, wrong)
+        mailing = await line.send_many(looked.faxes, group=looked.name)
+        self._drafts.drop(typed["draft"])
+        pushed = len(mailing.jobs)
+        await run_in_threadpool(self._store.add, person, draft.account, looked.name, pushed, len(looked.bad))
+        return RedirectResponse(f"/mailings/{draft.account}/{looked.name}?done=pushed", 303)
+
+    async def bad_rows(self, request: Request) -> Response:
+        """The bad rows of an upload as CSV."""
+        draft = self._draft(request, str((await request.form()).get("draft", "")))
+        if draft is None:
+            return self._upload(request, {}, GONE)
+        looked = await run_in_threadpool(look_at, draft)
+        return as_csv("bad-rows", write_csv(["line", "problem"], looked.bad.items()))
+
+    def _draft(self, request: Request, name: str) -> Draft | None:
+        draft = self._drafts.find(request.state.session.token, name)
+        if draft is None or draft.account not in self._lines.accounts_of(person_of(request)):
+            return None
+        return draft
+
+    def _upload(self, request: Request, typed: Mapping[str, str], wrong: str) -> Response:
+        values: dict[str, Any] = {
+            "accounts": self._lines.accounts_of(person_of(request)),
+            "typed": {"account": "", "region": "", **typed},
+            "wrong": wrong,
+        }
+        return self._render.page(request, "mailing_new.html", values, status=400 if wrong else 200)
+
+    def _preview(  # noqa: PLR0917 - what it shows
+        self,
+        request: Request,
+        name: str,
+        draft: Draft,
+        looked: Looked,
+        typed: Mapping[str, str],
+        wrong: str = "",
+    ) -> Response:
+        values = {
+            "draft": name,
+            "file": draft.file,
+            "account": draft.account,
+            "looked": looked,
+            "bad": list(looked.bad.items())[:SHOWN],
+            "typed": typed,
+            "wrong": wrong,
+        }
+        return self._render.page(request, "mailing_preview.html", values, status=400 if wrong else 200)
+
+
+async def _is_there(line: ConsoleLine, group: str) -> bool:
+    try:
+        await line.group(group)
+    except GroupNotFound:
+        return False
+    return True
