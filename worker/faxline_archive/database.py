@@ -1,7 +1,9 @@
 """Opens the archive's database, and brings its schema up to date."""
 
 import logging
+import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, connect_args={"timeout": BUSY})
+        if writes and parsed.database:
+            event.listen(engine, "do_connect", lambda *_: _make_private(Path(parsed.database or "")))
         event.listen(engine, "connect", _prepare_sqlite)
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
@@ -70,6 +74,12 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, (OperationalError, InterfaceError)) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
+
+
+def _make_private(path: Path) -> None:
+    """Make the file for its owner alone, before SQLite makes it for everybody. Its side files follow it."""
+    with suppress(OSError):  # SQLite says it as an error of the database
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

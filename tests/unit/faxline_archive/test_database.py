@@ -1,6 +1,7 @@
 """The schema is made by the migrations alone, by whoever comes first."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -50,4 +51,14 @@ def test_a_schema_of_a_newer_version_is_refused(archive_url: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(CommandError, match="9999"):
         migrate(engine)
+    engine.dispose()
+
+
+def test_a_file_is_its_owners_alone_and_so_are_those_beside_it(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'archive.db'}", writes=True)
+    migrate(engine)
+    with engine.connect():
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    names = ("archive.db", "archive.db-wal", "archive.db-shm")
+    assert modes == dict.fromkeys(names, 0o600)
     engine.dispose()
