@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from faxline import FaxLine, Job
+from faxline_local.console import start_console
 from faxline_local.processes import wait_for
 from faxline_local.stack import ARCHIVES, Local
 
@@ -46,6 +47,8 @@ def run(faxes: int) -> int:
             console.print(
                 f"all parts are up; the server is {server.name} {server.version} on {local.redis_url}"
             )
+            if link := start_console(local, directory):
+                console.print(f"watch it in the console: {link}", soft_wrap=True)
             with FaxLine(local.redis_url) as line:
                 names = _push(line, paths, faxes)
                 _push_by_hand(local.redis_url)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from faxline_local.console import start_console
 from faxline_local.processes import PartFailedError
 from faxline_local.stack import ARCHIVES, Local
 
@@ -38,7 +39,7 @@ def run(logs: Path | None) -> int:
         folder = logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faxline-playground-")))
         try:
             with Local(folder, settings=SETTINGS, sandbox=SANDBOX, archives=ARCHIVES) as local:
-                console.print(_welcome(local, folder))
+                console.print(_welcome(local, folder, start_console(local, folder)))
                 ended = _await_the_end(local, over)
         except PartFailedError as error:
             console.print(f"[red]{error}", markup=False)
@@ -60,7 +61,7 @@ def _await_the_end(local: Local, over: threading.Event) -> str:
     return ""
 
 
-def _welcome(local: Local, folder: Path) -> str:
+def _welcome(local: Local, folder: Path, link: str) -> str:
     server = local.server.binary
     metrics = ", ".join(
         f"{name.partition('-')[0]} http://127.0.0.1:{port}/metrics" for name, port in local.metrics.items()
@@ -79,6 +80,7 @@ The last four digits of a +1 202 555 number say what happens to its fax: 0123 is
 3001 is refused, 0504 leaves a doubt. docs/sandbox.md has all of them.
 A delivery is tried again after 2 s. FAXLINE_ variables of this shell have no effect.
 
+    the console   {link or "needs the extra console: pip install 'faxline[console]'"}
     Python        FaxLine("{local.redis_url}")
     the sandbox   {local.sandbox_url}/sandbox/ledger has each fax that it took
     the webhook   http://127.0.0.1:{local.webhook_port}/webhooks/ifax/default

@@ -100,6 +100,21 @@ def sign_out_user(name: Name) -> None:
     _change(lambda store: store.end_sessions(name))
 
 
+@users.command("link")
+def link_user(name: Name) -> None:
+    """Print a link that signs a user in once, within 15 minutes."""
+
+    def make(store: "ConsoleStore") -> None:
+        from faxline_console.links import Links  # noqa: PLC0415 - as in _store
+        from faxline_worker.config.settings import read_settings  # noqa: PLC0415 - as above
+
+        settings = read_settings(os.environ).console
+        address = settings.url or f"http://{settings.host}:{settings.port}"
+        typer.echo(f"{address.rstrip('/')}/sign-in/{Links(store).make(name)}")
+
+    _change(make)
+
+
 def _store() -> "ConsoleStore":
     from faxline_console.process import open_store  # noqa: PLC0415 - takes half a second
     from faxline_worker.config.settings import read_settings  # noqa: PLC0415 - as above

@@ -54,7 +54,7 @@ class Counts:
 
     async def prepare(self, request: Request) -> None:
         """Give a request's pages the count."""
-        request.state.attention = await self.of(person_of(request)) if request.method == "GET" else None
+        request.state.attention = await self.of(person_of(request))
 
     def forget(self) -> None:
         """Count anew at the next page: somebody has just acted."""

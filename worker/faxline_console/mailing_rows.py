@@ -11,6 +11,8 @@ from faxline.sending.fax import Fax, prepare
 
 MOST_ROWS = 10_000
 """The most rows of a file."""
+COLUMNS = {"fax.faxNumber": "to", "fax.faxData": "file", "fax.send_at": "send_at"}
+"""The columns of members of an entry."""
 NO_FILE = "no such file was chosen"
 
 
@@ -79,7 +81,9 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
             fax = _fax(row, draft, name, priority)
             prepare(fax, draft.account, documents)
         except EntryRejected as error:
-            bad[row.line] = str(error)
+            bad[row.line] = (
+                f"{COLUMNS.get(error.member, error.member)}: {error.message.partition(' (region=')[0]}"
+            )
         else:
             faxes.append(fax)
     return Looked(name, faxes, dict(sorted(bad.items())), recipients.notes, recipients.total)

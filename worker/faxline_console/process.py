@@ -1,5 +1,6 @@
 """The console process: its application on uvicorn."""
 
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -86,9 +87,17 @@ def console() -> None:
     app = make_app(guard, parts.renderer, parts.lines, parts.pages, log)
     listener = listen(settings.console.host, settings.console.port, 128)
     config = uvicorn.Config(
-        app, ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False
+        app,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,  # a live page would hold it open
     )
     log.info("console listens", host=settings.console.host, port=settings.console.port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn shuts down, then raises the signal again
     secrets.start()  # looks at the accounts' directory as well
     try:
         uvicorn.Server(config).run([listener])

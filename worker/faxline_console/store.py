@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from faxline_console.people import Person
-from faxline_console.tables import failures, metadata, sessions, to_person, to_row, users
+from faxline_console.tables import failures, links, metadata, sessions, to_person, to_row, users
 
 FEWEST_LETTERS = 12
 """Characters of a password at least."""
@@ -119,7 +119,7 @@ class ConsoleStore:
                 update(users).where(users.c.name == person.name).values(changes)
             ).rowcount:
                 raise UserInvalid(f"there is no user {person.name!r}")
-            database.execute(delete(sessions).where(sessions.c.name == person.name))
+            _end(database, person.name)
 
     def remove_user(self, name: str) -> None:
         """Remove a user and the user's sessions.
@@ -128,7 +128,7 @@ class ConsoleStore:
             UserInvalid: there is no such user.
         """
         with self.engine.begin() as database:
-            database.execute(delete(sessions).where(sessions.c.name == name))
+            _end(database, name)
             if not database.execute(delete(users).where(users.c.name == name)).rowcount:
                 raise UserInvalid(f"there is no user {name!r}")
 
@@ -254,6 +254,12 @@ class ConsoleStore:
 
     def _ms(self) -> int:
         return round(self._now() * 1000)
+
+
+def _end(database: Connection, name: str) -> None:
+    """End a user's sessions, and the links that would begin one."""
+    for table in (sessions, links):
+        database.execute(delete(table).where(table.c.name == name))
 
 
 def _digest(token: str) -> str:

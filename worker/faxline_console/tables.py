@@ -34,6 +34,14 @@ failures = Table(
 )
 """Failed sign-ins, one row for the name and one for the address."""
 
+links = Table(
+    "links",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("name", String(64), ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+"""Links that sign in once, by the SHA-256 of their tokens."""
 mailings = Table(
     "mailings",
     metadata,

@@ -168,7 +168,7 @@ def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[st
             try:
                 numbers.append(normalize_number(line.strip(), region))
             except EntryRejected as error:
-                wrong.append(f"Line {place}: {error.message}.")
+                wrong.append(f"Line {place}: {for_people(error)}.")
     if not numbers and not wrong:
         wrong.append("Give at least one number.")
     if len(numbers) > MOST_NUMBERS:
@@ -178,6 +178,11 @@ def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[st
     if wrong:
         problems["to"] = " ".join(wrong)
     return numbers
+
+
+def for_people(error: EntryRejected) -> str:
+    """What is wrong, without the options of programs."""
+    return error.message.partition(' (region="')[0]
 
 
 def check(fax: Mapping[str, Any], account: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from faxline_console.guard import COOKIE, Guard, Page, address_of
+from faxline_console.links import Links
 from faxline_console.rendering import THEME_COOKIE, THEMES, Renderer
 
 START = "/faxes"
@@ -29,7 +30,10 @@ class SignIn:
         """The addresses that need no session; none where a proxy signs people in."""
         if self._guard.by_proxy:
             return []
-        return [Route("/sign-in", self.sign_in, methods=["GET", "POST"])]
+        return [
+            Route("/sign-in", self.sign_in, methods=["GET", "POST"]),
+            Route("/sign-in/{token}", self.by_link),
+        ]
 
     def pages(self) -> list[Page]:
         """The addresses for everybody who has signed in."""
@@ -53,6 +57,15 @@ class SignIn:
         if token is None:
             return self._refuse(request, name, back, "no match", 403)
         response = RedirectResponse(back, 303)
+        self._guard.give_cookie(response, token)
+        return response
+
+    async def by_link(self, request: Request) -> Response:
+        """Sign in by a link, which counts once."""
+        token = await run_in_threadpool(Links(self._guard.store).use, request.path_params["token"])
+        if token is None:
+            return self._refuse(request, "", START, "old link", 403)
+        response = RedirectResponse(START, 303)
         self._guard.give_cookie(response, token)
         return response
 

@@ -1,0 +1,74 @@
+"""Links that sign in: once, soon, and only known by their hash."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import select
+
+from faxline_archive.database import open_database
+from faxline_console.guard import COOKIE
+from faxline_console.links import LASTS, Links
+from faxline_console.people import Person, Role
+from faxline_console.store import ConsoleStore, UserInvalid
+from faxline_console.tables import links
+from tests.consoles import Console
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ConsoleStore]:
+    engine = open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
+    store = ConsoleStore(engine, hasher=QUICK)
+    store.add_user(Person("ada", Role.CLERK))
+    yield store
+    engine.dispose()
+
+
+def test_a_link_signs_its_user_in_once(store: ConsoleStore) -> None:
+    token = Links(store).make("ada")
+    cookie = Links(store).use(token)
+    assert cookie is not None
+    session = store.session(cookie)
+    assert session is not None
+    assert session.person.name == "ada"
+    assert Links(store).use(token) is None
+    assert Links(store).use("x") is None
+
+
+def test_a_link_counts_for_a_while_only(store: ConsoleStore) -> None:
+    now = 1_790_000_000.0
+    token = Links(store, lambda: now).make("ada")
+    assert Links(store, lambda: now + LASTS + 1).use(token) is None
+    assert Links(store, lambda: now).use(token) is None
+
+
+def test_a_link_ends_with_its_user_and_there_is_none_for_a_stranger(store: ConsoleStore) -> None:
+    token = Links(store).make("ada")
+    store.remove_user("ada")
+    assert Links(store).use(token) is None
+    with pytest.raises(UserInvalid, match="no user"):
+        Links(store).make("bob")
+
+
+def test_the_database_has_only_the_hash_of_a_link(store: ConsoleStore) -> None:
+    token = Links(store).make("ada")
+    with store.engine.begin() as database:
+        (row,) = database.execute(select(links)).all()
+    assert token not in map(str, row)
+
+
+def test_the_page_of_a_link_gives_the_cookie_once(tmp_path: Path) -> None:
+    with Console("redis://127.0.0.1:1/0", tmp_path) as console:
+        stranger = console.person("viewer")
+        stranger.cookies.clear()
+        token = Links(console.store).make("clerk")
+        answer = stranger.get(f"/sign-in/{token}")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/faxes")
+        assert COOKIE in stranger.cookies
+        stranger.cookies.clear()
+        again = stranger.get(f"/sign-in/{token}")
+        assert again.status_code == 403
+        assert COOKIE not in stranger.cookies
