@@ -2,13 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from faxline import AsyncFaxLine
 from faxline.steps.commands import Command, Steps
 
 PARTIAL = re.compile(rb'"partial":\s*true')
 """What the event of a fax says that was delivered in part."""
+
+
+class News(NamedTuple):
+    """What is new on a stream of events: the id of the newest, and how many faxes were queued."""
+
+    newest: str
+    queued: int
 
 
 class ConsoleLine(AsyncFaxLine):
@@ -32,8 +39,8 @@ class ConsoleLine(AsyncFaxLine):
         """The id of the newest entry of each stream; 0-0 of one that has none."""
         return {key: await self._run(_newest(key)) for key in keys}
 
-    async def next_of(self, after: Mapping[str, str], seconds: float) -> dict[str, str]:
-        """Wait for entries after these, and return the ids of the newest by stream.
+    async def next_of(self, after: Mapping[str, str], seconds: float) -> dict[str, News]:
+        """Wait for events after these, and return what is new by stream.
 
         Args:
             after: the id of the last known entry of each stream. On a cluster they share a slot.
@@ -57,15 +64,16 @@ def _newest(key: str) -> Steps[str]:
     return found[0][0].decode() if found else "0-0"
 
 
-def _next(after: dict[str, str], seconds: float) -> Steps[dict[str, str]]:
+def _next(after: dict[str, str], seconds: float) -> Steps[dict[str, News]]:
     streams: dict[Any, Any] = dict(after)
     block = max(1, round(seconds * 1000))
     found: Any = yield Command(
         lambda client: client.xread(streams, count=1000, block=block), blocks=block / 1000
     )
-    newest = dict[str, str]()
+    news = dict[str, News]()
     for key, pages in found.items() if isinstance(found, dict) else found or ():
         entries = pages[0] if isinstance(found, dict) else pages
         if entries:
-            newest[key.decode()] = entries[-1][0].decode()
-    return newest
+            queued = sum(fields.get(b"event") == b"fax.queued" for _, fields in entries)
+            news[key.decode()] = News(entries[-1][0].decode(), queued)
+    return news

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.requests import Request
 
+from faxline.contract.connections.cluster_url import cluster_url
 from faxline_archive.database import open_database
 from faxline_console.app import make_app
 from faxline_console.counts import Counts
 from faxline_console.guard import Guard, Page
 from faxline_console.lines import Lines
+from faxline_console.live import Live
 from faxline_console.mailing_store import MailingStore
 from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
 from faxline_console.pages.fax import FaxPages
 from faxline_console.pages.faxes import FaxesPages
+from faxline_console.pages.live import LivePages
 from faxline_console.pages.mailing_uploads import MailingUploadPages
 from faxline_console.pages.mailings import MailingPages
 from faxline_console.pages.send import SendPages
@@ -70,6 +73,7 @@ def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> P
     parts = [
         *(page(lines, renderer) for page in (FaxesPages, FaxPages, AccountPages, SendPages, SystemPages)),
         AttentionPages(lines, renderer, counts),
+        LivePages(Live(lines, followed=cluster_url(live.settings.redis_url) is None)),
         MailingUploadPages(lines, renderer, mailings),  # before the address of any mailing
         MailingPages(lines, renderer, mailings),
     ]

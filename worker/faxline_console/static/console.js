@@ -111,3 +111,52 @@ for (const drop of all(".drop")) {
 }
 const on = document.getElementById("keys-on");
 if (on) on.checked = kept(KEYS) !== "off";
+
+// Live: an event says that the page is old. A region is loaded again unless somebody is at work in it.
+const EVERY = 5000; // milliseconds between two loads at least, which keeps what a viewer costs Redis small
+const live = document.getElementById("live");
+const main = document.getElementById("main");
+let newer = 0;
+let waiting = 0;
+let last = Date.now();
+
+function busy() {
+  const region = document.getElementById("live");
+  return region.contains(document.activeElement) || all("details[open]", region).length > 0
+    || all("input:not([type=hidden])", region).some((field) => field.value);
+}
+
+function tell(text, then = "Show it") {
+  let note = document.getElementById("newer");
+  if (!note) {
+    note = document.createElement("p");
+    note.id = "newer";
+    note.className = "note";
+    note.setAttribute("role", "status");
+    main.querySelector(".head").after(note);
+  }
+  const link = document.createElement("a");
+  link.href = live?.dataset.from ?? location.href;
+  link.textContent = then;
+  note.replaceChildren(`${text} `, link);
+}
+
+function load() {
+  waiting = 0;
+  last = Date.now();
+  if (document.hidden) return;
+  if (busy()) tell("Something has changed.");
+  else htmx.ajax("GET", live.dataset.from, { target: "#live", select: "#live", swap: "outerMorph" });
+}
+
+function changed(event) {
+  newer += Number(event.data);
+  if (main.dataset.newer !== undefined && newer) tell(`${newer.toLocaleString("en")} newer.`, "Show them");
+  if (live && !waiting) waiting = setTimeout(load, Math.max(0, last + EVERY - Date.now()));
+}
+
+if (live || main?.dataset.newer !== undefined) {
+  const stream = new EventSource("/live");
+  stream.addEventListener("changed", changed);
+  addEventListener("pagehide", () => stream.close());
+}

@@ -1,0 +1,84 @@
+"""Live pages: one read for all viewers, each told of its own accounts only."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from faxline_console.live import Live
+from faxline_console.people import Person, Role
+from tests.consoles import Console
+
+ALL = Person("ada", Role.OPERATOR)
+SOUTH = Person("bob", Role.OPERATOR, frozenset({"south"}))
+RADIOLOGY = Person("eve", Role.OPERATOR, department=("department", "radiology"))
+
+
+def happens(client: redis.Redis, account: str, name: str = "fax.queued") -> None:
+    fields: Any = {"event": name, "job": "a", "at": 1, "data": json.dumps({})}
+    client.xadd(RedisKeys(account).events, fields)
+
+
+async def blocked(client: redis.Redis, count: int) -> None:
+    """Wait until so many reads wait at the server."""
+    while int(client.info("clients")["blocked_clients"]) != count:  # noqa: ASYNC110 - the server sets no event
+        await asyncio.sleep(0.01)
+
+
+def test_a_viewer_is_told_of_its_own_accounts_and_a_department_gets_no_count(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    async def look(console: Console) -> tuple[int, int, bool]:
+        live = Live(console.lines, pause=0.01, block=0.3)
+        streams = [live.changes(person) for person in (ALL, RADIOLOGY, SOUTH)]
+        waits = [asyncio.ensure_future(anext(stream)) for stream in streams]
+        await blocked(redis_client, 1)
+        happens(redis_client, "north")
+        told = await asyncio.wait_for(asyncio.gather(*waits[:2]), 10)
+        happens(redis_client, "north")
+        assert await asyncio.wait_for(anext(streams[0]), 10) == 1  # a whole turn later
+        south = waits[2].done()
+        await close(streams, waits)
+        return told[0], told[1], south
+
+    with Console(redis_url, tmp_path) as console:
+        assert console.runner.run(look(console)) == (1, 0, False)
+
+
+async def close(streams: list[AsyncGenerator[int]], waits: Sequence[asyncio.Future[int]]) -> None:
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    for stream in streams:
+        await stream.aclose()
+
+
+def test_a_hundred_viewers_cost_one_read_and_none_costs_nothing(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    async def look(console: Console) -> None:
+        live = Live(console.lines, pause=0.01, block=0.3)
+        streams = [live.changes(ALL) for _ in range(100)]
+        waits = [asyncio.ensure_future(anext(stream)) for stream in streams]
+        await blocked(redis_client, 1)
+        happens(redis_client, "south", "fax.delivered")
+        told = await asyncio.wait_for(asyncio.gather(*waits), 10)
+        assert told == [0] * 100
+        await close(streams, [])
+        await blocked(redis_client, 0)
+
+    with Console(redis_url, tmp_path) as console:
+        console.runner.run(look(console))
+
+
+@pytest.mark.parametrize("name", ["viewer", "clerk"])
+def test_the_stream_needs_a_session(redis_url: str, tmp_path: Path, name: str) -> None:
+    with Console(redis_url, tmp_path) as console:
+        person = console.person(name)
+        person.cookies.clear()
+        assert person.get("/live").status_code == 303
