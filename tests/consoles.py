@@ -27,12 +27,13 @@ RADIOLOGY = ("department", "radiology")
 class Console:
     """The console of the accounts north and south."""
 
-    def __init__(self, redis_url: str, folder: Path) -> None:
+    def __init__(self, redis_url: str, folder: Path, **environment: str) -> None:
         settings = read_settings(
             {
                 "FAXLINE_REDIS_URL": redis_url,
                 "FAXLINE_ACCOUNTS": "north,south",
                 "FAXLINE_CONSOLE__DATABASE": f"sqlite:///{folder / 'console.db'}",
+                **environment,
             }
         )
         self.store = ConsoleStore(open_database(settings.console.database, writes=True), hasher=QUICK)

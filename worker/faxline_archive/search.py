@@ -83,13 +83,24 @@ def find_page(
     *,
     after: Place | None = None,
     limit: int = PAGE,
+    also: Sequence[ColumnElement[bool]] = (),
 ) -> Sequence[RowMapping]:
-    """One page of rows of the table `faxes`, the last one queued first, behind the place `after`."""
-    return connection.execute(page_query(account, wanted, privacy, after=after, limit=limit)).mappings().all()
+    """One page of rows of the table `faxes`, the last one queued first, behind the place `after`.
+
+    `also` are further conditions on the table.
+    """
+    query = page_query(account, wanted, privacy, after=after, limit=limit, also=also)
+    return connection.execute(query).mappings().all()
 
 
 def page_query(
-    account: str, wanted: Wanted, privacy: Privacy, *, after: Place | None, limit: int
+    account: str,
+    wanted: Wanted,
+    privacy: Privacy,
+    *,
+    after: Place | None,
+    limit: int,
+    also: Sequence[ColumnElement[bool]] = (),
 ) -> Select[Any]:
     """The statement of a page."""
     lookups = [
@@ -101,7 +112,9 @@ def page_query(
     members = [(key, privacy.lookups(member(key), value)) for key, value in wanted.metadata.items()]
     branches = [
         _paged(
-            _branch(account, wanted, numbers, dict(zip(wanted.metadata, values, strict=True))), after, limit
+            _branch(account, wanted, (*numbers, *also), dict(zip(wanted.metadata, values, strict=True))),
+            after,
+            limit,
         )
         for numbers in itertools.product(*(found for found in lookups if found))
         for values in itertools.product(*(values for _, values in members))

@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, exists, func, select
 
 from faxline.reading.archived import Usage, Wanted
-from faxline_archive.privacy import Privacy
+from faxline_archive.privacy import Privacy, member
 from faxline_archive.schema import fax_metadata, faxes
 from faxline_archive.search import fax_of, find_one, milliseconds
 
@@ -36,7 +36,8 @@ def usage(
     Args:
         engine: of `open_database`.
         by: `account`, `day`, `month`, or `metadata.KEY`.
-        wanted: `since` and `until` choose the faxes by when they were queued; the rest is not looked at.
+        wanted: `since` and `until` choose the faxes by when they were queued, and with an account
+            `metadata` by their members; the rest is not looked at.
         privacy_of: opens an account's sealed values.
         account: one account; None for all.
         zone: whose days and months they are.
@@ -45,7 +46,7 @@ def usage(
         ValueError: `by` is something else.
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
     """
-    chosen = _chosen(wanted, account)
+    chosen = _chosen(wanted, account, privacy_of)
     with engine.connect() as connection:
         if by == "account":
             rows = connection.execute(
@@ -61,7 +62,9 @@ def usage(
     raise ValueError(f"--by is {', '.join(BY[:-1])} or {BY[-1]}")
 
 
-def _chosen(wanted: Wanted, account: str | None) -> list[ColumnElement[bool]]:
+def _chosen(
+    wanted: Wanted, account: str | None, privacy_of: Callable[[str], Privacy]
+) -> list[ColumnElement[bool]]:
     chosen = [faxes.c.state != "rejected"]
     if account is not None:
         chosen.append(faxes.c.account == account)
@@ -69,6 +72,11 @@ def _chosen(wanted: Wanted, account: str | None) -> list[ColumnElement[bool]]:
         chosen.append(faxes.c.queued_at >= milliseconds(wanted.since))
     if wanted.until is not None:
         chosen.append(faxes.c.queued_at < milliseconds(wanted.until))
+    for key, value in wanted.metadata.items() if account is not None else ():
+        found = fax_metadata.alias()
+        same = [found.c[name] == faxes.c[name] for name in ("account", "job", "reuse")]
+        indexes = privacy_of(account or "").lookups(member(key), value)
+        chosen.append(exists().where(*same, found.c.key == key, found.c.value.in_(indexes)))
     return chosen
 
 

@@ -11,12 +11,16 @@ from faxline.contract.connections.cluster_url import cluster_url
 from faxline_archive.database import open_database
 from faxline_console.app import make_app
 from faxline_console.counts import Counts
+from faxline_console.ended import Ended
+from faxline_console.finding import Finder
 from faxline_console.guard import Guard, Page
+from faxline_console.kept_lines import KeptLines
 from faxline_console.lines import Lines
 from faxline_console.live import Live
 from faxline_console.mailing_store import MailingStore
 from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
+from faxline_console.pages.bulk import BulkPages
 from faxline_console.pages.fax import FaxPages
 from faxline_console.pages.faxes import FaxesPages
 from faxline_console.pages.live import LivePages
@@ -24,6 +28,7 @@ from faxline_console.pages.mailing_uploads import MailingUploadPages
 from faxline_console.pages.mailings import MailingPages
 from faxline_console.pages.send import SendPages
 from faxline_console.pages.system import SystemPages
+from faxline_console.pages.usage import UsagePages
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
 from faxline_worker.config.console import Console
@@ -68,10 +73,15 @@ def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> P
         store: whose database has the list of mailings.
         renderer: of pages.
     """
-    lines = Lines(live)
+    settings, lines = live.settings, Lines(live)
     counts, mailings = Counts(lines), MailingStore(store.engine)
+    finder, kept = Finder(lines, Ended.open(settings)), KeptLines(store.engine, settings.keyring)
     parts = [
-        *(page(lines, renderer) for page in (FaxesPages, FaxPages, AccountPages, SendPages, SystemPages)),
+        *(page(lines, renderer) for page in (AccountPages, SendPages, SystemPages)),
+        FaxesPages(lines, renderer, finder, kept),
+        BulkPages(lines, renderer, finder),
+        FaxPages(lines, renderer, finder),
+        UsagePages(lines, renderer, finder.ended),
         AttentionPages(lines, renderer, counts),
         LivePages(Live(lines, followed=cluster_url(live.settings.redis_url) is None)),
         MailingUploadPages(lines, renderer, mailings),  # before the address of any mailing

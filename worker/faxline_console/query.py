@@ -14,6 +14,7 @@ STATES = ("queued", "sending", "in_doubt", "delivered", "partial", "failed", "un
 """What `state:` understands. `sending` is submitting and submitted, `partial` delivered without all pages."""
 LONGEST = 1000
 """The most characters of a line."""
+_NUMBER = re.compile(r"\+[\d().-]{6,}")
 _PART = re.compile(r'(-?)(?:([A-Za-z]+(?:\.[^\s:"]+)?):)?("[^"]*"|\S+)')
 
 
@@ -82,7 +83,8 @@ _SENDING = {JobState.SUBMITTING, JobState.SUBMITTED}
 def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
     """Read a search line.
 
-    A comma means "or", a minus before a word "not". A word without a colon is an id. Days are the viewer's.
+    A comma means "or", a minus before a word "not". A word without a colon is an id, or
+    with a plus a number. Days are the viewer's.
 
     Example:
         >>> parse_query("state:failed since:today", UTC).terms["state"].values
@@ -103,7 +105,8 @@ def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
     bounds: dict[str, datetime] = {}
     today = (now or datetime.now(UTC)).astimezone(zone).date()
     for minus, key, value in _PART.findall(line):
-        word, text = (key or "id"), value.strip('"')
+        text = value.strip('"')
+        word = key or ("to" if _NUMBER.fullmatch(text) else "id")
         values = tuple(filter(None, (part.strip() for part in text.split(","))))
         if not values:
             raise QueryInvalid(f"{word}: has no value.")
@@ -116,6 +119,28 @@ def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
         else:
             raise QueryInvalid(f"{word}: is not known. Known are {', '.join(WORDS)} and meta.NAME.")
     return Query(line.strip(), terms, metadata, bounds.get("since"), bounds.get("until"))
+
+
+def with_state(line: str, state: str) -> str:
+    """The line with another state; empty: any."""
+    rest = [part.group() for part in _PART.finditer(line) if (part.group(2) or "").lower() != "state"]
+    return " ".join([*rest, *([f"state:{state}"] if state else [])])
+
+
+def line_of(form: Mapping[str, str]) -> str:
+    """The line that the form's fields say.
+
+    Example:
+        >>> line_of({"to": "+1 202 555 0147", "state": "failed"})
+        'to:"+1 202 555 0147" state:failed'
+    """
+    parts = [(word, form.get(word, "").strip().replace('"', "")) for word in WORDS]
+    key, _, value = form.get("meta", "").replace('"', "").partition("=")
+    if key.strip() and value.strip():
+        parts.append((f"meta.{key.strip()}", value.strip()))
+    return " ".join(
+        f'{word}:"{value}"' if " " in value else f"{word}:{value}" for word, value in parts if value
+    )
 
 
 def _checked(word: str, values: tuple[str, ...]) -> tuple[str, ...]:

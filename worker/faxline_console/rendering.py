@@ -25,6 +25,7 @@ PAGES: tuple[tuple[str, str, Right], ...] = (
     ("/mailings", "Mailings", Right.READ),
     ("/send", "Send a fax", Right.SEND),
     ("/accounts", "Accounts", Right.ACCOUNTS),
+    ("/usage", "Usage", Right.USAGE),
     ("/system", "System", Right.SYSTEM),
     ("/audit", "Audit", Right.AUDIT),
 )

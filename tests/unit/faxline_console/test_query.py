@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
-from faxline_console.query import Query, QueryInvalid, parse_query
+from faxline_console.query import Query, QueryInvalid, line_of, parse_query, with_state
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)  # still the 23rd in New York
@@ -91,3 +91,22 @@ def test_what_makes_no_sense_is_named(line: str, said: str) -> None:
 def test_any_line_is_understood_or_refused(line: str) -> None:
     with suppress(QueryInvalid):
         assert parse(line).matches(job()) in {True, False}
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "wanted"),
+    [
+        ("", "failed", "state:failed"),
+        ("state:queued", "failed", "state:failed"),
+        ('meta.a:"b c" -state:queued', "", 'meta.a:"b c"'),
+        ("meta.state:x", "failed", "meta.state:x state:failed"),
+    ],
+)
+def test_a_tab_changes_only_the_state_of_a_line(line: str, state: str, wanted: str) -> None:
+    assert with_state(line, state) == wanted
+
+
+def test_the_forms_fields_become_a_line_that_says_the_same() -> None:
+    line = line_of({"to": '+1 "202" 555 0147', "state": "failed", "meta": "ward=a b", "since": "2026-11-17"})
+    assert line == 'to:"+1 202 555 0147" state:failed since:2026-11-17 meta.ward:"a b"'
+    assert parse(line).metadata["ward"].values == ("a b",)

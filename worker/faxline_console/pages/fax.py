@@ -1,43 +1,33 @@
 """A fax: why and when on top, what happened, its facts, and what may be done with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline import AsyncFaxLine, JobNotFound
-from faxline.contract.states import FINAL_STATES, JobState
+from faxline.contract.errors import ArchiveUnavailable
+from faxline.contract.states import FINAL_STATES
 from faxline.operating.audit import AuditEntry
+from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
+from faxline_console.downloads import download
+from faxline_console.ended import EndedJob, job_of
+from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.people import Right
-from faxline_console.rendering import Renderer
-from faxline_console.words import EVENTS, explain, reason_words, state_of
+from faxline_console.plans import why_no_cancel, why_no_resend
+from faxline_console.rendering import Renderer, Times
+from faxline_console.timeline import timeline
+from faxline_console.words import explain, reason_words, state_of
 
 CALLS = 200
 """The most calls and orders of a fax's time that are read."""
 LONGEST_REASON = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """An entry of the timeline.
-
-    Attributes:
-        at: when.
-        icon, colour: how it is drawn.
-        what, more: the title, and the line below.
-    """
-
-    at: datetime
-    icon: str
-    colour: str
-    what: str
-    more: str = ""
 
 
 class FaxPages:
@@ -46,11 +36,13 @@ class FaxPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
+        finder: finds the fax in Redis, or else in the archive.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, finder: Finder) -> None:
         self._lines = lines
         self._render = renderer
+        self._finder = finder
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -62,6 +54,8 @@ class FaxPages:
             Page(f"{fax}/resend", Right.SEND, self.resend, ["POST"]),
             Page(f"{fax}/resolve", Right.SETTLE, self.resolve, ["POST"]),
             Page(f"{fax}/forget", Right.FORGET, self.forget, ["POST"]),
+            Page(f"{fax}/report.pdf", Right.PROVE, self.report),
+            Page(f"{fax}/proof.zip", Right.PROVE, self.proof, ["POST"]),
         ]
 
     async def find(self, request: Request) -> tuple[AsyncFaxLine, Job]:
@@ -71,14 +65,25 @@ class FaxPages:
             JobNotFound: there is none, or this person may not see it: both look alike.
         """
         account, name = request.path_params["account"], request.path_params["job"]
-        person = person_of(request)
-        if account not in self._lines.accounts or not person.sees_account(account):
-            raise JobNotFound(f"no job {name!r} on account {account!r}")
-        line = self._lines.of(account)
-        job = await line.job(name)
-        if not person.sees(account, job.metadata):
-            raise JobNotFound(f"no job {name!r} on account {account!r}")
-        return line, job
+        job = await self._finder.one(person_of(request), account, name)
+        return self._lines.of(account), job
+
+    async def report(self, request: Request) -> Response:
+        """The transmission report, which has full numbers."""
+        return await self._evidence(request, "pdf", "application/pdf")
+
+    async def proof(self, request: Request) -> Response:
+        """The proof, which has full numbers."""
+        return await self._evidence(request, "zip", "application/zip")
+
+    async def _evidence(self, request: Request, ending: str, kind: str) -> Response:
+        _, job = await self.find(request)
+        if (ended := self._finder.ended) is None:
+            raise ArchiveUnavailable("there is no archive: a report or a proof comes from there")
+        make = ended.report if ending == "pdf" else ended.proof
+        zone = self._render.times(request).tzinfo
+        content = await run_in_threadpool(make, job.account, job.id, zone)
+        return download(content, f"{job.account}-{job.id}.{ending}", kind)
 
     async def show(self, request: Request) -> Response:
         """The page."""
@@ -134,31 +139,71 @@ class FaxPages:
     async def _page(
         self, request: Request, line: AsyncFaxLine, job: Job, *, number: str | None = None, wrong: str = ""
     ) -> Response:
-        state = await line.account_state()
-        times = self._render.times(request)
-        orders: Sequence[AuditEntry] = []
-        if person_of(request).may(Right.AUDIT) or person_of(request).may(Right.SYSTEM):
-            found = await line.audit(after=job.created_at, before=None, limit=CALLS)
-            orders = [entry for entry in found if entry.job == job.id]
-        said = explain(job, state, times.tzinfo)
+        archived = await self._archived(job)
+        said, history, orders = await self._story(request, line, job, archived)
         values: dict[str, Any] = {
             "job": job,
             "state": state_of(job),
             "title": str(job.metadata.get("subject") or job.id),
             "say": said[0] if said else "",
             "more": said[1:],
-            "line": timeline(job, orders),
+            "line": timeline(history, orders),
+            "archived": archived,
+            "in_redis": not isinstance(job, EndedJob),
             "forecast": job.forecast,
             "number": number,
             "wrong": wrong,
             "now": datetime.now(UTC),
             "done": request.query_params.get("done", ""),
             "final": job.state in FINAL_STATES,
-            "can_cancel": job.state in {JobState.INTAKE, JobState.QUEUED}
-            or (job.state is JobState.SUBMITTED and job.send_at is not None),
-            "can_resend": job.state in FINAL_STATES and job.job_id is not None,
+            "can_cancel": not why_no_cancel(job),
+            "can_resend": not why_no_resend(job),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
+
+    async def _archived(self, job: Job) -> ArchivedFax | None:
+        """What the archive has of a fax that ended."""
+        if self._finder.ended is None or not job.state.final:
+            return None
+        try:
+            return await run_in_threadpool(self._finder.ended.fax, job.account, job.id)
+        except (JobNotFound, ArchiveUnavailable):
+            return None
+
+    async def _story(
+        self, request: Request, line: AsyncFaxLine, job: Job, archived: ArchivedFax | None
+    ) -> tuple[list[str], Sequence[Transition], Sequence[AuditEntry]]:
+        """What is said on top, and what happened; from the archive where Redis has no record any more."""
+        person, history = person_of(request), job.history
+        may = person.may(Right.AUDIT) or person.may(Right.SYSTEM)
+        if archived is not None and self._finder.ended is not None and not history:
+            steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id)
+            return [ended_sentence(archived, self._render.times(request))], steps, told if may else []
+        state = await line.account_state()
+        said = explain(job, state, self._render.times(request).tzinfo)
+        found: Sequence[AuditEntry] = []
+        if may:
+            found = await line.audit(after=job.created_at, before=None, limit=CALLS)
+        return said, history, [entry for entry in found if entry.job == job.id]
+
+
+def ended_sentence(fax: ArchivedFax, times: Times) -> str:
+    """How a fax ended, and when.
+
+    Example:
+        >>> ended_sentence(fax, times)
+        'All 6 pages arrived at 13:18:55 EST.'
+    """
+    at = times.moment(fax.call_ended_at or fax.ended_at)
+    if fax.state == "delivered" and fax.partial:
+        return f"{fax.transferred} of {fax.pages} pages arrived at {at}."
+    if fax.state == "delivered":
+        return f"All {fax.pages} pages arrived at {at}." if fax.pages else f"It arrived at {at}."
+    why = reason_words(fax.reason, fax.code)
+    word = state_of(job_of(fax))[1]
+    return f"{word} at {times.moment(fax.ended_at)}" + (
+        f": {why}." if why and fax.state != "canceled" else "."
+    )
 
 
 async def who(request: Request) -> str:
@@ -167,47 +212,3 @@ async def who(request: Request) -> str:
     name: str = person_of(request).name
     shown = "".join(letter for letter in reason if letter.isprintable())[:LONGEST_REASON]
     return f"{name}: {shown}" if shown else name
-
-
-def timeline(job: Job, orders: Sequence[AuditEntry]) -> list[Happening]:
-    """What happened to a fax, the oldest first.
-
-    Args:
-        job: with its history.
-        orders: the calls and orders about it, as far as the viewer may know them.
-    """
-    happened = [_transition(step) for step in job.history]
-    happened += [_order(entry) for entry in orders]
-    return sorted(happened, key=lambda one: one.at)
-
-
-def _transition(step: Transition) -> Happening:
-    icon, colour, what = EVENTS.get(step.event, ("skip", "queued", step.event))
-    data = step.data
-    more = [reason_words(data.get("reason"), data.get("code"))]
-    if "delivery" in data:
-        more.append(
-            f"delivery {data['delivery']}" + (f" of {data['attempts']}" if "attempts" in data else "")
-        )
-    if data.get("jobId") is not None:
-        more.append(f"jobId {data['jobId']}")
-    return Happening(step.at, icon, colour, what, ", ".join(filter(None, more)))
-
-
-def _order(entry: AuditEntry) -> Happening:
-    if not entry.is_call:
-        return Happening(
-            entry.at,
-            "person",
-            "queued",
-            f"{entry.what.replace('_', ' ').capitalize()}: {entry.outcome}",
-            f"By {entry.who}",
-        )
-    more = [
-        entry.outcome.replace("_", " "),
-        f"HTTP {entry.status}" if entry.status else "",
-        f"code {entry.code}" if entry.code is not None else "",
-        f"{entry.seconds:.2f} s" if entry.seconds is not None else "",
-        f"worker {entry.who}",
-    ]
-    return Happening(entry.at, "call", "sending", f"Call: {entry.what}", ", ".join(filter(None, more)))

@@ -1,25 +1,35 @@
-"""The list of faxes: those on their way from Redis, and those that are looked up by id or group."""
+"""The list of faxes, live and ended, and its search as a line and as a form."""
 
-import asyncio
-from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from faxline import AsyncFaxLine, GroupNotFound, JobNotFound
-from faxline.reading.job import Job
+from faxline_console.ended import Mark
+from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
+from faxline_console.kept_lines import KeptLines
 from faxline_console.lines import Lines
-from faxline_console.people import Person, Right
-from faxline_console.query import STATES, Query, QueryInvalid, parse_query
+from faxline_console.people import Right
+from faxline_console.query import STATES, WORDS, Query, QueryInvalid, Term, line_of, parse_query, with_state
 from faxline_console.rendering import Renderer
 from faxline_console.words import line_below, state_of
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-MOST = 200
-"""The most faxes of an account that are shown."""
+ROWS = 50
+"""The faxes of a page."""
+TABS = (
+    ("", "", "All"),
+    ("queued", "queued", "Queued"),
+    ("sending", "sending", "Sending"),
+    ("in_doubt", "in-doubt", "In doubt"),
+    ("delivered", "delivered", "Delivered"),
+    ("partial", "partial", "Partly"),
+    ("failed", "failed", "Failed"),
+    ("unconfirmed", "unconfirmed", "Unconfirmed"),
+    ("canceled", "canceled", "Canceled"),
+)
 
 
 class FaxesPages:
@@ -28,78 +38,132 @@ class FaxesPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
+        finder: finds the faxes.
+        kept: the lines that name a number.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, finder: Finder, kept: KeptLines) -> None:
         self._lines = lines
         self._render = renderer
+        self._finder = finder
+        self._kept = kept
 
     def pages(self) -> list[Page]:
-        """The addresses. A search is posted too, so that no log of addresses has its number."""
+        """The addresses. A search is posted, so that no log of addresses has its number."""
         return [Page("/faxes", Right.READ, self.show), Page("/faxes", Right.READ, self.search, ["POST"])]
 
     async def show(self, request: Request) -> Response:
-        """The list for the line in the address."""
-        return await self._list(request, request.query_params.get("q", ""))
+        """The list for the line in the address, or for the kept line that it names."""
+        asked = request.query_params
+        try:
+            line = await self.line(request)
+        except QueryInvalid as error:
+            return self._page(request, "", {"wrong": str(error)})
+        if "q" in asked and names_number(line, self._render.times(request).tzinfo):
+            return await self._go(request, line)
+        return await self._list(request, line, Mark.read(asked.get("after", "")))
 
     async def search(self, request: Request) -> Response:
-        """The list for a line that was posted."""
-        return await self._list(request, str((await request.form()).get("q", "")))
+        """Go to the list of a line, or of the form's fields."""
+        form = {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
+        line = line_of(form) if form.get("how") == "form" else form.get("q", "").strip()
+        try:
+            parse_query(line, self._render.times(request).tzinfo)
+        except QueryInvalid as error:
+            return self._page(request, line, {"wrong": str(error)})
+        return await self._go(request, line)
 
-    async def _list(self, request: Request, line: str) -> Response:
-        person, wrong, query = person_of(request), "", Query(line)
+    async def line(self, request: Request) -> str:
+        """The line that an address means.
+
+        Raises:
+            QueryInvalid: it names a kept line that this session has not, or no longer.
+        """
+        asked = request.query_params
+        line: str | None = asked.get("q", "")
+        if asked.get("s"):
+            line = await run_in_threadpool(self._kept.line, request.state.session.token, asked["s"])
+            if line is None:
+                raise QueryInvalid("This search has ended with its session. Type it again.")
+        return with_state(line or "", asked["state"]) if "state" in asked else line or ""
+
+    async def _go(self, request: Request, line: str) -> Response:
+        if names_number(line, self._render.times(request).tzinfo):
+            key = await run_in_threadpool(self._kept.keep, request.state.session.token, line)
+            return RedirectResponse(f"/faxes?s={key}", 303)
+        return RedirectResponse("/faxes" + (f"?{urlencode({'q': line})}" if line else ""), 303)
+
+    async def _list(self, request: Request, line: str, after: Mark | None) -> Response:
+        person = person_of(request)
         try:
             query = parse_query(line, self._render.times(request).tzinfo)
+            found = await self._finder.find(person, query, after, ROWS)
         except QueryInvalid as error:
-            wrong = str(error)
-        jobs: Sequence[Job] = []
-        if not wrong:
-            names = [
-                name
-                for name in self._lines.accounts_of(person)
-                if "account" not in query.terms or query.terms["account"].matches(name)
-            ]
-            found = await asyncio.gather(*(self._of(self._lines.of(name), query, person) for name in names))
-            jobs = sorted((job for some in found for job in some), key=_pushed, reverse=True)
+            return self._page(request, line, {"wrong": str(error)})
         values = {
-            "q": line,
-            "wrong": wrong,
-            "rows": [(job, state_of(job), line_below(job)) for job in jobs],
-            "states": STATES,
-            "full": len(jobs) >= MOST,
+            "query": query,
+            "rows": [(job, state_of(job), line_below(job)) for job in found.jobs],
+            "notes": found.notes,
+            "older": self._address(request, line, str(found.last)) if found.more else "",
+            "newest": self._address(request, line, "") if after is not None else "",
+            "away": found.away,
         }
-        return self._render.page(request, "faxes.html", values, status=400 if wrong else 200)
+        return self._page(request, line, values)
 
-    async def _of(self, line: AsyncFaxLine, query: Query, person: Person) -> list[Job]:
-        """What one account has. Ids and groups are looked up; otherwise the open faxes are gone through."""
-        named = {*_exactly(query, "id")}
-        for group in _exactly(query, "group"):
-            try:
-                named |= {job.id for job in (await line.group(group)).jobs}
-            except GroupNotFound:
-                continue
-        if named:
-            looked = await asyncio.gather(*(_find(line, name) for name in sorted(named)[:MOST]))
-            jobs = [job for job in looked if job is not None]
-        else:
-            jobs = await line.jobs(limit=MOST)
-            if query.metadata or person.department:
-                whole = await asyncio.gather(*(_find(line, job.id) for job in jobs))
-                jobs = [job for job in whole if job is not None]
-        return [job for job in jobs if person.sees(line.account, job.metadata) and query.matches(job)]
+    def _page(self, request: Request, line: str, values: dict[str, Any]) -> Response:
+        key = request.query_params.get("s", "")
+        shared: dict[str, Any] = {
+            "q": line,
+            "key": key,
+            "wrong": "",
+            "query": Query(line),
+            "rows": [],
+            "notes": [],
+            "older": "",
+            "newest": "",
+            "away": False,
+            "states": STATES,
+            "words": WORDS,
+            "accounts": self._lines.accounts_of(person_of(request)),
+            "tabs": [(self._tab(request, line, state), state, icon, word) for state, icon, word in TABS],
+            **values,
+        }
+        shared["now_state"] = _one(shared["query"].terms.get("state"))
+        shared["form"] = _form(shared["query"])
+        status = 400 if shared["wrong"] else 503 if shared["away"] else 200
+        return self._render.page(request, "faxes.html", shared, status=status)
+
+    @staticmethod
+    def _tab(request: Request, line: str, state: str) -> str:
+        if key := request.query_params.get("s"):
+            return "/faxes?" + urlencode({"s": key, "state": state})
+        wanted = with_state(line, state)
+        return "/faxes" + (f"?{urlencode({'q': wanted})}" if wanted else "")
+
+    @staticmethod
+    def _address(request: Request, line: str, after: str) -> str:
+        asked = request.query_params
+        kept = {name: asked[name] for name in ("s", "state") if name in asked}
+        words = kept if "s" in kept else {"q": line} if line else {}
+        return "/faxes?" + urlencode(words | ({"after": after} if after else {}))
 
 
-async def _find(line: AsyncFaxLine, name: str) -> Job | None:
-    try:
-        return await line.job(name)
-    except JobNotFound:
-        return None
+def names_number(line: str, zone: Any) -> bool:
+    """Whether a line names a number, so that it may be in no address."""
+    return "to" in parse_query(line, zone).terms
 
 
-def _exactly(query: Query, word: str) -> tuple[str, ...]:
-    term = query.terms.get(word)
-    return term.values if term is not None and not term.without else ()
+def _one(term: Term | None) -> str | None:
+    if term is None:
+        return ""
+    return term.values[0] if len(term.values) == 1 and not term.without else None
 
 
-def _pushed(job: Job) -> float:
-    return job.created_at.timestamp() if job.created_at else 0.0
+def _form(query: Query) -> dict[str, str]:
+    """What the form's fields hold for a line; what no field can say stays in the line."""
+    shown = {word: ",".join(term.values) for word, term in query.terms.items() if not term.without}
+    for key, term in query.metadata.items():
+        shown["meta"] = f"{key}={','.join(term.values)}"
+    text = {part.partition(":")[0]: part.partition(":")[2] for part in query.text.split()}
+    days = {word: text.get(word, "") for word in ("since", "until")}
+    return dict.fromkeys((*WORDS, "meta"), "") | shown | days

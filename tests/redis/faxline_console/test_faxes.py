@@ -1,0 +1,278 @@
+"""The list of live and ended faxes, its search, what is done with several, and the usage."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from faxline_archive.database import migrate, open_database
+from tests.consoles import Console, shown
+from tests.stage.archives import BEGIN, StagedArchive
+
+SCRIPT = "<script>alert(1)</script>"
+NUMBER = "+12025550168"
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[StagedArchive]:
+    engine = open_database(f"sqlite:///{tmp_path / 'archive.db'}", writes=True)
+    migrate(engine)
+    yield StagedArchive(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def console(redis_url: str, tmp_path: Path, archive: StagedArchive) -> Iterator[Console]:
+    assert archive.keyring is None
+    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=f"sqlite:///{tmp_path / 'archive.db'}") as console:
+        yield console
+
+
+def live(client: redis.Redis, job: str, account: str = "north", state: str = "queued", **fields: Any) -> None:
+    keys = RedisKeys(account)
+    step = json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0})
+    told: Any = {"state": state, "number": NUMBER, "created_at": BEGIN + 60_000, "n": 1, "h:1": step} | fields
+    client.hset(keys.job(job), mapping=told)
+    if state == "queued":
+        client.zadd(keys.ready, {job: 1})
+
+
+def ids(page: str) -> list[str]:
+    return [part.partition('"')[0] for part in page.split('name="pick" value="')[1:]]
+
+
+def orders(client: redis.Redis, account: str = "north") -> list[dict[str, Any]]:
+    found: Any = client.xrange(RedisKeys(account).intake)
+    return [json.loads(text) | {"kind": kind.decode()} for _, entry in found for kind, text in entry.items()]
+
+
+def test_live_and_ended_faxes_are_one_list_the_latest_first(
+    console: Console, archive: StagedArchive, redis_client: redis.Redis
+) -> None:
+    archive.add("old", account="north", at=0)
+    archive.add("late", account="south", at=90, metadata={"subject": SCRIPT})
+    live(redis_client, "now")
+    page = console.person("viewer").get("/faxes").text
+    assert ids(page) == ["south/late", "north/now", "north/old"]
+    assert SCRIPT not in page
+    assert "2025550123" not in page
+
+
+def test_pages_of_equal_times_and_several_accounts_lose_and_repeat_nothing(
+    console: Console, archive: StagedArchive
+) -> None:
+    for number in range(120):
+        archive.add(f"fax-{number:03}", account=("north", "south")[number % 2], at=number // 60)
+    person, seen, address = console.person("viewer"), list[str](), "/faxes"
+    while address:
+        page = person.get(address).text
+        seen += ids(page)
+        rest = page.rpartition('">Older</a>')[0]
+        address = rest.rpartition('href="')[2].replace("&amp;", "&") if rest else ""
+    assert len(seen) == len(set(seen)) == 120
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("state:failed", "bc"),
+        ("state:failed reason:busy,no_answer", "b"),
+        ("-state:failed", "ad"),
+        ("state:partial", "d"),
+        ("state:delivered", "a"),
+        ("id:a,b", "ab"),
+        ("jobid:777", "d"),
+        ("group:june", "a"),
+        ("-group:june", "bcd"),
+        ("meta.case:7", "b"),
+        ("-meta.case:7", "acd"),
+        ("account:south", "c"),
+        ("state:queued", ""),
+        ("since:2026-10-28", ""),
+    ],
+)
+def test_what_a_line_asks_for_is_found_in_the_archive(
+    console: Console, archive: StagedArchive, line: str, found: str
+) -> None:
+    archive.add("a", account="north", group_name="june")
+    archive.add("b", account="north", at=1, state="failed", reason="busy", metadata={"case": "7"})
+    archive.add("c", account="south", at=2, state="failed", reason="other")
+    archive.add("d", account="north", at=3, partial=True, transferred=1, job_id=777)
+    page = console.person("viewer").get("/faxes", params={"q": line})
+    assert sorted(name.partition("/")[2] for name in ids(page.text)) == list(found)
+
+
+def test_a_number_that_is_searched_is_in_no_address_and_for_its_session_alone(
+    console: Console, archive: StagedArchive
+) -> None:
+    archive.add("a", account="north", to=NUMBER)
+    archive.add("b", account="north", at=1)
+    person = console.person("viewer")
+    for answer in (
+        person.act("/faxes", q=f"to:{NUMBER}"),
+        person.act("/faxes", how="form", to="+1 (202) 555-0168"),
+        person.act("/faxes", q=NUMBER),
+        person.get("/faxes", params={"q": f"to:{NUMBER}"}),
+    ):
+        address = answer.headers["location"]
+        assert answer.status_code == 303
+        assert "0168" not in address
+        assert ids(person.get(address).text) == ["north/a"]
+        assert "0168" not in "".join(
+            part.partition('"')[0] for part in person.get(address).text.split('href="')[1:]
+        )
+        assert console.person("viewer").get(address).status_code == 400
+
+
+def test_a_department_sees_full_pages_of_its_own_faxes_and_nothing_else(
+    console: Console, archive: StagedArchive
+) -> None:
+    for number in range(60):
+        archive.add(f"r{number:02}", account="north", at=number, metadata={"department": "radiology"})
+        archive.add(f"b{number:02}", account="north", at=number, metadata={"department": "billing"})
+    person = console.person("radiologist")
+    assert len(ids(person.get("/faxes").text)) == 50
+    for line in ("id:b01", "meta.department:billing", "-meta.department:radiology"):
+        assert ids(person.get("/faxes", params={"q": line}).text) == []
+    assert person.get("/faxes/north/r01").status_code == 200
+    assert person.get("/faxes/north/b01").status_code == 404
+    assert person.get("/faxes/north/b01/report.pdf").status_code == 404
+    assert person.act("/faxes/north/b01/proof.zip").status_code == 404
+    assert "there is no such fax" in shown(person.act("/faxes/plan", verb="cancel", pick="north/b01"))
+    usage = person.get("/usage.csv?month=2026-10&by=account").text
+    assert usage.splitlines()[1].startswith("north,60,")
+    bound = console.person("bound")
+    assert ids(bound.get("/faxes").text) == []
+    assert bound.get("/faxes/north/r01").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/faxes/plan", "/faxes/do", "/faxes/north/a/proof.zip"])
+def test_without_a_session_or_with_a_lesser_role_nothing_is_done(
+    console: Console, archive: StagedArchive, redis_client: redis.Redis, path: str
+) -> None:
+    archive.add("a", account="north")
+    live(redis_client, "now")
+    viewer, fields = console.person("viewer"), {"verb": "cancel", "pick": "north/now", "picks": "north/now"}
+    assert viewer.act(path, reason="x", key="0" * 8, **fields).status_code == 403
+    assert viewer.post(path, data=fields).status_code == 403
+    viewer.cookies.clear()
+    assert viewer.post(path, data=fields).status_code == 403
+    assert viewer.get("/faxes/north/a/report.pdf").status_code == 303
+    assert not redis_client.exists(RedisKeys("north").intake)
+
+
+def test_a_viewer_has_no_usage_and_no_report(console: Console, archive: StagedArchive) -> None:
+    archive.add("a", account="north")
+    for path in ("/usage", "/usage.csv", "/faxes/north/a/report.pdf"):
+        assert console.person("viewer").get(path).status_code == 403
+
+
+def test_a_plan_says_what_goes_and_why_others_do_not_and_a_reason_is_needed(
+    console: Console, archive: StagedArchive, redis_client: redis.Redis
+) -> None:
+    archive.add("old", account="north")
+    live(redis_client, "now")
+    live(redis_client, "over", state="failed", job_id=5)
+    clerk, picks = console.person("clerk"), ["north/old", "north/now", "north/over"]
+    page = shown(clerk.act("/faxes/plan", verb="resend", pick=picks))
+    assert "Resend 1 fax?" in page
+    assert "now is still queued" in page
+    assert "only the archive has it" in page
+    assert orders(redis_client) == []
+    fields = {"verb": "resend", "picks": " ".join(picks), "key": "0123abcd"}
+    assert clerk.act("/faxes/do", **fields).status_code == 400
+    for _ in range(2):
+        assert clerk.act("/faxes/do", reason="asked again", **fields).status_code == 200
+    sent = orders(redis_client)
+    assert {(order["kind"], order["id"], order["of"], order["by"]) for order in sent} == {
+        ("resend", "over.r0123abcd", "over", "clerk: asked again")
+    }
+
+
+def test_all_that_match_can_be_canceled(console: Console, redis_client: redis.Redis) -> None:
+    for number in range(3):
+        live(redis_client, f"w{number}")
+    clerk = console.person("clerk")
+    page = clerk.act("/faxes/plan", verb="cancel", all="1", q="state:queued")
+    assert "Cancel 3 faxes?" in shown(page)
+    picks = page.text.partition('name="picks" value="')[2].partition('"')[0]
+    clerk.act("/faxes/do", verb="cancel", picks=picks, key="0" * 8, reason="wrong letter")
+    assert sorted(order["id"] for order in orders(redis_client)) == ["w0", "w1", "w2"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "|cmd"])
+def test_no_cell_of_an_export_is_a_formula(console: Console, archive: StagedArchive, text: str) -> None:
+    archive.add("a", account="north", metadata={"subject": text})
+    answer = console.person("viewer").act("/faxes/plan", verb="export", all="1", q="")
+    row = next(csv.DictReader(io.StringIO(answer.text)))
+    assert row["subject"] == f"'{text}"
+    assert "2025550123" not in answer.text
+    assert answer.headers["content-disposition"] == 'attachment; filename="faxes.csv"'
+
+
+def test_an_ended_fax_is_shown_from_the_archive_with_its_report_and_proof(
+    console: Console, archive: StagedArchive
+) -> None:
+    archive.add(
+        "a", account="north", metadata={"subject": SCRIPT}, ended_at=BEGIN + 9000,
+        call_started_at=BEGIN + 1000, call_ended_at=BEGIN + 8000,
+    )  # fmt: skip
+    clerk = console.person("clerk")
+    answer = clerk.get("/faxes/north/a")
+    page = shown(answer)
+    for text in ("All 3 pages arrived at", "Taken by iFax", "Line time", "7 s", "sha256:", "Delivery report"):
+        assert text in page
+    assert SCRIPT not in answer.text
+    assert "2025550123" not in answer.text
+    assert clerk.get("/faxes/north/a/report.pdf").content.startswith(b"%PDF")
+    assert clerk.act("/faxes/north/a/proof.zip").content.startswith(b"PK")
+
+
+def test_usage_counts_by_day_account_and_member_and_leads_to_the_faxes(
+    console: Console, archive: StagedArchive
+) -> None:
+    archive.add("a", account="north", metadata={"department": SCRIPT})
+    archive.add("b", account="south", state="failed", reason="busy")
+    auditor = console.person("auditor")
+    for by, rows in (
+        ("by=day", ["2026-10-27,2,1,1,6"]),
+        ("by=account", ["north,1,1,0,3", "south,1,0,1,3"]),
+        ("by=metadata&key=department", [",1,0,1,3", f"{SCRIPT},1,1,0,3"]),
+    ):
+        answer = auditor.get(f"/usage.csv?month=2026-10&{by}")
+        assert answer.text.splitlines()[1:] == rows
+        page = auditor.get(f"/usage?month=2026-10&{by}").text
+        assert SCRIPT not in page
+    day = auditor.get("/usage?month=2026-10&by=day").text
+    assert "since%3A2026-10-27+until%3A2026-10-27" in day
+    assert '<rect class="bad"' in day
+
+
+def test_with_the_database_away_the_live_ones_are_shown_and_the_page_says_so(
+    console: Console, archive: StagedArchive, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "now")
+    with archive.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE faxes")
+    answer = console.person("viewer").get("/faxes")
+    assert ids(answer.text) == ["north/now"]
+    assert "does not answer" in answer.text
+
+
+def test_with_redis_away_ended_faxes_are_found_and_the_page_says_so(
+    archive: StagedArchive, tmp_path: Path
+) -> None:
+    archive.add("a", account="north")
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    with Console("redis://127.0.0.1:1/0", tmp_path, FAXLINE_ARCHIVE__URL=url) as console:
+        viewer = console.person("viewer")
+        answer = viewer.get("/faxes")
+        assert (answer.status_code, ids(answer.text)) == (200, ["north/a"])
+        assert "Redis does not answer" in answer.text
+        assert viewer.get("/faxes/north/a").status_code == 200

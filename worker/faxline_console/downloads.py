@@ -1,0 +1,37 @@
+"""Files that a browser keeps and does not show."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+from starlette.responses import Response
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+
+
+def csv_file(columns: Sequence[str], rows: Iterable[Sequence[object]], name: str) -> Response:
+    """A table as CSV, of which a spreadsheet computes no cell."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for row in (columns, *rows):
+        writer.writerow([plain_cell(cell) for cell in row])
+    return download(text.getvalue().encode(), name, "text/csv; charset=utf-8")
+
+
+def plain_cell(value: object) -> str:
+    """A cell that no spreadsheet computes.
+
+    Example:
+        >>> plain_cell("=1+1")
+        "'=1+1"
+    """
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def download(content: bytes, name: str, kind: str) -> Response:
+    """A file that the browser keeps and does not show."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    headers = {"Content-Disposition": f'attachment; filename="{plain}"'}
+    return Response(content, media_type=kind, headers=headers)

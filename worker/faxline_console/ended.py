@@ -1,0 +1,246 @@
+"""Ended faxes, out of the archive: one page of a search, one fax with what happened to it, and its evidence.
+
+A person's accounts and department are conditions of each statement, so pages are full and show nothing else.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from faxline.contract.errors import ArchiveUnavailable, JobNotFound
+from faxline.contract.sealing.keyring import Keyring
+from faxline.contract.states import JobState
+from faxline.operating.audit import AuditEntry
+from faxline.reading.archived import ArchivedFax
+from faxline.reading.job import Job, Transition
+from faxline_archive.database import open_database
+from faxline_archive.desk import KEY, URL, Desk
+from faxline_archive.privacy import Privacy
+from faxline_archive.schema import EVENTS, entries
+from faxline_archive.search import Place, fax_of, find_one, find_page, milliseconds, moment_of
+from faxline_console.ended_query import searches
+from faxline_console.people import Person
+from faxline_console.query import Query
+from faxline_worker.config.settings import Settings
+
+_STATES = {str(state): state for state in JobState} | {"rejected": JobState.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a page of the list ended: the place of its last fax.
+
+    Faxes are in the order of their time, the latest first; those of the same millisecond by account.
+    """
+
+    at: int
+    account: str
+    job: str
+
+    @classmethod
+    def of(cls, job: Job) -> "Mark":
+        """The place of a fax."""
+        return cls(milliseconds(job.created_at) if job.created_at else 0, job.account, job.id)
+
+    @classmethod
+    def read(cls, text: str) -> "Mark | None":
+        """The place in an address; None if it is none."""
+        at, _, rest = text.partition("~")
+        account, _, job = rest.partition("~")
+        return cls(int(at), account, job) if at.isdecimal() and len(at) < 16 and account and job else None  # noqa: PLR2004
+
+    @property
+    def order(self) -> tuple[int, str, tuple[int, ...]]:
+        """For sorting: what is pushed later is first."""
+        return -self.at, self.account, (*(-ord(letter) for letter in self.job), 1)
+
+    def place(self, account: str) -> Place:
+        """Behind which the faxes of an account follow."""
+        if account == self.account:
+            return self.at, self.job
+        return (self.at, "") if account < self.account else (self.at + 1, "")
+
+    def __str__(self) -> str:
+        return f"{self.at}~{self.account}~{self.job}"
+
+
+class EndedJob(Job):
+    """A fax out of the archive. Redis may have forgotten it, with what a resend needs."""
+
+    __slots__ = ()
+
+
+class Ended:
+    """The archive, as the console reads it. All methods wait for the database: call them in a thread.
+
+    Example:
+        >>> jobs = ended.page(["north"], parse_query("state:failed", UTC), person, None, 50)
+
+    Args:
+        engine: of `open_database`.
+        keyring: opens what is sealed.
+        desk: makes reports and proofs.
+    """
+
+    def __init__(self, engine: Engine, keyring: Keyring | None, desk: Desk | None = None) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self.desk = desk
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Ended | None":
+        """The archive of the settings; None if there is no such file."""
+        url = settings.archive.url
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+            return None
+        keys = {URL: url, KEY: settings.archive.signing_key.get_secret_value()}
+        return cls(open_database(url), settings.keyring, Desk(keys, settings.keyring))
+
+    def page(
+        self, accounts: Sequence[str], query: Query, person: Person, after: Mark | None, limit: int
+    ) -> list[Job]:
+        """The ended faxes behind a mark, the latest first.
+
+        Raises:
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        found: list[Job] = []
+        with told(), self._engine.connect() as connection:
+            for account in accounts:
+                privacy = Privacy(self._keyring, account)
+                place = after.place(account) if after else None
+                for search in searches(query, person, privacy):
+                    rows = find_page(
+                        connection,
+                        account,
+                        search.wanted,
+                        privacy,
+                        after=place,
+                        limit=limit,
+                        also=search.also,
+                    )
+                    found += [job_of(fax_of(row, privacy)) for row in rows]
+        found.sort(key=lambda job: Mark.of(job).order)
+        return [job for job in found[:limit] if person.sees(job.account, job.metadata)]
+
+    def fax(self, account: str, job: str) -> ArchivedFax:
+        """A fax.
+
+        Raises:
+            JobNotFound: the archive has none of this id.
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        with told(), self._engine.connect() as connection:
+            row = find_one(connection, account, job)
+        if row is None:
+            raise JobNotFound(f"the archive of account {account} has no fax {job}")
+        return fax_of(row, Privacy(self._keyring, account))
+
+    def story(self, account: str, job: str) -> tuple[list[Transition], list[AuditEntry]]:
+        """What happened to a fax: its events, and the calls and orders about it.
+
+        Raises:
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        place = (entries.c.account == account) & (entries.c.job == job) & entries.c.body.is_not(None)
+        with told(), self._engine.connect() as connection:
+            rows = connection.execute(select(entries).where(place).order_by(entries.c.leaf)).mappings().all()
+        read = [(row, json.loads(row["body"])["fields"]) for row in rows]
+        steps = [_transition(row, fields) for row, fields in read if row["stream"] == EVENTS]
+        return steps, [_order(row, fields) for row, fields in read if row["stream"] != EVENTS]
+
+    def report(self, account: str, job: str, zone: tzinfo) -> bytes:
+        """The transmission report: a PDF."""
+        return self._at_desk.report(account, job, zone=zone, paper="Letter" if _american(zone) else "A4")
+
+    def proof(self, account: str, job: str, zone: tzinfo) -> bytes:
+        """The proof: a ZIP. A checkpoint is signed for it."""
+        return self._at_desk.proof(account, job, zone=zone)
+
+    @property
+    def engine(self) -> Engine:
+        """The database."""
+        return self._engine
+
+    def privacy(self, account: str) -> Privacy:
+        """What opens and finds the texts of an account."""
+        return Privacy(self._keyring, account)
+
+    @property
+    def _at_desk(self) -> Desk:
+        if self.desk is None:
+            raise ArchiveUnavailable("this console makes no reports")
+        return self.desk
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say in one line that the database is away, without its parameters.
+
+    Raises:
+        ArchiveUnavailable: in place of the database's errors.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise ArchiveUnavailable(
+            f"the archive's database is away or refuses ({type(error.orig).__name__})"
+        ) from None
+
+
+def job_of(fax: ArchivedFax) -> Job:
+    """An archived fax as the pages show all faxes."""
+    return EndedJob(
+        id=fax.id,
+        account=fax.account,
+        state=_STATES.get(fax.state, JobState.UNKNOWN),
+        priority=fax.priority or "normal",
+        attempt=fax.attempt,
+        job_id=fax.job_id,
+        code=fax.code,
+        reason=fax.reason,
+        message=fax.message,
+        pages=fax.pages,
+        transferred=fax.transferred,
+        created_at=fax.queued_at,
+        updated_at=fax.ended_at or fax.queued_at,
+        kind=fax.kind or "send",
+        of=fax.of,
+        group=fax.group,
+        to=fax.to,
+        metadata=fax.metadata,
+        deliveries=fax.deliveries,
+        send_at=fax.send_at,
+    )
+
+
+def _transition(row: RowMapping, fields: Mapping[str, str]) -> Transition:
+    data: Any = json.loads(fields.get("data") or "{}")
+    told_data = data if isinstance(data, dict) else {}
+    at = moment_of(row["at"])
+    assert at is not None  # noqa: S101 - the column is never null
+    return Transition(
+        str(fields.get("event", "")),
+        at,
+        str(told_data.get("state", "")),
+        int(told_data.get("attempt") or 0),
+        told_data,
+    )
+
+
+def _order(row: RowMapping, fields: Mapping[str, str]) -> AuditEntry:
+    entry = row["entry_id"].partition("/")[0].encode()
+    return AuditEntry.from_entry(entry, {key.encode(): value.encode() for key, value in fields.items()})
+
+
+def _american(zone: tzinfo) -> bool:
+    return str(zone).startswith("America/")

@@ -1,0 +1,130 @@
+"""A search line as searches of the archive: one for each combination of its alternatives."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, not_, or_
+
+from faxline.contract.phone_numbers import number_in
+from faxline.reading.archived import Wanted
+from faxline_archive.privacy import NUMBER, Privacy, member
+from faxline_archive.schema import fax_metadata, faxes
+from faxline_console.people import Person
+from faxline_console.query import Query, QueryInvalid, Term
+
+MOST = 32
+"""The most combinations of alternatives that a line may have."""
+_WHOLE = faxes.c.partial.is_not(True)
+_STATES: dict[str, tuple[tuple[str, Sequence[ColumnElement[bool]]], ...]] = {
+    "delivered": (("delivered", (_WHOLE,)),),
+    "partial": (("delivered", (faxes.c.partial.is_(True),)),),
+    "failed": (("failed", ()), ("rejected", ())),
+    "unconfirmed": (("unconfirmed", ()),),
+    "canceled": (("canceled", ()),),
+}
+"""What the line's states are in the archive. The others are of faxes on their way."""
+ENDED = ("delivered", "failed", "rejected", "canceled", "unconfirmed")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search: what must hold, and further conditions on the table."""
+
+    wanted: Wanted
+    also: tuple[ColumnElement[bool], ...]
+
+
+def whole_numbers(term: Term | None) -> list[str]:
+    """The numbers of a `to:` that are whole; the archive finds no others."""
+    found = [_whole(value) for value in (term.values if term else ())]
+    return [number for number in found if number is not None]
+
+
+def searches(query: Query, person: Person, privacy: Privacy) -> Iterator[Search]:
+    """The searches of one account, which together find what the line asks for, and what the person may see.
+
+    Raises:
+        QueryInvalid: the line has too many alternatives.
+    """
+    to, state = query.terms.get("to"), query.terms.get("state")
+    if to is not None and not to.without and not whole_numbers(to):
+        return
+    metadata = {key: term.values for key, term in query.metadata.items() if not term.without}
+    if person.department is not None:
+        key, value = person.department
+        if key in metadata and value not in metadata[key]:
+            return
+        metadata[key] = (value,)
+    states: list[tuple[str | None, Sequence[ColumnElement[bool]]]] = [(None, (faxes.c.state.in_(ENDED),))]
+    if state is not None and not state.without:
+        states = [found for value in state.values for found in _STATES.get(value, ())]
+    alternatives: list[Sequence[Any]] = [
+        states,
+        whole_numbers(to) if to is not None and not to.without else [None],
+        _values(query.terms.get("reason")),
+        _values(query.terms.get("group")),
+        *metadata.values(),
+    ]
+    count = 1
+    for values in alternatives:
+        count *= len(values)
+    if count > MOST:
+        raise QueryInvalid(f"The line has {count} combinations of alternatives; at most {MOST} are searched.")
+    further = tuple(_further(query, privacy))
+    for (named, also), number, reason, group, *members in itertools.product(*alternatives):
+        yield Search(
+            Wanted(
+                to=number,
+                since=query.since,
+                until=query.until,
+                state=named,
+                reason=reason,
+                group=group,
+                metadata=dict(zip(metadata, members, strict=True)),
+            ),
+            (*also, *further),
+        )
+
+
+def _values(term: Term | None) -> Sequence[str | None]:
+    return term.values if term is not None and not term.without else (None,)
+
+
+def _further(query: Query, privacy: Privacy) -> Iterator[ColumnElement[bool]]:
+    """Ids and jobIds, and all that must not hold."""
+    for word, term in query.terms.items():
+        if word == "id":
+            yield _among(faxes.c.job.in_(term.values), term)
+        elif word == "jobid":
+            numbers = [int(value) for value in term.values if value.isdecimal() and len(value) < 19]  # noqa: PLR2004
+            yield _among(and_(faxes.c.job_id.is_not(None), faxes.c.job_id.in_(numbers)), term)
+        elif not term.without:
+            continue
+        elif word == "to":
+            found = [index for number in whole_numbers(term) for index in privacy.lookups(NUMBER, number)]
+            yield or_(faxes.c.to_index.is_(None), faxes.c.to_index.not_in(found))
+        elif word == "state":
+            named = [_is(*found) for value in term.values for found in _STATES.get(value, ())]
+            yield from (not_(condition) for condition in named)
+        elif word in {"reason", "group"}:
+            column = faxes.c["group_name" if word == "group" else word]
+            yield or_(column.is_(None), column.not_in(term.values))
+    for key, term in query.metadata.items():
+        if term.without:
+            values = [index for value in term.values for index in privacy.lookups(member(key), value)]
+            same = [fax_metadata.c[name] == faxes.c[name] for name in ("account", "job", "reuse")]
+            yield ~exists().where(*same, fax_metadata.c.key == key, fax_metadata.c.value.in_(values))
+
+
+def _among(condition: ColumnElement[bool], term: Term) -> ColumnElement[bool]:
+    return not_(condition) if term.without else condition
+
+
+def _is(state: str, also: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    return and_(faxes.c.state == state, *also)
+
+
+def _whole(text: str) -> str | None:
+    return number_in(text) or number_in(f"+{text.lstrip('+')}")

@@ -1,0 +1,170 @@
+"""What is done with several faxes: a plan first, then the deed; and the list as CSV.
+
+The plan says how many go, and which are left out and why. Its form carries ids and a key of its own, and a
+resend's new id is made of both: sent twice by a slip, it goes once.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from faxline import JobNotFound
+from faxline.reading.job import Job
+from faxline_console.downloads import csv_file
+from faxline_console.finding import Finder
+from faxline_console.guard import Page, person_of
+from faxline_console.lines import Lines
+from faxline_console.pages.fax import who
+from faxline_console.people import Person, Right
+from faxline_console.plans import Plan, make_plan
+from faxline_console.query import QueryInvalid, parse_query
+from faxline_console.rendering import Renderer, Times
+from faxline_console.words import state_of
+
+MOST = 1000
+"""The most faxes of a plan."""
+PAGE = 200
+AT_ONCE = 16
+"""Orders that are on their way to Redis at the same time."""
+LONGEST_ID = 128
+_KEY = re.compile(r"[0-9a-f]{8}")
+
+
+class BulkPages:
+    """The plan, the deed and the export.
+
+    Args:
+        lines: to the accounts.
+        renderer: of pages.
+        finder: finds the faxes.
+    """
+
+    def __init__(self, lines: Lines, renderer: Renderer, finder: Finder) -> None:
+        self._lines = lines
+        self._render = renderer
+        self._finder = finder
+
+    def pages(self) -> list[Page]:
+        """The addresses."""
+        return [
+            Page("/faxes/plan", Right.READ, self.plan, ["POST"]),
+            Page("/faxes/do", Right.SEND, self.do, ["POST"]),
+        ]
+
+    async def plan(self, request: Request) -> Response:
+        """Say what would be done; an export is made at once."""
+        person, form = person_of(request), await request.form(max_fields=MOST)
+        verb = str(form.get("verb", ""))
+        try:
+            jobs, missing, more = await self._chosen(request, form, person)
+        except QueryInvalid as error:
+            raise HTTPException(400, str(error)) from None
+        if verb == "export":
+            return export(jobs, self._render.times(request))
+        if not person.may(Right.SEND):
+            raise HTTPException(403, f"This is not part of the role {person.role}.")
+        return self._page(request, make_plan(verb, jobs, missing), more=more)
+
+    async def do(self, request: Request) -> Response:
+        """Do what the plan said, to those to which it still can be done."""
+        person, form = person_of(request), await request.form()
+        verb, key = str(form.get("verb", "")), str(form.get("key", ""))
+        names = str(form.get("picks", "")).split()[:MOST]
+        jobs, missing = await self._read(person, names)
+        plan = make_plan(verb, jobs, missing)
+        if not str(form.get("reason", "")).strip() or not _KEY.fullmatch(key):
+            return self._page(request, plan, wrong="Give a reason: the audit needs it.")
+        by, limit = await who(request), asyncio.Semaphore(AT_ONCE)
+
+        async def one(job: Job) -> None:
+            line = self._lines.of(job.account)
+            async with limit:
+                if verb == "cancel":
+                    await line.cancel(job.id, by=by)
+                else:
+                    await line.resend(
+                        job.id, id=_again(job.id, key), metadata=dict(job.metadata) or None, by=by
+                    )
+
+        await asyncio.gather(*(one(job) for job in plan.goes))
+        return self._page(request, plan, done=True)
+
+    async def _chosen(
+        self, request: Request, form: FormData, person: Person
+    ) -> tuple[list[Job], list[tuple[str, str]], bool]:
+        """The ticked faxes, or all that match; with those that are not there, and whether more match."""
+        if not form.get("all"):
+            picks = [pick for pick in form.getlist("pick") if isinstance(pick, str)]
+            return *await self._read(person, picks[:MOST]), False
+        query = parse_query(str(form.get("q", "")), self._render.times(request).tzinfo)
+        jobs: list[Job] = []
+        found = await self._finder.find(person, query, None, PAGE)
+        jobs += found.jobs
+        while found.more and len(jobs) < MOST:
+            found = await self._finder.find(person, query, found.last, PAGE)
+            jobs += found.jobs
+        more = found.more or len(jobs) > MOST
+        if form.get("verb") == "export":
+            return jobs[:MOST], [], more
+        return *await self._read(person, [f"{job.account}/{job.id}" for job in jobs[:MOST]]), more
+
+    async def _read(self, person: Person, names: Iterable[str]) -> tuple[list[Job], list[tuple[str, str]]]:
+        places = [name.partition("/")[::2] for name in dict.fromkeys(names)]
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(account: str, job: str) -> Job | None:
+            async with limit:
+                try:
+                    return await self._finder.one(person, account, job)
+                except JobNotFound:
+                    return None
+
+        read = await asyncio.gather(*(one(*place) for place in places))
+        gone = "there is no such fax, or you may not see it"
+        missing = [(job, gone) for (_, job), found in zip(places, read, strict=True) if found is None]
+        return [job for job in read if job is not None], missing
+
+    def _page(
+        self, request: Request, plan: Plan, *, more: bool = False, wrong: str = "", done: bool = False
+    ) -> Response:
+        values = {
+            "plan": plan,
+            "count": len(plan.goes),
+            "known": sum(job.pages or 0 for job in plan.goes),
+            "picks": " ".join(f"{job.account}/{job.id}" for job in plan.goes),
+            "key": secrets.token_hex(4),
+            "more": more,
+            "most": MOST,
+            "wrong": wrong,
+            "done": done,
+        }
+        return self._render.page(request, "plan.html", values, status=400 if wrong else 200)
+
+
+def _again(job: str, key: str) -> str:
+    return f"{job[: LONGEST_ID - len(key) - 2]}.r{key}"
+
+
+def export(jobs: Sequence[Job], times: Times) -> Response:
+    """The faxes as CSV, numbers masked. A cell that a spreadsheet would compute begins with an apostrophe."""
+    names = ["id", "account", "subject", "to", "state", "reason", "code", "transferred", "pages", "group"]
+    rows: list[list[object]] = []
+    for job in jobs:
+        ended = job.updated_at if job.state.final else None
+        rows.append(
+            [
+                *(job.id, job.account, job.metadata.get("subject"), job.to, state_of(job)[1], job.reason),
+                *(job.code, job.transferred, job.pages, job.group, job.job_id),
+                *(
+                    at.astimezone(times.tzinfo).isoformat(timespec="seconds") if at else ""
+                    for at in (job.created_at, ended)
+                ),
+            ]
+        )
+    return csv_file([*names, "jobId", "pushed", "ended"], rows, "faxes.csv")

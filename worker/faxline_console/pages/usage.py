@@ -1,0 +1,202 @@
+"""Usage: faxes and pages by account, day, month or a member of the metadata, out of the archive."""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from faxline.contract.errors import ArchiveUnavailable
+from faxline.reading.archived import Usage, Wanted
+from faxline_archive.usage import METADATA, usage
+from faxline_console.downloads import csv_file
+from faxline_console.ended import Ended, told
+from faxline_console.guard import Page, person_of
+from faxline_console.lines import Lines
+from faxline_console.people import Person, Right
+from faxline_console.rendering import Renderer
+
+BY = ("account", "day", "month")
+MOST_ROWS = 500
+"""The most rows that a page shows; the CSV has all."""
+HIGH, WIDE = 125.0, 1000.0
+"""The chart's own measures."""
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_KEY = re.compile(r"[^\s:\"=]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is counted.
+
+    Attributes:
+        by: account, day, month or `metadata.KEY`.
+        month: the month, as 2026-11; with `by` month: the last of twelve.
+        first, last: its days; last is not included.
+        account: one account; empty: all of the person.
+    """
+
+    by: str
+    month: str
+    first: date
+    last: date
+    account: str
+
+    @classmethod
+    def read(cls, request: Request, today: date, accounts: list[str]) -> "Asked":
+        """Of an address; what makes no sense counts as not given."""
+        asked = request.query_params
+        by, month, key = asked.get("by", "day"), asked.get("month", ""), asked.get("key", "").strip()
+        if by == "metadata" and _KEY.fullmatch(key):
+            by = f"{METADATA}{key}"
+        elif by not in BY:
+            by = "day"
+        if not _MONTH.fullmatch(month) or month < "1970-01":
+            month = f"{today:%Y-%m}"
+        first = date.fromisoformat(f"{month}-01")
+        last = (first + timedelta(days=31)).replace(day=1) if month < "9999-12" else date.max
+        if by == "month":
+            first = first.replace(year=first.year - 1) + timedelta(days=31)
+            first = first.replace(day=1)
+        account = asked.get("account", "")
+        return cls(by, month, first, last, account if account in accounts else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of the chart, in the chart's own measures."""
+
+    x: float
+    width: float
+    delivered: float
+    failed: float
+
+
+class UsagePages:
+    """The page, and its table as CSV.
+
+    Args:
+        lines: to the accounts.
+        renderer: of pages.
+        ended: the archive; None without one.
+    """
+
+    def __init__(self, lines: Lines, renderer: Renderer, ended: Ended | None) -> None:
+        self._lines = lines
+        self._render = renderer
+        self._ended = ended
+
+    def pages(self) -> list[Page]:
+        """The addresses."""
+        return [
+            Page("/usage", Right.USAGE, self.show),
+            Page("/usage.csv", Right.USAGE, self.export),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """The page."""
+        asked, wrong, rows = self._asked(request), "", list[Usage]()
+        try:
+            rows = await self._rows(request, asked)
+        except ArchiveUnavailable as error:
+            wrong = str(error)
+        words = {"by": "metadata" if asked.by.startswith(METADATA) else asked.by}
+        values: dict[str, Any] = {
+            "asked": asked,
+            "by": words["by"],
+            "key": asked.by.removeprefix(METADATA) if words["by"] == "metadata" else "",
+            "word": asked.by.removeprefix(METADATA).capitalize(),
+            "rows": [(row, self._faxes(row, asked)) for row in rows[:MOST_ROWS]],
+            "left": max(0, len(rows) - MOST_ROWS),
+            "total": _total(rows),
+            "bars": bars(rows) if asked.by in {"day", "month"} else [],
+            "top": max((row.faxes for row in rows), default=0),
+            "busiest": max(rows, key=lambda row: row.faxes, default=None),
+            "accounts": self._lines.accounts_of(person_of(request)),
+            "csv": "/usage.csv?" + urlencode(dict(request.query_params)),
+            "wrong": wrong,
+        }
+        return self._render.page(request, "usage.html", values, status=503 if wrong else 200)
+
+    async def export(self, request: Request) -> Response:
+        """The table as CSV."""
+        asked = self._asked(request)
+        rows = await self._rows(request, asked)
+        columns = [asked.by.removeprefix(METADATA), "faxes", "delivered", "failed", "pages"]
+        cells = [(row.key, row.faxes, row.delivered, row.failed, row.pages) for row in rows]
+        return csv_file(columns, cells, f"usage-{asked.month}.csv")
+
+    def _asked(self, request: Request) -> Asked:
+        today = datetime.now(self._render.times(request).tzinfo).date()
+        return Asked.read(request, today, self._lines.accounts_of(person_of(request)))
+
+    async def _rows(self, request: Request, asked: Asked) -> list[Usage]:
+        if self._ended is None:
+            raise ArchiveUnavailable("there is no archive: faxes are counted there")
+        person, zone = person_of(request), self._render.times(request).tzinfo
+        names = [asked.account] if asked.account else self._lines.accounts_of(person)
+        return await run_in_threadpool(_count, self._ended, asked, person, names, zone)
+
+    @staticmethod
+    def _faxes(row: Usage, asked: Asked) -> str:
+        """The faxes of a row, as an address."""
+        since, until = asked.first, asked.last - timedelta(days=1)
+        words = [f"account:{asked.account}"] if asked.account else []
+        if asked.by == "day":
+            since = until = date.fromisoformat(row.key)
+        elif asked.by == "month":
+            since = date.fromisoformat(f"{row.key}-01")
+            until = (since + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        elif asked.by == "account":
+            words = [f"account:{row.key}"]
+        elif not row.key or '"' in row.key or "," in row.key:
+            return ""
+        else:
+            words.append(f'meta.{asked.by.removeprefix(METADATA)}:"{row.key}"')
+        return "/faxes?" + urlencode({"q": " ".join([*words, f"since:{since}", f"until:{until}"])})
+
+
+def _count(ended: Ended, asked: Asked, person: Person, names: list[str], zone: tzinfo) -> list[Usage]:
+    """Count the faxes of a person's accounts, and of the person's department alone."""
+    wanted = Wanted(
+        since=datetime.combine(asked.first, time(), zone),
+        until=datetime.combine(asked.last, time(), zone),
+        metadata=dict([person.department]) if person.department else {},
+    )
+    sums: dict[str, Usage] = {}
+    with told():
+        for name in names:
+            for row in usage(ended.engine, asked.by, wanted, ended.privacy, account=name, zone=zone):
+                sums[row.key] = _total([row, *([sums[row.key]] if row.key in sums else [])], row.key)
+    return [sums[key] for key in sorted(sums)]
+
+
+def _total(rows: list[Usage], key: str = "") -> Usage:
+    return Usage(
+        key,
+        sum(row.faxes for row in rows),
+        sum(row.delivered for row in rows),
+        sum(row.failed for row in rows),
+        sum(row.pages for row in rows),
+    )
+
+
+def bars(rows: list[Usage]) -> list[Bar]:
+    """The bars of the chart: delivered, and failed on top."""
+    top = max((row.faxes for row in rows), default=0)
+    if not top:
+        return []
+    step = WIDE / len(rows)
+    return [
+        Bar(
+            round(step * (place + 0.15), 1),
+            round(step * 0.7, 1),
+            round(HIGH * row.delivered / top, 1),
+            round(HIGH * row.failed / top, 1),
+        )
+        for place, row in enumerate(rows)
+    ]

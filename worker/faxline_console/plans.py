@@ -1,0 +1,63 @@
+"""What can be done with which fax, and why not with another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
+from faxline_console.ended import EndedJob
+from faxline_console.words import state_of
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a bulk action would do.
+
+    Attributes:
+        verb: cancel or resend.
+        goes: the faxes it is done to.
+        left: the faxes that are left out, and why.
+    """
+
+    verb: str
+    goes: list[Job]
+    left: list[tuple[str, str]]
+
+
+def make_plan(verb: str, jobs: Sequence[Job], missing: Sequence[tuple[str, str]] = ()) -> Plan:
+    """Sort faxes into those that go and those that are left out.
+
+    Raises:
+        HTTPException: 400: there is no such verb.
+    """
+    if verb not in {"cancel", "resend"}:
+        raise HTTPException(400, "Choose Export, Cancel or Resend.")
+    goes: list[Job] = []
+    left = list(missing)
+    for job in jobs:
+        why = why_no_cancel(job) if verb == "cancel" else why_no_resend(job)
+        if why:
+            left.append((job.id, why))
+        else:
+            goes.append(job)
+    return Plan(verb, goes, left)
+
+
+def why_no_cancel(job: Job) -> str:
+    """Why a fax cannot be canceled; empty if it can."""
+    if job.state in {JobState.INTAKE, JobState.QUEUED} or (
+        job.state is JobState.SUBMITTED and job.send_at is not None
+    ):
+        return ""
+    return f"is {state_of(job)[1].lower()} already"
+
+
+def why_no_resend(job: Job) -> str:
+    """Why a fax cannot be sent again; empty if it can."""
+    if not job.state.final:
+        return f"is still {state_of(job)[1].lower()}"
+    if isinstance(job, EndedJob):
+        return "ended so long ago that only the archive has it: send it as a new fax"
+    return "" if job.job_id is not None else "was never taken by iFax: send it as a new fax"

@@ -1,0 +1,79 @@
+"""What happened to a fax: its transitions, and the calls and orders about it, in one line of time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from faxline.operating.audit import AuditEntry
+from faxline.reading.job import Transition
+from faxline_console.words import EVENTS, reason_words
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An entry of the timeline.
+
+    Attributes:
+        at: when.
+        icon, colour: how it is drawn.
+        what, more: the title, and the line below.
+    """
+
+    at: datetime
+    icon: str
+    colour: str
+    what: str
+    more: str = ""
+
+
+def timeline(history: Sequence[Transition], orders: Sequence[AuditEntry]) -> list[Happening]:
+    """What happened to a fax, the oldest first.
+
+    Args:
+        history: its transitions.
+        orders: the calls and orders about it, as far as the viewer may know them.
+    """
+    happened = [_transition(step) for step in history]
+    happened += [_order(entry) for entry in orders]
+    return sorted(happened, key=lambda one: one.at)
+
+
+def _transition(step: Transition) -> Happening:
+    icon, colour, what = EVENTS.get(step.event, ("skip", "queued", step.event))
+    data = step.data
+    more = [reason_words(data.get("reason"), data.get("code"))]
+    if "delivery" in data:
+        more.append(
+            f"delivery {data['delivery']}" + (f" of {data['attempts']}" if "attempts" in data else "")
+        )
+    if data.get("jobId") is not None:
+        more.append(f"jobId {data['jobId']}")
+    began, ended = (_moment(data.get(f"call_{word}_at")) for word in ("started", "ended"))
+    if began and ended:
+        more.append(f"the call took {(ended - began).total_seconds():.0f} s")
+    if data.get("receipt"):
+        more.append(f"receipt sha256:{str(data['receipt'])[:12]}…")
+    return Happening(step.at, icon, colour, what, ", ".join(filter(None, more)))
+
+
+def _moment(ms: object) -> datetime | None:
+    return datetime.fromtimestamp(ms / 1000, UTC) if isinstance(ms, int) else None
+
+
+def _order(entry: AuditEntry) -> Happening:
+    if not entry.is_call:
+        return Happening(
+            entry.at,
+            "person",
+            "queued",
+            f"{entry.what.replace('_', ' ').capitalize()}: {entry.outcome}",
+            f"By {entry.who}",
+        )
+    more = [
+        entry.outcome.replace("_", " "),
+        f"HTTP {entry.status}" if entry.status else "",
+        f"code {entry.code}" if entry.code is not None else "",
+        f"{entry.seconds:.2f} s" if entry.seconds is not None else "",
+        f"worker {entry.who}",
+    ]
+    return Happening(entry.at, "call", "sending", f"Call: {entry.what}", ", ".join(filter(None, more)))
