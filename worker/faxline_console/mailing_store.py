@@ -41,7 +41,7 @@ class Pushed:
 
 
 class Drafts:
-    """Uploads in memory, so that no patient's letter is on a disk. Each belongs to the session that made it.
+    """Uploads, kept in memory and in no database. Each belongs to the session that made it.
 
     Args:
         now: the clock, in seconds.

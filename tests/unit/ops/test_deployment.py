@@ -255,6 +255,31 @@ def test_compose_asks_each_part_on_its_port_whether_it_lives(role: str) -> None:
     assert f"http://127.0.0.1:{port}/healthz" in " ".join(service["healthcheck"]["test"])
 
 
+def test_the_console_of_compose_has_its_own_redis_user_and_listens_where_compose_asks_it(
+    tmp_path: Path,
+) -> None:
+    service = COMPOSE["services"]["console"]
+    settings = settings_of(Process("console", service["environment"], 60, "compose"), tmp_path)
+    check_requirements(settings, "console")
+    assert COMPOSE["secrets"]["redis_console"] == {"file": "./secrets/console.url"}
+    port = settings.console.port
+    assert f"http://127.0.0.1:{port}/healthz" in " ".join(service["healthcheck"]["test"])
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+    folder = settings.console.database.removeprefix("sqlite:///").rpartition("/")[0]
+    assert service["volumes"] == [f"console:{folder}"]
+
+
+def test_the_consoles_unit_runs_it_with_its_own_redis_user_and_no_watchdog_that_it_would_not_feed() -> None:
+    own = unit("console")
+    assert own.one("ExecStart") == "/opt/faxline/bin/faxline-worker console"
+    assert "redis-url:/etc/faxline/redis/console.url" in own.all("LoadCredential")
+    assert own.all("WatchdogSec") == []
+    assert own.one("ProtectSystem") == "strict"
+    pairs = dict(text.split("=", 1) for text in own.all("Environment"))
+    folder = pairs[f"{PREFIX}CONSOLE__DATABASE"].removeprefix("sqlite:///").rpartition("/")[0]
+    assert folder == f"/var/lib/{own.one('StateDirectory')}"
+
+
 def test_compose_publishes_nothing_to_other_machines() -> None:
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
     assert f"127.0.0.1:{DEFAULTS.webhook.port}:{DEFAULTS.webhook.port}" in published
@@ -279,7 +304,7 @@ def test_compose_keeps_redis_and_the_dispatcher_away_from_the_outside() -> None:
         for name, service in COMPOSE["services"].items()
         if any(not (COMPOSE["networks"][network] or {}).get("internal") for network in service["networks"])
     }
-    assert reach == {"worker", "webhook", "grafana"}
+    assert reach == {"worker", "webhook", "console", "grafana"}
 
 
 def test_every_file_that_compose_mounts_is_there() -> None:
@@ -517,7 +542,11 @@ def test_the_final_image_is_no_root_and_has_nothing_that_builds() -> None:
     assert "PYTHONDONTWRITEBYTECODE=1" in dict(last)["ENV"]
     assert not any("pip" in rest or "apt" in rest for word, rest in last if word == "RUN")
     assert [rest for word, rest in last if word == "COPY"] == ["--from=build /opt/faxline /opt/faxline"]
-    assert {int(port) for port in dict(last)["EXPOSE"].split()} == {*PORTS.values(), DEFAULTS.webhook.port}
+    assert {int(port) for port in dict(last)["EXPOSE"].split()} == {
+        *PORTS.values(),
+        DEFAULTS.webhook.port,
+        DEFAULTS.console.port,
+    }
 
 
 def test_everything_in_the_image_that_comes_from_an_index_is_hashed() -> None:
