@@ -101,13 +101,14 @@ class Running:
         client: redis.Redis,
         names: tuple[str, ...] = ("default",),
         keyring: Keyring | None = None,
+        batch: int = 1000,
     ) -> None:
         self.engine = open_database(url, writes=True)
         self.registry = CollectorRegistry()
         self._stopping = threading.Event()
         self.archiver = Archiver(
             self.engine,
-            Reader(client, keyring, 1000),
+            Reader(client, keyring, batch),
             lambda: names,
             ArchiveMetrics(self.registry, names),
             structlog.get_logger(),
@@ -131,10 +132,10 @@ class Running:
 
 @contextmanager
 def archiving(
-    url: str, client: redis.Redis, *names: str, keyring: Keyring | None = None
+    url: str, client: redis.Redis, *names: str, keyring: Keyring | None = None, batch: int = 1000
 ) -> Iterator[Running]:
     """Run an archive inside the block."""
-    running = Running(url, client, names or ("default",), keyring)
+    running = Running(url, client, names or ("default",), keyring, batch)
     try:
         yield running
     finally:

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from faxline_archive.database import is_away, migrate
 from faxline_archive.metrics import ArchiveMetrics
+from faxline_archive.progress import DatabaseBehindError
 from faxline_archive.reader import TOGETHER, Batch, Reader
 from faxline_archive.schema import accounts, positions
 from faxline_archive.writer import write
@@ -88,6 +89,10 @@ class Archiver:
         """Look at all accounts once. Returns how long to wait then."""
         try:
             pause = self._look(loop)
+        except DatabaseBehindError as error:  # it was restored while we worked
+            self._log.warning("the database is behind Redis: the marks are compared again", error=str(error))
+            self.works.clear()
+            return 0.0
         except (DBAPIError, redis.RedisError, OSError) as error:
             if isinstance(error, DBAPIError):
                 self._metrics.database_up.set(0)
@@ -108,6 +113,7 @@ class Archiver:
             self._log.error("the database refused", error=type(error.orig).__name__)
         self._pause = min(LONGEST, self._pause * 2 or FIRST)
         if isinstance(error, DBAPIError):
+            self.works.clear()  # what comes back may be an older copy
             self._look_on()
         loop.failed()
         return self._pause
@@ -121,13 +127,12 @@ class Archiver:
             return STANDBY
         names = list(self._names())
         self._reader.follow(names)
-        marks: dict[tuple[str, str], str] = {}
         if not self.works.is_set():
             self._log.info("this archive works", count=len(names))
             self._reader.compare_again()
-            marks = self._begin()
             self.works.set()
             self._metrics.working.set(1)
+        marks = self._begin() if self._reader.has_new else {}
         found = sum(
             self._archive(names[start : start + TOGETHER], marks, loop)
             for start in range(0, len(names), TOGETHER)
@@ -180,9 +185,10 @@ class Archiver:
             self._metrics.size(name).inc(count)
         for name, count in written.records_missing.items():
             self._missing(name, "records", count)
-        for read in batch.reads:
-            if read.lost:
-                self._missing(read.account, "entries", read.lost)
+        for name, count in written.lost.items():
+            self._missing(name, "entries", count)
+        for name, count in written.unopened.items():
+            self._log.error("faxes cannot be opened to add a receipt", account=name, count=count)
 
     def _missing(self, account: str, what: str, count: int) -> None:
         self._metrics.missing(account, what).inc(count)

@@ -13,8 +13,8 @@ from faxline.contract.sealing.seals import Seals
 from faxline_archive.entries import Entry, read_entries
 from faxline_archive.forgetting import ForgottenNumber
 from faxline_archive.privacy import Privacy
+from faxline_archive.progress import Read, mark_id
 from faxline_archive.records import Account, Record, read_records
-from faxline_archive.writer import Read
 from faxline_worker.state.archive_marks import ArchiveMarks, Page, read_pages
 
 TOGETHER = 100
@@ -91,6 +91,11 @@ class Reader:
         """Serve these accounts from now on, and no others."""
         wanted = dict.fromkeys(names)
         self._served = {name: self._served.get(name) or self._serve(name) for name in wanted}
+
+    @property
+    def has_new(self) -> bool:
+        """Whether there is an account whose marks were not compared yet."""
+        return not all(served.compared for served in self._served.values())
 
     def compare_again(self) -> None:
         """Compare all marks with the database's at the next read: another process may have worked."""
@@ -186,11 +191,11 @@ class Reader:
         """Put Redis' mark back if the database is older: it was restored from a backup, or is a new one."""
         mark = marks.get((one.marks.account, page.stream))
         if mark is None:
-            if not page.before or _id(page.before) == (0, 0):
+            if not page.before or mark_id(page.before) == (0, 0):
                 return False
             one.marks.switch_off()
             return one.marks.switch_on()
-        if not page.before or _id(mark) >= _id(page.before):
+        if not page.before or mark_id(mark) >= mark_id(page.before):
             return False
         return one.marks.archived(replace(page, after=mark))
 
@@ -227,7 +232,3 @@ def _unread(pages: Iterable[tuple[Served, Page]]) -> tuple[dict[str, int], dict[
             first = position(page.entries[0][0])[0]
             oldest[name] = min(oldest.get(name, first), first)
     return unread, oldest
-
-
-def _id(mark: str) -> tuple[int, int]:
-    return position(mark.partition(" ")[0])

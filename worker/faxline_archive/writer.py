@@ -6,62 +6,23 @@ both believe they work give dense leaf numbers one after the other; the second f
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from faxline.contract.errors import KeyMissing, SealBroken
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
 from faxline_archive.faxes import Row, advance, begin, begins_anew, metadata_rows
 from faxline_archive.forgetting import ForgottenNumber, forget_job, forget_number
 from faxline_archive.privacy import Privacy
+from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id, mark_number
 from faxline_archive.records import Record
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes, positions
 
 SLICE = 500
 """The most keys in one SELECT."""
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What was read of one stream.
-
-    Attributes:
-        account, stream: which.
-        before, after: the marks before and after these entries.
-        entries: what it had, the oldest first.
-        lost: how many entries Redis had dropped before.
-    """
-
-    account: str
-    stream: str
-    before: str
-    after: str
-    entries: Sequence[Entry]
-    lost: int = 0
-
-
-@dataclass(slots=True)
-class Written:
-    """What a transaction wrote.
-
-    Attributes:
-        entries: how many new entries, by account.
-        known: how many entries were stored before.
-        twice: how many had an id that another entry has.
-        faxes: how many rows of faxes were made.
-        records_missing: how many faxes began without their record, by account.
-        erased: how many faxes were forgotten.
-    """
-
-    entries: dict[str, int] = field(default_factory=dict)
-    known: int = 0
-    twice: int = 0
-    faxes: int = 0
-    records_missing: dict[str, int] = field(default_factory=dict)
-    erased: int = 0
 
 
 def upsert(
@@ -105,6 +66,7 @@ def write(
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database is away or refuses. Nothing was written.
+        DatabaseBehindError: what comes before the batch is not in the database. Nothing was written.
     """
     with engine.begin() as connection:
         written = _Transaction(connection, records, privacies).write(batch)
@@ -141,9 +103,11 @@ class _Transaction:
         names = sorted({read.account for read in batch})
         sizes = self._lock(names)
         marks = self._marks(names)
-        fresh = [
-            (read, self._new(read, marks.get((read.account, read.stream), ("", 0))[0])) for read in batch
-        ]
+        places = [(read, *marks.get((read.account, read.stream), ("", 0))) for read in batch]
+        for read, mark, _ in places:
+            if mark_id(read.before) > mark_id(mark):
+                raise DatabaseBehindError(f"{read.account}: {read.stream}")
+        fresh = [(read, self._new(read, mark)) for read, mark, _ in places]
         self._load_faxes(entry for _, found in fresh for entry, _ in found if entry.is_event and entry.job)
         for read, found in fresh:
             for entry, again in found:
@@ -157,13 +121,25 @@ class _Transaction:
                 {
                     "account": read.account,
                     "stream": read.stream,
-                    "mark": read.after,
-                    "missing": marks.get((read.account, read.stream), ("", 0))[1] + read.lost,
+                    # What is read again may end before what is stored.
+                    "mark": max(mark, read.after, key=mark_id),
+                    "missing": missing + self._lost(read, mark),
                 }
-                for read in batch
+                for read, mark, missing in places
             ],
         )
         return self._written
+
+    def _lost(self, read: Read, mark: str) -> int:
+        """How many entries the archive lacks that Redis dropped before this page.
+
+        Of a page that is read again, those up to the mark in the database are stored, or were counted.
+        """
+        behind = max(0, mark_number(mark) - mark_number(read.before)) if mark and mark != read.before else 0
+        lost = max(0, read.lost - behind)
+        if lost:
+            self._written.lost[read.account] = self._written.lost.get(read.account, 0) + lost
+        return lost
 
     def _lock(self, names: Sequence[str]) -> dict[str, int]:
         """Lock the accounts' rows, in one order for all writers, and return their sizes."""
@@ -253,7 +229,11 @@ class _Transaction:
             self._written.faxes += 1
         receipt = record.receipts.get(entry.receipt) if record is not None and entry.receipt else None
         if row is not None:
-            advance(row, entry, receipt, privacy)
+            try:
+                advance(row, entry, receipt, privacy)
+            except (KeyMissing, SealBroken):
+                unopened = self._written.unopened
+                unopened[entry.account] = unopened.get(entry.account, 0) + 1
             self._changed[*place, row["reuse"]] = row
         return told, receipt
 
