@@ -90,6 +90,7 @@ class Process:
         results: for a dispatcher, how results come: webhook, poll or both; empty for an older one.
         shares: the group of processes with which it shares accounts; empty for an older one.
         units: the units of accounts that it serves; empty if it does not say.
+        lacks: accounts of its units that it cannot serve, because their folders cannot be read.
     """
 
     role: str
@@ -106,6 +107,7 @@ class Process:
     results: str = ""
     shares: str = ""
     units: frozenset[int] = frozenset()
+    lacks: frozenset[str] = frozenset()
 
     @property
     def gone(self) -> bool:
@@ -188,6 +190,7 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | N
             results=str(data.get("results", "")),
             shares=str(data.get("shares", "")),
             units=units_from_text(str(data.get("units", "0"))),
+            lacks=frozenset(map(str, data.get("lacks", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None

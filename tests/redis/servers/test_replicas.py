@@ -115,7 +115,7 @@ def test_receipts_that_no_replica_has_are_none_and_all_who_wait_are_told(pair: P
     async def store(count: int) -> list[BaseException | None]:
         client = async_state_client(pair.primary.url(0, "webhook"))
         try:
-            writer = RedisStatusWriter(client, KEYS.status, confirmation=ASKED)
+            writer = RedisStatusWriter(client, [KEYS.account], confirmation=ASKED)
             adds = (writer.add("default", {"body": b"%d" % i}) for i in range(count))
             return await asyncio.gather(*adds, return_exceptions=True)
         finally:

@@ -16,6 +16,7 @@ from redis.exceptions import MovedError
 
 from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.connections.cluster_slots import slot_of
+from faxline_worker.dispatcher.connector import Connector
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.intake_bell import IntakeBell
 from faxline_worker.dispatcher.listener import START, Entries, Listener, StreamsOfAll
@@ -69,10 +70,9 @@ class AccountListener(Listener):
         super().__init__(context)
         self._bell = bell
         self._selector = selectors.DefaultSelector()
+        self._connector = Connector[_Link]()
         self._due: list[tuple[float, str]] = []
         self._links: dict[str, _Link] = {}
-        self._away: dict[Any, float] = {}
-        """Until when (monotonic) nobody tries to connect to a node."""
 
     def run(self, loop: Loop) -> None:
         """Listen until the dispatcher stops.
@@ -88,7 +88,9 @@ class AccountListener(Listener):
     def _listen_to_each(self, loop: Loop) -> None:
         """Listen until the dispatcher stops, or until the accounts are too many for that."""
         on_one_server = not isinstance(self._context.client, ClusterClient)
-        streams, looked, version = StreamsOfAll(), 0.0, -1
+        streams, looked, version, hears = StreamsOfAll(), 0.0, -1, True
+        self._connector = Connector[_Link]()
+        self._selector.register(self._connector.bell, selectors.EVENT_READ)
         try:
             while not self._context.stopping.is_set():
                 if version != self._context.stores.version:
@@ -99,16 +101,21 @@ class AccountListener(Listener):
                     self._follow_accounts(streams)
                 if time.monotonic() - looked > LOOK:
                     looked = time.monotonic()
-                    self._drop_useless()
+                    hears = self._drop_useless()
                 self._arm(streams)
                 wait = min(BLOCK, max(0.0, self._due[0][0] - time.monotonic())) if self._due else BLOCK
                 for key, _ in self._selector.select(wait):
-                    self._hear(streams, key.data)
-                loop.failed() if self._away else loop.well()
+                    if key.data is None:
+                        self._take_connections()
+                    else:
+                        self._hear(streams, key.data)
+                loop.well() if hears else loop.failed()
         finally:
             for link in list(self._links.values()):
                 self._drop(link)
             self._links.clear()
+            self._selector.unregister(self._connector.bell)
+            self._connector.close()
 
     def _follow_accounts(self, streams: StreamsOfAll) -> None:
         stores = self._context.stores
@@ -129,13 +136,14 @@ class AccountListener(Listener):
             if link is None or link.listens:
                 continue
             try:
-                self._listen(streams, link)
+                if link.connection is None:
+                    self._connect(link)
+                else:
+                    self._listen(streams, link)
             except (redis.RedisError, OSError) as error:
                 self._lost(link, error)
 
     def _listen(self, streams: StreamsOfAll, link: _Link) -> None:
-        if link.connection is None:
-            self._connect(link)
         now = time.monotonic()
         rests = {key: streams.resting.get(key, 0.0) for key in link.keys}
         asked = [key for key in link.keys if rests[key] <= now]
@@ -178,20 +186,31 @@ class AccountListener(Listener):
         self._bell.ring(link.account)
 
     def _connect(self, link: _Link) -> None:
+        """Have a connection made: it may take long, and other accounts are heard meanwhile."""
         client, pool = self._context.client, self._context.client.connection_pool
         if isinstance(client, ClusterClient):
             client.topology.ensure()
             link.place = client.topology.slots.owner(slot_of(("XLEN", link.intake)))
             pool = client.topology.node(link.place).connection_pool
-        if self._away.get(link.place, 0.0) > time.monotonic():
-            raise redis.ConnectionError("the node is away")
-        try:
-            link.connection = pool.connection_class(**pool.connection_kwargs)
-            link.connection.connect()
-        except (redis.RedisError, OSError):
-            self._away[link.place] = time.monotonic() + PAUSE
-            raise
-        self._away.pop(link.place, None)
+        self._connector.ask(link, link.place, pool)
+
+    def _take_connections(self) -> None:
+        for link, connection, error in self._connector.made():
+            if self._links.get(link.account) is not link:  # nobody listens to the account any more
+                if connection is not None:
+                    connection.disconnect()
+                continue
+            try:
+                if error is not None:
+                    raise error
+                self._connected(link, connection)
+            except (redis.RedisError, OSError) as why:
+                self._lost(link, why)
+            else:
+                heapq.heappush(self._due, (time.monotonic(), link.account))
+
+    def _connected(self, link: _Link, connection: Any) -> None:
+        link.connection = connection
         sock = link.connection._sock  # noqa: SLF001 - redis-py has no other way
         try:
             self._selector.register(sock, selectors.EVENT_READ, link)
@@ -222,15 +241,18 @@ class AccountListener(Listener):
             link.connection.disconnect()
         link.connection, link.sock, link.listens = None, None, False
 
-    def _drop_useless(self) -> None:
-        """Drop what is silent, and what leads to a node that lost the account: a dead one does not say so."""
+    def _drop_useless(self) -> bool:
+        """Drop what is silent, and what leads to a node that lost the account: a dead one does not say so.
+
+        Returns whether any account is heard.
+        """
         now, client = time.monotonic(), self._context.client
-        self._away = {place: until for place, until in self._away.items() if until > now - SILENT}
         for link in self._links.values():
             if link.listens and link.silent_until < now:
                 self._lost(link, redis.TimeoutError("no answer"))
             elif link.listens and isinstance(client, ClusterClient) and not _is_right(client, link):
                 self._lost(link, redis.ConnectionError("another node has the account"))
+        return not self._links or any(link.connection is not None for link in self._links.values())
 
 
 def _link(store: Store) -> _Link:

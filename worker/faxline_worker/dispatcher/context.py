@@ -8,6 +8,7 @@ import redis
 import structlog
 
 from faxline_worker.dispatcher.intake_bell import IntakeBell
+from faxline_worker.dispatcher.lost_nodes import LostNodes
 from faxline_worker.dispatcher.schedule import Schedule
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.dispatcher.shares import Shares
@@ -38,6 +39,7 @@ class DispatcherContext:
         schedule: what to do for which account, and when.
         stopping: set when the dispatcher is to stop.
         bell: tells the intake reader which accounts have entries, if each account is listened to by itself.
+        lost: which nodes of a cluster were lost a moment ago.
         clock_steps: steps of Redis' clock (s) that the timers of an account have yet to take.
     """
 
@@ -47,6 +49,7 @@ class DispatcherContext:
     log: structlog.typing.FilteringBoundLogger
     consumer: str
     streams: StreamWatch
+    lost: LostNodes
     bell: IntakeBell | None = None
     begin: Callable[[Sequence[Store]], None] = lambda _: None
     shares: Shares | None = None

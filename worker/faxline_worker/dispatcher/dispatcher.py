@@ -21,6 +21,7 @@ from faxline_worker.dispatcher.gauges import Gauges
 from faxline_worker.dispatcher.intake_bell import IntakeBell
 from faxline_worker.dispatcher.intake_threads import IntakeThreads
 from faxline_worker.dispatcher.listener import Listener
+from faxline_worker.dispatcher.lost_nodes import LostNodes
 from faxline_worker.dispatcher.operator_orders import LongOrders, OperatorOrders
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.dispatcher.shares import Shares
@@ -82,7 +83,17 @@ class Dispatcher:
         each_by_itself = isinstance(client, ClusterClient) or MANY < len(stores) <= MOST
         bell = IntakeBell() if each_by_itself else None
         self.context = context = DispatcherContext(
-            client, served, metrics, log, consumer, streams, bell, begin, shares, drained
+            client,
+            served,
+            metrics,
+            log,
+            consumer,
+            streams,
+            LostNodes(client, log),
+            bell,
+            begin,
+            shares,
+            drained,
         )
         listener = Listener(context) if bell is None else AccountListener(context, bell)
         self._loops = loops = loops or Loops()

@@ -49,21 +49,21 @@ class Gauges:
             redis.RedisError: Redis is away or refuses.
             NewerLayoutError: a newer layout is stored than this version knows.
         """
-        context = self._context
-        for account in self._next():
+        context, away = self._context, list[redis.RedisError]()
+        names = self._next()
+        for account in names:
             loop.beat()
-            store = context.stores[account]
-            store.schema.check()
-            before = time.monotonic()
-            state = store.state()
-            self.watch_clock(before, state.now / 1e6, time.monotonic(), account if self._in_cluster else "")
-            unread = store.streams.events_unread()
-            if context.metrics.labels.serves(account) or unread or not state.idle:
-                context.metrics.labels.serve(account)
-                self._set(account, state)
-                context.metrics.set_events_unread(account, unread)
-            if context.streams.look(account, loop.beat):
-                schedule_moved(context, account)
+            if context.lost.rest(account):
+                away.append(redis.ConnectionError("the node is away"))
+                continue
+            try:
+                self._read_account(account, loop)
+            except redis.RedisError as error:
+                if not context.lost.lost(account, error):
+                    raise
+                away.append(error)
+        if away and len(away) == len(names):
+            raise away[-1]
         processes = self._server.read_processes()
         if context.shares is not None and processes is not None:
             context.shares.saw(processes)
@@ -71,6 +71,20 @@ class Gauges:
         loop.well()
         self._server.read()
         context.stopping.wait(EVERY)
+
+    def _read_account(self, account: str, loop: Loop) -> None:
+        context, store = self._context, self._context.stores[account]
+        store.schema.check()
+        before = time.monotonic()
+        state = store.state()
+        self.watch_clock(before, state.now / 1e6, time.monotonic(), account if self._in_cluster else "")
+        unread = store.streams.events_unread()
+        if context.metrics.labels.serves(account) or unread or not state.idle:
+            context.metrics.labels.serve(account)
+            self._set(account, state)
+            context.metrics.set_events_unread(account, unread)
+        if context.streams.look(account, loop.beat):
+            schedule_moved(context, account)
 
     def _next(self) -> Sequence[str]:
         """The accounts that this reading reads."""
@@ -132,12 +146,19 @@ class ServerGauges:
         self._context = context
         self._not_durable: set[str] = set()
         self._may_see_config = True
-        self._next = 0.0
+        self._next = self._processes_at = 0.0
 
     def read_processes(self) -> list[Process] | None:
-        """Read the processes and count those at work; None if the Redis user may not."""
+        """Read the processes and count those at work; None if the user may not, or their node is away."""
+        if time.monotonic() < self._processes_at:
+            return None
         try:
             found = look_at_processes(self._context.client)
+        except (redis.ConnectionError, redis.TimeoutError):
+            if not isinstance(self._context.client, ClusterClient):
+                raise
+            self._processes_at = time.monotonic() + DURABLE  # the node that has the heartbeats may hang
+            return None
         except redis.exceptions.NoPermissionError:  # users.acl is an older one: the heartbeat warns
             self._context.metrics.set_processes(dict.fromkeys(ROLES, math.nan))
             return None

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import redis
 
 from faxline.contract.pdf.reader import PdfReader
 from faxline.contract.redis_keys import ACCOUNTS
-from faxline_worker.dispatcher.context import BLOCK, DispatcherContext
+from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.intake_reader import IntakeReader
 from faxline_worker.dispatcher.schedule import Task
 from faxline_worker.intake.made_on_demand import MadeOnDemand
@@ -17,6 +18,7 @@ from faxline_worker.intake.slow_documents import SlowDocuments
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
 from faxline_worker.state.account_starts import init_accounts, slices
+from faxline_worker.state.store import Store
 
 EARLY = 0.05
 """Seconds that a read waits while cancellations came before the jobs that they are about."""
@@ -65,9 +67,11 @@ class IntakeThreads:
             bell=context.bell,
         )
         self._register_accounts = scripts.register(context.client, "register_accounts")
-        self._early_at = 0.0
+        self._early_at = self._again_at = 0.0
         self._begun: frozenset[str] = frozenset()
         """The accounts that were begun with."""
+        self._unregistered: set[str] = set()
+        """Those whose names are to be added to the set of all."""
 
     def _intake(self, name: str, loop: Loop, pdfs: Pdfs) -> Intake:
         context, store = self._context, self._context.stores[name]
@@ -89,7 +93,7 @@ class IntakeThreads:
         self._reader.begin()
         loop.well()
         while not self._context.stopping.is_set():
-            if version != self._context.stores.version:
+            if version != self._context.stores.version or self._is_due():
                 version = self._follow(loop)
             block = min(BLOCK, self.slow.keep())
             early = self._early()
@@ -126,20 +130,54 @@ class IntakeThreads:
         context = self._context
         version, stores = context.stores.version, dict(context.stores)
         new = [store for name, store in stores.items() if name not in self._begun]
-        context.begin(new)
-        for some in slices(store.account for store in new):
-            self._register_accounts(keys=[ACCOUNTS], args=some)
-        init_accounts(new, loop.beat)
+        begun = self._begun.union(self._begin(new, loop)).intersection(stores)
         for intakes in (self.intakes, self._thorough_intakes):
             for name, intake in list(intakes.items()):
                 if stores.get(name) is not intake.store:  # its settings changed, or it is gone
                     del intakes[name]
-        self.slow.follow(stores)
-        self._reader.follow(
-            {name: store for name, store in stores.items() if context.stores.takes_faxes(name)}
-        )
-        self._begun = frozenset(stores)
+        there = {name: store for name, store in stores.items() if name in begun}
+        self.slow.follow(there)
+        self._reader.follow({name: there[name] for name in there if context.stores.takes_faxes(name)})
+        self._begun = begun
+        self._again_at = time.monotonic() + PAUSE
         return version
+
+    def _is_due(self) -> bool:
+        """Whether accounts wait to be begun with, because their node was away."""
+        waiting = self._unregistered or len(self._begun) < len(self._context.stores)
+        return bool(waiting) and time.monotonic() >= self._again_at
+
+    def _begin(self, stores: Sequence[Store], loop: Loop) -> set[str]:
+        """Begin with new accounts; those whose node of a cluster is away are left for the next time."""
+        context, begun = self._context, set[str]()
+        self._unregistered.update(store.account for store in stores)
+        for some in context.lost.by_node(stores):
+            if self._unless_lost(some[0].account, partial(self._begin_with, some, loop)):
+                begun.update(store.account for store in some)
+        self._unless_lost(ACCOUNTS, self._register)
+        return begun
+
+    def _begin_with(self, stores: Sequence[Store], loop: Loop) -> None:
+        self._context.begin(stores)
+        init_accounts(stores, loop.beat)
+
+    def _register(self) -> None:
+        for names in slices(self._unregistered):
+            self._register_accounts(keys=[ACCOUNTS], args=names)
+            self._unregistered.difference_update(names)
+
+    def _unless_lost(self, account: str, work: Callable[[], None]) -> bool:
+        """Do something for the accounts of a node, and return whether it is done: not if the node is away."""
+        lost = self._context.lost
+        if lost.rest(account):
+            return False
+        try:
+            work()
+        except redis.RedisError as error:
+            if not lost.lost(account, error):
+                raise
+            return False
+        return True
 
     def _early(self) -> list[Intake]:
         """The intakes whose early cancellations are tried again; seldom while an account's PDFs take long."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import redis
+
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.intake_reader import read_delay
 from faxline_worker.dispatcher.schedule import Task
@@ -90,11 +92,15 @@ class Listener:
                 new[store.keys.status] = (Task.GATHER_RECEIPTS, name)
                 new[store.keys.doorbell] = (Task.PLAN_WAKEUPS, name)
                 new[store.keys.orders] = (Task.ORDERS, name)
-        newest = ask_each(context.client, new, lambda pipe, key: pipe.xrevrange(key, count=1))
-        for key, entries in zip(new, newest, strict=True):
-            loop.beat()
-            known_id = entries and not context.streams.is_ahead(entries[0][0])
-            streams.last[key] = entries[0][0] if known_id else "0-0"
+        for some in context.lost.by_node(
+            stores[name] for name in dict.fromkeys(name for _, name in new.values())
+        ):
+            names = {store.account for store in some}
+            keys = [key for key, (_, name) in new.items() if name in names]
+            for key, entries in zip(keys, self._newest(some[0].account, keys), strict=True):
+                loop.beat()
+                known_id = entries and not context.streams.is_ahead(entries[0][0])
+                streams.last[key] = entries[0][0] if known_id else "0-0"
         streams.tasks |= new
         active = {name for name in stores if context.stores.takes_faxes(name)}
         started = [name for name in stores if name not in known or name in active - streams.active]
@@ -103,6 +109,19 @@ class Listener:
                 context.schedule.add((task, name), i // AT_ONCE * SPREAD)
         streams.active = active
         return version
+
+    def _newest(self, account: str, keys: Sequence[str]) -> Sequence[Entries]:
+        """The newest entry of streams on one node. None if it is away: they are read from the beginning."""
+        lost = self._context.lost
+        try:
+            if not lost.rest(account):
+                return list(
+                    ask_each(self._context.client, keys, lambda pipe, key: pipe.xrevrange(key, count=1))
+                )
+        except redis.RedisError as error:
+            if not lost.lost(account, error):
+                raise
+        return [()] * len(keys)
 
     def _came(self, streams: StreamsOfAll, key: str, entries: Entries, most: int = LISTENED) -> None:
         schedule = self._context.schedule

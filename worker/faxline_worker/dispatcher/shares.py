@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from faxline.contract.redis_keys import ACCOUNT_NAME
 from faxline.reading.processes import Process, ProcessState, units_to_text
 from faxline_worker.config.live_accounts import Update
 from faxline_worker.dispatcher.served import Served
@@ -14,6 +15,9 @@ from faxline_worker.wakeups.broker import WakeBroker
 TROUBLED = 60.0
 """Seconds for which a dispatcher that was at work keeps its share while it is not ready. Otherwise the first
 one that recovers from a failover of Redis would begin with all accounts."""
+
+NAMED = 20
+"""The most accounts whose folders cannot be read that a heartbeat names."""
 
 
 class Shares:
@@ -29,6 +33,7 @@ class Shares:
         broker: sends the wake-ups, to a list for each unit if accounts are many.
         group: what the dispatchers that share their accounts have in common (`LiveAccounts.group`).
         clock: monotonic seconds.
+        broken: the folders of accounts that cannot be read now (`LiveAccounts.broken`).
     """
 
     def __init__(  # noqa: PLR0917 - each is one
@@ -39,6 +44,7 @@ class Shares:
         group: str,
         broker: WakeBroker,
         clock: Callable[[], float] = time.monotonic,
+        broken: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._served = served
         self._metrics = metrics
@@ -49,14 +55,21 @@ class Shares:
         self._own = OwnUnits(process)
         self._units = ALL
         self._clock = clock
+        self._broken = broken
         self._worked: dict[str, float] = {}
         """When dispatchers were at work last."""
         self._lock = threading.Lock()
         metrics.set_accounts_served(len(served))
 
-    def heartbeat_fields(self) -> dict[str, str]:
+    def heartbeat_fields(self) -> dict[str, str | list[str]]:
         """What the heartbeat says about the share of this dispatcher."""
-        return {"shares": self._group, "units": units_to_text(self._units)}
+        fields: dict[str, str | list[str]] = {"shares": self._group, "units": units_to_text(self._units)}
+        lacks = sorted(self._lacks())[:NAMED]
+        return fields | ({"lacks": lacks} if lacks else {})
+
+    def _lacks(self) -> set[str]:
+        """The accounts that cannot be served here, because nobody could read their folders yet."""
+        return {name for name in self._broken() if ACCOUNT_NAME.fullmatch(name)}.difference(self._accounts)
 
     def follow(self, update: Update, draining: frozenset[str]) -> None:
         """Serve accounts that were added, drain those that were removed, and leave those that are drained."""
@@ -79,8 +92,16 @@ class Shares:
                 [*(one.name for one in others), *(one.name for one in troubled if one.name in self._worked)]
             )
             self._apply()
-            covered = self._units.union(*(process.units for process in others))
-            self._metrics.set_accounts_unowned(sum(unit_of(name) not in covered for name in self._accounts))
+            self._metrics.set_accounts_unowned(self._count_unowned(others))
+
+    def _count_unowned(self, others: Iterable[Process]) -> int:
+        """How many accounts no dispatcher at work serves: none has their unit, or who has it lacks them."""
+        mine = self._lacks()
+        owners = [(self._units, frozenset(mine)), *((one.units, one.lacks) for one in others)]
+        return sum(
+            not any(unit_of(name) in units and name not in lacks for units, lacks in owners)
+            for name in mine.union(self._accounts)
+        )
 
     def _apply(self, changed: Iterable[str] = ()) -> None:
         names = [name for name in self._accounts if unit_of(name) in self._units]

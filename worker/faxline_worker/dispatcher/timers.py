@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+import redis
+
 from faxline.contract.redis_keys import ACCOUNTS
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
+from faxline_worker.dispatcher.lost_nodes import BrokerAwayError
 from faxline_worker.dispatcher.operator_orders import OperatorOrders
 from faxline_worker.dispatcher.schedule import Task
 from faxline_worker.observability.pulse import Loop
@@ -45,7 +48,7 @@ class Timers:
         self._context = context
         self._stores = context.stores
         self._schedule = context.schedule
-        self._wakes = wakes
+        self._wakes = _Broker(wakes)
         self._sweep = sweep
         self._wake_lease = wake_lease
         self._by_task: dict[str, Work] = {
@@ -63,7 +66,8 @@ class Timers:
         """Do the next task, if one is due within BLOCK seconds.
 
         Raises:
-            redis.RedisError: Redis is away or refuses. The task stays on the schedule.
+            redis.RedisError: Redis is away or refuses. The task stays on the schedule. If only a node of a
+                cluster does, the tasks of its accounts wait, and nothing is raised.
         """
         item = self._schedule.next(BLOCK)
         if item is None:
@@ -72,6 +76,11 @@ class Timers:
         task, account, *more = item
         if account not in self._stores or (task in OF_FAXES and not self._stores.takes_faxes(account)):
             return  # the listener schedules it anew once the account is back
+        lost = self._context.lost
+        if task != Task.WAKE and (rest := lost.rest(account)):
+            self._schedule.add(item, rest)
+            loop.beat()
+            return
         try:
             if task == Task.WAKE:
                 self._wakes.submit(account, more[0])
@@ -79,10 +88,13 @@ class Timers:
                 again = self._by_task[task](account)
                 if again is not None:
                     self._schedule.add(item, again)
-        except BaseException:
+        except BaseException as error:
             if task != Task.WAKE:  # a wake-up that could not be sent runs out and is planned anew
                 self._schedule.add(item, PAUSE)
-            raise
+            if not isinstance(error, Exception) or task == Task.WAKE or not lost.lost(account, error):
+                raise
+            loop.beat()
+            return
         loop.well()
 
     def run_timers(self, account: str) -> float:
@@ -170,6 +182,27 @@ class Timers:
         """Replace a stream that ran out of ids. What was moved counts as new."""
         if self._context.streams.look(account):
             schedule_moved(self._context, account)
+
+
+class _Broker:
+    """Sends wake-ups, and says that it is the broker that is away."""
+
+    def __init__(self, wakes: Wakes) -> None:
+        self._wakes = wakes
+
+    def submit(self, account: str, *tokens: str) -> None:
+        """Send wake-ups for the jobs of an account."""
+        try:
+            self._wakes.submit(account, *tokens)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise BrokerAwayError(type(error).__name__) from error
+
+    def reconcile(self, account: str) -> None:
+        """Send a wake-up for the receipts of an account."""
+        try:
+            self._wakes.reconcile(account)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise BrokerAwayError(type(error).__name__) from error
 
 
 def schedule_moved(context: DispatcherContext, account: str) -> None:

@@ -4,7 +4,7 @@ The strictest that any process offers holds for all (lua/offer.lua): a differenc
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis
@@ -54,17 +54,27 @@ class SettingsPublisher:
             stores: of these accounts; None: of all.
 
         Raises:
-            redis.RedisError: Redis is away or refuses.
+            redis.RedisError: Redis is away or refuses. In a cluster that may be one node: the settings of the
+                accounts on others are published all the same.
         """
+        error: redis.RedisError | None = None
         for some in slices(self._stores() if stores is None else stores):
-            if len(some) == 1:
-                self._compare(some[0].account, some[0].offer(self._who))
-                continue
-            asked = [store.offer_arguments(self._who) for store in some]
-            calls = [(store.keys, args) for store, (_, args) in zip(some, asked, strict=True)]
-            replies = some[0].scripts.each("offer", calls)
-            for store, (at, _), reply in zip(some, asked, replies, strict=True):
-                self._compare(store.account, store.offered(at, reply))
+            try:
+                self._publish(some)
+            except redis.RedisError as why:
+                error = why
+        if error is not None:
+            raise error
+
+    def _publish(self, stores: Sequence[Store]) -> None:
+        if len(stores) == 1:
+            self._compare(stores[0].account, stores[0].offer(self._who))
+            return
+        asked = [store.offer_arguments(self._who) for store in stores]
+        calls = [(store.keys, args) for store, (_, args) in zip(stores, asked, strict=True)]
+        replies = stores[0].scripts.each("offer", calls)
+        for store, (at, _), reply in zip(stores, asked, replies, strict=True):
+            self._compare(store.account, store.offered(at, reply))
 
     def _compare(self, name: str, offers: tuple[SharedSettings, ...]) -> None:
         differ = find_differences(offers)

@@ -31,6 +31,12 @@ Stalled = Callable[[], Mapping[str, float]]
 Checks = Callable[[], Mapping[str, bool | str]]
 
 
+class Note(str):
+    """A check that holds, with what is to be known about it: `Note("7001 is away")`."""
+
+    __slots__ = ()
+
+
 class MonitoringPortError(Exception):
     """The process cannot listen on the port. The message names it and the variable that sets it."""
 
@@ -40,7 +46,7 @@ class MonitoringServer:
 
     `/metrics` is the registry in the format the client asks for. `/healthz` is 200, or 503 with the loops
     that stand still and for how many seconds: `{"stalled": {"intake": 73.2}}`. `/readyz` is 200 with the
-    named checks as a JSON object, or 503 when one is not true or they cannot be made.
+    named checks as a JSON object, or 503 when one is neither true nor a `Note`, or they cannot be made.
 
     Args:
         registry: what `/metrics` shows.
@@ -154,5 +160,5 @@ def _readiness(ready: Checks) -> tuple[HTTPStatus, dict[str, Any]]:
         checks = dict(ready())
     except Exception as error:  # noqa: BLE001 - whatever it is, the process is not ready
         return HTTPStatus.SERVICE_UNAVAILABLE, {"error": type(error).__name__}
-    well = all(found is True for found in checks.values())
+    well = all(found is True or isinstance(found, Note) for found in checks.values())
     return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, checks

@@ -73,7 +73,7 @@ def dispatcher() -> None:
         more=lambda: {"results": settings.results, **shares.heartbeat_fields()},
     )
     metrics, known = _metrics(registry, settings), set(stores)
-    shares = Shares(served, metrics, heartbeat.name, live.group, broker)
+    shares = Shares(served, metrics, heartbeat.name, live.group, broker, broken=lambda: live.broken)
     process = Dispatcher(
         *(client, served, Wakes(broker), metrics, log),
         consumer=f"{who}-{uuid4().hex[:8]}{VERSION_SIGN}{version('faxline')}",

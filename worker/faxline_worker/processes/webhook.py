@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 
 import redis
@@ -17,12 +17,12 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.config.listeners import Webhook
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.observability.heartbeat import Heartbeat
+from faxline_worker.observability.http_server import Note
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.processes.common import (
-    first_account,
     follow_accounts,
     give_up,
     load,
@@ -37,7 +37,7 @@ from faxline_worker.receipts.status_writer import RedisStatusWriter
 from faxline_worker.receipts.webhook import create_app
 from faxline_worker.state.redis_clients import (
     async_state_client,
-    check_adds,
+    away_to_add,
 )
 
 REPEAT = 1.0
@@ -72,6 +72,22 @@ def warn_of_closed_accounts(secrets: Secrets, log: FilteringBoundLogger) -> None
             log.warning(
                 "every webhook is refused: the account has no webhook secret", account=name, member=variables
             )
+
+
+class NodesAway:
+    """Logs which nodes of a cluster take no webhooks, when that changes."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self._away: Sequence[str] = ()
+
+    def found(self, away: Sequence[str]) -> bool | str:
+        """What `/readyz` says: the webhooks of the accounts on other nodes are stored."""
+        if away != self._away:
+            log = self._log.warning if away else self._log.info
+            log("nodes of Redis that take no webhooks", host=", ".join(away), count=len(away))
+            self._away = away
+        return Note(f"away: {', '.join(away)}") if away else True
 
 
 def uvicorn_config(
@@ -143,8 +159,7 @@ def webhook() -> None:
     warn_of_closed_accounts(secrets, log)
     recent, refused = RecentReceipts(), RefusedWebhooks()
     client = async_state_client(settings.redis_url, name="faxline-webhook", connected=recent.connected)
-    stream = RedisKeys(first_account(settings)).status
-    writer = RedisStatusWriter(client, stream, confirmation=settings.confirmation, recent=recent)
+    writer = RedisStatusWriter(client, secrets.webhooks, confirmation=settings.confirmation, recent=recent)
     app = create_app(
         accounts=secrets.webhooks,
         store=writer,
@@ -159,9 +174,13 @@ def webhook() -> None:
     def listens() -> Mapping[str, bool]:
         return {"listens": server.started}
 
-    monitoring = monitor(
-        registry, settings, "webhook", loops, lambda: {"redis": check_adds(probe, stream), **listens()}
-    )
+    nodes = NodesAway(log)
+
+    def checks() -> Mapping[str, bool | str]:
+        streams = [RedisKeys(account).status for account in secrets.webhooks]
+        return {"redis": nodes.found(away_to_add(probe, streams)), **listens()}
+
+    monitoring = monitor(registry, settings, "webhook", loops, checks)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn shuts down, then raises the signal again
     secrets.start(loops)

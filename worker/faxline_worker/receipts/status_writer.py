@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Protocol
 
 import redis.asyncio
-from redis.exceptions import ResponseError
+from redis.exceptions import MovedError, ResponseError
 
 from faxline.contract.connections.cluster_client_async import AsyncClusterClient
 from faxline.contract.connections.cluster_url import Address
@@ -19,6 +19,8 @@ from faxline_worker.state.redis_clients import TooFewReplicasError, adds_nothing
 
 STORE_TIMEOUT = 5.0
 """Seconds to store a webhook. iFax does not wait for ever."""
+PROBE_TIMEOUT = 0.8
+"""Seconds to wait for a node that is asked whether it takes entries, less than `/readyz` waits for all."""
 LOT = 64
 """The most webhooks in one round trip: 4 MiB."""
 _Waiting = tuple[str, Mapping[str, bytes], "asyncio.Future[None]"]
@@ -35,11 +37,11 @@ class StatusWriter(Protocol):
             redis.exceptions.RedisError, OSError: the entry is not, or perhaps not, stored.
         """
 
-    async def ping(self) -> None:
-        """Check that an entry could be added.
+    async def ping(self) -> Sequence[str]:
+        """Check that entries could be added. Returns the addresses of the nodes that take none.
 
         Raises:
-            redis.exceptions.RedisError, OSError: it could not.
+            redis.exceptions.RedisError, OSError: no node takes any.
         """
 
 
@@ -52,7 +54,7 @@ class RedisStatusWriter:
 
     Args:
         client: a Redis client of the state's database; the caller closes it.
-        probed: the stream that `ping` checks.
+        probed: the accounts that are served, as they are now, whose nodes `ping` checks.
         timeout: seconds for one lot.
         confirmation: how many replicas must have a lot before iFax is answered.
         recent: remembers what was stored; the client calls its `connected`.
@@ -61,7 +63,7 @@ class RedisStatusWriter:
     def __init__(
         self,
         client: redis.asyncio.Redis,
-        probed: str,
+        probed: Iterable[str],
         timeout: float = STORE_TIMEOUT,
         confirmation: Confirmation = NOT_ASKED,
         recent: RecentReceipts | None = None,
@@ -84,12 +86,21 @@ class RedisStatusWriter:
             self._writing[node] = asyncio.create_task(self._write(node))
         await stored
 
-    async def ping(self) -> None:
+    async def ping(self) -> Sequence[str]:
         """Check that Redis would take an entry; see `StatusWriter`."""
-        try:
-            await self._client.execute_command(*adds_nothing(self._probed))  # type: ignore[no-untyped-call]
-        except ResponseError as error:
-            took_nothing(error)
+        client, streams = self._client, [_stream(account) for account in self._probed]
+        if not streams or not isinstance(client, AsyncClusterClient):
+            await (_would_take(client, streams[0]) if streams else client.ping())
+            return []
+        await client.look_at_slots()
+        by_node = {client.node_of(stream): stream for stream in streams}
+        nodes = {node: client.topology.node(node) for node in by_node if node is not None}
+        tries = [_would_take(at, by_node[node]) for node, at in nodes.items()]
+        found = await asyncio.gather(*tries, return_exceptions=True)
+        errors = {node: error for node, error in zip(nodes, found, strict=True) if error is not None}
+        if len(errors) == len(nodes):
+            raise next(iter(errors.values()), redis.exceptions.ClusterDownError("no node serves a slot"))
+        return [f"{host}:{port}" for host, port in errors]
 
     async def repeat(self) -> None:
         """Store the latest webhooks again, if a connection was lost and made again.
@@ -153,6 +164,17 @@ class RedisStatusWriter:
                 stored.set_exception(reply)
             else:
                 stored.set_result(None)
+
+
+async def _would_take(client: redis.asyncio.Redis, stream: str) -> None:
+    """Check that a server takes an entry, for so long as a probe may wait."""
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            await client.execute_command(*adds_nothing(stream))  # type: ignore[no-untyped-call]
+    except MovedError:  # it answers, and another has the slot
+        return
+    except ResponseError as error:
+        took_nothing(error)
 
 
 @cache

@@ -175,13 +175,13 @@ class _Webhook:
         return JSONResponse({})
 
     async def ready(self, _request: Request) -> Response:
-        """Say whether a webhook could be stored now."""
+        """Say whether a webhook could be stored now, and which nodes of a cluster take none."""
         try:
             async with asyncio.timeout(READY_TIMEOUT):
-                await self.store.ping()
+                away = await self.store.ping()
         except (RedisError, OSError):
             return JSONResponse({"redis": False}, 503)
-        return JSONResponse({"redis": True})
+        return JSONResponse({"redis": True, **({"away": list(away)} if away else {})})
 
     async def _take(
         self, scope: Scope, receive: Receive, account: str, line: dict[str, Any]

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
 
 import redis
@@ -118,6 +118,15 @@ class Topology(_Nodes[redis.Redis]):
                     self._ask()
         finally:
             asking.release()
+
+    def answers(self, address: Address) -> bool:
+        """Whether a node answers a PING within ASK_TIMEOUT."""
+        try:
+            with closing(self._connect_to_ask(address)) as client:
+                client.ping()
+        except redis.RedisError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the connections to all nodes."""

@@ -469,8 +469,8 @@ class Kept:
     async def add(self, account: str, _fields: Any) -> None:
         self.entries.append(account)
 
-    async def ping(self) -> None:
-        pass
+    async def ping(self) -> list[str]:
+        return []
 
 
 class Receiver:

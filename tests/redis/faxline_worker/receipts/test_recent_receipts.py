@@ -36,7 +36,7 @@ def test_what_a_redis_lost_that_went_back_is_stored_again(
     async def scenario(server: RedisServer) -> None:
         recent = RecentReceipts()
         client = async_state_client(server.url(0, "webhook"), connected=recent.connected)
-        writer = RedisStatusWriter(client, STATUS, recent=recent, timeout=2)
+        writer = RedisStatusWriter(client, ["default"], recent=recent, timeout=2)
         await writer.add("default", receipt(1))
         server.copy_data(tmp_path / "copy")
         await writer.add("default", receipt(2))

@@ -41,7 +41,7 @@ async def on_redis(url: str, store_timeout: float = 10.0) -> AsyncIterator[httpx
     accounts = {"default": WebhookSecrets(signature=[SECRET])}
     app = create_app(
         accounts=accounts,
-        store=RedisStatusWriter(client, RedisKeys("default").status),
+        store=RedisStatusWriter(client, ["default"]),
         metrics=WebhookMetrics(CollectorRegistry(), accounts),
         log=structlog.get_logger(),
         refused=RefusedWebhooks(),
@@ -124,7 +124,7 @@ def test_webhooks_that_come_together_are_each_stored_once_and_one_that_is_refuse
     async def scenario() -> list[BaseException | None]:
         client = async_state_client(redis_url)
         try:
-            store = RedisStatusWriter(client, RedisKeys("default").status)
+            store = RedisStatusWriter(client, ["default"])
             accounts = ["broken" if i == 7 else "default" for i in range(200)]
             adds = (store.add(account, {"body": b"%d" % i}) for i, account in enumerate(accounts))
             return await asyncio.gather(*adds, return_exceptions=True)

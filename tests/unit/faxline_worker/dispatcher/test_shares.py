@@ -38,7 +38,10 @@ class Own:
         self.served.serve(accounts)
         self.now = 0.0
         metrics = DispatcherMetrics(self.registry, accounts, [])
-        self.shares = Shares(self.served, metrics, "me", GROUP, self.broker, lambda: self.now)
+        self.broken: list[str] = []
+        self.shares = Shares(
+            *(self.served, metrics, "me", GROUP, self.broker, lambda: self.now), lambda: self.broken
+        )
 
     def value(self, metric: str) -> float | None:
         return self.registry.get_sample_value(metric)
@@ -71,7 +74,7 @@ def test_three_share_and_the_heartbeat_says_which_units(own: Own) -> None:
     own.shares.saw(dispatchers("me", "b", "c"))
     mine = units_of("me", ["b", "c"])
     assert list(own.served) == [name for name in NAMES if unit_of(name) in mine]
-    assert int(own.shares.heartbeat_fields()["units"], 16) == sum(1 << unit for unit in mine)
+    assert int(str(own.shares.heartbeat_fields()["units"]), 16) == sum(1 << unit for unit in mine)
     assert own.value("fax_accounts_served") == len(own.served)
 
 
@@ -112,6 +115,38 @@ def test_what_no_dispatcher_says_it_serves_is_counted(own: Own) -> None:
     left = [name for name in NAMES if unit_of(name) not in mine]
     assert left
     assert own.value("fax_accounts_unowned") == len(left)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "unowned"),
+    [
+        (True, ["broken"], 1),
+        (True, [], 0),  # the other could read it
+        (False, ["broken"], 0),
+    ],
+)
+def test_an_account_whose_folder_no_dispatcher_could_read_is_counted_as_one_that_nobody_serves(
+    here: bool, there: list[str], unowned: int
+) -> None:
+    own = Own([*NAMES, *(() if here else ("broken",))])
+    own.broken = ["broken", "."] if here else ["."]
+    assert own.shares.heartbeat_fields().get("lacks") == (["broken"] if here else None)
+    own.shares.saw([*dispatchers("me"), *dispatchers("b", lacks=frozenset(there))])
+    assert own.value("fax_accounts_unowned") == unowned
+
+
+def test_an_account_that_a_third_dispatcher_could_read_is_counted_if_its_owners_could_not(own: Own) -> None:
+    others = dispatchers("b", "c")
+    mine = units_of("me", ["b", "c"])
+    left = next(name for name in NAMES if unit_of(name) not in mine)
+    own.shares.saw([*dispatchers("me"), *(replace(one, lacks=frozenset({left})) for one in others)])
+    assert own.value("fax_accounts_unowned") == 1
+
+
+def test_a_folder_that_broke_after_it_was_read_is_served_as_it_was(own: Own) -> None:
+    own.broken = [NAMES[0]]
+    own.shares.saw(dispatchers("me", "b"))
+    assert own.value("fax_accounts_unowned") == 0
 
 
 def test_accounts_are_added_drained_and_left(own: Own) -> None:

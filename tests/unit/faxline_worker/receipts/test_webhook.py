@@ -74,11 +74,12 @@ class MemoryStore:
         await self.ping()
         self.entries.append((account, dict(fields)))
 
-    async def ping(self) -> None:
+    async def ping(self) -> list[str]:
         if self.hangs:
             await asyncio.Event().wait()
         if self.error is not None:
             raise self.error
+        return []
 
 
 @dataclass
