@@ -82,7 +82,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.nodes = [Node(self), Node(self)]
-        self.owners = [self.nodes[0]] * 16384
+        self.owners: list[Node | None] = [self.nodes[0]] * 16384
 
     @property
     def url(self) -> str:
@@ -92,14 +92,19 @@ class Cluster:
         """Give the slot of a key to a node."""
         self.owners[slot(key)] = node
 
+    def take(self, key: str) -> None:
+        """Take the slot of a key from its node: none serves it."""
+        self.owners[slot(key)] = None
+
     def slots(self) -> bytes:
         """The answer to CLUSTER SLOTS."""
         ranges: list[bytes] = []
         first = 0
         for at in range(1, len(self.owners) + 1):
             if at == len(self.owners) or self.owners[at] is not self.owners[first]:
-                place = array(bulk("127.0.0.1"), number(self.owners[first].port), bulk("id"))
-                ranges.append(array(number(first), number(at - 1), place))
+                if (owner := self.owners[first]) is not None:
+                    place = array(bulk("127.0.0.1"), number(owner.port), bulk("id"))
+                    ranges.append(array(number(first), number(at - 1), place))
                 first = at
         return array(*ranges)
 

@@ -17,10 +17,10 @@ from faxline_local.processes import wait_for
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
+from faxline_worker.state.entry_checks import check_adds
 from faxline_worker.state.redis_clients import (
     async_state_client,
     broker_client,
-    check_adds,
     check_writes,
     state_client,
     unserved,

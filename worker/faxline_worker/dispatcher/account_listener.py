@@ -70,7 +70,7 @@ class AccountListener(Listener):
         super().__init__(context)
         self._bell = bell
         self._selector = selectors.DefaultSelector()
-        self._connector = Connector[_Link]()
+        self._connector: Connector[_Link]  # there is one while it listens to each
         self._due: list[tuple[float, str]] = []
         self._links: dict[str, _Link] = {}
 

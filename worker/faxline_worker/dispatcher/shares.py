@@ -52,6 +52,7 @@ class Shares:
         self._broker = broker
         self._accounts: Sequence[str] = list(served)
         self._draining: frozenset[str] = frozenset()
+        self._process = process
         self._own = OwnUnits(process)
         self._units = ALL
         self._clock = clock
@@ -97,7 +98,10 @@ class Shares:
     def _count_unowned(self, others: Iterable[Process]) -> int:
         """How many accounts no dispatcher at work serves: none has their unit, or who has it lacks them."""
         mine = self._lacks()
-        owners = [(self._units, frozenset(mine)), *((one.units, one.lacks) for one in others)]
+        owners = [
+            (self._units, frozenset(mine)),  # what its heartbeat says of itself may be older, and is cut
+            *((one.units, one.lacks) for one in others if one.name != self._process),
+        ]
         return sum(
             not any(unit_of(name) in units and name not in lacks for units, lacks in owners)
             for name in mine.union(self._accounts)

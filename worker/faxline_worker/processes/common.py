@@ -36,10 +36,10 @@ from faxline_worker.observability.metrics.account_labels import AccountLabels
 from faxline_worker.observability.metrics.labels import FailureLabels
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state.account_starts import check_layouts, patiently
+from faxline_worker.state.entry_checks import check_adds
 from faxline_worker.state.redis_clients import (
     RedisUnreachable,
     broker_client,
-    check_adds,
     check_reachable,
     check_writes,
     state_client,

@@ -35,10 +35,8 @@ from faxline_worker.receipts.recent_receipts import RecentReceipts
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.status_writer import RedisStatusWriter
 from faxline_worker.receipts.webhook import create_app
-from faxline_worker.state.redis_clients import (
-    async_state_client,
-    away_to_add,
-)
+from faxline_worker.state.entry_checks import away_to_add
+from faxline_worker.state.redis_clients import async_state_client
 
 REPEAT = 1.0
 """Seconds between two checks whether the connection to Redis was lost and made again."""
@@ -79,14 +77,14 @@ class NodesAway:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._away: Sequence[str] = ()
+        self._away = list[str]()
 
     def found(self, away: Sequence[str]) -> bool | str:
         """What `/readyz` says: the webhooks of the accounts on other nodes are stored."""
-        if away != self._away:
+        if list(away) != self._away:
             log = self._log.warning if away else self._log.info
             log("nodes of Redis that take no webhooks", host=", ".join(away), count=len(away))
-            self._away = away
+            self._away = list(away)
         return Note(f"away: {', '.join(away)}") if away else True
 
 

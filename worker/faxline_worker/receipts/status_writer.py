@@ -15,7 +15,8 @@ from faxline.contract.connections.cluster_url import Address
 from faxline.contract.redis_keys import RedisKeys
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 from faxline_worker.receipts.recent_receipts import RecentReceipts
-from faxline_worker.state.redis_clients import TooFewReplicasError, adds_nothing, took_nothing
+from faxline_worker.state.entry_checks import adds_nothing, took_nothing
+from faxline_worker.state.redis_clients import TooFewReplicasError
 
 STORE_TIMEOUT = 5.0
 """Seconds to store a webhook. iFax does not wait for ever."""

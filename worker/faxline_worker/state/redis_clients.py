@@ -26,8 +26,7 @@ Options in a URL (`?socket_timeout=2`) override all of this.
 
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -37,7 +36,6 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     ClusterDownError,
-    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
@@ -47,8 +45,6 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from faxline.contract.connections.cluster_client import ClusterClient
-from faxline.contract.connections.cluster_slots import slot_of
-from faxline.contract.connections.cluster_url import Address
 from faxline.contract.connections.redis_url import address, connect, connect_async
 from faxline.steps.redis_errors import cause_of, is_lasting
 
@@ -216,68 +212,6 @@ def check_writes(client: redis.Redis, key: str | None = None) -> bool:
         client.check_writes()
     else:
         client.execute_command(*_WRITES_NOTHING)  # type: ignore[no-untyped-call]
-    return True
-
-
-def check_adds(client: redis.Redis, stream: str) -> bool:
-    """Check that the server accepts entries of a stream now, without adding one. Returns True.
-
-    Use it for a Redis user that may only XADD and run no script.
-
-    Raises:
-        redis.RedisError: the server cannot be reached, or refuses entries.
-    """
-    try:
-        client.execute_command(*adds_nothing(stream))  # type: ignore[no-untyped-call]
-    except redis.ResponseError as error:
-        return took_nothing(error)
-    return True
-
-
-def away_to_add(client: redis.Redis, streams: Iterable[str]) -> list[str]:
-    """Check which nodes accept no entries of these streams now, as `check_adds`. Returns their addresses.
-
-    The nodes of a cluster are asked at once, so one that hangs costs no more than one that is away.
-
-    Raises:
-        redis.RedisError: no node accepts any.
-    """
-    asked = list(streams)
-    if not asked or not isinstance(client, ClusterClient):
-        check_adds(client, asked[0]) if asked else client.ping()
-        return []
-    slots = client.look_at_slots()
-    by_node = {slots.owner(slot_of(("XLEN", stream))): stream for stream in asked}
-
-    def try_one(node: Address) -> redis.RedisError | None:
-        try:
-            check_adds(client.topology.node(node), by_node[node])
-        except MovedError:  # it answers, and another has the slot
-            return None
-        except redis.RedisError as error:
-            return error
-        return None
-
-    with ThreadPoolExecutor(len(by_node)) as pool:
-        errors = {
-            node: error for node, error in zip(by_node, pool.map(try_one, by_node), strict=True) if error
-        }
-    if errors:
-        client.topology.refresh()
-    if len(errors) == len(by_node):
-        raise next(iter(errors.values()))
-    return [f"{host}:{port}" for host, port in errors]
-
-
-def adds_nothing(stream: str) -> tuple[str, ...]:
-    """An XADD with the id 0-0, which no entry can have. A server that refuses writes refuses it as such."""
-    return ("XADD", stream, "0-0", "probe", "")
-
-
-def took_nothing(error: redis.ResponseError) -> bool:
-    """Return True if the server refused only the id of `adds_nothing`; otherwise raise the error."""
-    if "0-0" not in str(error):
-        raise error
     return True
 
 

@@ -49,14 +49,19 @@ def made_anew(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 @pytest.fixture
+def wakes() -> Any:
+    return Mock(spec=Wakes)
+
+
+@pytest.fixture
 def dispatcher(
-    redis_client: redis.Redis, stores: dict[str, Store], monkeypatch: pytest.MonkeyPatch
+    redis_client: redis.Redis, stores: dict[str, Store], wakes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Dispatcher]:
     monkeypatch.setattr("faxline_worker.dispatcher.dispatcher.MANY", 2)
     made = Dispatcher(
         redis_client,
         stores,
-        Mock(spec=Wakes),
+        wakes,
         DispatcherMetrics(new_registry(), ACCOUNTS, [("intake", None, "expired")]),
         structlog.get_logger("test"),
         consumer="test",
@@ -125,13 +130,13 @@ def test_entries_and_orders_of_every_account_are_heard(
     wait_until(lambda: paused(redis_client, stores) == [True] * 3)
 
 
+@pytest.mark.usefixtures("dispatcher")
 def test_receipts_are_heard(
-    dispatcher: Dispatcher,
+    wakes: Any,
     redis_client: redis.Redis,
     stores: dict[str, Store],
     wait_until: Callable[..., Any],
 ) -> None:
-    wakes: Any = dispatcher.timers._wakes
     wait_until(lambda: len(redis_client.client_list()) > len(ACCOUNTS))
     redis_client.xadd(stores["acme"].keys.status, {"kind": "receipt", "body": "{}", "at": "1"})
     wait_until(lambda: any(call.args == ("acme",) for call in wakes.reconcile.call_args_list))

@@ -11,11 +11,12 @@ import redis
 
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import RedisKeys
+from faxline_worker.dispatcher import gauges as gauges_module
 from faxline_worker.dispatcher import intake_threads, lost_nodes
 from faxline_worker.dispatcher.account_listener import AccountListener, _Link
 from faxline_worker.dispatcher.connector import Connector
 from faxline_worker.dispatcher.context import DispatcherContext
-from faxline_worker.dispatcher.gauges import Gauges
+from faxline_worker.dispatcher.gauges import Gauges, ServerGauges
 from faxline_worker.dispatcher.intake_threads import IntakeThreads
 from faxline_worker.dispatcher.listener import StreamsOfAll
 from faxline_worker.dispatcher.lost_nodes import BrokerAwayError, LostNodes
@@ -166,6 +167,19 @@ def test_the_gauges_say_so_if_every_node_is_away(world: World, gauges: Gauges) -
         gauges.run(world.loop)
 
 
+def test_the_processes_are_unknown_for_a_while_if_the_node_is_away_that_has_their_heartbeats(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Mock(side_effect=GONE)
+    monkeypatch.setattr(gauges_module, "look_at_processes", look)
+    server = ServerGauges(world.context)
+    assert [server.read_processes() for _ in range(2)] == [None, None]
+    assert look.call_count == 1  # nobody waited for the node again
+    server = ServerGauges(Mock(client=Mock(spec=redis.Redis)))
+    with pytest.raises(redis.ConnectionError):
+        server.read_processes()
+
+
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The accounts that were begun with; the node that is away refuses."""
@@ -273,7 +287,7 @@ def test_a_listener_that_connects_waits_for_nobody() -> None:
     context = Mock(client=Mock(connection_pool=hanging))
     listener = AccountListener(context, Mock())
     link = _Link("default", (), RedisKeys("default").intake)
-    listener._links["default"] = link
+    listener._links["default"], listener._connector = link, Connector()
     listener._connect(link)
     assert link.connection is None
     listener._links.clear()  # the account is gone before it is connected

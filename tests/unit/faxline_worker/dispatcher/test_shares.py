@@ -1,5 +1,6 @@
 """Which accounts a dispatcher serves as other dispatchers and accounts come and go."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from faxline.reading.processes import Process, ProcessState
+from faxline.reading.processes import Process, ProcessState, read_heartbeat
 from faxline_worker.config.accounts import Account
 from faxline_worker.config.live_accounts import Update
 from faxline_worker.config.settings import Settings, read_settings
@@ -141,6 +142,15 @@ def test_an_account_that_a_third_dispatcher_could_read_is_counted_if_its_owners_
     left = next(name for name in NAMES if unit_of(name) not in mine)
     own.shares.saw([*dispatchers("me"), *(replace(one, lacks=frozenset({left})) for one in others)])
     assert own.value("fax_accounts_unowned") == 1
+
+
+def test_what_a_dispatcher_lacks_is_read_from_its_heartbeat(own: Own) -> None:
+    own.broken = ["broken"]
+    fields = {"host": "h", "pid": 1, "version": "1", "since": 0, "at": 0, "state": "working"}
+    for more, lacks in ((own.shares.heartbeat_fields(), {"broken"}), ({}, set())):
+        process = read_heartbeat("dispatcher", b"me", json.dumps({**fields, **more}).encode(), 0)
+        assert process is not None
+        assert process.lacks == lacks
 
 
 def test_a_folder_that_broke_after_it_was_read_is_served_as_it_was(own: Own) -> None:

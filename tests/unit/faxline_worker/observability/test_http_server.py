@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from faxline_worker.observability.http_server import MonitoringPortError, MonitoringServer
+from faxline_worker.observability.http_server import MonitoringPortError, MonitoringServer, Note
 
 VARIABLE = "FAXLINE_METRICS__WORKER_PORT"
 
@@ -91,6 +91,12 @@ def test_ready_names_every_check() -> None:
         status, text, headers = ask(server, "/readyz")
     assert (status, json.loads(text)) == (200, {"redis": True, "broker": True})
     assert headers["Content-Type"] == "application/json"
+
+
+def test_a_check_that_holds_with_a_note_is_a_200_with_its_words() -> None:
+    with monitoring(lambda: {"redis": Note("away: 10.0.0.1:6379")}) as server:
+        status, text, _ = ask(server, "/readyz")
+    assert (status, json.loads(text)) == (200, {"redis": "away: 10.0.0.1:6379"})
 
 
 def test_one_false_check_is_named_in_a_503() -> None:

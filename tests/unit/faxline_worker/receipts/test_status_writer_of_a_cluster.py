@@ -12,7 +12,8 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.observability.http_server import Note
 from faxline_worker.processes.webhook import NodesAway
 from faxline_worker.receipts.status_writer import RedisStatusWriter
-from faxline_worker.state.redis_clients import async_state_client, away_to_add, state_client
+from faxline_worker.state.entry_checks import away_to_add
+from faxline_worker.state.redis_clients import async_state_client, state_client
 from tests.scripted_nodes import Cluster, Words, bulk, error, scripted
 
 FIELDS = {"kind": b"receipt", "body": b"{}"}
@@ -148,6 +149,17 @@ def test_a_node_that_gave_an_account_away_is_not_away(cluster: Cluster, look: Lo
     first, second = cluster.nodes
     second.answer = lambda words: probed(words, cluster.says("MOVED", STREAMS[1], first))
     assert look(cluster) == []
+
+
+@LOOKS
+def test_a_webhook_is_ready_while_no_node_serves_one_account_but_not_if_none_serves_any(
+    cluster: Cluster, look: Look
+) -> None:
+    for stream in STREAMS:
+        assert look(cluster) == []
+        cluster.take(stream)
+    with pytest.raises(redis.RedisError):
+        look(cluster)
 
 
 def test_the_nodes_that_are_away_are_logged_when_they_change() -> None:

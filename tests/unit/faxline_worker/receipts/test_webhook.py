@@ -69,6 +69,7 @@ class MemoryStore:
     entries: list[tuple[str, dict[str, bytes]]] = field(default_factory=list)
     error: Exception | None = None
     hangs: bool = False
+    away: list[str] = field(default_factory=list)
 
     async def add(self, account: str, fields: Mapping[str, bytes]) -> None:
         await self.ping()
@@ -79,7 +80,7 @@ class MemoryStore:
             await asyncio.Event().wait()
         if self.error is not None:
             raise self.error
-        return []
+        return self.away
 
 
 @dataclass
@@ -540,6 +541,12 @@ def test_the_process_is_healthy_while_it_runs_and_ready_while_redis_answers(
     store.error = RedisConnectionError("gone")
     assert client.get("/healthz").status_code == 200
     assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (503, {"redis": False})
+
+
+def test_nodes_that_are_away_are_named_while_others_take_webhooks(site: Site, store: MemoryStore) -> None:
+    store.away = ["10.0.0.1:6379"]
+    answer = TestClient(site.app).get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"redis": True, "away": ["10.0.0.1:6379"]})
 
 
 def test_a_redis_that_does_not_answer_is_not_ready(
