@@ -26,7 +26,7 @@ from faxline_worker.dispatcher.timers import Timers
 from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state.account_starts import AT_ONCE
-from tests.scripted_nodes import Cluster, scripted
+from tests.scripted_nodes import Cluster, array, bulk, scripted
 
 AWAY, WELL = "default", "acme"
 GONE = redis.ConnectionError("gone")
@@ -224,12 +224,13 @@ def test_intake_begins_with_accounts_while_the_node_of_others_is_away_and_with_t
 
 
 def test_a_listener_follows_accounts_while_the_node_of_others_is_away(world: World) -> None:
-    world.cluster.nodes[1].answer = lambda _: b"*0\r\n"
+    world.cluster.nodes[1].answer = lambda _: array(array(bulk("5-1"), array(bulk("a"), bulk("b"))))
+    world.context.streams.is_ahead.return_value = False  # type: ignore[attr-defined]
     streams = StreamsOfAll()
     AccountListener(world.context, Mock())._follow(streams, world.loop)
-    assert set(streams.last) == {
-        key
-        for name in (AWAY, WELL)
+    assert streams.last == {
+        key: last
+        for name, last in ((AWAY, "0-0"), (WELL, b"5-1"))
         for key in (RedisKeys(name).status, RedisKeys(name).doorbell, RedisKeys(name).orders)
     }
 
@@ -255,7 +256,7 @@ def come(connector: Connector[str], count: int) -> list[tuple[str, bool]]:
     """What came of what was asked: for whom, and whether there is a connection."""
     found: list[tuple[str, bool]] = []
     while len(found) < count:
-        select.select([connector.bell], [], [])
+        assert select.select([connector.bell], [], [], 30.0)[0], "nothing came"
         found += [(who, connection is not None) for who, connection, _ in connector.made()]
     return found
 
