@@ -155,7 +155,7 @@ def test_what_a_dispatcher_lacks_is_read_from_its_heartbeat(own: Own) -> None:
 
 def test_a_folder_that_broke_after_it_was_read_is_served_as_it_was(own: Own) -> None:
     own.broken = [NAMES[0]]
-    own.shares.saw(dispatchers("me", "b"))
+    own.shares.saw(dispatchers("me"))
     assert own.value("fax_accounts_unowned") == 0
 
 

@@ -87,9 +87,10 @@ def ping(cluster: Cluster) -> list[str]:
     """Which nodes the webhook's own probe finds away."""
 
     async def scenario() -> list[str]:
-        client = async_state_client(cluster.url, socket_timeout=0.3)
+        client = async_state_client(cluster.url, socket_timeout=60.0)
         try:
-            return list(await RedisStatusWriter(client, ACCOUNTS).ping())
+            async with asyncio.timeout(20.0):  # the probe itself gives up on a node that hangs
+                return list(await RedisStatusWriter(client, ACCOUNTS).ping())
         finally:
             await client.aclose()
 
