@@ -103,7 +103,8 @@ def first_problem(error: ValidationError, environment: Mapping[str, str]) -> str
         return (
             f"{account_variable(ANY_ACCOUNT, 'TOKEN')} is missing: set the API token of at least one iFax "
             f"account, such as {account_variable('default', 'TOKEN')}; a dispatcher, a "
-            f"webhook, an archive and a console need its name only, as in {_ACCOUNTS}=default; for many accounts, set {_ACCOUNTS}_DIR"
+            f"webhook, an archive and a console need its name only, as in {_ACCOUNTS}=default; for many "
+            f"accounts, set {_ACCOUNTS}_DIR"
         )
     message = problem["msg"].removeprefix("Value error, ")
     names = [part for part in problem["loc"] if isinstance(part, str)]  # a number is a place in a list
