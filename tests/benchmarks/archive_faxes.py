@@ -35,13 +35,13 @@ CROSS JOIN LATERAL (SELECT CASE WHEN n % 100 < 93 THEN 'delivered' WHEN n % 100 
   WHEN n % 100 = 98 THEN 'canceled' WHEN n % 1000 = 999 THEN 'in_doubt' ELSE 'unconfirmed' END AS state) AS s
 """
 MEMBERS = """
-INSERT INTO fax_metadata (account, job, reuse, key, value, queued_at)
+INSERT INTO fax_metadata (account, job, reuse, key, value, queued_at, state, reason)
 SELECT account, job, reuse, 'department',
-  encode(sha256(('department' || job_id % 40)::bytea), 'hex'), queued_at
+  encode(sha256(('department' || job_id % 40)::bytea), 'hex'), queued_at, state, reason
 FROM faxes WHERE job_id BETWEEN :first AND :last
 UNION ALL
 SELECT account, job, reuse, 'case',
-  encode(sha256(('case' || job_id)::bytea), 'hex'), queued_at
+  encode(sha256(('case' || job_id)::bytea), 'hex'), queued_at, state, reason
 FROM faxes WHERE job_id BETWEEN :first AND :last AND job_id % 5 = 0
 """
 PIECE = 500_000

@@ -82,6 +82,14 @@ def searches(count: int) -> Iterator[tuple[str, Callable[[int], Wanted]]]:
         lambda n: Wanted(metadata={"department": f"department{n}"}, state="failed"),
     )
     yield (
+        "a reason in a department",
+        lambda n: Wanted(metadata={"department": f"department{n}"}, reason="busy"),
+    )
+    yield (
+        "failed in a department, in a month",
+        lambda n: Wanted(metadata={"department": f"department{n}"}, state="failed", **since(spread[n], 30)),  # type: ignore[arg-type]
+    )
+    yield (
         "a case in a department",
         lambda n: Wanted(
             metadata={"department": f"department{n}", "case": f"case{int(spread[n] * count) // 40 * 40 + n}"}

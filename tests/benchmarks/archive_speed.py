@@ -23,7 +23,7 @@ OF_ONE = 3
 
 
 def measure(kind: str, faxes: int, *, sealed: bool) -> float:
-    """The events a second that are read from Redis and committed.
+    """The events a second that are read from Redis and committed, with the archive's start.
 
     Args:
         kind: sqlite or postgresql.

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from faxline.contract.sealing.keyring import Keyring
+from faxline_archive.faxes import metadata_rows
 from faxline_archive.leaves import canonical_json, leaf_body, leaf_hash, private_part, text_hash
-from faxline_archive.privacy import NUMBER, Privacy, member
+from faxline_archive.privacy import NUMBER, Privacy
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes
 
 BEGIN = 1_793_100_000_000
@@ -74,12 +75,8 @@ class StagedArchive:
         state = row["state"]
         with self.engine.begin() as connection:
             connection.execute(insert(faxes).values(**row))
-            for key, value in (metadata or {}).items():
-                connection.execute(
-                    insert(fax_metadata).values(
-                        **place, key=key, value=privacy.index(member(key), str(value)), queued_at=queued_at
-                    )
-                )
+            for member in metadata_rows({**row, "queued_at": queued_at}, metadata or {}, privacy):
+                connection.execute(insert(fax_metadata).values(**member))
             for event, after, private, data in (
                 ("fax.queued", 0, told, {"state": "queued", "attempt": 0}),
                 ("fax.submitted", 5000, {}, {"state": "submitted", "jobId": 12345}),

@@ -124,10 +124,12 @@ def advance(row: Row, event: Entry, receipt: str | None, privacy: Privacy) -> No
     if fresh or (state and name not in _NO_CHANGE | {EventName.REJECTED}):
         row["state"] = state or REJECTED
         row["attempt"] = fits("attempt", data.get("attempt")) or row["attempt"]
-        row |= {column: fits(column, data.get(column)) for column in _CAUSE}
+        row |= {column: fits(column, data[column]) if column in data else None for column in _CAUSE}
         row["ended_at"] = at if row["state"] in {*FINAL_STATES, REJECTED} else None
-        measures = {column: fits(column, data.get(member_)) for member_, column in _MEASURES.items()}
-        row |= {column: value for column, value in measures.items() if value is not None}
+        measures = {_MEASURES[name]: value for name, value in data.items() if name in _MEASURES}
+        row |= {
+            column: found for column, value in measures.items() if (found := fits(column, value)) is not None
+        }
     if name == EventName.SUBMITTED:
         row["submissions"] += 1
         row["submitted_at"] = at
@@ -166,5 +168,7 @@ def metadata_rows(row: Row, metadata: Mapping[str, Any], privacy: Privacy) -> li
                 "key": name,
                 "value": privacy.index(member(name), text),
                 "queued_at": row["queued_at"],
+                "state": row["state"],
+                "reason": row["reason"],
             }
     return list(found.values())

@@ -109,7 +109,7 @@ def load_json(text: str) -> Any:
         ValueError: it is no JSON, or nested too deeply.
     """
     try:
-        return json.loads(text, parse_float=_number, parse_constant=str)
+        return _DECODE(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -122,6 +122,11 @@ def plain(text: str) -> str:
 def _number(text: str) -> float | str:
     value = float(text)
     return value if math.isfinite(value) else text
+
+
+_DECODE = json.JSONDecoder(
+    parse_float=_number, parse_constant=str
+).decode  # json.loads would build one a call
 
 
 def _texts(values: Iterable[bytes | None]) -> dict[str, str]:

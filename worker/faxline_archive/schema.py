@@ -139,9 +139,14 @@ fax_metadata = Table(
     Column("key", String(JOB), primary_key=True),
     Column("value", String(VALUE), nullable=False),
     Column("queued_at", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64)),
     Index(None, "account", "key", "value", "queued_at", "job"),
+    Index(None, "account", "key", "value", "state", "queued_at", "job"),
+    Index(None, "account", "key", "value", "reason", "queued_at", "job"),
 )
-"""The metadata of a fax, to be found by: one row a member. value: its text, or its HMAC."""
+"""The metadata of a fax, to be found by: one row a member. value: its text, or its HMAC. queued_at, state and
+reason: those of the fax, so that one index answers a search by a member and a state or reason."""
 
 checkpoints = Table(
     "checkpoints",

@@ -15,10 +15,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    FromClause,
     RowMapping,
     Select,
     and_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -113,7 +115,7 @@ def page_query(
     branches = [
         _paged(
             _branch(account, wanted, (*numbers, *also), dict(zip(wanted.metadata, values, strict=True))),
-            after,
+            None if _begins_later(wanted, after) else after,
             limit,
         )
         for numbers in itertools.product(*(found for found in lookups if found))
@@ -133,24 +135,33 @@ def _branch(
 ) -> tuple[Select[Any], ColumnElement[int], ColumnElement[str]]:
     """The search for one HMAC of each, and the columns of its order.
 
-    The order is the first member's, if there is one, so that its index gives it.
+    The order is the first member's, if there is one, so that its index gives it. So is the outcome, which
+    each row of `fax_metadata` has: no index joins a member that many faxes have with a state that few have.
     """
     query = select(faxes).where(faxes.c.account == account, *numbers)
+    outcome = {"state": wanted.state, "reason": wanted.reason}
+    told = {name: value for name, value in outcome.items() if value is not None}
     order: tuple[ColumnElement[int], ColumnElement[str]] = (faxes.c.queued_at, faxes.c.job)
     for number, (key, value) in enumerate(members.items()):
         found = fax_metadata.alias(f"member{number}")
         same = and_(*(found.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
-        named = and_(found.c.account == account, found.c.key == key, found.c.value == value)
+        named = _has(found, {"account": account, "key": key, "value": value, **told})
         query = query.join(found, same).where(named)
         if number == 0:
             order = (found.c.queued_at, found.c.job)
-    equals = {"state": wanted.state, "reason": wanted.reason, "group_name": wanted.group}
-    query = query.where(*(faxes.c[name] == value for name, value in equals.items() if value is not None))
+    if not members:
+        query = query.where(_has(faxes, told))
+    if wanted.group is not None:
+        query = query.where(faxes.c.group_name == wanted.group)
     if wanted.since is not None:
         query = query.where(order[0] >= milliseconds(wanted.since))
     if wanted.until is not None:
         query = query.where(order[0] < milliseconds(wanted.until))
     return query, *order
+
+
+def _has(table: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool]:
+    return and_(true(), *(table.c[name] == value for name, value in values.items()))
 
 
 def _paged(
@@ -161,6 +172,14 @@ def _paged(
         # The first condition says nothing new; with it PostgreSQL sees the bounds of the index at once.
         query = query.where(queued_at <= after[0], tuple_(queued_at, job) < tuple_(*after))
     return query.order_by(queued_at.desc(), job.desc()).limit(limit)
+
+
+def _begins_later(wanted: Wanted, after: Place | None) -> bool:
+    """Whether all of the wanted time is behind the place anyhow.
+
+    With both bounds PostgreSQL begins at the place, and walks through all faxes to the wanted time.
+    """
+    return after is not None and wanted.until is not None and milliseconds(wanted.until) <= after[0]
 
 
 def find_one(connection: Connection, account: str, job: str) -> RowMapping | None:

@@ -7,10 +7,8 @@ both believe they work give dense leaf numbers one after the other; the second f
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, and_, bindparam, or_, select, update
 
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
@@ -19,33 +17,11 @@ from faxline_archive.forgetting import ForgottenNumber, forget_job, forget_numbe
 from faxline_archive.privacy import Privacy
 from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id, mark_number
 from faxline_archive.records import Record
+from faxline_archive.rows import store
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes, positions
 
 SLICE = 500
 """The most keys in one SELECT."""
-
-
-def upsert(
-    table: Table, connection: Connection, rows: Sequence[Mapping[str, Any]], *, replace: bool = True
-) -> None:
-    """Insert rows, or change those that are there.
-
-    Args:
-        table: the table.
-        connection: of either database.
-        rows: with the same columns each.
-        replace: False keeps the rows that are there as they are.
-    """
-    if not rows:
-        return
-    kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = kind(table)
-    key = [column.name for column in table.primary_key]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    if replace and changed:
-        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
-    else:
-        connection.execute(statement.on_conflict_do_nothing(index_elements=key), rows)
 
 
 def write(
@@ -96,7 +72,7 @@ class _Transaction:
         self._rows: list[Row] = []
         self._faxes: dict[tuple[str, str], Row] = {}
         self._changed: dict[tuple[str, str, int], Row] = {}
-        self._metadata: list[Row] = []
+        self._begun: list[tuple[Row, Record]] = []
 
     def write(self, batch: Sequence[Read]) -> Written:
         """Write all of it."""
@@ -114,9 +90,9 @@ class _Transaction:
                 self._take(entry, sizes[read.account], again=again)
                 sizes[read.account] += 1
         self._store(sizes, names)
-        upsert(
-            positions,
+        store(
             self._connection,
+            positions,
             [
                 {
                     "account": read.account,
@@ -127,6 +103,7 @@ class _Transaction:
                 }
                 for read, mark, missing in places
             ],
+            present="replace",
         )
         return self._written
 
@@ -147,7 +124,7 @@ class _Transaction:
             {"account": name, "size": 0, "expired": 0, "sealed_by": self._privacies[name].key_id}
             for name in names
         ]
-        upsert(accounts, self._connection, new, replace=False)
+        store(self._connection, accounts, new, present="keep")
         found: dict[str, int] = {}
         for some in _slices(names):
             asked = select(accounts.c.account, accounts.c.size).where(accounts.c.account.in_(some))
@@ -225,7 +202,7 @@ class _Transaction:
                     missing = self._written.records_missing
                     missing[entry.account] = missing.get(entry.account, 0) + 1
             row = self._faxes[place] = begin(entry, row, told, privacy)
-            self._metadata += metadata_rows(row, told.metadata, privacy)
+            self._begun.append((row, told))
             self._written.faxes += 1
         receipt = record.receipts.get(entry.receipt) if record is not None and entry.receipt else None
         if row is not None:
@@ -240,14 +217,35 @@ class _Transaction:
     def _store(self, sizes: Mapping[str, int], names: Sequence[str]) -> None:
         if not self._rows:
             return
-        self._connection.execute(insert(entries), self._rows)
-        upsert(faxes, self._connection, list(self._changed.values()))
-        upsert(fax_metadata, self._connection, self._metadata)
+        store(self._connection, entries, self._rows)
+        store(self._connection, faxes, list(self._changed.values()), present="replace")
+        members = [
+            found
+            for row, told in self._begun
+            for found in metadata_rows(row, told.metadata, self._privacies[row["account"]])
+        ]
+        store(self._connection, fax_metadata, members)
+        self._tell_metadata()
         changed = [name for name in names if name in self._written.entries]
         grown = (
             update(accounts).where(accounts.c.account == bindparam("name")).values(size=bindparam("grown"))
         )
         self._connection.execute(grown, [{"name": name, "grown": sizes[name]} for name in changed])
+
+    def _tell_metadata(self) -> None:
+        """Bring what the metadata tells of the faxes that changed up to date. New ones have it already."""
+        begun = {(row["account"], row["job"], row["reuse"]) for row, _ in self._begun}
+        jobs: defaultdict[str, list[str]] = defaultdict(list)
+        for account, job, _ in self._changed.keys() - begun:
+            jobs[account].append(job)
+        same = and_(*(fax_metadata.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
+        told = ("state", "reason")
+        differs = or_(*(fax_metadata.c[name].is_distinct_from(faxes.c[name]) for name in told))
+        change = update(fax_metadata).values({name: faxes.c[name] for name in told}).where(same, differs)
+        for account, found in jobs.items():
+            for some in _slices(sorted(found)):
+                here = and_(fax_metadata.c.account == account, fax_metadata.c.job.in_(some))
+                self._connection.execute(change.where(here))
 
 
 def _slices(keys: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -53,6 +53,8 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("value", sa.String(length=256), nullable=False),
         sa.Column("queued_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("account", "job", "reuse", "key"),
     )
     op.create_index(
@@ -61,6 +63,13 @@ def upgrade() -> None:
         ["account", "key", "value", "queued_at", "job"],
         unique=False,
     )
+    for column in ("state", "reason"):
+        op.create_index(
+            f"ix_fax_metadata_account_key_value_{column}_queued_at_job",
+            "fax_metadata",
+            ["account", "key", "value", column, "queued_at", "job"],
+            unique=False,
+        )
     op.create_table(
         "faxes",
         sa.Column("account", sa.String(length=63), nullable=False),
