@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, select
 
 from faxline.contract.errors import JobNotFound, KeyMissing, SealBroken
-from faxline_archive.merkle import leaf_hash, verify_inclusion
+from faxline_archive.merkle import leaf_hash, verify_consistency, verify_inclusion
 from faxline_archive.privacy import Privacy
 from faxline_archive.proof import Evidence, ProvedEntry, Signed
 from faxline_archive.report import write_report
@@ -86,6 +86,13 @@ def proof_of(
         earlier = None
         if older is not None and older.checkpoint.size < head.checkpoint.size:
             earlier = (older, tree.consistency(older.checkpoint.size))
+    if earlier is not None:
+        then, path = earlier[0].checkpoint, earlier[1]
+        if not verify_consistency(then.size, then.root, head.checkpoint.size, head.checkpoint.root, path):
+            raise ArchiveAltered(
+                f"the tree of account {account} did not grow from its checkpoint of {then.size} entries: "
+                "somebody changed the database. Restore it from a backup, and compare their checkpoints"
+            )
     for entry in proved:
         if not verify_inclusion(
             head.checkpoint.root, head.checkpoint.size, entry.leaf, leaf_hash(entry.body), entry.path

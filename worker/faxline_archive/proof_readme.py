@@ -78,9 +78,10 @@ form, to be compared with the one that you were given:
 ## What it says, and what not
 
 It says what the archive recorded, that each entry is in the account's signed tree, and (by the manifest's
-signature) that these are all entries of this fax up to the checkpoint. The receipt is iFax's own word, which
-the daemon verified when it came. It does not say what a person at the other end has read. Of the document it
-has the SHA-256, to be compared with the file that you keep.
+signature) that these are the entries of this fax that the archive's database had: whoever could write to it
+could hide one. report.pdf is drawn from another table, and is not proven; the entries are. The receipt is
+iFax's own word, which the daemon verified when it came. It does not say what a person at the other end has
+read. Of the document it has the SHA-256, to be compared with the file that you keep.
 
 Whoever holds the archive's key could have written something else before the first checkpoint was signed; no
 proof shows that. Afterwards a changed history means two checkpoints that do not fit one another. So keep a

@@ -22,6 +22,8 @@ LARGEST_FILE, LARGEST_MEMBER, LARGEST_WHOLE = 8 << 20, 4 << 20, 32 << 20
 MOST_MEMBERS = 5000
 LARGEST_RATIO = 200
 """How much larger than in the zip a member may be; deflate reaches 1032 with nothing but zeros."""
+SMALL = 1 << 20
+"""Up to so many bytes a member may be packed as tightly as it goes: metadata may be one letter many times."""
 LONGEST = 20.0
 """The most seconds that unpacking may take."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -32,13 +34,28 @@ class ProofUnreadable(FaxlineError):  # noqa: N818 - as the errors of the librar
     """A file is no proof, or breaks a limit. The message is one line that says which."""
 
 
+class ProofTooLarge(FaxlineError):  # noqa: N818 - as the errors of the library
+    """What is to be packed would break a limit that `read_zip` checks. The message says which."""
+
+
 def write_zip(members: Mapping[str, bytes]) -> bytes:
-    """Pack members. The same members make the same bytes."""
+    """Pack members. The same members make the same bytes, which `read_zip` takes.
+
+    Raises:
+        ProofTooLarge: they would break one of its limits.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    if len(content) > LARGEST_FILE:
+        raise ProofTooLarge(f"the proof would be larger than {LARGEST_FILE >> 20} MiB")
+    try:
+        unpack(content)
+    except ProofUnreadable as error:
+        raise ProofTooLarge(f"the proof would not be readable: {error}") from None
+    return content
 
 
 def read_zip(path: Path) -> dict[str, bytes]:
@@ -84,7 +101,7 @@ def _check(info: zipfile.ZipInfo, members: Mapping[str, bytes]) -> None:
         raise ProofUnreadable(f"the zip has {info.filename} twice")
     if info.flag_bits & 1 or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise ProofUnreadable(f"{info.filename} is encrypted, or packed in another way than deflate")
-    if info.file_size > LARGEST_RATIO * max(info.compress_size, 1):
+    if info.file_size > SMALL and info.file_size > LARGEST_RATIO * max(info.compress_size, 1):
         raise ProofUnreadable(f"{info.filename} grows more than {LARGEST_RATIO} times when it is unpacked")
 
 

@@ -85,10 +85,17 @@ class SigningKey:
         Two processes may do it at once: both get the same key.
 
         Raises:
-            SigningKeyInvalid: as `load`, or the file cannot be written.
+            SigningKeyInvalid: as `load`, or the file cannot be written, or the key is gone and its public
+                half is not: proofs of a new key would not hold for those who have the old one.
         """
         try:
             if not path.exists():
+                if public_path(path).exists() and not path.exists():
+                    raise SigningKeyInvalid(
+                        f"{path} is missing, but its public half {public_path(path).name} is there: put the "
+                        "key back from a backup. If it is lost, move the public half away, which keeps it "
+                        "for older proofs, and a new key is made: publish its public half"
+                    )
                 _write_once(path, _private_pem(Ed25519PrivateKey.generate()), 0o600)
             found = cls.load(path)
             if not public_path(path).exists():

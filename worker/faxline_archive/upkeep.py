@@ -29,7 +29,8 @@ class Upkeep:
         settings: the archive's.
         keyring: the sealing keys; None without any.
         metrics, log: are told what happens.
-        sign: signs the checkpoints that are due at a time (ms); None signs none.
+        sign: signs the checkpoints that are due at a time (ms), and returns whether all could be signed; None
+            signs none.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Upkeep:
         metrics: ArchiveMetrics,
         log: FilteringBoundLogger,
         *,
-        sign: Callable[[int], object] | None = None,
+        sign: Callable[[int], bool] | None = None,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -62,9 +63,9 @@ class Upkeep:
             self._rotate(loop, stopping)
             now = time.monotonic()
             if self._sign is not None and now - self._signed >= self._settings.checkpoint.total_seconds():
-                self._sign(round(time.time() * 1000))
                 self._signed = now
-                self._metrics.checkpoint.set(time.time())
+                if self._sign(round(time.time() * 1000)):
+                    self._metrics.checkpoint.set(time.time())
             if now - self._expired >= EXPIRY:
                 self._expire(loop, stopping)
                 self._expired = now

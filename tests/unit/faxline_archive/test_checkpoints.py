@@ -129,6 +129,18 @@ def test_a_key_is_made_once_for_its_owner_alone_with_its_public_half(tmp_path: P
     load_public(public_path(path)).verify(made[0].sign(b"x"), b"x")
 
 
+def test_a_lost_key_is_not_replaced_while_its_public_half_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "archive.pem"
+    SigningKey.load_or_make(path)
+    path.unlink()
+    with pytest.raises(SigningKeyInvalid, match="put the key back from a backup"):
+        SigningKey.load_or_make(path)
+    assert not path.exists()
+    public_path(path).rename(tmp_path / "older.pub")
+    made = SigningKey.load_or_make(path)
+    load_public(public_path(path)).verify(made.sign(b"x"), b"x")
+
+
 def test_a_file_that_is_no_key_is_said_and_not_quoted(tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("a secret")
     for read in (SigningKey.load, SigningKey.load_or_make, load_public):

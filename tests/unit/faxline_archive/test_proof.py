@@ -21,7 +21,7 @@ from faxline_archive.checkpoints import Checkpoint, sign_checkpoint
 from faxline_archive.leaves import canonical_json, leaf_body, text_hash
 from faxline_archive.merkle import Frontier, Tree, leaf_hash
 from faxline_archive.proof import Evidence, ProvedEntry, Signed, write_proof
-from faxline_archive.proof_zip import ProofUnreadable, read_zip, unpack, write_zip
+from faxline_archive.proof_zip import ProofTooLarge, ProofUnreadable, read_zip, unpack, write_zip
 from faxline_archive.signing_key import SigningKey, public_pem
 from faxline_archive.verify import verify
 
@@ -202,6 +202,7 @@ def test_a_change_is_found_although_the_manifest_is_signed_anew(kind: str) -> No
     assert not check(unpack(write_proof(INSIDE[kind](), KEY, NOW))).good
 
 
+NOISE = [told("other", 30 + number, "fax.queued", state="queued") for number in range(20)]
 LATER = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
 FORGED = told("invoice-77", 2, "fax.failed", state="failed")
 REWRITTEN: Mapping[str, Callable[[list[tuple[str, str]], int], list[tuple[str, str]]]] = {
@@ -224,7 +225,30 @@ def test_a_history_that_was_rewritten_and_signed_anew_does_not_fit_an_older_chec
     assert "The tree did not grow from the older checkpoint's: its history was changed." in found.fails
 
 
+def test_a_clock_that_went_back_is_told_and_does_not_spoil_the_proof() -> None:
+    log = [*story("invoice-77")[:1], told("invoice-77", 0, "fax.delivered", state="delivered")]
+    found = check(
+        unpack(write_proof(replace(ARCHIVE.evidence("invoice-77", log + NOISE), receipts={}), KEY, NOW))
+    )
+    assert found.fails == []
+    assert any("Redis' clock was set back" in line for line in found.holds)
+
+
 # A stranger's zip.
+
+
+def test_a_proof_with_many_equal_letters_is_one_that_can_be_read() -> None:
+    long = replace(E0, private=canonical_json({"metadata": {"a": "x" * 60_000}}).encode())
+    content = write_proof(replace(EVIDENCE, entries=(long, E1, E2)), KEY, NOW)
+    assert f"private/{E0.leaf}.json" in unpack(content)
+
+
+@pytest.mark.parametrize(
+    "members", [{"proof.json": bytes(5 << 20)}, {f"entries/{n}.json": b"" for n in range(5001)}]
+)
+def test_a_proof_that_nobody_could_read_is_not_written(members: dict[str, bytes]) -> None:
+    with pytest.raises(ProofTooLarge, match="would not be readable"):
+        write_zip(members)
 
 
 def packed(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
