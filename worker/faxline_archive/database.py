@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 BUSY = 10.0
 """Seconds that SQLite waits for another process' transaction."""
+_EMPTYING = 100
+"""Milliseconds to wait for readers until the log can be emptied: writers wait as well, meanwhile."""
 CONNECT = 5
 """Seconds to wait for a connection to PostgreSQL."""
 _LOCK = zlib.crc32(b"faxline archive schema")
@@ -67,6 +69,30 @@ def migrate(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def empty_log(engine: Engine) -> bool:
+    """Empty SQLite's write-ahead log, which has what was erased until then. PostgreSQL needs nothing.
+
+    Args:
+        engine: of `open_database` with `writes`.
+
+    Returns:
+        False if somebody reads or writes right now: try again soon.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database is away or refuses.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")  # not in a transaction
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_EMPTYING}")
+        try:
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(BUSY * 1000)}")
+        return not busy
 
 
 def is_away(error: BaseException) -> bool:

@@ -17,6 +17,7 @@ from faxline_archive.evidence import proof_of, report_of
 from faxline_archive.privacy import Privacy
 from faxline_archive.proof import write_proof
 from faxline_archive.proof_zip import read_zip
+from faxline_archive.records import plain
 from faxline_archive.search import PAGE, find
 from faxline_archive.signing_key import SigningKey, SigningKeyInvalid, load_public
 from faxline_archive.tree_heads import signing_key
@@ -25,6 +26,7 @@ from faxline_archive.verify import verify
 
 URL, KEY = "FAXLINE_ARCHIVE__URL", "FAXLINE_ARCHIVE__SIGNING_KEY"
 DEFAULT = "sqlite:///faxline-archive.db"
+_DRIVERS = ("sqlite", "postgresql+psycopg")
 
 
 class Desk:
@@ -47,6 +49,7 @@ class Desk:
 
     def find(self, account: str, wanted: Wanted, *, page: int = PAGE) -> Iterator[ArchivedFax]:
         """Find faxes, the last one queued first."""
+        account = plain(account)
         with _told():
             yield from find(self._engine, account, wanted, self._privacy(account), page=page)
 
@@ -56,6 +59,7 @@ class Desk:
             key: SigningKey | None = self._key(make=False)
         except SigningKeyInvalid:
             key = None  # a report needs none; it then names no checkpoint
+        account = plain(account)
         with _told():
             return report_of(
                 self._engine, account, job, self._privacy(account), zone=zone, paper=paper, key=key
@@ -64,6 +68,7 @@ class Desk:
     def proof(self, account: str, job: str, *, zone: tzinfo) -> bytes:
         """The proof of a fax: a zip."""
         key, writing = self._key(make=True), open_database(self._url, writes=True)
+        account = plain(account)
         try:
             with _told():
                 now = time.time_ns() // 1_000_000
@@ -74,8 +79,9 @@ class Desk:
 
     def usage(self, by: str, wanted: Wanted, *, account: str | None, zone: tzinfo) -> list[Usage]:
         """How many faxes there were."""
+        only = None if account is None else plain(account)
         with _told():
-            return usage(self._engine, by, wanted, self._privacy, account=account, zone=zone)
+            return usage(self._engine, by, wanted, self._privacy, account=only, zone=zone)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -87,15 +93,20 @@ class Desk:
     def _key(self, *, make: bool) -> SigningKey:
         pem = _setting(*self._pem)
         if not make and not pem:
-            path = make_url(self._url).database
-            return SigningKey.load(Path(path or "").with_suffix(".pem"))
+            parsed = make_url(self._url)
+            if parsed.get_backend_name() == "sqlite":
+                return SigningKey.load(Path(parsed.database or "").with_suffix(".pem"))
         return signing_key(self._url, pem)
 
     def _check_url(self) -> None:
         try:
             parsed = make_url(self._url)
-        except ArgumentError:
-            raise ArchiveUnavailable(f"{URL} is not a URL of SQLite or PostgreSQL") from None
+        except (ArgumentError, ValueError):  # also a port that is no number
+            parsed = None
+        if parsed is None or parsed.drivername not in _DRIVERS:
+            raise ArchiveUnavailable(
+                f"{URL} must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+            )
         if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
             raise ArchiveUnavailable(
                 f"there is no archive {parsed.database}: set {URL} to the one of `faxline-worker archive`"

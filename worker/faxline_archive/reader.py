@@ -165,9 +165,9 @@ class Reader:
             redis.RedisError: Redis is away or refuses. The batch is then read again, and known.
         """
         for one, page in batch.pages:
-            one.marks.archived(page)
-            for number in batch.numbers.get(one.marks.account, ()):
+            for number in batch.numbers.get(one.marks.account, ()):  # first: nothing reads them afterwards
                 self._client.lrem(one.marks.keys.archive_forget, 1, number)  # type: ignore[arg-type]
+            one.marks.archived(page)
 
     def _serve(self, name: str) -> Served:
         marks = ArchiveMarks(self._client, name)

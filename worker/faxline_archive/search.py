@@ -7,7 +7,9 @@ has another HMAC, so the statement joins the searches for each.
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,9 +30,12 @@ from sqlalchemy import (
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.reading.archived import ArchivedFax, Numbers, Wanted
 from faxline_archive.privacy import NUMBER, Privacy, member
-from faxline_archive.schema import fax_metadata, faxes
+from faxline_archive.records import plain
+from faxline_archive.schema import JOB, fax_metadata, faxes
 
 PAGE = 100
+BRANCHES = 500
+"""The most searches that one statement joins: SQLite's limit."""
 Place = tuple[int, str]
 """Where a page ended: queued_at and job of its last fax."""
 _TIMES = ("queued_at", "submitted_at", "call_started_at", "call_ended_at", "ended_at", "send_at")
@@ -104,7 +109,12 @@ def page_query(
     limit: int,
     also: Sequence[ColumnElement[bool]] = (),
 ) -> Select[Any]:
-    """The statement of a page."""
+    """The statement of a page.
+
+    Raises:
+        ValueError: it would be too long. The message is for people.
+    """
+    wanted = as_stored(wanted)
     lookups = [
         [faxes.c.to_index == value for value in privacy.lookups(NUMBER, wanted.to)] if wanted.to else [],
         [faxes.c.from_index == value for value in privacy.lookups(NUMBER, wanted.sender)]
@@ -112,6 +122,8 @@ def page_query(
         else [],
     ]
     members = [(key, privacy.lookups(member(key), value)) for key, value in wanted.metadata.items()]
+    if math.prod(len(found) for found in (*lookups, *(values for _, values in members)) if found) > BRANCHES:
+        raise ValueError("too many numbers and members of the metadata at once: leave some out")
     branches = [
         _paged(
             _branch(account, wanted, (*numbers, *also), dict(zip(wanted.metadata, values, strict=True))),
@@ -125,6 +137,19 @@ def page_query(
         return branches[0]
     joined = union_all(*(select(branch.subquery()) for branch in branches)).subquery()
     return select(joined).order_by(joined.c.queued_at.desc(), joined.c.job.desc()).limit(limit)
+
+
+def as_stored(wanted: Wanted) -> Wanted:
+    """The same as the database has it: it holds no half of a character, and cuts what is too long."""
+    texts = {name: getattr(wanted, name) for name in ("state", "reason", "group")}
+    told = {name: None if text is None else plain(text)[:JOB] for name, text in texts.items()}
+    members = {key_of(key): value for key, value in wanted.metadata.items()}
+    return replace(wanted, metadata=members, **told)
+
+
+def key_of(key: str) -> str:
+    """The key of a member of the metadata, as the database has it."""
+    return plain(key)[:JOB]
 
 
 def _branch(
@@ -184,7 +209,7 @@ def _begins_later(wanted: Wanted, after: Place | None) -> bool:
 
 def find_one(connection: Connection, account: str, job: str) -> RowMapping | None:
     """The row of a fax; of an id that was used again, the last one's."""
-    place = (faxes.c.account == account) & (faxes.c.job == job)
+    place = (faxes.c.account == account) & (faxes.c.job == plain(job))
     query = select(faxes).where(place).order_by(faxes.c.reuse.desc()).limit(1)
     return connection.execute(query).mappings().one_or_none()
 

@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, String, and_, case, cast, exists, func, select
 
 from faxline.reading.archived import Usage, Wanted
 from faxline_archive.privacy import Privacy, member
 from faxline_archive.schema import fax_metadata, faxes
-from faxline_archive.search import fax_of, find_one, milliseconds
+from faxline_archive.search import as_stored, fax_of, key_of, milliseconds
 
 METADATA = "metadata."
 _QUARTER = 15 * 60 * 1000
@@ -72,7 +72,7 @@ def _chosen(
         chosen.append(faxes.c.queued_at >= milliseconds(wanted.since))
     if wanted.until is not None:
         chosen.append(faxes.c.queued_at < milliseconds(wanted.until))
-    for key, value in wanted.metadata.items() if account is not None else ():
+    for key, value in as_stored(wanted).metadata.items() if account is not None else ():
         found = fax_metadata.alias()
         same = [found.c[name] == faxes.c[name] for name in ("account", "job", "reuse")]
         indexes = privacy_of(account or "").lookups(member(key), value)
@@ -99,23 +99,26 @@ def _by_member(
     privacy_of: Callable[[str], Privacy],
 ) -> list[Usage]:
     """Count by the values of a member. What a value says, a fax that has it tells."""
+    named = faxes.c.job + " " + cast(faxes.c.reuse, String)
     same = and_(
         fax_metadata.c.account == faxes.c.account,
         fax_metadata.c.job == faxes.c.job,
         fax_metadata.c.reuse == faxes.c.reuse,
-        fax_metadata.c.key == key,
+        fax_metadata.c.key == key_of(key),
     )
     rows = connection.execute(
-        select(faxes.c.account, fax_metadata.c.value, func.max(faxes.c.job), *_sums())
+        select(faxes.c.account, fax_metadata.c.value, func.max(named), *_sums())
         .select_from(faxes.outerjoin(fax_metadata, same))
         .where(*chosen)
         .group_by(faxes.c.account, fax_metadata.c.value)
     ).all()
 
-    def value_of(account: str, stored: str | None, job: str) -> str:
+    def value_of(account: str, stored: str | None, fax: str) -> str:
         if stored is None:
             return ""
-        row = find_one(connection, account, job)
+        job, _, reuse = fax.rpartition(" ")
+        place = (faxes.c.account == account) & (faxes.c.job == job) & (faxes.c.reuse == int(reuse))
+        row = connection.execute(select(faxes).where(place)).mappings().one_or_none()
         told = fax_of(row, privacy_of(account)).metadata if row is not None else {}
         return str(told.get(key, stored))
 

@@ -81,7 +81,8 @@ def find(  # noqa: PLR0917 - each is an option of the command
     )
     with archive_of(ctx) as archive:
         found = archive.find(account_of(ctx), wanted)
-        faxes, more = list(islice(found, limit)), next(found, None)
+        with _sensible():
+            faxes, more = list(islice(found, limit)), next(found, None)
     columns = ("id", "state", "to", "queued", "ended", "pages", "reason", "group")
     if as_json:
         for fax in faxes:
@@ -119,11 +120,8 @@ def usage(  # noqa: PLR0917 - each is an option of the command
     tz = zone_of(zone)
     wanted = Wanted(since=day_of("--since", since, tz), until=day_of("--until", until, tz))
     chosen: Options = ctx.obj
-    with archive_of(ctx) as archive:
-        try:
-            rows = archive.usage(by, wanted, account=chosen.account, zone=tz)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+    with archive_of(ctx) as archive, _sensible():
+        rows = archive.usage(by, wanted, account=chosen.account, zone=tz)
     if as_json:
         for row in rows:
             write_json(row.to_dict())
@@ -150,6 +148,14 @@ def archive_of(ctx: typer.Context) -> Iterator[ArchiveReader]:
         raise UsageError(str(error)) from None
     with closing(open_archive(os.environ, keyring)) as archive:
         yield archive
+
+
+@contextmanager
+def _sensible() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def account_of(ctx: typer.Context) -> str:
@@ -185,7 +191,9 @@ class _Local(tzinfo):
         return at.replace(tzinfo=None).astimezone().tzname() if at else None
 
     def fromutc(self, at: datetime) -> datetime:
-        return at.replace(tzinfo=UTC).astimezone().replace(tzinfo=self)
+        real = at.replace(tzinfo=UTC).astimezone()
+        first = real.replace(tzinfo=self)
+        return first if first.utcoffset() == real.utcoffset() else first.replace(fold=1)
 
 
 def day_of(option: str, text: str | None, zone: tzinfo) -> datetime | None:
@@ -196,9 +204,12 @@ def day_of(option: str, text: str | None, zone: tzinfo) -> datetime | None:
     """
     if text is not None and _DAY.fullmatch(text):
         try:
-            return datetime.fromisoformat(text).replace(tzinfo=zone)
-        except ValueError:
+            day = datetime.fromisoformat(text).replace(tzinfo=zone)
+            day.timestamp()
+        except (ValueError, OverflowError):  # no such day, or this machine's zone does not know the year
             pass
+        else:
+            return day
     return moment_of(option, text, datetime.now(UTC))
 
 

@@ -19,10 +19,11 @@ from faxline_archive.leaves import leaf_hash
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.rotation import Rotation
-from faxline_archive.schema import accounts, fax_metadata, faxes
+from faxline_archive.schema import AUDIT, accounts, fax_metadata, faxes
 from faxline_archive.upkeep import Upkeep
 from faxline_worker.config.archive import Archive
 from faxline_worker.observability.pulse import Loop
+from faxline_worker.state.archive_marks import ArchiveMarks, Page
 from tests.archives import NUMBER as TO
 from tests.archives import SENDER, Faxes, archiving, contents, fax, rows
 
@@ -73,12 +74,15 @@ def test_without_keys_the_same_marks_are_there_so_the_search_finds_them(
         assert {(row["job"], row["body"], row["private"], row["kind"]) for row in left[:3]} == {(None,) * 4}
         assert left[3]["leaf_hash"] == leaf_hash(left[3]["body"])  # that it was ordered stays
         assert rows(archive.engine, fax_metadata) == []
-        if postgres is None:  # what SQLite deletes it overwrites
-            with archive.engine.connect() as connection:
-                connection.exec_driver_sql("COMMIT")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.exec_driver_sql("BEGIN")
-    assert [mark for mark in MARKS if mark in contents(archive_url, postgres)] == []
+        upkeep = Upkeep(
+            archive.engine, Archive(), None, ArchiveMetrics(CollectorRegistry(), ()), structlog.get_logger()
+        )
+
+        def left_behind() -> list[str]:
+            upkeep.step(Loop("upkeep", 60, 60), lambda: False)
+            return [mark for mark in MARKS if mark in contents(archive_url, postgres)]
+
+        wait_until(lambda: left_behind() == [])
 
 
 @pytest.mark.parametrize("keyring", [None, Keyring({"first": KEY})], ids=["plain", "sealed"])
@@ -103,6 +107,29 @@ def test_a_number_is_forgotten_with_all_its_faxes_that_have_ended(
         assert left == {("other", 0), ("open", 0), ("again", 1)}
         named = [row["job"] for row in rows(archive.engine)]
         assert (named.count("old"), named.count("again"), named.count("open")) == (0, 3, 1)
+        wait_until(lambda: redis_client.llen(line.keys.archive_forget) == 0)
+
+
+def test_a_forgotten_number_leaves_redis_before_the_mark_moves_so_a_crash_between_leaves_none(
+    archive_url: str, redis_client: redis.Redis, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Faxes(redis_client)
+    line.queue("old")
+    line.deliver("old")
+    real = ArchiveMarks.archived
+
+    def archived(marks: ArchiveMarks, page: Page) -> bool:
+        if page.stream == AUDIT:
+            raise redis.ConnectionError
+        return real(marks, page)
+
+    monkeypatch.setattr(ArchiveMarks, "archived", archived)
+    with archiving(archive_url, redis_client) as archive:
+        wait_until(lambda: len(rows(archive.engine)) == 3)
+        at = round(time.time() * 1000) + 1
+        redis_client.rpush(line.keys.archive_forget, json.dumps({"number": TO, "at": at}))
+        line.audit("forget", about="…0123", outcome="done")
+        wait_until(lambda: not fax(archive.engine, "old"))
         wait_until(lambda: redis_client.llen(line.keys.archive_forget) == 0)
 
 

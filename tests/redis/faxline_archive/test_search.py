@@ -1,12 +1,16 @@
 """Finding and counting faxes in an archive."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import insert, select, update
 
 from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline.reading.archived import Usage, Wanted
+from faxline_archive.faxes import metadata_rows
+from faxline_archive.schema import fax_metadata, faxes
 from faxline_archive.search import find
 from faxline_archive.usage import usage
 from tests.stage.archives import BEGIN, StagedArchive
@@ -123,6 +127,51 @@ def test_days_and_months_are_those_of_the_zone(staged: StagedArchive) -> None:
 def test_a_rejected_entry_is_no_fax(staged: StagedArchive) -> None:
     staged.add("a", state="rejected", reason="bad_number")
     assert count(staged, "account") == []
+
+
+def test_an_id_that_was_used_again_counts_for_what_each_fax_with_it_told(staged: StagedArchive) -> None:
+    staged.add("a", at=0, metadata={"department": "billing"})
+    staged.add("a", at=9, reuse=1, transferred=1, metadata={"department": "radiology"})
+    assert count(staged, "metadata.department") == [
+        Usage("billing", 1, 1, 0, 3),
+        Usage("radiology", 1, 1, 0, 1),
+    ]
+
+
+def test_a_key_that_is_stored_cut_is_found_and_counted_whole(staged: StagedArchive) -> None:
+    key = "k" * 200
+    staged.add("a")
+    with staged.engine.begin() as connection:
+        (row,) = connection.execute(select(faxes)).mappings()
+        private = {"metadata": {key: "1"}}
+        sealed = staged.privacy().seal(json.dumps(private), "fax", "a", "0")
+        connection.execute(update(faxes).values(private=sealed))
+        connection.execute(
+            insert(fax_metadata), metadata_rows(dict(row), private["metadata"], staged.privacy())
+        )
+    assert ids(staged, Wanted(metadata={key: "1"})) == ["a"]
+    assert count(staged, f"metadata.{key}") == [Usage("1", 1, 1, 0, 3)]
+    assert count(staged, "account", Wanted(metadata={key: "1"}), account="default")[0].faxes == 1
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(state="\udcff"),
+        Wanted(group="a\0"),
+        Wanted(reason="\udcff"),
+        Wanted(metadata={"\udcff": "\udcff"}),
+    ],
+)
+def test_a_text_that_no_database_takes_finds_nothing(filled: StagedArchive, wanted: Wanted) -> None:
+    assert ids(filled, wanted) == []
+
+
+def test_a_search_that_is_too_long_for_a_statement_is_refused_in_words(staged: StagedArchive) -> None:
+    staged.keyring = Keyring({"a": bytes(32), "b": bytes(range(32))})
+    assert ids(staged, Wanted(metadata={f"k{number}": "x" for number in range(5)})) == []
+    with pytest.raises(ValueError, match="leave some out"):
+        ids(staged, Wanted(metadata={f"k{number}": "x" for number in range(6)}))
 
 
 @pytest.mark.parametrize("by", ["", "week", "metadata.", "number"])

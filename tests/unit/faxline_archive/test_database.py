@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import inspect, text
 
-from faxline_archive.database import migrate, open_database
+from faxline_archive.database import BUSY, empty_log, migrate, open_database
 from faxline_archive.schema import metadata
 
 
@@ -52,6 +52,23 @@ def test_a_schema_of_a_newer_version_is_refused(archive_url: str) -> None:
     with pytest.raises(CommandError, match="9999"):
         migrate(engine)
     engine.dispose()
+
+
+def test_the_log_of_sqlite_is_emptied_as_soon_as_nobody_reads_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    engine, other = open_database(url, writes=True), open_database(url)
+    migrate(engine)
+    with other.connect() as reader:
+        reader.execute(text("SELECT * FROM accounts")).all()
+        with engine.begin() as connection:
+            connection.execute(text("INSERT INTO accounts (account, size, expired) VALUES ('a', 0, 0)"))
+        assert not empty_log(engine)
+    assert empty_log(engine)
+    assert (tmp_path / "archive.db-wal").stat().st_size == 0
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == BUSY * 1000
+    engine.dispose()
+    other.dispose()
 
 
 def test_a_file_is_its_owners_alone_and_so_are_those_beside_it(tmp_path: Path) -> None:
