@@ -141,10 +141,11 @@ def page_query(
 
 def as_stored(wanted: Wanted) -> Wanted:
     """The same as the database has it: it holds no half of a character, and cuts what is too long."""
-    texts = {name: getattr(wanted, name) for name in ("state", "reason", "group")}
-    told = {name: None if text is None else plain(text)[:JOB] for name, text in texts.items()}
     members = {key_of(key): value for key, value in wanted.metadata.items()}
-    return replace(wanted, metadata=members, **told)
+    state, reason, group = (
+        None if text is None else plain(text)[:JOB] for text in (wanted.state, wanted.reason, wanted.group)
+    )
+    return replace(wanted, state=state, reason=reason, group=group, metadata=members)
 
 
 def key_of(key: str) -> str:
