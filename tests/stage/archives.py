@@ -88,6 +88,11 @@ class StagedArchive:
                 self._tell(
                     connection, account, job, event=event, at=queued_at + after, told=private, data=data
                 )
+            mine = (entries.c.account == account) & (entries.c.job == job)
+            asked = select(entries.c.entry_id).where(mine).order_by(entries.c.leaf.desc()).limit(1)
+            last = connection.scalar(asked)
+            same = [faxes.c[name] == value for name, value in place.items()]
+            connection.execute(update(faxes).where(*same).values(last_event=last))
 
     def _tell(
         self,

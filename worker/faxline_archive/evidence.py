@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, RowMapping
 
 from faxline.contract.errors import JobNotFound, KeyMissing, SealBroken
+from faxline_archive.fax_leaves import check_fax, check_numbers, leaves_of
 from faxline_archive.merkle import leaf_hash, verify_consistency, verify_inclusion
 from faxline_archive.privacy import Privacy
 from faxline_archive.proof import Evidence, ProvedEntry, Signed
 from faxline_archive.report import write_report
 from faxline_archive.report_text import Delivery, Report, Seal, report_words
-from faxline_archive.schema import EVENTS, entries
+from faxline_archive.schema import EVENTS
 from faxline_archive.search import fax_of, find_one, opened
 from faxline_archive.signing_key import SigningKey
 from faxline_archive.tree_heads import ArchiveAltered, key_id, sign_head, signed_head, tree_of
@@ -101,6 +102,7 @@ def proof_of(
                 f"entry {entry.leaf} of account {account} is not the one that was archived: somebody changed "
                 "the database. Restore it from a backup, and compare their checkpoints"
             )
+    check_numbers(fax, opened(fax, privacy), [entry.private for entry in proved])
     receipts = _receipts(opened(fax, privacy))
     report = _report(fax, rows, privacy, zone, seal=_seal(rows, older or head, key), paper="A4")
     return Evidence(account, job, proved, head, earlier, receipts, report)
@@ -111,10 +113,9 @@ def _fax(connection: Connection, account: str, job: str) -> tuple[RowMapping, li
     fax = find_one(connection, account, job)
     if fax is None:
         raise JobNotFound(f"the archive of account {account} has no fax {job}")
-    place = (entries.c.account == account) & (entries.c.job == job) & entries.c.body.is_not(None)
-    rows = connection.execute(select(entries).where(place).order_by(entries.c.leaf)).mappings().all()
-    began = [number for number, row in enumerate(rows) if row["kind"] == "fax.queued"]
-    return fax, list(rows[began[-1] :] if began and fax["reuse"] else rows)
+    rows = leaves_of(connection, fax)
+    check_fax(fax, rows)
+    return fax, rows
 
 
 def _report(

@@ -14,7 +14,7 @@ from faxline_archive.evidence import proof_of, report_of
 from faxline_archive.leaves import leaf_hash
 from faxline_archive.proof import write_proof
 from faxline_archive.proof_zip import unpack
-from faxline_archive.schema import accounts, checkpoints, entries, tree_nodes
+from faxline_archive.schema import accounts, checkpoints, entries, faxes, tree_nodes
 from faxline_archive.search import moment_of
 from faxline_archive.signing_key import SigningKey
 from faxline_archive.tree_heads import ArchiveAltered, sign_due, sign_head
@@ -151,6 +151,18 @@ ALTERED: dict[str, Callable[[Connection], None]] = {
     "dropped": lambda c: _drop(c, LEAF),
     "another entry dropped": lambda c: _drop(c, 7),
 }
+HIDDEN: dict[str, Callable[[Connection], object]] = {
+    "its body gone": lambda c: _set(c, LEAF, body=None),
+    "erased": lambda c: _set(c, LEAF, body=None, job=None, kind=None, private=None),
+    "given to another fax": lambda c: _set(c, LEAF, job="zz"),
+    "one before the last given to another": lambda c: _set(c, LEAF - 1, job="zz"),
+    **{
+        f"the fax's {name}": lambda c, name=name, value=value: c.execute(  # type: ignore[misc]
+            update(faxes).where(faxes.c.job == "fax-50").values({name: value})
+        )
+        for name, value in (("state", "failed"), ("pages", 99), ("transferred", 99), ("reason", "busy"))
+    },
+}
 TREE: dict[str, Callable[[Connection], object]] = {
     "a node changed": lambda c: c.execute(update(tree_nodes).values(hash=bytes(32))),
     "a node dropped": lambda c: c.execute(delete(tree_nodes)),
@@ -169,6 +181,17 @@ def test_no_proof_is_written_from_a_database_that_was_changed(staged: StagedArch
     staged.add("later", at=9999)
     with staged.engine.begin() as connection:
         ALTERED[kind](connection)
+    with pytest.raises(ArchiveAltered):
+        prove(staged, "fax-50", NOW + 60_000)
+
+
+@pytest.mark.parametrize("kind", sorted(HIDDEN))
+def test_no_proof_is_written_of_a_fax_that_was_changed_or_lacks_an_entry(
+    staged: StagedArchive, kind: str
+) -> None:
+    many(staged, 60)
+    with staged.engine.begin() as connection:
+        HIDDEN[kind](connection)
     with pytest.raises(ArchiveAltered):
         prove(staged, "fax-50", NOW + 60_000)
 
