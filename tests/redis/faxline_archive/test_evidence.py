@@ -247,3 +247,12 @@ def test_the_receipt_in_a_proof_is_ifax_own_word(staged: StagedArchive) -> None:
     staged.add("a")
     evidence = proof_of(staged.engine, "default", "a", staged.privacy(), KEY, zone=UTC, now_ms=NOW)
     assert list(evidence.receipts.values()) == [RECEIPT.encode()]
+
+
+def test_no_proof_is_written_where_the_number_of_a_fax_was_changed(staged: StagedArchive) -> None:
+    staged.add("a")
+    private = staged.privacy().seal('{"to":"+12025550111"}', "fax", "a", "0")
+    with staged.engine.begin() as connection:
+        connection.execute(update(faxes).values(private=private))
+    with pytest.raises(ArchiveAltered, match="numbers"):
+        prove(staged, "a")
