@@ -226,7 +226,7 @@ def _upkeep(watch: Watch, client: redis.Redis, maker: Maker, crowd: Crowd, size:
         watch("upgrade", lambda page=page: store.schema.upgrade(page, [], look=False))  # type: ignore[misc]
     job = crowd.records("sealed", [0])[0]
     kept: Any = client.hget(keys.job(job), "request")
-    watch("reseal_request", lambda: store._context.run("reseal_request", job, kept, kept))
+    watch("reseal_request", lambda: store._context.run("reseal_request", job, kept, kept, "request"))
     document = b"%PDF" + b"x" * 1_000_000
     watch("store_document", lambda: store.documents.store("sha256:" + "a" * 64, document))
     watch("reseal_document", lambda: store.documents.seal("sha256:" + "a" * 64, document))

@@ -162,7 +162,7 @@ def test_a_run_of_the_timers_moves_a_piece_of_each_kind_and_is_to_be_called_agai
 
 def test_a_match_leaves_what_would_take_too_long_to_the_next_turn(make: Make) -> None:
     scene = make(LIMITS__REQUESTS="0", LIMITS__CONCURRENCY="0", IN_DOUBT__WAIT="10000")
-    for i in range(120):
+    for i in range(300):
         doubt(scene, f"job-{i}", known_pages="3")
     unmatched(scene, 10, to=NUMBER, pages=9)
     scene.receipt("99", to=NUMBER)
