@@ -163,9 +163,9 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of an archive: each test that takes it runs on SQLite and PostgreSQL."""
+    """The URL of an empty database of an archive: each test that takes it runs on SQLite and, as a slow one, on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'archive.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")

@@ -73,7 +73,7 @@ def test_a_paused_account_holds_its_jobs_and_says_so_until_it_is_resumed(
     assert "account default is paused (operator)" in paused.out
     assert cli("accounts", "pause", "default", "--yes", "--timeout", "30").code == 0  # it is so already
     assert cli("send", *TO, "--id", "held").out == "held\n"
-    wait_until(lambda: cli("show", "held").code == 0, timeout=30)
+    wait_until(lambda: "queued" in cli("show", "held").out, timeout=30)
     output = cli("explain", "held")
     assert "held is queued on account default with priority normal. No job is before it.\n" in output.out
     assert "The account is paused by an operator; `faxline accounts resume default` opens it.\n" in output.out
