@@ -165,7 +165,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of an archive: each test that takes it runs on SQLite and, as a slow one, on PostgreSQL."""
+    """The URL of an archive's empty database: on SQLite and, in the slow run, on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'archive.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")

@@ -9,7 +9,7 @@ from faxline_archive.database import migrate, open_database
 from tests.stage.archives import StagedArchive
 
 
-@pytest.fixture(params=["plain", "sealed"])
+@pytest.fixture(params=["plain", pytest.param("sealed", marks=pytest.mark.slow)])
 def staged(archive_url: str, request: pytest.FixtureRequest) -> Iterator[StagedArchive]:
     """An archive to be filled. Each test that takes it runs on both databases, with keys and without."""
     engine = open_database(archive_url, writes=True)

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from sqlalchemy import delete, update
 
@@ -232,6 +233,7 @@ def test_what_no_column_can_hold_is_kept_in_the_leaf(
         assert (row["code"], row["reason"], row["message"]) == (None, "r" * 64, "nul ")
 
 
+@pytest.mark.slow
 def test_accounts_on_the_nodes_of_a_cluster_are_archived_together(
     redis_cluster: RedisCluster, tmp_path: Path, wait_until: Wait
 ) -> None:

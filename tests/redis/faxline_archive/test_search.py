@@ -167,6 +167,7 @@ def test_a_text_that_no_database_takes_finds_nothing(filled: StagedArchive, want
     assert ids(filled, wanted) == []
 
 
+@pytest.mark.slow
 def test_a_search_that_is_too_long_for_a_statement_is_refused_in_words(staged: StagedArchive) -> None:
     staged.keyring = Keyring({"a": bytes(32), "b": bytes(range(32))})
     assert ids(staged, Wanted(metadata={f"k{number}": "x" for number in range(5)})) == []

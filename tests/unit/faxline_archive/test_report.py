@@ -54,6 +54,7 @@ def test_a_report_tells_everything_in_words() -> None:
         assert told in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
 def test_a_report_is_one_page_however_much_there_is_to_tell(paper: str) -> None:
     full = replace(
