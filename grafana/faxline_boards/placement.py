@@ -63,19 +63,12 @@ def nodes(y: int) -> list[Any]:
             alerts=["FaxRedisMemoryHigh"],
         ),
         lines(
-            "Redis: memory in use, of maxmemory, by node",
-            "Nothing is shown for a node without maxmemory. At 100 % it takes no new fax and no webhook.",
+            "Redis: memory in use, by node",
+            "A node that reaches its maxmemory takes no new fax and no webhook.",
             place(0, y + 8, 8, 8),
-            [
-                Query(
-                    "max by (node) (fax_redis_memory_bytes)"
-                    " / (max by (node) (fax_redis_memory_limit_bytes) > 0)",
-                    "{{node}}",
-                )
-            ],
-            "percentunit",
+            [Query("max by (node) (fax_redis_memory_bytes)", "{{node}}")],
+            "bytes",
             alerts=["FaxRedisMemoryHigh"],
-            steps={0.8: RED},
         ),
         lines(
             "Redis: append-only file, by node",
