@@ -35,9 +35,14 @@ def programs() -> Path:
 
 
 class PostgresServer:
-    """A server that runs until the context ends. Anybody on this machine may log in as `faxline`."""
+    """A server that runs until the context ends. Anybody on this machine may log in as `faxline`.
 
-    def __init__(self) -> None:
+    Args:
+        options: further settings of the server.
+    """
+
+    def __init__(self, **options: str) -> None:
+        self._options = _OPTIONS | options
         self._programs = programs()
         self._user = "postgres" if os.geteuid() == 0 else None
         self.directory = Path(tempfile.mkdtemp(prefix="faxline-postgres-"))
@@ -68,7 +73,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, or start it again after `kill`, and wait until it answers."""
-        options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in self._options.items() for word in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [

@@ -1,7 +1,10 @@
 """Fills an archive with millions of faxes, for measuring searches (tests/benchmarks/archive_searches.py).
 
-The faxes are as those of keys that are configured: HMACs instead of numbers, and a sealed private part.
+The faxes are as those of keys that are configured: HMACs instead of numbers, and a sealed private part. Or
+they are plain, so that a page that reads them has something to show.
 """
+
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, Engine, text
 
@@ -27,8 +30,7 @@ SELECT CASE WHEN n % 10 < 9 THEN 'default' ELSE 'account-' || n / 10 % 100 END, 
   0, 1, 1, 0, n, 1 + n % 7, CASE WHEN s.state = 'delivered' THEN 1 + n % 7 ELSE 0 END, false,
   '["' || encode(sha256(n::text::bytea), 'hex') || '"]', encode(sha256(n::text::bytea), 'hex'),
   t.at, t.at + 1000, t.at + 4000, t.at + 64000, t.at + 65000, t.at + 65000, t.at || '-0',
-  encode(sha256(('to' || (n * 7919) % 400000)::bytea), 'hex'),
-  encode(sha256(('from' || n % 3)::bytea), 'hex'), repeat(md5(n::text), 8), '2027'
+  {to}, {sender}, {private}, {key}
 FROM generate_series(:first ::bigint, :last ::bigint) AS n
 CROSS JOIN LATERAL (SELECT CAST(:begin AS bigint) + n * :step AS at) AS t
 CROSS JOIN LATERAL (SELECT CASE WHEN n % 100 < 93 THEN 'delivered' WHEN n % 100 < 98 THEN 'failed'
@@ -36,19 +38,50 @@ CROSS JOIN LATERAL (SELECT CASE WHEN n % 100 < 93 THEN 'delivered' WHEN n % 100 
 """
 MEMBERS = """
 INSERT INTO fax_metadata (account, job, reuse, key, value, queued_at, state, reason)
-SELECT account, job, reuse, 'department',
-  encode(sha256(('department' || job_id % 40)::bytea), 'hex'), queued_at, state, reason
+SELECT account, job, reuse, 'department', {department}, queued_at, state, reason
 FROM faxes WHERE job_id BETWEEN :first AND :last
 UNION ALL
-SELECT account, job, reuse, 'case',
-  encode(sha256(('case' || job_id)::bytea), 'hex'), queued_at, state, reason
+SELECT account, job, reuse, 'case', {case}, queued_at, state, reason
 FROM faxes WHERE job_id BETWEEN :first AND :last AND job_id % 5 = 0
 """
+SEALED = {
+    "to": "encode(sha256(('to' || (n * 7919) % 400000)::bytea), 'hex')",
+    "sender": "encode(sha256(('from' || n % 3)::bytea), 'hex')",
+    "private": "repeat(md5(n::text), 8)",
+    "key": "'2027'",
+    "department": "encode(sha256(('department' || job_id % 40)::bytea), 'hex')",
+    "case": "encode(sha256(('case' || job_id)::bytea), 'hex')",
+}
+_TO = "'+1202' || (2000000 + (n * 7919) % 400000)"
+PLAIN = {
+    "to": _TO,
+    "sender": "'+1303555010' || n % 3",
+    "private": (
+        f"""'{{"to":"' || {_TO} || '","from":"+1303555010' || n % 3"""
+        """ || '","metadata":{"department":"department' || n % 40 || '"' """
+        """|| CASE WHEN n % 5 = 0 THEN ',"case":"case' || n || '"' ELSE '' END || '}}'"""
+    ),
+    "key": "NULL",
+    "department": "'department' || job_id % 40",
+    "case": "'case' || job_id",
+}
 PIECE = 500_000
 
 
-def fill(engine: Engine, count: int) -> None:
-    """Make the tables of an empty PostgreSQL database, and fill them. The indexes come last."""
+def number(fax: int) -> str:
+    """The number of a plain fax."""
+    return f"+1202{2_000_000 + fax * 7919 % 400_000}"
+
+
+def fill(engine: Engine, count: int, *, begin: int = BEGIN, texts: Mapping[str, str] = SEALED) -> None:
+    """Make the tables of an empty PostgreSQL database, and fill them. The indexes come last.
+
+    Args:
+        engine: of the database.
+        count: how many faxes.
+        begin: when the first was queued, in milliseconds since 1970.
+        texts: SEALED or PLAIN.
+    """
     indexes = [(table, list(table.indexes)) for table in (faxes, fax_metadata)]
     for table, _ in indexes:
         table.indexes.clear()
@@ -56,13 +89,13 @@ def fill(engine: Engine, count: int) -> None:
     for first in range(0, count, PIECE):
         span = {"first": first, "last": min(first + PIECE, count) - 1}
         with engine.begin() as connection:
-            connection.execute(text(FAXES), {**span, "begin": BEGIN, "step": STEP})
+            connection.execute(text(FAXES.format(**texts)), {**span, "begin": begin, "step": STEP})
     with engine.begin() as connection:
         connection.execute(text("CREATE INDEX filling ON faxes (job_id)"))
     for first in range(0, count, PIECE):
         span = {"first": first, "last": min(first + PIECE, count) - 1}
         with engine.begin() as connection:
-            connection.execute(text(MEMBERS), span)
+            connection.execute(text(MEMBERS.format(**texts)), span)
     with engine.begin() as connection:
         connection.execute(text("DROP INDEX filling"))
     for table, own in indexes:

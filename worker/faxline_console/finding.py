@@ -1,17 +1,18 @@
 """Finds faxes for a person: live ones in Redis and ended ones in the archive, in one list."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 
-from faxline import AsyncFaxLine, GroupNotFound, JobNotFound, QueueUnavailable
+from faxline import JobNotFound, QueueUnavailable
 from faxline.contract.errors import ArchiveUnavailable
+from faxline.contract.states import JobState
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline_console.ended import Ended, Mark, job_of
 from faxline_console.ended_query import whole_numbers
+from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.people import Person
 from faxline_console.query import Query
@@ -100,8 +101,7 @@ class Finder:
             live_ones = {(job.account, job.id) for job in jobs}
             jobs += [job for job in archived if (job.account, job.id) not in live_ones]
         jobs.sort(key=lambda job: Mark.of(job).order)
-        shown = [await self._told(job) for job in jobs[:limit]]
-        found.jobs, found.more, found.away = shown, len(jobs) > limit, away > 1
+        found.jobs, found.more, found.away = jobs[:limit], len(jobs) > limit, away > 1
         return found
 
     async def one(self, person: Person, account: str, name: str) -> Job:
@@ -129,40 +129,31 @@ class Finder:
             raise JobNotFound(f"no job {name!r} on account {account!r}")
         return self.ended.fax(account, name)
 
-    async def _told(self, job: Job) -> Job:
-        """A live fax with its metadata, which lists of open ones do not have."""
-        if job.state.final or job.metadata or job.history:
-            return job
-        return await _find(self._lines.of(job.account), job.id) or job
-
-    async def _live(self, line: AsyncFaxLine, query: Query, person: Person) -> list[Job]:
+    async def _live(self, line: ConsoleLine, query: Query, person: Person) -> list[Job]:
         """What one account has. Ids and groups are looked up; otherwise the open faxes are gone through."""
         named = {*_exactly(query, "id")}
         for group in _exactly(query, "group"):
-            try:
-                named |= {job.id for job in (await line.group(group)).jobs}
-            except GroupNotFound:
-                continue
+            named |= await line.members(group)
         if named:
-            looked = await asyncio.gather(*(_find(line, name) for name in sorted(named)[:MOST_LIVE]))
-            jobs = [job for job in looked if job is not None]
+            jobs = await line.named(sorted(named)[:MOST_LIVE])
         else:
-            jobs = await line.jobs(limit=MOST_LIVE)
-            if query.metadata or person.department:
-                jobs = await _whole(line, jobs)
+            states = [state for state, word in _OPEN.items() if _may_be(query, word)]
+            jobs = await line.on_their_way(states, MOST_LIVE) if states else []
         return [job for job in jobs if person.sees(line.account, job.metadata) and query.matches(job)]
 
 
-async def _whole(line: AsyncFaxLine, jobs: Sequence[Job]) -> list[Job]:
-    found = await asyncio.gather(*(_find(line, job.id) for job in jobs))
-    return [job for job in found if job is not None]
+_OPEN = {
+    JobState.IN_DOUBT: "in_doubt",
+    JobState.SUBMITTING: "sending",
+    JobState.SUBMITTED: "sending",
+    JobState.QUEUED: "queued",
+}
+"""The states of faxes on their way, as a line names them."""
 
 
-async def _find(line: AsyncFaxLine, name: str) -> Job | None:
-    try:
-        return await line.job(name)
-    except JobNotFound:
-        return None
+def _may_be(query: Query, state: str) -> bool:
+    """Whether the line wants faxes of a state: those of the others are not read at all."""
+    return "state" not in query.terms or query.terms["state"].matches(state)
 
 
 def _exactly(query: Query, word: str) -> tuple[str, ...]:

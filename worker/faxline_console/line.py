@@ -1,10 +1,14 @@
 """An account's line with what only the console reads: its latest events, and the next of all accounts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from faxline import AsyncFaxLine
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
+from faxline.reading.lookup import read_members
+from faxline.reading.open_jobs import read_light_records, read_open_jobs
 from faxline.steps.commands import Command, Steps
 
 PARTIAL = re.compile(rb'"partial":\s*true')
@@ -25,6 +29,18 @@ class ConsoleLine(AsyncFaxLine):
         >>> await line.lately(1000, 100)
         ['clinic-north.4660']
     """
+
+    async def on_their_way(self, states: Sequence[JobState], most: int) -> list[Job]:
+        """The jobs in these states, with their metadata, in the order of `jobs`."""
+        return await self._run(read_open_jobs(self.keys, states, most, metadata=True))
+
+    async def named(self, names: Sequence[str]) -> list[Job]:
+        """The jobs of these ids that have a record, with their metadata. One round trip."""
+        return list((await self._run(read_light_records(self.keys, names, metadata=True))).values())
+
+    async def members(self, group: str) -> set[str]:
+        """The ids of a group's jobs; empty if there is no such group."""
+        return await self._run(read_members(self._context, group))
 
     async def lately(self, count: int, most: int) -> list[str]:
         """The jobs of which the latest events say that they were delivered in part or never confirmed.

@@ -61,6 +61,7 @@ class Live:
             del self._viewers[told]
             if not self._viewers and self._reading is not None:
                 self._reading.cancel()
+                self._reading = None  # whoever comes before it has ended begins another
 
     async def _read(self) -> None:
         after: dict[str, str] = {}

@@ -20,7 +20,9 @@ BATCH = 500
 """How many records to read in one round trip."""
 
 
-def read_open_jobs(keys: RedisKeys, states: Sequence[JobState], limit: int) -> Steps[list[Job]]:
+def read_open_jobs(
+    keys: RedisKeys, states: Sequence[JobState], limit: int, *, metadata: bool = False
+) -> Steps[list[Job]]:
     """Read the open jobs: in doubt (held ones first), submitting, submitted by deadline, queued by place.
 
     The indexes are read as of one moment and the records just after. A job that moves in between to a state
@@ -48,9 +50,10 @@ def read_open_jobs(keys: RedisKeys, states: Sequence[JobState], limit: int) -> S
     }
     names = list(dict.fromkeys(name.decode() for state in OPEN if state in states for name in found[state]))
     jobs: list[Job] = []
-    for start in range(0, len(names), BATCH):
-        batch = names[start : start + BATCH]
-        for name, job in (yield from read_light_records(keys, batch)).items():
+    size = min(limit, BATCH)
+    for start in range(0, len(names), size):
+        batch = names[start : start + size]
+        for name, job in (yield from read_light_records(keys, batch, metadata=metadata)).items():
             if job.state in states:
                 jobs.append(job.waiting(until.get(name.encode()), account))
         if len(jobs) >= limit:
@@ -58,19 +61,22 @@ def read_open_jobs(keys: RedisKeys, states: Sequence[JobState], limit: int) -> S
     return jobs[:limit]
 
 
-def read_light_records(keys: RedisKeys, names: Sequence[str]) -> Steps[dict[str, Job]]:
-    """Read the records of these jobs, without metadata, history and forecast. Jobs without one are left out.
+def read_light_records(
+    keys: RedisKeys, names: Sequence[str], *, metadata: bool = False
+) -> Steps[dict[str, Job]]:
+    """Read the records of these jobs, without history and forecast, and without metadata unless it is wanted.
 
-    This takes one round trip, so give at most BATCH names.
+    Jobs without a record are left out. This takes one round trip, so give at most BATCH names.
     """
+    fields = (*_FIELDS, "metadata") if metadata else _FIELDS
 
     def queue_reads(pipe: Any) -> None:
         for name in names:
-            pipe.hmget(keys.job(name), _FIELDS)
+            pipe.hmget(keys.job(name), fields)
 
     found: dict[str, Job] = {}
     for name, values in zip(names, (yield Pipeline(queue_reads)), strict=True):
-        record = {f: v.decode() for f, v in zip(_FIELDS, values, strict=True) if v is not None}
+        record = {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
         if "state" in record:
             found[name] = Job.from_record(keys.account, name, record)
     return found

@@ -54,11 +54,18 @@ class Maker:
         self.batches: list[float] = []
         """Seconds of each call of `register`."""
 
-    def register(self, names: Sequence[str]) -> None:
-        """Push an entry a job and register it as a dispatcher does; what it checks is checked once."""
-        first = self._intake._items.read("0-1", {b"send": json.dumps({"id": "x", "fax": fax("x")}).encode()})
+    def register(self, names: Sequence[str], **more: Any) -> None:
+        """Push an entry a job and register it as a dispatcher does; what it checks is checked once.
+
+        Args:
+            names: the jobs' ids.
+            more: what else their entries say, such as `group` or `metadata`.
+        """
+        first = self._intake._items.read(
+            "0-1", {b"send": json.dumps({"id": "x", "fax": fax("x"), **more}).encode()}
+        )
         assert isinstance(first, dict)
-        template = first["jobs"][0]
+        template, group = first["jobs"][0], {name: first[name] for name in ("group", "size") if name in first}
         for start in range(0, len(names), AT_ONCE):
             page = names[start : start + AT_ONCE]
             with self._client.pipeline(transaction=False) as pipe:
@@ -70,7 +77,7 @@ class Maker:
             )
             entries = reply[0][1]
             items = [
-                {"entry": entry.decode(), "jobs": [_job(template, name)]}
+                {"entry": entry.decode(), "jobs": [_job(template, name)], **group}
                 for (entry, _), name in zip(entries, page, strict=True)
             ]
             began = time.perf_counter()

@@ -76,6 +76,38 @@ def test_a_hundred_viewers_cost_one_read_and_none_costs_nothing(
         console.runner.run(look(console))
 
 
+def test_a_viewer_who_comes_while_the_read_of_the_last_one_still_ends_is_told(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    async def look(console: Console) -> int:
+        live, begun, ends = Live(console.lines, pause=0.01, block=0.3), asyncio.Event(), asyncio.Event()
+        turn = live._turn
+
+        async def slow(after: dict[str, str]) -> dict[str, str]:
+            try:
+                begun.set()
+                return await asyncio.get_running_loop().create_future() or after
+            finally:
+                await ends.wait()
+
+        live._turn = slow  # type: ignore[method-assign]
+        first, second = live.changes(ALL), live.changes(ALL)
+        wait = asyncio.ensure_future(anext(first))
+        await begun.wait()
+        await close([first], [wait])
+        live._turn = turn  # type: ignore[method-assign]
+        coming = asyncio.ensure_future(anext(second))
+        await blocked(redis_client, 1)
+        happens(redis_client, "north")
+        told = await asyncio.wait_for(coming, 10)
+        ends.set()
+        await close([second], [])
+        return told
+
+    with Console(redis_url, tmp_path) as console:
+        assert console.runner.run(asyncio.wait_for(look(console), 30)) == 1
+
+
 @pytest.mark.parametrize("name", ["viewer", "clerk"])
 def test_the_stream_needs_a_session(redis_url: str, tmp_path: Path, name: str) -> None:
     with Console(redis_url, tmp_path) as console:
