@@ -32,8 +32,6 @@ from tests.postgres import PostgresServer
 
 # jsonschema would parse its grammar in each process of the tests, for seconds; nothing asks for that format.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-settings.register_profile("faxline", deadline=None)  # a slow machine is no fault
-settings.load_profile("faxline")
 
 USERS = Path(__file__).parents[1] / "ops/redis/users.acl"
 
@@ -51,12 +49,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--examples",
         type=int,
         default=6,
-        help="how many courses of events the proofs of the limits and of the invariants try; CI tries more",
+        help="how many courses of events the proofs of the limits and of the invariants try; other "
+        "properties try seven times as many values",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have all of Faxline run on a cluster, if `--server=cluster` asks for it, before the tests import it."""
+    """Set how much is tried, and have all of Faxline run on a cluster, if `--server=cluster` asks for it.
+
+    The tests import it, and name their properties, after this.
+    """
+    settings.register_profile("faxline", deadline=None, max_examples=7 * config.getoption("--examples"))
+    settings.load_profile("faxline")  # without a deadline: a slow machine is no fault
     if config.getoption("--server") == "cluster":
         stack.Local = ClusterLocal  # type: ignore[misc]
 

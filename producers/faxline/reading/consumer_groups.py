@@ -205,7 +205,7 @@ class _Reader:
                 yield missed
             return entries
         news = {self._key: stream["last-generated-id"].decode()}
-        block = self.context.block(left)
+        block = self.context.block(min(left, self.claim_at - time.monotonic()))
         if not (yield Command(lambda client: client.xread(news, count=1, block=block), blocks=block / 1000)):
             self.unfinished = True  # the reply that brought some may have been lost on its way
         return []

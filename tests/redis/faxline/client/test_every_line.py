@@ -30,6 +30,7 @@ from faxline import (
     Selection,
     WaitTimeout,
 )
+from faxline.reading import consumer_groups
 from faxline.testing import AsyncMemoryLine, MemoryLine
 from tests.stage.lines import KINDS, World
 
@@ -354,7 +355,10 @@ def test_readers_of_a_group_that_name_nobody_share_its_events_and_a_slow_one_kee
     slow.close()
 
 
-def test_what_a_reader_that_died_had_not_finished_goes_to_another(world: World) -> None:
+def test_what_a_reader_that_died_had_not_finished_goes_to_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_groups, "LOOK", 0.1)
     jobs = queued(world, 12)
     dead = world.line.events(group="billing", timeout=30)
     assert next(dead).job == jobs[0]

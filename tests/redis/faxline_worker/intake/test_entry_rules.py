@@ -711,7 +711,7 @@ def by_job(events: list[TakenEvent]) -> dict[str, list[TakenEvent]]:
 def test_any_value_of_any_member_is_taken_or_rejected_and_the_line_in_memory_tells_the_same(
     daemon: InRedis,
 ) -> None:
-    @settings(max_examples=15)
+    @settings(max_examples=8)
     @given(dates | json_values)
     def hold(value: Any) -> None:
         daemon.begin()
