@@ -46,8 +46,8 @@ class Console:
             self.store,
             Renderer(make_environment(), "UTC"),
         )
-        self.lines = parts.lines
-        guard = Guard(self.store, settings.console, parts.prepare)
+        self.lines, self.counts = parts.lines, parts.counts
+        guard = Guard(self.store, settings.console, parts.counts.prepare)
         self.app = make_app(guard, parts.renderer, parts.lines, parts.pages, structlog.get_logger())
 
     def __enter__(self) -> Self:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 EVENTS, AUDIT = "events", "audit"
@@ -124,6 +125,13 @@ faxes = Table(
     Index(None, "account", "reason", "queued_at", "job"),
     Index(None, "account", "group_name", "queued_at", "job"),
     Index(None, "account", "group_name", "state", "queued_at", "job"),
+    Index(None, "account", "job_id"),
+    Index(
+        "ix_faxes_partial",
+        *("account", "state", "queued_at", "job"),
+        postgresql_where=text("partial IS true"),
+        sqlite_where=text("partial IS 1"),
+    ),
 )
 """One row a fax, as its last event left it. reuse: how many faxes had this id before (an id is free again
 once its record has expired). submissions: how often iFax took it. deliveries: how many deliveries failed.

@@ -6,12 +6,11 @@ A person's accounts and department are conditions of each statement, so pages ar
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Engine, RowMapping, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -25,51 +24,14 @@ from faxline_archive.database import open_database
 from faxline_archive.desk import KEY, URL, Desk
 from faxline_archive.privacy import Privacy
 from faxline_archive.schema import EVENTS, entries
-from faxline_archive.search import Place, fax_of, find_one, find_page, milliseconds, moment_of
-from faxline_console.ended_query import searches
+from faxline_archive.search import fax_of, find_one, find_page, moment_of, page_query
+from faxline_console.ended_query import named, searches
+from faxline_console.marks import Mark
 from faxline_console.people import Person
 from faxline_console.query import Query
 from faxline_worker.config.settings import Settings
 
 _STATES = {str(state): state for state in JobState} | {"rejected": JobState.FAILED}
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Where a page of the list ended: the place of its last fax.
-
-    Faxes are in the order of their time, the latest first; those of the same millisecond by account.
-    """
-
-    at: int
-    account: str
-    job: str
-
-    @classmethod
-    def of(cls, job: Job) -> "Mark":
-        """The place of a fax."""
-        return cls(milliseconds(job.created_at) if job.created_at else 0, job.account, job.id)
-
-    @classmethod
-    def read(cls, text: str) -> "Mark | None":
-        """The place in an address; None if it is none."""
-        at, _, rest = text.partition("~")
-        account, _, job = rest.partition("~")
-        return cls(int(at), account, job) if at.isdecimal() and len(at) < 16 and account and job else None  # noqa: PLR2004
-
-    @property
-    def order(self) -> tuple[int, str, tuple[int, ...]]:
-        """For sorting: what is pushed later is first."""
-        return -self.at, self.account, (*(-ord(letter) for letter in self.job), 1)
-
-    def place(self, account: str) -> Place:
-        """Behind which the faxes of an account follow."""
-        if account == self.account:
-            return self.at, self.job
-        return (self.at, "") if account < self.account else (self.at + 1, "")
-
-    def __str__(self) -> str:
-        return f"{self.at}~{self.account}~{self.job}"
 
 
 class EndedJob(Job):
@@ -118,6 +80,8 @@ class Ended:
             for account in accounts:
                 privacy = Privacy(self._keyring, account)
                 place = after.place(account) if after else None
+                pushed = named(connection, account, query)
+                also = () if pushed is None else (pushed,)
                 for search in searches(query, person, privacy):
                     rows = find_page(
                         connection,
@@ -126,11 +90,32 @@ class Ended:
                         privacy,
                         after=place,
                         limit=limit,
-                        also=search.also,
+                        also=(*search.also, *also),
                     )
                     found += [job_of(fax_of(row, privacy)) for row in rows]
         found.sort(key=lambda job: Mark.of(job).order)
         return [job for job in found[:limit] if person.sees(job.account, job.metadata)]
+
+    def count(self, accounts: Sequence[str], query: Query, person: Person, most: int) -> int:
+        """How many faxes `page` would find in all; no more than `most` are counted.
+
+        Raises:
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        found = 0
+        with told(), self._engine.connect() as connection:
+            for account in accounts:
+                privacy = Privacy(self._keyring, account)
+                for search in searches(query, person, privacy):
+                    if found >= most:
+                        return most
+                    left = most - found
+                    rows = page_query(
+                        account, search.wanted, privacy, after=None, limit=left, also=search.also
+                    )
+                    those = rows.with_only_columns(rows.selected_columns.job).subquery()
+                    found += connection.scalar(select(func.count()).select_from(those)) or 0
+        return found
 
     def fax(self, account: str, job: str) -> ArchivedFax:
         """A fax.

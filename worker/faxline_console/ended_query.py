@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, not_, or_, select
 
 from faxline.contract.phone_numbers import number_in
 from faxline.reading.archived import Wanted
@@ -25,6 +25,8 @@ _STATES: dict[str, tuple[tuple[str, Sequence[ColumnElement[bool]]], ...]] = {
     "canceled": (("canceled", ()),),
 }
 """What the line's states are in the archive. The others are of faxes on their way."""
+MOST_NAMED = 1000
+"""The most faxes that a line names by id or jobId."""
 ENDED = ("delivered", "failed", "rejected", "canceled", "unconfirmed")
 
 
@@ -95,11 +97,8 @@ def _values(term: Term | None) -> Sequence[str | None]:
 def _further(query: Query, privacy: Privacy) -> Iterator[ColumnElement[bool]]:
     """Ids and jobIds, and all that must not hold."""
     for word, term in query.terms.items():
-        if word == "id":
-            yield _among(faxes.c.job.in_(term.values), term)
-        elif word == "jobid":
-            numbers = [int(value) for value in term.values if value.isdecimal() and len(value) < 19]  # noqa: PLR2004
-            yield _among(and_(faxes.c.job_id.is_not(None), faxes.c.job_id.in_(numbers)), term)
+        if word in {"id", "jobid"}:
+            yield not_(_is_one_of(word, term)) if term.without else _is_one_of(word, term)
         elif not term.without:
             continue
         elif word == "to":
@@ -118,8 +117,37 @@ def _further(query: Query, privacy: Privacy) -> Iterator[ColumnElement[bool]]:
             yield ~exists().where(*same, fax_metadata.c.key == key, fax_metadata.c.value.in_(values))
 
 
-def _among(condition: ColumnElement[bool], term: Term) -> ColumnElement[bool]:
-    return not_(condition) if term.without else condition
+def named(connection: Connection, account: str, query: Query) -> ColumnElement[bool] | None:
+    """When the faxes were pushed that the line names by id or jobId; None if it names none.
+
+    The order of a list has an index of its own, which a database goes through for the few that are named.
+    So they are looked up first, by the index of their names, and then the list's index begins at each. A
+    column that no index has keeps SQLite from going through a whole index that has all of what is asked.
+    """
+    looked = looked_up(account, query)
+    if looked is None:
+        return None
+    return faxes.c.queued_at.in_({row.queued_at for row in connection.execute(looked)})
+
+
+def looked_up(account: str, query: Query) -> Select[Any] | None:
+    """The statement that looks up the faxes that a line names; None if it names none."""
+    terms = [(word, term) for word in ("id", "jobid") if (term := query.terms.get(word)) and not term.without]
+    if not terms:
+        return None
+    those = [_is_one_of(word, term) for word, term in terms]
+    return (
+        select(faxes.c.queued_at, faxes.c.updated_at)
+        .where(faxes.c.account == account, *those)
+        .limit(MOST_NAMED)
+    )
+
+
+def _is_one_of(word: str, term: Term) -> ColumnElement[bool]:
+    if word == "id":
+        return faxes.c.job.in_(term.values)
+    numbers = [int(value) for value in term.values if value.isdecimal() and len(value) < 19]  # noqa: PLR2004
+    return and_(faxes.c.job_id.is_not(None), faxes.c.job_id.in_(numbers))
 
 
 def _is(state: str, also: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:

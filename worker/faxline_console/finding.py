@@ -1,27 +1,31 @@
 """Finds faxes for a person: live ones in Redis and ended ones in the archive, in one list."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 
 from faxline import JobNotFound, QueueUnavailable
 from faxline.contract.errors import ArchiveUnavailable
-from faxline.contract.states import JobState
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
-from faxline_console.ended import Ended, Mark, job_of
+from faxline.reading.open_jobs import OPEN
+from faxline_console.ended import Ended, job_of
 from faxline_console.ended_query import whole_numbers
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
+from faxline_console.marks import Mark
 from faxline_console.people import Person
-from faxline_console.query import Query
+from faxline_console.query import Query, state_word, word_of
+from faxline_console.tallies import of_live
 
 MOST_LIVE = 200
-"""The most live faxes of an account that are gone through."""
+"""The most live faxes of a state and an account that are gone through."""
 NO_ARCHIVE = (
     "There is no archive: faxes that have ended are found by their id or group, as long as Redis has them."
 )
+NOT_ALL = "Not all faxes on their way are shown here. Search for a state, a group or an id to see more."
 NOT_WHOLE = (
     "The archive finds a number only when it is whole, with its country code: only live faxes are searched."
 )
@@ -36,10 +40,14 @@ class Found:
         more: whether there are older ones.
         notes: what is missing, and why.
         away: whether nothing could be searched at all.
+        live: how many faxes on their way match in each state; None if Redis is away.
+        whole: whether all of these were gone through.
     """
 
     jobs: list[Job]
     more: bool = False
+    live: Mapping[str, int] | None = None
+    whole: bool = True
     notes: list[str] = field(default_factory=list)
     away: bool = False
 
@@ -67,19 +75,16 @@ class Finder:
         Raises:
             QueryInvalid: the line has too many alternatives.
         """
-        names = [
-            name
-            for name in self._lines.accounts_of(person)
-            if "account" not in query.terms or query.terms["account"].matches(name)
-        ]
+        names = self.accounts(person, query)
         found, away = Found([]), 0
         try:
-            live = await asyncio.gather(*(self._live(self._lines.of(name), query, person) for name in names))
-            jobs = [job for some in live for job in some]
-            if any(len(some) >= MOST_LIVE for some in live):
-                found.notes.append(
-                    f"Of the faxes on their way, the first {MOST_LIVE} of each account are shown."
-                )
+            read = await asyncio.gather(*(self._live(self._lines.of(name), query, person) for name in names))
+            every = [job for jobs, _ in read for job in jobs]
+            jobs = [job for job in every if query.matches(job)]
+            found.live = of_live([state_word(job) for job in every])
+            found.whole = all(whole for _, whole in read)
+            if not found.whole:
+                found.notes.append(NOT_ALL)
         except QueueUnavailable:
             jobs, away = [], 1
             found.notes.append(
@@ -103,6 +108,11 @@ class Finder:
         jobs.sort(key=lambda job: Mark.of(job).order)
         found.jobs, found.more, found.away = jobs[:limit], len(jobs) > limit, away > 1
         return found
+
+    def accounts(self, person: Person, query: Query) -> list[str]:
+        """The accounts of a person that a line asks for."""
+        names, term = self._lines.accounts_of(person), query.terms.get("account")
+        return [name for name in names if term is None or term.matches(name)]
 
     async def one(self, person: Person, account: str, name: str) -> Job:
         """A fax, from Redis, or else from the archive.
@@ -129,31 +139,27 @@ class Finder:
             raise JobNotFound(f"no job {name!r} on account {account!r}")
         return self.ended.fax(account, name)
 
-    async def _live(self, line: ConsoleLine, query: Query, person: Person) -> list[Job]:
-        """What one account has. Ids and groups are looked up; otherwise the open faxes are gone through."""
-        named = {*_exactly(query, "id")}
-        for group in _exactly(query, "group"):
-            named |= await line.members(group)
-        if named:
-            jobs = await line.named(sorted(named)[:MOST_LIVE])
+    async def _live(self, line: ConsoleLine, query: Query, person: Person) -> tuple[list[Job], bool]:
+        """What one account has in any state, and whether that is all.
+
+        Ids and groups are looked up. Otherwise the open faxes are gone through, state by state: of the states
+        that are not asked for, too, as the page counts them. Those of whole accounts are counted elsewhere.
+        """
+        names, groups = _exactly(query, "id"), _exactly(query, "group")
+        if names or groups:
+            of_groups = [await line.members(group) for group in groups]
+            found, whole = await line.named(sorted({*names}.union(*of_groups))), True
         else:
-            states = [state for state, word in _OPEN.items() if _may_be(query, word)]
-            jobs = await line.on_their_way(states, MOST_LIVE) if states else []
-        return [job for job in jobs if person.sees(line.account, job.metadata) and query.matches(job)]
-
-
-_OPEN = {
-    JobState.IN_DOUBT: "in_doubt",
-    JobState.SUBMITTING: "sending",
-    JobState.SUBMITTED: "sending",
-    JobState.QUEUED: "queued",
-}
-"""The states of faxes on their way, as a line names them."""
-
-
-def _may_be(query: Query, state: str) -> bool:
-    """Whether the line wants faxes of a state: those of the others are not read at all."""
-    return "state" not in query.terms or query.terms["state"].matches(state)
+            counted = query.is_of_accounts and person.department is None
+            asked = query.terms.get("state") if counted else None
+            states = [state for state in OPEN if asked is None or asked.matches(word_of(state))]
+            most = MOST_LIVE // max(1, len(states)) if counted else MOST_LIVE
+            listed = await asyncio.gather(*(line.on_their_way([state], most) for state in states))
+            found = list({job.id: job for jobs in listed for job in jobs}.values())
+            whole = all(len(jobs) < most for jobs in listed)
+        anyhow = query.any_state
+        jobs = [job for job in found if person.sees(line.account, job.metadata) and anyhow.matches(job)]
+        return jobs, whole
 
 
 def _exactly(query: Query, word: str) -> tuple[str, ...]:

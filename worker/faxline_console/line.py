@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from faxline import AsyncFaxLine
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline.reading.lookup import read_members
-from faxline.reading.open_jobs import read_light_records, read_open_jobs
+from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
 from faxline.steps.commands import Command, Steps
 
 PARTIAL = re.compile(rb'"partial":\s*true')
@@ -35,8 +36,12 @@ class ConsoleLine(AsyncFaxLine):
         return await self._run(read_open_jobs(self.keys, states, most, metadata=True))
 
     async def named(self, names: Sequence[str]) -> list[Job]:
-        """The jobs of these ids that have a record, with their metadata. One round trip."""
-        return list((await self._run(read_light_records(self.keys, names, metadata=True))).values())
+        """The jobs of these ids that have a record, with their metadata."""
+        found: list[Job] = []
+        for start in range(0, len(names), BATCH):
+            some = names[start : start + BATCH]
+            found += (await self._run(read_light_records(self.keys, some, metadata=True))).values()
+        return found
 
     async def members(self, group: str) -> set[str]:
         """The ids of a group's jobs; empty if there is no such group."""
@@ -51,6 +56,13 @@ class ConsoleLine(AsyncFaxLine):
         """
         return (await self._run(_lately(self.keys.events, count)))[:most]
 
+    async def archived_until(self) -> int | None:
+        """When the oldest event was written that the archive has not read, in milliseconds since 1970.
+
+        0 if it has read all of them; None if no archive reads this account.
+        """
+        return await self._run(_archived_until(self.keys))
+
     async def newest(self, keys: list[str]) -> dict[str, str]:
         """The id of the newest entry of each stream; 0-0 of one that has none."""
         return {key: await self._run(_newest(key)) for key in keys}
@@ -63,6 +75,17 @@ class ConsoleLine(AsyncFaxLine):
             seconds: how long to wait.
         """
         return await self._run(_next(dict(after), seconds))
+
+
+def _archived_until(keys: RedisKeys) -> Steps[int | None]:
+    """The mark is of state/archive_marks.py: the id of the last entry that was read, and a number."""
+    fields = ("archive", "archived_events")
+    on, mark = yield Command(lambda client: client.hmget(keys.account_state, fields))
+    if not on:
+        return None
+    after = (mark or b"").partition(b" ")[0].decode() or "0-0"
+    unread: Any = yield Command(lambda client: client.xrange(keys.events, f"({after}", "+", count=1))
+    return int(unread[0][0].partition(b"-")[0]) if unread else 0
 
 
 def _lately(key: str, count: int) -> Steps[list[str]]:

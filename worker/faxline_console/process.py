@@ -1,11 +1,10 @@
 """The console process: its application on uvicorn."""
 
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import uvicorn
-from starlette.requests import Request
 
 from faxline.contract.connections.cluster_url import cluster_url
 from faxline_archive.database import open_database
@@ -56,13 +55,13 @@ class Parts:
         renderer: of pages.
         lines: to the accounts.
         pages: all that need a session.
-        prepare: gives each request what every page shows.
+        counts: what every page shows of the accounts.
     """
 
     renderer: Renderer
     lines: Lines
     pages: Sequence[Page]
-    prepare: Callable[[Request], Awaitable[None]]
+    counts: Counts
 
 
 def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> Parts:
@@ -78,7 +77,7 @@ def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> P
     finder, kept = Finder(lines, Ended.open(settings)), KeptLines(store.engine, settings.keyring)
     parts = [
         *(page(lines, renderer) for page in (AccountPages, SendPages, SystemPages)),
-        FaxesPages(lines, renderer, finder, kept),
+        FaxesPages(lines, renderer, finder, kept, counts),
         BulkPages(lines, renderer, finder),
         FaxPages(lines, renderer, finder),
         UsagePages(lines, renderer, finder.ended),
@@ -87,7 +86,7 @@ def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> P
         MailingUploadPages(lines, renderer, mailings),  # before the address of any mailing
         MailingPages(lines, renderer, mailings),
     ]
-    return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts.prepare)
+    return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts)
 
 
 def console() -> None:
@@ -97,7 +96,7 @@ def console() -> None:
     log = get_logger("faxline_console")
     store = open_store(settings.console)
     parts = make_pages(live, store, Renderer(make_environment(), settings.console.zone))
-    guard = Guard(store, settings.console, parts.prepare)
+    guard = Guard(store, settings.console, parts.counts.prepare)
     app = make_app(guard, parts.renderer, parts.lines, parts.pages, log)
     listener = listen(settings.console.host, settings.console.port, 128)
     config = uvicorn.Config(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from faxline.contract.states import JobState
@@ -51,14 +51,28 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
 
+    @property
+    def any_state(self) -> "Query":
+        """The same for faxes in any state."""
+        return replace(self, terms={word: term for word, term in self.terms.items() if word != "state"})
+
+    @property
+    def any_time(self) -> "Query":
+        """The same for faxes that were pushed at any time."""
+        return replace(self, since=None, until=None)
+
+    @property
+    def is_of_accounts(self) -> bool:
+        """Whether it asks for no more than accounts and states."""
+        return self.terms.keys() <= {"account", "state"} and not (self.metadata or self.since or self.until)
+
     def matches(self, job: Job) -> bool:
         """Whether a job is looked for."""
-        state = "partial" if job.partial else "sending" if job.state in _SENDING else str(job.state)
         own = {
             "id": job.id,
             "group": job.group or "",
             "jobid": str(job.job_id or ""),
-            "state": "queued" if job.state is JobState.INTAKE else state,
+            "state": state_word(job),
             "reason": job.reason or "",
             "account": job.account,
         }
@@ -77,7 +91,21 @@ class Query:
         return any(_digits(value)[-4:] == last for value in term.values) is not term.without
 
 
-_SENDING = {JobState.SUBMITTING, JobState.SUBMITTED}
+_SHOWN = {
+    JobState.INTAKE: "queued",
+    JobState.SUBMITTING: "sending",
+    JobState.SUBMITTED: "sending",
+}
+
+
+def state_word(job: Job) -> str:
+    """The word of STATES for a job's state."""
+    return "partial" if job.partial else word_of(job.state)
+
+
+def word_of(state: JobState) -> str:
+    """The word of STATES for a state."""
+    return _SHOWN.get(state, str(state))
 
 
 def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
@@ -125,6 +153,12 @@ def with_state(line: str, state: str) -> str:
     """The line with another state; empty: any."""
     rest = [part.group() for part in _PART.finditer(line) if (part.group(2) or "").lower() != "state"]
     return " ".join([*rest, *([f"state:{state}"] if state else [])])
+
+
+def without_days(line: str) -> str:
+    """The line for any time."""
+    parts = _PART.finditer(line)
+    return " ".join(part.group() for part in parts if (part.group(2) or "").lower() not in {"since", "until"})
 
 
 def line_of(form: Mapping[str, str]) -> str:

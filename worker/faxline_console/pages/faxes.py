@@ -1,5 +1,8 @@
 """The list of faxes, live and ended, and its search as a line and as a form."""
 
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -7,14 +10,27 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from faxline_console.ended import Mark
+from faxline_console.asked import in_words
+from faxline_console.counts import Counts
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.kept_lines import KeptLines
 from faxline_console.lines import Lines
-from faxline_console.people import Right
-from faxline_console.query import STATES, WORDS, Query, QueryInvalid, Term, line_of, parse_query, with_state
+from faxline_console.marks import Mark
+from faxline_console.people import Person, Right
+from faxline_console.query import (
+    STATES,
+    WORDS,
+    Query,
+    QueryInvalid,
+    Term,
+    line_of,
+    parse_query,
+    with_state,
+    without_days,
+)
 from faxline_console.rendering import Renderer
+from faxline_console.tallies import Tally, count_ended, tallies
 from faxline_console.words import line_below, state_of
 
 ROWS = 50
@@ -40,13 +56,17 @@ class FaxesPages:
         renderer: of pages.
         finder: finds the faxes.
         kept: the lines that name a number.
+        counts: what is known of whole accounts.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, finder: Finder, kept: KeptLines) -> None:
+    def __init__(
+        self, lines: Lines, renderer: Renderer, finder: Finder, kept: KeptLines, counts: Counts
+    ) -> None:
         self._lines = lines
         self._render = renderer
         self._finder = finder
         self._kept = kept
+        self._counts = counts
 
     def pages(self) -> list[Page]:
         """The addresses. A search is posted, so that no log of addresses has its number."""
@@ -94,21 +114,51 @@ class FaxesPages:
         return RedirectResponse("/faxes" + (f"?{urlencode({'q': line})}" if line else ""), 303)
 
     async def _list(self, request: Request, line: str, after: Mark | None) -> Response:
-        person = person_of(request)
+        person, times = person_of(request), self._render.times(request)
         try:
-            query = parse_query(line, self._render.times(request).tzinfo)
-            found = await self._finder.find(person, query, after, ROWS)
+            query = parse_query(line, times.tzinfo)
+            found, tallied = await asyncio.gather(
+                self._finder.find(person, query, after, ROWS), self._count(person, query)
+            )
         except QueryInvalid as error:
             return self._page(request, line, {"wrong": str(error)})
+        live, whole = found.live, found.whole
+        if query.is_of_accounts and person.department is None:
+            live, whole = await self._counts.live(self._finder.accounts(person, query)), True
+        late = await self._counts.archived_until(self._finder.accounts(person, query))
         values = {
             "query": query,
             "rows": [(job, state_of(job), line_below(job)) for job in found.jobs],
             "notes": found.notes,
             "older": self._address(request, line, str(found.last)) if found.more else "",
-            "newest": self._address(request, line, "") if after is not None else "",
+            "newest": self._address(request, line, ""),
+            "is_first": after is None,
             "away": found.away,
+            "counted": tallies(live, tallied, whole=whole),
+            "behind": times.moment(late) if late and self._finder.ended else "",
+            "behind_for": (datetime.now(UTC) - late).total_seconds() if late else 0.0,
+            "asked": in_words(query, times) if line else "",
         }
+        if not found.jobs and line and not found.away:
+            values["wider"] = await self._wider(person, query)
         return self._page(request, line, values)
+
+    async def _count(self, person: Person, query: Query) -> Mapping[str, Tally]:
+        if (ended := self._finder.ended) is None:
+            return {}
+        return await run_in_threadpool(
+            count_ended, ended, self._finder.accounts(person, query), query, person
+        )
+
+    async def _wider(self, person: Person, query: Query) -> tuple[str, Tally, list[str]] | None:
+        """What a search without the state, or else at any time, would find: how many, and their states."""
+        for word, wider in (("state", query.any_state), ("time", query.any_state.any_time)):
+            if wider != query:
+                found = await self._finder.find(person, wider, None, ROWS)
+                if found.jobs:
+                    states = sorted({state_of(job)[1].lower() for job in found.jobs})
+                    return word, Tally(len(found.jobs), found.more), states
+        return None
 
     def _page(self, request: Request, line: str, values: dict[str, Any]) -> Response:
         key = request.query_params.get("s", "")
@@ -121,7 +171,14 @@ class FaxesPages:
             "notes": [],
             "older": "",
             "newest": "",
+            "is_first": True,
             "away": False,
+            "counted": {},
+            "behind": "",
+            "behind_for": 0.0,
+            "asked": "",
+            "wider": None,
+            "any_time": without_days(with_state(line, "")),
             "states": STATES,
             "words": WORDS,
             "accounts": self._lines.accounts_of(person_of(request)),

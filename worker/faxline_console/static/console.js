@@ -31,6 +31,11 @@ function tick(until) {
   }
 }
 
+function countPicks() {
+  const shown = document.getElementById("picked");
+  if (shown) shown.textContent = `${all("#main .pick:checked").length} selected`;
+}
+
 function help() {
   const list = document.getElementById("keys");
   list?.togglePopover();
@@ -92,6 +97,8 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("change", (event) => {
   const field = event.target;
+  if (field.matches(".pick-all")) for (const pick of all("#main .pick")) pick.checked = field.checked;
+  if (field.matches(".pick, .pick-all")) countPicks();
   if (field.name === "theme") field.form.requestSubmit();
   if (field.type === "file") showFiles(field);
   if (field.id === "keys-on") keep(KEYS, field.checked ? "on" : "off");
@@ -109,6 +116,7 @@ for (const drop of all(".drop")) {
     });
   }
 }
+countPicks(); // a browser keeps what was ticked when one goes back
 const on = document.getElementById("keys-on");
 if (on) on.checked = kept(KEYS) !== "off";
 
@@ -136,7 +144,7 @@ function tell(text, then = "Show it") {
     main.querySelector(".head").after(note);
   }
   const link = document.createElement("a");
-  link.href = live?.dataset.from ?? location.href;
+  link.href = live?.dataset.from ?? main.dataset.newer ?? location.href;
   link.textContent = then;
   note.replaceChildren(`${text} `, link);
 }

@@ -1,0 +1,170 @@
+"""What the list of faxes says around its rows: its tabs' numbers, what is missing, what would be found."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from faxline_archive.database import migrate, open_database
+from faxline_local.redis_server import RedisServer
+from tests.consoles import Console, shown
+from tests.stage.archives import BEGIN, StagedArchive
+
+KEYS = RedisKeys("north")
+
+
+@pytest.fixture(scope="module")
+def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console before an archive with four faxes; no test changes it."""
+    folder = tmp_path_factory.mktemp("console")
+    url = f"sqlite:///{folder / 'archive.db'}"
+    engine = open_database(url, writes=True)
+    migrate(engine)
+    staged = StagedArchive(engine)
+    staged.add("a", account="north", metadata={"department": "radiology"})
+    staged.add("b", account="north", at=1, state="failed", reason="busy", metadata={"department": "billing"})
+    staged.add("c", account="south", at=2, to="+12025550168")
+    staged.add("d", account="north", at=3, partial=True, transferred=1)
+    engine.dispose()
+    with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
+        yield console
+
+
+@pytest.fixture
+def console(shared: Console, redis_url: str) -> Console:
+    assert redis_url
+    shared.counts.forget()
+    return shared
+
+
+def live(client: redis.Redis, job: str, state: str = "queued", **metadata: str) -> None:
+    told: Any = {
+        "state": state,
+        "number": "+12025550199",
+        "created_at": BEGIN + 60_000,
+        "metadata": json.dumps(metadata),
+        "n": 1,
+        "h:1": json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0}),
+    }
+    client.hset(KEYS.job(job), mapping=told)
+    client.zadd(
+        KEYS.ready if state == "queued" else KEYS.submitted, {job: 2e15 if state == "queued" else 9e12}
+    )
+
+
+def tabs(page: str) -> dict[str, str]:
+    nav = page.partition('<nav class="tabs"')[2].partition("</nav>")[0]
+    links = (re.sub("<[^>]*>", "", f"<{link}").strip() for link in nav.split("<a ")[1:])
+    found = (re.fullmatch(r"(.*?) ?([\d,]*\+?)", link) for link in links)
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_each_tab_tells_how_many_there_are_and_they_add_up(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "q1")
+    live(redis_client, "q2")
+    live(redis_client, "s1", "submitted")
+    for line in ("", "state:failed", "since:2026-10-01"):
+        page = console.person("viewer").get("/faxes", params={"q": line})
+        assert tabs(page.text) == {
+            "All": "7",
+            "Queued": "2",
+            "Sending": "1",
+            "In doubt": "0",
+            "Delivered": "2",
+            "Partly": "1",
+            "Failed": "1",
+            "Unconfirmed": "0",
+            "Canceled": "0",
+        }, line
+        assert "3 on their way" in shown(page)
+    assert tabs(console.person("bound").get("/faxes").text)["All"] == "1"
+
+
+def test_a_department_is_told_the_numbers_of_its_own_faxes_alone(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "q1", department="billing")
+    live(redis_client, "q2", department="radiology")
+    live(redis_client, "s1", "submitted", department="billing")
+    person = console.person("radiologist")
+    for line in ("", "state:queued", "account:north"):
+        found = tabs(person.get("/faxes", params={"q": line}).text)
+        assert found == {
+            "All": "2",
+            "Queued": "1",
+            "Sending": "0",
+            "In doubt": "0",
+            "Delivered": "1",
+            "Partly": "",
+            "Failed": "0",
+            "Unconfirmed": "0",
+            "Canceled": "0",
+        }, line
+
+
+def test_what_the_archive_cannot_count_at_once_has_no_number(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "q1")
+    found = tabs(console.person("viewer").get("/faxes", params={"q": "-reason:busy"}).text)
+    assert found["Queued"] == "1"
+    assert {found[word] for word in ("All", "Delivered", "Failed", "Canceled")} == {""}
+
+
+def test_faxes_on_their_way_are_found_by_state_however_many_are_in_another(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    for number in range(201):
+        live(redis_client, f"s{number}", "submitted")
+    live(redis_client, "q1")
+    page = console.person("viewer").get("/faxes", params={"q": "state:queued"})
+    assert "Select q1" in page.text
+    assert tabs(page.text)["Sending"] == "201"
+    bounded = tabs(console.person("viewer").get("/faxes", params={"q": "since:2026-01-01"}).text)
+    assert bounded["Sending"] == "200+"
+
+
+def test_a_page_without_a_fax_says_what_was_asked_and_what_a_wider_search_finds(console: Console) -> None:
+    person = console.person("viewer")
+    page = shown(person.get("/faxes", params={"q": "state:canceled,failed account:south"}))
+    assert "No canceled or failed fax of the account south" in page
+    assert "In any state there is 1 : delivered." in page
+    answer = person.act("/faxes", q="to:+12025550168 state:failed since:2026-10-28 until:2026-10-28")
+    empty = person.get(answer.headers["location"])
+    text = shown(empty)
+    assert "No failed fax to …0168 pushed on Wednesday 28 October 2026" in text
+    assert "In any state and at any time there is 1 : delivered." in text
+    button = empty.text.partition('formaction="/faxes"')[0].rpartition('value="')[2].partition('"')[0]
+    assert "south/c" in person.get(person.act("/faxes", q=button).headers["location"]).text
+    nothing = shown(person.get("/faxes", params={"q": "group:none"}))
+    assert "No fax of the group none" in nothing
+    assert "Nor would the search find any in another state" in nothing
+    own = shown(console.person("radiologist").get("/faxes", params={"q": "state:failed"}))
+    assert "In any state there is 1 : delivered." in own
+    assert "You see faxes with department radiology only." in own
+
+
+def test_a_late_archive_is_told_with_how_long_it_is_behind(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    state: Any = {"archive": "1", "archived_events": "1-0 1"}
+    redis_client.hset(KEYS.account_state, mapping=state)
+    assert "behind" not in shown(console.person("viewer").get("/faxes"))
+    seconds, _ = redis_client.time()
+    redis_client.xadd(KEYS.events, {"event": "fax.queued"}, id=f"{(seconds - 360) * 1000}-0")
+    console.counts.forget()
+    assert "The archive is 6 min behind." in shown(console.person("viewer").get("/faxes"))
+    assert "behind" not in shown(console.person("bound").get("/faxes"))
+
+
+def test_the_link_to_newer_faxes_names_a_kept_search_by_its_key(console: Console) -> None:
+    person = console.person("viewer")
+    address = person.act("/faxes", q="to:+12025550168").headers["location"]
+    for page in (person.get(address).text, person.get(f"{address}&after=1~north~a").text):
+        assert f'data-newer="{address}"' in page

@@ -1,0 +1,147 @@
+"""The archive as the console reads it: pages, counts and lookups, on each database, with keys and without."""
+
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import ColumnElement, Connection, Select, text
+
+from faxline.contract.sealing.keyring import Keyring, new_key
+from faxline_archive.database import migrate, open_database
+from faxline_archive.privacy import Privacy
+from faxline_archive.search import page_query
+from faxline_console.ended import Ended
+from faxline_console.ended_query import looked_up, named, searches
+from faxline_console.people import Person, Role
+from faxline_console.query import Query, parse_query
+from faxline_console.tallies import MOST, Tally, count_ended
+from tests.stage.archives import StagedArchive
+
+ANYBODY = Person("ada", Role.VIEWER)
+RADIOLOGIST = Person("eve", Role.CLERK, department=("department", "radiology"))
+BOTH = ["north", "south"]
+
+
+@pytest.fixture(params=["plain", pytest.param("sealed", marks=pytest.mark.slow)])
+def staged(archive_url: str, request: pytest.FixtureRequest) -> Iterator[StagedArchive]:
+    engine = open_database(archive_url, writes=True)
+    migrate(engine)
+    staged = StagedArchive(engine, Keyring.read(new_key("2027")) if request.param == "sealed" else None)
+    staged.add("a", account="north", group_name="june", metadata={"department": "radiology"})
+    staged.add("b", account="north", at=1, state="failed", reason="busy", metadata={"department": "billing"})
+    staged.add("c", account="south", at=2, state="rejected", reason="bad_value", to="+12025550168")
+    staged.add(
+        "d",
+        account="north",
+        at=3,
+        partial=True,
+        job_id=777,
+        metadata={"department": "radiology", "case": "7"},
+    )
+    staged.add("e", account="south", at=4, state="submitted", metadata={"department": "radiology"})
+    yield staged
+    engine.dispose()
+
+
+def found(staged: StagedArchive, line: str, person: Person = ANYBODY) -> str:
+    ended = Ended(staged.engine, staged.keyring)
+    jobs = ended.page(BOTH, parse_query(line, UTC), person, None, 50)
+    return "".join(job.id for job in jobs)
+
+
+def counted(staged: StagedArchive, line: str, person: Person = ANYBODY) -> dict[str, str]:
+    ended = Ended(staged.engine, staged.keyring)
+    tallied = count_ended(ended, BOTH, parse_query(line, ZoneInfo("UTC")), person)
+    return {state: str(tally) for state, tally in tallied.items()}
+
+
+def test_what_a_line_asks_for_is_found_the_latest_first(staged: StagedArchive) -> None:
+    lines = {
+        "": "dcba",
+        "jobid:777": "d",
+        "jobid:777,12345": "dcba",
+        "id:a,c": "ca",
+        "id:a jobid:777": "",
+        "-jobid:777": "cba",
+        "state:partial": "d",
+        "state:failed": "cb",
+        "to:+12025550168": "c",
+        "-to:+12025550168": "dba",
+        "meta.case:7": "d",
+        "-meta.department:billing": "dca",
+        "group:june": "a",
+    }
+    assert {line: found(staged, line) for line in lines} == lines
+
+
+def test_a_department_finds_and_counts_its_own_faxes_alone(staged: StagedArchive) -> None:
+    for line in (
+        "",
+        "id:a,b,c,d",
+        "jobid:777,12345",
+        "-meta.department:radiology",
+        "meta.department:billing",
+    ):
+        assert set(found(staged, line, RADIOLOGIST)) <= {"a", "d"}
+    assert found(staged, "", RADIOLOGIST) == "da"
+    assert counted(staged, "", RADIOLOGIST) == {
+        "": "2",
+        "delivered": "1",
+        "failed": "0",
+        "unconfirmed": "0",
+        "canceled": "0",
+    }
+    assert counted(staged, "meta.department:billing", RADIOLOGIST) == {}
+
+
+def test_each_tab_is_counted_and_the_states_add_up(staged: StagedArchive) -> None:
+    every = counted(staged, "state:failed")
+    assert every == {
+        "": "4",
+        "delivered": "1",
+        "partial": "1",
+        "failed": "2",
+        "unconfirmed": "0",
+        "canceled": "0",
+    }
+    assert counted(staged, "since:2026-10-28")[""] == "0"
+    assert counted(staged, "group:june")[""] == "1"
+
+
+def test_what_no_index_counts_is_not_counted(staged: StagedArchive) -> None:
+    for line in ("to:+12025550168", "reason:busy", "id:a", "-group:june", "meta.a:1 meta.b:2"):
+        assert counted(staged, line) == {}
+
+
+def test_more_than_a_thousand_are_told_as_more() -> None:
+    assert str(Tally(MOST, more=True)) == "1,000+"
+
+
+def test_a_fax_that_is_named_and_those_in_part_are_found_by_an_index(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'archive.db'}", writes=True)
+    migrate(engine)
+    with engine.connect() as connection:
+        for line, index in (("jobid:7", "job_id=?"), ("id:d", "job=?"), ("id:d jobid:7", "job_id=?")):
+            looked = looked_up("north", parse_query(line, UTC))
+            assert looked is not None
+            assert f"(account=? AND {index}" in plan_of(connection, looked)
+        pushed = named(connection, "north", parse_query("id:d", UTC))
+        assert pushed is not None
+        assert "queued_at=?" in plan_of(connection, page(parse_query("", UTC), pushed))
+        assert "ix_faxes_partial" in plan_of(connection, page(parse_query("state:partial", UTC)))
+    engine.dispose()
+
+
+def page(query: Query, *also: ColumnElement[bool]) -> Select[Any]:
+    privacy = Privacy(None, "north")
+    (search,) = searches(query, ANYBODY, privacy)
+    return page_query("north", search.wanted, privacy, after=None, limit=50, also=(*search.also, *also))
+
+
+def plan_of(connection: Connection, statement: Select[Any]) -> str:
+    compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
+    rows = connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}")).all()
+    return " ".join(row[3] for row in rows)
