@@ -17,6 +17,7 @@ from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from tests.clusters import ClusterLocal
 from tests.pushing import URL
+from tests.stage.failovers import SANDBOX, SETTINGS
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,20 +28,6 @@ FAR = "127.0.0.7"
 """Where relays stand between the nodes and the processes that reach a minority."""
 EACH_TIME = 10
 """Faxes that are pushed for an account at each step."""
-SANDBOX = (
-    *("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.05", "0.1"),
-    *("--time-scale", "0.005", "--window", "60", "--burst", "2000", "--requests", "5000"),
-)
-SETTINGS = {
-    "LIMITS__WINDOW": "60",
-    "LIMITS__BURST": "2000",
-    "LIMITS__REQUESTS": "5000",
-    "WAKE_LEASE": "2",
-    "HTTP_TIMEOUT": "5",
-    "LEASE_GRACE": "2",
-    "SWEEP": "2",
-    "REDIS_REPLICAS": "1",
-}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary
 from tests.pushing import Producer
 from tests.sentinels import Watched, WatchedLocal
+from tests.stage.failovers import SANDBOX, SETTINGS
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,21 +22,6 @@ pytestmark = [
         "it is one that Sentinels watch, which a cluster has not; test_cluster.py kills a primary"
     ),
 ]
-
-SANDBOX = (
-    *("--call-seconds", "0.2", "--page-seconds", "0.02", "--answer-seconds", "0.05", "0.1"),
-    *("--time-scale", "0.005", "--window", "60", "--burst", "2000", "--requests", "5000"),
-)
-SETTINGS = {
-    "LIMITS__WINDOW": "60",
-    "LIMITS__BURST": "2000",
-    "LIMITS__REQUESTS": "5000",
-    "WAKE_LEASE": "2",
-    "HTTP_TIMEOUT": "5",
-    "LEASE_GRACE": "2",
-    "SWEEP": "2",
-    "REDIS_REPLICAS": "1",
-}
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from faxline_sandbox.ledger import Entry
 from faxline_sandbox.numbers import Numbers
 from faxline_worker.cli import app as worker_app
 from tests.hostile_files import big_tiff, many_ifds, page_tree, xref_stream
+from tests.stage.samples import SAMPLE
 
 LIMITS = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
 NUMBER = "+12025550123"
@@ -151,16 +152,7 @@ def test_the_documentations_sample_request_is_accepted_and_sent_at_once(
     client: httpx.Client, sandbox: SandboxServer
 ) -> None:
     sample = {
-        "faxNumber": "+12345678901",
-        "callerId": "+12345678901",
-        "templateId": "0000",
-        "smartDocumentId": "0000",
-        "subject": "test subject",
-        "from_name": "abc",
-        "to_name": "xyz",
-        "message": "sample fax",
-        "send_at": "2019-11-14T00:55:31.820Z",
-        "faxQuality": "Standard",
+        **SAMPLE,
         "faxData": [
             {**URL, "pages": ["1-5", "2", "1-10"]},
             attached("xyz.pdf", pdf(3), pages=["1", "2"]),

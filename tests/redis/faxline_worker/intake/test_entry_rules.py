@@ -17,6 +17,7 @@ from faxline.contract.errors import Rejection
 from faxline.contract.page_count import digest
 from faxline_local.redis_server import RedisServer
 from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, plain_pdf
+from tests.stage.samples import SAMPLE
 from tests.stage.takers import KEYS, InMemory, InRedis, TakenEvent, Taker, document
 
 NUMBER, OTHER = "+12025550123", "+12025550124"
@@ -32,16 +33,9 @@ FULL: dict[str, Any] = {
     "group_size": 30,
     "metadata": {"customer": 7},
     "fax": {
+        **SAMPLE,
         "faxNumber": NUMBER,
         "callerId": OTHER,
-        "templateId": "0000",
-        "smartDocumentId": "0000",
-        "subject": "test subject",
-        "from_name": "abc",
-        "to_name": "xyz",
-        "message": "sample fax",
-        "send_at": "2019-11-14T00:55:31.820Z",
-        "faxQuality": "Standard",
         "faxData": [
             FILE | {"pages": ["1-5", "2", "1-10"]},
             {"fileName": "b.txt", "fileData": "aGVsbG8="},

@@ -14,6 +14,7 @@ from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.fingerprint import members_of
 from faxline_worker.ifax import send_body
+from tests.stage.samples import FILES, SAMPLE
 
 NUMBER = "+12345678901"
 FULL: dict[str, Any] = {
@@ -24,21 +25,8 @@ FULL: dict[str, Any] = {
     "attempts": 3,
     "metadata": {"customer": 7},
     "fax": {
-        "faxNumber": NUMBER,
-        "callerId": NUMBER,
-        "templateId": "0000",
-        "smartDocumentId": "0000",
-        "subject": "test subject",
-        "from_name": "abc",
-        "to_name": "xyz",
-        "message": "sample fax",
-        "send_at": "2019-11-14T00:55:31.820Z",
-        "faxQuality": "Standard",
-        "faxData": [
-            {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf", "pages": ["1-5", "2", "1-10"]},
-            {"fileName": "b.pdf", "fileData": "JVBERi0xLjQK"},
-            {"fileName": "c.pdf", "document": "sha256:" + "0" * 64},
-        ],
+        **SAMPLE,
+        "faxData": FILES,
     },
 }
 

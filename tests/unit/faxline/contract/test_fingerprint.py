@@ -13,24 +13,12 @@ from hypothesis import strategies as st
 from faxline.contract.entries import FaxFile, FaxRequest, ResendEntry, SendEntry
 from faxline.contract.entry_reader import parse_entry
 from faxline.contract.fingerprint import digest_of, members_of, text_of
+from tests.stage.samples import FILES, SAMPLE
 
 NUMBER = "+12345678901"
 FAX: dict[str, Any] = {
-    "faxNumber": NUMBER,
-    "callerId": NUMBER,
-    "templateId": "0000",
-    "smartDocumentId": "0000",
-    "subject": "test subject",
-    "from_name": "abc",
-    "to_name": "xyz",
-    "message": "sample fax",
-    "send_at": "2019-11-14T00:55:31.820Z",
-    "faxQuality": "Standard",
-    "faxData": [
-        {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf", "pages": ["1-5", "2", "1-10"]},
-        {"fileName": "b.pdf", "fileData": "JVBERi0xLjQK"},
-        {"fileName": "c.pdf", "document": "sha256:" + "0" * 64},
-    ],
+    **SAMPLE,
+    "faxData": FILES,
 }
 FULL: dict[str, Any] = {
     "id": "invoice-77",

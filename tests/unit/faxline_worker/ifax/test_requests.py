@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from faxline_worker.ifax import Body, Document, job_body, resend_body, send_body
 from faxline_worker.ifax.requests import CHUNK, PIECE, SMALL
+from tests.stage.samples import SAMPLE
 
 NUMBER = "+12345678901"
 
@@ -44,16 +45,7 @@ LINK = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
 
 def test_the_documented_request_comes_out_word_for_word() -> None:
     request = {
-        "faxNumber": "+12345678901",
-        "callerId": "+12345678901",
-        "templateId": "0000",
-        "smartDocumentId": "0000",
-        "subject": "test subject",
-        "from_name": "abc",
-        "to_name": "xyz",
-        "message": "sample fax",
-        "send_at": "2019-11-14T00:55:31.820Z",
-        "faxQuality": "Standard",
+        **SAMPLE,
         "faxData": [
             {
                 "fileName": "abc.pdf",
