@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from faxline import JobNotFound
+from starlette.concurrency import run_in_threadpool
+
 from faxline.contract.states import JobState
 from faxline.operating.dead_entries import DeadEntry
 from faxline.reading.account_state import AccountState
 from faxline.reading.job import Job
+from faxline_console.left_alone import LeftAlone, key
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.people import Person, Right
@@ -25,6 +27,8 @@ KINDS = {
     "unconfirmed": "Unconfirmed",
     "partial": "Partly",
 }
+SLOW = timedelta(minutes=2)
+"""How much later than the lost answer iFax may have noted a fax."""
 EVENTS = 2000
 """How many of an account's latest events are searched for faxes that ended without certainty."""
 
@@ -40,6 +44,7 @@ class Case:
         title, text: what and why.
         job: the fax, if it is about one.
         entry: the id of a dead entry.
+        sender: for a doubt, the caller id of the fax; empty if it is the account's own.
     """
 
     kind: str
@@ -49,6 +54,12 @@ class Case:
     text: str
     job: Job | None = field(default=None, repr=False)
     entry: str = ""
+    sender: str = field(default="", repr=False)
+
+    @property
+    def until(self) -> datetime:
+        """Until when iFax may have noted a doubtful fax: the answer was lost then, and iFax may be slow."""
+        return self.since + SLOW
 
 
 class Cases:
@@ -56,10 +67,12 @@ class Cases:
 
     Args:
         lines: to the accounts.
+        left: what people chose to leave as it is.
     """
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, left: LeftAlone) -> None:
         self._lines = lines
+        self._left = left
 
     async def waiting(self, person: Person) -> list[Case]:
         """Everything that waits for a person, the oldest first."""
@@ -70,8 +83,10 @@ class Cases:
     async def ended(self, person: Person) -> list[Case]:
         """Faxes that ended unconfirmed or partly delivered, by the latest events, the newest first."""
         names = self._lines.accounts_of(person)
+        left = await run_in_threadpool(self._left.all)
         found = await asyncio.gather(*(self._ended(self._lines.of(name), person) for name in names))
-        return sorted((case for cases in found for case in cases), key=lambda case: case.since, reverse=True)
+        cases = [case for some in found for case in some if case.job is None or key(case.job) not in left]
+        return sorted(cases, key=lambda case: case.since, reverse=True)
 
     async def _of(self, line: ConsoleLine, person: Person) -> Sequence[Case]:
         state = await line.account_state()
@@ -82,23 +97,20 @@ class Cases:
             if state.dead:
                 cases += [_dead(line.account, entry) for entry in await line.dead(MOST)]
         if state.held_doubts:
-            for light in await line.jobs(state="in_doubt", limit=MOST):
-                if light.waits_until is None:
-                    job = light if person.department is None else await line.job(light.id)
-                    if person.sees(line.account, job.metadata):
-                        cases.append(_doubt(job))
+            doubts = await line.on_their_way([JobState.IN_DOUBT], MOST)
+            held = [
+                job for job in doubts if job.waits_until is None and person.sees(line.account, job.metadata)
+            ]
+            senders = await line.senders([job.id for job in held]) if held else {}
+            cases += [_doubt(job, senders.get(job.id, "")) for job in held]
         return cases
 
     async def _ended(self, line: ConsoleLine, person: Person) -> Sequence[Case]:
-        cases: list[Case] = []
-        for name in await line.lately(EVENTS, MOST):
-            try:
-                job = await line.job(name)
-            except JobNotFound:
-                continue
-            if person.sees(line.account, job.metadata) and (job.partial or job.state is JobState.UNCONFIRMED):
-                cases.append(_uncertain(job))
-        return cases
+        return [
+            _uncertain(job)
+            for job in await line.named(await line.lately(EVENTS, MOST))
+            if person.sees(line.account, job.metadata) and (job.partial or job.state is JobState.UNCONFIRMED)
+        ]
 
 
 def _paused(state: AccountState) -> Case:
@@ -127,7 +139,7 @@ def _dead(account: str, entry: DeadEntry) -> Case:
     )
 
 
-def _doubt(job: Job) -> Case:
+def _doubt(job: Job, sender: str) -> Case:
     why = reason_words(job.reason, job.code).capitalize() or "The answer was lost"
     return Case(
         "doubt",
@@ -136,6 +148,7 @@ def _doubt(job: Job) -> Case:
         "Nobody knows whether iFax has it",
         f"{why}. iFax may have it. Look for this line at iFax:",
         job=job,
+        sender=sender,
     )
 
 

@@ -24,7 +24,7 @@ from faxline_archive.database import open_database
 from faxline_archive.desk import KEY, URL, Desk
 from faxline_archive.privacy import Privacy
 from faxline_archive.schema import EVENTS, entries
-from faxline_archive.search import fax_of, find_one, find_page, moment_of, page_query
+from faxline_archive.search import fax_of, find_one, find_page, moment_of, opened, page_query
 from faxline_console.ended_query import named, searches
 from faxline_console.marks import Mark
 from faxline_console.people import Person
@@ -129,6 +129,17 @@ class Ended:
         if row is None:
             raise JobNotFound(f"the archive of account {account} has no fax {job}")
         return fax_of(row, Privacy(self._keyring, account))
+
+    def receipts(self, account: str, job: str) -> dict[str, str]:
+        """The receipts of a fax as iFax signed them, by their SHA-256; empty if they cannot be opened.
+
+        Raises:
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        with told(), self._engine.connect() as connection:
+            row = find_one(connection, account, job)
+        kept = {} if row is None else opened(row, Privacy(self._keyring, account)).get("receipts")
+        return kept if isinstance(kept, dict) else {}
 
     def story(self, account: str, job: str) -> tuple[list[Transition], list[AuditEntry]]:
         """What happened to a fax: its events, and the calls and orders about it.

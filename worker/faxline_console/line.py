@@ -5,15 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from faxline import AsyncFaxLine
+from faxline.contract.orders import Order
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
+from faxline.operating.operations import GIVE_ORDERS
+from faxline.operating.orders import issue_order
 from faxline.reading.job import Job
 from faxline.reading.lookup import read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
-from faxline.steps.commands import Command, Steps
+from faxline.steps.commands import Command, Pipeline, Steps
 
 PARTIAL = re.compile(rb'"partial":\s*true')
 """What the event of a fax says that was delivered in part."""
+TIMEOUT = 5.0
+"""Seconds to wait until a dispatcher has carried out an order."""
 
 
 class News(NamedTuple):
@@ -56,6 +61,20 @@ class ConsoleLine(AsyncFaxLine):
         """
         return (await self._run(_lately(self.keys.events, count)))[:most]
 
+    async def note_reveal(self, job: str, *, by: str) -> None:
+        """Have the audit note that somebody is shown the numbers of a job that Redis may have forgotten.
+
+        Raises:
+            OrderTimeout: no dispatcher noted it in time, so show nothing.
+        """
+        steps = issue_order(self._context, Order.REVEAL, by, TIMEOUT, jobs=job)
+        await self._run(steps, GIVE_ORDERS)
+
+    async def senders(self, names: Sequence[str]) -> dict[str, str]:
+        """The caller ids of these jobs, where they have one of their own."""
+        read: list[Any] = await self._run(_fields(self.keys, names, "sender"))
+        return {name: value.decode() for name, value in zip(names, read, strict=True) if value}
+
     async def archived_until(self) -> int | None:
         """When the oldest event was written that the archive has not read, in milliseconds since 1970.
 
@@ -75,6 +94,15 @@ class ConsoleLine(AsyncFaxLine):
             seconds: how long to wait.
         """
         return await self._run(_next(dict(after), seconds))
+
+
+def _fields(keys: RedisKeys, names: Sequence[str], field: str) -> Steps[list[Any]]:
+    def queue_reads(pipe: Any) -> None:
+        for name in names:
+            pipe.hget(keys.job(name), field)
+
+    found: list[Any] = yield Pipeline(queue_reads)
+    return found
 
 
 def _archived_until(keys: RedisKeys) -> Steps[int | None]:

@@ -1,7 +1,5 @@
-"""The list of mailings that were pushed in the console, and uploads between their preview and their push."""
+"""The list of mailings that were pushed in the console."""
 
-import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,14 +7,9 @@ from time import time
 
 from sqlalchemy import Engine, delete, insert, select
 
-from faxline_console.mailing_rows import Draft
 from faxline_console.people import Person
 from faxline_console.tables import mailings
 
-KEPT = 1800.0
-"""Seconds that an upload waits for its push."""
-MOST = 8
-"""The most uploads that wait in a process; the oldest makes room."""
 SHOWN = 100
 """The most mailings that are listed."""
 
@@ -38,44 +31,6 @@ class Pushed:
     at: datetime
     pushed: int
     left_out: int
-
-
-class Drafts:
-    """Uploads, kept in memory and in no database. Each belongs to the session that made it.
-
-    Args:
-        now: the clock, in seconds.
-    """
-
-    def __init__(self, now: Callable[[], float] = time) -> None:
-        self._now = now
-        self._kept: OrderedDict[str, tuple[float, str, Draft]] = OrderedDict()
-
-    def keep(self, session: str, draft: Draft) -> str:
-        """Keep an upload, and return the name by which its session finds it."""
-        self._drop_old()
-        while len(self._kept) >= MOST:
-            self._kept.popitem(last=False)
-        name = secrets.token_urlsafe(16)
-        self._kept[name] = (self._now(), session, draft)
-        return name
-
-    def find(self, session: str, name: str) -> Draft | None:
-        """An upload of this session; None if it is gone."""
-        self._drop_old()
-        at_session_draft = self._kept.get(name)
-        if at_session_draft is None or at_session_draft[1] != session:
-            return None
-        return at_session_draft[2]
-
-    def drop(self, name: str) -> None:
-        """Forget an upload."""
-        self._kept.pop(name, None)
-
-    def _drop_old(self) -> None:
-        for name, (at, *_) in list(self._kept.items()):
-            if at < self._now() - KEPT:
-                del self._kept[name]
 
 
 class MailingStore:

@@ -14,6 +14,7 @@ from faxline_console.ended import Ended
 from faxline_console.finding import Finder
 from faxline_console.guard import Guard, Page
 from faxline_console.kept_lines import KeptLines
+from faxline_console.left_alone import LeftAlone
 from faxline_console.lines import Lines
 from faxline_console.live import Live
 from faxline_console.mailing_store import MailingStore
@@ -30,6 +31,7 @@ from faxline_console.pages.system import SystemPages
 from faxline_console.pages.usage import UsagePages
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
+from faxline_console.uploads import Uploads
 from faxline_worker.config.console import Console
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.observability.logs import get_logger
@@ -81,9 +83,11 @@ def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> P
         BulkPages(lines, renderer, finder),
         FaxPages(lines, renderer, finder),
         UsagePages(lines, renderer, finder.ended),
-        AttentionPages(lines, renderer, counts),
+        AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
         LivePages(Live(lines, followed=cluster_url(live.settings.redis_url) is None)),
-        MailingUploadPages(lines, renderer, mailings),  # before the address of any mailing
+        MailingUploadPages(
+            lines, renderer, mailings, Uploads(store.engine, settings.keyring)
+        ),  # before the address of any mailing
         MailingPages(lines, renderer, mailings),
     ]
     return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts)

@@ -135,3 +135,38 @@ def test_a_doubt_of_another_account_or_department_is_not_there(
 def test_the_console_is_ready_while_redis_and_its_database_answer(console: Console) -> None:
     answer = console.person("viewer").get("/readyz")
     assert (answer.status_code, answer.text) == (200, "redis: ok\ndatabase: ok\n")
+
+
+def test_the_line_of_a_doubt_has_the_caller_id_and_the_time_at_ifax_and_no_number_until_it_is_shown(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt", sender="+12025550100", updated_at=AT + 30_000)
+    page = console.person("operator").get("/attention")
+    copied = page.text.partition('data-copy="')[2].partition('"')[0]
+    assert copied == (
+        "to …0168, from +12025550100, unknown pages, at iFax between 21 Sep 14:13:20 UTC and "
+        "21 Sep 14:15:50 UTC, account north"
+    )
+
+
+def test_what_is_left_as_it_is_is_listed_no_more_until_it_changes(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    record(redis_client, "north", "gone.1", "unconfirmed", job_id=7)
+    event(redis_client, "north", "gone.1", "fax.unconfirmed")
+    operator = console.person("operator")
+    assert "Leave as it is" in operator.get("/attention").text
+    assert operator.act("/attention/north/ended/gone.1/leave").status_code == 303
+    assert "gone.1" not in console.person("admin").get("/attention").text
+    record(redis_client, "north", "gone.1", "delivered", pages=5, transferred=2, updated_at=AT + 1)
+    assert "gone.1" in operator.get("/attention").text
+    assert console.person("bound").act("/attention/north/ended/gone.1/leave").status_code == 404
+    assert console.person("clerk").act("/attention/north/ended/gone.1/leave").status_code == 403
+
+
+def test_an_unconfirmed_fax_is_resent_through_its_plan(console: Console, redis_client: redis.Redis) -> None:
+    record(redis_client, "north", "gone.1", "unconfirmed", job_id=7)
+    event(redis_client, "north", "gone.1", "fax.unconfirmed")
+    page = console.person("operator").get("/attention").text
+    assert '<form class="inline" method="post" action="/faxes/plan">' in page
+    assert 'name="pick" value="north/gone.1"' in page

@@ -5,6 +5,7 @@ Faxes that ended unconfirmed or partly delivered follow apart: nothing waits for
 
 from datetime import UTC, datetime
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -13,6 +14,7 @@ from faxline.contract.errors import JobIdTaken, NotInDoubt
 from faxline_console.cases import KINDS, Case, Cases
 from faxline_console.counts import Counts
 from faxline_console.guard import Page, person_of
+from faxline_console.left_alone import LeftAlone
 from faxline_console.lines import Lines
 from faxline_console.pages.fax import who
 from faxline_console.people import Right
@@ -31,19 +33,22 @@ class AttentionPages:
         lines: to the accounts.
         renderer: of pages.
         counts: of the rail; counted anew after each action.
+        left: what people chose to leave as it is.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, counts: Counts | None = None) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, counts: Counts, left: LeftAlone) -> None:
         self._lines = lines
         self._render = renderer
-        self._counts = counts or Counts(lines)
-        self._cases = Cases(lines)
+        self._counts = counts
+        self._left = left
+        self._cases = Cases(lines, left)
 
     def pages(self) -> list[Page]:
         """The addresses."""
         return [
             Page("/attention", Right.SETTLE, self.show),
             Page("/attention/{account}/dead", Right.SETTLE, self.settle_dead, ["POST"]),
+            Page("/attention/{account}/ended/{job}/leave", Right.SETTLE, self.leave, ["POST"]),
             Page("/attention/{account}/doubts/{job}", Right.SETTLE, self.settle_doubt, ["POST"]),
             Page("/attention/{account}/doubts/{job}/number", Right.REVEAL, self.reveal, ["POST"]),
         ]
@@ -96,6 +101,14 @@ class AttentionPages:
         self._counts.forget()
         return RedirectResponse(f"/attention?done=1#{account}-{name}", 303)
 
+    async def leave(self, request: Request) -> Response:
+        """List a fax that ended without certainty no more. It stays what it is, and nothing is sent."""
+        account, name = request.path_params["account"], request.path_params["job"]
+        _, job = await self._lines.find(person_of(request), account, name)
+        if job.state.final:
+            await run_in_threadpool(self._left.leave, job, person_of(request).name)
+        return RedirectResponse("/attention?left=1", 303)
+
     async def reveal(self, request: Request) -> Response:
         """The queue with the number of one doubt, once the audit has it."""
         account, name = request.path_params["account"], request.path_params["job"]
@@ -124,6 +137,7 @@ class AttentionPages:
             "ended": len(ended),
             "now": datetime.now(UTC),
             "done": request.query_params.get("done", ""),
+            "left": request.query_params.get("left", ""),
             "wrong": wrong,
             "settled": (*settled[:2], STATES.get(settled[2], ("queued", settled[2]))),
             "number": number,

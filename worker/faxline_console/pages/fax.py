@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from faxline import AsyncFaxLine, JobNotFound
+from faxline import JobNotFound
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.states import FINAL_STATES
 from faxline.operating.audit import AuditEntry
@@ -18,6 +18,7 @@ from faxline_console.downloads import download
 from faxline_console.ended import EndedJob, job_of
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
+from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.people import Right
 from faxline_console.plans import why_no_cancel, why_no_resend
@@ -54,11 +55,12 @@ class FaxPages:
             Page(f"{fax}/resend", Right.SEND, self.resend, ["POST"]),
             Page(f"{fax}/resolve", Right.SETTLE, self.resolve, ["POST"]),
             Page(f"{fax}/forget", Right.FORGET, self.forget, ["POST"]),
+            Page(f"{fax}/receipt.json", Right.REVEAL, self.receipt, ["POST"]),
             Page(f"{fax}/report.pdf", Right.PROVE, self.report),
             Page(f"{fax}/proof.zip", Right.PROVE, self.proof, ["POST"]),
         ]
 
-    async def find(self, request: Request) -> tuple[AsyncFaxLine, Job]:
+    async def find(self, request: Request) -> tuple[ConsoleLine, Job]:
         """The fax of an address, with its line.
 
         Raises:
@@ -93,8 +95,29 @@ class FaxPages:
     async def reveal(self, request: Request) -> Response:
         """The page with the number, once the audit has it."""
         line, job = await self.find(request)
-        numbers = await line.reveal([job.id], by=person_of(request).name)
-        return await self._page(request, line, job, number=numbers.get(job.id))
+        by = person_of(request).name
+        if not isinstance(job, EndedJob):
+            numbers = await line.reveal([job.id], by=by)
+            return await self._page(request, line, job, number=numbers.get(job.id))
+        archived = await self._archived(job)
+        number = archived.numbers.to if archived else None
+        if number is None:
+            return await self._page(request, line, job, wrong="The number was erased, or its key is missing.")
+        await line.note_reveal(job.id, by=by)
+        return await self._page(request, line, job, number=number)
+
+    async def receipt(self, request: Request) -> Response:
+        """The receipts as iFax signed them, which have full numbers, once the audit has it."""
+        line, job = await self.find(request)
+        ended = self._finder.ended
+        kept = await run_in_threadpool(ended.receipts, job.account, job.id) if ended else {}
+        if not kept:
+            return await self._page(
+                request, line, job, wrong="The archive has no receipt that can be opened."
+            )
+        await line.note_reveal(job.id, by=person_of(request).name)
+        content = "\n".join(kept.values()).encode()
+        return download(content, f"{job.account}-{job.id}-receipt.json", "application/json")
 
     async def cancel(self, request: Request) -> Response:
         """Ask for the fax not to be sent."""
@@ -127,17 +150,21 @@ class FaxPages:
         return self._back(job, "settled")
 
     async def forget(self, request: Request) -> Response:
-        """Erase what the fax says."""
+        """Erase what the fax says. What only the archive has, it erases when it reads of the order."""
         line, job = await self.find(request)
-        await line.forget(job.id, by=await who(request))
-        return self._back(job, "forgotten")
+        try:
+            await line.forget(job.id, by=await who(request))
+        except JobNotFound:
+            if not isinstance(job, EndedJob):
+                raise
+        return RedirectResponse("/faxes?done=forgotten", 303)
 
     @staticmethod
     def _back(job: Job, done: str) -> Response:
         return RedirectResponse(f"/faxes/{job.account}/{job.id}?done={done}", 303)
 
     async def _page(
-        self, request: Request, line: AsyncFaxLine, job: Job, *, number: str | None = None, wrong: str = ""
+        self, request: Request, line: ConsoleLine, job: Job, *, number: str | None = None, wrong: str = ""
     ) -> Response:
         archived = await self._archived(job)
         said, history, orders = await self._story(request, line, job, archived)
@@ -171,7 +198,7 @@ class FaxPages:
             return None
 
     async def _story(
-        self, request: Request, line: AsyncFaxLine, job: Job, archived: ArchivedFax | None
+        self, request: Request, line: ConsoleLine, job: Job, archived: ArchivedFax | None
     ) -> tuple[list[str], Sequence[Transition], Sequence[AuditEntry]]:
         """What is said on top, and what happened; from the archive where Redis has no record any more."""
         person, history = person_of(request), job.history

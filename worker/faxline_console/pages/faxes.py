@@ -172,6 +172,7 @@ class FaxesPages:
             "older": "",
             "newest": "",
             "is_first": True,
+            "done": request.query_params.get("done", ""),
             "away": False,
             "counted": {},
             "behind": "",

@@ -15,13 +15,15 @@ from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.mailing_rows import Draft, Looked, MailingInvalid, look_at
-from faxline_console.mailing_store import Drafts, MailingStore
+from faxline_console.mailing_store import MailingStore
 from faxline_console.pages.send import files_of, plain_name
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
+from faxline_console.uploads import Uploads, UploadsFullError
 
 SHOWN = 200
 """The most bad rows that the preview shows; the CSV has all."""
+FULL = "So many mailings are uploaded and not pushed that there is no room. Try again in half an hour."
 GONE = "The upload is gone: it is kept for 30 minutes. Upload the file again."
 
 
@@ -32,13 +34,14 @@ class MailingUploadPages:
         lines: to the accounts.
         renderer: of pages.
         store: the list of mailings.
+        uploads: keeps uploads until they are pushed.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, store: MailingStore) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, store: MailingStore, uploads: Uploads) -> None:
         self._lines = lines
         self._render = renderer
         self._store = store
-        self._drafts = Drafts()
+        self._uploads = uploads
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -51,6 +54,7 @@ class MailingUploadPages:
 
     async def new(self, request: Request) -> Response:
         """The form for an upload."""
+        await run_in_threadpool(self._uploads.drop_old)
         return self._upload(request, {}, "")
 
     async def preview(self, request: Request) -> Response:
@@ -76,14 +80,17 @@ class MailingUploadPages:
         except ValueError as error:
             said = str(error) if isinstance(error, MailingInvalid) else "Name the country by two letters."
             return self._upload(request, typed, said[:1].upper() + said[1:])
-        name = self._drafts.keep(request.state.session.token, draft)
+        try:
+            name = await run_in_threadpool(self._uploads.keep, request.state.session.token, draft)
+        except UploadsFullError:
+            return self._upload(request, typed, FULL)
         return self._preview(request, name, draft, looked, {"name": looked.name, "priority": "bulk"})
 
     async def push(self, request: Request) -> Response:
         """Push the rows that are in order."""
         form, person = await request.form(), person_of(request)
         typed = {name: str(form.get(name) or "").strip() for name in ("draft", "name", "priority", "bad")}
-        draft = self._draft(request, typed["draft"])
+        draft = await self._draft(request, typed["draft"])
         if draft is None:
             return self._upload(request, {}, GONE)
         priority = typed["priority"] if typed["priority"] in {"urgent", "normal", "bulk"} else "bulk"
@@ -98,21 +105,21 @@ class MailingUploadPages:
         if wrong:
             return self._preview(request, typed["draft"], draft, looked, typed, wrong)
         mailing = await line.send_many(looked.faxes, group=looked.name)
-        self._drafts.drop(typed["draft"])
+        await run_in_threadpool(self._uploads.drop, typed["draft"])
         pushed = len(mailing.jobs)
         await run_in_threadpool(self._store.add, person, draft.account, looked.name, pushed, len(looked.bad))
         return RedirectResponse(f"/mailings/{draft.account}/{looked.name}?done=pushed", 303)
 
     async def bad_rows(self, request: Request) -> Response:
         """The bad rows of an upload as CSV."""
-        draft = self._draft(request, str((await request.form()).get("draft", "")))
+        draft = await self._draft(request, str((await request.form()).get("draft", "")))
         if draft is None:
             return self._upload(request, {}, GONE)
         looked = await run_in_threadpool(look_at, draft)
         return as_csv("bad-rows", write_csv(["line", "problem"], looked.bad.items()))
 
-    def _draft(self, request: Request, name: str) -> Draft | None:
-        draft = self._drafts.find(request.state.session.token, name)
+    async def _draft(self, request: Request, name: str) -> Draft | None:
+        draft = await run_in_threadpool(self._uploads.find, request.state.session.token, name)
         if draft is None or draft.account not in self._lines.accounts_of(person_of(request)):
             return None
         return draft

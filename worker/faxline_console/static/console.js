@@ -74,6 +74,7 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
     const label = button.lastChild;
+    if (label.nodeType !== Node.TEXT_NODE) { button.title = "Copied"; return; }
     const before = label.textContent;
     label.textContent = "Copied";
     setTimeout(() => { label.textContent = before; }, 2000);

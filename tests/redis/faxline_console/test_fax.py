@@ -1,0 +1,111 @@
+"""The page of one fax: what only the archive has, the number, the receipt and the end of it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from faxline_archive.database import migrate, open_database
+from faxline_local.redis_server import RedisServer
+from tests.consoles import Console, shown
+from tests.stage.archives import RECEIPT, StagedArchive
+
+NUMBER = "+12025550168"
+KEYS = RedisKeys("north")
+
+
+@pytest.fixture(scope="module")
+def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console before an archive with two faxes, which Redis has no more; no test changes it."""
+    folder = tmp_path_factory.mktemp("console")
+    url = f"sqlite:///{folder / 'archive.db'}"
+    engine = open_database(url, writes=True)
+    migrate(engine)
+    staged = StagedArchive(engine)
+    staged.add("old", account="north", to=NUMBER, metadata={"department": "radiology"})
+    staged.add("billed", account="north", to=NUMBER, metadata={"department": "billing"})
+    engine.dispose()
+    with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
+        yield console
+
+
+@pytest.fixture
+def console(shared: Console, redis_url: str) -> Console:
+    assert redis_url
+    return shared
+
+
+def told(client: redis.Redis) -> list[tuple[str, str, str]]:
+    entries: Any = client.xrange(KEYS.audit)
+    return [tuple(fields[name].decode() for name in (b"what", b"job", b"who")) for _, fields in entries]
+
+
+@pytest.mark.usefixtures("orders")
+def test_a_number_that_only_the_archive_has_is_shown_once_the_audit_has_it(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    clerk = console.person("clerk")
+    assert NUMBER not in clerk.get("/faxes/north/old").text
+    assert NUMBER in clerk.act("/faxes/north/old/reveal").text
+    assert told(redis_client) == [("reveal", "old", "clerk")]
+
+
+@pytest.mark.usefixtures("orders")
+def test_the_raw_receipt_is_a_file_for_who_may_reveal_once_the_audit_has_it(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    assert "Raw receipt" not in console.person("viewer").get("/faxes/north/old").text
+    auditor = console.person("auditor")
+    assert "Raw receipt" in auditor.get("/faxes/north/old").text
+    answer = auditor.act("/faxes/north/old/receipt.json")
+    assert answer.text == RECEIPT
+    assert answer.headers["content-disposition"] == 'attachment; filename="north-old-receipt.json"'
+    assert told(redis_client) == [("reveal", "old", "auditor")]
+
+
+@pytest.mark.usefixtures("orders")
+def test_what_only_the_archive_has_can_be_ordered_to_be_forgotten(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    answer = console.person("admin").act("/faxes/north/old/forget", reason="asked to")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/faxes?done=forgotten")
+    assert told(redis_client) == [("forget", "old", "admin: asked to")]
+    assert "The fax is forgotten." in shown(console.person("admin").get("/faxes?done=forgotten"))
+
+
+@pytest.mark.parametrize(("name", "status"), [("viewer", 403), ("radiologist", 404), ("bound", 404)])
+def test_nobody_else_is_shown_a_number_or_a_receipt(
+    console: Console, redis_client: redis.Redis, name: str, status: int
+) -> None:
+    person = console.person(name)
+    for what in ("reveal", "receipt.json"):
+        assert person.act(f"/faxes/north/billed/{what}").status_code == status
+    assert person.act("/faxes/north/billed/forget", reason="x").status_code in {403, 404}
+    assert told(redis_client) == []
+    assert not redis_client.exists(KEYS.orders)
+
+
+def test_no_number_is_shown_that_no_dispatcher_noted(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faxline_console.line.TIMEOUT", 0.05)
+    answer = console.person("clerk").act("/faxes/north/old/reveal")
+    assert answer.status_code == 409
+    assert NUMBER not in answer.text
+    assert RECEIPT not in console.person("clerk").act("/faxes/north/old/receipt.json").text
+    assert redis_client.xlen(KEYS.orders) == 2
+
+
+@pytest.mark.usefixtures("orders")
+def test_a_live_number_is_shown_and_its_keys_open_its_actions(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
+    record: Any = {"state": "queued", "number": NUMBER, "created_at": 1, "n": 1, "h:1": step}
+    redis_client.hset(KEYS.job("now"), mapping=record)
+    clerk = console.person("clerk")
+    assert 'data-key="c"' in clerk.get("/faxes/north/now").text
+    assert NUMBER in clerk.act("/faxes/north/now/reveal").text
