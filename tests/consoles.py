@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from faxline_archive.database import open_database
 from faxline_console.app import make_app
 from faxline_console.guard import COOKIE, Guard
+from faxline_console.mailing_store import MailingStore
 from faxline_console.people import Person, Role
 from faxline_console.process import make_pages
 from faxline_console.rendering import Renderer, make_environment
@@ -47,6 +48,7 @@ class Console:
             Renderer(make_environment(), "UTC"),
         )
         self.lines, self.counts = parts.lines, parts.counts
+        self.mailings = MailingStore(self.store.engine)
         guard = Guard(self.store, settings.console, parts.counts.prepare)
         self.app = make_app(guard, parts.renderer, parts.lines, parts.pages, structlog.get_logger())
 

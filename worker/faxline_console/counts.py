@@ -94,6 +94,11 @@ class Counts:
             counts["in_doubt"] += jobs["in_doubt"]
         return counts
 
+    async def state(self, account: str) -> AccountState | None:
+        """An account's limits and counts, as they were a moment ago; None if they are not known."""
+        found = (await self._now() or {}).get(account)
+        return found.state if found else None
+
     async def archived_until(self, accounts: Iterable[str]) -> datetime | None:
         """Since when the archive of these accounts lacks events; None if it is not behind."""
         found = await self._now() or {}

@@ -88,7 +88,7 @@ def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> P
         MailingUploadPages(
             lines, renderer, mailings, Uploads(store.engine, settings.keyring)
         ),  # before the address of any mailing
-        MailingPages(lines, renderer, mailings),
+        MailingPages(lines, renderer, mailings, finder.ended, counts),
     ]
     return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts)
 

@@ -13,6 +13,7 @@ import redis
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console.csv_files import write_csv
+from faxline_console.people import Person, Role
 from tests.consoles import Console, Somebody, shown
 
 KEYS = RedisKeys("north")
@@ -173,3 +174,74 @@ def test_canceling_the_rest_asks_for_each_fax_that_is_open_and_names_who(
 def test_no_cell_of_a_csv_file_is_a_formula(cell: str) -> None:
     (row,) = csv.reader(io.StringIO(write_csv(["a"], [[cell]]).partition("\r\n")[2], newline=""))
     assert row[0].startswith("'")
+
+
+def fax(client: redis.Redis, job: str, state: str, department: str = "radiology", **fields: Any) -> None:
+    told: Any = {"state": state, "number": "+12025550147", "metadata": json.dumps({"department": department})}
+    client.hset(KEYS.job(job), mapping=told | {"updated_at": 1_790_000_000_000} | fields)
+    client.sadd(KEYS.group("scans"), job)
+
+
+def test_the_list_tells_how_far_each_mailing_is(console: Console, redis_client: redis.Redis) -> None:
+    console.mailings.add(Person("clerk", Role.CLERK), "north", "scans", 5, 1)
+    fax(redis_client, "scans.1", "delivered", pages=2, transferred=2)
+    fax(redis_client, "scans.2", "delivered", pages=2, transferred=1)
+    fax(redis_client, "scans.3", "failed", reason="busy")
+    fax(redis_client, "scans.4", "queued")
+    page = console.person("viewer").get("/mailings")
+    assert 'aria-label="1 delivered, 1 partly delivered, 1 failed, 1 queued, of 5"' in page.text
+    assert '<rect x="20.0%" width="20.0%" height="100%" data-s="partial"/>' in page.text
+    text = shown(page)
+    assert "1 on the way" in text
+    assert "1 partly delivered, 1 failed, 1 row left out" in text
+
+
+def test_what_failed_is_resent_through_its_plan_which_says_when(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    for number in range(3):
+        fax(redis_client, f"scans.{number}", "failed", reason="busy", job_id=number)
+    limits: Any = {"paused": "operator", "requests": 10, "layout": "1.5"}
+    redis_client.hset(KEYS.account_state, mapping=limits)
+    clerk = console.person("clerk")
+    page = clerk.get("/mailings/north/scans").text
+    assert "Resend 3 failures…" in page
+    picks = page.partition('name="picks" value="')[2].partition('"')[0]
+    plan = shown(clerk.act("/faxes/plan", verb="resend", picks=picks))
+    assert "Resend 3 faxes?" in plan
+    assert "On north when it is resumed; it is paused: operator" in plan
+    redis_client.hdel(KEYS.account_state, "paused")
+    assert "On north at once" in shown(clerk.act("/faxes/plan", verb="resend", picks=picks))
+    assert "Resend" not in console.person("viewer").get("/mailings/north/scans").text
+
+
+def test_what_others_pushed_into_a_departments_mailing_is_not_there_for_it(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    radiologist = Person("radiologist", Role.OPERATOR, department=("department", "radiology"))
+    console.mailings.add(radiologist, "north", "scans", 2, 0)
+    fax(redis_client, "scans.1", "failed", reason="busy")
+    fax(redis_client, "scans.2", "queued")
+    for number in range(3):
+        fax(redis_client, f"others.{number}", "queued", "billing")
+    fax(redis_client, "others.9", "failed", "billing", reason="no_answer")
+    person = console.person("radiologist")
+    page = person.get("/mailings/north/scans")
+    assert "1 of 2 have ended" in shown(page)
+    assert "others" not in page.text
+    assert "No answer" not in page.text
+    assert "others" not in person.get("/mailings/north/scans/failures.csv").text
+    assert 'aria-label="1 failed, 1 queued, of 2"' in person.get("/mailings").text
+    person.act("/mailings/north/scans/cancel", reason="wrong letter")
+    entries: Any = redis_client.xrange(KEYS.intake)
+    assert [json.loads(fields[b"cancel"])["id"] for _, fields in entries] == ["scans.2"]
+
+
+def test_a_mailing_says_by_when_its_last_fax_starts(console: Console, redis_client: redis.Redis) -> None:
+    fax(redis_client, "scans.1", "queued")
+    redis_client.zadd(KEYS.ready, {f"job.{number}": 3e15 for number in range(5)})
+    limits: Any = {"requests": 1, "window": 3_600_000_000, "concurrency": 1, "layout": "1.5"}
+    redis_client.hset(KEYS.account_state, mapping=limits)
+    text = shown(console.person("viewer").get("/mailings/north/scans"))
+    assert "The last is expected to start by about" in text
+    assert "because the limit of requests is used up" in text

@@ -1,9 +1,11 @@
 """The archive as the console reads it: pages, counts and lookups, on each database, with keys and without."""
 
+import asyncio
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,10 +17,12 @@ from faxline_archive.privacy import Privacy
 from faxline_archive.search import page_query
 from faxline_console.ended import Ended
 from faxline_console.ended_query import looked_up, named, searches
+from faxline_console.mailing_progress import progress_of
+from faxline_console.mailing_store import Pushed
 from faxline_console.people import Person, Role
 from faxline_console.query import Query, parse_query
 from faxline_console.tallies import MOST, Tally, count_ended
-from tests.stage.archives import StagedArchive
+from tests.stage.archives import BEGIN, StagedArchive
 
 ANYBODY = Person("ada", Role.VIEWER)
 RADIOLOGIST = Person("eve", Role.CLERK, department=("department", "radiology"))
@@ -145,3 +149,18 @@ def plan_of(connection: Connection, statement: Select[Any]) -> str:
     compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
     rows = connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}")).all()
     return " ".join(row[3] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("person", "counts"),
+    [(ANYBODY, {"delivered": 1, "partial": 1, "failed": 1}), (RADIOLOGIST, {"delivered": 1})],
+)
+def test_how_far_a_mailing_is_is_counted_in_the_archive(
+    staged: StagedArchive, person: Person, counts: dict[str, int]
+) -> None:
+    staged.add("x", account="north", group_name="june", partial=True)
+    staged.add("y", account="north", group_name="june", state="rejected", ended_at=BEGIN)
+    mailing = Pushed("north", "june", "ada", datetime.now(UTC), 4, 0)
+    ended = Ended(staged.engine, staged.keyring)
+    found = asyncio.run(progress_of([mailing], person, ended, Mock()))
+    assert dict(found["north", "june"].counts) == counts

@@ -7,6 +7,7 @@ resend's new id is made of both: sent twice by a slip, it goes once.
 import asyncio
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from starlette.datastructures import FormData
@@ -20,6 +21,7 @@ from faxline_console.downloads import csv_file
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
+from faxline_console.outlook import starts
 from faxline_console.pages.fax import who
 from faxline_console.people import Person, Right
 from faxline_console.plans import Plan, make_plan
@@ -69,7 +71,7 @@ class BulkPages:
             return export(jobs, self._render.times(request))
         if not person.may(Right.SEND):
             raise HTTPException(403, f"This is not part of the role {person.role}.")
-        return self._page(request, make_plan(verb, jobs, missing), more=more)
+        return await self._page(request, make_plan(verb, jobs, missing), more=more)
 
     async def do(self, request: Request) -> Response:
         """Do what the plan said, to those to which it still can be done."""
@@ -79,7 +81,7 @@ class BulkPages:
         jobs, missing = await self._read(person, names)
         plan = make_plan(verb, jobs, missing)
         if not str(form.get("reason", "")).strip() or not _KEY.fullmatch(key):
-            return self._page(request, plan, wrong="Give a reason: the audit needs it.")
+            return await self._page(request, plan, wrong="Give a reason: the audit needs it.")
         by, limit = await who(request), asyncio.Semaphore(AT_ONCE)
 
         async def one(job: Job) -> None:
@@ -93,7 +95,7 @@ class BulkPages:
                     )
 
         await asyncio.gather(*(one(job) for job in plan.goes))
-        return self._page(request, plan, done=True)
+        return await self._page(request, plan, done=True)
 
     async def _chosen(
         self, request: Request, form: FormData, person: Person
@@ -101,6 +103,7 @@ class BulkPages:
         """The ticked faxes, or all that match; with those that are not there, and whether more match."""
         if not form.get("all"):
             picks = [pick for pick in form.getlist("pick") if isinstance(pick, str)]
+            picks += str(form.get("picks", "")).split()
             return *await self._read(person, picks[:MOST]), False
         query = parse_query(str(form.get("q", "")), self._render.times(request).tzinfo)
         jobs: list[Job] = []
@@ -130,7 +133,15 @@ class BulkPages:
         missing = [(job, gone) for (_, job), found in zip(places, read, strict=True) if found is None]
         return [job for job in read if job is not None], missing
 
-    def _page(
+    async def _when(self, request: Request, plan: Plan) -> list[str]:
+        """When what is sent again would start, by account."""
+        if plan.verb != "resend":
+            return []
+        counts, times = Counter(job.account for job in plan.goes), self._render.times(request)
+        states = await asyncio.gather(*(self._lines.of(name).account_state() for name in counts))
+        return [starts(state, counts[state.name], times) for state in states]
+
+    async def _page(
         self, request: Request, plan: Plan, *, more: bool = False, wrong: str = "", done: bool = False
     ) -> Response:
         values = {
@@ -139,6 +150,7 @@ class BulkPages:
             "known": sum(job.pages or 0 for job in plan.goes),
             "picks": " ".join(f"{job.account}/{job.id}" for job in plan.goes),
             "key": secrets.token_hex(4),
+            "when": [] if done else await self._when(request, plan),
             "more": more,
             "most": MOST,
             "wrong": wrong,

@@ -1,6 +1,8 @@
 """Mailings: their list, and of each its progress, what did not arrive, and the rest canceled."""
 
+import re
 from collections import Counter
+from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -10,26 +12,21 @@ from starlette.responses import RedirectResponse, Response
 from faxline import GroupNotFound
 from faxline.contract.states import JobState
 from faxline.reading.group import Group
+from faxline_console.counts import Counts
 from faxline_console.csv_files import as_csv, write_csv
+from faxline_console.ended import Ended
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
+from faxline_console.mailing_progress import progress_of, segments
 from faxline_console.mailing_store import MailingStore, Pushed
+from faxline_console.outlook import end_of_queue
+from faxline_console.pages.bulk import MOST
 from faxline_console.pages.fax import who
-from faxline_console.people import Right
+from faxline_console.people import Person, Right
+from faxline_console.plans import why_no_cancel
 from faxline_console.rendering import Renderer, mask
 from faxline_console.words import reason_words, state_of
-
-SEGMENTS = (
-    ("delivered", "Delivered"),
-    ("partial", "Partly delivered"),
-    ("unconfirmed", "Unconfirmed"),
-    ("failed", "Failed"),
-    ("canceled", "Canceled"),
-    ("in-doubt", "In doubt"),
-    ("sending", "Sending"),
-    ("queued", "Queued"),
-)
 
 
 class MailingPages:
@@ -39,12 +36,18 @@ class MailingPages:
         lines: to the accounts.
         renderer: of pages.
         store: the list of mailings.
+        ended: the archive; None without one.
+        counts: what is known of whole accounts.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, store: MailingStore) -> None:
+    def __init__(
+        self, lines: Lines, renderer: Renderer, store: MailingStore, ended: Ended | None, counts: Counts
+    ) -> None:
         self._lines = lines
         self._render = renderer
         self._store = store
+        self._ended = ended
+        self._counts = counts
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -58,19 +61,19 @@ class MailingPages:
 
     async def show(self, request: Request) -> Response:
         """The mailings that were pushed here."""
-        found = await run_in_threadpool(self._store.list, person_of(request))
-        return self._render.page(request, "mailings.html", {"mailings": found})
+        person = person_of(request)
+        found = await run_in_threadpool(self._store.list, person)
+        progress = await progress_of(found, person, self._ended, self._lines)
+        rows = [(one, progress.get((one.account, one.name))) for one in found]
+        on_their_way = sum(bool(one and one.open) for _, one in rows)
+        return self._render.page(request, "mailings.html", {"mailings": rows, "open": on_their_way})
 
     async def mailing(self, request: Request) -> Response:
         """A mailing: how far it is, and why some failed."""
         line, group, pushed = await self._find(request)
         counts = _counts(group)
         total = max(group.total, group.pushed or 0, 1)
-        bars, left = [], 0.0
-        for state, word in SEGMENTS:
-            share = 100 * counts[state] / total
-            bars.append((state, word, counts[state], left, share))
-            left += share
+        state = await self._counts.state(line.account) if counts["queued"] else None
         failed = Counter(
             reason_words(job.reason, job.code) or str(job.state)
             for job in group.jobs
@@ -80,8 +83,10 @@ class MailingPages:
             "group": group,
             "account": line.account,
             "pushed": pushed,
-            "bars": bars,
+            "bars": list(segments(counts, total)),
             "total": total,
+            "expected": end_of_queue(state, self._render.times(request)) if state else "",
+            "again": [job for job in group.jobs if job.state is JobState.FAILED][:MOST],
             "open": group.total - group.ended,
             "can_cancel": counts["queued"],
             "reasons": failed.most_common(),
@@ -114,7 +119,13 @@ class MailingPages:
     async def cancel(self, request: Request) -> Response:
         """Cancel what has not been sent."""
         line, group, _ = await self._find(request)
-        await line.cancel_group(group.name, by=await who(request))
+        by = await who(request)
+        if person_of(request).department is None:
+            await line.cancel_group(group.name, by=by)
+        else:  # the group may have faxes of others, which others pushed into it
+            for job in group.jobs:
+                if not why_no_cancel(job):
+                    await line.cancel(job.id, by=by)
         return RedirectResponse(f"/mailings/{line.account}/{group.name}?done=cancel", 303)
 
     async def _find(self, request: Request) -> tuple[ConsoleLine, Group, Pushed | None]:
@@ -125,11 +136,31 @@ class MailingPages:
         if pushed is None and person.department is not None:
             raise HTTPException(404)
         try:
-            return line, await line.group(name), pushed
+            return line, await self._group(line, name, person), pushed
         except GroupNotFound:
             if pushed is None:
                 raise HTTPException(404) from None
         return line, Group(id=name, account=account, state=JobState.INTAKE, pushed=pushed.pushed), pushed
+
+    @staticmethod
+    async def _group(line: ConsoleLine, name: str, person: Person) -> Group:
+        """A group; of somebody with a department only its faxes, as others may have pushed into it since."""
+        group = await line.group(name)
+        if person.department is None:
+            return group
+        jobs = await line.named([job.id for job in group.jobs])
+        mine = tuple(job for job in jobs if person.sees(line.account, job.metadata))
+        own = re.compile(rf"{re.escape(name)}\.\d+")
+        rejected = {id_: error for id_, error in group.rejected.items() if own.fullmatch(id_)}
+        return replace(
+            group,
+            jobs=mine,
+            counts=Counter(job.state for job in mine),
+            total=len(mine) + len(rejected),
+            rejected=rejected,
+            forgotten=0,
+            pushed=None,
+        )
 
 
 def _place(request: Request) -> tuple[str, str]:

@@ -14,15 +14,13 @@ from starlette.responses import RedirectResponse, Response
 
 from faxline import EntryRejected
 from faxline.contract.phone_numbers import check_region, normalize_number
-from faxline.reading.account_state import AccountState
-from faxline.reading.forecast import forecast
 from faxline.sending.documents import Documents
 from faxline.sending.fax import prepare
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
+from faxline_console.outlook import outlook
 from faxline_console.people import Right
-from faxline_console.rendering import Renderer, Times, plural
-from faxline_console.words import reason_words
+from faxline_console.rendering import Renderer, plural
 
 MOST_NUMBERS = 15
 TEXTS = (("subject", "Subject"), ("to_name", "To (name)"), ("from_name", "From (name)"))
@@ -196,24 +194,3 @@ def check(fax: Mapping[str, Any], account: str) -> dict[str, str]:
         which = fax["files"][int(place)][0] + ": " if field == "files" and place.isdecimal() else ""
         return {field if field in EMPTY or field == "files" else "files": f"{which}{error.message}."}
     return {}
-
-
-def outlook(state: AccountState, times: Times) -> list[tuple[str, str]]:
-    """What will happen to a fax that is sent now: when it starts, and what holds it."""
-    before = state.jobs.get("queued", 0)
-    expected = forecast(state, before, lambda _: state.window_us)
-    if state.paused:
-        when = ("It waits", f"The account {state.name} is paused: {reason_words(state.paused)}.")
-    elif before == 0 and expected.hold == "nothing":
-        when = ("Starts at once", "Nothing goes first, and the limits are free.")
-    elif expected.expected_start is not None:
-        first = f"{plural(before, 'fax', 'faxes')} {'goes' if before == 1 else 'go'} first"
-        held = {"window": "the limit of requests is used up", "burst": "the burst is used up"}
-        why = held.get(str(expected.hold), "")
-        when = (
-            f"Start about {times.moment(expected.expected_start)}",
-            f"{first}{'; ' + why if why else ''}. At most; a forecast.",
-        )
-    else:
-        when = ("It waits", f"{plural(before, 'fax', 'faxes')} before it.")
-    return [when, ("A busy number is tried again", "As the settings say; each try is in its timeline.")]
