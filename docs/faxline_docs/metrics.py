@@ -6,6 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Metric
 
 from faxline_archive.metrics import ArchiveMetrics
+from faxline_console.metrics import ConsoleMetrics
 from faxline_docs.markdown import code, table
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import watch_folders, watch_loops
@@ -28,6 +29,7 @@ ROLES: dict[str, Callable[[CollectorRegistry], Any]] = {
     "A dispatcher": lambda registry: DispatcherMetrics(registry, [ACCOUNT], _FAILURES),
     "A webhook": lambda registry: WebhookMetrics(registry, [ACCOUNT]),
     "An archive": lambda registry: ArchiveMetrics(registry, [ACCOUNT]),
+    "A console": ConsoleMetrics,
     "Every process": watch_process,
 }
 _OPEN = {"account", "code", "reason", "loop"}

@@ -6,6 +6,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
 from faxline_boards.archive import archive
 from faxline_boards.board import choice, dashboard, data_source
+from faxline_boards.console import console
 from faxline_boards.panels import lines, table
 from faxline_boards.parts import (
     A_MINUTE,
@@ -21,7 +22,7 @@ from faxline_boards.parts import (
 from faxline_boards.placement import nodes, shares
 
 INSTANCE = 'instance=~"$instance"'
-FAXLINE = 'job=~"faxline-dispatcher|faxline-worker|faxline-webhook|faxline-archive"'
+FAXLINE = 'job=~"faxline-dispatcher|faxline-worker|faxline-webhook|faxline-archive|faxline-console"'
 BY = "{{job}} {{instance}}"
 
 
@@ -210,6 +211,7 @@ def pods() -> dict[str, Any]:
         *shares(INSTANCE, 32),
         *nodes(32),
         *archive(48),
+        *console(INSTANCE, 56),
     ]
     instances = f"label_values(up{{{FAXLINE}}}, instance)"
     return dashboard(

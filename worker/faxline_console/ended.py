@@ -23,7 +23,7 @@ from faxline.reading.job import Job, Transition
 from faxline_archive.database import open_database
 from faxline_archive.desk import KEY, URL, Desk
 from faxline_archive.privacy import Privacy
-from faxline_archive.schema import EVENTS, entries
+from faxline_archive.schema import EVENTS, entries, faxes
 from faxline_archive.search import fax_of, find_one, find_page, moment_of, opened, page_query
 from faxline_console.ended_query import named, searches
 from faxline_console.marks import Mark
@@ -129,6 +129,18 @@ class Ended:
         if row is None:
             raise JobNotFound(f"the archive of account {account} has no fax {job}")
         return fax_of(row, Privacy(self._keyring, account))
+
+    def faxes(self, account: str, jobs: Sequence[str]) -> list[Job]:
+        """The faxes of these ids that the archive has; of an id that was used again, the last one.
+
+        Raises:
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        query = select(faxes).where(faxes.c.account == account, faxes.c.job.in_(jobs)).order_by(faxes.c.reuse)
+        with told(), self._engine.connect() as connection:
+            rows = {row["job"]: row for row in connection.execute(query).mappings()}
+        privacy = self.privacy(account)
+        return [job_of(fax_of(row, privacy)) for row in rows.values()]
 
     def receipts(self, account: str, job: str) -> dict[str, str]:
         """The receipts of a fax as iFax signed them, by their SHA-256; empty if they cannot be opened.

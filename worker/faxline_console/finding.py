@@ -1,7 +1,7 @@
 """Finds faxes for a person: live ones in Redis and ended ones in the archive, in one list."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
@@ -133,6 +133,44 @@ class Finder:
         if not person.sees(account, job.metadata):
             raise JobNotFound(f"no job {name!r} on account {account!r}") from away
         return job
+
+    async def several(self, person: Person, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Job]:
+        """The faxes at these places (account and id), from Redis or else from the archive.
+
+        Those that are not there, or that this person may not see, are left out.
+
+        Raises:
+            QueueUnavailable: Redis does not answer, and the archive has not all of them.
+        """
+        wanted: dict[str, list[str]] = {}
+        for account, name in dict.fromkeys(places):
+            wanted.setdefault(account, []).append(name)
+        own = {account: wanted[account] for account in self._lines.accounts_of(person) if account in wanted}
+        found: dict[tuple[str, str], Job] = {}
+        for account, names in own.items():
+            jobs, away = dict[str, Job](), None
+            try:
+                jobs = {job.id: job for job in await self._lines.of(account).named(names)}
+            except QueueUnavailable as error:
+                away = error
+            ended = await self._ended(account, [name for name in names if name not in jobs])
+            jobs |= {job.id: job for job in ended}
+            if away is not None and len(jobs) < len(names):
+                raise away
+            found |= {
+                (account, name): jobs[name]
+                for name in names
+                if name in jobs and person.sees(account, jobs[name].metadata)
+            }
+        return found
+
+    async def _ended(self, account: str, names: Sequence[str]) -> Sequence[Job]:
+        if self.ended is None or not names:
+            return ()
+        try:
+            return await run_in_threadpool(self.ended.faxes, account, names)
+        except ArchiveUnavailable:
+            return ()
 
     def _in_archive(self, account: str, name: str) -> ArchivedFax:
         if self.ended is None:

@@ -1,7 +1,7 @@
 """Tells open pages when something has changed: one read of Redis for all viewers of a process."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from faxline import FaxlineError
 from faxline_console.lines import Lines
@@ -30,17 +30,30 @@ class Live:
         followed: whether one read can wait for all accounts.
         pause: seconds between two reads at least.
         block: seconds that a read waits at most.
+        read: called at each read of Redis.
     """
 
     def __init__(
-        self, lines: Lines, *, followed: bool = True, pause: float = PAUSE, block: float = BLOCK
+        self,
+        lines: Lines,
+        *,
+        followed: bool = True,
+        pause: float = PAUSE,
+        block: float = BLOCK,
+        read: Callable[[], None] = lambda: None,
     ) -> None:
         self._lines = lines
         self._followed = followed
         self._pause = pause
         self._block = block
+        self._counts = read
         self._viewers: dict[asyncio.Queue[int], Person] = {}
         self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def viewers(self) -> int:
+        """How many look."""
+        return len(self._viewers)
 
     async def changes(self, person: Person) -> AsyncGenerator[int]:
         """Yield whenever something has happened on an account of a person; many events yield once.
@@ -75,6 +88,7 @@ class Live:
 
     async def _turn(self, after: dict[str, str]) -> dict[str, str]:
         """One read. Returns the id of the last known event of each stream."""
+        self._counts()
         accounts = {self._lines.of(name).keys.events: name for name in self._lines.accounts}
         line = self._lines.of(self._lines.accounts[0])
         fresh = await line.newest([key for key in accounts if key not in after])

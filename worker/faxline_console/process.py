@@ -1,9 +1,14 @@
 """The console process: its application on uvicorn."""
 
+import asyncio
 import signal
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
+import redis
 import uvicorn
 
 from faxline.contract.connections.cluster_url import cluster_url
@@ -18,6 +23,7 @@ from faxline_console.left_alone import LeftAlone
 from faxline_console.lines import Lines
 from faxline_console.live import Live
 from faxline_console.mailing_store import MailingStore
+from faxline_console.metrics import ConsoleMetrics, Counted, count_sessions
 from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
 from faxline_console.pages.bulk import BulkPages
@@ -34,9 +40,12 @@ from faxline_console.store import ConsoleStore, Lifetimes
 from faxline_console.uploads import Uploads
 from faxline_worker.config.console import Console
 from faxline_worker.config.live_accounts import LiveAccounts
+from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
-from faxline_worker.processes.common import load
-from faxline_worker.processes.webhook import listen
+from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
+from faxline_worker.observability.pulse import Loop, Loops
+from faxline_worker.processes.common import load, monitor, probe_client
+from faxline_worker.processes.webhook import beat, listen
 
 
 def open_store(settings: Console) -> ConsoleStore:
@@ -58,23 +67,29 @@ class Parts:
         lines: to the accounts.
         pages: all that need a session.
         counts: what every page shows of the accounts.
+        live: tells open pages that something has changed.
     """
 
     renderer: Renderer
     lines: Lines
     pages: Sequence[Page]
     counts: Counts
+    live: Live
 
 
-def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> Parts:
+def make_pages(
+    live: LiveAccounts, store: ConsoleStore, renderer: Renderer, read: Callable[[], None] = lambda: None
+) -> Parts:
     """Make all pages.
 
     Args:
         live: the accounts.
         store: whose database has the list of mailings.
         renderer: of pages.
+        read: called at each read of Redis for live pages.
     """
     settings, lines = live.settings, Lines(live)
+    looks = Live(lines, followed=cluster_url(settings.redis_url) is None, read=read)
     counts, mailings = Counts(lines), MailingStore(store.engine)
     finder, kept = Finder(lines, Ended.open(settings)), KeptLines(store.engine, settings.keyring)
     parts = [
@@ -84,39 +99,79 @@ def make_pages(live: LiveAccounts, store: ConsoleStore, renderer: Renderer) -> P
         FaxPages(lines, renderer, finder),
         UsagePages(lines, renderer, finder.ended),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
-        LivePages(Live(lines, followed=cluster_url(live.settings.redis_url) is None)),
+        LivePages(looks),
         MailingUploadPages(
             lines, renderer, mailings, Uploads(store.engine, settings.keyring)
         ),  # before the address of any mailing
         MailingPages(lines, renderer, mailings, finder.ended, counts),
     ]
-    return Parts(renderer, lines, [page for part in parts for page in part.pages()], counts)
+    pages = [page for part in parts for page in part.pages()]
+    return Parts(renderer, lines, pages, counts, looks)
 
 
 def console() -> None:
     """Run the console until SIGTERM or SIGINT."""
     live, secrets = load("console")
     settings = live.settings
-    log = get_logger("faxline_console")
+    log, probe = get_logger("faxline_console"), probe_client(settings, "console")
+    registry, loops = new_registry(), Loops(settings.stall.total_seconds())
+    loop = loops.add("event loop")
+    watch_loops(registry, loops.ages, loops.stalled)
+    watch_folders(registry, lambda: len(live.broken))
     store = open_store(settings.console)
-    parts = make_pages(live, store, Renderer(make_environment(), settings.console.zone))
-    guard = Guard(store, settings.console, parts.counts.prepare)
-    app = make_app(guard, parts.renderer, parts.lines, parts.pages, log)
-    listener = listen(settings.console.host, settings.console.port, 128)
-    config = uvicorn.Config(
-        app,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,  # a live page would hold it open
+    metrics = ConsoleMetrics(
+        registry, partial(count_sessions, store.engine, settings.console), lambda: parts.live.viewers
     )
+    parts = make_pages(live, store, Renderer(make_environment(), settings.console.zone), metrics.reads.inc)
+    guard = Guard(store, settings.console, parts.counts.prepare)
+    app = Counted(make_app(guard, parts.renderer, parts.lines, parts.pages, log), metrics)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,  # a live page would hold it open
+        )
+    )
+
+    def checks() -> Mapping[str, bool | str]:
+        return {"redis": _answers(probe), "database": store.answers() or "away", "listens": server.started}
+
+    monitoring = monitor(registry, settings, "console", loops, checks)
+    listener = listen(settings.console.host, settings.console.port, 128, "CONSOLE")
     log.info("console listens", host=settings.console.host, port=settings.console.port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn shuts down, then raises the signal again
-    secrets.start()  # looks at the accounts' directory as well
+    secrets.start(loops)  # looks at the accounts' directory as well
+    heartbeat = Heartbeat(probe, "console", live, loops, log, checks)
+    heartbeat.start()
+    with (
+        monitoring,
+        closing(secrets),
+        closing(probe),
+        closing(heartbeat),
+        asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner,
+    ):
+        runner.run(_serve(server, listener, loop))
+    log.info("console stopped")
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, loop: Loop) -> None:
+    """Serve until a signal ends uvicorn."""
+    turning = asyncio.create_task(beat(loop))
     try:
-        uvicorn.Server(config).run([listener])
+        await server.serve([listener])
     finally:
-        secrets.close()
+        turning.cancel()
+
+
+def _answers(probe: redis.Redis) -> bool | str:
+    """Whether Redis answers."""
+    try:
+        probe.time()
+    except redis.RedisError as error:
+        return type(error).__name__
+    return True

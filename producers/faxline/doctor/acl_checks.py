@@ -59,6 +59,20 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("TIME",),
             ("HGETALL", f"{PROCESSES}worker"),
         ),
+        "console": (
+            push,
+            ("SET", upload, "b", "PX", "1000"),
+            ("XADD", keys.orders, "*", "order", "pause"),
+            ("HGETALL", job),
+            ("SSCAN", keys.group("g"), "0"),
+            ("XREAD", "STREAMS", keys.events, "0"),
+            ("ZRANGE", keys.ready, "0", "1"),
+            ("XRANGE", keys.dead, "-", "+"),
+            ("XREVRANGE", keys.audit, "+", "-"),
+            ("XREAD", "STREAMS", keys.reply("o"), "0"),
+            ("HGETALL", f"{PROCESSES}worker"),
+            _heartbeat("console"),
+        ),
         "archive": (
             script,
             ("XREAD", "STREAMS", keys.events, keys.audit, "0", "0"),
@@ -103,6 +117,12 @@ def too_much(keys: RedisKeys) -> Mapping[str, _Commands]:
         "dispatcher": (*everything, _heartbeat("worker")),
         "worker": (*everything, ("DEL", "another-program"), _heartbeat("dispatcher")),
         "operator": (*everything, script, receipt, *read, *alter, ("DEL", job), _heartbeat("worker")),
+        "console": (
+            *(*everything, script, receipt, *read, *alter, ("DEL", job), _heartbeat("worker")),
+            ("XGROUP", "DESTROY", keys.events, "g"),
+            ("SADD", ACCOUNTS, "a"),
+            ("XRANGE", keys.orders, "-", "+"),
+        ),
         "archive": (
             *(*everything, push, receipt, order, *read, *alter, ("DEL", job), _heartbeat("worker")),
             ("XDEL", keys.events, "0-1"),

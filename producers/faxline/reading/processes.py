@@ -16,6 +16,9 @@ from faxline.steps.commands import Pipeline, Steps
 
 ROLES = ("dispatcher", "worker", "webhook")
 """The roles that a fax needs to reach its end."""
+BESIDE = ("archive", "console")
+"""The roles that no fax waits for."""
+EVERYBODY = (*ROLES, *BESIDE)
 EVERY = 2.0
 """Seconds between two heartbeats."""
 GONE = 10.0
@@ -77,7 +80,7 @@ class Process:
         >>> [process.name for process in line.processes() if not process.at_work]
 
     Attributes:
-        role: dispatcher, worker or webhook.
+        role: one of EVERYBODY.
         name: host:pid:random, unique.
         host, pid: where it runs.
         version: of Faxline.
@@ -137,7 +140,7 @@ class Process:
         }
 
 
-def read_processes(roles: Iterable[str] = ROLES) -> Steps[list[Process]]:
+def read_processes(roles: Iterable[str] = EVERYBODY) -> Steps[list[Process]]:
     """Read all processes of these roles that have a heartbeat, in one round trip.
 
     A process that ended as it should is left out.
@@ -146,7 +149,7 @@ def read_processes(roles: Iterable[str] = ROLES) -> Steps[list[Process]]:
     return [process for _, _, process in found if process and process.state is not ProcessState.ENDED]
 
 
-def heartbeats(roles: Iterable[str] = ROLES) -> Steps[list[tuple[str, bytes, Process | None]]]:
+def heartbeats(roles: Iterable[str] = EVERYBODY) -> Steps[list[tuple[str, bytes, Process | None]]]:
     """Read all heartbeats: role, field, and process, or None if this version cannot read it."""
     asked = tuple(roles)
 
@@ -213,9 +216,9 @@ def polling_alone(processes: Iterable[Process]) -> bool:
 
 
 def at_work(processes: Iterable[Process], account: str | None = None) -> dict[str, int]:
-    """Count the processes at work by role, for one account or for any."""
+    """Count the processes at work by the roles that a fax needs, for one account or for any."""
     counts = dict.fromkeys(ROLES, 0)
     for process in processes:
-        if process.at_work and (account is None or process.serves(account)):
-            counts[process.role] = counts.get(process.role, 0) + 1
+        if process.role in counts and process.at_work and (account is None or process.serves(account)):
+            counts[process.role] += 1
     return counts

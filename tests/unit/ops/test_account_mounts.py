@@ -16,8 +16,8 @@ from tests.npm import do_without
 from tests.yaml_files import read_yaml
 
 OPS = Path(__file__).parents[3] / "ops"
-ROLES = ("dispatcher", "worker", "webhook")
-SECRET_FILES = {"dispatcher": set[str](), "worker": {"token"}, "webhook": {"webhook_secrets"}}
+ROLES = ("dispatcher", "worker", "webhook", "archive", "console")
+SECRET_FILES = {"worker": {"token"}, "webhook": {"webhook_secrets"}}
 VARIABLE, PLACE = "FAXLINE_ACCOUNTS_DIR", "/run/accounts"
 
 
@@ -67,7 +67,7 @@ def test_kustomize_gives_each_role_the_directory_with_the_files_that_it_needs(
     (volume,) = (volume for volume in spec["volumes"] if volume["name"] == mount["name"])
     sources = [source for one in volume["projected"]["sources"] for source in one.values()]
     files = {item["path"].partition("/")[2] for source in sources for item in source["items"]}
-    assert files == {"settings.json"} | SECRET_FILES[role]
+    assert files == {"settings.json"} | SECRET_FILES.get(role, set())
     assert files <= set(account_files.FILES)
 
 

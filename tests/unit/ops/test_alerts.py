@@ -12,6 +12,8 @@ import typer
 from faxline.cli.running import command as whole_command
 from faxline.contract.environment import PREFIX
 from faxline_archive.metrics import ArchiveMetrics
+from faxline_console.command import console
+from faxline_console.metrics import ConsoleMetrics
 from faxline_worker.config.settings import Settings
 from faxline_worker.ifax.causes import delivery_reasons
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
@@ -67,6 +69,7 @@ def metric_names() -> set[str]:
     watch_folders(registry, float)
     WebhookMetrics(registry, ["default"])
     ArchiveMetrics(registry, ["default"])
+    ConsoleMetrics(registry)
     names |= {sample.name for family in registry.collect() for sample in family.samples}
     return names | {name.removesuffix("_count") for name in names if name.endswith("_count")}
 
@@ -103,9 +106,9 @@ def test_every_alert_is_tested_to_fire_and_to_be_silent() -> None:
     assert {(alert, fires) for alert in ALERTS for fires in (True, False)} - cases == set()
 
 
-def parse(arguments: list[str]) -> None:
-    """Parse a command line of `faxline` without running it."""
-    command: Any = whole_command()
+def parse(arguments: list[str], command: Any = None) -> None:
+    """Parse a command line of `faxline`, or of another command, without running it."""
+    command = command or whole_command()
     context: Any = None
     while True:
         context = command.make_context(command.name, list(arguments), parent=context)
@@ -118,6 +121,9 @@ def parse(arguments: list[str]) -> None:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_of_a_runbook_exists(line: str) -> None:
     program, *words = shlex.split(line)
+    if words[0] == "console":
+        parse(["viewer" if word == "ROLE" else word for word in words[1:]], typer.main.get_command(console))
+        return
     if program == "faxline-worker":
         assert words[0] in {"dispatcher", "worker", "webhook", "archive", "migrate", "doctor"}
         return

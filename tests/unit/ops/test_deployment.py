@@ -24,14 +24,17 @@ from tests.yaml_files import read_documents, read_yaml
 ROOT = Path(__file__).parents[3]
 OPS = ROOT / "ops"
 KUBERNETES = OPS / "kubernetes"
-ROLES = ("dispatcher", "worker", "webhook", "archive")
+ROLES = ("dispatcher", "worker", "webhook", "archive", "console")
 DEFAULTS = read_settings({"FAXLINE_ACCOUNTS": "default"})
 PORTS = {
     "dispatcher": DEFAULTS.metrics.dispatcher_port,
     "worker": DEFAULTS.metrics.worker_port,
     "webhook": DEFAULTS.metrics.webhook_port,
     "archive": DEFAULTS.metrics.archive_port,
+    "console": DEFAULTS.metrics.console_port,
 }
+SERVED = {"webhook": DEFAULTS.webhook.port, "console": DEFAULTS.console.port}
+"""What a part serves besides. There its event loop answers the probes; no traffic comes before it listens."""
 USER = 10001
 SECRETS = {
     "redis": "redis://ROLE:password@redis:6379/0",
@@ -39,6 +42,7 @@ SECRETS = {
     "secrets": '["the secret"]',
     "keys": new_key("first"),
     "archive-url": "postgresql+psycopg://faxline:password@postgresql/faxline",
+    "console-database": "postgresql+psycopg://faxline:password@postgresql/console",
     "signing": "a key in PEM",
 }
 """What the files hold, by a part of their names."""
@@ -195,9 +199,7 @@ def test_no_secret_stands_in_an_environment(process: Process) -> None:
 
 
 @EACH
-def test_only_dispatchers_workers_and_archives_hold_the_sealing_keys(
-    process: Process, tmp_path: Path
-) -> None:
+def test_all_but_webhooks_hold_the_sealing_keys(process: Process, tmp_path: Path) -> None:
     keyring = settings_of(process, tmp_path).keyring
     given = process.role != "webhook" and process.manner != "base"  # in Kubernetes they are a component
     assert (keyring.ids if keyring is not None else ()) == (("first",) if given else ())
@@ -251,7 +253,7 @@ def test_a_part_listens_on_the_port_that_its_manifest_names(process: Process, tm
 def test_compose_asks_each_part_on_its_port_whether_it_lives(role: str) -> None:
     service = COMPOSE["services"][role]
     assert service["command"] == [role]
-    port = DEFAULTS.webhook.port if role == "webhook" else PORTS[role]
+    port = SERVED.get(role, PORTS[role])
     assert f"http://127.0.0.1:{port}/healthz" in " ".join(service["healthcheck"]["test"])
 
 
@@ -266,15 +268,13 @@ def test_the_console_of_compose_has_its_own_redis_user_and_listens_where_compose
     assert f"http://127.0.0.1:{port}/healthz" in " ".join(service["healthcheck"]["test"])
     assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
     folder = settings.console.database.removeprefix("sqlite:///").rpartition("/")[0]
-    assert service["volumes"] == [f"console:{folder}"]
+    archive = settings.archive.url.removeprefix("sqlite:///").rpartition("/")[0]
+    assert service["volumes"] == [f"console:{folder}", f"archive:{archive}"]
+    assert archive in COMPOSE["services"]["archive"]["volumes"][0]
 
 
-def test_the_consoles_unit_runs_it_with_its_own_redis_user_and_no_watchdog_that_it_would_not_feed() -> None:
+def test_the_consoles_unit_keeps_its_database_in_a_folder_of_its_own() -> None:
     own = unit("console")
-    assert own.one("ExecStart") == "/opt/faxline/bin/faxline-worker console"
-    assert "redis-url:/etc/faxline/redis/console.url" in own.all("LoadCredential")
-    assert own.all("WatchdogSec") == []
-    assert own.one("ProtectSystem") == "strict"
     pairs = dict(text.split("=", 1) for text in own.all("Environment"))
     folder = pairs[f"{PREFIX}CONSOLE__DATABASE"].removeprefix("sqlite:///").rpartition("/")[0]
     assert folder == f"/var/lib/{own.one('StateDirectory')}"
@@ -340,13 +340,12 @@ def test_kubernetes_probes_the_right_endpoints_of_the_right_port(role: str) -> N
         ("livenessProbe", "/healthz"),
         ("readinessProbe", "/readyz"),
     ):
-        # A webhook proves that its event loop turns, and takes no traffic before it listens.
-        port = "http" if role == "webhook" else "metrics"
+        port = "http" if role in SERVED else "metrics"
         assert only[probe]["httpGet"] == {"path": path, "port": port}
     service = of_kind("Service")[f"faxline-{role}"]["spec"]
     assert {port["name"]: port["port"] for port in service["ports"]} == ports
-    if role == "webhook":
-        assert ports["http"] == DEFAULTS.webhook.port
+    if role in SERVED:
+        assert ports["http"] == SERVED[role]
 
 
 @EACH_ROLE
@@ -402,7 +401,7 @@ def test_three_dispatchers_never_run_at_once() -> None:
     assert spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"] == 2
 
 
-def test_only_the_worker_may_reach_the_internet_and_only_the_ingress_the_webhook() -> None:
+def test_only_the_worker_may_reach_the_internet_and_only_the_ingress_what_is_served() -> None:
     policies = of_kind("NetworkPolicy")
     (outside,) = (
         policy
@@ -410,12 +409,13 @@ def test_only_the_worker_may_reach_the_internet_and_only_the_ingress_the_webhook
         if any("ipBlock" in to for rule in policy["spec"].get("egress", ()) for to in rule["to"])
     )
     assert outside["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "worker"
-    (inside,) = (
-        policy
-        for policy in policies.values()
-        if any(port.get("port") == 8080 for r in policy["spec"].get("ingress", ()) for port in r["ports"])
-    )
-    assert inside["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "webhook"
+    for role, port in SERVED.items():
+        (inside,) = (
+            policy
+            for policy in policies.values()
+            if any(one.get("port") == port for r in policy["spec"].get("ingress", ()) for one in r["ports"])
+        )
+        assert inside["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == role
     nothing = policies["faxline-nothing-else"]["spec"]
     assert nothing["policyTypes"] == ["Ingress", "Egress"]
     assert not {"ingress", "egress"} & set(nothing)
@@ -508,7 +508,8 @@ def test_a_unit_runs_its_part_and_loads_the_secrets_that_its_variables_point_to(
     loaded = {f"%d/{text.split(':')[0]}" for text in own.all("LoadCredential")}
     pairs = dict(text.split("=", 1) for text in own.all("Environment"))
     assert {value for name, value in pairs.items() if name.endswith("_FILE")} == loaded
-    assert f"faxline-{role}.service" in Unit(OPS / "systemd/faxline.target").one("Wants").split()
+    wanted = Unit(OPS / "systemd/faxline.target").one("Wants").split()
+    assert (f"faxline-{role}.service" in wanted) is (role != "console")  # enabled where people need it
     assert own.one("PartOf") == own.one("WantedBy") == "faxline.target"
 
 

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from faxline import JobNotFound
 from faxline.reading.job import Job
 from faxline_console.downloads import csv_file
 from faxline_console.finding import Finder
@@ -118,20 +117,13 @@ class BulkPages:
         return *await self._read(person, [f"{job.account}/{job.id}" for job in jobs[:MOST]]), more
 
     async def _read(self, person: Person, names: Iterable[str]) -> tuple[list[Job], list[tuple[str, str]]]:
-        places = [name.partition("/")[::2] for name in dict.fromkeys(names)]
-        limit = asyncio.Semaphore(AT_ONCE)
-
-        async def one(account: str, job: str) -> Job | None:
-            async with limit:
-                try:
-                    return await self._finder.one(person, account, job)
-                except JobNotFound:
-                    return None
-
-        read = await asyncio.gather(*(one(*place) for place in places))
+        places = [
+            (account, job) for account, _, job in (name.partition("/") for name in dict.fromkeys(names))
+        ]
+        found = await self._finder.several(person, places)
         gone = "there is no such fax, or you may not see it"
-        missing = [(job, gone) for (_, job), found in zip(places, read, strict=True) if found is None]
-        return [job for job in read if job is not None], missing
+        missing = [(place[1], gone) for place in places if place not in found]
+        return [found[place] for place in places if place in found], missing
 
     async def _when(self, request: Request, plan: Plan) -> list[str]:
         """When what is sent again would start, by account."""

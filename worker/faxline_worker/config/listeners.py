@@ -32,7 +32,7 @@ class Metrics(Part):
     """The ports of /metrics, /healthz and /readyz.
 
     Attributes:
-        dispatcher_port, worker_port, webhook_port, archive_port: one for each role.
+        dispatcher_port, worker_port, webhook_port, archive_port, console_port: one for each role.
         failures_from_zero: whether every label set of `fax_failures_total` is exported from the start. There
             are 150 an account, four fifths of what a dispatcher exports. With many accounts, turn it off:
             each set then appears with its first failure.
@@ -42,6 +42,7 @@ class Metrics(Part):
     worker_port: int = Field(9102, ge=0, le=65535)
     webhook_port: int = Field(9103, ge=0, le=65535)
     archive_port: int = Field(9104, ge=0, le=65535)
+    console_port: int = Field(9105, ge=0, le=65535)
     failures_from_zero: bool = True
 
 

@@ -253,6 +253,7 @@ class Settings(BaseSettings):
             ("REDIS_URL", self.redis_url),
             ("BROKER_URL", self.broker),
             ("ARCHIVE__URL", self.archive.url),
+            ("CONSOLE__DATABASE", self.console.database),
         ):
             yield from ((PREFIX + variable, password) for password in passwords_in(url))
         if self.proxy is not None:

@@ -18,7 +18,7 @@ import redis
 from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.redis_keys import PROCESSES
-from faxline.reading.processes import EVERY, ROLES, Process, ProcessState, heartbeats
+from faxline.reading.processes import EVERY, EVERYBODY, Process, ProcessState, heartbeats
 from faxline.steps.drivers import run
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.observability.systemd import notify
@@ -42,7 +42,7 @@ class Heartbeat:
 
     Args:
         client: of the state's database, with a short timeout.
-        role: dispatcher, worker or webhook.
+        role: one of EVERYBODY.
         accounts: the names of the accounts that the process serves, read at each heartbeat.
         loops: the loops of the process.
         log: gets one warning when no heartbeat can be written.
@@ -142,7 +142,7 @@ def look_at_processes(client: redis.Redis) -> list[Process]:
     Raises:
         redis.RedisError: Redis is away or refuses us.
     """
-    keys = [PROCESSES + role for role in ROLES]
+    keys = [PROCESSES + role for role in EVERYBODY]
     with client.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.hlen(key)

@@ -44,10 +44,18 @@ TURN = 0.5
 """Seconds between two beats of the event loop."""
 
 
-def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Open the webhook's socket. If the port is taken, the process ends with one line naming the setting."""
+def listen(host: str, port: int, backlog: int, part: str = "WEBHOOK") -> socket.socket:
+    """Open the socket of a webhook or a console. If the port is taken, the process ends with one line.
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 takes a free one.
+        backlog: connections that may wait.
+        part: of the settings that name host and port.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only if it is.
+    what = "webhooks" if part == "WEBHOOK" else "browsers"
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,8 +64,8 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         give_up(
-            f"cannot listen on port {port} of {host} for webhooks ({getattr(error, 'strerror', error)}): "
-            "free it, or set FAXLINE_WEBHOOK__PORT (or FAXLINE_WEBHOOK__HOST) to another"
+            f"cannot listen on port {port} of {host} for {what} ({getattr(error, 'strerror', error)}): "
+            f"free it, or set {PREFIX}{part}__PORT (or {PREFIX}{part}__HOST) to another"
         )
     return listener
 
@@ -109,7 +117,8 @@ def uvicorn_config(
     )
 
 
-async def _beat(loop: Loop) -> None:
+async def beat(loop: Loop) -> None:
+    """Beat for an event loop, for as long as it turns."""
     while True:
         loop.well()
         await asyncio.sleep(TURN)
@@ -133,7 +142,7 @@ async def _serve(
     config = server.config
     listener = listen(config.host, config.port, config.backlog)
     log.info("webhook listens", host=config.host, port=config.port)
-    turning = [asyncio.create_task(_beat(loop)), asyncio.create_task(_repeat(writer))]
+    turning = [asyncio.create_task(beat(loop)), asyncio.create_task(_repeat(writer))]
     try:
         await server.serve([listener])
     finally:

@@ -505,6 +505,9 @@ def test_an_account_that_paused_for_a_missing_key_is_told_with_what_to_put_back(
 class Missing:
     """The entry point of a package that is installed without what it needs."""
 
+    def __init__(self, name: str = "daemon") -> None:
+        self.name = name
+
     def load(self) -> None:
         raise ModuleNotFoundError("httpx")
 
@@ -537,6 +540,14 @@ def test_without_the_daemons_packages_the_command_says_what_it_did_not_look_at(
     found = command(monkeypatch, capsys, Missing(), "--redis", server.url(0))
     assert (found[-1]["check"], found[-1]["result"]) == ("settings", "skip")
     assert "the extra `worker` is not installed" in found[-1]["text"]
+
+
+def test_without_the_consoles_packages_nothing_is_said_of_a_console(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = command(monkeypatch, capsys, Missing("console"), "--redis", server.url(0))
+    assert found
+    assert "settings" not in {check["check"] for check in found}
 
 
 def test_who_looks_at_more_is_given_the_same_server_for_the_limits_stand_there(
