@@ -88,5 +88,5 @@ class Somebody(Browser):
 
 def shown(answer: httpx.Response) -> str:
     """The text of a page's main part, without its tags."""
-    main = answer.text.partition("<main")[2]
+    main = answer.text.partition("<main")[2].partition(">")[2]
     return " ".join(re.sub("<[^>]*>", " ", main).split())

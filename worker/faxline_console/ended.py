@@ -68,7 +68,7 @@ class Ended:
         return cls(open_database(url), settings.keyring, Desk(keys, settings.keyring))
 
     def page(
-        self, accounts: Sequence[str], query: Query, person: Person, after: Mark | None, limit: int
+        self, names: Sequence[str], query: Query, person: Person, after: Mark | None, limit: int
     ) -> list[Job]:
         """The ended faxes behind a mark, the latest first.
 
@@ -77,7 +77,7 @@ class Ended:
         """
         found: list[Job] = []
         with told(), self._engine.connect() as connection:
-            for account in accounts:
+            for account in names:
                 privacy = Privacy(self._keyring, account)
                 place = after.place(account) if after else None
                 pushed = named(connection, account, query)
@@ -96,7 +96,7 @@ class Ended:
         found.sort(key=lambda job: Mark.of(job).order)
         return [job for job in found[:limit] if person.sees(job.account, job.metadata)]
 
-    def count(self, accounts: Sequence[str], query: Query, person: Person, most: int) -> int:
+    def count(self, names: Sequence[str], query: Query, person: Person, most: int) -> int:
         """How many faxes `page` would find in all; no more than `most` are counted.
 
         Raises:
@@ -104,7 +104,7 @@ class Ended:
         """
         found = 0
         with told(), self._engine.connect() as connection:
-            for account in accounts:
+            for account in names:
                 privacy = Privacy(self._keyring, account)
                 for search in searches(query, person, privacy):
                     if found >= most:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from faxline import AsyncFaxLine
 from faxline.contract.orders import Order
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
+from faxline.operating.audit import AuditEntry
 from faxline.operating.operations import GIVE_ORDERS
 from faxline.operating.orders import issue_order
 from faxline.reading.job import Job
@@ -17,6 +19,8 @@ from faxline.steps.commands import Command, Pipeline, Steps
 
 PARTIAL = re.compile(rb'"partial":\s*true')
 """What the event of a fax says that was delivered in part."""
+PAGE = 1000
+"""Entries of the audit that are read at a time."""
 TIMEOUT = 5.0
 """Seconds to wait until a dispatcher has carried out an order."""
 
@@ -51,6 +55,16 @@ class ConsoleLine(AsyncFaxLine):
     async def members(self, group: str) -> set[str]:
         """The ids of a group's jobs; empty if there is no such group."""
         return await self._run(read_members(self._context, group))
+
+    async def orders_before(self, before: int, since: int, most: int) -> list[AuditEntry]:
+        """The orders of the audit between two times (ms), the newest first. Calls are not among them.
+
+        Args:
+            before: the end, not included.
+            since: the beginning.
+            most: how many entries are gone through, calls as well.
+        """
+        return await self._run(_orders(self.keys.audit, before, since, most))
 
     async def lately(self, count: int, most: int) -> list[str]:
         """The jobs of which the latest events say that they were delivered in part or never confirmed.
@@ -114,6 +128,23 @@ def _archived_until(keys: RedisKeys) -> Steps[int | None]:
     after = (mark or b"").partition(b" ")[0].decode() or "0-0"
     unread: Any = yield Command(lambda client: client.xrange(keys.events, f"({after}", "+", count=1))
     return int(unread[0][0].partition(b"-")[0]) if unread else 0
+
+
+def _orders(key: str, before: int, since: int, most: int) -> Steps[list[AuditEntry]]:
+    found: list[AuditEntry] = []
+    last = str(before - 1)
+    for _ in range(0, most, PAGE):
+        page: Any = yield Command(partial(_page_before, key=key, last=last, since=str(since)))
+        read = [AuditEntry.from_entry(entry, fields) for entry, fields in page]
+        found += [entry for entry in read if not entry.is_call]
+        if len(page) < PAGE:
+            break
+        last = f"({page[-1][0].decode()}"
+    return found
+
+
+def _page_before(client: Any, *, key: str, last: str, since: str) -> Any:
+    return client.xrevrange(key, last, since, count=PAGE)
 
 
 def _lately(key: str, count: int) -> Steps[list[str]]:

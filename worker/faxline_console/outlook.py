@@ -12,8 +12,11 @@ HELD = {
 }
 
 
-def outlook(state: AccountState, times: Times) -> list[tuple[str, str]]:
-    """What will happen to a fax that is sent now: when it starts, and what holds it."""
+def outlook(state: AccountState, times: Times, *, alone: bool = False) -> list[tuple[str, str]]:
+    """What will happen to a fax that is sent now: when it starts, and what holds it.
+
+    With `alone` it does not say how many others there are.
+    """
     before = state.jobs.get("queued", 0)
     expected = forecast(state, before, lambda _: state.window_us)
     if state.paused:
@@ -22,18 +25,19 @@ def outlook(state: AccountState, times: Times) -> list[tuple[str, str]]:
         when = ("Starts at once", "Nothing goes first, and the limits are free.")
     elif expected.expected_start is not None:
         first = f"{plural(before, 'fax', 'faxes')} {'goes' if before == 1 else 'go'} first"
+        first = "Others go first" if alone else first
         why = HELD.get(str(expected.hold), "")
         when = (
             f"Start about {times.moment(expected.expected_start)}",
             f"{first}{'; ' + why if why else ''}. At most; a forecast.",
         )
     else:
-        when = ("It waits", f"{plural(before, 'fax', 'faxes')} before it.")
+        when = ("It waits", "" if alone else f"{plural(before, 'fax', 'faxes')} before it.")
     return [when, ("A busy number is tried again", "As the settings say; each try is in its timeline.")]
 
 
-def starts(state: AccountState, count: int, times: Times) -> str:
-    """When so many more faxes of an account would start, behind what is queued.
+def starts(state: AccountState, count: int, times: Times, *, alone: bool = False) -> str:
+    """When so many more faxes of an account would start, behind what is queued; as `outlook` has it.
 
     Example:
         >>> starts(state, 3, times)
@@ -52,7 +56,7 @@ def starts(state: AccountState, count: int, times: Times) -> str:
     when = f"about {times.moment(first.expected_start)}"
     if count > 1:
         when = f"the first {when}, the last about {times.moment(last.expected_start)}"
-    return f"on {state.name} {when}, behind {before:,} queued"
+    return f"on {state.name} {when}, behind {'what is' if alone else f'{before:,}'} queued"
 
 
 def end_of_queue(state: AccountState, times: Times) -> str:

@@ -26,6 +26,7 @@ from faxline_console.mailing_store import MailingStore
 from faxline_console.metrics import ConsoleMetrics, Counted, count_sessions
 from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
+from faxline_console.pages.audit import AuditPages
 from faxline_console.pages.bulk import BulkPages
 from faxline_console.pages.fax import FaxPages
 from faxline_console.pages.faxes import FaxesPages
@@ -93,7 +94,9 @@ def make_pages(
     counts, mailings = Counts(lines), MailingStore(store.engine)
     finder, kept = Finder(lines, Ended.open(settings)), KeptLines(store.engine, settings.keyring)
     parts = [
-        *(page(lines, renderer) for page in (AccountPages, SendPages, SystemPages)),
+        *(page(lines, renderer) for page in (AccountPages, SendPages)),
+        SystemPages(lines, renderer, finder.ended, counts),
+        AuditPages(lines, renderer, finder.ended),
         FaxesPages(lines, renderer, finder, kept, counts),
         BulkPages(lines, renderer, finder),
         FaxPages(lines, renderer, finder),

@@ -33,8 +33,8 @@ def timeline(history: Sequence[Transition], orders: Sequence[AuditEntry]) -> lis
         history: its transitions.
         orders: the calls and orders about it, as far as the viewer may know them.
     """
-    happened = [_transition(step) for step in history]
-    happened += [_order(entry) for entry in orders]
+    happened = [_order(entry) for entry in orders]  # of the same moment a call is first, and what came of it
+    happened += [_transition(step) for step in history]
     return sorted(happened, key=lambda one: one.at)
 
 

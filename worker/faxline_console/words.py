@@ -37,6 +37,11 @@ EVENTS: Mapping[str, tuple[str, str, str]] = {
 }
 """The icon, the colour and the words of each event in a timeline."""
 _COMMAND = re.compile(r"[;:,]? ?`[^`]*`[^.;]*")
+_OF_OTHERS = re.compile(
+    r" (?:No job is|[\d,]+ jobs? (?:is|are)) before it\.| [\d,]+ jobs? waits?(?=, and none)"
+    r"| \([\d,]+ of [\d,]+ used\)|(?<=is under way) \([^)]*\)"
+)
+"""What an explanation says of other faxes."""
 _FOR_A_SHELL = ("`", "Look it up at iFax")
 
 
@@ -69,8 +74,10 @@ def line_below(job: Job) -> str:
             return reason_words(job.reason, job.code).capitalize()
 
 
-def explain(job: Job, state: AccountState, zone: tzinfo) -> list[str]:
+def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False) -> list[str]:
     """What `faxline explain` says, in the viewer's zone. The page has buttons instead of the commands.
+
+    With `alone` it says nothing of other faxes, neither which nor how many there are.
 
     Example:
         >>> explain(job, state, ZoneInfo("America/New_York"))[1]
@@ -78,4 +85,4 @@ def explain(job: Job, state: AccountState, zone: tzinfo) -> list[str]:
     """
     said = explanation(job, state, zone)
     kept = [_COMMAND.sub("", text) for text in said if not text.startswith(_FOR_A_SHELL)]
-    return [text for text in kept if text]
+    return [text for text in (_OF_OTHERS.sub("", text) if alone else text for text in kept) if text]

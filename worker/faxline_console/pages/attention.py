@@ -16,7 +16,7 @@ from faxline_console.counts import Counts
 from faxline_console.guard import Page, person_of
 from faxline_console.left_alone import LeftAlone
 from faxline_console.lines import Lines
-from faxline_console.pages.fax import who
+from faxline_console.pages.fax import name_of, who
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
 from faxline_console.words import STATES
@@ -93,7 +93,8 @@ class AttentionPages:
                 by=by,
             )
         except JobIdTaken as error:
-            taken = f"This jobId belongs to the fax {error.job}. Nothing was changed."
+            named = await name_of(self._lines, person_of(request), account, error.job)
+            taken = f"This jobId belongs to {named}. Nothing was changed."
             return await self._page(request, wrong=(*place, taken, text))
         except NotInDoubt as error:
             self._counts.forget()

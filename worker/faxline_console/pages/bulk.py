@@ -131,7 +131,8 @@ class BulkPages:
             return []
         counts, times = Counter(job.account for job in plan.goes), self._render.times(request)
         states = await asyncio.gather(*(self._lines.of(name).account_state() for name in counts))
-        return [starts(state, counts[state.name], times) for state in states]
+        alone = person_of(request).department is not None
+        return [starts(state, counts[state.name], times, alone=alone) for state in states]
 
     async def _page(
         self, request: Request, plan: Plan, *, more: bool = False, wrong: str = "", done: bool = False

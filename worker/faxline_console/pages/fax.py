@@ -9,22 +9,23 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline import JobNotFound
-from faxline.contract.errors import ArchiveUnavailable
+from faxline.contract.errors import ArchiveUnavailable, JobIdTaken
 from faxline.contract.states import FINAL_STATES
 from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
 from faxline_console.downloads import download
-from faxline_console.ended import EndedJob, job_of
+from faxline_console.ended import EndedJob
+from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
-from faxline_console.people import Right
+from faxline_console.people import Person, Right
 from faxline_console.plans import why_no_cancel, why_no_resend
-from faxline_console.rendering import Renderer, Times
+from faxline_console.rendering import Renderer
 from faxline_console.timeline import timeline
-from faxline_console.words import explain, reason_words, state_of
+from faxline_console.words import explain, state_of
 
 CALLS = 200
 """The most calls and orders of a fax's time that are read."""
@@ -142,7 +143,11 @@ class FaxPages:
                 return await self._page(
                     request, line, job, wrong="A jobId is a whole number, as iFax shows it."
                 )
-            await line.resolve(job.id, accepted=int(text), by=by)
+            try:
+                await line.resolve(job.id, accepted=int(text), by=by)
+            except JobIdTaken as error:
+                named = await name_of(self._lines, person_of(request), job.account, error.job)
+                return await self._page(request, line, job, wrong=f"This jobId belongs to {named}.")
         elif how in {"resend", "fail"}:
             await line.resolve(job.id, resend=how == "resend", fail=how == "fail", by=by)
         else:
@@ -205,32 +210,24 @@ class FaxPages:
         may = person.may(Right.AUDIT) or person.may(Right.SYSTEM)
         if archived is not None and self._finder.ended is not None and not history:
             steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id)
-            return [ended_sentence(archived, self._render.times(request))], steps, told if may else []
-        state = await line.account_state()
-        said = explain(job, state, self._render.times(request).tzinfo)
+            return ended_words(archived, self._render.times(request)), steps, told if may else []
+        state, times = await line.account_state(), self._render.times(request)
+        said = explain(job, state, times.tzinfo, alone=person.department is not None)
+        if archived is not None:
+            said = ended_words(archived, times)
         found: Sequence[AuditEntry] = []
         if may:
             found = await line.audit(after=job.created_at, before=None, limit=CALLS)
         return said, history, [entry for entry in found if entry.job == job.id]
 
 
-def ended_sentence(fax: ArchivedFax, times: Times) -> str:
-    """How a fax ended, and when.
-
-    Example:
-        >>> ended_sentence(fax, times)
-        'All 6 pages arrived at 13:18:55 EST.'
-    """
-    at = times.moment(fax.call_ended_at or fax.ended_at)
-    if fax.state == "delivered" and fax.partial:
-        return f"{fax.transferred} of {fax.pages} pages arrived at {at}."
-    if fax.state == "delivered":
-        return f"All {fax.pages} pages arrived at {at}." if fax.pages else f"It arrived at {at}."
-    why = reason_words(fax.reason, fax.code)
-    word = state_of(job_of(fax))[1]
-    return f"{word} at {times.moment(fax.ended_at)}" + (
-        f": {why}." if why and fax.state != "canceled" else "."
-    )
+async def name_of(lines: Lines, person: Person, account: str, job: str) -> str:
+    """How a person may be told of another fax."""
+    try:
+        await lines.find(person, account, job)
+    except JobNotFound:
+        return "another fax"
+    return f"the fax {job}"
 
 
 async def who(request: Request) -> str:

@@ -106,7 +106,7 @@ class SendPages:
             "texts": TEXTS,
             "named": NAMED,
             "most_numbers": MOST_NUMBERS,
-            "outlook": outlook(state, times) if state else [],
+            "outlook": outlook(state, times, alone=person.department is not None) if state else [],
         }
         return self._render.page(request, "send.html", values, status=400 if problems else 200)
 

@@ -46,7 +46,7 @@ class SignIn:
         """Show the form, and take it."""
         back = _own_path(request.query_params.get("back", ""))
         if request.method == "GET":
-            return self._render.page(request, "sign_in.html", {"name": "", "wrong": "", "back": back})
+            return self._page(request, "", back)
         self._guard.check_site(request)
         form = await request.form()
         name, password = str(form.get("user", ""))[:64], str(form.get("password", ""))
@@ -86,7 +86,17 @@ class SignIn:
         return response
 
     def _refuse(self, request: Request, name: str, back: str, wrong: str, status: int) -> Response:
-        values = {"name": name, "wrong": wrong, "back": back}
+        return self._page(request, name, back, wrong, status)
+
+    def _page(self, request: Request, name: str, back: str, wrong: str = "", status: int = 200) -> Response:
+        settings = self._guard.settings
+        values = {
+            "name": name,
+            "wrong": wrong,
+            "back": back,
+            "session": settings.session,
+            "idle": settings.idle,
+        }
         return self._render.page(request, "sign_in.html", values, status=status)
 
 

@@ -1,20 +1,22 @@
-"""The system: the doctor's findings, and every process by its heartbeat. And the audit."""
+"""The system: the doctor's findings, every process by its heartbeat, and the archive."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from faxline.contract.check import Check
+from faxline.contract.errors import ArchiveUnavailable
+from faxline_console.archive_facts import ArchiveFacts, archive_facts
+from faxline_console.counts import Counts
+from faxline_console.ended import Ended
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
-
-DAYS = 1
-"""Days of the audit that are shown."""
-MOST = 1000
-"""The most entries of an account's audit that are shown."""
 
 
 class SystemPages:
@@ -23,20 +25,30 @@ class SystemPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
+        ended: the archive; None without one.
+        counts: what is known of whole accounts.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, ended: Ended | None, counts: Counts) -> None:
         self._lines = lines
         self._render = renderer
+        self._ended = ended
+        self._counts = counts
 
     def pages(self) -> list[Page]:
         """The addresses."""
-        return [Page("/system", Right.SYSTEM, self.system), Page("/audit", Right.AUDIT, self.audit)]
+        return [Page("/system", Right.SYSTEM, self.system)]
 
     async def system(self, request: Request) -> Response:
         """The findings, the worst first, and the processes, the silent first."""
-        line = self._lines.of(self._lines.accounts[0])
-        checks, processes = await asyncio.gather(line.checks(), line.processes())
+        names = self._lines.accounts_of(person_of(request))
+        if not names:
+            raise HTTPException(404, "You see no account, so there is nothing to look at.")
+        line, others = self._lines.of(names[0]), {*self._lines.accounts} - {*names}
+        checks, processes, archive = await asyncio.gather(
+            line.checks(), line.processes(), self._archive(names)
+        )
+        checks = [check for check in checks if not is_about(check, others)]
         order = {"fail": 0, "warn": 1}
         values = {
             "checks": sorted(checks, key=lambda check: order.get(str(check.result), 2)),
@@ -44,20 +56,22 @@ class SystemPages:
                 processes, key=lambda process: (not process.gone, process.role, process.name)
             ),
             "now": datetime.now(UTC),
+            "archive": archive,
+            "archives": self._ended is not None,
+            "late": await self._counts.archived_until(names),
         }
         return self._render.page(request, "system.html", values)
 
-    async def audit(self, request: Request) -> Response:
-        """Who did and saw what, the newest first. The calls to iFax are not among it."""
-        since = datetime.now(UTC) - timedelta(days=DAYS)
-        names = self._lines.accounts_of(person_of(request))
-        found = await asyncio.gather(*(self._lines.of(name).audit(after=since, limit=MOST) for name in names))
-        entries = [
-            (name, entry)
-            for name, read in zip(names, found, strict=True)
-            for entry in read
-            if not entry.is_call
-        ]
-        entries.sort(key=lambda one: one[1].at, reverse=True)
-        full = any(len(read) == MOST for read in found)
-        return self._render.page(request, "audit.html", {"entries": entries, "full": full, "days": DAYS})
+    async def _archive(self, names: list[str]) -> ArchiveFacts | None:
+        """What the archive has of these accounts; None while it is away."""
+        if self._ended is None:
+            return None
+        try:
+            return await run_in_threadpool(archive_facts, self._ended, names)
+        except ArchiveUnavailable:
+            return None
+
+
+def is_about(check: Check, others: set[str]) -> bool:
+    """Whether a finding is about one of these accounts, such as `account north` or `events of north`."""
+    return check.name.rpartition(" ")[2] in others
