@@ -52,6 +52,12 @@ class Console:
         guard = Guard(self.store, settings.console, parts.counts.prepare)
         self.app = make_app(guard, parts.renderer, parts.lines, parts.pages, structlog.get_logger())
 
+    @property
+    def routes(self) -> list[Any]:
+        """Every route of the application."""
+        app: Any = self.app._app
+        return list(app.routes)
+
     def __enter__(self) -> Self:
         self.runner = asyncio.Runner()
         return self

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -222,6 +222,6 @@ def _form(query: Query) -> dict[str, str]:
     shown = {word: ",".join(term.values) for word, term in query.terms.items() if not term.without}
     for key, term in query.metadata.items():
         shown["meta"] = f"{key}={','.join(term.values)}"
-    text = {part.partition(":")[0]: part.partition(":")[2] for part in query.text.split()}
-    days = {word: text.get(word, "") for word in ("since", "until")}
+    last = query.until - timedelta(days=1) if query.until else None
+    days = {word: f"{day:%Y-%m-%d}" if day else "" for word, day in (("since", query.since), ("until", last))}
     return dict.fromkeys((*WORDS, "meta"), "") | shown | days

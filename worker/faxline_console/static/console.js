@@ -167,5 +167,6 @@ function changed(event) {
 if (live || main?.dataset.newer !== undefined) {
   const stream = new EventSource("/live");
   stream.addEventListener("changed", changed);
+  stream.addEventListener("open", () => changed({ data: 0 })); // what happened before it is told by no event
   addEventListener("pagehide", () => stream.close());
 }
