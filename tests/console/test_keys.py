@@ -3,9 +3,14 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.visitor import DESK, People
+from tests.console.visitor import DESK, PHONE, People
 
 FOCUSED = "document.activeElement.textContent.trim()"
+SEEN = """(() => {
+  const focus = document.activeElement, { left, top, bottom } = focus.getBoundingClientRect();
+  return [top + 2, bottom - 2].every((y) => focus.contains(document.elementFromPoint(left + 4, y)));
+})()"""
+"""Whether what has the focus is covered by nothing."""
 
 
 @pytest.fixture
@@ -43,6 +48,17 @@ def test_j_and_k_walk_the_rows_x_ticks_one_and_enter_opens_it(page: Page) -> Non
     assert [ticks.nth(place).is_checked() for place in range(4)] == [True, True, True, False]
     page.keyboard.press("Enter")
     page.wait_for_url("**/faxes/*/*")
+
+
+def test_no_focus_is_behind_the_bar_at_the_foot_or_at_the_head(page: Page) -> None:
+    for width in (DESK, PHONE):
+        page.set_viewport_size({"width": width, "height": 600})
+        page.locator("tbody .pick").first.check()
+        expect(page.locator(".bulk")).to_be_in_viewport()
+        rows = page.locator("tbody tr").count()
+        for key in ["j"] * rows + ["k"] * rows:
+            page.keyboard.press(key)
+            assert page.evaluate(SEEN)
 
 
 def test_a_question_mark_shows_the_keys_and_escape_closes_them(page: Page) -> None:

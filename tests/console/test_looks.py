@@ -50,4 +50,4 @@ def test_a_page_goes_not_sideways_and_axe_finds_nothing_with_all_of_it_open(
         admin.page.evaluate(OPEN)
         assert admin.sideways() == 0
         found[f"{theme} {width}"] = admin.findings(axe)
-    assert found == dict.fromkeys(found, [])
+    assert found == {look: [] for look in found}
