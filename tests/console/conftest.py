@@ -18,7 +18,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The Chromium of this machine."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
@@ -30,7 +30,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def office(
     server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Office]:
@@ -40,7 +40,7 @@ def office(
         yield office
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def everybody(chromium: Browser, office: Office) -> Iterator[People]:
     """People of every role."""
     people = People(chromium, office.url)
@@ -55,7 +55,7 @@ def people(everybody: People) -> Iterator[People]:
     assert everybody.complaints() == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core."""
     folder = installed(HERE / "axe", tmp_path_factory.mktemp("axe") / "node")
