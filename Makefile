@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE =
 SEEDED = $(if $(SEED),--seed $(SEED))
 CHAOS = PYTHONPATH=tests/chaos $(BIN)/python -m faxline_chaos
 
-.PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos archive-kills bench-archive fuzz watch dashboards manifests picture check format lint types contract schema docs lock licences sbom audit clean
+.PHONY: help install demo test test-all proof bench bench-polling bench-limits bench-memory bench-drain capacity chaos archive-kills bench-archive fuzz watch access screenshots dashboards manifests picture check format lint types contract schema docs lock licences sbom audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -90,6 +90,9 @@ schema: install ## Write docs/schema and docs/asyncapi.json from the models
 
 docs: install ## Write the generated parts of docs/ from the code: settings, commands, events, metrics …
 	PYTHONPATH=docs $(BIN)/python -m faxline_docs
+
+access: install ## Try every page of the console as everybody, and write docs/console-access.md
+	PYTHONPATH=docs $(BIN)/python -m tests.access_table
 
 dashboards: install ## Write grafana/dashboards from their builder
 	PYTHONPATH=grafana $(BIN)/python -m faxline_boards grafana/dashboards

@@ -70,18 +70,24 @@ class Console:
         """A browser in which somebody has signed in."""
         return Somebody(self, name)
 
+    def stranger(self) -> "Somebody":
+        """A browser in which nobody has signed in."""
+        return Somebody(self, None)
+
 
 class Somebody(Browser):
     """The browser of a person."""
 
-    def __init__(self, console: Console, name: str) -> None:
+    def __init__(self, console: Console, name: str | None) -> None:
         super().__init__(console.app)
         self._runner = console.runner
-        token = console.store.begin_session(name)
-        self.cookies.set(COOKIE, token)
-        session = console.store.session(token)
-        assert session is not None
-        self._form_token = session.form_token
+        self.form_token = ""
+        if name is not None:
+            token = console.store.begin_session(name)
+            self.cookies.set(COOKIE, token)
+            session = console.store.session(token)
+            assert session is not None
+            self.form_token = session.form_token
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request; all of a console's are answered on one event loop, as it does them."""
@@ -89,7 +95,7 @@ class Somebody(Browser):
 
     def act(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
         """Send a form of this session."""
-        return self.post(path, data={"form_token": self._form_token, **fields}, files=files)
+        return self.post(path, data={"form_token": self.form_token, **fields}, files=files)
 
 
 def shown(answer: httpx.Response) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response
 
 from tests.console.office import PASSWORD
 
@@ -64,6 +64,11 @@ class Visitor:
     def text(self) -> str:
         """What the main part of the page says."""
         return self.page.locator("main").inner_text()
+
+    @property
+    def note(self) -> Locator:
+        """What the page says about what was just done."""
+        return self.page.locator("p.note[role=status]")
 
     def sideways(self) -> int:
         """By how many pixels the page is wider than the window."""

@@ -50,7 +50,7 @@ class AttentionPages:
             Page("/attention/{account}/dead", Right.SETTLE, self.settle_dead, ["POST"]),
             Page("/attention/{account}/ended/{job}/leave", Right.SETTLE, self.leave, ["POST"]),
             Page("/attention/{account}/doubts/{job}", Right.SETTLE, self.settle_doubt, ["POST"]),
-            Page("/attention/{account}/doubts/{job}/number", Right.REVEAL, self.reveal, ["POST"]),
+            Page("/attention/{account}/doubts/{job}/number", Right.SETTLE, self.reveal, ["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
