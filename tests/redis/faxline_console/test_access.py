@@ -1,4 +1,4 @@
-"""The hostile suite: every page and action without a session, with a lesser role, of others, by forged forms."""
+"""The hostile suite: every page and action without a session, with a lesser role, of others, forged."""
 
 from collections.abc import Iterator
 from pathlib import Path
