@@ -85,4 +85,4 @@ def test_no_number_is_shown_as_long_as_nobody_notes_the_reveal_in_the_audit(
         client.flushdb()
         stage(client)
         answer = console.person("admin").act("/faxes/north/now/reveal")
-        assert (named(client), NUMBER in answer.text) == ({"admin"}, False)
+        assert (named(client), NUMBER in answer.text) == (frozenset({"admin"}), False)
