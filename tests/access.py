@@ -71,6 +71,7 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
                 "/accounts",
                 "/usage",
                 "/usage.csv",
+                "/audit.csv",
             ),
             *("/system", "/audit", "/live", FAX, MAILING, f"{MAILING}/failures.csv"),
         )
