@@ -11,12 +11,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
 def csv_file(columns: Sequence[str], rows: Iterable[Sequence[object]], name: str) -> Response:
-    """A table as CSV, of which a spreadsheet computes no cell."""
-    text = io.StringIO()
+    """A table as CSV, of which a spreadsheet computes no cell. It begins with the mark that Excel needs."""
+    text = io.StringIO(newline="")
     writer = csv.writer(text)
     for row in (columns, *rows):
         writer.writerow([plain_cell(cell) for cell in row])
-    return download(text.getvalue().encode(), name, "text/csv; charset=utf-8")
+    return download(text.getvalue().encode("utf-8-sig"), name, "text/csv; charset=utf-8")
 
 
 def plain_cell(value: object) -> str:

@@ -84,5 +84,7 @@ def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False)
         'Waiting for the hourly limit (1000 of 1000 used). The next slot opens at 14:03:12 (in 12 s).'
     """
     said = explanation(job, state, zone)
+    if job.forecast is not None:
+        said = [*said[1:], said[0]]  # why and when first, then how many are before it
     kept = [_COMMAND.sub("", text) for text in said if not text.startswith(_FOR_A_SHELL)]
     return [text for text in (_OF_OTHERS.sub("", text) if alone else text for text in kept) if text]

@@ -71,7 +71,10 @@ def test_no_page_tells_of_the_faxes_of_others(console: Console, path: str) -> No
 
 
 def test_others_are_told_what_holds_the_same_fax(console: Console) -> None:
-    assert "37 jobs are before it" in shown(console.person("viewer").get("/faxes/north/scan.1"))
+    page = console.person("viewer").get("/faxes/north/scan.1")
+    assert "37 jobs are before it" in shown(page)
+    say = page.text.partition('<p class="say">')[2].partition("</p>")[0]
+    assert say == "Waiting for the hourly limit (7 of 7 used)."  # why stands first
     assert "38 faxes go first" in shown(console.person("clerk").get("/send"))
 
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.csv_files import write_csv
+from faxline_console.downloads import csv_file
 from faxline_console.people import Person, Role
 from tests.consoles import Console, Somebody, shown
 
@@ -172,7 +172,8 @@ def test_canceling_the_rest_asks_for_each_fax_that_is_open_and_names_who(
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "  =1", "\n@a"])
 def test_no_cell_of_a_csv_file_is_a_formula(cell: str) -> None:
-    (row,) = csv.reader(io.StringIO(write_csv(["a"], [[cell]]).partition("\r\n")[2], newline=""))
+    text = bytes(csv_file(["a"], [[cell]], "a.csv").body).decode("utf-8-sig")
+    _, row = csv.reader(io.StringIO(text, newline=""))
     assert row[0].startswith("'")
 
 
@@ -245,3 +246,15 @@ def test_a_mailing_says_by_when_its_last_fax_starts(console: Console, redis_clie
     text = shown(console.person("viewer").get("/mailings/north/scans"))
     assert "The last is expected to start by about" in text
     assert "because the limit of requests is used up" in text
+
+
+def test_a_name_that_no_group_may_have_is_told_with_what_it_may_have(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    person = console.person("clerk")
+    draft = draft_of(upload(person, ROWS))
+    for name in ("zoë", "a b", "a/b", "x" * 125):
+        answer = person.act("/mailings/push", draft=draft, name=name)
+        assert answer.status_code == 400
+        assert "A name has letters from A to Z" in shown(answer)
+    assert pushed(redis_client) == []

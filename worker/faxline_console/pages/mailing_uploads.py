@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline import GroupNotFound
+from faxline.contract.entry_members import IDENTIFIER
 from faxline.contract.phone_numbers import check_region
-from faxline_console.csv_files import as_csv, write_csv
+from faxline_console.downloads import csv_file
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
-from faxline_console.mailing_rows import Draft, Looked, MailingInvalid, look_at
+from faxline_console.mailing_rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
 from faxline_console.mailing_store import MailingStore
 from faxline_console.pages.send import files_of, plain_name
 from faxline_console.people import Right
@@ -24,6 +25,7 @@ from faxline_console.uploads import Uploads, UploadsFullError
 SHOWN = 200
 """The most bad rows that the preview shows; the CSV has all."""
 FULL = "So many mailings are uploaded and not pushed that there is no room. Try again in half an hour."
+NO_NAME = "A name has letters from A to Z, digits and . _ : - only, and no more than 100 of them."
 GONE = "The upload is gone: it is kept for 30 minutes. Upload the file again."
 
 
@@ -99,6 +101,8 @@ class MailingUploadPages:
         wrong = "" if looked.faxes else "No row is in order."
         if looked.bad and typed["bad"] != "leave":
             wrong = "Some rows are bad. Mend them, or choose to leave them out."
+        if not IDENTIFIER.fullmatch(f"{looked.name}.{MOST_ROWS}"):
+            wrong = NO_NAME
         known = await run_in_threadpool(self._store.find, person, draft.account, looked.name)
         if known is None and person.department is not None and await _is_there(line, looked.name):
             wrong = "There is a group of this name already. Choose another name."
@@ -116,7 +120,7 @@ class MailingUploadPages:
         if draft is None:
             return self._upload(request, {}, GONE)
         looked = await run_in_threadpool(look_at, draft)
-        return as_csv("bad-rows", write_csv(["line", "problem"], looked.bad.items()))
+        return csv_file(["line", "problem"], looked.bad.items(), "bad-rows.csv")
 
     async def _draft(self, request: Request, name: str) -> Draft | None:
         draft = await run_in_threadpool(self._uploads.find, request.state.session.token, name)

@@ -13,7 +13,7 @@ from faxline import GroupNotFound
 from faxline.contract.states import JobState
 from faxline.reading.group import Group
 from faxline_console.counts import Counts
-from faxline_console.csv_files import as_csv, write_csv
+from faxline_console.downloads import csv_file
 from faxline_console.ended import Ended
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
@@ -114,7 +114,7 @@ class MailingPages:
         rows += [
             (name, "", "Rejected", error.reason, None, None, None) for name, error in group.rejected.items()
         ]
-        return as_csv(f"{group.name}-failures", write_csv(header, rows))
+        return csv_file(header, rows, f"{group.name}-failures.csv")
 
     async def cancel(self, request: Request) -> Response:
         """Cancel what has not been sent."""

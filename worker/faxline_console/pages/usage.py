@@ -104,6 +104,7 @@ class UsagePages:
             rows = await self._rows(request, asked)
         except ArchiveUnavailable as error:
             wrong = str(error)
+        drawn = asked.by in {"day", "month"}
         words = {"by": "metadata" if asked.by.startswith(METADATA) else asked.by}
         values: dict[str, Any] = {
             "asked": asked,
@@ -113,7 +114,8 @@ class UsagePages:
             "rows": [(row, self._faxes(row, asked)) for row in rows[:MOST_ROWS]],
             "left": max(0, len(rows) - MOST_ROWS),
             "total": _total(rows),
-            "bars": bars(rows) if asked.by in {"day", "month"} else [],
+            "bars": bars(rows, slots_of(asked)) if drawn else [],
+            "labels": labels_of(slots_of(asked)) if drawn else [],
             "top": max((row.faxes for row in rows), default=0),
             "busiest": max(rows, key=lambda row: row.faxes, default=None),
             "accounts": self._lines.accounts_of(person_of(request)),
@@ -185,18 +187,32 @@ def _total(rows: list[Usage], key: str = "") -> Usage:
     )
 
 
-def bars(rows: list[Usage]) -> list[Bar]:
-    """The bars of the chart: delivered, and failed on top."""
-    top = max((row.faxes for row in rows), default=0)
+def bars(rows: list[Usage], slots: list[str]) -> list[Bar]:
+    """The bars of the chart: delivered, and failed on top. A slot without faxes stays empty."""
+    top, places = max((row.faxes for row in rows), default=0), {key: n for n, key in enumerate(slots)}
     if not top:
         return []
-    step = WIDE / len(rows)
+    step = WIDE / len(slots)
     return [
         Bar(
-            round(step * (place + 0.15), 1),
+            round(step * (places[row.key] + 0.15), 1),
             round(step * 0.7, 1),
             round(HIGH * row.delivered / top, 1),
             round(HIGH * row.failed / top, 1),
         )
-        for place, row in enumerate(rows)
+        for row in rows
+        if row.key in places
     ]
+
+
+def slots_of(asked: Asked) -> list[str]:
+    """The days or months of a chart."""
+    days = [asked.first + timedelta(days=n) for n in range((asked.last - asked.first).days)]
+    return list(dict.fromkeys(str(day) if asked.by == "day" else f"{day:%Y-%m}" for day in days))
+
+
+def labels_of(slots: list[str]) -> list[str]:
+    """What stands below the chart: each month, or each seventh day."""
+    if len(slots[0]) == len("2026-11"):
+        return slots
+    return [str(int(slot[-2:])) if n % 7 == 0 else "" for n, slot in enumerate(slots)]
