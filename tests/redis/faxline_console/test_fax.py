@@ -109,3 +109,11 @@ def test_a_live_number_is_shown_and_its_keys_open_its_actions(
     clerk = console.person("clerk")
     assert 'data-key="c"' in clerk.get("/faxes/north/now").text
     assert NUMBER in clerk.act("/faxes/north/now/reveal").text
+
+
+def test_a_fax_shows_the_number_from_which_it_is_sent(console: Console, redis_client: redis.Redis) -> None:
+    assert "From +12025550199" in shown(console.person("viewer").get("/faxes/north/old"))
+    step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
+    record: Any = {"state": "queued", "number": NUMBER, "sender": "+12025550100", "n": 1, "h:1": step}
+    redis_client.hset(KEYS.job("now"), mapping=record)
+    assert "From +12025550100" in shown(console.person("viewer").get("/faxes/north/now"))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from faxline.reading.account_state import AccountState
+from faxline.reading.account_state import OPERATOR, AccountState
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.pages.fax import who
@@ -78,20 +78,22 @@ class AccountPages:
         return RedirectResponse(f"/accounts?done={line.account}#{line.account}", 303)
 
 
-def describe(state: AccountState) -> tuple[str, str]:
-    """The icon and the words of an account's state."""
+def describe(state: AccountState) -> tuple[str, str, str]:
+    """The colour, the words and the icon of an account's state."""
+    if state.paused == OPERATOR:
+        return "canceled", "Paused by an operator", "pause"
     if state.paused:
-        return "failed", f"Paused: {reason_words(state.paused)}"
+        return "failed", f"Paused: {reason_words(state.paused)}", "pause"
     if state.cooldown_until > state.now:
-        return "partial", "Cooldown after a 429"
+        return "partial", "Cooldown after a 429", "pause"
     for limit, word in (
         (state.window, "window"),
         (state.concurrency, "calls at once"),
         (state.burst, "burst"),
     ):
         if limit.effective and limit.used >= limit.effective:
-            return "queued", f"Open, at its limit ({word})"
-    return "delivered", "Open"
+            return "queued", f"Open, at its limit ({word})", "queued"
+    return "delivered", "Open", "delivered"
 
 
 def sentence(state: AccountState, times: Times) -> str:

@@ -14,6 +14,7 @@ from faxline.contract.states import FINAL_STATES
 from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
+from faxline_console.cases import SLOW
 from faxline_console.downloads import download
 from faxline_console.ended import EndedJob
 from faxline_console.endings import ended_words
@@ -181,6 +182,8 @@ class FaxPages:
             "more": said[1:],
             "line": timeline(history, orders),
             "archived": archived,
+            "sender": await self._sender(line, job, archived),
+            "at_ifax_until": job.updated_at + SLOW if job.updated_at else None,
             "in_redis": not isinstance(job, EndedJob),
             "forecast": job.forecast,
             "number": number,
@@ -192,6 +195,13 @@ class FaxPages:
             "can_resend": not why_no_resend(job),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
+
+    @staticmethod
+    async def _sender(line: ConsoleLine, job: Job, archived: ArchivedFax | None) -> str:
+        """The caller id of a fax; empty if it is the account's own."""
+        if isinstance(job, EndedJob):
+            return (archived.numbers.sender if archived else None) or ""
+        return (await line.senders([job.id])).get(job.id, "")
 
     async def _archived(self, job: Job) -> ArchivedFax | None:
         """What the archive has of a fax that ended."""

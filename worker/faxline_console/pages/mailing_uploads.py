@@ -17,6 +17,7 @@ from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.mailing_rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
 from faxline_console.mailing_store import MailingStore
+from faxline_console.outlook import starts
 from faxline_console.pages.send import files_of, plain_name
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
@@ -86,7 +87,8 @@ class MailingUploadPages:
             name = await run_in_threadpool(self._uploads.keep, request.state.session.token, draft)
         except UploadsFullError:
             return self._upload(request, typed, FULL)
-        return self._preview(request, name, draft, looked, {"name": looked.name, "priority": "bulk"})
+        typed = {"name": looked.name, "priority": "bulk"}
+        return await self._preview(request, name, draft, looked, typed)
 
     async def push(self, request: Request) -> Response:
         """Push the rows that are in order."""
@@ -107,7 +109,7 @@ class MailingUploadPages:
         if known is None and person.department is not None and await _is_there(line, looked.name):
             wrong = "There is a group of this name already. Choose another name."
         if wrong:
-            return self._preview(request, typed["draft"], draft, looked, typed, wrong)
+            return await self._preview(request, typed["draft"], draft, looked, typed, wrong)
         mailing = await line.send_many(looked.faxes, group=looked.name)
         await run_in_threadpool(self._uploads.drop, typed["draft"])
         pushed = len(mailing.jobs)
@@ -136,7 +138,7 @@ class MailingUploadPages:
         }
         return self._render.page(request, "mailing_new.html", values, status=400 if wrong else 200)
 
-    def _preview(  # noqa: PLR0917 - what it shows
+    async def _preview(  # noqa: PLR0917 - what it shows
         self,
         request: Request,
         name: str,
@@ -145,8 +147,13 @@ class MailingUploadPages:
         typed: Mapping[str, str],
         wrong: str = "",
     ) -> Response:
+        state, person = await self._lines.of(draft.account).account_state(), person_of(request)
+        when = starts(
+            *(state, len(looked.faxes), self._render.times(request)), alone=person.department is not None
+        )
         values = {
             "draft": name,
+            "when": when if looked.faxes else "",
             "file": draft.file,
             "account": draft.account,
             "looked": looked,

@@ -1,0 +1,62 @@
+"""What the page of the accounts says of their limits and pauses, and what is shown while Redis is away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from faxline.contract.redis_keys import RedisKeys
+from faxline_local.redis_server import RedisServer
+from tests.consoles import Console, shown
+
+LIMITS: Any = {"requests": 1000, "window": 3_600_000_000, "concurrency": 20, "burst": 50, "layout": "1.5"}
+
+
+@pytest.fixture(scope="module")
+def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with Console(redis_server.url(0), tmp_path_factory.mktemp("console")) as console:
+        yield console
+
+
+@pytest.fixture
+def console(shared: Console, redis_url: str) -> Console:
+    assert redis_url
+    return shared
+
+
+def test_a_lowered_limit_says_what_is_in_force_and_what_is_configured(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    seconds, _ = redis_client.time()
+    lowered = LIMITS | {"share": "0.5", "share_at": seconds * 1_000_000}
+    redis_client.hset(RedisKeys("north").account_state, mapping=lowered)
+    redis_client.hset(RedisKeys("south").account_state, mapping=LIMITS)
+    page = console.person("operator").get("/accounts")
+    assert "500 in force of 1,000 configured" in shown(page)
+    assert "in force" not in shown(console.person("bound").get("/accounts"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "colour", "words"),
+    [
+        ("operator", "canceled", "Paused by an operator"),
+        ("insufficient_balance", "failed", "Paused: insufficient balance"),
+    ],
+)
+def test_who_paused_an_account_has_its_own_colour_and_the_sign_of_a_pause(
+    console: Console, redis_client: redis.Redis, reason: str, colour: str, words: str
+) -> None:
+    redis_client.hset(RedisKeys("north").account_state, mapping=LIMITS | {"paused": reason})
+    page = console.person("operator").get("/accounts").text
+    sign = f'<span class="state" data-s="{colour}"><svg class="i" aria-hidden="true">'
+    assert f'{sign}<use href="/static/icons.svg#i-pause"/></svg><span>{words}</span></span>' in page
+
+
+def test_while_redis_is_away_each_page_leads_to_the_faxes_that_have_ended(tmp_path: Path) -> None:
+    with Console("redis://127.0.0.1:1/0", tmp_path) as console:
+        page = console.person("operator").get("/accounts")
+    assert page.status_code == 503
+    assert '<a class="btn" href="/faxes">Search ended faxes</a>' in page.text
+    assert '<span class="count">–<' in page.text  # noqa: RUF001 - a dash, as the page has it
