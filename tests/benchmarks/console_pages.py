@@ -30,13 +30,14 @@ Ask = Callable[[Somebody, int], httpx.Response]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How long a page took, in milliseconds, and how many bytes it has."""
+    """How long a page took, the console's CPU of it (both in milliseconds), and how many bytes it has."""
 
     page: str
     role: str
     median: float
     p95: float
     slowest: float
+    cpu: float
     size: int
 
 
@@ -143,12 +144,14 @@ def measure(rig: Rig, case: Case, rounds: int = ROUNDS) -> Measured:
     took: list[float] = []
     with rig.person(role_name(case.role, department=case.department)) as person:
         person.client.get("/healthz")  # connects
+        cpu = rig.cpu()
         for n in range(rounds):
             begin = time.perf_counter()
             answer = case.ask(person, n)
             took.append((time.perf_counter() - begin) * 1000)
             if answer.status_code != 200:
                 raise AssertionError(f"{case.page}: {answer.status_code} {answer.text[-500:]}")
+        cpu = rig.cpu() - cpu
     ordered = sorted(took)
     return Measured(
         case.page,
@@ -156,16 +159,17 @@ def measure(rig: Rig, case: Case, rounds: int = ROUNDS) -> Measured:
         statistics.median(took),
         percentile(ordered, 0.95),
         ordered[-1],
+        cpu / rounds * 1000,
         len(answer.content),
     )
 
 
 def table(rig: Rig) -> Iterator[str]:
     """The lines of the table of the pages."""
-    yield "| page | role | median | p95 | slowest | kB |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| page | role | median | p95 | slowest | CPU | kB |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for found in (measure(rig, case) for case in cases(rig.archived)):
-        times = f"{found.median:.0f} ms | {found.p95:.0f} ms | {found.slowest:.0f} ms"
+        times = f"{found.median:.0f} ms | {found.p95:.0f} ms | {found.slowest:.0f} ms | {found.cpu:.0f} ms"
         yield f"| {found.page} | {found.role} | {times} | {found.size / 1000:.0f} |"
 
 

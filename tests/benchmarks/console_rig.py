@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -99,7 +100,7 @@ class Rig:
                     role_name(role, department=True), role, department=("department", "department7")
                 )
                 self.store.add_user(bound)
-            self.url = stack.enter_context(_console(self.server, self.archive, database, folder))
+            self.url, self._pid = stack.enter_context(_console(self.server, self.archive, database, folder))
             self._stack = stack.pop_all()
         return self
 
@@ -114,6 +115,11 @@ class Rig:
         assert session is not None
         with httpx.Client(base_url=self.url, cookies={COOKIE: token}, timeout=120, trust_env=False) as client:
             yield Somebody(client, session.form_token)
+
+    def cpu(self) -> float:
+        """Seconds of CPU that the console's process has used."""
+        stat = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
     def commands(self) -> int:
         """Commands that Redis has carried out, but for those of the benchmark itself (XADD, INFO)."""
@@ -158,8 +164,8 @@ def fill_archive(url: str, count: int) -> None:
 
 
 @contextmanager
-def _console(server: RedisServer, archive: str, database: str, folder: Path) -> Iterator[str]:
-    """The console's process, with its own Redis user. Yields its address."""
+def _console(server: RedisServer, archive: str, database: str, folder: Path) -> Iterator[tuple[str, int]]:
+    """The console's process, with its own Redis user. Yields its address and its id."""
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "console.log"
     environment = {
@@ -168,11 +174,12 @@ def _console(server: RedisServer, archive: str, database: str, folder: Path) -> 
         "FAXLINE_ARCHIVE__URL": archive,
         "FAXLINE_CONSOLE__DATABASE": database,
         "FAXLINE_CONSOLE__PORT": str(port),
+        "FAXLINE_METRICS__CONSOLE_PORT": str(free_port()),
     }
     part = Part("console", log, environment, [sys.executable, "-m", "faxline_worker", "console"])
     try:
         part.await_start(lambda: _answers(f"{url}/readyz"))
-        yield url
+        yield url, part.process.pid
     finally:
         part.stop()
 
