@@ -75,7 +75,7 @@ class Ended:
         Raises:
             ArchiveUnavailable: the database is away or refuses.
         """
-        found: list[Job] = []
+        found: list[tuple[Mark, RowMapping]] = []
         with told(), self._engine.connect() as connection:
             for account in names:
                 privacy = Privacy(self._keyring, account)
@@ -92,9 +92,10 @@ class Ended:
                         limit=limit,
                         also=(*search.also, *also),
                     )
-                    found += [job_of(fax_of(row, privacy)) for row in rows]
-        found.sort(key=lambda job: Mark.of(job).order)
-        return [job for job in found[:limit] if person.sees(job.account, job.metadata)]
+                    found += [(Mark(row["queued_at"], account, row["job"]), row) for row in rows]
+        found.sort(key=lambda one: one[0].order)
+        jobs = [job_of(fax_of(row, self.privacy(row["account"]))) for _, row in found[:limit]]
+        return [job for job in jobs if person.sees(job.account, job.metadata)]
 
     def count(self, names: Sequence[str], query: Query, person: Person, most: int) -> int:
         """How many faxes `page` would find in all; no more than `most` are counted.

@@ -1,6 +1,7 @@
 """Finds faxes for a person: live ones in Redis and ended ones in the archive, in one list."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -192,9 +193,8 @@ class Finder:
             asked = query.terms.get("state") if counted else None
             states = [state for state in OPEN if asked is None or asked.matches(word_of(state))]
             most = MOST_LIVE // max(1, len(states)) if counted else MOST_LIVE
-            listed = await asyncio.gather(*(line.on_their_way([state], most) for state in states))
-            found = list({job.id: job for jobs in listed for job in jobs}.values())
-            whole = all(len(jobs) < most for jobs in listed)
+            found = await line.on_their_way(states, most) if states else []
+            whole = all(count < most for count in Counter(job.state for job in found).values())
         anyhow = query.any_state
         jobs = [job for job in found if person.sees(line.account, job.metadata) and anyhow.matches(job)]
         return jobs, whole

@@ -41,8 +41,8 @@ class ConsoleLine(AsyncFaxLine):
     """
 
     async def on_their_way(self, states: Sequence[JobState], most: int) -> list[Job]:
-        """The jobs in these states, with their metadata, in the order of `jobs`."""
-        return await self._run(read_open_jobs(self.keys, states, most, metadata=True))
+        """The jobs in these states, so many of each, with their metadata, in the order of `jobs`."""
+        return await self._run(read_open_jobs(self.keys, states, most, metadata=True, each=True))
 
     async def named(self, names: Sequence[str]) -> list[Job]:
         """The jobs of these ids that have a record, with their metadata."""

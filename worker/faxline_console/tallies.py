@@ -1,8 +1,9 @@
 """How many faxes each tab of the list has, as far as that is known at once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 
 from faxline.contract.errors import ArchiveUnavailable
 from faxline_console.ended import Ended
@@ -11,6 +12,12 @@ from faxline_console.query import Query, QueryInvalid, Term
 
 MOST = 1000
 """The most faxes that are counted; of more, the page says that they are more."""
+REMEMBERED = 1000
+"""The most searches of which the count is remembered."""
+FRESH = 10.0
+"""Seconds that a count is used."""
+LASTS = 600.0
+"""Seconds that it is known that there are more than MOST: they become fewer by the retention alone."""
 MOST_ACCOUNTS = 20
 """The most accounts of which the archive's faxes are counted."""
 LIVE = ("queued", "sending", "in_doubt")
@@ -50,7 +57,32 @@ def tallies(live: Mapping[str, int] | None, ended: Mapping[str, Tally], *, whole
     return found
 
 
-def count_ended(ended: Ended, accounts: Sequence[str], query: Query, person: Person) -> dict[str, Tally]:
+class Known:
+    """The latest counts, which all viewers share. It is used by several threads at once.
+
+    Args:
+        now: the clock, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._counts: dict[str, tuple[float, int]] = {}
+
+    def count(self, search: str) -> int | None:
+        """How many faxes a search found, not long ago; None if it is to be counted."""
+        until, count = self._counts.get(search, (0.0, 0))
+        return count if until > self._now() else None
+
+    def keep(self, search: str, count: int) -> None:
+        """Remember a count."""
+        if len(self._counts) >= REMEMBERED:
+            self._counts.clear()
+        self._counts[search] = self._now() + (LASTS if count > MOST else FRESH), count
+
+
+def count_ended(
+    ended: Ended, accounts: Sequence[str], query: Query, person: Person, counted: Known
+) -> dict[str, Tally]:
     """Count in the archive what an index answers: by account, days, and one group or member of the metadata.
 
     It waits for the database: call it in a thread.
@@ -67,7 +99,13 @@ def count_ended(ended: Ended, accounts: Sequence[str], query: Query, person: Per
     try:
         for state in ("", *states):
             asked = replace(rest, terms={**rest.terms, "state": Term((state,))}) if state else rest
-            count = ended.count(accounts, asked, person, MOST + 1)
+            search = repr(
+                (state, *accounts, rest.terms, rest.metadata, rest.since, rest.until, person.department)
+            )
+            count = counted.count(search)
+            if count is None:
+                count = ended.count(accounts, asked, person, MOST + 1)
+                counted.keep(search, count)
             found[state] = Tally(min(count, MOST), count > MOST)
     except (ArchiveUnavailable, QueryInvalid):
         return {}

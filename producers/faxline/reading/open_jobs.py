@@ -21,9 +21,11 @@ BATCH = 500
 
 
 def read_open_jobs(
-    keys: RedisKeys, states: Sequence[JobState], limit: int, *, metadata: bool = False
+    keys: RedisKeys, states: Sequence[JobState], limit: int, *, metadata: bool = False, each: bool = False
 ) -> Steps[list[Job]]:
     """Read the open jobs: in doubt (held ones first), submitting, submitted by deadline, queued by place.
+
+    With `each` the limit is of every state, and without, of all together.
 
     The indexes are read as of one moment and the records just after. A job that moves in between to a state
     that was not asked for is left out.
@@ -48,7 +50,10 @@ def read_open_jobs(
         JobState.SUBMITTED: [name for name, _ in submitted],
         JobState.QUEUED: [*ready, *delayed, *(member.split(b"|", 2)[2] for member in waiting)],
     }
-    names = list(dict.fromkeys(name.decode() for state in OPEN if state in states for name in found[state]))
+    most = limit if each else None
+    wanted = [name for state in OPEN if state in states for name in found[state][:most]]
+    names = list(dict.fromkeys(name.decode() for name in wanted))
+    limit *= len(states) if each else 1
     jobs: list[Job] = []
     size = min(limit, BATCH)
     for start in range(0, len(names), size):

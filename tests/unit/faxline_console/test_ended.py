@@ -21,7 +21,7 @@ from faxline_console.mailing_progress import progress_of
 from faxline_console.mailing_store import Pushed
 from faxline_console.people import Person, Role
 from faxline_console.query import Query, parse_query
-from faxline_console.tallies import MOST, Tally, count_ended
+from faxline_console.tallies import FRESH, LASTS, MOST, REMEMBERED, Known, Tally, count_ended
 from tests.stage.archives import BEGIN, StagedArchive
 
 ANYBODY = Person("ada", Role.VIEWER)
@@ -58,7 +58,7 @@ def found(staged: StagedArchive, line: str, person: Person = ANYBODY) -> str:
 
 def counted(staged: StagedArchive, line: str, person: Person = ANYBODY) -> dict[str, str]:
     ended = Ended(staged.engine, staged.keyring)
-    tallied = count_ended(ended, BOTH, parse_query(line, ZoneInfo("UTC")), person)
+    tallied = count_ended(ended, BOTH, parse_query(line, ZoneInfo("UTC")), person, Known())
     return {state: str(tally) for state, tally in tallied.items()}
 
 
@@ -164,3 +164,25 @@ def test_how_far_a_mailing_is_is_counted_in_the_archive(
     ended = Ended(staged.engine, staged.keyring)
     found = asyncio.run(progress_of([mailing], person, ended, Mock()))
     assert dict(found["north", "june"].counts) == counts
+
+
+def test_a_count_is_used_for_some_seconds_and_a_large_one_for_minutes() -> None:
+    now = 100.0
+    counted = Known(lambda: now)
+    assert counted.count("few") is None
+    counted.keep("few", 3)
+    counted.keep("many", MOST + 1)
+    now += FRESH - 1
+    assert (counted.count("few"), counted.count("many")) == (3, MOST + 1)
+    now += 2
+    assert (counted.count("few"), counted.count("many")) == (None, MOST + 1)
+    now += LASTS
+    assert counted.count("many") is None
+
+
+def test_counts_are_not_remembered_without_end() -> None:
+    counted = Known()
+    for number in range(REMEMBERED + 1):
+        counted.keep(str(number), number)
+    assert counted.count("0") is None
+    assert counted.count(str(REMEMBERED)) == REMEMBERED

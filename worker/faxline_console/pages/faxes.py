@@ -30,7 +30,7 @@ from faxline_console.query import (
     without_days,
 )
 from faxline_console.rendering import Renderer
-from faxline_console.tallies import Tally, count_ended, tallies
+from faxline_console.tallies import Known, Tally, count_ended, tallies
 from faxline_console.words import line_below, state_of
 
 ROWS = 50
@@ -66,6 +66,7 @@ class FaxesPages:
         self._render = renderer
         self._finder = finder
         self._kept = kept
+        self._counted = Known()
         self._counts = counts
 
     def pages(self) -> list[Page]:
@@ -147,7 +148,7 @@ class FaxesPages:
         if (ended := self._finder.ended) is None:
             return {}
         return await run_in_threadpool(
-            count_ended, ended, self._finder.accounts(person, query), query, person
+            count_ended, ended, self._finder.accounts(person, query), query, person, self._counted
         )
 
     async def _wider(self, person: Person, query: Query) -> tuple[str, Tally, list[str]] | None:
