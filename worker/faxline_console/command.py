@@ -3,7 +3,7 @@
 import os
 import sys
 from getpass import getpass
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faxline_console.store import ConsoleStore
+    from faxline_worker.config.settings import Settings
 
 console = typer.Typer(
     name="console",
@@ -26,12 +27,12 @@ users = typer.Typer(help="The people who may sign in.", no_args_is_help=True)
 console.add_typer(users, name="users")
 
 Name = Annotated[str, typer.Argument(help="The name in the audit.")]
-Accounts = Annotated[
-    list[str] | None, typer.Option("--account", help="An account the user sees; repeat it. None means all.")
-]
+Accounts = Annotated[list[str] | None, typer.Option("--account", help="An account the user sees; repeat it.")]
+AllAccounts = Annotated[bool, typer.Option("--all-accounts", help="The user sees every account.")]
 Department = Annotated[
-    str, typer.Option(metavar="KEY=VALUE", help="Metadata that a fax must have to be seen.")
+    str | None, typer.Option(metavar="KEY=VALUE", help="Metadata that a fax must have to be seen.")
 ]
+NoDepartment = Annotated[bool, typer.Option("--no-department", help="The user sees faxes with any metadata.")]
 Zone = Annotated[str | None, typer.Option(help="The time zone, such as Europe/Berlin.")]
 Asks = Annotated[
     bool,
@@ -65,27 +66,45 @@ def add_user(  # noqa: PLR0917 - the options of a command
     name: Name,
     role: Annotated[Role, typer.Option(help="What the user may do (docs/console.md).")],
     account: Accounts = None,
-    department: Department = "",
+    department: Department = None,
     zone: Zone = None,
     password: Asks = True,
 ) -> None:
-    """Add a user."""
-    person = _person(name, role, account, department, zone)
+    """Add a user. Without --account the user sees all accounts, without --department all their faxes."""
+    if not name.isprintable() or not 1 <= len(name) <= 64 or name != name.strip():  # noqa: PLR2004
+        _give_up("a name has 1 to 64 printable characters")
+    person = Person(name, role, _accounts(account), _department(department), _zone(zone))
     _change(lambda store: store.add_user(person, _read_password() if password else None))
 
 
 @users.command("set")
 def set_user(  # noqa: PLR0917 - the options of a command
     name: Name,
-    role: Annotated[Role, typer.Option(help="What the user may do.")],
+    role: Annotated[Role | None, typer.Option(help="What the user may do.")] = None,
     account: Accounts = None,
-    department: Department = "",
+    all_accounts: AllAccounts = False,
+    department: Department = None,
+    no_department: NoDepartment = False,
     zone: Zone = None,
     password: Asks = False,
 ) -> None:
-    """Change a user's role and bounds, and with --password the password. The user's sessions end."""
-    person = _person(name, role, account, department, zone)
-    _change(lambda store: store.change_user(person, _read_password() if password else None))
+    """Change what is given of a user; the rest stays. The user's sessions end."""
+    if all_accounts and account is not None:
+        _give_up("give --account or --all-accounts, not both")
+    if no_department and department is not None:
+        _give_up("give --department or --no-department, not both")
+    changes: dict[str, Any] = {}
+    if role is not None:
+        changes["role"] = role
+    if account is not None or all_accounts:
+        changes["accounts"] = _accounts(account)
+    if department is not None or no_department:
+        changes["department"] = _department(department)
+    if zone is not None:
+        changes["zone"] = _zone(zone)
+    if not changes and not password:
+        _give_up("nothing is to be changed: give --role, --account, --department, --zone or --password")
+    _change(lambda store: store.change_user(name, changes, _read_password() if password else None))
 
 
 @users.command("remove")
@@ -106,24 +125,28 @@ def link_user(name: Name) -> None:
 
     def make(store: "ConsoleStore") -> None:
         from faxline_console.links import Links  # noqa: PLC0415 - as in _store
-        from faxline_worker.config.settings import read_settings  # noqa: PLC0415 - as above
 
-        settings = read_settings(os.environ).console
+        settings = _settings().console
         address = settings.url or f"http://{settings.host}:{settings.port}"
         typer.echo(f"{address.rstrip('/')}/sign-in/{Links(store).make(name)}")
 
     _change(make)
 
 
-def _store() -> "ConsoleStore":
-    from faxline_console.process import open_store  # noqa: PLC0415 - takes half a second
-    from faxline_worker.config.settings import read_settings  # noqa: PLC0415 - as above
+def _settings() -> "Settings":
+    from faxline_worker.config.settings import read_settings  # noqa: PLC0415 - takes half a second
     from faxline_worker.config.source import SettingsError  # noqa: PLC0415 - as above
 
     try:
-        return open_store(read_settings(os.environ).console)
+        return read_settings(os.environ)
     except SettingsError as error:
         _give_up(str(error))
+
+
+def _store() -> "ConsoleStore":
+    from faxline_console.process import open_store  # noqa: PLC0415 - takes half a second
+
+    return open_store(_settings().console)
 
 
 def _change(change: "Callable[[ConsoleStore], object]") -> None:
@@ -133,17 +156,36 @@ def _change(change: "Callable[[ConsoleStore], object]") -> None:
         _give_up(str(error))
 
 
-def _person(name: str, role: Role, accounts: list[str] | None, department: str, zone: str | None) -> Person:
-    key, equals, value = department.partition("=")
-    if department and not (key and equals and value):
+def _accounts(names: list[str] | None) -> frozenset[str]:
+    """The accounts of the option. A name that is empty or unknown may be a slip of a script."""
+    if names is None:
+        return frozenset()
+    from faxline_worker.config.live_accounts import LiveAccounts  # noqa: PLC0415 - as in _store
+    from faxline_worker.observability.logs import get_logger  # noqa: PLC0415 - as above
+
+    known = LiveAccounts(_settings(), "console", get_logger("faxline_console")).settings.accounts
+    for name in names:
+        if name not in known:
+            _give_up(f"there is no account {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+    return frozenset(names)
+
+
+def _department(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not (key and equals and value):
         _give_up("--department must be KEY=VALUE, such as department=radiology")
-    if not name.isprintable() or not 1 <= len(name) <= 64 or name != name.strip():  # noqa: PLR2004
-        _give_up("a name has 1 to 64 printable characters")
+    return key, value
+
+
+def _zone(name: str | None) -> str:
+    if name is None:
+        return ""
     try:
-        ZoneInfo(zone or "UTC")
+        return ZoneInfo(name).key
     except (KeyError, ValueError, OSError):
-        _give_up(f"there is no time zone {zone!r}; give one such as Europe/Berlin")
-    return Person(name, role, frozenset(accounts or ()), (key, value) if key else None, zone or "")
+        _give_up(f"there is no time zone {name!r}; give one such as Europe/Berlin")
 
 
 def _read_password() -> str:

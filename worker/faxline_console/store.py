@@ -6,9 +6,10 @@ tokens as SHA-256 hashes, so a copy of the database signs nobody in.
 
 import hashlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from time import time
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -107,19 +108,28 @@ class ConsoleStore:
         except IntegrityError:
             raise UserInvalid(f"there is already a user {person.name!r}") from None
 
-    def change_user(self, person: Person, password: str | None = None) -> None:
-        """Change a user, and end the user's sessions. None keeps the password.
+    def change_user(self, name: str, changes: Mapping[str, Any], password: str | None = None) -> None:
+        """Change a user, and end the user's sessions. What is not given stays as it is.
+
+        Example:
+            >>> store.change_user("ada", {"role": Role.VIEWER})
+
+        Args:
+            name: whose.
+            changes: attributes of `Person`.
+            password: None keeps it.
 
         Raises:
             UserInvalid: there is no such user, or the password is too short or too long.
         """
-        changes = to_row(person) | ({} if password is None else {"password": self._hash(password)})
+        own = {} if password is None else {"password": self._hash(password)}
         with self.engine.begin() as database:
-            if not database.execute(
-                update(users).where(users.c.name == person.name).values(changes)
-            ).rowcount:
-                raise UserInvalid(f"there is no user {person.name!r}")
-            _end(database, person.name)
+            row = database.execute(select(users).where(users.c.name == name)).mappings().first()
+            if row is None:
+                raise UserInvalid(f"there is no user {name!r}")
+            changed = to_row(replace(to_person(row), **changes)) | own
+            database.execute(update(users).where(users.c.name == name).values(changed))
+            _end(database, name)
 
     def remove_user(self, name: str) -> None:
         """Remove a user and the user's sessions.

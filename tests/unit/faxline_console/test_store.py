@@ -95,7 +95,7 @@ def test_sessions_are_revoked(store: ConsoleStore, how: str) -> None:
     if how == "sign_out":
         store.sign_out(session)
     elif how == "change_user":
-        store.change_user(Person("ada", Role.VIEWER))
+        store.change_user("ada", {"role": Role.VIEWER})
     else:
         getattr(store, how)("ada")
     assert store.session(token) is None
@@ -103,7 +103,7 @@ def test_sessions_are_revoked(store: ConsoleStore, how: str) -> None:
 
 def test_a_changed_password_is_the_only_one(store: ConsoleStore) -> None:
     store.add_user(ADA, PASSWORD)
-    store.change_user(ADA, "another long password")
+    store.change_user("ada", {}, "another long password")
     assert sign_in(store) is None
     assert sign_in(store, "another long password") is not None
 
@@ -136,7 +136,7 @@ def test_a_name_is_given_once_and_an_unknown_user_is_an_error(store: ConsoleStor
         with pytest.raises(UserInvalid, match="no user"):
             change("eve")
     with pytest.raises(UserInvalid, match="no user"):
-        store.change_user(Person("eve", Role.ADMIN))
+        store.change_user("eve", {"role": Role.ADMIN})
 
 
 def test_neither_password_nor_session_is_in_the_database(store: ConsoleStore, tmp_path: Path) -> None:
