@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, not_, or_, select
 
-from faxline.contract.phone_numbers import number_in
 from faxline.reading.archived import Wanted
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.schema import fax_metadata, faxes
+from faxline_console.number_words import whole
 from faxline_console.people import Person
 from faxline_console.query import Query, QueryInvalid, Term
 
@@ -40,7 +40,7 @@ class Search:
 
 def whole_numbers(term: Term | None) -> list[str]:
     """The numbers of a `to:` that are whole; the archive finds no others."""
-    found = [_whole(value) for value in (term.values if term else ())]
+    found = [whole(value) for value in (term.values if term else ())]
     return [number for number in found if number is not None]
 
 
@@ -51,8 +51,8 @@ def searches(query: Query, person: Person, privacy: Privacy) -> Iterator[Search]
         QueryInvalid: the line has too many alternatives.
     """
     to, state = query.terms.get("to"), query.terms.get("state")
-    if to is not None and not to.without and not whole_numbers(to):
-        return
+    if to is not None and len(whole_numbers(to)) < (len(to.values) if to.without else 1):
+        return  # what it cannot leave out, it must not find
     metadata = {key: term.values for key, term in query.metadata.items() if not term.without}
     if person.department is not None:
         key, value = person.department
@@ -152,7 +152,3 @@ def _is_one_of(word: str, term: Term) -> ColumnElement[bool]:
 
 def _is(state: str, also: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
     return and_(faxes.c.state == state, *also)
-
-
-def _whole(text: str) -> str | None:
-    return number_in(text) or number_in(f"+{text.lstrip('+')}")

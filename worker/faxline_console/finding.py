@@ -97,7 +97,7 @@ class Finder:
             found.notes.append(NO_ARCHIVE)
             away += 1
         else:
-            if "to" in query.terms and not whole_numbers(query.terms["to"]):
+            if (to := query.terms.get("to")) and len(whole_numbers(to)) < len(to.values):
                 found.notes.append(NOT_WHOLE)
             try:
                 archived = await run_in_threadpool(self.ended.page, names, query, person, after, limit + 1)
@@ -197,6 +197,9 @@ class Finder:
             whole = all(count < most for count in Counter(job.state for job in found).values())
         anyhow = query.any_state
         jobs = [job for job in found if person.sees(line.account, job.metadata) and anyhow.matches(job)]
+        if "to" in query.terms:  # of those that end in the same four digits
+            numbers = await line.numbers([job.id for job in jobs])
+            jobs = [job for job in jobs if anyhow.matches(job, numbers.get(job.id, ""))]
         return jobs, whole
 
 

@@ -86,8 +86,19 @@ class ConsoleLine(AsyncFaxLine):
 
     async def senders(self, names: Sequence[str]) -> dict[str, str]:
         """The caller ids of these jobs, where they have one of their own."""
-        read: list[Any] = await self._run(_fields(self.keys, names, "sender"))
-        return {name: value.decode() for name, value in zip(names, read, strict=True) if value}
+        return await self._field(names, "sender")
+
+    async def numbers(self, names: Sequence[str]) -> dict[str, str]:
+        """The numbers of these jobs, to compare them. To show one is `reveal`, which the audit notes."""
+        return await self._field(names, "number")
+
+    async def _field(self, names: Sequence[str], field: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for start in range(0, len(names), BATCH):
+            some = names[start : start + BATCH]
+            read: list[Any] = await self._run(_fields(self.keys, some, field))
+            found |= {name: value.decode() for name, value in zip(some, read, strict=True) if value}
+        return found
 
     async def archived_until(self) -> int | None:
         """When the oldest event was written that the archive has not read, in milliseconds since 1970.

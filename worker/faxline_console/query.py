@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
+from faxline_console.number_words import digits, goes_to, is_number, joined, whole
 
 WORDS = ("to", "id", "group", "jobid", "state", "reason", "account", "since", "until")
 """What may stand before a colon; also `meta.NAME`."""
@@ -14,7 +15,6 @@ STATES = ("queued", "sending", "in_doubt", "delivered", "partial", "failed", "un
 """What `state:` understands. `sending` is submitting and submitted, `partial` delivered without all pages."""
 LONGEST = 1000
 """The most characters of a line."""
-_NUMBER = re.compile(r"\+[\d().-]{6,}")
 _PART = re.compile(r'(-?)(?:([A-Za-z]+(?:\.[^\s:"]+)?):)?("[^"]*"|\S+)')
 
 
@@ -66,8 +66,13 @@ class Query:
         """Whether it asks for no more than accounts and states."""
         return self.terms.keys() <= {"account", "state"} and not (self.metadata or self.since or self.until)
 
-    def matches(self, job: Job) -> bool:
-        """Whether a job is looked for."""
+    def matches(self, job: Job, number: str | None = None) -> bool:
+        """Whether a job is looked for.
+
+        Args:
+            job: shows the last four digits of its number.
+            number: all of it. Without it a job is left out only if these four tell that it does not match.
+        """
         own = {
             "id": job.id,
             "group": job.group or "",
@@ -79,16 +84,17 @@ class Query:
         pushed = job.created_at
         return (
             all(term.matches(own[word]) for word, term in self.terms.items() if word != "to")
-            and ("to" not in self.terms or self._to(job.to or ""))
+            and ("to" not in self.terms or self._to(job.to or "", number))
             and all(term.matches(str(job.metadata.get(key, ""))) for key, term in self.metadata.items())
             and (self.since is None or (pushed is not None and pushed >= self.since))
             and (self.until is None or (pushed is not None and pushed < self.until))
         )
 
-    def _to(self, shown: str) -> bool:
-        """A record shows the last four digits of its number, so only these are compared."""
-        term, last = self.terms["to"], _digits(shown)[-4:]
-        return any(_digits(value)[-4:] == last for value in term.values) is not term.without
+    def _to(self, shown: str, number: str | None) -> bool:
+        term, last = self.terms["to"], digits(shown)[-4:]
+        if number is not None:
+            return any(goes_to(number, value) for value in term.values) is not term.without
+        return term.without or any(digits(value)[-4:] == last for value in term.values)
 
 
 _SHOWN = {
@@ -132,20 +138,25 @@ def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
     metadata: dict[str, Term] = {}
     bounds: dict[str, datetime] = {}
     today = (now or datetime.now(UTC)).astimezone(zone).date()
-    for minus, key, value in _PART.findall(line):
+    for minus, key, value in joined(_PART.findall(line)):
         text = value.strip('"')
-        word = key or ("to" if _NUMBER.fullmatch(text) else "id")
+        prefix, dot, member = key.partition(".")
+        word = prefix.lower() + dot + member or ("to" if is_number(text) else "id")
         values = tuple(filter(None, (part.strip() for part in text.split(","))))
-        if not values:
-            raise QueryInvalid(f"{word}: has no value.")
-        if word.lower().startswith("meta."):
-            metadata[word[5:]] = Term(values, bool(minus))
-        elif word.lower() in {"since", "until"}:
-            bounds[word.lower()] = _moment(word.lower(), text, zone, today)
-        elif word.lower() in WORDS:
-            terms[word.lower()] = Term(_checked(word.lower(), values), bool(minus))
+        if not values or (not key and text.endswith(":")):
+            raise QueryInvalid(f"{word if not values else text.rstrip(':')}: has no value.")
+        if word in {*terms, *bounds, *(f"meta.{name}" for name in metadata)}:
+            raise QueryInvalid(f"{word}: is there twice. Join what it may be by a comma.")
+        if prefix.lower() == "meta" and member:
+            metadata[member] = Term(values, bool(minus))
+        elif word in {"since", "until"}:
+            if minus:
+                raise QueryInvalid(f"{word}: takes no minus.")
+            bounds[word] = _moment(word, text, zone, today)
+        elif word in WORDS:
+            terms[word] = Term(_checked(word, values), bool(minus))
         else:
-            raise QueryInvalid(f"{word}: is not known. Known are {', '.join(WORDS)} and meta.NAME.")
+            raise QueryInvalid(f"{key}: is not known. Known are {', '.join(WORDS)} and meta.NAME.")
     return Query(line.strip(), terms, metadata, bounds.get("since"), bounds.get("until"))
 
 
@@ -184,8 +195,10 @@ def _checked(word: str, values: tuple[str, ...]) -> tuple[str, ...]:
                 raise QueryInvalid(f"state:{value} is not known. Known are {', '.join(STATES)}.")
     if word == "to":
         for value in values:
-            if len(_digits(value)) < 4:  # noqa: PLR2004 - fewer find too much, and are shown by nobody
+            if len(digits(value)) < 4:  # noqa: PLR2004 - fewer find too much, and are shown by nobody
                 raise QueryInvalid(f"to:{value} has fewer than four digits. Give a number, or its end.")
+            if "+" in value and whole(value) is None:
+                raise QueryInvalid(f"to:{value} is no whole number. Give the end of a number without a plus.")
     return values
 
 
@@ -199,7 +212,3 @@ def _moment(word: str, text: str, zone: tzinfo, today: date) -> datetime:
         raise QueryInvalid(
             f"{word}:{text} is no day. Write it as 2026-11-17, or today or yesterday."
         ) from None
-
-
-def _digits(text: str) -> str:
-    return "".join(letter for letter in text if letter.isdecimal() and letter.isascii())

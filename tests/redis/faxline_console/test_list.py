@@ -41,10 +41,12 @@ def console(shared: Console, redis_url: str) -> Console:
     return shared
 
 
-def live(client: redis.Redis, job: str, state: str = "queued", **metadata: str) -> None:
+def live(
+    client: redis.Redis, job: str, state: str = "queued", number: str = "+12025550199", **metadata: str
+) -> None:
     told: Any = {
         "state": state,
-        "number": "+12025550199",
+        "number": number,
         "created_at": BEGIN + 60_000,
         "metadata": json.dumps(metadata),
         "n": 1,
@@ -168,3 +170,57 @@ def test_the_link_to_newer_faxes_names_a_kept_search_by_its_key(console: Console
     address = person.act("/faxes", q="to:+12025550168").headers["location"]
     for page in (person.get(address).text, person.get(f"{address}&after=1~north~a").text):
         assert f'data-newer="{address}"' in page
+
+
+def ids(page: str) -> list[str]:
+    return [part.partition('"')[0] for part in page.split('name="pick" value="')[1:]]
+
+
+def test_a_whole_number_finds_and_plans_no_fax_to_another_number_with_the_same_end(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    for job, number in (("own", "+12025550147"), ("us", "+13035550147"), ("de", "+4930550147")):
+        live(redis_client, job, number=number)
+    person = console.person("clerk")
+
+    def found(line: str) -> list[str]:
+        return sorted(ids(person.get(person.act("/faxes", q=line).headers["location"]).text))
+
+    assert found("to:+12025550147") == found("+1 (202) 555-0147") == ["north/own"]
+    assert found("to:0147") == ["north/de", "north/own", "north/us"]
+    assert found("to:5550147") == ["north/own", "north/us"]
+    assert found("state:queued -to:+12025550147") == ["north/de", "north/us"]
+    plan = person.act("/faxes/plan", verb="cancel", all="1", q="to:+12025550147")
+    assert "Cancel 1 fax" in plan.text
+    assert "north/own" in plan.text
+    assert "north/us" not in plan.text
+
+
+def test_what_the_archive_cannot_leave_out_by_its_end_is_not_found(console: Console) -> None:
+    person = console.person("clerk")
+    page = person.get(person.act("/faxes", q="-to:0168").headers["location"])
+    assert ids(page.text) == []
+    assert "The archive finds a number only when it is whole" in page.text
+    both = person.get(person.act("/faxes", q="to:+12025550168,0123").headers["location"])
+    assert ids(both.text) == ["south/c"]
+    assert "The archive finds a number only when it is whole" in both.text
+
+
+@pytest.mark.parametrize(
+    "line", ["+1 202 555 0147", "(202) 555-0147", "12025550147", "meta.phone:+12025550147", "id:x.2025550147"]
+)
+def test_what_may_be_a_number_leads_to_an_address_without_it(console: Console, line: str) -> None:
+    person = console.person("viewer")
+    for answer in (person.act("/faxes", q=line), person.get("/faxes", params={"q": line})):
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/faxes?s=")
+
+
+def test_a_line_that_is_wrong_is_told_and_no_link_has_its_number(console: Console) -> None:
+    person = console.person("viewer")
+    page = person.act("/faxes", q="to:+12025550147 state:bogus")
+    assert page.status_code == 400
+    assert not any("0147" in link.partition('"')[0] for link in page.text.split('href="'))
+    shared = person.get("/faxes", params={"q": "state:bogus"})
+    assert shared.status_code == 400
+    assert "state:bogus is not known" in shared.text

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
+from faxline_console.number_words import names_number
 from faxline_console.query import Query, QueryInvalid, line_of, parse_query, with_state
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -79,6 +80,15 @@ def test_a_fax_that_does_not_fit_is_left_out(line: str, fields: dict[str, object
         ("since:tuesday", "is no day"),
         ("until:9999-12-31", "is no day"),
         ('id:""', "has no value"),
+        ("state: failed", "state: has no value"),
+        ("-state:delivered -state:canceled", "state: is there twice"),
+        ("id:a id:b", "id: is there twice"),
+        ("a b", "id: is there twice"),
+        ("to:0147 TO:0148", "to: is there twice"),
+        ("meta.ward:a meta.ward:b", "meta.ward: is there twice"),
+        ("since:today since:yesterday", "since: is there twice"),
+        ("-since:today", "takes no minus"),
+        ("to:+12025", "is no whole number"),
         ("x" * 1001, "longer than 1000"),
     ],
 )
@@ -110,3 +120,79 @@ def test_the_forms_fields_become_a_line_that_says_the_same() -> None:
     line = line_of({"to": '+1 "202" 555 0147', "state": "failed", "meta": "ward=a b", "since": "2026-11-17"})
     assert line == 'to:"+1 202 555 0147" state:failed since:2026-11-17 meta.ward:"a b"'
     assert parse(line).metadata["ward"].values == ("a b",)
+
+
+@pytest.mark.parametrize(
+    ("line", "number", "fits"),
+    [
+        ("to:+12025550147", "+12025550147", True),
+        ("to:+12025550147", "+13035550147", False),
+        ("to:+12025550147", "+4930550147", False),
+        ("-to:+12025550147", "+12025550147", False),
+        ("-to:+12025550147", "+13035550147", True),
+        ("to:0147", "+13035550147", True),
+        ("to:5550147", "+4930550147", False),
+        ("-to:5550147", "+4930550147", True),
+        ("to:+12025550100,0147", "+13035550147", True),
+        ("to:+12025550147", "", False),
+    ],
+)
+def test_a_whole_number_means_that_number_and_an_end_all_of_its_digits(
+    line: str, number: str, fits: bool
+) -> None:
+    assert parse(line).matches(job(to="…0147"), number) is fits
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "+1 202 555 0147",
+        "to:+1 202 555 0147",
+        "to:(202) 555-0147",
+        "(202) 555-0147",
+        "202-555-0147",
+        "1-202-555-0147",
+        "202 555 0147 state:failed",
+        "12025550147",
+        "state:failed +1 (202) 555-0147",
+        '"+1 202 555 0147"',
+        "-to:+12025550147",
+        "meta.phone:+12025550147",
+        "id:x +1-202-555-0147",
+        "fax-12025550147",
+        "group:+1.202.555.0147",
+        "TO:0147",
+        "to:+12025550147 state:bogus",
+    ],
+)
+def test_a_line_with_what_may_be_a_number_is_kept_out_of_addresses(line: str) -> None:
+    assert names_number(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "clinic-north.4660", "since:2026-11-17 until:2026-11-18", "group:letters-2026-11-17", "a 4711"],
+)
+def test_a_line_without_one_may_be_in_an_address(line: str) -> None:
+    assert not names_number(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "to"),
+    [
+        ("+1 202 555 0147", "+1 202 555 0147"),
+        ("-to:+1 202 555 0147 state:failed", "+1 202 555 0147"),
+        ("to:(202) 555-0147", "(202) 555-0147"),
+        ("account:north (202) 555-0147", "(202) 555-0147"),
+        ("202-555-0147", "202-555-0147"),
+        ("12025550147", "12025550147"),
+    ],
+)
+def test_a_number_is_understood_as_people_write_it(line: str, to: str) -> None:
+    assert parse(line).terms["to"].values == (to,)
+    assert "id" not in parse(line).terms
+
+
+@pytest.mark.parametrize("line", ["4711", "lab.20261117-0042", "2026-11-17.5", "to:0147 4711"])
+def test_an_id_of_digits_stays_an_id(line: str) -> None:
+    assert parse(line).terms["id"].values == (line.rpartition(" ")[2],)

@@ -17,6 +17,7 @@ from faxline_console.guard import Page, person_of
 from faxline_console.kept_lines import KeptLines
 from faxline_console.lines import Lines
 from faxline_console.marks import Mark
+from faxline_console.number_words import names_number
 from faxline_console.people import Person, Right
 from faxline_console.query import (
     STATES,
@@ -80,7 +81,7 @@ class FaxesPages:
             line = await self.line(request)
         except QueryInvalid as error:
             return self._page(request, "", {"wrong": str(error)})
-        if "q" in asked and names_number(line, self._render.times(request).tzinfo):
+        if "q" in asked and names_number(line):
             return await self._go(request, line)
         return await self._list(request, line, Mark.read(asked.get("after", "")))
 
@@ -109,7 +110,7 @@ class FaxesPages:
         return with_state(line or "", asked["state"]) if "state" in asked else line or ""
 
     async def _go(self, request: Request, line: str) -> Response:
-        if names_number(line, self._render.times(request).tzinfo):
+        if names_number(line):
             key = await run_in_threadpool(self._kept.keep, request.state.session.token, line)
             return RedirectResponse(f"/faxes?s={key}", 303)
         return RedirectResponse("/faxes" + (f"?{urlencode({'q': line})}" if line else ""), 303)
@@ -196,7 +197,7 @@ class FaxesPages:
     def _tab(request: Request, line: str, state: str) -> str:
         if key := request.query_params.get("s"):
             return "/faxes?" + urlencode({"s": key, "state": state})
-        wanted = with_state(line, state)
+        wanted = "" if names_number(line) else with_state(line, state)
         return "/faxes" + (f"?{urlencode({'q': wanted})}" if wanted else "")
 
     @staticmethod
@@ -205,11 +206,6 @@ class FaxesPages:
         kept = {name: asked[name] for name in ("s", "state") if name in asked}
         words = kept if "s" in kept else {"q": line} if line else {}
         return "/faxes?" + urlencode(words | ({"after": after} if after else {}))
-
-
-def names_number(line: str, zone: Any) -> bool:
-    """Whether a line names a number, so that it may be in no address."""
-    return "to" in parse_query(line, zone).terms
 
 
 def _one(term: Term | None) -> str | None:

@@ -17,6 +17,7 @@ from faxline_console.downloads import csv_file
 from faxline_console.ended import Ended, told
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
+from faxline_console.number_words import names_number
 from faxline_console.people import Person, Right
 from faxline_console.rendering import Renderer
 
@@ -155,7 +156,7 @@ class UsagePages:
             until = (since + timedelta(days=31)).replace(day=1) - timedelta(days=1)
         elif asked.by == "account":
             words = [f"account:{row.key}"]
-        elif not row.key or '"' in row.key or "," in row.key:
+        elif not row.key or '"' in row.key or "," in row.key or names_number(row.key):
             return ""
         else:
             words.append(f'meta.{asked.by.removeprefix(METADATA)}:"{row.key}"')
