@@ -76,8 +76,8 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
             *("/system", "/audit", "/live", FAX, MAILING, f"{MAILING}/failures.csv"),
         )
     },
-    ("GET", f"{FAX}/report.pdf"): Attempt("old"),
-    ("POST", f"{FAX}/proof.zip"): Attempt("old"),
+    ("POST", f"{FAX}/report.pdf"): form("old"),
+    ("POST", f"{FAX}/proof.zip"): form("old"),
     ("POST", f"{FAX}/receipt.json"): form("old"),
     ("POST", f"{FAX}/reveal"): form(),
     ("POST", f"{FAX}/cancel"): form(),

@@ -79,8 +79,7 @@ VIEWS: Sequence[View] = (
 NOT_SEEN = frozenset(
     {
         *("/", "/healthz", "/readyz", "/static", "/live", "/sign-in/{token}"),
-        *("/faxes/{account}/{job}/report.pdf", "/mailings/{account}/{name}/failures.csv"),
-        *("/usage.csv", "/audit.csv"),
+        *("/mailings/{account}/{name}/failures.csv", "/usage.csv", "/audit.csv"),
     }
 )
 """Addresses that show no page of their own."""

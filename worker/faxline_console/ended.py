@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from faxline.contract.errors import ArchiveUnavailable, JobNotFound
+from faxline.contract.events import EventName
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.states import JobState
 from faxline.operating.audit import AuditEntry
@@ -154,8 +155,15 @@ class Ended:
         kept = {} if row is None else opened(row, Privacy(self._keyring, account)).get("receipts")
         return kept if isinstance(kept, dict) else {}
 
-    def story(self, account: str, job: str) -> tuple[list[Transition], list[AuditEntry]]:
-        """What happened to a fax: its events, and the calls and orders about it.
+    def story(
+        self, account: str, job: str, *, last: bool = False
+    ) -> tuple[list[Transition], list[AuditEntry]]:
+        """What happened under an id: its events, and the calls and orders about it.
+
+        Args:
+            account: whose it is.
+            job: the id.
+            last: only what happened to the last fax of this id, if it was used again.
 
         Raises:
             ArchiveUnavailable: the database is away or refuses.
@@ -163,6 +171,10 @@ class Ended:
         place = (entries.c.account == account) & (entries.c.job == job) & entries.c.body.is_not(None)
         with told(), self._engine.connect() as connection:
             rows = connection.execute(select(entries).where(place).order_by(entries.c.leaf)).mappings().all()
+            fax = find_one(connection, account, job) if last else None
+        if fax is not None and fax["reuse"]:
+            begun = [number for number, row in enumerate(rows) if row["kind"] == EventName.QUEUED]
+            rows = rows[begun[-1] :] if begun else rows
         read = [(row, json.loads(row["body"])["fields"]) for row in rows]
         steps = [_transition(row, fields) for row, fields in read if row["stream"] == EVENTS]
         return steps, [_order(row, fields) for row, fields in read if row["stream"] != EVENTS]

@@ -135,6 +135,23 @@ class Finder:
             raise JobNotFound(f"no job {name!r} on account {account!r}") from away
         return job
 
+    async def archived(self, person: Person, job: Job) -> ArchivedFax:
+        """What the archive has of a fax that this person sees.
+
+        An id is free again when Redis forgets its fax, and then the archive has two faxes of that id: what it
+        has of another one is not shown, whosever that was.
+
+        Raises:
+            JobNotFound: it has nothing of this fax, or not yet.
+            ArchiveUnavailable: there is no archive, or it is away.
+        """
+        if self.ended is None:
+            raise ArchiveUnavailable("there is no archive: this comes from there")
+        fax = await run_in_threadpool(self.ended.fax, job.account, job.id)
+        if fax.queued_at != job.created_at or not person.sees(job.account, fax.metadata):
+            raise JobNotFound(f"the archive has nothing of job {job.id!r} yet")
+        return fax
+
     async def several(self, person: Person, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Job]:
         """The faxes at these places (account and id), from Redis or else from the archive.
 

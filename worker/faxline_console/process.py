@@ -28,6 +28,7 @@ from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
 from faxline_console.pages.audit import AuditPages
 from faxline_console.pages.bulk import BulkPages
+from faxline_console.pages.evidence import EvidencePages
 from faxline_console.pages.fax import FaxPages
 from faxline_console.pages.faxes import FaxesPages
 from faxline_console.pages.live import LivePages
@@ -99,7 +100,7 @@ def make_pages(
         AuditPages(lines, renderer, finder.ended),
         FaxesPages(lines, renderer, finder, kept, counts),
         BulkPages(lines, renderer, finder),
-        FaxPages(lines, renderer, finder),
+        *(page(lines, renderer, finder) for page in (FaxPages, EvidencePages)),
         UsagePages(lines, renderer, finder.ended),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
         LivePages(looks),

@@ -11,7 +11,7 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.database import migrate, open_database
 from faxline_local.redis_server import RedisServer
 from tests.consoles import Console, shown
-from tests.stage.archives import RECEIPT, StagedArchive
+from tests.stage.archives import BEGIN, RECEIPT, StagedArchive
 
 NUMBER = "+12025550168"
 KEYS = RedisKeys("north")
@@ -19,7 +19,7 @@ KEYS = RedisKeys("north")
 
 @pytest.fixture(scope="module")
 def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A console before an archive with two faxes, which Redis has no more; no test changes it."""
+    """A console before an archive with faxes that Redis has no more; no test changes it."""
     folder = tmp_path_factory.mktemp("console")
     url = f"sqlite:///{folder / 'archive.db'}"
     engine = open_database(url, writes=True)
@@ -27,6 +27,8 @@ def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
     staged = StagedArchive(engine)
     staged.add("old", account="north", to=NUMBER, metadata={"department": "radiology"})
     staged.add("billed", account="north", to=NUMBER, metadata={"department": "billing"})
+    staged.add("twice", account="north", to=NUMBER, metadata={"department": "billing"})
+    staged.add("twice", account="north", at=500, reuse=1, metadata={"department": "radiology"})
     engine.dispose()
     with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
         yield console
@@ -63,7 +65,44 @@ def test_the_raw_receipt_is_a_file_for_who_may_reveal_once_the_audit_has_it(
     answer = auditor.act("/faxes/north/old/receipt.json")
     assert answer.text == RECEIPT
     assert answer.headers["content-disposition"] == 'attachment; filename="north-old-receipt.json"'
-    assert told(redis_client) == [("reveal", "old", "auditor")]
+    assert told(redis_client) == [("reveal", "old", "auditor: receipt")]
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize(("what", "begins"), [("report.pdf", b"%PDF"), ("proof.zip", b"PK")])
+def test_a_report_or_a_proof_is_a_file_once_the_audit_has_it(
+    console: Console, redis_client: redis.Redis, what: str, begins: bytes
+) -> None:
+    clerk = console.person("clerk")
+    assert f'formaction="/faxes/north/old/{what}"' in clerk.get("/faxes/north/old").text
+    assert clerk.act(f"/faxes/north/old/{what}").content.startswith(begins)
+    assert told(redis_client) == [("reveal", "old", f"clerk: {what.partition('.')[0]}")]
+
+
+def live(client: redis.Redis, job: str, **fields: Any) -> None:
+    step = json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0})
+    told: Any = {"state": "queued", "number": NUMBER, "created_at": BEGIN, "n": 1, "h:1": step} | fields
+    client.hset(KEYS.job(job), mapping=told)
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize("department", ["billing", "radiology"])
+def test_nobody_gets_the_files_of_the_fax_that_had_an_id_before(
+    console: Console, redis_client: redis.Redis, department: str
+) -> None:
+    metadata = json.dumps({"department": department})
+    live(redis_client, "billed", created_at=BEGIN + 86_400_000, state="delivered", metadata=metadata)
+    person = console.person("radiologist" if department == "radiology" else "operator")
+    page = person.get("/faxes/north/billed")
+    assert (page.status_code, "Delivery report" in page.text) == (200, False)
+    for what in ("receipt.json", "report.pdf", "proof.zip"):
+        assert person.act(f"/faxes/north/billed/{what}").status_code == 404
+    assert told(redis_client) == []
+
+
+def test_what_happened_to_the_fax_that_had_an_id_before_is_not_told(console: Console) -> None:
+    page = shown(console.person("radiologist").get("/faxes/north/twice"))
+    assert page.count("Taken by iFax") == 1
 
 
 @pytest.mark.usefixtures("orders")
@@ -81,7 +120,7 @@ def test_nobody_else_is_shown_a_number_or_a_receipt(
     console: Console, redis_client: redis.Redis, name: str, status: int
 ) -> None:
     person = console.person(name)
-    for what in ("reveal", "receipt.json"):
+    for what in ("reveal", "receipt.json", "report.pdf", "proof.zip"):
         assert person.act(f"/faxes/north/billed/{what}").status_code == status
     assert person.act("/faxes/north/billed/forget", reason="x").status_code in {403, 404}
     assert told(redis_client) == []
@@ -96,16 +135,16 @@ def test_no_number_is_shown_that_no_dispatcher_noted(
     assert answer.status_code == 409
     assert NUMBER not in answer.text
     assert RECEIPT not in console.person("clerk").act("/faxes/north/old/receipt.json").text
-    assert redis_client.xlen(KEYS.orders) == 2
+    for what in ("report.pdf", "proof.zip"):
+        assert "content-disposition" not in console.person("clerk").act(f"/faxes/north/old/{what}").headers
+    assert redis_client.xlen(KEYS.orders) == 4
 
 
 @pytest.mark.usefixtures("orders")
 def test_a_live_number_is_shown_and_its_keys_open_its_actions(
     console: Console, redis_client: redis.Redis
 ) -> None:
-    step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
-    record: Any = {"state": "queued", "number": NUMBER, "created_at": 1, "n": 1, "h:1": step}
-    redis_client.hset(KEYS.job("now"), mapping=record)
+    live(redis_client, "now")
     clerk = console.person("clerk")
     assert 'data-key="c"' in clerk.get("/faxes/north/now").text
     assert NUMBER in clerk.act("/faxes/north/now/reveal").text

@@ -15,7 +15,6 @@ from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
 from faxline_console.cases import SLOW
-from faxline_console.downloads import download
 from faxline_console.ended import EndedJob
 from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
@@ -57,9 +56,6 @@ class FaxPages:
             Page(f"{fax}/resend", Right.SEND, self.resend, ["POST"]),
             Page(f"{fax}/resolve", Right.SETTLE, self.resolve, ["POST"]),
             Page(f"{fax}/forget", Right.FORGET, self.forget, ["POST"]),
-            Page(f"{fax}/receipt.json", Right.REVEAL, self.receipt, ["POST"]),
-            Page(f"{fax}/report.pdf", Right.PROVE, self.report),
-            Page(f"{fax}/proof.zip", Right.PROVE, self.proof, ["POST"]),
         ]
 
     async def find(self, request: Request) -> tuple[ConsoleLine, Job]:
@@ -71,23 +67,6 @@ class FaxPages:
         account, name = request.path_params["account"], request.path_params["job"]
         job = await self._finder.one(person_of(request), account, name)
         return self._lines.of(account), job
-
-    async def report(self, request: Request) -> Response:
-        """The transmission report, which has full numbers."""
-        return await self._evidence(request, "pdf", "application/pdf")
-
-    async def proof(self, request: Request) -> Response:
-        """The proof, which has full numbers."""
-        return await self._evidence(request, "zip", "application/zip")
-
-    async def _evidence(self, request: Request, ending: str, kind: str) -> Response:
-        _, job = await self.find(request)
-        if (ended := self._finder.ended) is None:
-            raise ArchiveUnavailable("there is no archive: a report or a proof comes from there")
-        make = ended.report if ending == "pdf" else ended.proof
-        zone = self._render.times(request).tzinfo
-        content = await run_in_threadpool(make, job.account, job.id, zone)
-        return download(content, f"{job.account}-{job.id}.{ending}", kind)
 
     async def show(self, request: Request) -> Response:
         """The page."""
@@ -101,25 +80,12 @@ class FaxPages:
         if not isinstance(job, EndedJob):
             numbers = await line.reveal([job.id], by=by)
             return await self._page(request, line, job, number=numbers.get(job.id))
-        archived = await self._archived(job)
+        archived = await self._archived(request, job)
         number = archived.numbers.to if archived else None
         if number is None:
             return await self._page(request, line, job, wrong="The number was erased, or its key is missing.")
         await line.note_reveal(job.id, by=by)
         return await self._page(request, line, job, number=number)
-
-    async def receipt(self, request: Request) -> Response:
-        """The receipts as iFax signed them, which have full numbers, once the audit has it."""
-        line, job = await self.find(request)
-        ended = self._finder.ended
-        kept = await run_in_threadpool(ended.receipts, job.account, job.id) if ended else {}
-        if not kept:
-            return await self._page(
-                request, line, job, wrong="The archive has no receipt that can be opened."
-            )
-        await line.note_reveal(job.id, by=person_of(request).name)
-        content = "\n".join(kept.values()).encode()
-        return download(content, f"{job.account}-{job.id}-receipt.json", "application/json")
 
     async def cancel(self, request: Request) -> Response:
         """Ask for the fax not to be sent."""
@@ -172,7 +138,7 @@ class FaxPages:
     async def _page(
         self, request: Request, line: ConsoleLine, job: Job, *, number: str | None = None, wrong: str = ""
     ) -> Response:
-        archived = await self._archived(job)
+        archived = await self._archived(request, job)
         said, history, orders = await self._story(request, line, job, archived)
         values: dict[str, Any] = {
             "job": job,
@@ -203,12 +169,12 @@ class FaxPages:
             return (archived.numbers.sender if archived else None) or ""
         return (await line.senders([job.id])).get(job.id, "")
 
-    async def _archived(self, job: Job) -> ArchivedFax | None:
+    async def _archived(self, request: Request, job: Job) -> ArchivedFax | None:
         """What the archive has of a fax that ended."""
         if self._finder.ended is None or not job.state.final:
             return None
         try:
-            return await run_in_threadpool(self._finder.ended.fax, job.account, job.id)
+            return await self._finder.archived(person_of(request), job)
         except (JobNotFound, ArchiveUnavailable):
             return None
 
@@ -219,7 +185,7 @@ class FaxPages:
         person, history = person_of(request), job.history
         may = person.may(Right.AUDIT) or person.may(Right.SYSTEM)
         if archived is not None and self._finder.ended is not None and not history:
-            steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id)
+            steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id, last=True)
             return ended_words(archived, self._render.times(request)), steps, told if may else []
         state, times = await line.account_state(), self._render.times(request)
         said = explain(job, state, times.tzinfo, alone=person.department is not None)

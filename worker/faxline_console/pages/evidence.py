@@ -1,0 +1,78 @@
+"""The files that the archive makes of a fax, with full numbers: the audit notes each before it is made."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from faxline.contract.errors import ArchiveUnavailable
+from faxline.reading.job import Job
+from faxline_console.downloads import download
+from faxline_console.ended import Ended
+from faxline_console.finding import Finder
+from faxline_console.guard import Page, person_of
+from faxline_console.lines import Lines
+from faxline_console.people import Right
+from faxline_console.rendering import Renderer
+
+
+class EvidencePages:
+    """Report, proof and raw receipt.
+
+    Args:
+        lines: to the accounts.
+        renderer: knows the viewer's zone.
+        finder: finds the fax, and what the archive has of it.
+    """
+
+    def __init__(self, lines: Lines, renderer: Renderer, finder: Finder) -> None:
+        self._lines = lines
+        self._render = renderer
+        self._finder = finder
+
+    def pages(self) -> list[Page]:
+        """The addresses."""
+        fax = "/faxes/{account}/{job}"
+        return [
+            Page(f"{fax}/receipt.json", Right.REVEAL, self.receipt, ["POST"]),
+            Page(f"{fax}/report.pdf", Right.PROVE, self.report, ["POST"]),
+            Page(f"{fax}/proof.zip", Right.PROVE, self.proof, ["POST"]),
+        ]
+
+    async def report(self, request: Request) -> Response:
+        """The transmission report."""
+        job, ended = await self._find(request)
+        await self._note(request, job, "report")
+        zone = self._render.times(request).tzinfo
+        content = await run_in_threadpool(ended.report, job.account, job.id, zone)
+        return download(content, f"{job.account}-{job.id}.pdf", "application/pdf")
+
+    async def proof(self, request: Request) -> Response:
+        """The proof."""
+        job, ended = await self._find(request)
+        await self._note(request, job, "proof")
+        zone = self._render.times(request).tzinfo
+        content = await run_in_threadpool(ended.proof, job.account, job.id, zone)
+        return download(content, f"{job.account}-{job.id}.zip", "application/zip")
+
+    async def receipt(self, request: Request) -> Response:
+        """The receipts as iFax signed them."""
+        job, ended = await self._find(request)
+        kept = await run_in_threadpool(ended.receipts, job.account, job.id)
+        if not kept:
+            raise HTTPException(409, "The archive has no receipt that can be opened.")
+        await self._note(request, job, "receipt")
+        content = "\n".join(kept.values()).encode()
+        return download(content, f"{job.account}-{job.id}-receipt.json", "application/json")
+
+    async def _find(self, request: Request) -> tuple[Job, Ended]:
+        """A fax of which the archive has something that this person may see."""
+        person, ended = person_of(request), self._finder.ended
+        if ended is None:
+            raise ArchiveUnavailable("there is no archive: reports, proofs and receipts come from there")
+        job = await self._finder.one(person, request.path_params["account"], request.path_params["job"])
+        await self._finder.archived(person, job)
+        return job, ended
+
+    async def _note(self, request: Request, job: Job, what: str) -> None:
+        await self._lines.of(job.account).note_reveal(job.id, by=f"{person_of(request).name}: {what}")
