@@ -1,5 +1,6 @@
 """What open live pages of the console cost Redis: they hear of events, and load their live part anew."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,11 +20,9 @@ PAGES = {
 }
 RELOADED = frozenset({"a mailing", "what needs attention"})
 """Those of which a part is loaded again; the others only say that they are old."""
-EVERY = 5.0
-"""Seconds between two loads at least, as in static/console.js."""
 EVENTS = 5.0
 """Events a second."""
-SECONDS = 20.0
+SECONDS = 60.0
 PATIENCE = 60.0
 """Seconds that a page waits for a line of its stream."""
 
@@ -59,7 +58,7 @@ class Viewer(threading.Thread):
     def run(self) -> None:
         """Listen until it is over."""
         client, last = self._person.client, time.monotonic()
-        client.get(PAGES[self._page])
+        every = _every(client.get(PAGES[self._page]).text)
         with client.stream("GET", "/live", timeout=PATIENCE) as stream:
             self.opened.set()
             for line in stream.iter_lines():
@@ -68,9 +67,9 @@ class Viewer(threading.Thread):
                 if not line.startswith("event: changed"):
                     continue
                 self.told += 1
-                if self._page in RELOADED and time.monotonic() - last >= EVERY:
+                if self._page in RELOADED and time.monotonic() - last >= every:
                     last = time.monotonic()
-                    client.get(PAGES[self._page])
+                    every = _every(client.get(PAGES[self._page]).text)
 
 
 def costs(
@@ -96,6 +95,12 @@ def costs(
                 for viewer in opened:
                     viewer.join(PATIENCE)
                     assert viewer.told, "a viewer was told of nothing"
+
+
+def _every(page: str) -> float:
+    """Seconds between two loads at least, as the page says."""
+    found = re.search(r'data-every="([\d.]+)"', page)
+    return float(found[1]) if found else 0.0
 
 
 def _tell(rig: Rig) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from faxline_console.people import Right
+from faxline_console.spending import begin
 from faxline_console.store import ConsoleStore, Session
 from faxline_worker.config.console import Console
 
@@ -83,6 +84,7 @@ class Guard:
             if page.right is not None and not session.person.may(page.right):
                 raise HTTPException(403, f"This page is not part of the role {session.person.role}.")
             request.state.session = session
+            begin()
             if self._prepare is not None:
                 await self._prepare(request)
             try:

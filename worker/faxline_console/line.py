@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from faxline import AsyncFaxLine
 from faxline.contract.orders import Order
@@ -16,7 +16,9 @@ from faxline.reading.job import Job
 from faxline.reading.lookup import read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
 from faxline.steps.commands import Command, Pipeline, Steps
+from faxline_console.spending import counted
 
+_T = TypeVar("_T")
 PARTIAL = re.compile(rb'"partial":\s*true')
 """What the event of a fax says that was delivered in part."""
 PAGE = 1000
@@ -39,6 +41,9 @@ class ConsoleLine(AsyncFaxLine):
         >>> await line.lately(1000, 100)
         ['clinic-north.4660']
     """
+
+    async def _run(self, steps: Steps[_T], right: str = "") -> _T:
+        return await super()._run(counted(steps), right)
 
     async def on_their_way(self, states: Sequence[JobState], most: int) -> list[Job]:
         """The jobs in these states, so many of each, with their metadata, in the order of `jobs`."""

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from faxline_console.people import Person, Right
+from faxline_console.spending import pause
 
 if TYPE_CHECKING:
     from faxline_console.store import Session
@@ -90,6 +91,7 @@ class Renderer:
             "times": self.times(request),
             "may": person.may if person else lambda _: False,
             "Right": Right,
+            "pause": pause,
         }
         text = self._environment.get_template(template).render({**shared, **values})
         return HTMLResponse(text, status)

@@ -122,7 +122,7 @@ const on = document.getElementById("keys-on");
 if (on) on.checked = kept(KEYS) !== "off";
 
 // Live: an event says that the page is old. A region is loaded again unless somebody is at work in it.
-const EVERY = 5000; // milliseconds between two loads at least, which keeps what a viewer costs Redis small
+const SLOW = 30000; // milliseconds from which on somebody may want to load the page sooner
 const live = document.getElementById("live");
 const main = document.getElementById("main");
 let newer = 0;
@@ -161,7 +161,10 @@ function load() {
 function changed(event) {
   newer += Number(event.data);
   if (main.dataset.newer !== undefined && newer) tell(`${newer.toLocaleString("en")} newer.`, "Show them");
-  if (live && !waiting) waiting = setTimeout(load, Math.max(0, last + EVERY - Date.now()));
+  if (!live || waiting) return;
+  const every = 1000 * live.dataset.every; // the server says how often, by what the page costs Redis
+  waiting = setTimeout(load, Math.max(0, last + every - Date.now()));
+  if (every > SLOW && event.type === "changed") tell("Something has changed.");
 }
 
 if (live || main?.dataset.newer !== undefined) {
