@@ -63,6 +63,10 @@ class Progress:
         """How many have not ended."""
         return sum(self.counts[state] for state in OPEN)
 
+    def is_over(self, total: int) -> bool:
+        """Whether all have ended; a fax that is not known yet has not."""
+        return not self.open and sum(self.counts.values()) >= total
+
     @property
     def trouble(self) -> str:
         """What went wrong, such as `12 failed, 1 unconfirmed`; empty if nothing did."""

@@ -109,6 +109,9 @@ def count_ended(
             found[state] = Tally(min(count, MOST), count > MOST)
     except (ArchiveUnavailable, QueryInvalid):
         return {}
+    if named and not any(tally.more for tally in found.values()):  # no index has them, but the rest is known
+        rest_of_all = 2 * found[""].count - sum(tally.count for tally in found.values())
+        found["partial"] = Tally(max(0, rest_of_all))  # counts that are kept are not of the same moment
     return found
 
 

@@ -14,6 +14,7 @@ from faxline_local.redis_server import RedisServer
 from tests.consoles import Console, shown
 
 KEYS = RedisKeys("north")
+CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 PLACE = 4_000_000_000_000_000
 
 
@@ -64,7 +65,7 @@ def fax(client: redis.Redis, job: str, department: str, place: int, state: str =
 )
 def test_no_page_tells_of_the_faxes_of_others(console: Console, path: str) -> None:
     page = console.person("radiologist").get(path)
-    text = re.sub(r"\d\d:\d\d:\d\d", "", shown(page))
+    text = CLOCK.sub("", shown(page))
     assert not re.search(r"\b3[78]\b|7 of 7", text)
     assert "secret" not in text.replace("No fax with the id secret.1", "")
     assert not re.search("(href|action)=./?faxes/north/secret", page.text)
@@ -84,7 +85,7 @@ def test_a_plan_and_a_fax_behind_another_do_not_name_it(console: Console, redis_
     person = console.person("radiologist")
     plan = shown(person.act("/faxes/plan", verb="resend", pick="north/scan.2"))
     assert "behind what is queued" in plan
-    assert "38" not in plan
+    assert "38" not in CLOCK.sub("", plan)
     fax(redis_client, "scan.3", "radiology", 60)
     redis_client.zrem(KEYS.ready, "scan.3")
     place = str(PLACE + 60).zfill(17)

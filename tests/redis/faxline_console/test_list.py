@@ -103,7 +103,7 @@ def test_a_department_is_told_the_numbers_of_its_own_faxes_alone(
             "Sending": "0",
             "In doubt": "0",
             "Delivered": "1",
-            "Partly": "",
+            "Partly": "0",
             "Failed": "0",
             "Unconfirmed": "0",
             "Canceled": "0",

@@ -94,6 +94,7 @@ def test_a_department_finds_and_counts_its_own_faxes_alone(staged: StagedArchive
     assert counted(staged, "", RADIOLOGIST) == {
         "": "2",
         "delivered": "1",
+        "partial": "1",
         "failed": "0",
         "unconfirmed": "0",
         "canceled": "0",
